@@ -1,0 +1,35 @@
+"""Errors a user can act on. Each message says what was wrong, where, and the mend."""
+
+from importlib import import_module
+from types import ModuleType
+
+
+class SuffrageError(Exception):
+    """Something stopped the work that is not the user's mistake (exit code 1)."""
+
+    exit_code = 1
+
+
+class InputError(SuffrageError):
+    """The user's input cannot be used as it is (exit code 2)."""
+
+    exit_code = 2
+
+
+class MissingExtraError(InputError):
+    """A command needs an optional part of Suffrage that is not installed."""
+
+
+def require(module: str, extra: str, purpose: str) -> ModuleType:
+    """Import `module`, or say which extra brings it.
+
+    Raises MissingExtraError when it is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise MissingExtraError(
+            f'{purpose} needs {module}, which is not installed: pip install "suffrage[{extra}]"'
+        ) from error

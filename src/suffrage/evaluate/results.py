@@ -1,0 +1,203 @@
+"""`Results`: everything a run found, in one object; `results.json` is this, written out.
+
+The report, the tables and any later comparison read nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Side = Literal["held_out", "trained"]
+Readout = Literal["letters", "text", "text_length_normalised", "sampled"]
+Metric = Literal["fit_jsd", "emd", "entropy_ratio"]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StudyFacts(_Row):
+    """What was run. config: the study file as given; command: how to run it again."""
+
+    name: str
+    title: str
+    seeds: list[int]
+    config: str
+    command: str
+    finished: str
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    model: str
+    model_licence: str | None = None
+    content_hash: str
+
+
+class SurveyFacts(_Row):
+    """Who was asked. statement: one sentence on what the answers stand for."""
+
+    title: str
+    reader: str
+    respondents: int
+    weight_variable: str | None
+    n_eff: float
+    statement: str
+    set_aside: list[dict[str, Any]]  # {what, count, why}
+    files: dict[str, str]
+    citation: str | None = None
+    terms: str | None = None
+
+
+class ValueSetFacts(_Row):
+    """One population. set_aside: items it was not asked; pooled_items: shrunk to the parent."""
+
+    name: str
+    description: str
+    where: dict[str, Any]
+    n: int
+    n_eff: float
+    design_effect: float
+    weighting: str
+    set_aside: list[str]
+    pooled_items: list[str]
+
+
+class ItemFacts(_Row):
+    """One item, and on which side of the split it lies in each seed."""
+
+    id: str
+    question: str
+    options: list[str]
+    ordered: bool
+    topic: str | None
+    battery: str | None
+    note: str | None
+    cluster: str  # items of one cluster are resampled and held out together
+    side: dict[int, Side]  # by seed
+
+
+class Cost(_Row):
+    """What one checkpoint cost. energy_kwh, money: None where nothing measured or priced it."""
+
+    seconds: float
+    peak_memory_bytes: int
+    steps: int
+    examples: int
+    tokens: int
+    energy_kwh: float | None = None
+    money: float | None = None
+    currency: str | None = None
+
+
+class MethodFacts(_Row):
+    """A row of the scoreboard.
+
+    kind: "untrained" (base, prompt), "trained", "floor" (needs no model: uniform, average training
+    distribution) or "ceiling" (half against half).
+    """
+
+    name: str
+    label: str
+    kind: Literal["untrained", "trained", "floor", "ceiling"]
+    explanation: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    checkpoints: list[str] = Field(default_factory=list)  # paths relative to the run's folder
+    costs: list[Cost] = Field(default_factory=list)  # one a checkpoint
+
+
+class Score(_Row):
+    """A figure of the scoreboard with its 95 % interval.
+
+    value_set, seed: "all" for the mean over them. low, high: bootstrap over item clusters and
+    respondents, None with fewer than two clusters. way: share of the way from the average-training
+    floor (0) to the ceiling (1), for fit_jsd.
+    """
+
+    method: str
+    seed: int | Literal["all"]
+    value_set: str
+    side: Side
+    readout: Readout
+    metric: Metric
+    value: float
+    low: float | None
+    high: float | None
+    items: int
+    way: float | None = None
+
+
+class Difference(_Row):
+    """method minus against, on the same items, respondents and resamples; 95 % interval."""
+
+    method: str
+    against: str
+    value_set: str
+    side: Side
+    metric: Metric
+    value: float
+    low: float | None
+    high: float | None
+    items: int
+
+
+class Target(_Row):
+    """What a population answered to an item."""
+
+    value_set: str
+    item: str
+    shares: list[float]
+    standard_errors: list[float]
+    n: int
+    n_eff: float
+    non_response: dict[str, float]
+
+
+class Answer(_Row):
+    """What a model answered to an item, asked as a value set.
+
+    shares: over the options, renormalised. mass: probability on all options before that.
+    order_sensitivity: mean total variation between option orders. refused: mass too small to read.
+    fit, emd: against the target (None when refused; emd None for nominal items).
+    """
+
+    method: str
+    seed: int
+    value_set: str
+    item: str
+    side: Side
+    readout: Readout
+    shares: list[float]
+    mass: float
+    order_sensitivity: float | None
+    refused: bool
+    fit: float | None
+    emd: float | None
+
+
+class ReadoutDisagreement(_Row):
+    """Mean total variation between two readouts of one method over the items both could read."""
+
+    method: str
+    first: Readout
+    second: Readout
+    total_variation: float
+    items: int
+
+
+class Results(_Row):
+    """A whole run. limits: sentences on what this run cannot show, made from its own facts."""
+
+    format: int = 1
+    study: StudyFacts
+    survey: SurveyFacts
+    value_sets: list[ValueSetFacts]
+    held_out: dict[str, Any]  # the study's `held_out` section
+    items: list[ItemFacts]
+    methods: list[MethodFacts]
+    scores: list[Score]
+    differences: list[Difference]
+    targets: list[Target]
+    answers: list[Answer]
+    readouts: list[ReadoutDisagreement]
+    limits: list[str]

@@ -1,0 +1,159 @@
+"""Weighted answer distributions and their uncertainty, in closed form and by resampling.
+
+Symbols: w_i weight of respondent i, y_i the position of the option chosen, p_k the weighted share
+of option k among those who chose an option.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+PositionArray = npt.NDArray[np.int8]
+
+
+def effective_sample_size(weights: FloatArray) -> float:
+    """Kish's effective sample size, (sum w)^2 / sum w^2.
+
+    weights: shape (respondents,), non-negative, at least one positive.
+    Raises ValueError on negative, missing or all-zero weights.
+    Source: Kish (1965), Survey Sampling, section 11.7.
+    """
+    if weights.size == 0 or not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError("weights must be finite and not negative, and there must be at least one")
+    total = weights.sum()
+    if total == 0:
+        raise ValueError("weights are all zero")
+    return float(total**2 / np.square(weights).sum())
+
+
+def design_effect(weights: FloatArray) -> float:
+    """Kish's design effect from unequal weighting, n / n_eff; 1 when all weights are equal."""
+    return weights.size / effective_sample_size(weights)
+
+
+@dataclass(frozen=True)
+class GroupedShares:
+    """Weighted answer distributions of many items in many groups, as arrays.
+
+    Axes: J items, G groups, K the most options any item has. Cells of options an item does not
+    have hold 0, cells without a respondent NaN.
+    shares, standard_errors: (J, G, K). n, n_eff: (J, G), of those who chose an option.
+    """
+
+    shares: FloatArray
+    standard_errors: FloatArray
+    n: npt.NDArray[np.int64]
+    n_eff: FloatArray
+
+
+def grouped_shares(
+    positions: list[PositionArray],
+    options: list[int],
+    weights: FloatArray,
+    groups: npt.NDArray[np.int64],
+    group_count: int,
+) -> GroupedShares:
+    """Weighted shares with linearised standard errors, one pass over each item.
+
+    positions: J columns of shape (respondents,), 0..K_j-1 or negative for non-response.
+    options: K_j of each item. weights: (respondents,). groups: (respondents,), 0..G-1, or
+    negative for respondents in no group.
+
+    The share is a ratio of weighted totals, so its variance is Taylor-linearised:
+    n/(n-1) * sum w_i^2 (1[y_i=k] - p_k)^2 / (sum w_i)^2, which needs only the sums of w and of w^2
+    by option. Source: Lohr, Sampling: Design and Analysis (2nd ed.), section 9.1; respondents are
+    taken as drawn independently with replacement (no strata or clusters here).
+    """
+    most = max(options)
+    shape = (len(positions), group_count, most)
+    shares = np.zeros(shape)
+    errors = np.zeros(shape)
+    counts = np.zeros(shape[:2], dtype=np.int64)
+    n_eff = np.zeros(shape[:2])
+    squares = np.square(weights)
+    in_group = groups >= 0
+    everyone_grouped = bool(in_group.all())
+    group_base = groups * most
+    for j, column in enumerate(positions):
+        answered = column >= 0 if everyone_grouped else (column >= 0) & in_group
+        cells = (group_base + column)[answered]
+        size = group_count * most
+        w = np.bincount(cells, weights[answered], size).reshape(group_count, most)
+        w2 = np.bincount(cells, squares[answered], size).reshape(group_count, most)
+        n = np.bincount(cells, minlength=size).reshape(group_count, most).sum(axis=1)
+        total, total2 = w.sum(axis=1), w2.sum(axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p = w / total[:, None]
+            spread = (1 - 2 * p) * w2 + np.square(p) * total2[:, None]
+            correction = (n / (n - 1))[:, None]
+            errors[j] = np.sqrt(np.maximum(spread, 0) * correction) / total[:, None]
+            n_eff[j] = np.square(total) / total2
+        shares[j] = p
+        counts[j] = n
+        shares[j, :, options[j] :] = 0
+        errors[j, :, options[j] :] = 0
+    return GroupedShares(shares, errors, counts, np.nan_to_num(n_eff))
+
+
+def resampled_shares(
+    positions: list[PositionArray],
+    options: list[int],
+    respondent_weights: FloatArray,
+) -> list[FloatArray]:
+    """Answer distributions under many sets of respondent weights at once.
+
+    respondent_weights: (replicates, respondents): base weight times how often each respondent was
+    drawn. Gives one array (replicates, K_j) an item; a replicate in which nobody answered is NaN.
+    """
+    results = []
+    for column, k in zip(positions, options, strict=True):
+        chosen = np.zeros((column.size, k))
+        answered = np.flatnonzero(column >= 0)
+        chosen[answered, column[answered]] = 1.0
+        totals = respondent_weights @ chosen
+        with np.errstate(divide="ignore", invalid="ignore"):
+            results.append(totals / totals.sum(axis=1, keepdims=True))
+    return results
+
+
+def bootstrap_weights(
+    weights: FloatArray, replicates: int, generator: np.random.Generator
+) -> FloatArray:
+    """Base weights times bootstrap counts, shape (replicates, respondents).
+
+    The n-1 bootstrap of Rao and Wu (1988): n-1 draws with replacement, scaled by n/(n-1), which
+    makes the variance of a mean unbiased also for few respondents.
+    """
+    n = weights.size
+    if n == 1:
+        return np.repeat(weights[None, :], replicates, axis=0)
+    counts = generator.multinomial(n - 1, np.full(n, 1 / n), size=replicates)
+    return np.asarray(counts * (n / (n - 1)) * weights)
+
+
+def half_sample_weights(
+    weights: FloatArray, splits: int, generator: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    """Random halves of the respondents: two weight matrices, each (splits, respondents).
+
+    Every respondent is in exactly one half; halves differ in size by at most one.
+    """
+    order = np.argsort(generator.random((splits, weights.size)), axis=1)
+    first = np.zeros((splits, weights.size))
+    np.put_along_axis(first, order[:, : weights.size // 2], 1.0, axis=1)
+    return first * weights, (1 - first) * weights
+
+
+def shrunk_toward(
+    shares: FloatArray, parent: FloatArray, n_eff: float, prior_size: float
+) -> FloatArray:
+    """The posterior mean of a Dirichlet-multinomial: (n_eff p + m q) / (n_eff + m).
+
+    shares p, parent q: (options,) or (replicates, options). prior_size m: how many effective
+    respondents the parent population counts for.
+    """
+    return np.asarray((n_eff * shares + prior_size * parent) / (n_eff + prior_size))

@@ -1,0 +1,125 @@
+"""Writing that is all or nothing, and hashes that say what made a file."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from suffrage.errors import InputError, SuffrageError
+
+HASH_LENGTH = 16
+
+
+def content_hash(content: Any) -> str:
+    """A short SHA-256 of anything JSON can hold; equal content gives an equal hash."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
+
+
+def file_hash(path: Path) -> str:
+    """A short SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:HASH_LENGTH]
+
+
+def folder_hash(folder: Path) -> str:
+    """A short SHA-256 over the names and bytes of every file in a folder."""
+    return content_hash(
+        {
+            str(path.relative_to(folder)): file_hash(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+    )
+
+
+@contextlib.contextmanager
+def disk_errors(target: Path) -> Iterator[None]:
+    """Turn a full disk or a forbidden folder into a message that names the mend."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = shutil.disk_usage(_existing_parent(target)).free / 1e6
+            raise SuffrageError(
+                f"{target}: the disk is full ({free:.0f} MB free). Nothing finished was lost: "
+                "free some space, or set `output:` to another disk, and run the same command again."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise InputError(
+                f"{target}: no permission to write there; choose another `output:` folder."
+            ) from error
+        raise
+
+
+def _existing_parent(path: Path) -> Path:
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())
+
+
+@contextlib.contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """A temporary path beside `target`, moved onto it only when the block ends well."""
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix
+        )
+        os.close(handle)
+        draft = Path(name)
+        draft.chmod(0o644)
+        try:
+            yield draft
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a text file all or nothing, in UTF-8."""
+    with atomic_path(target) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def write_json(target: Path, content: Any) -> None:
+    """Write JSON all or nothing, keys in the order given."""
+    write_text(target, json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file, or say why it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file.") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: not readable as JSON in UTF-8 ({error}).") from error
+
+
+def _plain(value: Any) -> Any:
+    """NumPy scalars and arrays as Python numbers and lists."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value)
+
+
+def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
+    """Let `fill` write into a draft folder, then put the whole of it in place of `target`."""
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
+        draft.chmod(0o755)
+        try:
+            fill(draft)
+            if target.exists():
+                shutil.rmtree(target)
+            draft.replace(target)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,6 @@
+"""Surveys: microdata, codebooks, non-response and weights. Knows nothing of models."""
+
+from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
+from suffrage.survey.survey import Provenance, SetAside, Survey
+
+__all__ = ["Codebook", "Item", "NonResponse", "Option", "Provenance", "SetAside", "Survey"]

@@ -1,0 +1,124 @@
+"""What was asked: items, their options, and the ways of not answering."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class NonResponse(IntEnum):
+    """Why there is no answer; kept apart, never an option by accident.
+
+    The numbers are those of the World Values Survey, and stand in `Survey.responses`.
+    """
+
+    DONT_KNOW = -1
+    REFUSED = -2
+    NOT_APPLICABLE = -3
+    NOT_ASKED = -4
+    MISSING = -5
+
+    @property
+    def label(self) -> str:
+        """The word for people: "don't know", "refused"..."""
+        return {
+            NonResponse.DONT_KNOW: "don't know",
+            NonResponse.REFUSED: "refused",
+            NonResponse.NOT_APPLICABLE: "not applicable",
+            NonResponse.NOT_ASKED: "not asked",
+            NonResponse.MISSING: "missing",
+        }[self]
+
+    @classmethod
+    def parse(cls, word: str) -> NonResponse:
+        """The kind a codebook names in words. Raises ValueError listing the words it may use."""
+        cleaned = word.strip().lower().replace("’", "'").replace("_", " ").replace("-", " ")
+        for kind in cls:
+            if cleaned in (
+                kind.label,
+                kind.label.replace("'", ""),
+                kind.name.lower().replace("_", " "),
+            ):
+                return kind
+        allowed = ", ".join(kind.label for kind in cls)
+        raise ValueError(f'"{word}" is not a kind of non-response; use one of: {allowed}')
+
+
+class Option(BaseModel):
+    """One answer a person could give.
+
+    code: as it stands in the file. text: as the person read or heard it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str
+    text: str
+
+    @field_validator("code", mode="before")
+    @classmethod
+    def _code_as_text(cls, code: Any) -> Any:
+        return str(code) if isinstance(code, int | float) else code
+
+
+class Item(BaseModel):
+    """One survey question with its options, in the order the questionnaire gives them.
+
+    ordered: the options form a scale (earth mover's distance applies).
+    topic: for holding out by topic. battery: items that share a stem; held out together.
+    note: what a reader of results should know (two wordings pooled, say).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    question: str = Field(min_length=1)
+    options: tuple[Option, ...] = Field(min_length=2)
+    ordered: bool = True
+    topic: str | None = None
+    battery: str | None = None
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _options_are_distinct(self) -> Item:
+        for what in ("code", "text"):
+            seen = [getattr(option, what) for option in self.options]
+            twice = sorted({value for value in seen if seen.count(value) > 1})
+            if twice:
+                raise ValueError(f"item {self.id}: option {what} {twice[0]!r} stands twice")
+        return self
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The options' texts, in order."""
+        return tuple(option.text for option in self.options)
+
+
+class Codebook(BaseModel):
+    """Every item of a survey, by id, and what the demographic columns are called."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    items: tuple[Item, ...]
+    demographics: tuple[str, ...] = ()
+    citation: str | None = None
+    terms: str | None = None
+
+    @model_validator(mode="after")
+    def _ids_are_distinct(self) -> Codebook:
+        ids = [item.id for item in self.items]
+        twice = sorted({item for item in ids if ids.count(item) > 1})
+        if twice:
+            raise ValueError(f"item {twice[0]} stands twice in the codebook")
+        return self
+
+    def __getitem__(self, item_id: str) -> Item:
+        return next(item for item in self.items if item.id == item_id)
+
+    @property
+    def item_ids(self) -> tuple[str, ...]:
+        """The ids, in questionnaire order."""
+        return tuple(item.id for item in self.items)

@@ -1,0 +1,104 @@
+"""What every reader shares: the contract, files, and codes turned into positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from suffrage.errors import InputError
+from suffrage.survey.codebook import Item, NonResponse
+from suffrage.survey.survey import Survey
+
+
+class ReaderOptions(BaseModel):
+    """What a study's `survey:` may say to a reader; each reader adds its own keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A survey reader: validated options in, `Survey` out.
+
+    read: relative paths in its options are relative to the folder given.
+    files: the files it will read, for the cache key.
+    """
+
+    name: str
+    options: type[ReaderOptions]
+    read: Callable[[Any, Path], Survey]
+    files: Callable[[Any, Path], list[Path]]
+
+
+def existing_file(path: Path, key: str) -> Path:
+    """The path, if it is a file. Raises InputError naming the key that holds it."""
+    if not path.is_file():
+        kind = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise InputError(f"survey.{key}: {path} {kind}.")
+    return path
+
+
+def read_csv(path: Path) -> pl.DataFrame:
+    """A CSV file with every column as text, and the encoding checked.
+
+    Raises InputError on anything but UTF-8, naming the first byte and line that is not.
+    """
+    raw = path.read_bytes()
+    try:
+        raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise InputError(
+            f"{path.name} line {line}: byte 0x{raw[error.start]:02x} is not UTF-8; save the file "
+            f"as UTF-8 (from Latin-1: iconv -f LATIN1 -t UTF-8 {path.name} > utf8.csv)."
+        ) from error
+    try:
+        return pl.read_csv(raw.removeprefix(b"\xef\xbb\xbf"), infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{path.name}: not readable as CSV ({error}).") from error
+
+
+def plain_code(code: Any) -> str:
+    """A code as a codebook writes it: "1" for 1, 1.0 and "1.0"; texts stripped."""
+    text = str(code).strip()
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if number.is_integer() else text
+
+
+def positions(
+    column: pl.Series,
+    item: Item,
+    non_response: Mapping[str, NonResponse],
+    source: str,
+    first_row: int = 2,
+) -> pl.Series:
+    """A column of codes as option positions and `NonResponse` numbers (Int8).
+
+    Empty cells are `MISSING`. first_row: the file's row number of the first value, for messages.
+    Raises InputError naming the file, row, column and code of the first unknown code.
+    """
+    codes = column.cast(pl.String).str.strip_chars()
+    distinct = [code for code in codes.unique().to_list() if code not in (None, "")]
+    table: dict[str, int] = {option.code: i for i, option in enumerate(item.options)}
+    known = {**table, **{code: int(kind) for code, kind in non_response.items()}}
+    mapping = {code: known[plain_code(code)] for code in distinct if plain_code(code) in known}
+    unknown = [code for code in distinct if code not in mapping]
+    if unknown:
+        hits = codes.is_in(unknown)
+        row = int(hits.arg_max() or 0)
+        allowed = ", ".join(option.code for option in item.options)
+        raise InputError(
+            f'{source} row {row + first_row}: {item.id} is "{codes[row]}", which is not in its '
+            f"codebook (options {allowed}; {int(hits.sum())} such rows). Add the code to the "
+            "codebook, as an option or as a kind of non-response."
+        )
+    mapping[""] = int(NonResponse.MISSING)
+    return codes.fill_null("").replace_strict(mapping, return_dtype=pl.Int8).alias(item.id)

@@ -1,0 +1,159 @@
+"""`Survey`: who answered what, with which weight, and where it came from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from suffrage import storage
+from suffrage.errors import InputError
+from suffrage.survey.codebook import Codebook, NonResponse
+
+FloatArray = npt.NDArray[np.float64]
+
+RESPONDENT = "respondent"
+WEIGHT = "weight"
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """Rows a reader did not take as respondents, or columns it did not take as items, and why."""
+
+    what: str
+    count: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Which reader made this from which files (name and hash), and what it set aside.
+
+    statement: one sentence on what the answers stand for, printed in every report.
+    weight_variable: the file's weight column, or None when every respondent counts the same.
+    """
+
+    reader: str
+    files: dict[str, str]
+    statement: str
+    weight_variable: str | None = None
+    set_aside: tuple[SetAside, ...] = ()
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Microdata in one uniform coding.
+
+    responses: one row a respondent. Columns: `respondent` (text, unique), `weight` (float, above
+    or equal to 0), the demographics (text, null where unknown), and one column an item (Int8):
+    0..K-1 is the position of the chosen option in the codebook, a negative number a
+    `NonResponse`. Row order carries no meaning.
+    """
+
+    responses: pl.DataFrame
+    codebook: Codebook
+    provenance: Provenance
+    _hash: str = field(default="", compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _check(self.responses, self.codebook)
+
+    @property
+    def weights(self) -> FloatArray:
+        """Base weights, shape (respondents,)."""
+        return self.responses[WEIGHT].to_numpy().astype(np.float64)
+
+    @property
+    def content_hash(self) -> str:
+        """Equal for equal answers, weights and codebook, whatever the order of the rows."""
+        if not self._hash:
+            columns = sorted(self.responses.columns)
+            rows = self.responses.select(columns).sort(RESPONDENT).write_csv()
+            made = storage.content_hash([rows, self.codebook.model_dump(mode="json")])
+            object.__setattr__(self, "_hash", made)
+        return self._hash
+
+    def positions(self, item_id: str) -> npt.NDArray[np.int8]:
+        """Option positions (or negative non-response) of every respondent, shape (respondents,)."""
+        return self.responses[item_id].to_numpy()
+
+    def with_responses(self, responses: pl.DataFrame) -> Survey:
+        """The same survey over other rows."""
+        return replace(self, responses=responses, _hash="")
+
+    def write(self, folder: Path) -> None:
+        """Write `responses.parquet` and `survey.json` into a folder, all or nothing."""
+
+        def fill(draft: Path) -> None:
+            self.responses.write_parquet(draft / "responses.parquet")
+            manifest = {
+                "codebook": self.codebook.model_dump(mode="json"),
+                "provenance": {
+                    **self.provenance.__dict__,
+                    "set_aside": [aside.__dict__ for aside in self.provenance.set_aside],
+                },
+                "content_hash": self.content_hash,
+            }
+            (draft / "survey.json").write_text(
+                json.dumps(manifest, indent=2, ensure_ascii=False), encoding="utf-8"
+            )
+
+        storage.write_folder(folder, fill)
+
+    @classmethod
+    def read(cls, folder: Path) -> Survey:
+        """Read back what `write` wrote."""
+        manifest: dict[str, Any] = storage.read_json(folder / "survey.json")
+        provenance = manifest["provenance"]
+        return cls(
+            responses=pl.read_parquet(folder / "responses.parquet"),
+            codebook=Codebook.model_validate(manifest["codebook"]),
+            provenance=Provenance(
+                **{
+                    **provenance,
+                    "set_aside": tuple(SetAside(**aside) for aside in provenance["set_aside"]),
+                }
+            ),
+        )
+
+
+def _check(responses: pl.DataFrame, codebook: Codebook) -> None:
+    """Hold the contract of `Survey.responses`; a reader that breaks it has a bug or bad input."""
+    needed = [RESPONDENT, WEIGHT, *codebook.demographics, *codebook.item_ids]
+    absent = [column for column in needed if column not in responses.columns]
+    if absent:
+        raise InputError(f"the survey has no column {', '.join(absent)}.")
+    if responses.is_empty():
+        raise InputError("the survey has no respondents.")
+    twice = responses.filter(pl.col(RESPONDENT).is_duplicated())
+    if not twice.is_empty():
+        raise InputError(
+            f"respondent {twice[RESPONDENT][0]!r} stands on {twice.height} rows; an id must be unique."
+        )
+    check_weights(responses[WEIGHT].to_numpy().astype(np.float64), "weight")
+    lowest = min(NonResponse)
+    for item in codebook.items:
+        column = responses[item.id]
+        if column.null_count() or not column.is_between(lowest, len(item.options) - 1).all():
+            raise InputError(f"item {item.id}: positions outside its {len(item.options)} options.")
+
+
+def check_weights(weights: FloatArray, column: str) -> None:
+    """Raises InputError on missing, infinite, negative or all-zero weights, naming the first row."""
+    for fault, where in (
+        ("missing or not a finite number", ~np.isfinite(weights)),
+        ("negative", weights < 0),
+    ):
+        if where.any():
+            row = int(np.flatnonzero(where)[0])
+            raise InputError(
+                f"{column} is {fault} for {int(where.sum())} respondents (the first is respondent "
+                f"row {row + 1}, value {weights[row]}); correct the file, or name another weight."
+            )
+    if not weights.sum() > 0:
+        raise InputError(f"{column} is zero for every respondent; name another weight, or none.")
