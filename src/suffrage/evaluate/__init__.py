@@ -1,1 +1,15 @@
-"""."""
+"""Evaluations: one file each, all giving rows of one scoreboard with intervals."""
+
+from suffrage.evaluate.answers import Answers, Scoring, collect_answers
+from suffrage.evaluate.results import Results
+from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
+
+__all__ = [
+    "Answers",
+    "Evaluation",
+    "EvaluationInput",
+    "Results",
+    "Scorecard",
+    "Scoring",
+    "collect_answers",
+]

@@ -1,1 +1,28 @@
-"""."""
+"""Models: load, ask, score and sample them. Knows nothing of how they were trained."""
+
+from suffrage.models.asking import Question, label_sets, option_orders, ways_of_asking
+from suffrage.models.language_model import LanguageModel, ModelIdentity, identify
+from suffrage.models.readouts import (
+    Asked,
+    ModelAnswer,
+    read_letters,
+    read_sampled,
+    read_text,
+    total_variation,
+)
+
+__all__ = [
+    "Asked",
+    "LanguageModel",
+    "ModelAnswer",
+    "ModelIdentity",
+    "Question",
+    "identify",
+    "label_sets",
+    "option_orders",
+    "read_letters",
+    "read_sampled",
+    "read_text",
+    "total_variation",
+    "ways_of_asking",
+]

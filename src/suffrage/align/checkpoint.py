@@ -1,0 +1,36 @@
+"""`Checkpoint`: a model or adapter on disk, with the manifest of everything that made it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from suffrage import storage
+from suffrage.errors import InputError
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder that plain Transformers or PEFT loads, and its manifest.
+
+    manifest: method, settings, seed, base model (name, source, weights hash, licence), hashes of
+    records, value sets and split, versions, cost.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether the folder holds a PEFT adapter rather than a whole model."""
+        return (self.folder / "adapter_config.json").is_file()
+
+    @classmethod
+    def read(cls, folder: Path) -> Checkpoint:
+        """Raises InputError when the folder holds no checkpoint of Suffrage's."""
+        if not (folder / MANIFEST).is_file():
+            raise InputError(f"{folder}: no checkpoint here (a {MANIFEST} is missing).")
+        return cls(folder, storage.read_json(folder / MANIFEST))

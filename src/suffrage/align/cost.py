@@ -1,0 +1,84 @@
+"""What a piece of work cost: time, peak memory, and energy where the machine measures it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_POWERCAP = Path("/sys/class/powercap")
+_INTERVAL = 0.25  # seconds between samples of memory and power
+
+
+@dataclass
+class Usage:
+    """Filled when the block ends. energy_kwh: CPU package and GPU, None when neither is readable.
+
+    Energy is the machine's, other work on it included.
+    """
+
+    seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    energy_kwh: float | None = None
+
+
+@contextlib.contextmanager
+def measured() -> Iterator[Usage]:
+    """Measure the block: `with measured() as usage: ...`.
+
+    Memory is the process's resident memory on a CPU, the allocator's peak on a GPU.
+    """
+    import psutil
+    import torch
+
+    usage = Usage()
+    on_gpu = torch.cuda.is_available()
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    process = psutil.Process()
+    stop = threading.Event()
+    gpu_joules = 0.0
+
+    def sample() -> None:
+        nonlocal gpu_joules
+        before = time.monotonic()
+        while True:
+            usage.peak_memory_bytes = max(usage.peak_memory_bytes, process.memory_info().rss)
+            if on_gpu:
+                now = time.monotonic()
+                with contextlib.suppress(Exception):  # not every driver tells its power
+                    gpu_joules += torch.cuda.power_draw() / 1000 * (now - before)
+                before = now
+            if stop.wait(_INTERVAL):
+                return
+
+    sampler = threading.Thread(target=sample, daemon=True)
+    start, cpu_before = time.monotonic(), _cpu_joules()
+    sampler.start()
+    try:
+        yield usage
+    finally:
+        stop.set()
+        sampler.join()
+        usage.seconds = time.monotonic() - start
+        if on_gpu:
+            usage.peak_memory_bytes = int(torch.cuda.max_memory_allocated())
+        cpu_after = _cpu_joules()
+        cpu = None if cpu_before is None or cpu_after is None else cpu_after - cpu_before
+        if gpu_joules or (cpu is not None and cpu >= 0):  # the counter wraps round: then unknown
+            usage.energy_kwh = (gpu_joules + max(cpu or 0.0, 0.0)) / 3.6e6
+
+
+def _cpu_joules() -> float | None:
+    """The CPU packages' energy counters (Linux powercap), None when they cannot be read."""
+    total, found = 0.0, False
+    for counter in _POWERCAP.glob("intel-rapl:?/energy_uj"):
+        try:
+            total += int(counter.read_text()) / 1e6
+            found = True
+        except OSError:
+            return None
+    return total if found else None

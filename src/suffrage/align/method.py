@@ -1,0 +1,99 @@
+"""What a method is: one file, one `Method`, one entry point in "suffrage.methods"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from suffrage.models import ModelIdentity
+from suffrage.training_data.records import Kind, Records
+
+# step, all steps, and the loss of that step
+OnStep = Callable[[int, int, float], None]
+
+
+class MethodOptions(BaseModel):
+    """What a study may say to a method that is not trained: nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TrainingOptions(MethodOptions):
+    """What a study may say to any trained method.
+
+    steps, or epochs (passes over all pairs of a value set and a trained item), say how long;
+    batch: examples a step, computed `micro_batch` at a time (None: all at once).
+    adapter: lora, or none for full fine-tuning. rank, alpha: LoRA's. dtype: of the frozen
+    weights; auto is bfloat16 where the machine computes it, float32 in full fine-tuning.
+    together: one checkpoint that answers for every value set named to it, or one each.
+    save_every: steps between the points an interrupted training goes on from.
+    """
+
+    steps: int | None = Field(default=None, ge=1)
+    epochs: float | None = Field(default=None, gt=0)
+    batch: int = Field(default=12, ge=1)
+    micro_batch: int | None = Field(default=None, ge=1)
+    learning_rate: float = Field(default=3e-4, gt=0, lt=1)
+    warmup_share: float = Field(default=0.1, ge=0, lt=1)
+    adapter: Literal["lora", "none"] = "lora"
+    rank: int = Field(default=16, ge=1)
+    alpha: float = Field(default=32, gt=0)
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    gradient_checkpointing: bool = False
+    together: bool = True
+    save_every: int = Field(default=20, ge=1)
+
+    def step_count(self, pair_count: int) -> int:
+        """How many steps: as said, or epochs x pairs / batch; 60 when neither is said."""
+        if self.epochs is not None:
+            return max(1, round(self.epochs * pair_count / self.batch))
+        return self.steps or 60
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """One training: what from, with which settings, and where the pieces go.
+
+    work: a folder that outlives an interruption. output: where the model or adapter is saved.
+    """
+
+    model: ModelIdentity
+    records: Records
+    options: Any
+    steps: int
+    seed: int
+    work: Path
+    output: Path
+    on_step: OnStep
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What a training reports of itself, besides time and memory."""
+
+    steps: int
+    examples: int
+    tokens: int
+    dtype: str
+    resumed_from: int
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to align (or not) a model.
+
+    explanation: one sentence for the report. asks_as_population: whether evaluations name the
+    value set in the prompt. records: the kind it learns from, None for untrained methods.
+    """
+
+    name: str
+    label: str
+    explanation: str
+    options: type[MethodOptions] = MethodOptions
+    asks_as_population: bool = True
+    records: Kind | None = None
+    train: Callable[[TrainingJob], TrainingFacts] | None = None

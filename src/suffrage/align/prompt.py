@@ -1,0 +1,9 @@
+"""`prompt`: the untrained model told whose answer is wanted; the baseline to beat."""
+
+from suffrage.align.method import Method
+
+METHOD = Method(
+    name="prompt",
+    label="Prompted",
+    explanation="The model as it came, asked to answer as the population named in the prompt.",
+)

@@ -1,0 +1,156 @@
+"""What every trained method shares: the model made ready, the trainer's settings, going on."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from suffrage import storage
+from suffrage.align.method import OnStep, TrainingFacts, TrainingJob, TrainingOptions
+from suffrage.errors import SuffrageError, require
+from suffrage.models.language_model import fast_dtype, load_weights, out_of_memory
+
+LOG = "training.jsonl"
+OUT_OF_MEMORY_MEND = "micro_batch: 1, gradient_checkpointing: true, dtype: bfloat16"
+
+
+def training_dtype(options: TrainingOptions) -> str:
+    """The dtype of the weights. Full fine-tuning in bfloat16 would round small steps away."""
+    if options.dtype != "auto":
+        return options.dtype
+    return "float32" if options.adapter == "none" else fast_dtype()
+
+
+def prepare(job: TrainingJob) -> tuple[Any, Any]:
+    """The model, wrapped in a fresh LoRA adapter if so said, and its tokenizer."""
+    peft = require("peft", "align", "training")
+    transformers = require("transformers", "align", "training")
+    transformers.set_seed(job.seed)
+    model, tokenizer = load_weights(job.model, training_dtype(job.options))
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if job.options.adapter == "lora":
+        model = peft.get_peft_model(
+            model,
+            peft.LoraConfig(
+                r=job.options.rank,
+                lora_alpha=job.options.alpha,
+                lora_dropout=0.0,
+                target_modules="all-linear",
+                task_type="CAUSAL_LM",
+            ),
+        )
+    return model.train(), tokenizer
+
+
+def trainer_settings(job: TrainingJob) -> dict[str, Any]:
+    """Settings of Transformers' TrainingArguments and its descendants, as keywords.
+
+    The records stand in the order of training already, so they are read in sequence: an
+    interrupted run sees the same batches after it goes on.
+    """
+    options = job.options
+    micro_batch = options.micro_batch or options.batch
+    if options.batch % micro_batch:
+        raise SuffrageError(
+            f"batch {options.batch} is not a multiple of micro_batch {micro_batch}."
+        )
+    torch = require("torch", "align", "training")
+    return {
+        "output_dir": str(job.work),
+        "max_steps": job.steps,
+        "per_device_train_batch_size": micro_batch,
+        "gradient_accumulation_steps": options.batch // micro_batch,
+        "learning_rate": options.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": math.ceil(options.warmup_share * job.steps),
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "gradient_checkpointing": options.gradient_checkpointing,
+        "train_sampling_strategy": "sequential",
+        "seed": job.seed,
+        "data_seed": job.seed,
+        "use_cpu": not torch.cuda.is_available(),
+        "bf16": False,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "steps",
+        "save_steps": options.save_every,
+        "save_total_limit": 2,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "remove_unused_columns": False,
+        "dataloader_pin_memory": torch.cuda.is_available(),
+    }
+
+
+def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingFacts:
+    """Train, going on from the last whole point an earlier try left, and save the result.
+
+    make: builds the trainer from a list of callbacks.
+    Raises SuffrageError when the loss is no longer a number, or memory runs out.
+    """
+    transformers = require("transformers", "align", "training")
+    job.work.mkdir(parents=True, exist_ok=True)
+    start = last_whole_checkpoint(job.work)
+    trainer = make([_progress_callback(job, transformers.TrainerCallback)])
+    for noisy in (transformers.trainer_callback.PrinterCallback,):
+        trainer.remove_callback(noisy)
+    with storage.disk_errors(job.work), out_of_memory("training", OUT_OF_MEMORY_MEND):
+        trainer.train(resume_from_checkpoint=str(start) if start else None)
+        trainer.model.save_pretrained(job.output)
+        trainer.processing_class.save_pretrained(job.output)
+        shutil.copy(job.work / LOG, job.output / LOG)
+    return TrainingFacts(
+        steps=int(trainer.state.global_step),
+        examples=len(job.records),
+        tokens=int(trainer.state.num_input_tokens_seen),
+        dtype=training_dtype(job.options),
+        resumed_from=int(start.name.split("-")[1]) if start else 0,
+    )
+
+
+def last_whole_checkpoint(work: Path) -> Path | None:
+    """The newest checkpoint written to its end; one a kill left half-written is removed."""
+    folders = sorted(work.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1]))
+    for folder in folders:
+        try:
+            # The trainer writes this file last.
+            json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, json.JSONDecodeError):
+            shutil.rmtree(folder)
+        else:
+            return folder
+    return None
+
+
+def _progress_callback(job: TrainingJob, base: type[Any]) -> Any:
+    """Tells each step's loss, keeps the log, and stops a training that has diverged."""
+    return type("Progress", (base,), {"on_log": _on_log(job.on_step, job.work / LOG)})()
+
+
+def _on_log(on_step: OnStep, log: Path) -> Callable[..., None]:
+    def on_log(self: Any, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        if not logs or "loss" not in logs:
+            return
+        step, loss = int(state.global_step), float(logs["loss"])
+        if not math.isfinite(loss):
+            raise SuffrageError(
+                f"training diverged: the loss at step {step} is {loss}. The likely cause is a "
+                f"learning rate too high (now {args.learning_rate:g}); try a tenth. The last good "
+                f"point is kept in {log.parent}."
+            )
+        kept = [
+            line
+            for line in (log.read_text().splitlines() if log.exists() else [])
+            if json.loads(line)["step"] < step
+        ]
+        facts = {"step": step, "loss": loss, "learning_rate": logs.get("learning_rate")}
+        storage.write_text(log, "\n".join([*kept, json.dumps(facts)]) + "\n")
+        on_step(step, int(state.max_steps), loss)
+
+    return on_log

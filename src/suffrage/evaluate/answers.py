@@ -1,0 +1,154 @@
+"""`Answers`: everything one model answered, for every value set, item and readout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from suffrage import storage
+from suffrage.models import (
+    Asked,
+    LanguageModel,
+    ModelAnswer,
+    read_letters,
+    read_sampled,
+    read_text,
+    ways_of_asking,
+)
+from suffrage.models.language_model import Advance
+from suffrage.population import ValueSet
+
+
+class Scoring(BaseModel):
+    """The study's `scoring` section: how answers are read from a model.
+
+    dtype: float32 unless speed matters more than the third digit. lowest_mass: an item is refused
+    when the model puts less probability than this on its options. samples: written answers an
+    item for the sampled readout; 0 leaves it out. text: whether to read full option texts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dtype: str = Field(default="float32", pattern="^(float32|bfloat16)$")
+    lowest_mass: float = Field(default=0.25, ge=0, lt=1)
+    samples: int = Field(default=16, ge=0)
+    text: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """One model's answers. by_value_set: for the model asked as each value set, its answers."""
+
+    by_value_set: dict[str, list[ModelAnswer]]
+
+    def write(self, folder: Path) -> None:
+        """Write `answers.parquet`, all or nothing."""
+        rows: list[dict[str, Any]] = [
+            {
+                "value_set": value_set,
+                "item": answer.item_id,
+                "readout": answer.readout,
+                "shares": answer.shares.tolist(),
+                "mass": answer.mass,
+                "order_sensitivity": answer.order_sensitivity,
+                "refused": answer.refused,
+            }
+            for value_set, answers in self.by_value_set.items()
+            for answer in answers
+        ]
+        frame = pl.DataFrame(rows, schema_overrides={"order_sensitivity": pl.Float64})
+        storage.write_folder(folder, lambda draft: frame.write_parquet(draft / "answers.parquet"))
+
+    @classmethod
+    def read(cls, folder: Path) -> Answers:
+        """Read back what `write` wrote."""
+        by_value_set: dict[str, list[ModelAnswer]] = {}
+        for row in pl.read_parquet(folder / "answers.parquet").to_dicts():
+            answer = ModelAnswer(
+                row["item"],
+                row["readout"],
+                np.array(row["shares"]),
+                row["mass"],
+                row["order_sensitivity"],
+                row["refused"],
+            )
+            by_value_set.setdefault(row["value_set"], []).append(answer)
+        return cls(by_value_set)
+
+
+def prompts_to_score(
+    value_sets: Sequence[ValueSet], other_readouts: Sequence[str], as_population: bool, text: bool
+) -> int:
+    """How many score requests `collect_answers` will make, for plans and progress."""
+    asked = value_sets if as_population else value_sets[:1]
+    return sum(
+        len(ways_of_asking(item, None)) + (1 if text and item.id in other_readouts else 0)
+        for value_set in asked
+        for item in value_set.items
+    )
+
+
+def collect_answers(
+    model: LanguageModel,
+    value_sets: Sequence[ValueSet],
+    other_readouts: Sequence[str],
+    scoring: Scoring,
+    as_population: bool,
+    seed: int,
+    advance: Advance | None = None,
+) -> Answers:
+    """Ask the model every item as every value set.
+
+    other_readouts: the items also read by full text and by sampling (all by letters).
+    as_population: name the population in the prompt; otherwise the model is asked once, as
+    itself, and the same answers stand for every value set.
+    """
+    if not as_population:
+        items = {item.id: item for v in value_sets for item in v.items}
+        found = _ask(
+            model,
+            [Asked(item, None) for item in items.values()],
+            other_readouts,
+            scoring,
+            seed,
+            advance,
+        )
+        return Answers(
+            {v.name: [a for a in found if a.item_id in v.distributions] for v in value_sets}
+        )
+    return Answers(
+        {
+            v.name: _ask(
+                model,
+                [Asked(item, v.description) for item in v.items],
+                other_readouts,
+                scoring,
+                seed,
+                advance,
+            )
+            for v in value_sets
+        }
+    )
+
+
+def _ask(
+    model: LanguageModel,
+    asked: list[Asked],
+    other_readouts: Sequence[str],
+    scoring: Scoring,
+    seed: int,
+    advance: Advance | None,
+) -> list[ModelAnswer]:
+    others = [one for one in asked if one.item.id in other_readouts]
+    answers = read_letters(model, asked, scoring.lowest_mass, advance)
+    if scoring.text and others:
+        answers += read_text(model, others, advance)
+    if scoring.samples and others:
+        answers += read_sampled(model, others, scoring.samples, seed)
+    return answers

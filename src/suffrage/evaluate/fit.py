@@ -1,0 +1,270 @@
+"""`fit`: how near a model's answers come to the population's, on items held out and trained on.
+
+What it cannot show: whether the model acts on the values it states, or answers the same when
+asked in other words.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import get_args
+
+import numpy as np
+
+from suffrage.evaluate.floors import average_training_distribution, uniform
+from suffrage.evaluate.intervals import Draws, Measured, difference, estimate, make_draws
+from suffrage.evaluate.metrics import FloatArray, earth_movers_distance, entropy, fit
+from suffrage.evaluate.results import (
+    Answer,
+    Difference,
+    Metric,
+    ReadoutDisagreement,
+    Score,
+    Side,
+)
+from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
+from suffrage.models import ModelAnswer, total_variation
+from suffrage.population import AnswerDistribution
+
+UNIFORM = "uniform"
+AVERAGE = "average"
+CEILING = "ceiling"
+FLOORS = (UNIFORM, AVERAGE)
+METRICS: tuple[Metric, ...] = get_args(Metric)
+SIDES: tuple[Side, ...] = ("held_out", "trained")
+
+# method, metric, side, readout -> rows
+Rows = dict[tuple[str, Metric, Side, str], list[Measured]]
+
+
+def run(given: EvaluationInput, seed: int) -> Scorecard:
+    """Scores, paired differences, every answer, and how far the readouts disagree."""
+    answers = list(all_answers(given))
+    rows = measured_rows(given, answers)
+    clusters = [cluster for split in given.splits.values() for cluster in split.clusters.values()]
+    names = [value_set.name for value_set in given.value_sets]
+    replicates = min(
+        distribution.replicates.shape[0]
+        for value_set in given.value_sets
+        for distribution in value_set.distributions.values()
+    )
+    draws = make_draws(clusters, names, replicates, seed)
+    scores = _with_way(list(_scores(given, rows, draws)))
+    return Scorecard(
+        tuple(scores),
+        tuple(_differences(given, rows, draws)),
+        tuple(answers),
+        tuple(readout_disagreements(answers)),
+    )
+
+
+def all_answers(given: EvaluationInput) -> Iterator[Answer]:
+    """What every method and floor answered, each held against its target."""
+    for seed, split in given.splits.items():
+        for value_set in given.value_sets:
+            for item_id, target in value_set.distributions.items():
+                side = split.side(item_id)
+                count = target.shares.size
+                floors = {
+                    UNIFORM: uniform(count),
+                    AVERAGE: average_training_distribution(value_set, split, item_id),
+                }
+                for name, shares in floors.items():
+                    answer = ModelAnswer(item_id, "letters", shares, 1.0, None, False)
+                    yield _answer(name, seed, value_set.name, side, answer, target)
+            for method in given.methods:
+                for answer in given.answers[method, seed].by_value_set[value_set.name]:
+                    side = split.side(answer.item_id)
+                    if answer.readout != "letters" and side != "held_out":
+                        continue
+                    target = value_set.distributions[answer.item_id]
+                    yield _answer(method, seed, value_set.name, side, answer, target)
+
+
+def _answer(
+    method: str,
+    seed: int,
+    value_set: str,
+    side: Side,
+    answer: ModelAnswer,
+    target: AnswerDistribution,
+) -> Answer:
+    read = not answer.refused
+    ordered = target.item.ordered
+    return Answer(
+        method=method,
+        seed=seed,
+        value_set=value_set,
+        item=answer.item_id,
+        side=side,
+        readout=answer.readout,
+        shares=answer.shares.tolist(),
+        mass=answer.mass,
+        order_sensitivity=answer.order_sensitivity,
+        refused=answer.refused,
+        fit=float(fit(target.shares, answer.shares)) if read else None,
+        emd=float(earth_movers_distance(target.shares, answer.shares))
+        if read and ordered
+        else None,
+    )
+
+
+def measured_rows(given: EvaluationInput, answers: Sequence[Answer]) -> Rows:
+    """Every usable answer as a row for each metric, and the ceiling's rows beside them."""
+    targets = {v.name: v.distributions for v in given.value_sets}
+    rows: Rows = defaultdict(list)
+    for answer in answers:
+        if answer.refused:
+            continue
+        target = targets[answer.value_set][answer.item]
+        cluster = given.splits[answer.seed].clusters[answer.item]
+        place = (answer.seed, answer.value_set, answer.item, cluster)
+        for metric, row in _by_metric(place, target, np.array(answer.shares)):
+            rows[answer.method, metric, answer.side, answer.readout].append(row)
+    for seed, split in given.splits.items():
+        for value_set in given.value_sets:
+            for item_id, target in value_set.distributions.items():
+                place = (seed, value_set.name, item_id, split.clusters[item_id])
+                for metric, row in _ceiling(place, target):
+                    rows[CEILING, metric, split.side(item_id), "letters"].append(row)
+    return rows
+
+
+def _by_metric(
+    place: tuple[int, str, str, str], target: AnswerDistribution, q: FloatArray
+) -> Iterator[tuple[Metric, Measured]]:
+    p, resampled = target.shares, target.replicates
+    yield "fit_jsd", Measured(*place, float(fit(p, q)), fit(resampled, q))
+    if target.item.ordered:
+        distances = earth_movers_distance(resampled, q)
+        yield "emd", Measured(*place, float(earth_movers_distance(p, q)), distances)
+    yield (
+        "entropy_ratio",
+        Measured(
+            *place, float(entropy(q)), np.ones(1), float(entropy(p)), np.asarray(entropy(resampled))
+        ),
+    )
+
+
+def _ceiling(
+    place: tuple[int, str, str, str], target: AnswerDistribution
+) -> Iterator[tuple[Metric, Measured]]:
+    """Half of the respondents as the model of the other half, the mean over many splits."""
+    first, second = target.first_halves, target.second_halves
+    yield "fit_jsd", Measured(*place, float(fit(first, second).mean()), np.ones(1))
+    if target.item.ordered:
+        distance = float(earth_movers_distance(first, second).mean())
+        yield "emd", Measured(*place, distance, np.ones(1))
+    above, below = float(entropy(first).mean()), float(entropy(second).mean())
+    yield "entropy_ratio", Measured(*place, above, np.ones(1), below)
+
+
+def _scores(given: EvaluationInput, rows: Rows, draws: Draws) -> Iterator[Score]:
+    names = [value_set.name for value_set in given.value_sets]
+    seeds = list(given.splits)
+    scopes: list[tuple[int | None, str | None]] = [(None, None)]
+    if len(names) > 1:
+        scopes += [(None, name) for name in names]
+    if len(seeds) > 1:
+        scopes += [(seed, None) for seed in seeds]
+    for (method, metric, side, readout), found in rows.items():
+        for seed, value_set in scopes if readout == "letters" else scopes[:1]:
+            chosen = [
+                row
+                for row in found
+                if (seed is None or row.seed == seed)
+                and (value_set is None or row.value_set == value_set)
+            ]
+            if not chosen:
+                continue
+            figure = estimate(chosen, draws)
+            yield Score(
+                method=method,
+                seed="all" if seed is None else seed,
+                value_set=value_set or "all",
+                side=side,
+                readout=readout,
+                metric=metric,
+                value=figure.value,
+                low=figure.low,
+                high=figure.high,
+                items=figure.items,
+            )
+
+
+def _with_way(scores: list[Score]) -> list[Score]:
+    """Adds the share of the way from the average-training floor (0) to the ceiling (1)."""
+    known = {
+        (score.method, score.seed, score.value_set, score.side): score.value
+        for score in scores
+        if score.metric == "fit_jsd" and score.readout == "letters"
+    }
+    result = []
+    for score in scores:
+        place = (score.seed, score.value_set, score.side)
+        floor, ceiling = known.get((AVERAGE, *place)), known.get((CEILING, *place))
+        if (
+            score.metric == "fit_jsd"
+            and floor is not None
+            and ceiling is not None
+            and ceiling - floor > 1e-9
+        ):
+            score = score.model_copy(update={"way": (score.value - floor) / (ceiling - floor)})
+        result.append(score)
+    return result
+
+
+def _differences(given: EvaluationInput, rows: Rows, draws: Draws) -> Iterator[Difference]:
+    """Every method against every floor and every method before it in the study."""
+    pairs = [(method, floor) for method in given.methods for floor in FLOORS]
+    pairs += [(later, earlier) for earlier, later in combinations(given.methods, 2)]
+    names = [value_set.name for value_set in given.value_sets]
+    for method, against in pairs:
+        for side in SIDES:
+            for metric in METRICS:
+                one = rows.get((method, metric, side, "letters"), [])
+                two = rows.get((against, metric, side, "letters"), [])
+                for value_set in [None, *names] if len(names) > 1 else [None]:
+                    a = [r for r in one if value_set is None or r.value_set == value_set]
+                    b = [r for r in two if value_set is None or r.value_set == value_set]
+                    if not {r.key for r in a} & {r.key for r in b}:
+                        continue
+                    figure = difference(a, b, draws)
+                    yield Difference(
+                        method=method,
+                        against=against,
+                        value_set=value_set or "all",
+                        side=side,
+                        metric=metric,
+                        value=figure.value,
+                        low=figure.low,
+                        high=figure.high,
+                        items=figure.items,
+                    )
+
+
+def readout_disagreements(answers: Sequence[Answer]) -> Iterator[ReadoutDisagreement]:
+    """Mean total variation between each two readouts of a method, where both could be read."""
+    by_place: dict[tuple[str, int, str, str], dict[str, Answer]] = defaultdict(dict)
+    for answer in answers:
+        if not answer.refused and answer.method not in FLOORS:
+            place = (answer.method, answer.seed, answer.value_set, answer.item)
+            by_place[place][answer.readout] = answer
+    found: dict[tuple[str, str, str], list[tuple[str, float]]] = defaultdict(list)
+    for (method, _, _, item), readouts in by_place.items():
+        for first, second in combinations(readouts.values(), 2):
+            distance = total_variation(np.array(first.shares), np.array(second.shares))
+            found[method, first.readout, second.readout].append((item, distance))
+    for (method, first_readout, second_readout), distances in found.items():
+        yield ReadoutDisagreement(
+            method=method,
+            first=first_readout,  # type: ignore[arg-type]
+            second=second_readout,  # type: ignore[arg-type]
+            total_variation=float(np.mean([distance for _, distance in distances])),
+            items=len({item for item, _ in distances}),
+        )
+
+
+EVALUATION = Evaluation("fit", run)

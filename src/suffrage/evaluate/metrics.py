@@ -1,0 +1,46 @@
+"""Distances between answer distributions.
+
+Symbols: p what the population answered, q what the model answered, both over the same options.
+Every function takes arrays whose last axis is the options, and broadcasts over the others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def entropy(p: FloatArray) -> FloatArray:
+    """Shannon entropy in bits, -sum p log2 p; from 0 to log2 of the number of options."""
+    logs = np.log2(p, where=p > 0, out=np.zeros_like(p))
+    return np.asarray(np.abs(-(p * logs).sum(axis=-1)))
+
+
+def jensen_shannon_divergence(p: FloatArray, q: FloatArray) -> FloatArray:
+    """H((p+q)/2) - (H(p)+H(q))/2 in bits, 0 to 1. Source: Lin (1991), equation 4.1."""
+    p, q = np.broadcast_arrays(p, q)
+    divergence = entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2
+    return np.asarray(np.clip(divergence, 0.0, 1.0))
+
+
+def jensen_shannon_distance(p: FloatArray, q: FloatArray) -> FloatArray:
+    """The square root of the divergence in base 2: a metric, 0 to 1."""
+    return np.sqrt(jensen_shannon_divergence(p, q))
+
+
+def fit(p: FloatArray, q: FloatArray) -> FloatArray:
+    """1 - Jensen-Shannon distance (base 2): 1 when equal, 0 when they share no option."""
+    return np.asarray(1.0 - jensen_shannon_distance(p, q))
+
+
+def earth_movers_distance(p: FloatArray, q: FloatArray) -> FloatArray:
+    """Normalised earth mover's distance between ordered options at equal steps, 0 to 1.
+
+    sum_k |P_k - Q_k| / (K - 1), P and Q cumulative: 1 when everyone moves from end to end.
+    The 1-Wasserstein distance over options placed evenly from 0 to 1; `ordinal_emd` of Suh et
+    al. (2025) with unit steps. Meaningless for nominal options.
+    """
+    gaps = np.abs(np.cumsum(p, axis=-1) - np.cumsum(q, axis=-1))[..., :-1]
+    return np.asarray(gaps.sum(axis=-1) / (np.shape(p)[-1] - 1))

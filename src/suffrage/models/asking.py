@@ -1,0 +1,99 @@
+"""How an item is put to a model: the wording, the order of options, their labels, the persona."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from suffrage.survey import Item
+
+Message = dict[str, str]
+
+# Two sets, so that a preference for one letter or one number does not pass for an opinion.
+LABEL_SETS: dict[str, str] = {
+    "letters": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "numbers": "123456789",
+    "small_letters": "abcdefghijklmnopqrstuvwxyz",
+}
+
+
+def label_sets(option_count: int) -> list[tuple[str, ...]]:
+    """Two label sets with a one-character label for each of `option_count` options (up to 26).
+
+    Raises ValueError above 26 options.
+    """
+    if option_count > 26:
+        raise ValueError(f"{option_count} options are more than there are one-letter labels")
+    names = ("letters", "numbers" if option_count <= 9 else "small_letters")
+    return [tuple(LABEL_SETS[name][:option_count]) for name in names]
+
+
+def option_orders(item: Item) -> list[tuple[int, ...]]:
+    """The orders in which an item's options are shown, to be averaged over.
+
+    A scale is shown forwards and backwards, as questionnaires do; nominal options in every
+    rotation, so that each stands in each place once.
+    """
+    forwards = tuple(range(len(item.options)))
+    if item.ordered:
+        return [forwards, forwards[::-1]]
+    return [forwards[i:] + forwards[:i] for i in forwards]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One way of asking one item.
+
+    persona: the population the model answers for, as `ValueSet.description`, or None.
+    order: positions in the item's own order, as shown from top to bottom.
+    labels: one a shown option, from top to bottom; empty for a question without labels.
+    """
+
+    item: Item
+    persona: str | None
+    order: tuple[int, ...]
+    labels: tuple[str, ...] = ()
+
+    @property
+    def label_of_position(self) -> tuple[str, ...]:
+        """The label of each option in the item's own order."""
+        shown_at = {position: place for place, position in enumerate(self.order)}
+        return tuple(self.labels[shown_at[position]] for position in range(len(self.order)))
+
+    @property
+    def user_text(self) -> str:
+        """The item with its options; what follows the persona is the same for every group."""
+        texts = [self.item.options[position].text for position in self.order]
+        if not self.labels:
+            shown = "\n".join(f"- {text}" for text in texts)
+            return f"{self.item.question}\n\n{shown}\n\nAnswer with one of these options."
+        shown = "\n".join(
+            f"{label}. {text}" for label, text in zip(self.labels, texts, strict=True)
+        )
+        kind = "number" if self.labels[0].isdigit() else "letter"
+        return f"{self.item.question}\n\n{shown}\n\nAnswer with the {kind} of one option."
+
+    @property
+    def system_text(self) -> str | None:
+        """The persona as a system message."""
+        return persona_text(self.persona) if self.persona else None
+
+    @property
+    def messages(self) -> list[Message]:
+        """The question in chat form."""
+        system = self.system_text
+        start: list[Message] = [{"role": "system", "content": system}] if system else []
+        return [*start, {"role": "user", "content": self.user_text}]
+
+
+def persona_text(description: str) -> str:
+    """The system message that asks for one population's answer."""
+    return f"Answer as {description} would."
+
+
+def ways_of_asking(item: Item, persona: str | None) -> list[Question]:
+    """Every order of the options with every label set."""
+    return [
+        Question(item, persona, order, labels)
+        for labels in label_sets(len(item.options))
+        for order in option_orders(item)
+    ]

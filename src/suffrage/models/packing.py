@@ -1,0 +1,111 @@
+"""Many prompts in one forward pass, every shared prefix computed once.
+
+Prompts that begin alike (one persona, many items; one item, many option orders) form a tree of
+tokens. A tree is written out as one row of tokens in which each token sees only its own
+ancestors and stands at the position of its own depth; the model's answer for a token is then the
+one it would give in the prompt alone. There is no padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ScoreRequest:
+    """A prompt and the continuations whose log-probability is wanted, as token ids.
+
+    Raises ValueError on an empty prompt or continuation.
+    """
+
+    prompt: Tokens
+    continuations: tuple[Tokens, ...]
+
+    def __post_init__(self) -> None:
+        if not self.prompt or not self.continuations or not all(self.continuations):
+            raise ValueError("a prompt and each of its continuations must hold a token")
+
+
+@dataclass
+class Pack:
+    """One row of tokens holding the trees of several requests.
+
+    tokens, positions, parents: (T,); a parent is an index into the row, -1 at a root.
+    query_nodes, query_tokens, owners: one a continuation token: the row index of the token before
+    it, its own id, and (request, continuation) it belongs to.
+    """
+
+    tokens: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    parents: list[int] = field(default_factory=list)
+    query_nodes: list[int] = field(default_factory=list)
+    query_tokens: list[int] = field(default_factory=list)
+    owners: list[tuple[int, int]] = field(default_factory=list)
+    _children: dict[tuple[int, int], int] = field(default_factory=dict, repr=False)
+
+    def add(self, index: int, request: ScoreRequest) -> None:
+        """Put a request into this row, sharing whatever prefix stands there already."""
+        end_of_prompt = self._walk(-1, request.prompt)
+        for which, continuation in enumerate(request.continuations):
+            node = end_of_prompt
+            for place, token in enumerate(continuation):
+                self.query_nodes.append(node)
+                self.query_tokens.append(token)
+                self.owners.append((index, which))
+                if place + 1 < len(continuation):
+                    node = self._walk(node, (token,))
+
+    def new_tokens(self, request: ScoreRequest) -> int:
+        """At most how many tokens `add` would append."""
+        node, shared = -1, 0
+        for token in request.prompt:
+            child = self._children.get((node, token))
+            if child is None:
+                break
+            node, shared = child, shared + 1
+        tails = sum(len(continuation) - 1 for continuation in request.continuations)
+        return len(request.prompt) - shared + tails
+
+    def attention_mask(self) -> npt.NDArray[np.bool_]:
+        """(T, T), true where the row's token may see the column's: itself and its ancestors."""
+        size = len(self.tokens)
+        mask = np.zeros((size, size), dtype=np.bool_)
+        for node, parent in enumerate(self.parents):
+            if parent >= 0:
+                mask[node] = mask[parent]
+            mask[node, node] = True
+        return mask
+
+    def _walk(self, node: int, tokens: Sequence[int]) -> int:
+        for token in tokens:
+            child = self._children.get((node, token))
+            if child is None:
+                child = len(self.tokens)
+                self._children[(node, token)] = child
+                self.tokens.append(token)
+                self.positions.append(0 if node < 0 else self.positions[node] + 1)
+                self.parents.append(node)
+            node = child
+        return node
+
+
+def packed(requests: Sequence[ScoreRequest], row_length: int) -> Iterable[Pack]:
+    """The requests in rows of about `row_length` tokens, those with like prompts together.
+
+    A request longer than a row gets a row of its own. Owners hold indices into `requests`.
+    """
+    order = sorted(range(len(requests)), key=lambda index: requests[index].prompt)
+    pack = Pack()
+    for index in order:
+        if pack.tokens and len(pack.tokens) + pack.new_tokens(requests[index]) > row_length:
+            yield pack
+            pack = Pack()
+        pack.add(index, requests[index])
+    if pack.tokens:
+        yield pack

@@ -1,0 +1,210 @@
+"""Three ways to read a model's answer distribution, side by side.
+
+letters: probabilities of the option labels, averaged over option orders and label sets.
+text: probability of each option's whole text as the answer, with and without length
+normalisation. sampled: answers written out freely and matched to the options.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from suffrage.models.asking import Question, ways_of_asking
+from suffrage.models.language_model import Advance, FloatArray, LanguageModel
+from suffrage.models.packing import ScoreRequest
+from suffrage.survey import Item
+
+Readout = Literal["letters", "text", "text_length_normalised", "sampled"]
+
+LONGEST_SAMPLED_ANSWER = 16
+
+
+@dataclass(frozen=True, eq=False)
+class ModelAnswer:
+    """How a model answered one item.
+
+    shares: (options,), renormalised over the options; all NaN when the options had no mass at all.
+    mass: probability (letters, text) or share of samples (sampled) that fell on the options, 0 to 1.
+    order_sensitivity: mean total variation between the ways of asking and their mean; None for
+    readouts that ask one way only.
+    refused: mass below the threshold: the answer says too little about the options to be used.
+    """
+
+    item_id: str
+    readout: Readout
+    shares: FloatArray
+    mass: float
+    order_sensitivity: float | None
+    refused: bool
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One item put to a model as one population (None: as itself)."""
+
+    item: Item
+    persona: str | None
+
+
+def total_variation(p: FloatArray, q: FloatArray) -> float:
+    """Half the sum of absolute differences, 0 to 1."""
+    return float(np.abs(p - q).sum() / 2)
+
+
+def read_letters(
+    model: LanguageModel,
+    asked: Sequence[Asked],
+    lowest_mass: float,
+    advance: Advance | None = None,
+) -> list[ModelAnswer]:
+    """The label readout of every item asked.
+
+    Each way of asking is renormalised over the options before the mean, so that a way in which
+    the model says little does not count for less.
+    """
+    ways = [ways_of_asking(one.item, one.persona) for one in asked]
+    questions = [question for group in ways for question in group]
+    requests = []
+    for question in questions:
+        labels = [model.label_tokens(label) for label in question.label_of_position]
+        tokens = tuple((token,) for variants in labels for token in variants)
+        requests.append(ScoreRequest(model.encode(question.messages), tokens))
+    scored = model.score(requests, advance)
+    answers, start = [], 0
+    for one, group in zip(asked, ways, strict=True):
+        found = [
+            _by_option(model, question, logs)
+            for question, logs in zip(group, scored[start : start + len(group)], strict=True)
+        ]
+        start += len(group)
+        answers.append(_average(one.item.id, np.array(found), lowest_mass))
+    return answers
+
+
+def _by_option(model: LanguageModel, question: Question, logs: list[FloatArray]) -> FloatArray:
+    """Probability of each option in the item's own order: the sum over its label's tokens."""
+    counts = [len(model.label_tokens(label)) for label in question.label_of_position]
+    probabilities = np.exp([float(log[0]) for log in logs])
+    parts = np.split(probabilities, np.cumsum(counts)[:-1])
+    return np.array([part.sum() for part in parts])
+
+
+def _average(item_id: str, by_way: FloatArray, lowest_mass: float) -> ModelAnswer:
+    """by_way: (ways, options), unnormalised."""
+    masses = by_way.sum(axis=1)
+    shares_by_way = by_way / masses[:, None]
+    shares = shares_by_way.mean(axis=0)
+    sensitivity = float(np.mean([total_variation(way, shares) for way in shares_by_way]))
+    mass = float(masses.mean())
+    return ModelAnswer(item_id, "letters", shares, mass, sensitivity, mass < lowest_mass)
+
+
+def read_text(
+    model: LanguageModel, asked: Sequence[Asked], advance: Advance | None = None
+) -> list[ModelAnswer]:
+    """The full-text readout: two answers an item, plain and length-normalised.
+
+    Plain: the probability of the option's text with the end of the turn, so its mass is a
+    probability. Length-normalised: proportional to exp of the mean log-probability a token; it has
+    no mass of its own and carries the plain one.
+    """
+    questions = [
+        Question(one.item, one.persona, tuple(range(len(one.item.options)))) for one in asked
+    ]
+    scored = model.score(
+        [
+            ScoreRequest(
+                model.encode(question.messages),
+                tuple(model.answer_tokens(text) for text in question.item.texts),
+            )
+            for question in questions
+        ],
+        advance,
+    )
+    answers = []
+    for question, logs in zip(questions, scored, strict=True):
+        plain = np.exp([log.sum() for log in logs])
+        normalised = np.exp([log.mean() for log in logs])
+        mass = float(plain.sum())
+        for readout, weights in (("text", plain), ("text_length_normalised", normalised)):
+            shares = weights / weights.sum() if weights.sum() > 0 else np.full(len(weights), np.nan)
+            refused = not weights.sum() > 0
+            answers.append(
+                ModelAnswer(question.item.id, readout, shares, mass, None, refused)  # type: ignore[arg-type]
+            )
+    return answers
+
+
+def read_sampled(
+    model: LanguageModel, asked: Sequence[Asked], samples: int, seed: int
+) -> list[ModelAnswer]:
+    """The written readout: `samples` free answers an item, matched to options.
+
+    The orders of the options share the samples evenly. mass is the share of samples that named
+    one option and only one; an item without any is refused.
+    """
+    questions: list[tuple[int, Question]] = []
+    for index, one in enumerate(asked):
+        ways = ways_of_asking(one.item, one.persona)
+        ways = ways[: max(1, len(ways) // 2)]  # the first label set, every order
+        questions += [(index, question) for question in ways]
+    ways_each = Counter(index for index, _ in questions)
+    most_ways = max(ways_each.values())
+    written = model.sample(
+        [model.encode(question.messages) for _, question in questions],
+        max(1, samples // most_ways),
+        LONGEST_SAMPLED_ANSWER,
+        seed,
+    )
+    counts = [np.zeros(len(one.item.options)) for one in asked]
+    drawn = np.zeros(len(asked))
+    for (index, question), texts in zip(questions, written, strict=True):
+        for text in texts:
+            drawn[index] += 1
+            position = match_answer(text, question)
+            if position is not None:
+                counts[index][position] += 1
+    answers = []
+    for one, count, total in zip(asked, counts, drawn, strict=True):
+        named = count.sum()
+        shares = count / named if named else np.full(count.size, np.nan)
+        mass = float(named / total)
+        answers.append(ModelAnswer(one.item.id, "sampled", shares, mass, None, not named))
+    return answers
+
+
+def match_answer(text: str, question: Question) -> int | None:
+    """The position of the option a written answer names, or None when it names none or several.
+
+    A leading label counts ("B", "B. About right", "(B)"); otherwise the option whose text stands
+    in the answer, the longest match winning ("Strongly agree" over "Agree").
+    """
+    cleaned = _plain(text)
+    start = re.match(r"^[\s\"'(\[*]*([a-z0-9])(?![a-z0-9'’])", text.strip().lower())
+    labels = {label.lower(): p for p, label in enumerate(question.label_of_position)}
+    if start and start.group(1) in labels and not _is_article(start.group(1), text):
+        return labels[start.group(1)]
+    found = []
+    for position, option in sorted(
+        enumerate(question.item.texts), key=lambda pair: len(pair[1]), reverse=True
+    ):
+        wanted = _plain(option)
+        if re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", cleaned):
+            found.append(position)
+            cleaned = re.sub(rf"(?<!\w){re.escape(wanted)}(?!\w)", " ", cleaned)
+    return found[0] if len(found) == 1 else None
+
+
+def _is_article(label: str, text: str) -> bool:
+    """ "A carbon footprint..." begins with an article, not with the label A."""
+    return label == "a" and re.match(r"^\s*[aA]\s+[a-z]", text) is not None
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"[^\w\s'-]", " ", text.lower())).strip()

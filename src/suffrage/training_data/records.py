@@ -1,0 +1,141 @@
+"""`Records`: training examples as a table anyone can read, and the check that none leaks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from suffrage import storage
+from suffrage.errors import SuffrageError
+from suffrage.models import Question, label_sets, option_orders
+from suffrage.population import ValueSet
+from suffrage.survey import Item
+from suffrage.training_data.split import ItemSplit
+
+Kind = Literal["demonstration", "distribution", "preference", "binary"]
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """Training examples of one kind, one a row.
+
+    Columns of every kind: `id`, `value_set`, `item`, `system` (persona text), `user` (the
+    question). demonstration: `completion`. distribution: `labels` (one an option, in the item's
+    own order) and `target` (the population's share of each).
+    made_from: hashes of the value sets and the split, and the settings.
+    """
+
+    kind: Kind
+    frame: pl.DataFrame
+    made_from: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @property
+    def content_hash(self) -> str:
+        """Changes with any record."""
+        return storage.content_hash([self.kind, self.frame.to_dicts()])
+
+    def write(self, folder: Path) -> None:
+        """Write `records.jsonl` and `records.json`, all or nothing."""
+
+        def fill(draft: Path) -> None:
+            lines = (json.dumps(row, ensure_ascii=False) for row in self.frame.to_dicts())
+            (draft / "records.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            manifest = {
+                "kind": self.kind,
+                "count": len(self),
+                "content_hash": self.content_hash,
+                "made_from": dict(self.made_from),
+            }
+            storage.write_json(draft / "records.json", manifest)
+
+        storage.write_folder(folder, fill)
+
+    @classmethod
+    def read(cls, folder: Path) -> Records:
+        """Read back what `write` wrote."""
+        manifest = storage.read_json(folder / "records.json")
+        lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        return cls(manifest["kind"], pl.DataFrame(rows), manifest["made_from"])
+
+
+@dataclass(frozen=True)
+class RecordBuilder:
+    """A record builder: value sets and the split in, records out.
+
+    build(value_sets, split, count, generator) makes `count` records from trained items only.
+    """
+
+    kind: Kind
+    build: Callable[[Sequence[ValueSet], ItemSplit, int, np.random.Generator], Records]
+
+
+def training_pairs(
+    value_sets: Sequence[ValueSet],
+    split: ItemSplit,
+    count: int,
+    generator: np.random.Generator,
+) -> list[tuple[ValueSet, str]]:
+    """`count` (value set, trained item) pairs: every pair once in random order, then again.
+
+    Raises SuffrageError when there is no pair.
+    """
+    pairs = [
+        (value_set, item_id)
+        for value_set in value_sets
+        for item_id in value_set.distributions
+        if item_id in split.train
+    ]
+    if not pairs:
+        raise SuffrageError("no value set has an answer to any item that is trained on.")
+    rounds = -(-count // len(pairs))
+    order = np.concatenate([generator.permutation(len(pairs)) for _ in range(rounds)])[:count]
+    return [pairs[index] for index in order]
+
+
+def random_question(item: Item, persona: str, generator: np.random.Generator) -> Question:
+    """One way of asking, drawn at random: label set, and order of the options.
+
+    A scale is shown forwards or backwards; nominal options in any order.
+    """
+    sets = label_sets(len(item.options))
+    labels = sets[generator.integers(len(sets))]
+    if item.ordered:
+        orders = option_orders(item)
+        order = orders[generator.integers(len(orders))]
+    else:
+        order = tuple(int(i) for i in generator.permutation(len(item.options)))
+    return Question(item, persona, order, labels)
+
+
+def check_nothing_held_out(records: Records, items: Sequence[Item], split: ItemSplit) -> None:
+    """Stop when a record names a held-out item or holds its question's text.
+
+    Raises SuffrageError naming the record and the item.
+    """
+    held_out = {item.id: _plain(item.question) for item in items if item.id in split.held_out}
+    texts = {row["user"]: row["id"] for row in records.frame.select("user", "id").to_dicts()}
+    for text, record_id in texts.items():
+        for item_id, question in held_out.items():
+            if question in _plain(text):
+                raise SuffrageError(
+                    f"record {record_id} holds the text of {item_id}, which is held out; "
+                    "the build stops here so that no result rests on it."
+                )
+    leaked = set(records.frame["item"].unique()) & set(split.held_out)
+    if leaked:
+        raise SuffrageError(f"records were built from {min(leaked)}, which is held out.")
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
