@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,22 +40,176 @@ StudyPath = Annotated[Path, typer.Argument(help="The study's YAML file.", metava
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
+@app.command()
+def run(
+    study: StudyPath,
+    only: Annotated[
+        str | None, typer.Option(help="Stop after this stage, doing what it needs.")
+    ] = None,
+    force: Annotated[
+        str | None, typer.Option(help="Compute this stage and all after it again.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study, or go on with one: survey, value sets, training, evaluation, report.
+
+    Finished stages are never computed twice. Stages, for --only and --force: survey, value_sets,
+    split, records, align, answers, results.
+
+    Example: `suffrage run examples/quickstart.yaml`
+    """
+    from suffrage.study.run import check_only, run_study
+    from suffrage.study.schema import load_study
+
+    only_kind, force_kind = check_only(only, "--only"), check_only(force, "--force")
+    finished = run_study(load_study(study), only_kind, force_kind, quiet=as_json)
+    if as_json:
+        results = finished.results
+        _print_json(
+            {
+                "folder": str(finished.folder),
+                "computed": list(finished.computed),
+                "scores": [row.model_dump(mode="json") for row in results.scores]
+                if results
+                else [],
+            }
+        )
+        return
+    from rich.console import Console
+
+    console = Console()
+    if finished.results is None:
+        console.print(f"Stopped after {only}; {len(finished.computed)} stages computed.")
+        return
+    from suffrage.report.terminal import scoreboard
+
+    console.print(scoreboard(finished.results))
+    for method in finished.results.methods:
+        for checkpoint in method.checkpoints:
+            typer.echo(f"Checkpoint  {finished.folder / checkpoint}")
+    typer.echo(f"Tables      {finished.folder / 'scores.csv'}, results.json, scoreboard.tex")
+    typer.echo(f"Report      {finished.folder / 'report.html'}")
+
+
+@app.command()
+def plan(study: StudyPath, as_json: AsJson = False) -> None:
+    """Show what `run` would do, how long it would take and how much memory; start nothing long.
+
+    Reads the survey and measures the machine's speed for a moment; every figure is an estimate.
+
+    Example: `suffrage plan examples/quickstart.yaml`
+    """
+    from suffrage.study.plan import plan_study
+    from suffrage.study.schema import load_study
+
+    planned = plan_study(load_study(study))
+    if as_json:
+        _print_json(planned.as_json())
+        return
+    from rich.console import Console
+
+    from suffrage.report.terminal import plan_table
+
+    Console().print(plan_table(planned.as_json()))
+
+
+@app.command()
+def report(study: StudyPath) -> None:
+    """Write a finished study's report and tables again.
+
+    Example: `suffrage report examples/quickstart.yaml`
+    """
+    from suffrage.report.page import write_report
+    from suffrage.report.tables import read_results, write_tables
+    from suffrage.study.schema import load_study
+
+    folder = load_study(study).output
+    results = read_results(folder / "results.json")
+    write_tables(results, folder)
+    write_report(results, folder / "report.html")
+    typer.echo(folder / "report.html")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what this machine can do, and which parts of Suffrage are installed.
+
+    Example: `suffrage doctor`
+    """
+    from suffrage.study.doctor import diagnosis
+
+    found = diagnosis()
+    if as_json:
+        _print_json(found)
+        return
+    for name, value in found.items():
+        typer.echo(f"{name:<22} {value}")
+
+
 @survey_app.command("inspect")
 def inspect_survey(study: StudyPath, as_json: AsJson = False) -> None:
     """Show what a study's survey reader read, what it set aside, and why.
 
     Example: `suffrage survey inspect examples/quickstart.yaml`
     """
-    raise NotImplementedError
+    from suffrage.population import design_effect, effective_sample_size
+    from suffrage.study.schema import load_study
+    from suffrage.survey import read_survey
+    from suffrage.survey.inspection import inspect
+
+    loaded = load_study(study)
+    survey = read_survey(loaded.survey, loaded.folder)
+    weights = survey.weights
+    inspection = inspect(survey, effective_sample_size(weights), design_effect(weights))
+    if as_json:
+        _print_json(inspection.as_json())
+        return
+    from rich.console import Console
+
+    Console().print(inspection.render())
 
 
 @app.command()
-def profile(study: StudyPath, as_json: AsJson = False) -> None:
+def profile(
+    study: StudyPath,
+    value_set: Annotated[str, typer.Argument(help="The value set's name in the study.")],
+    against: Annotated[
+        str | None, typer.Option(help="Another value set: show where the two differ most.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write an HTML page with the plot here.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Print and plot a value set, or where two differ most.
 
-    Example: `suffrage profile examples/wvs.yaml deu --against irq --plot deu.html`
+    Example: `suffrage profile examples/quickstart.yaml liberals --against conservatives --plot p.html`
     """
-    raise NotImplementedError
+    from suffrage.report import profile as profiles
+    from suffrage.study.run import study_value_set
+    from suffrage.study.schema import load_study
+
+    loaded = load_study(study)
+    first = study_value_set(loaded, value_set)
+    other = study_value_set(loaded, against) if against else None
+    if plot is not None:
+        profiles.write_profile_page(first, other, plot)
+    if as_json:
+        _print_json(profiles.profile_json(first, other))
+        return
+    from rich.console import Console
+
+    console = Console()
+    table = profiles.comparison_table(first, other) if other else profiles.profile_table(first)
+    console.print(table)
+    if plot is not None:
+        typer.echo(f"Plot  {plot}")
+
+
+def _print_json(content: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Errors a user can act on. Each message says what was wrong, where, and the mend."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 
 
@@ -33,3 +34,9 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
         raise MissingExtraError(
             f'{purpose} needs {module}, which is not installed: pip install "suffrage[{extra}]"'
         ) from error
+
+
+def require_installed(module: str, extra: str, purpose: str) -> None:
+    """As `require`, without the time it takes to import."""
+    if find_spec(module) is None:
+        require(module, extra, purpose)

@@ -73,13 +73,17 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """What a training reports of itself, besides time and memory."""
+    """What a training reports of itself, besides time and memory.
+
+    resumed_from: the step it went on from, 0 when unbroken. seconds_before: spent until then.
+    """
 
     steps: int
     examples: int
     tokens: int
     dtype: str
     resumed_from: int
+    seconds_before: float = 0.0
 
 
 @dataclass(frozen=True)

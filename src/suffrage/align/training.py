@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from suffrage.errors import SuffrageError, require
 from suffrage.models.language_model import fast_dtype, load_weights, out_of_memory
 
 LOG = "training.jsonl"
+SECONDS = "seconds.json"
 OUT_OF_MEMORY_MEND = "micro_batch: 1, gradient_checkpointing: true, dtype: bfloat16"
 
 
@@ -97,6 +99,7 @@ def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingF
     transformers = require("transformers", "align", "training")
     job.work.mkdir(parents=True, exist_ok=True)
     start = last_whole_checkpoint(job.work)
+    earlier = seconds_spent(job.work) if start else 0.0
     trainer = make([_progress_callback(job, transformers.TrainerCallback)])
     for noisy in (transformers.trainer_callback.PrinterCallback,):
         trainer.remove_callback(noisy)
@@ -111,6 +114,7 @@ def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingF
         tokens=int(trainer.state.num_input_tokens_seen),
         dtype=training_dtype(job.options),
         resumed_from=int(start.name.split("-")[1]) if start else 0,
+        seconds_before=earlier,
     )
 
 
@@ -130,7 +134,24 @@ def last_whole_checkpoint(work: Path) -> Path | None:
 
 def _progress_callback(job: TrainingJob, base: type[Any]) -> Any:
     """Tells each step's loss, keeps the log, and stops a training that has diverged."""
-    return type("Progress", (base,), {"on_log": _on_log(job.on_step, job.work / LOG)})()
+    parts = {"on_log": _on_log(job.on_step, job.work / LOG), "on_save": _on_save(job.work)}
+    return type("Progress", (base,), parts)()
+
+
+def seconds_spent(work: Path) -> float:
+    """Seconds of training behind the last saved point, over all tries."""
+    noted = work / SECONDS
+    return float(storage.read_json(noted)["seconds"]) if noted.exists() else 0.0
+
+
+def _on_save(work: Path) -> Callable[..., None]:
+    before, start = seconds_spent(work), time.monotonic()
+
+    def on_save(self: Any, args: Any, state: Any, control: Any, **_: Any) -> None:
+        spent = before + time.monotonic() - start
+        storage.write_json(work / SECONDS, {"seconds": spent})
+
+    return on_save
 
 
 def _on_log(on_step: OnStep, log: Path) -> Callable[..., None]:

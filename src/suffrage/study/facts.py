@@ -1,0 +1,262 @@
+"""What the report says of a run besides its scores: who was asked, what ran where, the limits."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suffrage.align import Checkpoint
+from suffrage.evaluate import EvaluationInput, Results, Scorecard
+from suffrage.evaluate.fit import AVERAGE, CEILING, UNIFORM
+from suffrage.evaluate.results import (
+    Cost,
+    ItemFacts,
+    MethodFacts,
+    StudyFacts,
+    SurveyFacts,
+    Target,
+    ValueSetFacts,
+)
+from suffrage.population import ValueSet, effective_sample_size
+from suffrage.survey import Survey
+from suffrage.training_data import ItemSplit
+
+if TYPE_CHECKING:
+    from suffrage.study.wiring import Wiring
+
+PACKAGES = ("suffrage", "torch", "transformers", "trl", "peft", "numpy", "polars")
+
+
+def pair_count(value_sets: Sequence[ValueSet], split: ItemSplit) -> int:
+    """How many pairs of a value set and an item trained on there are."""
+    return sum(item in split.train for value_set in value_sets for item in value_set.distributions)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide results."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What this machine is; no name, user or path of it."""
+    from suffrage.models.language_model import cpu_threads
+
+    facts: dict[str, Any] = {
+        "system": platform.system(),
+        "processor": _processor(),
+        "cores": cpu_threads(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+    }
+    import torch
+
+    if torch.cuda.is_available():
+        facts["gpu"] = torch.cuda.get_device_name()
+        facts["gpu_memory_bytes"] = torch.cuda.get_device_properties(0).total_memory
+    return facts
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def results(
+    wiring: Wiring, survey: Survey, given: EvaluationInput, cards: Sequence[Scorecard]
+) -> Results:
+    """Everything a run found, with the facts around it."""
+    study = wiring.study
+    return Results(
+        study=StudyFacts(
+            name=study.study,
+            title=study.title or study.study,
+            seeds=list(study.seeds),
+            config=study.text,
+            command=f"suffrage run {_shown(study.source)}",
+            finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            versions=versions(),
+            machine=machine(),
+            model=study.model,
+            model_licence=wiring.model.licence,
+            content_hash=wiring.results.key,
+        ),
+        survey=_survey_facts(survey),
+        value_sets=[_value_set_facts(value_set) for value_set in given.value_sets],
+        held_out=study.held_out.model_dump(mode="json", exclude_defaults=True),
+        items=_item_facts(given),
+        methods=_method_facts(wiring, given),
+        scores=[score for card in cards for score in card.scores],
+        differences=[row for card in cards for row in card.differences],
+        targets=[
+            Target(
+                value_set=value_set.name,
+                item=item_id,
+                shares=d.shares.tolist(),
+                standard_errors=d.standard_errors.tolist(),
+                n=d.n,
+                n_eff=d.n_eff,
+                non_response=dict(d.non_response),
+            )
+            for value_set in given.value_sets
+            for item_id, d in value_set.distributions.items()
+        ],
+        answers=[answer for card in cards for answer in card.answers],
+        readouts=[row for card in cards for row in card.readouts],
+        limits=limits(survey, given),
+    )
+
+
+def _shown(path: Path) -> str:
+    """A path as a reader of the report could type it: inside the working folder, or its name."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return path.name
+
+
+def _survey_facts(survey: Survey) -> SurveyFacts:
+    provenance = survey.provenance
+    return SurveyFacts(
+        title=survey.codebook.title,
+        reader=provenance.reader,
+        respondents=survey.responses.height,
+        weight_variable=provenance.weight_variable,
+        n_eff=effective_sample_size(survey.weights),
+        statement=provenance.statement,
+        set_aside=[aside.__dict__ for aside in provenance.set_aside],
+        files=provenance.files,
+        citation=survey.codebook.citation,
+        terms=survey.codebook.terms,
+    )
+
+
+def _value_set_facts(value_set: ValueSet) -> ValueSetFacts:
+    return ValueSetFacts(
+        name=value_set.name,
+        description=value_set.description,
+        where=dict(value_set.where),
+        n=value_set.n,
+        n_eff=value_set.n_eff,
+        design_effect=value_set.design_effect,
+        weighting=value_set.weighting,
+        set_aside=list(value_set.set_aside),
+        pooled_items=[item for item, d in value_set.distributions.items() if d.pooled > 0],
+    )
+
+
+def _item_facts(given: EvaluationInput) -> list[ItemFacts]:
+    items = {item.id: item for value_set in given.value_sets for item in value_set.items}
+    first = next(iter(given.splits.values()))
+    return [
+        ItemFacts(
+            id=item.id,
+            question=item.question,
+            options=list(item.texts),
+            ordered=item.ordered,
+            topic=item.topic,
+            battery=item.battery,
+            note=item.note,
+            cluster=first.clusters[item.id],
+            side={seed: split.side(item.id) for seed, split in given.splits.items()},
+        )
+        for item in items.values()
+    ]
+
+
+def _method_facts(wiring: Wiring, given: EvaluationInput) -> list[MethodFacts]:
+    floors = [
+        MethodFacts(
+            name=UNIFORM,
+            label="Uniform answer",
+            kind="floor",
+            explanation="Every option equally often; needs no model and no data.",
+        ),
+        MethodFacts(
+            name=AVERAGE,
+            label="Average training answer",
+            kind="floor",
+            explanation="The population's mean answer to the items trained on, whatever the "
+            "question: the best answer that ignores it.",
+        ),
+    ]
+    ceiling = MethodFacts(
+        name=CEILING,
+        label="Half of the respondents",
+        kind="ceiling",
+        explanation="One random half of the same respondents as the model of the other half, the "
+        "mean over many splits.",
+    )
+    found = []
+    for spec in wiring.study.methods:
+        checkpoints = [
+            Checkpoint.read(stage.folder)
+            for (method, _, _), stage in wiring.align.items()
+            if method == spec.name
+        ]
+        found.append(
+            MethodFacts(
+                name=spec.name,
+                label=spec.label,
+                kind="trained" if spec.method.train else "untrained",
+                explanation=spec.method.explanation,
+                settings=spec.options.model_dump(mode="json", exclude_none=True),
+                checkpoints=[
+                    str(checkpoint.folder.relative_to(wiring.study.output))
+                    for checkpoint in checkpoints
+                ],
+                costs=[Cost.model_validate(c.manifest["cost"]) for c in checkpoints],
+            )
+        )
+    return [*floors, *found, ceiling]
+
+
+def limits(survey: Survey, given: EvaluationInput) -> list[str]:
+    """What this run cannot show, from its own numbers."""
+    held_out = sorted({item for split in given.splits.values() for item in split.held_out})
+    clusters = {split.clusters[item] for split in given.splits.values() for item in split.held_out}
+    sentences = [
+        "Answering a survey like a public is not acting like it: nothing here tests what the "
+        "model does in conversation or in decisions.",
+        f"The intervals rest on {len(held_out)} held-out items in {len(clusters)} groups that "
+        "stand or fall together; another choice of items could give another figure.",
+        "What the model says is no estimate of what the public would say to a new question.",
+    ]
+    if survey.provenance.weight_variable is None:
+        sentences.append(
+            "The respondents are not weighted: the figures stand for the sample, and for the "
+            "population only as far as the sample resembles it."
+        )
+    if len(given.splits) == 1:
+        sentences.append(
+            "One seed: how much the figures move with the choice of held-out items and with "
+            "training's own randomness was not measured."
+        )
+    pooled = [v.name for v in given.value_sets if any(d.pooled for d in v.distributions.values())]
+    if pooled:
+        sentences.append(
+            f"Small groups ({', '.join(pooled)}) were pulled toward all respondents on some items."
+        )
+    notes = [item for v in given.value_sets[:1] for item in v.items if item.note]
+    if notes:
+        sentences.append(
+            f"{len(notes)} items carry a note in the codebook (such as two wordings pooled)."
+        )
+    sentences.append(
+        "Respondents who gave no answer are left out of each item's shares; their part is shown "
+        "beside the item."
+    )
+    return sentences

@@ -1,0 +1,215 @@
+"""What a run would do, how long it would take and how much memory: estimates, said to be so."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from suffrage.align import TrainingOptions
+from suffrage.evaluate.answers import prompts_to_score
+from suffrage.models import ways_of_asking
+from suffrage.models.language_model import parameter_count
+from suffrage.population import ValueSet, build_value_set
+from suffrage.study.facts import pair_count
+from suffrage.study.schema import Study
+from suffrage.study.stages import Stage
+from suffrage.study.wiring import Wiring, groups_of, wire
+from suffrage.survey import Item, read_survey
+from suffrage.training_data import ItemSplit, split_items
+
+# Measured on SmolLM2-135M with 2 cores (docs/results.md, "Cost of a step"): how many times the
+# arithmetic of one forward pass a training step takes, attention, adapters and optimiser included.
+TRAINING_FACTOR = {"distribution": 7.0, "sft": 16.0}
+OTHER_TRAINING_FACTOR = 16.0
+# The share of a plain matrix product's speed that a forward pass reaches.
+FORWARD_EFFICIENCY = 0.6
+# Prompts that share their beginnings cost this share of their tokens in packed rows.
+SHARED_PREFIX_SHARE = 0.6
+LOADING_SECONDS = 6.0
+SMALL_STAGE_SECONDS = 2.0
+RUNTIME_BYTES = 0.7e9
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One stage of a plan. seconds: 0 when finished; memory_bytes: peak, None where small."""
+
+    stage: Stage
+    finished: bool
+    seconds: float
+    memory_bytes: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All stages in order. parameters: of the model, None when it is not at hand."""
+
+    stages: tuple[PlannedStage, ...]
+    parameters: int | None
+    speed: float
+    money: float | None
+
+    @property
+    def seconds_left(self) -> float:
+        """Estimated seconds of what is not finished."""
+        return sum(planned.seconds for planned in self.stages)
+
+    def seconds(self, stage: Stage) -> float:
+        """Estimated seconds of one stage."""
+        return next(p.seconds for p in self.stages if p.stage.folder == stage.folder)
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts."""
+        return {
+            "stages": [
+                {
+                    "kind": planned.stage.kind,
+                    "label": planned.stage.label,
+                    "finished": planned.finished,
+                    "seconds": round(planned.seconds, 1),
+                    "memory_bytes": planned.memory_bytes,
+                    "folder": str(planned.stage.folder),
+                }
+                for planned in self.stages
+            ],
+            "seconds_left": round(self.seconds_left, 1),
+            "parameters": self.parameters,
+            "floating_point_operations_per_second": self.speed,
+            "money": self.money,
+        }
+
+
+def make_plan(
+    wiring: Wiring, value_sets: dict[str, ValueSet], splits: dict[int, ItemSplit]
+) -> Plan:
+    """Estimate every stage that is not finished; measures the machine's speed for a moment."""
+    study = wiring.study
+    todo = [stage for stage in wiring.stages() if not stage.finished]
+    heavy = any(stage.kind in ("align", "answers") for stage in todo)
+    speed = {"float32": 0.0, "training": 0.0}
+    if heavy:
+        from suffrage.models.language_model import fast_dtype
+
+        speed["float32"] = matrix_speed(study.scoring.dtype)
+        speed["training"] = matrix_speed(fast_dtype())
+    parameters = parameter_count(wiring.model)
+    known = parameters or 0
+    tokens = _tokens_by_stage(wiring, value_sets, splits)
+    planned = []
+    for stage in wiring.stages():
+        finished = stage.finished
+        seconds, memory = (0.0 if finished else SMALL_STAGE_SECONDS), None
+        if stage.kind in ("align", "answers"):
+            count, factor, dtype_bytes, extra = tokens[str(stage.folder)]
+            memory = RUNTIME_BYTES + known * dtype_bytes + extra
+            if not finished:
+                rate = speed["training" if stage.kind == "align" else "float32"]
+                work = 2 * known * count * factor / (rate * FORWARD_EFFICIENCY)
+                seconds = LOADING_SECONDS + work
+        planned.append(PlannedStage(stage, finished, seconds, memory))
+    total = sum(one.seconds for one in planned)
+    money = study.price.per_hour * total / 3600 if study.price else None
+    return Plan(tuple(planned), parameters, speed["float32"], money)
+
+
+def plan_study(study: Study) -> Plan:
+    """The plan of a study: reads the survey, and neither loads a model nor writes anything."""
+    wiring = wire(study)
+    survey = read_survey(study.survey, study.folder)
+    seed = study.seeds[0]
+    value_sets = {
+        spec.name: build_value_set(survey, spec.name, spec.where, seed, spec.description)
+        for spec in study.value_sets
+    }
+    splits = {
+        seed: split_items(survey.codebook.items, study.held_out, seed, study.trains)
+        for seed in study.seeds
+    }
+    return make_plan(wiring, value_sets, splits)
+
+
+def matrix_speed(dtype: str) -> float:
+    """Floating-point operations a second in a matrix product of a small model's shape."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    left = torch.randn(512, 1024, device=device, dtype=getattr(torch, dtype))
+    right = torch.randn(1024, 1024, device=device, dtype=getattr(torch, dtype))
+    for _ in range(3):
+        left @ right
+    start, rounds = time.perf_counter(), 0
+    while time.perf_counter() - start < 0.15:
+        left @ right
+        rounds += 1
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return 2 * 512 * 1024 * 1024 * rounds / (time.perf_counter() - start)
+
+
+def _prompt_tokens(item: Item, description: str | None) -> float:
+    """About how many tokens a question takes: four characters each, and the chat's own marks."""
+    question = ways_of_asking(item, description)[0]
+    return 20 + (len(question.user_text) + len(question.system_text or "")) / 4
+
+
+def _tokens_by_stage(
+    wiring: Wiring, value_sets: dict[str, ValueSet], splits: dict[int, ItemSplit]
+) -> dict[str, tuple[float, float, int, float]]:
+    """For each long stage: tokens, factor over a forward pass, bytes a weight, other bytes."""
+    study = wiring.study
+    found: dict[str, tuple[float, float, int, float]] = {}
+    lengths = [
+        _prompt_tokens(item, value_set.description)
+        for value_set in value_sets.values()
+        for item in value_set.items
+    ]
+    mean_length = sum(lengths) / len(lengths)
+    for spec in study.methods:
+        for (method, seed, group), stage in wiring.align.items():
+            if method != spec.name or not isinstance(spec.options, TrainingOptions):
+                continue
+            options = spec.options
+            members = [value_sets[name] for name in groups_of(spec, study)[group]]
+            steps = options.step_count(pair_count(members, splits[seed]))
+            full = options.adapter == "none"
+            width = 2 if options.dtype != "float32" and not full else 4
+            # Full fine-tuning holds gradients and Adam's two moments in float32 as well.
+            weight_bytes = width + (12 if full else 0)
+            batch_tokens = options.batch * mean_length
+            activations = batch_tokens * _activation_bytes(wiring) * (width / 4)
+            factor = TRAINING_FACTOR.get(spec.method.name, OTHER_TRAINING_FACTOR)
+            found[str(stage.folder)] = (steps * batch_tokens, factor, weight_bytes, activations)
+        for (method, _), stage in wiring.answers.items():
+            if method == spec.name:
+                found[str(stage.folder)] = _answer_tokens(
+                    study, spec.name, value_sets, splits, mean_length
+                )
+    return found
+
+
+def _answer_tokens(
+    study: Study,
+    method: str,
+    value_sets: dict[str, ValueSet],
+    splits: dict[int, ItemSplit],
+    mean_length: float,
+) -> tuple[float, float, int, float]:
+    spec = next(spec for spec in study.methods if spec.name == method)
+    others = sorted({item for split in splits.values() for item in split.held_out})
+    as_population = spec.method.asks_as_population
+    prompts = prompts_to_score(list(value_sets.values()), others, as_population, study.scoring.text)
+    asked = len(value_sets) if as_population else 1
+    # A written answer costs its prompt once and about 16 tokens, each a pass of its own.
+    written = study.scoring.samples * len(others) * asked * (mean_length + 16 * 2)
+    width = 4 if study.scoring.dtype == "float32" else 2
+    return prompts * mean_length * SHARED_PREFIX_SHARE + written, 1.0, width, 0.3e9
+
+
+def _activation_bytes(wiring: Wiring) -> float:
+    """Bytes of activations a token leaves for the backward pass: about 34 hidden widths a layer
+    in float32 (Korthikanti et al. 2022, equation 1, without the attention scores)."""
+    known = parameter_count(wiring.model) or 0
+    # Parameters of a transformer are about 12 widths squared a layer, and layers about width/20.
+    width = float(known * 20 / 12) ** (1 / 3)
+    return 34.0 * 2 * width * (width / 20)

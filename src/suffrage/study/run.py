@@ -1,0 +1,334 @@
+"""One execution of a study: its stages in order, each computed once."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from suffrage import registry, storage
+from suffrage.align import Checkpoint, TrainingJob, TrainingOptions
+from suffrage.align.checkpoint import MANIFEST
+from suffrage.align.cost import measured
+from suffrage.errors import InputError
+from suffrage.evaluate import Answers, EvaluationInput, Results, Scorecard, collect_answers
+from suffrage.evaluate.answers import prompts_to_score
+from suffrage.models import LanguageModel
+from suffrage.population import ValueSet, build_value_set
+from suffrage.study import facts
+from suffrage.study.plan import Plan, make_plan
+from suffrage.study.progress import Progress, Update
+from suffrage.study.schema import MethodSpec, Study
+from suffrage.study.stages import ORDER, Stage, StageKind, compute, only_run_in
+from suffrage.study.wiring import TrainingPlace, Wiring, groups_of, wire
+from suffrage.survey import Survey, read_survey
+from suffrage.training_data import ItemSplit, Records, check_nothing_held_out, split_items
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run leaves: its results (None when it stopped before them) and where they lie."""
+
+    results: Results | None
+    folder: Path
+    computed: tuple[str, ...]
+
+
+def run_study(
+    study: Study,
+    only: StageKind | None = None,
+    force: StageKind | None = None,
+    quiet: bool = False,
+) -> Finished:
+    """Run a study, going on from whatever is finished.
+
+    only: stop after this kind of stage. force: compute this kind and all after it again.
+    Raises InputError on the user's mistakes, SuffrageError on a full disk, divergence or memory.
+    """
+    wiring = wire(study)
+    with only_run_in(study.output):
+        if force:
+            for stage in wiring.stages():
+                if ORDER.index(stage.kind) >= ORDER.index(force):
+                    stage.discard()
+        # The checks a user can fail come before anything long.
+        runner = _Run(wiring, only)
+        runner.prepare()
+        plan = make_plan(wiring, runner.value_sets(), runner.splits())
+        with Progress(plan.seconds_left, quiet) as progress:
+            runner.work(plan, progress)
+        return runner.finish()
+
+
+class _Run:
+    """The state of one execution: what was computed, and what is read already."""
+
+    def __init__(self, wiring: Wiring, only: StageKind | None) -> None:
+        self.wiring = wiring
+        self.study = wiring.study
+        self.last = ORDER.index(only) if only else len(ORDER) - 1
+        self.computed: list[str] = []
+        self._survey: Survey | None = None
+        self._value_sets: dict[str, ValueSet] | None = None
+
+    def wanted(self, kind: StageKind) -> bool:
+        """Whether `--only` lets this kind of stage run."""
+        return ORDER.index(kind) <= self.last
+
+    def _compute(
+        self, stage: Stage, make: Callable[[], Any], write: Callable[[Any, Path], None]
+    ) -> None:
+        if not stage.finished:
+            self.computed.append(f"{stage.kind} {stage.label}")
+        compute(stage, make, write)
+
+    def prepare(self) -> None:
+        """Survey, value sets and splits: seconds, and where most mistakes show."""
+        self._compute(
+            self.wiring.survey,
+            lambda: read_survey(self.study.survey, self.study.folder),
+            Survey.write,
+        )
+        for spec in self.study.value_sets:
+            self._compute(
+                self.wiring.value_sets[spec.name],
+                lambda spec=spec: build_value_set(  # type: ignore[misc]
+                    self.survey(), spec.name, spec.where, self.study.seeds[0], spec.description
+                ),
+                ValueSet.write,
+            )
+        for seed, stage in self.wiring.splits.items():
+            self._compute(
+                stage,
+                lambda seed=seed: split_items(  # type: ignore[misc]
+                    self.survey().codebook.items, self.study.held_out, seed, self.study.trains
+                ),
+                ItemSplit.write,
+            )
+
+    def survey(self) -> Survey:
+        if self._survey is None:
+            self._survey = Survey.read(self.wiring.survey.folder)
+        return self._survey
+
+    def value_sets(self) -> dict[str, ValueSet]:
+        if self._value_sets is None:
+            stages = self.wiring.value_sets
+            self._value_sets = {name: ValueSet.read(s.folder) for name, s in stages.items()}
+        return self._value_sets
+
+    def splits(self) -> dict[int, ItemSplit]:
+        return {seed: ItemSplit.read(stage.folder) for seed, stage in self.wiring.splits.items()}
+
+    def spec(self, name: str) -> MethodSpec:
+        return next(spec for spec in self.study.methods if spec.name == name)
+
+    def work(self, plan: Plan, progress: Progress) -> None:
+        """Records, trainings, answers and results."""
+        for place, stage in self.wiring.records.items():
+            if self.wanted("records"):
+                self._compute(stage, lambda p=place: self._records(p), Records.write)  # type: ignore[misc]
+        # Untrained answers come first: they show soon whether the model can be read at all.
+        places = sorted(
+            self.wiring.answers, key=lambda place: bool(self.wiring.checkpoints(*place))
+        )
+        for method, seed in places:
+            for group, stage in self.wiring.checkpoints(method, seed).items():
+                if self.wanted("align") and not stage.finished:
+                    seconds = plan.seconds(stage)
+                    with progress.stage(f"train {stage.label}", seconds) as update:
+                        self._train((method, seed, group), stage, update)
+                stage.show_as_latest() if stage.finished else None
+            stage = self.wiring.answers[method, seed]
+            if self.wanted("answers") and not stage.finished:
+                with progress.stage(f"ask {stage.label}", plan.seconds(stage)) as update:
+                    self._compute(
+                        stage,
+                        lambda m=method, s=seed, u=update: self._answers(m, s, u),  # type: ignore[misc]
+                        Answers.write,
+                    )
+        if self.wanted("results"):
+            with progress.stage("work out the results", plan.seconds(self.wiring.results)):
+                self._compute(self.wiring.results, self._results, _write_results)
+
+    def _records(self, place: TrainingPlace) -> Records:
+        method, seed, group = place
+        spec = self.spec(method)
+        members = groups_of(spec, self.study)[group]
+        value_sets = [self.value_sets()[name] for name in members]
+        split = self.splits()[seed]
+        options = spec.options
+        assert isinstance(options, TrainingOptions)
+        steps = options.step_count(facts.pair_count(value_sets, split))
+        builders = [
+            registry.load("record_builders", name) for name in registry.names("record_builders")
+        ]
+        builder = next(b for b in builders if b.kind == spec.method.records)
+        generator = np.random.default_rng([seed, 3])
+        records: Records = builder.build(value_sets, split, steps * options.batch, generator)
+        check_nothing_held_out(records, self.survey().codebook.items, split)
+        return records
+
+    def _train(self, place: TrainingPlace, stage: Stage, update: Update) -> None:
+        method, seed, _ = place
+        spec = self.spec(method)
+        records = Records.read(self.wiring.records[place].folder)
+        options = spec.options
+        assert isinstance(options, TrainingOptions) and spec.method.train is not None
+        train = spec.method.train
+        steps = len(records) // options.batch
+        self.computed.append(f"{stage.kind} {stage.label}")
+
+        def fill(draft: Path) -> None:
+            with measured() as usage:
+                made = train(
+                    TrainingJob(
+                        model=self.wiring.model,
+                        records=records,
+                        options=options,
+                        steps=steps,
+                        seed=seed,
+                        work=stage.work,
+                        output=draft,
+                        on_step=lambda step, total, loss: update(step / total),
+                    )
+                )
+            price = self.study.price
+            seconds = usage.seconds + made.seconds_before
+            manifest = {
+                "format": 1,
+                "study": self.study.study,
+                "method": method,
+                "settings": options.model_dump(),
+                "seed": seed,
+                "base_model": asdict(self.wiring.model),
+                "records": records.content_hash,
+                "made_from": dict(records.made_from),
+                "value_sets": {
+                    name: value_set.description for name, value_set in self.value_sets().items()
+                },
+                "survey": self.survey().content_hash,
+                "dtype": made.dtype,
+                "cost": {
+                    "seconds": seconds,
+                    "peak_memory_bytes": usage.peak_memory_bytes,
+                    "steps": made.steps,
+                    "examples": made.examples,
+                    "tokens": made.tokens,
+                    "energy_kwh": usage.energy_kwh,
+                    "money": price.per_hour * seconds / 3600 if price else None,
+                    "currency": price.currency if price else None,
+                },
+                "resumed_from_step": made.resumed_from,
+                "machine": facts.machine(),
+                "versions": facts.versions(),
+            }
+            storage.write_json(draft / MANIFEST, manifest)
+
+        storage.write_folder(stage.folder, fill)
+        shutil.rmtree(stage.work, ignore_errors=True)
+
+    def _answers(self, method: str, seed: int, update: Update) -> Answers:
+        spec = self.spec(method)
+        splits = self.splits()
+        trained = spec.method.train is not None
+        value_sets = list(self.value_sets().values())
+        # Full text and sampling cost more: only where an item is held out.
+        relevant = [splits[seed]] if trained else list(splits.values())
+        others = sorted({item for split in relevant for item in split.held_out})
+        total = prompts_to_score(
+            value_sets, others, spec.method.asks_as_population, self.study.scoring.text
+        )
+        done = 0
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            # Sampling comes after scoring, and takes about as long.
+            update(done / total * (0.6 if self.study.scoring.samples else 1.0))
+
+        by_value_set = {}
+        groups = groups_of(spec, self.study) if trained else {"": list(self.value_sets())}
+        for group, members in groups.items():
+            adapter = self.wiring.align[method, seed, group].folder if trained else None
+            model = _load(self.wiring, adapter, self.study.scoring.dtype)
+            found = collect_answers(
+                model,
+                [self.value_sets()[name] for name in members],
+                others,
+                self.study.scoring,
+                spec.method.asks_as_population,
+                seed,
+                advance,
+            )
+            by_value_set.update(found.by_value_set)
+        return Answers(by_value_set)
+
+    def _results(self) -> Results:
+        given = EvaluationInput(
+            value_sets=list(self.value_sets().values()),
+            splits=self.splits(),
+            answers={
+                place: Answers.read(stage.folder) for place, stage in self.wiring.answers.items()
+            },
+            methods=[spec.name for spec in self.study.methods],
+            trained=[spec.name for spec in self.study.methods if spec.method.train],
+        )
+        cards: list[Scorecard] = [
+            registry.load("evaluations", name).run(given, self.study.seeds[0])
+            for name in self.study.evaluate
+        ]
+        return facts.results(self.wiring, self.survey(), given, cards)
+
+    def finish(self) -> Finished:
+        """The results, written out beside the report, unless the run stopped before them."""
+        if not self.wiring.results.finished or not self.wanted("results"):
+            return Finished(None, self.study.output, tuple(self.computed))
+        from suffrage.report.page import write_report
+        from suffrage.report.tables import read_results, write_tables
+
+        results = read_results(self.wiring.results.folder / "results.json")
+        write_tables(results, self.study.output)
+        write_report(results, self.study.output / "report.html")
+        return Finished(results, self.study.output, tuple(self.computed))
+
+
+def _load(wiring: Wiring, trained: Path | None, dtype: str) -> LanguageModel:
+    """The study's model, with the adapter or in the whole form a training left."""
+    if trained is None:
+        return LanguageModel.load(wiring.model, dtype)
+    if Checkpoint.read(trained).is_adapter:
+        return LanguageModel.load(wiring.model, dtype, trained)
+    from suffrage.models import identify
+
+    return LanguageModel.load(identify(str(trained), trained), dtype)
+
+
+def _write_results(results: Results, folder: Path) -> None:
+    content = json.loads(results.model_dump_json())
+    storage.write_folder(folder, lambda draft: storage.write_json(draft / "results.json", content))
+
+
+def study_value_set(study: Study, name: str) -> ValueSet:
+    """One value set of a study, built afresh. Raises InputError when the study has none so named."""
+    for spec in study.value_sets:
+        if spec.name == name:
+            survey = read_survey(study.survey, study.folder)
+            return build_value_set(survey, name, spec.where, study.seeds[0], spec.description)
+    names = ", ".join(spec.name for spec in study.value_sets)
+    raise InputError(f'the study has no value set "{name}"; it has {names}.')
+
+
+def check_only(name: str | None, flag: str) -> StageKind | None:
+    """A stage's name from the command line. Raises InputError listing the stages."""
+    if name is None:
+        return None
+    for kind in ORDER:
+        if kind == name:
+            return kind
+    raise InputError(f'{flag} "{name}": the stages are {", ".join(ORDER)}.')

@@ -1,0 +1,159 @@
+"""`Study`: a declared experiment, as `study.yaml` says it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from suffrage import registry, settings
+from suffrage.align import Method, MethodOptions
+from suffrage.errors import InputError
+from suffrage.evaluate import Scoring
+from suffrage.training_data import HeldOut
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_RESERVED = ("uniform", "average", "ceiling", "all")
+
+
+class ValueSetSpec(BaseModel):
+    """One population. description: how prompts name it, fitting "Answer as ... would."."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=_NAME)
+    where: dict[str, Any] = Field(default_factory=dict)
+    description: str | None = None
+
+
+class Price(BaseModel):
+    """What an hour of this machine costs, for the report's cost table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per_hour: float = Field(ge=0)
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+
+
+class MethodSpec(BaseModel):
+    """One entry of `methods`. settings: what the method itself understands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    name: str
+    method: Method
+    options: MethodOptions
+
+    @property
+    def label(self) -> str:
+        """The method's label, with the entry's own name where it has one."""
+        same = self.name == self.method.name
+        return self.method.label if same else f"{self.method.label} ({self.name})"
+
+
+class Study(BaseModel):
+    """A study. Paths in it are relative to the file it stands in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    study: str = Field(pattern=_NAME)
+    title: str | None = None
+    seeds: tuple[int, ...] = Field(default=(7,), min_length=1)
+    survey: dict[str, Any]
+    value_sets: tuple[ValueSetSpec, ...] = Field(min_length=1)
+    held_out: HeldOut
+    model: str
+    methods: tuple[MethodSpec, ...] = Field(min_length=1)
+    evaluate: tuple[str, ...] = ("fit",)
+    scoring: Scoring = Scoring()
+    price: Price | None = None
+    output: Path
+    source: Path
+    text: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_seed_or_many(cls, content: Any) -> Any:
+        if isinstance(content, dict) and "seed" in content:
+            if "seeds" in content:
+                raise ValueError("give seed or seeds, not both")
+            content = {**content, "seeds": [content["seed"]]}
+            del content["seed"]
+        return content
+
+    @field_validator("seeds", "value_sets", "methods")
+    @classmethod
+    def _each_once(cls, entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        names = [getattr(entry, "name", entry) for entry in entries]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]!r} stands twice; give one of them another name")
+        return entries
+
+    @property
+    def folder(self) -> Path:
+        """The folder relative paths start from."""
+        return self.source.parent
+
+    @property
+    def trains(self) -> bool:
+        """Whether any method is trained."""
+        return any(spec.method.train is not None for spec in self.methods)
+
+
+def load_study(path: Path) -> Study:
+    """Read and check a study's file.
+
+    Raises InputError naming the file, the key, and what it may be.
+    """
+    content = settings.read_yaml(path)
+    for reserved in ("source", "text"):
+        if reserved in content:
+            raise InputError(f"{path.name}: {reserved}: unknown key.")
+    if "methods" in content:
+        if not isinstance(content["methods"], list):
+            raise InputError(f"{path.name}: methods: must be a list, such as [prompt, sft].")
+        content["methods"] = [
+            _method(entry, f"methods[{place}]", path.name)
+            for place, entry in enumerate(content["methods"])
+        ]
+    if "evaluate" in content:
+        for place, name in enumerate(content["evaluate"] or []):
+            _known("evaluations", str(name), f"{path.name}: evaluate[{place}]")
+    if isinstance(content.get("survey"), dict):
+        content["survey"] = settings.expand_variables(content["survey"], path.name, "survey")
+    if isinstance(content.get("model"), str):
+        content["model"] = settings.expand_variables(content["model"], path.name, "model")
+    content["source"] = path.resolve()
+    content["text"] = path.read_text(encoding="utf-8")
+    study = settings.validated(Study, content, path.name)
+    return study.model_copy(update={"output": (study.folder / study.output).resolve()})
+
+
+def _method(entry: Any, place: str, source: str) -> MethodSpec:
+    content = {"method": entry} if isinstance(entry, str) else entry
+    if not isinstance(content, dict) or "method" not in content:
+        raise InputError(
+            f"{source}: {place}: must be a method's name, or {{method: name, ...}}; "
+            f"there are {', '.join(registry.names('methods'))}."
+        )
+    given = dict(content)
+    method_name = str(given.pop("method"))
+    method: Method = _known("methods", method_name, f"{source}: {place}")
+    name = str(given.pop("name", method_name))
+    if not re.match(_NAME, name) or name in _RESERVED:
+        raise InputError(
+            f'{source}: {place}.name: "{name}" must be letters, digits, ".", "_" or "-", and none '
+            f"of {', '.join(_RESERVED)}."
+        )
+    options = settings.validated(method.options, given, source, place)
+    return MethodSpec(name=name, method=method, options=options)
+
+
+def _known(group: registry.Group, name: str, place: str) -> Any:
+    try:
+        return registry.load(group, name)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error

@@ -1,0 +1,125 @@
+"""Finished stages, found again by what made them; and one run at a time in a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from suffrage import storage
+from suffrage.errors import InputError
+
+StageKind = Literal["survey", "value_sets", "split", "records", "align", "answers", "results"]
+ORDER: tuple[StageKind, ...] = (
+    "survey",
+    "value_sets",
+    "split",
+    "records",
+    "align",
+    "answers",
+    "results",
+)
+# What people look for, by the name they would look under.
+FOLDERS: dict[StageKind, str] = {
+    "survey": "survey",
+    "value_sets": "value_sets",
+    "split": "splits",
+    "records": "records",
+    "align": "checkpoints",
+    "answers": "answers",
+    "results": "results",
+}
+# Raised when a change of code makes the stages of an earlier version wrong.
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One piece of a run.
+
+    key: a hash of everything that decides the outcome. The folder carries it, so a changed study
+    adds a folder and loses none, and a finished folder is never computed again.
+    """
+
+    kind: StageKind
+    label: str
+    key: str
+    output: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where the finished stage lies."""
+        return self.output / FOLDERS[self.kind] / f"{self.label}-{self.key[:8]}"
+
+    @property
+    def work(self) -> Path:
+        """Where a long stage keeps what an interruption must not lose."""
+        return self.output / ".work" / f"{self.label}-{self.key}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the stage's folder stands; it is put in place whole, or not at all."""
+        return self.folder.is_dir()
+
+    def discard(self) -> None:
+        """Forget the finished stage, so that it is computed again."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.work, ignore_errors=True)
+
+    def show_as_latest(self) -> None:
+        """Point `label` at this folder, for people; nothing reads it back."""
+        link = self.folder.parent / self.label
+        with contextlib.suppress(OSError):  # file systems without links do without
+            if link.is_symlink():
+                link.unlink()
+            link.symlink_to(self.folder.name, target_is_directory=True)
+
+
+def stage_key(kind: StageKind, *content: Any) -> str:
+    """The key of a stage from everything that decides it."""
+    return storage.content_hash([VERSION, kind, *content])
+
+
+@contextlib.contextmanager
+def only_run_in(output: Path) -> Iterator[None]:
+    """Hold a run's folder for this process alone.
+
+    Raises InputError when another run holds it; the lock of a killed run is free again.
+    """
+    with storage.disk_errors(output):
+        output.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(output / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            holder = _holder(output)
+            raise InputError(
+                f"{output}: another run is at work in this folder{holder}; wait for it, or give "
+                "this study another `output:`."
+            ) from error
+    try:
+        (output / ".holder").write_text(str(os.getpid()), encoding="utf-8")
+        yield
+    finally:
+        (output / ".holder").unlink(missing_ok=True)
+        lock.release()
+
+
+def _holder(output: Path) -> str:
+    try:
+        return f" (process {(output / '.holder').read_text(encoding='utf-8')})"
+    except OSError:
+        return ""
+
+
+def compute(stage: Stage, make: Callable[[], Any], write: Callable[[Any, Path], None]) -> None:
+    """Make and write a stage's output unless it stands already."""
+    if not stage.finished:
+        write(make(), stage.folder)
+    stage.show_as_latest()
