@@ -42,17 +42,53 @@ PRIORITIES = [
 ]
 ITEMS: list[tuple[str, str, list[str], str, bool]] = [
     ("env", "Spending on improving and protecting the environment", SPENDING, "spending", True),
-    ("health", "Spending on improving and protecting the nation's health", SPENDING, "spending", True),
+    (
+        "health",
+        "Spending on improving and protecting the nation's health",
+        SPENDING,
+        "spending",
+        True,
+    ),
     ("police", "Spending on halting the rising crime rate", SPENDING, "spending", True),
-    ("jobs", "When jobs are scarce, men should have more right to a job than women", AGREE, "gender", True),
-    ("leaders", "On the whole, men make better political leaders than women do", AGREE, "gender", True),
-    ("science", "Science and technology are making our lives healthier, easier and more comfortable", AGREE, "science", True),
+    (
+        "jobs",
+        "When jobs are scarce, men should have more right to a job than women",
+        AGREE,
+        "gender",
+        True,
+    ),
+    (
+        "leaders",
+        "On the whole, men make better political leaders than women do",
+        AGREE,
+        "gender",
+        True,
+    ),
+    (
+        "science",
+        "Science and technology are making our lives healthier, easier and more comfortable",
+        AGREE,
+        "science",
+        True,
+    ),
     ("press", "How much confidence do you have in the press?", TRUST, "trust", True),
     ("parliament", "How much confidence do you have in parliament?", TRUST, "trust", True),
     ("neighbours", "How much do you trust people in your neighbourhood?", TRUST, "trust", True),
-    ("bribe", "Can it be justified that someone accepts a bribe in the course of their duties?", TEN, "ethics", True),
+    (
+        "bribe",
+        "Can it be justified that someone accepts a bribe in the course of their duties?",
+        TEN,
+        "ethics",
+        True,
+    ),
     ("divorce", "Can divorce be justified?", TEN, "ethics", True),
-    ("aims", "If you had to choose, which of these things would you say is most important?", PRIORITIES, "aims", False),
+    (
+        "aims",
+        "If you had to choose, which of these things would you say is most important?",
+        PRIORITIES,
+        "aims",
+        False,
+    ),
 ]
 VALUE_SETS = {"nz": 1057, "nz-segment-1": 512, "nz-segment-2": 44}
 SEEDS = [7, 8]
@@ -102,7 +138,11 @@ def example_results(
             statement="Weighted answers of adults aged 18 and over, face to face, in 2019 and 2020.",
             set_aside=[
                 {"what": "summary rows", "count": 3, "why": "no respondent stands behind them"},
-                {"what": "items without labels", "count": 2, "why": "the codebook does not explain them"},
+                {
+                    "what": "items without labels",
+                    "count": 2,
+                    "why": "the codebook does not explain them",
+                },
             ],
             files={"wvs7.csv": "fedcba9876543210"},
             citation="Invented et al. (2026), An invented survey.",
@@ -150,7 +190,9 @@ def _targets(
     targets = {}
     for item in items:
         size = len(item.options)
-        common = generator.dirichlet(np.full(size, 1.6)) if item.ordered else np.full(size, 1 / size)
+        common = (
+            generator.dirichlet(np.full(size, 1.6)) if item.ordered else np.full(size, 1 / size)
+        )
         for name in value_sets:
             shares = generator.dirichlet(common * 25 + 0.3)
             n = int(VALUE_SETS[name] * generator.uniform(0.9, 0.99))
@@ -177,7 +219,7 @@ def _answers(
     for item in items:
         size = len(item.options)
         letters_first = generator.dirichlet(np.linspace(4, 0.5, size))
-        for (value_set, item_id), target in targets.items():
+        for (_, item_id), target in targets.items():
             if item_id != item.id:
                 continue
             p = np.array(target.shares)
@@ -189,6 +231,8 @@ def _answers(
                     answers.append(_answer(name, seed, item, target, shares, "letters", 1.0, None))
                 for name in methods:
                     away = MODELS[name][1] * (0.6 if item.side[seed] == "trained" else 1.0)
+                    if (name, item.id) == ("sft", "divorce"):
+                        away = 1.0  # training made this one worse
                     for readout in READOUTS:
                         if readout != "letters" and item.side[seed] == "trained":
                             continue
@@ -197,7 +241,9 @@ def _answers(
                         mass = float(generator.uniform(0.6, 0.99))
                         if name == "base" and readout == "sampled" and item.id == "aims":
                             shares, mass = np.full(size, np.nan), 0.0
-                        spread = float(generator.uniform(0.05, 0.2)) if readout == "letters" else None
+                        spread = (
+                            float(generator.uniform(0.05, 0.2)) if readout == "letters" else None
+                        )
                         answers.append(
                             _answer(name, seed, item, target, shares, readout, mass, spread)
                         )
@@ -355,9 +401,7 @@ def _differences(
     return found
 
 
-def _disagreements(
-    answers: Sequence[Answer], methods: Sequence[str]
-) -> list[ReadoutDisagreement]:
+def _disagreements(answers: Sequence[Answer], methods: Sequence[str]) -> list[ReadoutDisagreement]:
     by_place = {(a.method, a.seed, a.value_set, a.item, a.readout): a for a in answers}
     found = []
     for method in methods:
@@ -386,7 +430,9 @@ def _disagreements(
 def _value_set(name: str, n: int) -> ValueSetFacts:
     return ValueSetFacts(
         name=name,
-        description="New Zealand" if name == "nz" else f"New Zealand, answering like group {name[-1]}",
+        description="New Zealand"
+        if name == "nz"
+        else f"New Zealand, answering like group {name[-1]}",
         where={"country": "NZL"},
         n=n,
         n_eff=n / 1.2,
@@ -429,4 +475,7 @@ def _methods(methods: Sequence[str], seeds: int) -> list[MethodFacts]:
             )
         )
     ceiling = "Half of the respondents as the answer of the other half."
-    return [*facts, MethodFacts(name="ceiling", label="Ceiling", kind="ceiling", explanation=ceiling)]
+    return [
+        *facts,
+        MethodFacts(name="ceiling", label="Ceiling", kind="ceiling", explanation=ceiling),
+    ]

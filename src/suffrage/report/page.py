@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from suffrage import storage
 from suffrage.evaluate.results import (
@@ -29,6 +29,7 @@ from suffrage.evaluate.results import (
 from suffrage.report.tables import (
     NO_INTERVAL,
     NOTHING,
+    Verdict,
     by_kind,
     duration,
     find_difference,
@@ -91,13 +92,13 @@ def _sections(results: Results) -> dict[str, Any]:
     return {
         "r": results,
         "finding": finding(results),
-        "side": main_side(results),
-        "side_name": SIDE_NAMES[main_side(results)],
+        "weighted": is_weighted(results),
         "facts": study_facts(results),
         "value_sets": value_set_table(results),
         "items": item_table(results),
         "item_counts": item_counts(results),
-        "plot": scoreboard_plot(results),
+        "plot_data": scoreboard_plot(results),
+        "plot_caption": plot_caption(results),
         "scoreboard": scoreboard_table(results),
         "by_value_set": value_set_scores(results),
         "by_seed": seed_scores(results),
@@ -108,6 +109,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "methods": [(method, _pairs(method.settings)) for method in by_kind(results)],
         "cards": cards_by_value_set(results),
         "readouts": readout_table(results),
+        "masses": mass_table(results),
         "disagreements": disagreement_table(results),
         "refused": refused_items(results),
         "weak_spots": weak_spot_table(results),
@@ -162,8 +164,8 @@ def _score_cell(score: Score | None, digits: int = 3) -> Cell:
 
 
 def thousands(count: float) -> str:
-    """A count with thin spaces between thousands: 21 500."""
-    return f"{count:,.0f}".replace(",", "\u202f")
+    """A count with thin spaces between thousands from 10 000 on."""
+    return f"{count:.0f}" if count < 9999.5 else f"{count:,.0f}".replace(",", "\u202f")
 
 
 def _pairs(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -185,27 +187,24 @@ def _plural(count: int, noun: str) -> str:
 # --- The finding -------------------------------------------------------------------------------
 
 
-def finding(results: Results) -> list[str]:
+@dataclass(frozen=True)
+class Finding:
+    """lead: the trained methods against the untrained model. rest: what puts that in its place."""
+
+    lead: str
+    rest: str
+
+
+def finding(results: Results) -> Finding:
     """What was found, in sentences: losses first, then gains, then what cannot be told apart."""
-    sentences = _opening(results)
     base, trained = _base(results), _of_kind(results, "trained")
+    lead, rest = _opening(results), []
     if base and trained:
-        compared = [
-            (method, difference)
-            for method in trained
-            if (difference := _main_difference(results, method.name, base.name))
-        ]
-        order = ["lower", "higher", "same", "unknown"]
-        compared.sort(key=lambda pair: order.index(verdict(pair[1])))
-        sentences += [
-            _against_base(results, method, base, difference, first=place == 0)
-            for place, (method, difference) in enumerate(compared)
-        ]
-        bars = [AVERAGE, PROMPT]
-        sentences += [s for bar in bars if (s := _against_bar(results, trained, bar))]
+        lead += _against_base(results, trained, base)
+        rest += [s for bar in (AVERAGE, PROMPT) if (s := _against_bar(results, trained, bar))]
     elif base:
-        sentences += _audit(results, base)
-    return [*sentences, _basis(results)]
+        lead += _audit(results, base)
+    return Finding(" ".join(lead), " ".join([*rest, _basis(results)]))
 
 
 def _opening(results: Results) -> list[str]:
@@ -218,26 +217,48 @@ def _opening(results: Results) -> list[str]:
 
 
 def _against_base(
-    results: Results, method: MethodFacts, base: MethodFacts, difference: Difference, first: bool
-) -> str:
-    """How a trained method compares with the untrained model, with both fits and the interval."""
-    people = _people(results)
-    relation = {
-        "higher": f"answers closer to {people} than {_as_model(base)}",
-        "lower": f"answers further from {people} than {_as_model(base)}",
-        "same": f"cannot be told apart from {_as_model(base)}",
-        "unknown": f"was asked too few separate questions to be told apart from {_as_model(base)}",
-    }[verdict(difference)]
-    asked = "Asked questions it was never trained on, the" if first else "The"
+    results: Results, trained: Sequence[MethodFacts], base: MethodFacts
+) -> Iterable[str]:
+    """How each trained method compares with the untrained model: fits, difference, interval."""
+    order: list[Verdict] = ["lower", "higher", "same", "unknown"]
+    compared = [
+        (method, difference)
+        for method in trained
+        if (difference := _main_difference(results, method.name, base.name))
+    ]
+    compared.sort(key=lambda pair: order.index(verdict(pair[1])))
+    people, untrained = _people(results), _as_model(base)
+    relations: dict[Verdict, str] = {
+        "higher": f"answers closer to {people} than {untrained}",
+        "lower": f"answers further from {people} than {untrained}",
+        "same": f"cannot be told apart from {untrained}",
+        "unknown": f"was asked too few separate questions to be told apart from {untrained}",
+    }
+    again: dict[Verdict, str] = {
+        "higher": "So does {}",
+        "lower": "So does {}",
+        "same": "Nor can {}",
+        "unknown": "So was {}",
+    }
+    asked = "Asked questions it was never trained on,"
     if main_side(results) == "trained":
-        asked = "On the questions trained on, the" if first else "The"
-    ours, theirs = (_main_score(results, m.name) for m in (method, base))
-    fits = (
-        f": {number(ours.value)} against {number(theirs.value)}{_possible(results)}"
-        if ours and theirs
-        else ""
-    )
-    return f"{asked} {_as_model(method).removeprefix('the ')} {relation}{fits} ({_change(difference)})."
+        asked = "On the questions trained on,"
+    previous: Verdict | None = None
+    floor = _main_score(results, base.name)
+    for method, difference in compared:
+        found, ours = verdict(difference), _main_score(results, method.name)
+        figure = f": {number(ours.value)}" if ours else ""
+        if previous == found:
+            begin = again[found].format(_as_model(method))
+        else:
+            subject = _as_model(method)
+            begin = f"{asked} {subject}" if previous is None else subject.replace("the", "The", 1)
+            begin += f" {relations[found]}"
+            figure += (
+                f" against {number(floor.value)}{_possible(results)}" if ours and floor else ""
+            )
+        previous = found
+        yield f"{begin}{figure} ({_change(difference)})."
 
 
 def _against_bar(results: Results, trained: Sequence[MethodFacts], bar: str) -> str | None:
@@ -250,7 +271,7 @@ def _against_bar(results: Results, trained: Sequence[MethodFacts], bar: str) -> 
     ]
     if score is None or not found:
         return None
-    relation = {
+    relation: dict[Verdict, str] = {
         "lower": "falls short of that",
         "same": "cannot be told apart from that",
         "higher": "comes closer",
@@ -258,7 +279,7 @@ def _against_bar(results: Results, trained: Sequence[MethodFacts], bar: str) -> 
     }
     found.sort(key=lambda pair: list(relation).index(verdict(pair[1])))
     parts = [
-        f"{_in_sentence(method.label)} {relation[verdict(difference)]} ({_change(difference)})"
+        f"{_in_sentence(method.label)} {relation[verdict(difference)]} ({_short_change(difference)})"
         for method, difference in found
     ]
     subject = (
@@ -336,7 +357,11 @@ def _possible(results: Results) -> str:
 
 
 def _change(difference: Difference) -> str:
-    change = f"difference {signed(difference.value)}"
+    return f"difference {_short_change(difference)}"
+
+
+def _short_change(difference: Difference) -> str:
+    change = signed(difference.value)
     if verdict(difference) == "unknown":
         return f"{change}, {NO_INTERVAL} for an interval"
     span = interval(difference.low, difference.high, with_sign=True)
@@ -371,7 +396,7 @@ def _main_difference(results: Results, method: str, against: str) -> Difference 
 
 def colours(results: Results) -> dict[str, str]:
     """The style class of each method; colours repeat after four trained methods, names do not."""
-    found = {method.name: method.kind for method in results.methods}
+    found: dict[str, str] = {method.name: method.kind for method in results.methods}
     found |= {
         method.name: f"m{place % 4 + 1}"
         for place, method in enumerate(_of_kind(results, "trained"))
@@ -390,7 +415,7 @@ def study_facts(results: Results) -> list[tuple[str, str]]:
         ("Study", study.name),
         ("Model", model),
         ("Survey", results.survey.title),
-        ("Finished", study.finished),
+        ("Finished", study.finished.partition("T")[0]),
         ("Content hash", study.content_hash),
     ]
 
@@ -521,6 +546,16 @@ def scoreboard_plot(results: Results) -> Plot:
     )
 
 
+def plot_caption(results: Results) -> str:
+    """What the plot shows, and where its axis begins."""
+    side = SIDE_NAMES[main_side(results)]
+    start = scoreboard_plot(results).ticks[0][1]
+    return (
+        f"Fit on the questions {side}: dots with {INTERVAL_NAME}s. Dotted lines: the floors. "
+        f"Dashed line: the ceiling. The axis starts at {start}."
+    )
+
+
 def axis_ticks(low: float, high: float) -> list[float]:
     """Round numbers from below `low` to above `high`, at most six of them."""
     for step in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0):
@@ -604,13 +639,15 @@ def difference_table(results: Results, side: Side) -> Table | None:
     if not pairs:
         return None
     labels = {method.name: method.label for method in results.methods}
+    trained = {method.name for method in _of_kind(results, "trained")}
     rows = []
-    for d in pairs:
+    for d in sorted(pairs, key=lambda d: d.method not in trained):  # what was trained comes first
         distance = find_difference(results, d.method, d.against, side, "emd")
         rows.append(
             [
                 Cell(
-                    f"{labels.get(d.method, d.method)} against {labels.get(d.against, d.against)}"
+                    labels.get(d.method, d.method),
+                    f"against {_in_sentence(labels.get(d.against, d.against))}",
                 ),
                 _difference_cell(d),
                 Cell(VERDICT_NAMES[verdict(d)], mark=verdict(d)),
@@ -732,18 +769,18 @@ def _card(results: Results, item: ItemFacts, target: Target, answers: AnswersAt)
     held_out = "held_out" in item.side.values()
     side: Side = "held_out" if held_out else "trained"
     seeds = [seed for seed, at in item.side.items() if at == side]
-    at_item = {
-        method: answers.get((method.name, target.value_set, item.id, side), [])
+    found = [
+        (method, answers.get((method.name, target.value_set, item.id, side), []))
         for method in _models(results)
-    }
-    at_item = {method: found for method, found in at_item.items() if found} if False else at_item
-    shares = {method.name: mean_shares(found) for method, found in at_item.items()}
+    ]
+    shares = {method.name: mean_shares(of_seeds) for method, of_seeds in found}
     bounds = [
         (max(0.0, p - NORMAL_QUANTILE * se), min(1.0, p + NORMAL_QUANTILE * se))
         for p, se in zip(target.shares, target.standard_errors, strict=True)
     ]
     most = max(
-        [high for _, high in bounds] + [s for found in shares.values() if found for s in found]
+        [high for _, high in bounds]
+        + [s for answered in shares.values() if answered for s in answered]
     )
     scale = min(1.0, math.ceil(most * 10 - 1e-9) / 10)
 
@@ -771,9 +808,9 @@ def _card(results: Results, item: ItemFacts, target: Target, answers: AnswersAt)
             )
         ],
         panels=[
-            _panel(method, style[method.name], shares[method.name], mean_fit(found), width)
-            for method, found in at_item.items()
-            if found
+            _panel(method, style[method.name], shares[method.name], mean_fit(of_seeds), width)
+            for method, of_seeds in found
+            if of_seeds
         ],
     )
 
@@ -813,38 +850,64 @@ def _card_basis(target: Target, seeds: Sequence[int], seed_count: int, side: Sid
 # --- Ways of reading an answer -----------------------------------------------------------------
 
 
+def readouts_used(results: Results) -> list[Readout]:
+    """The readouts this run made, in the order the report names them."""
+    found = {answer.readout for answer in results.answers}
+    return [readout for readout in READOUT_NAMES if readout in found]
+
+
 def readout_table(results: Results) -> Table:
-    """What each way of reading a model's answers gives, and how much of it can be read."""
-    side = main_side(results)
+    """The fit each way of reading a model's answers gives, side by side."""
+    side, readouts = main_side(results), readouts_used(results)
+    rows = [
+        [
+            Cell(m.label),
+            *(_score_cell(find_score(results, m.name, side, readout=r)) for r in readouts),
+        ]
+        for m in _models(results)
+    ]
+    columns = [("Method", False), *((READOUT_NAMES[readout], True) for readout in readouts)]
+    return _table(f"Fit by readout, questions {SIDE_NAMES[side]}", columns, rows)
+
+
+def mass_table(results: Results) -> Table:
+    """How much each readout leaves outside the options, what was refused, order sensitivity."""
+    side, readouts = main_side(results), readouts_used(results)
+    answers: dict[tuple[str, Readout], list[Answer]] = defaultdict(list)
+    for answer in results.answers:
+        if answer.side == side:
+            answers[answer.method, answer.readout].append(answer)
     rows = []
     for method in _models(results):
-        for readout, name in READOUT_NAMES.items():
-            answers = [
-                a
-                for a in results.answers
-                if (a.method, a.readout, a.side) == (method.name, readout, side)
+        orders = [
+            answer.order_sensitivity
+            for answer in answers[method.name, "letters"]
+            if answer.order_sensitivity is not None
+        ]
+        rows.append(
+            [
+                Cell(method.label),
+                *(_mass_cell(answers[method.name, readout]) for readout in readouts),
+                Cell(number(math.fsum(orders) / len(orders)) if orders else NOT_MEASURED),
             ]
-            if not answers:
-                continue
-            orders = [a.order_sensitivity for a in answers if a.order_sensitivity is not None]
-            refused = sum(answer.refused for answer in answers)
-            rows.append(
-                [
-                    Cell(method.label, name),
-                    _score_cell(find_score(results, method.name, side, readout=readout)),
-                    Cell(percent(1 - math.fsum(a.mass for a in answers) / len(answers))),
-                    Cell(f"{refused} of {len(answers)}"),
-                    Cell(number(math.fsum(orders) / len(orders)) if orders else "not read"),
-                ]
-            )
+        )
     columns = [
-        ("Method and readout", False),
-        ("Fit", True),
-        ("Outside the options", True),
-        ("Could not be read", True),
+        ("Method", False),
+        *((READOUT_NAMES[readout], True) for readout in readouts),
         ("Order sensitivity", True),
     ]
-    return _table(f"The readouts side by side, questions {SIDE_NAMES[side]}", columns, rows)
+    caption = (
+        f"Probability outside the options, and order sensitivity, questions {SIDE_NAMES[side]}"
+    )
+    return _table(caption, columns, rows)
+
+
+def _mass_cell(answers: Sequence[Answer]) -> Cell:
+    if not answers:
+        return Cell(NOTHING)
+    refused = sum(answer.refused for answer in answers)
+    outside = 1 - math.fsum(answer.mass for answer in answers) / len(answers)
+    return Cell(percent(max(0.0, outside)), f"{refused} of {len(answers)} unread")
 
 
 def disagreement_table(results: Results) -> Table | None:
@@ -1087,6 +1150,3 @@ def _money(costs: Sequence[Cost]) -> str:
     if len(known) < len(costs) or len(currencies) != 1:
         return NOT_MEASURED
     return f"{math.fsum(known):.2f} {currencies.pop() or ''}".strip()
-
-
-CostKind = Literal["seconds", "steps"]

@@ -354,7 +354,7 @@ def latex_scoreboard(results: Results) -> str:
             _latex_figure(row.entropy),
             percent(row.way),
         ]
-        # The empty group keeps a label such as "[a]" from being read as an option of "\\\\".
+        # The empty group keeps a label such as "[a]" from being read as an option of "\\".
         lines.append("{}" + " & ".join(latex_escaped(cell) for cell in cells) + r" \\")
     label = "".join(c if c.isascii() and c.isalnum() else "-" for c in study.name)
     return "\n".join(

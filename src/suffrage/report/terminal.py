@@ -16,17 +16,22 @@ from suffrage.report.tables import (
 )
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
 
 _STYLES = {"floor": "dim", "untrained": "", "trained": "bold", "ceiling": "dim"}
 
 
-class scoreboard:  # noqa: N801 - called like a function, rendered by Rich
+def scoreboard(results: Results) -> RenderableType:
     """The compact scoreboard, for `Console.print`.
 
     On a terminal a ruled table; in a file or pipe plain aligned text without colour.
     """
+    return _Scoreboard(results)
+
+
+class _Scoreboard:
+    """Decides how to look once it knows the console it is printed on."""
 
     def __init__(self, results: Results) -> None:
         self._results = results

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,24 +46,59 @@ def existing_file(path: Path, key: str) -> Path:
     return path
 
 
-def read_csv(path: Path) -> pl.DataFrame:
-    """A CSV file with every column as text, and the encoding checked.
+def existing_path(path: Path, key: str) -> Path:
+    """The path, if a file or folder is there. Raises InputError naming the key that holds it."""
+    if not path.exists():
+        raise InputError(f"survey.{key}: {path} does not exist.")
+    return path
 
-    Raises InputError on anything but UTF-8, naming the first byte and line that is not.
+
+def read_csv(path: Path) -> pl.DataFrame:
+    """A CSV file with every column as text; commas, semicolons or tabs between the columns.
+
+    Raises InputError on anything but UTF-8 (naming the first byte and line that is not), on an
+    empty file, on a column name that stands twice and on a row with too few or too many cells.
     """
     raw = path.read_bytes()
     try:
-        raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         raise InputError(
             f"{path.name} line {line}: byte 0x{raw[error.start]:02x} is not UTF-8; save the file "
             f"as UTF-8 (from Latin-1: iconv -f LATIN1 -t UTF-8 {path.name} > utf8.csv)."
         ) from error
+    if not text.strip():
+        raise InputError(f"{path.name} is empty; it must hold a header and rows.")
+    separator = _separator(text)
+    names = next(csv.reader(io.StringIO(text), delimiter=separator))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{path.name}: column {twice[0]!r} stands twice; rename one of the two.")
     try:
-        return pl.read_csv(raw.removeprefix(b"\xef\xbb\xbf"), infer_schema=False)
+        frame = pl.read_csv(text.encode(), infer_schema=False, separator=separator)
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"{path.name}: not readable as CSV ({error}).") from error
+        _check_row_lengths(text, separator, len(names), path.name)
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{path.name}: not readable as CSV ({reason}).") from error
+    # Polars fills up a row cut short; its last cell is then empty, so only such files are searched.
+    if frame.height and frame[frame.columns[-1]].null_count():
+        _check_row_lengths(text, separator, len(names), path.name)
+    return frame
+
+
+def _separator(text: str) -> str:
+    header = text.split("\n", 1)[0]
+    return max(",;\t", key=header.count)
+
+
+def _check_row_lengths(text: str, separator: str, columns: int, source: str) -> None:
+    for row, cells in enumerate(csv.reader(io.StringIO(text), delimiter=separator), start=1):
+        if cells and len(cells) != columns:
+            raise InputError(
+                f"{source} row {row} has {len(cells)} cells where the header has {columns}; is "
+                "the file complete, and every text that holds a separator in quotes?"
+            )
 
 
 def plain_code(code: Any) -> str:

@@ -1,0 +1,171 @@
+"""The codebook you write for a survey of your own: one YAML file (docs/surveys.md shows one)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from suffrage import settings
+from suffrage.survey.codebook import NonResponse, Option
+from suffrage.survey.reading import plain_code
+from suffrage.survey.survey import RESPONDENT, WEIGHT
+
+
+def written_code(code: Any) -> str:
+    """A code as text. Raises ValueError on what YAML did not read as a number or a text."""
+    if isinstance(code, bool) or not isinstance(code, str | int | float):
+        raise ValueError(
+            f"YAML reads a code or text here as {code!r}; put it in quotes (yes, no, on, off and "
+            "empty values are no texts in YAML)"
+        )
+    return plain_code(code)
+
+
+def _labels(given: Any) -> dict[str, str]:
+    if not isinstance(given, Mapping):
+        raise ValueError("must map each code to its text, such as {1: Agree, 2: Disagree}")
+    return {written_code(code): written_code(text) for code, text in given.items()}
+
+
+def option_list(labels: Iterable[tuple[str, str]]) -> tuple[Option, ...]:
+    """Options in the order given. Raises ValueError on fewer than two, or on two alike."""
+    pairs = list(labels)
+    if len(pairs) < 2:
+        raise ValueError(f"there are {len(pairs)} options; an item needs two or more")
+    texts = [text for _, text in pairs]
+    twice = [text for text in texts if texts.count(text) > 1]
+    if twice:
+        raise ValueError(f'two options read "{twice[0]}"; give each its own text')
+    return tuple(Option(code=code, text=text) for code, text in pairs)
+
+
+def _options(given: Any) -> tuple[Option, ...] | None:
+    return None if given is None else option_list(_labels(given).items())
+
+
+def _kinds(given: Any) -> dict[str, NonResponse]:
+    if not isinstance(given, Mapping):
+        raise ValueError('must map each kind to its codes, such as {"don\'t know": [8, 98]}')
+    kinds: dict[str, NonResponse] = {}
+    for word, codes in given.items():
+        kind = NonResponse.parse(str(word))
+        for code in codes if isinstance(codes, list) else [codes]:
+            text = written_code(code)
+            if kinds.setdefault(text, kind) != kind:
+                raise ValueError(f'code {text} is both "{kinds[text].label}" and "{kind.label}"')
+    return kinds
+
+
+def _demographic(given: Any) -> Any:
+    return {"column": given} if isinstance(given, str) else given
+
+
+Labels = Annotated[dict[str, str], BeforeValidator(_labels)]
+Options = Annotated[tuple[Option, ...] | None, BeforeValidator(_options)]
+Kinds = Annotated[dict[str, NonResponse], BeforeValidator(_kinds)]
+
+
+class DemographicEntry(BaseModel):
+    """column: of the file. labels: what its codes mean; a code without a label is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    labels: Labels | None = None
+
+
+class ItemEntry(BaseModel):
+    """One item. column: of the file, the id when left out.
+
+    options: code to text, in the order people saw them; left out, they are the value labels of an
+    SPSS or Stata file. reversed: the order turned round. non_response: besides the file's.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1)
+    question: str = Field(min_length=1)
+    column: str = ""
+    options: Options = None
+    reversed: bool = False
+    ordered: bool = True
+    topic: str | None = None
+    battery: str | None = None
+    note: str | None = None
+    non_response: Kinds = {}
+
+    @model_validator(mode="after")
+    def _no_code_means_two_things(self) -> ItemEntry:
+        both = [option.code for option in self.options or () if option.code in self.non_response]
+        if both:
+            raise ValueError(f"code {both[0]} is both an option and a kind of non-response")
+        return self
+
+    @property
+    def source_column(self) -> str:
+        """The column of the file that the item is read from."""
+        return self.column or self.id
+
+
+class CodebookFile(BaseModel):
+    """All of the file. non_response: for every item that does not list the code as an option."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str = Field(min_length=1)
+    citation: str | None = None
+    terms: str | None = None
+    statement: str | None = None
+    respondent: str | None = None
+    weight: str | None = None
+    demographics: dict[str, Annotated[DemographicEntry, BeforeValidator(_demographic)]] = {}
+    non_response: Kinds = {}
+    items: tuple[ItemEntry, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_and_columns_are_distinct(self) -> CodebookFile:
+        names = {RESPONDENT: "the respondents' ids", WEIGHT: "the weights"}
+        names |= {name: f"demographics.{name}" for name in self.demographics if name not in names}
+        taken = [name for name in self.demographics if name in (RESPONDENT, WEIGHT)]
+        if taken:
+            raise ValueError(f"demographics.{taken[0]}: the name is taken; choose another")
+        columns: dict[str, int] = {}
+        for number, item in enumerate(self.items):
+            if item.id in names:
+                raise ValueError(
+                    f'items[{number}].id: "{item.id}" is already the name of {names[item.id]}; '
+                    "choose another, and name the column with `column:`"
+                )
+            names[item.id] = f"items[{number}]"
+            other = columns.setdefault(item.source_column, number)
+            if other != number:
+                raise ValueError(
+                    f"items[{number}].column: items[{other}] reads column {item.source_column} "
+                    "too; each item needs a column of its own"
+                )
+        return self
+
+    def columns(self) -> dict[str, str]:
+        """Every column that the codebook names, and the key that names it."""
+        named = [
+            ("respondent", self.respondent),
+            ("weight", self.weight),
+            *((f"demographics.{name}", entry.column) for name, entry in self.demographics.items()),
+            *((f"items[{i}].column", item.source_column) for i, item in enumerate(self.items)),
+        ]
+        found: dict[str, str] = {}
+        for key, column in named:
+            if column is not None:
+                found.setdefault(column, key)
+        return found
+
+
+def read_codebook(path: Path) -> CodebookFile:
+    """Read and check a codebook file.
+
+    Raises InputError naming the file and line, or the file, key and what it may be.
+    """
+    return settings.validated(CodebookFile, settings.read_yaml(path), path.name)

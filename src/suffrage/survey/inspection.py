@@ -1,0 +1,218 @@
+"""What `suffrage survey inspect` shows: who answered, what was asked, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from suffrage.survey.codebook import Item, NonResponse
+from suffrage.survey.survey import Provenance, Survey
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+# A demographic of numbers with more values than this is shown as a range.
+MOST_VALUES = 12
+
+
+@dataclass(frozen=True)
+class DemographicSummary:
+    """values: respondents by value, the most frequent first. lowest, highest: of numbers.
+
+    unknown: respondents without a value.
+    """
+
+    name: str
+    values: Mapping[str, int]
+    unknown: int
+    lowest: float | None = None
+    highest: float | None = None
+
+    @property
+    def is_range(self) -> bool:
+        """Whether the values are many numbers, better shown as a range."""
+        return self.lowest is not None and len(self.values) > MOST_VALUES
+
+
+@dataclass(frozen=True)
+class ItemSummary:
+    """One item. answered, non_response: shares of the respondents, unweighted, adding up to 1."""
+
+    id: str
+    question: str
+    options: int
+    ordered: bool
+    topic: str | None
+    battery: str | None
+    note: str | None
+    answered: float
+    non_response: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A survey at a glance. n_eff, design_effect: Kish's, from the base weights."""
+
+    title: str
+    respondents: int
+    weight_variable: str | None
+    n_eff: float
+    design_effect: float
+    demographics: tuple[DemographicSummary, ...]
+    items: tuple[ItemSummary, ...]
+    provenance: Provenance
+    citation: str | None
+    terms: str | None
+    content_hash: str
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as JSON can hold it, shares as fractions."""
+        return asdict(self)
+
+    def render(self) -> RenderableType:
+        """All of it for a terminal."""
+        from rich.console import Group
+        from rich.padding import Padding
+
+        parts = [self._heading(), self._demographics_table(), self._items_table(), self._ending()]
+        return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts))
+
+    def _heading(self) -> RenderableType:
+        from rich.text import Text
+
+        weights = (
+            f"weighted by {self.weight_variable}: {self.n_eff:,.0f} effective respondents, "
+            f"design effect {self.design_effect:.2f}"
+            if self.weight_variable
+            else "unweighted: everyone counts the same"
+        )
+        topics = len({item.topic for item in self.items if item.topic})
+        return Text.assemble(
+            (self.title, "bold"),
+            f"\n{self.respondents:,} respondents, {weights}",
+            f"\n{len(self.items)} items" + (f" on {topics} topics" if topics else ""),
+            f"\n{self.provenance.statement}",
+        )
+
+    def _demographics_table(self) -> RenderableType:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table("demographic", "values (respondents)", "unknown", title_justify="left")
+        for summary in self.demographics:
+            unknown = f"{summary.unknown:,}" if summary.unknown else ""
+            table.add_row(summary.name, Text(_values(summary)), unknown)
+        return table
+
+    def _items_table(self) -> RenderableType:
+        from rich.table import Table
+        from rich.text import Text
+
+        kinds = [
+            kind.label
+            for kind in NonResponse
+            if any(item.non_response.get(kind.label) for item in self.items)
+        ]
+        table = Table("item", "question", "options", "answered", *kinds)
+        for item in self.items:
+            table.add_row(
+                item.id,
+                Text(item.question),
+                f"{item.options}" if item.ordered else f"{item.options}, no order",
+                f"{item.answered:.1%}",
+                *(_share(item.non_response.get(kind, 0.0)) for kind in kinds),
+            )
+        return table
+
+    def _ending(self) -> RenderableType:
+        from rich.text import Text
+
+        aside = [f"{a.what} ({a.count:,}): {a.why}" for a in self.provenance.set_aside]
+        notes = [f"{item.id}: {item.note}" for item in self.items if item.note]
+        files = [f"{name} ({made})" for name, made in self.provenance.files.items()]
+        parts = (
+            ("Set aside", aside),
+            ("Notes on items", notes),
+            ("Files (hash)", files),
+            ("Citation", [self.citation] if self.citation else []),
+            ("Terms", [self.terms] if self.terms else []),
+        )
+        text = Text()
+        for heading, lines in parts:
+            if lines:
+                text.append(f"{heading}\n", "bold")
+                text.append("".join(f"  {line}\n" for line in lines))
+        text.rstrip()
+        return text
+
+
+def inspect(survey: Survey) -> Inspection:
+    """Count what a survey holds. Permuting its rows changes nothing."""
+    weights = survey.weights
+    n_eff = float(weights.sum() ** 2 / np.square(weights).sum())
+    return Inspection(
+        title=survey.codebook.title,
+        respondents=survey.responses.height,
+        weight_variable=survey.provenance.weight_variable,
+        n_eff=n_eff,
+        design_effect=weights.size / n_eff,
+        demographics=tuple(
+            _demographic(survey.responses[name]) for name in survey.codebook.demographics
+        ),
+        items=tuple(_item(item, survey.responses[item.id]) for item in survey.codebook.items),
+        provenance=survey.provenance,
+        citation=survey.codebook.citation,
+        terms=survey.codebook.terms,
+        content_hash=survey.content_hash,
+    )
+
+
+def _demographic(column: pl.Series) -> DemographicSummary:
+    known = column.drop_nulls()
+    counts = sorted(known.value_counts().iter_rows(), key=lambda row: (-row[1], row[0]))
+    numbers = known.cast(pl.Float64, strict=False)
+    are_numbers = bool(counts) and numbers.null_count() == 0
+    return DemographicSummary(
+        name=column.name,
+        values={str(value): int(count) for value, count in counts},
+        unknown=column.null_count(),
+        lowest=float(str(numbers.min())) if are_numbers else None,
+        highest=float(str(numbers.max())) if are_numbers else None,
+    )
+
+
+def _item(item: Item, positions: pl.Series) -> ItemSummary:
+    counts = dict(positions.value_counts().iter_rows())
+    return ItemSummary(
+        id=item.id,
+        question=item.question,
+        options=len(item.options),
+        ordered=item.ordered,
+        topic=item.topic,
+        battery=item.battery,
+        note=item.note,
+        answered=sum(n for code, n in counts.items() if code >= 0) / positions.len(),
+        non_response={
+            kind.label: counts[int(kind)] / positions.len()
+            for kind in NonResponse
+            if int(kind) in counts
+        },
+    )
+
+
+def _values(summary: DemographicSummary) -> str:
+    if summary.is_range:
+        return f"{summary.lowest:g} to {summary.highest:g}"
+    shown = [f"{value} ({count:,})" for value, count in [*summary.values.items()][:MOST_VALUES]]
+    more = len(summary.values) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _share(share: float) -> str:
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    return f"{share:.1%}" if share else ""

@@ -1,0 +1,78 @@
+"""Who the rows of a file are: an id for each, and a base weight."""
+
+from __future__ import annotations
+
+import math
+
+import polars as pl
+
+from suffrage.errors import InputError
+from suffrage.survey.survey import RESPONDENT, WEIGHT
+
+# The row of the file (the header is row 1) that a row of a frame came from, for messages.
+FILE_ROW = "row of the file"
+
+
+def with_file_rows(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with a column `FILE_ROW`."""
+    return frame.with_row_index(FILE_ROW, offset=2)
+
+
+def named_respondents(frame: pl.DataFrame, column: str, source: str) -> pl.Series:
+    """Ids from a column of the file.
+
+    frame: made by `with_file_rows`. Raises InputError on an empty id, and on one that stands twice.
+    """
+    ids = frame[column].cast(pl.String).str.strip_chars().alias(RESPONDENT)
+    rows = frame[FILE_ROW]
+    empty = ids.is_null() | (ids == "")
+    if empty.any():
+        raise InputError(
+            f"{source} row {rows.filter(empty)[0]}: {column} is empty ({empty.sum()} such rows); "
+            "every respondent needs an id, or name no respondent column."
+        )
+    twice = ids.is_duplicated()
+    if twice.any():
+        who = ids.filter(twice)[0]
+        where = ", ".join(str(row) for row in rows.filter(ids == who).to_list()[:5])
+        raise InputError(
+            f'{source}: {column} "{who}" stands on rows {where}; {twice.sum()} rows share an id. '
+            "Remove the copies, or name the column that tells the respondents apart."
+        )
+    return ids
+
+
+def numbered_respondents(frame: pl.DataFrame, prefix: str) -> pl.Series:
+    """Ids for a file that has none: "Germany-1", "Germany-2"...
+
+    Numbered in the order of what they answered, not of the rows, so that shuffling the rows of the
+    file changes nothing. Respondents who answered everything alike are interchangeable.
+    """
+    columns = sorted(name for name in frame.columns if name != FILE_ROW)
+    order = frame.select(pl.struct(columns).rank("ordinal").alias("number"))["number"]
+    return (prefix + "-" + order.cast(pl.String)).alias(RESPONDENT)
+
+
+def base_weights(frame: pl.DataFrame, column: str | None, source: str) -> pl.Series:
+    """Weights from a column of the file; 1 for everyone without one.
+
+    frame: made by `with_file_rows`. Raises InputError naming the first row whose weight is
+    missing, no number or negative.
+    """
+    if column is None:
+        return pl.Series(WEIGHT, [1.0] * frame.height, dtype=pl.Float64)
+    texts = frame[column].cast(pl.String).str.strip_chars()
+    numbers = texts.cast(pl.Float64, strict=False)
+    for fault, wrong in (
+        ("empty", texts.is_null() | (texts == "")),
+        ("not a number (write 0.9, not 0,9)", ~numbers.fill_null(math.nan).is_finite()),
+        ("negative", numbers.fill_null(0) < 0),
+    ):
+        if wrong.any():
+            row, text = frame[FILE_ROW].filter(wrong)[0], texts.filter(wrong)[0]
+            shown = f' "{text}" is' if text else " is"
+            raise InputError(
+                f"{source} row {row}: the weight {column}{shown} {fault} ({wrong.sum()} such "
+                "rows). Correct the file, or name another weight."
+            )
+    return numbers.alias(WEIGHT)

@@ -1,0 +1,14 @@
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real, public data that lies beside the project; tests that need it skip without it."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("SUFFRAGE_SHARED_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no shared test data at {folder}; set SUFFRAGE_SHARED_DATA to its folder")
+    return folder

@@ -1,0 +1,395 @@
+"""What the report page says comes from the results, safely and legibly."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suffrage.evaluate.results import Results
+from suffrage.report.page import (
+    axis_ticks,
+    falls,
+    finding,
+    mean_shares,
+    render_report,
+    worst_items,
+    write_report,
+)
+from suffrage.report.tables import NO_INTERVAL, interval, number, scoreboard_rows
+
+from .example_results import ITEMS, example_results
+
+
+class Page(HTMLParser):
+    """Headings, images and addresses of a page, and its words."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.headings: list[int] = []
+        self.images: list[dict[str, str | None]] = []
+        self.addresses: list[tuple[str, str]] = []
+        self.tags: set[str] = set()
+        self.words: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag == "svg":
+            self.images.append(dict(attrs))
+        for name, value in attrs:
+            if name in ("src", "href", "action", "data", "srcset") and value:
+                self.addresses.append((tag, value))
+        assert not any(name.startswith("on") for name, _ in attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def changed(results: Results, **parts: Any) -> Results:
+    return results.model_copy(update=parts)
+
+
+def with_difference(
+    results: Results, method: str, low: float | None, high: float | None
+) -> Results:
+    """The same results, `method` minus base on held-out fit between low and high."""
+    value = -0.03 if low is None or high is None else (low + high) / 2
+    return changed(
+        results,
+        differences=[
+            d.model_copy(update={"value": value, "low": low, "high": high})
+            if (d.method, d.against, d.side, d.metric, d.value_set)
+            == (method, "base", "held_out", "fit_jsd", "all")
+            else d
+            for d in results.differences
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return example_results()
+
+
+@pytest.fixture(scope="module")
+def page(results: Results) -> str:
+    return render_report(results)
+
+
+def test_every_figure_of_the_scoreboard_stands_on_the_page(results: Results, page: str) -> None:
+    text = Page(page).text
+    for row in scoreboard_rows(results):
+        for score in (row.held_out, row.trained, row.earth_movers, row.entropy):
+            assert score is not None
+            assert number(score.value, 3) in text
+            assert interval(score.low, score.high, 3) in text
+
+
+def test_a_changed_score_changes_the_page(results: Results, page: str) -> None:
+    place = next(
+        at
+        for at, s in enumerate(results.scores)
+        if (s.method, s.side, s.metric, s.seed, s.value_set, s.readout)
+        == ("sft", "held_out", "fit_jsd", "all", "all", "letters")
+    )
+    scores = list(results.scores)
+    scores[place] = scores[place].model_copy(update={"value": 0.43219})
+    text = Page(render_report(changed(results, scores=scores))).text
+    assert "0.432" in text
+    before = number(results.scores[place].value, 3)
+    assert text.count(before) < Page(page).text.count(before)
+    assert "0.432" not in Page(page).text
+
+
+def test_a_changed_answer_changes_the_page(results: Results, page: str) -> None:
+    answers = [
+        a.model_copy(update={"shares": [0.4567, 0.3433, 0.1, 0.1]})
+        if (a.method, a.item, a.readout, a.value_set) == ("base", "aims", "letters", "nz")
+        else a
+        for a in results.answers
+    ]
+    drawn = render_report(changed(results, answers=answers))
+    assert "1: 46\u00a0%, 2: 34\u00a0%, 3: 10\u00a0%, 4: 10\u00a0%" in drawn
+    assert drawn != page
+
+
+ATTACK = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
+
+
+def test_text_from_a_survey_or_study_is_escaped(results: Results) -> None:
+    attacked = changed(
+        results,
+        study=results.study.model_copy(
+            update={"title": ATTACK, "name": ATTACK, "config": ATTACK, "machine": {ATTACK: ATTACK}}
+        ),
+        survey=results.survey.model_copy(update={"statement": ATTACK, "terms": ATTACK}),
+        value_sets=[v.model_copy(update={"description": ATTACK}) for v in results.value_sets],
+        items=[
+            i.model_copy(update={"question": ATTACK, "options": [ATTACK] * len(i.options)})
+            for i in results.items
+        ],
+        methods=[m.model_copy(update={"label": ATTACK + m.name}) for m in results.methods],
+        limits=[ATTACK],
+    )
+    drawn = Page(render_report(attacked))
+    assert "script" not in drawn.tags
+    assert "img" not in drawn.tags
+    assert ATTACK in "".join(drawn.words)
+
+
+def test_nothing_is_loaded_from_outside_and_no_script_is_needed(page: str) -> None:
+    found = Page(page)
+    assert not found.tags & {"script", "img", "iframe", "object", "embed", "link"}
+    assert all(tag == "a" and address.startswith("#") for tag, address in found.addresses)
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_every_link_in_the_page_leads_somewhere(page: str) -> None:
+    ids = set(re.findall(r'\bid="([^"]+)"', page))
+    assert {address[1:] for _, address in Page(page).addresses} == ids
+
+
+def test_headings_come_in_order(page: str) -> None:
+    levels = Page(page).headings
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
+
+
+def test_every_drawing_has_a_text_alternative(page: str) -> None:
+    images = Page(page).images
+    assert images
+    assert all(image.get("role") == "img" and image.get("aria-label") for image in images)
+
+
+def test_missing_intervals_read_as_not_enough_items(results: Results) -> None:
+    nowhere: dict[str, Any] = {"low": None, "high": None}
+    bare = changed(
+        results,
+        scores=[s.model_copy(update={**nowhere, "way": None}) for s in results.scores],
+        differences=[d.model_copy(update=nowhere) for d in results.differences],
+    )
+    text = Page(render_report(bare)).text
+    assert NO_INTERVAL in text
+    assert "None" not in text
+    assert "nan" not in text.lower().split()
+    assert "too few separate questions to be told apart" in finding(bare).lead
+
+
+def test_an_audit_that_trains_nothing_renders() -> None:
+    audit = example_results(methods=["base"])
+    text = Page(render_report(audit)).text
+    assert finding(audit).lead.startswith("Nothing was trained in this study.")
+    assert "does worse than that" in finding(audit).lead
+    assert "Nothing was trained, so nothing was spent on training." in text
+    assert "None" not in text
+
+
+def test_one_value_set_and_one_seed_render() -> None:
+    one = example_results(value_sets=["nz"], seeds=[7])
+    text = Page(render_report(one)).text
+    assert "Fit for each value set" not in text
+    assert "Seed by seed" not in text
+    assert "1 value set and 1 seed" in finding(one).rest
+    assert "None" not in text
+
+
+def test_nothing_held_out_is_said_first(results: Results) -> None:
+    only_trained = changed(
+        results,
+        scores=[s for s in results.scores if s.side == "trained"],
+        differences=[d for d in results.differences if d.side == "trained"],
+        answers=[a for a in results.answers if a.side == "trained"],
+        items=[
+            i.model_copy(update={"side": dict.fromkeys(i.side, "trained")}) for i in results.items
+        ],
+    )
+    assert finding(only_trained).lead.startswith("No question was held out")
+    assert "On the questions trained on, the model" in Page(render_report(only_trained)).text
+
+
+def test_the_finding_says_better_worse_or_cannot_be_told_apart(results: Results) -> None:
+    one = with_difference(results, "distribution", 0.05, 0.11)
+    assert (
+        "model trained by distribution matching: 0.89 (difference +0.08, 95\u00a0% interval +0.05 to +0.11)"
+        in finding(one).lead
+    )
+    assert "answers closer to the public than the untrained model: 0." in finding(one).lead
+    assert "of a possible 0.95" in finding(one).lead
+
+    same = finding(with_difference(results, "distribution", -0.02, 0.05)).lead
+    assert "model trained by distribution matching cannot be told apart from the untrained" in same
+
+    worse = finding(with_difference(results, "distribution", -0.11, -0.05)).lead
+    assert worse.startswith(
+        "Asked questions it was never trained on, the model trained by distribution matching "
+        "answers further from the public than the untrained model"
+    )
+
+
+def test_unweighted_answers_stand_for_the_people_surveyed(results: Results) -> None:
+    unweighted = changed(
+        results,
+        survey=results.survey.model_copy(update={"weight_variable": None}),
+        value_sets=[v.model_copy(update={"design_effect": 1.0}) for v in results.value_sets],
+    )
+    assert "the public" not in finding(unweighted).lead
+    assert "closer to the people surveyed than" in finding(unweighted).lead
+    assert "stand for the people in the sample" in Page(render_report(unweighted)).text
+
+
+def test_losses_against_the_untrained_model_are_those_found_by_hand(
+    results: Results, page: str
+) -> None:
+    found, compared = falls(results, "sft", "base", "held_out")
+    ours, base = (
+        {
+            (a.item, a.value_set, a.seed): a.fit
+            for a in results.answers
+            if (a.method, a.side, a.readout) == (method, "held_out", "letters")
+        }
+        for method in ("sft", "base")
+    )
+    places = {place[:2] for place in ours}
+
+    def mean(fits: dict[Any, float | None], place: tuple[str, str]) -> float:
+        values = [f for key, f in fits.items() if key[:2] == place and f is not None]
+        return sum(values) / len(values)
+
+    lost = {place for place in places if mean(ours, place) < mean(base, place)}
+    assert compared == len(places)
+    assert {(fall.item, fall.value_set) for fall in found} == lost
+    assert ("divorce", "nz") in lost
+    text = Page(page).text
+    assert f"{len(lost)} of {compared}" in text
+    assert "Where training made it worse" in text
+
+
+def test_the_worst_items_are_the_lowest_and_come_worst_first(results: Results) -> None:
+    worst = worst_items(results, "base", "held_out")
+    everything = worst_items(results, "base", "held_out", count=99)
+    assert worst == everything[:3]
+    assert [fit for _, fit in everything] == sorted(fit for _, fit in everything)
+
+
+def test_a_mean_over_seeds_leaves_out_what_could_not_be_read(results: Results) -> None:
+    answer = next(a for a in results.answers if a.item == "aims" and a.method == "base")
+    read = answer.model_copy(update={"shares": [0.1, 0.2, 0.3, 0.4], "refused": False})
+    refused = answer.model_copy(update={"shares": [float("nan")] * 4, "refused": True})
+    assert mean_shares([read, refused]) == [0.1, 0.2, 0.3, 0.4]
+    assert mean_shares([refused]) is None
+
+
+def test_a_model_that_refuses_everything_still_has_its_row(results: Results) -> None:
+    silent = changed(
+        results,
+        answers=[
+            a.model_copy(update={"refused": True, "mass": 0.01, "fit": None, "emd": None})
+            if a.method == "prompt"
+            else a
+            for a in results.answers
+        ],
+        scores=[s for s in results.scores if s.method != "prompt"],
+        differences=[d for d in results.differences if "prompt" not in (d.method, d.against)],
+    )
+    text = Page(render_report(silent)).text
+    assert "Could not be read: too little probability on the options." in text
+    assert "None" not in text
+
+
+def test_costs_nobody_measured_say_so(page: str) -> None:
+    text = Page(page).text
+    assert "not measured" in text
+    assert "6.2\u00a0Wh" in page  # sft: two checkpoints of 3.1 Wh
+
+
+def test_axis_ticks_enclose_the_figures_and_are_few() -> None:
+    for low, high in [(0.62, 0.96), (0.7, 0.71), (0.0, 1.0), (0.5, 0.5), (0.55, 0.98)]:
+        ticks = axis_ticks(low, high)
+        assert ticks[0] <= low <= high <= ticks[-1]
+        assert 2 <= len(ticks) <= 6
+
+
+def test_a_large_study_stays_below_three_megabytes() -> None:
+    large = example_results(
+        value_sets=["nz", "nz-segment-1", "nz-segment-2"], seeds=[7, 8, 9], repeat_items=6
+    )
+    assert len(large.items) == 72
+    assert len(render_report(large).encode()) < 3_000_000
+
+
+def test_the_page_is_written_whole(results: Results, page: str, tmp_path: Path) -> None:
+    write_report(results, tmp_path / "run" / "report.html")
+    assert (tmp_path / "run" / "report.html").read_text(encoding="utf-8") == page
+    assert page.startswith("<!DOCTYPE html>")
+    assert ITEMS[0][1] in html.unescape(page)
+
+
+MEASURE = """<body><iframe src="report.html" style="width:360px;height:800px;border:0"></iframe>
+<pre id="found"></pre><script>
+document.querySelector("iframe").addEventListener("load", (event) => {
+  const page = event.target.contentDocument;
+  page.querySelectorAll("details").forEach((part) => { part.open = true; });
+  const sizes = [...page.querySelectorAll("svg text, p, td span, li, th, dd, dt, figcaption")]
+    .filter((part) => part.textContent.trim())
+    .map((part) => parseFloat(event.target.contentWindow.getComputedStyle(part).fontSize));
+  document.getElementById("found").textContent = JSON.stringify({
+    width: page.documentElement.scrollWidth, smallest: Math.min(...sizes),
+    cut: [...page.querySelectorAll(".wide")].filter((part) => part.scrollWidth > part.clientWidth).length,
+  });
+});</script></body>"""
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_on_a_phone_nothing_runs_off_the_side_and_text_is_legible(
+    results: Results, tmp_path: Path
+) -> None:
+    write_report(results, tmp_path / "report.html")
+    (tmp_path / "measure.html").write_text(MEASURE, encoding="utf-8")
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        "--allow-file-access-from-files",
+        "--virtual-time-budget=5000",
+    ]
+    dumped = subprocess.run(
+        [
+            "chromium",
+            *flags,
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--window-size=800,900",
+            "--dump-dom",
+            f"file://{tmp_path / 'measure.html'}",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout
+    measured = re.search(r'<pre id="found">(\{.*?\})</pre>', dumped)
+    assert measured, dumped[:500]
+    found = json.loads(html.unescape(measured[1]))
+    assert found["width"] <= 360
+    assert found["cut"] == 0
+    assert found["smallest"] >= 12

@@ -1,0 +1,174 @@
+"""Tables say what the results say, and read back."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from suffrage.errors import InputError
+from suffrage.evaluate.results import Results
+from suffrage.report.tables import (
+    duration,
+    find_difference,
+    interval,
+    latex_escaped,
+    number,
+    read_results,
+    scoreboard_rows,
+    signed,
+    write_tables,
+)
+
+from .example_results import example_results
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return example_results()
+
+
+@pytest.fixture(scope="module")
+def folder(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "tables"
+    write_tables(results, folder)
+    return folder
+
+
+def rows_of(folder: Path, name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((folder / name).read_text(encoding="utf-8"))))
+
+
+def test_results_read_back_equal(results: Results, folder: Path) -> None:
+    read = read_results(folder / "results.json")
+    assert read.model_dump_json() == results.model_dump_json()
+    assert any(a.refused and math.isnan(a.shares[0]) for a in read.answers)
+    kept = [a for a in results.answers if not a.refused]
+    assert [a for a in read.answers if not a.refused] == kept
+
+
+def test_scores_csv_holds_every_score_to_the_last_digit(results: Results, folder: Path) -> None:
+    rows = rows_of(folder, "scores.csv")
+    assert len(rows) == len(results.scores)
+    for row, score in zip(rows, results.scores, strict=True):
+        assert (row["method"], row["seed"]) == (score.method, str(score.seed))
+        assert float(row["value"]) == score.value
+        assert (float(row["low"]) if row["low"] else None) == score.low
+        assert (float(row["way"]) if row["way"] else None) == score.way
+
+
+def test_differences_csv_says_where_the_interval_lies(results: Results, folder: Path) -> None:
+    for row, d in zip(rows_of(folder, "differences.csv"), results.differences, strict=True):
+        assert d.low is not None
+        assert d.high is not None
+        assert float(row["value"]) == d.value
+        expected = "higher" if d.low > 0 else "lower" if d.high < 0 else "same"
+        assert row["interval"] == expected
+
+
+def test_answers_csv_has_one_row_an_answer_with_its_population(
+    results: Results, folder: Path
+) -> None:
+    rows = rows_of(folder, "answers.csv")
+    assert len(rows) == len(results.answers)
+    targets = {(t.value_set, t.item): t.shares for t in results.targets}
+    for row, answer in zip(rows, results.answers, strict=True):
+        size = len(answer.shares)
+        population = [float(row[f"population_{k + 1}"]) for k in range(size)]
+        assert population == targets[answer.value_set, answer.item]
+        if not answer.refused:
+            assert [float(row[f"share_{k + 1}"]) for k in range(size)] == answer.shares
+        else:
+            assert row["share_1"] == ""
+
+
+def test_a_cell_is_never_a_formula(results: Results, tmp_path: Path) -> None:
+    scores = [results.scores[0].model_copy(update={"method": "=HYPERLINK(1)"})]
+    write_tables(results.model_copy(update={"scores": scores}), tmp_path)
+    assert rows_of(tmp_path, "scores.csv")[0]["method"] == "'=HYPERLINK(1)"
+
+
+def test_the_latex_table_holds_the_scoreboard(results: Results, folder: Path) -> None:
+    tex = (folder / "scoreboard.tex").read_text(encoding="utf-8")
+    body = tex.split(r"\midrule")[1].split(r"\bottomrule")[0]
+    lines = [line for line in body.splitlines() if line.endswith(r"\\")]
+    rows = scoreboard_rows(results)
+    assert len(lines) == len(rows)
+    for line, row in zip(lines, rows, strict=True):
+        cells = line.removeprefix("{}").removesuffix(r" \\").split(" & ")
+        assert len(cells) == 6
+        assert cells[0] == row.method.label
+        assert row.held_out is not None
+        figures = [float(figure) for figure in re.findall(r"[\d.]+", cells[1])]
+        expected = (row.held_out.value, row.held_out.low, row.held_out.high)
+        assert figures == pytest.approx(expected, abs=5e-4)
+    assert "Jensen-Shannon distance (base 2)" in tex
+    for name in ("table", "tabular"):
+        assert tex.count(rf"\begin{{{name}}}") == tex.count(rf"\end{{{name}}}") == 1
+    bare = tex.replace(r"\{", "").replace(r"\}", "")
+    assert bare.count("{") == bare.count("}")
+
+
+def test_latex_special_characters_are_escaped(results: Results, tmp_path: Path) -> None:
+    assert latex_escaped(r"50% & $x_1$ #{\a} ~^") == (
+        r"50\% \& \$x\_1\$ \#\{\textbackslash{}a\} \textasciitilde{}\textasciicircum{}"
+    )
+    study = results.study.model_copy(update={"title": "50% & more_\n\\end{table}"})
+    write_tables(results.model_copy(update={"study": study}), tmp_path)
+    tex = (tmp_path / "scoreboard.tex").read_text(encoding="utf-8")
+    assert r"50\% \& more\_ \textbackslash{}end\{table\}" in tex
+    assert [line for line in tex.splitlines() if line == r"\end{table}"] == [r"\end{table}"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "not readable as JSON"),
+        ("[]", "not a Suffrage results file"),
+        ('{"study": {}, "format": 9}', "format is 9"),
+        ('{"study": {}, "format": 1}', "faults"),
+    ],
+)
+def test_a_file_that_is_no_results_file_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        read_results(path)
+
+
+def test_a_missing_or_cut_file_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        read_results(tmp_path / "nothing.json")
+    content = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    content["scores"][3]["value"] = "high"
+    (tmp_path / "results.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match=r"scores\.3\.value"):
+        read_results(tmp_path / "results.json")
+
+
+def test_a_difference_turned_round_keeps_its_interval(results: Results) -> None:
+    there = find_difference(results, "sft", "base", "held_out")
+    back = find_difference(results, "base", "sft", "held_out")
+    assert there is not None
+    assert back is not None
+    assert there.low is not None
+    assert (back.value, back.high) == (-there.value, -there.low)
+
+
+def test_numbers_read_as_people_write_them() -> None:
+    assert number(-0.5) == "−0.50"
+    assert number(None) == number(float("nan")) == "–"
+    assert number(-0.001) == signed(0.001) == signed(-0.001) == "0.00"
+    assert signed(0.08) == "+0.08"
+    assert interval(0.1, None) == "not enough items"
+    assert [duration(s) for s in (4.2, 45, 130, 11100)] == [
+        "4.2 s",
+        "45 s",
+        "2 min 10 s",
+        "3 h 05 min",
+    ]

@@ -1,0 +1,58 @@
+"""The scoreboard in a terminal fits 80 columns, and is plain text elsewhere."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from suffrage.report.tables import number, percent, scoreboard_rows
+from suffrage.report.terminal import scoreboard
+
+from .example_results import example_results
+
+
+def printed(terminal: bool, width: int = 80) -> str:
+    out = io.StringIO()
+    console = Console(file=out, width=width, force_terminal=terminal, color_system=None)
+    console.print(scoreboard(example_results()))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_it_fits_80_columns_with_every_method_and_figure(terminal: bool) -> None:
+    text = printed(terminal)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    for row in scoreboard_rows(example_results()):
+        assert row.held_out is not None
+        assert row.trained is not None
+        assert number(row.held_out.value) in text
+        assert number(row.trained.value) in text
+        assert percent(row.way) in text
+    assert "6 min" in text
+    assert "…" not in text
+
+
+def test_a_pipe_gets_plain_text_one_line_a_method() -> None:
+    lines = printed(terminal=False).splitlines()
+    assert not any(character in "─│┃━" for line in lines for character in line)
+    assert "\x1b" not in "".join(lines)
+    labels = [row.method.label for row in scoreboard_rows(example_results())]
+    assert [line.startswith(label) for label, line in zip(labels, lines[1:], strict=False)] == [
+        True
+    ] * len(labels)
+
+
+def test_missing_intervals_and_labels_with_markup_do_not_break_it() -> None:
+    results = example_results(methods=["base"])
+    bare = results.model_copy(
+        update={
+            "scores": [s.model_copy(update={"low": None, "high": None}) for s in results.scores],
+            "methods": [m.model_copy(update={"label": f"[red]{m.name}"}) for m in results.methods],
+        }
+    )
+    out = io.StringIO()
+    Console(file=out, width=80).print(scoreboard(bare))
+    assert "None" not in out.getvalue()
+    assert "[red]base" in out.getvalue()

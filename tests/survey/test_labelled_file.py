@@ -1,0 +1,329 @@
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from suffrage.errors import InputError, MissingExtraError
+from suffrage.survey import NonResponse, Survey, read_survey, survey_files
+
+BOOK = """
+title: Town survey
+respondent: id
+weight: w
+demographics:
+  age: alter
+  sex: {column: sex, labels: {1: male, 2: female}}
+non_response:
+  don't know: [8]
+  refused: 9
+items:
+  - id: trust
+    column: q1
+    question: Do you trust your neighbours?
+    options: {1: Completely, 2: Somewhat, 3: Not at all}
+  - id: q2
+    question: Should the town plant trees?
+    options: {1: "Yes", 2: "No", 9: It has enough}
+    ordered: false
+    non_response: {not applicable: 7}
+"""
+CSV = """id,w,alter,sex,q1,q2,extra
+a,1,30,1,1,1,x
+b,2,41,2,8,2,x
+c,0.5,9,9,9,9,x
+d,1,52,1,,7,x
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "town.csv").write_text(CSV, encoding="utf-8")
+    (tmp_path / "town.yaml").write_text(BOOK, encoding="utf-8")
+    return tmp_path
+
+
+def read(folder: Path, path: str = "town.csv") -> Survey:
+    section = {"reader": "labelled_file", "path": path, "codebook": "town.yaml"}
+    return read_survey(section, folder)
+
+
+def answers(survey: Survey, item: str) -> dict[str, int]:
+    return dict(survey.responses.select("respondent", item).iter_rows())
+
+
+def test_codes_become_positions_and_kinds_of_non_response(folder):
+    survey = read(folder)
+    assert answers(survey, "trust") == {
+        "a": 0,
+        "b": NonResponse.DONT_KNOW,
+        "c": NonResponse.REFUSED,
+        "d": NonResponse.MISSING,
+    }
+
+
+def test_an_items_own_options_come_before_the_files_non_response(folder):
+    survey = read(folder)
+    assert answers(survey, "q2") == {"a": 0, "b": 1, "c": 2, "d": NonResponse.NOT_APPLICABLE}
+    assert not survey.codebook["q2"].ordered
+
+
+def test_demographics_are_words_and_non_response_is_unknown(folder):
+    people = read(folder).responses
+    assert people["sex"].to_list() == ["male", "female", None, "male"]
+    assert people["age"].to_list() == ["30", "41", None, "52"]
+
+
+def test_weights_and_unused_columns_are_told(folder):
+    survey = read(folder)
+    assert survey.weights.tolist() == [1.0, 2.0, 0.5, 1.0]
+    assert survey.provenance.weight_variable == "w"
+    assert survey.provenance.statement == "Weighted by w."
+    (aside,) = survey.provenance.set_aside
+    assert (aside.what, aside.why) == ("extra", "not named in the codebook")
+    assert set(survey.provenance.files) == {"town.csv", "town.yaml"}
+
+
+def test_parquet_with_numbers_reads_as_the_csv_does(folder):
+    frame = pl.read_csv(folder / "town.csv").with_columns(pl.col("q1").cast(pl.Float64))
+    frame.write_parquet(folder / "town.parquet")
+    assert read(folder, "town.parquet").content_hash == read(folder).content_hash
+
+
+def test_semicolons_and_a_byte_order_mark_read_as_commas_do(folder):
+    (folder / "semi.csv").write_text(CSV.replace(",", ";"), encoding="utf-8-sig")
+    assert read(folder, "semi.csv").content_hash == read(folder).content_hash
+
+
+def test_reversed_turns_the_options_round(folder):
+    edit(folder, "Not at all}", "Not at all}\n    reversed: true")
+    survey = read(folder)
+    assert survey.codebook["trust"].texts == ("Not at all", "Somewhat", "Completely")
+    assert answers(survey, "trust")["a"] == 2
+
+
+def test_it_writes_itself_and_reads_back_equal(folder):
+    survey = read(folder)
+    survey.write(folder / "out")
+    back = Survey.read(folder / "out")
+    assert back.responses.equals(survey.responses)
+    assert (back.codebook, back.provenance) == (survey.codebook, survey.provenance)
+
+
+CODES = st.sampled_from(["1", "2", "3", "8", ""])
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.lists(st.tuples(CODES, CODES), min_size=1, max_size=10), data=st.data())
+def test_permuting_the_rows_of_a_file_without_ids_changes_no_hash(tmp_path_factory, rows, data):
+    folder = tmp_path_factory.mktemp("town")
+    book = BOOK.replace("respondent: id\n", "").replace("weight: w\n", "")
+    book = re.sub(r"demographics:.*?non_resp", "non_resp", book, count=1, flags=re.DOTALL)
+    (folder / "town.yaml").write_text(book.replace('2: "No"', '2: "No", 3: Perhaps'))
+
+    def hash_of(order: list[tuple[str, str]]) -> str:
+        lines = "".join(f"{a},{b}\n" for a, b in [*order, ("1", "1")])
+        (folder / "town.csv").write_text("q1,q2\n" + lines)
+        return read(folder).content_hash
+
+    assert hash_of(data.draw(st.permutations(rows))) == hash_of(rows)
+
+
+def edit(folder: Path, old: str, new: str, name: str = "town.yaml") -> None:
+    path = folder / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("title: Town survey", "", r"town\.yaml: title: is missing"),
+        ("title:", "titel: x\ntitle:", r"town\.yaml: titel: unknown key.*Did you mean \"title\""),
+        ("column: q1", "colum: q1", r"town\.yaml: items\[0\]\.colum: unknown key.*\"column\""),
+        ("{1: Completely, 2: Somewhat, 3: Not at all}", "{1: Yes}", r"items\[0\]\.options: .*1 options"),
+        ("{1: Completely, 2: Somewhat, 3: Not at all}", "[a, b]", r"items\[0\]\.options: .*must map"),
+        ("2: Somewhat", "2: Completely", r'items\[0\]\.options: .*two options read "Completely"'),
+        ('2: "No"', "2: no", r"items\[1\]\.options: .*put it in quotes"),
+        ("don't know: [8]", "dunno: [8]", r'non_response: .*"dunno" is not a kind.*refused'),
+        ("refused: 9", "refused: 8", r'non_response: .*8 is both "don\'t know" and "refused"'),
+        ("{not applicable: 7}", "{refused: 1}", r"items\[1\]: .*1 is both an option and a kind"),
+        ("    column: q1", "    column: q2", r"items\[1\]\.column: items\[0\] reads column q2 too"),
+        ("- id: q2", "- id: trust", r'items\[1\]\.id: "trust" is already the name of items\[0\]'),
+        ("- id: trust", "- id: weight", r'items\[0\]\.id: "weight" is already the name of the w'),
+        ("column: q1", "column: Q1", r'items\[0\]\.column: town\.csv has no column "Q1"\. Did you mean "q1"'),
+        ("age: alter", "age: altr", r'demographics\.age: town\.csv has no column "altr"\. Did you mean "alter"'),
+        ("weight: w", "weight: zzz", r'weight: town\.csv has no column "zzz"\. It has id, w'),
+        ("ordered: false", "ordered: perhaps", r"items\[1\]\.ordered: .*perhaps.*boolean"),
+        ("labels: {1: male, 2: female}", "labels: {1: male}", r"town\.csv row 3: sex is \"2\".*demographics\.sex\.labels"),
+        ("title: Town survey", "title: [", r"town\.yaml line \d+: "),
+        ("weight: w", "weight: w\nweight: w2", r"town\.yaml line 5: the key 'weight' stands twice"),
+        ("    options: {1: Completely, 2: Somewhat, 3: Not at all}\n", "", r"items\[0\]\.options: .*no value labels for q1"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_codebook_names_its_key_and_the_mend(folder, old, new, message):
+    edit(folder, old, new)
+    with pytest.raises(InputError, match=message):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("b,2,41,2,8", "b,2,41,2,5", r'town\.csv row 3: trust is "5", which is not in its codebook'),
+        ("b,2,", "a,2,", r'town\.csv: id "a" stands on rows 2, 3; 2 rows share an id'),
+        ("b,2,", ",2,", r"town\.csv row 3: id is empty"),
+        ("b,2,", "b,-2,", r'town\.csv row 3: the weight w "-2" is negative'),
+        ("b,2,", "b,,", r"town\.csv row 3: the weight w is empty"),
+        ("a,1,30,1,1,1,x", "a,1,30,1", r"town\.csv row 2 has 4 cells where the header has 7"),
+        ("a,1,30,1,1,1,x", "a,1,30,1,1,1,x,y", r"town\.csv row 2 has 8 cells where the header has 7"),
+        ("extra", "q1", r"town\.csv: column 'q1' stands twice"),
+        (CSV, "", r"town\.csv is empty"),
+        (CSV, "id,w,alter,sex,q1,q2\n", r"town\.csv has no rows"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_the_data_names_its_row_and_the_mend(folder, old, new, message):
+    edit(folder, old, new, "town.csv")
+    with pytest.raises(InputError, match=message):
+        read(folder)
+
+
+def test_all_weights_zero_are_refused(folder):
+    (folder / "town.csv").write_text(re.sub(r"(?m)^(\w),[\d.]+,", r"\1,0,", CSV))
+    with pytest.raises(InputError, match="zero for every respondent"):
+        read(folder)
+
+
+def test_latin1_is_refused_with_the_line_and_the_mend(folder):
+    (folder / "town.csv").write_bytes(CSV.replace("52,1,,7,x", "52,1,,7,é").encode("latin-1"))
+    with pytest.raises(InputError, match=r"town\.csv line 5: byte 0xe9 is not UTF-8.*iconv"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere.csv", r"survey\.path: .*nowhere\.csv does not exist"),
+        (".", r"survey\.path: .* is a folder, not a file"),
+        ("town.yaml", r'survey\.path: town\.yaml ends in "\.yaml"; this reader takes \.csv'),
+        ("bad.parquet", r"bad\.parquet: not readable as Parquet"),
+        ("bad.sav", r"bad\.sav: not readable as \.sav"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(folder, name, message):
+    for junk in ("bad.parquet", "bad.sav"):
+        (folder / junk).write_bytes(b"junk")
+    with pytest.raises(InputError, match=message):
+        read(folder, name)
+
+
+def test_without_pyreadstat_it_names_the_extra(folder, monkeypatch):
+    (folder / "town.sav").write_bytes(b"junk")
+    monkeypatch.setitem(__import__("sys").modules, "pyreadstat", None)
+    with pytest.raises(MissingExtraError, match=r"pyreadstat.*suffrage\[labelled\]"):
+        read(folder, "town.sav")
+
+
+LABELLED_BOOK = """
+title: Town survey
+demographics: {sex: sex, age: age}
+items:
+  - {id: trust, question: Do you trust your neighbours?}
+"""
+COLUMNS: dict[str, Any] = {
+    "trust": [1.0, 2.0, 3.0, 8.0, 9.0, None],
+    "sex": [1.0, 2.0, 1.0, 2.0, 1.0, 9.0],
+    "age": [30.0, 41.0, 52.0, 99.0, 63.0, 74.0],
+    "unused": [0.0] * 6,
+}
+LABELS = {
+    "trust": {3: "Not at all", 1: "Completely", 2: "Somewhat", 8: "Don't know", 9: "Left blank"},
+    "sex": {1: "male", 2: "female", 9: "Refused"},
+    "age": {99: "No answer"},
+}
+
+
+def write_spss(folder: Path, missing: dict[str, Any] | None = None) -> None:
+    pd, pyreadstat = pytest.importorskip("pandas"), pytest.importorskip("pyreadstat")
+    pyreadstat.write_sav(
+        pd.DataFrame(COLUMNS),
+        str(folder / "town.sav"),
+        variable_value_labels=LABELS,
+        missing_ranges={"trust": [{"lo": 8, "hi": 9}]} if missing is None else missing,
+    )
+    (folder / "town.yaml").write_text(LABELLED_BOOK, encoding="utf-8")
+
+
+def test_spss_value_labels_become_options_and_user_missing_becomes_non_response(folder):
+    write_spss(folder)
+    survey = read(folder, "town.sav")
+    assert survey.codebook["trust"].texts == ("Completely", "Somewhat", "Not at all")
+    assert sorted(survey.positions("trust").tolist()) == sorted(
+        [0, 1, 2, NonResponse.DONT_KNOW, NonResponse.MISSING, NonResponse.MISSING]
+    )
+    assert survey.responses["sex"].null_count() == 1
+    assert survey.responses["age"].null_count() == 1
+    assert set(survey.responses["sex"].drop_nulls()) == {"male", "female"}
+
+
+def test_the_codebooks_word_comes_before_the_files_label(folder):
+    write_spss(folder)
+    edit(folder, "title: Town survey", "title: Town survey\nnon_response: {not asked: 9}")
+    assert NonResponse.NOT_ASKED in read(folder, "town.sav").positions("trust")
+
+
+def test_a_dont_know_that_nobody_declared_never_becomes_an_option(folder):
+    write_spss(folder, missing={})
+    with pytest.raises(InputError, match=r'items\[0\]\.options: town\.sav labels 8 "Don\'t know"'):
+        read(folder, "town.sav")
+
+
+def test_stata_missing_letters_keep_their_kind(folder):
+    pd, pyreadstat = pytest.importorskip("pandas"), pytest.importorskip("pyreadstat")
+    pyreadstat.write_dta(
+        pd.DataFrame({"trust": [1, 2, "a", "b", None], "sex": [1] * 5, "age": [30] * 5}),
+        str(folder / "town.dta"),
+        variable_value_labels={"trust": {1: "Yes", 2: "No", "a": "Refused", "b": "Not asked"}},
+        missing_user_values={"trust": ["a", "b"]},
+    )
+    (folder / "town.yaml").write_text(LABELLED_BOOK, encoding="utf-8")
+    survey = read(folder, "town.dta")
+    assert survey.codebook["trust"].texts == ("Yes", "No")
+    assert sorted(survey.positions("trust").tolist()) == sorted(
+        [0, 1, NonResponse.REFUSED, NonResponse.NOT_ASKED, NonResponse.MISSING]
+    )
+
+
+def test_the_example_in_the_documentation_works(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "surveys.md").read_text(encoding="utf-8")
+    data = re.search(r"```csv\n(.*?)```", page, re.DOTALL)
+    book = re.search(r"```yaml\n(title: Town survey.*?)```", page, re.DOTALL)
+    section = re.search(r"survey: (\{reader: labelled_file.*?\})", page)
+    assert data and book and section
+    (tmp_path / "town.csv").write_text(data.group(1), encoding="utf-8")
+    (tmp_path / "town.yaml").write_text(book.group(1), encoding="utf-8")
+    yaml = pytest.importorskip("yaml")
+    settings_section = yaml.safe_load(section.group(1))
+    survey = read_survey(settings_section, tmp_path)
+    assert answers(survey, "trees")["t04"] == NonResponse.DONT_KNOW
+    assert answers(survey, "bus")["t03"] == 8
+    assert answers(survey, "bus")["t04"] == NonResponse.DONT_KNOW
+    assert answers(survey, "bus")["t05"] == NonResponse.MISSING
+    assert set(survey.responses["district"]) == {"Old Town", "Harbour"}
+    assert survey.codebook["bus"].texts[0] == "1 (Not at all)"
+    assert [path.name for path in survey_files(settings_section, tmp_path)] == [
+        "town.csv",
+        "town.yaml",
+    ]
+
+
+def test_the_documentation_names_every_key_of_the_codebook():
+    from suffrage.survey.codebook_file import CodebookFile, ItemEntry
+
+    page = (Path(__file__).parents[2] / "docs" / "surveys.md").read_text(encoding="utf-8")
+    for key in (*CodebookFile.model_fields, *ItemEntry.model_fields):
+        assert f"`{key}`" in page
