@@ -12,3 +12,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared test data at {folder}; set SUFFRAGE_SHARED_DATA to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of two layers on disk."""
+    from tests.synthetic import make_tiny_model
+
+    return make_tiny_model(tmp_path_factory.mktemp("tiny"))

@@ -98,6 +98,11 @@ def test_semicolons_and_a_byte_order_mark_read_as_commas_do(folder):
     assert read(folder, "semi.csv").content_hash == read(folder).content_hash
 
 
+def test_empty_lines_at_the_end_are_no_respondents(folder):
+    (folder / "lines.csv").write_text(CSV + "\n\r\n", encoding="utf-8")
+    assert read(folder, "lines.csv").content_hash == read(folder).content_hash
+
+
 def test_reversed_turns_the_options_round(folder):
     edit(folder, "Not at all}", "Not at all}\n    reversed: true")
     survey = read(folder)
@@ -145,7 +150,7 @@ def edit(folder: Path, old: str, new: str, name: str = "town.yaml") -> None:
         ("title: Town survey", "", r"town\.yaml: title: is missing"),
         ("title:", "titel: x\ntitle:", r"town\.yaml: titel: unknown key.*Did you mean \"title\""),
         ("column: q1", "colum: q1", r"town\.yaml: items\[0\]\.colum: unknown key.*\"column\""),
-        ("{1: Completely, 2: Somewhat, 3: Not at all}", "{1: Yes}", r"items\[0\]\.options: .*1 options"),
+        ("{1: Completely, 2: Somewhat, 3: Not at all}", "{1: Completely}", r"items\[0\]\.options: .*1 options"),
         ("{1: Completely, 2: Somewhat, 3: Not at all}", "[a, b]", r"items\[0\]\.options: .*must map"),
         ("2: Somewhat", "2: Completely", r'items\[0\]\.options: .*two options read "Completely"'),
         ('2: "No"', "2: no", r"items\[1\]\.options: .*put it in quotes"),
@@ -181,6 +186,8 @@ def test_a_mistake_in_the_codebook_names_its_key_and_the_mend(folder, old, new, 
         ("b,2,", "b,,", r"town\.csv row 3: the weight w is empty"),
         ("a,1,30,1,1,1,x", "a,1,30,1", r"town\.csv row 2 has 4 cells where the header has 7"),
         ("a,1,30,1,1,1,x", "a,1,30,1,1,1,x,y", r"town\.csv row 2 has 8 cells where the header has 7"),
+        ("b,2,41", "\nb,2,41", r"town\.csv row 3 has 0 cells where the header has 7"),
+        ("b,2,41", 'b,2,"41', r"town\.csv.*(quot|cells)"),
         ("extra", "q1", r"town\.csv: column 'q1' stands twice"),
         (CSV, "", r"town\.csv is empty"),
         (CSV, "id,w,alter,sex,q1,q2\n", r"town\.csv has no rows"),
@@ -232,7 +239,7 @@ LABELLED_BOOK = """
 title: Town survey
 demographics: {sex: sex, age: age}
 items:
-  - {id: trust, question: Do you trust your neighbours?}
+  - {id: trust, question: "Do you trust your neighbours?"}
 """
 COLUMNS: dict[str, Any] = {
     "trust": [1.0, 2.0, 3.0, 8.0, 9.0, None],

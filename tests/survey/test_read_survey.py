@@ -15,7 +15,7 @@ from suffrage.survey import read_survey, survey_files
         ({"reader": "wvs7"}, r"survey\.path: is missing"),
         ({"reader": "labelled_file", "path": "a.csv"}, r"survey\.codebook: is missing"),
         (
-            {"reader": "labelled_file", "path": "a.csv", "code_book": "b"},
+            {"reader": "wvs7", "path": "a.csv", "code_book": "b"},
             r"survey\.code_book: unknown key; there are path, codebook.*Did you mean \"codebook\"",
         ),
         ({"reader": "wvs7", "path": 7}, r"survey\.path.* 7"),

@@ -37,7 +37,7 @@ class Scoring(BaseModel):
 
     dtype: str = Field(default="float32", pattern="^(float32|bfloat16)$")
     lowest_mass: float = Field(default=0.25, ge=0, lt=1)
-    samples: int = Field(default=16, ge=0)
+    samples: int = Field(default=12, ge=0)
     text: bool = True
 
 

@@ -178,44 +178,74 @@ class LanguageModel:
         return [[np.array(continuation) for continuation in request] for request in results]
 
     def sample(
-        self, prompts: Sequence[Tokens], count: int, longest: int, seed: int, batch: int = 64
+        self, prompts: Sequence[Tokens], count: int, longest: int, seed: int, rows: int = 128
     ) -> list[list[str]]:
         """`count` answers to each prompt, drawn at temperature 1 from the whole distribution.
 
-        longest: most tokens an answer may have. Same seed, same answers on the same machine.
+        longest: most tokens an answer may have. rows: answers drawn at a time. A prompt is read
+        once for all its answers. Same seed, same answers on the same machine.
         """
         import torch
 
         answers: list[list[str]] = [[] for _ in prompts]
-        rows = [index for index in range(len(prompts)) for _ in range(count)]
-        rows.sort(key=lambda index: (len(prompts[index]), index))
-        pad = self.tokenizer.pad_token_id
-        pad = pad if pad is not None else self.tokenizer.eos_token_id
-        with torch.random.fork_rng(), torch.inference_mode():
-            torch.manual_seed(seed)
-            for start in range(0, len(rows), batch):
-                chunk = rows[start : start + batch]
-                width = max(len(prompts[index]) for index in chunk)
-                ids = torch.full((len(chunk), width), pad)
-                mask = torch.zeros((len(chunk), width), dtype=torch.long)
-                for line, index in enumerate(chunk):
-                    tokens = torch.tensor(prompts[index])
-                    ids[line, width - len(tokens) :] = tokens
-                    mask[line, width - len(tokens) :] = 1
-                drawn = self.model.generate(
-                    input_ids=ids.to(self.device),
-                    attention_mask=mask.to(self.device),
-                    do_sample=True,
-                    temperature=1.0,
-                    top_k=0,
-                    top_p=1.0,
-                    max_new_tokens=longest,
-                    pad_token_id=pad,
-                )
-                texts = self.tokenizer.batch_decode(drawn[:, width:], skip_special_tokens=True)
-                for index, text in zip(chunk, texts, strict=True):
-                    answers[index].append(text)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        order = sorted(range(len(prompts)), key=lambda index: (len(prompts[index]), index))
+        at_once = max(1, rows // count)
+        with torch.inference_mode(), out_of_memory("sampling", "scoring.samples: 0"):
+            for start in range(0, len(order), at_once):
+                chunk = order[start : start + at_once]
+                drawn = self._draw([prompts[index] for index in chunk], count, longest, generator)
+                texts = self.tokenizer.batch_decode(drawn, skip_special_tokens=True)
+                for place, index in enumerate(chunk):
+                    answers[index] = texts[place * count : (place + 1) * count]
         return answers
+
+    def _draw(
+        self, prompts: Sequence[Tokens], count: int, longest: int, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Tokens drawn, (prompts x count, at most `longest`); after its end a row holds end tokens."""
+        import torch
+
+        end = self.tokenizer.eos_token_id
+        width = max(len(prompt) for prompt in prompts)
+        ids = torch.zeros((len(prompts), width), dtype=torch.long)
+        mask = torch.zeros((len(prompts), width), dtype=torch.long)
+        for line, prompt in enumerate(prompts):
+            ids[line, width - len(prompt) :] = torch.tensor(prompt)
+            mask[line, width - len(prompt) :] = 1
+        ids, mask = ids.to(self.device), mask.to(self.device)
+        places = (mask.cumsum(-1) - 1).clamp_min(0)
+        read = self.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=places,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        cache = read.past_key_values
+        cache.batch_repeat_interleave(count)
+        mask = mask.repeat_interleave(count, 0)
+        place = places[:, -1:].repeat_interleave(count, 0)
+        logits = read.logits[:, -1].repeat_interleave(count, 0)
+        drawn: list[torch.Tensor] = []
+        over = torch.zeros(len(logits), dtype=torch.bool, device=self.device)
+        while True:
+            token = torch.multinomial(logits.float().softmax(-1), 1, generator=generator)[:, 0]
+            token = torch.where(over, end, token)
+            drawn.append(token)
+            over |= token == end
+            if len(drawn) == longest or bool(over.all()):
+                return torch.stack(drawn, dim=1)
+            mask = torch.cat([mask, mask.new_ones((len(mask), 1))], dim=1)
+            place = place + 1
+            step = self.model(
+                input_ids=token[:, None],
+                attention_mask=mask,
+                position_ids=place,
+                past_key_values=cache,
+                use_cache=True,
+            )
+            logits = step.logits[:, -1]
 
     def _can_pack(self) -> bool:
         """Whether packed rows give this model's plain answers; tried once, on two short prompts."""

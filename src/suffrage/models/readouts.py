@@ -22,7 +22,7 @@ from suffrage.survey import Item
 
 Readout = Literal["letters", "text", "text_length_normalised", "sampled"]
 
-LONGEST_SAMPLED_ANSWER = 16
+LONGEST_SAMPLED_ANSWER = 10
 
 
 @dataclass(frozen=True, eq=False)

@@ -163,9 +163,12 @@ def _listed(names: list[str]) -> str:
 def _check_columns(book: CodebookFile, table: LabelledTable, source: str, codebook: str) -> None:
     for column, key in book.columns().items():
         if column not in table.all_columns:
-            near = difflib.get_close_matches(column, table.all_columns, 1)
+            spelled = {name.lower(): name for name in table.all_columns}
+            near = difflib.get_close_matches(column.lower(), spelled, 1)
             hint = (
-                f'Did you mean "{near[0]}"?' if near else f"It has {_listed([*table.all_columns])}."
+                f'Did you mean "{spelled[near[0]]}"?'
+                if near
+                else f"It has {_listed([*table.all_columns])}."
             )
             raise InputError(f'{codebook}: {key}: {source} has no column "{column}". {hint}')
     if table.frame.is_empty():

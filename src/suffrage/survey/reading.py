@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,12 @@ def read_csv(path: Path) -> pl.DataFrame:
     if not text.strip():
         raise InputError(f"{path.name} is empty; it must hold a header and rows.")
     separator = _separator(text)
-    names = next(csv.reader(io.StringIO(text), delimiter=separator))
+    names = next(_records(text, separator, path.name))
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"{path.name}: column {twice[0]!r} stands twice; rename one of the two.")
+    if len(names) > 1:
+        text = text.rstrip("\r\n") + "\n"
     try:
         frame = pl.read_csv(text.encode(), infer_schema=False, separator=separator)
     except pl.exceptions.PolarsError as error:
@@ -82,7 +84,7 @@ def read_csv(path: Path) -> pl.DataFrame:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path.name}: not readable as CSV ({reason}).") from error
     # Polars fills up a row cut short; its last cell is then empty, so only such files are searched.
-    if frame.height and frame[frame.columns[-1]].null_count():
+    if len(names) > 1 and frame.height and frame[frame.columns[-1]].null_count():
         _check_row_lengths(text, separator, len(names), path.name)
     return frame
 
@@ -92,9 +94,18 @@ def _separator(text: str) -> str:
     return max(",;\t", key=header.count)
 
 
+def _records(text: str, separator: str, source: str) -> Iterator[list[str]]:
+    try:
+        yield from csv.reader(io.StringIO(text), delimiter=separator)
+    except csv.Error as error:
+        raise InputError(
+            f"{source}: not readable as CSV ({error}); is a quotation mark left open?"
+        ) from error
+
+
 def _check_row_lengths(text: str, separator: str, columns: int, source: str) -> None:
-    for row, cells in enumerate(csv.reader(io.StringIO(text), delimiter=separator), start=1):
-        if cells and len(cells) != columns:
+    for row, cells in enumerate(_records(text, separator, source), start=1):
+        if len(cells) != columns:
             raise InputError(
                 f"{source} row {row} has {len(cells)} cells where the header has {columns}; is "
                 "the file complete, and every text that holds a separator in quotes?"

@@ -1,0 +1,35 @@
+# Two commands: `make demo` shows what Suffrage does, `make test` checks that it does it.
+.PHONY: demo test lint types tests clean
+.SUFFIXES:
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo   set up and run the quickstart: survey, training, evaluation, report"
+	@echo "make test   set up and run lint, types and tests"
+	@echo "make clean  remove the environment and the quickstart's results"
+
+.venv/.demo: pyproject.toml constraints.txt scripts/setup
+	@scripts/setup demo
+	@touch $@
+
+.venv/.dev: pyproject.toml constraints.txt scripts/setup
+	@scripts/setup dev
+	@touch $@ .venv/.demo
+
+demo: .venv/.demo
+	@.venv/bin/suffrage run examples/quickstart.yaml
+
+test: lint types tests
+
+lint: .venv/.dev
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+
+types: .venv/.dev
+	.venv/bin/mypy
+
+tests: .venv/.dev
+	.venv/bin/pytest
+
+clean:
+	rm -rf .venv runs/quickstart

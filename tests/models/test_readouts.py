@@ -1,0 +1,165 @@
+"""Reading a model's answer: orders, labels, lost mass, written answers."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suffrage.models import (
+    Asked,
+    LanguageModel,
+    Question,
+    identify,
+    label_sets,
+    option_orders,
+    read_letters,
+    read_sampled,
+    read_text,
+    ways_of_asking,
+)
+from suffrage.models.packing import ScoreRequest
+from suffrage.models.readouts import match_answer
+from suffrage.survey import Item, Option
+from tests.synthetic import make_item, make_tiny_model
+
+
+class LabelLover(LanguageModel):
+    """A model that says the first option shown, whatever it is; 20 % goes elsewhere."""
+
+    def score(self, requests, advance=None):  # type: ignore[no-untyped-def]
+        found = []
+        for request in requests:
+            text = self.tokenizer.decode(request.prompt)
+            first = text.split("\n\n")[1][0]
+            labels = [self.tokenizer.decode([token]) for (token,) in request.continuations]
+            found.append([np.log([0.8 if label == first else 1e-9]) for label in labels])
+        return found
+
+
+class ContentLover(LabelLover):
+    """A model that wants the option "Answer Bravo", wherever it stands."""
+
+    def score(self, requests, advance=None):  # type: ignore[no-untyped-def]
+        found = []
+        for request in requests:
+            text = self.tokenizer.decode(request.prompt)
+            line = next(line for line in text.split("\n") if line.endswith("Bravo"))
+            labels = [self.tokenizer.decode([token]) for (token,) in request.continuations]
+            found.append([np.log([0.9 if label == line[0] else 1e-9]) for label in labels])
+        return found
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> LanguageModel:
+    return LanguageModel.load(identify(str(tiny_model), Path()))
+
+
+def as_kind(model: LanguageModel, kind: type[LanguageModel]) -> LanguageModel:
+    return kind(model.identity, model.model, model.tokenizer, model.dtype, model.device)
+
+
+def test_a_love_of_the_first_place_is_no_opinion(model: LanguageModel) -> None:
+    item = make_item(1, options=4, ordered=False)
+    (answer,) = read_letters(as_kind(model, LabelLover), [Asked(item, None)], 0.1)
+    np.testing.assert_allclose(answer.shares, np.full(4, 0.25), atol=1e-6)
+    assert answer.order_sensitivity == pytest.approx(0.75, abs=1e-6)
+    assert answer.mass == pytest.approx(0.8, abs=1e-6)
+
+
+def test_an_opinion_survives_orders_and_labels(model: LanguageModel) -> None:
+    for ordered in (True, False):
+        item = make_item(1, options=4, ordered=ordered)
+        (answer,) = read_letters(as_kind(model, ContentLover), [Asked(item, None)], 0.1)
+        np.testing.assert_allclose(answer.shares, [0, 1, 0, 0], atol=1e-6)
+        assert answer.order_sensitivity == pytest.approx(0, abs=1e-6)
+
+
+def test_an_item_is_refused_when_too_little_mass_is_on_its_options(model: LanguageModel) -> None:
+    (answer,) = read_letters(as_kind(model, LabelLover), [Asked(make_item(1), None)], 0.85)
+    assert answer.refused
+
+
+def test_letters_are_the_mean_over_ways_computed_plainly(model: LanguageModel) -> None:
+    item = make_item(2, options=5)
+    (answer,) = read_letters(model, [Asked(item, "people in the north")], 0.0)
+    shares, masses = [], []
+    for question in ways_of_asking(item, "people in the north"):
+        prompt = model.encode(question.messages)
+        tokens = [model.label_tokens(label) for label in question.label_of_position]
+        logs = model.score([ScoreRequest(prompt, tuple((t,) for v in tokens for t in v))])[0]
+        probabilities = np.exp(np.concatenate(logs))
+        masses.append(probabilities.sum())
+        shares.append(probabilities / probabilities.sum())
+    np.testing.assert_allclose(answer.shares, np.mean(shares, axis=0), atol=1e-6)
+    assert answer.mass == pytest.approx(np.mean(masses), rel=1e-5)
+
+
+def test_full_text_is_a_probability_of_the_whole_answer(model: LanguageModel) -> None:
+    plain, normalised = read_text(model, [Asked(make_item(1, options=3), None)])
+    assert plain.readout == "text" and normalised.readout == "text_length_normalised"
+    assert 0 < plain.mass < 1
+    assert plain.shares.sum() == pytest.approx(1) == normalised.shares.sum()
+
+
+def test_sampling_repeats_with_its_seed_and_counts_what_it_cannot_read(
+    model: LanguageModel,
+) -> None:
+    asked = [Asked(make_item(1), None)]
+    (one,), (two,) = (read_sampled(model, asked, 8, seed=3) for _ in range(2))
+    assert one.mass == two.mass
+    np.testing.assert_array_equal(one.shares, two.shares)
+    assert one.refused == (one.mass == 0)
+
+
+def question(*texts: str, order: tuple[int, ...] | None = None) -> Question:
+    item = Item(
+        id="q",
+        question="?",
+        options=tuple(Option(code=str(i), text=text) for i, text in enumerate(texts)),
+    )
+    order = order or tuple(range(len(texts)))
+    return Question(item, None, order, tuple("ABCDE"[: len(texts)]))
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [
+        ("B", 1),
+        ("b.", 1),
+        ("(A) Strongly agree", 0),
+        ("A. Strongly agree", 0),
+        ("I strongly agree with it.", 0),
+        ("I agree.", 1),
+        ("A carbon footprint is large", None),
+        ("Agree or disagree, who knows", None),
+        ("", None),
+        ("Because", None),
+        ("C)", 2),
+    ],
+)
+def test_written_answers_are_matched(written: str, wanted: int | None) -> None:
+    assert match_answer(written, question("Strongly agree", "Agree", "Disagree")) == wanted
+
+
+def test_a_label_means_the_option_it_stood_before() -> None:
+    assert match_answer("A", question("Yes", "No", order=(1, 0))) == 1
+
+
+def test_every_option_stands_in_every_place_once() -> None:
+    nominal = option_orders(make_item(1, options=5, ordered=False))
+    assert all({order[place] for order in nominal} == set(range(5)) for place in range(5))
+    forwards, backwards = option_orders(make_item(1, options=5))
+    assert forwards == backwards[::-1]
+
+
+def test_two_label_sets_for_any_number_of_options() -> None:
+    for count in range(2, 27):
+        one, two = label_sets(count)
+        assert len(set(one)) == len(set(two)) == count and not set(one) & set(two)
+
+
+def test_a_model_without_chat_template_is_asked_in_plain_text(tmp_path: Path) -> None:
+    plain = LanguageModel.load(identify(str(make_tiny_model(tmp_path / "m", chat=False)), Path()))
+    text = plain.prompt_text(ways_of_asking(make_item(1), "people in the north")[0].messages)
+    assert text.startswith("Answer as people in the north would.") and text.endswith("Answer:")
+    assert plain.answer_tokens("x")[0] == plain.tokenizer(" ")["input_ids"][0]
