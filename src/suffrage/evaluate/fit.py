@@ -44,20 +44,35 @@ def run(given: EvaluationInput, seed: int) -> Scorecard:
     """Scores, paired differences, every answer, and how far the readouts disagree."""
     answers = list(all_answers(given))
     rows = measured_rows(given, answers)
-    clusters = [cluster for split in given.splits.values() for cluster in split.clusters.values()]
     names = [value_set.name for value_set in given.value_sets]
     replicates = min(
         distribution.replicates.shape[0]
         for value_set in given.value_sets
         for distribution in value_set.distributions.values()
     )
-    draws = make_draws(clusters, names, replicates, seed)
+    draws = {
+        side: make_draws(_clusters(given, side), names, replicates, seed)
+        for side in SIDES
+        if _clusters(given, side)
+    }
     scores = _with_way(list(_scores(given, rows, draws)))
     return Scorecard(
         tuple(scores),
         tuple(_differences(given, rows, draws)),
         tuple(answers),
         tuple(readout_disagreements(answers)),
+    )
+
+
+def _clusters(given: EvaluationInput, side: Side) -> list[str]:
+    """The clusters with an item on this side in any seed: what is resampled there."""
+    return sorted(
+        {
+            cluster
+            for split in given.splits.values()
+            for item, cluster in split.clusters.items()
+            if split.side(item) == side
+        }
     )
 
 
@@ -162,7 +177,7 @@ def _ceiling(
     yield "entropy_ratio", Measured(*place, above, np.ones(1), below)
 
 
-def _scores(given: EvaluationInput, rows: Rows, draws: Draws) -> Iterator[Score]:
+def _scores(given: EvaluationInput, rows: Rows, draws: dict[Side, Draws]) -> Iterator[Score]:
     names = [value_set.name for value_set in given.value_sets]
     seeds = list(given.splits)
     scopes: list[tuple[int | None, str | None]] = [(None, None)]
@@ -180,7 +195,7 @@ def _scores(given: EvaluationInput, rows: Rows, draws: Draws) -> Iterator[Score]
             ]
             if not chosen:
                 continue
-            figure = estimate(chosen, draws)
+            figure = estimate(chosen, draws[side])
             yield Score(
                 method=method,
                 seed="all" if seed is None else seed,
@@ -217,7 +232,9 @@ def _with_way(scores: list[Score]) -> list[Score]:
     return result
 
 
-def _differences(given: EvaluationInput, rows: Rows, draws: Draws) -> Iterator[Difference]:
+def _differences(
+    given: EvaluationInput, rows: Rows, draws: dict[Side, Draws]
+) -> Iterator[Difference]:
     """Every method against every floor and every method before it in the study."""
     pairs = [(method, floor) for method in given.methods for floor in FLOORS]
     pairs += [(later, earlier) for earlier, later in combinations(given.methods, 2)]
@@ -232,7 +249,7 @@ def _differences(given: EvaluationInput, rows: Rows, draws: Draws) -> Iterator[D
                     b = [r for r in two if value_set is None or r.value_set == value_set]
                     if not {r.key for r in a} & {r.key for r in b}:
                         continue
-                    figure = difference(a, b, draws)
+                    figure = difference(a, b, draws[side])
                     yield Difference(
                         method=method,
                         against=against,

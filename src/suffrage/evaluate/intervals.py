@@ -90,12 +90,12 @@ def estimate(rows: Sequence[Measured], draws: Draws) -> Estimate:
     above = _resampled(rows, draws, [r.point for r in rows], [r.replicates for r in rows])
     ones = [np.ones(1) if r.below_replicates is None else r.below_replicates for r in rows]
     below = _resampled(rows, draws, [r.below for r in rows], ones)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        drawn = above / below
-    drawn = drawn[np.isfinite(drawn)]
-    value = sum(r.point for r in rows) / sum(r.below for r in rows)
-    low, high = _interval(drawn, len({r.cluster for r in rows}))
-    return Estimate(value, above / below, low, high, len({r.item for r in rows}))
+    # A draw without any of these rows' clusters says nothing, and is left out as NaN.
+    drawn = np.divide(above, below, where=below > 0, out=np.full(below.shape, np.nan))
+    under = sum(r.below for r in rows)
+    value = sum(r.point for r in rows) / under if under > 0 else float("nan")
+    low, high = _interval(drawn[np.isfinite(drawn)], len({r.cluster for r in rows}))
+    return Estimate(value, drawn, low, high, len({r.item for r in rows}))
 
 
 def difference(first: Sequence[Measured], second: Sequence[Measured], draws: Draws) -> Estimate:

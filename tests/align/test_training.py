@@ -1,0 +1,201 @@
+"""Trained methods on a tiny model: they learn what they are given, and go on after a kill."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from suffrage import registry
+from suffrage.align import Method, TrainingJob, TrainingOptions
+from suffrage.align.training import last_whole_checkpoint
+from suffrage.errors import SuffrageError
+from suffrage.models import LanguageModel, Question, identify
+from suffrage.models.packing import ScoreRequest
+from suffrage.population import build_value_set
+from suffrage.training_data import HeldOut, Records, split_items
+from tests.synthetic import make_survey
+
+SURVEY = make_survey(respondents=400, items=4, seed=8)
+SURVEY = SURVEY.with_responses(
+    # Everyone's first choice is the first option, so that its direction can be told.
+    SURVEY.responses.with_columns(
+        pl.when(pl.int_range(pl.len()) % 4 > 0).then(0).otherwise(pl.col(i)).cast(pl.Int8).alias(i)
+        for i in SURVEY.codebook.item_ids
+    )
+)
+SPLIT = split_items(SURVEY.codebook.items, HeldOut(by="list", items=("q0",)), 1)
+BUILDERS = {
+    b.kind: b
+    for b in (registry.load("record_builders", n) for n in registry.names("record_builders"))
+}
+TRAINED = ["sft", "distribution"]
+
+
+def method(name: str) -> Method:
+    found: Method = registry.load("methods", name)
+    return found
+
+
+def job(tiny: Path, name: str, folder: Path, steps: int, flip: bool = False, **more) -> TrainingJob:  # type: ignore[no-untyped-def]
+    north = build_value_set(SURVEY, "north", {"region": "north"}, 1, "people in the north")
+    if flip:
+        for d in north.distributions.values():
+            d.shares[:] = d.shares[::-1].copy()
+    options = TrainingOptions(batch=6, dtype="float32", save_every=4, **more)
+    kind = method(name).records
+    assert kind is not None
+    records: Records = BUILDERS[kind].build([north], SPLIT, steps * 6, np.random.default_rng(1))
+    (folder / "out").mkdir(parents=True, exist_ok=True)
+    return TrainingJob(
+        model=identify(str(tiny), Path()),
+        records=records,
+        options=options,
+        steps=steps,
+        seed=5,
+        work=folder / "work",
+        output=folder / "out",
+        on_step=lambda step, total, loss: None,
+    )
+
+
+def run(name: str, given: TrainingJob) -> Path:
+    train = method(name).train
+    assert train is not None
+    train(given)
+    return given.output
+
+
+def in_one_order(given: TrainingJob) -> TrainingJob:
+    """Only records with letters from top to bottom: what two random layers can learn."""
+    letters = [list("ABCDE"[:k]) for k in range(2, 6)]
+    frame = given.records.frame
+    if "labels" in frame.columns:
+        kept = [row["labels"] in letters for row in frame.to_dicts()]
+    else:
+        kept = [
+            row["user"].split("\n\n")[1].startswith("A. Answer Alpha") for row in frame.to_dicts()
+        ]
+    records = Records(given.records.kind, frame.filter(kept), {})
+    return replace(given, records=records, steps=min(given.steps, len(records) // 6))
+
+
+def first_option_share(tiny: Path, adapter: Path | None) -> float:
+    """The probability of the first option among those of q1, letters from top to bottom."""
+    model = LanguageModel.load(identify(str(tiny), Path()), adapter=adapter)
+    item = SURVEY.codebook["q1"]
+    k = len(item.options)
+    question = Question(item, "people in the north", tuple(range(k)), tuple("ABCDE"[:k]))
+    tokens = tuple(model.label_tokens(label)[:1] for label in question.labels)
+    (logs,) = model.score([ScoreRequest(model.encode(question.messages), tokens)])
+    p = np.exp(np.concatenate(logs))
+    return float(p[0] / p.sum())
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_training_moves_answers_toward_the_people_and_flipped_labels_away(
+    name: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    more = {"learning_rate": 0.01, "rank": 8}
+    before = first_option_share(tiny_model, None)
+    one = in_one_order(job(tiny_model, name, tmp_path / "a", 160, **more))
+    two = in_one_order(job(tiny_model, name, tmp_path / "b", 160, flip=True, **more))
+    after = first_option_share(tiny_model, run(name, one))
+    flipped = first_option_share(tiny_model, run(name, two))
+    assert after > before + 0.15, "most people in the north choose the first option"
+    assert flipped < before - 0.1
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(next(folder.glob("*.safetensors")))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_broken_training_ends_as_an_unbroken_one(
+    name: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    whole = weights(run(name, job(tiny_model, name, tmp_path / "whole", 10)))
+
+    class Killed(BaseException):
+        pass
+
+    def die(step: int, total: int, loss: float) -> None:
+        if step == 7:
+            raise Killed
+
+    broken = job(tiny_model, name, tmp_path / "broken", 10)
+    train = method(name).train
+    assert train is not None
+    with pytest.raises(Killed):
+        train(TrainingJob(**{**broken.__dict__, "on_step": die}))
+    facts = train(broken)
+    assert facts.resumed_from == 4
+    again = weights(broken.output)
+    assert all(torch.equal(whole[key], again[key]) for key in whole)
+    steps = [json.loads(line)["step"] for line in (broken.output / "training.jsonl").open()]
+    assert steps == list(range(1, 11))
+
+
+def test_a_half_written_point_is_passed_over(tmp_path: Path) -> None:
+    for step, content in ((4, "{}"), (8, '{"cut')):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(content)
+    (tmp_path / "checkpoint-12").mkdir()
+    found = last_whole_checkpoint(tmp_path)
+    assert found is not None and found.name == "checkpoint-4"
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-4"]
+
+
+def test_full_fine_tuning_saves_a_whole_model(tiny_model: Path, tmp_path: Path) -> None:
+    folder = run("distribution", job(tiny_model, "distribution", tmp_path, 3, adapter="none"))
+    assert (folder / "config.json").exists() and not (folder / "adapter_config.json").exists()
+    LanguageModel.load(identify(str(folder), Path()))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_small_batches_added_up_take_the_same_step(
+    name: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    rate = {"learning_rate": 0.01}
+    whole = weights(run(name, job(tiny_model, name, tmp_path / "whole", 3, **rate)))
+    parts = weights(run(name, job(tiny_model, name, tmp_path / "parts", 3, micro_batch=2, **rate)))
+    for key in whole:
+        torch.testing.assert_close(whole[key], parts[key], atol=1e-4, rtol=1e-2)
+
+
+def test_a_diverged_training_stops_with_the_step_and_the_likely_cause(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "suffrage.align.distribution.distribution_loss", lambda q, p: q.sum() * float("nan")
+    )
+    with pytest.raises(SuffrageError, match=r"loss at step 1 is nan.*learning rate"):
+        run("distribution", job(tiny_model, "distribution", tmp_path, 5))
+
+
+def test_the_loss_is_on_the_answer_only(tiny_model: Path) -> None:
+    """TRL's own collator, on our records: every prompt token is masked, every answer token is not."""
+    import trl
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from suffrage.align.sft import conversations
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    rows = [{"system": "Be brief.", "user": "Yes or no?", "completion": "A"}]
+    trainer = trl.SFTTrainer(
+        model=AutoModelForCausalLM.from_pretrained(tiny_model),
+        args=trl.SFTConfig(
+            output_dir="unused", completion_only_loss=True, use_cpu=True, bf16=False
+        ),
+        train_dataset=Dataset.from_list(conversations(rows, tokenizer)),
+        processing_class=tokenizer,
+    )
+    batch = next(iter(trainer.get_train_dataloader()))
+    answer = batch["input_ids"][0][batch["labels"][0] != -100]
+    assert tokenizer.decode(answer).startswith("A<|end|>")
+    assert len(answer) <= 3

@@ -1,0 +1,198 @@
+"""The scoreboard: impostors score at their floors, truth at the top, and intervals cover."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from suffrage.evaluate import Answers, EvaluationInput, Scorecard
+from suffrage.evaluate import fit as fit_evaluation
+from suffrage.evaluate.intervals import Measured, difference, estimate, make_draws
+from suffrage.models import ModelAnswer
+from suffrage.population import ValueSet, build_value_set
+from suffrage.training_data import HeldOut, split_items
+from tests.synthetic import make_survey
+
+SURVEY = make_survey(respondents=600, items=12, seed=3)
+SETS = [build_value_set(SURVEY, n, {"region": n}, 1) for n in ("north", "south")]
+SPLITS = {s: split_items(SURVEY.codebook.items, HeldOut(share=0.34), s) for s in (1, 2)}
+
+
+def answering(how) -> Answers:  # type: ignore[no-untyped-def]
+    return Answers(
+        {
+            v.name: [
+                ModelAnswer(i, "letters", how(d.shares), 1.0, 0.0, False)
+                for i, d in v.distributions.items()
+            ]
+            for v in SETS
+        }
+    )
+
+
+def mode(shares):  # type: ignore[no-untyped-def]
+    return np.eye(shares.size)[shares.argmax()]
+
+
+MODELS = {
+    "truth": answering(lambda p: p),
+    "parrot": answering(mode),
+    "constant": answering(lambda p: np.eye(p.size)[0]),
+    "flat": answering(lambda p: np.full(p.size, 1 / p.size)),
+    "reversed": answering(lambda p: p[::-1]),
+}
+
+
+@pytest.fixture(scope="module")
+def card() -> Scorecard:
+    given = EvaluationInput(
+        value_sets=SETS,
+        splits=SPLITS,
+        answers={(name, seed): a for name, a in MODELS.items() for seed in SPLITS},
+        methods=list(MODELS),
+        trained=[],
+    )
+    return fit_evaluation.run(given, 1)
+
+
+def score(card: Scorecard, method: str, metric: str, side: str = "held_out") -> float:
+    return next(
+        s.value
+        for s in card.scores
+        if (s.method, s.metric, s.side, s.value_set, s.seed) == (method, metric, side, "all", "all")
+    )
+
+
+def test_the_truth_scores_one_and_passes_the_ceiling(card: Scorecard) -> None:
+    assert score(card, "truth", "fit_jsd") == pytest.approx(1)
+    assert score(card, "truth", "emd") == pytest.approx(0)
+    assert score(card, "truth", "entropy_ratio") == pytest.approx(1)
+    assert 0.85 < score(card, "ceiling", "fit_jsd") < 1
+
+
+def test_a_flat_answer_scores_at_the_uniform_floor(card: Scorecard) -> None:
+    for metric in ("fit_jsd", "emd", "entropy_ratio"):
+        assert score(card, "flat", metric) == pytest.approx(score(card, "uniform", metric))
+
+
+def test_a_parrot_of_the_majority_loses_to_the_truth_and_shows_no_entropy(card: Scorecard) -> None:
+    assert score(card, "parrot", "entropy_ratio") == pytest.approx(0)
+    assert score(card, "parrot", "fit_jsd") < score(card, "average", "fit_jsd")
+
+
+@pytest.mark.parametrize("impostor", ["constant", "reversed", "parrot"])
+def test_no_impostor_reaches_half_of_the_way_to_the_ceiling(card: Scorecard, impostor: str) -> None:
+    way = next(
+        s.way
+        for s in card.scores
+        if s.method == impostor and s.metric == "fit_jsd" and s.value_set == s.seed == "all"
+    )
+    assert way is not None and way < 0.5
+
+
+def test_a_difference_is_the_difference_of_the_scores(card: Scorecard) -> None:
+    row = next(
+        d
+        for d in card.differences
+        if (d.method, d.against, d.side, d.metric, d.value_set)
+        == ("reversed", "truth", "held_out", "fit_jsd", "all")
+    )
+    assert row.value == pytest.approx(
+        score(card, "reversed", "fit_jsd") - score(card, "truth", "fit_jsd")
+    )
+    assert row.high is not None and row.high < 0
+
+
+def test_the_mean_is_what_a_plain_loop_gives(card: Scorecard) -> None:
+    from scipy.spatial.distance import jensenshannon
+
+    found = [
+        1 - jensenshannon(v.distributions[i].shares, mode(v.distributions[i].shares), base=2)
+        for split in SPLITS.values()
+        for v in SETS
+        for i in split.held_out
+    ]
+    assert score(card, "parrot", "fit_jsd") == pytest.approx(np.mean(found), abs=1e-9)
+
+
+def test_the_order_of_value_sets_and_methods_changes_no_figure(card: Scorecard) -> None:
+    given = EvaluationInput(
+        value_sets=SETS[::-1],
+        splits=dict(reversed(SPLITS.items())),
+        answers={(name, seed): a for name, a in MODELS.items() for seed in SPLITS},
+        methods=list(MODELS)[::-1],
+        trained=[],
+    )
+    again = fit_evaluation.run(given, 1)
+    one = {(s.method, s.metric, s.side, s.value_set, s.seed): (s.value, s.low) for s in card.scores}
+    for s in again.scores:
+        value, low = one[s.method, s.metric, s.side, s.value_set, s.seed]
+        assert s.value == pytest.approx(value)
+        assert (s.low is None) == (low is None)
+        if low is not None:
+            assert s.low == pytest.approx(low)
+
+
+def test_a_refused_answer_is_left_out_and_counted() -> None:
+    refusing = Answers(
+        {
+            name: [replace(a, refused=i == 0) for i, a in enumerate(answers)]
+            for name, answers in MODELS["truth"].by_value_set.items()
+        }
+    )
+    given = EvaluationInput(SETS, SPLITS, {("m", s): refusing for s in SPLITS}, ["m"], [])
+    card = fit_evaluation.run(given, 1)
+    first = SETS[0].items[0].id
+    assert all(a.refused == (a.item == first) for a in card.answers if a.method == "m")
+    assert all(a.fit is None for a in card.answers if a.refused)
+
+
+def test_a_scorecard_reads_back_equal(card: Scorecard, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    card.write(tmp_path / "card")
+    assert Scorecard.read(tmp_path / "card") == card
+
+
+def rows(values: np.ndarray, noise: float = 0.0) -> list[Measured]:  # type: ignore[type-arg]
+    generator = np.random.default_rng(0)
+    return [
+        Measured(1, "v", f"i{k}", f"c{k}", float(v), v + noise * generator.normal(size=200))
+        for k, v in enumerate(values)
+    ]
+
+
+def test_intervals_cover_the_true_mean_about_as_often_as_they_say() -> None:
+    generator = np.random.default_rng(5)
+    draws = make_draws([f"c{k}" for k in range(30)], ["v"], 200, 1)
+    hits = 0
+    for _ in range(200):
+        found = estimate(rows(generator.normal(0.7, 0.1, 30)), draws)
+        assert found.low is not None and found.high is not None
+        hits += found.low <= 0.7 <= found.high
+    assert 0.88 < hits / 200 < 0.99
+
+
+def test_pairing_makes_the_interval_of_a_difference_narrow() -> None:
+    draws = make_draws([f"c{k}" for k in range(20)], ["v"], 200, 1)
+    base = np.random.default_rng(2).normal(0.6, 0.15, 20)
+    better = rows(base + 0.05)
+    found = difference(better, rows(base), draws)
+    assert found.value == pytest.approx(0.05)
+    assert found.low == pytest.approx(0.05) and found.high == pytest.approx(0.05)
+
+
+def test_one_cluster_gives_no_interval() -> None:
+    found = estimate(rows(np.array([0.5])), make_draws(["c0"], ["v"], 200, 1))
+    assert found.low is None and found.high is None
+
+
+def test_respondents_noise_widens_the_interval() -> None:
+    draws = make_draws([f"c{k}" for k in range(20)], ["v"], 200, 1)
+    values = np.full(20, 0.6)
+    quiet, loud = estimate(rows(values), draws), estimate(rows(values, 0.1), draws)
+    assert quiet.high is not None and loud.high is not None
+    assert quiet.high - quiet.value < 1e-9 < loud.high - loud.value
+
+
+def test_value_sets_built_twice_are_equal() -> None:
+    again: ValueSet = build_value_set(SURVEY, "north", {"region": "north"}, 1)
+    assert again.content_hash == SETS[0].content_hash

@@ -1,0 +1,115 @@
+"""Records: what is trained on, and that nothing held out is."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suffrage.errors import SuffrageError
+from suffrage.population import ValueSet, build_value_set
+from suffrage.training_data import (
+    HeldOut,
+    ItemSplit,
+    Records,
+    check_nothing_held_out,
+    split_items,
+)
+from suffrage.training_data.demonstrations import BUILDER as DEMONSTRATIONS
+from suffrage.training_data.demonstrations import systematic_draws
+from suffrage.training_data.distributions import BUILDER as DISTRIBUTIONS
+from tests.synthetic import make_survey
+
+SURVEY = make_survey()
+BUILDERS = [DEMONSTRATIONS, DISTRIBUTIONS]
+
+
+def given_sets() -> tuple[list[ValueSet], ItemSplit]:
+    sets = [
+        build_value_set(SURVEY, name, {"region": name}, 1, f"people in the {name}")
+        for name in ("north", "south")
+    ]
+    return sets, split_items(SURVEY.codebook.items, HeldOut(share=0.25), 1)
+
+
+@pytest.mark.parametrize("builder", BUILDERS, ids=lambda b: b.kind)
+def test_records_hold_no_held_out_item(builder) -> None:  # type: ignore[no-untyped-def]
+    sets, split = given_sets()
+    records = builder.build(sets, split, 200, np.random.default_rng(1))
+    assert set(records.frame["item"]) == set(split.train)
+    check_nothing_held_out(records, SURVEY.codebook.items, split)
+
+
+def test_a_leaked_question_stops_the_build() -> None:
+    sets, split = given_sets()
+    records = DISTRIBUTIONS.build(sets, split, 20, np.random.default_rng(1))
+    hidden = SURVEY.codebook[split.held_out[0]]
+    leaky = records.frame.with_columns(
+        pl.when(pl.col("id") == "000007")
+        .then(pl.lit(f"By the way: {hidden.question.upper()} Well?"))
+        .otherwise(pl.col("user"))
+        .alias("user")
+    )
+    with pytest.raises(SuffrageError, match=f"record 000007 holds the text of {hidden.id}"):
+        check_nothing_held_out(Records("distribution", leaky, {}), SURVEY.codebook.items, split)
+
+
+@pytest.mark.parametrize("builder", BUILDERS, ids=lambda b: b.kind)
+def test_records_read_back_equal(builder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    sets, split = given_sets()
+    records = builder.build(sets, split, 50, np.random.default_rng(1))
+    records.write(tmp_path / "records")
+    again = Records.read(tmp_path / "records")
+    assert again.content_hash == records.content_hash and again.kind == records.kind
+
+
+def test_the_target_follows_the_labels_not_the_places() -> None:
+    sets, split = given_sets()
+    records = DISTRIBUTIONS.build(sets, split, 300, np.random.default_rng(1))
+    shares = {(v.name, i): d.shares for v in sets for i, d in v.distributions.items()}
+    orders = set()
+    for row in records.frame.to_dicts():
+        item = SURVEY.codebook[row["item"]]
+        np.testing.assert_allclose(row["target"], shares[row["value_set"], row["item"]])
+        for label, option in zip(row["labels"], item.texts, strict=True):
+            assert f"{label}. {option}\n" in row["user"]
+        orders.add(tuple(row["labels"]))
+    assert len(orders) > 4
+
+
+def test_demonstrations_give_each_answer_as_often_as_the_population() -> None:
+    sets, split = given_sets()
+    records = DEMONSTRATIONS.build(sets, split, 6000, np.random.default_rng(1))
+    rows = records.frame.filter(
+        (pl.col("value_set") == "north") & (pl.col("item") == split.train[0])
+    )
+    item = SURVEY.codebook[split.train[0]]
+    chosen = [
+        next(i for i, text in enumerate(item.texts) if f"{r['completion']}. {text}\n" in r["user"])
+        for r in rows.to_dicts()
+    ]
+    found = np.bincount(chosen, minlength=len(item.options)) / len(chosen)
+    np.testing.assert_allclose(found, sets[0].distributions[item.id].shares, atol=1 / len(chosen))
+
+
+@given(
+    st.lists(st.floats(0.01, 1), min_size=2, max_size=6),
+    st.integers(1, 50),
+    st.floats(0, 1, exclude_max=True),
+)
+def test_systematic_draws_stay_within_one_of_the_expected_count(
+    weights: list[float], count: int, start: float
+) -> None:
+    shares = np.array(weights) / sum(weights)
+    drawn = np.bincount(systematic_draws(shares, count, start), minlength=shares.size)
+    assert (np.abs(drawn - count * shares) < 1 + 1e-9).all()
+    assert drawn.sum() == count
+
+
+def test_every_pair_is_visited_before_any_is_visited_again() -> None:
+    sets, split = given_sets()
+    pairs = 2 * len(split.train)
+    frame = DISTRIBUTIONS.build(sets, split, pairs, np.random.default_rng(1)).frame
+    assert frame.select("value_set", "item").n_unique() == pairs
