@@ -152,15 +152,12 @@ def inspect_survey(study: StudyPath, as_json: AsJson = False) -> None:
 
     Example: `suffrage survey inspect examples/quickstart.yaml`
     """
-    from suffrage.population import design_effect, effective_sample_size
     from suffrage.study.schema import load_study
     from suffrage.survey import read_survey
     from suffrage.survey.inspection import inspect
 
     loaded = load_study(study)
-    survey = read_survey(loaded.survey, loaded.folder)
-    weights = survey.weights
-    inspection = inspect(survey, effective_sample_size(weights), design_effect(weights))
+    inspection = inspect(read_survey(loaded.survey, loaded.folder))
     if as_json:
         _print_json(inspection.as_json())
         return

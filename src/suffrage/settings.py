@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -94,20 +94,16 @@ def _complaint(problem: Any, schema: type[BaseModel], content: Any) -> str:
 
 
 def _keys_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    current: Any = schema
+    """The keys of the model that stands at this place, none when there is no model there."""
+    current: type[BaseModel] | None = schema
     for part in location:
-        if isinstance(part, int):
+        if isinstance(part, int) or current is None:
             continue
-        field = current.model_fields.get(part) if isinstance(current, type) else None
-        if field is None:
-            return []
-        found = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        models = [kind for kind in found if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if not models:
-            return []
-        current = models[0]
-    fields: dict[str, Any] = current.model_fields
-    return list(fields)
+        field = current.model_fields.get(part)
+        kinds = [field.annotation, *get_args(field.annotation)] if field else []
+        models = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        current = models[0] if models else None
+    return list(current.model_fields) if current else []
 
 
 def expand_variables(value: Any, source: str, place: str) -> Any:

@@ -84,9 +84,9 @@ def in_one_order(given: TrainingJob) -> TrainingJob:
     return replace(given, records=records, steps=min(given.steps, len(records) // 6))
 
 
-def first_option_share(tiny: Path, adapter: Path | None) -> float:
+def first_option_share(folder: Path) -> float:
     """The probability of the first option among those of q1, letters from top to bottom."""
-    model = LanguageModel.load(identify(str(tiny), Path()), adapter=adapter)
+    model = LanguageModel.load(identify(str(folder), Path()))
     item = SURVEY.codebook["q1"]
     k = len(item.options)
     question = Question(item, "people in the north", tuple(range(k)), tuple("ABCDE"[:k]))
@@ -100,13 +100,13 @@ def first_option_share(tiny: Path, adapter: Path | None) -> float:
 def test_training_moves_answers_toward_the_people_and_flipped_labels_away(
     name: str, tiny_model: Path, tmp_path: Path
 ) -> None:
-    more = {"learning_rate": 0.01, "rank": 8}
-    before = first_option_share(tiny_model, None)
-    one = in_one_order(job(tiny_model, name, tmp_path / "a", 160, **more))
-    two = in_one_order(job(tiny_model, name, tmp_path / "b", 160, flip=True, **more))
-    after = first_option_share(tiny_model, run(name, one))
-    flipped = first_option_share(tiny_model, run(name, two))
-    assert after > before + 0.15, "most people in the north choose the first option"
+    more = {"learning_rate": 0.01, "adapter": "none"}
+    before = first_option_share(tiny_model)
+    one = in_one_order(job(tiny_model, name, tmp_path / "a", 120, **more))
+    two = in_one_order(job(tiny_model, name, tmp_path / "b", 120, flip=True, **more))
+    after = first_option_share(run(name, one))
+    flipped = first_option_share(run(name, two))
+    assert after > before + 0.2, "most people in the north choose the first option"
     assert flipped < before - 0.1
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import shutil
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,12 +98,13 @@ def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingF
     Raises SuffrageError when the loss is no longer a number, or memory runs out.
     """
     transformers = require("transformers", "align", "training")
+    # Transformers renames its own settings from one release to the next; TRL uses the old names.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     job.work.mkdir(parents=True, exist_ok=True)
     start = last_whole_checkpoint(job.work)
     earlier = seconds_spent(job.work) if start else 0.0
     trainer = make([_progress_callback(job, transformers.TrainerCallback)])
-    for noisy in (transformers.trainer_callback.PrinterCallback,):
-        trainer.remove_callback(noisy)
+    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     with storage.disk_errors(job.work), out_of_memory("training", OUT_OF_MEMORY_MEND):
         trainer.train(resume_from_checkpoint=str(start) if start else None)
         trainer.model.save_pretrained(job.output)

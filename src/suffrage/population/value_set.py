@@ -310,5 +310,4 @@ def _answer_distribution(
 
 def _fill_empty(resampled: FloatArray, shares: FloatArray) -> FloatArray:
     """A resample in which nobody answered the item takes the full sample's shares."""
-    empty = np.isnan(resampled).any(axis=1)
-    return np.where(empty[:, None], shares, resampled)
+    return np.asarray(np.where(np.isnan(resampled).any(axis=1, keepdims=True), shares, resampled))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from suffrage.evaluate.results import Results, Score
 from suffrage.report.tables import (
@@ -117,3 +118,32 @@ def _note(results: Results) -> str:
         "EMD: earth mover's distance. Entropy: below 1 flattens. "
         "Way: from the average-training floor to the ceiling."
     )
+
+
+def plan_table(plan: Mapping[str, Any]) -> Any:
+    """A plan as `Plan.as_json` gives it: every stage, its estimated time and memory."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("Stage")
+    table.add_column("")
+    table.add_column("Time", justify="right")
+    table.add_column("Memory", justify="right")
+    for stage in plan["stages"]:
+        memory = stage["memory_bytes"]
+        table.add_row(
+            stage["kind"],
+            stage["label"],
+            "finished" if stage["finished"] else _short_duration(stage["seconds"]),
+            f"{memory / 1e9:.1f} GB" if memory else "",
+        )
+    lines = [
+        f"\nIn all about {_short_duration(plan['seconds_left'])}: estimates, nothing was started."
+    ]
+    if plan["parameters"] is None:
+        lines.append("The model is not at hand, so its size, time and memory are left out.")
+    if plan["money"] is not None:
+        lines.append(f"At the price given: {plan['money']:.2f}.")
+    return Group(table, Text("\n".join(lines)))

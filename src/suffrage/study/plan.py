@@ -211,5 +211,5 @@ def _activation_bytes(wiring: Wiring) -> float:
     in float32 (Korthikanti et al. 2022, equation 1, without the attention scores)."""
     known = parameter_count(wiring.model) or 0
     # Parameters of a transformer are about 12 widths squared a layer, and layers about width/20.
-    width = float(known * 20 / 12) ** (1 / 3)
+    width: float = (known * 20 / 12) ** (1 / 3)
     return 34.0 * 2 * width * (width / 20)

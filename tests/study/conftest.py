@@ -1,0 +1,46 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.synthetic import make_survey, write_survey_files
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write_study(tmp_path: Path, tiny_model: Path) -> Write:
+    """Writes a small, whole study into a folder, with changes, and gives its path."""
+    write_survey_files(tmp_path, make_survey(respondents=240, items=8))
+
+    def write(**changes: Any) -> Path:
+        content: dict[str, Any] = {
+            "study": "small",
+            "seed": 3,
+            "survey": {
+                "reader": "labelled_file",
+                "path": "survey.csv",
+                "codebook": "codebook.yaml",
+            },
+            "value_sets": [
+                {"name": "north", "where": {"region": "north"}, "description": "people up north"},
+                {"name": "south", "where": {"region": "south"}, "description": "people down south"},
+            ],
+            "held_out": {"by": "item", "share": 0.3},
+            "model": str(tiny_model),
+            "methods": [
+                "base",
+                "prompt",
+                {"method": "distribution", "steps": 4, "batch": 4, "save_every": 2},
+            ],
+            "scoring": {"samples": 2, "lowest_mass": 0.0},
+            "output": "out",
+        }
+        content.update(changes)
+        path = tmp_path / "study.yaml"
+        path.write_text(yaml.safe_dump({k: v for k, v in content.items() if v is not None}))
+        return path
+
+    return write

@@ -1,0 +1,188 @@
+"""Users' mistakes: one sentence with the thing and the mend, exit code 2, nothing lost."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suffrage import storage
+from suffrage.cli import main
+from suffrage.errors import MissingExtraError, SuffrageError, require
+from suffrage.study.run import run_study
+from suffrage.study.schema import load_study
+from tests.study.conftest import Write
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "suffrage", *words], capture_output=True, text=True, check=False
+    )
+
+
+def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["suffrage", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert "Traceback" not in message
+    return " ".join(message.split())
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "missing file": (
+        {"survey": {"reader": "labelled_file", "path": "gone.csv", "codebook": "codebook.yaml"}},
+        "gone.csv does not exist",
+    ),
+    "unknown reader": ({"survey": {"reader": "wvs8"}}, 'no reader "wvs8"; there are'),
+    "no reader": ({"survey": {"path": "x"}}, "survey.reader is missing"),
+    "unknown reader key": (
+        {"survey": {"reader": "labelled_file", "pth": "x", "codebook": "codebook.yaml"}},
+        "survey.pth",
+    ),
+    "unknown column": (
+        {"value_sets": [{"name": "x", "where": {"regoin": "north"}}]},
+        'where.regoin is not a demographic column of this survey; there are region, age. Did you mean "region"?',
+    ),
+    "empty population": (
+        {"value_sets": [{"name": "x", "where": {"region": "north", "age": {"min": 200}}}]},
+        "no respondent meets all of where",
+    ),
+    "value nobody has": (
+        {"value_sets": [{"name": "x", "where": {"region": "east"}}]},
+        'nobody has region "east"; the values are north, south',
+    ),
+    "nothing left to train on": (
+        {"held_out": {"by": "item", "share": 1.0}},
+        "share 1.0 leaves no item to train on",
+    ),
+    "not a model": ({"model": "."}, "is not a model: it needs to be a folder with a config.json"),
+    "no such model": ({"model": "./nowhere"}, "model: ./nowhere does not exist"),
+    "no such bundled model": (
+        {"model": "bundled:gpt"},
+        'no bundled model "gpt"; there are smollm2',
+    ),
+    "unknown key": (
+        {"held_out": {"by": "item", "shar": 0.2}},
+        'held_out.shar: unknown key; there are by, share, topics, items. Did you mean "share"?',
+    ),
+    "unknown method": (
+        {"methods": ["base", "spo"]},
+        'methods[1]: there is no method "spo"; there are base',
+    ),
+    "bad method setting": (
+        {"methods": [{"method": "sft", "learning_rate": -1}]},
+        "methods[0].learning_rate: is -1; must be greater than 0",
+    ),
+    "unknown method setting": (
+        {"methods": [{"method": "sft", "beta": 0.1}]},
+        "methods[0].beta: unknown key; there are steps, epochs, batch",
+    ),
+    "method twice": ({"methods": ["base", "base"]}, "methods: 'base' stands twice"),
+    "missing key": ({"held_out": None}, "held_out: is missing"),
+    "unknown evaluation": ({"evaluate": ["fitt"]}, 'evaluate[0]: there is no evaluation "fitt"'),
+    "unset variable": ({"model": "${NOT_SET_ANYWHERE}/m"}, "${NOT_SET_ANYWHERE}, which is not set"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_the_study_is_named(
+    mistake: str,
+    write_study: Write,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    changes, message = MISTAKES[mistake]
+    assert message in said(capsys, monkeypatch, "run", str(write_study(**changes)))
+
+
+def test_a_missing_study_a_broken_one_and_a_key_twice_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "no such file" in said(capsys, monkeypatch, "run", str(tmp_path / "none.yaml"))
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("study: x\nmethods: [base\nmodel: y\n")
+    assert "broken.yaml line 3" in said(capsys, monkeypatch, "run", str(broken))
+    broken.write_text("study: x\nmodel: a\nmodel: b\n")
+    assert "line 3: the key 'model' stands twice" in said(capsys, monkeypatch, "run", str(broken))
+    broken.write_bytes("study: Māori\n".encode("utf-16"))
+    assert "not in UTF-8" in said(capsys, monkeypatch, "run", str(broken))
+
+
+def test_codes_and_weights_a_file_gets_wrong_are_named_by_row(
+    write_study: Write,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write_study()
+    good = (tmp_path / "survey.csv").read_text()
+    header, first, *rest = good.splitlines()
+    cells = first.split(",")
+    for column, value, message in (
+        ("q0", "77", 'row 2: q0 is "77", which is not in its codebook'),
+        ("weight", "-1", "weight is negative"),
+        ("weight", "", "weight is missing"),
+    ):
+        changed = list(cells)
+        changed[header.split(",").index(column)] = value
+        (tmp_path / "survey.csv").write_text("\n".join([header, ",".join(changed), *rest]))
+        assert message in said(capsys, monkeypatch, "run", str(path))
+    place = header.split(",").index("weight")
+    zero = [
+        ",".join("0" if i == place else c for i, c in enumerate(line.split(",")))
+        for line in (first, *rest)
+    ]
+    (tmp_path / "survey.csv").write_text("\n".join([header, *zero]))
+    assert "zero for every respondent" in said(capsys, monkeypatch, "run", str(path))
+    (tmp_path / "survey.csv").write_bytes(good.replace("north", "nörth").encode("latin-1"))
+    assert "is not UTF-8" in said(capsys, monkeypatch, "run", str(path))
+
+
+def test_only_and_force_list_the_stages(
+    write_study: Write, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = said(capsys, monkeypatch, "run", str(write_study()), "--only", "trainings")
+    assert "the stages are survey, value_sets, split" in message
+
+
+def test_a_mistake_ends_with_exit_code_two_on_the_command_line(tmp_path: Path) -> None:
+    found = command("run", str(tmp_path / "none.yaml"))
+    assert found.returncode == 2 and found.stdout == ""
+    assert found.stderr.count("\n") <= 3
+
+
+def test_a_full_disk_stops_with_a_mend_and_keeps_what_is_finished(
+    write_study: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = load_study(write_study())
+    run_study(study, only="records")
+    done = {path for path in study.output.rglob("*") if path.is_file()}
+
+    def no_room(self: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", no_room)
+    with pytest.raises(SuffrageError, match=r"the disk is full.*Nothing finished was lost"):
+        run_study(study)
+    monkeypatch.undo()
+    assert done <= {path for path in study.output.rglob("*") if path.is_file()}
+    assert run_study(study).results is not None
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
+    target = tmp_path / "figures.json"
+    storage.write_json(target, {"a": 1})
+    with pytest.raises(TypeError), storage.atomic_path(target) as draft:
+        draft.write_text("half")
+        raise TypeError
+    assert storage.read_json(target) == {"a": 1}
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_missing_part_is_named_with_its_install_command() -> None:
+    with pytest.raises(MissingExtraError, match=r'pip install "suffrage\[align\]"'):
+        require("surely_not_installed", "align", "training")

@@ -1,0 +1,157 @@
+"""A whole study on a tiny model: computed once, gone on with after a kill, the same again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from suffrage.errors import InputError
+from suffrage.study.run import run_study
+from suffrage.study.schema import load_study
+from tests.study.conftest import Write
+
+SUFFRAGE = [sys.executable, "-m", "suffrage"]
+
+
+def test_a_study_runs_to_its_report_and_then_computes_nothing_again(write_study: Write) -> None:
+    study = load_study(
+        write_study(
+            methods=[
+                "base",
+                "prompt",
+                {"method": "sft", "steps": 2, "batch": 4},
+                {"method": "distribution", "steps": 4, "batch": 4, "together": False},
+            ],
+            seed=None,
+            seeds=[1, 2],
+            price={"per_hour": 3.0, "currency": "NZD"},
+        )
+    )
+    finished = run_study(study)
+    assert finished.results is not None and finished.computed
+    kinds = {m.name: m.kind for m in finished.results.methods}
+    assert kinds == {
+        "uniform": "floor",
+        "average": "floor",
+        "base": "untrained",
+        "prompt": "untrained",
+        "sft": "trained",
+        "distribution": "trained",
+        "ceiling": "ceiling",
+    }
+    apart = next(m for m in finished.results.methods if m.name == "distribution")
+    assert len(apart.checkpoints) == 4, "two value sets apart, two seeds"
+    assert all(cost.money and cost.currency == "NZD" for cost in apart.costs)
+    page = (finished.folder / "report.html").read_text()
+    assert "people up north" in page and "http://" not in page.split("<body")[0]
+    for name in ("results.json", "scores.csv", "differences.csv", "scoreboard.tex"):
+        assert (finished.folder / name).stat().st_size > 0
+    assert {r.readout for r in finished.results.answers} >= {"letters", "text"}
+    again = run_study(study)
+    assert again.computed == ()
+    assert again.results == finished.results
+
+
+def test_the_same_study_elsewhere_gives_the_same_scores(write_study: Write, tmp_path: Path) -> None:
+    one = run_study(load_study(write_study())).results
+    two = run_study(load_study(write_study(output="elsewhere"))).results
+    assert one is not None and two is not None
+    assert one.scores == two.scores and one.differences == two.differences
+
+
+def test_only_stops_early_and_force_computes_again(write_study: Write) -> None:
+    study = load_study(write_study())
+    early = run_study(study, only="records")
+    assert early.results is None
+    assert not any(step.startswith("align") for step in early.computed)
+    rest = run_study(study)
+    assert not any(step.startswith(("survey", "records")) for step in rest.computed)
+    forced = run_study(study, force="answers")
+    assert {step.split()[0] for step in forced.computed} == {"answers", "results"}
+
+
+def test_a_changed_setting_computes_only_what_it_touches_and_loses_nothing(
+    write_study: Write,
+) -> None:
+    first = run_study(load_study(write_study()))
+    before = set((first.folder / "checkpoints").iterdir())
+    longer = {"method": "distribution", "steps": 5, "batch": 4}
+    second = run_study(load_study(write_study(methods=["base", "prompt", longer])))
+    assert {step.split()[0] for step in second.computed} == {
+        "records",
+        "align",
+        "answers",
+        "results",
+    }
+    assert before <= set((second.folder / "checkpoints").iterdir())
+
+
+def folder_weights(folder: Path) -> bytes:
+    (found,) = (folder / "checkpoints" / "distribution-seed3").glob("*.safetensors")
+    return found.read_bytes()
+
+
+def test_a_run_killed_in_training_ends_as_an_unbroken_one(
+    write_study: Write, tmp_path: Path
+) -> None:
+    training = {"method": "distribution", "steps": 60, "batch": 4, "save_every": 3}
+    path = write_study(methods=["base", training], output="broken")
+    log_of = tmp_path / "broken" / ".work"
+    process = subprocess.Popen(
+        [*SUFFRAGE, "run", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    for _ in range(1200):
+        if process.poll() is not None or list(log_of.glob("*/checkpoint-*/trainer_state.json")):
+            break
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "broken" / "report.html").exists()
+    broken = run_study(load_study(path)).results
+    resumed = json.loads(
+        (tmp_path / "broken/checkpoints/distribution-seed3/manifest.json").read_text()
+    )["resumed_from_step"]
+    assert resumed > 0, "the second run went on from a saved point"
+    whole = run_study(load_study(write_study(methods=["base", training], output="whole"))).results
+    assert folder_weights(tmp_path / "broken") == folder_weights(tmp_path / "whole")
+    assert broken is not None and whole is not None
+    assert broken.scores == whole.scores
+
+
+def test_two_runs_in_one_folder_at_once_are_refused(write_study: Write, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with (
+        FileLock(tmp_path / "out" / ".lock"),
+        pytest.raises(InputError, match="another run is at work in this folder"),
+    ):
+        run_study(load_study(write_study()))
+
+
+def test_checkpoints_load_with_plain_peft_in_three_lines(
+    write_study: Write, tmp_path: Path
+) -> None:
+    finished = run_study(load_study(write_study()))
+    folder = str(finished.folder / "checkpoints" / "distribution-seed3")
+    from peft import AutoPeftModelForCausalLM
+    from transformers import AutoTokenizer
+
+    model = AutoPeftModelForCausalLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert model(**tokenizer("Hello", return_tensors="pt")).logits.shape[-1] > 100
+
+
+def test_a_plan_starts_nothing(write_study: Write, tmp_path: Path) -> None:
+    path = write_study()
+    found = subprocess.run(
+        [*SUFFRAGE, "plan", str(path), "--json"], capture_output=True, text=True, check=True
+    )
+    plan = json.loads(found.stdout)
+    assert not (tmp_path / "out").exists()
+    assert {stage["kind"] for stage in plan["stages"]} >= {"survey", "align", "answers", "results"}
+    assert plan["seconds_left"] > 0
