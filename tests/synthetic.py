@@ -74,8 +74,8 @@ def write_survey_files(folder: Path, survey: Survey) -> None:
         "title": survey.codebook.title,
         "respondent": "respondent",
         "weight": "weight",
-        "demographics": {"region": {}, "age": {}},
-        "non_response": {"-1": "don't know"},
+        "demographics": {"region": "region", "age": "age"},
+        "non_response": {"don't know": [-1]},
         "items": [
             {
                 "id": item.id,

@@ -34,7 +34,7 @@ def test_one_answer_from_the_file_to_the_scoreboard(tmp_path: Path, tiny_model: 
         for name in ("roads", "parks", "buses")
     )
     (tmp_path / "town.yaml").write_text(
-        f"title: A town\nrespondent: who\ndemographics: {{area: {{}}}}\nitems:\n{items}"
+        f"title: A town\nrespondent: who\ndemographics: {{area: area}}\nitems:\n{items}"
     )
 
     # Survey: her answer is now a position among the options, counted from 0.

@@ -65,7 +65,8 @@ def validated(schema: type[Settings], content: Any, source: str, under: str = ""
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        problem = error.errors()[0]
+        # A misspelt key is the likely reason for one that is missing, so it is named first.
+        problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         place = _place(under, problem["loc"])
         raise InputError(f"{source}: {place}{_complaint(problem, schema, content)}") from error
 
@@ -86,7 +87,7 @@ def _complaint(problem: Any, schema: type[BaseModel], content: Any) -> str:
         hint = f' Did you mean "{near[0]}"?' if near else ""
         return f"unknown key; there are {', '.join(allowed)}.{hint}" if allowed else "unknown key."
     if kind == "missing":
-        return "is missing; the study needs it."
+        return "is missing."
     message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
     message = message.replace("Input should be", "must be")
     shown = f" is {given!r};" if isinstance(given, str | int | float | bool) else ""

@@ -124,8 +124,8 @@ def test_codes_and_weights_a_file_gets_wrong_are_named_by_row(
     cells = first.split(",")
     for column, value, message in (
         ("q0", "77", 'row 2: q0 is "77", which is not in its codebook'),
-        ("weight", "-1", "weight is negative"),
-        ("weight", "", "weight is missing"),
+        ("weight", "-1", 'row 2: the weight weight "-1" is negative'),
+        ("weight", "", "row 2: the weight weight is empty"),
     ):
         changed = list(cells)
         changed[header.split(",").index(column)] = value
