@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from math import isfinite
 from typing import get_args
 
 import numpy as np
@@ -196,6 +197,8 @@ def _scores(given: EvaluationInput, rows: Rows, draws: dict[Side, Draws]) -> Ite
             if not chosen:
                 continue
             figure = estimate(chosen, draws[side])
+            if not isfinite(figure.value):
+                continue  # an entropy ratio has no value where all people agree on everything
             yield Score(
                 method=method,
                 seed="all" if seed is None else seed,
@@ -250,6 +253,8 @@ def _differences(
                     if not {r.key for r in a} & {r.key for r in b}:
                         continue
                     figure = difference(a, b, draws[side])
+                    if not isfinite(figure.value):
+                        continue
                     yield Difference(
                         method=method,
                         against=against,

