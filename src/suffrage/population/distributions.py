@@ -14,6 +14,9 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 PositionArray = npt.NDArray[np.int8]
 
+# The most numbers a working matrix holds: 64 MB of float64.
+CHUNK_CELLS = 8_000_000
+
 
 def effective_sample_size(weights: FloatArray) -> float:
     """Kish's effective sample size, (sum w)^2 / sum w^2.
@@ -40,7 +43,8 @@ class GroupedShares:
     """Weighted answer distributions of many items in many groups, as arrays.
 
     Axes: J items, G groups, K the most options any item has. Cells of options an item does not
-    have hold 0, cells without a respondent NaN.
+    have hold 0; where nobody with a weight answered, shares and errors are NaN; where one did,
+    the errors are.
     shares, standard_errors: (J, G, K). n, n_eff: (J, G), of those who chose an option.
     """
 
@@ -68,34 +72,36 @@ def grouped_shares(
     by option. Source: Lohr, Sampling: Design and Analysis (2nd ed.), section 9.1; respondents are
     taken as drawn independently with replacement (no strata or clusters here).
     """
-    most = max(options)
-    shape = (len(positions), group_count, most)
-    shares = np.zeros(shape)
-    errors = np.zeros(shape)
+    shape = (len(positions), group_count, max(options))
+    shares, errors = np.zeros(shape), np.zeros(shape)
     counts = np.zeros(shape[:2], dtype=np.int64)
     n_eff = np.zeros(shape[:2])
+    if (groups < 0).any():
+        inside = np.flatnonzero(groups >= 0)
+        positions = [column[inside] for column in positions]
+        weights, groups = weights[inside], groups[inside]
     squares = np.square(weights)
-    in_group = groups >= 0
-    everyone_grouped = bool(in_group.all())
-    group_base = groups * most
-    for j, column in enumerate(positions):
-        answered = column >= 0 if everyone_grouped else (column >= 0) & in_group
-        cells = (group_base + column)[answered]
-        size = group_count * most
-        w = np.bincount(cells, weights[answered], size).reshape(group_count, most)
-        w2 = np.bincount(cells, squares[answered], size).reshape(group_count, most)
-        n = np.bincount(cells, minlength=size).reshape(group_count, most).sum(axis=1)
-        total, total2 = w.sum(axis=1), w2.sum(axis=1)
+    first_cells: dict[int, npt.NDArray[np.int64]] = {}
+    for j, (column, k) in enumerate(zip(positions, options, strict=True)):
+        # Non-response has a cell of its own before those of the options: counting it and
+        # leaving it out costs less than picking the answers first.
+        if k not in first_cells:
+            first_cells[k] = groups * (k + 1) + 1
+        cells = first_cells[k] + np.maximum(column, -1)
+        w, w2, n_by_option = (
+            np.bincount(cells, values, group_count * (k + 1)).reshape(group_count, k + 1)[:, 1:]
+            for values in (weights, squares, None)
+        )
+        n = n_by_option.sum(axis=1)
+        total, total2 = w.sum(axis=1, keepdims=True), w2.sum(axis=1, keepdims=True)
         with np.errstate(divide="ignore", invalid="ignore"):
-            p = w / total[:, None]
-            spread = (1 - 2 * p) * w2 + np.square(p) * total2[:, None]
-            correction = (n / (n - 1))[:, None]
-            errors[j] = np.sqrt(np.maximum(spread, 0) * correction) / total[:, None]
-            n_eff[j] = np.square(total) / total2
-        shares[j] = p
+            p = w / total
+            others = np.maximum(total2 - w2, 0)
+            spread = np.square(1 - p) * w2 + np.square(p) * others
+            errors[j, :, :k] = np.sqrt(spread * (n / (n - 1))[:, None]) / total
+            n_eff[j] = (np.square(total) / total2)[:, 0]
+        shares[j, :, :k] = p
         counts[j] = n
-        shares[j, :, options[j] :] = 0
-        errors[j, :, options[j] :] = 0
     return GroupedShares(shares, errors, counts, np.nan_to_num(n_eff))
 
 
@@ -109,15 +115,27 @@ def resampled_shares(
     respondent_weights: (replicates, respondents): base weight times how often each respondent was
     drawn. Gives one array (replicates, K_j) an item; a replicate in which nobody answered is NaN.
     """
-    results = []
-    for column, k in zip(positions, options, strict=True):
-        chosen = np.zeros((column.size, k))
-        answered = np.flatnonzero(column >= 0)
-        chosen[answered, column[answered]] = 1.0
-        totals = respondent_weights @ chosen
-        with np.errstate(divide="ignore", invalid="ignore"):
-            results.append(totals / totals.sum(axis=1, keepdims=True))
-    return results
+    ends = np.cumsum(options)
+    totals = np.zeros((respondent_weights.shape[0], int(ends[-1])))
+    # All items in one matrix product, some respondents at a time to bound the memory.
+    step = max(1, CHUNK_CELLS // int(ends[-1]))
+    for start in range(0, respondent_weights.shape[1], step):
+        rows = slice(start, start + step)
+        chosen = np.zeros((positions[0][rows].size, int(ends[-1])))
+        for column, k, end in zip(positions, options, ends, strict=True):
+            answered = np.flatnonzero(column[rows] >= 0)
+            chosen[answered, column[rows][answered] + (end - k)] = 1.0
+        totals += respondent_weights[:, rows] @ chosen
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return [
+            part / part.sum(axis=1, keepdims=True) for part in np.split(totals, ends[:-1], axis=1)
+        ]
+
+
+def in_blocks(count: int, respondents: int) -> list[int]:
+    """How many of `count` weight matrix rows to hold at once: sizes that sum to `count`."""
+    size = max(1, min(count, CHUNK_CELLS // max(respondents, 1)))
+    return [min(size, count - start) for start in range(0, count, size)]
 
 
 def bootstrap_weights(
@@ -155,5 +173,6 @@ def shrunk_toward(
 
     shares p, parent q: (options,) or (replicates, options). prior_size m: how many effective
     respondents the parent population counts for.
+    Source: Agresti and Hitchcock (2005), Bayesian inference for categorical data analysis, 2.1.
     """
     return np.asarray((n_eff * shares + prior_size * parent) / (n_eff + prior_size))

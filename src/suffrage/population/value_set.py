@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.population.distributions import (
     FloatArray,
+    PositionArray,
     bootstrap_weights,
     design_effect,
     effective_sample_size,
     grouped_shares,
     half_sample_weights,
+    in_blocks,
     resampled_shares,
     shrunk_toward,
 )
 from suffrage.population.where import Where, describe, select
 from suffrage.survey import Item, NonResponse, Survey
+from suffrage.survey.survey import RESPONDENT
 
 REPLICATES = 200
 HALF_SPLITS = 100
 # Below the first, an answer distribution is shrunk toward the parent population; below the
-# second the value set is refused (docs/architecture.md, "Small groups").
+# second the value set is refused, or the item set aside (docs/architecture.md, "Small groups").
 SHRINK_BELOW = 50.0
 REFUSE_BELOW = 10.0
+# `AnswerDistribution`'s arrays of resamples, and what their rows are called on disk.
+RESAMPLES = {
+    "replicates": "replicate",
+    "first_halves": "first_half",
+    "second_halves": "second_half",
+}
+ARRAYS = ("shares", "standard_errors", *RESAMPLES)
+# Figures that agree to so many decimals make the same value set: processors differ in the last
+# bits of a sum.
+HASHED_DECIMALS = 9
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +57,10 @@ class AnswerDistribution:
     n: respondents who chose an option; n_eff: Kish's effective sample size of them.
     non_response: weighted share of each kind among all respondents of the population.
     replicates: (REPLICATES, options), bootstrap over respondents, the same draws for every item.
-    first_halves, second_halves: (HALF_SPLITS, options), random halves of the respondents.
-    pooled: the weight given to the parent population, 0 when the group stands for itself.
+    first_halves, second_halves: (HALF_SPLITS, options), random halves of the respondents, never
+    pooled. All three have no rows where the respondents are not at hand.
+    pooled: the weight given to the parent population, 0 when the group stands for itself. Shares,
+    errors and replicates are pooled alike; the errors take the parent as known.
     """
 
     item: Item
@@ -57,6 +74,16 @@ class AnswerDistribution:
     second_halves: FloatArray
     pooled: float = 0.0
 
+    def __eq__(self, other: object) -> bool:
+        """Whether every figure is the same, to the last bit."""
+        if not isinstance(other, AnswerDistribution):
+            return NotImplemented
+        plain = (field.name for field in fields(self) if field.name not in ARRAYS)
+        return all(getattr(self, name) == getattr(other, name) for name in plain) and all(
+            np.array_equal(getattr(self, name), getattr(other, name), equal_nan=True)
+            for name in ARRAYS
+        )
+
     @property
     def mean_position(self) -> float:
         """The mean answer on a scale from 0 (first option) to 1 (last); ordered items only."""
@@ -65,13 +92,13 @@ class AnswerDistribution:
         return float(self.shares @ np.linspace(0, 1, self.shares.size))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ValueSet:
     """A named target: one population's answer distribution for each item, without respondents.
 
     It holds its own uncertainty (replicates and half-samples), so that everything after it,
     ceilings and intervals included, works without the microdata.
-    description: the population as a prompt names it, fitting "people in ...".
+    description: the population as a prompt names it, such as "people whose country is Germany".
     weighting: what the weights are, in one sentence.
     """
 
@@ -93,17 +120,14 @@ class ValueSet:
 
     @property
     def content_hash(self) -> str:
-        """Changes with any share, replicate or name."""
-        return storage.content_hash([self._manifest(), self._arrays_hash()])
-
-    def _arrays_hash(self) -> str:
-        return storage.content_hash(
-            [
-                array.round(12).tolist()
-                for d in self.distributions.values()
-                for array in (d.shares, d.replicates[:3], d.first_halves[:3])
-            ]
-        )
+        """Changes with any share, error, resample, count or word of it."""
+        arrays = hashlib.sha256()
+        for distribution in self.distributions.values():
+            for name in ARRAYS:
+                # + 0.0 makes a zero of a negative zero.
+                array = getattr(distribution, name).round(HASHED_DECIMALS) + 0.0
+                arrays.update(f"{name} {array.shape}".encode() + array.tobytes())
+        return storage.content_hash([_rounded(self._manifest()), arrays.hexdigest()])
 
     def _manifest(self) -> dict[str, Any]:
         return {
@@ -155,49 +179,65 @@ class ValueSet:
             manifest = json.dumps(self._manifest(), indent=2, ensure_ascii=False)
             (draft / "value_set.json").write_text(manifest, encoding="utf-8")
             self.table().write_parquet(draft / "shares.parquet")
-            rows = [
-                {"item": d.item.id, "kind": kind, "draw": draw, "shares": shares.tolist()}
-                for d in self.distributions.values()
-                for kind, array in (
-                    ("replicate", d.replicates),
-                    ("first_half", d.first_halves),
-                    ("second_half", d.second_halves),
-                )
-                for draw, shares in enumerate(array)
-            ]
-            pl.DataFrame(rows).write_parquet(draft / "resamples.parquet")
+            self._resamples().write_parquet(draft / "resamples.parquet")
 
         storage.write_folder(folder, fill)
+
+    def _resamples(self) -> pl.DataFrame:
+        """One row an item, kind and draw, with the shares of the item's options."""
+        schema = {"item": pl.String, "kind": pl.String, "draw": pl.Int64}
+        frames = [pl.DataFrame(schema={**schema, "shares": pl.List(pl.Float64)})]
+        for d in self.distributions.values():
+            for name, kind in RESAMPLES.items():
+                drawn = getattr(d, name)
+                columns = {"item": d.item.id, "kind": kind, "draw": np.arange(len(drawn))}
+                shares = pl.Series("shares", drawn).cast(pl.List(pl.Float64))
+                if len(drawn):
+                    frames.append(pl.DataFrame(columns, schema=schema).with_columns(shares))
+        return pl.concat(frames)
 
     @classmethod
     def read(cls, folder: Path) -> ValueSet:
         """Read back what `write` wrote."""
         manifest = storage.read_json(folder / "value_set.json")
-        shares = pl.read_parquet(folder / "shares.parquet")
-        resamples = pl.read_parquet(folder / "resamples.parquet")
+        shares = pl.read_parquet(folder / "shares.parquet").partition_by("item", as_dict=True)
+        resamples = pl.read_parquet(folder / "resamples.parquet").partition_by(
+            ["item", "kind"], as_dict=True
+        )
         distributions = {}
         for entry in manifest.pop("items"):
             facts = {key: entry.pop(key) for key in ("n", "n_eff", "pooled", "non_response")}
             item = Item.model_validate(entry)
-            rows = shares.filter(pl.col("item") == item.id).sort("position")
-            drawn = resamples.filter(pl.col("item") == item.id)
-            arrays = {
-                kind: np.array(
-                    drawn.filter(pl.col("kind") == kind).sort("draw")["shares"].to_list()
-                )
-                for kind in ("replicate", "first_half", "second_half")
+            rows = shares[item.id,].sort("position")
+            drawn = {
+                name: _drawn(resamples.get((item.id, kind)), len(item.options))
+                for name, kind in RESAMPLES.items()
             }
             distributions[item.id] = AnswerDistribution(
                 item=item,
                 shares=rows["share"].to_numpy(),
                 standard_errors=rows["standard_error"].to_numpy(),
-                replicates=arrays["replicate"],
-                first_halves=arrays["first_half"],
-                second_halves=arrays["second_half"],
+                **drawn,
                 **facts,
             )
         set_aside = tuple(manifest.pop("set_aside"))
         return cls(distributions=distributions, set_aside=set_aside, **manifest)
+
+
+def _drawn(rows: pl.DataFrame | None, options: int) -> FloatArray:
+    """The resamples of one kind in the order they were drawn, shape (draws, options)."""
+    if rows is None:
+        return np.empty((0, options))
+    return rows.sort("draw")["shares"].list.to_array(options).to_numpy()
+
+
+def _rounded(content: Any) -> Any:
+    """The same with every float rounded to HASHED_DECIMALS."""
+    if isinstance(content, dict):
+        return {key: _rounded(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_rounded(value) for value in content]
+    return round(content, HASHED_DECIMALS) if isinstance(content, float) else content
 
 
 def build_value_set(
@@ -209,12 +249,17 @@ def build_value_set(
 ) -> ValueSet:
     """The value set of the respondents that `where` picks out.
 
-    Items nobody in the population was asked are set aside by name. A population below
-    REFUSE_BELOW effective respondents is refused; an item below SHRINK_BELOW is shrunk toward
-    all respondents of the survey and says so.
+    A population below REFUSE_BELOW effective respondents is refused; an item that fewer answered
+    is set aside by name, and so is one nobody was asked. An item below SHRINK_BELOW is shrunk
+    toward all respondents of the survey and says so.
     Raises InputError on unknown columns, an empty population, or too few respondents.
     """
-    rows = select(survey, where, name)
+    # Everything sees respondents in the order of their ids, so that the order of rows changes
+    # nothing, not even a rounding error.
+    by_id = survey.responses[RESPONDENT].arg_sort().to_numpy()
+    chosen = np.zeros(by_id.size, dtype=bool)
+    chosen[select(survey, where, name)] = True
+    rows = by_id[chosen[by_id]]
     weights = survey.weights[rows]
     if weights.sum() == 0:
         raise InputError(f"value set {name}: every respondent in it has weight 0.")
@@ -224,26 +269,38 @@ def build_value_set(
             f"value set {name}: {rows.size} respondents, {n_eff:.1f} effective; below "
             f"{REFUSE_BELOW:.0f} nothing can be said of a group. Widen `where`, or merge groups."
         )
-    # Resampling sees respondents in the order of their ids, so that the order of rows changes
-    # nothing; the generator depends on the name, so that adding a value set changes no other.
-    rows = rows[np.argsort(survey.responses["respondent"].to_numpy()[rows], kind="stable")]
-    weights = survey.weights[rows]
-    generator = np.random.default_rng([seed, int(storage.content_hash(name)[:8], 16)])
-    drawn = bootstrap_weights(weights, REPLICATES, generator)
-    first, second = half_sample_weights(weights, HALF_SPLITS, generator)
-    distributions: dict[str, AnswerDistribution] = {}
-    set_aside = []
-    for item in survey.codebook.items:
-        column = survey.positions(item.id)[rows]
-        if not (column >= 0).any():
-            kinds = ", ".join(sorted({NonResponse(int(code)).label for code in set(column)}))
-            set_aside.append(f"{item.id} ({kinds} for all of {name})")
-            continue
-        distributions[item.id] = _answer_distribution(
-            item, column, weights, drawn, first, second, survey
+    items = survey.codebook.items
+    columns = [survey.positions(item.id)[rows] for item in items]
+    options = [len(item.options) for item in items]
+    found = grouped_shares(columns, options, weights, np.zeros(rows.size, dtype=np.int64), 1)
+    enough = np.flatnonzero(found.n_eff[:, 0] >= REFUSE_BELOW)
+    if enough.size == 0:
+        raise InputError(
+            f"value set {name}: no item has {REFUSE_BELOW:.0f} effective answers in it. Widen "
+            "`where`, or merge groups."
         )
-    if not distributions:
-        raise InputError(f"value set {name}: nobody in it answered any item.")
+    drawn = _resample(
+        [columns[j] for j in enough],
+        [options[j] for j in enough],
+        weights,
+        [seed, int(storage.content_hash(name)[:8], 16)],
+    )
+    distributions = {}
+    for j, resampled in zip(enough, drawn, strict=True):
+        k = options[j]
+        own = AnswerDistribution(
+            item=items[j],
+            shares=found.shares[j, 0, :k],
+            standard_errors=found.standard_errors[j, 0, :k],
+            n=int(found.n[j, 0]),
+            n_eff=float(found.n_eff[j, 0]),
+            non_response=_non_response(columns[j], weights),
+            **{
+                kind: _fill_empty(shares, found.shares[j, 0, :k])
+                for kind, shares in zip(RESAMPLES, resampled, strict=True)
+            },
+        )
+        distributions[items[j].id] = _pooled(own, survey, by_id)
     variable = survey.provenance.weight_variable
     return ValueSet(
         name=name,
@@ -255,59 +312,77 @@ def build_value_set(
         design_effect=design_effect(weights),
         weighting=f"weighted by {variable}" if variable else "unweighted: it stands for the sample",
         survey_hash=survey.content_hash,
-        set_aside=tuple(set_aside),
+        set_aside=tuple(
+            f"{item.id} ({_why_set_aside(column, n)} {name})"
+            for item, column, n in zip(items, columns, found.n[:, 0], strict=True)
+            if item.id not in distributions
+        ),
     )
 
 
-def _answer_distribution(
-    item: Item,
-    column: np.ndarray[Any, np.dtype[np.int8]],
-    weights: FloatArray,
-    drawn: FloatArray,
-    first: FloatArray,
-    second: FloatArray,
-    survey: Survey,
-) -> AnswerDistribution:
-    k = len(item.options)
-    one_group = np.zeros(column.size, dtype=np.int64)
-    plain = grouped_shares([column], [k], weights, one_group, 1)
-    shares, errors = plain.shares[0, 0, :k], plain.standard_errors[0, 0, :k]
-    n_eff = float(plain.n_eff[0, 0])
-    replicates, first_halves, second_halves = (
-        _fill_empty(resampled_shares([column], [k], w)[0], shares) for w in (drawn, first, second)
-    )
-    pooled = 0.0
-    if n_eff < SHRINK_BELOW:
-        # The parent counts for as many respondents as the group lacks to reach the threshold.
-        prior_size = SHRINK_BELOW - n_eff
-        everyone = survey.positions(item.id)
-        parent = grouped_shares(
-            [everyone], [k], survey.weights, np.zeros(everyone.size, dtype=np.int64), 1
-        ).shares[0, 0, :k]
-        pooled = prior_size / SHRINK_BELOW
-        shares = shrunk_toward(shares, parent, n_eff, prior_size)
-        errors = errors * (1 - pooled)
-        replicates = shrunk_toward(replicates, parent, n_eff, prior_size)
-    total = weights.sum()
-    non_response = {
-        kind.label: float(weights[column == int(kind)].sum() / total)
-        for kind in NonResponse
-        if (column == int(kind)).any()
-    }
-    return AnswerDistribution(
-        item=item,
-        shares=shares,
-        standard_errors=errors,
-        n=int(plain.n[0, 0]),
-        n_eff=n_eff,
-        non_response=non_response,
-        replicates=replicates,
-        first_halves=first_halves,
-        second_halves=second_halves,
-        pooled=pooled,
-    )
+def _resample(
+    columns: list[PositionArray], options: list[int], weights: FloatArray, seed: list[int]
+) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+    """Replicates, first halves and second halves of each item, never all weights in memory.
+
+    seed: of the study and of the value set's name, so that adding a value set changes no other.
+    """
+    generator = np.random.default_rng(seed)
+    replicates, first_halves, second_halves = [], [], []
+    for size in in_blocks(REPLICATES, weights.size):
+        drawn = bootstrap_weights(weights, size, generator)
+        replicates.append(resampled_shares(columns, options, drawn))
+    for size in in_blocks(HALF_SPLITS, weights.size):
+        first, second = half_sample_weights(weights, size, generator)
+        first_halves.append(resampled_shares(columns, options, first))
+        second_halves.append(resampled_shares(columns, options, second))
+    kinds = (replicates, first_halves, second_halves)
+    joined = ([np.concatenate(blocks) for blocks in zip(*kind, strict=True)] for kind in kinds)
+    return list(zip(*joined, strict=True))
 
 
 def _fill_empty(resampled: FloatArray, shares: FloatArray) -> FloatArray:
     """A resample in which nobody answered the item takes the full sample's shares."""
     return np.asarray(np.where(np.isnan(resampled).any(axis=1, keepdims=True), shares, resampled))
+
+
+def _pooled(
+    own: AnswerDistribution, survey: Survey, by_id: npt.NDArray[np.integer[Any]]
+) -> AnswerDistribution:
+    """The distribution drawn toward all respondents when the group is small, else as it is."""
+    if own.n_eff >= SHRINK_BELOW:
+        return own
+    # The parent counts for as many respondents as the group lacks to reach the threshold.
+    prior_size = SHRINK_BELOW - own.n_eff
+    everyone = survey.positions(own.item.id)[by_id]
+    parent = grouped_shares(
+        [everyone],
+        [own.shares.size],
+        survey.weights[by_id],
+        np.zeros(everyone.size, dtype=np.int64),
+        1,
+    ).shares[0, 0]
+    pooled = prior_size / SHRINK_BELOW
+    return replace(
+        own,
+        shares=shrunk_toward(own.shares, parent, own.n_eff, prior_size),
+        standard_errors=own.standard_errors * (1 - pooled),
+        replicates=shrunk_toward(own.replicates, parent, own.n_eff, prior_size),
+        pooled=pooled,
+    )
+
+
+def _non_response(column: PositionArray, weights: FloatArray) -> dict[str, float]:
+    total = weights.sum()
+    return {
+        kind.label: float(weights[column == int(kind)].sum() / total)
+        for kind in NonResponse
+        if (column == int(kind)).any()
+    }
+
+
+def _why_set_aside(column: PositionArray, n: int) -> str:
+    if n:
+        return f"answered by {n}, too few to say anything of"
+    kinds = sorted({NonResponse(int(code)).label for code in np.unique(column)})
+    return f"{', '.join(kinds)} for all of"
