@@ -121,11 +121,13 @@ def resampled_shares(
     step = max(1, CHUNK_CELLS // int(ends[-1]))
     for start in range(0, respondent_weights.shape[1], step):
         rows = slice(start, start + step)
-        chosen = np.zeros((positions[0][rows].size, int(ends[-1])))
-        for column, k, end in zip(positions, options, ends, strict=True):
-            answered = np.flatnonzero(column[rows] >= 0)
-            chosen[answered, column[rows][answered] + (end - k)] = 1.0
-        totals += respondent_weights[:, rows] @ chosen
+        chosen = np.concatenate(
+            [
+                column[rows] == np.arange(k, dtype=np.int8)[:, None]
+                for column, k in zip(positions, options, strict=True)
+            ]
+        )
+        totals += respondent_weights[:, rows] @ chosen.T.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         return [
             part / part.sum(axis=1, keepdims=True) for part in np.split(totals, ends[:-1], axis=1)

@@ -209,15 +209,17 @@ class ValueSet:
             facts = {key: entry.pop(key) for key in ("n", "n_eff", "pooled", "non_response")}
             item = Item.model_validate(entry)
             rows = shares[item.id,].sort("position")
-            drawn = {
-                name: _drawn(resamples.get((item.id, kind)), len(item.options))
-                for name, kind in RESAMPLES.items()
-            }
+            replicates, first_halves, second_halves = (
+                _drawn(resamples.get((item.id, kind)), len(item.options))
+                for kind in RESAMPLES.values()
+            )
             distributions[item.id] = AnswerDistribution(
                 item=item,
                 shares=rows["share"].to_numpy(),
                 standard_errors=rows["standard_error"].to_numpy(),
-                **drawn,
+                replicates=replicates,
+                first_halves=first_halves,
+                second_halves=second_halves,
                 **facts,
             )
         set_aside = tuple(manifest.pop("set_aside"))
@@ -287,18 +289,17 @@ def build_value_set(
     )
     distributions = {}
     for j, resampled in zip(enough, drawn, strict=True):
-        k = options[j]
+        shares = found.shares[j, 0, : options[j]]
         own = AnswerDistribution(
             item=items[j],
-            shares=found.shares[j, 0, :k],
-            standard_errors=found.standard_errors[j, 0, :k],
+            shares=shares,
+            standard_errors=found.standard_errors[j, 0, : options[j]],
             n=int(found.n[j, 0]),
             n_eff=float(found.n_eff[j, 0]),
             non_response=_non_response(columns[j], weights),
-            **{
-                kind: _fill_empty(shares, found.shares[j, 0, :k])
-                for kind, shares in zip(RESAMPLES, resampled, strict=True)
-            },
+            replicates=_fill_empty(resampled[0], shares),
+            first_halves=_fill_empty(resampled[1], shares),
+            second_halves=_fill_empty(resampled[2], shares),
         )
         distributions[items[j].id] = _pooled(own, survey, by_id)
     variable = survey.provenance.weight_variable
