@@ -13,6 +13,7 @@ import suffrage
 SOURCE = Path(suffrage.__file__).parent
 # From the top down; the modules beside them (errors, storage, settings, registry) lie below all.
 LAYERS = [
+    "__main__",
     "cli",
     "study",
     "report",

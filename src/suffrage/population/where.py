@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from math import inf, isnan
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ def select(survey: Survey, where: Where, name: str) -> npt.NDArray[np.int64]:
     """Row numbers of the respondents for whom every condition of `where` holds.
 
     A condition is a value, a list of values, or `{min: , max: }` for numbers (both ends in).
-    Raises InputError on a column that is no demographic, a value nobody has, or no one left.
+    Raises InputError on a column that is no demographic, a value nobody has, a range over a
+    column that holds more than numbers, or no one left.
     """
     condition = pl.lit(True)
     for column, wanted in where.items():
@@ -33,8 +35,9 @@ def select(survey: Survey, where: Where, name: str) -> npt.NDArray[np.int64]:
                 f"there are {', '.join(survey.codebook.demographics) or 'none'}.{hint}"
             )
         condition &= _matches(survey.responses[column], column, wanted, name)
-    rows = np.flatnonzero(survey.responses.select(condition.alias("in"))["in"].fill_null(False))
-    rows = np.arange(survey.responses.height)[rows] if where else np.arange(survey.responses.height)
+    # A respondent whose value is unknown is in no group that the column makes.
+    chosen = survey.responses.select(condition.fill_null(False).alias("in"))["in"]
+    rows = np.flatnonzero(chosen.to_numpy()) if where else np.arange(survey.responses.height)
     if rows.size == 0:
         raise InputError(
             f"value set {name}: no respondent meets all of where "
@@ -45,29 +48,45 @@ def select(survey: Survey, where: Where, name: str) -> npt.NDArray[np.int64]:
 
 def _matches(values: pl.Series, column: str, wanted: Any, name: str) -> pl.Expr:
     if isinstance(wanted, Mapping):
-        unknown = set(wanted) - {"min", "max"}
-        if unknown or not wanted:
-            raise InputError(
-                f"value set {name}: where.{column} may say min and max, not {sorted(unknown)}."
-            )
+        low, high = _range(wanted, column, name)
         number = pl.col(column).cast(pl.Float64, strict=False)
-        if values.cast(pl.Float64, strict=False).is_null().all():
+        unread = values.filter(
+            values.is_not_null() & values.cast(pl.Float64, strict=False).is_null()
+        )
+        if len(unread) == values.count():
             raise InputError(f"value set {name}: where.{column} holds no numbers for min and max.")
-        condition = pl.lit(True)
-        if "min" in wanted:
-            condition &= number >= float(wanted["min"])
-        if "max" in wanted:
-            condition &= number <= float(wanted["max"])
-        return condition
+        if len(unread):
+            # Leaving them out in silence would drop "89 or older" from everyone of 65 and more.
+            raise InputError(
+                f'value set {name}: {len(unread)} respondents have {column} "{unread.sort()[0]}", '
+                "which is no number for min and max; give it one, or none, in the codebook, or "
+                f"list the values of {column} that you want."
+            )
+        return (number >= low) & (number <= high)
     wanted_values = [str(value) for value in (wanted if isinstance(wanted, list) else [wanted])]
     present = {str(value) for value in values.unique().drop_nulls().to_list()}
     absent = [value for value in wanted_values if value not in present]
     if absent:
         shown = ", ".join(sorted(present)[:20]) + (", ..." if len(present) > 20 else "")
+        near = difflib.get_close_matches(absent[0], present, 1)
+        hint = f' Did you mean "{near[0]}"?' if near else ""
+        if absent[0] in ("True", "False"):
+            hint = " YAML reads yes, no, on and off as true or false; put the value in quotes."
         raise InputError(
-            f'value set {name}: nobody has {column} "{absent[0]}"; the values are {shown}.'
+            f'value set {name}: nobody has {column} "{absent[0]}"; the values are {shown}.{hint}'
         )
     return pl.col(column).is_in(wanted_values)
+
+
+def _range(wanted: Mapping[str, Any], column: str, name: str) -> tuple[float, float]:
+    unknown = sorted(str(key) for key in set(wanted) - {"min", "max"})
+    if unknown or not wanted:
+        said = ", ".join(unknown) or "nothing"
+        raise InputError(f"value set {name}: where.{column} may say min and max, not {said}.")
+    for key, bound in wanted.items():
+        if isinstance(bound, bool) or not isinstance(bound, int | float) or isnan(bound):
+            raise InputError(f"value set {name}: where.{column}.{key} is {bound!r}, not a number.")
+    return float(wanted.get("min", -inf)), float(wanted.get("max", inf))
 
 
 def describe(where: Where, survey: Survey) -> str:
