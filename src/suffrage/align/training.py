@@ -6,7 +6,6 @@ import json
 import math
 import shutil
 import time
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,8 +97,6 @@ def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingF
     Raises SuffrageError when the loss is no longer a number, or memory runs out.
     """
     transformers = require("transformers", "align", "training")
-    # Transformers renames its own settings from one release to the next; TRL uses the old names.
-    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
     job.work.mkdir(parents=True, exist_ok=True)
     start = last_whole_checkpoint(job.work)
     earlier = seconds_spent(job.work) if start else 0.0

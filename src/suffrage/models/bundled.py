@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from suffrage import storage
 from suffrage.errors import InputError, MissingExtraError, require
@@ -76,14 +80,28 @@ def prepared_folder(name: str) -> Path:
     target = cache_folder() / "models" / f"{name}-{storage.file_hash(weights)}"
     if not (target / "config.json").exists():
         require("gguf", "align", f"converting bundled:{name}")
-        storage.write_folder(target, lambda draft: _convert(weights, draft))
+        # The converter draws a bar of its own for two seconds; errors come as exceptions.
+        with contextlib.redirect_stderr(io.StringIO()):
+            storage.write_folder(target, lambda draft: _convert(weights, draft))
     return target
+
+
+def quieten(transformers: Any) -> None:
+    """Leave progress to Suffrage's own bars, and renamed settings to the libraries' authors.
+
+    PEFT and TRL still use names that Transformers has just renamed; a user can mend nothing there.
+    """
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
 def _convert(weights: Path, draft: Path) -> None:
     import torch
+    import transformers
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    quieten(transformers)
     source = {"pretrained_model_name_or_path": weights.parent, "gguf_file": weights.name}
     tokenizer = AutoTokenizer.from_pretrained(**source)
     quantised = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)

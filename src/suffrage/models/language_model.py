@@ -279,8 +279,7 @@ def load_weights(identity: ModelIdentity, dtype: str) -> tuple[Any, Any]:
     """
     torch = require("torch", "align", "loading a model")
     transformers = require("transformers", "align", "loading a model")
-    transformers.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    bundled.quieten(transformers)
     source = identity.source
     if source.startswith(bundled.PREFIX):
         source = str(bundled.prepared_folder(source.removeprefix(bundled.PREFIX)))

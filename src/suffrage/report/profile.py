@@ -8,8 +8,12 @@ from typing import Any
 from suffrage import storage
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.comparison import ItemComparison, compare
+from suffrage.population.distributions import share_intervals
 
 BAR_WIDTH = 24
+OPTION_WIDTH = 40
+# How many of the questions that differ most the page lists before showing all.
+MOST = 10
 
 
 def profile_json(first: ValueSet, other: ValueSet | None = None) -> dict[str, Any]:
@@ -35,12 +39,14 @@ def profile_table(value_set: ValueSet) -> Any:
     from rich.table import Table
     from rich.text import Text
 
+    longest = max(len(text) for item in value_set.items for text in item.texts)
     parts: list[Any] = [Text(heading(value_set), style="bold")]
     for distribution in value_set.distributions.values():
         item = distribution.item
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-        for _ in range(3):
-            table.add_column(overflow="fold")
+        table.add_column(overflow="fold", width=min(longest, OPTION_WIDTH) + 2)
+        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, width=BAR_WIDTH)
         for text, share, error in zip(
             item.texts, distribution.shares, distribution.standard_errors, strict=True
         ):
@@ -78,6 +84,7 @@ def comparison_table(first: ValueSet, second: ValueSet) -> Any:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table.add_column("Item", no_wrap=True)
     table.add_column("Question", overflow="fold")
     table.add_column("Apart", justify="right")
     table.add_column("95 %", justify="right", no_wrap=True)
@@ -87,9 +94,10 @@ def comparison_table(first: ValueSet, second: ValueSet) -> Any:
         item = first.distributions[row.item_id].item
         mean = "" if row.mean_difference is None else f"{row.mean_difference:+.2f}"
         table.add_row(
+            row.item_id,
             item.question,
-            f"{row.total_variation:.0%}",
-            f"{row.low:.0%}-{row.high:.0%}",
+            _percent(row.total_variation),
+            _interval(row),
             mean,
             "yes" if row.clear else "no",
         )
@@ -107,8 +115,22 @@ EXPLANATION = (
 )
 
 
+def _percent(share: float) -> str:
+    """A share for people, never 0% for something."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+
+
+def _interval(row: ItemComparison) -> str:
+    if row.low is None or row.high is None:
+        return "unknown"
+    return f"{_percent(row.low)} to {_percent(row.high)}"
+
+
 def write_profile_page(first: ValueSet, other: ValueSet | None, path: Path) -> None:
-    """One self-contained HTML page with every item's answers as bars and their intervals."""
+    """One self-contained HTML page with every item's answers as bars and their intervals.
+
+    Against another value set, the items that differ most come first.
+    """
     from jinja2 import Environment, PackageLoader
 
     environment = Environment(
@@ -119,47 +141,94 @@ def write_profile_page(first: ValueSet, other: ValueSet | None, path: Path) -> N
     )
     order = list(comparisons) if other else list(first.distributions)
     shown = [first] if other is None else [first, other]
+    weighted = any(value_set.design_effect > 1 for value_set in shown)
+    cards = [_card(f"item-{i}", item, shown, comparisons.get(item)) for i, item in enumerate(order)]
     page = environment.get_template("profile.html.j2").render(
         title=first.name if other is None else f"{first.name} and {other.name}",
         headings=[heading(value_set) for value_set in shown],
         names=[value_set.name for value_set in shown],
+        finding=_finding(first, list(comparisons.values())) if other else "",
         explanation=EXPLANATION.format(first=first.name, second=other.name) if other else "",
-        cards=[_card(item_id, shown, comparisons.get(item_id)) for item_id in order],
+        shares_are="weighted shares" if weighted else "shares",
+        most=[
+            _row(card["anchor"], card["question"], row)
+            for card, row in zip(cards[:MOST], comparisons.values(), strict=False)
+        ],
+        cards=cards,
+        set_aside=[text for value_set in shown for text in value_set.set_aside],
     )
     storage.write_text(path, page)
 
 
-def _card(item_id: str, shown: list[ValueSet], comparison: ItemComparison | None) -> dict[str, Any]:
+def _finding(first: ValueSet, rows: list[ItemComparison]) -> str:
+    """The comparison in one sentence."""
+    clear = sum(row.clear for row in rows)
+    counted = f"{clear} of {len(rows)} questions" if len(rows) > 1 else "the one question"
+    if not clear:
+        return f"No clear difference in answers on {counted}."
+    most = next(row for row in rows if row.clear)
+    question = first.distributions[most.item_id].item.question
+    return (
+        f"The answers differ clearly on {counted}; on the one where they differ most, "
+        f"{_percent(most.total_variation)} of either population would have to answer otherwise "
+        f"for the two to agree. It reads: {question}"
+    )
+
+
+def _row(anchor: str, question: str, row: ItemComparison) -> dict[str, str]:
+    """One line of the table of the greatest differences."""
+    mean = "no order" if row.mean_difference is None else f"{row.mean_difference:+.2f}"
+    return {
+        "anchor": anchor,
+        "question": question,
+        "apart": _percent(row.total_variation),
+        "span": _interval(row),
+        "mean": mean.replace("-", "\u2212"),
+        "verdict": "yes" if row.clear else "no",
+    }
+
+
+def _card(
+    anchor: str, item_id: str, shown: list[ValueSet], comparison: ItemComparison | None
+) -> dict[str, Any]:
     distributions = [value_set.distributions[item_id] for value_set in shown]
     item = distributions[0].item
-    options = []
-    for k, text in enumerate(item.texts):
-        bars = []
-        for distribution in distributions:
-            share, error = float(distribution.shares[k]), float(distribution.standard_errors[k])
-            low, high = max(share - 1.96 * error, 0.0), min(share + 1.96 * error, 1.0)
-            bars.append(
-                {
-                    "share": f"{share:.0%}",
-                    "width": round(100 * share, 2),
-                    "low": round(100 * low, 2),
-                    "high": round(100 * high, 2),
-                    "span": f"{low:.0%} to {high:.0%}",
-                }
-            )
-        options.append({"text": text, "bars": bars})
+    bars = [_bars(distribution) for distribution in distributions]
     difference = ""
     if comparison is not None:
         verdict = "a clear difference" if comparison.clear else "no clear difference"
         difference = (
-            f"{comparison.total_variation:.0%} apart (95 % interval {comparison.low:.0%} to "
-            f"{comparison.high:.0%}): {verdict}."
+            f"{_percent(comparison.total_variation)} apart (95 % interval "
+            f"{_interval(comparison)}), {verdict}."
         )
     return {
+        "anchor": anchor,
         "id": item_id,
         "question": item.question,
-        "note": item.note or "",
+        "note": f"{item.note.rstrip('.')}." if item.note else "",
         "difference": difference,
-        "options": options,
+        "options": [
+            {"text": text, "bars": option_bars}
+            for text, option_bars in zip(item.texts, zip(*bars, strict=True), strict=True)
+        ],
         "footings": [_footing(distribution) for distribution in distributions],
     }
+
+
+def _bars(distribution: AnswerDistribution) -> list[dict[str, Any]]:
+    """Each option's bar: widths in per cent of the whole, and the same in words."""
+    lows, highs = share_intervals(
+        distribution.shares, distribution.standard_errors, distribution.n_eff
+    )
+    return [
+        {
+            "share": _percent(share),
+            "width": round(100 * share, 2),
+            "low": round(100 * low, 2),
+            "high": round(100 * high, 2),
+            "span": f"{_percent(low)} to {_percent(high)}",
+        }
+        for share, low, high in zip(
+            *(ends.tolist() for ends in (distribution.shares, lows, highs)), strict=True
+        )
+    ]
