@@ -5,13 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from suffrage.population import distributions
 from suffrage.population.distributions import (
     bootstrap_weights,
     design_effect,
     effective_sample_size,
+    entropy,
     grouped_shares,
     half_sample_weights,
+    in_blocks,
     resampled_shares,
+    share_intervals,
     shrunk_toward,
 )
 
@@ -69,6 +73,97 @@ def test_a_person_split_in_two_leaves_the_shares() -> None:
     halved = np.concatenate([weights, weights[:1] / 2])
     halved[0] /= 2
     np.testing.assert_allclose(one_group(column, weights)[0], one_group(doubled, halved)[0])
+
+
+def test_shares_and_errors_are_those_of_samplics() -> None:
+    """`TaylorEstimator(PopParam.prop)` of samplics 0.6.1, run once on these 40 respondents."""
+    answered = "0021112010121010222121011120201202112221"
+    weights = [
+        *(0.647, 0.469, 1.218, 0.715, 0.383, 0.666, 0.792, 0.551, 0.474, 1.018),
+        *(1.566, 0.89, 0.689, 1.212, 1.431, 0.861, 1.313, 1.684, 0.902, 0.666),
+        *(1.19, 1.132, 1.732, 0.526, 0.718, 0.658, 0.42, 1.065, 1.302, 0.691),
+        *(1.999, 1.508, 1.368, 1.222, 1.613, 0.514, 1.359, 1.352, 0.413, 1.189),
+    ]
+    column = np.array([int(digit) for digit in answered], dtype=np.int8)
+    shares, errors, *_ = one_group(column, np.array(weights))
+    wanted = [0.23964305299366867, 0.3723764893563986, 0.38798045764993266, 0]
+    np.testing.assert_allclose(shares, wanted, rtol=1e-12)
+    wanted = [0.07262915387505643, 0.08388810862452735, 0.08533700488804913, 0]
+    np.testing.assert_allclose(errors, wanted, rtol=1e-12)
+
+
+def test_an_error_near_certainty_keeps_its_digits() -> None:
+    column = np.zeros(100_000, dtype=np.int8)
+    column[0] = 1
+    _, errors, *_ = one_group(column, np.ones(column.size))
+    p = 1 / column.size
+    np.testing.assert_allclose(errors[:2], np.sqrt(p * (1 - p) / (column.size - 1)), rtol=1e-9)
+
+
+def test_every_kind_of_non_response_is_left_out_of_its_own_group_only() -> None:
+    column = np.array([0, 1, -1, -2, -3, -4, -5, -9, 1, 0], dtype=np.int8)
+    found = grouped_shares([column], [2], np.ones(10), np.array([0, 0, *[1] * 6, 1, 2]), 4)
+    np.testing.assert_array_equal(found.n, [[2, 1, 1, 0]])
+    np.testing.assert_array_equal(found.shares[0, :3], [[0.5, 0.5], [0, 1], [1, 0]])
+    assert np.isnan(found.standard_errors[0, 1:]).all() and np.isnan(found.shares[0, 3]).all()
+    np.testing.assert_array_equal(found.n_eff, [[2, 1, 1, 0]])
+
+
+def test_items_with_unlike_options_come_out_as_they_do_alone() -> None:
+    generator = np.random.default_rng(2)
+    options = [2, 5, 3]
+    columns = [generator.integers(-2, k, 50).astype(np.int8) for k in options]
+    weights, groups = generator.uniform(0.5, 2, 50), generator.integers(0, 2, 50)
+    together = grouped_shares(columns, options, weights, groups, 2)
+    for j, (column, k) in enumerate(zip(columns, options, strict=True)):
+        alone = grouped_shares([column], [k], weights, groups, 2)
+        np.testing.assert_array_equal(together.shares[j, :, :k], alone.shares[0])
+        np.testing.assert_array_equal(together.standard_errors[j, :, :k], alone.standard_errors[0])
+        assert (together.shares[j, :, k:] == 0).all()
+        np.testing.assert_allclose(together.shares[j].sum(axis=1), 1)
+
+
+def test_small_blocks_give_the_same_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(3)
+    columns = [generator.integers(-1, k, 60).astype(np.int8) for k in (2, 4)]
+    drawn = bootstrap_weights(generator.uniform(0.5, 2, 60), 20, generator)
+    whole = resampled_shares(columns, [2, 4], drawn)
+    monkeypatch.setattr(distributions, "CHUNK_CELLS", 50)
+    for a, b in zip(whole, resampled_shares(columns, [2, 4], drawn), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-14)
+    for one, k in zip(whole, (2, 4), strict=True):
+        assert one.shape == (20, k)
+        np.testing.assert_allclose(one.sum(axis=1), 1)
+
+
+@given(st.integers(1, 300), st.integers(0, 10**8))
+def test_blocks_cover_every_resample_once(count: int, respondents: int) -> None:
+    blocks = in_blocks(count, respondents)
+    assert sum(blocks) == count and min(blocks) >= 1
+
+
+def test_the_bootstrap_of_few_respondents_is_not_too_small() -> None:
+    """With n draws instead of n-1 the error of 8 respondents would come out 6 % too small."""
+    column, weights = np.array([0, 0, 0, 1, 1, 1, 1, 1], dtype=np.int8), np.ones(8)
+    generator = np.random.default_rng(5)
+    (drawn,) = resampled_shares([column], [2], bootstrap_weights(weights, 60_000, generator))
+    assert drawn[:, 0].std() == pytest.approx(np.sqrt(3 / 8 * 5 / 8 / 7), rel=0.01)
+
+
+def test_intervals_are_wilsons_and_say_something_of_options_nobody_chose() -> None:
+    from scipy.stats import binomtest
+
+    for chose in (0, 1, 30, 99, 100):
+        shares = np.array([chose, 100 - chose]) / 100
+        # The errors of a plain sample, with n instead of n-1, so that n is what they stand for.
+        low, high = share_intervals(shares, np.sqrt(shares * (1 - shares) / 100), 100.0)
+        wanted = binomtest(chose, 100).proportion_ci(method="wilson")
+        assert (low[0], high[0]) == pytest.approx((wanted.low, wanted.high), abs=1e-7)
+
+
+def test_entropy_counts_bits() -> None:
+    assert entropy(np.array([0.5, 0.5, 0.0])) == pytest.approx(1)
+    assert entropy(np.array([1.0, 0.0])) == 0
 
 
 def test_groups_are_told_apart_and_outsiders_left_out() -> None:

@@ -1,5 +1,6 @@
 """Value sets: built from the right people, read back equal, refused where too few."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from suffrage.errors import InputError
 from suffrage.population import ValueSet, build_value_set
-from suffrage.population.comparison import benjamini_hochberg, chi_squared_tail, compare
+from suffrage.population.value_set import ARRAYS, RESAMPLES
 from suffrage.survey import Survey, read_survey
 from tests.synthetic import make_survey
 
@@ -19,21 +20,58 @@ def test_the_order_of_rows_changes_nothing() -> None:
     shuffled = SURVEY.with_responses(SURVEY.responses.sample(fraction=1, shuffle=True, seed=4))
     one, two = (build_value_set(s, "north", {"region": "north"}, 1) for s in (SURVEY, shuffled))
     assert one.content_hash == two.content_hash
-    for item, d in one.distributions.items():
-        np.testing.assert_allclose(d.replicates, two.distributions[item].replicates)
-        np.testing.assert_allclose(d.first_halves, two.distributions[item].first_halves)
+    assert one == two
 
 
 def test_a_value_set_reads_back_equal(tmp_path: Path) -> None:
     built = build_value_set(SURVEY, "north", {"region": "north", "age": {"max": 60}}, 1, "people")
     built.write(tmp_path / "v")
     again = ValueSet.read(tmp_path / "v")
+    assert again == built
     assert again.content_hash == built.content_hash
-    for item, d in built.distributions.items():
-        for field in ("shares", "standard_errors", "replicates", "first_halves", "second_halves"):
-            np.testing.assert_array_equal(
-                getattr(d, field), getattr(again.distributions[item], field)
-            )
+    assert list(again.distributions) == list(built.distributions)
+    again.write(tmp_path / "w")
+    for file in ("value_set.json", "shares.parquet", "resamples.parquet"):
+        assert (tmp_path / "v" / file).read_bytes() == (tmp_path / "w" / file).read_bytes()
+
+
+def test_a_value_set_without_resamples_reads_back_equal(tmp_path: Path) -> None:
+    built = without_resamples(build_value_set(SURVEY, "north", {"region": "north"}, 1))
+    built.write(tmp_path / "v")
+    again = ValueSet.read(tmp_path / "v")
+    assert again == built
+    assert all(d.replicates.shape == (0, d.shares.size) for d in again.distributions.values())
+
+
+def without_resamples(value_set: ValueSet) -> ValueSet:
+    empty = {
+        item: replace(d, **dict.fromkeys(RESAMPLES, np.empty((0, d.shares.size))))
+        for item, d in value_set.distributions.items()
+    }
+    return replace(value_set, distributions=empty)
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_the_hash_and_equality_see_every_array(name: str) -> None:
+    built = build_value_set(SURVEY, "north", {"region": "north"}, 1)
+    d = built.distributions["q3"]
+    changed = getattr(d, name).copy()
+    changed.flat[-1] += 1e-6
+    other = replace(
+        built, distributions={**built.distributions, "q3": replace(d, **{name: changed})}
+    )
+    assert other != built and other.content_hash != built.content_hash
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"description": "people"}, {"n": 7}, {"n_eff": 7.0}, {"set_aside": ("q9",)}, {"where": {}}],
+)
+def test_the_hash_and_equality_see_every_fact(change: dict[str, object]) -> None:
+    built = build_value_set(SURVEY, "north", {"region": "north"}, 1)
+    other = replace(built, **change)  # type: ignore[arg-type]
+    assert other != built and other.content_hash != built.content_hash
+    assert built != "north" and built.distributions["q1"] != "q1"
 
 
 def test_another_value_set_changes_no_other() -> None:
@@ -79,6 +117,51 @@ def test_small_groups_are_drawn_toward_everyone_and_say_so() -> None:
         np.testing.assert_allclose(d.shares, mixed, atol=1e-9)
 
 
+def test_an_item_that_too_few_answered_is_set_aside() -> None:
+    silent = pl.int_range(pl.len()) >= 9
+    sparse = SURVEY.with_responses(
+        SURVEY.responses.with_columns(
+            q2=pl.when(silent).then(pl.lit(-3, pl.Int8)).otherwise(pl.lit(1, pl.Int8)),
+            q4=pl.lit(-4, pl.Int8),
+        )
+    )
+    everyone = build_value_set(sparse, "everyone", {}, 1)
+    assert everyone.set_aside == (
+        "q2 (answered by 9, too few to say anything of everyone)",
+        "q4 (not asked for all of everyone)",
+    )
+    assert set(everyone.distributions) == set(SURVEY.codebook.item_ids) - {"q2", "q4"}
+
+
+def test_a_population_that_answered_nothing_is_refused() -> None:
+    silent = {item: pl.lit(-1, pl.Int8) for item in SURVEY.codebook.item_ids}
+    with pytest.raises(InputError, match="no item has 10 effective answers"):
+        build_value_set(SURVEY.with_responses(SURVEY.responses.with_columns(**silent)), "x", {}, 1)
+
+
+def test_non_response_is_told_apart_and_adds_up() -> None:
+    built = build_value_set(SURVEY, "north", {"region": "north"}, 1)
+    north = SURVEY.responses.filter(region="north")
+    for item, d in built.distributions.items():
+        silent = north.filter(pl.col(item) == -1)["weight"].sum() / north["weight"].sum()
+        assert dict(d.non_response) == ({"don't know": pytest.approx(silent)} if silent else {})
+
+
+def test_the_spread_of_replicates_is_the_standard_error() -> None:
+    for d in build_value_set(SURVEY, "north", {"region": "north"}, 1).distributions.values():
+        np.testing.assert_allclose(d.replicates.std(axis=0), d.standard_errors, rtol=0.25)
+        np.testing.assert_allclose(
+            (d.first_halves + d.second_halves).mean(axis=0) / 2, d.shares, atol=0.01
+        )
+
+
+def test_the_replicates_of_items_are_drawn_together() -> None:
+    twin = SURVEY.with_responses(SURVEY.responses.with_columns(q3=pl.col("q0")))
+    built = build_value_set(twin, "north", {"region": "north"}, 1)
+    a, b = built.distributions["q0"], built.distributions["q3"]
+    np.testing.assert_array_equal(a.replicates, b.replicates)
+
+
 def test_fewer_than_ten_effective_respondents_are_refused() -> None:
     with pytest.raises(InputError, match=r"8 respondents, 8.0 effective; below 10"):
         build_value_set(few(8), "x", {}, 1)
@@ -90,13 +173,32 @@ def test_fewer_than_ten_effective_respondents_are_refused() -> None:
         ({"regin": "north"}, 'Did you mean "region"'),
         ({"region": "west"}, 'nobody has region "west"; the values are north, south'),
         ({"region": "north", "age": {"min": 300}}, "no respondent meets all of where"),
-        ({"age": {"above": 3}}, "may say min and max"),
+        ({"age": {"above": 3}}, "may say min and max, not above"),
+        ({"age": {}}, "may say min and max, not nothing"),
+        ({"age": {"min": "old"}}, "where.age.min is 'old', not a number"),
+        ({"age": {"max": True}}, "where.age.max is True, not a number"),
+        ({"region": "nord"}, 'Did you mean "north"'),
+        ({"region": False}, "put the value in quotes"),
+        ({"region": []}, "no respondent meets all of where"),
         ({"region": {"min": 3}}, "holds no numbers"),
     ],
 )
 def test_a_where_that_cannot_be_names_the_key(where: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         build_value_set(SURVEY, "x", where, 1)
+
+
+def test_a_range_over_words_is_refused_not_half_read() -> None:
+    age = pl.when(pl.col("age") == "89").then(pl.lit("89 or older")).otherwise("age")
+    worded = SURVEY.with_responses(SURVEY.responses.with_columns(age.alias("age")))
+    with pytest.raises(InputError, match='have age "89 or older", which is no number'):
+        build_value_set(worded, "x", {"age": {"min": 65}}, 1)
+
+
+def test_people_of_unknown_age_are_in_no_age_group() -> None:
+    age = pl.when(pl.int_range(pl.len()) < 40).then(None).otherwise("age")
+    unknown = SURVEY.with_responses(SURVEY.responses.with_columns(age.alias("age")))
+    assert build_value_set(unknown, "x", {"age": {"min": 0}}, 1).n == 260
 
 
 def test_a_group_of_weight_zero_is_refused() -> None:
@@ -107,37 +209,6 @@ def test_a_group_of_weight_zero_is_refused() -> None:
     )
     with pytest.raises(InputError, match="every respondent in it has weight 0"):
         build_value_set(weightless, "x", {"region": "north"}, 1)
-
-
-def test_a_comparison_finds_the_difference_that_is_there_and_no_other() -> None:
-    survey = make_survey(respondents=2000, items=6, seed=2)
-    coin = np.random.default_rng(0).choice(["heads", "tails"], 2000)
-    tossed = survey.with_responses(survey.responses.with_columns(age=pl.Series(coin)))
-    heads, tails = (build_value_set(tossed, c, {"age": c}, 1) for c in ("heads", "tails"))
-    assert not any(row.clear for row in compare(heads, tails))
-    north, south = (build_value_set(survey, r, {"region": r}, 1) for r in ("north", "south"))
-    rows = compare(north, south)
-    assert all(row.clear for row in rows if row.total_variation > 0.15)
-    assert [r.total_variation for r in rows] == sorted(
-        (r.total_variation for r in rows), reverse=True
-    )
-    back = {row.item_id: row for row in compare(south, north)}
-    for row in rows:
-        assert row.total_variation == pytest.approx(back[row.item_id].total_variation)
-        assert row.mean_difference == pytest.approx(-(back[row.item_id].mean_difference or 0))
-
-
-def test_the_chi_squared_tail_and_the_step_up_rule_equal_scipys() -> None:
-    from scipy.stats import chi2, false_discovery_control
-
-    for degrees in range(1, 11):
-        for statistic in (0.1, 1.0, 7.3, 40.0, 200.0):
-            wanted = chi2.sf(statistic, degrees)
-            assert chi_squared_tail(statistic, degrees) == pytest.approx(
-                wanted, rel=1e-9, abs=1e-300
-            )
-    p = np.random.default_rng(3).uniform(0, 0.2, 30) ** 2
-    np.testing.assert_array_equal(benjamini_hochberg(p, 0.05), false_discovery_control(p) <= 0.05)
 
 
 def test_real_countries_keep_their_numbers(shared_data: Path) -> None:

@@ -208,7 +208,7 @@ class ValueSet:
         for entry in manifest.pop("items"):
             facts = {key: entry.pop(key) for key in ("n", "n_eff", "pooled", "non_response")}
             item = Item.model_validate(entry)
-            rows = shares[item.id,].sort("position")
+            rows = shares[(item.id,)].sort("position")
             replicates, first_halves, second_halves = (
                 _drawn(resamples.get((item.id, kind)), len(item.options))
                 for kind in RESAMPLES.values()
