@@ -26,7 +26,7 @@ FloatArray = npt.NDArray[np.float64]
 Advance = Callable[[int], None]
 
 # On a CPU attention costs the square of the row, the rest is linear: the fastest length for
-# SmolLM2-135M lies near 512 (benchmarks/scoring.py --rows). A GPU wants more work at a time.
+# SmolLM2-135M lies near 512. A GPU wants more work at a time.
 CPU_ROW_LENGTH = 512
 GPU_ROW_LENGTH = 4096
 # Packed and plain log-probabilities may differ by rounding; more means the model ignores the mask.
