@@ -52,7 +52,7 @@ def run(given: EvaluationInput, seed: int) -> Scorecard:
         for distribution in value_set.distributions.values()
     )
     draws = {
-        side: make_draws(_clusters(given, side), names, replicates, seed)
+        side: make_draws(_clusters(given, side), names, max(replicates, 1), seed)
         for side in SIDES
         if _clusters(given, side)
     }
