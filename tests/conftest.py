@@ -2,6 +2,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure: what a test claims is a result, never a time.
+settings.register_profile("suffrage", deadline=None)
+settings.load_profile("suffrage")
 
 
 @pytest.fixture(scope="session")
