@@ -1,0 +1,80 @@
+"""Run pip and show how far it is, with the time left. Standard library only: nothing else is
+installed yet.
+
+    python scripts/watch_pip.py WORDS PACKAGES ARGUMENTS...
+
+WORDS: what is being installed. PACKAGES: about how many packages that is, until pip has said so.
+Prints one line at the start when it is not on a terminal, and pip's own words when pip fails.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+
+WIDTH = 30
+# pip looks up and downloads first, then unpacks: about so much of the time goes to the first part.
+COLLECTING = 0.55
+
+
+def share_done(log: str, expected: int, before: int) -> float:
+    """0 to 1: packages looked up, then packages that stand in site-packages."""
+    planned = [
+        line for line in log.splitlines() if line.startswith("Installing collected packages")
+    ]
+    if not planned:
+        found = log.count("\nCollecting ") + log.startswith("Collecting ")
+        return COLLECTING * min(1.0, found / expected)
+    wanted = sum(line.count(",") + 1 for line in planned)
+    site = Path(sysconfig.get_path("purelib"))
+    new = len(list(site.glob("*.dist-info"))) - before
+    return COLLECTING + (1 - COLLECTING) * min(1.0, max(0, new) / wanted)
+
+
+def main() -> int:
+    """Run pip; its exit status."""
+    words, expected, arguments = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+    terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    if not terminal:
+        print(f"{words}...", file=sys.stderr, flush=True)
+    before = len(list(Path(sysconfig.get_path("purelib")).glob("*.dist-info")))
+    start = time.monotonic()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
+        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+        pip = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        while pip.poll() is None:
+            time.sleep(0.5)
+            if terminal:
+                log.flush()
+                text = os.pread(log.fileno(), 10**7, 0).decode(errors="replace")
+                show(words, share_done(text, expected, before), time.monotonic() - start)
+        if terminal:
+            if pip.returncode == 0:
+                show(words, 1.0, time.monotonic() - start)
+            print(file=sys.stderr)
+        if pip.returncode:
+            log.seek(0)
+            print(log.read(), file=sys.stderr)
+    return pip.returncode
+
+
+def show(words: str, share: float, elapsed: float) -> None:
+    """The bar, written over the last one."""
+    full = round(WIDTH * share)
+    if share >= 1:
+        clock = f"{elapsed:.0f} s"
+    elif share > 0.03:
+        clock = f"about {elapsed * (1 - share) / share:.0f} s left"
+    else:
+        clock = "..."
+    bar = "━" * full + " " * (WIDTH - full)
+    print(f"\r{words:<34} {bar} {share:4.0%}  {clock:<20}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
