@@ -67,6 +67,7 @@ class Item(BaseModel):
     """One survey question with its options, in the order the questionnaire gives them.
 
     ordered: the options form a scale (earth mover's distance applies).
+    direction: what moving toward the last option means, in words ("less trust"), for a scale.
     topic: for holding out by topic. battery: items that share a stem; held out together.
     note: what a reader of results should know (two wordings pooled, say).
     """
@@ -77,6 +78,7 @@ class Item(BaseModel):
     question: str = Field(min_length=1)
     options: tuple[Option, ...] = Field(min_length=2)
     ordered: bool = True
+    direction: str | None = None
     topic: str | None = None
     battery: str | None = None
     note: str | None = None

@@ -19,6 +19,8 @@ FloatArray = npt.NDArray[np.float64]
 
 RESPONDENT = "respondent"
 WEIGHT = "weight"
+STRATUM = "stratum"
+PSU = "psu"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Survey:
     responses: one row a respondent. Columns: `respondent` (text, unique), `weight` (float, above
     or equal to 0), the demographics (text, null where unknown), and one column an item (Int8):
     0..K-1 is the position of the chosen option in the codebook, a negative number a
-    `NonResponse`. Row order carries no meaning.
+    `NonResponse`. Where the archive gives the sampling design: `stratum` and `psu` (text, never
+    null; a PSU's name is unique over all strata). Row order carries no meaning.
     """
 
     responses: pl.DataFrame
@@ -67,6 +70,11 @@ class Survey:
     def weights(self) -> FloatArray:
         """Base weights, shape (respondents,)."""
         return self.responses[WEIGHT].to_numpy().astype(np.float64)
+
+    @property
+    def has_design(self) -> bool:
+        """Whether strata and primary sampling units are known."""
+        return STRATUM in self.responses.columns and PSU in self.responses.columns
 
     @property
     def content_hash(self) -> str:
@@ -136,6 +144,10 @@ def _check(responses: pl.DataFrame, codebook: Codebook) -> None:
             f"respondent {twice[RESPONDENT][0]!r} stands on {twice.height} rows; an id must be unique."
         )
     check_weights(responses[WEIGHT].to_numpy().astype(np.float64), "weight")
+    for column in (STRATUM, PSU):
+        if column in responses.columns and responses[column].null_count():
+            row = int(responses[column].is_null().arg_max() or 0)
+            raise InputError(f"{column} is missing for respondent {responses[RESPONDENT][row]!r}.")
     lowest = min(NonResponse)
     for item in codebook.items:
         column = responses[item.id]
