@@ -108,8 +108,12 @@ def test_systematic_draws_stay_within_one_of_the_expected_count(
     assert drawn.sum() == count
 
 
-def test_every_pair_is_visited_before_any_is_visited_again() -> None:
+def test_every_pair_is_visited_both_ways_round_before_any_is_visited_again() -> None:
     sets, split = given_sets()
     pairs = 2 * len(split.train)
-    frame = DISTRIBUTIONS.build(sets, split, pairs, np.random.default_rng(1)).frame
-    assert frame.select("value_set", "item").n_unique() == pairs
+    frame = DISTRIBUTIONS.build(sets, split, 2 * pairs, np.random.default_rng(1)).frame
+    visits = frame.gather_every(2)
+    assert visits.select("value_set", "item").n_unique() == pairs
+    for first, second in zip(visits.to_dicts(), frame.gather_every(2, 1).to_dicts(), strict=True):
+        assert (first["value_set"], first["item"]) == (second["value_set"], second["item"])
+        assert first["labels"] == second["labels"][::-1] and first["user"] != second["user"]

@@ -25,8 +25,8 @@ class MethodOptions(BaseModel):
 class TrainingOptions(MethodOptions):
     """What a study may say to any trained method.
 
-    steps, or epochs (passes over all pairs of a value set and a trained item), say how long;
-    batch: examples a step, computed `micro_batch` at a time (None: all at once).
+    steps, or epochs (records for each pair of a value set and a trained item), say how long;
+    batch: records a step, computed `micro_batch` at a time (None: all at once).
     adapter: lora, or none for full fine-tuning. rank, alpha: LoRA's. dtype: of the frozen
     weights; auto is bfloat16 where the machine computes it, float32 in full fine-tuning.
     together: one checkpoint that answers for every value set named to it, or one each.

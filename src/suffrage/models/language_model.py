@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from suffrage.errors import InputError, SuffrageError, require, require_installe
 from suffrage.models import bundled
 from suffrage.models.asking import Message
 from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
+from suffrage.models.shape import ModelShape, folder_shape
 
 if TYPE_CHECKING:
     import torch
@@ -73,17 +72,11 @@ def identify(name: str, folder: Path) -> ModelIdentity:
     return ModelIdentity(name, name, name)
 
 
-def parameter_count(identity: ModelIdentity) -> int | None:
-    """How many weights the model has, without loading it; None for a hub id not at hand."""
+def model_shape(identity: ModelIdentity) -> ModelShape | None:
+    """How large the model is, without loading it; None for a hub id not at hand."""
     if identity.source.startswith(bundled.PREFIX):
-        return bundled.bundled_model(identity.source.removeprefix(bundled.PREFIX)).parameters
-    total = 0
-    for file in Path(identity.source).glob("*.safetensors"):
-        with file.open("rb") as stream:
-            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-        header.pop("__metadata__", None)
-        total += sum(math.prod(tensor["shape"]) for tensor in header.values())
-    return total or None
+        return bundled.bundled_model(identity.source.removeprefix(bundled.PREFIX)).shape
+    return folder_shape(Path(identity.source))
 
 
 def device_name() -> str:

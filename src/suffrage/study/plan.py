@@ -9,7 +9,8 @@ from typing import Any
 from suffrage.align import TrainingOptions
 from suffrage.evaluate.answers import prompts_to_score
 from suffrage.models import ways_of_asking
-from suffrage.models.language_model import parameter_count
+from suffrage.models.language_model import model_shape
+from suffrage.models.shape import ModelShape
 from suffrage.population import ValueSet, build_value_set
 from suffrage.study.facts import pair_count
 from suffrage.study.schema import Study
@@ -93,8 +94,8 @@ def make_plan(
 
         speed["float32"] = matrix_speed(study.scoring.dtype)
         speed["training"] = matrix_speed(fast_dtype())
-    parameters = parameter_count(wiring.model)
-    known = parameters or 0
+    shape = model_shape(wiring.model)
+    known = shape.parameters if shape else 0
     tokens = _tokens_by_stage(wiring, value_sets, splits)
     planned = []
     for stage in wiring.stages():
@@ -110,7 +111,7 @@ def make_plan(
         planned.append(PlannedStage(stage, finished, seconds, memory))
     total = sum(one.seconds for one in planned)
     money = study.price.per_hour * total / 3600 if study.price else None
-    return Plan(tuple(planned), parameters, speed["float32"], money)
+    return Plan(tuple(planned), shape.parameters if shape else None, speed["float32"], money)
 
 
 def plan_study(study: Study) -> Plan:
@@ -177,7 +178,14 @@ def _tokens_by_stage(
             # Full fine-tuning holds gradients and Adam's two moments in float32 as well.
             weight_bytes = width + (12 if full else 0)
             batch_tokens = options.batch * mean_length
-            activations = batch_tokens * _activation_bytes(wiring) * (width / 4)
+            micro_batch = options.micro_batch or options.batch
+            activations = training_bytes(
+                model_shape(wiring.model),
+                micro_batch,
+                mean_length,
+                width,
+                packed=spec.method.name == "distribution",
+            )
             factor = TRAINING_FACTOR.get(spec.method.name, OTHER_TRAINING_FACTOR)
             found[str(stage.folder)] = (steps * batch_tokens, factor, weight_bytes, activations)
         for (method, _), stage in wiring.answers.items():
@@ -206,10 +214,21 @@ def _answer_tokens(
     return prompts * mean_length * SHARED_PREFIX_SHARE + written, 1.0, width, 0.3e9
 
 
-def _activation_bytes(wiring: Wiring) -> float:
-    """Bytes of activations a token leaves for the backward pass: about 34 hidden widths a layer
-    in float32 (Korthikanti et al. 2022, equation 1, without the attention scores)."""
-    known = parameter_count(wiring.model) or 0
-    # Parameters of a transformer are about 12 widths squared a layer, and layers about width/20.
-    width: float = (known * 20 / 12) ** (1 / 3)
-    return 34.0 * 2 * width * (width / 20)
+def training_bytes(
+    shape: ModelShape | None, rows: int, row_tokens: float, width: int, packed: bool
+) -> float:
+    """Bytes that a training step keeps for its backward pass; 0 for a model not at hand.
+
+    Korthikanti et al. (2022), equation 1, in elements of `width` bytes: 17 s h a layer without
+    attention scores, and 2.5 a s^2 with them, s tokens, h hidden width, a heads. Packed rows are
+    one row of all their tokens; padded rows are each their own, but have logits over the whole
+    vocabulary in float32, with their gradient and softmax. Inputs of adapters, kept in float32, come on top.
+    """
+    if shape is None:
+        return 0.0
+    tokens = rows * row_tokens
+    scores = tokens**2 if packed else rows * row_tokens**2
+    layer = 17 * tokens * shape.width * width + 2.5 * shape.heads * scores * width
+    adapters = 4 * 2 * tokens * shape.width * 4
+    logits = 0.0 if packed else 3 * 4 * tokens * shape.vocabulary
+    return shape.layers * (layer + adapters) + logits

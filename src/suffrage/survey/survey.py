@@ -144,10 +144,10 @@ def _check(responses: pl.DataFrame, codebook: Codebook) -> None:
             f"respondent {twice[RESPONDENT][0]!r} stands on {twice.height} rows; an id must be unique."
         )
     check_weights(responses[WEIGHT].to_numpy().astype(np.float64), "weight")
-    for column in (STRATUM, PSU):
-        if column in responses.columns and responses[column].null_count():
-            row = int(responses[column].is_null().arg_max() or 0)
-            raise InputError(f"{column} is missing for respondent {responses[RESPONDENT][row]!r}.")
+    for name in (STRATUM, PSU):
+        if name in responses.columns and responses[name].null_count():
+            row = int(responses[name].is_null().arg_max() or 0)
+            raise InputError(f"{name} is missing for respondent {responses[RESPONDENT][row]!r}.")
     lowest = min(NonResponse)
     for item in codebook.items:
         column = responses[item.id]

@@ -1,11 +1,13 @@
 """Distribution records: the whole answer distribution of a population, one item a record.
 
-What it learns from: shares, so that an item costs one example however many people answered it.
+What it learns from: shares, so that an item costs one visit however many people answered it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -26,29 +28,33 @@ def build_distributions(
     count: int,
     generator: np.random.Generator,
 ) -> Records:
-    """`count` records from the trained items; each visit to an item draws order and labels anew."""
-    rows = []
-    for place, (value_set, item_id) in enumerate(
-        training_pairs(value_sets, split, count, generator)
-    ):
+    """`count` records from the trained items: at each visit one label set, both ways round.
+
+    The two ways of a visit stand next to each other, so that a step sees an item with its options
+    in one order and in the opposite one: what then lowers the loss is what the options say, not
+    where they stand. They share the text up to the options, which packed rows compute once.
+    """
+    rows: list[dict[str, Any]] = []
+    for value_set, item_id in training_pairs(value_sets, split, -(-count // 2), generator):
         distribution = value_set.distributions[item_id]
         question = random_question(distribution.item, value_set.description, generator)
-        rows.append(
-            {
-                "id": f"{place:06d}",
-                "value_set": value_set.name,
-                "item": item_id,
-                "system": question.system_text,
-                "user": question.user_text,
-                "labels": list(question.label_of_position),
-                "target": distribution.shares.tolist(),
-            }
-        )
+        for shown in (question, replace(question, order=question.order[::-1])):
+            rows.append(
+                {
+                    "id": f"{len(rows):06d}",
+                    "value_set": value_set.name,
+                    "item": item_id,
+                    "system": shown.system_text,
+                    "user": shown.user_text,
+                    "labels": list(shown.label_of_position),
+                    "target": distribution.shares.tolist(),
+                }
+            )
     made_from = {
         "value_sets": {v.name: v.content_hash for v in value_sets},
         "split": split.content_hash,
     }
-    return Records("distribution", pl.DataFrame(rows), made_from)
+    return Records("distribution", pl.DataFrame(rows[:count]), made_from)
 
 
 BUILDER = RecordBuilder("distribution", build_distributions)

@@ -1,0 +1,49 @@
+"""How large a model is, read without loading it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """parameters: all weights. width: of the hidden state. vocabulary: tokens it knows."""
+
+    parameters: int
+    width: int
+    layers: int
+    heads: int
+    vocabulary: int
+
+
+def folder_shape(folder: Path) -> ModelShape | None:
+    """The shape of a model in a folder, or None where its files do not say.
+
+    Counts the weights in the headers of the safetensors files; the rest is in config.json.
+    """
+    config_file = folder / "config.json"
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights or not config_file.is_file():
+        return None
+    config = json.loads(config_file.read_text(encoding="utf-8"))
+    config = {**config, **config.get("text_config", {})}  # where a model reads pictures as well
+    try:
+        return ModelShape(
+            parameters=sum(_count(file) for file in weights),
+            width=config["hidden_size"],
+            layers=config["num_hidden_layers"],
+            heads=config["num_attention_heads"],
+            vocabulary=config["vocab_size"],
+        )
+    except KeyError:
+        return None
+
+
+def _count(file: Path) -> int:
+    with file.open("rb") as stream:
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    header.pop("__metadata__", None)
+    return sum(math.prod(tensor["shape"]) for tensor in header.values())
