@@ -1,0 +1,479 @@
+"""Segments: latent classes of respondents found in a survey, chosen, named and kept.
+
+How many there are is decided by a stated rule: among numbers of classes in which every class comes
+back when the respondents are drawn anew, the one with the lowest ICL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from suffrage import storage
+from suffrage.errors import InputError
+from suffrage.population.correspondence import corresponding_clusters
+from suffrage.population.distributions import (
+    FloatArray,
+    PositionArray,
+    grouped_shares,
+    share_intervals,
+)
+from suffrage.population.latent_classes import (
+    LatentClasses,
+    adjusted_rand_index,
+    fit_latent_classes,
+    matched_overlap,
+)
+from suffrage.population.where import Where, select
+from suffrage.survey import Item, Survey
+from suffrage.survey.survey import RESPONDENT, WEIGHT
+
+Advance = Callable[[str, int, int], None]
+
+# Hennig (2007): a class whose mean overlap over bootstrap samples lies below 0.6 should not be
+# trusted; one above 0.75 is a valid pattern.
+TRUSTED_OVERLAP = 0.6
+VALID_OVERLAP = 0.75
+BOOTSTRAP_STARTS = 5
+MOST_MARKS = 3
+
+
+class SegmentSettings(BaseModel):
+    """How to look for segments.
+
+    classes: how many, or "auto". most: the most to try. items: which to use (none named: all).
+    bootstraps: resamples behind the stability. names: your own, largest segment first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    classes: int | Literal["auto"] = Field(default="auto")
+    most: int = Field(default=6, ge=2, le=20)
+    items: tuple[str, ...] = ()
+    bootstraps: int = Field(default=20, ge=2)
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One number of classes that was tried.
+
+    overlap: each class's mean Jaccard overlap with its like in resamples. agreement: mean adjusted
+    Rand index between the resamples' partitions and this one.
+    """
+
+    classes: int
+    log_likelihood: float
+    parameters: int
+    bic: float
+    icl: float
+    separation: float
+    smallest_share: float
+    overlap: tuple[float, ...]
+    agreement: float
+
+    @property
+    def trusted(self) -> bool:
+        """Whether every class comes back in resamples."""
+        return min(self.overlap) >= TRUSTED_OVERLAP
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An answer that tells a segment from the rest: the shares who give it inside and outside."""
+
+    item_id: str
+    position: int
+    inside: float
+    outside: float
+
+
+@dataclass(frozen=True)
+class Trait:
+    """A demographic category's share in a segment, with a 95 % interval, and in all respondents."""
+
+    column: str
+    category: str
+    share: float
+    low: float
+    high: float
+    everyone: float
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether the interval leaves out the share of everyone."""
+        return not self.low <= self.everyone <= self.high
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """Segments of one population of one survey.
+
+    items: those used. model: the classes. names: one a class. respondents: ids, sorted.
+    memberships: (respondents, classes), rows sum to 1. candidates: every number tried; empty where
+    the segments were frozen in an earlier wave. contrast: adjusted Rand index with k-means on the
+    axes of a multiple correspondence analysis, as many clusters.
+    """
+
+    items: tuple[Item, ...]
+    model: LatentClasses
+    names: tuple[str, ...]
+    respondents: tuple[str, ...]
+    memberships: FloatArray
+    candidates: tuple[Candidate, ...]
+    rule: str
+    contrast: float | None
+    survey_hash: str
+
+    @property
+    def hard(self) -> PositionArray:
+        """The likeliest segment of each respondent, (respondents,)."""
+        return np.asarray(self.memberships.argmax(axis=1), dtype=np.int8)
+
+    def write(self, folder: Path) -> None:
+        """Write `segments.json` and `memberships.parquet`, all or nothing."""
+
+        def fill(draft: Path) -> None:
+            model = self.model
+            manifest = {
+                "names": list(self.names),
+                "rule": self.rule,
+                "contrast": self.contrast,
+                "survey_hash": self.survey_hash,
+                "items": [item.model_dump(mode="json") for item in self.items],
+                "candidates": [candidate.__dict__ for candidate in self.candidates],
+                "model": {
+                    **{k: v for k, v in model.__dict__.items() if k not in ("shares", "profiles")},
+                    "shares": model.shares.tolist(),
+                    "profiles": [profile.tolist() for profile in model.profiles],
+                },
+            }
+            storage.write_json(draft / "segments.json", manifest)
+            columns = {RESPONDENT: list(self.respondents)}
+            for name, column in zip(self.names, self.memberships.T, strict=True):
+                columns[name] = column
+            pl.DataFrame(columns).write_parquet(draft / "memberships.parquet")
+
+        storage.write_folder(folder, fill)
+
+    @classmethod
+    def read(cls, folder: Path) -> Segmentation:
+        """Read back what `write` wrote. Raises InputError when the folder holds no segments."""
+        if not (folder / "segments.json").is_file():
+            raise InputError(f"{folder} holds no segments.json; name a folder `segment` wrote.")
+        content = storage.read_json(folder / "segments.json")
+        model = content.pop("model")
+        table = pl.read_parquet(folder / "memberships.parquet")
+        return cls(
+            items=tuple(Item.model_validate(item) for item in content["items"]),
+            model=LatentClasses(
+                **{
+                    **model,
+                    "shares": np.array(model["shares"]),
+                    "profiles": tuple(np.array(profile) for profile in model["profiles"]),
+                }
+            ),
+            names=tuple(content["names"]),
+            respondents=tuple(table[RESPONDENT].to_list()),
+            memberships=table.drop(RESPONDENT).to_numpy(),
+            candidates=tuple(
+                Candidate(**{**c, "overlap": tuple(c["overlap"])}) for c in content["candidates"]
+            ),
+            rule=content["rule"],
+            contrast=content["contrast"],
+            survey_hash=content["survey_hash"],
+        )
+
+
+def find_segments(
+    survey: Survey,
+    where: Where,
+    settings: SegmentSettings,
+    seed: int,
+    name: str = "segments",
+    advance: Advance | None = None,
+) -> Segmentation:
+    """Find segments among the respondents that `where` picks out.
+
+    advance: called with a word for what is done, how much is done, and of how much.
+    Raises InputError on items the survey lacks or that everyone answered alike, on a class that
+    empties, and when no number of classes is stable.
+    """
+    items, columns, weights, rows = _answers(survey, where, settings.items, name)
+    options = [len(item.options) for item in items]
+    numbers = [settings.classes] if settings.classes != "auto" else range(2, settings.most + 1)
+    steps = len(numbers) * (settings.bootstraps + 1) + 1
+    done = 0
+
+    def tell(word: str) -> None:
+        nonlocal done
+        done += 1
+        if advance:
+            advance(word, done, steps)
+
+    fitted: dict[int, LatentClasses] = {}
+    candidates = []
+    for number in numbers:
+        generator = np.random.default_rng([seed, number])
+        model = fit_latent_classes(columns, options, weights, number, generator)
+        tell(f"{number} classes")
+        fitted[number] = model
+        overlap, agreement = _stability(
+            columns, options, weights, model, settings.bootstraps, generator, tell
+        )
+        candidates.append(
+            Candidate(
+                classes=number,
+                log_likelihood=model.log_likelihood,
+                parameters=model.parameters,
+                bic=model.bic,
+                icl=model.icl,
+                separation=model.separation,
+                smallest_share=float(model.shares.min()),
+                overlap=tuple(float(x) for x in overlap),
+                agreement=agreement,
+            )
+        )
+    chosen, rule = _choice(candidates, settings.classes, name)
+    model = fitted[chosen]
+    memberships = model.memberships(columns)
+    hard = np.asarray(memberships.argmax(axis=1), dtype=np.int8)
+    clusters = corresponding_clusters(
+        columns, options, weights, chosen, np.random.default_rng([seed, 0, chosen])
+    )
+    tell("contrast")
+    return Segmentation(
+        items=tuple(items),
+        model=model,
+        names=_names(settings.names, chosen, name),
+        respondents=tuple(survey.responses[RESPONDENT].to_numpy()[rows]),
+        memberships=memberships,
+        candidates=tuple(candidates),
+        rule=rule,
+        contrast=adjusted_rand_index(hard, clusters, weights),
+        survey_hash=survey.content_hash,
+    )
+
+
+def assign_segments(
+    frozen: Segmentation, survey: Survey, where: Where, name: str = "segments"
+) -> Segmentation:
+    """Another wave's respondents in segments found before: same classes, new memberships.
+
+    Raises InputError when the survey lacks an item of the segments or has other options for it.
+    """
+    for item in frozen.items:
+        if item.id not in survey.codebook.item_ids:
+            raise InputError(
+                f"segments {name}: they were found with item {item.id}, which this survey does not "
+                "have; find them anew, or without it."
+            )
+        if survey.codebook[item.id].texts != item.texts:
+            raise InputError(
+                f"segments {name}: item {item.id} has other options in this survey than in the one "
+                "the segments were found in."
+            )
+    ids = tuple(item.id for item in frozen.items)
+    _, columns, _, rows = _answers(survey, where, ids, name, frozen=True)
+    return Segmentation(
+        items=frozen.items,
+        model=frozen.model,
+        names=frozen.names,
+        respondents=tuple(survey.responses[RESPONDENT].to_numpy()[rows]),
+        memberships=frozen.model.memberships(columns),
+        candidates=(),
+        rule=f"frozen: found in survey {frozen.survey_hash[:8]}",
+        contrast=None,
+        survey_hash=survey.content_hash,
+    )
+
+
+def segment_survey(survey: Survey, segmentation: Segmentation, segment: int) -> Survey:
+    """The survey as one segment sees it: each weight times the membership in it.
+
+    A value set of it is the segment's; respondents outside the segmented population weigh nothing.
+    """
+    membership = pl.DataFrame(
+        {
+            RESPONDENT: list(segmentation.respondents),
+            "membership": segmentation.memberships[:, segment],
+        }
+    )
+    responses = survey.responses.join(membership, on=RESPONDENT, how="left", maintain_order="left")
+    weight = (pl.col(WEIGHT) * pl.col("membership").fill_null(0.0)).alias(WEIGHT)
+    return survey.with_responses(responses.with_columns(weight).drop("membership"))
+
+
+def marks(
+    segmentation: Segmentation, segment: int, allowed: Sequence[str] | None = None
+) -> list[Mark]:
+    """The answers that tell a segment most from the others, one an item, most telling first.
+
+    allowed: items that may be named; a prompt's description must not give away held-out items.
+    Telling is the difference of the shares inside and outside (in the model's profiles).
+    """
+    model = segmentation.model
+    others = np.delete(model.shares, segment)
+    found = []
+    for item, profile in zip(segmentation.items, model.profiles, strict=True):
+        if allowed is not None and item.id not in allowed:
+            continue
+        outside = others @ np.delete(profile, segment, axis=0) / others.sum()
+        position = int(np.argmax(profile[segment] - outside))
+        inside = float(profile[segment, position])
+        found.append(Mark(item.id, position, inside, float(outside[position])))
+    return sorted(found, key=lambda mark: mark.outside - mark.inside)
+
+
+def traits(segmentation: Segmentation, survey: Survey, segment: int) -> list[Trait]:
+    """Every demographic category's share in a segment beside its share among everyone segmented.
+
+    Categories are those of the codebook's demographics with at most 20 different values.
+    """
+    inside = segment_survey(survey, segmentation, segment)
+    by_id = pl.DataFrame({RESPONDENT: list(segmentation.respondents)})
+    rows = by_id.join(inside.responses, on=RESPONDENT, maintain_order="left")
+    base = by_id.join(survey.responses, on=RESPONDENT, maintain_order="left")[WEIGHT].to_numpy()
+    w = rows[WEIGHT].to_numpy()
+    found = []
+    for column in survey.codebook.demographics:
+        categories = sorted(rows[column].drop_nulls().unique().to_list())
+        if not 2 <= len(categories) <= 20:
+            continue
+        code = rows[column].replace_strict(
+            categories, list(range(len(categories))), default=-1, return_dtype=pl.Int8
+        )
+        position = code.to_numpy()
+        group = np.zeros(position.size, dtype=np.int64)
+        mine = grouped_shares([position], [len(categories)], w, group, 1)
+        all_ = grouped_shares([position], [len(categories)], base, group, 1)
+        low, high = share_intervals(
+            mine.shares[0, 0], mine.standard_errors[0, 0], float(mine.n_eff[0, 0])
+        )
+        found += [
+            Trait(
+                column,
+                str(category),
+                float(mine.shares[0, 0, k]),
+                float(low[k]),
+                float(high[k]),
+                float(all_.shares[0, 0, k]),
+            )
+            for k, category in enumerate(categories)
+        ]
+    return sorted(found, key=lambda trait: -abs(trait.share - trait.everyone))
+
+
+def dividing_items(segmentation: Segmentation) -> list[tuple[str, float]]:
+    """How much each item tells of the segment, most first: mutual information in bits.
+
+    I(class; answer) = H(answer) - sum_c pi_c H(answer | c), from the model's profiles.
+    """
+    found = []
+    for item, profile in zip(segmentation.items, segmentation.model.profiles, strict=True):
+        together = segmentation.model.shares @ profile
+        ratio = np.where(profile > 0, profile / together, 1.0)
+        bits = float(segmentation.model.shares @ (profile * np.log2(ratio)).sum(axis=1))
+        found.append((item.id, bits))
+    return sorted(found, key=lambda pair: -pair[1])
+
+
+def _answers(
+    survey: Survey, where: Where, wanted: Sequence[str], name: str, frozen: bool = False
+) -> tuple[list[Item], list[PositionArray], FloatArray, Any]:
+    """Items, their columns, weights and row numbers, respondents in the order of their ids."""
+    unknown = [item_id for item_id in wanted if item_id not in survey.codebook.item_ids]
+    if unknown:
+        raise InputError(
+            f"segments {name}: items: there is no item {unknown[0]}; there are "
+            f"{', '.join(survey.codebook.item_ids)}."
+        )
+    chosen = np.zeros(survey.responses.height, dtype=bool)
+    chosen[select(survey, where, name)] = True
+    by_id = survey.responses[RESPONDENT].arg_sort().to_numpy()
+    rows = by_id[chosen[by_id]]
+    items, columns = [], []
+    for item_id in wanted or survey.codebook.item_ids:
+        column = survey.positions(item_id)[rows]
+        given = np.unique(column[column >= 0])
+        if given.size >= 2 or frozen:
+            items.append(survey.codebook[item_id])
+            columns.append(column)
+        elif item_id in wanted:
+            alike = "nobody answered" if given.size == 0 else "everyone answered alike"
+            raise InputError(
+                f"segments {name}: item {item_id}, which {alike}, tells nothing apart; leave it out."
+            )
+    if len(items) < 2 and not frozen:
+        raise InputError(
+            f"segments {name}: fewer than two items in which answers differ; segments are found "
+            "in how answers go together."
+        )
+    return items, columns, survey.weights[rows], rows
+
+
+def _stability(
+    columns: Sequence[PositionArray],
+    options: Sequence[int],
+    weights: FloatArray,
+    model: LatentClasses,
+    bootstraps: int,
+    generator: np.random.Generator,
+    tell: Callable[[str], None],
+) -> tuple[FloatArray, float]:
+    """Mean overlap of each class, and mean adjusted Rand index, over bootstrap samples."""
+    hard = model.memberships(columns).argmax(axis=1)
+    n, classes = weights.size, model.shares.size
+    overlaps, agreements = [], []
+    for _ in range(bootstraps):
+        times = generator.multinomial(n, np.full(n, 1 / n)).astype(np.float64)
+        try:
+            again = fit_latent_classes(
+                columns, options, weights * times, classes, generator, BOOTSTRAP_STARTS
+            )
+        except InputError:  # a class emptied: that class did not come back
+            overlaps.append(np.zeros(classes))
+            agreements.append(0.0)
+        else:
+            other = again.memberships(columns).argmax(axis=1)
+            overlap = np.zeros(classes)
+            overlap[: int(hard.max()) + 1] = matched_overlap(hard, other, weights)
+            overlaps.append(overlap)
+            agreements.append(adjusted_rand_index(hard, other, weights))
+        tell(f"{classes} classes, resampled")
+    return np.mean(overlaps, axis=0), float(np.mean(agreements))
+
+
+def _choice(candidates: Sequence[Candidate], wanted: int | str, name: str) -> tuple[int, str]:
+    if wanted != "auto":
+        return int(wanted), f"{wanted} classes, as the study says"
+    trusted = [candidate for candidate in candidates if candidate.trusted]
+    if not trusted:
+        weakest = ", ".join(f"{c.classes}: {min(c.overlap):.2f}" for c in candidates)
+        raise InputError(
+            f"segments {name}: no number of classes is stable (the least stable class's overlap, by "
+            f"number of classes: {weakest}; {TRUSTED_OVERLAP} is needed). The answers show no "
+            "segments that another sample would show again; fix a number only with a reason."
+        )
+    best = min(trusted, key=lambda candidate: candidate.icl)
+    return best.classes, (
+        f"lowest ICL among the numbers of classes whose every class overlaps by at least "
+        f"{TRUSTED_OVERLAP} with its like in resamples"
+    )
+
+
+def _names(given: Sequence[str], classes: int, name: str) -> tuple[str, ...]:
+    if not given:
+        return tuple(f"{name}-{place + 1}" for place in range(classes))
+    if len(given) != classes or len(set(given)) != classes:
+        raise InputError(
+            f"segments {name}: {len(given)} names for {classes} segments; give one each, all "
+            "different, largest segment first."
+        )
+    return tuple(given)

@@ -1,0 +1,178 @@
+"""Segments: chosen by a stated rule, stable, described, kept, and turned into value sets."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from suffrage.errors import InputError
+from suffrage.population import build_value_set
+from suffrage.population.correspondence import association, item_topics, principal_coordinates
+from suffrage.population.latent_classes import adjusted_rand_index
+from suffrage.population.segments import (
+    Segmentation,
+    SegmentSettings,
+    assign_segments,
+    dividing_items,
+    find_segments,
+    marks,
+    segment_survey,
+    traits,
+)
+from suffrage.survey import Codebook, Item, Provenance, Survey
+from tests.synthetic import make_item, make_survey
+
+pytest.importorskip("sklearn")
+FEW = SegmentSettings(bootstraps=4, most=4)
+
+
+def two_camps(respondents: int = 500, seed: int = 1) -> tuple[Survey, np.ndarray]:
+    """Two camps that differ on the first four of six items; men are mostly in the first camp."""
+    generator = np.random.default_rng(seed)
+    items: tuple[Item, ...] = tuple(make_item(i, options=3) for i in range(6))
+    camp = (generator.random(respondents) < 0.4).astype(int)
+    sex = np.where(generator.random(respondents) < np.where(camp == 0, 0.8, 0.2), "man", "woman")
+    columns: dict[str, object] = {
+        "respondent": [f"r{i:04d}" for i in range(respondents)],
+        "weight": generator.uniform(0.5, 2, respondents),
+        "sex": sex,
+    }
+    for place, item in enumerate(items):
+        profiles = [[0.8, 0.15, 0.05], [0.05, 0.15, 0.8]] if place < 4 else [[0.3, 0.4, 0.3]] * 2
+        drawn = [generator.choice(3, p=profiles[c]) for c in camp]
+        columns[item.id] = pl.Series(drawn, dtype=pl.Int8)
+    book = Codebook(title="Two camps", items=items, demographics=("sex",))
+    made = Provenance(reader="made-up", files={}, statement="Made up.", weight_variable="weight")
+    return Survey(pl.DataFrame(columns), book, made), camp
+
+
+SURVEY, CAMP = two_camps()
+FOUND = find_segments(SURVEY, {}, FEW, seed=3)
+
+
+def test_the_two_camps_are_found_and_no_third() -> None:
+    assert len(FOUND.names) == 2 and FOUND.rule.startswith("lowest ICL")
+    assert adjusted_rand_index(CAMP.astype(np.int8), FOUND.hard, SURVEY.weights) > 0.85
+    assert FOUND.contrast is not None and FOUND.contrast > 0.8
+    assert min(FOUND.candidates[0].overlap) > 0.9
+
+
+def test_the_items_that_divide_them_come_first_and_mark_them() -> None:
+    assert {item for item, _ in dividing_items(FOUND)[:4]} == {f"q{i}" for i in range(4)}
+    (mark, *_) = marks(FOUND, 0)
+    assert mark.position == 0 and mark.inside > 0.7 and mark.outside < 0.15
+    allowed = marks(FOUND, 0, allowed=["q5"])
+    assert [mark.item_id for mark in allowed] == ["q5"]
+
+
+def test_mutual_information_is_that_of_the_joint_table() -> None:
+    profile = FOUND.model.profiles[0]
+    joint = FOUND.model.shares[:, None] * profile
+    expected = np.outer(joint.sum(axis=1), joint.sum(axis=0))
+    plain = float((joint * np.log2(joint / expected)).sum())
+    assert dict(dividing_items(FOUND))["q0"] == pytest.approx(plain)
+
+
+def test_traits_carry_intervals_and_say_who_stands_out() -> None:
+    found = {(t.column, t.category): t for t in traits(FOUND, SURVEY, 0)}
+    men = found["sex", "man"]
+    assert men.stands_out and men.share > 0.7 > men.everyone
+    assert men.low < men.share < men.high
+    w = SURVEY.weights
+    assert men.everyone == pytest.approx(w[SURVEY.responses["sex"] == "man"].sum() / w.sum())
+
+
+def test_a_segment_becomes_a_value_set_and_all_segments_make_the_whole() -> None:
+    whole = build_value_set(SURVEY, "all", {}, 1)
+    parts = [build_value_set(segment_survey(SURVEY, FOUND, c), f"s{c}", {}, 1) for c in range(2)]
+    totals = [segment_survey(SURVEY, FOUND, c).weights.sum() for c in range(2)]
+    for item_id, distribution in whole.distributions.items():
+        mixed = sum(
+            t * part.distributions[item_id].shares for t, part in zip(totals, parts, strict=True)
+        ) / sum(totals)
+        np.testing.assert_allclose(mixed, distribution.shares, atol=1e-9)
+    assert parts[0].distributions["q0"].shares[0] > 0.7
+
+
+def test_permuting_respondents_changes_no_segment() -> None:
+    shuffled = SURVEY.with_responses(SURVEY.responses.sample(fraction=1, shuffle=True, seed=4))
+    again = find_segments(shuffled, {}, FEW, seed=3)
+    assert again.respondents == FOUND.respondents
+    np.testing.assert_array_equal(again.memberships, FOUND.memberships)
+
+
+def test_segments_read_back_equal_and_are_frozen_for_the_next_wave(tmp_path: Path) -> None:
+    FOUND.write(tmp_path / "segments")
+    again = Segmentation.read(tmp_path / "segments")
+    assert again.names == FOUND.names and again.candidates == FOUND.candidates
+    np.testing.assert_array_equal(again.memberships, FOUND.memberships)
+    wave, camp = two_camps(seed=9)
+    later = assign_segments(again, wave, {})
+    assert adjusted_rand_index(camp.astype(np.int8), later.hard, wave.weights) > 0.85
+    np.testing.assert_array_equal(later.model.shares, FOUND.model.shares)
+
+
+def test_names_are_the_users_when_given() -> None:
+    wanted = SegmentSettings(classes=2, bootstraps=2, names=("left", "right"))
+    assert find_segments(SURVEY, {}, wanted, seed=1).names == ("left", "right")
+    with pytest.raises(InputError, match="3 names for 2 segments"):
+        find_segments(
+            SURVEY, {}, SegmentSettings(classes=2, bootstraps=2, names=("a", "b", "c")), seed=1
+        )
+
+
+def test_noise_has_no_segments() -> None:
+    generator = np.random.default_rng(0)
+    noise = {f"q{i}": generator.integers(0, 3, 400).astype(np.int8) for i in range(6)}
+    survey = SURVEY.with_responses(SURVEY.responses.head(400).with_columns(**noise))
+    with pytest.raises(InputError, match="no number of classes is stable"):
+        find_segments(survey, {}, FEW, seed=1)
+
+
+def test_items_that_cannot_be_used_are_named() -> None:
+    alike = SURVEY.with_responses(
+        SURVEY.responses.with_columns(pl.lit(1, dtype=pl.Int8).alias("q0"))
+    )
+    with pytest.raises(InputError, match="q0, which everyone answered alike"):
+        find_segments(alike, {}, SegmentSettings(items=("q0", "q1")), seed=1)
+    with pytest.raises(InputError, match="there is no item q99"):
+        find_segments(SURVEY, {}, SegmentSettings(items=("q99",)), seed=1)
+    with pytest.raises(InputError, match="fewer than two items"):
+        find_segments(SURVEY, {}, SegmentSettings(items=("q1",)), seed=1)
+
+
+def test_frozen_segments_need_the_same_items_with_the_same_options() -> None:
+    with pytest.raises(InputError, match="has other options"):
+        assign_segments(FOUND, make_survey(items=6), {})
+    with pytest.raises(InputError, match="q5, which this survey does not have"):
+        book = SURVEY.codebook.model_copy(update={"items": SURVEY.codebook.items[:5]})
+        assign_segments(FOUND, replace(SURVEY, codebook=book), {})
+
+
+def test_principal_coordinates_are_those_of_the_plain_decomposition() -> None:
+    generator = np.random.default_rng(2)
+    columns = [generator.integers(0, k, 60).astype(np.int8) for k in (2, 3, 4)]
+    w = generator.uniform(0.5, 2, 60)
+    z = np.concatenate([np.eye(k)[c] for c, k in zip(columns, (2, 3, 4), strict=True)], axis=1)
+    p = z * w[:, None] / (z * w[:, None]).sum()
+    r, c = p.sum(axis=1), p.sum(axis=0)
+    scaled = (p - np.outer(r, c)) / np.sqrt(np.outer(r, c))
+    singular = np.linalg.svd(scaled, compute_uv=False) ** 2
+    kept = singular[singular > 1 / 3]
+    _, inertia = principal_coordinates(columns, [2, 3, 4], w)
+    np.testing.assert_allclose(inertia, (1.5 * (kept - 1 / 3)) ** 2, atol=1e-12)
+
+
+def test_items_answered_together_are_one_topic() -> None:
+    generator = np.random.default_rng(3)
+    first, second = generator.integers(0, 3, (2, 800))
+    follow = lambda base: np.where(generator.random(800) < 0.7, base, generator.integers(0, 3, 800))  # noqa: E731
+    columns = [follow(first).astype(np.int8) for _ in range(3)]
+    columns += [follow(second).astype(np.int8) for _ in range(3)]
+    topics, v = item_topics(columns, np.ones(800))
+    assert len(set(topics[:3])) == len(set(topics[3:])) == 1 and topics[0] != topics[3]
+    np.testing.assert_allclose(v, v.T)
+    assert association(columns[0], columns[0], np.ones(800)) == pytest.approx(1, abs=0.01)
+    assert association(columns[0], columns[3], np.ones(800)) < 0.1
