@@ -203,6 +203,62 @@ def profile(
         typer.echo(f"Plot  {plot}")
 
 
+@app.command()
+def segment(
+    study: StudyPath,
+    value_set: Annotated[
+        str | None, typer.Argument(help="A value set's name; default: everyone in the survey.")
+    ] = None,
+    classes: Annotated[str, typer.Option(help="How many, or auto.")] = "auto",
+    most: Annotated[int, typer.Option(help="The most to try, with auto.")] = 6,
+    items: Annotated[str, typer.Option(help="Item ids, with commas; default: all.")] = "",
+    names: Annotated[str, typer.Option(help="Names, with commas, largest first.")] = "",
+    freeze: Annotated[
+        Path | None, typer.Option(help="Keep the segments in this folder, for the next wave.")
+    ] = None,
+    frozen: Annotated[
+        Path | None, typer.Option(help="Use segments kept by --freeze instead of finding any.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write an HTML page here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find segments of respondents who answer alike: how many, what marks them, who is in them.
+
+    Latent classes with weights and missing answers; the number by stability in resamples and ICL.
+
+    Example: `suffrage segment examples/quickstart.yaml --plot segments.html`
+    """
+    from suffrage.report import segments as pages
+    from suffrage.study.schema import load_study
+    from suffrage.study.segmenting import segment_study
+
+    found, survey, title = segment_study(
+        load_study(study),
+        value_set,
+        {"classes": classes, "most": most, "items": _words(items), "names": _words(names)},
+        frozen,
+        quiet=as_json,
+    )
+    if freeze is not None:
+        found.write(freeze)
+    if plot is not None:
+        pages.write_segments_page(found, survey, title, plot)
+    if as_json:
+        _print_json(pages.segments_json(found, survey))
+        return
+    from rich.console import Console
+
+    Console().print(pages.segments_text(found, survey))
+    if plot is not None:
+        typer.echo(f"Plot    {plot}")
+    if freeze is not None:
+        typer.echo(f"Frozen  {freeze}")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
 def _print_json(content: Any) -> None:
     import json
 
