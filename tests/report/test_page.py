@@ -15,15 +15,11 @@ from typing import Any
 import pytest
 
 from suffrage.evaluate.results import Results
-from suffrage.report.page import (
-    axis_ticks,
-    falls,
-    finding,
-    mean_shares,
-    render_report,
-    worst_items,
-    write_report,
-)
+from suffrage.report.answer_cards import mean_shares
+from suffrage.report.failures import falls, worst_items
+from suffrage.report.finding import finding
+from suffrage.report.page import render_report, write_report
+from suffrage.report.scoreboard import axis_ticks
 from suffrage.report.tables import NO_INTERVAL, interval, number, scoreboard_rows
 
 from .example_results import ITEMS, example_results

@@ -1,0 +1,197 @@
+"""The answers item by item: the population beside every model."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from suffrage.evaluate.results import (
+    Answer,
+    ItemFacts,
+    MethodFacts,
+    Results,
+    Side,
+    Target,
+)
+from suffrage.report.cells import NORMAL_QUANTILE, SIDE_NAMES, colours, model_methods, thousands
+from suffrage.report.tables import (
+    NOTHING,
+    number,
+    percent,
+)
+
+
+@dataclass(frozen=True)
+class OptionBar:
+    """What the population answered; positions in percent of the item's scale."""
+
+    number: int
+    text: str
+    share: str
+    note: str
+    width: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one method answered beside the population; bars None when it could not be read."""
+
+    label: str
+    style: str
+    fit: str
+    bars: Sequence[tuple[float, str]] | None
+    spoken: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One question as one population and every method answered it."""
+
+    item: ItemFacts
+    held_out: bool
+    basis: str
+    scale: str
+    options: Sequence[OptionBar]
+    panels: Sequence[Panel]
+
+
+@dataclass(frozen=True)
+class ValueSetCards:
+    """The questions of one value set: held out in some seed, and never."""
+
+    name: str
+    description: str
+    held_out: Sequence[Card]
+    trained: Sequence[Card]
+
+
+AnswersAt = Mapping[tuple[str, str, str, Side], Sequence[Answer]]
+
+
+def letter_answers(results: Results) -> AnswersAt:
+    """Answers by option letter, one a seed, by method, value set, item and side."""
+    found: dict[tuple[str, str, str, Side], list[Answer]] = defaultdict(list)
+    for answer in results.answers:
+        if answer.readout == "letters":
+            found[answer.method, answer.value_set, answer.item, answer.side].append(answer)
+    return found
+
+
+def mean_shares(answers: Sequence[Answer]) -> list[float] | None:
+    """The mean answer over the seeds that could be read; None when none could."""
+    read = [answer.shares for answer in answers if not answer.refused]
+    return [math.fsum(column) / len(read) for column in zip(*read, strict=True)] if read else None
+
+
+def mean_fit(answers: Sequence[Answer]) -> float | None:
+    """The mean fit over the seeds that could be read; None when none could."""
+    fits = [answer.fit for answer in answers if answer.fit is not None]
+    return math.fsum(fits) / len(fits) if fits else None
+
+
+def cards_by_value_set(results: Results) -> list[ValueSetCards]:
+    """Every question of every value set, shown once: held out where it ever was."""
+    answers = letter_answers(results)
+    targets = {(target.value_set, target.item): target for target in results.targets}
+    found = []
+    for value_set in results.value_sets:
+        cards = [
+            _card(results, item, target, answers)
+            for item in results.items
+            if (target := targets.get((value_set.name, item.id)))
+        ]
+        found.append(
+            ValueSetCards(
+                value_set.name,
+                value_set.description,
+                [card for card in cards if card.held_out],
+                [card for card in cards if not card.held_out],
+            )
+        )
+    return found
+
+
+def _card(results: Results, item: ItemFacts, target: Target, answers: AnswersAt) -> Card:
+    held_out = "held_out" in item.side.values()
+    side: Side = "held_out" if held_out else "trained"
+    seeds = [seed for seed, at in item.side.items() if at == side]
+    found = [
+        (method, answers.get((method.name, target.value_set, item.id, side), []))
+        for method in model_methods(results)
+    ]
+    shares = {method.name: mean_shares(of_seeds) for method, of_seeds in found}
+    bounds = [
+        (max(0.0, p - NORMAL_QUANTILE * se), min(1.0, p + NORMAL_QUANTILE * se))
+        for p, se in zip(target.shares, target.standard_errors, strict=True)
+    ]
+    most = max(
+        [high for _, high in bounds]
+        + [s for answered in shares.values() if answered for s in answered]
+    )
+    scale = min(1.0, math.ceil(most * 10 - 1e-9) / 10)
+
+    def width(share: float) -> float:
+        return round(100 * share / scale, 1)
+
+    style = colours(results)
+    return Card(
+        item=item,
+        held_out=held_out,
+        basis=_card_basis(target, seeds, len(results.study.seeds), side),
+        scale=percent(scale),
+        options=[
+            OptionBar(
+                number=place + 1,
+                text=text,
+                share=percent(share),
+                note=f"{percent(low)} to {percent(high)}",
+                width=width(share),
+                low=width(low),
+                high=width(high),
+            )
+            for place, (text, share, (low, high)) in enumerate(
+                zip(item.options, target.shares, bounds, strict=True)
+            )
+        ],
+        panels=[
+            _panel(method, style[method.name], shares[method.name], mean_fit(of_seeds), width)
+            for method, of_seeds in found
+            if of_seeds
+        ],
+    )
+
+
+def _panel(
+    method: MethodFacts,
+    style: str,
+    shares: Sequence[float] | None,
+    fit: float | None,
+    width: Callable[[float], float],
+) -> Panel:
+    if shares is None:
+        return Panel(method.label, style, NOTHING, None, "")
+    spoken = ", ".join(f"{place + 1}: {percent(share)}" for place, share in enumerate(shares))
+    return Panel(
+        label=method.label,
+        style=style,
+        fit=number(fit),
+        bars=[(width(share), percent(share)) for share in shares],
+        spoken=f"{method.label}, by option: {spoken}",
+    )
+
+
+def _card_basis(target: Target, seeds: Sequence[int], seed_count: int, side: Side) -> str:
+    parts = [f"{thousands(target.n)} answered (effective {thousands(target.n_eff)})"]
+    silent = sum(target.non_response.values())
+    if silent > 0:
+        kinds = ", ".join(f"{kind} {percent(s, 1)}" for kind, s in target.non_response.items() if s)
+        parts.append(f"no answer: {kinds}")
+    if seed_count > 1:
+        which = ", ".join(map(str, seeds))
+        shown = "mean over seeds" if len(seeds) > 1 else "seed"
+        parts.append(f"{SIDE_NAMES[side]}; models: {shown} {which}")
+    return "; ".join(parts)

@@ -1,0 +1,178 @@
+"""Where it fails: items made worse, the worst items, weak spots, flattening."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from suffrage.evaluate.results import (
+    Answer,
+    Results,
+    Side,
+)
+from suffrage.report.answer_cards import letter_answers, mean_fit
+from suffrage.report.cells import (
+    SIDE_NAMES,
+    WORSE_SHOWN,
+    WORST_SHOWN,
+    Cell,
+    Table,
+    base_method,
+    make_table,
+    methods_of_kind,
+    model_methods,
+    score_cell,
+)
+from suffrage.report.tables import (
+    NOTHING,
+    find_score,
+    main_side,
+    number,
+    signed,
+)
+
+
+@dataclass(frozen=True)
+class Fall:
+    """A question and value set where training lowered the fit, means over the same seeds."""
+
+    item: str
+    value_set: str
+    before: float
+    after: float
+
+
+def falls(results: Results, method: str, base: str, side: Side) -> tuple[list[Fall], int]:
+    """Where `method` fits worse than `base`, largest fall first; and how many places compare."""
+    answers = letter_answers(results)
+    found, compared = [], 0
+    for (name, value_set, item, at), ours in answers.items():
+        if name != method or at != side:
+            continue
+        theirs = answers.get((base, value_set, item, side), [])
+        seeds = {a.seed for a in ours if a.fit is not None}
+        seeds &= {a.seed for a in theirs if a.fit is not None}
+        after = mean_fit([a for a in ours if a.seed in seeds])
+        before = mean_fit([a for a in theirs if a.seed in seeds])
+        if after is None or before is None:
+            continue
+        compared += 1
+        if after < before:
+            found.append(Fall(item, value_set, before, after))
+    return sorted(found, key=lambda fall: (fall.after - fall.before, fall.item)), compared
+
+
+def made_worse_table(results: Results) -> Table | None:
+    """The largest falls of each trained method; None when there is none."""
+    base, side = base_method(results), main_side(results)
+    if base is None:
+        return None
+    questions = {item.id: item.question for item in results.items}
+    rows = [
+        [
+            Cell(method.label),
+            Cell(questions.get(fall.item, fall.item), fall.item),
+            Cell(fall.value_set),
+            Cell(number(fall.before, 3)),
+            Cell(number(fall.after, 3)),
+            Cell(signed(fall.after - fall.before, 3)),
+        ]
+        for method in methods_of_kind(results, "trained")
+        for fall in falls(results, method.name, base.name, side)[0][:WORSE_SHOWN]
+    ]
+    columns = [
+        ("Method", False),
+        ("Question", False),
+        ("Value set", False),
+        ("Fit untrained", True),
+        ("Fit trained", True),
+        ("Change", True),
+    ]
+    caption = f"Where training made it worse, questions {SIDE_NAMES[side]} (at most {WORSE_SHOWN} a method)"
+    return make_table(caption, columns, rows) if rows else None
+
+
+def worst_items(
+    results: Results, method: str, side: Side, count: int = WORST_SHOWN
+) -> list[tuple[str, float]]:
+    """The items with the lowest mean fit over value sets and seeds, worst first."""
+    by_item: dict[str, list[Answer]] = defaultdict(list)
+    for (name, _, item, at), answers in letter_answers(results).items():
+        if name == method and at == side:
+            by_item[item] += answers
+    fits = [(item, f) for item, found in by_item.items() if (f := mean_fit(found)) is not None]
+    return sorted(fits, key=lambda pair: (pair[1], pair[0]))[:count]
+
+
+def worst_item_table(results: Results) -> Table:
+    """Each model's worst questions."""
+    questions = {item.id: item.question for item in results.items}
+    side = main_side(results)
+    rows = [
+        [
+            Cell(method.label),
+            Cell(questions.get(item, item), item),
+            Cell(number(fit, 3)),
+        ]
+        for method in model_methods(results)
+        for item, fit in worst_items(results, method.name, side)
+    ]
+    columns = [("Method", False), ("Question", False), ("Fit", True)]
+    return make_table(
+        f"The questions each model gets most wrong, {SIDE_NAMES[side]}; mean over value sets and seeds",
+        columns,
+        rows,
+    )
+
+
+def weak_spot_table(results: Results) -> Table:
+    """For each model: its worst and best value set, places made worse, entropy ratio."""
+    base, side = base_method(results), main_side(results)
+    several = len(results.value_sets) > 1
+    rows = []
+    for method in model_methods(results):
+        by_value_set = [
+            (score.value, v.name)
+            for v in results.value_sets
+            if (score := find_score(results, method.name, side, value_set=v.name))
+        ]
+        worst, best = (min(by_value_set), max(by_value_set)) if by_value_set else (None, None)
+        fell = "trains nothing"
+        if base and method.kind == "trained":
+            lost, compared = falls(results, method.name, base.name, side)
+            fell = f"{len(lost)} of {compared}"
+        spots = [
+            Cell(number(worst[0], 3) if worst else NOTHING, worst[1] if worst else ""),
+            Cell(number(best[0], 3) if best else NOTHING, best[1] if best else ""),
+        ]
+        entropy = find_score(results, method.name, side, "entropy_ratio")
+        rows.append(
+            [Cell(method.label), *(spots if several else []), Cell(fell), score_cell(entropy)]
+        )
+    spots_columns = [("Worst value set", True), ("Best value set", True)] if several else []
+    columns = [
+        ("Method", False),
+        *spots_columns,
+        ("Worse than untrained", True),
+        ("Entropy ratio", True),
+    ]
+    return make_table(f"Weak spots, questions {SIDE_NAMES[side]}", columns, rows)
+
+
+def flattening(results: Results) -> list[str]:
+    """One sentence a model on whether its answers are more alike than people's."""
+    sentences = []
+    for method in model_methods(results):
+        score = find_score(results, method.name, main_side(results), "entropy_ratio")
+        if score is None:
+            continue
+        if score.low is None or score.high is None:
+            said = "too few questions to say whether it flattens opinion"
+        elif score.high < 1:
+            said = "answers are more alike than people’s: it flattens disagreement"
+        elif score.low > 1:
+            said = "answers are more spread out than people’s: it is less decided than they are"
+        else:
+            said = "answers are about as spread out as people’s"
+        sentences.append(f"{method.label} (entropy ratio {number(score.value)}): {said}.")
+    return sentences
