@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suffrage.population import distributions
+from suffrage.population.distances import entropy
 from suffrage.population.distributions import (
     bootstrap_weights,
     design_effect,
     effective_sample_size,
-    entropy,
     grouped_shares,
     half_sample_weights,
     in_blocks,

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from suffrage.evaluate.metrics import earth_movers_distance, entropy, fit
 from suffrage.evaluate.results import (
     Answer,
     Cost,
@@ -27,6 +26,7 @@ from suffrage.evaluate.results import (
     Target,
     ValueSetFacts,
 )
+from suffrage.population.distances import earth_movers_distance, entropy, fit
 
 Array = npt.NDArray[np.float64]
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from suffrage.evaluate.floors import average_training_distribution, uniform
 from suffrage.evaluate.intervals import Draws, Measured, difference, estimate, make_draws
-from suffrage.evaluate.metrics import FloatArray, earth_movers_distance, entropy, fit
 from suffrage.evaluate.results import (
     Answer,
     Difference,
@@ -27,8 +26,15 @@ from suffrage.evaluate.results import (
     Side,
 )
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
-from suffrage.models import ModelAnswer, total_variation
+from suffrage.models import ModelAnswer
 from suffrage.population import AnswerDistribution
+from suffrage.population.distances import (
+    FloatArray,
+    earth_movers_distance,
+    entropy,
+    fit,
+    total_variation,
+)
 
 UNIFORM = "uniform"
 AVERAGE = "average"
@@ -278,7 +284,7 @@ def readout_disagreements(answers: Sequence[Answer]) -> Iterator[ReadoutDisagree
     found: dict[tuple[str, Readout, Readout], list[tuple[str, float]]] = defaultdict(list)
     for (method, _, _, item), readouts in by_place.items():
         for first, second in combinations(readouts.values(), 2):
-            distance = total_variation(np.array(first.shares), np.array(second.shares))
+            distance = float(total_variation(np.array(first.shares), np.array(second.shares)))
             found[method, first.readout, second.readout].append((item, distance))
     for (method, first_readout, second_readout), distances in found.items():
         yield ReadoutDisagreement(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from suffrage.evaluate.metrics import FloatArray
 from suffrage.population import ValueSet
+from suffrage.population.distances import FloatArray
 from suffrage.training_data import ItemSplit
 
 

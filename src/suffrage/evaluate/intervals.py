@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from suffrage.evaluate.metrics import FloatArray
+from suffrage.population.distances import FloatArray
 
 DRAWS = 2000
 LEVEL = 0.95

@@ -8,7 +8,6 @@ from suffrage.models.readouts import (
     read_letters,
     read_sampled,
     read_text,
-    total_variation,
 )
 
 __all__ = [
@@ -23,6 +22,5 @@ __all__ = [
     "read_letters",
     "read_sampled",
     "read_text",
-    "total_variation",
     "ways_of_asking",
 ]

@@ -18,6 +18,7 @@ import numpy as np
 from suffrage.models.asking import Question, ways_of_asking
 from suffrage.models.language_model import Advance, FloatArray, LanguageModel
 from suffrage.models.packing import ScoreRequest
+from suffrage.population.distances import total_variation
 from suffrage.survey import Item
 
 Readout = Literal["letters", "text", "text_length_normalised", "sampled"]
@@ -50,11 +51,6 @@ class Asked:
 
     item: Item
     persona: str | None
-
-
-def total_variation(p: FloatArray, q: FloatArray) -> float:
-    """Half the sum of absolute differences, 0 to 1."""
-    return float(np.abs(p - q).sum() / 2)
 
 
 def read_letters(

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from suffrage.errors import InputError
-from suffrage.population.distributions import FloatArray, entropy
+from suffrage.population.distances import jensen_shannon_distance, total_variation
+from suffrage.population.distributions import FloatArray
 from suffrage.population.value_set import AnswerDistribution, ValueSet
 
 FALSE_DISCOVERY_RATE = 0.05
@@ -74,7 +75,7 @@ def _compare_item(
 ) -> ItemComparison:
     apart = a.shares - b.shares
     noise = _resampling_noise(a, b)
-    distance = float(total_variation(apart))
+    distance = float(total_variation(a.shares, b.shares))
     low, high = _distance_interval(distance, noise)
     mean, error, mean_low, mean_high = None, None, None, None
     if a.item.ordered:
@@ -90,7 +91,7 @@ def _compare_item(
         total_variation=distance,
         low=low,
         high=high,
-        jensen_shannon=jensen_shannon_distance(a.shares, b.shares),
+        jensen_shannon=float(jensen_shannon_distance(a.shares, b.shares)),
         mean_difference=mean,
         standard_error=error,
         mean_low=mean_low,
@@ -99,17 +100,6 @@ def _compare_item(
         # The test and the interval answer one question by two routes; clear needs both.
         clear=rejected and (low is None or low > 0),
     )
-
-
-def total_variation(apart: FloatArray) -> FloatArray:
-    """Half the sum of absolute differences in shares; apart: (..., options), summing to 0."""
-    return np.asarray(np.abs(apart).sum(axis=-1) / 2)
-
-
-def jensen_shannon_distance(p: FloatArray, q: FloatArray) -> float:
-    """Square root of H((p+q)/2) - (H(p)+H(q))/2 in bits, 0 to 1. Source: Lin (1991), eq. 4.1."""
-    divergence = entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2
-    return sqrt(min(max(divergence, 0.0), 1.0))
 
 
 def _resampling_noise(a: AnswerDistribution, b: AnswerDistribution) -> FloatArray:
@@ -133,7 +123,7 @@ def _distance_interval(distance: float, noise: FloatArray) -> tuple[float | None
     """
     if not noise.size:
         return None, None
-    covered = float(np.quantile(total_variation(noise), 0.95))
+    covered = float(np.quantile(total_variation(noise, np.zeros(1)), 0.95))
     return max(distance - covered, 0.0), min(distance + covered, 1.0)
 
 

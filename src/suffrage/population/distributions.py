@@ -38,12 +38,6 @@ def design_effect(weights: FloatArray) -> float:
     return weights.size / effective_sample_size(weights)
 
 
-def entropy(shares: FloatArray) -> float:
-    """Shannon entropy of one answer distribution in bits, 0 to log2 of the number of options."""
-    some = shares[shares > 0]
-    return float(abs(some @ np.log2(some)))
-
-
 @dataclass(frozen=True)
 class GroupedShares:
     """Weighted answer distributions of many items in many groups, as arrays.

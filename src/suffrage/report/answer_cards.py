@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from suffrage.evaluate.results import (
     Answer,
     ItemFacts,
@@ -15,7 +17,8 @@ from suffrage.evaluate.results import (
     Side,
     Target,
 )
-from suffrage.report.cells import NORMAL_QUANTILE, SIDE_NAMES, colours, model_methods, thousands
+from suffrage.population.distributions import share_intervals
+from suffrage.report.cells import SIDE_NAMES, colours, model_methods, thousands
 from suffrage.report.tables import (
     NOTHING,
     number,
@@ -124,10 +127,8 @@ def _card(results: Results, item: ItemFacts, target: Target, answers: AnswersAt)
         for method in model_methods(results)
     ]
     shares = {method.name: mean_shares(of_seeds) for method, of_seeds in found}
-    bounds = [
-        (max(0.0, p - NORMAL_QUANTILE * se), min(1.0, p + NORMAL_QUANTILE * se))
-        for p, se in zip(target.shares, target.standard_errors, strict=True)
-    ]
+    ends = share_intervals(np.array(target.shares), np.array(target.standard_errors), target.n_eff)
+    bounds: list[tuple[float, float]] = list(zip(*(end.tolist() for end in ends), strict=True))
     most = max(
         [high for _, high in bounds]
         + [s for answered in shares.values() if answered for s in answered]

@@ -31,7 +31,6 @@ AVERAGE = "average"
 UNIFORM = "uniform"
 NOT_MEASURED = "not measured"
 INTERVAL_NAME = "95\u00a0% interval"
-NORMAL_QUANTILE = 1.96  # of a 95 % interval
 WORST_SHOWN = 3
 WORSE_SHOWN = 8
 

@@ -1,6 +1,6 @@
 """Distances between answer distributions.
 
-Symbols: p what the population answered, q what the model answered, both over the same options.
+Symbols: p what one population answered, q what another, or a model, answered over the same options.
 Every function takes arrays whose last axis is the options, and broadcasts over the others.
 """
 
@@ -33,6 +33,11 @@ def jensen_shannon_distance(p: FloatArray, q: FloatArray) -> FloatArray:
 def fit(p: FloatArray, q: FloatArray) -> FloatArray:
     """1 - Jensen-Shannon distance (base 2): 1 when equal, 0 when they share no option."""
     return np.asarray(1.0 - jensen_shannon_distance(p, q))
+
+
+def total_variation(p: FloatArray, q: FloatArray) -> FloatArray:
+    """Half the sum of absolute differences, 0 to 1: the part that would have to answer otherwise."""
+    return np.asarray(np.abs(p - q).sum(axis=-1) / 2)
 
 
 def earth_movers_distance(p: FloatArray, q: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ from scipy.stats import entropy as scipy_entropy
 from scipy.stats import wasserstein_distance
 
 from suffrage.evaluate.floors import respread
-from suffrage.evaluate.metrics import (
+from suffrage.population.distances import (
     earth_movers_distance,
     entropy,
     fit,
