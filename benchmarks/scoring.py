@@ -164,7 +164,8 @@ def contest(
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "questions.json"
         work.write_text(json.dumps(asked))
-        words = [python, __file__, "--alone", name, "--model", model, "--dtype", dtype]
+        # -P: this folder holds a profile.py, which must not stand in for the standard library's.
+        words = [python, "-P", __file__, "--alone", name, "--model", model, "--dtype", dtype]
         words += ["--batch", str(batch), "--work", str(work)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:

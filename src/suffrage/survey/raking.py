@@ -1,0 +1,172 @@
+"""Raking: weights changed as little as can be so that margins meet known shares of the population.
+
+Symbols: d_i base weight, w_i = d_i g_i raked weight, g_i the ratio, x_i the indicators of the
+categories respondent i is in, lambda one number a category. Every solution has the form
+g_i = F(x_i' lambda): F = exp is raking (Deming & Stephan 1940), and with bounds L < g < U the
+logit form of Deville & Sarndal (1992, case 6), solved by Newton's method on the margins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+CodeArray = npt.NDArray[np.int64]
+
+# Largest difference between a margin and its target, as a share of all, at which they agree.
+TOLERANCE = 1e-9
+MAX_ITERATIONS = 100
+TRIM_ROUNDS = 50
+
+
+@dataclass(frozen=True, eq=False)
+class Margin:
+    """One known distribution. A joint cell table is a margin over several columns at once.
+
+    codes: (respondents,), the category of each, -1 for unknown: those keep the share they have.
+    targets: (categories,), shares of the population, sum to 1.
+    """
+
+    name: str
+    categories: tuple[str, ...]
+    codes: CodeArray
+    targets: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Raked:
+    """Weights that meet the margins, or come as near as bounds and trimming allow.
+
+    weights: (respondents,), with the sum of the base weights. iterations: Newton steps in all.
+    gap: largest difference between a margin's share and its target. trimmed: respondents cut.
+    """
+
+    weights: FloatArray
+    iterations: int
+    gap: float
+    trimmed: int
+
+    @property
+    def converged(self) -> bool:
+        """Whether every margin is met."""
+        return self.gap <= 1e-6
+
+
+def margin_shares(weights: FloatArray, margin: Margin) -> FloatArray:
+    """Weighted share of each category among respondents whose category is known."""
+    known = margin.codes >= 0
+    sums = np.bincount(margin.codes[known], weights[known], margin.targets.size)
+    return np.asarray(sums / sums.sum())
+
+
+def largest_gap(weights: FloatArray, margins: Sequence[Margin]) -> float:
+    """The largest difference between a share and its target over all margins."""
+    return max(float(np.abs(margin_shares(weights, m) - m.targets).max()) for m in margins)
+
+
+def rake(
+    base: FloatArray,
+    margins: Sequence[Margin],
+    bounds: tuple[float, float] | None = None,
+    trim: float | None = None,
+) -> Raked:
+    """Raked weights.
+
+    base: (respondents,), non-negative, sum above 0. bounds: (L, U), L < 1 < U, on the ratio of a
+    weight to its base weight. trim: no weight above so many times the mean; what is cut goes to
+    the others, and the margins are met again, in turns.
+    """
+    total, size = float(base.sum()), base.size
+    weights, steps = _calibrate(base, margins, bounds)
+    if trim is None:
+        return Raked(weights, steps, largest_gap(weights, margins), 0)
+    cap = trim * total / size
+    cut = np.zeros(size, dtype=bool)
+    for _ in range(TRIM_ROUNDS):
+        over = weights > cap * (1 + 1e-9)
+        if not over.any():
+            break
+        cut |= over
+        trimmed = np.minimum(weights, cap)
+        spare = ~over & (trimmed > 0)
+        trimmed[spare] *= 1 + (total - trimmed.sum()) / max(trimmed[spare].sum(), 1e-300)
+        weights, more = _calibrate(trimmed, margins, None)
+        steps += more
+    else:
+        weights = np.minimum(weights, cap)
+        weights *= total / weights.sum()
+    return Raked(weights, steps, largest_gap(weights, margins), int(cut.sum()))
+
+
+def _calibrate(
+    base: FloatArray, margins: Sequence[Margin], bounds: tuple[float, float] | None
+) -> tuple[FloatArray, int]:
+    """Weights w = d F(x' lambda), and how many Newton steps they took.
+
+    Targets are totals: of the base weight known to a margin, each category's share.
+    """
+    sizes = [margin.targets.size for margin in margins]
+    starts = np.cumsum([0, *sizes])
+    wanted = np.concatenate([margin.targets * base[margin.codes >= 0].sum() for margin in margins])
+    # An unknown category is a column of zeros: one more cell, cut off again.
+    codes = [np.where(m.codes >= 0, m.codes, m.targets.size) for m in margins]
+    lambdas = np.zeros(int(starts[-1]))
+    scale = base.sum()
+    best, best_gap, steps = base, np.inf, 0
+    while steps < MAX_ITERATIONS and best_gap >= TOLERANCE:
+        steps += 1
+        padded = [
+            np.append(lambdas[starts[m] : starts[m + 1]], 0.0)[codes[m]]
+            for m in range(len(margins))
+        ]
+        ratio, slope = _ratio(np.sum(padded, axis=0), bounds)
+        weights = base * ratio
+        found = np.concatenate(
+            [np.bincount(codes[m], weights, sizes[m] + 1)[: sizes[m]] for m in range(len(margins))]
+        )
+        missing = wanted - found
+        gap = float(np.abs(missing).max() / scale)
+        if gap < best_gap:
+            best, best_gap = weights, gap
+        if not np.isfinite(gap):
+            break
+        hessian = _cross_totals(base * slope, codes, sizes, starts)
+        move = np.linalg.lstsq(hessian, missing, rcond=1e-12)[0]
+        # Far from the solution a full step overshoots; lambdas are logarithms of ratios.
+        lambdas = lambdas + move * min(1.0, 2.0 / max(float(np.abs(move).max()), 1e-12))
+    return best, steps
+
+
+def _ratio(u: FloatArray, bounds: tuple[float, float] | None) -> tuple[FloatArray, FloatArray]:
+    """F(u) and its derivative."""
+    if bounds is None:
+        f = np.exp(np.clip(u, -700, 700))
+        return f, f
+    low, high = bounds
+    a = (high - low) / ((1 - low) * (high - 1))
+    e = np.exp(np.clip(a * u, -700, 700))
+    below = (high - 1) + (1 - low) * e
+    f = (low * (high - 1) + high * (1 - low) * e) / below
+    return f, (f - low) * (high - f) / ((1 - low) * (high - 1))
+
+
+def _cross_totals(
+    weights: FloatArray, codes: list[CodeArray], sizes: list[int], starts: npt.NDArray[np.int64]
+) -> FloatArray:
+    """sum_i weights_i x_i x_i', from a table of each two margins."""
+    matrix = np.zeros((int(starts[-1]), int(starts[-1])))
+    for m, size in enumerate(sizes):
+        own = np.bincount(codes[m], weights, size + 1)[:size]
+        matrix[starts[m] : starts[m + 1], starts[m] : starts[m + 1]] = np.diag(own)
+    for m, n in combinations(range(len(sizes)), 2):
+        width = sizes[n] + 1
+        cells = np.bincount(codes[m] * width + codes[n], weights, (sizes[m] + 1) * width)
+        table = cells.reshape(-1, width)[: sizes[m], : sizes[n]]
+        matrix[starts[m] : starts[m + 1], starts[n] : starts[n + 1]] = table
+        matrix[starts[n] : starts[n + 1], starts[m] : starts[m + 1]] = table.T
+    return matrix
