@@ -166,6 +166,26 @@ def inspect_survey(study: StudyPath, as_json: AsJson = False) -> None:
     Console().print(inspection.render())
 
 
+@survey_app.command("representativeness")
+def survey_representativeness(study: StudyPath, as_json: AsJson = False) -> None:
+    """Hold the sample against the study's targets: who is missing, and what raking costs.
+
+    The targets stand in the study under `weights:`.
+
+    Example: `suffrage survey representativeness examples/gss-raked.yaml`
+    """
+    from suffrage.report.representativeness import representativeness_json, representativeness_text
+    from suffrage.study.schema import load_study, study_representativeness
+
+    found = study_representativeness(load_study(study))
+    if as_json:
+        _print_json(representativeness_json(found))
+        return
+    from rich.console import Console
+
+    Console().print(representativeness_text(found))
+
+
 @app.command()
 def profile(
     study: StudyPath,

@@ -13,10 +13,10 @@ from suffrage.models.language_model import model_shape
 from suffrage.models.shape import ModelShape
 from suffrage.population import ValueSet, build_value_set
 from suffrage.study.facts import pair_count
-from suffrage.study.schema import Study
+from suffrage.study.schema import Study, study_survey
 from suffrage.study.stages import Stage
 from suffrage.study.wiring import Wiring, groups_of, wire
-from suffrage.survey import Item, read_survey
+from suffrage.survey import Item
 from suffrage.training_data import ItemSplit, split_items
 
 # Measured on SmolLM2-135M with 2 cores (docs/results.md, "Cost of a step"): how many times the
@@ -117,7 +117,7 @@ def make_plan(
 def plan_study(study: Study) -> Plan:
     """The plan of a study: reads the survey, and neither loads a model nor writes anything."""
     wiring = wire(study)
-    survey = read_survey(study.survey, study.folder)
+    survey = study_survey(study)
     seed = study.seeds[0]
     value_sets = {
         spec.name: build_value_set(survey, spec.name, spec.where, seed, spec.description)

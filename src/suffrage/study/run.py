@@ -23,10 +23,10 @@ from suffrage.population import ValueSet, build_value_set
 from suffrage.study import facts
 from suffrage.study.plan import Plan, make_plan
 from suffrage.study.progress import Progress, Update
-from suffrage.study.schema import MethodSpec, Study
+from suffrage.study.schema import MethodSpec, Study, study_survey
 from suffrage.study.stages import ORDER, Stage, StageKind, compute, only_run_in
 from suffrage.study.wiring import TrainingPlace, Wiring, groups_of, wire
-from suffrage.survey import Survey, read_survey
+from suffrage.survey import Survey
 from suffrage.training_data import ItemSplit, Records, check_nothing_held_out, split_items
 
 
@@ -91,7 +91,7 @@ class _Run:
         """Survey, value sets and splits: seconds, and where most mistakes show."""
         self._compute(
             self.wiring.survey,
-            lambda: read_survey(self.study.survey, self.study.folder),
+            lambda: study_survey(self.study),
             Survey.write,
         )
         for spec in self.study.value_sets:
@@ -318,7 +318,7 @@ def study_value_set(study: Study, name: str) -> ValueSet:
     """One value set of a study, built afresh. Raises InputError when the study has none so named."""
     for spec in study.value_sets:
         if spec.name == name:
-            survey = read_survey(study.survey, study.folder)
+            survey = study_survey(study)
             return build_value_set(survey, name, spec.where, study.seeds[0], spec.description)
     names = ", ".join(spec.name for spec in study.value_sets)
     raise InputError(f'the study has no value set "{name}"; it has {names}.')

@@ -12,6 +12,8 @@ from suffrage import registry, settings
 from suffrage.align import Method, MethodOptions
 from suffrage.errors import InputError
 from suffrage.evaluate import Scoring
+from suffrage.survey import Survey, read_survey
+from suffrage.survey.weighting import Representativeness, WeightingSpec, weighted
 from suffrage.training_data import HeldOut
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -62,6 +64,7 @@ class Study(BaseModel):
     title: str | None = None
     seeds: tuple[int, ...] = Field(default=(7,), min_length=1)
     survey: dict[str, Any]
+    weights: WeightingSpec | None = None
     value_sets: tuple[ValueSetSpec, ...] = Field(min_length=1)
     held_out: HeldOut
     model: str
@@ -101,6 +104,25 @@ class Study(BaseModel):
     def trains(self) -> bool:
         """Whether any method is trained."""
         return any(spec.method.train is not None for spec in self.methods)
+
+
+def study_survey(study: Study) -> Survey:
+    """The study's survey as its reader gives it, raked to the study's targets where it has any.
+
+    Raises InputError on whatever is wrong with the file or the targets.
+    """
+    survey = read_survey(study.survey, study.folder)
+    return weighted(survey, study.weights)[0] if study.weights else survey
+
+
+def study_representativeness(study: Study) -> Representativeness:
+    """The study's sample against its targets. Raises InputError when it names no targets."""
+    if study.weights is None:
+        raise InputError(
+            f"{study.source.name}: there is no `weights:` with targets to hold the sample against; "
+            "docs/weights.md shows how to write them."
+        )
+    return weighted(read_survey(study.survey, study.folder), study.weights)[1]
 
 
 def load_study(path: Path) -> Study:

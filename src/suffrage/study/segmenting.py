@@ -14,8 +14,8 @@ from suffrage.population.segments import (
     find_segments,
 )
 from suffrage.study.progress import Progress
-from suffrage.study.schema import Study
-from suffrage.survey import Survey, read_survey
+from suffrage.study.schema import Study, study_survey
+from suffrage.survey import Survey
 
 
 def segment_study(
@@ -40,7 +40,7 @@ def segment_study(
     name = value_set or "segment"
     title = f"Segments: {study.title or study.study}" + (f", {value_set}" if value_set else "")
     checked = settings.validated(SegmentSettings, wanted, "the command", "segments")
-    survey = read_survey(study.survey, study.folder)
+    survey = study_survey(study)
     if frozen is not None:
         return assign_segments(Segmentation.read(frozen), survey, where, name), survey, title
     with Progress(1.0, quiet) as progress, progress.stage("latent classes", 1.0) as update:

@@ -75,7 +75,13 @@ def wire(study: Study) -> Wiring:
         return Stage(kind, label, stage_key(kind, *content), study.output)
 
     hashes = [storage.file_hash(path) for path in survey_files(study.survey, study.folder)]
-    survey = stage("survey", str(study.survey.get("reader")), study.survey, hashes)
+    survey = stage(
+        "survey",
+        str(study.survey.get("reader")),
+        study.survey,
+        hashes,
+        study.weights.model_dump() if study.weights else None,
+    )
     value_sets = {
         spec.name: stage("value_sets", spec.name, survey.key, spec.model_dump(), study.seeds[0])
         for spec in study.value_sets
