@@ -59,7 +59,7 @@ def questions(task: str, personas: int) -> list[Question]:
     for persona in PERSONAS[:personas]:
         for item in codebook().items:
             for question in ways_of_asking(item, persona):
-                context = f"{question.system_text}\n\n{question.user_text}\n\nAnswer:"
+                context = f"{question.user_text}\n\nAnswer:"
                 answers = question.labels if task == "letters" else item.texts
                 found.append((context, [f" {answer}" for answer in answers]))
     return found

@@ -186,7 +186,7 @@ def test_the_loss_is_on_the_answer_only(tiny_model: Path) -> None:
     from suffrage.align.sft import conversations
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    rows = [{"system": "Be brief.", "user": "Yes or no?", "completion": "A"}]
+    rows = [{"user": "Yes or no?", "completion": "A"}]
     trainer = trl.SFTTrainer(
         model=AutoModelForCausalLM.from_pretrained(tiny_model),
         args=trl.SFTConfig(

@@ -9,7 +9,7 @@ import pytest
 from suffrage.errors import MissingExtraError
 from suffrage.models import Asked, LanguageModel, identify, read_letters, ways_of_asking
 from suffrage.models import bundled as bundled_models
-from suffrage.models.language_model import fast_dtype, parameter_count
+from suffrage.models.language_model import fast_dtype, model_shape
 from suffrage.models.packing import ScoreRequest
 from suffrage.survey import Item, Option
 
@@ -89,7 +89,11 @@ def test_samples_fall_as_the_probabilities_say(model: LanguageModel) -> None:
 
 def test_the_converted_model_has_the_weights_it_should(model: LanguageModel) -> None:
     identity = identify("bundled:smollm2-135m", Path())
-    assert sum(p.numel() for p in model.model.parameters()) == parameter_count(identity)
+    shape, config = model_shape(identity), model.model.config
+    assert shape is not None
+    assert sum(p.numel() for p in model.model.parameters()) == shape.parameters
+    assert (shape.width, shape.layers) == (config.hidden_size, config.num_hidden_layers)
+    assert (shape.heads, shape.vocabulary) == (config.num_attention_heads, config.vocab_size)
     assert identity.licence is not None and "Apache-2.0" in identity.licence
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.align.training import prepare, run_trainer, trainer_settings
 from suffrage.errors import require
-from suffrage.models.asking import Message
 from suffrage.models.language_model import (
     encode_text,
     label_tokens,
@@ -46,10 +45,7 @@ def train(job: TrainingJob) -> TrainingFacts:
     labels: dict[str, tuple[int, ...]] = {}
 
     def request(row: dict[str, Any]) -> ScoreRequest:
-        system: list[Message] = (
-            [{"role": "system", "content": row["system"]}] if row["system"] else []
-        )
-        text = prompt_text(tokenizer, [*system, {"role": "user", "content": row["user"]}])
+        text = prompt_text(tokenizer, [{"role": "user", "content": row["user"]}])
         for label in row["labels"]:
             labels.setdefault(label, label_tokens(tokenizer, label))
         return ScoreRequest(

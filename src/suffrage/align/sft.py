@@ -20,10 +20,7 @@ def conversations(rows: list[dict[str, Any]], tokenizer: Any) -> list[dict[str, 
     """Records in TRL's prompt-completion form; plain text for a model without chat template."""
     examples: list[dict[str, Any]] = []
     for row in rows:
-        system: list[Message] = (
-            [{"role": "system", "content": row["system"]}] if row["system"] else []
-        )
-        messages = [*system, {"role": "user", "content": row["user"]}]
+        messages: list[Message] = [{"role": "user", "content": row["user"]}]
         if tokenizer.chat_template is None:
             text = prompt_text(tokenizer, messages)
             examples.append({"prompt": text, "completion": f" {row['completion']}"})

@@ -109,29 +109,20 @@ def collect_answers(
     as_population: name the population in the prompt; otherwise the model is asked once, as
     itself, and the same answers stand for every value set.
     """
-    if not as_population:
+    if as_population:
+        # All value sets in one go: they share the text of every item.
+        places = [(v.name, Asked(item, v.description)) for v in value_sets for item in v.items]
+    else:
         items = {item.id: item for v in value_sets for item in v.items}
-        found = _ask(
-            model,
-            [Asked(item, None) for item in items.values()],
-            other_readouts,
-            scoring,
-            seed,
-            advance,
-        )
-        return Answers(
-            {v.name: [a for a in found if a.item_id in v.distributions] for v in value_sets}
-        )
+        places = [("", Asked(item, None)) for item in items.values()]
+    found = _ask(model, places, other_readouts, scoring, seed, advance)
     return Answers(
         {
-            v.name: _ask(
-                model,
-                [Asked(item, v.description) for item in v.items],
-                other_readouts,
-                scoring,
-                seed,
-                advance,
-            )
+            v.name: [
+                answer
+                for name, answer in found
+                if (name == v.name or not as_population) and answer.item_id in v.distributions
+            ]
             for v in value_sets
         }
     )
@@ -139,16 +130,22 @@ def collect_answers(
 
 def _ask(
     model: LanguageModel,
-    asked: list[Asked],
+    places: list[tuple[str, Asked]],
     other_readouts: Sequence[str],
     scoring: Scoring,
     seed: int,
     advance: Advance | None,
-) -> list[ModelAnswer]:
-    others = [one for one in asked if one.item.id in other_readouts]
-    answers = read_letters(model, asked, scoring.lowest_mass, advance)
+) -> list[tuple[str, ModelAnswer]]:
+    """Every readout of every place, with the place's name."""
+    others = [place for place in places if place[1].item.id in other_readouts]
+    names, asked = [name for name, _ in places], [one for _, one in places]
+    other_names, other_asked = [name for name, _ in others], [one for _, one in others]
+    letters = read_letters(model, asked, scoring.lowest_mass, advance)
+    found = list(zip(names, letters, strict=True))
     if scoring.text and others:
-        answers += read_text(model, others, advance)
+        texts = read_text(model, other_asked, advance)  # two answers each
+        found += zip([name for name in other_names for _ in range(2)], texts, strict=True)
     if scoring.samples and others:
-        answers += read_sampled(model, others, scoring.samples, seed)
-    return answers
+        written = read_sampled(model, other_asked, scoring.samples, seed)
+        found += zip(other_names, written, strict=True)
+    return found

@@ -61,33 +61,27 @@ class Question:
 
     @property
     def user_text(self) -> str:
-        """The item with its options; what follows the persona is the same for every group."""
-        texts = [self.item.options[position].text for position in self.order]
-        if not self.labels:
-            shown = "\n".join(f"- {text}" for text in texts)
-            return f"{self.item.question}\n\n{shown}\n\nAnswer with one of these options."
-        shown = "\n".join(
-            f"{label}. {text}" for label, text in zip(self.labels, texts, strict=True)
-        )
-        kind = "number" if self.labels[0].isdigit() else "letter"
-        return f"{self.item.question}\n\n{shown}\n\nAnswer with the {kind} of one option."
+        """The item, its options, and what to answer as whom.
 
-    @property
-    def system_text(self) -> str | None:
-        """The persona as a system message."""
-        return persona_text(self.persona) if self.persona else None
+        The persona comes last: what stands before it is then the same for every population, and
+        packed rows compute it once however many populations are asked.
+        """
+        texts = [self.item.options[position].text for position in self.order]
+        if self.labels:
+            shown = "\n".join(
+                f"{label}. {text}" for label, text in zip(self.labels, texts, strict=True)
+            )
+            wanted = f"with the {'number' if self.labels[0].isdigit() else 'letter'} of one option"
+        else:
+            shown = "\n".join(f"- {text}" for text in texts)
+            wanted = "with one of these options"
+        who = f" as {self.persona} would," if self.persona else ""
+        return f"{self.item.question}\n\n{shown}\n\nAnswer{who} {wanted}."
 
     @property
     def messages(self) -> list[Message]:
         """The question in chat form."""
-        system = self.system_text
-        start: list[Message] = [{"role": "system", "content": system}] if system else []
-        return [*start, {"role": "user", "content": self.user_text}]
-
-
-def persona_text(description: str) -> str:
-    """The system message that asks for one population's answer."""
-    return f"Answer as {description} would."
+        return [{"role": "user", "content": self.user_text}]
 
 
 def ways_of_asking(item: Item, persona: str | None) -> list[Question]:

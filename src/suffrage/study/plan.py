@@ -25,8 +25,10 @@ TRAINING_FACTOR = {"distribution": 7.0, "sft": 16.0}
 OTHER_TRAINING_FACTOR = 16.0
 # The share of a plain matrix product's speed that a forward pass reaches.
 FORWARD_EFFICIENCY = 0.6
-# Prompts that share their beginnings cost this share of their tokens in packed rows.
-SHARED_PREFIX_SHARE = 0.6
+# Packed rows read an item's text once for all populations; each adds the tokens that name it and
+# end the turn. The ways of asking one item share its question.
+TAIL_TOKENS = 25.0
+SHARED_QUESTION = 0.8
 LOADING_SECONDS = 6.0
 SMALL_STAGE_SECONDS = 2.0
 RUNTIME_BYTES = 0.7e9
@@ -151,7 +153,7 @@ def matrix_speed(dtype: str) -> float:
 def _prompt_tokens(item: Item, description: str | None) -> float:
     """About how many tokens a question takes: four characters each, and the chat's own marks."""
     question = ways_of_asking(item, description)[0]
-    return 20 + (len(question.user_text) + len(question.system_text or "")) / 4
+    return 20 + len(question.user_text) / 4
 
 
 def _tokens_by_stage(
@@ -211,7 +213,8 @@ def _answer_tokens(
     # A written answer costs its prompt once and about 16 tokens, each a pass of its own.
     written = study.scoring.samples * len(others) * asked * (mean_length + 16 * 2)
     width = 4 if study.scoring.dtype == "float32" else 2
-    return prompts * mean_length * SHARED_PREFIX_SHARE + written, 1.0, width, 0.3e9
+    read = prompts / asked * (mean_length * SHARED_QUESTION + (asked - 1) * TAIL_TOKENS)
+    return read + written, 1.0, width, 0.3e9
 
 
 def training_bytes(

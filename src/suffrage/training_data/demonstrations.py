@@ -57,7 +57,6 @@ def build_demonstrations(
                 "id": f"{place:06d}",
                 "value_set": value_set.name,
                 "item": item_id,
-                "system": question.system_text,
                 "user": question.user_text,
                 "completion": question.label_of_position[drawn[place]],
             }

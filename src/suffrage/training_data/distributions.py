@@ -44,7 +44,6 @@ def build_distributions(
                     "id": f"{len(rows):06d}",
                     "value_set": value_set.name,
                     "item": item_id,
-                    "system": shown.system_text,
                     "user": shown.user_text,
                     "labels": list(shown.label_of_position),
                     "target": distribution.shares.tolist(),

@@ -26,8 +26,8 @@ Kind = Literal["demonstration", "distribution", "preference", "binary"]
 class Records:
     """Training examples of one kind, one a row.
 
-    Columns of every kind: `id`, `value_set`, `item`, `system` (persona text), `user` (the
-    question). demonstration: `completion`. distribution: `labels` (one an option, in the item's
+    Columns of every kind: `id`, `value_set`, `item`, `user` (the question, and as whom to
+    answer). demonstration: `completion`. distribution: `labels` (one an option, in the item's
     own order) and `target` (the population's share of each).
     made_from: hashes of the value sets and the split, and the settings.
     """
