@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,6 +10,19 @@ from suffrage.cli import app
 from suffrage.survey import Codebook, Item, Option, Provenance, Survey, read_survey
 from suffrage.survey.contradictions import contradictions, item_rest_correlations
 from suffrage.survey.draft import draft_codebook
+
+STUDY = """
+study: town
+seed: 1
+survey: {reader: labelled_file, path: town.csv, codebook: town.yaml}
+value_sets:
+  - {name: all, where: {}}
+held_out: {by: item, share: 0.25}
+model: bundled:smollm2-135m
+methods: [base]
+evaluate: [fit]
+output: out
+"""
 
 
 def survey(answers: dict[str, list[int]]) -> Survey:
@@ -73,3 +88,15 @@ def test_the_command_prints_the_draft(tmp_path):
     result = CliRunner().invoke(app, ["survey", "draft-codebook", str(tmp_path / "town.csv")])
     assert result.exit_code == 0
     assert yaml.safe_load(result.stdout)["items"][0]["id"] == "q1"
+
+
+def test_check_ends_with_one_when_it_finds_something_and_zero_otherwise(tmp_path):
+    (tmp_path / "town.csv").write_text("q1\n1\n2\n1\n", encoding="utf-8")
+    study = tmp_path / "study.yaml"
+    study.write_text(STUDY, encoding="utf-8")
+    book = "title: T\nitems:\n  - {id: q1, question: Trees, options: {1: A, 2: B%s}}\n"
+    for extra, code in (("", 0), (", 3: C", 1)):
+        (tmp_path / "town.yaml").write_text(book % extra, encoding="utf-8")
+        result = CliRunner().invoke(app, ["survey", "check", str(study), "--json"])
+        assert result.exit_code == code, result.output
+        assert len(json.loads(result.stdout)) == code

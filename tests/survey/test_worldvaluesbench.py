@@ -51,6 +51,15 @@ def test_the_split_is_the_benchmarks_and_loses_nobody():
     assert parts["train"] == order[:700]
 
 
+def test_the_parts_have_the_sizes_that_the_benchmark_publishes():
+    parts = wvb.split(93_278)
+    assert {name: len(rows) for name, rows in parts.items()} == {
+        "train": 65_294,
+        "test": 13_991,
+        "valid": 13_993,
+    }
+
+
 def test_the_repeated_interview_is_left_out():
     frame = pl.DataFrame({"D_INTERVIEW": ["858069901", "1", "858069901.0"]})
     assert wvb.benchmark_rows(frame)["D_INTERVIEW"].to_list() == ["1"]
