@@ -186,6 +186,43 @@ def survey_representativeness(study: StudyPath, as_json: AsJson = False) -> None
     Console().print(representativeness_text(found))
 
 
+@survey_app.command("check")
+def check_survey(study: StudyPath, as_json: AsJson = False) -> None:
+    """List where a study's codebook and data contradict each other; exit code 1 if they do.
+
+    Example: `suffrage survey check examples/quickstart.yaml`
+    """
+    from dataclasses import asdict
+
+    from suffrage.study.schema import load_study
+    from suffrage.survey import read_survey
+    from suffrage.survey.contradictions import contradictions
+
+    loaded = load_study(study)
+    found = contradictions(read_survey(loaded.survey, loaded.folder))
+    if as_json:
+        _print_json([asdict(fault) for fault in found])
+    else:
+        for fault in found:
+            typer.echo(f"{fault.item}: {fault.what}")
+        typer.echo(f"{len(found)} contradictions." if found else "No contradictions.")
+    if found:
+        raise typer.Exit(1)
+
+
+@survey_app.command("draft-codebook")
+def draft_codebook(
+    file: Annotated[Path, typer.Argument(help="A .csv, .parquet, .sav, .zsav or .dta file.")],
+) -> None:
+    """Print a first codebook for a labelled file, for you to finish.
+
+    Example: `suffrage survey draft-codebook town.sav > town.yaml`
+    """
+    from suffrage.survey.draft import draft_codebook as draft
+
+    typer.echo(draft(file), nl=False)
+
+
 @app.command()
 def profile(
     study: StudyPath,

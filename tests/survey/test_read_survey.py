@@ -10,8 +10,11 @@ from suffrage.survey import read_survey, survey_files
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ({}, r"survey\.reader is missing; there are gss_spending, labelled_file, wvs7"),
-        ({"reader": "ess"}, r'there is no reader "ess"; there are gss_spending'),
+        ({}, r"survey\.reader is missing; there are .*gss_spending, labelled_file"),
+        (
+            {"reader": "eurobarometer"},
+            r'there is no reader "eurobarometer"; there are .*gss_spending',
+        ),
         ({"reader": "wvs7"}, r"survey\.path: is missing"),
         ({"reader": "labelled_file", "path": "a.csv"}, r"survey\.codebook: is missing"),
         (

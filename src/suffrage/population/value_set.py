@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -59,6 +60,7 @@ class AnswerDistribution:
     replicates: (REPLICATES, options), bootstrap over respondents, the same draws for every item.
     first_halves, second_halves: (HALF_SPLITS, options), random halves of the respondents, never
     pooled. All three have no rows where the respondents are not at hand.
+    Published tables may not say how many answered: n is then 0, n_eff and standard errors NaN.
     pooled: the weight given to the parent population, 0 when the group stands for itself. Shares,
     errors and replicates are pooled alike; the errors take the parent as known.
     """
@@ -79,7 +81,7 @@ class AnswerDistribution:
         if not isinstance(other, AnswerDistribution):
             return NotImplemented
         plain = (field.name for field in fields(self) if field.name not in ARRAYS)
-        return all(getattr(self, name) == getattr(other, name) for name in plain) and all(
+        return all(_same(getattr(self, name), getattr(other, name)) for name in plain) and all(
             np.array_equal(getattr(self, name), getattr(other, name), equal_nan=True)
             for name in ARRAYS
         )
@@ -100,6 +102,7 @@ class ValueSet:
     ceilings and intervals included, works without the microdata.
     description: the population as a prompt names it, such as "people whose country is Germany".
     weighting: what the weights are, in one sentence.
+    n is 0, and n_eff and design_effect are NaN, for a published table that does not say.
     """
 
     name: str
@@ -112,6 +115,13 @@ class ValueSet:
     weighting: str
     survey_hash: str
     set_aside: tuple[str, ...] = ()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether every figure and word is the same; figures unknown in both are."""
+        if not isinstance(other, ValueSet):
+            return NotImplemented
+        names = (field.name for field in fields(self))
+        return all(_same(getattr(self, name), getattr(other, name)) for name in names)
 
     @property
     def items(self) -> list[Item]:
@@ -135,8 +145,8 @@ class ValueSet:
             "description": self.description,
             "where": dict(self.where),
             "n": self.n,
-            "n_eff": self.n_eff,
-            "design_effect": self.design_effect,
+            "n_eff": _or_null(self.n_eff),
+            "design_effect": _or_null(self.design_effect),
             "weighting": self.weighting,
             "survey_hash": self.survey_hash,
             "set_aside": list(self.set_aside),
@@ -144,7 +154,7 @@ class ValueSet:
                 {
                     **d.item.model_dump(mode="json"),
                     "n": d.n,
-                    "n_eff": d.n_eff,
+                    "n_eff": _or_null(d.n_eff),
                     "pooled": d.pooled,
                     "non_response": dict(d.non_response),
                 }
@@ -207,6 +217,7 @@ class ValueSet:
         distributions = {}
         for entry in manifest.pop("items"):
             facts = {key: entry.pop(key) for key in ("n", "n_eff", "pooled", "non_response")}
+            facts["n_eff"] = _or_nan(facts["n_eff"])
             item = Item.model_validate(entry)
             rows = shares[(item.id,)].sort("position")
             replicates, first_halves, second_halves = (
@@ -223,7 +234,23 @@ class ValueSet:
                 **facts,
             )
         set_aside = tuple(manifest.pop("set_aside"))
+        for name in ("n_eff", "design_effect"):
+            manifest[name] = _or_nan(manifest[name])
         return cls(distributions=distributions, set_aside=set_aside, **manifest)
+
+
+def _or_null(figure: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(figure) else figure
+
+
+def _or_nan(figure: float | None) -> float:
+    return math.nan if figure is None else figure
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal, or both NaN."""
+    return bool(one == other or (one != one and other != other))
 
 
 def _drawn(rows: pl.DataFrame | None, options: int) -> FloatArray:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import difflib
 import math
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from suffrage import storage
-from suffrage.errors import InputError, require
+from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse
 from suffrage.survey.codebook_file import (
     CodebookFile,
@@ -22,13 +19,13 @@ from suffrage.survey.codebook_file import (
     option_list,
     read_codebook,
 )
+from suffrage.survey.labelled_table import LabelledTable, kind_of_label, read_table
 from suffrage.survey.reading import (
     Reader,
     ReaderOptions,
     existing_file,
     plain_code,
     positions,
-    read_csv,
 )
 from suffrage.survey.respondents import (
     FILE_ROW,
@@ -39,44 +36,12 @@ from suffrage.survey.respondents import (
 )
 from suffrage.survey.survey import Provenance, SetAside, Survey
 
-# How labels of codes that are no answers are worded, most specific first.
-NON_RESPONSE_WORDS = {
-    NonResponse.DONT_KNOW: r"\b(don'?t|do not|does not|doesn'?t) know\b|^dk\b|\bunsure\b|^can'?t say",
-    NonResponse.REFUSED: r"\brefus|\bno answer\b|\bprefer not\b|^rather not|\bnot stated\b",
-    NonResponse.NOT_APPLICABLE: r"\bnot applicable\b|^inap\b|^n/?a$",
-    NonResponse.NOT_ASKED: r"\bnot asked\b",
-    NonResponse.MISSING: r"^missing\b|\bnot available\b",
-}
-
 
 class Options(ReaderOptions):
     """path: the data, ending in .csv, .parquet, .sav, .zsav or .dta. codebook: a YAML file."""
 
     path: str
     codebook: str
-
-
-@dataclass(frozen=True)
-class LabelledTable:
-    """A file's columns as text, with what it says itself of its codes.
-
-    labels: column to code to label. missing: column to what the file declares user-missing, as
-    ranges of numbers (both ends in) or single texts.
-    """
-
-    frame: pl.DataFrame
-    all_columns: tuple[str, ...]
-    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    missing: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
-
-    def declared_missing(self, column: str, codes: Collection[str]) -> dict[str, NonResponse]:
-        """Which of the codes the file itself declares missing; the kind is read from the label."""
-        labels = self.labels.get(column, {})
-        return {
-            code: kind_of_label(labels.get(code, "")) or NonResponse.MISSING
-            for code in codes
-            if any(_within(code, low, high) for low, high in self.missing.get(column, ()))
-        }
 
 
 def files(options: Options, folder: Path) -> list[Path]:
@@ -95,7 +60,7 @@ def read(options: Options, folder: Path) -> Survey:
     """
     path, codebook_path = files(options, folder)
     book = read_codebook(codebook_path)
-    table = _read_table(path, book.columns())
+    table = read_table(path, book.columns())
     _check_columns(book, table, path.name, codebook_path.name)
     items = tuple(
         _item(entry, book, table, f"{codebook_path.name}: items[{i}].options", path.name)
@@ -135,14 +100,6 @@ def read(options: Options, folder: Path) -> Survey:
             if unused
             else (),
         ),
-    )
-
-
-def kind_of_label(label: str) -> NonResponse | None:
-    """The kind of non-response that a label words, None when it reads like an answer."""
-    plain = label.lower().replace("’", "'").replace("´", "'").strip(" .()[]")
-    return next(
-        (kind for kind, pattern in NON_RESPONSE_WORDS.items() if re.search(pattern, plain)), None
     )
 
 
@@ -258,111 +215,11 @@ def _demographic(
     return texts.replace_strict(known, default=None, return_dtype=pl.String).alias(name)
 
 
-def _read_table(path: Path, wanted: Collection[str]) -> LabelledTable:
-    readers: dict[str, Callable[[Path, Collection[str]], LabelledTable]] = {
-        ".csv": _read_text_table,
-        ".parquet": _read_parquet,
-        ".sav": _read_spss,
-        ".zsav": _read_spss,
-        ".dta": _read_stata,
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise InputError(
-            f'survey.path: {path.name} ends in "{path.suffix}"; this reader takes '
-            f"{', '.join(readers)}."
-        )
-    return reader(path, wanted)
-
-
-def _read_text_table(path: Path, wanted: Collection[str]) -> LabelledTable:
-    frame = read_csv(path)
-    return LabelledTable(frame.select(_present(frame.columns, wanted)), tuple(frame.columns))
-
-
-def _read_parquet(path: Path, wanted: Collection[str]) -> LabelledTable:
-    try:
-        names = list(pl.read_parquet_schema(path))
-        frame = pl.read_parquet(path, columns=_present(names, wanted))
-        return LabelledTable(frame.select(pl.all().cast(pl.String)), tuple(names))
-    except pl.exceptions.PolarsError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path.name}: not readable as Parquet ({reason}).") from error
-
-
-def _read_spss(path: Path, wanted: Collection[str]) -> LabelledTable:
-    return _read_with_labels(path, wanted, "read_sav")
-
-
-def _read_stata(path: Path, wanted: Collection[str]) -> LabelledTable:
-    return _read_with_labels(path, wanted, "read_dta")
-
-
-def _read_with_labels(path: Path, wanted: Collection[str], function: str) -> LabelledTable:
-    pyreadstat = require("pyreadstat", "labelled", f"reading {path.name}")
-    read_file = getattr(pyreadstat, function)
-    try:
-        _, about = read_file(path, metadataonly=True)
-        present = _present(about.column_names, wanted)
-        content, meta = (
-            read_file(path, usecols=present, user_missing=True, output_format="dict")
-            if present
-            else ({}, about)
-        )
-    except (pyreadstat.ReadstatError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name}: not readable as {path.suffix} ({error}).") from error
-    frame = pl.DataFrame([_as_text(name, values) for name, values in content.items()])
-    return LabelledTable(
-        frame,
-        tuple(about.column_names),
-        labels={
-            column: {plain_code(code): str(text).strip() for code, text in labels.items()}
-            for column, labels in meta.variable_value_labels.items()
-        },
-        missing=_declared(meta),
-    )
-
-
-def _declared(meta: Any) -> dict[str, tuple[tuple[str, str], ...]]:
-    ranges = {
-        column: tuple((plain_code(part["lo"]), plain_code(part["hi"])) for part in parts)
-        for column, parts in meta.missing_ranges.items()
-    }
-    letters = {
-        column: tuple((plain_code(code), plain_code(code)) for code in codes)
-        for column, codes in meta.missing_user_values.items()
-    }
-    return {**ranges, **letters}
-
-
-def _present(columns: Iterable[str], wanted: Collection[str]) -> list[str]:
-    return [column for column in columns if column in wanted]
-
-
-def _as_text(name: str, values: Iterable[Any]) -> pl.Series:
-    texts = [
-        None
-        if value is None or (isinstance(value, float) and math.isnan(value))
-        else plain_code(value)
-        for value in values
-    ]
-    return pl.Series(name, texts, dtype=pl.String)
-
-
 def _number(code: str) -> tuple[float, str]:
     try:
         return float(code), code
     except ValueError:
         return math.inf, code
-
-
-def _within(code: str, low: str, high: str) -> bool:
-    if code in (low, high):
-        return True
-    try:
-        return float(low) <= float(code) <= float(high)
-    except ValueError:
-        return False
 
 
 READER = Reader("labelled_file", Options, read, files)

@@ -53,17 +53,22 @@ def existing_path(path: Path, key: str) -> Path:
     return path
 
 
-def read_csv(path: Path) -> pl.DataFrame:
+def read_csv(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
     """A CSV file with every column as text; commas, semicolons or tabs between the columns.
 
-    Raises InputError on anything but UTF-8 (naming the first byte and line that is not), on an
+    Raises InputError on bytes that are not of the encoding (naming the first and its line), on an
     empty file, on a column name that stands twice and on a row with too few or too many cells.
     """
     raw = path.read_bytes()
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8-sig" if encoding == "utf-8" else encoding)
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
+        if encoding != "utf-8":
+            raise InputError(
+                f"{path.name} line {line}: byte 0x{raw[error.start]:02x} is not {encoding}; name "
+                "the file's true encoding."
+            ) from error
         raise InputError(
             f"{path.name} line {line}: byte 0x{raw[error.start]:02x} is not UTF-8; save the file "
             f"as UTF-8 (from Latin-1: iconv -f LATIN1 -t UTF-8 {path.name} > utf8.csv)."

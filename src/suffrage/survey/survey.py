@@ -150,8 +150,8 @@ def _check(responses: pl.DataFrame, codebook: Codebook) -> None:
             raise InputError(f"{name} is missing for respondent {responses[RESPONDENT][row]!r}.")
     lowest = min(NonResponse)
     for item in codebook.items:
-        column = responses[item.id]
-        if column.null_count() or not column.is_between(lowest, len(item.options) - 1).all():
+        answers = responses[item.id]
+        if answers.null_count() or not answers.is_between(lowest, len(item.options) - 1).all():
             raise InputError(f"item {item.id}: positions outside its {len(item.options)} options.")
 
 
