@@ -245,3 +245,11 @@ def test_a_cumulative_file_without_a_year_is_refused(tmp_path):
 def test_a_year_that_is_not_in_the_file_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"survey\.year: 1999 is not in gss\.csv"):
         read(write(tmp_path / "gss.csv", GSS), "gss", year=1999)
+
+
+def test_an_age_with_a_label_stays_a_number(tmp_path):
+    columns = {**GSS, "year": [2018] * 3, "id": [1, 2, 3], "age": [30, 89, 99]}
+    labels = {"age": {89: "89 or older", 99: "no answer"}}
+    path = write(tmp_path / "gss.sav", columns, variable_value_labels=labels)
+    ages = read(path, "gss").responses.sort("respondent")["age"].to_list()
+    assert ages == ["30", "89", None]

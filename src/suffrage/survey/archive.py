@@ -20,6 +20,8 @@ from suffrage.survey.respondents import with_file_rows
 from suffrage.survey.survey import Provenance, SetAside, Survey
 
 NO_WEIGHT = "none"
+# Demographics that are numbers, whatever label a file puts on some of them.
+COUNTED = ("age", "school_years", "year")
 Encoding = Literal["utf-8", "latin-1", "windows-1252"]
 
 
@@ -196,12 +198,14 @@ class Archive:
         codes = self.column(variable)
         column = self.spelled[variable.lower()]
         texts = {**self.table.labels.get(column, {}), **(labels or {})}
+        # In numbers a label such as "89 or older" gives way to 89, so that they can be compared.
         known: dict[str, str | None] = {}
         for code in codes.unique().drop_nulls().to_list():
             plain = plain_code(code)
             word = texts.get(plain, plain)
             declared = self.table.declared_missing(column, [plain])
-            known[code] = None if declared or plain.startswith("-") or kind_of_label(word) else word
+            unknown = declared or plain.startswith("-") or kind_of_label(word)
+            known[code] = None if unknown else plain if name in COUNTED else word
         return codes.replace_strict(known, default=None, return_dtype=pl.String).alias(name)
 
 
