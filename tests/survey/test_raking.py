@@ -1,11 +1,13 @@
 """Raking against iterative proportional fitting written plainly, and what must always hold."""
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suffrage.survey.raking import Margin, largest_gap, margin_shares, rake
+from tests.synthetic import make_survey
 
 
 def people(n: int, seed: int) -> tuple[np.ndarray, list[Margin]]:
@@ -115,6 +117,35 @@ def test_trimming_holds_the_cap_and_the_margins() -> None:
     assert found.weights.max() <= limit * found.weights.mean() * (1 + 1e-6)
     assert found.trimmed > 0 and found.gap < 1e-6
     assert found.weights.sum() == pytest.approx(base.sum())
+
+
+@pytest.mark.parametrize(
+    ("bounds", "trim"),
+    [((0.4, 1.7), 2), ((0.4, 2.2), 2.5), ((0.4, 2.6), 2.4), ((0.3, 2.5), 2.5), ((0.4, 2.5), 3)],
+)
+def test_limits_hold_exactly_where_a_linear_programme_finds_weights_within_them(
+    bounds: tuple[float, float], trim: float
+) -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    survey = make_survey(weighted=True)
+    base = survey.weights
+    north = (survey.responses["region"] == "north").to_numpy()
+    age = survey.responses["age"].cast(pl.Int64).to_numpy()
+    margins = [
+        Margin("region", ("north", "south"), np.where(north, 0, 1), np.array([0.7, 0.3])),
+        Margin("age", ("a", "b", "c"), np.digitize(age, [35, 55]), np.array([0.3, 0.4, 0.3])),
+    ]
+    highest = np.minimum(bounds[1] * base, trim * base.mean())
+    possible = optimize.linprog(
+        np.zeros(base.size),
+        A_eq=np.concatenate([np.eye(m.targets.size)[:, m.codes] for m in margins]),
+        b_eq=np.concatenate([m.targets for m in margins]) * base.sum(),
+        bounds=list(zip(bounds[0] * base, highest, strict=True)),
+    )
+    found = rake(base, margins, bounds, trim)
+    assert found.converged == possible.success
+    assert (found.weights >= bounds[0] * base - 1e-9).all()
+    assert (found.weights <= highest + 1e-9).all()
 
 
 def test_someone_of_unknown_category_keeps_the_share_they_have() -> None:

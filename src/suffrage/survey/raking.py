@@ -21,7 +21,7 @@ CodeArray = npt.NDArray[np.int64]
 # Largest difference between a margin and its target, as a share of all, at which they agree.
 TOLERANCE = 1e-9
 MAX_ITERATIONS = 100
-TRIM_ROUNDS = 50
+TRIM_ROUNDS = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,41 +78,42 @@ def rake(
     """Raked weights.
 
     base: (respondents,), non-negative, sum above 0. bounds: (L, U), L < 1 < U, on the ratio of a
-    weight to its base weight. trim: no weight above so many times the mean; what is cut goes to
-    the others, and the margins are met again, in turns.
+    weight to its base weight. trim: no weight above so many times the mean of the base weights.
+    What is cut goes to the others, and the margins are met again, in turns.
     """
     total, size = float(base.sum()), base.size
-    weights, steps = _calibrate(base, margins, bounds)
+    wanted = np.concatenate([m.targets * base[m.codes >= 0].sum() for m in margins])
+    weights, steps = _calibrate(base, margins, wanted, bounds)
     if trim is None:
         return Raked(weights, steps, largest_gap(weights, margins), 0)
-    cap = trim * total / size
-    cut = np.zeros(size, dtype=bool)
+    low, high = bounds or (0.0, np.inf)
+    lowest, highest = base * low, np.minimum(base * high, trim * total / size)
+    cut = weights > highest * (1 + 1e-9)
     for _ in range(TRIM_ROUNDS):
-        over = weights > cap * (1 + 1e-9)
-        if not over.any():
-            break
-        cut |= over
-        trimmed = np.minimum(weights, cap)
-        spare = ~over & (trimmed > 0)
-        trimmed[spare] *= 1 + (total - trimmed.sum()) / max(trimmed[spare].sum(), 1e-300)
-        weights, more = _calibrate(trimmed, margins, None)
+        # In turns: into the limits, then back to the margins. Where weights that keep both exist,
+        # the two projections come together (Csiszar 1975); otherwise the gap stays, and is told.
+        weights, more = _calibrate(np.clip(weights, lowest, highest), margins, wanted, None)
         steps += more
-    else:
-        weights = np.minimum(weights, cap)
-        weights *= total / weights.sum()
+        over = weights > highest * (1 + 1e-9)
+        cut |= over
+        if not over.any() and (weights >= lowest * (1 - 1e-9)).all():
+            break
+    weights = np.clip(weights, lowest, highest)
     return Raked(weights, steps, largest_gap(weights, margins), int(cut.sum()))
 
 
 def _calibrate(
-    base: FloatArray, margins: Sequence[Margin], bounds: tuple[float, float] | None
+    base: FloatArray,
+    margins: Sequence[Margin],
+    wanted: FloatArray,
+    bounds: tuple[float, float] | None,
 ) -> tuple[FloatArray, int]:
     """Weights w = d F(x' lambda), and how many Newton steps they took.
 
-    Targets are totals: of the base weight known to a margin, each category's share.
+    wanted: what the weights of each category are to sum to, all margins in a row.
     """
     sizes = [margin.targets.size for margin in margins]
     starts = np.cumsum([0, *sizes])
-    wanted = np.concatenate([margin.targets * base[margin.codes >= 0].sum() for margin in margins])
     # An unknown category is a column of zeros: one more cell, cut off again.
     codes = [np.where(m.codes >= 0, m.codes, m.targets.size) for m in margins]
     lambdas = np.zeros(int(starts[-1]))
