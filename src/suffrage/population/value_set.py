@@ -16,6 +16,12 @@ import polars as pl
 
 from suffrage import storage
 from suffrage.errors import InputError
+from suffrage.population.design import (
+    Design,
+    design_bootstrap_weights,
+    design_of,
+    design_standard_errors,
+)
 from suffrage.population.distributions import (
     FloatArray,
     PositionArray,
@@ -308,10 +314,12 @@ def build_value_set(
             f"value set {name}: no item has {REFUSE_BELOW:.0f} effective answers in it. Widen "
             "`where`, or merge groups."
         )
+    design = design_of(survey, rows)
     drawn = _resample(
         [columns[j] for j in enough],
         [options[j] for j in enough],
         weights,
+        design,
         [seed, int(storage.content_hash(name)[:8], 16)],
     )
     distributions = {}
@@ -320,7 +328,9 @@ def build_value_set(
         own = AnswerDistribution(
             item=items[j],
             shares=shares,
-            standard_errors=found.standard_errors[j, 0, : options[j]],
+            standard_errors=found.standard_errors[j, 0, : options[j]]
+            if design is None
+            else design_standard_errors(columns[j], options[j], weights, design),
             n=int(found.n[j, 0]),
             n_eff=float(found.n_eff[j, 0]),
             non_response=_non_response(columns[j], weights),
@@ -338,7 +348,10 @@ def build_value_set(
         n=int(rows.size),
         n_eff=n_eff,
         design_effect=design_effect(weights),
-        weighting=f"weighted by {variable}" if variable else "unweighted: it stands for the sample",
+        weighting=(
+            f"weighted by {variable}" if variable else "unweighted: it stands for the sample"
+        )
+        + (f"; errors by design ({design.words})" if design else ""),
         survey_hash=survey.content_hash,
         set_aside=tuple(
             f"{item.id} ({_why_set_aside(column, n)} {name})"
@@ -349,7 +362,11 @@ def build_value_set(
 
 
 def _resample(
-    columns: list[PositionArray], options: list[int], weights: FloatArray, seed: list[int]
+    columns: list[PositionArray],
+    options: list[int],
+    weights: FloatArray,
+    design: Design | None,
+    seed: list[int],
 ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
     """Replicates, first halves and second halves of each item, never all weights in memory.
 
@@ -358,7 +375,11 @@ def _resample(
     generator = np.random.default_rng(seed)
     replicates, first_halves, second_halves = [], [], []
     for size in in_blocks(REPLICATES, weights.size):
-        drawn = bootstrap_weights(weights, size, generator)
+        drawn = (
+            bootstrap_weights(weights, size, generator)
+            if design is None
+            else design_bootstrap_weights(weights, design, size, generator)
+        )
         replicates.append(resampled_shares(columns, options, drawn))
     for size in in_blocks(HALF_SPLITS, weights.size):
         first, second = half_sample_weights(weights, size, generator)

