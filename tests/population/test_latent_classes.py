@@ -13,6 +13,7 @@ from suffrage.population.latent_classes import (
     adjusted_rand_index,
     fit_latent_classes,
     matched_overlap,
+    one_hot,
 )
 
 # Seven pathologists' ratings of 118 slides, by pattern (Agresti 2002, Categorical Data Analysis,
@@ -150,6 +151,16 @@ def test_memberships_shares_and_profiles_are_probabilities(seed: int, classes: i
     members = found.memberships(columns)
     np.testing.assert_allclose(members.sum(axis=1), 1)
     assert 0 <= found.separation <= 1 + 1e-12 and found.entropy >= 0
+
+
+def test_many_items_have_a_column_for_every_option() -> None:
+    generator = np.random.default_rng(0)
+    columns = [generator.integers(-1, 10, 30).astype(np.int8) for _ in range(40)]
+    table = one_hot(columns, [10] * 40)
+    for j, column in enumerate(columns):
+        part = table[:, 10 * j : 10 * j + 10]
+        np.testing.assert_array_equal(part.sum(axis=1), column >= 0)
+        np.testing.assert_array_equal(part.argmax(axis=1)[column >= 0], column[column >= 0])
 
 
 def test_someone_who_answered_nothing_gets_the_shares_of_the_classes() -> None:

@@ -90,7 +90,7 @@ def one_hot(positions: Sequence[PositionArray], options: Sequence[int]) -> Float
     start = 0
     for column, count in zip(positions, options, strict=True):
         answered = np.flatnonzero(column >= 0)
-        table[answered, start + column[answered]] = 1
+        table[answered, start + column[answered].astype(np.intp)] = 1
         start += count
     return table
 
