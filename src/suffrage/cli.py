@@ -172,7 +172,7 @@ def survey_representativeness(study: StudyPath, as_json: AsJson = False) -> None
 
     The targets stand in the study under `weights:`.
 
-    Example: `suffrage survey representativeness examples/gss-raked.yaml`
+    Example: `suffrage survey representativeness study.yaml`
     """
     from suffrage.report.representativeness import representativeness_json, representativeness_text
     from suffrage.study.schema import load_study, study_representativeness
