@@ -230,3 +230,17 @@ def test_real_countries_keep_their_numbers(shared_data: Path) -> None:
     plain = [int(v) for v in (line.split(",")[place] for line in lines[1:1529])]
     wanted = np.array([plain.count(k) for k in (1, 2, 3, 4)])
     np.testing.assert_allclose(germany.distributions["Q29"].shares, wanted / wanted.sum())
+
+
+def test_a_small_group_is_drawn_toward_its_own_parent() -> None:
+    survey = make_survey(respondents=900, seed=2)
+    few = {"region": "north", "age": [str(age) for age in range(20, 25)]}
+    group = build_value_set(survey, "few", few, 1, parent={"region": "north"})
+    alone = build_value_set(survey, "few", few, 1)
+    north = build_value_set(survey, "north", {"region": "north"}, 1)
+    everyone = build_value_set(survey, "all", {}, 1)
+    for item_id, d in group.distributions.items():
+        assert 0 < d.pooled < 1
+        own = (d.shares - d.pooled * north.distributions[item_id].shares) / (1 - d.pooled)
+        again = (1 - d.pooled) * own + d.pooled * everyone.distributions[item_id].shares
+        np.testing.assert_allclose(alone.distributions[item_id].shares, again, atol=1e-9)

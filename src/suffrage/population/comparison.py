@@ -48,7 +48,7 @@ def compare(first: ValueSet, second: ValueSet) -> list[ItemComparison]:
     """Every item both populations answered, those that differ most first.
 
     Takes the two populations as drawn independently, which holds for groups without members in
-    common. A small group is compared as it stands, drawn toward all respondents, so that its
+    common. A small group is compared as it stands, drawn toward its parent, so that its
     differences are understated. Raises InputError when they share no item, or an item's options differ.
     """
     shared = [item for item in first.distributions if item in second.distributions]

@@ -281,12 +281,13 @@ def build_value_set(
     where: Where,
     seed: int,
     description: str | None = None,
+    parent: Where | None = None,
 ) -> ValueSet:
     """The value set of the respondents that `where` picks out.
 
     A population below REFUSE_BELOW effective respondents is refused; an item that fewer answered
     is set aside by name, and so is one nobody was asked. An item below SHRINK_BELOW is shrunk
-    toward all respondents of the survey and says so.
+    toward the respondents that `parent` picks out (none said: all of the survey) and says so.
     Raises InputError on unknown columns, an empty population, or too few respondents.
     """
     # Everything sees respondents in the order of their ids, so that the order of rows changes
@@ -304,6 +305,9 @@ def build_value_set(
             f"value set {name}: {rows.size} respondents, {n_eff:.1f} effective; below "
             f"{REFUSE_BELOW:.0f} nothing can be said of a group. Widen `where`, or merge groups."
         )
+    above = np.zeros(by_id.size, dtype=bool)
+    above[select(survey, parent or {}, name)] = True
+    parent_rows = by_id[above[by_id]]
     items = survey.codebook.items
     columns = [survey.positions(item.id)[rows] for item in items]
     options = [len(item.options) for item in items]
@@ -338,7 +342,7 @@ def build_value_set(
             first_halves=_fill_empty(resampled[1], shares),
             second_halves=_fill_empty(resampled[2], shares),
         )
-        distributions[items[j].id] = _pooled(own, survey, by_id)
+        distributions[items[j].id] = _pooled(own, survey, parent_rows)
     variable = survey.provenance.weight_variable
     return ValueSet(
         name=name,
@@ -396,18 +400,18 @@ def _fill_empty(resampled: FloatArray, shares: FloatArray) -> FloatArray:
 
 
 def _pooled(
-    own: AnswerDistribution, survey: Survey, by_id: npt.NDArray[np.integer[Any]]
+    own: AnswerDistribution, survey: Survey, parent_rows: npt.NDArray[np.integer[Any]]
 ) -> AnswerDistribution:
-    """The distribution drawn toward all respondents when the group is small, else as it is."""
+    """The distribution drawn toward the parent population when the group is small, else as it is."""
     if own.n_eff >= SHRINK_BELOW:
         return own
     # The parent counts for as many respondents as the group lacks to reach the threshold.
     prior_size = SHRINK_BELOW - own.n_eff
-    everyone = survey.positions(own.item.id)[by_id]
+    everyone = survey.positions(own.item.id)[parent_rows]
     parent = grouped_shares(
         [everyone],
         [own.shares.size],
-        survey.weights[by_id],
+        survey.weights[parent_rows],
         np.zeros(everyone.size, dtype=np.int64),
         1,
     ).shares[0, 0]

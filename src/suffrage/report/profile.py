@@ -73,7 +73,7 @@ def _footing(distribution: AnswerDistribution) -> str:
     silent = {kind: share for kind, share in distribution.non_response.items() if share > 0}
     parts += [f"{kind} {share:.1%}" for kind, share in silent.items()]
     if distribution.pooled:
-        parts.append(f"pulled {distribution.pooled:.0%} toward all respondents")
+        parts.append(f"pulled {distribution.pooled:.0%} toward its parent population")
     return ", ".join(parts)
 
 

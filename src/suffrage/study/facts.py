@@ -248,7 +248,7 @@ def limits(survey: Survey, given: EvaluationInput) -> list[str]:
     pooled = [v.name for v in given.value_sets if any(d.pooled for d in v.distributions.values())]
     if pooled:
         sentences.append(
-            f"Small groups ({', '.join(pooled)}) were pulled toward all respondents on some items."
+            f"Small groups ({', '.join(pooled)}) were pulled toward their parent population on some items."
         )
     notes = [item for v in given.value_sets[:1] for item in v.items if item.note]
     if notes:

@@ -122,7 +122,9 @@ def plan_study(study: Study) -> Plan:
     survey = study_survey(study)
     seed = study.seeds[0]
     value_sets = {
-        spec.name: build_value_set(survey, spec.name, spec.where, seed, spec.description)
+        spec.name: build_value_set(
+            survey, spec.name, spec.where, seed, spec.description, spec.parent
+        )
         for spec in study.value_sets
     }
     splits = {

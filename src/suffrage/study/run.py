@@ -98,7 +98,12 @@ class _Run:
             self._compute(
                 self.wiring.value_sets[spec.name],
                 lambda spec=spec: build_value_set(  # type: ignore[misc]
-                    self.survey(), spec.name, spec.where, self.study.seeds[0], spec.description
+                    self.survey(),
+                    spec.name,
+                    spec.where,
+                    self.study.seeds[0],
+                    spec.description,
+                    spec.parent,
                 ),
                 ValueSet.write,
             )
@@ -319,7 +324,9 @@ def study_value_set(study: Study, name: str) -> ValueSet:
     for spec in study.value_sets:
         if spec.name == name:
             survey = study_survey(study)
-            return build_value_set(survey, name, spec.where, study.seeds[0], spec.description)
+            return build_value_set(
+                survey, name, spec.where, study.seeds[0], spec.description, spec.parent
+            )
     names = ", ".join(spec.name for spec in study.value_sets)
     raise InputError(f'the study has no value set "{name}"; it has {names}.')
 

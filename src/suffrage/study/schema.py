@@ -21,13 +21,20 @@ _RESERVED = ("uniform", "average", "ceiling", "all")
 
 
 class ValueSetSpec(BaseModel):
-    """One population. description: how prompts name it, fitting "Answer as ... would."."""
+    """One population.
+
+    of: another value set this is a part of; its conditions hold here as well, and a small group is
+    drawn toward it. description: how prompts name it, fitting "Answer as ... would."
+    parent: the conditions of the population small groups are drawn toward, filled in from `of`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=_NAME)
     where: dict[str, Any] = Field(default_factory=dict)
+    of: str | None = None
     description: str | None = None
+    parent: dict[str, Any] = Field(default_factory=dict)
 
 
 class Price(BaseModel):
@@ -94,6 +101,30 @@ class Study(BaseModel):
         if twice:
             raise ValueError(f"{twice[0]!r} stands twice; give one of them another name")
         return entries
+
+    @field_validator("value_sets")
+    @classmethod
+    def _parts_of_others(cls, specs: tuple[ValueSetSpec, ...]) -> tuple[ValueSetSpec, ...]:
+        whole: dict[str, ValueSetSpec] = {}
+        for spec in specs:
+            if spec.parent:
+                raise ValueError(f"{spec.name}: parent is not a key; say of: NAME")
+            if spec.of is not None:
+                if spec.of not in whole:
+                    raise ValueError(
+                        f"{spec.name}: of: {spec.of!r} is no value set above it; there are "
+                        f"{', '.join(whole) or 'none'}"
+                    )
+                above = whole[spec.of].where
+                twice = sorted(set(above) & set(spec.where))
+                if twice:
+                    raise ValueError(
+                        f"{spec.name}: {twice[0]} stands in its where and in that of {spec.of}"
+                    )
+                update = {"where": {**above, **spec.where}, "parent": dict(above)}
+                spec = spec.model_copy(update=update)
+            whole[spec.name] = spec
+        return tuple(whole.values())
 
     @property
     def folder(self) -> Path:

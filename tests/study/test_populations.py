@@ -1,0 +1,71 @@
+"""Parts of value sets, and surveys raked to a study's targets."""
+
+import json
+import sys
+
+import pytest
+
+from suffrage.cli import main
+from suffrage.errors import InputError
+from suffrage.study.run import run_study, study_value_set
+from suffrage.study.schema import load_study, study_representativeness, study_survey
+from tests.study.conftest import Write
+
+TARGETS = {"source": "a register", "margins": {"region": {"north": 0.7, "south": 0.3}}}
+NORTH = {"name": "north", "where": {"region": "north"}}
+
+
+def test_a_part_keeps_the_conditions_of_its_whole(write_study: Write) -> None:
+    part = {"name": "old-north", "of": "north", "where": {"age": {"min": 50}}}
+    study = load_study(write_study(value_sets=[NORTH, part]))
+    assert study.value_sets[1].where == {"region": "north", "age": {"min": 50}}
+    assert study.value_sets[1].parent == {"region": "north"}
+    whole, found = (study_value_set(study, name) for name in ("north", "old-north"))
+    assert 0 < found.n < whole.n
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"name": "part", "of": "gone"}, "'gone' is no value set above it; there are north"),
+        ({"name": "part", "of": "north", "where": {"region": "south"}}, "region stands in its"),
+        ({"name": "part", "parent": {"region": "north"}}, "parent is not a key"),
+    ],
+)
+def test_a_part_of_nothing_is_named(
+    write_study: Write, part: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        load_study(write_study(value_sets=[NORTH, part]))
+
+
+def test_the_whole_run_stands_on_the_raked_survey(write_study: Write) -> None:
+    plain = run_study(load_study(write_study()), only="value_sets")
+    study = load_study(write_study(weights=TARGETS))
+    raked = run_study(study, only="value_sets")
+    assert "survey labelled_file" in plain.computed and "survey labelled_file" in raked.computed
+    survey = study_survey(study)
+    north = (survey.responses["region"] == "north").to_numpy()
+    assert survey.weights[north].sum() / survey.weights.sum() == pytest.approx(0.7)
+    assert "raked to region (a register)" in str(survey.provenance.weight_variable)
+
+
+def test_representativeness_is_printed_for_people_and_for_scripts(
+    write_study: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(write_study(weights=TARGETS))
+    for more in ([], ["--json"]):
+        words = ["suffrage", "survey", "representativeness", path, *more]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert "a register" in out and "Who is missing most: region north" in out
+    content = json.loads(out[out.index("{") :])
+    assert content["missing"] == ["region: north"] and content["gap"] < 1e-6
+
+
+def test_without_targets_there_is_nothing_to_hold_a_sample_against(write_study: Write) -> None:
+    with pytest.raises(InputError, match="there is no `weights:`"):
+        study_representativeness(load_study(write_study()))
