@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 survey_app = typer.Typer(no_args_is_help=True, help="Look at a survey before using it.")
 app.add_typer(survey_app, name="survey")
+values_app = typer.Typer(no_args_is_help=True, help="Value taxonomies, and scores on them.")
+app.add_typer(values_app, name="values")
 
 
 def _print_version(wanted: bool) -> None:
@@ -310,6 +312,66 @@ def segment(
         typer.echo(f"Plot    {plot}")
     if freeze is not None:
         typer.echo(f"Frozen  {freeze}")
+
+
+@values_app.command("list")
+def list_taxonomies(as_json: AsJson = False) -> None:
+    """List the value taxonomies.
+
+    Example: `suffrage values list`
+    """
+    from suffrage.values.taxonomy import taxonomy, taxonomy_names
+
+    found = [taxonomy(name) for name in taxonomy_names()]
+    if as_json:
+        _print_json({one.name: one.title for one in found})
+        return
+    for one in found:
+        typer.echo(f"{one.name:<12} {len(one.values):>3} values  {one.title}. {one.source}.")
+
+
+@values_app.command("show")
+def show_taxonomy(
+    name: Annotated[str, typer.Argument(help="As `suffrage values list` names it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show a taxonomy: its values, what they mean, and what they belong to.
+
+    Example: `suffrage values show schwartz10`
+    """
+    from suffrage.report.values import taxonomy_json, taxonomy_table
+    from suffrage.values.taxonomy import taxonomy
+
+    found = taxonomy(name)
+    if as_json:
+        _print_json(taxonomy_json(found))
+        return
+    from rich.console import Console
+
+    Console().print(taxonomy_table(found))
+
+
+@values_app.command("score")
+def score_values(
+    study: StudyPath,
+    key: Annotated[str, typer.Option(help="The instrument whose items the survey has.")] = "PVQ-21",
+    as_json: AsJson = False,
+) -> None:
+    """Score a study's populations on the values an instrument measures, with reliability.
+
+    Example: `suffrage values score ess-study.yaml`
+    """
+    from suffrage.report.values import scores_table
+    from suffrage.study.schema import load_study
+    from suffrage.study.scoring_values import score_study
+
+    found = score_study(load_study(study), key)
+    if as_json:
+        _print_json(found)
+        return
+    from rich.console import Console
+
+    Console().print(scores_table(found))
 
 
 def _words(text: str) -> tuple[str, ...]:

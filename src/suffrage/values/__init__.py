@@ -1,1 +1,1 @@
-"""."""
+"""Value taxonomies, item keys, and scores."""
