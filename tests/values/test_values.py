@@ -20,7 +20,7 @@ COUNTS = {"schwartz10": 10, "schwartz19": 19, "rokeach36": 36, "kiesel54": 54}
 def answers(n: int = 300, seed: int = 0) -> Survey:
     """Made-up answers to the ESS's items: items of one value go together, some are missing."""
     generator = np.random.default_rng(seed)
-    options = tuple(Option(code=str(c), text=f"like {c}") for c in range(1, 7))
+    options = tuple(Option(code=str(c), text=f"like {c}") for c in range(6))
     columns: dict[str, object] = {
         "respondent": [f"r{i:04d}" for i in range(n)],
         "weight": generator.uniform(0.5, 2, n),
