@@ -69,3 +69,11 @@ def test_representativeness_is_printed_for_people_and_for_scripts(
 def test_without_targets_there_is_nothing_to_hold_a_sample_against(write_study: Write) -> None:
     with pytest.raises(InputError, match="there is no `weights:`"):
         study_representativeness(load_study(write_study()))
+
+
+def test_a_study_may_take_dont_know_for_an_answer(write_study: Write) -> None:
+    study = load_study(write_study(non_response_as_options=["don't know"]))
+    item = study_survey(study).codebook.items[0]
+    assert item.texts[-1] == "Don't know"
+    with pytest.raises(InputError, match='"maybe" is not a kind of non-response'):
+        load_study(write_study(non_response_as_options=["maybe"]))

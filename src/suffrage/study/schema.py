@@ -12,7 +12,8 @@ from suffrage import registry, settings
 from suffrage.align import Method, MethodOptions
 from suffrage.errors import InputError
 from suffrage.evaluate import Scoring
-from suffrage.survey import Survey, read_survey
+from suffrage.survey import NonResponse, Survey, read_survey
+from suffrage.survey.non_response import with_non_response_as_options
 from suffrage.survey.weighting import Representativeness, WeightingSpec, weighted
 from suffrage.training_data import HeldOut
 
@@ -72,6 +73,7 @@ class Study(BaseModel):
     seeds: tuple[int, ...] = Field(default=(7,), min_length=1)
     survey: dict[str, Any]
     weights: WeightingSpec | None = None
+    non_response_as_options: tuple[NonResponse, ...] = ()
     value_sets: tuple[ValueSetSpec, ...] = Field(min_length=1)
     held_out: HeldOut
     model: str
@@ -92,6 +94,13 @@ class Study(BaseModel):
             content = {**content, "seeds": [content["seed"]]}
             del content["seed"]
         return content
+
+    @field_validator("non_response_as_options", mode="before")
+    @classmethod
+    def _kinds(cls, words: Any) -> Any:
+        if not isinstance(words, list):
+            raise ValueError('must be a list, such as ["don\'t know"]')
+        return tuple(NonResponse.parse(str(word)) for word in words)
 
     @field_validator("seeds", "value_sets", "methods")
     @classmethod
@@ -138,11 +147,12 @@ class Study(BaseModel):
 
 
 def study_survey(study: Study) -> Survey:
-    """The study's survey as its reader gives it, raked to the study's targets where it has any.
+    """The study's survey: as its reader gives it, with non-response as options, and raked, if so said.
 
     Raises InputError on whatever is wrong with the file or the targets.
     """
     survey = read_survey(study.survey, study.folder)
+    survey = with_non_response_as_options(survey, study.non_response_as_options)
     return weighted(survey, study.weights)[0] if study.weights else survey
 
 

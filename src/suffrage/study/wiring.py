@@ -81,6 +81,7 @@ def wire(study: Study) -> Wiring:
         study.survey,
         hashes,
         study.weights.model_dump() if study.weights else None,
+        [kind.label for kind in study.non_response_as_options],
     )
     value_sets = {
         spec.name: stage("value_sets", spec.name, survey.key, spec.model_dump(), study.seeds[0])
