@@ -77,3 +77,40 @@ def test_a_study_may_take_dont_know_for_an_answer(write_study: Write) -> None:
     assert item.texts[-1] == "Don't know"
     with pytest.raises(InputError, match='"maybe" is not a kind of non-response'):
         load_study(write_study(non_response_as_options=["maybe"]))
+
+
+def test_each_segment_becomes_a_value_set_found_once(write_study: Write) -> None:
+    pytest.importorskip("sklearn")
+    parts = {"name": "parts", "segments": {"classes": 2, "bootstraps": 2}}
+    study = load_study(write_study(value_sets=[NORTH, parts]))
+    first = run_study(study, only="split")
+    assert [name for name in first.computed if "value_sets" in name] == [
+        "value_sets north",
+        "value_sets parts-1",
+        "value_sets parts-2",
+    ]
+    assert run_study(study, only="split").computed == ()
+    one, two = (study_value_set(study, name) for name in ("parts-1", "parts-2"))
+    assert one.weighting.endswith("the probability of being in parts-1")
+    assert one.distributions["q0"].shares.sum() == pytest.approx(1)
+    gaps = [
+        abs(one.distributions[i].shares - two.distributions[i].shares).max()
+        for i in one.distributions
+    ]
+    assert max(gaps) > 0.2
+    split = next((study.output / "splits").glob("seed*/split.json"))
+    hidden = json.loads(split.read_text())["held_out"]
+    assert hidden
+    survey = study_survey(study)
+    assert one.description != two.description
+    for item_id in hidden:
+        assert survey.codebook[item_id].question not in one.description + two.description
+
+
+def test_a_number_or_auto_is_enough_to_ask_for_segments(write_study: Write) -> None:
+    for wanted in (3, "auto"):
+        study = load_study(write_study(value_sets=[{"name": "parts", "segments": wanted}]))
+        assert study.value_sets[0].segments is not None
+        assert study.value_sets[0].segments.classes == wanted
+    with pytest.raises(InputError, match="segments"):
+        load_study(write_study(value_sets=[{"name": "parts", "segments": "many"}]))

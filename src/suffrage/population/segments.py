@@ -7,7 +7,7 @@ back when the respondents are drawn anew, the one with the lowest ICL.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -307,7 +307,15 @@ def segment_survey(survey: Survey, segmentation: Segmentation, segment: int) -> 
     )
     responses = survey.responses.join(membership, on=RESPONDENT, how="left", maintain_order="left")
     weight = (pl.col(WEIGHT) * pl.col("membership").fill_null(0.0)).alias(WEIGHT)
-    return survey.with_responses(responses.with_columns(weight).drop("membership"))
+    name = segmentation.names[segment]
+    variable = survey.provenance.weight_variable
+    described = f"{variable}, times " if variable else ""
+    return replace(
+        survey.with_responses(responses.with_columns(weight).drop("membership")),
+        provenance=replace(
+            survey.provenance, weight_variable=f"{described}the probability of being in {name}"
+        ),
+    )
 
 
 def marks(

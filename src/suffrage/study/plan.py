@@ -11,9 +11,10 @@ from suffrage.evaluate.answers import prompts_to_score
 from suffrage.models import ways_of_asking
 from suffrage.models.language_model import model_shape
 from suffrage.models.shape import ModelShape
-from suffrage.population import ValueSet, build_value_set
+from suffrage.population import ValueSet
 from suffrage.study.facts import pair_count
 from suffrage.study.schema import Study, study_survey
+from suffrage.study.segmenting import built_value_set, with_segments
 from suffrage.study.stages import Stage
 from suffrage.study.wiring import Wiring, groups_of, wire
 from suffrage.survey import Item
@@ -118,15 +119,10 @@ def make_plan(
 
 def plan_study(study: Study) -> Plan:
     """The plan of a study: reads the survey, and neither loads a model nor writes anything."""
+    study = with_segments(study)
     wiring = wire(study)
     survey = study_survey(study)
-    seed = study.seeds[0]
-    value_sets = {
-        spec.name: build_value_set(
-            survey, spec.name, spec.where, seed, spec.description, spec.parent
-        )
-        for spec in study.value_sets
-    }
+    value_sets = {spec.name: built_value_set(study, survey, spec) for spec in study.value_sets}
     splits = {
         seed: split_items(survey.codebook.items, study.held_out, seed, study.trains)
         for seed in study.seeds

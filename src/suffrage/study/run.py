@@ -19,11 +19,12 @@ from suffrage.errors import InputError
 from suffrage.evaluate import Answers, EvaluationInput, Results, Scorecard, collect_answers
 from suffrage.evaluate.answers import prompts_to_score
 from suffrage.models import LanguageModel
-from suffrage.population import ValueSet, build_value_set
+from suffrage.population import ValueSet
 from suffrage.study import facts
 from suffrage.study.plan import Plan, make_plan
 from suffrage.study.progress import Progress, Update
 from suffrage.study.schema import MethodSpec, Study, study_survey
+from suffrage.study.segmenting import built_value_set, with_segments
 from suffrage.study.stages import ORDER, Stage, StageKind, compute, only_run_in
 from suffrage.study.wiring import TrainingPlace, Wiring, groups_of, wire
 from suffrage.survey import Survey
@@ -50,8 +51,9 @@ def run_study(
     only: stop after this kind of stage. force: compute this kind and all after it again.
     Raises InputError on the user's mistakes, SuffrageError on a full disk, divergence or memory.
     """
-    wiring = wire(study)
     with only_run_in(study.output):
+        study = with_segments(study)
+        wiring = wire(study)
         if force:
             for stage in wiring.stages():
                 if ORDER.index(stage.kind) >= ORDER.index(force):
@@ -97,13 +99,8 @@ class _Run:
         for spec in self.study.value_sets:
             self._compute(
                 self.wiring.value_sets[spec.name],
-                lambda spec=spec: build_value_set(  # type: ignore[misc]
-                    self.survey(),
-                    spec.name,
-                    spec.where,
-                    self.study.seeds[0],
-                    spec.description,
-                    spec.parent,
+                lambda spec=spec: built_value_set(  # type: ignore[misc]
+                    self.study, self.survey(), spec
                 ),
                 ValueSet.write,
             )
@@ -321,12 +318,10 @@ def _write_results(results: Results, folder: Path) -> None:
 
 def study_value_set(study: Study, name: str) -> ValueSet:
     """One value set of a study, built afresh. Raises InputError when the study has none so named."""
+    study = with_segments(study)
     for spec in study.value_sets:
         if spec.name == name:
-            survey = study_survey(study)
-            return build_value_set(
-                survey, name, spec.where, study.seeds[0], spec.description, spec.parent
-            )
+            return built_value_set(study, study_survey(study), spec)
     names = ", ".join(spec.name for spec in study.value_sets)
     raise InputError(f'the study has no value set "{name}"; it has {names}.')
 

@@ -12,6 +12,7 @@ from suffrage import registry, settings
 from suffrage.align import Method, MethodOptions
 from suffrage.errors import InputError
 from suffrage.evaluate import Scoring
+from suffrage.population.segments import SegmentSettings
 from suffrage.survey import NonResponse, Survey, read_survey
 from suffrage.survey.non_response import with_non_response_as_options
 from suffrage.survey.weighting import Representativeness, WeightingSpec, weighted
@@ -27,6 +28,8 @@ class ValueSetSpec(BaseModel):
     of: another value set this is a part of; its conditions hold here as well, and a small group is
     drawn toward it. description: how prompts name it, fitting "Answer as ... would."
     parent: the conditions of the population small groups are drawn toward, filled in from `of`.
+    segments: find segments of this population, each a value set of its own: how many, "auto", or
+    settings. segment: filled in for each of them, the folder they lie in and which one it is.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +39,13 @@ class ValueSetSpec(BaseModel):
     of: str | None = None
     description: str | None = None
     parent: dict[str, Any] = Field(default_factory=dict)
+    segments: SegmentSettings | None = None
+    segment: tuple[str, int] | None = None
+
+    @field_validator("segments", mode="before")
+    @classmethod
+    def _number_or_settings(cls, given: Any) -> Any:
+        return {"classes": given} if isinstance(given, int | str) else given
 
 
 class Price(BaseModel):
@@ -116,8 +126,9 @@ class Study(BaseModel):
     def _parts_of_others(cls, specs: tuple[ValueSetSpec, ...]) -> tuple[ValueSetSpec, ...]:
         whole: dict[str, ValueSetSpec] = {}
         for spec in specs:
-            if spec.parent:
-                raise ValueError(f"{spec.name}: parent is not a key; say of: NAME")
+            if spec.parent or spec.segment:
+                key = "parent is not a key; say of: NAME"
+                raise ValueError(f"{spec.name}: {key}")
             if spec.of is not None:
                 if spec.of not in whole:
                     raise ValueError(

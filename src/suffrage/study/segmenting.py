@@ -5,17 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from suffrage import settings
+from suffrage import settings, storage
 from suffrage.errors import InputError
+from suffrage.population import ValueSet, build_value_set
 from suffrage.population.segments import (
     Segmentation,
     SegmentSettings,
     assign_segments,
     find_segments,
+    marks,
+    segment_survey,
 )
 from suffrage.study.progress import Progress
-from suffrage.study.schema import Study, study_survey
+from suffrage.study.schema import Study, ValueSetSpec, study_survey
+from suffrage.study.stages import VERSION
 from suffrage.survey import Survey
+from suffrage.training_data import split_items
 
 
 def segment_study(
@@ -53,3 +58,74 @@ def segment_study(
             lambda word, done, of: update(done / of),
         )
     return found, survey, title
+
+
+DESCRIBED_BY = 2
+
+
+def with_segments(study: Study) -> Study:
+    """The study with a value set for each segment in the place of those that ask for segments.
+
+    Segments are kept under `segments/` in the study's output and found once. A segment is
+    described by the answers that mark it, on items that no seed holds out: a prompt must not give
+    away what is to be found out. Raises InputError as `find_segments` does.
+    """
+    if not any(spec.segments for spec in study.value_sets):
+        return study
+    survey = study_survey(study)
+    items = survey.codebook.items
+    splits = [split_items(items, study.held_out, seed, study.trains) for seed in study.seeds]
+    hidden = {item for split in splits for item in split.held_out}
+    told = [item.id for item in items if item.id not in hidden]
+    specs: list[ValueSetSpec] = []
+    for spec in study.value_sets:
+        if spec.segments is None:
+            specs.append(spec)
+            continue
+        made_from = [VERSION, survey.content_hash, spec.where, spec.segments.model_dump()]
+        key = storage.content_hash([*made_from, study.seeds[0]])
+        folder = study.output / "segments" / f"{spec.name}-{key[:8]}"
+        if not folder.is_dir():
+            find_segments(survey, spec.where, spec.segments, study.seeds[0], spec.name).write(
+                folder
+            )
+        found = Segmentation.read(folder)
+        for place, name in enumerate(found.names):
+            specs.append(
+                spec.model_copy(
+                    update={
+                        "name": name,
+                        "segments": None,
+                        "segment": (str(folder.relative_to(study.output)), place),
+                        "description": _described(spec, found, place, told),
+                    }
+                )
+            )
+    names = [spec.name for spec in specs]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"value_sets: {twice[0]!r} stands twice, once as a segment's name.")
+    return study.model_copy(update={"value_sets": tuple(specs)})
+
+
+def built_value_set(study: Study, survey: Survey, spec: ValueSetSpec) -> ValueSet:
+    """One value set of a study from its survey, a segment's with the weights of its members."""
+    if spec.segment is not None:
+        folder, place = spec.segment
+        survey = segment_survey(survey, Segmentation.read(study.output / folder), place)
+    return build_value_set(
+        survey, spec.name, spec.where, study.seeds[0], spec.description, spec.parent
+    )
+
+
+def _described(spec: ValueSetSpec, found: Segmentation, place: int, told: list[str]) -> str:
+    whole = spec.description or "people"
+    texts = {item.id: item for item in found.items}
+    said = [
+        f'say "{texts[mark.item_id].texts[mark.position]}" to "{texts[mark.item_id].question}"'
+        for mark in marks(found, place, told)[:DESCRIBED_BY]
+        if mark.inside > mark.outside
+    ]
+    if not said:
+        return f"{whole} of kind {place + 1} of {len(found.names)}"
+    return f"{whole} of the kind who more often than others {' and '.join(said)}"
