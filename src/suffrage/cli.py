@@ -354,24 +354,32 @@ def show_taxonomy(
 @values_app.command("score")
 def score_values(
     study: StudyPath,
-    key: Annotated[str, typer.Option(help="The instrument whose items the survey has.")] = "PVQ-21",
+    key: Annotated[
+        str, typer.Option(help="The instrument whose items the survey has: PVQ-21, PVQ-RR, WVS-7.")
+    ] = "PVQ-21",
+    plot: Annotated[Path | None, typer.Option(help="Write the scores as an HTML page.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a study's populations on the values an instrument measures, with reliability.
 
-    Example: `suffrage values score ess-study.yaml`
+    Example: `suffrage values score ess-study.yaml --plot values.html`
     """
-    from suffrage.report.values import scores_table
+    from suffrage.report.values import scores_table, write_scores_page
     from suffrage.study.schema import load_study
     from suffrage.study.scoring_values import score_study
 
-    found = score_study(load_study(study), key)
+    loaded = load_study(study)
+    found = score_study(loaded, key)
+    if plot is not None:
+        write_scores_page(found, f"Values: {loaded.title or loaded.study}", plot)
     if as_json:
         _print_json(found)
         return
     from rich.console import Console
 
     Console().print(scores_table(found))
+    if plot is not None:
+        typer.echo(f"Plot    {plot}")
 
 
 def _words(text: str) -> tuple[str, ...]:

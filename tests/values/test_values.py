@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from suffrage.errors import InputError
 from suffrage.survey import Codebook, Item, Option, Provenance, Survey
-from suffrage.values.scores import cronbach_alpha, value_scores
+from suffrage.values.reliability import cronbach_alpha
+from suffrage.values.scores import value_scores
 from suffrage.values.taxonomy import item_key, taxonomy, taxonomy_names
 
 KEY = item_key("PVQ-21")

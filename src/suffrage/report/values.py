@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from suffrage import storage
 from suffrage.values.taxonomy import Taxonomy
 
 
@@ -37,20 +41,182 @@ def scores_table(scores: dict[str, Any]) -> Any:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("Value")
-    table.add_column("Alpha", justify="right")
+    table.add_column("Value", no_wrap=True)
+    table.add_column("Alpha", justify="right", no_wrap=True)
+    table.add_column("Omega", justify="right", no_wrap=True)
+    centred = scores["scale"] == "centred"
     for name, group in scores["value_sets"].items():
         table.add_column(f"{name} ({group['respondents']:,})", justify="right", no_wrap=True)
     for value, word in scores["values"].items():
         cells = [
-            f"{group['mean'][value]:+.2f} ± {group['standard_error'][value]:.2f}"
+            f"{_signed(group['mean'][value], centred)} ± {group['standard_error'][value]:.3f}"
             for group in scores["value_sets"].values()
         ]
-        table.add_row(word, f"{scores['alpha'][value]:.2f}", *cells)
+        table.add_row(
+            word, reliability(scores["alpha"][value]), reliability(scores["omega"][value]), *cells
+        )
     note = (
         "Mean of each value's items less the person's mean over all items, with its standard error: "
-        "above 0 matters more than other values do. Alpha: Cronbach's, over everyone."
+        "above 0 matters more than other values do."
+        if centred
+        else "Mean of three items from 0 to 1, with its standard error."
     )
+    note += " Alpha, omega: reliability over everyone (Cronbach; McDonald, from three items on)."
     if scores["reversed"]:
         note += f" These items run against their value: {', '.join(scores['reversed'])}."
-    return Group(table, Text(f"\n{note}", style="dim"))
+    parts: list[Any] = [Text(f"{scores['title']}\n", style="bold"), table]
+    if scores["map"]:
+        parts += [Text(""), _map_table(scores["map"])]
+    if scores["circle"]:
+        note += f"\n{circle_words(scores['circle'])}"
+    if scores.get("no_map"):
+        note += f"\nNo cultural map: {scores['no_map']}"
+    return Group(*parts, Text(f"\n{note}", style="dim"))
+
+
+def _map_table(found: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("Cultural map")
+    table.add_column("Secular-rational", justify="right")
+    table.add_column("Self-expression", justify="right")
+    for point in map_drawing(found)["points"]:
+        table.add_row(point["name"], point["secular"], point["expression"])
+    return table
+
+
+# Half the side of a drawing, and what stays free for names around it, in its own units.
+HALF = 150
+MARGIN = 90
+
+
+def write_scores_page(scores: dict[str, Any], title: str, path: Path) -> None:
+    """The scores as one self-contained page, with the circle or the map where there is one."""
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(
+        loader=PackageLoader("suffrage.report"), autoescape=True, trim_blocks=True
+    )
+    groups = list(scores["value_sets"].items())
+    lows = [g["mean"][v] - 1.96 * g["standard_error"][v] for _, g in groups for v in g["mean"]]
+    highs = [g["mean"][v] + 1.96 * g["standard_error"][v] for _, g in groups for v in g["mean"]]
+    centred = scores["scale"] == "centred"
+    low, high = (min([*lows, 0.0]), max([*highs, 0.0])) if centred else (0.0, 1.0)
+    width = high - low or 1.0
+
+    def place(value: float) -> float:
+        return round(100 * (min(max(value, low), high) - low) / width, 2)
+
+    rows = [
+        {
+            "name": word,
+            "alpha": reliability(scores["alpha"][value]),
+            "omega": reliability(scores["omega"][value]),
+            "groups": [
+                {
+                    "name": name,
+                    "tone": k % 6 + 1,
+                    "value": _signed(group["mean"][value], centred),
+                    "error": f"{group['standard_error'][value]:.3f}",
+                    "at": place(group["mean"][value]),
+                    "from": place(group["mean"][value] - 1.96 * group["standard_error"][value]),
+                    "to": place(group["mean"][value] + 1.96 * group["standard_error"][value]),
+                }
+                for k, (name, group) in enumerate(groups)
+            ],
+        }
+        for value, word in scores["values"].items()
+    ]
+    page = environment.get_template("values.html.j2").render(
+        title=title,
+        scores=scores,
+        centred=centred,
+        zero=place(0.0),
+        ends=[_signed(low, centred), _signed(high, centred)],
+        groups=[
+            {"name": n, "tone": k % 6 + 1, "n": f"{g['respondents']:,}", "aside": g["set_aside"]}
+            for k, (n, g) in enumerate(groups)
+        ],
+        rows=rows,
+        circle=circle_drawing(scores["circle"], scores["values"]) if scores["circle"] else None,
+        map=map_drawing(scores["map"]) if scores["map"] else None,
+        box=2 * (HALF + MARGIN),
+        half=HALF,
+        middle=HALF + MARGIN,
+    )
+    storage.write_text(path, page)
+
+
+def circle_drawing(circle: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """The circle's points in a drawing's units, with theory's direction of each value."""
+    points = np.array(circle["points"])
+    reach = float(np.linalg.norm(points, axis=1).max()) or 1.0
+    drawn = []
+    for value, (x, y), degrees in zip(
+        circle["values"], points / reach, circle["theory"], strict=True
+    ):
+        angle = np.deg2rad(degrees)
+        left = x < -0.15
+        drawn.append(
+            {
+                "name": names[value],
+                "x": round(HALF + MARGIN + float(x) * HALF, 1),
+                "y": round(HALF + MARGIN - float(y) * HALF, 1),
+                "theory_x": round(HALF + MARGIN + float(np.cos(angle)) * HALF * 1.12, 1),
+                "theory_y": round(HALF + MARGIN - float(np.sin(angle)) * HALF * 1.12, 1),
+                "anchor": "end" if left else "start",
+                "shift": -9 if left else 9,
+            }
+        )
+    return {"points": drawn, "radius": HALF * 1.12, "facts": circle_words(circle)}
+
+
+def circle_words(circle: dict[str, Any]) -> str:
+    """How well the values lie in the circle, in a sentence."""
+    fits = circle["correspondence"] > 0 and circle["p_value"] <= 0.05
+    return (
+        f"{'Theory’s order shows' if fits else 'Theory’s order does not show'} in these answers: "
+        f"correspondence {circle['correspondence']:.2f} (1 is every prediction, 0 is chance), as "
+        f"good in {circle['p_value']:.1%} of random orders. Directions are "
+        f"{circle['degrees_off']:.0f} degrees from theory’s on average; stress of the "
+        f"drawing {circle['stress']:.2f}."
+    )
+
+
+def map_drawing(found: dict[str, Any]) -> dict[str, Any]:
+    """Groups on the two axes in a drawing's units: across self-expression, up secular."""
+    at = np.array(found["positions"])
+    spread = 1.96 * np.array(found["errors"])
+    reach = float(np.max(np.abs(at) + spread)) * 1.1 or 1.0
+    unit = HALF / reach
+    return {
+        "reach": f"{reach:.1f}",
+        "explained": [f"{share:.0%}" for share in found["explained"]],
+        "points": [
+            {
+                "name": name,
+                "tone": k % 6 + 1,
+                "x": round(HALF + MARGIN + unit * float(at[k, 1]), 1),
+                "y": round(HALF + MARGIN - unit * float(at[k, 0]), 1),
+                "rx": round(max(unit * float(spread[k, 1]), 2), 1),
+                "ry": round(max(unit * float(spread[k, 0]), 2), 1),
+                "secular": f"{at[k, 0]:+.2f} ± {found['errors'][k][0]:.2f}",
+                "expression": f"{at[k, 1]:+.2f} ± {found['errors'][k][1]:.2f}",
+            }
+            for k, name in enumerate(found["groups"])
+        ],
+        "loadings": [
+            {"name": name, "secular": f"{a:+.2f}", "expression": f"{b:+.2f}"}
+            for name, (a, b) in zip(found["indicators"], found["loadings"], strict=True)
+        ],
+    }
+
+
+def reliability(value: float) -> str:
+    """A reliability for people: two digits, a dash where it is not defined."""
+    return "–" if np.isnan(value) else f"{value:.2f}"
+
+
+def _signed(value: float, signed: bool) -> str:
+    return f"{value:+.2f}" if signed else f"{value:.2f}"

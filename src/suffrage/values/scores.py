@@ -10,7 +10,8 @@ import numpy.typing as npt
 from suffrage.errors import InputError
 from suffrage.survey import Survey
 from suffrage.survey.survey import RESPONDENT
-from suffrage.values.taxonomy import ItemKey
+from suffrage.values.reliability import cronbach_alpha, mcdonald_omega
+from suffrage.values.taxonomy import ItemKey, taxonomy
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -25,26 +26,25 @@ class ValueScores:
 
     scores: (respondents, values), the mean of the value's items minus the person's mean over all
     items, so that a row's weight lies in what matters more, not in how high a person rates;
-    NaN where none of a value's items was answered. reliability: Cronbach's alpha by value, NaN
-    with one item. set_aside: respondents left out, and reversed: items that run against their value.
+    NaN where none of a value's items was answered. The taxonomy's higher-order values follow the
+    values, each the mean of the items of the values that belong to it alone. alpha, omega:
+    Cronbach's and McDonald's, NaN below two and three items. set_aside: respondents left out, and
+    reversed: items that run against their value.
     """
 
     values: tuple[str, ...]
     respondents: tuple[str, ...]
     scores: FloatArray
     weights: FloatArray
-    reliability: FloatArray
+    alpha: FloatArray
+    omega: FloatArray
     set_aside: int
     reversed: tuple[str, ...]
 
     def means(self) -> tuple[FloatArray, FloatArray]:
         """Weighted mean score of each value and its linearised standard error."""
-        w = np.where(np.isnan(self.scores), 0.0, self.weights[:, None])
-        x = np.nan_to_num(self.scores)
-        total, n = w.sum(axis=0), (w > 0).sum(axis=0)
-        mean = (w * x).sum(axis=0) / total
-        residuals = np.square(w * (x - mean)).sum(axis=0)
-        return mean, np.sqrt(n / np.maximum(n - 1, 1) * residuals) / total
+        found = [weighted_mean(column, self.weights) for column in self.scores.T]
+        return np.array([mean for mean, _ in found]), np.array([error for _, error in found])
 
 
 def value_scores(survey: Survey, key: ItemKey) -> ValueScores:
@@ -78,43 +78,56 @@ def value_scores(survey: Survey, key: ItemKey) -> ValueScores:
         raise InputError(f"nobody answered enough items of {key.instrument}, and not all alike.")
     own_mean = np.nanmean(answers[kept], axis=1, keepdims=True)
     weights = survey.weights[order][kept]
-    scores, alphas, against = [], [], []
-    for items in key.items.values():
+    groups = {**key.items, **higher_order_items(key)}
+    scores, alphas, omegas, against = [], [], [], []
+    for name, items in groups.items():
         part = np.column_stack([columns[item] for item in items])[kept]
         answered = ~np.isnan(part)
         sums, counts = np.nansum(part, axis=1), answered.sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             scores.append(sums / counts - own_mean[:, 0])
         alphas.append(cronbach_alpha(part, weights))
+        omegas.append(mcdonald_omega(part, weights))
+        if name not in key.items:
+            continue
         centred = part - own_mean
         against += [item for item, r in zip(items, _item_rest(centred), strict=True) if r < 0]
     ids = survey.responses[RESPONDENT].to_numpy()[order][kept]
     return ValueScores(
-        values=tuple(key.items),
+        values=tuple(groups),
         respondents=tuple(ids),
         scores=np.column_stack(scores),
         weights=weights,
-        reliability=np.array(alphas),
+        alpha=np.array(alphas),
+        omega=np.array(omegas),
         set_aside=int((~kept).sum()),
         reversed=tuple(against),
     )
 
 
-def cronbach_alpha(answers: FloatArray, weights: FloatArray) -> float:
-    """Cronbach's (1951) alpha, k/(k-1) (1 - sum of item variances / variance of the sum).
+def weighted_mean(scores: FloatArray, weights: FloatArray) -> tuple[float, float]:
+    """The weighted mean of those who have a score, and its linearised standard error.
 
-    answers: (respondents, items), NaN where missing; complete rows count. NaN with one item, or
-    where the sum does not vary.
+    scores, weights: (respondents,), NaN where there is no score. NaN when nobody has one.
     """
-    complete = ~np.isnan(answers).any(axis=1)
-    x, w, k = answers[complete], weights[complete], answers.shape[1]
-    if k < 2 or w.sum() == 0:
-        return float("nan")
-    w = w / w.sum()
-    variances = w @ np.square(x - w @ x)
-    total = x.sum(axis=1)
-    whole = float(w @ np.square(total - w @ total))
-    return float(k / (k - 1) * (1 - variances.sum() / whole)) if whole > 0 else float("nan")
+    given = ~np.isnan(scores)
+    x, w = scores[given], weights[given]
+    n, total = int((w > 0).sum()), float(w.sum())
+    if total <= 0:
+        return float("nan"), float("nan")
+    mean = float(w @ x) / total
+    residuals = float(np.square(w * (x - mean)).sum())
+    return mean, float(np.sqrt(n / max(n - 1, 1) * residuals)) / total
+
+
+def higher_order_items(key: ItemKey) -> dict[str, tuple[str, ...]]:
+    """Items of each higher-order value: those of values that belong to it and to no other."""
+    found: dict[str, tuple[str, ...]] = {}
+    for value in taxonomy(key.taxonomy).values:
+        if len(value.higher_order) == 1 and value.id in key.items:
+            above = value.higher_order[0]
+            found[above] = found.get(above, ()) + key.items[value.id]
+    return found
 
 
 def _item_rest(answers: FloatArray) -> list[float]:

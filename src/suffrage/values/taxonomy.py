@@ -47,7 +47,7 @@ class Taxonomy:
 class ItemKey:
     """Which variables measure which value in one instrument.
 
-    items: value id to variables, in the instrument's order. taxonomy: whose values these are.
+    items: value id to variables, values in the taxonomy's order. taxonomy: whose values these are.
     """
 
     instrument: str
@@ -123,7 +123,8 @@ def item_key(instrument: str) -> ItemKey:
             f'there is no item key "{instrument}"; there are {", ".join(sorted(known))}.'
         )
     (whose,) = taxonomies
-    return ItemKey(instrument, whose, {value: tuple(items) for value, items in found.items()})
+    order = [value.id for value in taxonomy(whose).values if value.id in found]
+    return ItemKey(instrument, whose, {value: tuple(found[value]) for value in order})
 
 
 def _rows(file: str) -> list[dict[str, str]]:

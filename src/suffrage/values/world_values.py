@@ -1,0 +1,225 @@
+"""Constructs of the World Values Survey, wave 7: Welzel's sub-indices, and the cultural map.
+
+Variables are those of the archive's cross-national file. Only what could be checked against a
+public source is here; docs/values.md says what was left out and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from suffrage.errors import InputError
+from suffrage.survey import Survey
+from suffrage.survey.survey import RESPONDENT
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A variable stretched to run from 0 at one code to 1 at another, evenly between."""
+
+    variable: str
+    zero: float
+    one: float
+
+
+# Welzel (2013), Freedom Rising, online appendix; codes as wave 7 has them. Q33 has five steps
+# there, where the trend file has three.
+SUB_INDICES: dict[str, tuple[Scale, ...]] = {
+    "defiance": (Scale("Q45", 1, 3), Scale("Q254", 1, 4), Scale("Q27", 1, 4)),
+    "scepticism": (Scale("Q65", 1, 4), Scale("Q69", 1, 4), Scale("Q70", 1, 4)),
+    "autonomy": (Scale("Q8", 2, 1), Scale("Q11", 2, 1), Scale("Q17", 1, 2)),
+    "equality": (Scale("Q33", 1, 5), Scale("Q29", 1, 4), Scale("Q30", 1, 4)),
+    "choice": (Scale("Q182", 1, 10), Scale("Q184", 1, 10), Scale("Q185", 1, 10)),
+}
+
+SECULAR = "traditional to secular-rational"
+EXPRESSION = "survival to self-expression"
+
+# The map's ten indicators (Inglehart and Baker 2000, table 1), each turned so that more is
+# more secular-rational, or more self-expression.
+INDICATORS: dict[str, str] = {
+    "God not important": SECULAR,
+    "autonomy of children": SECULAR,
+    "abortion justifiable": SECULAR,
+    "not proud of the nation": SECULAR,
+    "no more respect for authority": SECULAR,
+    "happy": EXPRESSION,
+    "signed a petition": EXPRESSION,
+    "homosexuality justifiable": EXPRESSION,
+    "people can be trusted": EXPRESSION,
+    "post-materialist": EXPRESSION,
+}
+_PLAIN: dict[str, Scale] = {
+    "God not important": Scale("Q164", 10, 1),
+    "abortion justifiable": Scale("Q184", 1, 10),
+    "not proud of the nation": Scale("Q254", 1, 4),
+    "no more respect for authority": Scale("Q45", 1, 3),
+    "happy": Scale("Q46", 4, 1),
+    "signed a petition": Scale("Q209", 3, 1),
+    "homosexuality justifiable": Scale("Q182", 1, 10),
+    "people can be trusted": Scale("Q57", 2, 1),
+}
+_CHILDREN = ("Q8", "Q14", "Q15", "Q17")
+_AIMS = ("Q154", "Q155")
+
+
+@dataclass(frozen=True, eq=False)
+class CulturalMap:
+    """Groups on the two axes, in standard deviations of the respondents; 0 is their mean.
+
+    loadings: (10, 2), secular-rational first; explained: the share of the indicators' variance
+    each axis holds. positions, errors: (groups, 2), with linearised standard errors that take the
+    loadings as given.
+    """
+
+    groups: tuple[str, ...]
+    indicators: tuple[str, ...]
+    loadings: FloatArray
+    explained: FloatArray
+    positions: FloatArray
+    errors: FloatArray
+
+
+def sub_index(survey: Survey, name: str) -> FloatArray:
+    """Each respondent's score from 0 to 1, the mean of the three items; NaN where one is missing.
+
+    In the order of respondents' ids. Raises InputError when the survey lacks items.
+    """
+    return np.asarray(sub_index_items(survey, name).mean(axis=1))
+
+
+def sub_index_items(survey: Survey, name: str) -> FloatArray:
+    """The three items of a sub-index, each from 0 to 1: (respondents, 3), NaN where missing."""
+    scales = SUB_INDICES[name]
+    _need(survey, [scale.variable for scale in scales], name)
+    return np.column_stack([_stretched(survey, scale) for scale in scales])
+
+
+def available(survey: Survey) -> tuple[str, ...]:
+    """The sub-indices whose items the survey has."""
+    return tuple(
+        name
+        for name, scales in SUB_INDICES.items()
+        if all(scale.variable in survey.codebook.item_ids for scale in scales)
+    )
+
+
+def map_indicators(survey: Survey) -> FloatArray:
+    """(respondents, 10) indicators of the cultural map, NaN where missing, in order of ids.
+
+    Autonomy of children is (independence + determination) - (religious faith + obedience) of those
+    mentioned; post-materialism counts how many of two aims are giving people more say or protecting
+    freedom of speech. Raises InputError naming the items the survey lacks.
+    """
+    needed = [*(s.variable for s in _PLAIN.values()), *_CHILDREN, *_AIMS]
+    _need(survey, needed, "the cultural map")
+    found = {name: _stretched(survey, scale) for name, scale in _PLAIN.items()}
+    mentioned = [_stretched(survey, Scale(q, 2, 1)) for q in _CHILDREN]
+    found["autonomy of children"] = mentioned[0] + mentioned[1] - mentioned[2] - mentioned[3]
+    aims = [_codes(survey, q) for q in _AIMS]
+    wanted = [np.where(np.isnan(aim), np.nan, np.isin(aim, (2, 4))) for aim in aims]
+    found["post-materialist"] = wanted[0] + wanted[1]
+    return np.column_stack([found[name] for name in INDICATORS])
+
+
+def cultural_map(
+    indicators: FloatArray, weights: FloatArray, groups: Sequence[tuple[str, FloatArray]]
+) -> CulturalMap:
+    """Where groups stand on the two axes.
+
+    The weighted correlations of the indicators over all respondents (pairs both of which were
+    answered), two principal components turned by varimax, regression scores. Each group's
+    indicators are averaged over those of it who answered. indicators: (respondents, 10), as
+    `map_indicators` gives; weights: (respondents,); groups: names with (respondents,) memberships
+    from 0 to 1. Raises InputError when an indicator does not vary, or a group answered none.
+    """
+    given = ~np.isnan(indicators)
+    w = weights[:, None] * given
+    mean = (w * np.nan_to_num(indicators)).sum(axis=0) / np.maximum(w.sum(axis=0), 1e-300)
+    spread = np.sqrt((w * np.nan_to_num(indicators - mean) ** 2).sum(axis=0) / w.sum(axis=0))
+    if not (spread > 0).all():
+        flat = [n for n, s in zip(INDICATORS, spread, strict=True) if not s > 0]
+        raise InputError(f"everyone answers alike on {', '.join(flat)}: no map can be drawn.")
+    z = np.nan_to_num((indicators - mean) / spread)
+    both = (weights[:, None] * given).T @ given
+    correlation = (weights[:, None] * z).T @ z / np.maximum(both, 1e-300)
+    np.fill_diagonal(correlation, 1.0)
+    values, vectors = np.linalg.eigh(correlation)
+    loadings = varimax(vectors[:, [-1, -2]] * np.sqrt(np.maximum(values[[-1, -2]], 0)))
+    loadings = _oriented(loadings)
+    coefficients = np.linalg.pinv(correlation) @ loadings
+    positions, errors = [], []
+    for name, member in groups:
+        inside = member[:, None] * w
+        total = inside.sum(axis=0)
+        if (total <= 0).any():
+            silent = [n for n, t in zip(INDICATORS, total, strict=True) if not t > 0]
+            raise InputError(f'nobody of "{name}" answered {", ".join(silent)}: no place on it.')
+        centre = (inside * z).sum(axis=0) / total
+        influence = (inside * (z - centre) / total) @ coefficients
+        n = int((inside.sum(axis=1) > 0).sum())
+        positions.append(centre @ coefficients)
+        errors.append(np.sqrt(n / max(n - 1, 1) * np.square(influence).sum(axis=0)))
+    return CulturalMap(
+        tuple(name for name, _ in groups),
+        tuple(INDICATORS),
+        loadings,
+        np.square(loadings).sum(axis=0) / len(loadings),
+        np.array(positions),
+        np.array(errors),
+    )
+
+
+def varimax(loadings: FloatArray) -> FloatArray:
+    """Loadings on two factors turned to Kaiser's (1958) varimax criterion, rows normalised.
+
+    loadings: (variables, 2). The angle is Kaiser's closed form for two factors.
+    """
+    length = np.linalg.norm(loadings, axis=1, keepdims=True)
+    x, y = (loadings / np.where(length > 0, length, 1)).T
+    n, u, v = len(x), x**2 - y**2, 2 * x * y
+    across = 2 * (u @ v) - 2 * u.sum() * v.sum() / n
+    along = u @ u - v @ v - (u.sum() ** 2 - v.sum() ** 2) / n
+    angle = np.arctan2(across, along) / 4
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.asarray(loadings @ turn)
+
+
+def _oriented(loadings: FloatArray) -> FloatArray:
+    """Columns ordered and signed so that each axis's own indicators load on it, positively."""
+    secular = np.array([axis == SECULAR for axis in INDICATORS.values()])
+    first = np.abs(loadings[secular]).sum(axis=0) - np.abs(loadings[~secular]).sum(axis=0)
+    ordered = loadings[:, np.argsort(-first, kind="stable")]
+    signs = np.sign([ordered[secular, 0].sum(), ordered[~secular, 1].sum()])
+    return np.asarray(ordered * np.where(signs == 0, 1, signs))
+
+
+def _stretched(survey: Survey, scale: Scale) -> FloatArray:
+    """NaN also for a code beyond the ends, such as "I am not of this nationality" of Q254."""
+    found = _codes(survey, scale.variable)
+    ends = sorted((scale.zero, scale.one))
+    inside = (found >= ends[0]) & (found <= ends[1])
+    return np.where(inside, (found - scale.zero) / (scale.one - scale.zero), np.nan)
+
+
+def _codes(survey: Survey, variable: str) -> FloatArray:
+    """Codes as numbers, NaN where nothing was chosen, in the order of respondents' ids."""
+    try:
+        codes = np.array([float(option.code) for option in survey.codebook[variable].options])
+    except ValueError as error:
+        raise InputError(f"{variable} has a code that is not a number: {error}.") from error
+    order = survey.responses[RESPONDENT].arg_sort().to_numpy()
+    positions = survey.positions(variable)[order]
+    return np.where(positions < 0, np.nan, codes[np.maximum(positions, 0)])
+
+
+def _need(survey: Survey, variables: Sequence[str], purpose: str) -> None:
+    absent = [variable for variable in variables if variable not in survey.codebook.item_ids]
+    if absent:
+        raise InputError(f"{purpose} needs {', '.join(absent)}, which this survey does not have.")
