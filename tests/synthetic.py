@@ -68,7 +68,11 @@ def write_survey_files(folder: Path, survey: Survey) -> None:
 
     frame = survey.responses
     for item in survey.codebook.items:
-        frame = frame.with_columns(pl.col(item.id).cast(pl.String))
+        codes = {place: option.code for place, option in enumerate(item.options)}
+        column = pl.col(item.id).cast(pl.Int64)
+        frame = frame.with_columns(
+            column.replace_strict({-1: "-1", **codes}, return_dtype=pl.String)
+        )
     frame.write_csv(folder / "survey.csv")
     codebook = {
         "title": survey.codebook.title,

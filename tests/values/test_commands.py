@@ -12,6 +12,7 @@ from suffrage.cli import app
 from suffrage.survey import Survey
 from tests.synthetic import write_survey_files
 from tests.values.test_values import answers
+from tests.values.test_world_values import BOOK, world
 
 
 def said(*words: str) -> str:
@@ -28,13 +29,11 @@ def test_taxonomies_are_listed_and_shown() -> None:
     assert "In the order of the circle" in " ".join(said("show", "schwartz10").split())
 
 
-def test_a_studys_populations_are_scored(tmp_path: Path) -> None:
-    pytest.importorskip("torch")  # a study names a model's methods
-    survey = answers(200)
+def written_study(folder: Path, survey: Survey) -> Path:
     people = {"region": pl.lit("north"), "age": pl.lit("40")}
     book = survey.codebook.model_copy(update={"demographics": ("region", "age")})
     frame = survey.responses.with_columns(**people)
-    write_survey_files(tmp_path, Survey(frame, book, survey.provenance))
+    write_survey_files(folder, Survey(frame, book, survey.provenance))
     study = {
         "study": "values",
         "survey": {"reader": "labelled_file", "path": "survey.csv", "codebook": "codebook.yaml"},
@@ -44,7 +43,34 @@ def test_a_studys_populations_are_scored(tmp_path: Path) -> None:
         "methods": ["base"],
         "output": "out",
     }
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
-    scores = json.loads(said("score", str(tmp_path / "study.yaml"), "--json"))
+    (folder / "study.yaml").write_text(yaml.safe_dump(study))
+    return folder / "study.yaml"
+
+
+def test_a_studys_populations_are_scored(tmp_path: Path) -> None:
+    pytest.importorskip("torch")  # a study names a model's methods
+    path = str(written_study(tmp_path, answers(200)))
+    plot = tmp_path / "values.html"
+    scores = json.loads(said("score", path, "--json", "--plot", str(plot)))
     assert set(scores["value_sets"]["all"]["mean"]) == set(scores["values"]) == set(scores["alpha"])
-    assert "self-direction" in said("score", str(tmp_path / "study.yaml"))
+    assert scores["omega"]["UN"] > 0.5  # three items of one value go together
+    # These values are independent of each other: no circle, and the page says so.
+    assert scores["circle"]["p_value"] > 0.05
+    assert "order does not show" in plot.read_text()
+    assert "self-direction" in said("score", path)
+
+
+def test_the_world_values_have_sub_indices_and_a_map(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    survey, _ = world(300, 8)
+    unasked = survey.responses.with_columns(Q11=pl.col("Q8"))
+    items = (*survey.codebook.items, BOOK["Q11"])
+    book = survey.codebook.model_copy(update={"items": items})
+    path = str(written_study(tmp_path, Survey(unasked, book, survey.provenance)))
+    plot = tmp_path / "values.html"
+    shown = said("score", path, "--key", "WVS-7", "--plot", str(plot))
+    assert "autonomy" in shown and "Self-expression" in shown
+    page = plot.read_text()
+    assert "secular-rational" in page and "God not important" in page
+    bad = CliRunner().invoke(app, ["values", "score", path, "--key", "PVQ-21"])
+    assert "PVQ-21 needs ipcrtiv" in str(bad.exception)

@@ -86,9 +86,11 @@ def _map_table(found: dict[str, Any]) -> Any:
     return table
 
 
-# Half the side of a drawing, and what stays free for names around it, in its own units.
+# Half the side of a drawing, its middle with what stays free for names around it, and theory's
+# ring, in the drawing's own units.
 HALF = 150
-MARGIN = 90
+ACROSS, DOWN = 270, 200
+RING = 168
 
 
 def write_scores_page(scores: dict[str, Any], title: str, path: Path) -> None:
@@ -141,35 +143,46 @@ def write_scores_page(scores: dict[str, Any], title: str, path: Path) -> None:
         rows=rows,
         circle=circle_drawing(scores["circle"], scores["values"]) if scores["circle"] else None,
         map=map_drawing(scores["map"]) if scores["map"] else None,
-        box=2 * (HALF + MARGIN),
         half=HALF,
-        middle=HALF + MARGIN,
+        across=ACROSS,
+        down=DOWN,
     )
     storage.write_text(path, page)
 
 
 def circle_drawing(circle: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    """The circle's points in a drawing's units, with theory's direction of each value."""
+    """The circle's points in a drawing's units, and a ring of names in theory's directions."""
     points = np.array(circle["points"])
     reach = float(np.linalg.norm(points, axis=1).max()) or 1.0
-    drawn = []
-    for value, (x, y), degrees in zip(
-        circle["values"], points / reach, circle["theory"], strict=True
-    ):
-        angle = np.deg2rad(degrees)
-        left = x < -0.15
-        drawn.append(
+    ring: dict[float, list[str]] = {}
+    for value, degrees in zip(circle["values"], circle["theory"], strict=True):
+        ring.setdefault(float(degrees) % 360, []).append(names[value])
+    labels = []
+    for degrees, words in ring.items():
+        x, y = float(np.cos(np.deg2rad(degrees))), float(np.sin(np.deg2rad(degrees)))
+        labels.append(
             {
-                "name": names[value],
-                "x": round(HALF + MARGIN + float(x) * HALF, 1),
-                "y": round(HALF + MARGIN - float(y) * HALF, 1),
-                "theory_x": round(HALF + MARGIN + float(np.cos(angle)) * HALF * 1.12, 1),
-                "theory_y": round(HALF + MARGIN - float(np.sin(angle)) * HALF * 1.12, 1),
-                "anchor": "end" if left else "start",
-                "shift": -9 if left else 9,
+                "name": ", ".join(words),
+                "x": round(ACROSS + x * RING, 1),
+                "y": round(DOWN - y * RING, 1),
+                "text_x": round(ACROSS + x * (RING + 12), 1),
+                "text_y": round(DOWN - y * (RING + 14) + 4, 1),
+                "anchor": "middle" if abs(x) < 0.25 else "start" if x > 0 else "end",
             }
         )
-    return {"points": drawn, "radius": HALF * 1.12, "facts": circle_words(circle)}
+    drawn = [
+        {
+            "name": names[value],
+            "x": round(ACROSS + float(x) * HALF, 1),
+            "y": round(DOWN - float(y) * HALF, 1),
+            "theory_x": round(ACROSS + float(np.cos(np.deg2rad(degrees))) * RING, 1),
+            "theory_y": round(DOWN - float(np.sin(np.deg2rad(degrees))) * RING, 1),
+        }
+        for value, (x, y), degrees in zip(
+            circle["values"], points / reach, circle["theory"], strict=True
+        )
+    ]
+    return {"points": drawn, "ring": labels, "radius": RING, "facts": circle_words(circle)}
 
 
 def circle_words(circle: dict[str, Any]) -> str:
@@ -197,8 +210,8 @@ def map_drawing(found: dict[str, Any]) -> dict[str, Any]:
             {
                 "name": name,
                 "tone": k % 6 + 1,
-                "x": round(HALF + MARGIN + unit * float(at[k, 1]), 1),
-                "y": round(HALF + MARGIN - unit * float(at[k, 0]), 1),
+                "x": round(ACROSS + unit * float(at[k, 1]), 1),
+                "y": round(DOWN - unit * float(at[k, 0]), 1),
                 "rx": round(max(unit * float(spread[k, 1]), 2), 1),
                 "ry": round(max(unit * float(spread[k, 0]), 2), 1),
                 "secular": f"{at[k, 0]:+.2f} ± {found['errors'][k][0]:.2f}",
