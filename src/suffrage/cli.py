@@ -314,6 +314,29 @@ def segment(
         typer.echo(f"Frozen  {freeze}")
 
 
+@survey_app.command("topics")
+def survey_topics(
+    study: StudyPath,
+    topics: Annotated[int | None, typer.Option(help="How many; default: found.", min=1)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find items that are answered together: the topics that show in the data.
+
+    Example: `suffrage survey topics examples/quickstart.yaml`
+    """
+    from suffrage.report.topics import find_topics, topics_text
+    from suffrage.study.schema import load_study, study_survey
+
+    survey = study_survey(load_study(study))
+    found = find_topics(survey, topics)
+    if as_json:
+        _print_json(found)
+        return
+    from rich.console import Console
+
+    Console().print(topics_text(found, survey))
+
+
 @values_app.command("list")
 def list_taxonomies(as_json: AsJson = False) -> None:
     """List the value taxonomies.
