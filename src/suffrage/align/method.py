@@ -36,9 +36,6 @@ class TrainingOptions(MethodOptions):
     general_share: their share of each step's records.
     """
 
-    format: Format = "option"
-    general: str | None = None
-    general_share: float = Field(default=0.1, gt=0, lt=1)
     steps: int | None = Field(default=None, ge=1)
     epochs: float | None = Field(default=None, gt=0)
     batch: int = Field(default=12, ge=1)
@@ -52,6 +49,9 @@ class TrainingOptions(MethodOptions):
     gradient_checkpointing: bool = False
     together: bool = True
     save_every: int = Field(default=20, ge=1)
+    format: Format = "option"
+    general: str | None = None
+    general_share: float = Field(default=0.1, gt=0, lt=1)
 
     @property
     def general_rows(self) -> int:
