@@ -176,3 +176,28 @@ def test_the_real_design_of_the_ess_gives_the_plain_formulas_error() -> None:
     simple = grouped_shares([column], [11], w, np.zeros(w.size, dtype=np.int64), 1)
     # Nearly every unit of this sample is one person, so the two errors lie close together.
     np.testing.assert_allclose(found, simple.standard_errors[0, 0], rtol=0.5)
+
+
+def test_answers_alike_within_clusters_count_for_less_and_are_drawn_further() -> None:
+    survey = make_survey(respondents=400, seed=5)
+    # Forty in the group, in ten households that answer everything alike.
+    household = np.where(np.arange(400) < 40, np.arange(400) // 4 * 4, np.arange(400))
+    group = pl.when(pl.int_range(pl.len()) < 40).then(pl.lit("in")).otherwise(pl.lit("out"))
+    alike = survey.with_responses(
+        survey.responses[household].with_columns(
+            survey.responses["respondent"], group.alias("region")
+        )
+    )
+    clustered = alike.with_responses(
+        alike.responses.with_columns(
+            pl.Series("psu", [f"h{h}" for h in household]), pl.lit("s").alias("stratum")
+        )
+    )
+    plainly, by_design = (
+        build_value_set(s, "in", {"region": "in"}, 1).distributions for s in (alike, clustered)
+    )
+    weights = [np.mean([d.pooled for d in found.values()]) for found in (plainly, by_design)]
+    assert weights[1] > weights[0] + 0.05
+    assert np.mean([d.standard_errors.mean() for d in by_design.values()]) > np.mean(
+        [d.standard_errors.mean() for d in plainly.values()]
+    )

@@ -299,3 +299,21 @@ def test_a_small_segment_is_drawn_toward_those_who_are_not_in_it() -> None:
     m = answered.sum() ** 2 / np.square(answered).sum()
     around = (m * rest / rest.sum() + 1 / 3) / (m + 1)
     np.testing.assert_allclose(d.shares, (1 - d.pooled) * own / own.sum() + d.pooled * around)
+
+
+def test_the_order_of_rows_changes_nothing_for_a_small_group_either() -> None:
+    survey = make_survey(respondents=900, seed=2, weighted=True)
+    turned = survey.with_responses(survey.responses.reverse())
+    one, two = (build_value_set(s, "few", FEW, 1) for s in (survey, turned))
+    assert all(d.pooled for d in one.distributions.values())
+    assert one.content_hash == two.content_hash
+
+
+def test_a_small_group_without_answers_elsewhere_stands_for_itself_on_that_item() -> None:
+    survey = make_survey(respondents=900, seed=2)
+    inside = (pl.col("region") == "north") & pl.col("age").is_in(FEW["age"])
+    unasked = pl.when(inside).then("q2").otherwise(pl.lit(-4, pl.Int8)).alias("q2")
+    group = build_value_set(
+        survey.with_responses(survey.responses.with_columns(unasked)), "few", FEW, 1
+    )
+    assert [item for item, d in group.distributions.items() if not d.pooled] == ["q2"]
