@@ -439,7 +439,7 @@ def _value_set(name: str, n: int) -> ValueSetFacts:
         design_effect=1.2,
         weighting="Base weights W_WEIGHT, no raking.",
         set_aside=["bribe"] if name == "nz-segment-2" else [],
-        pooled_items=["divorce", "aims"] if name == "nz-segment-2" else [],
+        pooled_items={"divorce": 0.42, "aims": 0.57} if name == "nz-segment-2" else {},
     )
 
 
