@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Side = Literal["held_out", "trained"]
 Readout = Literal["letters", "text", "text_length_normalised", "sampled"]
-Metric = Literal["fit_jsd", "emd", "entropy_ratio"]
+Metric = Literal["fit_jsd", "emd", "entropy_ratio", "slope"]
 
 
 class _Row(BaseModel):
