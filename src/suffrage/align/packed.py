@@ -16,11 +16,13 @@ from suffrage.align.training import prepare, run_trainer, trainer_settings
 from suffrage.errors import SuffrageError, require
 from suffrage.models.language_model import (
     answer_tokens,
+    device_name,
     encode_text,
     label_tokens,
     out_of_memory,
     pack_log_probs,
     prompt_text,
+    row_length,
 )
 from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
 from suffrage.training_data.general import GENERAL
@@ -102,22 +104,31 @@ class Prompts:
 
 @dataclass(frozen=True, eq=False)
 class Wanted:
-    """One packed row, and where each of its queries belongs.
+    """Packed rows, and where each of their queries belongs.
 
-    spelling_of: (queries,) which spelling a query's token is part of. answer_of: (spellings,)
-    which cell of (records x answers) a spelling adds its probability to. width: answers a record.
+    spelling_of: (queries,) which spelling a query's token is part of, over all rows. answer_of:
+    (spellings,) which cell of (records x answers) a spelling adds its probability to. lengths: of
+    each cell's answer, in tokens. count: records; width: answers a record.
     """
 
-    pack: Pack
+    packs: list[Pack]
     spelling_of: list[int]
     answer_of: list[int]
     lengths: list[int]
     count: int
     width: int
 
+    @property
+    def tokens(self) -> int:
+        """Tokens the model reads."""
+        return sum(len(pack.tokens) for pack in self.packs)
+
 
 def wanted(prompts: Prompts, rows: Sequence[Row], answers: Sequence[Sequence[str]]) -> Wanted:
-    """The packed row that gives these answers' log-probabilities."""
+    """The packed rows that give these answers' log-probabilities.
+
+    Long rows waste attention on tokens that may not see each other: rows are as long as scoring's.
+    """
     width = max(len(some) for some in answers)
     lengths = [0] * (len(rows) * width)
     spelling_ids: dict[tuple[int, int], int] = {}
@@ -132,9 +143,9 @@ def wanted(prompts: Prompts, rows: Sequence[Row], answers: Sequence[Sequence[str
                 lengths[line * width + place] = len(tokens)
                 continuations.append(tokens)
         requests.append(ScoreRequest(prompts.prompt(row["user"]), tuple(continuations)))
-    (pack,) = packed(requests, 10**9)
-    spelling_of = [spelling_ids[owner] for owner in pack.owners]
-    return Wanted(pack, spelling_of, answer_of, lengths, len(rows), width)
+    packs = list(packed(requests, row_length(device_name())))
+    spelling_of = [spelling_ids[owner] for pack in packs for owner in pack.owners]
+    return Wanted(packs, spelling_of, answer_of, lengths, len(rows), width)
 
 
 def answer_log_probs(model: Any, given: Wanted) -> torch.Tensor:
@@ -144,7 +155,7 @@ def answer_log_probs(model: Any, given: Wanted) -> torch.Tensor:
     """
     import torch
 
-    values = pack_log_probs(model, given.pack)
+    values = torch.cat([pack_log_probs(model, pack) for pack in given.packs])
     device = values.device
     spelling = torch.zeros(len(given.answer_of), device=device)
     spelling = spelling.index_add(0, torch.tensor(given.spelling_of, device=device), values)
@@ -194,7 +205,7 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
             loss, whole = 0.0, sum(len(part[0]) for part in inputs.values() if part)
             if inputs["own"]:
                 own, given = inputs["own"]
-                self.state.num_input_tokens_seen += len(given.pack.tokens)
+                self.state.num_input_tokens_seen += given.tokens
                 log_probs = answer_log_probs(model, given)
                 before = None
                 if objective.needs_reference:
@@ -205,7 +216,7 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
                 loss = objective.loss(batch) * len(own) / whole
             if inputs["general"]:
                 general, given = inputs["general"]
-                self.state.num_input_tokens_seen += len(given.pack.tokens)
+                self.state.num_input_tokens_seen += given.tokens
                 values = answer_log_probs(model, given)[:, 0]
                 count = torch.tensor(given.lengths).to(values)
                 loss = loss - (values / count).mean() * len(general) / whole

@@ -86,6 +86,11 @@ def device_name() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def row_length(device: str) -> int:
+    """How many tokens a packed row should hold on a device."""
+    return GPU_ROW_LENGTH if device == "cuda" else CPU_ROW_LENGTH
+
+
 def fast_dtype() -> str:
     """bfloat16 where the machine computes it in hardware, else float32."""
     import torch
@@ -159,8 +164,9 @@ class LanguageModel:
         import torch
 
         results: list[list[list[float]]] = [[[] for _ in r.continuations] for r in requests]
-        row_length = GPU_ROW_LENGTH if self.device == "cuda" else CPU_ROW_LENGTH
-        packs = packed(requests, row_length) if self._can_pack() else _one_by_one(requests)
+        packs = (
+            packed(requests, row_length(self.device)) if self._can_pack() else _one_by_one(requests)
+        )
         with torch.inference_mode(), out_of_memory("scoring", "scoring.dtype: bfloat16"):
             for pack in packs:
                 values = pack_log_probs(self.model, pack).float().cpu().tolist()
