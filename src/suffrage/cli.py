@@ -214,15 +214,24 @@ def check_survey(study: StudyPath, as_json: AsJson = False) -> None:
 
 @survey_app.command("draft-codebook")
 def draft_codebook(
-    file: Annotated[Path, typer.Argument(help="A .csv, .parquet, .sav, .zsav or .dta file.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A .csv, .parquet, .sav, .zsav or .dta file.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(help="Print the template of a reader instead: nzavs.")
+    ] = None,
 ) -> None:
     """Print a first codebook for a labelled file, for you to finish.
 
     Example: `suffrage survey draft-codebook town.sav > town.yaml`
     """
+    from suffrage.errors import InputError
+    from suffrage.survey.draft import codebook_template
     from suffrage.survey.draft import draft_codebook as draft
 
-    typer.echo(draft(file), nl=False)
+    if (file is None) == (template is None):
+        raise InputError("name either a file, or a template with --template.")
+    typer.echo(codebook_template(template) if file is None else draft(file), nl=False)
 
 
 @app.command()
