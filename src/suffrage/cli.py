@@ -189,19 +189,47 @@ def survey_representativeness(study: StudyPath, as_json: AsJson = False) -> None
 
 
 @survey_app.command("check")
-def check_survey(study: StudyPath, as_json: AsJson = False) -> None:
-    """List where a study's codebook and data contradict each other; exit code 1 if they do.
+def check_survey(
+    path: Annotated[Path, typer.Argument(help="A study's YAML file, or a survey's data file.")],
+    codebook: Annotated[
+        Path | None, typer.Option(help="The codebook of a data file given without a study.")
+    ] = None,
+    reader: Annotated[
+        str, typer.Option(help="What reads a data file given without a study.")
+    ] = "labelled_file",
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="A key of the reader, such as wave=10; may be repeated."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List where a codebook and its data contradict each other; exit code 1 if they do.
+
+    Unknown codes with their file, rows and column, options nobody chose, items all answered alike,
+    scales that look reversed.
 
     Example: `suffrage survey check examples/quickstart.yaml`
+    Example: `suffrage survey check town.csv --codebook town.yaml`
+    Example: `suffrage survey check ESS11.sav --reader ess --option countries=[DE]`
     """
     from dataclasses import asdict
 
+    from suffrage.errors import InputError
+    from suffrage.settings import key_values
     from suffrage.study.schema import load_study
-    from suffrage.survey import read_survey
-    from suffrage.survey.contradictions import contradictions
+    from suffrage.survey.contradictions import checked
 
-    loaded = load_study(study)
-    found = contradictions(read_survey(loaded.survey, loaded.folder))
+    is_study = path.suffix.lower() in (".yaml", ".yml")
+    if is_study:
+        if codebook is not None or options or reader != "labelled_file":
+            raise InputError("--codebook, --reader and --option go with a data file, not a study.")
+        loaded = load_study(path)
+        section, folder = loaded.survey, loaded.folder
+    else:
+        section = {"reader": reader, "path": str(path), **key_values(options or [], "--option")}
+        section |= {"codebook": str(codebook)} if codebook is not None else {}
+        folder = Path()
+    found = checked(section, folder)
     if as_json:
         _print_json([asdict(fault) for fault in found])
     else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+from pydantic import field_validator
 
 from suffrage.errors import InputError
 from suffrage.survey.archive import (
@@ -44,6 +46,13 @@ class Options(ArchiveOptions):
 
     countries: tuple[str, ...] | None = None
     round: int | None = None
+
+    @field_validator("countries", mode="before")
+    @classmethod
+    def _norway_is_no_truth_value(cls, countries: Any) -> Any:
+        if isinstance(countries, list) and False in countries:
+            raise ValueError('YAML reads NO as false; write Norway in quotes: "NO"')
+        return countries
 
 
 def read(options: Options, folder: Path) -> Survey:

@@ -129,13 +129,13 @@ def read(options: Options, folder: Path) -> Survey:
         chosen = None if options.weight == NO_WEIGHT else options.weight
         panel = panel.model_copy(update={"weight": chosen})
     try:
-        book = panel.of_wave(options.wave)
+        resolved = panel.of_wave(options.wave)
         took_part = in_wave(panel.took_part.column, options.wave) if panel.took_part else None
     except ValueError as error:
         raise InputError(f"{name}: {error}.") from error
-    wanted = {*book.columns(), *([took_part] if took_part else [])}
+    wanted = {*resolved.columns(), *([took_part] if took_part else [])}
     table = read_table(path, wanted, options.encoding)
-    book, elsewhere = _asked(panel, book, table, options.wave, path.name, name)
+    book, elsewhere = _asked(panel, resolved, table, options.wave, path.name, name)
     check_columns(book, table, path.name, name)
     if took_part and took_part not in table.all_columns:
         raise InputError(f'{name}: took_part: {path.name} has no column "{took_part}".')
