@@ -262,6 +262,81 @@ def draft_codebook(
     typer.echo(codebook_template(template) if file is None else draft(file), nl=False)
 
 
+@survey_app.command("worldvaluesbench")
+def make_worldvaluesbench(
+    file: Annotated[
+        Path, typer.Argument(help="The cross-national file, wave 7, of the World Values Survey.")
+    ],
+    source: Annotated[
+        Path, typer.Option(help="A copy of the repository Demon702/WorldValuesBench.")
+    ],
+    output: Annotated[Path, typer.Option(help="The folder to write the benchmark to.")],
+    probe_from: Annotated[
+        str, typer.Option(help="The part that probe samples are drawn from: test or valid.")
+    ] = "test",
+    encoding: Annotated[
+        str, typer.Option(help="Of the file: utf-8, latin-1 or windows-1252.")
+    ] = "utf-8",
+    as_json: AsJson = False,
+) -> None:
+    """Make WorldValuesBench from the archive's file: tables, 70/15/15 split, probe samples.
+
+    Prints how many participants and examples it has, beside the figures its authors publish.
+
+    Example: `suffrage survey worldvaluesbench WVS.csv --source WorldValuesBench --output wvb`
+    """
+    from typing import cast, get_args
+
+    from suffrage.errors import InputError
+    from suffrage.survey.reading import Encoding
+    from suffrage.survey.worldvaluesbench import PUBLISHED, Part, write_benchmark
+
+    if probe_from not in ("test", "valid"):
+        raise InputError(f'--probe-from "{probe_from}": there are test and valid.')
+    if encoding not in get_args(Encoding):
+        raise InputError(f'--encoding "{encoding}": there are {", ".join(get_args(Encoding))}.')
+    part, written_in = cast(Part, probe_from), cast(Encoding, encoding)
+    benchmark, samples = write_benchmark(file, source, output, part, written_in)
+    counts = benchmark.counts(samples)
+    if as_json:
+        named = {
+            name: {"participants": people, "examples": examples, "published": PUBLISHED[name]}
+            for name, (people, examples) in counts.items()
+        }
+        _print_json({"parts": named, "outside_the_scale": dict(benchmark.outside)})
+        return
+    typer.echo(f"{'':<7}{'participants':>13}{'published':>11}{'examples':>13}{'published':>13}")
+    for name, (people, examples) in counts.items():
+        first, second = PUBLISHED[name]
+        typer.echo(f"{name:<7}{people:>13,}{first:>11,}{examples:>13,}{second:>13,}")
+    for item, count in benchmark.outside.items():
+        typer.echo(f"{item}: {count} answers lie outside the scale of the question metadata.")
+
+
+@survey_app.command("worldvaluesbench-score")
+def score_worldvaluesbench(
+    scores: Annotated[
+        Path, typer.Argument(help="A table with QUESTION_ID, PARTICIPANT_ID and SCORE.")
+    ],
+    benchmark: Annotated[
+        Path, typer.Argument(help="The folder that `survey worldvaluesbench` wrote.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Print a model's distance from people on each question of WorldValuesBench.
+
+    Example: `suffrage survey worldvaluesbench-score scores.tsv wvb`
+    """
+    from suffrage.survey.worldvaluesbench import scored
+
+    found = scored(scores, benchmark)
+    if as_json:
+        _print_json(found)
+        return
+    for question, value in found.items():
+        typer.echo(f"{question:<6} {value:.4f}")
+
+
 @app.command()
 def profile(
     study: StudyPath,
