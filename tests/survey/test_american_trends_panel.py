@@ -1,5 +1,8 @@
 """A wave's folder, small and synthetic, in the layout of OpinionQA's release."""
 
+import csv
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,7 @@ import pytest
 from suffrage.errors import InputError
 from suffrage.survey import NonResponse, Survey, read_survey, survey_files
 
+DATA = Path(os.environ.get("SUFFRAGE_SHARED_DATA", "../shared/data"))
 INFO = """,Unnamed: 0,key,option_mapping,question,references,option_ordinal
 0,0,SAFECRIME_W26,"{1.0: 'Very safe', 99.0: 'Refused'}","How safe is your community?","['Very safe', 'Not safe', 'Refused']","[1.0, 2.0]"
 1,1,WORLDDANGER_W26,"{}","Compared to 50 years ago, do you think","['We live in a safer world', 'A more dangerous world', ""It's neither"", 'Refused']","[1.0, 2.0, 1.5]"
@@ -78,6 +82,7 @@ def test_a_weight_is_named_or_none(wave):
 def test_without_metadata_the_demographics_of_the_release_are_looked_for(wave):
     (wave / "metadata.csv").unlink()
     assert read(wave).codebook.demographics == ("cregion", "age")
+    assert read(wave).responses["age"].null_count() == 1
     names = [p.name for p in survey_files({"reader": "american_trends_panel", "path": wave.name}, wave.parent)]  # fmt: skip
     assert names == ["info.csv", "responses.csv"]
 
@@ -103,7 +108,9 @@ def test_files_that_are_not_utf8_are_read_when_their_encoding_is_named(wave, enc
         ("responses", "0,100314.0,0.5", "0,100314.0,-0.5", "row 2: the weight WEIGHT_W26"),
         ("responses", RESPONSES.split("\n", 1)[1], "", "no rows"),
         ("info", "references", "refs", r"info\.csv has no column references"),
-        ("info", '"[1.0, 2.0]"', '"[1.0]"', "row 2: SAFECRIME_W26: 2 answers and 1 ordinals"),
+        ("info", '"[1.0, 2.0]"', '"[1.0]"', "row 2: SAFECRIME_W26: there are 1 options"),
+        ("info", '"[1.0, 2.0]"', '"[1.0, 2.0, 3.0, 4.0]"', "row 2: SAFECRIME_W26: 3 references and 4 ordinals"),
+        ("metadata", "['White', 'Black']", "White", "row 4: RACE: not readable as a list"),
         ("info", "['For hunting'", "('For hunting'", "row 4: IMPREASONGUN_W26: not readable"),
         ("info", "'Very safe', 'Not safe', ", "'Very safe', 'Very safe', ", "row 2: .* two options read"),
         ("info", "IMPREASONGUN", "SAFECRIME", "row 4: SAFECRIME_W26 stands twice"),
@@ -116,6 +123,35 @@ def test_a_bad_row_is_refused(wave, name, old, new, message):
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(InputError, match=message):
         read(wave)
+
+
+def test_the_releases_own_questions_are_read(wave):
+    path = DATA / "opinionqa" / "refined_qkey_dict.json"
+    if not path.is_file():
+        pytest.skip(f"{path} is not here")
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    with (wave / "info.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["", "key", "question", "references", "option_ordinal"])
+        for number, (key, about) in enumerate(entries.items()):
+            rows.writerow(
+                [number, key, about["original_qbody"], about["options"], about["ordinal"]]
+            )
+    with (wave / "responses.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["QKEY", "WEIGHT_W26", *entries])
+        for k in range(4):
+            rows.writerow(
+                [k, 1, *(about["options"][k % len(about["options"])] for about in entries.values())]
+            )
+    survey = read(wave)
+    assert len(survey.codebook.items) == len(entries) > 400
+    for item in survey.codebook.items:
+        about = entries[item.id]
+        points = dict(zip(about["options"], about["ordinal"], strict=False))
+        assert len(item.options) == len(about["ordinal"])
+        if item.ordered:
+            assert [points[text] for text in item.texts] == sorted(about["ordinal"])
 
 
 def test_items_and_folders_that_are_not_there_are_named(wave):

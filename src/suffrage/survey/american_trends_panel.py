@@ -40,7 +40,6 @@ from suffrage.survey.survey import Provenance, SetAside, Survey
 INFO, METADATA, RESPONSES = "info.csv", "metadata.csv", "responses.csv"
 PERSON = "QKEY"
 NO_WEIGHT = "none"
-REFUSED = "Refused"
 # What the release keeps of each person; metadata.csv lists those of a wave.
 DEMOGRAPHICS = (
     "CREGION",
@@ -93,7 +92,7 @@ def read(options: Options, folder: Path) -> Survey:
     """Read one wave's respondents.
 
     An answer is a text; the release says which texts are points of a scale, and in which order.
-    "Refused" is refused, and an empty cell was not asked. Raises InputError on bad rows, on
+    What stands after those texts is refused, and an empty cell was not asked. Raises InputError on bad rows, on
     answers that info.csv does not know and on a weight that is not there.
     """
     paths = files(options, folder)
@@ -115,7 +114,8 @@ def read(options: Options, folder: Path) -> Survey:
     if absent and (options.items or len(absent) == len(wanted)):
         raise InputError(f"{RESPONSES} has no column {absent[0]}, which {INFO} lists.")
     weight = _weight(options, people, wave_folder)
-    demographics = [name for name in _demographics(wave_folder, encoding) if name in people.columns]
+    groups = _demographics(wave_folder, encoding)
+    demographics = [name for name in groups if name in people.columns]
     ids = people.with_columns(pl.col(PERSON).map_elements(plain_code, return_dtype=pl.String))
     kept = [item for item in wanted if item in people.columns]
     return Survey(
@@ -123,7 +123,7 @@ def read(options: Options, folder: Path) -> Survey:
             [
                 named_respondents(ids, PERSON, RESPONSES),
                 base_weights(people, weight, RESPONSES),
-                *(_words(people[name], name.lower()) for name in demographics),
+                *(_words(people[name], name.lower(), groups[name]) for name in demographics),
                 *(_answers(people, questions[item]) for item in kept),
             ]
         ),
@@ -182,31 +182,41 @@ def _python_list(text: str) -> list[object]:
 def _question(
     key: str, question: str, references: list[object], ordinals: list[object]
 ) -> _Question:
-    """The item: every reference but "Refused" has an ordinal, which says its place on the scale.
+    """The item: the first references have ordinals, which say their places on the scale.
 
-    It is a scale when the ordinals differ and none is negative; else the order is that asked in.
+    The others ("Refused") are no answers, as in the release's own code. It is a scale when the
+    ordinals differ and none is negative; else the order is that asked in.
     """
     texts = [str(text).strip() for text in references]
-    answers = [text for text in texts if text != REFUSED]
     points = [float(str(value)) for value in ordinals]
-    if len(points) != len(answers):
-        raise ValueError(f"{len(answers)} answers and {len(points)} ordinals")
+    if len(points) > len(texts):
+        raise ValueError(f"{len(texts)} references and {len(points)} ordinals")
+    answers, others = texts[: len(points)], texts[len(points) :]
     ordered = len(set(points)) == len(points) and min(points, default=-1) >= 0
     if ordered:
         answers = [text for _, text in sorted(zip(points, answers, strict=True))]
     options = option_list((plain_code(text), text) for text in answers)
     item = Item(id=key, question=question, options=options, ordered=ordered)
-    return _Question(item, {REFUSED: NonResponse.REFUSED} if REFUSED in texts else {})
+    kinds = {plain_code(text): kind_of_label(text) or NonResponse.REFUSED for text in others}
+    return _Question(item, kinds)
 
 
-def _demographics(folder: Path, encoding: str) -> list[str]:
+def _demographics(folder: Path, encoding: str) -> dict[str, set[str] | None]:
+    """Each demographic's column and its groups, None where no metadata.csv lists them."""
     path = folder / METADATA
     if not path.is_file():
-        return list(DEMOGRAPHICS)
-    frame = read_csv(path, encoding)
-    if "key" not in frame.columns:
-        raise InputError(f"{METADATA} has no column key; is it OpinionQA's?")
-    return [key for key in frame["key"].drop_nulls().unique(maintain_order=True).to_list() if key]
+        return dict.fromkeys(DEMOGRAPHICS)
+    frame = with_file_rows(read_csv(path, encoding))
+    absent = [name for name in ("key", "options") if name not in frame.columns]
+    if absent:
+        raise InputError(f"{METADATA} has no column {absent[0]}; is it OpinionQA's?")
+    found: dict[str, set[str] | None] = {}
+    for row, key, options in frame.select(FILE_ROW, "key", "options").iter_rows():
+        try:
+            found[(key or "").strip()] = {str(text).strip() for text in _python_list(options or "")}
+        except ValueError as error:
+            raise InputError(f"{METADATA} row {row}: {key}: {error}.") from error
+    return found
 
 
 def _weight(options: Options, people: pl.DataFrame, folder: Path) -> str | None:
@@ -228,12 +238,13 @@ def _weight(options: Options, people: pl.DataFrame, folder: Path) -> str | None:
     return weight
 
 
-def _words(column: pl.Series, name: str) -> pl.Series:
-    """A demographic; null where the person gave none."""
+def _words(column: pl.Series, name: str, groups: set[str] | None) -> pl.Series:
+    """A demographic; null where the person gave none, or is of none of the groups listed."""
     texts = column.str.strip_chars()
     known = {
-        text: None if not text or kind_of_label(text) is not None else text
+        text: text
         for text in texts.unique().drop_nulls().to_list()
+        if text and (text in groups if groups is not None else kind_of_label(text) is None)
     }
     return texts.replace_strict(known, default=None, return_dtype=pl.String).alias(name)
 
