@@ -186,6 +186,7 @@ def test_the_ess_file_brings_its_design_and_its_human_values(tmp_path, suffix):
         ({"psu": [1, None, 2]}, {}, "row 3: psu is empty"),
         ({"idno": [1, None, 2]}, {}, "row 3: idno is empty"),
         ({"lrscale": [1, 11, 2]}, {}, 'row 3: lrscale is "11"'),
+        ({"idno": [1, 1, 1]}, {}, 'cntry-idno "NO-1" stands on rows 2, 3'),
     ],
 )
 def test_a_bad_ess_file_or_option_is_refused(tmp_path, change, options, message):
