@@ -48,11 +48,13 @@ def test_one_answer_from_the_file_to_the_scoreboard(tmp_path: Path, tiny_model: 
     north = build_value_set(survey, "north", {"area": "north"}, seed=1, description="northerners")
     roads = north.distributions["roads"]
     assert (north.n, roads.n) == (12, 12)
-    # Twelve are few, so their answers are drawn toward the whole town's.
+    # Twelve are few, so their answers are drawn toward the rest of the town's, whose twelve may
+    # count for no more than they are.
     counts = np.bincount([1, *[i % 3 for i in range(11)]], minlength=3)
-    town = (counts + np.array([0, 0, 12])) / 24
-    np.testing.assert_allclose(roads.shares, (counts + 38 * town) / 50)
-    assert roads.pooled == pytest.approx(38 / 50)
+    rest = (np.array([0, 0, 12]) + 1 / 3) / 13
+    assert 0 < roads.pooled < 0.5
+    mixed = (1 - roads.pooled) * counts / 12 + roads.pooled * rest
+    np.testing.assert_allclose(roads.shares, mixed)
 
     # ItemSplit: `buses` is never trained on.
     split = split_items(survey.codebook.items, HeldOut(by="list", items=("buses",)), seed=1)

@@ -33,7 +33,25 @@ BUILDERS = {
     b.kind: b
     for b in (registry.load("record_builders", n) for n in registry.names("record_builders"))
 }
-TRAINED = ["sft", "distribution"]
+TRAINED = ["sft", "distribution", "dpo", "kto"]
+# Every form of every method, with the settings that make it differ from the default.
+FORMS: list[tuple[str, dict[str, object]]] = [
+    ("sft", {}),
+    ("distribution", {}),
+    ("distribution", {"loss": "ordinal"}),
+    ("dpo", {}),
+    ("dpo", {"labels": "drawn"}),
+    ("dpo", {"form": "ipo"}),
+    ("dpo", {"form": "simpo", "beta": 2.0, "margin": 0.5}),
+    ("dpo", {"form": "robust"}),
+    ("dpo", {"form": "proportional"}),
+    ("dpo", {"sft_weight": 0.1, "per_token": True}),
+    ("kto", {}),
+    ("kto", {"reference": "none"}),
+    ("kto", {"z0": "batch"}),
+    ("kto", {"labels": "shares"}),
+    ("kto", {"labels": "majority"}),
+]
 
 
 def method(name: str) -> Method:
@@ -46,10 +64,13 @@ def job(tiny: Path, name: str, folder: Path, steps: int, flip: bool = False, **m
     if flip:
         for d in north.distributions.values():
             d.shares[:] = d.shares[::-1].copy()
-    options = TrainingOptions(batch=6, dtype="float32", save_every=4, **more)
+    options = method(name).options(**{"batch": 6, "dtype": "float32", "save_every": 4, **more})
+    assert isinstance(options, TrainingOptions)
     kind = method(name).records
     assert kind is not None
-    records: Records = BUILDERS[kind].build([north], SPLIT, steps * 6, np.random.default_rng(1))
+    records: Records = BUILDERS[kind].build(
+        [north], SPLIT, steps * 6, np.random.default_rng(1), options.record_settings
+    )
     (folder / "out").mkdir(parents=True, exist_ok=True)
     return TrainingJob(
         model=identify(str(tiny), Path()),
@@ -74,8 +95,8 @@ def in_one_order(given: TrainingJob) -> TrainingJob:
     """Only records with letters from top to bottom: what two random layers can learn."""
     letters = [list("ABCDE"[:k]) for k in range(2, 6)]
     frame = given.records.frame
-    if "labels" in frame.columns:
-        kept = [row["labels"] in letters for row in frame.to_dicts()]
+    if "answers" in frame.columns:
+        kept = [row["answers"] in letters for row in frame.to_dicts()]
     else:
         kept = [
             row["user"].split("\n\n")[1].startswith("A. Answer Alpha") for row in frame.to_dicts()
@@ -96,11 +117,11 @@ def first_option_share(folder: Path) -> float:
     return float(p[0] / p.sum())
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize(("name", "form"), FORMS, ids=lambda given: str(given))
 def test_training_moves_answers_toward_the_people_and_flipped_labels_away(
-    name: str, tiny_model: Path, tmp_path: Path
+    name: str, form: dict[str, object], tiny_model: Path, tmp_path: Path
 ) -> None:
-    more = {"learning_rate": 0.01, "adapter": "none"}
+    more = {"learning_rate": 0.01, "adapter": "none", **form}
     before = first_option_share(tiny_model)
     one = in_one_order(job(tiny_model, name, tmp_path / "a", 120, **more))
     two = in_one_order(job(tiny_model, name, tmp_path / "b", 120, flip=True, **more))

@@ -67,16 +67,19 @@ def test_the_truth_scores_one_and_passes_the_ceiling(card: Scorecard) -> None:
     assert score(card, "truth", "fit_jsd") == pytest.approx(1)
     assert score(card, "truth", "emd") == pytest.approx(0)
     assert score(card, "truth", "entropy_ratio") == pytest.approx(1)
+    assert score(card, "truth", "slope") == pytest.approx(1)
     assert 0.85 < score(card, "ceiling", "fit_jsd") < 1
 
 
 def test_a_flat_answer_scores_at_the_uniform_floor(card: Scorecard) -> None:
-    for metric in ("fit_jsd", "emd", "entropy_ratio"):
+    assert score(card, "flat", "slope") == pytest.approx(0)
+    for metric in ("fit_jsd", "emd", "entropy_ratio", "slope"):
         assert score(card, "flat", metric) == pytest.approx(score(card, "uniform", metric))
 
 
 def test_a_parrot_of_the_majority_loses_to_the_truth_and_shows_no_entropy(card: Scorecard) -> None:
     assert score(card, "parrot", "entropy_ratio") == pytest.approx(0)
+    assert score(card, "parrot", "slope") > 1.3, "the majority is made larger"
     assert score(card, "parrot", "fit_jsd") < score(card, "average", "fit_jsd")
 
 

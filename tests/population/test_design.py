@@ -88,6 +88,42 @@ def test_units_without_a_member_of_the_group_count_as_zeros() -> None:
     )
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_errors_agree_with_svy_for_everyone_and_for_a_part(seed: int) -> None:
+    svy = pytest.importorskip("svy")
+    column, w, design = clustered(seed=seed)
+    inside = design.psu % 2 == 0
+    frame = pl.DataFrame(
+        {
+            "answer": [None if a < 0 else int(a) for a in column],
+            "w": w,
+            "psu": design.psu,
+            "stratum": design.stratum[design.psu],
+            "inside": inside,
+        }
+    )
+    peer = svy.Sample(frame, svy.Design(stratum="stratum", psu="psu", wgt="w")).estimation
+    whole = peer.prop("answer", drop_nulls=True).estimates
+    part = peer.prop("answer", where=svy.col("inside"), drop_nulls=True).estimates
+    ours = design_standard_errors(column, 3, w, design)
+    np.testing.assert_allclose(ours, [e.se for e in whole], rtol=1e-9)
+    within = Design(design.psu[inside], design.stratum)
+    ours = design_standard_errors(column[inside], 3, w[inside], within)
+    np.testing.assert_allclose(ours, [e.se for e in part], rtol=1e-9)
+
+
+def test_errors_without_a_design_agree_with_svy() -> None:
+    svy = pytest.importorskip("svy")
+    column, w, _ = clustered(seed=4)
+    answered = column >= 0
+    frame = pl.DataFrame({"answer": column[answered].astype(int), "w": w[answered]})
+    peer = svy.Sample(frame, svy.Design(wgt="w")).estimation.prop("answer").estimates
+    groups = np.zeros(column.size, dtype=np.int64)
+    ours = grouped_shares([column], [3], w, groups, 1)
+    np.testing.assert_allclose(ours.shares[0, 0], [e.est for e in peer], rtol=1e-9)
+    np.testing.assert_allclose(ours.standard_errors[0, 0], [e.se for e in peer], rtol=1e-9)
+
+
 def test_a_stratum_of_one_unit_is_told_and_adds_to_the_error() -> None:
     column, w, design = clustered()
     lone = Design(design.psu, np.where(np.arange(40) == 0, 8, design.stratum))
@@ -140,3 +176,28 @@ def test_the_real_design_of_the_ess_gives_the_plain_formulas_error() -> None:
     simple = grouped_shares([column], [11], w, np.zeros(w.size, dtype=np.int64), 1)
     # Nearly every unit of this sample is one person, so the two errors lie close together.
     np.testing.assert_allclose(found, simple.standard_errors[0, 0], rtol=0.5)
+
+
+def test_answers_alike_within_clusters_count_for_less_and_are_drawn_further() -> None:
+    survey = make_survey(respondents=400, seed=5)
+    # Forty in the group, in ten households that answer everything alike.
+    household = np.where(np.arange(400) < 40, np.arange(400) // 4 * 4, np.arange(400))
+    group = pl.when(pl.int_range(pl.len()) < 40).then(pl.lit("in")).otherwise(pl.lit("out"))
+    alike = survey.with_responses(
+        survey.responses[household].with_columns(
+            survey.responses["respondent"], group.alias("region")
+        )
+    )
+    clustered = alike.with_responses(
+        alike.responses.with_columns(
+            pl.Series("psu", [f"h{h}" for h in household]), pl.lit("s").alias("stratum")
+        )
+    )
+    plainly, by_design = (
+        build_value_set(s, "in", {"region": "in"}, 1).distributions for s in (alike, clustered)
+    )
+    weights = [np.mean([d.pooled for d in found.values()]) for found in (plainly, by_design)]
+    assert weights[1] > weights[0] + 0.05
+    assert np.mean([d.standard_errors.mean() for d in by_design.values()]) > np.mean(
+        [d.standard_errors.mean() for d in plainly.values()]
+    )

@@ -10,6 +10,7 @@ from scipy.stats import wasserstein_distance
 
 from suffrage.evaluate.floors import respread
 from suffrage.population.distances import (
+    above_even,
     earth_movers_distance,
     entropy,
     fit,
@@ -88,3 +89,13 @@ def test_respreading_keeps_all_mass_and_the_middle(values: list[float], count: i
         mean, abs=0.5 / 5 + 0.5 / count
     )
     np.testing.assert_allclose(respread(p, 5), p, atol=1e-12)
+
+
+@given(st.lists(st.floats(0.05, 1), min_size=3, max_size=3), st.floats(0, 2))
+def test_the_slope_of_a_mixture_with_the_even_answer_is_its_weight(
+    w: list[float], b: float
+) -> None:
+    p = np.array(w) / sum(w)
+    q = 1 / 3 + b * (p - 1 / 3)
+    if above_even(p, p) > 1e-6:
+        assert above_even(p, q) / above_even(p, p) == pytest.approx(b, abs=1e-6)

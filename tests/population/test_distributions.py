@@ -16,7 +16,6 @@ from suffrage.population.distributions import (
     in_blocks,
     resampled_shares,
     share_intervals,
-    shrunk_toward,
 )
 
 answers = st.lists(st.integers(-2, 3), min_size=4, max_size=40).filter(
@@ -203,10 +202,3 @@ def test_kish_by_hand() -> None:
 def test_weights_that_cannot_be_are_refused(weights: list[float]) -> None:
     with pytest.raises(ValueError, match="weights"):
         effective_sample_size(np.array(weights))
-
-
-def test_shrinkage_is_the_dirichlet_posterior_mean() -> None:
-    shares, parent = np.array([0.5, 0.5]), np.array([0.2, 0.8])
-    counts, prior = 20 * shares, 30 * parent
-    found = shrunk_toward(shares, parent, 20, 30)
-    np.testing.assert_allclose(found, (counts + prior) / (counts + prior).sum())

@@ -26,6 +26,9 @@ CARCINOMA = {
 }  # fmt: skip
 
 
+assert sum(CARCINOMA.values()) == 118 and len(CARCINOMA) == 20
+
+
 def carcinoma() -> list[np.ndarray]:
     rows = [list(map(int, pattern)) for pattern, n in CARCINOMA.items() for _ in range(n)]
     return list(np.array(rows, dtype=np.int8).T)

@@ -96,6 +96,9 @@ def test_where_takes_values_lists_and_ranges() -> None:
     assert mixed.n == int(((ages >= 40) & (region == "north")).sum())
 
 
+FEW = {"region": "north", "age": [str(age) for age in range(20, 25)]}
+
+
 def few(count: int) -> Survey:
     return SURVEY.with_responses(SURVEY.responses.head(count).with_columns(weight=pl.lit(1.0)))
 
@@ -108,13 +111,36 @@ def test_small_groups_are_drawn_toward_everyone_and_say_so() -> None:
         )
     )
     isle = build_value_set(small, "isle", {"region": "isle"}, 1)
-    everyone = build_value_set(small, "everyone", {}, 1)
     for item, d in isle.distributions.items():
-        own = small.responses.head(25)[item].to_numpy()
-        own_shares = np.bincount(own[own >= 0], minlength=d.shares.size) / (own >= 0).sum()
-        assert d.pooled == pytest.approx((50 - d.n_eff) / 50)
-        mixed = (1 - d.pooled) * own_shares + d.pooled * everyone.distributions[item].shares
+        own, rest = small.responses[item].to_numpy()[:25], small.responses[item].to_numpy()[25:]
+        own_counts, rest_counts = (
+            np.bincount(part[part >= 0], minlength=d.shares.size) for part in (own, rest)
+        )
+        around = (rest_counts + 1 / d.shares.size) / (rest_counts.sum() + 1)
+        assert 0.05 < d.pooled < 0.95
+        mixed = (1 - d.pooled) * own_counts / own_counts.sum() + d.pooled * around
         np.testing.assert_allclose(d.shares, mixed, atol=1e-9)
+        np.testing.assert_allclose(d.replicates.mean(axis=0), d.shares, atol=0.04)
+        np.testing.assert_allclose(d.replicates.std(axis=0), d.standard_errors, rtol=0.3)
+        halves = (d.first_halves + d.second_halves).mean(axis=0) / 2
+        np.testing.assert_allclose(halves, d.shares, atol=0.02)
+
+
+def test_the_ceiling_of_a_small_group_is_drawn_along_with_it() -> None:
+    group = build_value_set(make_survey(respondents=900, seed=2), "few", FEW, 1)
+    for d in group.distributions.values():
+        assert d.pooled > 0
+        apart = np.abs(d.first_halves - d.second_halves)
+        # Of halves of a handful of respondents, drawn nowhere, no share lies above 1 - pooled.
+        assert apart.max() <= 1 - d.pooled + 1e-9
+        np.testing.assert_allclose(d.first_halves.sum(axis=1), 1)
+
+
+def test_a_group_that_is_its_whole_parent_stands_for_itself() -> None:
+    alone = build_value_set(few(30), "all", {}, 1)
+    assert all(d.pooled == 0 for d in alone.distributions.values())
+    for d in alone.distributions.values():
+        np.testing.assert_allclose(d.replicates.std(axis=0), d.standard_errors, rtol=0.3)
 
 
 def test_an_item_that_too_few_answered_is_set_aside() -> None:
@@ -234,13 +260,60 @@ def test_real_countries_keep_their_numbers(shared_data: Path) -> None:
 
 def test_a_small_group_is_drawn_toward_its_own_parent() -> None:
     survey = make_survey(respondents=900, seed=2)
-    few = {"region": "north", "age": [str(age) for age in range(20, 25)]}
-    group = build_value_set(survey, "few", few, 1, parent={"region": "north"})
-    alone = build_value_set(survey, "few", few, 1)
-    north = build_value_set(survey, "north", {"region": "north"}, 1)
-    everyone = build_value_set(survey, "all", {}, 1)
+    group = build_value_set(survey, "few", FEW, 1, parent={"region": "north"})
+    alone = build_value_set(survey, "few", FEW, 1)
+    inside = (pl.col("region") == "north") & pl.col("age").is_in(FEW["age"])
+    others = survey.responses.filter((pl.col("region") == "north") & ~inside)
     for item_id, d in group.distributions.items():
-        assert 0 < d.pooled < 1
-        own = (d.shares - d.pooled * north.distributions[item_id].shares) / (1 - d.pooled)
-        again = (1 - d.pooled) * own + d.pooled * everyone.distributions[item_id].shares
-        np.testing.assert_allclose(alone.distributions[item_id].shares, again, atol=1e-9)
+        own, rest = (
+            np.bincount(column[column >= 0], minlength=d.shares.size)
+            for column in (
+                frame[item_id].to_numpy() for frame in (survey.responses.filter(inside), others)
+            )
+        )
+        around = (rest + 1 / rest.size) / (rest.sum() + 1)
+        mixed = (1 - d.pooled) * own / own.sum() + d.pooled * around
+        np.testing.assert_allclose(d.shares, mixed, atol=1e-9)
+    # The south answers otherwise, so the whole survey is a worse guide to a part of the north.
+    weights = [
+        np.mean([d.pooled for d in value_set.distributions.values()])
+        for value_set in (group, alone)
+    ]
+    assert weights[0] > weights[1] > 0
+
+
+def test_a_small_segment_is_drawn_toward_those_who_are_not_in_it() -> None:
+    survey = make_survey(respondents=200, seed=3)
+    membership = np.where(np.arange(200) < 30, 0.9, 0.001)
+    members = survey.with_responses(survey.responses.with_columns(weight=membership))
+    segment = build_value_set(members, "part", {}, 1, whole=survey)
+    alone = build_value_set(members, "part", {}, 1)
+    assert all(0 < d.pooled < 1 for d in segment.distributions.values())
+    assert all(d.pooled == 0 for d in alone.distributions.values())
+    d = segment.distributions["q0"]
+    column = survey.responses["q0"].to_numpy()
+    own, rest = (
+        np.array([w[column == k].sum() for k in range(3)]) for w in (membership, 1 - membership)
+    )
+    answered = (1 - membership)[column >= 0]
+    m = answered.sum() ** 2 / np.square(answered).sum()
+    around = (m * rest / rest.sum() + 1 / 3) / (m + 1)
+    np.testing.assert_allclose(d.shares, (1 - d.pooled) * own / own.sum() + d.pooled * around)
+
+
+def test_the_order_of_rows_changes_nothing_for_a_small_group_either() -> None:
+    survey = make_survey(respondents=900, seed=2, weighted=True)
+    turned = survey.with_responses(survey.responses.reverse())
+    one, two = (build_value_set(s, "few", FEW, 1) for s in (survey, turned))
+    assert all(d.pooled for d in one.distributions.values())
+    assert one.content_hash == two.content_hash
+
+
+def test_a_small_group_without_answers_elsewhere_stands_for_itself_on_that_item() -> None:
+    survey = make_survey(respondents=900, seed=2)
+    inside = (pl.col("region") == "north") & pl.col("age").is_in(FEW["age"])
+    unasked = pl.when(inside).then("q2").otherwise(pl.lit(-4, pl.Int8)).alias("q2")
+    group = build_value_set(
+        survey.with_responses(survey.responses.with_columns(unasked)), "few", FEW, 1
+    )
+    assert [item for item, d in group.distributions.items() if not d.pooled] == ["q2"]

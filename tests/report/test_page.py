@@ -96,6 +96,14 @@ def test_every_figure_of_the_scoreboard_stands_on_the_page(results: Results, pag
             assert interval(score.low, score.high, 3) in text
 
 
+def test_a_pooled_item_stands_with_the_weight_of_the_parent(results: Results) -> None:
+    with_pooled = [v.model_copy(update={"pooled_items": {}}) for v in results.value_sets]
+    with_pooled[0] = with_pooled[0].model_copy(update={"pooled_items": {"env": 0.31, "aims": 0.57}})
+    text = Page(render_report(changed(results, value_sets=with_pooled))).text
+    assert "2 items, weight of the parent 44% in the middle" in text
+    assert "env 31%, aims 57%" in text
+
+
 def test_a_changed_score_changes_the_page(results: Results, page: str) -> None:
     place = next(
         at

@@ -40,6 +40,20 @@ def test_the_profile_shows_every_share_with_its_error() -> None:
     assert f"{NORTH.n} respondents" in shown
 
 
+def test_a_small_group_says_how_much_weight_its_parent_has() -> None:
+    few = build_value_set(SURVEY, "few", {"age": [str(age) for age in range(20, 26)]}, 1)
+    weights = {item: d.pooled for item, d in few.distributions.items()}
+    assert min(weights.values()) > 0
+    shown = " ".join(printed(profile_table(few)).split())
+    assert "8 of 8 items are drawn toward the parent population" in shown
+    for weight in weights.values():
+        assert f"weight of the parent population {weight:.0%}" in shown
+    assert profile_json(few)["pooled"] == weights
+    assert profile_json(NORTH)["pooled"] == {} and "drawn toward" not in printed(
+        profile_table(NORTH)
+    )
+
+
 def test_the_comparison_puts_the_greatest_difference_first() -> None:
     rows = profile_json(NORTH, SOUTH)["items"]
     first = SURVEY.codebook[rows[0]["item_id"]].question

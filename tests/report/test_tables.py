@@ -101,7 +101,7 @@ def test_the_latex_table_holds_the_scoreboard(results: Results, folder: Path) ->
     assert len(lines) == len(rows)
     for line, row in zip(lines, rows, strict=True):
         cells = line.removeprefix("{}").removesuffix(r" \\").split(" & ")
-        assert len(cells) == 6
+        assert len(cells) == 7
         assert cells[0] == row.method.label
         assert row.held_out is not None
         figures = [float(figure) for figure in re.findall(r"[\d.]+", cells[1])]

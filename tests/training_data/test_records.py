@@ -14,16 +14,19 @@ from suffrage.training_data import (
     HeldOut,
     ItemSplit,
     Records,
+    RecordSettings,
     check_nothing_held_out,
     split_items,
 )
+from suffrage.training_data.binary import BUILDER as BINARY
 from suffrage.training_data.demonstrations import BUILDER as DEMONSTRATIONS
 from suffrage.training_data.demonstrations import systematic_draws
 from suffrage.training_data.distributions import BUILDER as DISTRIBUTIONS
+from suffrage.training_data.preferences import BUILDER as PREFERENCES
 from tests.synthetic import make_survey
 
 SURVEY = make_survey()
-BUILDERS = [DEMONSTRATIONS, DISTRIBUTIONS]
+BUILDERS = [DEMONSTRATIONS, DISTRIBUTIONS, PREFERENCES, BINARY]
 
 
 def given_sets() -> tuple[list[ValueSet], ItemSplit]:
@@ -37,14 +40,14 @@ def given_sets() -> tuple[list[ValueSet], ItemSplit]:
 @pytest.mark.parametrize("builder", BUILDERS, ids=lambda b: b.kind)
 def test_records_hold_no_held_out_item(builder) -> None:  # type: ignore[no-untyped-def]
     sets, split = given_sets()
-    records = builder.build(sets, split, 200, np.random.default_rng(1))
+    records = builder.build(sets, split, 200, np.random.default_rng(1), RecordSettings())
     assert set(records.frame["item"]) == set(split.train)
     check_nothing_held_out(records, SURVEY.codebook.items, split)
 
 
 def test_a_leaked_question_stops_the_build() -> None:
     sets, split = given_sets()
-    records = DISTRIBUTIONS.build(sets, split, 20, np.random.default_rng(1))
+    records = DISTRIBUTIONS.build(sets, split, 20, np.random.default_rng(1), RecordSettings())
     hidden = SURVEY.codebook[split.held_out[0]]
     leaky = records.frame.with_columns(
         pl.when(pl.col("id") == "000007")
@@ -59,7 +62,7 @@ def test_a_leaked_question_stops_the_build() -> None:
 @pytest.mark.parametrize("builder", BUILDERS, ids=lambda b: b.kind)
 def test_records_read_back_equal(builder, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     sets, split = given_sets()
-    records = builder.build(sets, split, 50, np.random.default_rng(1))
+    records = builder.build(sets, split, 50, np.random.default_rng(1), RecordSettings())
     records.write(tmp_path / "records")
     again = Records.read(tmp_path / "records")
     assert again.content_hash == records.content_hash and again.kind == records.kind
@@ -67,21 +70,21 @@ def test_records_read_back_equal(builder, tmp_path: Path) -> None:  # type: igno
 
 def test_the_target_follows_the_labels_not_the_places() -> None:
     sets, split = given_sets()
-    records = DISTRIBUTIONS.build(sets, split, 300, np.random.default_rng(1))
+    records = DISTRIBUTIONS.build(sets, split, 300, np.random.default_rng(1), RecordSettings())
     shares = {(v.name, i): d.shares for v in sets for i, d in v.distributions.items()}
     orders = set()
     for row in records.frame.to_dicts():
         item = SURVEY.codebook[row["item"]]
         np.testing.assert_allclose(row["target"], shares[row["value_set"], row["item"]])
-        for label, option in zip(row["labels"], item.texts, strict=True):
+        for label, option in zip(row["answers"], item.texts, strict=True):
             assert f"{label}. {option}\n" in row["user"]
-        orders.add(tuple(row["labels"]))
+        orders.add(tuple(row["answers"]))
     assert len(orders) > 4
 
 
 def test_demonstrations_give_each_answer_as_often_as_the_population() -> None:
     sets, split = given_sets()
-    records = DEMONSTRATIONS.build(sets, split, 6000, np.random.default_rng(1))
+    records = DEMONSTRATIONS.build(sets, split, 6000, np.random.default_rng(1), RecordSettings())
     rows = records.frame.filter(
         (pl.col("value_set") == "north") & (pl.col("item") == split.train[0])
     )
@@ -111,9 +114,11 @@ def test_systematic_draws_stay_within_one_of_the_expected_count(
 def test_every_pair_is_visited_both_ways_round_before_any_is_visited_again() -> None:
     sets, split = given_sets()
     pairs = 2 * len(split.train)
-    frame = DISTRIBUTIONS.build(sets, split, 2 * pairs, np.random.default_rng(1)).frame
+    frame = DISTRIBUTIONS.build(
+        sets, split, 2 * pairs, np.random.default_rng(1), RecordSettings()
+    ).frame
     visits = frame.gather_every(2)
     assert visits.select("value_set", "item").n_unique() == pairs
     for first, second in zip(visits.to_dicts(), frame.gather_every(2, 1).to_dicts(), strict=True):
         assert (first["value_set"], first["item"]) == (second["value_set"], second["item"])
-        assert first["labels"] == second["labels"][::-1] and first["user"] != second["user"]
+        assert first["answers"] == second["answers"][::-1] and first["user"] != second["user"]

@@ -1,35 +1,41 @@
-"""`distribution`: the model's option probabilities are pulled to the population's shares.
+"""`distribution`: the model's answer probabilities are pulled to the population's shares.
 
 Learns from: distribution records. Objective: the Kullback-Leibler divergence KL(p || q) of each
-record, p the population's shares, q the probability the model gives each option's label among all
-tokens. Source: Suh et al. (2025), SubPOP, equation 1, except that mass outside the options
-is not normalised away: it counts as loss, so the model also learns to answer.
+record, p the population's shares, q the probability the model gives each answer among everything
+it could say. Source: Suh et al. (2025), SubPOP, equation 1, except that mass outside the answers
+is not normalised away: it counts as loss, so the model also learns to answer. The ordinal
+form adds the earth mover's distance of scales, so that a near miss costs less than a far one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
 
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
-from suffrage.align.training import prepare, run_trainer, trainer_settings
-from suffrage.errors import require
-from suffrage.models.language_model import (
-    encode_text,
-    label_tokens,
-    pack_log_probs,
-    prompt_text,
-)
-from suffrage.models.packing import ScoreRequest, packed
+from suffrage.align.packed import AnswerBatch, Objective, Row, train_packed
 
 if TYPE_CHECKING:
     import torch
 
 
+class Options(TrainingOptions):
+    """What a study may say to `distribution`.
+
+    loss: kl, or ordinal, which adds ordinal_weight times the earth mover's distance on scales.
+    """
+
+    loss: Literal["kl", "ordinal"] = "kl"
+    ordinal_weight: float = Field(default=1.0, gt=0)
+
+
 def distribution_loss(log_q: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
     """Mean over records of KL(p || q) = sum_k p_k (log p_k - log q_k).
 
-    log_q: (records, options), log-probabilities among all tokens, -inf where a record has fewer
-    options. p: (records, options), rows sum to 1, 0 where a record has fewer options.
+    log_q: (records, options), log-probabilities among all that could be said, very low where a
+    record has fewer options. p: (records, options), rows sum to 1, 0 where there are fewer.
     """
     import torch
 
@@ -37,66 +43,54 @@ def distribution_loss(log_q: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
     return terms.sum(-1).mean()
 
 
+def ordinal_loss(
+    log_q: torch.Tensor, p: torch.Tensor, options: torch.Tensor, ordered: torch.Tensor
+) -> torch.Tensor:
+    """Mean over records of sum_k |P_k - Q_k| / (K - 1), P and Q cumulative; 0 for nominal items.
+
+    The normalised earth mover's distance between neighbours one step apart, q normalised over the
+    options. log_q, p: (records, widest); options: (records,) how many each has; ordered: 0 or 1.
+    """
+    import torch
+
+    place = torch.arange(p.shape[1], device=p.device)
+    present = place < options[:, None]
+    q = torch.where(present, log_q, torch.full_like(log_q, -1e9)).softmax(-1)
+    # After a record's last option both sums are 1 and add nothing.
+    gaps = ((p.cumsum(-1) - q.cumsum(-1)).abs() * present).sum(-1)
+    return (ordered * gaps / (options - 1).clamp_min(1)).mean()
+
+
 def train(job: TrainingJob) -> TrainingFacts:
-    """Train on distribution records; a batch is one packed forward pass."""
-    transformers = require("transformers", "align", "method distribution")
-    torch = require("torch", "align", "method distribution")
-    model, tokenizer = prepare(job)
-    labels: dict[str, tuple[int, ...]] = {}
+    """Train on distribution records."""
+    options: Options = job.options
 
-    def request(row: dict[str, Any]) -> ScoreRequest:
-        text = prompt_text(tokenizer, [{"role": "user", "content": row["user"]}])
-        for label in row["labels"]:
-            labels.setdefault(label, label_tokens(tokenizer, label))
-        return ScoreRequest(
-            encode_text(tokenizer, text),
-            tuple((token,) for label in row["labels"] for token in labels[label]),
-        )
+    def answers(rows: Sequence[Row]) -> list[list[str]]:
+        return [list(row["answers"]) for row in rows]
 
-    def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
-        widest = max(len(row["labels"]) for row in rows)
-        target = torch.zeros(len(rows), widest)
-        for line, row in enumerate(rows):
-            target[line, : len(row["labels"])] = torch.tensor(row["target"])
-        (pack,) = packed([request(row) for row in rows], 10**9)
-        # Where in (record, option) each query's probability belongs.
-        option_of = [
-            [option for option, label in enumerate(row["labels"]) for _ in labels[label]]
-            for row in rows
-        ]
-        cells = [index * widest + option_of[index][which] for index, which in pack.owners]
-        return {"pack": pack, "cells": torch.tensor(cells), "target": target}
+    def loss(batch: AnswerBatch) -> torch.Tensor:
+        import torch
 
-    class Trainer(transformers.Trainer):  # type: ignore[misc,name-defined]
-        def compute_loss(self, model: Any, inputs: dict[str, Any], **_: Any) -> Any:
-            values = pack_log_probs(model, inputs["pack"])
-            target = inputs["target"].to(values.device)
-            q = torch.zeros(target.numel(), device=values.device)
-            q = q.index_add(0, inputs["cells"].to(values.device), values.exp())
-            log_q = q.clamp_min(1e-30).log().view_as(target)
-            self.state.num_input_tokens_seen += len(inputs["pack"].tokens)
-            return distribution_loss(log_q, target)
+        p = torch.zeros_like(batch.log_probs)
+        for line, row in enumerate(batch.rows):
+            p[line, : len(row["target"])] = torch.tensor(row["target"])
+        total = distribution_loss(batch.log_probs, p)
+        if options.loss == "ordinal":
+            counts = (batch.lengths > 0).sum(-1)
+            ordered = batch.column("ordered")
+            total = total + options.ordinal_weight * ordinal_loss(
+                batch.log_probs, p, counts, ordered
+            )
+        return total
 
-    def make(callbacks: list[Any]) -> Any:
-        trainer = Trainer(
-            model=model,
-            args=transformers.TrainingArguments(**trainer_settings(job)),
-            data_collator=collate,
-            train_dataset=job.records.frame.to_dicts(),
-            processing_class=tokenizer,
-            callbacks=callbacks,
-        )
-        trainer.model_accepts_loss_kwargs = False
-        return trainer
-
-    return run_trainer(job, make)
+    return train_packed(job, Objective(answers, loss))
 
 
 METHOD = Method(
     name="distribution",
     label="Distribution matching",
     explanation="Trained on the population's whole answer distribution, one example an item.",
-    options=TrainingOptions,
+    options=Options,
     records="distribution",
     train=train,
 )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from suffrage.models import ModelIdentity
-from suffrage.training_data.records import Kind, Records
+from suffrage.training_data.records import Format, Records, RecordSettings
 
 # step, all steps, and the loss of that step
 OnStep = Callable[[int, int, float], None]
@@ -31,6 +31,9 @@ class TrainingOptions(MethodOptions):
     weights; auto is bfloat16 where the machine computes it, float32 in full fine-tuning.
     together: one checkpoint that answers for every value set named to it, or one each.
     save_every: steps between the points an interrupted training goes on from.
+    format: whether records choose a labelled option, or say it in a sentence ("written").
+    general: a JSONL file of instructions (`prompt`, `completion`) mixed in to keep abilities, and
+    general_share: their share of each step's records.
     """
 
     steps: int | None = Field(default=None, ge=1)
@@ -46,6 +49,19 @@ class TrainingOptions(MethodOptions):
     gradient_checkpointing: bool = False
     together: bool = True
     save_every: int = Field(default=20, ge=1)
+    format: Format = "option"
+    general: str | None = None
+    general_share: float = Field(default=0.1, gt=0, lt=1)
+
+    @property
+    def general_rows(self) -> int:
+        """How many of a step's records are general instructions."""
+        return max(1, round(self.general_share * self.batch)) if self.general else 0
+
+    @property
+    def record_settings(self) -> RecordSettings:
+        """What records this training wants."""
+        return RecordSettings(self.format, getattr(self, "labels", "shares"))
 
     def step_count(self, pair_count: int) -> int:
         """How many steps: as said, or epochs x pairs / batch; 60 when neither is said."""
@@ -58,7 +74,7 @@ class TrainingOptions(MethodOptions):
 class TrainingJob:
     """One training: what from, with which settings, and where the pieces go.
 
-    work: a folder that outlives an interruption. output: where the model or adapter is saved.
+    start: the checkpoint it goes on from, None for the study's model. work: a folder that outlives an interruption. output: where the model or adapter is saved.
     """
 
     model: ModelIdentity
@@ -69,6 +85,7 @@ class TrainingJob:
     work: Path
     output: Path
     on_step: OnStep
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +108,8 @@ class Method:
     """A way to align (or not) a model.
 
     explanation: one sentence for the report. asks_as_population: whether evaluations name the
-    value set in the prompt. records: the kind it learns from, None for untrained methods.
+    value set in the prompt. records: the kind it learns from (a record builder's), None for
+    untrained methods.
     """
 
     name: str
@@ -99,5 +117,5 @@ class Method:
     explanation: str
     options: type[MethodOptions] = MethodOptions
     asks_as_population: bool = True
-    records: Kind | None = None
+    records: str | None = None
     train: Callable[[TrainingJob], TrainingFacts] | None = None

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from suffrage import storage
+from suffrage.align.checkpoint import Checkpoint
 from suffrage.align.method import OnStep, TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.errors import SuffrageError, require
+from suffrage.models import identify
 from suffrage.models.language_model import fast_dtype, load_weights, out_of_memory
 
 LOG = "training.jsonl"
@@ -28,14 +30,24 @@ def training_dtype(options: TrainingOptions) -> str:
 
 
 def prepare(job: TrainingJob) -> tuple[Any, Any]:
-    """The model, wrapped in a fresh LoRA adapter if so said, and its tokenizer."""
+    """The model, with a fresh LoRA adapter or that of the checkpoint it starts from; its tokenizer."""
     peft = require("peft", "align", "training")
     transformers = require("transformers", "align", "training")
     transformers.set_seed(job.seed)
-    model, tokenizer = load_weights(job.model, training_dtype(job.options))
+    start = Checkpoint.read(job.start) if job.start else None
+    whole = start is not None and not start.is_adapter
+    source = identify(str(job.start), job.work) if whole else job.model
+    model, tokenizer = load_weights(source, training_dtype(job.options))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if job.options.adapter == "lora":
+    if start is not None and start.is_adapter:
+        if job.options.adapter != "lora":
+            raise SuffrageError(
+                "adapter: none cannot go on from a LoRA checkpoint; train both the same way."
+            )
+        # The same adapter is trained further, so that what is saved is the whole change.
+        model = peft.PeftModel.from_pretrained(model, start.folder, is_trainable=True)
+    elif job.options.adapter == "lora":
         model = peft.get_peft_model(
             model,
             peft.LoraConfig(

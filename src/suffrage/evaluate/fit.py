@@ -30,6 +30,7 @@ from suffrage.models import ModelAnswer
 from suffrage.population import AnswerDistribution
 from suffrage.population.distances import (
     FloatArray,
+    above_even,
     earth_movers_distance,
     entropy,
     fit,
@@ -169,6 +170,16 @@ def _by_metric(
             *place, float(entropy(q)), np.ones(1), float(entropy(p)), np.asarray(entropy(resampled))
         ),
     )
+    yield (
+        "slope",
+        Measured(
+            *place,
+            float(above_even(p, q)),
+            above_even(resampled, q),
+            float(above_even(p, p)),
+            above_even(resampled, resampled),
+        ),
+    )
 
 
 def _ceiling(
@@ -182,6 +193,8 @@ def _ceiling(
         yield "emd", Measured(*place, distance, np.ones(1))
     above, below = float(entropy(first).mean()), float(entropy(second).mean())
     yield "entropy_ratio", Measured(*place, above, np.ones(1), below)
+    together = float(above_even(second, first).mean())
+    yield "slope", Measured(*place, together, np.ones(1), float(above_even(second, second).mean()))
 
 
 def _scores(given: EvaluationInput, rows: Rows, draws: dict[Side, Draws]) -> Iterator[Score]:

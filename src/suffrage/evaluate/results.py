@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Side = Literal["held_out", "trained"]
 Readout = Literal["letters", "text", "text_length_normalised", "sampled"]
-Metric = Literal["fit_jsd", "emd", "entropy_ratio"]
+Metric = Literal["fit_jsd", "emd", "entropy_ratio", "slope"]
 
 
 class _Row(BaseModel):
@@ -50,7 +50,11 @@ class SurveyFacts(_Row):
 
 
 class ValueSetFacts(_Row):
-    """One population. set_aside: items it was not asked; pooled_items: shrunk to the parent."""
+    """One population.
+
+    set_aside: items it was not asked. pooled_items: the weight of the parent population on each
+    item drawn toward it.
+    """
 
     name: str
     description: str
@@ -60,7 +64,7 @@ class ValueSetFacts(_Row):
     design_effect: float
     weighting: str
     set_aside: list[str]
-    pooled_items: list[str]
+    pooled_items: dict[str, float]
 
 
 class ItemFacts(_Row):

@@ -1,6 +1,14 @@
 """Models: load, ask, score and sample them. Knows nothing of how they were trained."""
 
-from suffrage.models.asking import Question, label_sets, option_orders, ways_of_asking
+from suffrage.models.asking import (
+    SENTENCES,
+    Question,
+    label_sets,
+    open_question,
+    option_orders,
+    sentences,
+    ways_of_asking,
+)
 from suffrage.models.language_model import LanguageModel, ModelIdentity, identify
 from suffrage.models.readouts import (
     Asked,
@@ -11,6 +19,7 @@ from suffrage.models.readouts import (
 )
 
 __all__ = [
+    "SENTENCES",
     "Asked",
     "LanguageModel",
     "ModelAnswer",
@@ -18,9 +27,11 @@ __all__ = [
     "Question",
     "identify",
     "label_sets",
+    "open_question",
     "option_orders",
     "read_letters",
     "read_sampled",
     "read_text",
+    "sentences",
     "ways_of_asking",
 ]

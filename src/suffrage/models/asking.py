@@ -39,9 +39,28 @@ def option_orders(item: Item) -> list[tuple[int, ...]]:
     return [forwards[i:] + forwards[:i] for i in forwards]
 
 
+# How a person would put an answer; the words around it say nothing for or against.
+SENTENCES = (
+    'I would say "{}".',
+    'My answer is "{}".',
+    'For me it is "{}".',
+    '"{}" is how I see it.',
+)
+
+
+def open_question(item: Item, persona: str | None) -> str:
+    """An item asked without its options, to be answered in a sentence."""
+    return f"{item.question}\n\nSay in one sentence what {persona or 'you'} would answer."
+
+
+def sentences(item: Item, style: int) -> tuple[str, ...]:
+    """Each option as a person would say it, all in the same of the `SENTENCES`."""
+    return tuple(SENTENCES[style].format(text) for text in item.texts)
+
+
 @dataclass(frozen=True)
 class Question:
-    """One way of asking one item.
+    """One way of asking one item with its options.
 
     persona: the population the model answers for, as `ValueSet.description`, or None.
     order: positions in the item's own order, as shown from top to bottom.

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from suffrage.errors import InputError
 from suffrage.population.distances import jensen_shannon_distance, total_variation
-from suffrage.population.distributions import FloatArray
+from suffrage.population.distributions import FloatArray, sample_worth
 from suffrage.population.value_set import AnswerDistribution, ValueSet
 
 FALSE_DISCOVERY_RATE = 0.05
@@ -145,18 +145,8 @@ def equality_p_value(a: AnswerDistribution, b: AnswerDistribution) -> float:
 
 
 def respondents_worth(d: AnswerDistribution) -> float:
-    """How many respondents drawn with equal weights would give as sure an answer distribution.
-
-    (K-1) / sum_k (SE_k^2 / p_k), which is n over the mean generalised design effect, but never
-    more than Kish's n_eff: the linearised errors of options that few chose are unsure themselves.
-    For a pooled distribution it counts the parent's part too.
-    """
-    chosen = (d.shares > 0) & (d.standard_errors > 0)
-    kish = d.n_eff / (1 - d.pooled) ** 2
-    if chosen.sum() < 2:
-        return kish
-    spread = np.square(d.standard_errors[chosen]) / d.shares[chosen]
-    return min(float((chosen.sum() - 1) / spread.sum()), kish)
+    """`sample_worth` of a distribution; of a pooled one it counts the parent's part too."""
+    return sample_worth(d.shares, d.standard_errors, d.n_eff / (1 - d.pooled))
 
 
 def chi_squared_tail(statistic: float, degrees: int) -> float:

@@ -12,6 +12,17 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 
 
+def above_even(p: FloatArray, q: FloatArray) -> FloatArray:
+    """sum_k (p_k - 1/K)(q_k - 1/K): how far two distributions lean the same way.
+
+    Summed over items, `above_even(p, q) / above_even(p, p)` is the least-squares slope of the
+    model's shares q on people's shares p, both counted from the even answer: 1 is proportional,
+    above 1 amplifies what is common, 0 ignores the question. p, q: (..., K), rows sum to 1.
+    """
+    even = 1 / p.shape[-1]
+    return np.asarray(((p - even) * (q - even)).sum(-1))
+
+
 def entropy(p: FloatArray) -> FloatArray:
     """Shannon entropy in bits, -sum p log2 p; from 0 to log2 of the number of options."""
     logs = np.log2(p, where=p > 0, out=np.zeros_like(p))

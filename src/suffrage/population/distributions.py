@@ -187,13 +187,15 @@ def half_sample_weights(
     return first * weights, (1 - first) * weights
 
 
-def shrunk_toward(
-    shares: FloatArray, parent: FloatArray, n_eff: float, prior_size: float
-) -> FloatArray:
-    """The posterior mean of a Dirichlet-multinomial: (n_eff p + m q) / (n_eff + m).
+def sample_worth(shares: FloatArray, standard_errors: FloatArray, n_eff: float) -> float:
+    """How many respondents drawn with equal weights would give as sure an answer distribution.
 
-    shares p, parent q: (options,) or (replicates, options). prior_size m: how many effective
-    respondents the parent population counts for.
-    Source: Agresti and Hitchcock (2005), Bayesian inference for categorical data analysis, 2.1.
+    (K-1) / sum_k (SE_k^2 / p_k), which is n over the mean generalised design effect, but never
+    more than n_eff: the linearised errors of options that few chose are unsure themselves.
+    Source: Rao and Scott (1981), JASA 76: 221-230.
     """
-    return np.asarray((n_eff * shares + prior_size * parent) / (n_eff + prior_size))
+    chosen = (shares > 0) & (standard_errors > 0)
+    if chosen.sum() < 2:
+        return n_eff
+    spread = np.square(standard_errors[chosen]) / shares[chosen]
+    return min(float((chosen.sum() - 1) / spread.sum()), n_eff)

@@ -32,7 +32,13 @@ from suffrage.population.distributions import (
     half_sample_weights,
     in_blocks,
     resampled_shares,
-    shrunk_toward,
+    sample_worth,
+)
+from suffrage.population.pooling import (
+    GroupAnswers,
+    find_concentration,
+    pool,
+    pooled_draws,
 )
 from suffrage.population.where import Where, describe, select
 from suffrage.survey import Item, NonResponse, Survey
@@ -40,8 +46,8 @@ from suffrage.survey.survey import RESPONDENT
 
 REPLICATES = 200
 HALF_SPLITS = 100
-# Below the first, an answer distribution is shrunk toward the parent population; below the
-# second the value set is refused, or the item set aside (docs/architecture.md, "Small groups").
+# Below the first, an answer distribution is drawn toward the parent population; below the
+# second the value set is refused, or the item set aside (docs/weights.md, "Small groups").
 SHRINK_BELOW = 50.0
 REFUSE_BELOW = 10.0
 # `AnswerDistribution`'s arrays of resamples, and what their rows are called on disk.
@@ -64,11 +70,13 @@ class AnswerDistribution:
     n: respondents who chose an option; n_eff: Kish's effective sample size of them.
     non_response: weighted share of each kind among all respondents of the population.
     replicates: (REPLICATES, options), bootstrap over respondents, the same draws for every item.
-    first_halves, second_halves: (HALF_SPLITS, options), random halves of the respondents, never
-    pooled. All three have no rows where the respondents are not at hand.
+    first_halves, second_halves: (HALF_SPLITS, options), random halves of the respondents. All
+    three have no rows where the respondents are not at hand.
     Published tables may not say how many answered: n is then 0, n_eff and standard errors NaN.
-    pooled: the weight given to the parent population, 0 when the group stands for itself. Shares,
-    errors and replicates are pooled alike; the errors take the parent as known.
+    pooled: the weight given to the rest of the parent population, 0 when the group stands for
+    itself. Of a pooled item, shares and errors are posterior means and standard deviations,
+    replicates posterior draws (`population.pooling`), and each half is drawn toward the parent with
+    the weight of the whole.
     """
 
     item: Item
@@ -282,12 +290,15 @@ def build_value_set(
     seed: int,
     description: str | None = None,
     parent: Where | None = None,
+    whole: Survey | None = None,
 ) -> ValueSet:
     """The value set of the respondents that `where` picks out.
 
     A population below REFUSE_BELOW effective respondents is refused; an item that fewer answered
-    is set aside by name, and so is one nobody was asked. An item below SHRINK_BELOW is shrunk
-    toward the respondents that `parent` picks out (none said: all of the survey) and says so.
+    is set aside by name, and so is one nobody was asked. An item below SHRINK_BELOW is drawn toward
+    the other respondents that `parent` picks out (none said: all of the survey) and says so.
+    whole: the survey the parent is taken from, the same respondents in the same order with weights
+    no smaller, where `survey` holds a segment's weights.
     Raises InputError on unknown columns, an empty population, or too few respondents.
     """
     # Everything sees respondents in the order of their ids, so that the order of rows changes
@@ -305,9 +316,6 @@ def build_value_set(
             f"value set {name}: {rows.size} respondents, {n_eff:.1f} effective; below "
             f"{REFUSE_BELOW:.0f} nothing can be said of a group. Widen `where`, or merge groups."
         )
-    above = np.zeros(by_id.size, dtype=bool)
-    above[select(survey, parent or {}, name)] = True
-    parent_rows = by_id[above[by_id]]
     items = survey.codebook.items
     columns = [survey.positions(item.id)[rows] for item in items]
     options = [len(item.options) for item in items]
@@ -326,10 +334,10 @@ def build_value_set(
         design,
         [seed, int(storage.content_hash(name)[:8], 16)],
     )
-    distributions = {}
+    distributions: dict[str, AnswerDistribution] = {}
     for j, resampled in zip(enough, drawn, strict=True):
         shares = found.shares[j, 0, : options[j]]
-        own = AnswerDistribution(
+        distributions[items[j].id] = AnswerDistribution(
             item=items[j],
             shares=shares,
             standard_errors=found.standard_errors[j, 0, : options[j]]
@@ -342,7 +350,17 @@ def build_value_set(
             first_halves=_fill_empty(resampled[1], shares),
             second_halves=_fill_empty(resampled[2], shares),
         )
-        distributions[items[j].id] = _pooled(own, survey, parent_rows)
+    if any(own.n_eff < SHRINK_BELOW for own in distributions.values()):
+        parent_rows = select(survey, parent or {}, name)
+        rest = _rest_weights(survey, whole or survey, rows, parent_rows)[by_id]
+        generator = np.random.default_rng([seed, int(storage.content_hash(name)[:8], 16), 1])
+        distributions = _pooled(
+            distributions,
+            [survey.positions(item_id)[by_id] for item_id in distributions],
+            rest,
+            design is not None,
+            generator,
+        )
     variable = survey.provenance.weight_variable
     return ValueSet(
         name=name,
@@ -399,30 +417,76 @@ def _fill_empty(resampled: FloatArray, shares: FloatArray) -> FloatArray:
     return np.asarray(np.where(np.isnan(resampled).any(axis=1, keepdims=True), shares, resampled))
 
 
+def _rest_weights(
+    survey: Survey,
+    whole: Survey,
+    rows: npt.NDArray[np.integer[Any]],
+    parent_rows: npt.NDArray[np.integer[Any]],
+) -> FloatArray:
+    """What each respondent of `whole` weighs in the parent beside the group (`rows` of `survey`)."""
+    weights = np.zeros(whole.weights.size)
+    weights[parent_rows] = whole.weights[parent_rows]
+    weights[rows] -= survey.weights[rows]
+    return np.maximum(weights, 0.0)
+
+
 def _pooled(
-    own: AnswerDistribution, survey: Survey, parent_rows: npt.NDArray[np.integer[Any]]
-) -> AnswerDistribution:
-    """The distribution drawn toward the parent population when the group is small, else as it is."""
-    if own.n_eff >= SHRINK_BELOW:
-        return own
-    # The parent counts for as many respondents as the group lacks to reach the threshold.
-    prior_size = SHRINK_BELOW - own.n_eff
-    everyone = survey.positions(own.item.id)[parent_rows]
-    parent = grouped_shares(
-        [everyone],
-        [own.shares.size],
-        survey.weights[parent_rows],
-        np.zeros(everyone.size, dtype=np.int64),
+    own: dict[str, AnswerDistribution],
+    columns: list[PositionArray],
+    rest: FloatArray,
+    by_design: bool,
+    generator: np.random.Generator,
+) -> dict[str, AnswerDistribution]:
+    """The same with small items drawn toward the rest of the parent population.
+
+    columns: everyone's positions, one column for each item. rest: everyone's weight in the parent
+    beside the group.
+    All items tell how like its parent the group is; only those below SHRINK_BELOW are pooled. By
+    design, what clusters take from the sample is taken from the items' sizes, on average over items,
+    because one item's few answers tell it badly. Without anybody else in the parent all stay as
+    they are.
+    """
+    around = grouped_shares(
+        columns,
+        [d.shares.size for d in own.values()],
+        rest,
+        np.zeros(rest.size, dtype=np.int64),
         1,
-    ).shares[0, 0]
-    pooled = prior_size / SHRINK_BELOW
-    return replace(
-        own,
-        shares=shrunk_toward(own.shares, parent, own.n_eff, prior_size),
-        standard_errors=own.standard_errors * (1 - pooled),
-        replicates=shrunk_toward(own.replicates, parent, own.n_eff, prior_size),
-        pooled=pooled,
     )
+    effect = 1.0
+    if by_design:
+        worths = [sample_worth(d.shares, d.standard_errors, d.n_eff) for d in own.values()]
+        effect = float(np.mean([d.n_eff / w for d, w in zip(own.values(), worths, strict=True)]))
+    answers = {
+        d.item.id: GroupAnswers(
+            d.shares, d.n_eff / effect, around.shares[j, 0, : d.shares.size], around.n_eff[j, 0]
+        )
+        for j, d in enumerate(own.values())
+        if around.n_eff[j, 0] > 0
+    }
+    if not answers:
+        return own
+    found = find_concentration(list(answers.values()))
+    kappa = found.draws(REPLICATES, generator)
+
+    def drawn_toward(d: AnswerDistribution) -> AnswerDistribution:
+        answer = answers[d.item.id]
+        pooled = pool(answer, found)
+        pull = pooled.weight * answer.prior_mean
+        return replace(
+            d,
+            shares=pooled.shares,
+            standard_errors=pooled.standard_errors,
+            replicates=pooled_draws(answer, d.replicates, kappa, generator),
+            first_halves=(1 - pooled.weight) * d.first_halves + pull,
+            second_halves=(1 - pooled.weight) * d.second_halves + pull,
+            pooled=pooled.weight,
+        )
+
+    return {
+        item_id: drawn_toward(d) if d.n_eff < SHRINK_BELOW and item_id in answers else d
+        for item_id, d in own.items()
+    }
 
 
 def _non_response(column: PositionArray, weights: FloatArray) -> dict[str, float]:

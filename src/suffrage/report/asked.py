@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from statistics import median
 from typing import Any
 
 from suffrage.evaluate.results import (
@@ -48,12 +49,22 @@ def value_set_table(results: Results) -> Table:
             Cell(thousands(v.n_eff)),
             Cell(number(v.design_effect)),
             Cell(v.weighting),
-            Cell(", ".join(v.pooled_items) or "none"),
+            _pooled(v.pooled_items),
             Cell(", ".join(v.set_aside) or "none"),
         ]
         for v in results.value_sets
     ]
     return make_table("The populations whose answers are the target", columns, rows)
+
+
+def _pooled(weights: Mapping[str, float]) -> Cell:
+    """How much weight the parent has on the items drawn toward it."""
+    if not weights:
+        return Cell("none")
+    each = ", ".join(f"{item} {weight:.0%}" for item, weight in weights.items())
+    middle = f"{median(weights.values()):.0%}"
+    items = "1 item" if len(weights) == 1 else f"{len(weights)} items"
+    return Cell(f"{items}, weight of the parent {middle} in the middle", each)
 
 
 def _described(description: str, where: Mapping[str, Any]) -> str:

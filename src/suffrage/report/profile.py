@@ -26,6 +26,7 @@ def profile_json(first: ValueSet, other: ValueSet | None = None) -> dict[str, An
         "design_effect": first.design_effect,
         "weighting": first.weighting,
         "set_aside": list(first.set_aside),
+        "pooled": {item: d.pooled for item, d in first.distributions.items() if d.pooled},
     }
     if other is None:
         return {**facts, "shares": first.table().to_dicts()}
@@ -61,10 +62,17 @@ def profile_table(value_set: ValueSet) -> Any:
 
 def heading(value_set: ValueSet) -> str:
     """Who this is, and how many."""
+    pooled = [d.pooled for d in value_set.distributions.values() if d.pooled]
+    drawn = (
+        f" {len(pooled)} of {len(value_set.distributions)} items are drawn toward the parent "
+        f"population, with a weight on it of {min(pooled):.0%} to {max(pooled):.0%}."
+        if pooled
+        else ""
+    )
     return (
         f"{value_set.name}: {value_set.description}. {value_set.n:,} respondents, effective "
         f"{value_set.n_eff:,.0f} (design effect {value_set.design_effect:.2f}); "
-        f"{value_set.weighting}."
+        f"{value_set.weighting}.{drawn}"
     )
 
 
@@ -73,7 +81,7 @@ def _footing(distribution: AnswerDistribution) -> str:
     silent = {kind: share for kind, share in distribution.non_response.items() if share > 0}
     parts += [f"{kind} {share:.1%}" for kind, share in silent.items()]
     if distribution.pooled:
-        parts.append(f"pulled {distribution.pooled:.0%} toward its parent population")
+        parts.append(f"weight of the parent population {distribution.pooled:.0%}")
     return ", ".join(parts)
 
 

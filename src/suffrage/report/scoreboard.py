@@ -125,6 +125,7 @@ def scoreboard_table(results: Results) -> Table:
         ("Fit, trained on", True),
         (f"Earth mover’s distance, {name}", True),
         (f"Entropy ratio, {name}", True),
+        (f"Proportionality slope, {name}", True),
         ("Way to the ceiling", True),
         ("Questions", True),
     ]
@@ -138,6 +139,7 @@ def scoreboard_table(results: Results) -> Table:
                 score_cell(row.trained),
                 score_cell(row.earth_movers),
                 score_cell(row.entropy),
+                score_cell(row.slope),
                 Cell(percent(main.way if main else None)),
                 Cell(str(main.items) if main else NOTHING),
             ]

@@ -43,7 +43,7 @@ Verdict = Literal["higher", "lower", "same", "unknown"]
 class ScoreboardRow:
     """A method with its figures; None where it was not scored.
 
-    earth_movers, entropy, way: on the questions held out. seconds: of training, None for methods
+    earth_movers, entropy, slope, way: on the questions held out. seconds: of training, None for methods
     that train nothing.
     """
 
@@ -52,6 +52,7 @@ class ScoreboardRow:
     trained: Score | None
     earth_movers: Score | None
     entropy: Score | None
+    slope: Score | None
     seconds: float | None
 
     @property
@@ -164,6 +165,7 @@ def scoreboard_rows(results: Results) -> list[ScoreboardRow]:
             trained=find_score(results, method.name, "trained"),
             earth_movers=find_score(results, method.name, side, "emd"),
             entropy=find_score(results, method.name, side, "entropy_ratio"),
+            slope=find_score(results, method.name, side, "slope"),
             seconds=sum(cost.seconds for cost in method.costs) if method.costs else None,
         )
         for method in by_kind(results)
@@ -336,9 +338,9 @@ def latex_scoreboard(results: Results) -> str:
         r"% Needs \usepackage{booktabs}.",
         r"\begin{table}",
         r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
-        r"\begin{tabular}{lllllr}",
+        r"\begin{tabular}{llllllr}",
         r"\toprule",
-        r"Method & Fit, held out & Fit, trained & EMD & Entropy ratio & Way \\",
+        r"Method & Fit, held out & Fit, trained & EMD & Entropy ratio & Slope & Way \\",
         r"\midrule",
     ]
     previous = None
@@ -352,6 +354,7 @@ def latex_scoreboard(results: Results) -> str:
             _latex_figure(row.trained),
             _latex_figure(row.earth_movers),
             _latex_figure(row.entropy),
+            _latex_figure(row.slope),
             percent(row.way),
         ]
         # The empty group keeps a label such as "[a]" from being read as an option of "\\".
@@ -364,6 +367,7 @@ def latex_scoreboard(results: Results) -> str:
             r"\end{tabular}",
             rf"\caption{{{latex_escaped(caption)} EMD: earth mover's distance, ordered items only. "
             r"Entropy ratio: below 1 the model's answers are more alike than the population's. "
+            r"Slope: of the model's shares on the population's; above 1 amplifies the majority. "
             r"Way: from the average-training floor (0) to the ceiling of two halves of the same "
             r"respondents (100\,\%).}",
             rf"\label{{tab:suffrage-{label}}}",

@@ -59,7 +59,7 @@ def _table(results: Results, quiet: bool) -> Table:
     )
     table.add_column("Method", ratio=1, overflow="fold")
     table.add_column("Held-out fit", no_wrap=True)
-    for heading in ("Trained", "EMD", "Entropy", "Way", "Time"):
+    for heading in ("Trained", "EMD", "Entropy", "Slope", "Way", "Time"):
         table.add_column(heading, justify="right", no_wrap=True)
     rows = scoreboard_rows(results)
     for row, following in zip(rows, [*rows[1:], None], strict=True):
@@ -79,6 +79,7 @@ def _cells(row: ScoreboardRow) -> list[str]:
         _value(row.trained),
         _value(row.earth_movers),
         _value(row.entropy),
+        _value(row.slope),
         percent(row.way),
         _short_duration(row.seconds),
     ]
@@ -115,7 +116,7 @@ def _note(results: Results) -> str:
     return (
         f"Fit: 1 - Jensen-Shannon distance (base 2), [95 % interval]; {questions}, "
         f"value sets: {len(results.value_sets)}, seeds: {len(results.study.seeds)}. "
-        "EMD: earth mover's distance. Entropy: below 1 flattens. "
+        "EMD: earth mover's distance. Entropy: below 1 flattens. Slope: above 1 amplifies the majority. "
         "Way: from the average-training floor to the ceiling."
     )
 

@@ -154,7 +154,7 @@ def _value_set_facts(value_set: ValueSet) -> ValueSetFacts:
         design_effect=value_set.design_effect,
         weighting=value_set.weighting,
         set_aside=list(value_set.set_aside),
-        pooled_items=[item for item, d in value_set.distributions.items() if d.pooled > 0],
+        pooled_items={item: d.pooled for item, d in value_set.distributions.items() if d.pooled},
     )
 
 
@@ -248,7 +248,9 @@ def limits(survey: Survey, given: EvaluationInput) -> list[str]:
     pooled = [v.name for v in given.value_sets if any(d.pooled for d in v.distributions.values())]
     if pooled:
         sentences.append(
-            f"Small groups ({', '.join(pooled)}) were pulled toward their parent population on some items."
+            f"Small groups ({', '.join(pooled)}) were drawn toward their parent population on some "
+            "items, by the weights shown beside them. Their ceiling is drawn along, and says less the "
+            "greater the weight."
         )
     notes = [item for v in given.value_sets[:1] for item in v.items if item.note]
     if notes:

@@ -29,6 +29,7 @@ from suffrage.study.stages import ORDER, Stage, StageKind, compute, only_run_in
 from suffrage.study.wiring import TrainingPlace, Wiring, groups_of, wire
 from suffrage.survey import Survey
 from suffrage.training_data import ItemSplit, Records, check_nothing_held_out, split_items
+from suffrage.training_data.general import with_general
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,15 @@ class _Run:
         ]
         builder = next(b for b in builders if b.kind == spec.method.records)
         generator = np.random.default_rng([seed, 3])
-        records: Records = builder.build(value_sets, split, steps * options.batch, generator)
+        general = options.general_rows
+        count = steps * (options.batch - general)
+        records: Records = builder.build(
+            value_sets, split, count, generator, options.record_settings
+        )
+        if options.general:
+            records = with_general(
+                records, (self.study.folder / options.general).resolve(), options.batch, general
+            )
         check_nothing_held_out(records, self.survey().codebook.items, split)
         return records
 
@@ -198,6 +207,7 @@ class _Run:
                         work=stage.work,
                         output=draft,
                         on_step=lambda step, total, loss: update(step / total),
+                        start=self.wiring.start(place),
                     )
                 )
             price = self.study.price
@@ -207,6 +217,7 @@ class _Run:
                 "study": self.study.study,
                 "method": method,
                 "settings": options.model_dump(),
+                "from": spec.start,
                 "seed": seed,
                 "base_model": asdict(self.wiring.model),
                 "records": records.content_hash,

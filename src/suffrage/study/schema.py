@@ -58,13 +58,17 @@ class Price(BaseModel):
 
 
 class MethodSpec(BaseModel):
-    """One entry of `methods`. settings: what the method itself understands."""
+    """One entry of `methods`. options: what the method itself understands.
+
+    start: the name of the method whose checkpoint this one goes on from (`from:` in the file).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     name: str
     method: Method
     options: MethodOptions
+    start: str | None = None
 
     @property
     def label(self) -> str:
@@ -120,6 +124,29 @@ class Study(BaseModel):
         if twice:
             raise ValueError(f"{twice[0]!r} stands twice; give one of them another name")
         return entries
+
+    @field_validator("methods")
+    @classmethod
+    def _starts_come_before(cls, specs: tuple[MethodSpec, ...]) -> tuple[MethodSpec, ...]:
+        trained: dict[str, MethodSpec] = {}
+        for spec in specs:
+            if spec.start is not None:
+                if spec.method.train is None:
+                    raise ValueError(f"{spec.name}: from: is for methods that are trained")
+                if spec.start not in trained:
+                    raise ValueError(
+                        f"{spec.name}: from: {spec.start!r} is no trained method above it; there "
+                        f"are {', '.join(trained) or 'none'}"
+                    )
+                own, other = spec.options, trained[spec.start].options
+                if getattr(own, "together", True) and not getattr(other, "together", True):
+                    raise ValueError(
+                        f"{spec.name}: from: {spec.start!r} has a checkpoint for each value set; "
+                        "say together: false here too"
+                    )
+            if spec.method.train is not None:
+                trained[spec.name] = spec
+        return specs
 
     @field_validator("value_sets")
     @classmethod
@@ -222,8 +249,11 @@ def _method(entry: Any, place: str, source: str) -> MethodSpec:
             f'{source}: {place}.name: "{name}" must be letters, digits, ".", "_" or "-", and none '
             f"of {', '.join(_RESERVED)}."
         )
+    start = given.pop("from", None)
     options = settings.validated(method.options, given, source, place)
-    return MethodSpec(name=name, method=method, options=options)
+    return MethodSpec(
+        name=name, method=method, options=options, start=None if start is None else str(start)
+    )
 
 
 def _known(group: registry.Group, name: str, place: str) -> Any:

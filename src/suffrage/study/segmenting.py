@@ -110,11 +110,12 @@ def with_segments(study: Study) -> Study:
 
 def built_value_set(study: Study, survey: Survey, spec: ValueSetSpec) -> ValueSet:
     """One value set of a study from its survey, a segment's with the weights of its members."""
+    members = survey
     if spec.segment is not None:
         folder, place = spec.segment
-        survey = segment_survey(survey, Segmentation.read(study.output / folder), place)
+        members = segment_survey(survey, Segmentation.read(study.output / folder), place)
     return build_value_set(
-        survey, spec.name, spec.where, study.seeds[0], spec.description, spec.parent
+        members, spec.name, spec.where, study.seeds[0], spec.description, spec.parent, survey
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from suffrage import storage
@@ -34,6 +35,7 @@ class Wiring:
     align: dict[TrainingPlace, Stage]
     answers: dict[tuple[str, int], Stage]
     results: Stage
+    starts: dict[TrainingPlace, TrainingPlace]
 
     def stages(self) -> list[Stage]:
         """Every stage once, in the order of work."""
@@ -55,6 +57,11 @@ class Wiring:
             for (name, at_seed, group), stage in self.align.items()
             if (name, at_seed) == (method, seed)
         }
+
+    def start(self, place: TrainingPlace) -> Path | None:
+        """The checkpoint a training goes on from, None when it starts from the study's model."""
+        before = self.starts.get(place)
+        return None if before is None else self.align[before].folder
 
 
 def groups_of(spec: MethodSpec, study: Study) -> dict[Group, list[str]]:
@@ -97,6 +104,7 @@ def wire(study: Study) -> Wiring:
     records: dict[TrainingPlace, Stage] = {}
     align: dict[TrainingPlace, Stage] = {}
     answers: dict[tuple[str, int], Stage] = {}
+    starts: dict[TrainingPlace, TrainingPlace] = {}
     split_keys = [split.key for split in splits.values()]
     for spec in study.methods:
         method, options = spec.method, spec.options.model_dump()
@@ -119,11 +127,31 @@ def wire(study: Study) -> Wiring:
                 label = "-".join(part for part in (spec.name, f"seed{seed}", group) if part)
                 place = (spec.name, seed, group)
                 sources = [value_sets[name].key for name in members]
+                general = getattr(spec.options, "general", None)
                 records[place] = stage(
-                    "records", label, sources, splits[seed].key, method.records, options, seed
+                    "records",
+                    label,
+                    sources,
+                    splits[seed].key,
+                    method.records,
+                    options,
+                    seed,
+                    storage.file_hash(study.folder / general) if general else None,
                 )
+                before = None
+                if spec.start is not None:
+                    own = (spec.start, seed, group)
+                    starts[place] = own if own in align else (spec.start, seed, "")
+                    before = align[starts[place]].key
                 align[place] = stage(
-                    "align", label, records[place].key, method.name, options, model.content, seed
+                    "align",
+                    label,
+                    records[place].key,
+                    method.name,
+                    options,
+                    model.content,
+                    seed,
+                    before,
                 )
             answers[spec.name, seed] = stage(
                 "answers",
@@ -148,4 +176,6 @@ def wire(study: Study) -> Wiring:
         study.text,
         model.name,
     )
-    return Wiring(study, model, survey, value_sets, splits, records, align, answers, results)
+    return Wiring(
+        study, model, survey, value_sets, splits, records, align, answers, results, starts
+    )

@@ -1,12 +1,18 @@
 """Training data: which items may be trained on, and the records built from them."""
 
-from suffrage.training_data.records import RecordBuilder, Records, check_nothing_held_out
+from suffrage.training_data.records import (
+    RecordBuilder,
+    Records,
+    RecordSettings,
+    check_nothing_held_out,
+)
 from suffrage.training_data.split import HeldOut, ItemSplit, split_items
 
 __all__ = [
     "HeldOut",
     "ItemSplit",
     "RecordBuilder",
+    "RecordSettings",
     "Records",
     "check_nothing_held_out",
     "split_items",

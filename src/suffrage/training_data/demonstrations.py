@@ -9,13 +9,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from suffrage.population import ValueSet
 from suffrage.training_data.records import (
     RecordBuilder,
     Records,
-    random_question,
+    RecordSettings,
+    asked,
+    origin,
     training_pairs,
 )
 from suffrage.training_data.split import ItemSplit
@@ -31,41 +34,47 @@ def systematic_draws(shares: np.ndarray, count: int, start: float) -> np.ndarray
     return np.minimum(np.searchsorted(np.cumsum(shares), points, side="right"), shares.size - 1)
 
 
-def build_demonstrations(
-    value_sets: Sequence[ValueSet],
-    split: ItemSplit,
-    count: int,
-    generator: np.random.Generator,
-) -> Records:
-    """`count` demonstrations from the trained items, in random order."""
-    pairs = training_pairs(value_sets, split, count, generator)
+def drawn_positions(
+    pairs: Sequence[tuple[ValueSet, str]], generator: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """An option drawn from the population's shares for each pair, systematically within an item."""
     places: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, (value_set, item_id) in enumerate(pairs):
         places[value_set.name, item_id].append(place)
-    drawn = np.zeros(count, dtype=np.int64)
+    drawn = np.zeros(len(pairs), dtype=np.int64)
     for group in places.values():
         value_set, item_id = pairs[group[0]]
         shares = value_set.distributions[item_id].shares
         draws = systematic_draws(shares, len(group), float(generator.random()))
         drawn[group] = generator.permutation(draws)
+    return drawn
+
+
+def build_demonstrations(
+    value_sets: Sequence[ValueSet],
+    split: ItemSplit,
+    count: int,
+    generator: np.random.Generator,
+    settings: RecordSettings,
+) -> Records:
+    """`count` demonstrations from the trained items, in random order."""
+    pairs = training_pairs(value_sets, split, count, generator)
+    drawn = drawn_positions(pairs, generator)
     rows = []
     for place, (value_set, item_id) in enumerate(pairs):
         item = value_set.distributions[item_id].item
-        question = random_question(item, value_set.description, generator)
+        user, answers = asked(item, value_set.description, settings.format, generator)
         rows.append(
             {
                 "id": f"{place:06d}",
                 "value_set": value_set.name,
                 "item": item_id,
-                "user": question.user_text,
-                "completion": question.label_of_position[drawn[place]],
+                "user": user,
+                "format": settings.format,
+                "completion": answers[drawn[place]],
             }
         )
-    made_from = {
-        "value_sets": {v.name: v.content_hash for v in value_sets},
-        "split": split.content_hash,
-    }
-    return Records("demonstration", pl.DataFrame(rows), made_from)
+    return Records("demonstration", pl.DataFrame(rows), origin(value_sets, split, settings))
 
 
 BUILDER = RecordBuilder("demonstration", build_demonstrations)

@@ -16,6 +16,9 @@ from suffrage.population import ValueSet
 from suffrage.training_data.records import (
     RecordBuilder,
     Records,
+    RecordSettings,
+    asked,
+    origin,
     random_question,
     training_pairs,
 )
@@ -27,33 +30,41 @@ def build_distributions(
     split: ItemSplit,
     count: int,
     generator: np.random.Generator,
+    settings: RecordSettings,
 ) -> Records:
     """`count` records from the trained items: at each visit one label set, both ways round.
 
     The two ways of a visit stand next to each other, so that a step sees an item with its options
     in one order and in the opposite one: what then lowers the loss is what the options say, not
     where they stand. They share the text up to the options, which packed rows compute once.
+    In the written format a visit is one record.
     """
     rows: list[dict[str, Any]] = []
-    for value_set, item_id in training_pairs(value_sets, split, -(-count // 2), generator):
+    visits = count if settings.format == "written" else -(-count // 2)
+    for value_set, item_id in training_pairs(value_sets, split, visits, generator):
         distribution = value_set.distributions[item_id]
-        question = random_question(distribution.item, value_set.description, generator)
-        for shown in (question, replace(question, order=question.order[::-1])):
+        item, persona = distribution.item, value_set.description
+        if settings.format == "written":
+            shown = [asked(item, persona, settings.format, generator)]
+        else:
+            question = random_question(item, persona, generator)
+            turned = replace(question, order=question.order[::-1])
+            shown = [(q.user_text, q.label_of_position) for q in (question, turned)]
+        for user, answers in shown:
             rows.append(
                 {
                     "id": f"{len(rows):06d}",
                     "value_set": value_set.name,
                     "item": item_id,
-                    "user": shown.user_text,
-                    "labels": list(shown.label_of_position),
+                    "user": user,
+                    "format": settings.format,
+                    "answers": list(answers),
                     "target": distribution.shares.tolist(),
+                    "ordered": item.ordered,
                 }
             )
-    made_from = {
-        "value_sets": {v.name: v.content_hash for v in value_sets},
-        "split": split.content_hash,
-    }
-    return Records("distribution", pl.DataFrame(rows[:count]), made_from)
+    frame = pl.DataFrame(rows[:count])
+    return Records("distribution", frame, origin(value_sets, split, settings))
 
 
 BUILDER = RecordBuilder("distribution", build_distributions)

@@ -14,12 +14,34 @@ import polars as pl
 
 from suffrage import storage
 from suffrage.errors import SuffrageError
-from suffrage.models import Question, label_sets, option_orders
+from suffrage.models import (
+    SENTENCES,
+    Question,
+    label_sets,
+    open_question,
+    option_orders,
+    sentences,
+)
 from suffrage.population import ValueSet
 from suffrage.survey import Item
 from suffrage.training_data.split import ItemSplit
 
 Kind = Literal["demonstration", "distribution", "preference", "binary"]
+Format = Literal["option", "written"]
+Labels = Literal["shares", "drawn", "majority"]
+
+
+@dataclass(frozen=True)
+class RecordSettings:
+    """What a method wants of its records.
+
+    format: "option", choosing a labelled option, or "written", saying it in a sentence without
+    seeing the options. labels, of preference and binary records: "shares", the population's
+    fractions; "drawn", one person's answer drawn by them; "majority", what most say.
+    """
+
+    format: Format = "option"
+    labels: Labels = "shares"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +49,11 @@ class Records:
     """Training examples of one kind, one a row.
 
     Columns of every kind: `id`, `value_set`, `item`, `user` (the question, and as whom to
-    answer). demonstration: `completion`. distribution: `labels` (one an option, in the item's
-    own order) and `target` (the population's share of each).
+    answer), `format`. demonstration: `completion`, an answer. distribution: `answers` (one an
+    option, in the item's own order), `target` (the population's share of each) and `ordered`.
+    preference: `chosen`, `rejected`, `share` (of those who answer one of the two, how many give the
+    chosen: 0 to 1), `weight`, and `completion`, an answer drawn from all. binary: `answer`,
+    `desirable` (0 to 1), `weight`, and `answers`, all that could have been given.
     made_from: hashes of the value sets and the split, and the settings.
     """
 
@@ -73,11 +98,14 @@ class Records:
 class RecordBuilder:
     """A record builder: value sets and the split in, records out.
 
-    build(value_sets, split, count, generator) makes `count` records from trained items only.
+    build(value_sets, split, count, generator, settings) makes `count` records from trained items
+    only.
     """
 
     kind: Kind
-    build: Callable[[Sequence[ValueSet], ItemSplit, int, np.random.Generator], Records]
+    build: Callable[
+        [Sequence[ValueSet], ItemSplit, int, np.random.Generator, RecordSettings], Records
+    ]
 
 
 def training_pairs(
@@ -116,6 +144,29 @@ def random_question(item: Item, persona: str, generator: np.random.Generator) ->
     else:
         order = tuple(int(i) for i in generator.permutation(len(item.options)))
     return Question(item, persona, order, labels)
+
+
+def asked(
+    item: Item, persona: str, format: Format, generator: np.random.Generator
+) -> tuple[str, tuple[str, ...]]:
+    """One way of asking drawn at random, and each option's answer to it, in the item's order."""
+    if format == "written":
+        style = int(generator.integers(len(SENTENCES)))
+        return open_question(item, persona), sentences(item, style)
+    question = random_question(item, persona, generator)
+    return question.user_text, question.label_of_position
+
+
+def origin(
+    value_sets: Sequence[ValueSet], split: ItemSplit, settings: RecordSettings
+) -> dict[str, Any]:
+    """What records were made from, for their manifest."""
+    return {
+        "value_sets": {v.name: v.content_hash for v in value_sets},
+        "split": split.content_hash,
+        "format": settings.format,
+        "labels": settings.labels,
+    }
 
 
 def check_nothing_held_out(records: Records, items: Sequence[Item], split: ItemSplit) -> None:

@@ -1,0 +1,138 @@
+"""`dpo`: of two answers the model comes to prefer the one that more people give, by how many do.
+
+Learns from: preference records with the population's share behind the chosen side as a soft label.
+Objective: Rafailov et al. (2023), equation 7, with soft labels as in their conservative form; the
+squared form of Azar et al. (2024, IPO, equation 17), the reference-free margin form of Meng et al.
+(2024, SimPO, equation 6), the noise-corrected form of Chowdhury et al. (2024, rDPO, equation 12),
+and the entropy-decoupled form of Slocum et al. (2025, Soft Preference Learning), which at
+alpha 1 and beta 0 has its optimum where the model's odds are the people's odds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
+from suffrage.align.packed import AnswerBatch, Objective, Row, train_packed
+from suffrage.training_data.records import Labels
+
+if TYPE_CHECKING:
+    import torch
+
+Form = Literal["dpo", "ipo", "simpo", "robust", "proportional"]
+
+
+class Options(TrainingOptions):
+    """What a study may say to `dpo`.
+
+    form: dpo, ipo, simpo, robust, or proportional. beta: weight of the reference (KL penalty).
+    policy_weight: alpha, of the model's own log-odds, None for beta as in DPO; proportional is
+    alpha 1 and beta 0. margin: SimPO's gamma. noise: the rate of flipped labels robust corrects for.
+    per_token: length control, answers count by their mean log-probability a token.
+    sft_weight: share of the plain likelihood of a drawn answer added to the loss.
+    labels: shares, drawn or majority.
+    """
+
+    labels: Labels = "shares"
+    form: Form = "dpo"
+    beta: float = Field(default=0.1, ge=0)
+    policy_weight: float | None = Field(default=None, gt=0)
+    margin: float = Field(default=0.0, ge=0)
+    noise: float = Field(default=0.1, ge=0, lt=0.5)
+    per_token: bool = False
+    sft_weight: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _beta_is_needed(self) -> Options:
+        if self.beta == 0 and self.policy_weight is None and self.form != "proportional":
+            raise ValueError(
+                "beta: 0 leaves nothing to learn; give policy_weight, or form: proportional"
+            )
+        return self
+
+    @property
+    def weights(self) -> tuple[float, float]:
+        """alpha and beta of this form."""
+        if self.form == "proportional":
+            return self.policy_weight or 1.0, 0.0
+        if self.form == "simpo":
+            return self.beta, 0.0
+        return (self.beta if self.policy_weight is None else self.policy_weight), self.beta
+
+
+def margins(
+    log_odds: torch.Tensor, reference_log_odds: torch.Tensor, alpha: float, beta: float
+) -> torch.Tensor:
+    """h = alpha (log pi(w) - log pi(l)) - beta (log ref(w) - log ref(l)); alpha = beta is DPO's."""
+    return alpha * log_odds - beta * reference_log_odds
+
+
+def preference_loss(
+    h: torch.Tensor, share: torch.Tensor, form: Form, margin: float = 0.0, noise: float = 0.0
+) -> torch.Tensor:
+    """The loss of each pair, (pairs,). h: margins. share: of people behind the chosen, 0 to 1.
+
+    dpo, simpo, proportional: -s log sigma(h - gamma) - (1 - s) log sigma(-h - gamma). robust: the
+    same with s drawn through noise e, ((1-e) l(s) - e l(1-s)) / (1 - 2e). ipo: s (h - 1/2)^2 +
+    (1-s) (h + 1/2)^2, h with IPO's tau as beta, times 1/beta^2 in their scale.
+    """
+    from torch.nn.functional import logsigmoid
+
+    def cross(s: torch.Tensor) -> torch.Tensor:
+        return -s * logsigmoid(h - margin) - (1 - s) * logsigmoid(-h - margin)
+
+    if form == "ipo":
+        return share * (h - 0.5) ** 2 + (1 - share) * (h + 0.5) ** 2
+    if form == "robust":
+        return ((1 - noise) * cross(share) - noise * cross(1 - share)) / (1 - 2 * noise)
+    return cross(share)
+
+
+def train(job: TrainingJob) -> TrainingFacts:
+    """Train on preference records; the reference's log-probabilities are computed beforehand."""
+    options: Options = job.options
+    alpha, beta = options.weights
+    likelihood = options.sft_weight > 0
+
+    def answers(rows: Sequence[Row]) -> list[list[str]]:
+        extra = "completion"
+        return [
+            [row["chosen"], row["rejected"], *([row[extra]] if likelihood else [])] for row in rows
+        ]
+
+    def loss(batch: AnswerBatch) -> torch.Tensor:
+        import torch
+
+        length = batch.lengths if options.per_token else torch.ones_like(batch.lengths)
+        own = batch.log_probs / length
+        log_odds = own[:, 0] - own[:, 1]
+        before = torch.zeros_like(log_odds)
+        if batch.reference is not None:
+            old = batch.reference / length
+            before = old[:, 0] - old[:, 1]
+        h = margins(log_odds, before, alpha, beta)
+        each = preference_loss(
+            h, batch.column("share"), options.form, options.margin, options.noise
+        )
+        weight = batch.column("weight")
+        total = (weight * each).sum() / weight.sum()
+        if likelihood:
+            total = (
+                total - options.sft_weight * (batch.log_probs[:, 2] / batch.lengths[:, 2]).mean()
+            )
+        return total
+
+    return train_packed(job, Objective(answers, loss, needs_reference=beta > 0))
+
+
+METHOD = Method(
+    name="dpo",
+    label="Direct preference optimisation",
+    explanation="Trained on pairs of answers, with the share of people behind each side.",
+    options=Options,
+    records="preference",
+    train=train,
+)

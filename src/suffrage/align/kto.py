@@ -1,0 +1,156 @@
+"""`kto`: answers people give are made likelier, others less likely, one answer at a time.
+
+Learns from: binary records. Objective: Ethayarajh et al. (2024), equation 8, with the reference
+point z0 as they estimate it (mismatched pairs of the same micro-batch), or, for labelled options,
+as the exact divergence over the option set, because another question's label is no answer here.
+Without a reference model the reference is the uniform distribution over answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
+from suffrage.align.packed import ABSENT, AnswerBatch, Objective, Row, train_packed
+from suffrage.errors import SuffrageError
+from suffrage.training_data.records import Labels
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Options(TrainingOptions):
+    """What a study may say to `kto`.
+
+    beta: how sharply rewards count. reference: model, or none for the uniform reference. z0:
+    batch (as the paper), exact (over the option set), or auto: exact for labelled options.
+    desirable, undesirable: lambda_D and lambda_U; None balances the classes, so that
+    lambda_D n_D = lambda_U n_U over all records. labels: shares, drawn or majority.
+    """
+
+    labels: Labels = "drawn"
+    beta: float = Field(default=0.1, gt=0)
+    reference: Literal["model", "none"] = "model"
+    z0: Literal["auto", "batch", "exact"] = "auto"
+    desirable: float | None = Field(default=None, gt=0)
+    undesirable: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _pairs_need_two(self) -> Options:
+        if self.exact and self.format == "written" and self.z0 == "exact":
+            raise ValueError("z0: exact needs format: option, where all answers are known")
+        if not self.exact and (self.micro_batch or self.batch) < 2:
+            raise ValueError("z0: batch needs at least two records at a time (micro_batch)")
+        return self
+
+    @property
+    def exact(self) -> bool:
+        """Whether z0 is the divergence over the option set."""
+        return self.z0 == "exact" or (self.z0 == "auto" and self.format == "option")
+
+
+def value_loss(
+    reward: torch.Tensor,
+    z0: torch.Tensor,
+    desirable: torch.Tensor,
+    beta: float,
+    lambda_d: float,
+    lambda_u: float,
+) -> torch.Tensor:
+    """lambda_y - v(x, y) of each record, (records,); equation 8 of the paper.
+
+    d lambda_D (1 - sigma(beta (r - z0))) + (1 - d) lambda_U (1 - sigma(beta (z0 - r))), with d the
+    label, 1 desirable and 0 not, or a fraction of people between them. z0 carries no gradient.
+    """
+    gain = beta * (reward - z0.detach())
+    good, bad = 1 - gain.sigmoid(), 1 - (-gain).sigmoid()
+    return desirable * lambda_d * good + (1 - desirable) * lambda_u * bad
+
+
+def exact_divergence(log_probs: torch.Tensor, reference: torch.Tensor | None) -> torch.Tensor:
+    """KL(pi || ref) over each record's option set, (records,), both normalised over it.
+
+    log_probs, reference: (records, options), ABSENT where there is none. Without a reference:
+    minus the entropy, the divergence from the uniform distribution up to the constant that the
+    reward lacks as well.
+    """
+    import torch
+
+    present = log_probs > ABSENT / 2
+    own = torch.where(present, log_probs, torch.full_like(log_probs, -1e9)).log_softmax(-1)
+    if reference is None:
+        ratio = own
+    else:
+        hidden = torch.full_like(reference, -1e9)
+        ratio = own - torch.where(present, reference, hidden).log_softmax(-1)
+    return torch.where(present, own.exp() * ratio, torch.zeros_like(own)).sum(-1)
+
+
+def balance(desirable: Sequence[float], weights: Sequence[float]) -> tuple[float, float]:
+    """lambda_D and lambda_U with the larger class at 1 and lambda_D n_D = lambda_U n_U.
+
+    n_D, n_U: weighted sums of the labels and of one minus them. Raises SuffrageError when one
+    class is empty: nothing is then said about what to avoid, or what to keep.
+    """
+    n_d = sum(d * w for d, w in zip(desirable, weights, strict=True))
+    n_u = sum((1 - d) * w for d, w in zip(desirable, weights, strict=True))
+    if n_d <= 0 or n_u <= 0:
+        raise SuffrageError(
+            f"KTO needs desirable and undesirable records; their weights sum to {n_d:g} and "
+            f"{n_u:g}."
+        )
+    return (1.0, n_d / n_u) if n_d >= n_u else (n_u / n_d, 1.0)
+
+
+def train(job: TrainingJob) -> TrainingFacts:
+    """Train on binary records; the reference's log-probabilities are computed beforehand."""
+    options: Options = job.options
+    frame = job.records.frame
+    lambda_d, lambda_u = balance(frame["desirable"].to_list(), frame["weight"].to_list())
+    lambda_d, lambda_u = options.desirable or lambda_d, options.undesirable or lambda_u
+    with_reference = options.reference == "model"
+
+    def answers(rows: Sequence[Row]) -> list[list[str]]:
+        if options.exact:
+            return [list(row["answers"]) for row in rows]
+        # Mismatched pairs: each question with the next record's answer, within the micro-batch.
+        others = [*rows[1:], *rows[:1]]
+        return [[r["answer"], o["answer"]] for r, o in zip(rows, others, strict=True)]
+
+    def loss(batch: AnswerBatch) -> torch.Tensor:
+        import torch
+
+        if options.exact:
+            picked = [list(r["answers"]).index(r["answer"]) for r in batch.rows]
+            which = torch.tensor(picked, device=batch.log_probs.device)[:, None]
+            z0 = exact_divergence(batch.log_probs, batch.reference)
+        else:
+            which = torch.zeros(len(batch.rows), 1, dtype=torch.long)
+            which = which.to(batch.log_probs.device)
+            gap = batch.log_probs[:, 1]
+            if batch.reference is not None:
+                gap = gap - batch.reference[:, 1]
+            z0 = gap.mean().expand(len(batch.rows))
+            if with_reference:
+                z0 = z0.clamp_min(0)
+        reward = batch.log_probs.gather(1, which)[:, 0]
+        if batch.reference is not None:
+            reward = reward - batch.reference.gather(1, which)[:, 0]
+        weight = batch.column("weight")
+        each = value_loss(reward, z0, batch.column("desirable"), options.beta, lambda_d, lambda_u)
+        return (weight * each).sum() / weight.sum()
+
+    return train_packed(job, Objective(answers, loss, needs_reference=with_reference))
+
+
+METHOD = Method(
+    name="kto",
+    label="Kahneman-Tversky optimisation",
+    explanation="Trained on single answers marked as the population's or not.",
+    options=Options,
+    records="binary",
+    train=train,
+)

@@ -1,0 +1,262 @@
+"""Training on the log-probabilities of given answers: a batch is one packed forward pass.
+
+Questions that begin alike, and the answers to one question, share their beginning and are computed
+once. A method says which answers of a record it needs, and what the loss on them is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from suffrage import storage
+from suffrage.align.method import TrainingFacts, TrainingJob
+from suffrage.align.training import prepare, run_trainer, trainer_settings
+from suffrage.errors import SuffrageError, require
+from suffrage.models.language_model import (
+    answer_tokens,
+    encode_text,
+    label_tokens,
+    out_of_memory,
+    pack_log_probs,
+    prompt_text,
+)
+from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
+from suffrage.training_data.general import GENERAL
+
+if TYPE_CHECKING:
+    import torch
+
+Row = dict[str, Any]
+REFERENCE = "reference.json"
+# A log-probability that stands for none: an answer a record does not have.
+ABSENT = -1e30
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerBatch:
+    """The answers of a batch of records, and how likely the model finds them.
+
+    log_probs: (records, answers), of each whole answer, ABSENT where a record has fewer.
+    reference: the same by the model training began from, None when the method does without.
+    lengths: (records, answers), tokens of each answer, 0 where absent. rows: the records.
+    """
+
+    log_probs: torch.Tensor
+    reference: torch.Tensor | None
+    lengths: torch.Tensor
+    rows: Sequence[Row]
+
+    def column(self, name: str) -> torch.Tensor:
+        """A number of each record as a tensor (records,)."""
+        import torch
+
+        return torch.tensor([float(row[name]) for row in self.rows]).to(self.log_probs)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a method needs of each batch.
+
+    answers(rows): for each record of a batch, the answers whose log-probabilities are wanted.
+    loss(batch): a scalar. needs_reference: whether the starting model's are wanted beside them.
+    """
+
+    answers: Callable[[Sequence[Row]], list[list[str]]]
+    loss: Callable[[AnswerBatch], torch.Tensor]
+    needs_reference: bool = False
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Records and answers as token ids, each text encoded once."""
+
+    tokenizer: Any
+    _prompts: dict[str, Tokens]
+    _answers: dict[tuple[str, str], tuple[Tokens, ...]]
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> Prompts:
+        """With nothing encoded yet."""
+        return cls(tokenizer, {}, {})
+
+    def prompt(self, user: str) -> Tokens:
+        """The question as the model reads it."""
+        if user not in self._prompts:
+            text = prompt_text(self.tokenizer, [{"role": "user", "content": user}])
+            self._prompts[user] = encode_text(self.tokenizer, text)
+        return self._prompts[user]
+
+    def spellings(self, answer: str, format: str) -> tuple[Tokens, ...]:
+        """The token sequences that all mean this answer: a label's spellings, or one sentence."""
+        key = (answer, format)
+        if key not in self._answers:
+            self._answers[key] = (
+                tuple((token,) for token in label_tokens(self.tokenizer, answer))
+                if format == "option"
+                else (answer_tokens(self.tokenizer, answer),)
+            )
+        return self._answers[key]
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """One packed row, and where each of its queries belongs.
+
+    spelling_of: (queries,) which spelling a query's token is part of. answer_of: (spellings,)
+    which cell of (records x answers) a spelling adds its probability to. width: answers a record.
+    """
+
+    pack: Pack
+    spelling_of: list[int]
+    answer_of: list[int]
+    lengths: list[int]
+    count: int
+    width: int
+
+
+def wanted(prompts: Prompts, rows: Sequence[Row], answers: Sequence[Sequence[str]]) -> Wanted:
+    """The packed row that gives these answers' log-probabilities."""
+    width = max(len(some) for some in answers)
+    lengths = [0] * (len(rows) * width)
+    spelling_ids: dict[tuple[int, int], int] = {}
+    answer_of: list[int] = []
+    requests = []
+    for line, (row, some) in enumerate(zip(rows, answers, strict=True)):
+        continuations: list[Tokens] = []
+        for place, answer in enumerate(some):
+            for tokens in prompts.spellings(answer, row["format"]):
+                spelling_ids[line, len(continuations)] = len(answer_of)
+                answer_of.append(line * width + place)
+                lengths[line * width + place] = len(tokens)
+                continuations.append(tokens)
+        requests.append(ScoreRequest(prompts.prompt(row["user"]), tuple(continuations)))
+    (pack,) = packed(requests, 10**9)
+    spelling_of = [spelling_ids[owner] for owner in pack.owners]
+    return Wanted(pack, spelling_of, answer_of, lengths, len(rows), width)
+
+
+def answer_log_probs(model: Any, given: Wanted) -> torch.Tensor:
+    """(records, answers) log-probability of each answer, ABSENT where there is none.
+
+    A spelling's is the sum over its tokens; an answer's is the log of its spellings' sum.
+    """
+    import torch
+
+    values = pack_log_probs(model, given.pack)
+    device = values.device
+    spelling = torch.zeros(len(given.answer_of), device=device)
+    spelling = spelling.index_add(0, torch.tensor(given.spelling_of, device=device), values)
+    cells = torch.tensor(given.answer_of, device=device)
+    size = given.count * given.width
+    highest = torch.full((size,), ABSENT, device=device)
+    highest = highest.scatter_reduce(0, cells, spelling.detach(), "amax")
+    total = torch.zeros(size, device=device)
+    total = total.index_add(0, cells, (spelling - highest[cells]).exp())
+    present = torch.tensor(given.lengths, device=device) > 0
+    found = torch.where(present, total.clamp_min(1e-38).log() + highest, highest)
+    return found.view(given.count, given.width)
+
+
+def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
+    """Train a method that is a loss on given answers.
+
+    General instructions among the records are learnt by plain likelihood, a token's mean. Raises SuffrageError as `run_trainer` does.
+    """
+    transformers = require("transformers", "align", "training")
+    torch = require("torch", "align", "training")
+    model, tokenizer = prepare(job)
+    prompts = Prompts.of(tokenizer)
+    rows: list[Row] = [
+        {**row, "place": place} for place, row in enumerate(job.records.frame.to_dicts())
+    ]
+    micro_batch = job.options.micro_batch or job.options.batch
+    if job.options.micro_batch and len(rows) % micro_batch:
+        raise SuffrageError(f"{len(rows)} records are not a multiple of {micro_batch}.")
+    reference: list[list[float]] = []
+    if objective.needs_reference:
+        reference = _reference(job, model, prompts, rows, objective, micro_batch)
+
+    def collate(batch: list[Row]) -> dict[str, Any]:
+        own = [row for row in batch if row["format"] != GENERAL]
+        general = [row for row in batch if row["format"] == GENERAL]
+        found: dict[str, Any] = {"own": None, "general": None}
+        if own:
+            found["own"] = (own, wanted(prompts, own, objective.answers(own)))
+        if general:
+            said = [[row["completion"]] for row in general]
+            found["general"] = (general, wanted(prompts, general, said))
+        return found
+
+    class Trainer(transformers.Trainer):  # type: ignore[misc,name-defined]
+        def compute_loss(self, model: Any, inputs: dict[str, Any], **_: Any) -> Any:
+            loss, whole = 0.0, sum(len(part[0]) for part in inputs.values() if part)
+            if inputs["own"]:
+                own, given = inputs["own"]
+                self.state.num_input_tokens_seen += len(given.pack.tokens)
+                log_probs = answer_log_probs(model, given)
+                before = None
+                if objective.needs_reference:
+                    values = [_padded(reference[row["place"]], given.width) for row in own]
+                    before = torch.tensor(values).to(log_probs)
+                lengths = torch.tensor(given.lengths).view(given.count, given.width)
+                batch = AnswerBatch(log_probs, before, lengths.to(log_probs), own)
+                loss = objective.loss(batch) * len(own) / whole
+            if inputs["general"]:
+                general, given = inputs["general"]
+                self.state.num_input_tokens_seen += len(given.pack.tokens)
+                values = answer_log_probs(model, given)[:, 0]
+                count = torch.tensor(given.lengths).to(values)
+                loss = loss - (values / count).mean() * len(general) / whole
+            return loss
+
+    def make(callbacks: list[Any]) -> Any:
+        trainer = Trainer(
+            model=model,
+            args=transformers.TrainingArguments(**trainer_settings(job)),
+            data_collator=collate,
+            train_dataset=rows,
+            processing_class=tokenizer,
+            callbacks=callbacks,
+        )
+        trainer.model_accepts_loss_kwargs = False
+        return trainer
+
+    return run_trainer(job, make)
+
+
+def _padded(values: list[float], width: int) -> list[float]:
+    return values + [ABSENT] * (width - len(values))
+
+
+def _reference(
+    job: TrainingJob,
+    model: Any,
+    prompts: Prompts,
+    rows: list[Row],
+    objective: Objective,
+    micro_batch: int,
+) -> list[list[float]]:
+    """The starting model's log-probabilities of every record's answers, computed once and kept.
+
+    Batches are those of training, because what a method asks of a record may depend on its batch.
+    """
+    torch = require("torch", "align", "training")
+    kept = job.work / REFERENCE
+    if kept.exists():
+        return list(storage.read_json(kept))
+    job.work.mkdir(parents=True, exist_ok=True)
+    found: list[list[float]] = [[] for _ in rows]
+    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+    with torch.inference_mode(), out_of_memory("scoring", "micro_batch: 1"):
+        for start in range(0, len(rows), micro_batch):
+            batch = [r for r in rows[start : start + micro_batch] if r["format"] != GENERAL]
+            if not batch:
+                continue
+            answers = objective.answers(batch)
+            values = answer_log_probs(model, wanted(prompts, batch, answers)).cpu().tolist()
+            for row, line, some in zip(batch, values, answers, strict=True):
+                found[row["place"]] = line[: len(some)]
+    storage.write_json(kept, found)
+    return found

@@ -1,0 +1,161 @@
+"""Partial pooling of a small group's answers toward the rest of its parent population.
+
+Symbols, for item j of one group: c_jk effective answers for option k (n_eff times the share), m_j their
+sum, q_jk the share among the parent's other members, M_j their effective number, kappa the
+concentration: how many respondents' worth the parent says of this group.
+
+The group's true shares are drawn around the parent's, theta_j ~ Dirichlet(kappa_j q_j), and its
+answers from them, so c_j is Dirichlet-multinomial. The parent's shares are themselves uncertain,
+which bounds what they can say: kappa_j = kappa M_j / (kappa + M_j).
+Source: Agresti and Hitchcock (2005), Bayesian inference for categorical data analysis, section 2;
+Gelman et al., Bayesian Data Analysis (3rd ed.), chapter 5.
+
+One kappa serves all items of a group. A single item holds one draw of theta and tells next to
+nothing of kappa; sibling groups would make a value set depend on which others a study has; the items
+of the group tell how like its parent it is. Kappa is not fixed at its most likely value, which is
+infinite for many small groups and would leave no error at all: it is integrated out over a prior
+under which the weight of the parent on an item of median size is uniform between 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import lgamma
+
+import numpy as np
+
+from suffrage.population.distributions import FloatArray
+
+# How many values of kappa the integral is taken over.
+GRID = 60
+
+
+@dataclass(frozen=True, eq=False)
+class GroupAnswers:
+    """One item as a group and the rest of its parent answered it.
+
+    shares, parent: (options,), each summing to 1. size m, parent_size M: effective respondents.
+    """
+
+    shares: FloatArray
+    size: float
+    parent: FloatArray
+    parent_size: float
+
+    @property
+    def prior_mean(self) -> FloatArray:
+        """q: the parent's shares with one respondent spread evenly, so that no option is impossible."""
+        spread = 1 / self.parent.size
+        return np.asarray(
+            (self.parent_size * self.parent + spread) / (self.parent_size + 1), dtype=np.float64
+        )
+
+    def concentrations(self, kappa: FloatArray) -> FloatArray:
+        """kappa_j for each kappa: never more than the parent's respondents."""
+        return np.asarray(kappa * self.parent_size / (kappa + self.parent_size))
+
+
+@dataclass(frozen=True, eq=False)
+class Concentration:
+    """What the items of one group say of kappa.
+
+    values: (GRID,), rising. weights: (GRID,), their posterior probabilities, summing to 1.
+    """
+
+    values: FloatArray
+    weights: FloatArray
+
+    def parent_weights(self, item: GroupAnswers) -> FloatArray:
+        """kappa_j / (kappa_j + m_j) for each value of kappa, shape (GRID,)."""
+        kappa = item.concentrations(self.values)
+        return np.asarray(kappa / (kappa + item.size))
+
+    def draws(self, count: int, generator: np.random.Generator) -> FloatArray:
+        """`count` values of kappa drawn from their posterior, the same for all items of a group."""
+        return np.asarray(generator.choice(self.values, count, p=self.weights))
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """One item's answers drawn toward the parent.
+
+    shares, standard_errors: (options,), posterior mean and standard deviation. weight: the
+    posterior mean of kappa_j / (kappa_j + m_j): shares = (1 - weight) own + weight q.
+    """
+
+    shares: FloatArray
+    standard_errors: FloatArray
+    weight: float
+
+
+def find_concentration(items: Sequence[GroupAnswers]) -> Concentration:
+    """The posterior of kappa given all items of a group, which are taken as independent.
+
+    The prior is uniform in kappa / (kappa + m), m the median size of the items: the grid's points are
+    the middles of GRID equal parts of it. The likelihood is the product of `log_marginal`.
+    """
+    middle = float(np.median([item.size for item in items]))
+    part = (np.arange(GRID) + 0.5) / GRID
+    values = middle * part / (1 - part)
+    logs = sum(
+        (
+            log_marginal(item.size * item.shares, item.prior_mean, item.concentrations(values))
+            for item in items
+        ),
+        np.zeros(GRID),
+    )
+    weights = np.exp(logs - logs.max())
+    return Concentration(values, weights / weights.sum())
+
+
+def log_marginal(counts: FloatArray, mean: FloatArray, kappa: FloatArray) -> FloatArray:
+    """Log of the Dirichlet-multinomial probability, less the part without kappa, shape (kappas,).
+
+    log Gamma(kappa) - log Gamma(m + kappa) + sum_k [log Gamma(c_k + kappa q_k) - log Gamma(kappa q_k)].
+    counts c: (options,), not negative, whole or not. mean q: (options,), positive, sums to 1.
+    kappa: (kappas,), positive. Source: Mosimann (1962), Biometrika 49: 65-82.
+    """
+    prior = kappa[:, None] * mean
+    terms = _log_gamma(counts + prior) - _log_gamma(prior)
+    return np.asarray(_log_gamma(kappa) - _log_gamma(kappa + counts.sum()) + terms.sum(axis=1))
+
+
+def _log_gamma(values: FloatArray) -> FloatArray:
+    return np.array([lgamma(value) for value in values.ravel()]).reshape(values.shape)
+
+
+def pool(item: GroupAnswers, found: Concentration) -> Pooled:
+    """The item's posterior mean and standard deviation, over the posterior of kappa.
+
+    Given kappa the posterior is Dirichlet with total m + kappa_j and mean mu, so the variance is
+    mu (1 - mu) / (m + kappa_j + 1); the spread of mu over kappa is added to it.
+    """
+    parent_weights = found.parent_weights(item)
+    weight = float(found.weights @ parent_weights)
+    apart = item.prior_mean - item.shares
+    means = item.shares + parent_weights[:, None] * apart
+    shares = item.shares + weight * apart
+    totals = item.size + item.concentrations(found.values) + 1
+    within = found.weights @ (means * (1 - means) / totals[:, None])
+    between = found.weights @ np.square(means - shares)
+    return Pooled(shares, np.asarray(np.sqrt(within + between)), weight)
+
+
+def pooled_draws(
+    item: GroupAnswers, replicates: FloatArray, kappa: FloatArray, generator: np.random.Generator
+) -> FloatArray:
+    """Posterior draws of the item's shares, one for each bootstrap replicate, (draws, options).
+
+    A Dirichlet(c + kappa q) variable is V times one of Dirichlet(c) plus 1 - V times one of
+    Dirichlet(kappa q), V ~ Beta(m, kappa), as writing them in gamma variables shows. The replicate,
+    in which respondents keep their answers to all items together, stands for the first.
+    kappa: (draws,), of `Concentration.draws`.
+    """
+    concentrations = item.concentrations(kappa)
+    own = generator.beta(item.size, concentrations)[:, None]
+    mean = item.prior_mean
+    gammas = generator.standard_gamma(concentrations[:, None] * mean)
+    totals = gammas.sum(axis=1, keepdims=True)
+    around = np.where(totals > 0, gammas / np.where(totals > 0, totals, 1), mean)
+    return np.asarray(own * replicates + (1 - own) * around)

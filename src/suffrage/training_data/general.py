@@ -1,0 +1,62 @@
+"""General instructions mixed in among a method's own records, so that abilities are kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from suffrage import storage
+from suffrage.errors import InputError
+from suffrage.training_data.records import Records
+
+# What stands as the format of a general instruction.
+GENERAL = "general"
+
+
+def read_general(path: Path) -> list[tuple[str, str]]:
+    """Prompts and completions of a JSONL file of `{"prompt": ..., "completion": ...}`.
+
+    Raises InputError naming the file, or the line that holds neither.
+    """
+    if not path.is_file():
+        raise InputError(f"general: {path} does not exist.")
+    found = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            content = json.loads(line)
+            found.append((str(content["prompt"]), str(content["completion"])))
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise InputError(
+                f'general: {path} line {number} must be {{"prompt": ..., "completion": ...}}.'
+            ) from error
+    if not found:
+        raise InputError(f"general: {path} holds no instruction.")
+    return found
+
+
+def with_general(records: Records, path: Path, batch: int, general: int) -> Records:
+    """The records with `general` instructions at the end of each step of `batch` records, in turn."""
+    instructions = read_general(path)
+    own = records.frame.to_dicts()
+    step, rows, place = batch - general, [], 0
+    for start in range(0, len(own), step):
+        rows += own[start : start + step]
+        for _ in range(general):
+            prompt, completion = instructions[place % len(instructions)]
+            rows.append(
+                {
+                    "id": f"general-{place:06d}",
+                    "value_set": "",
+                    "item": "",
+                    "user": prompt,
+                    "format": GENERAL,
+                    "completion": completion,
+                }
+            )
+            place += 1
+    made_from = {**records.made_from, "general": storage.file_hash(path), "general_rows": general}
+    return Records(records.kind, pl.DataFrame(rows, infer_schema_length=None), made_from)

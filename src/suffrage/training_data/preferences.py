@@ -1,0 +1,88 @@
+"""Preference records: two answers to one item, and how many people give the first of them.
+
+What they teach: which of two answers is commoner, and by how much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from suffrage.population import ValueSet
+from suffrage.training_data.demonstrations import drawn_positions
+from suffrage.training_data.records import (
+    Labels,
+    RecordBuilder,
+    Records,
+    RecordSettings,
+    asked,
+    origin,
+    training_pairs,
+)
+from suffrage.training_data.split import ItemSplit
+
+
+def draw_pair(shares: np.ndarray, generator: np.random.Generator) -> tuple[int, int]:
+    """Two options: the first drawn by its share, the second uniformly from the others.
+
+    A pair then comes as often as somebody gives one of its two answers, which is how far it
+    matters, and pairs of answers nobody gives never come.
+    """
+    first = int(generator.choice(shares.size, p=shares / shares.sum()))
+    second = int(generator.integers(shares.size - 1))
+    return first, second + (second >= first)
+
+
+def labelled(share: float, labels: Labels, generator: np.random.Generator) -> float:
+    """The label of a fraction: itself, one person's answer drawn by it, or what most say."""
+    if labels == "shares":
+        return share
+    if labels == "drawn":
+        return float(generator.random() < share)
+    return 0.5 if share == 0.5 else float(share > 0.5)
+
+
+def build_preferences(
+    value_sets: Sequence[ValueSet],
+    split: ItemSplit,
+    count: int,
+    generator: np.random.Generator,
+    settings: RecordSettings,
+) -> Records:
+    """`count` pairs from the trained items. The two sides are in random order.
+
+    Chosen is the side with the larger label, so that `share` is 0.5 or more; both sides are said
+    alike, so that neither length nor manner tells them apart.
+    """
+    pairs = training_pairs(value_sets, split, count, generator)
+    drawn = drawn_positions(pairs, generator)
+    rows = []
+    for place, (value_set, item_id) in enumerate(pairs):
+        distribution = value_set.distributions[item_id]
+        shares = distribution.shares
+        user, answers = asked(distribution.item, value_set.description, settings.format, generator)
+        first, second = draw_pair(shares, generator)
+        share = float(shares[first] / (shares[first] + shares[second]))
+        label = labelled(share, settings.labels, generator)
+        if label < 0.5:
+            first, second, label = second, first, 1 - label
+        rows.append(
+            {
+                "id": f"{place:06d}",
+                "value_set": value_set.name,
+                "item": item_id,
+                "user": user,
+                "format": settings.format,
+                "chosen": answers[first],
+                "rejected": answers[second],
+                "share": label,
+                "weight": 1.0,
+                "completion": answers[drawn[place]],
+            }
+        )
+    return Records("preference", pl.DataFrame(rows), origin(value_sets, split, settings))
+
+
+BUILDER = RecordBuilder("preference", build_preferences)

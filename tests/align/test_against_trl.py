@@ -1,0 +1,72 @@
+"""DPO and KTO on packed answers take the steps that TRL's trainers take on the same records."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+import torch
+import trl
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from suffrage.align import TrainingJob
+from suffrage.align.training import trainer_settings
+from tests.align.test_training import job, run
+
+STEPS = 4
+
+
+def losses(folder: Path) -> list[float]:
+    lines = (folder / "training.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
+
+
+def theirs(tiny: Path, given: TrainingJob, folder: Path, kind: str, **more: Any) -> list[float]:
+    rows = given.records.frame.to_dicts()
+    examples = [{"prompt": [{"role": "user", "content": row["user"]}]} for row in rows]
+    for example, row in zip(examples, rows, strict=True):
+        names = ["chosen", "rejected"] if kind == "DPO" else ["completion"]
+        texts = ["chosen", "rejected"] if kind == "DPO" else ["answer"]
+        for name, text in zip(names, texts, strict=True):
+            example[name] = [{"role": "assistant", "content": row[text]}]
+        if kind == "KTO":
+            example["label"] = bool(row["desirable"])  # type: ignore[assignment]
+    settings = {**trainer_settings(replace(given, work=folder)), "save_strategy": "no", **more}
+    settings.pop("save_steps")
+    settings.pop("save_total_limit")
+    model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
+    trainer = getattr(trl, f"{kind}Trainer")(
+        model=model,
+        ref_model=AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32),
+        args=getattr(trl, f"{kind}Config")(**settings, max_length=None),
+        train_dataset=datasets.Dataset.from_list(examples),
+        processing_class=AutoTokenizer.from_pretrained(tiny),
+    )
+    trainer.train()
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def test_dpo_takes_trls_steps(tiny_model: Path, tmp_path: Path) -> None:
+    more = {"format": "written", "adapter": "none", "learning_rate": 0.01, "labels": "majority"}
+    given = job(tiny_model, "dpo", tmp_path / "ours", STEPS, **more)
+    frame = given.records.frame
+    given = replace(given, records=replace(given.records, frame=frame.with_columns(share=1.0)))
+    ours = losses(run("dpo", given))
+    assert ours[0] == pytest.approx(0.6931, abs=1e-3) and abs(ours[-1] - ours[0]) > 0.01
+    assert ours == pytest.approx(
+        theirs(tiny_model, given, tmp_path / "trl", "DPO", beta=0.1), abs=2e-4
+    )
+
+
+def test_kto_takes_trls_steps(tiny_model: Path, tmp_path: Path) -> None:
+    more = {"format": "written", "adapter": "none", "learning_rate": 0.01, "labels": "drawn"}
+    weights = {"desirable": 1.0, "undesirable": 1.5}
+    given = job(tiny_model, "kto", tmp_path / "ours", STEPS, **more, **weights)
+    ours = losses(run("kto", given))
+    assert abs(ours[-1] - ours[0]) > 0.005
+    known = {"beta": 0.1, "desirable_weight": 1.0, "undesirable_weight": 1.5}
+    assert ours == pytest.approx(
+        theirs(tiny_model, given, tmp_path / "trl", "KTO", **known), abs=2e-4
+    )
