@@ -189,19 +189,47 @@ def survey_representativeness(study: StudyPath, as_json: AsJson = False) -> None
 
 
 @survey_app.command("check")
-def check_survey(study: StudyPath, as_json: AsJson = False) -> None:
-    """List where a study's codebook and data contradict each other; exit code 1 if they do.
+def check_survey(
+    path: Annotated[Path, typer.Argument(help="A study's YAML file, or a survey's data file.")],
+    codebook: Annotated[
+        Path | None, typer.Option(help="The codebook of a data file given without a study.")
+    ] = None,
+    reader: Annotated[
+        str, typer.Option(help="What reads a data file given without a study.")
+    ] = "labelled_file",
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="A key of the reader, such as wave=10; may be repeated."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List where a codebook and its data contradict each other; exit code 1 if they do.
+
+    Unknown codes with their file, rows and column, options nobody chose, items all answered alike,
+    scales that look reversed.
 
     Example: `suffrage survey check examples/quickstart.yaml`
+    Example: `suffrage survey check town.csv --codebook town.yaml`
+    Example: `suffrage survey check ESS11.sav --reader ess --option countries=[DE]`
     """
     from dataclasses import asdict
 
+    from suffrage.errors import InputError
+    from suffrage.settings import key_values
     from suffrage.study.schema import load_study
-    from suffrage.survey import read_survey
-    from suffrage.survey.contradictions import contradictions
+    from suffrage.survey.contradictions import checked
 
-    loaded = load_study(study)
-    found = contradictions(read_survey(loaded.survey, loaded.folder))
+    is_study = path.suffix.lower() in (".yaml", ".yml")
+    if is_study:
+        if codebook is not None or options or reader != "labelled_file":
+            raise InputError("--codebook, --reader and --option go with a data file, not a study.")
+        loaded = load_study(path)
+        section, folder = loaded.survey, loaded.folder
+    else:
+        section = {"reader": reader, "path": str(path), **key_values(options or [], "--option")}
+        section |= {"codebook": str(codebook)} if codebook is not None else {}
+        folder = Path()
+    found = checked(section, folder)
     if as_json:
         _print_json([asdict(fault) for fault in found])
     else:
@@ -214,15 +242,99 @@ def check_survey(study: StudyPath, as_json: AsJson = False) -> None:
 
 @survey_app.command("draft-codebook")
 def draft_codebook(
-    file: Annotated[Path, typer.Argument(help="A .csv, .parquet, .sav, .zsav or .dta file.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A .csv, .parquet, .sav, .zsav or .dta file.")
+    ] = None,
+    template: Annotated[
+        str | None, typer.Option(help="Print the template of a reader instead: nzavs.")
+    ] = None,
 ) -> None:
     """Print a first codebook for a labelled file, for you to finish.
 
     Example: `suffrage survey draft-codebook town.sav > town.yaml`
     """
+    from suffrage.errors import InputError
+    from suffrage.survey.draft import codebook_template
     from suffrage.survey.draft import draft_codebook as draft
 
-    typer.echo(draft(file), nl=False)
+    if (file is None) == (template is None):
+        raise InputError("name either a file, or a template with --template.")
+    typer.echo(codebook_template(template) if file is None else draft(file), nl=False)
+
+
+@survey_app.command("worldvaluesbench")
+def make_worldvaluesbench(
+    file: Annotated[
+        Path, typer.Argument(help="The cross-national file, wave 7, of the World Values Survey.")
+    ],
+    source: Annotated[
+        Path, typer.Option(help="A copy of the repository Demon702/WorldValuesBench.")
+    ],
+    output: Annotated[Path, typer.Option(help="The folder to write the benchmark to.")],
+    probe_from: Annotated[
+        str, typer.Option(help="The part that probe samples are drawn from: test or valid.")
+    ] = "test",
+    encoding: Annotated[
+        str, typer.Option(help="Of the file: utf-8, latin-1 or windows-1252.")
+    ] = "utf-8",
+    as_json: AsJson = False,
+) -> None:
+    """Make WorldValuesBench from the archive's file: tables, 70/15/15 split, probe samples.
+
+    Prints how many participants and examples it has, beside the figures its authors publish.
+
+    Example: `suffrage survey worldvaluesbench WVS.csv --source WorldValuesBench --output wvb`
+    """
+    from typing import cast, get_args
+
+    from suffrage.errors import InputError
+    from suffrage.survey.reading import Encoding
+    from suffrage.survey.worldvaluesbench import PUBLISHED, Part, write_benchmark
+
+    if probe_from not in ("test", "valid"):
+        raise InputError(f'--probe-from "{probe_from}": there are test and valid.')
+    if encoding not in get_args(Encoding):
+        raise InputError(f'--encoding "{encoding}": there are {", ".join(get_args(Encoding))}.')
+    part, written_in = cast(Part, probe_from), cast(Encoding, encoding)
+    benchmark, samples = write_benchmark(file, source, output, part, written_in)
+    counts = benchmark.counts(samples)
+    if as_json:
+        named = {
+            name: {"participants": people, "examples": examples, "published": PUBLISHED[name]}
+            for name, (people, examples) in counts.items()
+        }
+        _print_json({"parts": named, "outside_the_scale": dict(benchmark.outside)})
+        return
+    typer.echo(f"{'':<7}{'participants':>13}{'published':>11}{'examples':>13}{'published':>13}")
+    for name, (people, examples) in counts.items():
+        first, second = PUBLISHED[name]
+        typer.echo(f"{name:<7}{people:>13,}{first:>11,}{examples:>13,}{second:>13,}")
+    for item, count in benchmark.outside.items():
+        typer.echo(f"{item}: {count} answers lie outside the scale of the question metadata.")
+
+
+@survey_app.command("worldvaluesbench-score")
+def score_worldvaluesbench(
+    scores: Annotated[
+        Path, typer.Argument(help="A table with QUESTION_ID, PARTICIPANT_ID and SCORE.")
+    ],
+    benchmark: Annotated[
+        Path, typer.Argument(help="The folder that `survey worldvaluesbench` wrote.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Print a model's distance from people on each question of WorldValuesBench.
+
+    Example: `suffrage survey worldvaluesbench-score scores.tsv wvb`
+    """
+    from suffrage.survey.worldvaluesbench import scored
+
+    found = scored(scores, benchmark)
+    if as_json:
+        _print_json(found)
+        return
+    for question, value in found.items():
+        typer.echo(f"{question:<6} {value:.4f}")
 
 
 @app.command()

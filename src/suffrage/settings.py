@@ -56,6 +56,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+def key_values(pairs: list[str], option: str) -> dict[str, Any]:
+    """The `key=value` pairs of a command line's option, values as YAML reads them.
+
+    Raises InputError on a pair without a key or an equals sign.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not key or not sign:
+            raise InputError(f'{option} "{pair}": write it as key=value, such as wave=10.')
+        try:
+            found[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise InputError(f'{option} "{pair}": the value is not readable as YAML.') from error
+    return found
+
+
 def validated(schema: type[Settings], content: Any, source: str, under: str = "") -> Settings:
     """The content as the schema's object.
 

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -7,6 +8,7 @@ import yaml
 from typer.testing import CliRunner
 
 from suffrage.cli import app
+from suffrage.errors import InputError
 from suffrage.survey import Codebook, Item, Option, Provenance, Survey, read_survey
 from suffrage.survey.contradictions import contradictions, item_rest_correlations
 from suffrage.survey.draft import draft_codebook
@@ -100,3 +102,78 @@ def test_check_ends_with_one_when_it_finds_something_and_zero_otherwise(tmp_path
         result = CliRunner().invoke(app, ["survey", "check", str(study), "--json"])
         assert result.exit_code == code, result.output
         assert len(json.loads(result.stdout)) == code
+
+
+BOOK = """
+title: Town
+demographics: {sex: {column: sex, labels: {1: male, 2: female}}}
+items:
+  - {id: trees, column: q1, question: Trees, options: {1: A, 2: B, 3: C}}
+  - {id: bus, question: Buses, options: {1: A, 2: B}}
+"""
+
+
+def bare(folder: Path, rows: list[str], encoding: str = "utf-8") -> list[str]:
+    text = "sex,q1,bus\n" + "".join(f"{row}\n" for row in rows)
+    (folder / "town.csv").write_text(text, encoding=encoding)
+    (folder / "town.yaml").write_text(BOOK, encoding="utf-8")
+    return ["survey", "check", str(folder / "town.csv"), "--codebook", str(folder / "town.yaml")]
+
+
+def test_a_bare_file_is_checked_and_every_unknown_code_is_listed_with_its_rows(tmp_path):
+    rows = ["1,1,1", "2,7,2", "3,8,1", "1,7,9", "2,2,2"] + ["1,7,1"] * 5
+    result = CliRunner().invoke(app, [*bare(tmp_path, rows), "--json"])
+    assert result.exit_code == 1, result.output
+    found = {
+        (fault["kind"], fault["item"], fault["code"]): fault for fault in json.loads(result.stdout)
+    }
+    assert set(found) == {
+        ("unknown code", "sex", "3"),
+        ("unknown code", "trees", "7"),
+        ("unknown code", "trees", "8"),
+        ("unknown code", "bus", "9"),
+        ("unused option", "trees", "3"),
+    }  # fmt: skip
+    sevens = found["unknown code", "trees", "7"]
+    assert sevens["rows"] == [3, 5, 7, 8, 9] and sevens["count"] == 7
+    assert (sevens["file"], sevens["column"]) == ("town.csv", "q1")
+    assert found["unknown code", "sex", "3"]["rows"] == [4]
+
+
+def test_the_rows_are_named_in_words_too(tmp_path):
+    result = CliRunner().invoke(app, bare(tmp_path, ["1,1,1", "2,2,2"] + ["1,7,1"] * 6 + ["1,3,1"]))
+    assert "trees: town.csv rows 4, 5, 6, 7, 8 and 1 more, column q1: the code " in result.output
+    assert "1 contradictions." in result.output
+    clean = CliRunner().invoke(app, bare(tmp_path, ["1,1,1", "2,2,2", "1,3,1"]))
+    assert clean.exit_code == 0 and "No contradictions." in clean.output
+
+
+def test_reading_stops_at_an_unknown_code_once_the_check_is_over(tmp_path):
+    CliRunner().invoke(app, bare(tmp_path, ["1,7,1", "2,2,2"]))
+    section = {"reader": "labelled_file", "path": "town.csv", "codebook": "town.yaml"}
+    with pytest.raises(InputError, match=r'row 2: trees \(column q1\) is "7"'):
+        read_survey(section, tmp_path)
+
+
+def test_the_readers_keys_are_given_by_option(tmp_path):
+    command = bare(tmp_path, ["1,1,1", "2,2,2", "1,3,1"], "utf-8")
+    (tmp_path / "town.csv").write_bytes(
+        "sex,q1,bus,n\n1,1,1,ä\n2,2,2,b\n1,3,1,c\n".encode("cp1252")
+    )
+    latin = CliRunner().invoke(app, [*command, "--option", "encoding=windows-1252"])
+    assert latin.exit_code == 0, latin.output
+    wrong = CliRunner().invoke(app, [*command, "--option", "encoding"])
+    assert isinstance(wrong.exception, InputError)
+    assert "write it as key=value" in str(wrong.exception)
+
+
+def test_an_archives_file_is_checked_with_its_own_codebook(tmp_path):
+    text = "cntry,idno,anweight,ipcrtiv,impsafe\nDE,1,1,1,44\nNO,1,1,2,1\nNO,2,1,45,45\n"
+    (tmp_path / "ess.csv").write_text(text, encoding="utf-8")
+    command = ["survey", "check", str(tmp_path / "ess.csv"), "--reader", "ess"]
+    result = CliRunner().invoke(app, [*command, "--option", 'countries=["NO"]', "--json"])
+    unknown = [fault for fault in json.loads(result.stdout) if fault["kind"] == "unknown code"]
+    assert [(u["item"], u["code"], u["rows"]) for u in unknown] == [
+        ("ipcrtiv", "45", [4]),
+        ("impsafe", "45", [4]),
+    ]

@@ -179,7 +179,7 @@ def test_a_mistake_in_the_codebook_names_its_key_and_the_mend(folder, old, new, 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("b,2,41,2,8", "b,2,41,2,5", r'town\.csv row 3: trust is "5", which is not in its codebook'),
+        ("b,2,41,2,8", "b,2,41,2,5", r'town\.csv row 3: trust \(column q1\) is "5", which is not in its codebook'),
         ("b,2,", "a,2,", r'town\.csv: id "a" stands on rows 2, 3; 2 rows share an id'),
         ("b,2,", ",2,", r"town\.csv row 3: id is empty"),
         ("b,2,", "b,-2,", r'town\.csv row 3: the weight w "-2" is negative'),

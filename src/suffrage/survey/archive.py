@@ -15,14 +15,19 @@ from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
 from suffrage.survey.codebook_file import Kinds, Options
 from suffrage.survey.labelled_table import LabelledTable, kind_of_label, read_table
-from suffrage.survey.reading import ReaderOptions, existing_file, plain_code, positions
-from suffrage.survey.respondents import with_file_rows
+from suffrage.survey.reading import (
+    Encoding,
+    ReaderOptions,
+    existing_file,
+    plain_code,
+    positions,
+)
+from suffrage.survey.respondents import FILE_ROW, with_file_rows
 from suffrage.survey.survey import Provenance, SetAside, Survey
 
 NO_WEIGHT = "none"
 # Demographics that are numbers, whatever label a file puts on some of them.
 COUNTED = ("age", "school_years", "year")
-Encoding = Literal["utf-8", "latin-1", "windows-1252"]
 
 
 class ArchiveOptions(ReaderOptions):
@@ -298,7 +303,8 @@ def build_survey(
             for code, kind in declared.items()
             if code not in {option.code for option in item.options}
         }
-        columns.append(positions(archive.frame[column], item, read, archive.path.name))
+        frame, source = archive.frame, archive.path.name
+        columns.append(positions(frame[column], item, read, source, frame[FILE_ROW]))
         kept.append(item)
     aside = [*set_aside]
     if absent and options.items is None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from suffrage.survey.codebook import Item
+from suffrage.survey.reading import UnknownCode, read_survey, unknown_codes_listed
 from suffrage.survey.survey import Survey
 
 # Below this an item runs against the rest of its battery; a weak one may just measure less.
@@ -16,18 +20,61 @@ REVERSED_BELOW = -0.2
 FEWEST_ANSWERS = 30
 
 
+Kind = Literal["unknown code", "unanswered", "constant", "unused option", "reversed"]
+
+
 @dataclass(frozen=True)
 class Contradiction:
-    """item: its id, the column. what: in one sentence, with the mend."""
+    """One thing that codebook and data do not agree on.
+
+    item: its id, or a demographic's name. what: in one sentence, with the mend. code: as the file
+    or the codebook has it. file, column, rows, count: of an unknown code, where it stands (the
+    header is row 1; the first rows only) and how often.
+    """
 
     item: str
     what: str
+    kind: Kind
+    code: str | None = None
+    file: str | None = None
+    column: str | None = None
+    rows: tuple[int, ...] = ()
+    count: int | None = None
+
+
+def checked(section: Mapping[str, Any], folder: Path) -> list[Contradiction]:
+    """Every contradiction of the survey that a study's `survey:` section names.
+
+    An unknown code stops nothing here: it is listed with its rows, and read as missing.
+    Raises InputError on whatever else is wrong with the files.
+    """
+    with unknown_codes_listed() as unknown:
+        survey = read_survey(section, folder)
+    return [*map(_unknown, unknown), *contradictions(survey)]
+
+
+def _unknown(found: UnknownCode) -> Contradiction:
+    rows = ", ".join(str(row) for row in found.rows)
+    more = found.count - len(found.rows)
+    plural = "s" if found.count > 1 else ""
+    where = f"{found.source} row{plural} {rows}" + (f" and {more} more" if more else "")
+    return Contradiction(
+        found.item,
+        f'{where}, column {found.column}: the code "{found.code}" is not in the codebook; add it '
+        "as an option, or as a kind of non-response.",
+        "unknown code",
+        found.code,
+        found.source,
+        found.column,
+        found.rows,
+        found.count,
+    )
 
 
 def contradictions(survey: Survey) -> list[Contradiction]:
     """Items nobody answered or all answered alike, unused options, and scales that look reversed.
 
-    Codes that the codebook does not know stop the reading before, with their row and column.
+    Codes that the codebook does not know are found while a survey is read; see `checked`.
     """
     found = [fault for item in survey.codebook.items for fault in _of_item(survey, item)]
     batteries: dict[str, list[Item]] = {}
@@ -45,15 +92,18 @@ def _of_item(survey: Survey, item: Item) -> list[Contradiction]:
     counts = np.bincount(answers[answers >= 0], minlength=len(item.options))
     used = np.flatnonzero(counts)
     if used.size == 0:
-        return [Contradiction(item.id, "nobody answered it; remove it, or check its codes.")]
+        what = "nobody answered it; remove it, or check its codes."
+        return [Contradiction(item.id, what, "unanswered")]
     if used.size == 1:
         only = item.options[int(used[0])].text
         what = f'all {counts.sum()} answers are "{only}"; check the column and its codes.'
-        return [Contradiction(item.id, what)]
+        return [Contradiction(item.id, what, "constant")]
     return [
         Contradiction(
             item.id,
             f'nobody chose option {option.code} ("{option.text}"); check that the code is right.',
+            "unused option",
+            option.code,
         )
         for option, count in zip(item.options, counts, strict=True)
         if count == 0
@@ -86,6 +136,7 @@ def _reversed(survey: Survey, battery: str, items: list[Item]) -> list[Contradic
             item.id,
             f'it runs against the rest of the battery "{battery}" (item-rest correlation '
             f"{r:.2f}); its options may be in the wrong order.",
+            "reversed",
         )
         for item, r in zip(items, item_rest_correlations(answers), strict=True)
         if r < REVERSED_BELOW

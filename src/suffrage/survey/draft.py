@@ -8,11 +8,27 @@ from typing import Any
 
 import yaml
 
+from suffrage.errors import InputError
 from suffrage.survey.labelled_table import LabelledTable, kind_of_label, read_table
 from suffrage.survey.reading import existing_file, plain_code
 
 # A column with more distinct codes than this is no item without labels.
 MOST_CODES = 11
+
+
+def codebook_template(reader: str | None) -> str:
+    """The codebook to fill in for a reader whose archive's codes are not public.
+
+    Raises InputError when there is none of that name.
+    """
+    folder = Path(__file__).parent / "codebooks"
+    path = folder / f"{reader}_template.yaml"
+    if path not in folder.glob("*_template.yaml"):
+        names = sorted(
+            p.name.removesuffix("_template.yaml") for p in folder.glob("*_template.yaml")
+        )
+        raise InputError(f'there is no template "{reader}"; there are {", ".join(names)}.')
+    return path.read_text(encoding="utf-8")
 
 
 def draft_codebook(path: Path) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+from pydantic import field_validator
 
 from suffrage.errors import InputError
 from suffrage.survey.archive import (
@@ -17,8 +19,8 @@ from suffrage.survey.archive import (
     read_book,
 )
 from suffrage.survey.reading import Reader
-from suffrage.survey.respondents import FILE_ROW, base_weights
-from suffrage.survey.survey import PSU, RESPONDENT, STRATUM, Survey
+from suffrage.survey.respondents import FILE_ROW, base_weights, named_respondents
+from suffrage.survey.survey import PSU, STRATUM, Survey
 
 COUNTRY, PERSON, ROUND = "cntry", "idno", "essround"
 # anweight is pspwght times pweight, for figures over several countries or within one.
@@ -44,6 +46,13 @@ class Options(ArchiveOptions):
 
     countries: tuple[str, ...] | None = None
     round: int | None = None
+
+    @field_validator("countries", mode="before")
+    @classmethod
+    def _norway_is_no_truth_value(cls, countries: Any) -> Any:
+        if isinstance(countries, list) and False in countries:
+            raise ValueError('YAML reads NO as false; write Norway in quotes: "NO"')
+        return countries
 
 
 def read(options: Options, folder: Path) -> Survey:
@@ -125,7 +134,9 @@ def _respondents(archive: Archive) -> pl.Series:
                 f"{archive.path.name} row {row}: {variable} is empty ({empty.sum()} such rows); "
                 "every respondent needs one."
             )
-    return (archive.column(COUNTRY) + "-" + archive.column(PERSON)).alias(RESPONDENT)
+    joined = f"{COUNTRY}-{PERSON}"
+    ids = (archive.column(COUNTRY) + "-" + archive.column(PERSON)).alias(joined)
+    return named_respondents(archive.frame.with_columns(ids), joined, archive.path.name)
 
 
 def _design(archive: Archive) -> list[pl.Series]:

@@ -21,11 +21,14 @@ from suffrage.survey.codebook_file import (
 )
 from suffrage.survey.labelled_table import LabelledTable, kind_of_label, read_table
 from suffrage.survey.reading import (
+    Encoding,
     Reader,
     ReaderOptions,
     existing_file,
+    list_or_refuse,
     plain_code,
     positions,
+    unknown_codes,
 )
 from suffrage.survey.respondents import (
     FILE_ROW,
@@ -38,10 +41,14 @@ from suffrage.survey.survey import Provenance, SetAside, Survey
 
 
 class Options(ReaderOptions):
-    """path: the data, ending in .csv, .parquet, .sav, .zsav or .dta. codebook: a YAML file."""
+    """path: the data, ending in .csv, .parquet, .sav, .zsav or .dta. codebook: a YAML file.
+
+    encoding: of a CSV file that is not UTF-8, or of an SPSS or Stata file that misstates its own.
+    """
 
     path: str
     codebook: str
+    encoding: Encoding | None = None
 
 
 def files(options: Options, folder: Path) -> list[Path]:
@@ -60,13 +67,30 @@ def read(options: Options, folder: Path) -> Survey:
     """
     path, codebook_path = files(options, folder)
     book = read_codebook(codebook_path)
-    table = read_table(path, book.columns())
-    _check_columns(book, table, path.name, codebook_path.name)
+    table = read_table(path, book.columns(), options.encoding)
+    check_columns(book, table, path.name, codebook_path.name)
+    frame = with_file_rows(table.frame)
+    return labelled_survey("labelled_file", book, table, frame, path, codebook_path)
+
+
+def labelled_survey(
+    reader: str,
+    book: CodebookFile,
+    table: LabelledTable,
+    frame: pl.DataFrame,
+    path: Path,
+    codebook_path: Path,
+    set_aside: tuple[SetAside, ...] = (),
+) -> Survey:
+    """The survey of a file's rows as a codebook says.
+
+    frame: the rows of `table` that are respondents, with `FILE_ROW`. set_aside: what is not in it.
+    Raises InputError as `read` does.
+    """
     items = tuple(
         _item(entry, book, table, f"{codebook_path.name}: items[{i}].options", path.name)
         for i, entry in enumerate(book.items)
     )
-    frame = with_file_rows(table.frame)
     columns = [
         named_respondents(frame, book.respondent, path.name)
         if book.respondent
@@ -77,11 +101,22 @@ def read(options: Options, folder: Path) -> Survey:
             for name, entry in book.demographics.items()
         ),
         *(
-            positions(frame[entry.source_column], item, _kinds(entry, item, book, table), path.name)
+            positions(
+                frame[entry.source_column],
+                item,
+                _kinds(entry, item, book, table),
+                path.name,
+                frame[FILE_ROW],
+            )
             for entry, item in zip(book.items, items, strict=True)
         ),
     ]
     unused = [name for name in table.all_columns if name not in book.columns()]
+    if unused:
+        set_aside = (
+            *set_aside,
+            SetAside(_listed(unused), len(unused), "not named in the codebook"),
+        )
     return Survey(
         pl.DataFrame(columns),
         Codebook(
@@ -92,13 +127,11 @@ def read(options: Options, folder: Path) -> Survey:
             terms=book.terms,
         ),
         Provenance(
-            reader="labelled_file",
+            reader=reader,
             files={file.name: storage.file_hash(file) for file in (path, codebook_path)},
             statement=book.statement or _statement(book.weight),
             weight_variable=book.weight,
-            set_aside=(SetAside(_listed(unused), len(unused), "not named in the codebook"),)
-            if unused
-            else (),
+            set_aside=set_aside,
         ),
     )
 
@@ -117,7 +150,8 @@ def _listed(names: list[str]) -> str:
     return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
 
 
-def _check_columns(book: CodebookFile, table: LabelledTable, source: str, codebook: str) -> None:
+def check_columns(book: CodebookFile, table: LabelledTable, source: str, codebook: str) -> None:
+    """Raises InputError on a column that the codebook names and the file lacks, and on no rows."""
     for column, key in book.columns().items():
         if column not in table.all_columns:
             spelled = {name.lower(): name for name in table.all_columns}
@@ -205,11 +239,13 @@ def _demographic(
         elif code in book.non_response or table.declared_missing(entry.column, [code]):
             known[text] = None
         elif entry.labels is not None:
-            row = frame[FILE_ROW].filter(texts == text)[0]
-            raise InputError(
-                f'{source} row {row}: {entry.column} is "{text}", which has no label; add it to '
-                f"demographics.{name}.labels, or to non_response."
+            found = unknown_codes(texts, name, [text], source, frame[FILE_ROW])
+            list_or_refuse(
+                found,
+                f'{source} row {found[0].rows[0]}: {entry.column} is "{text}", which has no label; '
+                f"add it to demographics.{name}.labels, or to non_response.",
             )
+            known[text] = None
         else:
             known[text] = None if kind_of_label(label) is not None else label
     return texts.replace_strict(known, default=None, return_dtype=pl.String).alias(name)

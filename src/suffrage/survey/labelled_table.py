@@ -113,6 +113,8 @@ def _read_with_labels(
     path: Path, wanted: Wanted, encoding: str | None, function: str
 ) -> LabelledTable:
     pyreadstat = require("pyreadstat", "labelled", f"reading {path.name}")
+    # The library that reads these files spells it otherwise than Python does.
+    encoding = "latin1" if encoding == "latin-1" else encoding
     read_file = getattr(pyreadstat, function)
     try:
         _, about = read_file(path, metadataonly=True, encoding=encoding)
@@ -125,7 +127,11 @@ def _read_with_labels(
             else ({}, about)
         )
     except (pyreadstat.ReadstatError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name}: not readable as {path.suffix} ({error}).") from error
+        wrong_text = isinstance(error, UnicodeDecodeError) or "encoding" in str(error)
+        mend = " Name its true encoding: `encoding: windows-1252`, for one." if wrong_text else ""
+        raise InputError(
+            f"{path.name}: not readable as {path.suffix} ({str(error).rstrip('.')}).{mend}"
+        ) from error
     frame = pl.DataFrame([_as_text(name, values) for name, values in content.items()])
     return LabelledTable(
         frame,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
@@ -16,6 +18,11 @@ from suffrage import registry, settings
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Item, NonResponse
 from suffrage.survey.survey import Survey
+
+# What a CSV file may be written in; SPSS and Stata files say themselves, and sometimes wrongly.
+Encoding = Literal["utf-8", "latin-1", "windows-1252"]
+# So many rows of an unknown code are named.
+ROWS_NAMED = 5
 
 
 class ReaderOptions(BaseModel):
@@ -127,17 +134,73 @@ def plain_code(code: Any) -> str:
     return str(int(number)) if number.is_integer() else text
 
 
+@dataclass(frozen=True)
+class UnknownCode:
+    """A code of a file that its codebook does not know.
+
+    source: the file's name. rows: the first `ROWS_NAMED` rows of the file with it (the header is
+    row 1). count: how many rows have it.
+    """
+
+    source: str
+    item: str
+    column: str
+    code: str
+    rows: tuple[int, ...]
+    count: int
+
+
+_listed: ContextVar[list[UnknownCode] | None] = ContextVar("unknown codes", default=None)
+
+
+@contextmanager
+def unknown_codes_listed() -> Iterator[list[UnknownCode]]:
+    """Within the block unknown codes are listed, and read as missing; elsewhere they are errors."""
+    found: list[UnknownCode] = []
+    token = _listed.set(found)
+    try:
+        yield found
+    finally:
+        _listed.reset(token)
+
+
+def unknown_codes(
+    column: pl.Series, item_id: str, codes: Sequence[str], source: str, rows: pl.Series | None
+) -> list[UnknownCode]:
+    """Where each of the codes stands in a column, in the order of the file.
+
+    rows: the file's row number of each value; when None, the values are the file's, from row 2.
+    """
+    found = []
+    for code in codes:
+        where = (column == code).fill_null(False).arg_true()
+        at = (where + 2 if rows is None else rows.gather(where)).to_list()
+        named = tuple(int(row) for row in at[:ROWS_NAMED])
+        found.append(UnknownCode(source, item_id, column.name or item_id, code, named, len(at)))
+    return sorted(found, key=lambda unknown: unknown.rows)
+
+
+def list_or_refuse(unknown: Sequence[UnknownCode], message: str) -> None:
+    """List the codes within `unknown_codes_listed`, else raise InputError with the message."""
+    listed = _listed.get()
+    if listed is None:
+        raise InputError(message)
+    listed.extend(unknown)
+
+
 def positions(
     column: pl.Series,
     item: Item,
     non_response: Mapping[str, NonResponse],
     source: str,
-    first_row: int = 2,
+    rows: pl.Series | None = None,
 ) -> pl.Series:
     """A column of codes as option positions and `NonResponse` numbers (Int8).
 
-    Empty cells are `MISSING`. first_row: the file's row number of the first value, for messages.
-    Raises InputError naming the file, row, column and code of the first unknown code.
+    Empty cells are `MISSING`. rows: the file's row number of each value, for messages; left out,
+    the values are all of the file, from row 2.
+    Raises InputError naming the file, row, column and code of the first unknown code, but within
+    `unknown_codes_listed`.
     """
     codes = column.cast(pl.String).str.strip_chars()
     distinct = [code for code in codes.unique().to_list() if code not in (None, "")]
@@ -146,14 +209,17 @@ def positions(
     mapping = {code: known[plain_code(code)] for code in distinct if plain_code(code) in known}
     unknown = [code for code in distinct if code not in mapping]
     if unknown:
-        hits = codes.is_in(unknown)
-        row = int(hits.arg_max() or 0)
+        found = unknown_codes(codes, item.id, unknown, source, rows)
+        first = found[0]
         allowed = ", ".join(option.code for option in item.options)
-        raise InputError(
-            f'{source} row {row + first_row}: {item.id} is "{codes[row]}", which is not in its '
-            f"codebook (options {allowed}; {int(hits.sum())} such rows). Add the code to the "
-            "codebook, as an option or as a kind of non-response."
+        named = item.id if first.column == item.id else f"{item.id} (column {first.column})"
+        list_or_refuse(
+            found,
+            f'{source} row {first.rows[0]}: {named} is "{first.code}", which is not in its '
+            f"codebook (options {allowed}; {sum(code.count for code in found)} such rows). Add the "
+            "code to the codebook, as an option or as a kind of non-response.",
         )
+        mapping |= dict.fromkeys(unknown, int(NonResponse.MISSING))
     mapping[""] = int(NonResponse.MISSING)
     return codes.fill_null("").replace_strict(mapping, return_dtype=pl.Int8).alias(item.id)
 

@@ -22,9 +22,11 @@ from suffrage.survey.reading import (
     ReaderOptions,
     existing_file,
     existing_path,
+    list_or_refuse,
     plain_code,
     positions,
     read_csv,
+    unknown_codes,
 )
 from suffrage.survey.respondents import (
     FILE_ROW,
@@ -377,9 +379,8 @@ def _uniform(
             absent = pl.Series([int(NonResponse.NOT_ASKED)] * people.height, dtype=pl.Int8)
             columns.append(absent.alias(item.id))
             continue
-        # Emptied, not filtered, so that a message about a later row has the row of the file.
-        cells = pl.select(pl.when(is_summary).then(None).otherwise(table[item.id])).to_series()
-        columns.append(positions(cells, item, non_response(item.id), name).filter(~is_summary))
+        kinds, rows = non_response(item.id), people[FILE_ROW]
+        columns.append(positions(people[item.id], item, kinds, name, rows))
     return pl.DataFrame(columns)
 
 
@@ -405,11 +406,13 @@ def _read_demographic(
         known = {t: labels[plain_code(t)] for t in distinct if plain_code(t) in labels}
     unknown = [text for text in distinct if text not in known]
     if unknown:
-        row = people[FILE_ROW].filter(texts.is_in(unknown))[0]
-        raise InputError(
-            f'{name} row {row}: {variable} is "{unknown[0]}", which is not in the codebook; '
-            "correct the file or the codebook."
+        found = unknown_codes(texts, variable, unknown, name, people[FILE_ROW])
+        list_or_refuse(
+            found,
+            f'{name} row {found[0].rows[0]}: {variable} is "{found[0].code}", which is not in the '
+            "codebook; correct the file or the codebook.",
         )
+        known |= dict.fromkeys(unknown)
     return texts.replace_strict({**known, "": None}, default=None, return_dtype=pl.String)
 
 
