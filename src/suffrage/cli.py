@@ -148,6 +148,33 @@ def doctor(as_json: AsJson = False) -> None:
         typer.echo(f"{name:<22} {value}")
 
 
+@app.command("paraphrase")
+def paraphrase_items(
+    study: StudyPath,
+    output: Annotated[Path, typer.Argument(help="The JSON file to write.")],
+    generator: Annotated[
+        str | None, typer.Option(help="The model that writes; default: the study's.")
+    ] = None,
+    wanted: Annotated[int, typer.Option(help="Wordings to ask for, an item.", min=1)] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Have a model say every item in other words, for `augmented-sft`; drop those that drifted.
+
+    Example: `suffrage paraphrase study.yaml paraphrases.json --generator owner/name`
+    """
+    from suffrage.study.paraphrasing import paraphrase
+    from suffrage.study.schema import load_study
+
+    found = paraphrase(load_study(study), generator, wanted, output, quiet=as_json)
+    if as_json:
+        _print_json(found)
+        return
+    typer.echo(f"{found['kept']} of {found['asked']} wordings kept, {found['empty']} were empty.")
+    for why, count in found["dropped"].items():
+        typer.echo(f"  dropped {count:>4}  {why}")
+    typer.echo(f"Written {output}; every dropped text stands there with its reason.")
+
+
 @survey_app.command("inspect")
 def inspect_survey(study: StudyPath, as_json: AsJson = False) -> None:
     """Show what a study's survey reader read, what it set aside, and why.

@@ -37,6 +37,7 @@ TRAINED = ["sft", "distribution", "dpo", "kto"]
 # Every form of every method, with the settings that make it differ from the default.
 FORMS: list[tuple[str, dict[str, object]]] = [
     ("sft", {}),
+    ("augmented-sft", {}),
     ("distribution", {}),
     ("distribution", {"loss": "ordinal"}),
     ("dpo", {}),

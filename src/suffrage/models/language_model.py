@@ -199,6 +199,18 @@ class LanguageModel:
                     answers[index] = texts[place * count : (place + 1) * count]
         return answers
 
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        """(texts, width), the mean over tokens of the last layer's states; one text at a time."""
+        import torch
+
+        found = []
+        with torch.inference_mode():
+            for text in texts:
+                ids = self.tokenizer(text, return_tensors="pt")["input_ids"].to(self.device)
+                states = self.model(input_ids=ids, output_hidden_states=True, use_cache=False)
+                found.append(states.hidden_states[-1][0].float().mean(0).cpu().numpy())
+        return np.array(found, dtype=np.float64)
+
     def _draw(
         self, prompts: Sequence[Tokens], count: int, longest: int, generator: torch.Generator
     ) -> torch.Tensor:

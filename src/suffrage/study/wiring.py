@@ -8,6 +8,7 @@ from typing import Any
 
 from suffrage import storage
 from suffrage.align import TrainingOptions
+from suffrage.errors import InputError
 from suffrage.models import ModelIdentity, identify
 from suffrage.study.schema import MethodSpec, Study
 from suffrage.study.stages import Stage, stage_key
@@ -15,6 +16,8 @@ from suffrage.survey import survey_files
 
 # The value sets one training learns from, joined into one name; "" for all of them.
 Group = str
+# Settings that name a file whose content decides what is trained on.
+FILES = ("general", "paraphrases", "constitution")
 TrainingPlace = tuple[str, int, Group]
 
 
@@ -127,7 +130,11 @@ def wire(study: Study) -> Wiring:
                 label = "-".join(part for part in (spec.name, f"seed{seed}", group) if part)
                 place = (spec.name, seed, group)
                 sources = [value_sets[name].key for name in members]
-                general = getattr(spec.options, "general", None)
+                files = [getattr(spec.options, name, None) for name in FILES]
+                own_files = [study.folder / name for name in files if name]
+                for path in own_files:
+                    if not path.is_file():
+                        raise InputError(f"{study.source.name}: {spec.name}: {path} is not there.")
                 records[place] = stage(
                     "records",
                     label,
@@ -136,7 +143,7 @@ def wire(study: Study) -> Wiring:
                     method.records,
                     options,
                     seed,
-                    storage.file_hash(study.folder / general) if general else None,
+                    [storage.file_hash(path) for path in own_files],
                 )
                 before = None
                 if spec.start is not None:
