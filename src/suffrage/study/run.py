@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +167,7 @@ class _Run:
         split = self.splits()[seed]
         options = spec.options
         assert isinstance(options, TrainingOptions)
-        steps = options.step_count(facts.pair_count(value_sets, split))
+        steps = self._steps(place)
         builders = [
             registry.load("record_builders", name) for name in registry.names("record_builders")
         ]
@@ -176,7 +176,11 @@ class _Run:
         general = options.general_rows
         count = steps * (options.batch - general)
         records: Records = builder.build(
-            value_sets, split, count, generator, options.record_settings
+            value_sets,
+            split,
+            count,
+            generator,
+            replace(options.record_settings, folder=self.study.folder),
         )
         if options.general:
             records = with_general(
@@ -185,6 +189,13 @@ class _Run:
         check_nothing_held_out(records, self.survey().codebook.items, split)
         return records
 
+    def _steps(self, place: TrainingPlace) -> int:
+        method, seed, group = place
+        spec = self.spec(method)
+        assert isinstance(spec.options, TrainingOptions)
+        value_sets = [self.value_sets()[name] for name in groups_of(spec, self.study)[group]]
+        return spec.options.step_count(facts.pair_count(value_sets, self.splits()[seed]))
+
     def _train(self, place: TrainingPlace, stage: Stage, update: Update) -> None:
         method, seed, _ = place
         spec = self.spec(method)
@@ -192,7 +203,9 @@ class _Run:
         options = spec.options
         assert isinstance(options, TrainingOptions) and spec.method.train is not None
         train = spec.method.train
-        steps = len(records) // options.batch
+        steps = self._steps(place)
+        split = self.splits()[seed]
+        items = self.survey().codebook.items
         self.computed.append(f"{stage.kind} {stage.label}")
 
         def fill(draft: Path) -> None:
@@ -208,6 +221,7 @@ class _Run:
                         output=draft,
                         on_step=lambda step, total, loss: update(step / total),
                         start=self.wiring.start(place),
+                        check=lambda made: check_nothing_held_out(made, items, split),
                     )
                 )
             price = self.study.price

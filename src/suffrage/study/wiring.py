@@ -8,6 +8,7 @@ from typing import Any
 
 from suffrage import storage
 from suffrage.align import TrainingOptions
+from suffrage.errors import InputError
 from suffrage.models import ModelIdentity, identify
 from suffrage.study.schema import MethodSpec, Study
 from suffrage.study.stages import Stage, stage_key
@@ -74,6 +75,17 @@ def groups_of(spec: MethodSpec, study: Study) -> dict[Group, list[str]]:
     return {"": names}
 
 
+def _further_files(spec: MethodSpec, study: Study) -> list[str]:
+    """Hashes of the other files a method's records are made from."""
+    if not isinstance(spec.options, TrainingOptions):
+        return []
+    paths = [(study.folder / name).resolve() for name in spec.options.files]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{study.source.name}: {spec.name}: {path} does not exist.")
+    return [storage.file_hash(path) for path in paths]
+
+
 def wire(study: Study) -> Wiring:
     """The stages of a study with their keys; reads files only to hash them."""
     model = identify(study.model, study.folder)
@@ -137,6 +149,7 @@ def wire(study: Study) -> Wiring:
                     options,
                     seed,
                     storage.file_hash(study.folder / general) if general else None,
+                    *_further_files(spec, study),
                 )
                 before = None
                 if spec.start is not None:
