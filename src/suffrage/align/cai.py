@@ -8,6 +8,7 @@ model and reinforcement learning are one choice of `then`, a direct preference m
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -286,24 +287,29 @@ def _criticised(job: TrainingJob, prompts: Records, kept: Kept, spent: _Spent) -
     return critique_records(prompts, drafts, critiques, revisions)
 
 
+def _pairs(
+    job: TrainingJob, rows: Sequence[Row], kept: Kept, spent: _Spent
+) -> list[tuple[str, str]]:
+    """Two answers of the fine-tuned model to every prompt."""
+    options: Options = job.options
+    names = [row["id"] for row in rows]
+    model = _load(job, job.work / "sl" / "model") if kept.missing("pair", names) else None
+
+    def answer(start: int, stop: int) -> list[list[str]]:
+        assert model is not None
+        asked = [[{"role": "user", "content": row["user"]}] for row in rows[start:stop]]
+        return write(model, asked, 2, options.longest, stage_seed(job.seed, "pair", start))
+
+    found = kept.complete("pair", names, answer, spent.advance)
+    return [(first, second) for first, second in found]
+
+
 def _judged(job: TrainingJob, prompts: Records, kept: Kept, spent: _Spent) -> Records:
-    """Two answers of the fine-tuned model to every prompt, judged by the model it started from."""
+    """Those pairs, judged by the model the training starts from."""
     options: Options = job.options
     rows = prompts.frame.to_dicts()
     names = [row["id"] for row in rows]
-    asked = [[{"role": "user", "content": row["user"]}] for row in rows]
-    needed = kept.missing("pair", names)
-    tuned = _load(job, job.work / "sl" / "model") if needed else None
-
-    def answer(start: int, stop: int) -> list[list[str]]:
-        assert tuned is not None
-        seed = stage_seed(job.seed, "pair", start)
-        return write(tuned, asked[start:stop], 2, options.longest, seed)
-
-    pairs = [
-        (first, second) for first, second in kept.complete("pair", names, answer, spent.advance)
-    ]
-    del tuned
+    pairs = _pairs(job, rows, kept, spent)
     model = _load(job, job.start) if kept.missing("judgement", names) else None
 
     def verdicts(start: int, stop: int) -> list[list[float]]:
@@ -462,8 +468,6 @@ def _leave(job: TrainingJob, critiques: Records, judged: Records | None) -> None
 
 
 def _lines(records: Records) -> str:
-    import json
-
     lines = (json.dumps(row, ensure_ascii=False) for row in records.frame.to_dicts())
     return "\n".join(lines) + "\n"
 
