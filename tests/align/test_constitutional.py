@@ -25,14 +25,24 @@ from tests.synthetic import make_survey
 
 SURVEY = make_survey(respondents=300, items=5, seed=8)
 SPLIT = split_items(SURVEY.codebook.items, HeldOut(by="list", items=("q0",)), 1)
+PROMPTS = 10
 PAIRS = [("Who?", f"one {k}", f"two {k}", "Be brief.") for k in range(5)]
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several batches of few prompts."""
+    monkeypatch.setattr("suffrage.align.feedback.AT_ONCE", 6)
+    monkeypatch.setattr("suffrage.align.cai.AT_ONCE", 6)
 
 
 def job(tiny: Path, folder: Path, steps: int = 3, **more: Any) -> TrainingJob:
     north = build_value_set(SURVEY, "north", {"region": "north"}, 1, "people in the north")
-    given = {"batch": 4, "dtype": "float32", "drafts": 40, "longest": 8, "keep": "all"}
+    given = {"batch": 4, "dtype": "float32", "drafts": PROMPTS, "longest": 6, "keep": "all"}
     options = cai.Options(**{**given, **more})
-    records = build_prompts([north], SPLIT, 40, np.random.default_rng(1), options.record_settings)
+    records = build_prompts(
+        [north], SPLIT, PROMPTS, np.random.default_rng(1), options.record_settings
+    )
     (folder / "out").mkdir(parents=True, exist_ok=True)
     return TrainingJob(
         model=identify(str(tiny), Path()),
@@ -62,12 +72,12 @@ def test_both_stages_run_and_leave_every_text(then: str, tiny_model: Path, tmp_p
     facts = cai.train(replace(given, on_step=lambda step, total, _: told.append((step, total))))
     assert facts.steps == (3 if then == "none" else 6)
     critiques = lines(given.output / "critiques.jsonl")
-    assert len(critiques) == 40
+    assert len(critiques) == PROMPTS
     assert all(len(row["critiques"]) == len(row["revisions"]) == 2 for row in critiques)
     assert all(row["completion"] == row["revisions"][-1] for row in critiques)
     feedback = json.loads((given.output / "feedback.json").read_text())
-    assert sum(feedback["drafts"].values()) == sum(feedback["revisions"].values()) == 40
-    assert sum(feedback["critiques"].values()) == 80
+    assert sum(feedback["drafts"].values()) == sum(feedback["revisions"].values()) == PROMPTS
+    assert sum(feedback["critiques"].values()) == 2 * PROMPTS
     assert (given.output / "judgements.jsonl").exists() == (then != "none")
     LanguageModel.load(given.model, adapter=given.output)
     assert told[-1][0] == told[-1][1], "progress ends at its whole"
@@ -102,7 +112,7 @@ def test_a_broken_training_writes_nothing_twice_and_ends_as_an_unbroken_one(
     monkeypatch.setattr(LanguageModel, "sample", counted)
     whole = job(tiny_model, tmp_path / "whole", save_every=2)
     cai.train(whole)
-    assert sum(drawn) == 40 * 4, "draft, critique, revision and a pair for each prompt"
+    assert sum(drawn) == PROMPTS * 4, "draft, critique, revision and a pair for each prompt"
     drawn.clear()
 
     def die(step: int, total: int, loss: float) -> None:
@@ -113,7 +123,7 @@ def test_a_broken_training_writes_nothing_twice_and_ends_as_an_unbroken_one(
     with pytest.raises(Killed):
         cai.train(replace(broken, on_step=die))
     cai.train(broken)
-    assert sum(drawn) == 40 * 4
+    assert sum(drawn) == PROMPTS * 4
     for name in ("critiques.jsonl", "judgements.jsonl"):
         assert (broken.output / name).read_bytes() == (whole.output / name).read_bytes()
     one, two = weights(whole.output), weights(broken.output)
@@ -295,7 +305,7 @@ def test_general_instructions_train_in_both_stages(
     rows = [*given.records.frame.to_dicts(), {**row, "completion": "Hello."}]
     frame = pl.DataFrame(rows, infer_schema_length=None)
     cai.train(replace(given, records=Records("prompt", frame, given.records.made_from)))
-    assert len(lines(given.output / "critiques.jsonl")) == 40
+    assert len(lines(given.output / "critiques.jsonl")) == PROMPTS
 
 
 @pytest.mark.parametrize(

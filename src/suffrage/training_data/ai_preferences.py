@@ -143,7 +143,7 @@ def judge_facts(records: Records) -> dict[str, float]:
     lean_to_a: -0.5 to 0.5. same_both_ways: share of pairs on which both orders agree. sureness: mean
     of the larger probability, 0.5 is a guess. mass: on the letters. Empty without such pairs.
     """
-    rows = [row for row in records.frame.to_dicts() if row["chosen"] != row["rejected"]]
+    rows = [row for row in records.frame.to_dicts() if row["outcome"] != "same"]
     if not rows:
         return {}
     judged = [Judgement(row["a_first"], row["a_second"], row["mass"]) for row in rows]

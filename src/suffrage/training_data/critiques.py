@@ -6,6 +6,7 @@ What they teach: to give the revised answer at once. The texts are a model's, wr
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -34,8 +35,8 @@ REFUSAL = re.compile(
     re.IGNORECASE,
 )
 REFUSAL_WITHIN = 120
-# Prose is mostly letters and spaces, in any script.
-LETTERS_AT_LEAST = 0.7
+# Prose is mostly letters, their marks and spaces, in any script; "No." is two thirds.
+LETTERS_AT_LEAST = 0.5
 
 
 def outcome(text: str, before: str | None = None) -> Outcome:
@@ -47,7 +48,7 @@ def outcome(text: str, before: str | None = None) -> Outcome:
     plain = " ".join(text.split())
     if not plain:
         return "empty"
-    letters = sum(character.isalpha() or character == " " for character in plain)
+    letters = sum(c == " " or unicodedata.category(c)[0] in "LM" for c in plain)
     if "\ufffd" in plain or letters < LETTERS_AT_LEAST * len(plain):
         return "off_format"
     if any(words in plain.lower() for words in TOLD):
