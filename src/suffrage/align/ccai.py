@@ -1,8 +1,8 @@
 """`ccai`: as `cai`, by the principles a public agreed on, each sampled by its support in all groups.
 
 Learns from: prompts and the principles a consultation exports, with the support of each opinion
-group. Source: Huang et al. (2024), Collective Constitutional AI; they pick principles by a cut on
-consensus and sample them evenly, here the group-informed support itself is the weight.
+group. Source: Huang et al. (2024), Collective Constitutional AI; they keep the principles that pass
+a cut on consensus, here the group-informed support is the weight of each.
 """
 
 from __future__ import annotations
