@@ -9,14 +9,14 @@ import numpy as np
 import polars as pl
 import pytest
 
-from suffrage.align import TrainingJob, TrainingOptions
-from suffrage.align.distribution import train
+from suffrage.align import TrainingJob
+from suffrage.align.distribution import Options, train
 from suffrage.evaluate import EvaluationInput, Scoring, collect_answers
 from suffrage.evaluate import fit as fit_evaluation
 from suffrage.models import LanguageModel, identify
 from suffrage.population import build_value_set
 from suffrage.survey import read_survey
-from suffrage.training_data import HeldOut, check_nothing_held_out, split_items
+from suffrage.training_data import HeldOut, RecordSettings, check_nothing_held_out, split_items
 from suffrage.training_data.distributions import build_distributions
 
 
@@ -61,14 +61,14 @@ def test_one_answer_from_the_file_to_the_scoreboard(tmp_path: Path, tiny_model: 
     assert split.side("roads") == "trained" and split.side("buses") == "held_out"
 
     # Records: her answer is in the target of every record on `roads`, and `buses` in none.
-    records = build_distributions([north], split, 8, np.random.default_rng(1))
+    records = build_distributions([north], split, 8, np.random.default_rng(1), RecordSettings())
     check_nothing_held_out(records, survey.codebook.items, split)
     row = next(row for row in records.frame.to_dicts() if row["item"] == "roads")
     assert row["target"][1] == pytest.approx(roads.shares[1])
 
     # Checkpoint: two steps of training on a tiny model.
     model = identify(str(tiny_model), tmp_path)
-    options = TrainingOptions(batch=4, dtype="float32")
+    options = Options(batch=4, dtype="float32")
     output = tmp_path / "checkpoint"
     output.mkdir()
     train(TrainingJob(model, records, options, 2, 1, tmp_path / "w", output, lambda *_: None))

@@ -94,16 +94,38 @@ def run(
 
 
 @app.command()
-def plan(study: StudyPath, as_json: AsJson = False) -> None:
+def plan(
+    study: StudyPath,
+    gpus: Annotated[
+        bool, typer.Option("--gpus", help="Instead: 7B to 32B models on an A100, H100 or B200.")
+    ] = False,
+    price: Annotated[
+        float | None, typer.Option(help="With --gpus: what a GPU hour costs.", min=0)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what `run` would do, how long it would take and how much memory; start nothing long.
 
     Reads the survey and measures the machine's speed for a moment; every figure is an estimate.
 
-    Example: `suffrage plan examples/quickstart.yaml`
+    Example: `suffrage plan examples/quickstart.yaml`, `suffrage plan study.yaml --gpus --price 2.5`
     """
     from suffrage.study.plan import plan_study
     from suffrage.study.schema import load_study
 
+    if gpus:
+        from rich.console import Console
+
+        from suffrage.study.hardware import hardware_plan, hardware_table
+
+        loaded = load_study(study)
+        rows = hardware_plan(loaded, price)
+        if as_json:
+            _print_json(rows)
+        else:
+            currency = loaded.price.currency if loaded.price else "USD"
+            Console().print(hardware_table(rows, currency))
+        return
     planned = plan_study(load_study(study))
     if as_json:
         _print_json(planned.as_json())
@@ -146,6 +168,33 @@ def doctor(as_json: AsJson = False) -> None:
         return
     for name, value in found.items():
         typer.echo(f"{name:<22} {value}")
+
+
+@app.command("paraphrase")
+def paraphrase_items(
+    study: StudyPath,
+    output: Annotated[Path, typer.Argument(help="The JSON file to write.")],
+    generator: Annotated[
+        str | None, typer.Option(help="The model that writes; default: the study's.")
+    ] = None,
+    wanted: Annotated[int, typer.Option(help="Wordings to ask for, an item.", min=1)] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Have a model say every item in other words, for `augmented-sft`; drop those that drifted.
+
+    Example: `suffrage paraphrase study.yaml paraphrases.json --generator owner/name`
+    """
+    from suffrage.study.paraphrasing import paraphrase
+    from suffrage.study.schema import load_study
+
+    found = paraphrase(load_study(study), generator, wanted, output, quiet=as_json)
+    if as_json:
+        _print_json(found)
+        return
+    typer.echo(f"{found['kept']} of {found['asked']} wordings kept, {found['empty']} were empty.")
+    for why, count in found["dropped"].items():
+        typer.echo(f"  dropped {count:>4}  {why}")
+    typer.echo(f"Written {output}; every dropped text stands there with its reason.")
 
 
 @survey_app.command("inspect")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from suffrage import registry
+from suffrage import registry, storage
 from suffrage.align import Method, TrainingJob, TrainingOptions
 from suffrage.align.training import last_whole_checkpoint
 from suffrage.errors import SuffrageError
@@ -33,10 +33,11 @@ BUILDERS = {
     b.kind: b
     for b in (registry.load("record_builders", n) for n in registry.names("record_builders"))
 }
-TRAINED = ["sft", "distribution", "dpo", "kto"]
+TRAINED = ["sft", "distribution", "dpo", "kto", "rlhf"]
 # Every form of every method, with the settings that make it differ from the default.
 FORMS: list[tuple[str, dict[str, object]]] = [
     ("sft", {}),
+    ("augmented-sft", {}),
     ("distribution", {}),
     ("distribution", {"loss": "ordinal"}),
     ("dpo", {}),
@@ -69,7 +70,7 @@ def job(tiny: Path, name: str, folder: Path, steps: int, flip: bool = False, **m
     kind = method(name).records
     assert kind is not None
     records: Records = BUILDERS[kind].build(
-        [north], SPLIT, steps * 6, np.random.default_rng(1), options.record_settings
+        [north], SPLIT, steps * options.batch, np.random.default_rng(1), options.record_settings
     )
     (folder / "out").mkdir(parents=True, exist_ok=True)
     return TrainingJob(
@@ -129,6 +130,40 @@ def test_training_moves_answers_toward_the_people_and_flipped_labels_away(
     flipped = first_option_share(run(name, two))
     assert after > before + 0.2, "most people in the north choose the first option"
     assert flipped < before - 0.1
+
+
+def test_ppo_moves_answers_toward_the_people_and_flipped_labels_away(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    # First only the format is learnt: labels drawn evenly, which no preference stands behind.
+    more = {"learning_rate": 0.01, "adapter": "none"}
+    plain = in_one_order(job(tiny_model, "sft", tmp_path / "format", 120, **more))
+    labels = ["ABCDE"[k % 4] for k in range(len(plain.records))]
+    even = plain.records.frame.with_columns(completion=pl.Series(labels))
+    start = run("sft", replace(plain, records=replace(plain.records, frame=even)))
+    storage.write_json(start / "manifest.json", {"method": "sft"})
+    before = first_option_share(start)
+    shares = []
+    for flip in (False, True):
+        rewards = {"preference_steps": 30, "kl_weight": 0.02, "ppo_learning_rate": 0.003}
+        given = job(
+            tiny_model, "rlhf", tmp_path / f"rlhf{flip}", 40, flip, **more, **rewards, batch=12
+        )
+        frame = in_one_order(given).records.frame
+        again = pl.concat([frame] * (-(-480 // len(frame)))).head(480)
+        given = replace(given, start=start, records=replace(given.records, frame=again), steps=40)
+        shares.append(first_option_share(run("rlhf", given)))
+        report = json.loads((given.output / "preference_model.json").read_text())
+        # Held-out items have their own number of options: only "the first" carries over.
+        assert report["pairs"] > 0 and (flip or report["accuracy"] > 0.6)
+    assert shares[0] > before + 0.15 and shares[1] < before - 0.05, (before, shares)
+
+
+def test_a_policy_that_runs_away_is_stopped(tiny_model: Path, tmp_path: Path) -> None:
+    more = {"adapter": "none", "sft_steps": 1, "preference_steps": 2, "kl_stop": 0.001}
+    given = job(tiny_model, "rlhf", tmp_path, 20, learning_rate=0.05, **more)
+    with pytest.raises(SuffrageError, match="PPO blew up at step"):
+        run("rlhf", given)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -59,8 +59,8 @@ def test_a_study_runs_both_and_a_changed_principle_is_trained_anew(
 @pytest.mark.parametrize(
     ("more", "complaint"),
     [
-        ({"constitution": "none.yaml"}, "none.yaml does not exist"),
-        ({"prompts": "none.jsonl"}, "none.jsonl does not exist"),
+        ({"constitution": "none.yaml"}, "none.yaml is not there"),
+        ({"prompts": "none.jsonl"}, "none.jsonl is not there"),
         ({"then": "ppo2"}, r"methods\[0\].then"),
         ({"then_options": {"bets": 1}}, "then_options: bets"),
     ],

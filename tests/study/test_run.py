@@ -12,8 +12,10 @@ import pytest
 from filelock import FileLock
 
 from suffrage.errors import InputError
+from suffrage.models import LanguageModel
+from suffrage.study.paraphrasing import paraphrase
 from suffrage.study.run import run_study
-from suffrage.study.schema import load_study
+from suffrage.study.schema import load_study, study_survey
 from tests.study.conftest import Write
 
 SUFFRAGE = [sys.executable, "-m", "suffrage"]
@@ -153,3 +155,59 @@ def test_a_plan_starts_nothing(write_study: Write, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     assert {stage["kind"] for stage in plan["stages"]} >= {"survey", "align", "answers", "results"}
     assert plan["seconds_left"] > 0
+
+
+def test_a_model_paraphrases_items_and_training_uses_what_was_kept(
+    write_study: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = write_study(methods=["base"])
+    study = load_study(path)
+    items = [item.question for item in study_survey(study).codebook.items]
+    # What a model would write: one good wording an item, one that lost its way, one empty.
+    answers = iter([[f"Tell us: {q}", items[0], ""] for q in items])
+    with monkeypatch.context() as patch:
+        patch.setattr(LanguageModel, "sample", lambda *_, **__: [next(answers)])
+        said = paraphrase(study, None, 3, tmp_path / "p.json", quiet=True)
+    assert said["kept"] >= 1 and said["empty"] == len(items)
+    assert sum(said["dropped"].values()) + said["kept"] == 2 * len(items)
+    method = {
+        "method": "augmented-sft",
+        "steps": 2,
+        "batch": 4,
+        "paraphrases": str(tmp_path / "p.json"),
+    }
+    finished = run_study(load_study(write_study(methods=["base", method])), quiet=True)
+    assert finished.results is not None
+    records = next((finished.folder / "records").glob("augmented-sft*/records.json"))
+    assert json.loads(records.read_text())["made_from"]["paraphrases"] == said["kept"]
+
+
+def test_a_training_goes_on_from_anothers_checkpoint(write_study: Write) -> None:
+    methods = [
+        {"method": "sft", "steps": 2, "batch": 4},
+        {"method": "dpo", "from": "sft", "steps": 2, "batch": 4},
+    ]
+    finished = run_study(load_study(write_study(methods=methods)), quiet=True)
+    manifest = next((finished.folder / "checkpoints").glob("dpo-*/manifest.json"))
+    assert json.loads(manifest.read_text())["from"] == "sft"
+    for wrong, said in (
+        ([{"method": "dpo", "from": "sft"}], "is no trained method above it"),
+        (["base", {"method": "prompt", "from": "base"}], "from: is for methods that are trained"),
+    ):
+        with pytest.raises(InputError, match=said):
+            load_study(write_study(methods=wrong))
+
+
+def test_general_instructions_are_mixed_into_every_step(write_study: Write, tmp_path: Path) -> None:
+    general = tmp_path / "general.jsonl"
+    general.write_text('{"prompt": "What is 2 + 2?", "completion": "4"}\n')
+    mixed = {"steps": 2, "batch": 4, "general": str(general), "general_share": 0.25}
+    methods = [{"method": name, **mixed} for name in ("distribution", "dpo", "sft")]
+    finished = run_study(load_study(write_study(methods=methods)), quiet=True)
+    for name in ("distribution", "dpo", "sft"):
+        path = next((finished.folder / "records").glob(f"{name}-*/records.jsonl"))
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        assert [row["format"] == "general" for row in rows] == [False, False, False, True] * 2
+    general.write_text("no json\n")
+    with pytest.raises(InputError, match="line 1"):
+        run_study(load_study(write_study(methods=methods)), quiet=True)

@@ -150,7 +150,7 @@ def test_all_views_sample_an_item_as_the_population_answers_it() -> None:
 def build(count: int = 60, **more: Any) -> Records:
     folder = more.pop("folder", Path())
     wanted = ConstitutionSettings(**more)
-    settings = RecordSettings("written", "shares", wanted, folder)
+    settings = RecordSettings("written", constitution=wanted, folder=folder)
     generator = np.random.default_rng(4)
     return build_prompts([NORTH, SOUTH], SPLIT, count, generator, settings)
 

@@ -132,7 +132,7 @@ class Options(TrainingOptions):
             prompts=self.prompts,
             most=self.drafts,
         )
-        return RecordSettings(self.format, "shares", wanted)
+        return RecordSettings(self.format, "shares", constitution=wanted)
 
     def second_options(self) -> TrainingOptions | None:
         """The second stage's own options, None when there is no second stage."""

@@ -199,6 +199,35 @@ class LanguageModel:
                     answers[index] = texts[place * count : (place + 1) * count]
         return answers
 
+    def sample_tokens(self, prompts: Sequence[Tokens], longest: int, seed: int) -> list[Tokens]:
+        """One answer to each prompt as token ids, its end token included where it came.
+
+        Drawn at temperature 1; at most `longest` tokens, at least one.
+        """
+        import torch
+
+        generator = torch.Generator(self.device).manual_seed(seed)
+        end = self.tokenizer.eos_token_id
+        with torch.inference_mode(), out_of_memory("sampling", "fewer prompts at a time"):
+            drawn = self._draw(prompts, 1, longest, generator).cpu().tolist()
+        answers = []
+        for tokens in drawn:
+            stop = tokens.index(end) + 1 if end in tokens else len(tokens)
+            answers.append(tuple(tokens[:stop]))
+        return answers
+
+    def embed(self, texts: Sequence[str]) -> FloatArray:
+        """(texts, width), the mean over tokens of the last layer's states; one text at a time."""
+        import torch
+
+        found = []
+        with torch.inference_mode():
+            for text in texts:
+                ids = self.tokenizer(text, return_tensors="pt")["input_ids"].to(self.device)
+                states = self.model(input_ids=ids, output_hidden_states=True, use_cache=False)
+                found.append(states.hidden_states[-1][0].float().mean(0).cpu().numpy())
+        return np.array(found, dtype=np.float64)
+
     def _draw(
         self, prompts: Sequence[Tokens], count: int, longest: int, generator: torch.Generator
     ) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 from suffrage.align import TrainingOptions
 from suffrage.evaluate.answers import prompts_to_score
 from suffrage.models import ways_of_asking
-from suffrage.models.language_model import model_shape
+from suffrage.models.language_model import CPU_ROW_LENGTH, model_shape
 from suffrage.models.shape import ModelShape
 from suffrage.population import ValueSet
 from suffrage.study.facts import pair_count
@@ -22,7 +22,9 @@ from suffrage.training_data import ItemSplit, split_items
 
 # Measured on SmolLM2-135M with 2 cores (docs/results.md, "Cost of a step"): how many times the
 # arithmetic of one forward pass a training step takes, attention, adapters and optimiser included.
-TRAINING_FACTOR = {"distribution": 7.0, "sft": 16.0}
+TRAINING_FACTOR = {"distribution": 7.0, "sft": 16.0, "dpo": 9.0, "kto": 9.0}
+# Methods whose batches are packed rows (align/packed.py).
+PACKED = ("distribution", "dpo", "kto")
 OTHER_TRAINING_FACTOR = 16.0
 # The share of a plain matrix product's speed that a forward pass reaches.
 FORWARD_EFFICIENCY = 0.6
@@ -130,6 +132,35 @@ def plan_study(study: Study) -> Plan:
     return make_plan(wiring, value_sets, splits)
 
 
+def training_tokens(study: Study) -> dict[str, tuple[float, float]]:
+    """For each trained method: tokens over all its trainings, and tokens of a record."""
+    study = with_segments(study)
+    survey = study_survey(study)
+    value_sets = {spec.name: built_value_set(study, survey, spec) for spec in study.value_sets}
+    splits = {
+        seed: split_items(survey.codebook.items, study.held_out, seed, study.trains)
+        for seed in study.seeds
+    }
+    wiring = wire(study)
+    estimated = _tokens_by_stage(wiring, value_sets, splits)
+    found = {}
+    for spec in study.methods:
+        if isinstance(spec.options, TrainingOptions):
+            own = [s for (name, _, _), s in wiring.align.items() if name == spec.name]
+            total = sum(estimated[str(stage.folder)][0] for stage in own)
+            found[spec.name] = (total, _mean_length(value_sets))
+    return found
+
+
+def _mean_length(value_sets: dict[str, ValueSet]) -> float:
+    lengths = [
+        _prompt_tokens(item, value_set.description)
+        for value_set in value_sets.values()
+        for item in value_set.items
+    ]
+    return sum(lengths) / len(lengths)
+
+
 def matrix_speed(dtype: str) -> float:
     """Floating-point operations a second in a matrix product of a small model's shape."""
     import torch
@@ -160,12 +191,7 @@ def _tokens_by_stage(
     """For each long stage: tokens, factor over a forward pass, bytes a weight, other bytes."""
     study = wiring.study
     found: dict[str, tuple[float, float, int, float]] = {}
-    lengths = [
-        _prompt_tokens(item, value_set.description)
-        for value_set in value_sets.values()
-        for item in value_set.items
-    ]
-    mean_length = sum(lengths) / len(lengths)
+    mean_length = _mean_length(value_sets)
     for spec in study.methods:
         for (method, seed, group), stage in wiring.align.items():
             if method != spec.name or not isinstance(spec.options, TrainingOptions):
@@ -177,14 +203,15 @@ def _tokens_by_stage(
             width = 2 if options.dtype != "float32" and not full else 4
             # Full fine-tuning holds gradients and Adam's two moments in float32 as well.
             weight_bytes = width + (12 if full else 0)
-            batch_tokens = options.batch * mean_length
             micro_batch = options.micro_batch or options.batch
+            packs = spec.method.name in PACKED
+            row = mean_length
+            if spec.method.name == "distribution":
+                # An item is asked of every population: its text is read once for all of them.
+                row = mean_length / len(members) + TAIL_TOKENS * (1 - 1 / len(members))
+            batch_tokens = options.batch * row
             activations = training_bytes(
-                model_shape(wiring.model),
-                micro_batch,
-                mean_length,
-                width,
-                packed=spec.method.name == "distribution",
+                model_shape(wiring.model), micro_batch, row, width, packed=packs
             )
             factor = TRAINING_FACTOR.get(spec.method.name, OTHER_TRAINING_FACTOR)
             found[str(stage.folder)] = (steps * batch_tokens, factor, weight_bytes, activations)
@@ -221,14 +248,15 @@ def training_bytes(
     """Bytes that a training step keeps for its backward pass; 0 for a model not at hand.
 
     Korthikanti et al. (2022), equation 1, in elements of `width` bytes: 17 s h a layer without
-    attention scores, and 2.5 a s^2 with them, s tokens, h hidden width, a heads. Packed rows are
-    one row of all their tokens; padded rows are each their own, but have logits over the whole
-    vocabulary in float32, with their gradient and softmax. Inputs of adapters, kept in float32, come on top.
+    attention scores, and 2.5 a s^2 with them, s tokens, h hidden width, a heads. Packed rows hold
+    up to a fixed number of tokens; padded rows are each their own, but have logits over the whole
+    vocabulary in float32, with their gradient and softmax. Inputs of adapters, kept in float32, come
+    on top.
     """
     if shape is None:
         return 0.0
     tokens = rows * row_tokens
-    scores = tokens**2 if packed else rows * row_tokens**2
+    scores = tokens * min(tokens, CPU_ROW_LENGTH) if packed else rows * row_tokens**2
     layer = 17 * tokens * shape.width * width + 2.5 * shape.heads * scores * width
     adapters = 4 * 2 * tokens * shape.width * 4
     logits = 0.0 if packed else 3 * 4 * tokens * shape.vocabulary

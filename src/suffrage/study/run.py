@@ -29,6 +29,7 @@ from suffrage.study.stages import ORDER, Stage, StageKind, compute, only_run_in
 from suffrage.study.wiring import TrainingPlace, Wiring, groups_of, wire
 from suffrage.survey import Survey
 from suffrage.training_data import ItemSplit, Records, check_nothing_held_out, split_items
+from suffrage.training_data.augmentation import read_paraphrases
 from suffrage.training_data.general import with_general
 
 
@@ -175,13 +176,13 @@ class _Run:
         generator = np.random.default_rng([seed, 3])
         general = options.general_rows
         count = steps * (options.batch - general)
-        records: Records = builder.build(
-            value_sets,
-            split,
-            count,
-            generator,
-            replace(options.record_settings, folder=self.study.folder),
-        )
+        settings = replace(options.record_settings, folder=self.study.folder)
+        paraphrases = getattr(options, "paraphrases", None)
+        if paraphrases:
+            path = (self.study.folder / paraphrases).resolve()
+            found = read_paraphrases(path, self.survey().codebook.items)
+            settings = replace(settings, paraphrases=found)
+        records: Records = builder.build(value_sets, split, count, generator, settings)
         if options.general:
             records = with_general(
                 records, (self.study.folder / options.general).resolve(), options.batch, general

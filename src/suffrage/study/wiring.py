@@ -16,6 +16,8 @@ from suffrage.survey import survey_files
 
 # The value sets one training learns from, joined into one name; "" for all of them.
 Group = str
+# Settings that name a file whose content decides what is trained on.
+FILES = ("general", "paraphrases", "constitution")
 TrainingPlace = tuple[str, int, Group]
 
 
@@ -75,17 +77,6 @@ def groups_of(spec: MethodSpec, study: Study) -> dict[Group, list[str]]:
     return {"": names}
 
 
-def _further_files(spec: MethodSpec, study: Study) -> list[str]:
-    """Hashes of the other files a method's records are made from."""
-    if not isinstance(spec.options, TrainingOptions):
-        return []
-    paths = [(study.folder / name).resolve() for name in spec.options.files]
-    for path in paths:
-        if not path.is_file():
-            raise InputError(f"{study.source.name}: {spec.name}: {path} does not exist.")
-    return [storage.file_hash(path) for path in paths]
-
-
 def wire(study: Study) -> Wiring:
     """The stages of a study with their keys; reads files only to hash them."""
     model = identify(study.model, study.folder)
@@ -139,7 +130,12 @@ def wire(study: Study) -> Wiring:
                 label = "-".join(part for part in (spec.name, f"seed{seed}", group) if part)
                 place = (spec.name, seed, group)
                 sources = [value_sets[name].key for name in members]
-                general = getattr(spec.options, "general", None)
+                files = [getattr(spec.options, name, None) for name in FILES]
+                files += getattr(spec.options, "files", ())
+                own_files = [study.folder / name for name in files if name]
+                for path in own_files:
+                    if not path.is_file():
+                        raise InputError(f"{study.source.name}: {spec.name}: {path} is not there.")
                 records[place] = stage(
                     "records",
                     label,
@@ -148,8 +144,7 @@ def wire(study: Study) -> Wiring:
                     method.records,
                     options,
                     seed,
-                    storage.file_hash(study.folder / general) if general else None,
-                    *_further_files(spec, study),
+                    [storage.file_hash(path) for path in own_files],
                 )
                 before = None
                 if spec.start is not None:

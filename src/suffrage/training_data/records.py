@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,15 +27,6 @@ from suffrage.survey import Item
 from suffrage.training_data.constitution import ConstitutionSettings
 from suffrage.training_data.split import ItemSplit
 
-Kind = Literal[
-    "demonstration",
-    "distribution",
-    "preference",
-    "binary",
-    "prompt",
-    "critique",
-    "ai_preference",
-]
 Format = Literal["option", "written"]
 Labels = Literal["shares", "drawn", "majority"]
 
@@ -47,11 +38,13 @@ class RecordSettings:
     format: "option", choosing a labelled option, or "written", saying it in a sentence without
     seeing the options. labels, of preference and binary records: "shares", the population's
     fractions; "drawn", one person's answer drawn by them; "majority", what most say.
+    paraphrases: other wordings of items, by id.
     constitution, of prompt records: how principles are found. folder: where relative paths start.
     """
 
     format: Format = "option"
     labels: Labels = "shares"
+    paraphrases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     constitution: ConstitutionSettings | None = None
     folder: Path = Path()
 
@@ -63,7 +56,7 @@ class Records:
     Columns of every kind: `id`, `value_set`, `item`, `user` (the question, and as whom to
     answer), `format`. demonstration: `completion`, an answer. distribution: `answers` (one an
     option, in the item's own order), `target` (the population's share of each) and `ordered`.
-    preference: `chosen`, `rejected`, `share` (of those who answer one of the two, how many give the
+    augmented_demonstration: as demonstration. preference: `chosen`, `rejected`, `share` (of those who answer one of the two, how many give the
     chosen: 0 to 1), `weight`, and `completion`, an answer drawn from all. binary: `answer`,
     `desirable` (0 to 1), `weight`, and `answers`, all that could have been given. prompt:
     `principles` and `judged_by` (`id`, `text`). critique: `draft`, `critiques`, `revisions`,
@@ -72,7 +65,7 @@ class Records:
     made_from: hashes of the value sets and the split, and the settings.
     """
 
-    kind: Kind
+    kind: str
     frame: pl.DataFrame
     made_from: Mapping[str, Any]
 
@@ -117,7 +110,7 @@ class RecordBuilder:
     only.
     """
 
-    kind: Kind
+    kind: str
     build: Callable[
         [Sequence[ValueSet], ItemSplit, int, np.random.Generator, RecordSettings], Records
     ]
@@ -194,6 +187,7 @@ def origin(
         "split": split.content_hash,
         "format": settings.format,
         "labels": settings.labels,
+        "paraphrases": sum(len(wordings) for wordings in settings.paraphrases.values()),
     }
 
 

@@ -1,0 +1,29 @@
+"""`augmented-sft`: supervised fine-tuning on items said in many ways.
+
+Learns from: augmented demonstrations. Objective: as `sft`. Source: Li et al. (2024), CultureLLM,
+with contexts and checked paraphrases in the place of their generated examples.
+"""
+
+from __future__ import annotations
+
+from suffrage.align.method import Method, TrainingOptions
+from suffrage.align.sft import train
+
+
+class Options(TrainingOptions):
+    """What a study may say to `augmented-sft`.
+
+    paraphrases: a JSON file as `suffrage paraphrase` writes it; without one only contexts vary.
+    """
+
+    paraphrases: str | None = None
+
+
+METHOD = Method(
+    name="augmented-sft",
+    label="Augmented fine-tuning",
+    explanation="Trained on single answers to questions said in many ways.",
+    options=Options,
+    records="augmented_demonstration",
+    train=train,
+)

@@ -1,0 +1,99 @@
+"""Training loops of our own: their state kept on disk whole, and gone on with after a kill."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suffrage import storage
+
+if TYPE_CHECKING:
+    import torch
+
+STATE = "state.pt"
+
+
+def trainable(model: Any) -> dict[str, torch.Tensor]:
+    """The parameters that are trained, by name."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def snapshot(model: Any) -> dict[str, torch.Tensor]:
+    """A copy of the parameters that are trained."""
+    return {name: p.detach().clone() for name, p in trainable(model).items()}
+
+
+@contextlib.contextmanager
+def as_it_was(model: Any, before: dict[str, torch.Tensor]) -> Iterator[None]:
+    """The model with the trained parameters of a snapshot, for a block: the reference of a KL."""
+    now = {name: p.data for name, p in trainable(model).items()}
+    for name, p in trainable(model).items():
+        p.data = before[name]
+    try:
+        yield
+    finally:
+        for name, p in trainable(model).items():
+            p.data = now[name]
+
+
+class Loop:
+    """Steps done, the log of each, and everything needed to go on from the last one saved.
+
+    parts: what has `state_dict` and `load_state_dict`. extra: plain values that change with steps.
+    """
+
+    def __init__(self, folder: Path, model: Any, parts: dict[str, Any], seed: int) -> None:
+        import torch
+
+        self.folder, self.model, self.parts = folder, model, parts
+        self.extra: dict[str, Any] = {}
+        self.log: list[dict[str, float]] = []
+        self.step = 0
+        self.resumed_from = 0
+        self.seconds_before = 0.0
+        self._began = time.monotonic()
+        self.generator = torch.Generator().manual_seed(seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / STATE).exists():
+            self._restore()
+
+    def save(self) -> None:
+        """Keep this point; a kill in the middle leaves the one before."""
+        import torch
+
+        state = {
+            "step": self.step,
+            "seconds": self.seconds_before + time.monotonic() - self._began,
+            "log": self.log,
+            "extra": self.extra,
+            "trained": {name: p.detach().cpu() for name, p in trainable(self.model).items()},
+            "parts": {name: part.state_dict() for name, part in self.parts.items()},
+            "generator": self.generator.get_state(),
+            "torch": torch.get_rng_state(),
+        }
+        with storage.disk_errors(self.folder), storage.atomic_path(self.folder / STATE) as draft:
+            torch.save(state, draft)
+
+    def write_log(self, path: Path) -> None:
+        """The log as JSON lines."""
+        lines = [json.dumps(entry) for entry in self.log]
+        storage.write_text(path, "\n".join(lines) + "\n")
+
+    def _restore(self) -> None:
+        import torch
+
+        state = torch.load(self.folder / STATE, weights_only=False)
+        self.step = self.resumed_from = state["step"]
+        self.seconds_before = state["seconds"]
+        self.log, self.extra = state["log"], state["extra"]
+        with torch.no_grad():
+            for name, p in trainable(self.model).items():
+                p.copy_(state["trained"][name])
+        for name, part in self.parts.items():
+            part.load_state_dict(state["parts"][name])
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch"])

@@ -1,0 +1,205 @@
+"""A preference model: a score for an answer, such that differences of scores are people's odds.
+
+Bradley and Terry (1952) with soft labels: of two answers the model says the first is preferred
+with probability sigma(r_w - r_l); its label is the share of people behind it. The score is a linear
+head on the last token of the answer (Ouyang et al. 2022, equation 1, has hard labels).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from suffrage import storage
+from suffrage.align.loop import Loop, trainable
+from suffrage.align.method import TrainingJob
+from suffrage.align.packed import Prompts, Row
+from suffrage.align.training import prepare
+from suffrage.errors import SuffrageError, require
+from suffrage.models.language_model import device_name, out_of_memory, row_length
+from suffrage.models.packing import ScoreRequest, packed
+
+if TYPE_CHECKING:
+    import torch
+
+HELD_OUT = 0.2
+BINS = 5
+# Anything may stand after an answer's last token: it only marks where the answer's state lies.
+AFTER = 0
+
+
+def bradley_terry_loss(
+    chosen: torch.Tensor, rejected: torch.Tensor, share: torch.Tensor
+) -> torch.Tensor:
+    """-s log sigma(r_w - r_l) - (1 - s) log sigma(r_l - r_w) of each pair, (pairs,)."""
+    from torch.nn.functional import logsigmoid
+
+    gap = chosen - rejected
+    return -share * logsigmoid(gap) - (1 - share) * logsigmoid(-gap)
+
+
+@dataclass
+class PreferenceModel:
+    """A model with a scalar head. head: (width,) weights and a bias, float32."""
+
+    model: Any
+    prompts: Prompts
+    head: Any
+
+    def scores(self, rows: Sequence[Row], answers: Sequence[Sequence[str]]) -> torch.Tensor:
+        """(all answers,) scores, the answers of each row in turn; differentiable."""
+        import torch
+
+        requests = []
+        for row, some in zip(rows, answers, strict=True):
+            prompt = self.prompts.prompt(row["user"])
+            spelled = [self.prompts.spellings(answer, row["format"])[0] for answer in some]
+            requests.append(ScoreRequest(prompt, tuple((*tokens, AFTER) for tokens in spelled)))
+        states: dict[tuple[int, int], torch.Tensor] = {}
+        for pack in packed(requests, row_length(device_name())):
+            last: dict[tuple[int, int], int] = {}
+            for node, owner in zip(pack.query_nodes, pack.owners, strict=True):
+                last[owner] = node
+            hidden = last_states(self.model, pack)
+            for owner, node in last.items():
+                states[owner] = hidden[node]
+        ordered = [states[i, k] for i, some in enumerate(answers) for k in range(len(some))]
+        return torch.as_tensor(self.head(torch.stack(ordered).float())[:, 0])
+
+
+def last_states(model: Any, pack: Any) -> torch.Tensor:
+    """(tokens of the pack, width), the last layer's state of every token."""
+    import torch
+
+    device = next(model.parameters()).device
+    inputs = {
+        "input_ids": torch.tensor([pack.tokens], device=device),
+        "position_ids": torch.tensor([pack.positions], device=device),
+        "attention_mask": torch.from_numpy(pack.attention_mask())[None, None].to(device),
+    }
+    found = model(**inputs, use_cache=False, output_hidden_states=True, logits_to_keep=1)
+    return torch.as_tensor(found.hidden_states[-1][0])
+
+
+def train_preference_model(
+    job: TrainingJob, folder: Path, steps: int, on_step: Callable[[int, int], None]
+) -> tuple[PreferenceModel, dict[str, Any], int]:
+    """Train on the job's preference records, but for a fifth of the items, which test it.
+
+    Gives the model, its report, and the step it went on from. The report: accuracy (of what most prefer, ties left out), the loss, the
+    entropy of the labels (no model's loss is lower) and the calibration error, all on held-out
+    items; None where there are too few. Goes on from where an earlier try stopped.
+    """
+    torch = require("torch", "align", "training")
+    rows = [r for r in job.records.frame.to_dicts() if r["format"] != "general"]
+    tested = held_out_items([row["item"] for row in rows], job.seed)
+    learnt = [row for row in rows if row["item"] not in tested]
+    if not learnt:
+        raise SuffrageError("the preference model needs pairs of more than one item.")
+    model, tokenizer = prepare(job)
+    device = device_name()
+    model = model.to(device)
+    torch.manual_seed(job.seed)
+    head = torch.nn.Linear(model.config.hidden_size, 1).to(device)
+    torch.nn.init.zeros_(head.weight)
+    found = PreferenceModel(model, Prompts.of(tokenizer), head)
+    parameters = [*trainable(model).values(), *head.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=job.options.learning_rate, weight_decay=0.0)
+    loop = Loop(folder, model, {"head": head, "optimizer": optimizer}, job.seed)
+    batch = job.options.batch
+    with out_of_memory("training the preference model", "batch: 4"):
+        while loop.step < steps:
+            chosen = [learnt[(loop.step * batch + k) % len(learnt)] for k in range(batch)]
+            scores = found.scores(chosen, [[r["chosen"], r["rejected"]] for r in chosen])
+            share = torch.tensor([r["share"] for r in chosen], device=device)
+            loss = bradley_terry_loss(scores[0::2], scores[1::2], share).mean()
+            if not torch.isfinite(loss):
+                raise SuffrageError(
+                    f"the preference model diverged at step {loop.step + 1}: the loss is "
+                    f"{float(loss)}. Try a tenth of the learning rate "
+                    f"({job.options.learning_rate:g})."
+                )
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            loop.step += 1
+            loop.log.append({"step": loop.step, "loss": float(loss.detach())})
+            on_step(loop.step, steps)
+            if loop.step % job.options.save_every == 0 or loop.step == steps:
+                loop.save()
+    model.eval()
+    report = measured(found, [row for row in rows if row["item"] in tested])
+    report |= {"steps": steps, "items_trained": len({r["item"] for r in learnt})}
+    storage.write_json(folder / "preference_model.json", report)
+    storage.write_text(
+        folder / "preference_model.jsonl", "\n".join(json.dumps(line) for line in loop.log) + "\n"
+    )
+    return found, report, loop.resumed_from
+
+
+def held_out_items(items: Sequence[str], seed: int) -> set[str]:
+    """A fifth of the items, drawn; none when there are fewer than three."""
+    different = sorted(set(items))
+    if len(different) < 3:
+        return set()
+    generator = np.random.default_rng([seed, 11])
+    count = max(1, round(HELD_OUT * len(different)))
+    return {different[place] for place in generator.permutation(len(different))[:count]}
+
+
+def measured(found: PreferenceModel, rows: Sequence[Row]) -> dict[str, Any]:
+    """Accuracy and calibration on pairs it was not trained on."""
+    import torch
+
+    if not rows:
+        return {"pairs": 0, "accuracy": None, "calibration_error": None, "reliability": []}
+    with torch.inference_mode():
+        scores = [
+            found.scores([row], [[row["chosen"], row["rejected"]]]).cpu().numpy() for row in rows
+        ]
+    said = 1 / (1 + np.exp(-np.array([pair[0] - pair[1] for pair in scores])))
+    share = np.array([row["share"] for row in rows])
+    # Sides in random order, or every label would be above one half.
+    flip = np.random.default_rng(len(rows)).random(len(rows)) < 0.5
+    p, s = np.where(flip, 1 - said, said), np.where(flip, 1 - share, share)
+    return {"pairs": len(rows), **agreement(p, s)}
+
+
+def agreement(p: np.ndarray, s: np.ndarray) -> dict[str, Any]:
+    """How well probabilities p fit shares s, (pairs,) each.
+
+    accuracy: of pairs that are no tie, p on the side of s. loss, floor: mean cross-entropy and the
+    entropy of the labels. calibration_error: mean over bins of p of |mean p - mean s|, weighted.
+    """
+    clear = np.abs(s - 0.5) > 1e-9
+    right = (p > 0.5) == (s > 0.5)
+    eps = 1e-9
+
+    def cross(q: np.ndarray) -> float:
+        q = np.clip(q, eps, 1 - eps)
+        return float(-(s * np.log(q) + (1 - s) * np.log(1 - q)).mean())
+
+    bins = np.minimum((p * BINS).astype(int), BINS - 1)
+    table = [
+        {
+            "said": float(p[bins == k].mean()),
+            "people": float(s[bins == k].mean()),
+            "pairs": int((bins == k).sum()),
+        }
+        for k in range(BINS)
+        if (bins == k).any()
+    ]
+    error = sum(row["pairs"] * abs(row["said"] - row["people"]) for row in table) / len(p)
+    return {
+        "accuracy": float(right[clear].mean()) if clear.any() else None,
+        "loss": cross(p),
+        "floor": cross(s),
+        "calibration_error": float(error),
+        "reliability": table,
+    }
