@@ -65,12 +65,18 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(next(folder.glob("*.safetensors")))
 
 
-@pytest.mark.parametrize("then", ["dpo", "kto", "none"])
-def test_both_stages_run_and_leave_every_text(then: str, tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("then", "steps"),
+    [("dpo", 6), ("kto", 6), ("ppo", 9), ("none", 3)],
+    ids=lambda given: str(given),
+)
+def test_both_stages_run_and_leave_every_text(
+    then: str, steps: int, tiny_model: Path, tmp_path: Path
+) -> None:
     told: list[tuple[int, int]] = []
     given = job(tiny_model, tmp_path, then=then, rounds=2)
     facts = cai.train(replace(given, on_step=lambda step, total, _: told.append((step, total))))
-    assert facts.steps == (3 if then == "none" else 6)
+    assert facts.steps == steps
     critiques = lines(given.output / "critiques.jsonl")
     assert len(critiques) == PROMPTS
     assert all(len(row["critiques"]) == len(row["revisions"]) == 2 for row in critiques)

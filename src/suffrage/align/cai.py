@@ -3,7 +3,7 @@
 Learns from: prompts and a constitution; every other text is the model's own. Objective: first the
 likelihood of its last revisions (SL-CAI), then a preference method on pairs of its answers, with a
 judge's probability as soft label. Source: Bai et al. (2022), sections 3 and 4; their preference
-model and reinforcement learning are one choice of `then`, a direct preference method another.
+model and reinforcement learning are `then: ppo`, and a direct preference method spares both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import polars as pl
 from pydantic import Field, ValidationError, model_validator
 
 from suffrage import storage
-from suffrage.align import dpo, kto, sft
+from suffrage.align import dpo, kto, rlhf, sft
 from suffrage.align.checkpoint import MANIFEST, Checkpoint
 from suffrage.align.feedback import AT_ONCE, Kept, judge, stage_seed, write
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
@@ -72,8 +72,8 @@ class Options(TrainingOptions):
     `item`. prompts: a JSONL file of further prompts. drafts: prompts answered at most; steps beyond
     them see them again. rounds: of critique and revision. longest: tokens of each text.
     keep: train on readable texts, or on all. lowest_mass: probability a judge must put on A and B.
-    then: dpo or kto on judged pairs, or none; then_steps: of it, None for as many again;
-    then_options: what a study may say to it. steps, epochs: of the first stage.
+    then: dpo, kto or ppo (a preference model, then PPO, as in the paper) on judged pairs, or none;
+    then_steps: of it, None for as many again; then_options: what a study may say to it. steps, epochs: of the first stage.
     """
 
     format: Literal["written"] = "written"
@@ -87,7 +87,7 @@ class Options(TrainingOptions):
     longest: int = Field(default=64, ge=4)
     keep: Literal["readable", "all"] = "readable"
     lowest_mass: float = Field(default=0.25, ge=0, le=1)
-    then: Literal["dpo", "kto", "none"] = "dpo"
+    then: Literal["dpo", "kto", "ppo", "none"] = "dpo"
     then_steps: int | None = Field(default=None, ge=1)
     then_options: dict[str, Any] = Field(default_factory=dict)
 
@@ -134,6 +134,14 @@ class Options(TrainingOptions):
         )
         return RecordSettings(self.format, "shares", constitution=wanted)
 
+    def second_steps(self, steps: int) -> int:
+        """Steps of the second stage, after `steps` of the first; ppo has two parts."""
+        if self.then == "none":
+            return 0
+        own = self.then_steps or steps
+        second = self.second_options() if self.then == "ppo" else None
+        return own + ((second.preference_steps or own) if isinstance(second, rlhf.Options) else 0)
+
     def second_options(self) -> TrainingOptions | None:
         """The second stage's own options, None when there is no second stage."""
         shared = {key: getattr(self, key) for key in SHARED} | {"epochs": None}
@@ -141,6 +149,8 @@ class Options(TrainingOptions):
             return dpo.Options(**shared, **self.then_options)
         if self.then == "kto":
             return kto.Options(**shared, labels="shares", **self.then_options)
+        if self.then == "ppo":
+            return rlhf.Options(**shared, **{"longest": self.longest, **self.then_options})
         if self.then_options:
             raise ValueError("then_options: there is nothing to say to then: none")
         return None
@@ -198,7 +208,7 @@ def train(job: TrainingJob) -> TrainingFacts:
     own = job.records.frame.filter(pl.col("format") != GENERAL)
     prompts = Records("prompt", own, job.records.made_from)
     batches = -(-len(prompts) // AT_ONCE)
-    second_steps = 0 if options.then == "none" else options.then_steps or job.steps
+    second_steps = options.second_steps(job.steps)
     writing = batches * (1 + 2 * options.rounds)
     spent = _Spent(job, writing + job.steps + (2 * batches + second_steps if second_steps else 0))
     kept = Kept.read(job.work / "written.jsonl")
@@ -219,7 +229,7 @@ def train(job: TrainingJob) -> TrainingFacts:
         with spent:
             judged = _judged(job, prompts, kept, spent)
         job.check(judged)
-        facts = _train_on_pairs(job, judged, general, second_steps, spent)
+        facts = _train_on_pairs(job, judged, general, options.then_steps or job.steps, spent)
         earlier += facts.seconds_before
     else:
         shutil.copytree(job.work / "sl" / "model", job.output, dirs_exist_ok=True)
@@ -404,7 +414,7 @@ def preference_job(
     options: Options = job.options
     second = options.second_options()
     assert second is not None
-    kind: Literal["preference", "binary"] = "preference" if options.then == "dpo" else "binary"
+    kind: Literal["preference", "binary"] = "binary" if options.then == "kto" else "preference"
     own = list(pairs) if kind == "preference" else as_binary(pairs)
     extra = general
     if kind == "binary":
@@ -434,8 +444,8 @@ def _train_on_pairs(
         on_step=spent.step,
         start=job.work / "sl" / "model",
     )
-    train_pairs = dpo.train if options.then == "dpo" else kto.train
-    return train_pairs(part)
+    trainings = {"dpo": dpo.train, "kto": kto.train, "ppo": rlhf.train}
+    return trainings[options.then](part)
 
 
 def _leave(job: TrainingJob, critiques: Records, judged: Records | None) -> None:
