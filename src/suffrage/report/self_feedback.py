@@ -44,7 +44,10 @@ def feedback_parts(results: Results) -> list[FeedbackPart]:
             sentences=_sentences(one),
             outcomes=_outcome_table(one),
             principles=_principle_table(one.principles),
-            exchanges=one.exchanges,
+            exchanges=[
+                exchange.model_copy(update={"outcome": _left_out(exchange.outcome)})
+                for exchange in one.exchanges
+            ],
             verdicts=[(verdict, _verdict(verdict)) for verdict in one.verdicts],
         )
         for one in results.self_feedback
@@ -71,7 +74,7 @@ def _sentences(one: SelfFeedback) -> list[str]:
     lean = judged["lean_to_a"]
     found.append(
         f"Each pair was judged in both orders; both named the same answer in "
-        f"{percent(judged['same_both_ways'])} of them (a coin would in 50%), and the judge's "
+        f"{percent(judged['same_both_ways'])} of them (a coin would in {percent(0.5)}), and the judge’s "
         f"probability for the better one was {percent(judged['sureness'])} in the mean."
     )
     if abs(lean) > LEAN_WORTH_SAYING:
@@ -88,7 +91,7 @@ def _outcome_table(one: SelfFeedback) -> Table:
     rows = [_outcome_row(step.capitalize(), getattr(one, step)) for step in STEPS]
     kinds = list(one.drafts)
     columns = [("Texts", False), *((OUTCOME_NAMES[kind].capitalize(), True) for kind in kinds)]
-    return make_table("What became of the model's own texts", columns, rows)
+    return make_table("What became of the model’s own texts", columns, rows)
 
 
 def _outcome_row(name: str, found: Mapping[str, int]) -> list[Cell]:
@@ -120,11 +123,16 @@ def _groups(principle: PrincipleFacts) -> str:
     return ", ".join(f"{name} {percent(share)}" for name, share in principle.group_support.items())
 
 
+def _left_out(outcome: str) -> str:
+    """In words what a text was counted as, where it is no readable one."""
+    return "" if outcome in ("ok", "unchanged") else OUTCOME_NAMES[outcome]
+
+
 def _verdict(verdict: Verdict) -> str:
     """The judgement in a sentence."""
     if verdict.outcome == "same":
         return "Both answers are the same; nothing to learn."
-    words = f"The first is better with probability {number(verdict.share)}"
+    words = f"Better with probability {number(verdict.share)}"
     orders = f"“A” got {number(verdict.a_first)} in one order and {number(verdict.a_second)} in the other"
     left_out = "" if verdict.outcome == "ok" else f" Counted as {OUTCOME_NAMES[verdict.outcome]}."
     return f"{words}; {orders}.{left_out}"
