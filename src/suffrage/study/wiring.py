@@ -16,8 +16,8 @@ from suffrage.survey import survey_files
 
 # The value sets one training learns from, joined into one name; "" for all of them.
 Group = str
-# Settings that name a file whose content decides what is trained on.
-FILES = ("general", "paraphrases", "constitution")
+# Settings that name a file whose content decides what is trained on; a method adds its own `files`.
+FILES = ("general", "paraphrases")
 TrainingPlace = tuple[str, int, Group]
 
 
