@@ -62,6 +62,11 @@ class TrainingOptions(MethodOptions):
         return max(1, round(self.general_share * self.batch)) if self.general else 0
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """Further files whose content decides the records, relative to the study."""
+        return ()
+
+    @property
     def record_settings(self) -> RecordSettings:
         """What records this training wants."""
         return RecordSettings(self.format, getattr(self, "labels", "shares"))
@@ -77,7 +82,9 @@ class TrainingOptions(MethodOptions):
 class TrainingJob:
     """One training: what from, with which settings, and where the pieces go.
 
-    start: the checkpoint it goes on from, None for the study's model. work: a folder that outlives an interruption. output: where the model or adapter is saved.
+    start: the checkpoint it goes on from, None for the study's model. work: a folder that outlives
+    an interruption. output: where the model or adapter is saved. check: stops when records made in
+    training hold what is held out.
     """
 
     model: ModelIdentity
@@ -89,6 +96,7 @@ class TrainingJob:
     output: Path
     on_step: OnStep
     start: Path | None = None
+    check: Callable[[Records], None] = lambda records: None
 
 
 @dataclass(frozen=True)
