@@ -56,9 +56,10 @@ class Records:
     Columns of every kind: `id`, `value_set`, `item`, `user` (the question, and as whom to
     answer), `format`. demonstration: `completion`, an answer. distribution: `answers` (one an
     option, in the item's own order), `target` (the population's share of each) and `ordered`.
-    augmented_demonstration: as demonstration. preference: `chosen`, `rejected`, `share` (of those who answer one of the two, how many give the
-    chosen: 0 to 1), `weight`, and `completion`, an answer drawn from all. binary: `answer`,
-    `desirable` (0 to 1), `weight`, and `answers`, all that could have been given. prompt:
+    augmented_demonstration: as demonstration. preference: `chosen`, `rejected`, `share` (of those
+    who answer one of the two, how many give the chosen: 0 to 1), `weight`, and `completion`, an
+    answer drawn from all. binary: `answer`, `desirable` (0 to 1), `weight`, and `answers`, all that
+    could have been given. prompt:
     `principles` and `judged_by` (`id`, `text`). critique: `draft`, `critiques`, `revisions`,
     `principles`, `outcome`, and `completion`, the last revision. ai_preference: as preference, with
     a judge's probability as `share`, and the `principle` it judged by.
