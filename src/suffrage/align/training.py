@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -75,17 +76,20 @@ def trainer_settings(job: TrainingJob) -> dict[str, Any]:
     interrupted run sees the same batches after it goes on.
     """
     options = job.options
-    micro_batch = options.micro_batch or options.batch
-    if options.batch % micro_batch:
-        raise SuffrageError(
-            f"batch {options.batch} is not a multiple of micro_batch {micro_batch}."
-        )
     torch = require("torch", "align", "training")
+    # Processes that `accelerate launch` started share each step's records.
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    micro_batch = options.micro_batch or max(1, options.batch // processes)
+    if options.batch % (micro_batch * processes):
+        raise SuffrageError(
+            f"batch {options.batch} is not a multiple of micro_batch {micro_batch}"
+            + (f" times {processes} processes." if processes > 1 else ".")
+        )
     return {
         "output_dir": str(job.work),
         "max_steps": job.steps,
         "per_device_train_batch_size": micro_batch,
-        "gradient_accumulation_steps": options.batch // micro_batch,
+        "gradient_accumulation_steps": options.batch // (micro_batch * processes),
         "learning_rate": options.learning_rate,
         "lr_scheduler_type": "cosine",
         "warmup_steps": math.ceil(options.warmup_share * job.steps),
@@ -123,9 +127,10 @@ def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingF
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     with storage.disk_errors(job.work), out_of_memory("training", OUT_OF_MEMORY_MEND):
         trainer.train(resume_from_checkpoint=str(start) if start else None)
-        trainer.model.save_pretrained(job.output)
-        trainer.processing_class.save_pretrained(job.output)
-        shutil.copy(job.work / LOG, job.output / LOG)
+        if trainer.is_world_process_zero():
+            trainer.model.save_pretrained(job.output)
+            trainer.processing_class.save_pretrained(job.output)
+            shutil.copy(job.work / LOG, job.output / LOG)
     return TrainingFacts(
         steps=int(trainer.state.global_step),
         examples=len(job.records),
@@ -167,6 +172,8 @@ def _on_save(work: Path) -> Callable[..., None]:
 
     def on_save(self: Any, args: Any, state: Any, control: Any, **_: Any) -> None:
         spent = before + time.monotonic() - start
+        if not state.is_world_process_zero:
+            return
         storage.write_json(work / SECONDS, {"seconds": spent})
 
     return on_save
@@ -174,7 +181,7 @@ def _on_save(work: Path) -> Callable[..., None]:
 
 def _on_log(on_step: OnStep, log: Path) -> Callable[..., None]:
     def on_log(self: Any, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        if not logs or "loss" not in logs:
+        if not logs or "loss" not in logs or not state.is_world_process_zero:
             return
         step, loss = int(state.global_step), float(logs["loss"])
         if not math.isfinite(loss):
