@@ -1,11 +1,12 @@
 # Two commands: `make demo` shows what Suffrage does, `make test` checks that it does it.
-.PHONY: demo test lint types tests clean
+.PHONY: demo test lint types tests gpu-check clean
 .SUFFIXES:
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   set up and run the quickstart: survey, training, evaluation, report"
 	@echo "make test   set up and run lint, types and tests"
+	@echo "make gpu-check   every method for a few steps on this machine's GPU"
 	@echo "make clean  remove the environment and the quickstart's results"
 
 .venv/.demo: pyproject.toml constraints.txt scripts/setup
@@ -30,6 +31,9 @@ types: .venv/.dev
 
 tests: .venv/.dev
 	.venv/bin/pytest
+
+gpu-check: .venv/.demo
+	.venv/bin/python scripts/gpu_check.py --json gpu-check.json
 
 clean:
 	rm -rf .venv runs/quickstart

