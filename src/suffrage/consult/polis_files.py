@@ -127,14 +127,7 @@ def read_polis(folder: Path, prefix: str | None = None, agree: int | None = None
         assert table is not None
         votes = table
     else:
-        votes = from_events(
-            events["participant"].to_list(),
-            events["statement"].to_list(),
-            events["vote"].to_list(),
-            events["at"].to_list(),
-            table.participants if table else (),
-            table.statements if table else (),
-        )
+        votes = _last_votes(events, table)
     known = {statement.id for statement in statements}
     unknown = [s for s in votes.statements if s not in known]
     if unknown:
@@ -364,29 +357,36 @@ def _log_sign(
     counts: Mapping[str, tuple[int, int]],
     table: VoteMatrix | None,
 ) -> int:
+    """By the last votes of a table, cell by cell; without one by the comments' counts."""
+    last = _last_votes(events)
     if table is not None:
-        told = {
-            s: (int(a), int(d))
-            for s, a, d in zip(
-                table.statements, table.counts(AGREE), table.counts(DISAGREE), strict=True
-            )
-        }
-    else:
-        told = dict(counts)
-    found = {
-        row["statement"]: row
-        for row in events.group_by("statement")
-        .agg(plus=(pl.col("vote") == 1).sum(), minus=(pl.col("vote") == -1).sum())
-        .to_dicts()
-    }
-    both = [s for s in told if s in found]
+        shared = set(last.statements) & set(table.statements)
+        rows = {person: at for at, person in enumerate(table.participants)}
+        both = [p for p in last.participants if p in rows]
+        here = set(both)
+        log = last.only(shared).votes[[p in here for p in last.participants]]
+        told = table.only(shared).votes[[rows[p] for p in both]]
+        same = int(((log == told) & (np.abs(log) == 1)).sum())
+        turned = int(((log == -told) & (np.abs(log) == 1)).sum())
+        if same != turned:
+            return 1 if same > turned else -1
+    place = {statement: at for at, statement in enumerate(last.statements) if statement in counts}
+    at = list(place.values())
     return _sign(
         path,
-        [found[s]["plus"] for s in both],
-        [found[s]["minus"] for s in both],
-        [told[s][0] for s in both],
-        [told[s][1] for s in both],
+        last.counts(AGREE)[at],
+        last.counts(DISAGREE)[at],
+        [counts[statement][0] for statement in place],
+        [counts[statement][1] for statement in place],
     )
+
+
+def _last_votes(events: pl.DataFrame, table: VoteMatrix | None = None) -> VoteMatrix:
+    people, statements, votes, times = (
+        events[column].to_list() for column in ("participant", "statement", "vote", "at")
+    )
+    everyone, everything = (table.participants, table.statements) if table else ((), ())
+    return from_events(people, statements, votes, times, everyone, everything)
 
 
 def _sign(path: Path, *counts: Sequence[int] | npt.NDArray[np.int64]) -> int:
@@ -421,7 +421,8 @@ def _read_summary(path: Path) -> dict[str, str]:
 
 def _write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    # As RFC 4180 has it; with "\n" alone a text holding a bare "\r" would stand unquoted.
+    writer = csv.writer(text, lineterminator="\r\n")
     writer.writerows(rows)
     # Bytes, so that no platform turns a line break inside a text into another.
     path.write_bytes(text.getvalue().encode())
