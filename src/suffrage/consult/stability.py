@@ -134,8 +134,9 @@ class Reading:
 
     voters, agree, low, high: (groups, statements): effective number of voters, share who agree of
     those who voted (NaN without voters), Wilson's interval. sizes: (groups,), share of people.
-    consensus, consensus_low, consensus_high, against, root, lowest: (statements,): group-informed
-    consensus with its interval, the same for disagreeing, its k-th root, the least group's share.
+    consensus, consensus_low, consensus_high, against, root, lowest, lowest_against: (statements,):
+    group-informed consensus with its interval, the same for disagreeing, its k-th root, the share
+    who agree, or disagree, in the group with the least.
     """
 
     voters: FloatArray
@@ -149,6 +150,7 @@ class Reading:
     against: FloatArray
     root: FloatArray
     lowest: FloatArray
+    lowest_against: FloatArray
 
 
 def read_consensus(
@@ -188,6 +190,7 @@ def read_consensus(
         against=group_informed_consensus(t.disagrees, t.seen),
         root=consensus_root(consensus, groups),
         lowest=lowest_share(t.agrees, t.seen),
+        lowest_against=lowest_share(t.disagrees, t.seen),
     )
 
 

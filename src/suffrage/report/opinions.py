@@ -6,9 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from suffrage.consult.analysis import Analysis
 from suffrage.consult.stability import Reading
+
+FloatArray = npt.NDArray[np.float64]
 
 STATEMENTS = 5
 # A group stands out where it agrees by this much more, and the difference is beyond chance.
@@ -45,13 +48,13 @@ def analysis_json(a: Analysis, count: int = STATEMENTS) -> dict[str, Any]:
             }
             for g in range(found.count)
         ],
-        "consensus": [_consensus(a, j) for j in _order(a.sample.consensus)[:count]],
-        "consensus_against": [_consensus(a, j) for j in _order(a.sample.against)[:count]],
+        "consensus": _of_all(a, a.sample.consensus, a.sample.lowest)[:count],
+        "consensus_against": _of_all(a, a.sample.against, a.sample.lowest_against)[:count],
         "representativeness": asdict(a.representativeness) if a.representativeness else None,
     }
 
 
-def _order(score: np.ndarray[Any, Any]) -> list[int]:
+def _order(score: FloatArray) -> list[int]:
     return [int(j) for j in np.argsort(-score, kind="stable")]
 
 
@@ -72,6 +75,11 @@ def _shares(reading: Reading, j: int) -> list[dict[str, float | None]]:
         }
         for g in range(reading.agree.shape[0])
     ]
+
+
+def _of_all(a: Analysis, score: FloatArray, lowest: FloatArray) -> list[dict[str, Any]]:
+    """Statements with more than half of every group behind them, the highest score first."""
+    return [_consensus(a, j) for j in _order(score) if lowest[j] > 0.5]
 
 
 def _consensus(a: Analysis, j: int) -> dict[str, Any]:
@@ -142,10 +150,17 @@ def analysis_text(a: Analysis, count: int = STATEMENTS) -> Any:
             parts += [_mark_line(mark) for mark in group[marks]]
         if not group["agrees_more"] and not group["disagrees_more"]:
             parts.append(Text("  Differs in no statement beyond chance.", style="dim"))
-    parts.append(Text("\nWhat all groups agree with (group-informed consensus)", style="bold blue"))
-    parts += [_consensus_line(row, "consensus") for row in shown["consensus"]]
-    parts.append(Text("\nWhat all groups disagree with", style="bold blue"))
-    parts += [_consensus_line(row, "against") for row in shown["consensus_against"]]
+    for verb, key, score in (
+        ("agree", "consensus", "consensus"),
+        ("disagree", "consensus_against", "against"),
+    ):
+        heading = f"\nWhat all groups {verb} with (group-informed consensus)"
+        parts.append(Text(heading, style="bold blue"))
+        parts += [_consensus_line(row, score) for row in shown[key]]
+        if not shown[key]:
+            parts.append(
+                Text("  Nothing has more than half of every group behind it.", style="dim")
+            )
     parts.append(Text(_NOTE, style="dim"))
     return Group(*parts)
 
