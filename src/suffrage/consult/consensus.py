@@ -69,15 +69,16 @@ def tally(
 
     votes: (participants, statements). labels, weights: (participants,).
     """
-    # Single precision is exact for whole counts below 2^24, and half the memory.
-    kind = np.float32 if weights is None else np.float64
-    member = (labels[None, :] == np.arange(groups)[:, None]).astype(kind)
-    weighted = member if weights is None else member * weights
-    agree, disagree = (votes == AGREE).astype(kind), (votes == DISAGREE).astype(kind)
-    seen = (votes >= DISAGREE).astype(kind)
-    squares = weighted @ seen if weights is None else (weighted * weights) @ seen
-    found = (weighted @ agree, weighted @ disagree, weighted @ seen, squares)
-    return Tallies(*(np.asarray(part, dtype=np.float64) for part in found))
+    kinds = np.zeros((4, groups, votes.shape[1]))
+    for g in range(groups):
+        # Group by group and without matrix products: quick also where other work holds the cores.
+        inside = labels == g
+        rows = votes[inside]
+        for kind, chosen in enumerate((rows == AGREE, rows == DISAGREE, rows >= DISAGREE)):
+            kinds[kind, g] = chosen.sum(axis=0) if weights is None else weights[inside] @ chosen
+        if weights is not None:
+            kinds[3, g] = np.square(weights[inside]) @ (rows >= DISAGREE)
+    return Tallies(kinds[0], kinds[1], kinds[2], kinds[2] if weights is None else kinds[3])
 
 
 def share(count: FloatArray, seen: FloatArray) -> FloatArray:

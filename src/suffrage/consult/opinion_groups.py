@@ -211,7 +211,7 @@ def _leading(gram: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
         left = ahead @ turn[:, ::-1][:, :count] - found * values[::-1][:count]
         if np.abs(left).max() <= 1e-11 * max(float(values[-1]), 1e-300):
             break
-        basis = ahead @ turn
+        basis = gram @ (ahead @ turn)
     return values[::-1][:count], found
 
 
@@ -408,12 +408,13 @@ def _spread_out(
 
 def _nearest(points: FloatArray, centres: FloatArray) -> LabelArray:
     """The nearest centre of each point, the first of equally near ones."""
-    # |p - c|^2 less |p|^2, which is the same for every centre. Single precision takes a twentieth
-    # of the time, and moves only those who stand on a border.
-    with_one = np.ones((len(points), points.shape[1] + 1), dtype=np.float32)
-    with_one[:, :-1] = points
-    facing = np.vstack([-2 * centres.T, np.square(centres).sum(axis=1)]).astype(np.float32)
-    return np.asarray((with_one @ facing).argmin(axis=1))
+    # |p - c|^2 less |p|^2, which is the same for every centre. In single precision, which moves
+    # only those who stand on a border, and without a matrix product: the plane is too narrow for one.
+    off = np.square(centres).sum(axis=1).astype(np.float32)
+    for axis in range(points.shape[1]):
+        along = points[:, axis, None].astype(np.float32)
+        off = off - along * (2 * centres[:, axis]).astype(np.float32)
+    return np.asarray(off.argmin(axis=1))
 
 
 def mean_silhouette(points: FloatArray, labels: LabelArray) -> float:
