@@ -21,6 +21,8 @@ survey_app = typer.Typer(no_args_is_help=True, help="Look at a survey before usi
 app.add_typer(survey_app, name="survey")
 values_app = typer.Typer(no_args_is_help=True, help="Value taxonomies, and scores on them.")
 app.add_typer(values_app, name="values")
+consult_app = typer.Typer(no_args_is_help=True, help="The public consultation.")
+app.add_typer(consult_app, name="consult")
 
 
 def _print_version(wanted: bool) -> None:
@@ -564,6 +566,67 @@ def score_values(
     Console().print(scores_table(found))
     if plot is not None:
         typer.echo(f"Plot    {plot}")
+
+
+@consult_app.command("groups")
+def consult_groups(
+    folder: Annotated[Path, typer.Argument(help="The folder of a Polis export.")],
+    prefix: Annotated[
+        str | None, typer.Option(help="Of the files' names, where a folder holds several exports.")
+    ] = None,
+    agree: Annotated[
+        int | None, typer.Option(help="The vote that is agree, 1 or -1; default: by the counts.")
+    ] = None,
+    groups: Annotated[
+        int | None, typer.Option(help="How many groups; default: by stability and silhouette.")
+    ] = None,
+    moderated: Annotated[
+        str, typer.Option(help="Statements moderated out: drop, or zero as Polis does.")
+    ] = "drop",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Leave out undecided statements too.")
+    ] = False,
+    resamples: Annotated[int, typer.Option(help="Resamples behind the stability.")] = 50,
+    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    people: Annotated[
+        Path | None, typer.Option(help="CSV: participant and demographics, for --margins.")
+    ] = None,
+    margins: Annotated[
+        Path | None, typer.Option(help="YAML: the population's shares, as a study's weights.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find opinion groups in votes: what sets each apart, what all agree on, how stable they are.
+
+    Example: `suffrage consult groups polis-export --moderated zero --groups 2`
+    """
+    from suffrage.consult import analysis
+    from suffrage.consult.opinion_groups import GroupSettings
+    from suffrage.consult.polis_files import read_polis
+    from suffrage.errors import InputError
+    from suffrage.report import opinions
+
+    if moderated not in ("drop", "zero"):
+        raise InputError(f'--moderated is "{moderated}"; it must be drop or zero.')
+    if agree not in (None, 1, -1):
+        raise InputError(f"--agree is {agree}; it must be 1 or -1.")
+    how = GroupSettings(
+        groups=groups, moderated="zero" if moderated == "zero" else "drop", seed=seed
+    )
+    found = analysis.analyse(
+        read_polis(folder, prefix, agree),
+        how,
+        strict,
+        resamples,
+        analysis.read_people(people) if people else None,
+        analysis.read_margins(margins) if margins else None,
+    )
+    if as_json:
+        _print_json(opinions.analysis_json(found))
+        return
+    from rich.console import Console
+
+    Console().print(opinions.analysis_text(found))
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -1,1 +1,1 @@
-"""."""
+"""The consultation: votes on statements, opinion groups, consensus, Polis files."""

@@ -1,0 +1,154 @@
+"""Opinion groups and consensus of 10,000 participants x 500 statements, ours against red-dwarf.
+
+Three true groups; how much people voted varies widely. Both get the same votes, find three groups
+and compute group-informed consensus and representativeness; red-dwarf (Polis' pipeline on
+scikit-learn) takes a list of votes, so the time it needs to make a matrix of it is told apart, and
+the ratio leaves it out. Ours also tries every number of groups, which red-dwarf is spared.
+Each runs in a process of its own, the best of three. They must find the same groups: adjusted Rand
+index of 0.9 or more, or the exit code is 1.
+
+    python benchmarks/opinion_groups.py --set-up    # once: red-dwarf in benchmarks/.venv-red-dwarf
+    python benchmarks/opinion_groups.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+PEER_FOLDER = HERE / ".venv-red-dwarf"
+PEER = "red-dwarf==0.4.0"
+UNSEEN, GROUPS, ROUNDS = -128, 3, 3
+AGREE_BY = 0.9
+
+
+def synthetic(participants: int, statements: int) -> np.ndarray:
+    """Votes, (participants, statements): 1, 0, -1, or UNSEEN."""
+    generator = np.random.default_rng(0)
+    truth = generator.choice(GROUPS, participants, p=[0.5, 0.3, 0.2])
+    agreeing = generator.beta(0.8, 0.8, (GROUPS, statements))
+    votes = np.where(generator.random((participants, statements)) < agreeing[truth], 1, -1)
+    votes[generator.random(votes.shape) < 0.12] = 0
+    activity = np.clip(generator.gamma(1.2, 60, participants), 1, statements) / statements
+    votes[generator.random(votes.shape) > activity[:, None]] = UNSEEN
+    return votes.astype(np.int8)
+
+
+def ours(votes: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
+    from suffrage.consult.consensus import group_informed_consensus, representativeness, tally
+    from suffrage.consult.opinion_groups import find_groups
+    from suffrage.consult.votes import arranged
+
+    people, statements = ([str(i) for i in range(size)] for size in votes.shape)
+    matrix = arranged(people, statements, votes)
+    best = np.inf
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        found = find_groups(matrix)
+        t = tally(matrix.votes, found.labels, found.count)
+        group_informed_consensus(t.agrees, t.seen)
+        representativeness(t)
+        best = min(best, time.perf_counter() - start)
+    return {"seconds": best}, found.labels
+
+
+def with_red_dwarf(votes: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
+    from reddwarf.implementations.polis import run_pipeline
+    from reddwarf.utils.matrix import generate_raw_matrix
+
+    rows, columns = np.nonzero(votes != UNSEEN)
+    listed = [
+        {"participant_id": int(p), "statement_id": int(s), "vote": int(votes[p, s]), "modified": 0}
+        for p, s in zip(rows, columns, strict=True)
+    ]
+    whole, matrix = np.inf, np.inf
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        generate_raw_matrix(votes=listed)
+        between = time.perf_counter()
+        found = run_pipeline(votes=listed, force_group_count=GROUPS, random_state=0)
+        end = time.perf_counter()
+        matrix, whole = min(matrix, between - start), min(whole, end - between)
+    clusters = found.participants_df["cluster_id"]
+    labels = np.full(len(votes), -1)
+    labels[clusters.index.to_numpy(dtype=int)] = clusters.fillna(-1).to_numpy(dtype=int)
+    return {"seconds": whole - matrix, "making_a_matrix": matrix}, labels
+
+
+WAYS = {"suffrage": ours, "red-dwarf": with_red_dwarf}
+
+
+def set_up() -> None:
+    """An environment of its own: red-dwarf pins libraries of ours."""
+    subprocess.run([sys.executable, "-m", "venv", str(PEER_FOLDER)], check=True)
+    subprocess.run([str(peer_python()), "-m", "pip", "install", "-q", PEER], check=True)
+
+
+def peer_python() -> Path:
+    return PEER_FOLDER / "bin" / "python"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--set-up", action="store_true", help="install red-dwarf, then stop")
+    parser.add_argument("--participants", type=int, default=10_000)
+    parser.add_argument("--statements", type=int, default=500)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--alone", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--output", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.set_up:
+        set_up()
+        return 0
+    if given.alone:
+        votes = synthetic(given.participants, given.statements)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        figures, labels = WAYS[given.alone](votes)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        np.save(given.output, labels)
+        figures |= {"peak_memory_bytes": peak * 1024, "before_bytes": before * 1024}
+        print(json.dumps(figures))
+        return 0
+    if not peer_python().exists():
+        raise SystemExit("red-dwarf is missing: python benchmarks/opinion_groups.py --set-up")
+    from suffrage.population.latent_classes import adjusted_rand_index
+
+    found, labels = {}, {}
+    with tempfile.TemporaryDirectory() as folder:
+        for way, python in (("suffrage", sys.executable), ("red-dwarf", str(peer_python()))):
+            output = str(Path(folder) / f"{way}.npy")
+            words = [python, "-P", __file__, "--alone", way, "--output", output]
+            words += ["--participants", str(given.participants)]
+            words += ["--statements", str(given.statements)]
+            done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+            found[way] = json.loads(done.stdout.splitlines()[-1])
+            labels[way] = np.load(output)
+    both = (labels["suffrage"] >= 0) & (labels["red-dwarf"] >= 0)
+    a, b = (labels[way][both].astype(np.int8) for way in WAYS)
+    agreement = adjusted_rand_index(a, b, np.ones(a.size))
+    ratio = found["red-dwarf"]["seconds"] / found["suffrage"]["seconds"]
+    if given.json:
+        size = {"participants": given.participants, "statements": given.statements}
+        print(json.dumps({**size, "ways": found, "ratio": ratio, "agreement": agreement}, indent=2))
+    else:
+        print(f"{given.participants:,} participants, {given.statements} statements")
+        for way, figures in found.items():
+            matrix = figures.get("making_a_matrix")
+            more = "" if matrix is None else f"   and {matrix:.1f} s to make the matrix"
+            memory = figures["peak_memory_bytes"] / 1e9
+            print(f"  {way:<10} {figures['seconds']:8.2f} s   peak {memory:.2f} GB{more}")
+        print(f"  ratio {ratio:.1f}, adjusted Rand index {agreement:.3f}")
+    return 0 if agreement >= AGREE_BY else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
