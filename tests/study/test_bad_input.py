@@ -71,7 +71,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown method": (
         {"methods": ["base", "spo"]},
-        'methods[1]: there is no method "spo"; there are base',
+        'methods[1]: there is no method "spo"; there are augmented-sft, base',
     ),
     "bad method setting": (
         {"methods": [{"method": "sft", "learning_rate": -1}]},

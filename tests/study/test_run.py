@@ -202,9 +202,9 @@ def test_general_instructions_are_mixed_into_every_step(write_study: Write, tmp_
     general = tmp_path / "general.jsonl"
     general.write_text('{"prompt": "What is 2 + 2?", "completion": "4"}\n')
     mixed = {"steps": 2, "batch": 4, "general": str(general), "general_share": 0.25}
-    methods = [{"method": name, **mixed} for name in ("distribution", "dpo", "sft")]
+    methods = [{"method": name, **mixed} for name in ("distribution", "dpo", "kto", "sft")]
     finished = run_study(load_study(write_study(methods=methods)), quiet=True)
-    for name in ("distribution", "dpo", "sft"):
+    for name in ("distribution", "dpo", "kto", "sft"):
         path = next((finished.folder / "records").glob(f"{name}-*/records.jsonl"))
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         assert [row["format"] == "general" for row in rows] == [False, False, False, True] * 2

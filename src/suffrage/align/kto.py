@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.align.packed import ABSENT, AnswerBatch, Objective, Row, train_packed
 from suffrage.errors import SuffrageError
+from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import Labels
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def balance(desirable: Sequence[float], weights: Sequence[float]) -> tuple[float
 def train(job: TrainingJob) -> TrainingFacts:
     """Train on binary records; the reference's log-probabilities are computed beforehand."""
     options: Options = job.options
-    frame = job.records.frame
+    frame = job.records.frame.filter(job.records.frame["format"] != GENERAL)
     lambda_d, lambda_u = balance(frame["desirable"].to_list(), frame["weight"].to_list())
     lambda_d, lambda_u = options.desirable or lambda_d, options.undesirable or lambda_u
     with_reference = options.reference == "model"
