@@ -1,11 +1,16 @@
 """PPO's pieces against the papers' formulas in plain NumPy, and the preference model's."""
 
+import itertools
+from pathlib import Path
+
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from suffrage.align import TrainingJob, rlhf
 from suffrage.align.ppo import (
     advantages,
     masked_mean,
@@ -15,8 +20,17 @@ from suffrage.align.ppo import (
     value_loss,
     whitened,
 )
-from suffrage.align.preference_model import agreement, bradley_terry_loss, held_out_items
+from suffrage.align.preference_model import (
+    PreferenceModel,
+    agreement,
+    bradley_terry_loss,
+    held_out_items,
+    train_preference_model,
+)
 from suffrage.align.rlhf import known_labels
+from suffrage.errors import InputError
+from suffrage.models import identify
+from suffrage.training_data import Records
 
 numbers = st.floats(-3, 3)
 
@@ -126,3 +140,73 @@ def test_items_not_rows_are_held_from_the_preference_model() -> None:
 
 def test_labels_are_read_from_the_question() -> None:
     assert known_labels({"user": "Do you? Yes. No.\n\nA. Yes\nB. No\n\nAnswer."}) == {"A", "B"}
+
+
+STRENGTHS = {"calm": 0.0, "brave": 0.9, "kind": 2.0}  # log-odds against "calm"
+
+
+def preference_job(tiny_model: Path, folder: Path, **more: object) -> TrainingJob:
+    """Every pair of three answers to one question, with exactly the odds of known strengths."""
+    rows = [
+        {
+            "id": f"{first}{second}",
+            "value_set": "all",
+            "item": "q0",
+            "user": "How to be?",
+            "format": "written",
+            "chosen": first,
+            "rejected": second,
+            "share": 1 / (1 + np.exp(STRENGTHS[second] - STRENGTHS[first])),
+            "weight": 1.0,
+            "completion": first,
+        }
+        for first, second in itertools.permutations(STRENGTHS, 2)
+    ]
+    settings: dict[str, object] = {"batch": 6, "learning_rate": 0.01, "adapter": "none"}
+    return TrainingJob(
+        model=identify(str(tiny_model), Path()),
+        records=Records("preference", pl.DataFrame(rows), {}),
+        options=rlhf.Options(**{**settings, "dtype": "float32", **more}),
+        steps=1,
+        seed=3,
+        work=folder / "work",
+        output=folder / "out",
+        on_step=lambda step, total, loss: None,
+    )
+
+
+def scored(model: PreferenceModel) -> np.ndarray:
+    n = len(STRENGTHS)
+    return np.array(model.score(["How to be?"] * n, list(STRENGTHS), ["written"] * n))
+
+
+@pytest.mark.parametrize("adapter", ["none", "lora"])
+def test_the_preference_model_finds_known_odds_and_is_read_back(
+    adapter: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    given_ = preference_job(tiny_model, tmp_path, adapter=adapter)
+    found, report, _ = train_preference_model(given_, tmp_path / "pm", 80, lambda step, of: None)
+    scores = scored(found)
+    wanted = np.array(list(STRENGTHS.values()))
+    np.testing.assert_allclose(scores - scores[0], wanted, atol=0.15)
+    assert report["pairs"] == 0, "one item leaves none to hold out"
+    found.save(tmp_path / "saved")
+    again = PreferenceModel.load(tmp_path / "saved", given_.model)
+    np.testing.assert_allclose(scored(again), scores, atol=1e-4)
+
+
+def test_a_folder_without_a_preference_model_is_refused(tiny_model: Path) -> None:
+    with pytest.raises(InputError, match=r"no preference model here.*head\.safetensors"):
+        PreferenceModel.load(tiny_model, identify(str(tiny_model), Path()))
+
+
+def test_the_preference_models_small_batches_add_up(tiny_model: Path, tmp_path: Path) -> None:
+    found = []
+    for place, more in enumerate(({}, {"micro_batch": 4}, {"gradient_checkpointing": True})):
+        given_ = preference_job(tiny_model, tmp_path, **more)
+        model, _, _ = train_preference_model(
+            given_, tmp_path / f"pm{place}", 3, lambda step, of: None
+        )
+        found.append(scored(model))
+    np.testing.assert_allclose(found[1], found[0], atol=1e-4)
+    np.testing.assert_allclose(found[2], found[0], atol=1e-4)

@@ -27,6 +27,13 @@ def snapshot(model: Any) -> dict[str, torch.Tensor]:
     return {name: p.detach().clone() for name, p in trainable(model).items()}
 
 
+def saving_memory(model: Any, options: Any) -> Any:
+    """The model, computing activations anew in the backward pass where the options say so."""
+    if options.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model
+
+
 @contextlib.contextmanager
 def as_it_was(model: Any, before: dict[str, torch.Tensor]) -> Iterator[None]:
     """The model with the trained parameters of a snapshot, for a block: the reference of a KL."""

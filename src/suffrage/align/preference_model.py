@@ -8,6 +8,7 @@ head on the last token of the answer (Ouyang et al. 2022, equation 1, has hard l
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from suffrage import storage
-from suffrage.align.loop import Loop, trainable
-from suffrage.align.method import TrainingJob
+from suffrage.align.loop import Loop, saving_memory, trainable
+from suffrage.align.method import TrainingFacts, TrainingJob
 from suffrage.align.packed import Prompts, Row
-from suffrage.align.training import prepare
-from suffrage.errors import SuffrageError, require
-from suffrage.models.language_model import device_name, out_of_memory, row_length
+from suffrage.align.training import OUT_OF_MEMORY_MEND, prepare, training_dtype
+from suffrage.errors import InputError, SuffrageError, require
+from suffrage.models import ModelIdentity, identify
+from suffrage.models.language_model import (
+    device_name,
+    load_weights,
+    out_of_memory,
+    row_length,
+)
 from suffrage.models.packing import ScoreRequest, packed
 
 if TYPE_CHECKING:
@@ -31,6 +38,7 @@ HELD_OUT = 0.2
 BINS = 5
 # Anything may stand after an answer's last token: it only marks where the answer's state lies.
 AFTER = 0
+HEAD = "head.safetensors"
 
 
 def bradley_terry_loss(
@@ -45,11 +53,72 @@ def bradley_terry_loss(
 
 @dataclass
 class PreferenceModel:
-    """A model with a scalar head. head: (width,) weights and a bias, float32."""
+    """A model with a scalar head. head: (width,) weights and a bias, float32.
+
+    facts: of its training; None for one that was loaded. tokens_read: by `scores`, over all calls.
+    """
 
     model: Any
     prompts: Prompts
     head: Any
+    facts: TrainingFacts | None = None
+    tokens_read: int = 0
+
+    @classmethod
+    def load(cls, folder: Path, base: ModelIdentity, dtype: str = "float32") -> PreferenceModel:
+        """What `save` left in a folder. base: the model its adapter was trained on.
+
+        Raises InputError when the folder holds no preference model, or one of another width.
+        """
+        torch = require("torch", "align", "a preference model")
+        safetensors = require("safetensors.torch", "align", "a preference model")
+        if not (folder / HEAD).is_file():
+            raise InputError(f"{folder}: no preference model here (a {HEAD} is missing).")
+        adapter = (folder / "adapter_config.json").is_file()
+        source = base if adapter else identify(str(folder), folder)
+        model, tokenizer = load_weights(source, dtype)
+        weights = safetensors.load_file(folder / HEAD)
+        width = weights["weight"].shape[1]
+        if width != model.config.hidden_size:
+            raise InputError(
+                f"{folder}: this preference model's head reads {width} numbers, and "
+                f"{base.name} gives {model.config.hidden_size}; name the model it was trained on."
+            )
+        if adapter:
+            peft = require("peft", "align", "a preference model")
+            model = peft.PeftModel.from_pretrained(model, folder)
+        head = torch.nn.Linear(width, 1)
+        head.load_state_dict(weights)
+        device = device_name()
+        return cls(model.to(device).eval(), Prompts.of(tokenizer), head.to(device))
+
+    def save(self, folder: Path) -> None:
+        """The adapter (or whole model) as PEFT or Transformers write it, and the head beside it."""
+        safetensors = require("safetensors.torch", "align", "a preference model")
+
+        def fill(draft: Path) -> None:
+            self.model.save_pretrained(draft)
+            self.prompts.tokenizer.save_pretrained(draft)
+            weights = {name: value.cpu() for name, value in self.head.state_dict().items()}
+            safetensors.save_file(weights, draft / HEAD)
+
+        storage.write_folder(folder, fill)
+
+    def score(
+        self, users: Sequence[str], answers: Sequence[str], formats: Sequence[str]
+    ) -> list[float]:
+        """The score of one answer to each question; formats: "option" or "written", as records'.
+
+        sigma of the difference of two answers' scores is the share of people who prefer the first.
+        """
+        import torch
+
+        rows = [{"user": u, "format": f} for u, f in zip(users, formats, strict=True)]
+        if not rows:
+            return []
+        with torch.inference_mode(), out_of_memory("scoring answers", "fewer answers at a time"):
+            found = self.scores(rows, [[answer] for answer in answers])
+        return [float(value) for value in found.cpu()]
 
     def scores(self, rows: Sequence[Row], answers: Sequence[Sequence[str]]) -> torch.Tensor:
         """(all answers,) scores, the answers of each row in turn; differentiable."""
@@ -65,6 +134,7 @@ class PreferenceModel:
             last: dict[tuple[int, int], int] = {}
             for node, owner in zip(pack.query_nodes, pack.owners, strict=True):
                 last[owner] = node
+            self.tokens_read += len(pack.tokens)
             hidden = last_states(self.model, pack)
             for owner, node in last.items():
                 states[owner] = hidden[node]
@@ -91,9 +161,12 @@ def train_preference_model(
 ) -> tuple[PreferenceModel, dict[str, Any], int]:
     """Train on the job's preference records, but for a fifth of the items, which test it.
 
-    Gives the model, its report, and the step it went on from. The report: accuracy (of what most prefer, ties left out), the loss, the
-    entropy of the labels (no model's loss is lower) and the calibration error, all on held-out
-    items; None where there are too few. Goes on from where an earlier try stopped.
+    Gives the model, its report, and the step it went on from. The report: accuracy (of what most
+    prefer, ties left out), the loss, the entropy of the labels (no model's loss is lower) and the
+    calibration error, all on held-out items; None where there are too few. A step's records are
+    computed `micro_batch` at a time. Goes on from where an earlier try stopped.
+
+    Raises SuffrageError when the loss is no number, or only one item is there to learn from.
     """
     torch = require("torch", "align", "training")
     rows = [r for r in job.records.frame.to_dicts() if r["format"] != "general"]
@@ -103,7 +176,7 @@ def train_preference_model(
         raise SuffrageError("the preference model needs pairs of more than one item.")
     model, tokenizer = prepare(job)
     device = device_name()
-    model = model.to(device)
+    model = saving_memory(model.to(device), job.options)
     torch.manual_seed(job.seed)
     head = torch.nn.Linear(model.config.hidden_size, 1).to(device)
     torch.nn.init.zeros_(head.weight)
@@ -111,28 +184,46 @@ def train_preference_model(
     parameters = [*trainable(model).values(), *head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=job.options.learning_rate, weight_decay=0.0)
     loop = Loop(folder, model, {"head": head, "optimizer": optimizer}, job.seed)
+    found.tokens_read = loop.extra.get("tokens", 0)
     batch = job.options.batch
-    with out_of_memory("training the preference model", "batch: 4"):
+    micro_batch = job.options.micro_batch or batch
+    with out_of_memory("training the preference model", OUT_OF_MEMORY_MEND):
         while loop.step < steps:
             chosen = [learnt[(loop.step * batch + k) % len(learnt)] for k in range(batch)]
-            scores = found.scores(chosen, [[r["chosen"], r["rejected"]] for r in chosen])
-            share = torch.tensor([r["share"] for r in chosen], device=device)
-            loss = bradley_terry_loss(scores[0::2], scores[1::2], share).mean()
-            if not torch.isfinite(loss):
+            weight = sum(float(row["weight"]) for row in chosen)
+            optimizer.zero_grad()
+            loss = 0.0
+            for begin in range(0, batch, micro_batch):
+                part = chosen[begin : begin + micro_batch]
+                scores = found.scores(part, [[r["chosen"], r["rejected"]] for r in part])
+                share = torch.tensor([float(r["share"]) for r in part], device=device)
+                each = bradley_terry_loss(scores[0::2], scores[1::2], share)
+                weights = torch.tensor([float(r["weight"]) for r in part], device=device)
+                some = (weights * each).sum() / weight
+                some.backward()
+                loss += float(some.detach())
+            norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            if not (math.isfinite(loss) and torch.isfinite(norm)):
                 raise SuffrageError(
-                    f"the preference model diverged at step {loop.step + 1}: the loss is "
-                    f"{float(loss)}. Try a tenth of the learning rate "
+                    f"the preference model diverged at step {loop.step + 1}: the loss is {loss}, "
+                    f"the norm of its gradient {float(norm)}. Try a tenth of the learning rate "
                     f"({job.options.learning_rate:g})."
                 )
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             loop.step += 1
-            loop.log.append({"step": loop.step, "loss": float(loss.detach())})
+            loop.log.append({"step": loop.step, "loss": loss})
+            loop.extra["tokens"] = found.tokens_read
             on_step(loop.step, steps)
             if loop.step % job.options.save_every == 0 or loop.step == steps:
                 loop.save()
+    found.facts = TrainingFacts(
+        steps=steps,
+        examples=len(learnt),
+        tokens=found.tokens_read,
+        dtype=training_dtype(job.options),
+        resumed_from=loop.resumed_from,
+        seconds_before=loop.seconds_before,
+    )
     model.eval()
     report = measured(found, [row for row in rows if row["item"] in tested])
     report |= {"steps": steps, "items_trained": len({r["item"] for r in learnt})}
