@@ -111,18 +111,14 @@ def test_systematic_draws_stay_within_one_of_the_expected_count(
     assert drawn.sum() == count
 
 
-def test_an_item_is_asked_of_everyone_both_ways_round_before_any_comes_again() -> None:
+def test_every_pair_is_visited_both_ways_round_before_any_is_visited_again() -> None:
     sets, split = given_sets()
-    whole = 4 * len(split.train)
-    build = DISTRIBUTIONS.build
-    rows = build(sets, split, whole, np.random.default_rng(1), RecordSettings()).frame.to_dicts()
-    assert {row["item"] for row in rows} == set(split.train)
-    for start in range(0, whole, 4):
-        visit = rows[start : start + 4]
-        assert len({row["item"] for row in visit}) == 1
-        assert [row["value_set"] for row in visit] == ["north", "south"] * 2
-        one, other, turned, _ = visit
-        assert one["answers"] == other["answers"] == turned["answers"][::-1]
-        # Only who is asked differs, and that stands at the end.
-        assert one["user"].replace("north", "south") == other["user"]
-        assert one["target"] == turned["target"] != other["target"]
+    pairs = 2 * len(split.train)
+    frame = DISTRIBUTIONS.build(
+        sets, split, 2 * pairs, np.random.default_rng(1), RecordSettings()
+    ).frame
+    visits = frame.gather_every(2)
+    assert visits.select("value_set", "item").n_unique() == pairs
+    for first, second in zip(visits.to_dicts(), frame.gather_every(2, 1).to_dicts(), strict=True):
+        assert (first["value_set"], first["item"]) == (second["value_set"], second["item"])
+        assert first["answers"] == second["answers"][::-1] and first["user"] != second["user"]

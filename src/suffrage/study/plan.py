@@ -205,13 +205,9 @@ def _tokens_by_stage(
             weight_bytes = width + (12 if full else 0)
             micro_batch = options.micro_batch or options.batch
             packs = spec.method.name in PACKED
-            row = mean_length
-            if spec.method.name == "distribution":
-                # An item is asked of every population: its text is read once for all of them.
-                row = mean_length / len(members) + TAIL_TOKENS * (1 - 1 / len(members))
-            batch_tokens = options.batch * row
+            batch_tokens = options.batch * mean_length
             activations = training_bytes(
-                model_shape(wiring.model), micro_batch, row, width, packed=packs
+                model_shape(wiring.model), micro_batch, mean_length, width, packed=packs
             )
             factor = TRAINING_FACTOR.get(spec.method.name, OTHER_TRAINING_FACTOR)
             found[str(stage.folder)] = (steps * batch_tokens, factor, weight_bytes, activations)

@@ -36,7 +36,7 @@ FOLDERS: dict[StageKind, str] = {
     "results": "results",
 }
 # Raised when a change of code makes the stages of an earlier version wrong.
-VERSION = 6
+VERSION = 7
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from suffrage.models import SENTENCES, open_question, sentences
 from suffrage.population import ValueSet
 from suffrage.training_data.records import (
     RecordBuilder,
     Records,
     RecordSettings,
+    asked,
     origin,
     random_question,
-    trained_items,
+    training_pairs,
 )
 from suffrage.training_data.split import ItemSplit
 
@@ -32,42 +32,37 @@ def build_distributions(
     generator: np.random.Generator,
     settings: RecordSettings,
 ) -> Records:
-    """`count` records from the trained items: an item at a time, asked of every population.
+    """`count` records from the trained items: at each visit one label set, both ways round.
 
-    A visit to an item draws one way of asking; it is put with its options in one order and in the
-    opposite one, for each value set in turn. What then lowers the loss is what the options say, not
-    where they stand, and who is asked, not what is asked. All of a visit share the text up to the
-    options or the persona, which packed rows compute once. The written format has one order.
+    The two ways of a visit stand next to each other, so that a step sees an item with its options
+    in one order and in the opposite one: what then lowers the loss is what the options say, not
+    where they stand. They share the text up to the options, which packed rows compute once.
+    In the written format a visit is one record.
     """
     rows: list[dict[str, Any]] = []
-    while len(rows) < count:
-        for item_id in trained_items(value_sets, split, generator):
-            having = [v for v in value_sets if item_id in v.distributions]
-            item = having[0].distributions[item_id].item
-            style = int(generator.integers(len(SENTENCES)))
-            question = random_question(item, None, generator)
-            ways = [question, replace(question, order=question.order[::-1])]
-            for way in ways[: 1 if settings.format == "written" else 2]:
-                for value_set in having:
-                    distribution = value_set.distributions[item_id]
-                    if settings.format == "written":
-                        user = open_question(item, value_set.description)
-                        answers = sentences(distribution.item, style)
-                    else:
-                        asking = replace(way, persona=value_set.description)
-                        user, answers = asking.user_text, asking.label_of_position
-                    rows.append(
-                        {
-                            "id": f"{len(rows):06d}",
-                            "value_set": value_set.name,
-                            "item": item_id,
-                            "user": user,
-                            "format": settings.format,
-                            "answers": list(answers),
-                            "target": distribution.shares.tolist(),
-                            "ordered": item.ordered,
-                        }
-                    )
+    visits = count if settings.format == "written" else -(-count // 2)
+    for value_set, item_id in training_pairs(value_sets, split, visits, generator):
+        distribution = value_set.distributions[item_id]
+        item, persona = distribution.item, value_set.description
+        if settings.format == "written":
+            shown = [asked(item, persona, settings.format, generator)]
+        else:
+            question = random_question(item, persona, generator)
+            turned = replace(question, order=question.order[::-1])
+            shown = [(q.user_text, q.label_of_position) for q in (question, turned)]
+        for user, answers in shown:
+            rows.append(
+                {
+                    "id": f"{len(rows):06d}",
+                    "value_set": value_set.name,
+                    "item": item_id,
+                    "user": user,
+                    "format": settings.format,
+                    "answers": list(answers),
+                    "target": distribution.shares.tolist(),
+                    "ordered": item.ordered,
+                }
+            )
     frame = pl.DataFrame(rows[:count])
     return Records("distribution", frame, origin(value_sets, split, settings))
 

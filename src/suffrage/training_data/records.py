@@ -140,19 +140,6 @@ def training_pairs(
     return [pairs[index] for index in order]
 
 
-def trained_items(
-    value_sets: Sequence[ValueSet], split: ItemSplit, generator: np.random.Generator
-) -> list[str]:
-    """Every trained item that some value set has an answer to, in random order.
-
-    Raises SuffrageError when there is none.
-    """
-    found = sorted({i for v in value_sets for i in v.distributions if i in split.train})
-    if not found:
-        raise SuffrageError("no value set has an answer to any item that is trained on.")
-    return [found[place] for place in generator.permutation(len(found))]
-
-
 def random_question(item: Item, persona: str | None, generator: np.random.Generator) -> Question:
     """One way of asking, drawn at random: label set, and order of the options.
 
