@@ -98,10 +98,8 @@ def train(job: TrainingJob) -> TrainingFacts:
     likelihood = options.sft_weight > 0
 
     def answers(rows: Sequence[Row]) -> list[list[str]]:
-        extra = "completion"
-        return [
-            [row["chosen"], row["rejected"], *([row[extra]] if likelihood else [])] for row in rows
-        ]
+        wanted = ("chosen", "rejected", *(("completion",) if likelihood else ()))
+        return [[row[name] for name in wanted] for row in rows]
 
     def loss(batch: AnswerBatch) -> torch.Tensor:
         import torch

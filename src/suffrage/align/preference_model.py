@@ -30,6 +30,7 @@ from suffrage.models.language_model import (
     row_length,
 )
 from suffrage.models.packing import ScoreRequest, packed
+from suffrage.training_data.general import GENERAL
 
 if TYPE_CHECKING:
     import torch
@@ -169,7 +170,7 @@ def train_preference_model(
     Raises SuffrageError when the loss is no number, or only one item is there to learn from.
     """
     torch = require("torch", "align", "training")
-    rows = [r for r in job.records.frame.to_dicts() if r["format"] != "general"]
+    rows = [r for r in job.records.frame.to_dicts() if r["format"] != GENERAL]
     tested = held_out_items([row["item"] for row in rows], job.seed)
     learnt = [row for row in rows if row["item"] not in tested]
     if not learnt:

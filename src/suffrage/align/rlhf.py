@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 from pydantic import Field
 
 from suffrage import storage
@@ -23,9 +24,9 @@ from suffrage.align.ppo import PPOSettings, run_ppo
 from suffrage.align.preference_model import PreferenceModel, train_preference_model
 from suffrage.align.sft import train as train_sft
 from suffrage.align.training import LOG, prepare, training_dtype
-from suffrage.errors import require
 from suffrage.models.language_model import LanguageModel, device_name
 from suffrage.models.packing import Tokens
+from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import Labels
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def train(job: TrainingJob) -> TrainingFacts:
     language_model = LanguageModel(
         job.model, model.to(device_name()), tokenizer, training_dtype(options), device_name()
     )
-    rows = [row for row in job.records.frame.to_dicts() if row["format"] != "general"]
+    rows = [row for row in job.records.frame.to_dicts() if row["format"] != GENERAL]
     prompts = Prompts.of(tokenizer)
     settings = PPOSettings(
         steps=steps,
@@ -161,11 +162,10 @@ def known_labels(row: Row) -> set[str]:
 
 def _fine_tune(job: TrainingJob, folder: Any, steps: int, on_step: Any) -> int:
     """The first phase, into a folder; gives the step it went on from."""
-    polars = require("polars", "align", "method rlhf")
-    frame = job.records.frame.filter(polars.col("format") != "general")
+    frame = job.records.frame.filter(job.records.frame["format"] != GENERAL)
     needed = steps * job.options.batch
     rounds = -(-needed // len(frame))
-    repeated = polars.concat([frame] * rounds).head(needed)
+    repeated = pl.concat([frame] * rounds).head(needed)
     folder.mkdir(parents=True, exist_ok=True)
     made = train_sft(
         replace(

@@ -121,27 +121,24 @@ def make_plan(
 
 def plan_study(study: Study) -> Plan:
     """The plan of a study: reads the survey, and neither loads a model nor writes anything."""
+    return make_plan(*_read(study))
+
+
+def _read(study: Study) -> tuple[Wiring, dict[str, ValueSet], dict[int, ItemSplit]]:
+    """What a plan rests on, computed and not written."""
     study = with_segments(study)
-    wiring = wire(study)
     survey = study_survey(study)
     value_sets = {spec.name: built_value_set(study, survey, spec) for spec in study.value_sets}
     splits = {
         seed: split_items(survey.codebook.items, study.held_out, seed, study.trains)
         for seed in study.seeds
     }
-    return make_plan(wiring, value_sets, splits)
+    return wire(study), value_sets, splits
 
 
 def training_tokens(study: Study) -> dict[str, tuple[float, float]]:
     """For each trained method: tokens over all its trainings, and tokens of a record."""
-    study = with_segments(study)
-    survey = study_survey(study)
-    value_sets = {spec.name: built_value_set(study, survey, spec) for spec in study.value_sets}
-    splits = {
-        seed: split_items(survey.codebook.items, study.held_out, seed, study.trains)
-        for seed in study.seeds
-    }
-    wiring = wire(study)
+    wiring, value_sets, splits = _read(study)
     estimated = _tokens_by_stage(wiring, value_sets, splits)
     found = {}
     for spec in study.methods:

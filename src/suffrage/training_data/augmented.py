@@ -19,6 +19,7 @@ from suffrage.training_data.records import (
     RecordSettings,
     asked,
     origin,
+    row_start,
     training_pairs,
 )
 from suffrage.training_data.split import ItemSplit
@@ -43,11 +44,7 @@ def build_augmented(
         user, answers = asked(said, value_set.description, settings.format, generator)
         rows.append(
             {
-                "id": f"{place:06d}",
-                "value_set": value_set.name,
-                "item": item_id,
-                "user": user,
-                "format": settings.format,
+                **row_start(place, value_set.name, item_id, user, settings.format),
                 "completion": answers[drawn[place]],
             }
         )

@@ -18,6 +18,7 @@ from suffrage.training_data.records import (
     RecordSettings,
     asked,
     origin,
+    row_start,
     training_pairs,
 )
 from suffrage.training_data.split import ItemSplit
@@ -53,11 +54,7 @@ def build_binary(
             desirable = float(shares[which]) if settings.labels == "shares" else most
         rows.append(
             {
-                "id": f"{place:06d}",
-                "value_set": value_set.name,
-                "item": item_id,
-                "user": user,
-                "format": settings.format,
+                **row_start(place, value_set.name, item_id, user, settings.format),
                 "answer": answers[which],
                 "desirable": desirable,
                 "weight": 1.0,

@@ -20,6 +20,7 @@ from suffrage.training_data.records import (
     asked,
     origin,
     random_question,
+    row_start,
     training_pairs,
 )
 from suffrage.training_data.split import ItemSplit
@@ -53,11 +54,7 @@ def build_distributions(
         for user, answers in shown:
             rows.append(
                 {
-                    "id": f"{len(rows):06d}",
-                    "value_set": value_set.name,
-                    "item": item_id,
-                    "user": user,
-                    "format": settings.format,
+                    **row_start(len(rows), value_set.name, item_id, user, settings.format),
                     "answers": list(answers),
                     "target": distribution.shares.tolist(),
                     "ordered": item.ordered,

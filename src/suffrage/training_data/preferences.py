@@ -19,6 +19,7 @@ from suffrage.training_data.records import (
     RecordSettings,
     asked,
     origin,
+    row_start,
     training_pairs,
 )
 from suffrage.training_data.split import ItemSplit
@@ -70,11 +71,7 @@ def build_preferences(
             first, second, label = second, first, 1 - label
         rows.append(
             {
-                "id": f"{place:06d}",
-                "value_set": value_set.name,
-                "item": item_id,
-                "user": user,
-                "format": settings.format,
+                **row_start(place, value_set.name, item_id, user, settings.format),
                 "chosen": answers[first],
                 "rejected": answers[second],
                 "share": label,

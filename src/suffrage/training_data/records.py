@@ -166,6 +166,17 @@ def asked(
     return question.user_text, question.label_of_position
 
 
+def row_start(place: int, value_set: str, item: str, user: str, format: str) -> dict[str, Any]:
+    """The columns every record has; place: its number, from 0."""
+    return {
+        "id": f"{place:06d}",
+        "value_set": value_set,
+        "item": item,
+        "user": user,
+        "format": format,
+    }
+
+
 def origin(
     value_sets: Sequence[ValueSet], split: ItemSplit, settings: RecordSettings
 ) -> dict[str, Any]:
