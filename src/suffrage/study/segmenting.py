@@ -22,6 +22,9 @@ from suffrage.study.stages import VERSION
 from suffrage.survey import Survey
 from suffrage.training_data import split_items
 
+# How many of the answers that mark a segment describe it to the model.
+DESCRIBED_BY = 2
+
 
 def segment_study(
     study: Study,
@@ -58,9 +61,6 @@ def segment_study(
             lambda word, done, of: update(done / of),
         )
     return found, survey, title
-
-
-DESCRIBED_BY = 2
 
 
 def with_segments(study: Study) -> Study:

@@ -6,13 +6,14 @@ What it learns from: single answers, as often as the population gives them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from suffrage.population import ValueSet
+from suffrage.survey import Item
 from suffrage.training_data.records import (
     RecordBuilder,
     Records,
@@ -51,19 +52,24 @@ def drawn_positions(
     return drawn
 
 
-def build_demonstrations(
+def demonstrations(
+    kind: str,
     value_sets: Sequence[ValueSet],
     split: ItemSplit,
     count: int,
     generator: np.random.Generator,
     settings: RecordSettings,
+    said: Callable[[Item], Item] = lambda item: item,
 ) -> Records:
-    """`count` demonstrations from the trained items, in random order."""
+    """`count` drawn answers to trained items, in random order.
+
+    said: how an item is worded at each visit; called once a record.
+    """
     pairs = training_pairs(value_sets, split, count, generator)
     drawn = drawn_positions(pairs, generator)
     rows = []
     for place, (value_set, item_id) in enumerate(pairs):
-        item = value_set.distributions[item_id].item
+        item = said(value_set.distributions[item_id].item)
         user, answers = asked(item, value_set.description, settings.format, generator)
         rows.append(
             {
@@ -71,7 +77,18 @@ def build_demonstrations(
                 "completion": answers[drawn[place]],
             }
         )
-    return Records("demonstration", pl.DataFrame(rows), origin(value_sets, split, settings))
+    return Records(kind, pl.DataFrame(rows), origin(value_sets, split, settings))
+
+
+def build_demonstrations(
+    value_sets: Sequence[ValueSet],
+    split: ItemSplit,
+    count: int,
+    generator: np.random.Generator,
+    settings: RecordSettings,
+) -> Records:
+    """`count` demonstrations, items worded as the survey does."""
+    return demonstrations("demonstration", value_sets, split, count, generator, settings)
 
 
 BUILDER = RecordBuilder("demonstration", build_demonstrations)
