@@ -18,6 +18,11 @@ class Options(TrainingOptions):
 
     paraphrases: str | None = None
 
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The instructions and the paraphrases."""
+        return (*super().files, *((self.paraphrases,) if self.paraphrases else ()))
+
 
 METHOD = Method(
     name="augmented-sft",

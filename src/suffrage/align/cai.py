@@ -117,7 +117,8 @@ class Options(TrainingOptions):
     def files(self) -> tuple[str, ...]:
         """Paths whose content decides the records."""
         constitution = () if self.constitution == FROM_VALUE_SET else (self.constitution,)
-        return (*constitution, *((self.prompts,) if self.prompts else ()))
+        prompts = (self.prompts,) if self.prompts else ()
+        return (*super().files, *constitution, *prompts)
 
     @property
     def record_settings(self) -> RecordSettings:

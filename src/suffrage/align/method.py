@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,8 +64,13 @@ class TrainingOptions(MethodOptions):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Further files whose content decides the records, relative to the study."""
-        return ()
+        """Files whose content decides the records, relative to the study."""
+        return (self.general,) if self.general else ()
+
+    def micro_batch_size(self) -> int:
+        """Records computed at a time by each of the processes `accelerate launch` started."""
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        return self.micro_batch or max(1, self.batch // processes)
 
     @property
     def record_settings(self) -> RecordSettings:

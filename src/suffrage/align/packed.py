@@ -182,7 +182,7 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     rows: list[Row] = [
         {**row, "place": place} for place, row in enumerate(job.records.frame.to_dicts())
     ]
-    micro_batch = job.options.micro_batch or job.options.batch
+    micro_batch = job.options.micro_batch_size()
     if job.options.micro_batch and len(rows) % micro_batch:
         raise SuffrageError(f"{len(rows)} records are not a multiple of {micro_batch}.")
     reference: list[list[float]] = []

@@ -79,7 +79,7 @@ def trainer_settings(job: TrainingJob) -> dict[str, Any]:
     torch = require("torch", "align", "training")
     # Processes that `accelerate launch` started share each step's records.
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    micro_batch = options.micro_batch or max(1, options.batch // processes)
+    micro_batch = options.micro_batch_size()
     if options.batch % (micro_batch * processes):
         raise SuffrageError(
             f"batch {options.batch} is not a multiple of micro_batch {micro_batch}"

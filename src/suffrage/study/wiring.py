@@ -16,8 +16,6 @@ from suffrage.survey import survey_files
 
 # The value sets one training learns from, joined into one name; "" for all of them.
 Group = str
-# Settings that name a file whose content decides what is trained on; a method adds its own `files`.
-FILES = ("general", "paraphrases")
 TrainingPlace = tuple[str, int, Group]
 
 
@@ -130,9 +128,8 @@ def wire(study: Study) -> Wiring:
                 label = "-".join(part for part in (spec.name, f"seed{seed}", group) if part)
                 place = (spec.name, seed, group)
                 sources = [value_sets[name].key for name in members]
-                files = [getattr(spec.options, name, None) for name in FILES]
-                files += getattr(spec.options, "files", ())
-                own_files = [study.folder / name for name in files if name]
+                assert isinstance(spec.options, TrainingOptions)
+                own_files = [study.folder / name for name in spec.options.files]
                 for path in own_files:
                     if not path.is_file():
                         raise InputError(f"{study.source.name}: {spec.name}: {path} is not there.")
