@@ -331,8 +331,13 @@ def test_the_proportional_form_keeps_the_peoples_shares_and_the_textbook_form_do
     row = {"user": "A. x\nB. y\nC. z", "format": "option"}
     prompt = model.encode([{"role": "user", "content": row["user"]}])
     settings: dict[str, Any] = {
-        "steps": 150, "prompts": 64, "minibatch": 64, "longest": 1, "kl_horizon": 10**12
-    }  # fmt: skip
+        "steps": 40,
+        "prompts": 24,
+        "minibatch": 24,
+        "longest": 1,
+        "learning_rate": 0.005,
+        "kl_horizon": 10**12,
+    }
     # Begun from other shares than the people's, as after a fine-tuning that fell short.
     start = [0.3, 0.4, 0.3]
     _bring_to(model, prompt, start)
