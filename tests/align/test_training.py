@@ -255,3 +255,16 @@ def test_the_loss_is_on_the_answer_only(tiny_model: Path) -> None:
     answer = batch["input_ids"][0][batch["labels"][0] != -100]
     assert tokenizer.decode(answer).startswith("A<|end|>")
     assert len(answer) <= 3
+
+
+def test_four_bits_need_a_gpu_and_a_tracker_its_package(tiny_model: Path, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(SuffrageError, match="adapter: qlora needs a CUDA GPU"):
+        run("distribution", job(tiny_model, "distribution", tmp_path, 2, adapter="qlora"))
+    pytest.importorskip("torch")
+    try:
+        import trackio  # type: ignore[import-not-found] # noqa: F401
+    except ImportError:
+        with pytest.raises(SuffrageError, match="pip install"):
+            run("distribution", job(tiny_model, "distribution", tmp_path, 2, report_to="trackio"))

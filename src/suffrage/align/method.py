@@ -27,10 +27,12 @@ class TrainingOptions(MethodOptions):
 
     steps, or epochs (records for each pair of a value set and a trained item), say how long;
     batch: records a step, computed `micro_batch` at a time (None: all at once).
-    adapter: lora, or none for full fine-tuning. rank, alpha: LoRA's. dtype: of the frozen
+    adapter: lora; qlora, with frozen weights in 4 bits (needs a CUDA GPU and bitsandbytes); or none
+    for full fine-tuning. rank, alpha: LoRA's. dtype: of the frozen
     weights; auto is bfloat16 where the machine computes it, float32 in full fine-tuning.
     together: one checkpoint that answers for every value set named to it, or one each.
     save_every: steps between the points an interrupted training goes on from.
+    report_to: a tracker that gets each step as well; the local log is always written.
     format: whether records choose a labelled option, or say it in a sentence ("written").
     general: a JSONL file of instructions (`prompt`, `completion`) mixed in to keep abilities, and
     general_share: their share of each step's records.
@@ -42,13 +44,14 @@ class TrainingOptions(MethodOptions):
     micro_batch: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0, lt=1)
     warmup_share: float = Field(default=0.1, ge=0, lt=1)
-    adapter: Literal["lora", "none"] = "lora"
+    adapter: Literal["lora", "qlora", "none"] = "lora"
     rank: int = Field(default=16, ge=1)
     alpha: float = Field(default=32, gt=0)
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     gradient_checkpointing: bool = False
     together: bool = True
     save_every: int = Field(default=20, ge=1)
+    report_to: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
     format: Format = "option"
     general: str | None = None
     general_share: float = Field(default=0.1, gt=0, lt=1)
@@ -57,6 +60,11 @@ class TrainingOptions(MethodOptions):
     def general_rows(self) -> int:
         """How many of a step's records are general instructions."""
         return max(1, round(self.general_share * self.batch)) if self.general else 0
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Further files whose content decides the records, relative to the study."""
+        return ()
 
     @property
     def record_settings(self) -> RecordSettings:
@@ -74,7 +82,9 @@ class TrainingOptions(MethodOptions):
 class TrainingJob:
     """One training: what from, with which settings, and where the pieces go.
 
-    start: the checkpoint it goes on from, None for the study's model. work: a folder that outlives an interruption. output: where the model or adapter is saved.
+    start: the checkpoint it goes on from, None for the study's model. work: a folder that outlives
+    an interruption. output: where the model or adapter is saved. check: stops when records made in
+    training hold what is held out.
     """
 
     model: ModelIdentity
@@ -86,6 +96,7 @@ class TrainingJob:
     output: Path
     on_step: OnStep
     start: Path | None = None
+    check: Callable[[Records], None] = lambda records: None
 
 
 @dataclass(frozen=True)

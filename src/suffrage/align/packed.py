@@ -259,7 +259,8 @@ def _reference(
         return list(storage.read_json(kept))
     job.work.mkdir(parents=True, exist_ok=True)
     found: list[list[float]] = [[] for _ in rows]
-    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+    if not getattr(model, "is_loaded_in_4bit", False):  # which stands on its GPU already
+        model = model.to(device_name())
     with torch.inference_mode(), out_of_memory("scoring", "micro_batch: 1"):
         for start in range(0, len(rows), micro_batch):
             batch = [r for r in rows[start : start + micro_batch] if r["format"] != GENERAL]

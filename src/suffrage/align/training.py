@@ -39,17 +39,24 @@ def prepare(job: TrainingJob) -> tuple[Any, Any]:
     start = Checkpoint.read(job.start) if job.start else None
     whole = start is not None and not start.is_adapter
     source = identify(str(job.start), job.work) if whole else job.model
-    model, tokenizer = load_weights(source, training_dtype(job.options))
+    if job.options.report_to != "none":
+        require(job.options.report_to, job.options.report_to, f"report_to: {job.options.report_to}")
+    in_four_bits = job.options.adapter == "qlora"
+    model, tokenizer = load_weights(source, training_dtype(job.options), in_four_bits)
+    if in_four_bits:
+        model = peft.prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=job.options.gradient_checkpointing
+        )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if start is not None and start.is_adapter:
-        if job.options.adapter != "lora":
+        if job.options.adapter == "none":
             raise SuffrageError(
                 "adapter: none cannot go on from a LoRA checkpoint; train both the same way."
             )
         # The same adapter is trained further, so that what is saved is the whole change.
         model = peft.PeftModel.from_pretrained(model, start.folder, is_trainable=True)
-    elif job.options.adapter == "lora":
+    elif job.options.adapter != "none":
         model = peft.get_peft_model(
             model,
             peft.LoraConfig(
@@ -97,7 +104,7 @@ def trainer_settings(job: TrainingJob) -> dict[str, Any]:
         "save_strategy": "steps",
         "save_steps": options.save_every,
         "save_total_limit": 2,
-        "report_to": "none",
+        "report_to": options.report_to,
         "disable_tqdm": True,
         "remove_unused_columns": False,
         "dataloader_pin_memory": torch.cuda.is_available(),

@@ -189,6 +189,71 @@ class ReadoutDisagreement(_Row):
     items: int
 
 
+class PrincipleFacts(_Row):
+    """A principle a model held its answers against.
+
+    value_set: whose it is, "all" for one constitution. critiques, judgements: times it was sampled.
+    """
+
+    id: str
+    value_set: str
+    text: str
+    support: float | None
+    group_support: dict[str, float]
+    sources: list[str]
+    critiques: int
+    judgements: int
+
+
+class Exchange(_Row):
+    """A draft, the first critique of it, and its first revision."""
+
+    question: str
+    draft: str
+    principle: str
+    critique: str
+    revision: str
+    outcome: str
+
+
+class Verdict(_Row):
+    """Two answers judged by a principle.
+
+    share: the judge's probability for the chosen. a_first, a_second: of the letter "A" in either
+    order.
+    """
+
+    question: str
+    principle: str
+    chosen: str
+    rejected: str
+    share: float
+    a_first: float
+    a_second: float
+    outcome: str
+
+
+class SelfFeedback(_Row):
+    """What one checkpoint's model said of its own answers.
+
+    drafts, critiques, revisions: texts by what became of them. judgements: the same for pairs, with
+    how far the judge can be relied on; None when nothing was judged. exchanges, verdicts: a few, at
+    even steps through all.
+    """
+
+    method: str
+    seed: int
+    group: str
+    principles: list[PrincipleFacts]
+    drafts: dict[str, int]
+    critiques: dict[str, int]
+    revisions: dict[str, int]
+    revisions_trained_on: int
+    judgements: dict[str, float] | None
+    exchanges: list[Exchange]
+    verdicts: list[Verdict]
+
+
 class Results(_Row):
     """A whole run. limits: sentences on what this run cannot show, made from its own facts."""
 
@@ -205,3 +270,4 @@ class Results(_Row):
     answers: list[Answer]
     readouts: list[ReadoutDisagreement]
     limits: list[str]
+    self_feedback: list[SelfFeedback] = Field(default_factory=list)

@@ -300,21 +300,36 @@ class LanguageModel:
         return self._packs_exactly
 
 
-def load_weights(identity: ModelIdentity, dtype: str) -> tuple[Any, Any]:
+def load_weights(identity: ModelIdentity, dtype: str, four_bits: bool = False) -> tuple[Any, Any]:
     """The model and tokenizer behind an identity, in evaluation mode on the CPU.
 
-    Raises InputError when the source is not a causal language model or cannot be reached.
+    four_bits: weights in 4-bit NormalFloat (Dettmers et al. 2023), on the GPU.
+    Raises InputError when 4 bits are asked for without a CUDA GPU, or when the source is not a causal language model or cannot be reached.
     """
     torch = require("torch", "align", "loading a model")
     transformers = require("transformers", "align", "loading a model")
     bundled.quieten(transformers)
+    more: dict[str, Any] = {}
+    if four_bits:
+        if not torch.cuda.is_available():
+            raise InputError("adapter: qlora needs a CUDA GPU; use adapter: lora here.")
+        require("bitsandbytes", "qlora", "adapter: qlora")
+        more = {
+            "device_map": {"": 0},
+            "quantization_config": transformers.BitsAndBytesConfig(
+                load_in_4bit=True,
+                bnb_4bit_quant_type="nf4",
+                bnb_4bit_use_double_quant=True,
+                bnb_4bit_compute_dtype=getattr(torch, dtype),
+            ),
+        }
     source = identity.source
     if source.startswith(bundled.PREFIX):
         source = str(bundled.prepared_folder(source.removeprefix(bundled.PREFIX)))
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(source)
         model = transformers.AutoModelForCausalLM.from_pretrained(
-            source, dtype=getattr(torch, dtype)
+            source, dtype=getattr(torch, dtype), **more
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(

@@ -28,6 +28,7 @@ from suffrage.report.scoreboard import (
     seed_scores,
     value_set_scores,
 )
+from suffrage.report.self_feedback import feedback_parts
 from suffrage.report.tables import (
     by_kind,
     main_side,
@@ -86,6 +87,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "worst_items": worst_item_table(results),
         "made_worse": made_worse_table(results),
         "costs": cost_table(results),
+        "feedback": feedback_parts(results),
         "held_out_rule": fact_pairs(results.held_out),
         "machine": fact_pairs(results.study.machine),
         "versions": fact_pairs(results.study.versions),

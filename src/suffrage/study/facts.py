@@ -23,6 +23,7 @@ from suffrage.evaluate.results import (
     ValueSetFacts,
 )
 from suffrage.population import ValueSet, effective_sample_size
+from suffrage.study.self_feedback import self_feedback
 from suffrage.survey import Survey
 from suffrage.training_data import ItemSplit
 
@@ -117,6 +118,11 @@ def results(
         answers=[answer for card in cards for answer in card.answers],
         readouts=[row for card in cards for row in card.readouts],
         limits=limits(survey, given),
+        self_feedback=[
+            found
+            for (method, seed, group), stage in wiring.align.items()
+            if (found := self_feedback(stage.folder, method, seed, group)) is not None
+        ],
     )
 
 

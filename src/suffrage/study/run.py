@@ -168,7 +168,7 @@ class _Run:
         split = self.splits()[seed]
         options = spec.options
         assert isinstance(options, TrainingOptions)
-        steps = options.step_count(facts.pair_count(value_sets, split))
+        steps = self._steps(place)
         builders = [
             registry.load("record_builders", name) for name in registry.names("record_builders")
         ]
@@ -176,7 +176,7 @@ class _Run:
         generator = np.random.default_rng([seed, 3])
         general = options.general_rows
         count = steps * (options.batch - general)
-        settings = options.record_settings
+        settings = replace(options.record_settings, folder=self.study.folder)
         paraphrases = getattr(options, "paraphrases", None)
         if paraphrases:
             path = (self.study.folder / paraphrases).resolve()
@@ -190,6 +190,13 @@ class _Run:
         check_nothing_held_out(records, self.survey().codebook.items, split)
         return records
 
+    def _steps(self, place: TrainingPlace) -> int:
+        method, seed, group = place
+        spec = self.spec(method)
+        assert isinstance(spec.options, TrainingOptions)
+        value_sets = [self.value_sets()[name] for name in groups_of(spec, self.study)[group]]
+        return spec.options.step_count(facts.pair_count(value_sets, self.splits()[seed]))
+
     def _train(self, place: TrainingPlace, stage: Stage, update: Update) -> None:
         method, seed, _ = place
         spec = self.spec(method)
@@ -197,7 +204,9 @@ class _Run:
         options = spec.options
         assert isinstance(options, TrainingOptions) and spec.method.train is not None
         train = spec.method.train
-        steps = len(records) // options.batch
+        steps = self._steps(place)
+        split = self.splits()[seed]
+        items = self.survey().codebook.items
         self.computed.append(f"{stage.kind} {stage.label}")
 
         def fill(draft: Path) -> None:
@@ -213,6 +222,7 @@ class _Run:
                         output=draft,
                         on_step=lambda step, total, loss: update(step / total),
                         start=self.wiring.start(place),
+                        check=lambda made: check_nothing_held_out(made, items, split),
                     )
                 )
             price = self.study.price

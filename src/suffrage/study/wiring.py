@@ -16,8 +16,8 @@ from suffrage.survey import survey_files
 
 # The value sets one training learns from, joined into one name; "" for all of them.
 Group = str
-# Settings that name a file whose content decides what is trained on.
-FILES = ("general", "paraphrases", "constitution")
+# Settings that name a file whose content decides what is trained on; a method adds its own `files`.
+FILES = ("general", "paraphrases")
 TrainingPlace = tuple[str, int, Group]
 
 
@@ -131,6 +131,7 @@ def wire(study: Study) -> Wiring:
                 place = (spec.name, seed, group)
                 sources = [value_sets[name].key for name in members]
                 files = [getattr(spec.options, name, None) for name in FILES]
+                files += getattr(spec.options, "files", ())
                 own_files = [study.folder / name for name in files if name]
                 for path in own_files:
                     if not path.is_file():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,7 @@ from suffrage.models import (
 )
 from suffrage.population import ValueSet
 from suffrage.survey import Item
+from suffrage.training_data.constitution import ConstitutionSettings
 from suffrage.training_data.split import ItemSplit
 
 Format = Literal["option", "written"]
@@ -38,11 +39,14 @@ class RecordSettings:
     seeing the options. labels, of preference and binary records: "shares", the population's
     fractions; "drawn", one person's answer drawn by them; "majority", what most say.
     paraphrases: other wordings of items, by id.
+    constitution, of prompt records: how principles are found. folder: where relative paths start.
     """
 
     format: Format = "option"
     labels: Labels = "shares"
     paraphrases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    constitution: ConstitutionSettings | None = None
+    folder: Path = Path()
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +56,13 @@ class Records:
     Columns of every kind: `id`, `value_set`, `item`, `user` (the question, and as whom to
     answer), `format`. demonstration: `completion`, an answer. distribution: `answers` (one an
     option, in the item's own order), `target` (the population's share of each) and `ordered`.
-    augmented_demonstration: as demonstration. preference: `chosen`, `rejected`, `share` (of those who answer one of the two, how many give the
-    chosen: 0 to 1), `weight`, and `completion`, an answer drawn from all. binary: `answer`,
-    `desirable` (0 to 1), `weight`, and `answers`, all that could have been given.
+    augmented_demonstration: as demonstration. preference: `chosen`, `rejected`, `share` (of those
+    who answer one of the two, how many give the chosen: 0 to 1), `weight`, and `completion`, an
+    answer drawn from all. binary: `answer`, `desirable` (0 to 1), `weight`, and `answers`, all that
+    could have been given. prompt:
+    `principles` and `judged_by` (`id`, `text`). critique: `draft`, `critiques`, `revisions`,
+    `principles`, `outcome`, and `completion`, the last revision. ai_preference: as preference, with
+    a judge's probability as `share`, and the `principle` it judged by.
     made_from: hashes of the value sets and the split, and the settings.
     """
 
@@ -185,12 +193,12 @@ def origin(
 
 
 def check_nothing_held_out(records: Records, items: Sequence[Item], split: ItemSplit) -> None:
-    """Stop when a record names a held-out item or holds its question's text.
+    """Stop when a record names a held-out item or holds its question's text, in whichever column.
 
     Raises SuffrageError naming the record and the item.
     """
     held_out = {item.id: _plain(item.question) for item in items if item.id in split.held_out}
-    texts = {row["user"]: row["id"] for row in records.frame.select("user", "id").to_dicts()}
+    texts = {text: row["id"] for row in records.frame.to_dicts() for text in _texts(row)}
     for text, record_id in texts.items():
         for item_id, question in held_out.items():
             if question in _plain(text):
@@ -201,6 +209,18 @@ def check_nothing_held_out(records: Records, items: Sequence[Item], split: ItemS
     leaked = set(records.frame["item"].unique()) & set(split.held_out)
     if leaked:
         raise SuffrageError(f"records were built from {min(leaked)}, which is held out.")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text within a record."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from _texts(part)
+    elif isinstance(value, Sequence):
+        for part in value:
+            yield from _texts(part)
 
 
 def _plain(text: str) -> str:
