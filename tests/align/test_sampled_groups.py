@@ -196,7 +196,7 @@ def test_trls_call_gives_each_answer_its_groups_reward_and_counts_the_off_format
 
 def test_pairs_hold_the_shares_of_the_records() -> None:
     row = {
-        **{name: "x" for name in ("id", "value_set", "item", "user")},
+        **dict.fromkeys(("id", "value_set", "item", "user"), "x"),
         **{"format": "option", "answers": ["A", "B", "C"], "target": [0.2, 0.5, 0.3]},
     }
     pairs = preference_pairs(
