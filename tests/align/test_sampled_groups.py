@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -146,16 +147,17 @@ def test_off_format_gets_the_lowest_reward(
         assert found[off].max() <= found[~off].min() + 1e-9
 
 
-def test_off_format_is_never_said_at_the_optimum() -> None:
-    """Two options and nonsense: the expected step at the people's shares is away from nonsense."""
-    q = np.array([0.6 * 0.99, 0.4 * 0.99, 0.01])
+def test_off_format_dies_out_and_leaves_the_shares() -> None:
+    """Two options and nonsense, under the exact expected step, from even odds of the three."""
 
     def rewards(said: tuple[int, ...]) -> np.ndarray:
         return share_rewards([None if k == 2 else k for k in said], [0.6, 0.4])
 
-    step = expected_gradient(np.log(q), rewards, 4)
-    assert step[2] < 0 < step[0] and step[1] > 0
-    assert step[0] / step[1] == pytest.approx(1.5, abs=0.01), "and fills the two by their shares"
+    logits = np.zeros(3)
+    for _ in range(400):
+        logits += 4 * expected_gradient(logits, rewards, 3)
+    q = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(q, [0.6, 0.4, 0], atol=0.005)
 
 
 def test_the_popular_reward_is_the_share() -> None:
@@ -223,12 +225,22 @@ def test_settings_that_cannot_work_are_refused(given: dict[str, object], said: s
 
 
 @pytest.fixture(scope="module")
-def format_known(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def one_thread() -> Iterator[None]:
+    """Steps this small cost more to share out than to compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def format_known(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory, one_thread: None
+) -> dict[str, Path]:
     """Checkpoints that answer with a label, each as often: what answers can be sampled from."""
     found = {}
     for adapter in ("none", "lora"):
         folder = tmp_path_factory.mktemp(adapter)
-        # LoRA on a random model learns less of a format than all weights do.
         given = in_one_order(
             job(tiny_model, "sft", folder, 120, learning_rate=0.01, adapter=adapter)
         )
@@ -254,15 +266,15 @@ def group_job(
 
     target: shares of the first options of q1, and then q1 alone.
     """
-    settings: dict[str, object] = {"adapter": "none", "dtype": "float32", "batch": 6}
-    given = job(tiny, "distribution", folder, 40, flip, **settings)  # type: ignore[arg-type]
+    settings: dict[str, object] = {"adapter": "none", "dtype": "float32", "batch": 2}
+    given = job(tiny, "distribution", folder, 120, flip, **settings)  # type: ignore[arg-type]
     frame = in_one_order(given).records.frame
     if target is not None:
         frame = frame.filter(pl.col("item") == "q1")
         shares = target + [0.0] * (len(frame["answers"][0]) - len(target))
         frame = frame.with_columns(pl.Series("target", [shares] * len(frame)))
-    options = method.options(**{**settings, "save_every": 4, "learning_rate": 0.003, **more})
-    needed = steps * 6
+    options = method.options(**{**settings, "save_every": 4, "learning_rate": 0.01, **more})
+    needed = steps * 2
     frame = pl.concat([frame] * (-(-needed // len(frame)))).head(needed)
     records = replace(given.records, frame=frame)
     return replace(given, records=records, options=options, steps=steps, start=start)
@@ -314,7 +326,7 @@ def test_seventy_thirty_stays_nearer_seventy_thirty_than_by_the_popular_reward(
             tiny_model,
             format_known["none"],
             tmp_path / reward,
-            60,
+            40,
             target=[0.7, 0.3],
             reward=reward,
         )
@@ -357,13 +369,7 @@ def test_a_broken_training_ends_as_an_unbroken_one(
     log = [json.loads(line) for line in (again / "training.jsonl").open()]
     assert [entry["step"] for entry in log] == list(range(1, 11))
     assert all(0 <= entry["off_format"] <= 1 and "reward" in entry for entry in log)
-    first_option_share_of_adapter(again)
-
-
-def first_option_share_of_adapter(folder: Path) -> None:
-    """The output is an adapter that PEFT loads."""
-    config = json.loads((folder / "adapter_config.json").read_text())
-    assert config["peft_type"] == "LORA"
+    assert (again / "adapter_config.json").exists()
 
 
 def test_a_policy_that_runs_away_is_stopped(
@@ -381,6 +387,6 @@ def test_micro_batches_hold_whole_groups(
     method: Method, format_known: dict[str, Path], tiny_model: Path, tmp_path: Path
 ) -> None:
     """Groups are rewarded together and each record once a step, however few at a time."""
-    given = group_job(method, tiny_model, format_known["none"], tmp_path, 2, micro_batch=2)
+    given = group_job(method, tiny_model, format_known["none"], tmp_path, 2, micro_batch=1)
     log = [json.loads(line) for line in (trained(method, given) / "training.jsonl").open()]
     assert len(log) == 2 and all(np.isfinite(entry["reward"]) for entry in log)
