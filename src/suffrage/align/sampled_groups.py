@@ -67,7 +67,8 @@ class GroupOptions(TrainingOptions):
     steps). distance: nominal, or scale, where a near miss costs less on ordered items.
     num_generations: G, answers sampled to each record. beta: weight of the divergence from the
     model training began with. longest: most tokens of an answer; None is 1 for a labelled option
-    and 32 for a sentence. kl_stop: nats a token at which a training has blown up. batch counts
+    and 32 for a sentence. kl_stop: nats a token at which a training has blown up,
+    when three steps running pass it. batch counts
     records, each answered num_generations times.
     """
 
@@ -296,11 +297,17 @@ def train_groups(
 
 
 def _stop_at(options: GroupOptions, base: type[Any]) -> Any:
-    """Stops a training whose model runs away from the one it began with."""
+    """Stops a training whose model runs away from the one it began with.
+
+    Three steps running, because GRPO's estimate of the divergence leaps at one unlikely answer.
+    """
+    over = 0
 
     def on_log(self: Any, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        nonlocal over
         kl = (logs or {}).get("kl")
-        if kl is not None and not kl < options.kl_stop:
+        over = over + 1 if kl is not None and not kl < options.kl_stop else 0
+        if over == 3:
             raise SuffrageError(
                 f"training blew up at step {state.global_step}: its answers are {kl:.1f} nats a "
                 f"token from the model it began with (the limit is {options.kl_stop:g}). The "
