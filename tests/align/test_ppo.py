@@ -1,7 +1,9 @@
 """PPO's pieces against the papers' formulas in plain NumPy, and the preference model's."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,12 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suffrage.align import TrainingJob, rlhf
+from suffrage.align.loop import Loop
+from suffrage.align.packed import Prompts
 from suffrage.align.ppo import (
+    PPOSettings,
+    Reward,
     advantages,
     masked_mean,
     next_kl_weight,
     policy_loss,
+    read,
     rollout,
+    run_ppo,
     value_loss,
     whitened,
 )
@@ -28,8 +36,9 @@ from suffrage.align.preference_model import (
     train_preference_model,
 )
 from suffrage.align.rlhf import known_labels
-from suffrage.errors import InputError
-from suffrage.models import identify
+from suffrage.errors import InputError, SuffrageError
+from suffrage.models import LanguageModel, identify
+from suffrage.models.packing import Tokens
 from suffrage.training_data import Records
 
 numbers = st.floats(-3, 3)
@@ -82,8 +91,16 @@ def test_the_value_loss_takes_the_worse_of_clipped_and_plain(
 ) -> None:
     near = old + np.clip(v - old, -0.2, 0.2)
     wanted = max((v - r) ** 2, (near - r) ** 2) / 2
-    given_ = (torch.tensor([x], dtype=torch.float64) for x in (v, old, r))
-    assert value_loss(*given_, 0.2).item() == pytest.approx(wanted, abs=1e-9)
+    x = torch.tensor([v], dtype=torch.float64, requires_grad=True)
+    rest = (torch.tensor([y], dtype=torch.float64) for y in (old, r))
+    loss = value_loss(x, *rest, 0.2)
+    assert loss.item() == pytest.approx(wanted, abs=1e-9)
+    if v != old and abs((v - r) ** 2 - (near - r) ** 2) < 1e-9 and near != v:
+        return  # on the edge between the two either gradient is right
+    loss.sum().backward()
+    # Where the clipped value is the worse one it does not move, and neither does the loss.
+    stopped = (near - r) ** 2 > (v - r) ** 2 and near != v
+    assert x.grad is not None and x.grad.item() == pytest.approx(0 if stopped else v - r, abs=1e-6)
 
 
 def test_the_penalty_grows_where_the_model_leaves_too_far() -> None:
@@ -100,12 +117,14 @@ def test_whitening_looks_at_answers_only() -> None:
     assert masked_mean(found, mask).item() == pytest.approx(0, abs=1e-6)
     assert masked_mean(found**2, mask).item() == pytest.approx(1, abs=1e-4)
     assert (found[mask == 0] == 0).all()
+    kept = whitened(values, mask, centre=False)
+    torch.testing.assert_close(kept[mask == 1], torch.tensor([1.0, 2, 3]) / (2 / 3) ** 0.5)
 
 
 def test_a_rollout_puts_answers_after_their_prompts() -> None:
     made = rollout([(5, 6, 7), (8,)], [(1, 2), (3,)], 2)
-    assert made.ids.tolist() == [[5, 6, 7, 1, 2], [8, 3, 0, 0, 0]]
-    assert made.seen.sum(-1).tolist() == [5, 2] and made.first.tolist() == [3, 1]
+    assert made.ids.tolist() == [[5, 6, 7, 1, 2], [0, 0, 8, 3, 0]]
+    assert made.seen.tolist() == [[1, 1, 1, 1, 1], [0, 0, 1, 1, 0]]
     assert made.actions.tolist() == [[1, 2], [3, 0]] and made.mask.tolist() == [[1, 1], [1, 0]]
 
 
@@ -140,6 +159,205 @@ def test_items_not_rows_are_held_from_the_preference_model() -> None:
 
 def test_labels_are_read_from_the_question() -> None:
     assert known_labels({"user": "Do you? Yes. No.\n\nA. Yes\nB. No\n\nAnswer."}) == {"A", "B"}
+
+
+def test_a_padded_batch_reads_as_each_answer_does_alone(tiny_model: Path) -> None:
+    model = LanguageModel.load(identify(str(tiny_model), Path())).model
+    head = torch.nn.Linear(32, 1)
+    prompts: list[tuple[int, ...]] = [(50, 60, 70, 80), (90,)]
+    answers: list[tuple[int, ...]] = [(100,), (110, 120, 0)]
+    made = rollout(prompts, answers, 3)
+    with torch.no_grad():
+        log_probs, values, entropy = read(model, head, made)
+        for i, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+            alone = model(torch.tensor([[*prompt, *answer]]), output_hidden_states=True)
+            p = alone.logits[0].softmax(-1).numpy()
+            for t, token in enumerate(answer):
+                at = len(prompt) - 1 + t
+                assert log_probs[i, t].item() == pytest.approx(np.log(p[at, token]), abs=1e-4)
+                assert entropy[i, t].item() == pytest.approx(-(p[at] * np.log(p[at])).sum(), 1e-4)
+                state = head(alone.hidden_states[-1][0, at]).item()
+                assert values[i, t].item() == pytest.approx(state, abs=1e-4)
+
+
+def ppo(
+    tiny_model: Path, folder: Path, reward: Reward, start: list[float] | None = None, **more: Any
+) -> tuple[LanguageModel, Loop]:
+    """PPO on one question with the labels A, B, C; `start`: shares they are brought to before."""
+    model = LanguageModel.load(identify(str(tiny_model), Path()))
+    prompt = model.encode([{"role": "user", "content": "A. x\nB. y\nC. z"}])
+    if start:
+        _bring_to(model, prompt, start)
+    settings: dict[str, Any] = {
+        "steps": 4,
+        "prompts": 8,
+        "minibatch": 8,
+        "rounds": 2,
+        "longest": 2,
+        "learning_rate": 0.003,
+        "save_every": 2,
+    }
+    on_step = more.pop("on_step", lambda step, total, loss: None)
+    row = {"user": "A. x\nB. y\nC. z", "format": "option"}
+    loop = run_ppo(
+        model, [row], [prompt], reward, PPOSettings(**{**settings, **more}), folder, 3, on_step
+    )
+    return model, loop
+
+
+def _bring_to(model: LanguageModel, prompt: tuple[int, ...], shares: list[float]) -> None:
+    optimizer = torch.optim.Adam(model.model.parameters(), lr=0.003)
+    tokens = [model.label_tokens(label)[0] for label in "ABC"]
+    for _ in range(60):
+        log_probs = model.model(torch.tensor([prompt])).logits[0, -1].log_softmax(-1)[tokens]
+        loss = -(torch.tensor(shares) * log_probs).sum()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    optimizer.zero_grad()
+
+
+def label_shares(model: LanguageModel) -> np.ndarray:
+    prompt = model.encode([{"role": "user", "content": "A. x\nB. y\nC. z"}])
+    model.model.eval()
+    with torch.no_grad():
+        p = model.model(torch.tensor([prompt])).logits[0, -1].softmax(-1).numpy()
+    return np.array([sum(p[t] for t in model.label_tokens(label)[:1]) for label in "ABC"])
+
+
+def token_parity(rows: Sequence[dict[str, Any]], answers: Sequence[Tokens]) -> torch.Tensor:
+    return torch.tensor([sum(t % 2 for t in tokens) / len(tokens) for tokens in answers])
+
+
+def weights_of(model: LanguageModel) -> dict[str, torch.Tensor]:
+    return dict(model.model.state_dict())
+
+
+def test_ppo_goes_on_bit_for_bit_with_head_optimizer_and_penalty(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    whole, log = ppo(tiny_model, tmp_path / "whole", token_parity, steps=7)
+
+    class Killed(BaseException):
+        pass
+
+    def die(step: int, total: int, loss: float) -> None:
+        if step == 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        ppo(tiny_model, tmp_path / "broken", token_parity, steps=7, on_step=die)
+    again, log_again = ppo(tiny_model, tmp_path / "broken", token_parity, steps=7)
+    assert log_again.resumed_from == 4 and log_again.log == log.log
+    assert log_again.extra == log.extra
+    found, wanted = weights_of(again), weights_of(whole)
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    for name, value in log.parts["head"].state_dict().items():
+        assert torch.equal(value, log_again.parts["head"].state_dict()[name])
+
+
+def test_small_batches_and_ones_that_had_to_be_halved_take_the_same_steps(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = ppo(tiny_model, tmp_path / "whole", token_parity)
+    parts, _ = ppo(tiny_model, tmp_path / "parts", token_parity, micro_batch=3)
+    asked = []
+
+    def short_of_memory(model: Any, head: Any, given: Any) -> Any:
+        asked.append(len(given))
+        if len(given) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+        return read(model, head, given)
+
+    monkeypatch.setattr("suffrage.align.ppo.read", short_of_memory)
+    halved, _ = ppo(tiny_model, tmp_path / "halved", token_parity)
+    assert asked[:3] == [8, 4, 2] and max(asked[3:]) == 2, "what did not fit is not tried again"
+    for other in (parts, halved):
+        for name, value in weights_of(whole).items():
+            torch.testing.assert_close(weights_of(other)[name], value, atol=2e-4, rtol=1e-2)
+
+
+def test_where_one_answer_does_not_fit_the_message_says_what_would(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_much(model: Any, head: Any, given: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+    monkeypatch.setattr("suffrage.align.ppo.read", too_much)
+    with pytest.raises(SuffrageError, match=r"out of memory while PPO.*gradient_checkpointing"):
+        ppo(tiny_model, tmp_path, token_parity)
+
+
+def test_a_gradient_that_is_no_number_stops_ppo_before_it_is_applied(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    def broken(rows: Sequence[dict[str, Any]], answers: Sequence[Tokens]) -> torch.Tensor:
+        return torch.full((len(answers),), float("nan"))
+
+    with pytest.raises(SuffrageError, match=r"PPO diverged at step 1.*learning rate too high"):
+        ppo(tiny_model, tmp_path, broken)
+
+
+PEOPLE = np.array([0.6, 0.3, 0.1])
+
+
+def people_reward(model: LanguageModel) -> Reward:
+    """log share of people, as a preference model that has learnt them exactly; less for the rest."""
+    score = {label: float(np.log(p)) for label, p in zip("ABC", PEOPLE, strict=True)}
+
+    def reward(rows: Sequence[dict[str, Any]], answers: Sequence[Tokens]) -> torch.Tensor:
+        texts = rlhf.said(model.tokenizer, answers)
+        return torch.tensor([score.get(text, min(score.values()) - 1) for text in texts])
+
+    return reward
+
+
+def test_the_correction_makes_the_labels_of_the_reference_even(tiny_model: Path) -> None:
+    model = LanguageModel.load(identify(str(tiny_model), Path()))
+    row = {"user": "A. x\nB. y\nC. z", "format": "option"}
+    found = rlhf.label_corrections(model.model, Prompts.of(model.tokenizer), [row, row])
+    prompt = model.encode([{"role": "user", "content": row["user"]}])
+    with torch.no_grad():
+        p = model.model(torch.tensor([prompt])).logits[0, -1].softmax(-1).numpy()
+    shares = np.array([sum(p[t] for t in model.label_tokens(label)) for label in "ABC"])
+    wanted = np.log(shares.mean() / shares)
+    np.testing.assert_allclose(list(found[row["user"]].values()), wanted, atol=1e-4)
+
+
+def test_the_proportional_form_keeps_the_peoples_shares_and_the_textbook_form_does_not(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    model = LanguageModel.load(identify(str(tiny_model), Path()))
+    row = {"user": "A. x\nB. y\nC. z", "format": "option"}
+    prompt = model.encode([{"role": "user", "content": row["user"]}])
+    settings: dict[str, Any] = {
+        "steps": 40,
+        "prompts": 24,
+        "minibatch": 24,
+        "longest": 1,
+        "learning_rate": 0.005,
+        "kl_horizon": 10**12,
+    }
+    # Begun from other shares than the people's, as after a fine-tuning that fell short.
+    start = [0.3, 0.4, 0.3]
+    _bring_to(model, prompt, start)
+    corrections = rlhf.label_corrections(model.model, Prompts.of(model.tokenizer), [row])
+    reward = people_reward(model)
+    even = rlhf.toward_even_labels(reward, corrections, model.tokenizer)
+    kept, _ = ppo(tiny_model, tmp_path / "a", even, start, kl_weight=1.0, **settings)
+    np.testing.assert_allclose(label_shares(kept), PEOPLE, atol=0.08)
+    textbook, _ = ppo(tiny_model, tmp_path / "b", reward, start, kl_weight=0.3, **settings)
+    reference = np.array(start) * PEOPLE ** (1 / 0.3)
+    assert label_shares(textbook)[0] == pytest.approx(reference[0] / reference.sum(), abs=0.08)
+    assert label_shares(textbook)[0] > PEOPLE[0] + 0.15
+
+
+def test_settings_that_cannot_keep_shares_are_refused() -> None:
+    assert rlhf.Options().penalty == 0.1 and rlhf.Options(form="proportional").penalty == 1
+    with pytest.raises(ValueError, match="needs format: option"):
+        rlhf.Options(form="proportional", format="written")
+    with pytest.raises(ValueError, match="kl_weight 1 and unscaled"):
+        rlhf.Options(form="proportional", kl_weight=0.1)
 
 
 STRENGTHS = {"calm": 0.0, "brave": 0.9, "kind": 2.0}  # log-odds against "calm"

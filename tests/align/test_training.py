@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from suffrage import registry, storage
 from suffrage.align import Method, TrainingJob, TrainingOptions
+from suffrage.align.preference_model import PreferenceModel
 from suffrage.align.training import last_whole_checkpoint
 from suffrage.errors import SuffrageError
 from suffrage.models import LanguageModel, Question, identify
@@ -132,8 +133,9 @@ def test_training_moves_answers_toward_the_people_and_flipped_labels_away(
     assert flipped < before - 0.1
 
 
+@pytest.mark.parametrize("form", [{"kl_weight": 0.02}, {"form": "proportional"}], ids=str)
 def test_ppo_moves_answers_toward_the_people_and_flipped_labels_away(
-    tiny_model: Path, tmp_path: Path
+    form: dict[str, object], tiny_model: Path, tmp_path: Path
 ) -> None:
     # First only the format is learnt: labels drawn evenly, which no preference stands behind.
     more = {"learning_rate": 0.01, "adapter": "none"}
@@ -145,7 +147,7 @@ def test_ppo_moves_answers_toward_the_people_and_flipped_labels_away(
     before = first_option_share(start)
     shares = []
     for flip in (False, True):
-        rewards = {"preference_steps": 30, "kl_weight": 0.02, "ppo_learning_rate": 0.003}
+        rewards = {"preference_steps": 30, "ppo_learning_rate": 0.003, **form}
         given = job(
             tiny_model, "rlhf", tmp_path / f"rlhf{flip}", 40, flip, **more, **rewards, batch=12
         )
@@ -157,6 +159,54 @@ def test_ppo_moves_answers_toward_the_people_and_flipped_labels_away(
         # Held-out items have their own number of options: only "the first" carries over.
         assert report["pairs"] > 0 and (flip or report["accuracy"] > 0.6)
     assert shares[0] > before + 0.15 and shares[1] < before - 0.05, (before, shares)
+
+
+@pytest.mark.parametrize("killed_at", [17, 27], ids=["preference model", "ppo"])
+def test_rlhf_goes_on_in_whichever_phase_it_was_broken(
+    killed_at: int, tiny_model: Path, tmp_path: Path
+) -> None:
+    whole = job(tiny_model, "rlhf", tmp_path / "whole", 10)
+    run("rlhf", whole)
+
+    class Killed(BaseException):
+        pass
+
+    def die(step: int, total: int, loss: float) -> None:
+        if step == killed_at:
+            raise Killed
+
+    broken = job(tiny_model, "rlhf", tmp_path / "broken", 10)
+    train = method("rlhf").train
+    assert train is not None
+    with pytest.raises(Killed):
+        train(replace(broken, on_step=die))
+    facts = train(broken)
+    assert facts.resumed_from == killed_at - 3 and facts.seconds_before > 0
+    for part in (".", "preference_model"):
+        wanted, found = weights(whole.output / part), weights(broken.output / part)
+        assert all(torch.equal(wanted[key], found[key]) for key in wanted)
+    for name in ("training.jsonl", "preference_model.json"):
+        assert (whole.output / name).read_text() == (broken.output / name).read_text()
+
+
+def test_rlhf_leaves_a_plain_adapter_its_preference_model_and_what_happened(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    given = job(tiny_model, "rlhf", tmp_path, 3, format="written", longest=4)
+    out = run("rlhf", given)
+    PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_model), out)
+    preference = PreferenceModel.load(out / "preference_model", given.model)
+    assert np.isfinite(preference.score(["What of it?"], ["My answer."], ["written"])).all()
+    report = json.loads((out / "preference_model.json").read_text())
+    assert report["pairs"] and report["loss"] >= report["floor"] and report["reliability"]
+    entries = [json.loads(line) for line in (out / "training.jsonl").open()]
+    told = {"step", "loss", "score", "kl", "kl_weight", "entropy", "clip_fraction"}
+    assert len(entries) == 3 and all(told <= set(entry) for entry in entries)
+    for name in ("sft.jsonl", "preference_model.jsonl"):
+        assert len((out / name).read_text().splitlines()) == 3
 
 
 def test_a_policy_that_runs_away_is_stopped(tiny_model: Path, tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from suffrage.models.language_model import fast_dtype, load_weights, out_of_memo
 
 LOG = "training.jsonl"
 SECONDS = "seconds.json"
+# What trainings on sampled answers tell besides the loss, which says little of them.
+ALSO_LOGGED = ("reward", "off_format", "kl", "entropy")
 OUT_OF_MEMORY_MEND = "micro_batch: 1, gradient_checkpointing: true, dtype: bfloat16"
 
 
@@ -196,6 +198,8 @@ def _on_log(on_step: OnStep, log: Path) -> Callable[..., None]:
             if json.loads(line)["step"] < step
         ]
         facts = {"step": step, "loss": loss, "learning_rate": logs.get("learning_rate")}
+        if "reward" in logs:
+            facts |= {name: logs.get(name) for name in ALSO_LOGGED}
         storage.write_text(log, "\n".join([*kept, json.dumps(facts)]) + "\n")
         on_step(step, int(state.max_steps), loss)
 

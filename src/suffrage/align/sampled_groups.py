@@ -1,0 +1,320 @@
+"""What `rloo` and `grpo` share: rewards for a group of sampled answers, and TRL's trainers run on them.
+
+A score of one answer cannot say "60 to 40": whichever answer scores best, always giving it is best.
+What can is a score of a group. Let q be the model's probabilities of the answers (one more for what
+is no answer, "off-format"), p the people's shares, and d(k, l) how far two answers lie apart (1
+when they differ, or their distance on the scale). The energy distance (Szekely and Rizzo 2013)
+
+    D(q, p) = 2 E d(Y, X) - E d(Y, Y') - E d(X, X'),   Y, Y' ~ q,  X, X' ~ p
+
+is 0 where q = p and positive elsewhere; with d in {0, 1} it is sum_k (q_k - p_k)^2. Of G sampled
+answers y_1..y_G an unbiased estimate, up to what does not depend on q, is -S with
+
+    S = 1/(G(G-1)) sum_{i != j} d(y_i, y_j) - 2/G sum_i sum_k p_k d(y_i, k).
+
+The distance of the sampled histogram itself is none: it holds each answer's own spread of sampling,
+smaller where one answer rules, and so draws 60/40 to 61/39 (G = 8). S is the group's reward, and an
+answer's credit is what the group loses without it, S - S_{-i}: S_{-i} does not depend on y_i, so
+that E sum_i (S - S_{-i}) grad log q(y_i) = grad E S = -grad D exactly.
+
+TRL wants a reward for each answer, and takes the mean of the other answers' off it (RLOO; GRPO the
+mean of all, which is (G-1)/G times as much). The rewards
+
+    r_i = (G-1)/(G-2) 1/(G-1) sum_{j != i} d(y_i, y_j) - sum_k p_k d(y_i, k)
+
+then leave exactly G/2 (S - S_{-i}). The factor (G-1)/(G-2) is there because y_i stands in the
+others' rewards as well, so that the mean taken off takes some of its own back. With d in {0, 1} the
+reward is, up to a constant, the people's share of an answer less the other samples' (times the factor).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from pydantic import Field, model_validator
+
+from suffrage import storage
+from suffrage.align.method import TrainingFacts, TrainingJob, TrainingOptions
+from suffrage.align.preference_model import train_preference_model
+from suffrage.align.rlhf import answer_reward
+from suffrage.align.training import prepare, run_trainer, trainer_settings
+from suffrage.errors import SuffrageError, require
+from suffrage.models.asking import Message
+from suffrage.models.language_model import prompt_text
+from suffrage.training_data.preferences import draw_pair
+from suffrage.training_data.records import Records
+
+FloatArray = npt.NDArray[np.float64]
+# Rewards of each answer of a batch, from the records asked and what was said: texts and token ids.
+Score = Callable[[Sequence[dict[str, Any]], Sequence[str], Sequence[Sequence[int]]], FloatArray]
+OFF_SHARE = 2.0  # taken off an off-format answer's share reward, which is then the lowest
+OFF_POPULAR = -1.0  # its popular reward, where shares are 0 to 1
+LONGEST_WRITTEN = 32
+
+
+class GroupOptions(TrainingOptions):
+    """What a study may say to `rloo` and `grpo`.
+
+    reward: share, minus the distance between a group's answers and the people's shares; popular,
+    an answer's own share (the textbook form, which goes to the majority); preference_model, a
+    score learnt from pairs of answers, trained first for preference_steps (None: as many as
+    steps). distance: nominal, or scale, where a near miss costs less on ordered items.
+    num_generations: G, answers sampled to each record. beta: weight of the divergence from the
+    model training began with. longest: most tokens of an answer; None is 1 for a labelled option
+    and 32 for a sentence. kl_stop: nats a token at which a training has blown up,
+    when three steps running pass it. batch counts
+    records, each answered num_generations times.
+    """
+
+    reward: Literal["share", "popular", "preference_model"] = "share"
+    distance: Literal["nominal", "scale"] = "nominal"
+    num_generations: int = Field(default=8, ge=2)
+    beta: float = Field(default=0.02, gt=0)
+    longest: int | None = Field(default=None, ge=1)
+    preference_steps: int | None = Field(default=None, ge=1)
+    kl_stop: float = Field(default=20.0, gt=0)
+
+    @model_validator(mode="after")
+    def _rewards_can_be_given(self) -> GroupOptions:
+        if self.reward == "share" and self.num_generations < 3:
+            raise ValueError("reward: share needs num_generations: 3 or more to compare answers")
+        if self.general:
+            raise ValueError(
+                "general: sampled answers to instructions have no reward; mix instructions into "
+                "the sft that training goes on from"
+            )
+        return self
+
+    @property
+    def longest_answer(self) -> int:
+        """Most tokens sampled to a question."""
+        return self.longest or (1 if self.format == "option" else LONGEST_WRITTEN)
+
+
+def answer_distances(options: int, on_scale: bool) -> FloatArray:
+    """d(k, l), (options + 1, options + 1), 0 to 1; the last is off-format, 1 from every answer."""
+    place = np.arange(options)
+    apart = np.abs(place[:, None] - place[None, :])
+    found = np.ones((options + 1, options + 1))
+    found[:options, :options] = apart / max(options - 1, 1) if on_scale else apart > 0
+    found[options, options] = 0.0
+    return found
+
+
+def share_rewards(
+    places: Sequence[int | None], target: Sequence[float], on_scale: bool = False
+) -> FloatArray:
+    """r_i of a group's answers, (G,), as the module says; G is 3 or more.
+
+    places: which option each answer is, None for off-format. target: p, (options,), sums to 1.
+    Off-format counts as one more answer that nobody gives and costs OFF_SHARE besides: both
+    are least where it is never said, so the optimum stays at p.
+    """
+    count = len(target)
+    said = np.array([count if place is None else place for place in places])
+    d = answer_distances(count, on_scale)
+    # The mean over the others, times (G-1)/(G-2); an answer's distance to itself is 0.
+    others = d[said[:, None], said[None, :]].sum(1) / (len(said) - 2)
+    to_people = d[said, :count] @ np.asarray(target, dtype=float)
+    return np.asarray(others - to_people - OFF_SHARE * (said == count))
+
+
+def popular_rewards(places: Sequence[int | None], target: Sequence[float]) -> FloatArray:
+    """Each answer's own share of the people, (G,); OFF_POPULAR for off-format."""
+    return np.array([OFF_POPULAR if place is None else target[place] for place in places])
+
+
+def said_option(answers: Sequence[str], text: str) -> int | None:
+    """Which of a question's answers a text is, None when it is none of them.
+
+    Spaces around, capitals and a full stop at the end of a sentence make no difference.
+    """
+    plain = [_plain(answer) for answer in answers]
+    return plain.index(_plain(text)) if _plain(text) in plain else None
+
+
+def _plain(text: str) -> str:
+    words = " ".join(text.split())
+    # A label is not a sentence: "A." is more than was asked for.
+    return words.casefold().removesuffix(".") if len(words) > 2 else words
+
+
+def preference_pairs(records: Records, generator: np.random.Generator) -> Records:
+    """A pair of answers to each distribution record, with the share behind the commoner one."""
+    rows = []
+    for row in records.frame.to_dicts():
+        shares = np.asarray(row["target"], dtype=float)
+        first, second = draw_pair(shares, generator)
+        if shares[first] < shares[second]:
+            first, second = second, first
+        rows.append(
+            {
+                **{name: row[name] for name in ("id", "value_set", "item", "user", "format")},
+                "chosen": row["answers"][first],
+                "rejected": row["answers"][second],
+                "share": float(shares[first] / (shares[first] + shares[second])),
+                "weight": 1.0,
+            }
+        )
+    return Records("preference", pl.DataFrame(rows), records.made_from)
+
+
+def score_by_shares(options: GroupOptions) -> Score:
+    """Rewards of groups by the shares of the records they answer."""
+
+    def score(
+        rows: Sequence[dict[str, Any]], texts: Sequence[str], _: Sequence[Sequence[int]]
+    ) -> FloatArray:
+        size = options.num_generations
+        found = []
+        for start in range(0, len(rows), size):
+            row = rows[start]
+            said = [said_option(row["answers"], text) for text in texts[start : start + size]]
+            if options.reward == "popular":
+                found.append(popular_rewards(said, row["target"]))
+            else:
+                on_scale = options.distance == "scale" and bool(row["ordered"])
+                found.append(share_rewards(said, row["target"], on_scale))
+        return np.concatenate(found)
+
+    return score
+
+
+def score_by_preferences(job: TrainingJob, tokenizer: Any) -> Score:
+    """Train the preference model, or take up the one an earlier try trained; gives its scores."""
+    generator = np.random.default_rng([job.seed, 13])
+    # Its steps are told as none of the trainer's, so progress waits meanwhile.
+    model, report, _ = train_preference_model(
+        replace(
+            job,
+            records=preference_pairs(job.records, generator),
+            work=job.work / "preference_base",
+        ),
+        job.work / "preference",
+        job.options.preference_steps or job.steps,
+        lambda step, of: None,
+    )
+    storage.write_json(job.output / "preference_model.json", report)
+    reward = answer_reward(model, tokenizer)
+
+    def score(
+        rows: Sequence[dict[str, Any]], texts: Sequence[str], tokens: Sequence[Sequence[int]]
+    ) -> FloatArray:
+        torch = require("torch", "align", "a preference model's scores")
+        with torch.inference_mode():
+            return np.asarray(reward(rows, [tuple(t) for t in tokens]), dtype=float)
+
+    return score
+
+
+def as_reward_function(score: Score) -> Callable[..., list[float]]:
+    """A score as TRL calls it; the share of answers that are off-format goes to the log."""
+
+    def reward(
+        prompts: Sequence[Any],
+        completions: Sequence[Any],
+        completion_ids: Sequence[Sequence[int]],
+        log_metric: Callable[[str, float], None],
+        **columns: Any,
+    ) -> list[float]:
+        names = ("user", "format", "answers", "target", "ordered")
+        rows = [{name: columns[name][i] for name in names} for i in range(len(completions))]
+        texts = [c if isinstance(c, str) else c[0]["content"] for c in completions]
+        off = [
+            said_option(row["answers"], text) is None for row, text in zip(rows, texts, strict=True)
+        ]
+        log_metric("off_format", float(np.mean(off)))
+        return [float(value) for value in score(rows, texts, completion_ids)]
+
+    return reward
+
+
+def questions(rows: Sequence[dict[str, Any]], tokenizer: Any) -> list[dict[str, Any]]:
+    """Records in TRL's prompt-only form; plain text for a model without chat template."""
+    found: list[dict[str, Any]] = []
+    for row in rows:
+        messages: list[Message] = [{"role": "user", "content": row["user"]}]
+        plain = tokenizer.chat_template is None
+        found.append({**row, "prompt": prompt_text(tokenizer, messages) if plain else messages})
+    return found
+
+
+def train_groups(
+    job: TrainingJob, trainer: str, config: str, settings: dict[str, Any]
+) -> TrainingFacts:
+    """Train on distribution records with TRL's trainer and configuration of these names.
+
+    settings: the configuration's, besides those both share. Answers are sampled once for each
+    step, from the model as it is (temperature 1, nothing cut off: the rewards' expectations are
+    over what the model says). Raises SuffrageError as `run_trainer` does, and when the
+    divergence from the start passes `kl_stop`.
+    """
+    trl = require("trl", "align", f"method {trainer}")
+    datasets = require("datasets", "align", f"method {trainer}")
+    transformers = require("transformers", "align", "training")
+    datasets.disable_progress_bars()
+    options: GroupOptions = job.options
+    given = trainer_settings(job)
+    size = options.num_generations
+    # TRL's batches count sampled answers; whole groups stay together.
+    given["per_device_train_batch_size"] *= size
+    given |= {
+        "num_generations": size,
+        "max_completion_length": options.longest_answer,
+        "beta": options.beta,
+        "shuffle_dataset": False,
+        "num_iterations": 1,
+        "temperature": 1.0,
+        "top_p": 1.0,
+        "top_k": 0,
+        "disable_dropout": True,
+    }
+    job.work.mkdir(parents=True, exist_ok=True)
+    model, tokenizer = prepare(job)
+    by_preference = options.reward == "preference_model"
+    score = score_by_preferences(job, tokenizer) if by_preference else score_by_shares(options)
+    rows = questions(job.records.frame.to_dicts(), tokenizer)
+
+    def make(callbacks: list[Any]) -> Any:
+        return getattr(trl, trainer)(
+            model=model,
+            args=getattr(trl, config)(**given, **settings),
+            reward_funcs=as_reward_function(score),
+            train_dataset=datasets.Dataset.from_list(rows),
+            processing_class=tokenizer,
+            callbacks=[_stop_at(options, transformers.TrainerCallback), *callbacks],
+        )
+
+    facts = run_trainer(job, make)
+    # TRL keeps a copy of the adapter that training began with beside it.
+    shutil.rmtree(job.output / "ref", ignore_errors=True)
+    return facts
+
+
+def _stop_at(options: GroupOptions, base: type[Any]) -> Any:
+    """Stops a training whose model runs away from the one it began with.
+
+    Three steps running, because GRPO's estimate of the divergence leaps at one unlikely answer.
+    """
+    over = 0
+
+    def on_log(self: Any, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        nonlocal over
+        kl = (logs or {}).get("kl")
+        over = over + 1 if kl is not None and not kl < options.kl_stop else 0
+        if over == 3:
+            raise SuffrageError(
+                f"training blew up at step {state.global_step}: its answers are {kl:.1f} nats a "
+                f"token from the model it began with (the limit is {options.kl_stop:g}). The "
+                f"likely cause is a learning rate too high (now {options.learning_rate:g}) or "
+                f"beta too low (now {options.beta:g}). The last good point is kept in "
+                f"{args.output_dir}."
+            )
+
+    return type("StopAt", (base,), {"on_log": on_log})()

@@ -1,0 +1,393 @@
+"""Rewards for groups of sampled answers: the algebra plainly, and what a tiny model learns by them."""
+
+import itertools
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from suffrage import storage
+from suffrage.align import Method, TrainingJob
+from suffrage.align.grpo import METHOD as GRPO
+from suffrage.align.rloo import METHOD as RLOO
+from suffrage.align.sampled_groups import (
+    OFF_POPULAR,
+    GroupOptions,
+    answer_distances,
+    as_reward_function,
+    popular_rewards,
+    preference_pairs,
+    said_option,
+    score_by_shares,
+    share_rewards,
+)
+from suffrage.errors import SuffrageError
+from suffrage.models import LanguageModel, Question, identify
+from suffrage.models.packing import ScoreRequest
+from suffrage.training_data import Records
+from tests.align.test_training import (
+    SURVEY,
+    in_one_order,
+    job,
+    run,
+    weights,
+)
+
+BOTH = pytest.mark.parametrize("method", [RLOO, GRPO], ids=lambda m: m.name)
+
+
+def leave_one_out(rewards: np.ndarray) -> np.ndarray:
+    """RLOO's advantage: a reward less the mean of the others'."""
+    return rewards - (rewards.sum() - rewards) / (len(rewards) - 1)
+
+
+def group_score(said: list[int], target: np.ndarray, d: np.ndarray) -> float:
+    """S of the module, summed pair by pair."""
+    size = len(said)
+    pairs = sum(d[a, b] for a, b in itertools.permutations(said, 2)) / (size * (size - 1))
+    people = sum(target[k] * d[a, k] for a in said for k in range(len(target)))
+    return pairs - 2 * people / size
+
+
+def drawn_target(generator: np.random.Generator, options: int) -> np.ndarray:
+    return np.asarray(generator.dirichlet(np.ones(options)))
+
+
+@given(st.integers(0, 10**6), st.integers(3, 9), st.integers(2, 5), st.booleans())
+def test_after_the_baseline_an_answers_credit_is_what_its_group_loses_without_it(
+    seed: int, size: int, options: int, on_scale: bool
+) -> None:
+    generator = np.random.default_rng(seed)
+    target = drawn_target(generator, options)
+    said = [int(k) for k in generator.integers(0, options, size)]
+    d = answer_distances(options, on_scale)
+    found = leave_one_out(share_rewards(said, target.tolist(), on_scale))
+    whole = group_score(said, target, d)
+    for i in range(size):
+        # A group of two is the smallest with a distance; of three, one left out leaves two.
+        without = group_score([*said[:i], *said[i + 1 :]], target, d)
+        assert found[i] == pytest.approx(size / 2 * (whole - without), abs=1e-9)
+
+
+def expected_gradient(logits: np.ndarray, rewards: object, size: int) -> np.ndarray:
+    """E of the mean over a group of advantage times grad log q, by every possible group."""
+    q = np.exp(logits) / np.exp(logits).sum()
+    total = np.zeros_like(q)
+    for said in itertools.product(range(len(q)), repeat=size):
+        advantage = leave_one_out(rewards(said))  # type: ignore[operator]
+        score = np.eye(len(q))[list(said)] - q
+        total += np.prod(q[list(said)]) * (advantage @ score) / size
+    return total
+
+
+@pytest.mark.parametrize("on_scale", [False, True])
+def test_the_expected_step_is_down_the_distance_to_the_people(on_scale: bool) -> None:
+    """By finite differences of 2 E d(Y,X) - E d(Y,Y') - E d(X,X'), not by the module's algebra."""
+    p, logits = np.array([0.5, 0.2, 0.3]), np.array([0.4, -0.3, 0.9])
+    d = answer_distances(3, on_scale)[:3, :3]
+
+    def distance(z: np.ndarray) -> float:
+        q = np.exp(z) / np.exp(z).sum()
+        return float(2 * q @ d @ p - q @ d @ q - p @ d @ p)
+
+    found = expected_gradient(logits, lambda said: share_rewards(said, list(p), on_scale), 4)
+    step = 1e-6
+    slopes = [(distance(logits + step * e) - distance(logits - step * e)) / 2e-6 for e in np.eye(3)]
+    np.testing.assert_allclose(found, -np.array(slopes) / 2, atol=1e-8)
+
+
+def test_the_distance_of_two_options_is_the_squared_difference_of_shares() -> None:
+    p, q, d = np.array([0.6, 0.4]), np.array([0.9, 0.1]), answer_distances(2, False)[:2, :2]
+    assert 2 * q @ d @ p - q @ d @ q - p @ d @ p == pytest.approx(((q - p) ** 2).sum())
+
+
+def fixed_point(rewards: object, size: int = 5) -> float:
+    """Where two options end under the exact expected step, from even odds."""
+    logit = 0.0
+    for _ in range(3000):
+        logit += 4 * float(expected_gradient(np.array([logit, 0.0]), rewards, size)[0])
+    return float(1 / (1 + np.exp(-logit)))
+
+
+def test_sixty_forty_stays_sixty_forty_and_the_popular_reward_goes_to_the_majority() -> None:
+    target = [0.6, 0.4]
+    assert fixed_point(lambda said: share_rewards(said, target)) == pytest.approx(0.6, abs=1e-6)
+    assert fixed_point(lambda said: popular_rewards(said, target)) > 0.99
+
+
+def test_without_the_factor_for_the_baseline_majorities_grow() -> None:
+    """The reason for (G-1)/(G-2): own share less others' share, plainly, ends elsewhere."""
+
+    def plain(said: tuple[int, ...]) -> np.ndarray:
+        others = [(said.count(k) - 1) / (len(said) - 1) for k in said]
+        return np.array([0.6, 0.4])[list(said)] - np.array(others)
+
+    # p - c q is even over the options at q = 1/2 + (p - 1/2) / c, c = (G-2)/(G-1).
+    assert fixed_point(plain) == pytest.approx(0.5 + 0.1 / (3 / 4), abs=1e-6)
+
+
+@given(st.integers(0, 10**6), st.integers(3, 9), st.integers(2, 5), st.booleans())
+def test_off_format_gets_the_lowest_reward(
+    seed: int, size: int, options: int, on_scale: bool
+) -> None:
+    generator = np.random.default_rng(seed)
+    target = drawn_target(generator, options).tolist()
+    said = [None, 0, *(int(k) for k in generator.integers(0, options + 1, size - 2))]
+    places = [None if k == options else k for k in said]
+    off = np.array([place is None for place in places])
+    for found in (share_rewards(places, target, on_scale), popular_rewards(places, target)):
+        assert found[off].max() <= found[~off].min() + 1e-9
+
+
+def test_off_format_dies_out_and_leaves_the_shares() -> None:
+    """Two options and nonsense, under the exact expected step, from even odds of the three."""
+
+    def rewards(said: tuple[int, ...]) -> np.ndarray:
+        return share_rewards([None if k == 2 else k for k in said], [0.6, 0.4])
+
+    logits = np.zeros(3)
+    for _ in range(400):
+        logits += 4 * expected_gradient(logits, rewards, 3)
+    q = np.exp(logits) / np.exp(logits).sum()
+    np.testing.assert_allclose(q, [0.6, 0.4, 0], atol=0.005)
+
+
+def test_the_popular_reward_is_the_share() -> None:
+    assert popular_rewards([1, 0, None], [0.7, 0.3]).tolist() == [0.3, 0.7, OFF_POPULAR]
+
+
+def test_what_counts_as_an_answer() -> None:
+    assert said_option(["A", "B"], " B\n") == 1
+    assert [said_option(["A", "B"], t) for t in ("b", "B.", "AB", "C", "")] == [None] * 5
+    sentences = ["I agree.", "I do not agree."]
+    assert said_option(sentences, "i do  not agree") == 1
+    assert said_option(sentences, "I do not") is None
+
+
+def test_trls_call_gives_each_answer_its_groups_reward_and_counts_the_off_format() -> None:
+    options = GroupOptions(num_generations=3, distance="scale")
+    noted: dict[str, float] = {}
+    texts = ["A", "C", "?", "1", "1", "2"]
+    columns = {
+        "user": ["one"] * 3 + ["two"] * 3,
+        "format": ["option"] * 6,
+        "answers": [["A", "B", "C"]] * 3 + [["1", "2"]] * 3,
+        "target": [[0.5, 0.3, 0.2]] * 3 + [[0.4, 0.6]] * 3,
+        "ordered": [True] * 3 + [False] * 3,
+    }
+    found = as_reward_function(score_by_shares(options))(
+        ["q"] * 6,
+        [[{"role": "assistant", "content": text}] for text in texts],
+        [[0]] * 6,
+        log_metric=noted.__setitem__,
+        **columns,
+    )
+    first = share_rewards([0, 2, None], [0.5, 0.3, 0.2], True)
+    second = share_rewards([0, 0, 1], [0.4, 0.6])
+    np.testing.assert_allclose(found, [*first, *second])
+    assert noted == {"off_format": pytest.approx(1 / 6)}
+
+
+def test_pairs_hold_the_shares_of_the_records() -> None:
+    row = {
+        **dict.fromkeys(("id", "value_set", "item", "user"), "x"),
+        **{"format": "option", "answers": ["A", "B", "C"], "target": [0.2, 0.5, 0.3]},
+    }
+    pairs = preference_pairs(
+        Records("distribution", pl.DataFrame([row] * 40), {}), np.random.default_rng(0)
+    )
+    shares = dict(zip("ABC", (0.2, 0.5, 0.3), strict=True))
+    for pair in pairs.frame.to_dicts():
+        a, b = shares[pair["chosen"]], shares[pair["rejected"]]
+        assert pair["share"] == pytest.approx(a / (a + b)) and a > b
+    assert pairs.kind == "preference" and len(pairs) == 40
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"num_generations": 2}, "num_generations: 3 or more"),
+        ({"general": "some.jsonl"}, "no reward"),
+        ({"beta": 0}, "greater than 0"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(given: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        GroupOptions(**given)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Steps this small cost more to share out than to compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def format_known(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory, one_thread: None
+) -> dict[str, Path]:
+    """Checkpoints that answer with a label, each as often: what answers can be sampled from."""
+    found = {}
+    for adapter in ("none", "lora"):
+        folder = tmp_path_factory.mktemp(adapter)
+        given = in_one_order(
+            job(tiny_model, "sft", folder, 120, learning_rate=0.01, adapter=adapter)
+        )
+        labels = ["ABCDE"[k % 4] for k in range(len(given.records))]
+        even = given.records.frame.with_columns(completion=pl.Series(labels))
+        start = run("sft", replace(given, records=replace(given.records, frame=even)))
+        storage.write_json(start / "manifest.json", {"method": "sft"})
+        found[adapter] = start
+    return found
+
+
+def group_job(
+    method: Method,
+    tiny: Path,
+    start: Path | None,
+    folder: Path,
+    steps: int,
+    flip: bool = False,
+    target: list[float] | None = None,
+    **more: object,
+) -> TrainingJob:
+    """A training on q1 with letters from top to bottom, repeated as often as steps need.
+
+    target: shares of its first options, None for those of the north.
+    """
+    settings: dict[str, object] = {"adapter": "none", "dtype": "float32", "batch": 2}
+    given = job(tiny, "distribution", folder, 120, flip, **settings)  # type: ignore[arg-type]
+    frame = in_one_order(given).records.frame.filter(pl.col("item") == "q1")
+    if target is not None:
+        shares = target + [0.0] * (len(frame["answers"][0]) - len(target))
+        frame = frame.with_columns(pl.Series("target", [shares] * len(frame)))
+    options = method.options(**{**settings, "save_every": 4, "learning_rate": 0.01, **more})
+    needed = steps * 2
+    frame = pl.concat([frame] * (-(-needed // len(frame)))).head(needed)
+    records = replace(given.records, frame=frame)
+    return replace(given, records=records, options=options, steps=steps, start=start)
+
+
+def trained(method: Method, given: TrainingJob) -> Path:
+    assert method.train is not None
+    method.train(given)
+    return given.output
+
+
+def option_shares(folder: Path) -> tuple[np.ndarray, float]:
+    """The options' probabilities at q1, letters from top to bottom, and their sum before scaling."""
+    model = LanguageModel.load(identify(str(folder), Path()))
+    item = SURVEY.codebook["q1"]
+    k = len(item.options)
+    question = Question(item, "people in the north", tuple(range(k)), tuple("ABCDE"[:k]))
+    tokens = tuple(model.label_tokens(label)[:1] for label in question.labels)
+    (logs,) = model.score([ScoreRequest(model.encode(question.messages), tokens)])
+    p = np.exp(np.concatenate(logs))
+    return p / p.sum(), float(p.sum())
+
+
+REWARDS = ["share", "popular", "preference_model"]
+
+
+@BOTH
+@pytest.mark.parametrize("reward", REWARDS)
+def test_answers_move_toward_the_people_and_flipped_shares_away(
+    method: Method, reward: str, format_known: dict[str, Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    """Most in the north give the first option of q1, flipped the last."""
+    before, _ = option_shares(format_known["none"])
+    found = []
+    for flip in (False, True):
+        given = group_job(
+            method, tiny_model, format_known["none"], tmp_path / str(flip), 40, flip, reward=reward
+        )
+        found.append(option_shares(trained(method, given))[0])
+    assert found[0][0] > before[0] + 0.2 and found[0][-1] < before[-1], (before, found)
+    assert found[1][-1] > before[-1] + 0.2 and found[1][0] < before[0], (before, found)
+
+
+@BOTH
+def test_seventy_thirty_stays_nearer_seventy_thirty_than_by_the_popular_reward(
+    method: Method, format_known: dict[str, Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    found = {}
+    for reward in ("share", "popular"):
+        given = group_job(
+            method,
+            tiny_model,
+            format_known["none"],
+            tmp_path / reward,
+            40,
+            target=[0.7, 0.3],
+            reward=reward,
+        )
+        found[reward], on_format = option_shares(trained(method, given))
+        assert on_format > 0.9
+    assert abs(found["share"][0] - 0.7) < 0.1 and abs(found["share"][1] - 0.3) < 0.1, found
+    assert found["popular"][0] > 0.9, found
+
+
+@BOTH
+def test_a_broken_training_ends_as_an_unbroken_one(
+    method: Method, format_known: dict[str, Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    """With LoRA and from another's checkpoint, whose adapter is trained further."""
+    start = format_known["lora"]
+
+    def made(folder: str) -> TrainingJob:
+        return group_job(method, tiny_model, start, tmp_path / folder, 10, adapter="lora")
+
+    whole = trained(method, made("whole"))
+
+    class Killed(BaseException):
+        pass
+
+    def die(step: int, total: int, loss: float) -> None:
+        if step == 7:
+            raise Killed
+
+    assert method.train is not None
+    with pytest.raises(Killed):
+        method.train(replace(made("broken"), on_step=die))
+    facts = method.train(made("broken"))
+    assert facts.resumed_from == 4 and facts.tokens > 0
+    again = made("broken").output
+    one, two = weights(whole), weights(again)
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    moved = weights(start)
+    assert any(not torch.equal(one[key], moved[key]) for key in one)
+    assert not (whole / "ref").exists()
+    log = [json.loads(line) for line in (again / "training.jsonl").open()]
+    assert [entry["step"] for entry in log] == list(range(1, 11))
+    assert all(0 <= entry["off_format"] <= 1 and "reward" in entry for entry in log)
+    assert (again / "adapter_config.json").exists()
+
+
+def test_a_policy_that_runs_away_is_stopped(
+    format_known: dict[str, Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    given = group_job(
+        GRPO, tiny_model, format_known["none"], tmp_path, 10, learning_rate=0.05, kl_stop=1e-4
+    )
+    with pytest.raises(SuffrageError, match="training blew up at step"):
+        trained(GRPO, given)
+
+
+@BOTH
+def test_micro_batches_hold_whole_groups(
+    method: Method, format_known: dict[str, Path], tiny_model: Path, tmp_path: Path
+) -> None:
+    """Groups are rewarded together and each record once a step, however few at a time."""
+    given = group_job(method, tiny_model, format_known["none"], tmp_path, 2, micro_batch=1)
+    log = [json.loads(line) for line in (trained(method, given) / "training.jsonl").open()]
+    assert len(log) == 2 and all(np.isfinite(entry["reward"]) for entry in log)
