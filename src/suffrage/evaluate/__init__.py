@@ -2,12 +2,22 @@
 
 from suffrage.evaluate.answers import Answers, Scoring, collect_answers
 from suffrage.evaluate.results import Results
-from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
+from suffrage.evaluate.scorecard import (
+    Asking,
+    Evaluation,
+    EvaluationInput,
+    EvaluationOptions,
+    Place,
+    Scorecard,
+)
 
 __all__ = [
     "Answers",
+    "Asking",
     "Evaluation",
     "EvaluationInput",
+    "EvaluationOptions",
+    "Place",
     "Results",
     "Scorecard",
     "Scoring",

@@ -14,14 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from suffrage import storage
 from suffrage.models import (
     Asked,
-    LanguageModel,
     ModelAnswer,
+    Respondent,
     read_letters,
     read_sampled,
     read_text,
     ways_of_asking,
 )
-from suffrage.models.language_model import Advance
+from suffrage.models.respondent import Advance
 from suffrage.population import ValueSet
 
 
@@ -95,7 +95,7 @@ def prompts_to_score(
 
 
 def collect_answers(
-    model: LanguageModel,
+    model: Respondent,
     value_sets: Sequence[ValueSet],
     other_readouts: Sequence[str],
     scoring: Scoring,
@@ -129,7 +129,7 @@ def collect_answers(
 
 
 def _ask(
-    model: LanguageModel,
+    model: Respondent,
     places: list[tuple[str, Asked]],
     other_readouts: Sequence[str],
     scoring: Scoring,
@@ -142,7 +142,7 @@ def _ask(
     other_names, other_asked = [name for name, _ in others], [one for _, one in others]
     letters = read_letters(model, asked, scoring.lowest_mass, advance)
     found = list(zip(names, letters, strict=True))
-    if scoring.text and others:
+    if scoring.text and others and model.reads_texts:
         texts = read_text(model, other_asked, advance)  # two answers each
         found += zip([name for name in other_names for _ in range(2)], texts, strict=True)
     if scoring.samples and others:

@@ -309,4 +309,10 @@ def readout_disagreements(answers: Sequence[Answer]) -> Iterator[ReadoutDisagree
         )
 
 
-EVALUATION = Evaluation("fit", run)
+EVALUATION = Evaluation(
+    "fit",
+    run,
+    question="Does it answer the survey as these people did, also questions it never saw?",
+    cannot_show="Whether the model acts on the values it states, or answers the same when asked in "
+    "other words.",
+)

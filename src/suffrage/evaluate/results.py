@@ -189,6 +189,77 @@ class ReadoutDisagreement(_Row):
     items: int
 
 
+class Measure(_Row):
+    """One figure an evaluation gives of each method.
+
+    better: where the good values lie, or None where neither way is better. unit: what `n` of its
+    figures counts. headline: shown on the one scoreboard of all evaluations.
+    """
+
+    name: str
+    label: str
+    explanation: str
+    better: Literal["higher", "lower", "nearer 0", "nearer 1"] | None
+    unit: str
+    headline: bool = False
+    digits: int = 3
+
+
+class Figure(_Row):
+    """A method's figure on a measure, with its 95 % interval.
+
+    value_set, seed: "all" for the mean over them. n: how many different units lie behind it. floor,
+    ceiling: what needs no model or no values, and the best that can be had; None where there is none.
+    """
+
+    evaluation: str
+    measure: str
+    method: str
+    seed: int | Literal["all"]
+    value_set: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    floor: float | None = None
+    ceiling: float | None = None
+
+
+class FigureDifference(_Row):
+    """method minus against on the same units and resamples, over all value sets and seeds.
+
+    p: two-sided, from the bootstrap; adjusted: the same after Holm's correction for all differences
+    of this measure. detectable: the difference this study would have seen four times in five.
+    """
+
+    evaluation: str
+    measure: str
+    method: str
+    against: str
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    p: float | None
+    adjusted: float | None
+    detectable: float | None
+
+
+class EvaluationFacts(_Row):
+    """What an evaluation asks, and what it can't show.
+
+    notes: what happened in this run (items removed, answers off format). details: what its own
+    part of the report is drawn from.
+    """
+
+    name: str
+    question: str
+    cannot_show: str
+    measures: list[Measure]
+    notes: list[str] = Field(default_factory=list)
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
 class PrincipleFacts(_Row):
     """A principle a model held its answers against.
 
@@ -270,4 +341,7 @@ class Results(_Row):
     answers: list[Answer]
     readouts: list[ReadoutDisagreement]
     limits: list[str]
+    evaluations: list[EvaluationFacts] = Field(default_factory=list)
+    figures: list[Figure] = Field(default_factory=list)
+    figure_differences: list[FigureDifference] = Field(default_factory=list)
     self_feedback: list[SelfFeedback] = Field(default_factory=list)

@@ -17,14 +17,17 @@ from suffrage.models.readouts import (
     read_sampled,
     read_text,
 )
+from suffrage.models.respondent import Choice, Respondent
 
 __all__ = [
     "SENTENCES",
     "Asked",
+    "Choice",
     "LanguageModel",
     "ModelAnswer",
     "ModelIdentity",
     "Question",
+    "Respondent",
     "identify",
     "label_sets",
     "open_question",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,13 @@ from suffrage.errors import InputError, SuffrageError, require, require_installe
 from suffrage.models import bundled
 from suffrage.models.asking import Message
 from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
+from suffrage.models.respondent import Advance, Choice
 from suffrage.models.shape import ModelShape, folder_shape
 
 if TYPE_CHECKING:
     import torch
 
 FloatArray = npt.NDArray[np.float64]
-Advance = Callable[[int], None]
 
 # On a CPU attention costs the square of the row, the rest is linear: the fastest length for
 # SmolLM2-135M lies near 512. A GPU wants more work at a time.
@@ -152,6 +152,47 @@ class LanguageModel:
     def label_tokens(self, label: str) -> Tokens:
         """Every single token that means this label where an answer begins."""
         return label_tokens(self.tokenizer, label)
+
+    @property
+    def reads_texts(self) -> bool:
+        """A model at hand reads any text."""
+        return True
+
+    def choose(self, choices: Sequence[Choice], advance: Advance | None = None) -> list[FloatArray]:
+        """See `Respondent.choose`; a label's probability is the sum over its tokens."""
+        labels = [[self.label_tokens(label) for label in choice.labels] for choice in choices]
+        requests = [
+            ScoreRequest(
+                self.encode(choice.messages),
+                tuple((token,) for variants in known for token in variants),
+            )
+            for choice, known in zip(choices, labels, strict=True)
+        ]
+        found = []
+        for known, logs in zip(labels, self.score(requests, advance), strict=True):
+            probabilities = np.exp([float(log[0]) for log in logs])
+            parts = np.split(probabilities, np.cumsum([len(variants) for variants in known])[:-1])
+            found.append(np.array([part.sum() for part in parts]))
+        return found
+
+    def text_log_probs(
+        self,
+        chats: Sequence[Sequence[Message]],
+        texts: Sequence[Sequence[str]],
+        advance: Advance | None = None,
+    ) -> list[list[FloatArray]]:
+        """See `Respondent.text_log_probs`."""
+        requests = [
+            ScoreRequest(self.encode(chat), tuple(self.answer_tokens(text) for text in some))
+            for chat, some in zip(chats, texts, strict=True)
+        ]
+        return self.score(requests, advance)
+
+    def write(
+        self, chats: Sequence[Sequence[Message]], count: int, longest: int, seed: int
+    ) -> list[list[str]]:
+        """See `Respondent.write`."""
+        return self.sample([self.encode(chat) for chat in chats], count, longest, seed)
 
     def score(
         self, requests: Sequence[ScoreRequest], advance: Advance | None = None

@@ -16,8 +16,7 @@ from typing import Literal
 import numpy as np
 
 from suffrage.models.asking import Question, ways_of_asking
-from suffrage.models.language_model import Advance, FloatArray, LanguageModel
-from suffrage.models.packing import ScoreRequest
+from suffrage.models.respondent import Advance, Choice, FloatArray, Respondent
 from suffrage.population.distances import total_variation
 from suffrage.survey import Item
 
@@ -54,7 +53,7 @@ class Asked:
 
 
 def read_letters(
-    model: LanguageModel,
+    model: Respondent,
     asked: Sequence[Asked],
     lowest_mass: float,
     advance: Advance | None = None,
@@ -65,30 +64,20 @@ def read_letters(
     the model says little does not count for less.
     """
     ways = [ways_of_asking(one.item, one.persona) for one in asked]
-    questions = [question for group in ways for question in group]
-    requests = []
-    for question in questions:
-        labels = [model.label_tokens(label) for label in question.label_of_position]
-        tokens = tuple((token,) for variants in labels for token in variants)
-        requests.append(ScoreRequest(model.encode(question.messages), tokens))
-    scored = model.score(requests, advance)
-    answers, start = [], 0
-    for one, group in zip(asked, ways, strict=True):
-        found = [
-            _by_option(model, question, logs)
-            for question, logs in zip(group, scored[start : start + len(group)], strict=True)
-        ]
-        start += len(group)
-        answers.append(_average(one.item.id, np.array(found), lowest_mass))
-    return answers
-
-
-def _by_option(model: LanguageModel, question: Question, logs: list[FloatArray]) -> FloatArray:
-    """Probability of each option in the item's own order: the sum over its label's tokens."""
-    counts = [len(model.label_tokens(label)) for label in question.label_of_position]
-    probabilities = np.exp([float(log[0]) for log in logs])
-    parts = np.split(probabilities, np.cumsum(counts)[:-1])
-    return np.array([part.sum() for part in parts])
+    chosen = iter(
+        model.choose(
+            [
+                Choice(tuple(question.messages), question.label_of_position)
+                for group in ways
+                for question in group
+            ],
+            advance,
+        )
+    )
+    return [
+        _average(one.item.id, np.array([next(chosen) for _ in group]), lowest_mass)
+        for one, group in zip(asked, ways, strict=True)
+    ]
 
 
 def _average(item_id: str, by_way: FloatArray, lowest_mass: float) -> ModelAnswer:
@@ -102,7 +91,7 @@ def _average(item_id: str, by_way: FloatArray, lowest_mass: float) -> ModelAnswe
 
 
 def read_text(
-    model: LanguageModel, asked: Sequence[Asked], advance: Advance | None = None
+    model: Respondent, asked: Sequence[Asked], advance: Advance | None = None
 ) -> list[ModelAnswer]:
     """The full-text readout: two answers an item, plain and length-normalised.
 
@@ -113,14 +102,9 @@ def read_text(
     questions = [
         Question(one.item, one.persona, tuple(range(len(one.item.options)))) for one in asked
     ]
-    scored = model.score(
-        [
-            ScoreRequest(
-                model.encode(question.messages),
-                tuple(model.answer_tokens(text) for text in question.item.texts),
-            )
-            for question in questions
-        ],
+    scored = model.text_log_probs(
+        [question.messages for question in questions],
+        [question.item.texts for question in questions],
         advance,
     )
     answers = []
@@ -138,7 +122,7 @@ def read_text(
 
 
 def read_sampled(
-    model: LanguageModel, asked: Sequence[Asked], samples: int, seed: int
+    model: Respondent, asked: Sequence[Asked], samples: int, seed: int
 ) -> list[ModelAnswer]:
     """The written readout: `samples` free answers an item, matched to options.
 
@@ -152,8 +136,8 @@ def read_sampled(
         questions += [(index, question) for question in ways]
     ways_each = Counter(index for index, _ in questions)
     most_ways = max(ways_each.values())
-    written = model.sample(
-        [model.encode(question.messages) for _, question in questions],
+    written = model.write(
+        [question.messages for _, question in questions],
         max(1, samples // most_ways),
         LONGEST_SAMPLED_ANSWER,
         seed,

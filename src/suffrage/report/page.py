@@ -17,6 +17,7 @@ from suffrage.report.answer_cards import cards_by_value_set
 from suffrage.report.asked import item_counts, item_table, study_facts, value_set_table
 from suffrage.report.cells import fact_pairs, thousands
 from suffrage.report.costs import cost_table
+from suffrage.report.evaluations import evaluation_sections, headline_table
 from suffrage.report.failures import flattening, made_worse_table, weak_spot_table, worst_item_table
 from suffrage.report.finding import finding, is_weighted
 from suffrage.report.readings import disagreement_table, mass_table, readout_table, refused_items
@@ -70,6 +71,8 @@ def _sections(results: Results) -> dict[str, Any]:
         "plot_data": scoreboard_plot(results),
         "plot_caption": plot_caption(results),
         "scoreboard": scoreboard_table(results),
+        "headlines": headline_table(results),
+        "evaluations": evaluation_sections(results),
         "by_value_set": value_set_scores(results),
         "by_seed": seed_scores(results),
         "differences": difference_table(results, main_side(results)),

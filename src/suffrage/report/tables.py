@@ -62,11 +62,16 @@ class ScoreboardRow:
 
 
 def write_tables(results: Results, folder: Path) -> None:
-    """Write results.json, scores.csv, differences.csv, answers.csv and scoreboard.tex."""
+    """Write results.json, scores.csv, differences.csv, answers.csv, figures.csv and scoreboard.tex."""
     storage.write_text(folder / "results.json", results.model_dump_json(indent=1) + "\n")
     storage.write_text(folder / "scores.csv", _csv(_score_rows(results)))
     storage.write_text(folder / "differences.csv", _csv(_difference_rows(results)))
     storage.write_text(folder / "answers.csv", _csv(_answer_rows(results)))
+    if results.figures:
+        rows = [row.model_dump() for row in results.figures]
+        storage.write_text(
+            folder / "figures.csv", _csv((list(rows[0]), [list(row.values()) for row in rows]))
+        )
     storage.write_text(folder / "scoreboard.tex", latex_scoreboard(results))
 
 

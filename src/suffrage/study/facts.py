@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from suffrage.evaluate import EvaluationInput, Results, Scorecard
 from suffrage.evaluate.fit import AVERAGE, CEILING, UNIFORM
 from suffrage.evaluate.results import (
     Cost,
+    EvaluationFacts,
     ItemFacts,
     MethodFacts,
     StudyFacts,
@@ -77,10 +78,11 @@ def _processor() -> str:
 
 
 def results(
-    wiring: Wiring, survey: Survey, given: EvaluationInput, cards: Sequence[Scorecard]
+    wiring: Wiring, survey: Survey, given: EvaluationInput, by_evaluation: Mapping[str, Scorecard]
 ) -> Results:
     """Everything a run found, with the facts around it."""
     study = wiring.study
+    cards = list(by_evaluation.values())
     return Results(
         study=StudyFacts(
             name=study.study,
@@ -118,6 +120,19 @@ def results(
         answers=[answer for card in cards for answer in card.answers],
         readouts=[row for card in cards for row in card.readouts],
         limits=limits(survey, given),
+        evaluations=[
+            EvaluationFacts(
+                name=spec.name,
+                question=spec.evaluation.question,
+                cannot_show=spec.evaluation.cannot_show,
+                measures=list(spec.evaluation.measures),
+                notes=list(by_evaluation[spec.name].notes),
+                details=dict(by_evaluation[spec.name].details),
+            )
+            for spec in study.evaluate
+        ],
+        figures=[row for card in cards for row in card.figures],
+        figure_differences=[row for card in cards for row in card.figure_differences],
         self_feedback=[
             found
             for (method, seed, group), stage in wiring.align.items()

@@ -92,7 +92,7 @@ def make_plan(
     """Estimate every stage that is not finished; measures the machine's speed for a moment."""
     study = wiring.study
     todo = [stage for stage in wiring.stages() if not stage.finished]
-    heavy = any(stage.kind in ("align", "answers") for stage in todo)
+    heavy = any(stage.kind in ("align", "answers", "asked") for stage in todo)
     speed = {"float32": 0.0, "training": 0.0}
     if heavy:
         from suffrage.models.language_model import fast_dtype
@@ -106,7 +106,7 @@ def make_plan(
     for stage in wiring.stages():
         finished = stage.finished
         seconds, memory = (0.0 if finished else SMALL_STAGE_SECONDS), None
-        if stage.kind in ("align", "answers"):
+        if str(stage.folder) in tokens:
             count, factor, dtype_bytes, extra = tokens[str(stage.folder)]
             memory = RUNTIME_BYTES + known * dtype_bytes + extra
             if not finished:
@@ -213,6 +213,17 @@ def _tokens_by_stage(
                 found[str(stage.folder)] = _answer_tokens(
                     study, spec.name, value_sets, splits, mean_length
                 )
+        for (evaluation, method, _), stage in wiring.asked.items():
+            entry = next(e for e in study.evaluate if e.name == evaluation)
+            own = entry.evaluation
+            if method == spec.name and own.prompts is not None:
+                places = len(value_sets) if spec.method.asks_as_population else 1
+                prompts = own.prompts(
+                    list(value_sets.values()), list(splits.values()), entry.options
+                )
+                width = 4 if study.scoring.dtype == "float32" else 2
+                read = places * prompts * mean_length * SHARED_QUESTION
+                found[str(stage.folder)] = read, 1.0, width, 0.3e9
     return found
 
 

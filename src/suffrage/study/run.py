@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from suffrage import registry, storage
 from suffrage.align import Checkpoint, TrainingJob, TrainingOptions
 from suffrage.align.checkpoint import MANIFEST
 from suffrage.align.cost import measured
 from suffrage.errors import InputError
-from suffrage.evaluate import Answers, EvaluationInput, Results, Scorecard, collect_answers
+from suffrage.evaluate import (
+    Answers,
+    Asking,
+    EvaluationInput,
+    Results,
+    Scorecard,
+    collect_answers,
+)
 from suffrage.evaluate.answers import prompts_to_score
 from suffrage.models import LanguageModel
 from suffrage.population import ValueSet
 from suffrage.study import facts
 from suffrage.study.plan import Plan, make_plan
 from suffrage.study.progress import Progress, Update
-from suffrage.study.schema import MethodSpec, Study, study_survey
+from suffrage.study.schema import EvaluationSpec, MethodSpec, Study, study_survey
 from suffrage.study.segmenting import built_value_set, with_segments
 from suffrage.study.stages import ORDER, Stage, StageKind, compute, only_run_in
 from suffrage.study.wiring import TrainingPlace, Wiring, groups_of, wire
@@ -31,6 +39,9 @@ from suffrage.survey import Survey
 from suffrage.training_data import ItemSplit, Records, check_nothing_held_out, split_items
 from suffrage.training_data.augmentation import read_paraphrases
 from suffrage.training_data.general import with_general
+
+# What a model said to an evaluation's own questions.
+ASKED = "asked.parquet"
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,7 @@ class _Run:
         self.study = wiring.study
         self.last = ORDER.index(only) if only else len(ORDER) - 1
         self.computed: list[str] = []
+        self._loaded: tuple[Path | None, LanguageModel] | None = None
         self._survey: Survey | None = None
         self._value_sets: dict[str, ValueSet] | None = None
 
@@ -156,6 +168,17 @@ class _Run:
                         lambda m=method, s=seed, u=update: self._answers(m, s, u),  # type: ignore[misc]
                         Answers.write,
                     )
+            for spec in self.study.evaluate:
+                asked = self.wiring.asked.get((spec.name, method, seed))
+                if asked is None or asked.finished or not self.wanted("asked"):
+                    continue
+                with progress.stage(f"ask {asked.label}", plan.seconds(asked)) as update:
+                    self._compute(
+                        asked,
+                        lambda e=spec, m=method, s=seed, u=update: self._asked(e, m, s, u),  # type: ignore[misc]
+                        _write_asked,
+                    )
+            self._loaded = None
         if self.wanted("results"):
             with progress.stage("work out the results", plan.seconds(self.wiring.results)):
                 self._compute(self.wiring.results, self._results, _write_results)
@@ -281,13 +304,10 @@ class _Run:
             update(done / total * (0.6 if self.study.scoring.samples else 1.0))
 
         by_value_set = {}
-        groups = groups_of(spec, self.study) if trained else {"": list(self.value_sets())}
-        for group, members in groups.items():
-            adapter = self.wiring.align[method, seed, group].folder if trained else None
-            model = _load(self.wiring, adapter, self.study.scoring.dtype)
+        for members, model in self._models(method, seed):
             found = collect_answers(
                 model,
-                [self.value_sets()[name] for name in members],
+                members,
                 others,
                 self.study.scoring,
                 spec.method.asks_as_population,
@@ -296,6 +316,46 @@ class _Run:
             )
             by_value_set.update(found.by_value_set)
         return Answers(by_value_set)
+
+    def _models(self, method: str, seed: int) -> Iterator[tuple[list[ValueSet], LanguageModel]]:
+        """The models behind a method, each with the value sets it answers for."""
+        spec = self.spec(method)
+        trained = spec.method.train is not None
+        groups = groups_of(spec, self.study) if trained else {"": list(self.value_sets())}
+        for group, members in groups.items():
+            adapter = self.wiring.align[method, seed, group].folder if trained else None
+            if self._loaded is None or self._loaded[0] != adapter:
+                self._loaded = None  # one model in memory, not two
+                loaded = _load(self.wiring, adapter, self.study.scoring.dtype)
+                self._loaded = (adapter, loaded)
+            yield [self.value_sets()[name] for name in members], self._loaded[1]
+
+    def _asked(self, spec: EvaluationSpec, method: str, seed: int, update: Update) -> pl.DataFrame:
+        """What an evaluation's own questions got from a method."""
+        ask = spec.evaluation.ask
+        assert ask is not None
+        own = self.spec(method)
+        splits = self.splits()
+        relevant = [splits[seed]] if own.method.train else list(splits.values())
+        groups = len(groups_of(own, self.study)) if own.method.train else 1
+        return pl.concat(
+            [
+                ask(
+                    Asking(
+                        model=model,
+                        value_sets=members,
+                        as_population=own.method.asks_as_population,
+                        splits=relevant,
+                        scoring=self.study.scoring,
+                        options=spec.options,
+                        seed=seed,
+                        folder=self.study.folder,
+                        advance=lambda share, n=number: update((n + share) / groups),  # type: ignore[misc]
+                    )
+                )
+                for number, (members, model) in enumerate(self._models(method, seed))
+            ]
+        )
 
     def _results(self) -> Results:
         given = EvaluationInput(
@@ -306,11 +366,17 @@ class _Run:
             },
             methods=[spec.name for spec in self.study.methods],
             trained=[spec.name for spec in self.study.methods if spec.method.train],
+            folder=self.study.folder,
         )
-        cards: list[Scorecard] = [
-            registry.load("evaluations", name).run(given, self.study.seeds[0])
-            for name in self.study.evaluate
-        ]
+        cards: dict[str, Scorecard] = {}
+        for spec in self.study.evaluate:
+            asked = {
+                (method, seed): pl.read_parquet(stage.folder / ASKED)
+                for (name, method, seed), stage in self.wiring.asked.items()
+                if name == spec.name
+            }
+            own = replace(given, asked=asked, options=spec.options)
+            cards[spec.name] = spec.evaluation.score(own, self.study.seeds[0])
         return facts.results(self.wiring, self.survey(), given, cards)
 
     def finish(self) -> Finished:
@@ -335,6 +401,10 @@ def _load(wiring: Wiring, trained: Path | None, dtype: str) -> LanguageModel:
     from suffrage.models import identify
 
     return LanguageModel.load(identify(str(trained), trained), dtype)
+
+
+def _write_asked(frame: pl.DataFrame, folder: Path) -> None:
+    storage.write_folder(folder, lambda draft: frame.write_parquet(draft / ASKED))
 
 
 def _write_results(results: Results, folder: Path) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from suffrage import registry, settings
 from suffrage.align import Method, MethodOptions
 from suffrage.errors import InputError
-from suffrage.evaluate import Scoring
+from suffrage.evaluate import Evaluation, EvaluationOptions, Scoring
 from suffrage.population.segments import SegmentSettings
 from suffrage.survey import NonResponse, Survey, read_survey
 from suffrage.survey.non_response import with_non_response_as_options
@@ -77,6 +77,20 @@ class MethodSpec(BaseModel):
         return self.method.label if same else f"{self.method.label} ({self.name})"
 
 
+class EvaluationSpec(BaseModel):
+    """One entry of `evaluate`. options: what the evaluation itself understands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    evaluation: Evaluation
+    options: EvaluationOptions
+
+    @property
+    def name(self) -> str:
+        """The evaluation's name; each stands once in a study."""
+        return self.evaluation.name
+
+
 class Study(BaseModel):
     """A study. Paths in it are relative to the file it stands in."""
 
@@ -92,7 +106,7 @@ class Study(BaseModel):
     held_out: HeldOut
     model: str
     methods: tuple[MethodSpec, ...] = Field(min_length=1)
-    evaluate: tuple[str, ...] = ("fit",)
+    evaluate: tuple[EvaluationSpec, ...] = Field(min_length=1)
     scoring: Scoring = Scoring()
     price: Price | None = None
     output: Path
@@ -116,7 +130,7 @@ class Study(BaseModel):
             raise ValueError('must be a list, such as ["don\'t know"]')
         return tuple(NonResponse.parse(str(word)) for word in words)
 
-    @field_validator("seeds", "value_sets", "methods")
+    @field_validator("seeds", "value_sets", "methods", "evaluate")
     @classmethod
     def _each_once(cls, entries: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [getattr(entry, "name", entry) for entry in entries]
@@ -220,9 +234,13 @@ def load_study(path: Path) -> Study:
             _method(entry, f"methods[{place}]", path.name)
             for place, entry in enumerate(content["methods"])
         ]
-    if "evaluate" in content:
-        for place, name in enumerate(content["evaluate"] or []):
-            _known("evaluations", str(name), f"{path.name}: evaluate[{place}]")
+    evaluations = content.get("evaluate", ["fit"])
+    if not isinstance(evaluations, list):
+        raise InputError(f"{path.name}: evaluate: must be a list, such as [fit, robustness].")
+    content["evaluate"] = [
+        _evaluation(entry, f"evaluate[{place}]", path.name)
+        for place, entry in enumerate(evaluations)
+    ]
     if isinstance(content.get("survey"), dict):
         content["survey"] = settings.expand_variables(content["survey"], path.name, "survey")
     if isinstance(content.get("model"), str):
@@ -254,6 +272,21 @@ def _method(entry: Any, place: str, source: str) -> MethodSpec:
     return MethodSpec(
         name=name, method=method, options=options, start=None if start is None else str(start)
     )
+
+
+def _evaluation(entry: Any, place: str, source: str) -> EvaluationSpec:
+    content = {"evaluation": entry} if isinstance(entry, str) else entry
+    if not isinstance(content, dict) or "evaluation" not in content:
+        raise InputError(
+            f"{source}: {place}: must be an evaluation's name, or {{evaluation: name, ...}}; "
+            f"there are {', '.join(registry.names('evaluations'))}."
+        )
+    given = dict(content)
+    evaluation: Evaluation = _known(
+        "evaluations", str(given.pop("evaluation")), f"{source}: {place}"
+    )
+    options = settings.validated(evaluation.options, given, source, place)
+    return EvaluationSpec(evaluation=evaluation, options=options)
 
 
 def _known(group: registry.Group, name: str, place: str) -> Any:

@@ -15,7 +15,9 @@ from filelock import FileLock, Timeout
 from suffrage import storage
 from suffrage.errors import InputError
 
-StageKind = Literal["survey", "value_sets", "split", "records", "align", "answers", "results"]
+StageKind = Literal[
+    "survey", "value_sets", "split", "records", "align", "answers", "asked", "results"
+]
 ORDER: tuple[StageKind, ...] = (
     "survey",
     "value_sets",
@@ -23,6 +25,7 @@ ORDER: tuple[StageKind, ...] = (
     "records",
     "align",
     "answers",
+    "asked",
     "results",
 )
 # What people look for, by the name they would look under.
@@ -33,6 +36,7 @@ FOLDERS: dict[StageKind, str] = {
     "records": "records",
     "align": "checkpoints",
     "answers": "answers",
+    "asked": "asked",
     "results": "results",
 }
 # Raised when a change of code makes the stages of an earlier version wrong.

@@ -10,7 +10,7 @@ from suffrage import storage
 from suffrage.align import TrainingOptions
 from suffrage.errors import InputError
 from suffrage.models import ModelIdentity, identify
-from suffrage.study.schema import MethodSpec, Study
+from suffrage.study.schema import EvaluationSpec, MethodSpec, Study
 from suffrage.study.stages import Stage, stage_key
 from suffrage.survey import survey_files
 
@@ -23,6 +23,7 @@ TrainingPlace = tuple[str, int, Group]
 class Wiring:
     """Every stage of a study. Keys: value set name; seed; (method, seed, group); (method, seed).
 
+    asked: (evaluation, method, seed), for evaluations that put questions of their own.
     Untrained methods answer alike whatever the seed: they stand in `answers` once a seed, with
     one and the same stage.
     """
@@ -35,6 +36,7 @@ class Wiring:
     records: dict[TrainingPlace, Stage]
     align: dict[TrainingPlace, Stage]
     answers: dict[tuple[str, int], Stage]
+    asked: dict[tuple[str, str, int], Stage]
     results: Stage
     starts: dict[TrainingPlace, TrainingPlace]
 
@@ -47,6 +49,7 @@ class Wiring:
             *self.records.values(),
             *self.align.values(),
             *self.answers.values(),
+            *self.asked.values(),
             self.results,
         ]
         return list({stage.folder: stage for stage in every}.values())
@@ -63,6 +66,17 @@ class Wiring:
         """The checkpoint a training goes on from, None when it starts from the study's model."""
         before = self.starts.get(place)
         return None if before is None else self.align[before].folder
+
+
+def _own_files(study: Study, spec: EvaluationSpec) -> list[str]:
+    """Hashes of the files an evaluation reads. Raises InputError when one is missing."""
+    found = []
+    for name in spec.options.files:
+        path = study.folder / name
+        if not path.exists():
+            raise InputError(f"{study.source.name}: evaluate: {spec.name}: {path} is not there.")
+        found.append(storage.folder_hash(path) if path.is_dir() else storage.file_hash(path))
+    return found
 
 
 def groups_of(spec: MethodSpec, study: Study) -> dict[Group, list[str]]:
@@ -171,16 +185,31 @@ def wire(study: Study) -> Wiring:
                 study.scoring.model_dump(),
                 seed,
             )
+    hashes_of = {spec.name: _own_files(study, spec) for spec in study.evaluate}
+    asked = {
+        (spec.name, method, seed): stage(
+            "asked",
+            f"{spec.name}-{answer.label}",
+            answer.key,
+            spec.name,
+            spec.options.model_dump(mode="json"),
+            hashes_of[spec.name],
+        )
+        for spec in study.evaluate
+        if spec.evaluation.ask is not None
+        for (method, seed), answer in answers.items()
+    }
     results = stage(
         "results",
         "results",
-        [answer.key for answer in answers.values()],
+        [answer.key for answer in (*answers.values(), *asked.values())],
         value_set_keys,
         split_keys,
-        study.evaluate,
+        [(spec.name, spec.options.model_dump(mode="json")) for spec in study.evaluate],
+        hashes_of,
         study.text,
         model.name,
     )
     return Wiring(
-        study, model, survey, value_sets, splits, records, align, answers, results, starts
+        study, model, survey, value_sets, splits, records, align, answers, asked, results, starts
     )

@@ -1,0 +1,153 @@
+"""An evaluation from another package: asked once for each model, scored, and shown in the report."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suffrage.evaluate import Asking
+from suffrage.evaluate.answers import Scoring
+from suffrage.evaluate.figures import detectable, holm, two_sided
+from suffrage.population import build_value_set
+from suffrage.study.run import run_study
+from suffrage.study.schema import load_study
+from suffrage.training_data import HeldOut, split_items
+from tests.impostors import people
+from tests.study.conftest import write_study
+from tests.synthetic import make_survey
+
+__all__ = ["write_study"]
+
+SOURCE = '''
+"""`first-option`: how much probability goes to the option shown first, as another package would add it."""
+
+import numpy as np
+import polars as pl
+
+from suffrage.evaluate import Evaluation, EvaluationOptions, Scorecard
+from suffrage.evaluate.figures import make_figures
+from suffrage.evaluate.intervals import Measured
+from suffrage.evaluate.results import Measure
+from suffrage.models import Choice, ways_of_asking
+
+
+class Options(EvaluationOptions):
+    """most: items asked."""
+
+    most: int = 4
+
+
+def ask(asking):
+    rows = []
+    for place in asking.places:
+        for item in asking.items[: asking.options.most]:
+            question = ways_of_asking(item, place.persona)[0]
+            (shares,) = asking.model.choose([Choice(tuple(question.messages), question.labels)])
+            rows.append(
+                {"value_set": place.value_set, "item": item.id, "first": float(shares[0] / shares.sum())}
+            )
+        asking.advance(1.0)
+    return pl.DataFrame(rows)
+
+
+def score(given, seed):
+    units = {}
+    for method, at in given.asked:
+        for value_set in given.value_sets:
+            for row in given.said(method, at, value_set.name).to_dicts():
+                units.setdefault(method, []).append(
+                    Measured(at, value_set.name, row["item"], row["item"], row["first"], np.ones(1))
+                )
+    figures, differences = make_figures(
+        "first-option", {"first": units}, given.methods, seed, ceilings={"first": 1.0}
+    )
+    return Scorecard(figures=figures, figure_differences=differences, notes=("From outside.",))
+
+
+EVALUATION = Evaluation(
+    "first-option",
+    score,
+    question="Does it just take the first option?",
+    cannot_show="Anything else.",
+    measures=(
+        Measure(
+            name="first", label="First option", explanation="Share of it.", better="lower",
+            unit="questions", headline=True,
+        ),
+    ),
+    options=Options,
+    ask=ask,
+    prompts=lambda value_sets, splits, options: options.most,
+)
+'''
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = tmp_path / "site"
+    facts = site / "first_option-1.0.dist-info"
+    facts.mkdir(parents=True)
+    (site / "first_option.py").write_text(SOURCE)
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: first-option\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text(
+        "[suffrage.evaluations]\nfirst-option = first_option:EVALUATION\n"
+    )
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.delitem(sys.modules, "first_option", raising=False)
+
+
+def test_an_evaluation_of_another_package_runs_in_a_study(
+    outside: None,
+    write_study: object,
+) -> None:
+    evaluate = ["fit", {"evaluation": "first-option", "most": 3}]
+    study = load_study(write_study(evaluate=evaluate))  # type: ignore[operator]
+    finished = run_study(study, quiet=True)
+    results = finished.results
+    assert results is not None
+    assert {f.method for f in results.figures} == {"base", "prompt", "distribution"}
+    whole = [f for f in results.figures if (f.value_set, f.method) == ("all", "base")]
+    assert [(f.measure, f.n, f.ceiling) for f in whole] == [("first", 3, 1.0)]
+    pairs = {(d.method, d.against) for d in results.figure_differences}
+    assert pairs == {("prompt", "base"), ("distribution", "base"), ("distribution", "prompt")}
+    page = (study.output / "report.html").read_text()
+    assert "Does it just take the first option?" in page and "Anything else." in page
+    assert (study.output / "figures.csv").read_text().count("first-option") == len(results.figures)
+    # What was asked is kept: the same study asks nothing again, and other options ask again.
+    assert run_study(study, quiet=True).computed == ()
+    evaluate[1] = {"evaluation": "first-option", "most": 2}
+    again = run_study(load_study(write_study(evaluate=evaluate)), quiet=True)  # type: ignore[operator]
+    assert [step.split()[0] for step in again.computed] == ["asked"] * 3 + ["results"]
+
+
+def test_a_wrong_option_names_the_place(outside: None, write_study: object) -> None:
+    from suffrage.errors import InputError
+
+    with pytest.raises(InputError, match=r"evaluate\[0\].*least"):
+        load_study(write_study(evaluate=[{"evaluation": "first-option", "least": 1}]))  # type: ignore[operator]
+
+
+def test_places_name_populations_or_nobody() -> None:
+    survey = make_survey(respondents=200, items=6)
+    sets = [build_value_set(survey, n, {"region": n}, 1) for n in ("north", "south")]
+    split = split_items(survey.codebook.items, HeldOut(share=0.34), 1)
+    model = people(sets, lambda shares: shares)
+    asking = Asking(model, sets, True, [split], Scoring(), None, 1, Path())
+    assert [place.value_set for place in asking.places] == ["north", "south"]
+    assert {item.id for item in asking.held_out} == set(split.held_out)
+    itself = Asking(model, sets, False, [split], Scoring(), None, 1, Path())
+    assert [(place.value_set, place.persona) for place in itself.places] == [("", None)]
+
+
+def test_holm_against_a_worked_example() -> None:
+    # Holm 1979: the smallest times m, the next times m - 1, never falling.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+
+
+def test_two_sided_p_and_power_of_a_normal_difference() -> None:
+    draws = np.random.default_rng(0).normal(0.2, 0.1, size=200_000)
+    assert two_sided(draws) == pytest.approx(2 * 0.02275, rel=0.05)
+    assert detectable(draws) == pytest.approx(2.802 * 0.1, rel=0.02)
+    assert two_sided(np.full(99, 1.0)) == pytest.approx(2 / 100)
