@@ -6,15 +6,19 @@ import numpy as np
 import pytest
 
 from suffrage.models import (
+    SENTENCES,
     Asked,
     LanguageModel,
     Question,
     identify,
     label_sets,
+    open_question,
     option_orders,
     read_letters,
     read_sampled,
+    read_sentences,
     read_text,
+    sentences,
     ways_of_asking,
 )
 from suffrage.models.packing import ScoreRequest
@@ -99,6 +103,23 @@ def test_full_text_is_a_probability_of_the_whole_answer(model: LanguageModel) ->
     assert plain.readout == "text" and normalised.readout == "text_length_normalised"
     assert 0 < plain.mass < 1
     assert plain.shares.sum() == pytest.approx(1) == normalised.shares.sum()
+
+
+def test_sentences_are_read_to_the_question_without_its_options(model: LanguageModel) -> None:
+    item = make_item(1, options=3)
+    (answer,) = read_sentences(model, [Asked(item, "people in the north")])
+    shares, masses = [], []
+    for style in range(len(SENTENCES)):
+        prompt = model.encode(
+            [{"role": "user", "content": open_question(item, "people in the north")}]
+        )
+        texts = tuple(model.answer_tokens(text) for text in sentences(item, style))
+        found = np.exp([log.sum() for log in model.score([ScoreRequest(prompt, texts)])[0]])
+        masses.append(found.sum())
+        shares.append(found / found.sum())
+    np.testing.assert_allclose(answer.shares, np.mean(shares, axis=0), rtol=1e-4)
+    assert answer.mass == pytest.approx(np.mean(masses), rel=1e-3)
+    assert answer.readout == "sentence" and not answer.refused
 
 
 def test_sampling_repeats_with_its_seed_and_counts_what_it_cannot_read(

@@ -7,6 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
+from suffrage.report.page import render_report
 from suffrage.report.tables import number, percent, scoreboard_rows
 from suffrage.report.terminal import scoreboard
 
@@ -56,3 +57,18 @@ def test_missing_intervals_and_labels_with_markup_do_not_break_it() -> None:
     Console(file=out, width=80).print(scoreboard(bare))
     assert "None" not in out.getvalue()
     assert "[red]base" in out.getvalue()
+
+
+def test_fit_said_in_a_sentence_is_shown_where_it_was_read() -> None:
+    results = example_results()
+    said = [
+        score.model_copy(update={"readout": "sentence", "value": 0.123})
+        for score in results.scores
+        if score.readout == "text" and score.method == "sft"
+    ]
+    results = results.model_copy(update={"scores": [*results.scores, *said]})
+    console = Console(file=io.StringIO(), width=80)
+    console.print(scoreboard(results))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Said" in text and "0.12" in text and "EMD" not in text
+    assert "Fit said in a sentence" in render_report(results)

@@ -32,7 +32,9 @@ class Options(TrainingOptions):
     policy_weight: alpha, of the model's own log-odds, None for beta as in DPO; proportional is
     alpha 1 and beta 0. margin: SimPO's gamma. noise: the rate of flipped labels robust corrects for.
     per_token: length control, answers count by their mean log-probability a token.
-    sft_weight: share of the plain likelihood of a drawn answer added to the loss.
+    sft_weight: share of the plain likelihood of a drawn answer added to the loss. None is 0.5 in the
+    proportional form, which has no reference to hold the answers' own probability up (its
+    optimum is the people's shares too), and 0 in the others.
     labels: shares, drawn or majority.
     """
 
@@ -43,7 +45,7 @@ class Options(TrainingOptions):
     margin: float = Field(default=0.0, ge=0)
     noise: float = Field(default=0.1, ge=0, lt=0.5)
     per_token: bool = False
-    sft_weight: float = Field(default=0.0, ge=0)
+    sft_weight: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _beta_is_needed(self) -> Options:
@@ -52,6 +54,13 @@ class Options(TrainingOptions):
                 "beta: 0 leaves nothing to learn; give policy_weight, or form: proportional"
             )
         return self
+
+    @property
+    def likelihood(self) -> float:
+        """Weight of a drawn answer's likelihood."""
+        if self.sft_weight is not None:
+            return self.sft_weight
+        return 0.5 if self.form == "proportional" else 0.0
 
     @property
     def weights(self) -> tuple[float, float]:
@@ -95,7 +104,7 @@ def train(job: TrainingJob) -> TrainingFacts:
     """Train on preference records; the reference's log-probabilities are computed beforehand."""
     options: Options = job.options
     alpha, beta = options.weights
-    likelihood = options.sft_weight > 0
+    likelihood = options.likelihood > 0
 
     def answers(rows: Sequence[Row]) -> list[list[str]]:
         wanted = ("chosen", "rejected", *(("completion",) if likelihood else ()))
@@ -119,7 +128,7 @@ def train(job: TrainingJob) -> TrainingFacts:
         total = (weight * each).sum() / weight.sum()
         if likelihood:
             total = (
-                total - options.sft_weight * (batch.log_probs[:, 2] / batch.lengths[:, 2]).mean()
+                total - options.likelihood * (batch.log_probs[:, 2] / batch.lengths[:, 2]).mean()
             )
         return total
 

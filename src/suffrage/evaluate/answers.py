@@ -18,6 +18,7 @@ from suffrage.models import (
     Respondent,
     read_letters,
     read_sampled,
+    read_sentences,
     read_text,
     ways_of_asking,
 )
@@ -39,6 +40,7 @@ class Scoring(BaseModel):
     lowest_mass: float = Field(default=0.25, ge=0, lt=1)
     samples: int = Field(default=12, ge=0)
     text: bool = True
+    sentence: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,12 +85,16 @@ class Answers:
 
 
 def prompts_to_score(
-    value_sets: Sequence[ValueSet], other_readouts: Sequence[str], as_population: bool, text: bool
+    value_sets: Sequence[ValueSet],
+    other_readouts: Sequence[str],
+    as_population: bool,
+    scoring: Scoring,
 ) -> int:
     """How many score requests `collect_answers` will make, for plans and progress."""
     asked = value_sets if as_population else value_sets[:1]
+    others = int(scoring.text) + int(scoring.sentence)
     return sum(
-        len(ways_of_asking(item, None)) + (1 if text and item.id in other_readouts else 0)
+        len(ways_of_asking(item, None)) + (others if item.id in other_readouts else 0)
         for value_set in asked
         for item in value_set.items
     )
@@ -145,6 +151,8 @@ def _ask(
     if scoring.text and others and model.reads_texts:
         texts = read_text(model, other_asked, advance)  # two answers each
         found += zip([name for name in other_names for _ in range(2)], texts, strict=True)
+    if scoring.sentence and others and model.reads_texts:
+        found += zip(other_names, read_sentences(model, other_asked, advance), strict=True)
     if scoring.samples and others:
         written = read_sampled(model, other_asked, scoring.samples, seed)
         found += zip(other_names, written, strict=True)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Side = Literal["held_out", "trained"]
-Readout = Literal["letters", "text", "text_length_normalised", "sampled"]
+Readout = Literal["letters", "text", "text_length_normalised", "sentence", "sampled"]
 Metric = Literal["fit_jsd", "emd", "entropy_ratio", "slope"]
 
 

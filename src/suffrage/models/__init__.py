@@ -15,6 +15,7 @@ from suffrage.models.readouts import (
     ModelAnswer,
     read_letters,
     read_sampled,
+    read_sentences,
     read_text,
 )
 from suffrage.models.respondent import Choice, Respondent
@@ -34,6 +35,7 @@ __all__ = [
     "option_orders",
     "read_letters",
     "read_sampled",
+    "read_sentences",
     "read_text",
     "sentences",
     "ways_of_asking",

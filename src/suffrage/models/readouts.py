@@ -1,8 +1,9 @@
-"""Three ways to read a model's answer distribution, side by side.
+"""Four ways to read a model's answer distribution, side by side.
 
 letters: probabilities of the option labels, averaged over option orders and label sets.
 text: probability of each option's whole text as the answer, with and without length
-normalisation. sampled: answers written out freely and matched to the options.
+normalisation. sentence: probability of each option said as a person would, to the question without
+its options. sampled: answers written out freely and matched to the options.
 """
 
 from __future__ import annotations
@@ -15,12 +16,18 @@ from typing import Literal
 
 import numpy as np
 
-from suffrage.models.asking import Question, ways_of_asking
+from suffrage.models.asking import (
+    SENTENCES,
+    Question,
+    open_question,
+    sentences,
+    ways_of_asking,
+)
 from suffrage.models.respondent import Advance, Choice, FloatArray, Respondent
 from suffrage.population.distances import total_variation
 from suffrage.survey import Item
 
-Readout = Literal["letters", "text", "text_length_normalised", "sampled"]
+Readout = Literal["letters", "text", "text_length_normalised", "sentence", "sampled"]
 
 LONGEST_SAMPLED_ANSWER = 10
 
@@ -118,6 +125,35 @@ def read_text(
             answers.append(
                 ModelAnswer(question.item.id, readout, shares, mass, None, refused)  # type: ignore[arg-type]
             )
+    return answers
+
+
+def read_sentences(
+    model: Respondent, asked: Sequence[Asked], advance: Advance | None = None
+) -> list[ModelAnswer]:
+    """The sentence readout: the question without its options, each option said in every style.
+
+    Shares are renormalised over the options in each of the `SENTENCES`, then averaged. The mass, mean
+    probability of saying one of these very sentences, is small by nature, so that none is refused.
+    """
+    styles = range(len(SENTENCES))
+    chats = [[{"role": "user", "content": open_question(one.item, one.persona)}] for one in asked]
+    scored = model.text_log_probs(
+        chats,
+        [[text for style in styles for text in sentences(one.item, style)] for one in asked],
+        advance,
+    )
+    answers = []
+    for one, logs in zip(asked, scored, strict=True):
+        by_style = np.array([log.sum() for log in logs]).reshape(len(styles), -1)
+        weights = np.exp(by_style - by_style.max(axis=1, keepdims=True))
+        found = weights / weights.sum(axis=1, keepdims=True)
+        shares = found.mean(axis=0)
+        sensitivity = float(np.mean([total_variation(way, shares) for way in found]))
+        mass = float(np.exp(by_style).sum(axis=1).mean())
+        answers.append(
+            ModelAnswer(one.item.id, "sentence", shares, mass, sensitivity, refused=False)
+        )
     return answers
 
 

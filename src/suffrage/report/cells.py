@@ -38,6 +38,7 @@ READOUT_NAMES: dict[Readout, str] = {
     "letters": "Option letters",
     "text": "Full option text",
     "text_length_normalised": "Full text, by length",
+    "sentence": "Said in a sentence",
     "sampled": "Written answers",
 }
 VERDICT_NAMES = {

@@ -129,14 +129,19 @@ def scoreboard_table(results: Results) -> Table:
         ("Way to the ceiling", True),
         ("Questions", True),
     ]
+    board = scoreboard_rows(results)
+    said = any(row.sentence for row in board)
+    if said:
+        columns.insert(3, (f"Fit said in a sentence, {name}", True))
     rows = []
-    for row in scoreboard_rows(results):
+    for row in board:
         main = row.held_out if side == "held_out" else row.trained
         rows.append(
             [
                 Cell(row.method.label),
                 score_cell(row.held_out),
                 score_cell(row.trained),
+                *([score_cell(row.sentence)] if said else []),
                 score_cell(row.earth_movers),
                 score_cell(row.entropy),
                 score_cell(row.slope),

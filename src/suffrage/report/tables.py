@@ -43,7 +43,8 @@ Verdict = Literal["higher", "lower", "same", "unknown"]
 class ScoreboardRow:
     """A method with its figures; None where it was not scored.
 
-    earth_movers, entropy, slope, way: on the questions held out. seconds: of training, None for methods
+    earth_movers, entropy, slope, way: on the questions held out. sentence: fit there when each option is
+    said in a sentence. seconds: of training, None for methods
     that train nothing.
     """
 
@@ -53,6 +54,7 @@ class ScoreboardRow:
     earth_movers: Score | None
     entropy: Score | None
     slope: Score | None
+    sentence: Score | None
     seconds: float | None
 
     @property
@@ -171,6 +173,7 @@ def scoreboard_rows(results: Results) -> list[ScoreboardRow]:
             earth_movers=find_score(results, method.name, side, "emd"),
             entropy=find_score(results, method.name, side, "entropy_ratio"),
             slope=find_score(results, method.name, side, "slope"),
+            sentence=find_score(results, method.name, side, readout="sentence"),
             seconds=sum(cost.seconds for cost in method.costs) if method.costs else None,
         )
         for method in by_kind(results)

@@ -237,7 +237,7 @@ def _answer_tokens(
     spec = next(spec for spec in study.methods if spec.name == method)
     others = sorted({item for split in splits.values() for item in split.held_out})
     as_population = spec.method.asks_as_population
-    prompts = prompts_to_score(list(value_sets.values()), others, as_population, study.scoring.text)
+    prompts = prompts_to_score(list(value_sets.values()), others, as_population, study.scoring)
     asked = len(value_sets) if as_population else 1
     # A written answer costs its prompt once and about 16 tokens, each a pass of its own.
     written = study.scoring.samples * len(others) * asked * (mean_length + 16 * 2)

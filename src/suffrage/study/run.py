@@ -293,7 +293,7 @@ class _Run:
         relevant = [splits[seed]] if trained else list(splits.values())
         others = sorted({item for split in relevant for item in split.held_out})
         total = prompts_to_score(
-            value_sets, others, spec.method.asks_as_population, self.study.scoring.text
+            value_sets, others, spec.method.asks_as_population, self.study.scoring
         )
         done = 0
 
