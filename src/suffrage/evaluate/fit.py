@@ -14,9 +14,11 @@ from typing import get_args
 
 import numpy as np
 
-from suffrage.evaluate.floors import average_training_distribution, uniform
+from suffrage.evaluate.floors import average_training_distribution, mean_of_groups, uniform
 from suffrage.evaluate.intervals import Draws, Measured, difference, estimate, make_draws
 from suffrage.evaluate.results import (
+    LEARNED,
+    LEFT_OUT,
     Answer,
     Difference,
     Metric,
@@ -37,10 +39,12 @@ from suffrage.population.distances import (
     total_variation,
 )
 
+ALL = "all"
 UNIFORM = "uniform"
 AVERAGE = "average"
 CEILING = "ceiling"
-FLOORS = (UNIFORM, AVERAGE)
+OTHERS = "others"
+FLOORS = (UNIFORM, AVERAGE, OTHERS)
 METRICS: tuple[Metric, ...] = get_args(Metric)
 SIDES: tuple[Side, ...] = ("held_out", "trained")
 
@@ -95,6 +99,11 @@ def all_answers(given: EvaluationInput) -> Iterator[Answer]:
                     UNIFORM: uniform(count),
                     AVERAGE: average_training_distribution(value_set, split, item_id),
                 }
+                learned = [v for v in given.value_sets if v.name not in given.left_out]
+                if value_set.name in given.left_out and any(
+                    item_id in v.distributions for v in learned
+                ):
+                    floors[OTHERS] = mean_of_groups(learned, item_id)
                 for name, shares in floors.items():
                     answer = ModelAnswer(item_id, "letters", shares, 1.0, None, False)
                     yield _answer(name, seed, value_set.name, side, answer, target)
@@ -197,23 +206,37 @@ def _ceiling(
     yield "slope", Measured(*place, together, np.ones(1), float(above_even(second, second).mean()))
 
 
-def _scores(given: EvaluationInput, rows: Rows, draws: dict[Side, Draws]) -> Iterator[Score]:
+def _scopes(given: EvaluationInput) -> dict[str, frozenset[str]]:
+    """The value sets a figure is a mean over, by what that mean is called."""
     names = [value_set.name for value_set in given.value_sets]
-    seeds = list(given.splits)
-    scopes: list[tuple[int | None, str | None]] = [(None, None)]
+    scopes = {ALL: frozenset(names)}
+    if given.left_out:
+        scopes[LEFT_OUT] = frozenset(given.left_out)
+        scopes[LEARNED] = frozenset(names) - scopes[LEFT_OUT]
     if len(names) > 1:
-        scopes += [(None, name) for name in names]
+        scopes |= {name: frozenset([name]) for name in names}
+    return scopes
+
+
+def _speaks_for(method: str, scope: str) -> bool:
+    """The mean answer of the groups trained on is given for left-out groups, and for no mean over all."""
+    return method != OTHERS or scope not in (ALL, LEARNED)
+
+
+def _scores(given: EvaluationInput, rows: Rows, draws: dict[Side, Draws]) -> Iterator[Score]:
+    by_name = _scopes(given)
+    seeds = list(given.splits)
+    scopes: list[tuple[int | None, str]] = [(None, name) for name in by_name]
     if len(seeds) > 1:
-        scopes += [(seed, None) for seed in seeds]
+        scopes += [(seed, ALL) for seed in seeds]
     for (method, metric, side, readout), found in rows.items():
         for seed, value_set in scopes if readout == "letters" else scopes[:1]:
             chosen = [
                 row
                 for row in found
-                if (seed is None or row.seed == seed)
-                and (value_set is None or row.value_set == value_set)
+                if (seed is None or row.seed == seed) and row.value_set in by_name[value_set]
             ]
-            if not chosen:
+            if not chosen or not _speaks_for(method, value_set):
                 continue
             figure = estimate(chosen, draws[side])
             if not isfinite(figure.value):
@@ -221,7 +244,7 @@ def _scores(given: EvaluationInput, rows: Rows, draws: dict[Side, Draws]) -> Ite
             yield Score(
                 method=method,
                 seed="all" if seed is None else seed,
-                value_set=value_set or "all",
+                value_set=value_set,
                 side=side,
                 readout=readout,
                 metric=metric,
@@ -260,16 +283,17 @@ def _differences(
     """Every method against every floor and every method before it in the study."""
     pairs = [(method, floor) for method in given.methods for floor in FLOORS]
     pairs += [(later, earlier) for earlier, later in combinations(given.methods, 2)]
-    names = [value_set.name for value_set in given.value_sets]
     for method, against in pairs:
         for side in SIDES:
             for metric in METRICS:
                 one = rows.get((method, metric, side, "letters"), [])
                 two = rows.get((against, metric, side, "letters"), [])
-                for value_set in [None, *names] if len(names) > 1 else [None]:
-                    a = [r for r in one if value_set is None or r.value_set == value_set]
-                    b = [r for r in two if value_set is None or r.value_set == value_set]
-                    if not {r.key for r in a} & {r.key for r in b}:
+                for value_set, names in _scopes(given).items():
+                    a = [r for r in one if r.value_set in names]
+                    b = [r for r in two if r.value_set in names]
+                    if not _speaks_for(against, value_set) or not (
+                        {r.key for r in a} & {r.key for r in b}
+                    ):
                         continue
                     figure = difference(a, b, draws[side])
                     if not isfinite(figure.value):
@@ -277,7 +301,7 @@ def _differences(
                     yield Difference(
                         method=method,
                         against=against,
-                        value_set=value_set or "all",
+                        value_set=value_set,
                         side=side,
                         metric=metric,
                         value=figure.value,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from suffrage.population import ValueSet
@@ -35,6 +37,18 @@ def average_training_distribution(
     if others:
         return np.asarray(np.mean([respread(shares, wanted) for shares in others], axis=0))
     return uniform(wanted)
+
+
+def mean_of_groups(value_sets: Sequence[ValueSet], item_id: str) -> FloatArray:
+    """The mean answer to a question of the given groups that were asked it, each counted once.
+
+    For a group left out of training: what can be said of it without telling it from the others.
+    Raises ValueError when none was asked.
+    """
+    found = [v.distributions[item_id].shares for v in value_sets if item_id in v.distributions]
+    if not found:
+        raise ValueError(f"no value set was asked {item_id}")
+    return np.asarray(np.mean(found, axis=0))
 
 
 def respread(shares: FloatArray, option_count: int) -> FloatArray:

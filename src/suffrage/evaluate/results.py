@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Side = Literal["held_out", "trained"]
 Readout = Literal["letters", "text", "text_length_normalised", "sentence", "sampled"]
 Metric = Literal["fit_jsd", "emd", "entropy_ratio", "slope"]
+# Means over value sets; no value set's name has a space in it.
+LEARNED, LEFT_OUT = "groups trained on", "groups left out"
 
 
 class _Row(BaseModel):
@@ -53,7 +55,7 @@ class ValueSetFacts(_Row):
     """One population.
 
     set_aside: items it was not asked. pooled_items: the weight of the parent population on each
-    item drawn toward it.
+    item drawn toward it. left_out: no method was trained on it.
     """
 
     name: str
@@ -65,6 +67,7 @@ class ValueSetFacts(_Row):
     weighting: str
     set_aside: list[str]
     pooled_items: dict[str, float]
+    left_out: bool = False
 
 
 class ItemFacts(_Row):
@@ -113,7 +116,8 @@ class MethodFacts(_Row):
 class Score(_Row):
     """A figure of the scoreboard with its 95 % interval.
 
-    value_set, seed: "all" for the mean over them. low, high: bootstrap over item clusters and
+    value_set, seed: "all" for the mean over them; value_set also `LEARNED` and `LEFT_OUT`, the means
+    over the groups that were trained on and those that were not. low, high: bootstrap over item clusters and
     respondents, None with fewer than two clusters. way: share of the way from the average-training
     floor (0) to the ceiling (1), for fit_jsd.
     """

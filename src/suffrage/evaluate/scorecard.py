@@ -114,7 +114,8 @@ class EvaluationInput:
 
     splits: by seed. answers: by method and seed; untrained methods come once a seed with the same
     answers. asked: the table of this evaluation's own `ask`, likewise. methods: names in the order
-    of the study. trained: those of them that were trained. options: the study's to this evaluation.
+    of the study. trained: those of them that were trained. left_out: value sets that no method was
+    trained on. options: the study's to this evaluation.
     """
 
     value_sets: Sequence[ValueSet]
@@ -122,6 +123,7 @@ class EvaluationInput:
     answers: Mapping[tuple[str, int], Answers]
     methods: Sequence[str]
     trained: Sequence[str]
+    left_out: Sequence[str] = ()
     asked: Mapping[tuple[str, int], pl.DataFrame] = field(default_factory=dict)
     options: Any = None
     folder: Path = Path()

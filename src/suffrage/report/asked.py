@@ -44,7 +44,10 @@ def value_set_table(results: Results) -> Table:
     ]
     rows = [
         [
-            Cell(v.name, _described(v.description, v.where)),
+            Cell(
+                f"{v.name} (left out of training)" if v.left_out else v.name,
+                _described(v.description, v.where),
+            ),
             Cell(thousands(v.n)),
             Cell(thousands(v.n_eff)),
             Cell(number(v.design_effect)),

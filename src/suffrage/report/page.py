@@ -23,6 +23,7 @@ from suffrage.report.finding import finding, is_weighted
 from suffrage.report.readings import disagreement_table, mass_table, readout_table, refused_items
 from suffrage.report.scoreboard import (
     difference_table,
+    left_out_scores,
     plot_caption,
     scoreboard_plot,
     scoreboard_table,
@@ -73,6 +74,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "scoreboard": scoreboard_table(results),
         "headlines": headline_table(results),
         "evaluations": evaluation_sections(results),
+        "left_out": left_out_scores(results),
         "by_value_set": value_set_scores(results),
         "by_seed": seed_scores(results),
         "differences": difference_table(results, main_side(results)),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from suffrage.evaluate.results import (
+    LEFT_OUT,
     Difference,
     Results,
     Side,
@@ -166,6 +167,34 @@ def value_set_scores(results: Results) -> Table | None:
     ]
     columns = [("Value set", False), *((m.label, True) for m in methods)]
     return make_table(f"Fit for each value set, questions {SIDE_NAMES[side]}", columns, rows)
+
+
+def left_out_scores(results: Results) -> Table | None:
+    """Every method on the groups no method was trained on; None where there is no such group."""
+    groups = [v.name for v in results.value_sets if v.left_out]
+    if not groups:
+        return None
+    methods = by_kind(results)
+    prompted = [m.name for m in methods if m.kind == "untrained" and m.name == "prompt"]
+    columns = [
+        ("Method", False),
+        ("Fit, questions held out", True),
+        *((("Against the prompt", True),) if prompted else ()),
+        ("Fit, questions trained on", True),
+        *((("Against the prompt", True),) if prompted else ()),
+    ]
+    rows = []
+    for method in methods:
+        cells = [Cell(method.label)]
+        for side in ("held_out", "trained"):
+            cells.append(score_cell(find_score(results, method.name, side, value_set=LEFT_OUT)))
+            if prompted:
+                found = find_difference(results, method.name, prompted[0], side, value_set=LEFT_OUT)
+                own = method.name == prompted[0]
+                cells.append(Cell(NOTHING) if own else _difference_cell(found))
+        rows.append(cells)
+    title = f"Groups no method was trained on: {', '.join(groups)}"
+    return make_table(title, columns, rows)
 
 
 def seed_scores(results: Results) -> Table | None:

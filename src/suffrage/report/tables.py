@@ -163,8 +163,12 @@ def main_side(results: Results) -> Side:
 
 
 def scoreboard_rows(results: Results) -> list[ScoreboardRow]:
-    """The scoreboard, one row a method, over all value sets and seeds."""
+    """The scoreboard, one row a method, over all value sets and seeds.
+
+    A floor that speaks for some value sets only stands where those are shown.
+    """
     side = main_side(results)
+    spoken = {score.method for score in results.scores if score.value_set == "all"}
     return [
         ScoreboardRow(
             method=method,
@@ -177,6 +181,7 @@ def scoreboard_rows(results: Results) -> list[ScoreboardRow]:
             seconds=sum(cost.seconds for cost in method.costs) if method.costs else None,
         )
         for method in by_kind(results)
+        if method.kind != "floor" or method.name in spoken
     ]
 
 

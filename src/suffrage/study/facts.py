@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from suffrage.align import Checkpoint
 from suffrage.evaluate import EvaluationInput, Results, Scorecard
-from suffrage.evaluate.fit import AVERAGE, CEILING, UNIFORM
+from suffrage.evaluate.fit import AVERAGE, CEILING, OTHERS, UNIFORM
 from suffrage.evaluate.results import (
     Cost,
     EvaluationFacts,
@@ -98,7 +98,10 @@ def results(
             content_hash=wiring.results.key,
         ),
         survey=_survey_facts(survey),
-        value_sets=[_value_set_facts(value_set) for value_set in given.value_sets],
+        value_sets=[
+            _value_set_facts(value_set, value_set.name in given.left_out)
+            for value_set in given.value_sets
+        ],
         held_out=study.held_out.model_dump(mode="json", exclude_defaults=True),
         items=_item_facts(given),
         methods=_method_facts(wiring, given),
@@ -165,7 +168,7 @@ def _survey_facts(survey: Survey) -> SurveyFacts:
     )
 
 
-def _value_set_facts(value_set: ValueSet) -> ValueSetFacts:
+def _value_set_facts(value_set: ValueSet, left_out: bool) -> ValueSetFacts:
     return ValueSetFacts(
         name=value_set.name,
         description=value_set.description,
@@ -176,6 +179,7 @@ def _value_set_facts(value_set: ValueSet) -> ValueSetFacts:
         weighting=value_set.weighting,
         set_aside=list(value_set.set_aside),
         pooled_items={item: d.pooled for item, d in value_set.distributions.items() if d.pooled},
+        left_out=left_out,
     )
 
 
@@ -214,6 +218,17 @@ def _method_facts(wiring: Wiring, given: EvaluationInput) -> list[MethodFacts]:
             "question: the best answer that ignores it.",
         ),
     ]
+    if given.left_out:
+        floors.append(
+            MethodFacts(
+                name=OTHERS,
+                label="Mean of the groups trained on",
+                kind="floor",
+                explanation="What the groups trained on answered to the same question, on average, "
+                "as the answer of a group left out: what a model could know without telling the "
+                "groups apart. It has read the answers to held-out questions, which no model has.",
+            )
+        )
     ceiling = MethodFacts(
         name=CEILING,
         label="Half of the respondents",

@@ -318,11 +318,15 @@ class _Run:
         return Answers(by_value_set)
 
     def _models(self, method: str, seed: int) -> Iterator[tuple[list[ValueSet], LanguageModel]]:
-        """The models behind a method, each with the value sets it answers for."""
+        """The models behind a method, each with the value sets it answers for.
+
+        One model for all answers for the groups left out of its training as well.
+        """
         spec = self.spec(method)
         trained = spec.method.train is not None
-        groups = groups_of(spec, self.study) if trained else {"": list(self.value_sets())}
-        for group, members in groups.items():
+        groups = groups_of(spec, self.study) if trained else {"": []}
+        for group, learned in groups.items():
+            members = learned if group else list(self.value_sets())
             adapter = self.wiring.align[method, seed, group].folder if trained else None
             if self._loaded is None or self._loaded[0] != adapter:
                 self._loaded = None  # one model in memory, not two
@@ -366,6 +370,7 @@ class _Run:
             },
             methods=[spec.name for spec in self.study.methods],
             trained=[spec.name for spec in self.study.methods if spec.method.train],
+            left_out=self.study.left_out,
             folder=self.study.folder,
         )
         cards: dict[str, Scorecard] = {}

@@ -19,7 +19,7 @@ from suffrage.survey.weighting import Representativeness, WeightingSpec, weighte
 from suffrage.training_data import HeldOut
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-_RESERVED = ("uniform", "average", "ceiling", "all")
+_RESERVED = ("uniform", "average", "others", "ceiling", "all")
 
 
 class ValueSetSpec(BaseModel):
@@ -30,6 +30,8 @@ class ValueSetSpec(BaseModel):
     parent: the conditions of the population small groups are drawn toward, filled in from `of`.
     segments: find segments of this population, each a value set of its own: how many, "auto", or
     settings. segment: filled in for each of them, the folder they lie in and which one it is.
+    train: false for a population that models are asked about and never trained on: does a model
+    that was steered to others reach it?
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +43,7 @@ class ValueSetSpec(BaseModel):
     parent: dict[str, Any] = Field(default_factory=dict)
     segments: SegmentSettings | None = None
     segment: tuple[str, int] | None = None
+    train: bool = True
 
     @field_validator("segments", mode="before")
     @classmethod
@@ -186,6 +189,27 @@ class Study(BaseModel):
                 spec = spec.model_copy(update=update)
             whole[spec.name] = spec
         return tuple(whole.values())
+
+    @model_validator(mode="after")
+    def _left_out_groups_can_be_asked(self) -> Study:
+        if not self.left_out:
+            return self
+        if len(self.left_out) == len(self.value_sets):
+            raise ValueError(
+                "value_sets: train: false stands in all of them; one must be trained on"
+            )
+        for spec in self.methods:
+            if spec.method.train is not None and not getattr(spec.options, "together", True):
+                raise ValueError(
+                    f"methods: {spec.name}: together: false makes one model for each value set, and "
+                    f"none for {self.left_out[0]} (train: false); leave out one of the two"
+                )
+        return self
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The value sets no model is trained on."""
+        return tuple(spec.name for spec in self.value_sets if not spec.train)
 
     @property
     def folder(self) -> Path:

@@ -80,8 +80,8 @@ def _own_files(study: Study, spec: EvaluationSpec) -> list[str]:
 
 
 def groups_of(spec: MethodSpec, study: Study) -> dict[Group, list[str]]:
-    """The value sets of each training of a method: all together, or each apart."""
-    names = [value_set.name for value_set in study.value_sets]
+    """The value sets each training of a method learns from: all together, or each apart."""
+    names = [value_set.name for value_set in study.value_sets if value_set.train]
     if spec.method.train is None:
         return {}
     if isinstance(spec.options, TrainingOptions) and not spec.options.together:
@@ -106,7 +106,9 @@ def wire(study: Study) -> Wiring:
         [kind.label for kind in study.non_response_as_options],
     )
     value_sets = {
-        spec.name: stage("value_sets", spec.name, survey.key, spec.model_dump(), study.seeds[0])
+        spec.name: stage(
+            "value_sets", spec.name, survey.key, spec.model_dump(exclude={"train"}), study.seeds[0]
+        )
         for spec in study.value_sets
     }
     value_set_keys = [value_set.key for value_set in value_sets.values()]

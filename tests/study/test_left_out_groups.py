@@ -1,0 +1,134 @@
+"""Value sets that models are asked about and never trained on."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from suffrage.errors import InputError
+from suffrage.evaluate.results import LEARNED, LEFT_OUT, Results
+from suffrage.population.distances import fit
+from suffrage.report.tables import read_results
+from suffrage.study.run import run_study
+from suffrage.study.schema import load_study
+from suffrage.study.wiring import wire
+from suffrage.training_data import Records
+from tests.study.conftest import Write
+
+REGIONS = [
+    {"name": name, "where": {"region": region, "age": age}, "description": f"{name} people"}
+    for name, region, age in (
+        ("young-north", "north", {"max": 49}),
+        ("old-north", "north", {"min": 50}),
+        ("young-south", "south", {"max": 49}),
+        ("old-south", "south", {"min": 50}),
+    )
+]
+METHODS = ["prompt", {"method": "distribution", "steps": 3, "batch": 12}]
+
+
+def without(*names: str) -> list[dict[str, Any]]:
+    return [{**region, "train": region["name"] not in names} for region in REGIONS]
+
+
+@pytest.fixture
+def results(write_study: Write) -> Results:
+    found = run_study(
+        load_study(write_study(value_sets=without("old-south"), methods=METHODS)), quiet=True
+    ).results
+    assert found is not None
+    return found
+
+
+def test_nothing_is_learned_from_a_left_out_group_and_it_is_asked_all_the_same(
+    write_study: Write,
+) -> None:
+    study = load_study(write_study(value_sets=without("old-south"), methods=METHODS))
+    results = run_study(study, quiet=True).results
+    assert results is not None
+    (records,) = wire(study).records.values()
+    trained_on = set(Records.read(records.folder).frame["value_set"])
+    assert trained_on == {"young-north", "old-north", "young-south"}
+    answered = {a.value_set for a in results.answers if a.method == "distribution"}
+    assert "old-south" in answered
+    assert [v.name for v in results.value_sets if v.left_out] == ["old-south"]
+
+
+def test_means_over_left_out_and_trained_groups_make_up_the_mean_over_all(
+    results: Results,
+) -> None:
+    def value(value_set: str, method: str = "distribution") -> float:
+        return next(
+            s.value
+            for s in results.scores
+            if (s.method, s.value_set, s.side, s.metric, s.readout)
+            == (method, value_set, "held_out", "fit_jsd", "letters")
+        )
+
+    assert value(LEFT_OUT) == pytest.approx(value("old-south"))
+    learned = [value(r["name"]) for r in REGIONS if r["name"] != "old-south"]
+    assert value(LEARNED) == pytest.approx(sum(learned) / 3)
+    assert value("all") == pytest.approx((sum(learned) + value(LEFT_OUT)) / 4)
+
+
+def test_the_mean_of_the_trained_groups_is_a_floor_for_left_out_groups_alone(
+    results: Results,
+) -> None:
+    shares = {
+        (t.value_set, t.item): t.shares for t in results.targets if t.value_set != "old-south"
+    }
+    own = {t.item: t.shares for t in results.targets if t.value_set == "old-south"}
+    held_out = [item.id for item in results.items if item.side[3] == "held_out"]
+    by_hand = 0.0
+    for item in held_out:
+        told = [shares[region["name"], item] for region in REGIONS[:3]]
+        mean = [sum(column) / 3 for column in zip(*told, strict=True)]
+        by_hand += float(fit(np.array(own[item]), np.array(mean)))
+    scores = {
+        (s.value_set, s.side): s.value
+        for s in results.scores
+        if s.method == "others" and s.metric == "fit_jsd"
+    }
+    assert scores[LEFT_OUT, "held_out"] == pytest.approx(by_hand / len(held_out))
+    assert {value_set for value_set, _ in scores} == {LEFT_OUT, "old-south"}
+    against = {d.value_set for d in results.differences if d.against == "others"}
+    assert against == {LEFT_OUT, "old-south"}
+
+
+def test_the_report_has_a_table_of_left_out_groups_and_the_scoreboard_none_of_their_floor(
+    write_study: Write,
+) -> None:
+    study = load_study(write_study(value_sets=without("old-south"), methods=METHODS))
+    folder = run_study(study, quiet=True).folder
+    page = (folder / "report.html").read_text()
+    assert "Does it reach groups it was never trained on?" in page
+    assert "old-south (left out of training)" in page
+    board = page.split('id="scoreboard"')[1].split("Does it reach")[0]
+    assert "Mean of the groups trained on" not in board
+    assert read_results(folder / "results.json").value_sets[3].left_out
+
+
+def test_leaving_a_group_out_computes_no_value_set_again(write_study: Write) -> None:
+    run_study(load_study(write_study(value_sets=REGIONS)), only="value_sets", quiet=True)
+    study = load_study(write_study(value_sets=without("old-south")))
+    assert run_study(study, only="value_sets", quiet=True).computed == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {
+                "value_sets": without("old-south"),
+                "methods": [{"method": "distribution", "steps": 3, "together": False}],
+            },
+            "together: false makes one model for each value set, and none for old-south",
+        ),
+        ({"value_sets": without(*(r["name"] for r in REGIONS))}, "train: false stands in all"),
+    ],
+)
+def test_a_left_out_group_no_model_could_answer_for_is_refused(
+    write_study: Write, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        load_study(write_study(**changes))
