@@ -91,7 +91,7 @@ def run(
     for method in finished.results.methods:
         for checkpoint in method.checkpoints:
             typer.echo(f"Checkpoint  {finished.folder / checkpoint}")
-    typer.echo(f"Tables      {finished.folder / 'scores.csv'}, results.json, scoreboard.tex")
+    typer.echo(f"Tables      {finished.folder / 'scores.csv'}, results.json, scoreboard.tex, .md")
     typer.echo(f"Report      {finished.folder / 'report.html'}")
 
 

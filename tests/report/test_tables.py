@@ -114,6 +114,20 @@ def test_the_latex_table_holds_the_scoreboard(results: Results, folder: Path) ->
     assert bare.count("{") == bare.count("}")
 
 
+def test_the_markdown_table_holds_the_scoreboard(results: Results, folder: Path) -> None:
+    lines = (folder / "scoreboard.md").read_text(encoding="utf-8").splitlines()
+    rows = scoreboard_rows(results)
+    assert len(lines) == len(rows) + 2
+    assert len({line.count("|") for line in lines}) == 1
+    for line, row in zip(lines[2:], rows, strict=True):
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        assert cells[0] == row.method.label
+        assert row.held_out is not None
+        figures = [float(figure) for figure in re.findall(r"[\d.]+", cells[1])]
+        expected = (row.held_out.value, row.held_out.low, row.held_out.high)
+        assert figures == pytest.approx(expected, abs=5e-3)
+
+
 def test_latex_special_characters_are_escaped(results: Results, tmp_path: Path) -> None:
     assert latex_escaped(r"50% & $x_1$ #{\a} ~^") == (
         r"50\% \& \$x\_1\$ \#\{\textbackslash{}a\} \textasciitilde{}\textasciicircum{}"

@@ -64,7 +64,7 @@ class ScoreboardRow:
 
 
 def write_tables(results: Results, folder: Path) -> None:
-    """Write results.json, scores.csv, differences.csv, answers.csv, figures.csv and scoreboard.tex."""
+    """Write results.json, four tables as CSV, and the scoreboard for LaTeX and Markdown."""
     storage.write_text(folder / "results.json", results.model_dump_json(indent=1) + "\n")
     storage.write_text(folder / "scores.csv", _csv(_score_rows(results)))
     storage.write_text(folder / "differences.csv", _csv(_difference_rows(results)))
@@ -75,6 +75,7 @@ def write_tables(results: Results, folder: Path) -> None:
             folder / "figures.csv", _csv((list(rows[0]), [list(row.values()) for row in rows]))
         )
     storage.write_text(folder / "scoreboard.tex", latex_scoreboard(results))
+    storage.write_text(folder / "scoreboard.md", markdown_scoreboard(results))
 
 
 def read_results(path: Path) -> Results:
@@ -396,6 +397,45 @@ def _latex_figure(score: Score | None) -> str:
     if not _is_number(score.low) or not _is_number(score.high):
         return f"{number(score.value, 3)} ({NO_INTERVAL})"
     return f"{number(score.value, 3)} [{number(score.low, 3)}, {number(score.high, 3)}]"
+
+
+# --- Markdown ----------------------------------------------------------------------------------
+
+
+def markdown_scoreboard(results: Results) -> str:
+    """The scoreboard with what each method cost, as a Markdown table."""
+    board = scoreboard_rows(results)
+    said = any(row.sentence for row in board)
+    heads = ["method", "held-out fit", "trained", "EMD", "entropy ratio", "slope"]
+    heads += ["fit, said in a sentence"] if said else []
+    heads += ["time", "tokens", "memory"]
+    lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
+    for row in board:
+        costs = row.method.costs
+        slope = row.slope if row.slope and _is_number(row.slope.value) else None
+        cells = [
+            row.method.label,
+            _markdown_figure(row.held_out),
+            number(row.trained.value) if row.trained else NOTHING,
+            number(row.earth_movers.value) if row.earth_movers else NOTHING,
+            number(row.entropy.value) if row.entropy else NOTHING,
+            _markdown_figure(slope),
+            *([_markdown_figure(row.sentence)] if said else []),
+            duration(row.seconds) if row.seconds is not None else NOTHING,
+            f"{sum(c.tokens for c in costs):,}" if costs else NOTHING,
+            f"{max(c.peak_memory_bytes for c in costs) / 1e9:.1f} GB" if costs else NOTHING,
+        ]
+        escaped = [cell.replace("|", "\\|") for cell in cells]
+        lines.append("| " + " | ".join(escaped) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _markdown_figure(score: Score | None) -> str:
+    if score is None:
+        return NOTHING
+    if not _is_number(score.low) or not _is_number(score.high):
+        return f"{number(score.value)} ({NO_INTERVAL})"
+    return f"{number(score.value)} [{number(score.low)}, {number(score.high)}]"
 
 
 def _one_line(text: str) -> str:
