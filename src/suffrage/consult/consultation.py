@@ -1,0 +1,383 @@
+"""`Consultation`: what one public consultation collected, as plain tables.
+
+The store exports into it and imports from it; releases, exports and training read nothing else.
+No table holds a time of day, an address or a token, and every id is minted at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import polars as pl
+
+from suffrage import storage
+from suffrage.consult.polis_files import Conversation
+from suffrage.consult.votes import UNSEEN, VoteMatrix, from_events
+from suffrage.errors import InputError
+
+FORMAT = 1
+MANIFEST = "consultation.json"
+
+STATES = ("accepted", "pending", "rejected", "flagged")
+OUTCOMES = ("left", "right", "tie", "both_bad", "skip")
+CHECKS = ("instructed", "repeat")
+
+_TEXT, _FLAG, _PLACE, _SHARE = pl.String(), pl.Boolean(), pl.Int32(), pl.Float64()
+
+# Each table's columns; a star marks those that may be unknown.
+_COLUMNS: dict[str, dict[str, pl.DataType]] = {
+    "statements": {
+        "statement": _TEXT,
+        "text": _TEXT,
+        "language": _TEXT,
+        "seed": _FLAG,
+        "state": _TEXT,
+        "author*": _TEXT,
+        "order": _PLACE,
+    },
+    "participants": {
+        "participant": _TEXT,
+        "verified": _FLAG,
+        "language": _TEXT,
+        "excluded": _FLAG,
+        "exclusion_reason*": _TEXT,
+        "consent_votes": _FLAG,
+        "consent_texts": _FLAG,
+        "consent_training": _FLAG,
+        "weight*": _SHARE,
+    },
+    "demographics": {"participant": _TEXT, "item": _TEXT, "value": _TEXT},
+    "votes": {
+        "participant": _TEXT,
+        "statement": _TEXT,
+        "vote": pl.Int8(),
+        "important": _FLAG,
+        "order": _PLACE,
+        "probability*": _SHARE,
+    },
+    "prompts": {"prompt": _TEXT, "text": _TEXT, "language": _TEXT, "topic*": _TEXT},
+    "answers": {
+        "answer": _TEXT,
+        "prompt": _TEXT,
+        "text": _TEXT,
+        "model": _TEXT,
+        "language": _TEXT,
+    },
+    "comparisons": {
+        "participant": _TEXT,
+        "prompt": _TEXT,
+        "left": _TEXT,
+        "right": _TEXT,
+        "outcome": _TEXT,
+        "confidence*": pl.Int8(),
+        "reasons": _TEXT,
+        "core": _FLAG,
+        "check*": _TEXT,
+        "probability*": _SHARE,
+        "order": _PLACE,
+    },
+    "reactions": {
+        "participant": _TEXT,
+        "answer": _TEXT,
+        "value": pl.Int8(),
+        "reasons": _TEXT,
+        "order": _PLACE,
+    },
+}
+TABLES = tuple(_COLUMNS)
+SCHEMAS: Mapping[str, Mapping[str, pl.DataType]] = MappingProxyType(
+    {
+        table: MappingProxyType({name.rstrip("*"): kind for name, kind in columns.items()})
+        for table, columns in _COLUMNS.items()
+    }
+)
+_KEYS = {
+    "statements": ("statement",),
+    "participants": ("participant",),
+    "demographics": ("participant", "item"),
+    "votes": ("participant", "statement"),
+    "prompts": ("prompt",),
+    "answers": ("answer",),
+    "reactions": ("participant", "answer"),
+}
+# column -> the table whose key it must be in.
+_POINTS_TO = {
+    "participant": "participants",
+    "author": "participants",
+    "statement": "statements",
+    "prompt": "prompts",
+    "answer": "answers",
+    "left": "answers",
+    "right": "answers",
+}
+_ALLOWED: dict[tuple[str, str], tuple[Any, ...]] = {
+    ("statements", "state"): STATES,
+    ("votes", "vote"): (-1, 0, 1),
+    ("comparisons", "outcome"): OUTCOMES,
+    ("comparisons", "confidence"): (1, 2, 3),
+    ("comparisons", "check"): CHECKS,
+    ("reactions", "value"): (-1, 1),
+}
+
+
+def empty(table: str) -> pl.DataFrame:
+    """A table with its columns and no rows."""
+    return pl.DataFrame(schema=dict(SCHEMAS[table]))
+
+
+@dataclass(frozen=True, eq=False)
+class Consultation:
+    """What was asked and answered. Every table has the columns of `SCHEMAS`, checked when made.
+
+    statements: state is one of `STATES`; seed: put in by the organisers; author: a participant, or
+    unknown. participants: who took part, with what each consented to, whether an invitation vouches
+    for them, and their weight to the population where they were raked. demographics: one row an
+    answer, apart from the rest because a release never joins them. votes: 1 agree, 0 pass, -1
+    disagree, the last one a participant gave; order: its place among that participant's acts;
+    probability: with which the statement was drawn. comparisons: two answers to one prompt, as they
+    stood left and right; core: of the common core that many people see; check: "instructed" or
+    "repeat" where the pair tests attention. reactions: 1 like, -1 dislike.
+
+    Raises InputError naming table, row and column where a table is not so.
+    """
+
+    slug: str
+    title: str
+    question: str
+    languages: tuple[str, ...]
+    created: str
+    statements: pl.DataFrame = field(default_factory=partial(empty, "statements"))
+    participants: pl.DataFrame = field(default_factory=partial(empty, "participants"))
+    demographics: pl.DataFrame = field(default_factory=partial(empty, "demographics"))
+    votes: pl.DataFrame = field(default_factory=partial(empty, "votes"))
+    prompts: pl.DataFrame = field(default_factory=partial(empty, "prompts"))
+    answers: pl.DataFrame = field(default_factory=partial(empty, "answers"))
+    comparisons: pl.DataFrame = field(default_factory=partial(empty, "comparisons"))
+    reactions: pl.DataFrame = field(default_factory=partial(empty, "reactions"))
+
+    def __post_init__(self) -> None:
+        for table in TABLES:
+            object.__setattr__(self, table, _checked(table, getattr(self, table)))
+        keys = {table: set(getattr(self, table)[_KEYS[table][0]]) for table in _POINTS_TO.values()}
+        for table in TABLES:
+            for column in SCHEMAS[table]:
+                target = _POINTS_TO.get(column)
+                if target is not None and table != target:
+                    _check_points(table, getattr(self, table), column, target, keys[target])
+        _check_pairs(self.comparisons, self.answers)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Consultation) and all(
+            _same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # holds tables
+
+    @property
+    def content_hash(self) -> str:
+        """Equal for equal content, whatever the order of the rows."""
+        return storage.content_hash(
+            [
+                [self.slug, self.title, self.question, list(self.languages), self.created],
+                *(getattr(self, table).sort(pl.all()).write_csv() for table in TABLES),
+            ]
+        )
+
+
+def votes_of(consultation: Consultation, excluded: bool = False) -> VoteMatrix:
+    """Participants x statements; excluded participants are left out unless wanted."""
+    people = consultation.participants
+    kept = people if excluded else people.filter(~pl.col("excluded"))
+    votes = consultation.votes.filter(pl.col("participant").is_in(kept["participant"].implode()))
+    return from_events(
+        votes["participant"].to_list(),
+        votes["statement"].to_list(),
+        votes["vote"].to_list(),
+        votes["order"].to_list(),
+        everyone=kept["participant"].to_list(),
+        everything=consultation.statements["statement"].to_list(),
+    )
+
+
+def of_polis(conversation: Conversation, slug: str, language: str = "en") -> Consultation:
+    """A Polis conversation's statements and last votes.
+
+    Polis files say nothing of consent: nobody counts as having agreed to training or to the
+    publication of texts. Whoever holds that consent says so in the participants' table.
+    """
+    states = {1: "accepted", 0: "pending", -1: "rejected"}
+    matrix = conversation.votes
+    known = set(matrix.participants)
+    statements = pl.DataFrame(
+        [
+            {
+                "statement": s.id,
+                "text": s.text,
+                "language": language,
+                "seed": s.seed,
+                "state": states[s.moderated],
+                "author": s.author if s.author in known else None,
+                "order": at,
+            }
+            for at, s in enumerate(conversation.statements)
+        ],
+        schema=dict(SCHEMAS["statements"]),
+    )
+    participants = pl.DataFrame({"participant": list(matrix.participants)}).with_columns(
+        verified=False,
+        language=pl.lit(language),
+        excluded=False,
+        exclusion_reason=pl.lit(None, pl.String),
+        consent_votes=True,
+        consent_texts=False,
+        consent_training=False,
+        weight=pl.lit(None, pl.Float64),
+    )
+    rows, columns = (matrix.votes != UNSEEN).nonzero()
+    votes = pl.DataFrame(
+        {
+            "participant": [matrix.participants[row] for row in rows],
+            "statement": [matrix.statements[column] for column in columns],
+            "vote": matrix.votes[rows, columns],
+        }
+    ).with_columns(
+        important=False,
+        order=pl.int_range(pl.len(), dtype=pl.Int32).over("participant"),
+        probability=pl.lit(None, pl.Float64),
+    )
+    about = conversation.about
+    return Consultation(
+        slug=slug,
+        title=about.get("topic", slug),
+        question=about.get("conversation-description", ""),
+        languages=(language,),
+        created="",
+        statements=statements,
+        participants=participants,
+        votes=votes,
+    )
+
+
+def write_consultation(consultation: Consultation, folder: Path) -> None:
+    """Write a Parquet file a table and `consultation.json` with their hashes, all or nothing."""
+
+    def fill(draft: Path) -> None:
+        hashes = {}
+        for table in TABLES:
+            path = draft / f"{table}.parquet"
+            getattr(consultation, table).write_parquet(path)
+            hashes[path.name] = storage.file_hash(path)
+        storage.write_json(
+            draft / MANIFEST,
+            {
+                "format": FORMAT,
+                "slug": consultation.slug,
+                "title": consultation.title,
+                "question": consultation.question,
+                "languages": list(consultation.languages),
+                "created": consultation.created,
+                "sha256": hashes,
+            },
+        )
+
+    storage.write_folder(folder, fill)
+
+
+def read_consultation(folder: Path) -> Consultation:
+    """Read back what `write_consultation` wrote.
+
+    Raises InputError naming the file, and the row and column, where something is not as written.
+    """
+    manifest = storage.read_json(folder / MANIFEST)
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise InputError(
+            f"{folder / MANIFEST}: not a consultation of format {FORMAT}; write it again with "
+            "`suffrage consult export`."
+        )
+    tables = {}
+    for table in TABLES:
+        path = folder / f"{table}.parquet"
+        try:
+            if storage.file_hash(path) != manifest["sha256"].get(path.name):
+                raise InputError(
+                    f"{path}: changed since {MANIFEST} was written; export the consultation again."
+                )
+            tables[table] = pl.read_parquet(path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise InputError(f"{path}: not readable as Parquet ({error}).") from error
+    try:
+        return Consultation(
+            slug=manifest["slug"],
+            title=manifest["title"],
+            question=manifest["question"],
+            languages=tuple(manifest["languages"]),
+            created=manifest["created"],
+            **tables,
+        )
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from error
+
+
+def _checked(table: str, frame: pl.DataFrame) -> pl.DataFrame:
+    schema = SCHEMAS[table]
+    absent = [name for name in schema if name not in frame.columns]
+    extra = [name for name in frame.columns if name not in schema]
+    if absent or extra:
+        what = f"has no column {absent[0]}" if absent else f"has an unknown column {extra[0]}"
+        raise InputError(f"{table} {what}; its columns are {', '.join(schema)}.")
+    try:
+        frame = frame.select(schema).cast(pl.Schema(schema))
+    except pl.exceptions.PolarsError as error:
+        raise InputError(f"{table}: a value is not of its column's kind ({error}).") from error
+    for name in _COLUMNS[table]:
+        if not name.endswith("*") and frame[name].null_count():
+            row = frame[name].is_null().arg_max()
+            raise InputError(f"{table}, row {(row or 0) + 1}: {name} is empty.")
+    for (of, column), allowed in _ALLOWED.items():
+        if of == table:
+            wrong = frame[column].is_not_null() & ~frame[column].is_in(list(allowed))
+            if wrong.any():
+                row = wrong.arg_max() or 0
+                raise InputError(
+                    f"{table}, row {row + 1}: {column} is {frame[column][row]!r}; it must be one of "
+                    f"{', '.join(map(str, allowed))}."
+                )
+    if (key := _KEYS.get(table)) and frame.height:
+        twice = frame.select(key).is_duplicated()
+        if twice.any():
+            found = frame.select(key).row(twice.arg_max() or 0)
+            raise InputError(f"{table}: {' and '.join(key)} {found} stands twice.")
+    return frame
+
+
+def _check_points(
+    table: str, frame: pl.DataFrame, column: str, target: str, known: set[str]
+) -> None:
+    lost = frame[column].is_not_null() & ~frame[column].is_in(list(known))
+    if lost.any():
+        row = lost.arg_max() or 0
+        raise InputError(
+            f"{table}, row {row + 1}: {column} {frame[column][row]!r} is not in {target}."
+        )
+
+
+def _check_pairs(comparisons: pl.DataFrame, answers: pl.DataFrame) -> None:
+    """Two different answers to the prompt they stand under."""
+    prompts = dict(zip(answers["answer"], answers["prompt"], strict=True))
+    for at, row in enumerate(comparisons.select("prompt", "left", "right").iter_rows()):
+        prompt, left, right = row
+        if left == right or prompts[left] != prompt or prompts[right] != prompt:
+            raise InputError(
+                f"comparisons, row {at + 1}: {left} and {right} are not two answers to {prompt}."
+            )
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, pl.DataFrame) and isinstance(other, pl.DataFrame):
+        return one.sort(pl.all()).equals(other.sort(pl.all()))
+    return bool(one == other)
