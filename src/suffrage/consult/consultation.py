@@ -331,7 +331,7 @@ def _checked(table: str, frame: pl.DataFrame) -> pl.DataFrame:
         what = f"has no column {absent[0]}" if absent else f"has an unknown column {extra[0]}"
         raise InputError(f"{table} {what}; its columns are {', '.join(schema)}.")
     try:
-        frame = frame.select(schema).cast(pl.Schema(schema))
+        frame = frame.select(list(schema)).cast(pl.Schema(dict(schema)))
     except pl.exceptions.PolarsError as error:
         raise InputError(f"{table}: a value is not of its column's kind ({error}).") from error
     for name in _COLUMNS[table]:
