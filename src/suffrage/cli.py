@@ -53,6 +53,13 @@ def run(
     force: Annotated[
         str | None, typer.Option(help="Compute this stage and all after it again.")
     ] = None,
+    launcher: Annotated[
+        str | None,
+        typer.Option(
+            help="Train in several processes: an Accelerate configuration, or one that ships "
+            "(two-processes, gpus, fsdp, deepspeed-zero2, deepspeed-zero3)."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a study, or go on with one: survey, value sets, training, evaluation, report.
@@ -62,11 +69,13 @@ def run(
 
     Example: `suffrage run examples/quickstart.yaml`
     """
+    from suffrage.align.launch import launcher_file
     from suffrage.study.run import check_only, run_study
     from suffrage.study.schema import load_study
 
     only_kind, force_kind = check_only(only, "--only"), check_only(force, "--force")
-    finished = run_study(load_study(study), only_kind, force_kind, quiet=as_json)
+    config = launcher_file(launcher) if launcher else None
+    finished = run_study(load_study(study), only_kind, force_kind, as_json, config)
     if as_json:
         results = finished.results
         _print_json(

@@ -1,15 +1,31 @@
-"""Two processes take the steps that one takes."""
+"""Several processes, started by Accelerate from the configurations that ship, take the steps of one."""
 
 import json
-import pickle
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.align.test_training import job, run, weights
+from suffrage.align.launch import check_launches, launcher_file, launchers, train_launched
+from suffrage.align.method import TrainingJob
+from suffrage.errors import InputError, SuffrageError
+from tests.align.test_training import job, method, run, weights
+
+SHARDED = """
+compute_environment: LOCAL_MACHINE
+distributed_type: FSDP
+use_cpu: true
+num_machines: 1
+num_processes: 2
+mixed_precision: 'no'
+fsdp_config:
+  fsdp_version: 2
+  fsdp_auto_wrap_policy: TRANSFORMER_BASED_WRAP
+  fsdp_reshard_after_forward: true
+  fsdp_state_dict_type: FULL_STATE_DICT
+  fsdp_cpu_ram_efficient_loading: false
+  fsdp_offload_params: false
+"""
 
 
 def losses(folder: Path) -> list[float]:
@@ -17,25 +33,73 @@ def losses(folder: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in lines]
 
 
-def test_two_processes_take_the_steps_of_one(tiny_model: Path, tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def _on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+
+
+def both(name: str, tiny: Path, folder: Path, launcher: Path) -> tuple[Path, TrainingJob]:
+    """The same job in one process and launched: the first one's output, and the second job."""
     more = {"learning_rate": 0.01, "adapter": "none"}
-    alone = run("distribution", job(tiny_model, "distribution", tmp_path / "one", 4, **more))
-    given = job(tiny_model, "distribution", tmp_path / "two", 4, **more)
-    kept = tmp_path / "job.pickle"
-    kept.write_bytes(pickle.dumps(replace(given, on_step=None, check=None)))  # type: ignore[arg-type]
-    script = Path(__file__).parent / "one_of_two.py"
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
-    done = subprocess.run(
-        [*launch, str(script), str(kept)],
-        cwd=Path(__file__).parents[2],
-        env={**__import__("os").environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    alone = run(name, job(tiny, name, folder / "one", 4, **more))
+    given = job(tiny, name, folder / "two", 4, **more)
+    told: list[int] = []
+    given = replace(given, on_step=lambda step, of, loss: told.append(step))
+    facts, usage = train_launched(method(name), given, launcher)
+    assert (facts.steps, facts.processes) == (4, 2)
+    assert usage.seconds > 0 and usage.peak_memory_bytes > 0
+    assert told == sorted(told)
+    return alone, given
+
+
+@pytest.mark.parametrize("name", ["sft", "distribution", "dpo"])
+def test_two_processes_take_the_steps_of_one(name: str, tiny_model: Path, tmp_path: Path) -> None:
+    alone, given = both(name, tiny_model, tmp_path, launcher_file("two-processes"))
     assert losses(given.output) == pytest.approx(losses(alone), abs=1e-5)
     one, two = weights(alone), weights(given.output)
-    for name, value in one.items():
-        assert (value - two[name]).abs().max() < 1e-4, name
+    for key, value in one.items():
+        assert (value - two[key]).abs().max() < 1e-4, key
+
+
+def test_weights_in_shards_take_the_steps_of_whole_ones(tiny_model: Path, tmp_path: Path) -> None:
+    config = tmp_path / "sharded.yaml"
+    config.write_text(SHARDED)
+    alone, given = both("distribution", tiny_model, tmp_path, launcher_file(str(config)))
+    assert losses(given.output) == pytest.approx(losses(alone), abs=1e-5)
+    one, two = weights(alone), weights(given.output)
+    assert one.keys() == two.keys(), "a checkpoint of shards is written whole"
+    for key, value in one.items():
+        assert (value - two[key]).abs().max() < 1e-4, key
+
+
+@pytest.mark.parametrize("name", launchers())
+def test_every_configuration_that_ships_is_read_by_accelerate(name: str) -> None:
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(launcher_file(name)))
+    kinds = {"gpus": "MULTI_GPU", "two-processes": "MULTI_GPU", "fsdp": "FSDP"}
+    assert str(config.distributed_type.value) == kinds.get(name, "DEEPSPEED")
+    if name.startswith("deepspeed"):
+        assert config.deepspeed_config["zero_stage"] == int(name[-1])
+
+
+def test_a_launcher_that_is_none_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file, and none of deepspeed-zero2"):
+        launcher_file("fdsp")
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("compute_environment: LOCAL_MACHINE\nnothing_known: 3\n")
+    with pytest.raises(InputError, match=r"bad.yaml: Accelerate cannot read it"):
+        launcher_file(str(bad))
+
+
+def test_a_method_with_a_loop_of_its_own_is_refused() -> None:
+    with pytest.raises(InputError, match="rlhf trains in one process"):
+        check_launches(method("rlhf"))
+
+
+def test_what_stops_a_launched_training_is_told(tiny_model: Path, tmp_path: Path) -> None:
+    given = job(tiny_model, "distribution", tmp_path, 4, adapter="none", learning_rate=0.01)
+    odd = replace(given, options=given.options.model_copy(update={"batch": 5}))
+    with pytest.raises(SuffrageError, match="batch 5 is not a multiple of micro_batch 2 times 2"):
+        train_launched(method("distribution"), odd, launcher_file("two-processes"))

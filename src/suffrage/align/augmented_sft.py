@@ -31,4 +31,5 @@ METHOD = Method(
     options=Options,
     records="augmented_demonstration",
     train=train,
+    launches=True,
 )

@@ -93,4 +93,5 @@ METHOD = Method(
     options=Options,
     records="distribution",
     train=train,
+    launches=True,
 )

@@ -142,4 +142,5 @@ METHOD = Method(
     options=Options,
     records="preference",
     train=train,
+    launches=True,
 )

@@ -42,4 +42,5 @@ METHOD = Method(
     options=Options,
     records="distribution",
     train=train,
+    launches=True,
 )

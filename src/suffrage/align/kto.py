@@ -154,4 +154,5 @@ METHOD = Method(
     options=Options,
     records="binary",
     train=train,
+    launches=True,
 )

@@ -84,6 +84,10 @@ class TrainingOptions(MethodOptions):
         return self.steps or 60
 
 
+def _nothing_to_check(records: Records) -> None:
+    """Takes any records."""
+
+
 @dataclass(frozen=True)
 class TrainingJob:
     """One training: what from, with which settings, and where the pieces go.
@@ -102,7 +106,7 @@ class TrainingJob:
     output: Path
     on_step: OnStep
     start: Path | None = None
-    check: Callable[[Records], None] = lambda records: None
+    check: Callable[[Records], None] = _nothing_to_check
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ class TrainingFacts:
     """What a training reports of itself, besides time and memory.
 
     resumed_from: the step it went on from, 0 when unbroken. seconds_before: spent until then.
+    processes: how many shared it.
     """
 
     steps: int
@@ -118,6 +123,7 @@ class TrainingFacts:
     dtype: str
     resumed_from: int
     seconds_before: float = 0.0
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ class Method:
 
     explanation: one sentence for the report. asks_as_population: whether evaluations name the
     value set in the prompt. records: the kind it learns from (a record builder's), None for
-    untrained methods.
+    untrained methods. launches: whether several processes may share a training.
     """
 
     name: str
@@ -136,3 +142,4 @@ class Method:
     asks_as_population: bool = True
     records: str | None = None
     train: Callable[[TrainingJob], TrainingFacts] | None = None
+    launches: bool = False

@@ -201,11 +201,17 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
         return found
 
     class Trainer(transformers.Trainer):  # type: ignore[misc,name-defined]
+        def _count(self, tokens: int) -> None:
+            """Adds to the tokens read, over all processes."""
+            own = torch.tensor(tokens, device=self.args.device)
+            whole = self.accelerator.reduce(own) if self.args.world_size > 1 else own
+            self.state.num_input_tokens_seen += int(whole)
+
         def compute_loss(self, model: Any, inputs: dict[str, Any], **_: Any) -> Any:
             loss, whole = 0.0, sum(len(part[0]) for part in inputs.values() if part)
             if inputs["own"]:
                 own, given = inputs["own"]
-                self.state.num_input_tokens_seen += given.tokens
+                self._count(given.tokens)
                 log_probs = answer_log_probs(model, given)
                 before = None
                 if objective.needs_reference:
@@ -216,7 +222,7 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
                 loss = objective.loss(batch) * len(own) / whole
             if inputs["general"]:
                 general, given = inputs["general"]
-                self.state.num_input_tokens_seen += given.tokens
+                self._count(given.tokens)
                 values = answer_log_probs(model, given)[:, 0]
                 count = torch.tensor(given.lengths).to(values)
                 loss = loss - (values / count).mean() * len(general) / whole

@@ -23,4 +23,5 @@ METHOD = Method(
     options=GroupOptions,
     records="distribution",
     train=train,
+    launches=True,
 )

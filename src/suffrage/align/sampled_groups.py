@@ -29,6 +29,7 @@ reward is, up to a constant, the people's share of an answer less the other samp
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -187,7 +188,15 @@ def score_by_shares(options: GroupOptions) -> Score:
 
 
 def score_by_preferences(job: TrainingJob, tokenizer: Any) -> Score:
-    """Train the preference model, or take up the one an earlier try trained; gives its scores."""
+    """Train the preference model, or take up the one an earlier try trained; gives its scores.
+
+    Raises SuffrageError in one of several processes, which would each train their own.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SuffrageError(
+            "reward: preference_model trains in one process; run without --launcher, or use "
+            "reward: share."
+        )
     generator = np.random.default_rng([job.seed, 13])
     # Its steps are told as none of the trainer's, so progress waits meanwhile.
     model, report, _ = train_preference_model(

@@ -62,4 +62,5 @@ METHOD = Method(
     options=TrainingOptions,
     records="demonstration",
     train=train,
+    launches=True,
 )

@@ -129,9 +129,10 @@ def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingF
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     with storage.disk_errors(job.work), out_of_memory("training", OUT_OF_MEMORY_MEND):
         trainer.train(resume_from_checkpoint=str(start) if start else None)
+        # By every process: where weights lie in shards, each has a part to give.
+        trainer.save_model(str(job.output))
         if trainer.is_world_process_zero():
-            trainer.model.save_pretrained(job.output)
-            trainer.processing_class.save_pretrained(job.output)
+            (job.output / "training_args.bin").unlink(missing_ok=True)
             shutil.copy(job.work / LOG, job.output / LOG)
     return TrainingFacts(
         steps=int(trainer.state.global_step),
@@ -140,6 +141,7 @@ def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingF
         dtype=training_dtype(job.options),
         resumed_from=int(start.name.split("-")[1]) if start else 0,
         seconds_before=earlier,
+        processes=int(trainer.args.world_size),
     )
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from suffrage import registry, storage
 from suffrage.align import Checkpoint, TrainingJob, TrainingOptions
 from suffrage.align.checkpoint import MANIFEST
 from suffrage.align.cost import measured
+from suffrage.align.launch import check_launches, train_launched
 from suffrage.errors import InputError
 from suffrage.evaluate import (
     Answers,
@@ -58,10 +60,12 @@ def run_study(
     only: StageKind | None = None,
     force: StageKind | None = None,
     quiet: bool = False,
+    launcher: Path | None = None,
 ) -> Finished:
     """Run a study, going on from whatever is finished.
 
-    only: stop after this kind of stage. force: compute this kind and all after it again.
+    only: stop after this kind of stage. force: compute this kind and all after it again. launcher:
+    an Accelerate configuration whose processes share each training.
     Raises InputError on the user's mistakes, SuffrageError on a full disk, divergence or memory.
     """
     with only_run_in(study.output):
@@ -72,7 +76,7 @@ def run_study(
                 if ORDER.index(stage.kind) >= ORDER.index(force):
                     stage.discard()
         # The checks a user can fail come before anything long.
-        runner = _Run(wiring, only)
+        runner = _Run(wiring, only, launcher)
         runner.prepare()
         plan = make_plan(wiring, runner.value_sets(), runner.splits())
         with Progress(plan.seconds_left, quiet) as progress:
@@ -83,9 +87,14 @@ def run_study(
 class _Run:
     """The state of one execution: what was computed, and what is read already."""
 
-    def __init__(self, wiring: Wiring, only: StageKind | None) -> None:
+    def __init__(self, wiring: Wiring, only: StageKind | None, launcher: Path | None) -> None:
         self.wiring = wiring
         self.study = wiring.study
+        self.launcher = launcher
+        if launcher:
+            for spec in self.study.methods:
+                if spec.method.train is not None:
+                    check_launches(spec.method)
         self.last = ORDER.index(only) if only else len(ORDER) - 1
         self.computed: list[str] = []
         self._loaded: tuple[Path | None, LanguageModel] | None = None
@@ -225,29 +234,31 @@ class _Run:
         spec = self.spec(method)
         records = Records.read(self.wiring.records[place].folder)
         options = spec.options
-        assert isinstance(options, TrainingOptions) and spec.method.train is not None
         train = spec.method.train
+        assert isinstance(options, TrainingOptions) and train is not None
         steps = self._steps(place)
         split = self.splits()[seed]
         items = self.survey().codebook.items
         self.computed.append(f"{stage.kind} {stage.label}")
 
         def fill(draft: Path) -> None:
-            with measured() as usage:
-                made = train(
-                    TrainingJob(
-                        model=self.wiring.model,
-                        records=records,
-                        options=options,
-                        steps=steps,
-                        seed=seed,
-                        work=stage.work,
-                        output=draft,
-                        on_step=lambda step, total, loss: update(step / total),
-                        start=self.wiring.start(place),
-                        check=lambda made: check_nothing_held_out(made, items, split),
-                    )
-                )
+            job = TrainingJob(
+                model=self.wiring.model,
+                records=records,
+                options=options,
+                steps=steps,
+                seed=seed,
+                work=stage.work,
+                output=draft,
+                on_step=lambda step, total, loss: update(step / total),
+                start=self.wiring.start(place),
+                check=partial(check_nothing_held_out, items=items, split=split),
+            )
+            if self.launcher:
+                made, usage = train_launched(spec.method, job, self.launcher)
+            else:
+                with measured() as usage:
+                    made = train(job)
             price = self.study.price
             seconds = usage.seconds + made.seconds_before
             manifest = {
@@ -276,6 +287,7 @@ class _Run:
                     "currency": price.currency if price else None,
                 },
                 "resumed_from_step": made.resumed_from,
+                "processes": made.processes,
                 "machine": facts.machine(),
                 "versions": facts.versions(),
             }
