@@ -22,6 +22,7 @@ from pydantic import Field
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.evaluate.figures import Drawn, drawn_figures, make_figures, resamples
+from suffrage.evaluate.floors import uniform
 from suffrage.evaluate.groups import scored_items, under_replicates
 from suffrage.evaluate.intervals import Draws, Estimate, Measured, estimate
 from suffrage.evaluate.results import Measure
@@ -205,15 +206,17 @@ def ask(asking: Asking) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-SCHEMA = {
-    "value_set": pl.String,
-    "item": pl.String,
-    "family": pl.String,
-    "way": pl.String,
-    "shares": pl.List(pl.Float64),
-    "mirrored": pl.Boolean,
-    "refused": pl.Boolean,
-}
+SCHEMA = pl.Schema(
+    {
+        "value_set": pl.String,
+        "item": pl.String,
+        "family": pl.String,
+        "way": pl.String,
+        "shares": pl.List(pl.Float64),
+        "mirrored": pl.Boolean,
+        "refused": pl.Boolean,
+    }
+)
 
 
 def chosen_items(items: Sequence[Item], most: int | None) -> list[Item]:
@@ -538,7 +541,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             units["gain"][method] = usual
     every = [row for rows in units["gain"].values() for row in rows]
     draws = resamples(every, seed) if every else None
-    shares: dict[str, dict[str, Drawn]] = {family: {} for family in FAMILIES}
+    shares: dict[Family, dict[str, Drawn]] = {family: {} for family in FAMILIES}
     least: dict[str, Drawn] = {}
     weakest: dict[str, str] = {}
     for method, found_gains in gains.items():
@@ -553,6 +556,11 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             found = _survives(pairs, draws)
             if found is not None:
                 shares[family][method] = found
+            elif pairs:
+                notes.append(
+                    f"{method}: on the questions that could be asked so ({FAMILIES[family].lower()}), its gain as "
+                    "usual is not clear of 0; no share is given."
+                )
         own = {family: some[method] for family, some in shares.items() if method in some}
         if own:
             name = min(own, key=lambda family: own[family].value)
@@ -604,7 +612,9 @@ def _notes(given: EvaluationInput, heard: Mapping[str, Heard], base: str | None)
         )
     refused = _refused(given)
     if refused:
-        notes.append(f"Answers that could not be read, and are left out: {refused}.")
+        notes.append(
+            f"Answers that could not be read, counted as the even answer unless asked as usual: {refused}."
+        )
     return notes
 
 
@@ -635,14 +645,16 @@ def _heard(given: EvaluationInput, method: str) -> Heard:
         for value_set in given.value_sets:
             scored = set(scored_items(value_set, split))
             for row in given.said(method, seed, value_set.name).to_dicts():
-                if row["refused"] or row["item"] not in scored:
+                item, unread = row["item"], row["refused"]
+                if item not in scored or (unread and row["family"] == "usual"):
                     continue
-                item = row["item"]
+                # A model must not come through by saying nothing that can be read.
+                shares = uniform(len(row["shares"])) if unread else np.array(row["shares"])
                 found[row["way"], seed, value_set.name, item] = _Said(
                     (seed, value_set.name, item, split.clusters[item]),
                     row["family"],
                     row["way"],
-                    np.array(row["shares"]),
+                    shares,
                     value_set.distributions[item],
                     row["mirrored"],
                 )

@@ -37,12 +37,14 @@ from suffrage.training_data import ItemSplit
 NAME = "steerability"
 ITSELF = "as itself"
 TIE = 1e-9
-SCHEMA = {
-    "value_set": pl.String,
-    "item": pl.String,
-    "shares": pl.List(pl.Float64),
-    "refused": pl.Boolean,
-}
+SCHEMA = pl.Schema(
+    {
+        "value_set": pl.String,
+        "item": pl.String,
+        "shares": pl.List(pl.Float64),
+        "refused": pl.Boolean,
+    }
+)
 
 MEASURES = (
     Measure(
@@ -268,7 +270,7 @@ def _rows(place: _Place) -> Iterator[tuple[str, Measured]]:
     ):
         point = float(figure(place.people.shares))
         yield measure, Measured(*place.at, point, under_replicates(place.people, figure))
-    yield "apart", between_row(place.at, place.people, place.rivals, place.own, place.others)
+    yield "apart", between_row(place.at, place.people, place.rivals, place.own, list(place.others))
 
 
 def own_nearest(own: FloatArray, others: FloatArray) -> FloatArray:

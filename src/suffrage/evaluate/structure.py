@@ -279,9 +279,9 @@ def weighted_correlation(x: FloatArray, y: FloatArray, w: FloatArray) -> FloatAr
     dx, dy = x - mean_x[..., None], y - mean_y[..., None]
     vx, vy = (w * dx * dx).sum(-1), (w * dy * dy).sum(-1)
     both = vx * vy
-    return np.divide(
-        (w * dx * dy).sum(-1), np.sqrt(both), where=both > FLAT**2, out=np.zeros_like(both)
-    )
+    found = np.zeros_like(both)
+    np.divide((w * dx * dy).sum(-1), np.sqrt(both), where=both > FLAT**2, out=found)
+    return np.asarray(found)
 
 
 def _counts(grid: _Grid, chosen: npt.NDArray[np.intp], seed: int) -> FloatArray:
