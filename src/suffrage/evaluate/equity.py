@@ -27,6 +27,7 @@ from suffrage.evaluate.groups import (
     rivals,
     scored_items,
     under_replicates,
+    unread_notes,
 )
 from suffrage.evaluate.intervals import Draws, Estimate, Measured, estimate
 from suffrage.evaluate.results import Figure, FigureDifference, Measure
@@ -117,7 +118,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         ]
         for name in FLOORS
     }
-    notes: list[str] = []
+    notes = unread_notes(given.answers, given.value_sets, given.splits)
     if not above_zero(
         denominators([row for rows in units["between"].values() for row in rows]), seed
     ):

@@ -38,6 +38,35 @@ def letter_shares(answers: Answers) -> dict[tuple[str, str], FloatArray]:
     }
 
 
+def unread_notes(
+    answers: Mapping[tuple[str, int], Answers],
+    value_sets: Sequence[ValueSet],
+    splits: Mapping[int, ItemSplit],
+) -> list[str]:
+    """A sentence for each method with answers that could not be read: on which groups, and how many."""
+    counts: dict[str, dict[str, int]] = {}
+    wanted: dict[str, dict[str, int]] = {}
+    for (method, seed), some in answers.items():
+        said = letter_shares(some)
+        for value_set in value_sets:
+            items = scored_items(value_set, splits[seed])
+            missing = sum((value_set.name, item) not in said for item in items)
+            for table, count in ((counts, missing), (wanted, len(items))):
+                by_group = table.setdefault(method, {})
+                by_group[value_set.name] = by_group.get(value_set.name, 0) + count
+    return [
+        f"{method}: too little probability on the options to be read, so in none of these figures: "
+        + ", ".join(
+            f"{group} ({count} of {wanted[method][group]} answers)"
+            for group, count in by_group.items()
+            if count
+        )
+        + "."
+        for method, by_group in counts.items()
+        if any(by_group.values())
+    ]
+
+
 def rivals(value_set: ValueSet, among: Sequence[ValueSet]) -> list[ValueSet]:
     """The groups this one can be told from: those with nobody in common, as far as `where` shows.
 

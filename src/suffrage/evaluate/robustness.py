@@ -208,13 +208,13 @@ def ask(asking: Asking) -> pl.DataFrame:
 
 SCHEMA = pl.Schema(
     {
-        "value_set": pl.String,
-        "item": pl.String,
-        "family": pl.String,
-        "way": pl.String,
-        "shares": pl.List(pl.Float64),
-        "mirrored": pl.Boolean,
-        "refused": pl.Boolean,
+        "value_set": pl.String(),
+        "item": pl.String(),
+        "family": pl.String(),
+        "way": pl.String(),
+        "shares": pl.List(pl.Float64()),
+        "mirrored": pl.Boolean(),
+        "refused": pl.Boolean(),
     }
 )
 

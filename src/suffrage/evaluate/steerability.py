@@ -25,6 +25,7 @@ from suffrage.evaluate.groups import (
     rivals,
     scored_items,
     under_replicates,
+    unread_notes,
 )
 from suffrage.evaluate.intervals import Measured
 from suffrage.evaluate.results import Figure, Measure
@@ -39,10 +40,10 @@ ITSELF = "as itself"
 TIE = 1e-9
 SCHEMA = pl.Schema(
     {
-        "value_set": pl.String,
-        "item": pl.String,
-        "shares": pl.List(pl.Float64),
-        "refused": pl.Boolean,
+        "value_set": pl.String(),
+        "item": pl.String(),
+        "shares": pl.List(pl.Float64()),
+        "refused": pl.Boolean(),
     }
 )
 
@@ -150,7 +151,14 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     """The figures, and how well each name's answers fit each group."""
     among = {v.name: rivals(v, given.value_sets) for v in given.value_sets}
     named = [m for m in given.methods if any(given.asked[m, s].height for s in given.splits)]
-    notes = _notes(given, among, named)
+    notes = [
+        *_notes(given, among, named),
+        *unread_notes(
+            {k: v for k, v in given.answers.items() if k[0] in named},
+            given.value_sets,
+            given.splits,
+        ),
+    ]
     if not any(among.values()):
         return Scorecard(notes=tuple(notes))
     units: dict[str, dict[str, list[Measured]]] = {m.name: defaultdict(list) for m in MEASURES}

@@ -23,6 +23,7 @@ from suffrage.evaluate.groups import (
     scored_items,
     smallest_groups,
     under_replicates,
+    unread_notes,
 )
 from suffrage.evaluate.intervals import DRAWS, Measured, make_draws
 from suffrage.evaluate.results import Measure
@@ -170,7 +171,11 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     return Scorecard(
         figures=figures,
         figure_differences=differences,
-        notes=(*notes, *circle_notes),
+        notes=(
+            *notes,
+            *unread_notes(given.answers, groups, given.splits),
+            *circle_notes,
+        ),
         details={
             "groups": [v.name for v in groups],
             "weakest": which,
