@@ -633,9 +633,10 @@ def _no_gain(method: str, base: str, whole: Estimate) -> str:
             f"{method}: too few questions for an interval of its gain, so no share of it is given."
         )
     state = "is below" if whole.high < 0 else "cannot be told from"
+    value, low, high = (f"{x:+.3f}".replace("-", "−") for x in (whole.value, whole.low, whole.high))
     return (
-        f"{method}: its gain over {base}, {whole.value:+.3f} ({whole.low:+.3f} to {whole.high:+.3f}), {state} "
-        "0, so there is no gain of which a share could survive."
+        f"{method}: its gain over {base}, {value} ({low} to {high}), {state} 0, so there is no gain of which a "
+        "share could survive."
     )
 
 

@@ -36,7 +36,7 @@ def steerability_panels(results: Results, facts: EvaluationFacts) -> list[Panel]
         cells = [[found.get((group, method.name)) for method in methods] for group in groups]
         values = [[None if f is None else f.value for f in row] for row in cells]
         reach = max((abs(v) for row in values for v in row if v is not None), default=1.0)
-        shown = [[NOTHING if v is None else signed(v) for v in row] for row in values]
+        shown = [[NOTHING if v is None else signed(v, 3) for v in row] for row in values]
         labels = [method.label for method in methods]
         table = make_table(
             "What the name adds",
@@ -47,7 +47,7 @@ def steerability_panels(results: Results, facts: EvaluationFacts) -> list[Panel]
                     *(
                         Cell(NOTHING)
                         if f is None
-                        else Cell(signed(f.value), interval(f.low, f.high, with_sign=True))
+                        else Cell(signed(f.value, 3), interval(f.low, f.high, 3, with_sign=True))
                         for f in row
                     ),
                 ]
@@ -73,10 +73,8 @@ def _names_panel(label: str, fits: dict[str, dict[str, float | None]]) -> Panel:
     groups = list(fits)
     names = [*groups, ITSELF]
     values = [[fits[group][name] for name in names] for group in groups]
-    known = [v for row in values for v in row if v is not None]
-    middle = float(np.mean(known)) if known else 0.0
-    reach = max((abs(v - middle) for v in known), default=1.0)
-    coloured = [[None if v is None else v - middle for v in row] for row in values]
+    coloured = [_from_mean(row) for row in values]
+    reach = max((abs(v) for row in coloured for v in row if v is not None), default=1.0)
     shown = [[NOTHING if v is None else number(v, 2) for v in row] for row in values]
     table = make_table(
         f"Fit of each group to the answers under each name ({label})",
@@ -89,7 +87,7 @@ def _names_panel(label: str, fits: dict[str, dict[str, float | None]]) -> Panel:
     return Panel(
         f"Whom the answers under each name fit: {label}",
         "Rows are people, columns the name the model was asked under. Steering shows where the framed cell, the "
-        "group under its own name, is the highest of its row. Blue is above the mean of all cells, orange below.",
+        "group under its own name, is the highest of its row. Blue is above the mean of the row, orange below.",
         heat_map(
             groups,
             names,
@@ -102,6 +100,12 @@ def _names_panel(label: str, fits: dict[str, dict[str, float | None]]) -> Panel:
         [table],
         FOLDED,
     )
+
+
+def _from_mean(row: list[float | None]) -> list[float | None]:
+    known = [v for v in row if v is not None]
+    middle = float(np.mean(known)) if known else 0.0
+    return [None if v is None else v - middle for v in row]
 
 
 def equity_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
@@ -118,7 +122,7 @@ def equity_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
             [
                 Cell(method.label),
                 Cell(own["group"]),
-                Cell(number(group["value"]), interval(group["low"], group["high"])),
+                Cell(number(group["value"], 3), interval(group["low"], group["high"], 3)),
                 Cell(percent(own["often"]) if own["often"] is not None else NOTHING),
             ]
         )
@@ -139,7 +143,7 @@ def equity_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
     cells = [[least[m.name]["groups"].get(group) for m in methods] for group in groups]
     values = [[None if c is None else c["value"] for c in row] for row in cells]
     reach = max((abs(v) for row in values for v in row if v is not None), default=1.0)
-    shown = [[NOTHING if v is None else number(v) for v in row] for row in values]
+    shown = [[NOTHING if v is None else number(v, 3) for v in row] for row in values]
     labels = [method.label for method in methods]
     table = make_table(
         "Shortfall of every group",
@@ -150,7 +154,7 @@ def equity_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
                 *(
                     Cell(NOTHING)
                     if c is None
-                    else Cell(number(c["value"]), interval(c["low"], c["high"]))
+                    else Cell(number(c["value"], 3), interval(c["low"], c["high"], 3))
                     for c in row
                 ),
             ]
@@ -194,7 +198,7 @@ def robustness_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
         for row in cells
     ]
     reach = max((abs(v) for row in lost for v in row if v is not None), default=1.0)
-    shown = [[NOTHING if c is None else number(c["value"]) for c in row] for row in cells]
+    shown = [[NOTHING if c is None else number(c["value"], 3) for c in row] for row in cells]
     labels = [method.label for method in methods]
     names = [way[:1].upper() + way[1:] for way in ways]
     table = make_table(
@@ -206,7 +210,7 @@ def robustness_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
                 *(
                     Cell(NOTHING)
                     if c is None
-                    else Cell(number(c["value"]), interval(c["low"], c["high"]))
+                    else Cell(number(c["value"], 3), interval(c["low"], c["high"], 3))
                     for c in row
                 ),
             ]

@@ -9,7 +9,7 @@ from html import escape
 CELL_HEIGHT = 34
 LINE = 14
 ROW_LETTERS = 17
-LETTER = 6.6
+LETTER = 7.2
 # The strongest colour still lets the number on it be read.
 STRONGEST = 0.6
 
@@ -35,7 +35,7 @@ def heat_map(
     heights = [max(CELL_HEIGHT, 8 + LINE * len(some)) for some in names]
     width, height = left + cell * len(columns), top + sum(heights)
     parts = [
-        f'<div class="wide"><svg class="heat" width="{width}" height="{height}" role="img" '
+        f'<div class="wide"><svg class="heat cells" width="{width}" height="{height}" role="img" '
         f'aria-label="{escape(label, quote=True)}">'
     ]
     for place, lines in enumerate(heads):
@@ -73,7 +73,8 @@ def tiles(
         parts.append(
             f'<div><p class="label"><span>{escape(title)}</span></p><svg class="heat" width="{side}" '
             f'height="{side}" role="img" aria-label="{escape(f"{title}: {label}", quote=True)}">'
-            f"{''.join(cells)}</svg></div>"
+            f'{"".join(cells)}<rect class="edge" x=".5" y=".5" width="{side - 1}" height="{side - 1}"/>'
+            "</svg></div>"
         )
     return "".join([*parts, "</div>"])
 
