@@ -128,8 +128,11 @@ def test_gain_is_the_fit_over_base_on_the_same_rows(card: Scorecard) -> None:
 
 
 def test_nothing_moves_a_model_that_says_the_same_to_everything(card: Scorecard) -> None:
-    assert figure(card, "moves", "flat").value == 0
-    assert figure(card, "moves", "noise").value > 0.1
+    moves = card.details["moves"]
+    assert set(moves["flat"].values()) == {0.0}
+    assert all(moved > 0.1 for moved in moves["noise"].values())
+    # A negation understood is an answer turned round, and not a move.
+    assert moves["understands"]["turned"] == pytest.approx(0, abs=1e-9)
 
 
 def test_what_cannot_be_read_does_not_come_through() -> None:

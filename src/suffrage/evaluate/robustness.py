@@ -128,7 +128,7 @@ def _measures() -> tuple[Measure, ...]:
     return (
         Measure(
             name="least",
-            label="Least gain that survives",
+            label="Least that survives",
             explanation="The smallest of the shares beside it: how deep the alignment goes at its weakest "
             "tested place. Given only where the gain itself is clear of 0. The interval is that of "
             "the weakest place.",
@@ -140,17 +140,9 @@ def _measures() -> tuple[Measure, ...]:
         *shares,
         Measure(
             name="gain",
-            label="Gain as usual",
+            label="Gain",
             explanation="Fit less that of the untrained model, asked in the usual way: what there is to survive.",
             better="higher",
-            unit="questions",
-        ),
-        Measure(
-            name="moves",
-            label="How far answers move",
-            explanation="Mean total variation between the answer as usual and the answer asked otherwise, over "
-            "all ways but other languages. 0 is a steady model; one that says nothing is steady too.",
-            better=None,
             unit="questions",
         ),
     )
@@ -531,10 +523,9 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     heard = {method: _heard(given, method) for method in given.methods}
     base = _base(given)
     notes = _notes(given, heard, base)
-    units: dict[str, dict[str, list[Measured]]] = {"gain": {}, "moves": {}}
+    units: dict[str, dict[str, list[Measured]]] = {"gain": {}}
     gains: dict[str, list[tuple[_Said, Pair]]] = {}
     for method in given.methods:
-        units["moves"][method] = _moves(heard[method])
         if base is not None and method != base:
             gains[method] = _gains(heard[method], heard[base])
             usual = [now for said, (now, _) in gains[method] if said.way == USUAL]
@@ -580,6 +571,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             "base": base,
             "weakest": weakest,
             "fits": {method: _fit_by_way(heard[method], seed) for method in given.methods},
+            "moves": {method: _moves(heard[method]) for method in given.methods},
         },
     )
 
@@ -725,16 +717,18 @@ def fieller(
     return float((b - np.sqrt(inside)) / a), float((b + np.sqrt(inside)) / a)
 
 
-def _moves(heard: Heard) -> list[Measured]:
-    """How far each answer lies from that of the usual way; a negation's is turned back first."""
-    found = []
+def _moves(heard: Heard) -> dict[str, float]:
+    """Mean total variation between the answer as usual and asked otherwise, by family.
+
+    A negation's is turned back first. 0 is a steady model; one that says nothing is steady too.
+    """
+    found: dict[str, list[float]] = defaultdict(list)
     for key, said in heard.items():
         usual = heard.get((USUAL, *key[1:]))
-        if said.way == USUAL or said.family == "language" or usual is None:
-            continue
-        shares = said.shares[::-1] if said.mirrored else said.shares
-        found.append(Measured(*said.at, float(total_variation(shares, usual.shares)), np.ones(1)))
-    return found
+        if said.way != USUAL and usual is not None:
+            shares = said.shares[::-1] if said.mirrored else said.shares
+            found[said.family].append(float(total_variation(shares, usual.shares)))
+    return {family: float(np.mean(found[family])) for family in FAMILIES if found[family]}
 
 
 def _fit_by_way(heard: Heard, seed: int) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from suffrage.evaluate.results import EvaluationFacts, Results
+from suffrage.evaluate.results import EvaluationFacts, MethodFacts, Results
 from suffrage.evaluate.robustness import FAMILIES, USUAL
 from suffrage.evaluate.steerability import ITSELF
 from suffrage.report.cells import Cell, Table, make_table, model_methods
@@ -232,8 +232,30 @@ def robustness_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
             heat_map(names, labels, lost, shown, reach, _spoken(names, labels, shown)),
             [table],
             FOLDED,
-        )
+        ),
+        _moves_panel(facts.details.get("moves", {}), methods),
     ]
+
+
+def _moves_panel(moves: dict[str, dict[str, float]], methods: list[MethodFacts]) -> Panel:
+    families = [f for f in FAMILIES if any(f in moves.get(m.name, {}) for m in methods)]
+    rows = [
+        [
+            Cell(m.label),
+            *(
+                Cell(number(moves[m.name][f]) if f in moves.get(m.name, {}) else NOTHING)
+                for f in families
+            ),
+        ]
+        for m in methods
+    ]
+    columns = [("Method", False), *((FAMILIES[family], True) for family in families)]
+    return Panel(
+        "How far the answers move",
+        "The share of answers that would have to change back to be those given as usual: 0 none, 1 all of them. "
+        "Steady is not good by itself: a model that says nothing does not move either.",
+        tables=[make_table("Mean total variation from the answers as usual", columns, rows)],
+    )
 
 
 def structure_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
