@@ -257,28 +257,20 @@ def _places(
 
 
 def _rows(place: _Place) -> Iterator[tuple[str, Measured]]:
-    blend = np.mean([place.own, *place.others], axis=0)
-
-    def name_adds(people: FloatArray) -> FloatArray:
-        return fit(people, place.own) - fit(people, blend)
-
-    def over_others(people: FloatArray) -> FloatArray:
-        others = np.mean([fit(people, other) for other in place.others], axis=0)
-        return np.asarray(fit(people, place.own) - others)
-
-    def nearest(people: FloatArray) -> FloatArray:
-        return own_nearest(
-            fit(people, place.own), np.array([fit(people, other) for other in place.others])
-        )
-
-    for measure, figure in (
-        ("name_adds", name_adds),
-        ("over_others", over_others),
-        ("nearest", nearest),
+    said = np.array([place.own, np.mean([place.own, *place.others], axis=0), *place.others])
+    people = np.vstack([place.people.shares[None], place.people.replicates])
+    # (answers, 1 + replicates): the people as they are, then under resampled respondents.
+    fits = fit(people[None], said[:, None])
+    own, blend, others = fits[0], fits[1], fits[2:]
+    for measure, values in (
+        ("name_adds", own - blend),
+        ("over_others", own - others.mean(axis=0)),
+        ("nearest", own_nearest(own, others)),
     ):
-        point = float(figure(place.people.shares))
-        yield measure, Measured(*place.at, point, under_replicates(place.people, figure))
-    yield "apart", between_row(place.at, place.people, place.rivals, place.own, list(place.others))
+        resampled = values[1:] if values.size > 1 else np.ones(1)
+        yield measure, Measured(*place.at, float(values[0]), resampled)
+    others_said = list(place.others)
+    yield "apart", between_row(place.at, place.people, place.rivals, place.own, others_said)
 
 
 def own_nearest(own: FloatArray, others: FloatArray) -> FloatArray:
@@ -322,7 +314,7 @@ def _ceilings(
     first, second = people.first_halves, people.second_halves
     halves = np.array([other.second_halves for other in known])
     blend = np.mean([second, *halves], axis=0)
-    own, rest = fit(first, second), np.array([fit(first, half) for half in halves])
+    own, rest = fit(first, second), fit(first[None], halves)
     yield "name_adds", Measured(*at, float((own - fit(first, blend)).mean()), np.ones(1))
     yield "over_others", Measured(*at, float((own - rest.mean(axis=0)).mean()), np.ones(1))
     yield "nearest", Measured(*at, float(own_nearest(own, rest).mean()), np.ones(1))

@@ -129,11 +129,6 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     groups = smallest_groups(given.value_sets)
     said = {place: letter_shares(answers) for place, answers in given.answers.items()}
     notes = [] if len(groups) >= FEWEST_GROUPS else [_too_few(len(groups), "groups", FEWEST_GROUPS)]
-    grids = {
-        (method, split_seed): _grid(given, groups, split_seed, said[method, split_seed])
-        for method in given.methods
-        for split_seed in given.splits
-    }
     found: dict[str, dict[str, Drawn]] = {
         name: {} for name in ("spread_pattern", "items_together", "groups_alike")
     }
@@ -142,13 +137,23 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         "items_together": _items_together,
         "groups_alike": _groups_alike,
     }
+    pictures: dict[str, Any] = {}
     for method in given.methods:
-        own = [grids[method, split_seed] for split_seed in given.splits]
-        for name, pattern in patterns.items():
-            if name != "spread_pattern" and len(groups) < FEWEST_GROUPS:
-                continue
-            parts = [part for grid in own if (part := pattern(grid, seed)) is not None]
-            if len(parts) == len(own):
+        by_seed: dict[str, list[Drawn]] = {name: [] for name in patterns}
+        for split_seed in given.splits:
+            grid = _grid(given, groups, split_seed, said[method, split_seed])
+            for name, pattern in patterns.items():
+                if name == "spread_pattern" or len(groups) >= FEWEST_GROUPS:
+                    part = pattern(grid, seed)
+                    by_seed[name] += [] if part is None else [part]
+            if split_seed == next(iter(given.splits)):
+                drawn = _pictures(method, grid)
+                # A model that could not be read everywhere must not cut people's picture.
+                if len(pictures.get("people", {"items": ()})["items"]) >= len(grid.items):
+                    drawn.pop("people", None)
+                pictures |= drawn
+        for name, parts in by_seed.items():
+            if len(parts) == len(given.splits):
                 found[name][method] = _mean(parts)
     if len(groups) >= FEWEST_GROUPS and given.methods and not found["items_together"]:
         notes.append(
@@ -179,7 +184,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         details={
             "groups": [v.name for v in groups],
             "weakest": which,
-            "items": _item_details(grids, given),
+            "items": pictures,
             "circle": circle_details,
         },
     )
@@ -498,22 +503,20 @@ def _spread_rows(
     return found
 
 
-def _item_details(grids: Mapping[tuple[str, int], _Grid], given: EvaluationInput) -> dict[str, Any]:
-    """For the first seed: the items, and their correlations over groups of people and of each model."""
-    seed = next(iter(given.splits))
-    found: dict[str, Any] = {}
-    for method in given.methods:
-        grid = grids[method, seed]
-        places = np.flatnonzero(grid.ordered)
-        if places.size < FEWEST_ITEMS or len(grid.people[0]) < FEWEST_GROUPS:
-            continue
-        for name, table in (("people", grid.people), (method, grid.model)):
-            chosen = [table[int(place)] for place in places]
-            found[name if name == "people" else f"model {name}"] = {
-                "items": [grid.items[int(place)] for place in places],
-                "correlations": correlations(mean_positions(chosen)).round(3).tolist(),
-            }
-    return found
+def _pictures(method: str, grid: _Grid) -> dict[str, Any]:
+    """Correlations of ordered items over groups, of people and of the model."""
+    places = np.flatnonzero(grid.ordered)
+    if places.size < FEWEST_ITEMS or len(grid.people[0]) < FEWEST_GROUPS:
+        return {}
+    return {
+        name: {
+            "items": [grid.items[int(place)] for place in places],
+            "correlations": correlations(mean_positions([table[int(p)] for p in places]))
+            .round(3)
+            .tolist(),
+        }
+        for name, table in (("people", grid.people), (f"model {method}", grid.model))
+    }
 
 
 # --- The circle ---------------------------------------------------------------------------------
