@@ -47,7 +47,7 @@ def test_who_knows_the_people_has_their_pattern(card: Scorecard) -> None:
 )
 def test_no_impostor_passes_its_weakest_pattern(card: Scorecard, impostor: str) -> None:
     found = figure(card, "weakest", impostor)
-    assert found.value <= 0 and found.floor == 0 and found.ceiling == 1
+    assert found.value == 0 and found.floor == 0 and found.ceiling == 1
 
 
 def test_one_average_person_is_a_point(card: Scorecard) -> None:
@@ -110,8 +110,14 @@ def test_two_groups_are_too_few_and_the_report_says_so() -> None:
     some = SETS[:3]
     found = tried(EVALUATION, {"knows": people(some, lambda s: s)}, some, SPLIT)
     assert not has(found, "items_together", "knows") and has(found, "spread_pattern", "knows")
-    assert any("need 3" in note for note in found.notes)
+    assert any("needs 3 of them" in note for note in found.notes)
     assert any("no key to a taxonomy" in note for note in found.notes)
+
+
+def test_three_groups_are_too_few_to_say_which_are_alike() -> None:
+    some = [v for v in SETS if v.name in ("north", "south", "east")]
+    found = tried(EVALUATION, {"knows": people(some, lambda s: s)}, some, SPLIT)
+    assert has(found, "items_together", "knows") and not has(found, "groups_alike", "knows")
 
 
 def test_weighted_correlation_is_that_of_repeated_rows() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,8 @@ from suffrage.values.taxonomy import ItemKey, instruments, item_key, taxonomy
 
 NAME = "structure"
 FEWEST_GROUPS = 3
+# Three groups have three distances, which six orders can match: chance alone reaches nearly 1.
+FEWEST_FOR_DISTANCES = 4
 FEWEST_ITEMS = 4
 SHUFFLES = 999
 # Below this a pattern does not vary: every item, group or spread is the same.
@@ -46,8 +48,8 @@ MEASURES = (
         name="weakest",
         label="Weakest of three patterns",
         explanation="How far the model’s answers follow people’s where they follow them least, among: where "
-        "groups are divided, which questions go together, which groups are alike. 0 is what one in twenty random "
-        "orders reaches, 1 what one half of the respondents shows of the other. One average person, however near to "
+        "groups are divided, which questions go together, which groups are alike. 0 is no better than what one in "
+        "twenty random orders reaches, 1 what one half of the respondents shows of the other. One average person, however near to "
         "the people as a whole, has 0. The interval is that of the weakest pattern.",
         better="higher",
         unit="patterns",
@@ -128,7 +130,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     """The figures, and the correlations behind them."""
     groups = smallest_groups(given.value_sets)
     said = {place: letter_shares(answers) for place, answers in given.answers.items()}
-    notes = [] if len(groups) >= FEWEST_GROUPS else [_too_few(len(groups), "groups", FEWEST_GROUPS)]
+    notes = [] if len(groups) >= FEWEST_FOR_DISTANCES else [_too_few(len(groups))]
     found: dict[str, dict[str, Drawn]] = {
         name: {} for name in ("spread_pattern", "items_together", "groups_alike")
     }
@@ -137,13 +139,18 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         "items_together": _items_together,
         "groups_alike": _groups_alike,
     }
+    needs = {
+        "spread_pattern": 1,
+        "items_together": FEWEST_GROUPS,
+        "groups_alike": FEWEST_FOR_DISTANCES,
+    }
     pictures: dict[str, Any] = {}
     for method in given.methods:
         by_seed: dict[str, list[Drawn]] = {name: [] for name in patterns}
         for split_seed in given.splits:
             grid = _grid(given, groups, split_seed, said[method, split_seed])
             for name, pattern in patterns.items():
-                if name == "spread_pattern" or len(groups) >= FEWEST_GROUPS:
+                if len(groups) >= needs[name]:
                     part = pattern(grid, seed)
                     by_seed[name] += [] if part is None else [part]
             if split_seed == next(iter(given.splits)):
@@ -214,14 +221,22 @@ def _weakest(
                 ways[name] = Drawn(value, draws, low, high, one.n, 0.0, 1.0)
         if ways:
             name = min(ways, key=lambda pattern: ways[pattern].value)
-            least = np.min([way.draws for way in ways.values()], axis=0)
-            result[method] = replace(ways[name], draws=least, n=len(ways))
+            found_way = ways[name]
+            low, high = (
+                None if q is None else max(q, 0.0) for q in (found_way.low, found_way.high)
+            )
+            least = np.maximum(np.min([way.draws for way in ways.values()], axis=0), 0.0)
+            value = max(found_way.value, 0.0)
+            result[method] = Drawn(value, least, low, high, len(ways), 0.0, 1.0)
             which[method] = name
     return result, which
 
 
-def _too_few(count: int, what: str, wanted: int) -> str:
-    return f"There are {count} {what} of which none is a part of another; patterns over {what} need {wanted}."
+def _too_few(count: int) -> str:
+    return (
+        f"Groups here of which no other is a part: {count}. Which questions go together needs {FEWEST_GROUPS} of them, "
+        f"which groups are alike {FEWEST_FOR_DISTANCES}."
+    )
 
 
 def _grid(given: EvaluationInput, groups: Sequence[ValueSet], seed: int, said: Shares) -> _Grid:
