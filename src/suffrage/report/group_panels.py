@@ -16,6 +16,8 @@ from suffrage.report.tables import NOTHING, interval, number, percent, signed
 
 FOLDED = "The same as a table"
 PAIRS = 10
+# Differences of fit below this are never drawn in full colour.
+LEAST_REACH = 0.05
 
 
 def steerability_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
@@ -35,7 +37,9 @@ def steerability_panels(results: Results, facts: EvaluationFacts) -> list[Panel]
     if groups:
         cells = [[found.get((group, method.name)) for method in methods] for group in groups]
         values = [[None if f is None else f.value for f in row] for row in cells]
-        reach = max((abs(v) for row in values for v in row if v is not None), default=1.0)
+        # Full colour is at least what half of the people reach: a next-to-nothing must look like one.
+        tops = [f.ceiling for row in cells for f in row if f is not None and f.ceiling is not None]
+        reach = max([abs(v) for row in values for v in row if v is not None] + tops)
         shown = [[NOTHING if v is None else signed(v, 3) for v in row] for row in values]
         labels = [method.label for method in methods]
         table = make_table(
@@ -74,7 +78,7 @@ def _names_panel(label: str, fits: dict[str, dict[str, float | None]]) -> Panel:
     names = [*groups, ITSELF]
     values = [[fits[group][name] for name in names] for group in groups]
     coloured = [_from_mean(row) for row in values]
-    reach = max((abs(v) for row in coloured for v in row if v is not None), default=1.0)
+    reach = max([abs(v) for row in coloured for v in row if v is not None] + [LEAST_REACH])
     shown = [[NOTHING if v is None else number(v, 2) for v in row] for row in values]
     table = make_table(
         f"Fit of each group to the answers under each name ({label})",
@@ -197,7 +201,7 @@ def robustness_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
         ]
         for row in cells
     ]
-    reach = max((abs(v) for row in lost for v in row if v is not None), default=1.0)
+    reach = max([abs(v) for row in lost for v in row if v is not None] + [LEAST_REACH])
     shown = [[NOTHING if c is None else number(c["value"], 3) for c in row] for row in cells]
     labels = [method.label for method in methods]
     names = [way[:1].upper() + way[1:] for way in ways]

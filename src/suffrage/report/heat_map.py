@@ -27,7 +27,7 @@ def heat_map(
 
     label: what the picture shows, for those who do not see it. outlined: cells with a frame.
     """
-    cell = 92 if len(columns) <= 3 else 76 if len(columns) <= 6 else 62
+    cell = 96 if len(columns) <= 6 else 72
     heads = [_lines(name, int(cell / LETTER)) for name in columns]
     names = [_lines(name, ROW_LETTERS) for name in rows]
     left = 12 + int(LETTER * max((len(line) for some in names for line in some), default=0))
