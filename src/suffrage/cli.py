@@ -166,6 +166,42 @@ def report(study: StudyPath) -> None:
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders of finished runs, such as runs/*.", metavar="RUN")
+    ],
+    measure: Annotated[
+        str, typer.Option(help="fit, earth-movers, entropy, slope, or EVALUATION.MEASURE.")
+    ] = "fit",
+    html: Annotated[Path | None, typer.Option(help="Write the comparison as a page here.")] = None,
+    across_models: Annotated[
+        bool, typer.Option("--across-models", help="Let different models share a table.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hold runs against each other, from their results.json: one leaderboard, paired differences.
+
+    Runs that differ in survey, questions, value sets, held-out items or model get tables of their
+    own, with the reason. Differences have bootstrap intervals; Holm's correction goes over all.
+
+    Example: `suffrage compare runs/* --html leaderboard.html`
+    """
+    from suffrage.report import leaderboard
+
+    found = leaderboard.compare_runs(runs, measure, across_models)
+    if html is not None:
+        leaderboard.write_leaderboard_page(found, html)
+    if as_json:
+        _print_json(leaderboard.leaderboard_json(found))
+        return
+    from rich.console import Console
+
+    Console().print(leaderboard.leaderboard_text(found))
+    if html is not None:
+        typer.echo(f"Page    {html}")
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Say what this machine can do, and which parts of Suffrage are installed.
 

@@ -154,7 +154,8 @@ def measured_rows(given: EvaluationInput, answers: Sequence[Answer]) -> Rows:
         target = targets[answer.value_set][answer.item]
         cluster = given.splits[answer.seed].clusters[answer.item]
         place = (answer.seed, answer.value_set, answer.item, cluster)
-        for metric, row in _by_metric(place, target, np.array(answer.shares)):
+        ordered, shares = target.item.ordered, np.array(answer.shares)
+        for metric, row in answer_rows(place, target.shares, target.replicates, ordered, shares):
             rows[answer.method, metric, answer.side, answer.readout].append(row)
     for seed, split in given.splits.items():
         for value_set in given.value_sets:
@@ -165,12 +166,20 @@ def measured_rows(given: EvaluationInput, answers: Sequence[Answer]) -> Rows:
     return rows
 
 
-def _by_metric(
-    place: tuple[int, str, str, str], target: AnswerDistribution, q: FloatArray
+def answer_rows(
+    place: tuple[int, str, str, str],
+    p: FloatArray,
+    resampled: FloatArray,
+    ordered: bool,
+    q: FloatArray,
 ) -> Iterator[tuple[Metric, Measured]]:
-    p, resampled = target.shares, target.replicates
+    """One answer on every metric.
+
+    place: seed, value set, item, cluster. p: (options,), what people answered, and q the model.
+    resampled: (replicates, options), p with respondents drawn again.
+    """
     yield "fit_jsd", Measured(*place, float(fit(p, q)), fit(resampled, q))
-    if target.item.ordered:
+    if ordered:
         distances = earth_movers_distance(resampled, q)
         yield "emd", Measured(*place, float(earth_movers_distance(p, q)), distances)
     yield (
