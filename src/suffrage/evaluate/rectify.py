@@ -176,7 +176,7 @@ def rectify(
 
 def chosen_options(positions: npt.NDArray[np.integer], options: int) -> FloatArray:
     """Positions as rows of 0 and 1, (n, options)."""
-    return np.eye(options)[positions]
+    return np.asarray(np.eye(options)[positions])
 
 
 def student_quantile(degrees: float) -> float:

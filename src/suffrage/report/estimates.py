@@ -27,7 +27,7 @@ def verdict(found: Rectified, told_apart: int) -> str:
             "The model cannot be shown to help: its differences between groups do not follow the "
             f"people's, beyond chance; ask people. {alone}"
         )
-    worth = f"The model helped: {plural(found.n, 'person')} with it say as much as {found.worth:.0f} without"
+    worth = f"The model helped: {found.n} people with it say as much as {found.worth:.0f} without"
     if found.cells_worth is not None and found.cells_worth >= found.worth:
         worth += (
             f", but weighting them to the groups' known shares, without a model, is worth "
@@ -111,7 +111,8 @@ def estimates_text(found: Any) -> Any:
         parts += [Text(f"\n{_trial_heading(trials)}", style="bold"), _trial_table(trials)]
         parts.append(
             Text(
-                "Worth: how many times as many people one would have to ask without the model. At "
+                "Held by: how often the 95 % interval holds the whole survey's answer. Error: root mean "
+                "square, in points. Worth: how many times as many people one would have to ask without the model. At "
                 "most: the same for a model that knew every group's answers."
             )
         )
@@ -150,7 +151,7 @@ def _with_interval(estimated: Estimated, k: int) -> str:
 def _trial_heading(trials: Any) -> str:
     return (
         f"{trials[0].trial.repeats} such samples of each group, held against the whole survey "
-        "(means over items, in percent)"
+        "(means over items)"
     )
 
 
@@ -158,13 +159,15 @@ def _trial_table(trials: Any) -> Any:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("\nGroup", overflow="fold")
+    table.add_column(
+        "\nGroup", min_width=min(max(len(e.group) for e in trials), 22), overflow="fold"
+    )
     for name in (
-        "Interval holds\npeople",
-        "\nrectified",
-        "Error\npeople",
+        "Held by\npeople",
+        "\nboth",
+        "Error,\npeople",
         "\nmodel",
-        "\nrectified",
+        "\nboth",
     ):
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("Worth\n", "At most\n"):
@@ -186,7 +189,8 @@ def _trial_table(trials: Any) -> Any:
 def _closing(found: Any) -> str:
     helped = [e for e in found.estimates if e.found.helps]
     return (
-        f"The model helped in {len(helped)} of {plural(len(found.estimates), 'estimate')}. Intervals "
-        "are 95 %, and not corrected for their number. What the model alone says is no estimate of "
+        f"The model helped in {len(helped)} of {plural(len(found.estimates), 'estimate')}; chance "
+        "alone makes about one in forty look helped. Intervals are 95 %, and not corrected for their "
+        "number. What the model alone says is no estimate of "
         "what people think, and has no valid interval."
     )

@@ -147,8 +147,7 @@ def _rich_table(board: Leaderboard) -> Any:
     from rich.text import Text
 
     table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    table.add_column("Method", overflow="fold")
-    table.add_column("Run", overflow="fold")
+    table.add_column("Method, run", overflow="fold")
     table.add_column(board.measure.label, no_wrap=True)
     against = _reference(board)
     table.add_column("Against the best", no_wrap=True)
@@ -159,8 +158,7 @@ def _rich_table(board: Leaderboard) -> Any:
         cells = [_gap_text(board, place, _best(board))]
         cells += [_gap_text(board, place, against)] if against is not None else []
         table.add_row(
-            Text(" ".join([standing.label, *_bracketed(_differs_in(board, standing))])),
-            Text(_where(board, standing)),
+            Text("\n".join([standing.label, *_whose(board, standing)])),
             Text(_figure(board, standing)),
             *(Text(cell) for cell in cells),
             style=style,
@@ -168,8 +166,11 @@ def _rich_table(board: Leaderboard) -> Any:
     return table
 
 
-def _bracketed(words: Sequence[str]) -> list[str]:
-    return [f"({', '.join(words)})"] if words else []
+def _whose(board: Leaderboard, standing: Standing) -> list[str]:
+    """The run of a row where there are several, and the settings that tell it from its like."""
+    if len(board.runs) == 1 or len(standing.runs) == len(board.runs):
+        return []
+    return [f"  {', '.join([*standing.runs, *_differs_in(board, standing)])}"]
 
 
 def _figure(board: Leaderboard, standing: Standing) -> str:
