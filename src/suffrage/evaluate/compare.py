@@ -19,7 +19,6 @@ from typing import Literal
 import numpy as np
 
 from suffrage.evaluate.figures import detectable, holm, two_sided
-from suffrage.evaluate.fit import answer_rows
 from suffrage.evaluate.intervals import (
     Draws,
     Estimate,
@@ -29,7 +28,13 @@ from suffrage.evaluate.intervals import (
     percentile_interval,
 )
 from suffrage.evaluate.results import ItemFacts, Measure, Metric, Results, Target
-from suffrage.population.distances import FloatArray
+from suffrage.population.distances import (
+    FloatArray,
+    above_even,
+    earth_movers_distance,
+    entropy,
+    fit,
+)
 
 REPLICATES = 200
 SHARES_AGREE = 1e-6
@@ -356,9 +361,10 @@ def _entries(run: Run, splits: Sequence[Split], metric: Metric) -> list[_Entry]:
         item: ItemFacts = items[answer.item]
         where = (at[answer.seed], *place, item.cluster)
         p, q = np.array(targets[place].shares), np.array(answer.shares)
-        for name, row in answer_rows(where, p, resampled[place], item.ordered, q):
-            if name == metric:
-                rows[answer.method][row.key].append(row)
+        if metric == "emd" and not item.ordered:
+            continue
+        row = _row(metric, where, p, resampled[place], q)
+        rows[answer.method][row.key].append(row)
     return [
         _Entry(
             (run.name,),
@@ -372,6 +378,27 @@ def _entries(run: Run, splits: Sequence[Split], metric: Metric) -> list[_Entry]:
         for facts in results.methods
         if facts.kind != "ceiling" and facts.name in rows
     ]
+
+
+def _row(
+    metric: Metric,
+    where: tuple[int, str, str, str],
+    p: FloatArray,
+    resampled: FloatArray,
+    q: FloatArray,
+) -> Measured:
+    """A model's answer q held against people's p, and p resampled, as `fit` does."""
+    if metric == "fit_jsd":
+        return Measured(*where, float(fit(p, q)), fit(resampled, q))
+    if metric == "emd":
+        distances = earth_movers_distance(resampled, q)
+        return Measured(*where, float(earth_movers_distance(p, q)), distances)
+    if metric == "entropy_ratio":
+        above, below = float(entropy(q)), float(entropy(p))
+        return Measured(*where, above, np.ones(1), below, entropy(resampled))
+    own = above_even(resampled, resampled)
+    together = above_even(resampled, q)
+    return Measured(*where, float(above_even(p, q)), together, float(above_even(p, p)), own)
 
 
 def _mean_row(rows: Sequence[Measured]) -> Measured:
@@ -460,7 +487,7 @@ def _pairs(
         clusters = len({row.cluster for row in a.rows if row.key in shared})
         low, high = percentile_interval(drawn, clusters)
         value = float(good(np.array(one.value)) - good(np.array(two.value)))
-        p = None if low is None else two_sided(drawn)
+        p = None if low is None else two_sided(drawn, clusters)
         seen = None if low is None else detectable(drawn)
         pairs.append(Pair(first, second, value, low, high, one.items, p, None, seen))
     return _corrected(pairs)

@@ -14,6 +14,7 @@ from typing import get_args
 
 import numpy as np
 
+from suffrage.evaluate.figures import detectable, holm, two_sided
 from suffrage.evaluate.floors import average_training_distribution, mean_of_groups, uniform
 from suffrage.evaluate.intervals import Draws, Measured, difference, estimate, make_draws
 from suffrage.evaluate.results import (
@@ -70,7 +71,7 @@ def run(given: EvaluationInput, seed: int) -> Scorecard:
     scores = _with_way(list(_scores(given, rows, draws)))
     return Scorecard(
         tuple(scores),
-        tuple(_differences(given, rows, draws)),
+        corrected(list(_differences(given, rows, draws))),
         tuple(answers),
         tuple(readout_disagreements(answers)),
     )
@@ -154,8 +155,7 @@ def measured_rows(given: EvaluationInput, answers: Sequence[Answer]) -> Rows:
         target = targets[answer.value_set][answer.item]
         cluster = given.splits[answer.seed].clusters[answer.item]
         place = (answer.seed, answer.value_set, answer.item, cluster)
-        ordered, shares = target.item.ordered, np.array(answer.shares)
-        for metric, row in answer_rows(place, target.shares, target.replicates, ordered, shares):
+        for metric, row in _by_metric(place, target, np.array(answer.shares)):
             rows[answer.method, metric, answer.side, answer.readout].append(row)
     for seed, split in given.splits.items():
         for value_set in given.value_sets:
@@ -166,20 +166,12 @@ def measured_rows(given: EvaluationInput, answers: Sequence[Answer]) -> Rows:
     return rows
 
 
-def answer_rows(
-    place: tuple[int, str, str, str],
-    p: FloatArray,
-    resampled: FloatArray,
-    ordered: bool,
-    q: FloatArray,
+def _by_metric(
+    place: tuple[int, str, str, str], target: AnswerDistribution, q: FloatArray
 ) -> Iterator[tuple[Metric, Measured]]:
-    """One answer on every metric.
-
-    place: seed, value set, item, cluster. p: (options,), what people answered, and q the model.
-    resampled: (replicates, options), p with respondents drawn again.
-    """
+    p, resampled = target.shares, target.replicates
     yield "fit_jsd", Measured(*place, float(fit(p, q)), fit(resampled, q))
-    if ordered:
+    if target.item.ordered:
         distances = earth_movers_distance(resampled, q)
         yield "emd", Measured(*place, float(earth_movers_distance(p, q)), distances)
     yield (
@@ -317,7 +309,23 @@ def _differences(
                         low=figure.low,
                         high=figure.high,
                         items=figure.items,
+                        p=None if figure.low is None else two_sided(figure.draws, figure.clusters),
+                        detectable=None if figure.low is None else detectable(figure.draws),
                     )
+
+
+def corrected(differences: Sequence[Difference]) -> tuple[Difference, ...]:
+    """With Holm's correction, for all differences of one metric, side and value set together."""
+    families: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for place, d in enumerate(differences):
+        if d.p is not None:
+            families[d.metric, d.side, d.value_set].append(place)
+    found = list(differences)
+    for places in families.values():
+        adjusted = holm([differences[place].p or 0.0 for place in places])
+        for place, p in zip(places, adjusted, strict=True):
+            found[place] = found[place].model_copy(update={"adjusted": p})
+    return tuple(found)
 
 
 def readout_disagreements(answers: Sequence[Answer]) -> Iterator[ReadoutDisagreement]:
