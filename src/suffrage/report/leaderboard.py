@@ -22,6 +22,7 @@ from suffrage.report.cells import Cell, Table, make_table, plural
 from suffrage.report.scoreboard import Plot, PlotRow, axis_ticks
 from suffrage.report.tables import (
     NOTHING,
+    SIGNIFICANT,
     Verdict,
     interval,
     number,
@@ -30,7 +31,6 @@ from suffrage.report.tables import (
 )
 
 RESULTS = "results.json"
-SIGNIFICANT = 0.05
 BETTER_NAMES: dict[Verdict, str] = {
     "higher": "better",
     "lower": "worse",

@@ -17,9 +17,17 @@ from suffrage.report.answer_cards import cards_by_value_set
 from suffrage.report.asked import item_counts, item_table, study_facts, value_set_table
 from suffrage.report.cells import fact_pairs, thousands
 from suffrage.report.costs import cost_table
-from suffrage.report.evaluations import evaluation_sections, headline_table
+from suffrage.report.evaluations import UNSAID, evaluation_sections
 from suffrage.report.failures import flattening, made_worse_table, weak_spot_table, worst_item_table
 from suffrage.report.finding import finding, is_weighted
+from suffrage.report.overview import (
+    FIT,
+    MARGIN,
+    fit_power,
+    flag_sentence,
+    glance_tables,
+    loss_table,
+)
 from suffrage.report.readings import disagreement_table, mass_table, readout_table, refused_items
 from suffrage.report.scoreboard import (
     difference_table,
@@ -72,7 +80,14 @@ def _sections(results: Results) -> dict[str, Any]:
         "plot_data": scoreboard_plot(results),
         "plot_caption": plot_caption(results),
         "scoreboard": scoreboard_table(results),
-        "headlines": headline_table(results),
+        "glance": glance_tables(results),
+        "flags": flag_sentence(results),
+        "losses": loss_table(results),
+        "margin": f"{MARGIN:g}",
+        "fit_power": fit_power(results),
+        "fit_cannot_show": next(
+            (e.cannot_show for e in results.evaluations if e.name == FIT and e.cannot_show), UNSAID
+        ),
         "evaluations": evaluation_sections(results),
         "left_out": left_out_scores(results),
         "by_value_set": value_set_scores(results),
