@@ -119,12 +119,19 @@ def _figure_tables(results: Results, facts: EvaluationFacts) -> list[Table]:
     blocks = max(1, -(-len(measures) // MEASURES_ABREAST))
     size = -(-len(measures) // blocks)
     return [
-        _figure_table(results, facts, measures[start : start + size])
-        for start in range(0, len(measures), size)
+        _figure_table(
+            results,
+            facts,
+            measures[part * size : (part + 1) * size],
+            f", part {part + 1} of {blocks}" if blocks > 1 else "",
+        )
+        for part in range(blocks)
     ]
 
 
-def _figure_table(results: Results, facts: EvaluationFacts, measures: Sequence[Measure]) -> Table:
+def _figure_table(
+    results: Results, facts: EvaluationFacts, measures: Sequence[Measure], part: str
+) -> Table:
     rows = [
         [
             Cell(method.label),
@@ -141,7 +148,7 @@ def _figure_table(results: Results, facts: EvaluationFacts, measures: Sequence[M
             rows.append([Cell(label), *cells])
     rows.append([Cell("Counted"), *(_counted(results, facts.name, m) for m in measures)])
     columns = [("Method", False), *((m.label, True) for m in measures)]
-    return make_table("All value sets and seeds together", columns, rows)
+    return make_table(f"All value sets and seeds together{part}", columns, rows)
 
 
 def _edge_cell(results: Results, evaluation: str, measure: Measure, edge: str) -> Cell:

@@ -298,7 +298,7 @@ def write_leaderboard_page(found: Comparison, path: Path) -> None:
 def _row_name(board: Leaderboard, standing: Standing) -> str:
     """What a row is called where its run is not shown beside it."""
     same = [s for s in board.standings if s.label == standing.label]
-    return standing.label if len(same) == 1 else f"{standing.label}, {_where(board, standing)}"
+    return standing.label if len(same) == 1 else f"{standing.label} ({_where(board, standing)})"
 
 
 def _lead(board: Leaderboard) -> str:
@@ -337,13 +337,19 @@ def _standing_table(board: Leaderboard) -> Table:
     rows = []
     for place, standing in enumerate(board.standings):
         cells = [
-            Cell(standing.label, ", ".join(_differs_in(board, standing))),
+            Cell(standing.label, "; ".join(_beside(board, standing))),
             Cell(_where(board, standing)),
             Cell(number(standing.value, digits), interval(standing.low, standing.high, digits)),
             _gap_cell(board, place, best),
         ]
         rows.append([*cells, _gap_cell(board, place, against)] if against is not None else cells)
     return make_table("Standing", columns, rows)
+
+
+def _beside(board: Leaderboard, standing: Standing) -> list[str]:
+    """What stands small below a row's name: settings that tell it from its like, answers not read."""
+    unread = [f"{plural(standing.unread, 'answer')} not read"] if standing.unread else []
+    return [*_differs_in(board, standing), *unread]
 
 
 def _gap_cell(board: Leaderboard, place: int, against: int | None) -> Cell:

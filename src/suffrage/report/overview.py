@@ -28,7 +28,6 @@ from suffrage.report.cells import (
     methods_of_kind,
     model_methods,
 )
-from suffrage.report.finding import in_sentence
 from suffrage.report.tables import (
     NOTHING,
     SIGNIFICANT,
@@ -359,7 +358,7 @@ def power_sentence(line: Line | None) -> str:
     return (
         f"With {line.n} {line.measure.unit} this study would have seen a true difference of "
         f"{number(line.seen, line.measure.digits)} from the untrained model in "
-        f"{in_sentence(line.measure.label)} four times in five; smaller ones would mostly stay unseen."
+        f"“{line.measure.label}” four times in five; smaller ones would mostly stay unseen."
     )
 
 
