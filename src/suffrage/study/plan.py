@@ -22,9 +22,9 @@ from suffrage.training_data import ItemSplit, split_items
 
 # Measured on SmolLM2-135M with 2 cores (docs/results.md, "Cost of a step"): how many times the
 # arithmetic of one forward pass a training step takes, attention, adapters and optimiser included.
-TRAINING_FACTOR = {"distribution": 7.0, "sft": 16.0, "dpo": 9.0, "kto": 9.0}
+TRAINING_FACTOR = {"distribution": 7.0, "sft": 7.0, "augmented-sft": 7.0, "dpo": 9.0, "kto": 9.0}
 # Methods whose batches are packed rows (align/packed.py).
-PACKED = ("distribution", "dpo", "kto")
+PACKED = ("sft", "augmented-sft", "distribution", "dpo", "kto")
 OTHER_TRAINING_FACTOR = 16.0
 # The share of a plain matrix product's speed that a forward pass reaches.
 FORWARD_EFFICIENCY = 0.6
