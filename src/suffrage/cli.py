@@ -215,6 +215,13 @@ def estimate(
     item: Annotated[
         list[str] | None, typer.Option(help="An item's id; may be repeated. Default: all.")
     ] = None,
+    population: Annotated[
+        Path | None,
+        typer.Option(
+            help="Another study, whose survey gives the groups' shares, where the people asked are "
+            "a small sample of their own."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     repeats: Annotated[
         int,
@@ -235,7 +242,14 @@ def estimate(
     from suffrage.study.schema import load_study
 
     found = estimate_study(
-        load_study(study), method, sample, group or [], item or [], seed, repeats
+        load_study(study),
+        method,
+        sample,
+        group or [],
+        item or [],
+        seed,
+        repeats,
+        load_study(population) if population else None,
     )
     if as_json:
         _print_json(estimates.estimates_json(found))

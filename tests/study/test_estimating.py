@@ -1,10 +1,13 @@
 """`suffrage estimate` on real respondents: small samples of the GSS against the whole of it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from suffrage import cli
@@ -12,7 +15,7 @@ from suffrage.errors import InputError
 from suffrage.evaluate.results import Answer, MethodFacts, Results
 from suffrage.population.where import select
 from suffrage.report.estimates import verdict
-from suffrage.report.tables import write_tables
+from suffrage.report.tables import read_results, write_tables
 from suffrage.study.estimating import estimate_study
 from suffrage.study.schema import Study, load_study, study_survey
 from tests.report.example_results import example_results
@@ -139,6 +142,76 @@ def test_the_same_seed_gives_the_same_sample_and_another_another(study: Study) -
     )
     assert (one.classical.values == same.classical.values).all()
     assert (one.classical.values != other.classical.values).any()
+
+
+def test_a_small_sample_of_its_own_takes_the_shares_of_groups_from_another_survey(
+    study: Study, tmp_path: Path
+) -> None:
+    """150 people drawn from the GSS as a file of their own, the GSS as the population."""
+    whole = study_survey(study)
+    codes = {"0": "few", "1": "right", "2": "much"}
+    rows = whole.responses.filter(pl.col(ITEM) >= 0).sample(150, seed=4)
+    rows.select(
+        pl.col("respondent").alias("id"),
+        "ideology3",
+        pl.col(ITEM).cast(pl.String).replace(codes).alias(ITEM),
+    ).write_csv(tmp_path / "small.csv")
+    item = whole.codebook[ITEM]
+    codebook = {
+        "title": "A small sample",
+        "respondent": "id",
+        "demographics": {"ideology3": "ideology3"},
+        "items": [
+            {
+                "id": ITEM,
+                "question": item.question,
+                "options": dict(zip(codes.values(), item.texts, strict=True)),
+            }
+        ],
+    }
+    (tmp_path / "small.yaml").write_text(
+        yaml.safe_dump(codebook, sort_keys=False), encoding="utf-8"
+    )
+    text = STUDY.replace(
+        "{reader: gss_spending}",
+        "{reader: labelled_file, path: small.csv, codebook: small.yaml}",
+    ).replace("{by: item, share: 0.3}", "{by: list, items: [natenvir]}")
+    (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
+    small = load_study(tmp_path / "study.yaml")
+    saved = read_results(study.output / "results.json")
+    write_tables(_results(study_survey(small), saved.answers), small.output)
+
+    (one,) = estimate_study(small, "knows", None, ["everyone"], [ITEM], population=study).estimates
+    # By hand: the regression estimator of the sample, the groups' shares taken from the GSS.
+    said = {a.value_set: a.shares for a in saved.answers if (a.method, a.item) == ("knows", ITEM)}
+    names = {"liberal": "liberals", "moderate": "moderates", "conservative": "conservatives"}
+
+    def predicted(frame: pl.DataFrame) -> Any:
+        groups = frame["ideology3"].to_list()
+        return np.array([said[names.get(g or "", "everyone")] for g in groups])
+
+    y, f = np.eye(3)[rows[ITEM].to_numpy()], predicted(rows)
+    away = predicted(whole.responses).mean(axis=0) - f.mean(axis=0)
+    assert one.found.n == 150
+    assert one.found.rectified.values == pytest.approx(y.mean(axis=0) + one.found.tuning * away)
+    assert one.found.raw == pytest.approx(predicted(whole.responses).mean(axis=0))
+    assert one.found.worth > 150
+    with pytest.raises(InputError, match="exclude each other"):
+        estimate_study(small, "knows", 50, population=study)
+
+
+def test_answers_to_other_options_are_not_joined_with_these_people(
+    study: Study, tmp_path: Path
+) -> None:
+    saved = read_results(study.output / "results.json")
+    item = study_survey(study).codebook[ITEM]
+    turned = saved.items[0].model_copy(
+        update={"id": ITEM, "question": item.question, "options": list(item.texts[::-1])}
+    )
+    elsewhere = study.model_copy(update={"output": tmp_path})
+    write_tables(saved.model_copy(update={"items": [turned]}), tmp_path)
+    with pytest.raises(InputError, match="other options when"):
+        estimate_study(elsewhere, "knows", 50)
 
 
 def test_what_cannot_be_estimated_is_said_in_a_sentence(study: Study) -> None:

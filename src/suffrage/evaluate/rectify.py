@@ -131,7 +131,7 @@ def rectify(
         if isinstance(population, Others)
         else population
     )
-    design = design or _independent(n, 0 if others is None else others.weights.size)
+    design = design or independent(n, 0 if others is None else others.weights.size)
     degrees = min(n_eff, design.stratum.size - design.sizes.size + 1) - 1
     people = _mean(sample.answers, sample.weights)
     guessed = _mean(sample.predictions, sample.weights)
@@ -218,8 +218,8 @@ def _prediction_influence(sample: Sample, others: Others | None) -> FloatArray:
     return np.concatenate([here, _influence(others.predictions, others.weights)])
 
 
-def _independent(n: int, others: int) -> Design:
-    """Every person a sampling unit of their own; the sample and the others apart."""
+def independent(n: int, others: int = 0) -> Design:
+    """A design without strata and clusters: every person a sampling unit of their own; the sample and the others apart."""
     return Design(np.arange(n + others), np.repeat([0, 1], [n, others]))
 
 

@@ -13,7 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from suffrage.errors import InputError
-from suffrage.evaluate.rectify import Others, Rectified, Sample, chosen_options, rectify
+from suffrage.evaluate.rectify import (
+    Others,
+    Rectified,
+    Sample,
+    chosen_options,
+    independent,
+    rectify,
+)
 from suffrage.evaluate.results import MethodFacts, Results
 from suffrage.population.design import Design, design_of
 from suffrage.population.distributions import FloatArray
@@ -85,13 +92,15 @@ def estimate_study(
     items: Sequence[str] = (),
     seed: int = 0,
     repeats: int = 0,
+    population: Study | None = None,
 ) -> Estimates:
     """Estimates for each item and group of a finished study.
 
     method: whose answers are used. sample: how many people to draw from those who answered, with the
     whole survey as the population; None: all who answered are the sample, and those whom the item
     did not reach are the rest of the population. A trained method is used on items held out only,
-    because it has read the others' answers. repeats: draw the sample so many times more, and count
+    because it has read the others' answers. population: another study, whose survey gives the groups'
+    shares, where the people asked are a small sample of their own. repeats: draw the sample so many times more, and count
     how often the intervals hold what the whole survey says.
     Raises InputError when the study has no results, or nothing can be estimated.
     """
@@ -103,14 +112,31 @@ def estimate_study(
             f"{study.output / 'results.json'} was made from another file than the survey at hand; "
             "run the study again."
         )
+    asked_then = {item.id: (item.question, tuple(item.options)) for item in results.items}
+    for item in survey.codebook.items:
+        if asked_then.get(item.id, (item.question, item.texts)) != (item.question, item.texts):
+            raise InputError(
+                f"item {item.id} was asked with another question or other options when "
+                f"{study.output / 'results.json'} was made; run the study again."
+            )
     if sample is not None and sample < FEWEST:
         raise InputError(f"--sample {sample}: at least {FEWEST} people are needed.")
+    if population is not None and sample is not None:
+        raise InputError(
+            "--population and --sample exclude each other: the one brings the rest of the people, the other draws from the study's own."
+        )
     if repeats and sample is None:
         raise InputError("--repeats goes with --sample: without it there is nothing to draw.")
     members = {
         spec.name: select(survey, spec.where, spec.name)
         for spec in study.value_sets
         if spec.segment is None and spec.segments is None
+    }
+    outside = None if population is None else _ordered(study_survey(population))
+    beyond = {
+        spec.name: select(outside, spec.where, spec.name)
+        for spec in study.value_sets
+        if outside is not None and spec.name in members
     }
     _known("--group", groups, members)
     _known("--item", items, survey.codebook.item_ids)
@@ -131,12 +157,17 @@ def estimate_study(
             ).append(item.id)
             continue
         cells = {name: rows for name, rows in members.items() if name in answers}
-        place, names = _cells(cells, survey.responses.height)
+        names = _largest_first(beyond or cells, cells)
+        place = _cells(names, cells, survey.responses.height)
         predictions = np.array([answers[name] for name in names])
         for group, rows in cells.items():
             if groups and group not in groups:
                 continue
-            asked = _Asked(survey, item, rows, place, predictions)
+            rest = None
+            if outside is not None:
+                where = _cells(names, beyond, outside.responses.height)
+                rest = _Rest(outside, beyond[group], where)
+            asked = _Asked(survey, item, rows, place, predictions, rest)
             if asked.answered.size < max(FEWEST, (sample or 0) + 1):
                 left_out.setdefault(f"too few people answered {item.id}", []).append(group)
                 continue
@@ -202,13 +233,25 @@ def _answers(results: Results, facts: MethodFacts, item: str) -> tuple[int, dict
     return results.study.seeds[0], {}
 
 
-def _cells(members: dict[str, IntArray], respondents: int) -> tuple[IntArray, list[str]]:
-    """For each respondent the smallest group they are in (-1: none), and the groups' names."""
-    names = sorted(members, key=lambda name: (-members[name].size, name))
+def _largest_first(sizes: dict[str, IntArray], names: dict[str, IntArray]) -> list[str]:
+    return sorted(names, key=lambda name: (-sizes[name].size, name))
+
+
+def _cells(names: Sequence[str], members: dict[str, IntArray], respondents: int) -> IntArray:
+    """For each respondent the place in `names` of the last group they are in; -1: none."""
     place = np.full(respondents, -1)
-    for number, name in enumerate(names):  # smaller groups come later and overwrite
+    for number, name in enumerate(names):
         place[members[name]] = number
-    return place, names
+    return place
+
+
+@dataclass(frozen=True, eq=False)
+class _Rest:
+    """The rest of the population, in another survey. rows: of the group. place: everyone's cell."""
+
+    survey: Survey
+    rows: IntArray
+    place: IntArray
 
 
 class _Asked:
@@ -221,6 +264,7 @@ class _Asked:
         rows: IntArray,
         place: IntArray,
         predictions: FloatArray,
+        rest: _Rest | None,
     ) -> None:
         positions = survey.positions(item.id).astype(np.int64)
         self.survey, self.options = survey, len(item.options)
@@ -228,12 +272,13 @@ class _Asked:
         self.weights = survey.weights
         weighted = rows[self.weights[rows] > 0]
         self.answered = weighted[positions[weighted] >= 0]
-        self.unreached = weighted[np.isin(positions[weighted], NOT_REACHED)]
+        unreached = weighted[np.isin(positions[weighted], NOT_REACHED)]
+        self.rest = rest or _Rest(survey, unreached, place)
 
     @property
     def told_apart(self) -> int:
         """Groups among these people for whom the model answers differently."""
-        here = np.unique(self.place[np.concatenate([self.answered, self.unreached])])
+        here = np.union1d(self.place[self.answered], self.rest.place[self.rest.rows])
         return len(np.unique(self.predictions[here].round(6), axis=0))
 
     @property
@@ -257,17 +302,31 @@ class _Asked:
         )
 
     def _from_all(self) -> Rectified:
-        rows = self.answered
-        if not self.unreached.size:
+        rows, rest = self.answered, self.rest
+        if not rest.rows.size:
             everyone = self._sample(rows, 0.0)
             return rectify(
                 everyone, _weighted_mean(everyone.predictions, everyone.weights), tuning=0
             )
-        others = Others(self.predictions[self.place[self.unreached]], self.weights[self.unreached])
-        both = np.concatenate([rows, self.unreached])
-        design: Design | None = design_of(self.survey, both)
-        cells = (self.place[rows], self.place[self.unreached])
-        return rectify(self._sample(rows, 0.0), others, design, cells=cells)
+        there = rest.place[rest.rows]
+        others = Others(self.predictions[there], rest.survey.weights[rest.rows])
+        cells = (self.place[rows], there)
+        return rectify(self._sample(rows, 0.0), others, self._design(), cells=cells)
+
+    def _design(self) -> Design | None:
+        """Of those who answered and of the rest: one survey's, or two surveys' side by side."""
+        rows, rest = self.answered, self.rest
+        if rest.survey is self.survey:
+            return design_of(self.survey, np.concatenate([rows, rest.rows]))
+        one, two = design_of(self.survey, rows), design_of(rest.survey, rest.rows)
+        if one is None and two is None:
+            return None
+        one = one or independent(rows.size)
+        two = two or independent(rest.rows.size)
+        return Design(
+            np.concatenate([one.psu, two.psu + one.stratum.size]),
+            np.concatenate([one.stratum, two.stratum + one.sizes.size]),
+        )
 
     def _sample(self, rows: IntArray, fraction: float) -> Sample:
         return Sample(
