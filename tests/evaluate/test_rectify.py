@@ -12,6 +12,7 @@ from suffrage.evaluate.rectify import (
     Rectified,
     Sample,
     chosen_options,
+    people_needed,
     rectify,
     student_quantile,
 )
@@ -206,6 +207,18 @@ def test_weighting_to_the_cells_is_worth_what_its_variance_says() -> None:
         off += [np.square(y.mean(axis=0) - theta).sum(), np.square(cells @ means - theta).sum()]
         worth.append((found.cells_worth or 0.0) / 400)
     assert np.mean(worth) == pytest.approx(off[0] / off[1], rel=0.08)
+
+
+def test_a_question_that_splits_a_public_in_half_needs_a_thousand_people_for_three_points() -> None:
+    y = chosen_options(np.tile([0, 1], 200), 2)
+    nothing = np.full(y.shape, 0.5)
+    for fraction in (
+        0.0,
+        0.5,
+    ):  # the sample may be half of a small population: people are drawn anew
+        found = rectify(Sample(y, nothing, np.ones(400), fraction), np.full(2, 0.5))
+        assert people_needed(found, 0.03)[0] == pytest.approx(1.96**2 / 4 / 0.03**2, rel=0.01)
+        assert people_needed(found, 0.03) == (people_needed(found, 0.03)[0],) * 2
 
 
 @pytest.mark.parametrize("degrees", [4, 8, 30, 100, 1e6])

@@ -81,7 +81,8 @@ class Rectified:
     classical: the people asked, alone. raw: the model alone, (K,), which has no valid interval.
     rectified: both. tuning: lambda, with its standard error. worth: how many people asked without
     the model would be as sure. cells_worth: the same for people weighted to the cells' known shares,
-    without a model; None when not asked for. helps: whether lambda is above 0 beyond chance.
+    without a model; None when not asked for. helps: whether lambda is above 0 beyond chance. fraction:
+    as in `Sample`.
     """
 
     classical: Estimated
@@ -94,6 +95,7 @@ class Rectified:
     worth: float
     cells_worth: float | None
     helps: bool
+    fraction: float = 0.0
 
     @property
     def gain(self) -> float:
@@ -171,7 +173,22 @@ def rectify(
         if cells is None
         else n * float(before.sum()) / (finite * _cells_variance(sample, others, design, *cells)),
         helps=told and chosen > quantile * tuning_error,
+        fraction=sample.fraction,
     )
+
+
+def people_needed(found: Rectified, half_width: float) -> tuple[int, int]:
+    """How many people of a large population to ask, so that no option's interval is wider.
+
+    half_width: of the 95 % interval, in shares. First of people alone, then joined with the model, when
+    its groups' shares are known or come from far more people.
+    """
+    needed = (
+        found.n * float(np.square(estimated.errors).max()) / (1 - found.fraction)
+        for estimated in (found.classical, found.rectified)
+    )
+    alone, joined = (int(np.ceil(variance * (NORMAL / half_width) ** 2)) for variance in needed)
+    return alone, joined
 
 
 def chosen_options(positions: npt.NDArray[np.integer], options: int) -> FloatArray:

@@ -7,11 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from suffrage.report.cells import plural
+from suffrage.evaluate.rectify import people_needed
+from suffrage.report.cells import plural, thousands
 from suffrage.report.tables import percent
 
 if TYPE_CHECKING:
     from suffrage.evaluate.rectify import Estimated, Rectified
+
+# What a poll of a thousand people gives.
+NARROW = 0.03
+# A gain in people smaller than this is not worth a model.
+SMALL_GAIN = 0.05
 
 
 def verdict(found: Rectified, told_apart: int) -> str:
@@ -27,13 +33,23 @@ def verdict(found: Rectified, told_apart: int) -> str:
             "The model cannot be shown to help: its differences between groups do not follow the "
             f"people's, beyond chance; ask people. {alone}"
         )
-    worth = f"The model helped: {found.n} people with it say as much as {found.worth:.0f} without"
+    little = ", but too little to matter" if found.gain < SMALL_GAIN else ""
+    worth = f"The model helped{little}: {found.n} people with it say as much as {found.worth:.0f} without"
     if found.cells_worth is not None and found.cells_worth >= found.worth:
         worth += (
             f", but weighting them to the groups' known shares, without a model, is worth "
             f"{found.cells_worth:.0f}"
         )
     return f"{worth}. {alone}"
+
+
+def _needed(found: Rectified) -> str:
+    alone, joined = people_needed(found, NARROW)
+    both = f", {thousands(joined)} with it" if found.helps else ""
+    return (
+        f"For intervals of ±{100 * NARROW:.0f} points one would have to ask about "
+        f"{thousands(alone)} people without the model{both}."
+    )
 
 
 def _off(found: Rectified) -> float:
@@ -69,6 +85,10 @@ def estimates_json(found: Any) -> dict[str, Any]:
                 "worth": e.found.worth,
                 "worth_weighted_to_groups": e.found.cells_worth,
                 "helps": e.found.helps,
+                "people_needed": dict(
+                    zip(("alone", "with_model"), people_needed(e.found, NARROW), strict=True)
+                )
+                | {"half_width": NARROW},
                 "groups_told_apart": e.told_apart,
                 "model_seed": e.seed,
                 "verdict": verdict(e.found, e.told_apart),
@@ -106,6 +126,7 @@ def estimates_text(found: Any) -> Any:
             parts.append(Text(f"\n{estimate.item.question} ({estimate.item.id})"))
             parts.append(_table(estimate))
             parts.append(Text(verdict(estimate.found, estimate.told_apart)))
+            parts.append(Text(_needed(estimate.found), style="dim"))
     trials = [e for e in found.estimates if e.trial is not None]
     if trials:
         parts += [Text(f"\n{_trial_heading(trials)}", style="bold"), _trial_table(trials)]
@@ -187,10 +208,11 @@ def _trial_table(trials: Any) -> Any:
 
 
 def _closing(found: Any) -> str:
-    helped = [e for e in found.estimates if e.found.helps]
+    helped = [e for e in found.estimates if e.found.helps and e.found.gain >= SMALL_GAIN]
     return (
-        f"The model helped in {len(helped)} of {plural(len(found.estimates), 'estimate')}; chance "
-        "alone makes about one in forty look helped. Intervals are 95 %, and not corrected for their "
+        f"The model helped by more than {100 * SMALL_GAIN:.0f} % in {len(helped)} of "
+        f"{plural(len(found.estimates), 'estimate')}; chance alone makes up to one in forty look "
+        "helped. Intervals are 95 %, and not corrected for their "
         "number. What the model alone says is no estimate of "
         "what people think, and has no valid interval."
     )
