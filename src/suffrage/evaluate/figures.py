@@ -8,7 +8,7 @@ from math import isfinite
 
 import numpy as np
 
-from suffrage.evaluate.intervals import Draws, Measured, difference, estimate, make_draws
+from suffrage.evaluate.intervals import Draws, Estimate, Measured, difference, estimate, make_draws
 from suffrage.evaluate.results import Figure, FigureDifference
 from suffrage.population.distances import FloatArray
 
@@ -124,6 +124,13 @@ def _differences(
         gap = difference(one, two, draws)
         if isfinite(gap.value):
             found.append((later, earlier, gap))
+    return paired_rows(evaluation, measure, found)
+
+
+def paired_rows(
+    evaluation: str, measure: str, found: Sequence[tuple[str, str, Estimate]]
+) -> list[FigureDifference]:
+    """Differences of one measure, (method, against, difference) each, corrected together."""
     p_values = [two_sided(gap.draws) if gap.low is not None else None for _, _, gap in found]
     known = [p for p in p_values if p is not None]
     adjusted = iter(holm(known))

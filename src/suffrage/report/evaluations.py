@@ -124,7 +124,8 @@ def _figure_table(results: Results, facts: EvaluationFacts) -> Table:
     measures = [
         m
         for m in facts.measures
-        if any((f.evaluation, f.measure) == (facts.name, m.name) for f in results.figures)
+        if m.in_table
+        and any((f.evaluation, f.measure) == (facts.name, m.name) for f in results.figures)
     ]
     rows = [
         [
