@@ -90,7 +90,7 @@ def _nothing(p: FloatArray, q: FloatArray) -> FloatArray:
 
 
 def code_values(item: Item) -> FloatArray | None:
-    """The options' codes as numbers, None where one is no number or they do not rise or fall evenly in order."""
+    """The options' codes as numbers, None where one is none or they do not only rise, or only fall."""
     try:
         values = np.array([float(option.code) for option in item.options])
     except ValueError:
