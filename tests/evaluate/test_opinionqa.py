@@ -83,18 +83,21 @@ def test_who_knows_every_group_represents_it_wholly(card) -> None:  # type: igno
     assert row.floor < row.ceiling < 1, "one answer for all cannot be every group's"
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    """Models without values, on many questions: on a few, noise may look like knowledge."""
+    made = tmp_path_factory.mktemp("many")
+    write_opinionqa(made / "groups.json.gz", GROUPS, count=40)
+    models = {"flat": flat(), "constant": constant(), "noise": noise()}
+    return scored(EVALUATION, models, OPTIONS, made)
+
+
 @pytest.mark.parametrize("name", ["flat", "constant", "noise"])
-def test_models_without_values_are_not_told_from_the_even_answer(card, name) -> None:  # type: ignore[no-untyped-def]
+def test_models_without_values_score_at_or_below_the_even_answer(empty, name) -> None:  # type: ignore[no-untyped-def]
     for measure in ("steered", "itself"):
-        row = figure(card, measure, name)
-        gap = next(
-            d
-            for d in card.figure_differences
-            if (d.measure, d.method, d.against) == (measure, name, "uniform")
-        )
-        assert gap.adjusted > 0.05 and row.value < row.floor + 0.2 * (1 - row.floor)
-        assert name == "noise" or row.value == pytest.approx(row.floor)
-    assert figure(card, "gain", name).value < 0.02
+        row = figure(empty, measure, name)
+        assert row.value <= row.floor + 1e-9
+    assert figure(empty, "gain", name).value < 0.02
 
 
 def test_the_parrot_comes_less_than_half_of_the_way(card) -> None:  # type: ignore[no-untyped-def]

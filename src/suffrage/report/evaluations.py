@@ -184,7 +184,10 @@ def _difference_table(results: Results, facts: EvaluationFacts) -> Table | None:
         return None
     rows = [
         [
-            Cell(labels.get(d.method, d.method), f"against {in_sentence(labels[d.against])}"),
+            Cell(
+                labels.get(d.method, d.method),
+                f"against {in_sentence(labels.get(d.against, d.against))}",
+            ),
             Cell(names[d.measure]),
             Cell(
                 signed(d.value, digits[d.measure]),

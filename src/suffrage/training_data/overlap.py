@@ -25,7 +25,7 @@ _PARTS = re.compile(r":\s|\n|[\"“”]|(?<=[.?!])\s")
 def overlapping(items: Sequence[Item], trained: Sequence[Item]) -> dict[str, str]:
     """The items that ask nearly what a trained item asks, each with the first such item's id.
 
-    Two questions overlap when their telling words do (Jaccard above NEAR_DUPLICATE, as in the study's
+    Two questions overlap when they are the same but for punctuation, when their telling words do (Jaccard above NEAR_DUPLICATE, as in the study's
     own split), when CONTAINED of the shorter's stand in the other, or when what they end on, the
     statement to judge, does. Errs toward removing: items that share a statement's words go as well.
     """
@@ -33,15 +33,22 @@ def overlapping(items: Sequence[Item], trained: Sequence[Item]) -> dict[str, str
     counts = Counter(word for text in set(questions) for word in _stems(text))
     limit = max(2, COMMON_WORD * len(set(questions)))
     common = {word for word, n in counts.items() if n > limit}
-    known = [(item.id, *_compared(item.question, common)) for item in trained]
+    known = [
+        (item.id, _plain(item.question), *_compared(item.question, common)) for item in trained
+    ]
     found = {}
     for item in items:
+        plain = _plain(item.question)
         words, end = _compared(item.question, common)
-        for name, other_words, other_end in known:
-            if _near(words, other_words) or _same_end(end, other_end):
+        for name, other, other_words, other_end in known:
+            if plain == other or _near(words, other_words) or _same_end(end, other_end):
                 found[item.id] = name
                 break
     return found
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
 
 
 def _stems(text: str) -> set[str]:
