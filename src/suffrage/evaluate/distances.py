@@ -144,6 +144,7 @@ SUMMED: Mapping[str, tuple[Statistic, float | None, float | None]] = {
 def score(given: EvaluationInput, seed: int) -> Scorecard:
     """Every distance on the held-out items, and on the trained ones under the same name + "_trained"."""
     options = given.options or Options()
+    notes = _notes(given, options)
     answers = [
         answer
         for answer in all_answers(given)
@@ -178,9 +179,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             figures += more[0]
             differences += more[1]
     kept = [row for row in differences if row.method in given.methods]
-    return Scorecard(
-        figures=tuple(figures), figure_differences=tuple(kept), notes=_notes(given, options)
-    )
+    return Scorecard(figures=tuple(figures), figure_differences=tuple(kept), notes=notes)
 
 
 def _notes(given: EvaluationInput, options: Options) -> tuple[str, ...]:

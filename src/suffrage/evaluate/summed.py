@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
-from suffrage.evaluate.figures import paired_rows
-from suffrage.evaluate.intervals import LEVEL, Draws, Estimate, make_draws
+from suffrage.evaluate.figures import Drawn, drawn_figures
+from suffrage.evaluate.intervals import LEVEL, Draws, make_draws
 from suffrage.evaluate.results import Figure, FigureDifference
 from suffrage.population.distances import FloatArray
 
@@ -51,16 +50,17 @@ def summed_figures(
         return [], []
     names = {u.cluster for u in every}
     draws = make_draws([*names], [u.value_set for u in every], 1, seed)
-    figures = []
-    whole: dict[str, Estimate] = {}
+    figures: list[Figure] = []
+    whole: dict[str, Drawn] = {}
     for method in methods:
         units = by_method.get(method, ())
         for at_seed, value_set, chosen in _scopes(units):
-            found = _estimate(chosen, statistic, draws)
+            found = _drawn(chosen, statistic, draws, floor, ceiling)
             if not np.isfinite(found.value):
                 continue
             if at_seed is None and value_set is None:
                 whole[method] = found
+                continue
             figures.append(
                 Figure(
                     evaluation=evaluation,
@@ -71,16 +71,13 @@ def summed_figures(
                     value=found.value,
                     low=found.low,
                     high=found.high,
-                    n=found.items,
+                    n=found.n,
                     floor=floor,
                     ceiling=ceiling,
                 )
             )
-    pairs = [
-        (later, earlier, _minus(whole[later], whole[earlier]))
-        for earlier, later in combinations([m for m in methods if m in whole], 2)
-    ]
-    return figures, paired_rows(evaluation, measure, pairs)
+    over_all, differences = drawn_figures(evaluation, measure, whole, methods)
+    return [*over_all, *figures], [*differences]
 
 
 def _scopes(
@@ -99,7 +96,13 @@ def _scopes(
             yield one, None, [unit for unit in units if unit.seed == one]
 
 
-def _estimate(units: Sequence[Summed], statistic: Statistic, draws: Draws) -> Estimate:
+def _drawn(
+    units: Sequence[Summed],
+    statistic: Statistic,
+    draws: Draws,
+    floor: float | None,
+    ceiling: float | None,
+) -> Drawn:
     place = {name: k for k, name in enumerate(draws.clusters)}
     sums: dict[str, FloatArray] = defaultdict(
         lambda: np.zeros((len(place), units[0].sums.size), dtype=np.float64)
@@ -110,20 +113,15 @@ def _estimate(units: Sequence[Summed], statistic: Statistic, draws: Draws) -> Es
         values = [float(statistic(found.sum(axis=0))) for found in sums.values()]
         drawn = np.array([statistic(draws.counts @ found) for found in sums.values()])
     if not np.isfinite(values).any():
-        return Estimate(np.nan, np.empty(0), None, None, 0)
+        return Drawn(np.nan, np.empty(0), None, None, 0)
     value = float(np.nanmean(values))
     known = np.isfinite(drawn)
     mean = np.where(known, drawn, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     mean = np.where(known.any(axis=0), mean, np.nan)
     centred = mean + (value - np.nanmean(mean))
     low, high = _interval(centred, len({unit.cluster for unit in units}))
-    return Estimate(value, centred, low, high, len({unit.item for unit in units}))
-
-
-def _minus(first: Estimate, second: Estimate) -> Estimate:
-    drawn = first.draws - second.draws
-    low, high = _interval(drawn, 2 if first.low is not None else 1)
-    return Estimate(first.value - second.value, drawn, low, high, min(first.items, second.items))
+    n = len({unit.item for unit in units})
+    return Drawn(value, centred, low, high, n, floor, ceiling)
 
 
 def _interval(drawn: FloatArray, clusters: int) -> tuple[float | None, float | None]:

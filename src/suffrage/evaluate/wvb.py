@@ -229,7 +229,10 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     people = sum(len(found) for name in kept for found in probe.answered[name].values())
     return Scorecard(
         figures=figures,
-        figure_differences=tuple(d for d in differences if d.method in given.methods),
+        # Differences are against methods and the floor that every study has.
+        figure_differences=tuple(
+            d for d in differences if d.method in given.methods and d.against != MAJORITY
+        ),
         notes=(
             f"{len(kept)} questions with {people} answers of {probe.samples[INTERVIEW].n_unique()} "
             "people, without weights, as the benchmark takes them.",
@@ -344,7 +347,7 @@ class _Sample:
 
     def _mixture(self, said: Said, cells: Sequence[Cell]) -> FloatArray | None:
         """The model's shares over cells, each counted as often as people of it were sampled."""
-        total = np.zeros(self.values.size)
+        total: FloatArray = np.zeros(self.values.size)
         for cell in cells:
             shares = said.get((_joined(cell), self.name), said.get((AS_ITSELF, self.name)))
             if shares is not None:
@@ -355,7 +358,7 @@ class _Sample:
 def _shares(cells: Sequence[Cell], by_cell: Mapping[Cell, list[int]], size: int) -> FloatArray:
     counts = Counter(position for cell in cells for position in by_cell[cell])
     found = np.array([counts[k] for k in range(size)], dtype=np.float64)
-    return found / found.sum()
+    return np.asarray(found / found.sum())
 
 
 def measure_name(threshold: float) -> str:

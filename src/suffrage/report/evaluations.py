@@ -18,13 +18,14 @@ class Panel:
     """What an evaluation shows beside its figures.
 
     markup: an inline SVG or other HTML that its maker has escaped. text: what the picture shows, for
-    those who do not see it, and its caption.
+    those who do not see it, and its caption. folded: what opens the tables; they lie open where it is empty.
     """
 
     title: str
     text: str
     markup: str = ""
     tables: Sequence[Table] = field(default=())
+    folded: str = ""
 
 
 # Evaluations with something of their own to draw, from `EvaluationFacts.details`.
@@ -186,7 +187,7 @@ def _difference_table(results: Results, facts: EvaluationFacts) -> Table | None:
         [
             Cell(
                 labels.get(d.method, d.method),
-                f"against {in_sentence(labels.get(d.against, d.against))}",
+                f"against {in_sentence(labels[d.against])}",
             ),
             Cell(names[d.measure]),
             Cell(
