@@ -391,6 +391,23 @@ def predictions(asked: pl.DataFrame, probe: Probe, seed: int) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
 
 
+def predictions_of(
+    asked: pl.DataFrame, options: EvaluationOptions, folder: Path, seed: int
+) -> pl.DataFrame:
+    """`predictions` over the files that a study's options name.
+
+    Raises InputError where several models answered, one for each value set.
+    """
+    models = asked["value_set"].unique().sort().to_list()
+    if len(models) > 1:
+        raise InputError(
+            f"this method has a model for each value set ({', '.join(models)}); the benchmark's "
+            "files are of one model."
+        )
+    assert isinstance(options, Options)
+    return predictions(asked, read_probe(options, folder), seed)
+
+
 def _prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
     """As many as the published sample needs, over the value sets: cells are asked once for all."""
     return round(WAYS * CELLS * len(PROBE_ITEMS) / max(len(value_sets), 1))
