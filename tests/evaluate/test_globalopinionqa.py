@@ -127,7 +127,7 @@ def test_awkward_rows_are_set_aside_merged_and_said(tmp_path: Path) -> None:
     assert file.answers["South Korea"][both] == pytest.approx([0.6, 0.4])
     assert "India" in file.answers and "S. Korea" not in file.answers
     notes = " ".join(file.notes)
-    assert "1 rows of the file are set aside: 1 because the shares sum to" in notes
+    assert "1 rows of the file are set aside (1: the shares do not sum to 1)." in notes
     assert (
         "S. Korea and South Korea" in notes and "1 populations of the file are no sample" in notes
     )

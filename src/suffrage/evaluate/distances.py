@@ -61,10 +61,14 @@ class Options(EvaluationOptions):
 
 @dataclass(frozen=True)
 class Kind:
-    """One distance. between(item, p, q): NaN for items it says nothing of. higher: more is nearer."""
+    """One distance. between(item, p, q): NaN for items it says nothing of. higher: more is nearer.
+
+    counted: yes or no on an item, so that resampling respondents says nothing useful of it.
+    """
 
     between: Callable[[Item, FloatArray, FloatArray, Options], FloatArray]
     higher: bool
+    counted: bool = False
 
 
 def _ordered(item: Item, p: FloatArray, q: FloatArray, options: Options) -> FloatArray:
@@ -129,7 +133,7 @@ KINDS: Mapping[str, Kind] = {
     "wasserstein_codes": Kind(_by_code, False),
     "wasserstein_scale": Kind(_by_value, False),
     "total_variation": Kind(lambda i, p, q, o: total_variation(p, q), False),
-    "mode_accuracy": Kind(lambda i, p, q, o: modes_shared(p, q), True),
+    "mode_accuracy": Kind(lambda i, p, q, o: modes_shared(p, q), True, counted=True),
 }
 # Distances shown as the share of the way from the average answer to half the people.
 CORRECTED = ("js_distance", "wasserstein", "total_variation")
@@ -244,7 +248,7 @@ def _values(
     kind: Kind, target: AnswerDistribution, q: FloatArray, options: Options
 ) -> tuple[float, FloatArray]:
     point = float(kind.between(target.item, target.shares, q, options))
-    if not len(target.replicates):
+    if kind.counted or not len(target.replicates):
         return point, np.full(1, point)
     return point, kind.between(target.item, target.replicates, q, options)
 
@@ -355,7 +359,8 @@ _HELD = (
         name="mode_accuracy",
         label="Commonest answer named",
         explanation="How often the model's likeliest option is the people's commonest answer; ties "
-        "count for their chance. Says nothing of the shares: who parrots the majority scores 1.",
+        "count for their chance. Says nothing of the shares: who parrots the majority scores 1. "
+        "The interval resamples items.",
         better="higher",
         unit="items",
     ),
@@ -416,7 +421,7 @@ EVALUATION = Evaluation(
     "distances",
     score,
     question="Is it near these people by every measure, or only by the one that was chosen?",
-    cannot_show="Which of these distances matters for a use of the model, or anything that `fit` "
+    cannot_show="Which of these distances matters for a use of the model, or anything that fit "
     "cannot show, since both read the same answers.",
     measures=(
         *_HELD,

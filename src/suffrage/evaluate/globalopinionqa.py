@@ -147,21 +147,32 @@ def _file_notes(
     every: int,
 ) -> tuple[str, ...]:
     aside = [note for value_set in value_sets for note in value_set.set_aside]
-    reasons = Counter(re.sub(r"[\d.]+$", "...", note[note.index("(") + 1 : -1]) for note in aside)
+    # The reason stands in brackets; a figure at its end differs from row to row.
+    reasons = Counter(
+        re.sub(r"sum to [\d.]+$", "do not sum to 1", note[note.index("(") + 1 : -1])
+        for note in aside
+    )
     notes = [
         f"{chosen} of {every} questions are asked, with answers of {len(found)} countries; how "
         "many people stand behind a share the file does not say, so there is no ceiling and the "
         "intervals resample questions alone.",
     ]
     if aside:
-        why = ", ".join(f"{n} because {reason}" for reason, n in sorted(reasons.items()))
-        notes.append(f"{len(aside)} rows of the file are set aside: {why}.")
-    names: dict[str, list[str]] = defaultdict(list)
+        why = "; ".join(f"{n}: {reason}" for reason, n in sorted(reasons.items()))
+        notes.append(f"{len(aside)} rows of the file are set aside ({why}).")
+    names: dict[str, set[str]] = defaultdict(set)
     for value_set in value_sets:
-        names[country_name(value_set.name)].append(value_set.name)
-    merged = [" and ".join(spelled) for spelled in names.values() if len(spelled) > 1]
-    if merged:
-        notes.append(f"Taken together as one country each: {'; '.join(sorted(merged))}.")
+        names[country_name(value_set.name)].add(value_set.name)
+    spelled = [sorted({re.sub(r"\s*\(.*\)$", "", n) for n in same}) for same in names.values()]
+    twice = sorted(" and ".join(same) for same in spelled if len(same) > 1)
+    if twice:
+        notes.append(f"Spelled in two ways, and taken together: {'; '.join(twice)}.")
+    several = sum(len(same) > 1 for same in names.values())
+    if several:
+        notes.append(
+            f"{several} countries stand under several names or samples; each is one country, with "
+            "the mean of its samples where both have a question."
+        )
     parts = [v.name for v in value_sets if "non-national" in v.name.lower()]
     if parts:
         notes.append(

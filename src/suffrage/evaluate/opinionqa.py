@@ -248,7 +248,7 @@ def _file_notes(
         re.sub(r'^.*? \((.*?)[\d.]*( ".*")?\)$', r"\1", n) for v in groups for n in v.set_aside
     )
     scale = (
-        f"{every - usable} of {every} questions have no scale in {options.scales} and are left out."
+        f"{every - usable} of {every} questions have no scale in {Path(options.scales).name} and are left out."
         if options.scales
         else "No file of scales is named: options are taken as a scale in the order in which they "
         "stand, which is wrong where a middle answer stands last."
@@ -257,7 +257,7 @@ def _file_notes(
         "All US adults stand in the file."
         if everyone
         else "The file has no row for all US adults: the mean of the groups that it gives on a question "
-        "stands for them, each counted once."
+        "stands for them, each counted once and the group itself among them, which flatters that mean."
     )
     notes = [f"{chosen} questions are asked of {len(groups)} groups.", scale, whole]
     if aside:

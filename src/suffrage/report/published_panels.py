@@ -143,7 +143,7 @@ def _population_panels(
     best = max(methods, key=lambda m: _value(find_figure(results, facts.name, measure, m.name)))
     found = by_method[best.name]
     names = sorted(found, key=lambda name: (-found[name][1], name))
-    rows = [Row(name, *found[name], marks.get(name)) for name in names]
+    rows = [Row(_words(name), *found[name], marks.get(name)) for name in names]
     floor = find_figure(results, facts.name, measure, UNIFORM)
     text = (
         f"{what}: {best.label}. Filled: asked as the {noun}; hollow: asked as itself"
@@ -159,7 +159,7 @@ def _population_panels(
         columns,
         [
             [
-                Cell(name),
+                Cell(_words(name)),
                 *(_pair(by_method[m.name].get(name)) for m in methods),
                 *([Cell(number(marks[name], 3) if name in marks else NOTHING)] if marks else []),
             ]
@@ -167,6 +167,12 @@ def _population_panels(
         ],
     )
     return [Panel(title, text, dots(rows, _value(floor) if floor else None), [table], FOLDED)]
+
+
+def _words(name: str) -> str:
+    """A group's name as a person would read it: "SEX: Female" for "SEX_Female"."""
+    attribute, sign, words = name.partition("_")
+    return f"{attribute.capitalize()}: {words}" if sign and attribute.isupper() else name
 
 
 def _pair(values: tuple[float, float] | None) -> Cell:
