@@ -245,7 +245,9 @@ def _file_notes(
     usable: int,
 ) -> tuple[str, ...]:
     aside = Counter(
-        re.sub(r'^.*? \((.*?)[\d.]*( ".*")?\)$', r"\1", n) for v in groups for n in v.set_aside
+        re.sub(r' read ".*"$', " read alike", note[note.index(" (") + 2 : -1])
+        for value_set in groups
+        for note in value_set.set_aside
     )
     scale = (
         f"{every - usable} of {every} questions have no scale in {Path(options.scales).name} and are left out."
@@ -261,8 +263,8 @@ def _file_notes(
     )
     notes = [f"{chosen} questions are asked of {len(groups)} groups.", scale, whole]
     if aside:
-        why = ", ".join(f"{n} because {reason.strip()}" for reason, n in sorted(aside.items()))
-        notes.append(f"{sum(aside.values())} rows of the file are set aside: {why}.")
+        why = "; ".join(f"{n}: {reason}" for reason, n in sorted(aside.items()))
+        notes.append(f"{sum(aside.values())} rows of the file are set aside ({why}).")
     return tuple(notes)
 
 
