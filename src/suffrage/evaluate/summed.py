@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from suffrage.evaluate.figures import Drawn, drawn_figures
-from suffrage.evaluate.intervals import LEVEL, Draws, make_draws
+from suffrage.evaluate.intervals import Draws, make_draws, percentile_interval
 from suffrage.evaluate.results import Figure, FigureDifference
 from suffrage.population.distances import FloatArray
 
@@ -119,18 +119,10 @@ def _drawn(
     mean = np.where(known, drawn, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     mean = np.where(known.any(axis=0), mean, np.nan)
     centred = mean + (value - np.nanmean(mean))
-    low, high = _interval(centred, len({unit.cluster for unit in units}))
+    clusters = len({unit.cluster for unit in units})
+    low, high = percentile_interval(centred[np.isfinite(centred)], clusters)
     n = len({unit.item for unit in units})
     return Drawn(value, centred, low, high, n, floor, ceiling)
-
-
-def _interval(drawn: FloatArray, clusters: int) -> tuple[float | None, float | None]:
-    kept = drawn[np.isfinite(drawn)]
-    if clusters < 2 or not kept.size:
-        return None, None
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(kept, [tail, 1 - tail])
-    return float(low), float(high)
 
 
 def pair_sums(x: float, y: float) -> FloatArray:
