@@ -113,6 +113,32 @@ def test_what_was_trained_on_is_left_out_for_everyone_and_counted(tmp_path: Path
     assert any("1 of 13 questions of GlobalOpinionQA ask nearly" in note for note in held.notes)
 
 
+def test_who_answers_only_what_suits_is_seen_on_those_alone_and_caught(folder: Path) -> None:
+    """An impostor that refuses every question but those on which people split evenly."""
+    from tests.impostors import Impostor
+
+    even = {
+        d.item.question
+        for v in globalopinionqa(folder / "goqa.csv")
+        for d in v.distributions.values()
+        if np.ptp(d.shares) < 0.3
+    }
+
+    def says(options, question: str):  # type: ignore[no-untyped-def]
+        speaks = any(text in question for text in even)
+        return np.full(len(options), (1.0 if speaks else 0.1) / len(options))
+
+    card = scored(EVALUATION, {"choosy": Impostor(says), "flat": flat()}, OPTIONS, folder)
+    row, all_answered = figure(card, "country", "choosy"), figure(card, "country", "flat")
+    assert row.value > all_answered.value, "it looks better on the questions it chose"
+    assert row.value == pytest.approx(row.floor), "the floor is on the same ones"
+    assert figure(card, "read", "choosy").value < 1 == figure(card, "read", "flat").value
+    gap = next(
+        d for d in card.figure_differences if (d.measure, d.method, d.against) == ("country", "flat", "choosy")
+    )  # fmt: skip
+    assert gap.value == pytest.approx(0), "paired on the same questions they are alike"
+
+
 def test_awkward_rows_are_set_aside_merged_and_said(tmp_path: Path) -> None:
     text = questions(40)
     extra = [

@@ -176,7 +176,8 @@ def test_refused_cells_leave_an_empty_score_that_the_script_skips(folder: Path) 
     frame = EVALUATION.ask(asking(silent, OPTIONS, folder, as_population=False))
     assert set(predictions(frame, read_probe(OPTIONS, folder), 1)["SCORE"]) == {""}
     card = evaluated(EVALUATION, {"silent": silent}, OPTIONS, folder)
-    assert not [f for f in card.figures if f.method == "silent"]
+    assert {f.measure for f in card.figures if f.method == "silent"} == {"read"}
+    assert figure(card, "read", "silent").value == 0
     assert any(note.startswith("silent: ") and "put too little" in note for note in card.notes)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from suffrage.evaluate.intervals import Measured
+from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import AS_ITSELF, Asking, EvaluationInput
 from suffrage.models import Asked, read_letters, ways_of_asking
 from suffrage.population.distances import FloatArray
@@ -16,6 +18,8 @@ from suffrage.training_data.overlap import overlapping
 
 # More options than there are letters cannot be put as one question.
 MOST_OPTIONS = 26
+# What figures call a model that is asked as itself, where they name populations.
+NOBODY = "asked as itself"
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "value_set": pl.String,
     "population": pl.String,
@@ -127,6 +131,32 @@ def refused_note(given: EvaluationInput) -> tuple[str, ...]:
                 "and are left out."
             )
     return tuple(found)
+
+
+READ = Measure(
+    name="read",
+    label="Answers that could be read",
+    explanation="Share of the questions put on which the model puts enough on the options. The other "
+    "figures leave the rest out: a method that answers fewer is seen on easier or harder questions than "
+    "another, which paired differences mend, and its floor, which is taken on the same questions.",
+    better="higher",
+    unit="questions",
+    digits=2,
+)
+
+
+def read_rows(
+    given: EvaluationInput, method: str, seed: int, clusters: Mapping[str, str]
+) -> Iterator[Measured]:
+    """1 for each answer that could be read and 0 for each that could not, for `READ`.
+
+    clusters: of the items that are scored; answers to others do not count.
+    """
+    frame = given.asked[method, seed].select("population", "item", "refused")
+    for population, item, refused in frame.iter_rows():
+        if item in clusters:
+            where = population or NOBODY
+            yield Measured(seed, where, item, clusters[item], float(not refused), np.ones(1))
 
 
 def read_answers(

@@ -394,7 +394,8 @@ _HELD = (
         name="resolution",
         label="Resolution of shares",
         explanation="How much of what sets people's shares apart from the even answer the same bins "
-        "tell: 0 for an even answer, 1 when all of it.",
+        "tell: 0 for an even answer, 1 when all of it; in whichever direction, so that a model with "
+        "everything turned round tells as much.",
         better="higher",
         unit="items",
     ),

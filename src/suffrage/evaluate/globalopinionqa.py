@@ -19,12 +19,14 @@ from pydantic import Field
 
 from suffrage.errors import InputError
 from suffrage.evaluate.asked_items import (
+    READ,
     Put,
     ask_items,
     can_be_put,
     chosen_items,
     overlaps,
     read_answers,
+    read_rows,
     refused_note,
     removed_note,
 )
@@ -209,6 +211,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 continue
             for name, row in _rows(file, clusters, read_answers(given, method, at_seed), at_seed):
                 units[name][method].append(row)
+            units["read"][method] += read_rows(given, method, at_seed, clusters)
     for at_seed in given.splits:
         for name, row in _floor_rows(file, clusters, at_seed):
             units[name][UNIFORM].append(row)
@@ -333,27 +336,37 @@ def _by_country(
 ) -> dict[str, list[dict[str, Any]]]:
     """For each method and country: similarity asked as itself and as the country, and how many items.
 
-    Countries with fewer than FEWEST items are left out, as their means say little.
+    Over the items read both ways; countries with fewer than FEWEST of them are left out, as their means
+    say little.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for method in methods:
-        values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        items: dict[str, set[str]] = defaultdict(set)
-        for name in ("itself", "country"):
-            for row in units.get(name, {}).get(method, ()):
-                values[row.value_set][name].append(row.point)
-                items[row.value_set].add(row.item)
+        itself, named = (
+            {(row.key, place): row for place, row in _numbered(units.get(name, {}).get(method, ()))}
+            for name in ("itself", "country")
+        )
+        pairs: dict[str, list[tuple[Measured, Measured]]] = defaultdict(list)
+        for key in itself.keys() & named.keys():
+            pairs[itself[key].value_set].append((itself[key], named[key]))
         found[method] = [
             {
                 "country": country,
-                "items": len(items[country]),
-                "as_itself": float(np.mean(by_name["itself"])),
-                "as_country": float(np.mean(by_name["country"])),
+                "items": len({row.item for row, _ in rows}),
+                "as_itself": float(np.mean([row.point for row, _ in rows])),
+                "as_country": float(np.mean([row.point for _, row in rows])),
             }
-            for country, by_name in sorted(values.items())
-            if len(items[country]) >= FEWEST and len(by_name) == 2
+            for country, rows in sorted(pairs.items())
+            if len({row.item for row, _ in rows}) >= FEWEST
         ]
     return found
+
+
+def _numbered(rows: Sequence[Measured]) -> Iterator[tuple[int, Measured]]:
+    """Rows with how many of the same key came before: one a model, where a method has several."""
+    seen: Counter[tuple[int, str, str]] = Counter()
+    for row in rows:
+        yield seen[row.key], row
+        seen[row.key] += 1
 
 
 def _least_served(countries: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
@@ -434,6 +447,7 @@ EVALUATION = Evaluation(
             better="higher",
             unit="questions",
         ),
+        READ,
     ),
     options=Options,
     ask=ask,

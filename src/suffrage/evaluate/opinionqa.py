@@ -19,12 +19,14 @@ from pydantic import Field
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.evaluate.asked_items import (
+    READ,
     Put,
     ask_items,
     can_be_put,
     chosen_items,
     overlaps,
     read_answers,
+    read_rows,
     refused_note,
     removed_note,
 )
@@ -311,6 +313,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             rows = list(_rows(file, clusters, given, method, at_seed))
             for name, row in rows:
                 units[name][method].append(row)
+            units["read"][method] += read_rows(given, method, at_seed, clusters)
             itself = [row for name, row in rows if name == "itself"]
             for row, by_chance in _consistency(file, itself, at_seed):
                 units["consistency"][method].append(row)
@@ -524,6 +527,7 @@ EVALUATION = Evaluation(
             better=None,
             unit="questions",
         ),
+        READ,
     ),
     options=Options,
     ask=ask,

@@ -19,11 +19,13 @@ from pydantic import Field, model_validator
 from suffrage import settings
 from suffrage.errors import InputError
 from suffrage.evaluate.asked_items import (
+    READ,
     Put,
     ask_items,
     can_be_put,
     chosen_items,
     overlaps,
+    read_rows,
     refused_note,
     removed_note,
 )
@@ -167,6 +169,10 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 for method, shares in by_method.items():
                     for name, row in _rows(place, target, shares, average):
                         units[name][method].append(row)
+        for method in given.methods:
+            if (method, at_seed) in given.asked:
+                asked = {item: name for item, name in clusters.items() if item in wanted}
+                units["read"][method] += read_rows(given, method, at_seed, asked)
     floors: dict[str, Any] = {name: units[name][UNIFORM] for name in MEASURES if name in units}
     figures, differences = make_figures(
         "transfer",
@@ -279,6 +285,7 @@ EVALUATION = Evaluation(
             unit="items",
             digits=2,
         ),
+        READ,
     ),
     options=Options,
     ask=ask,

@@ -19,10 +19,12 @@ import polars as pl
 
 from suffrage.errors import InputError
 from suffrage.evaluate.asked_items import (
+    READ,
     Put,
     ask_items,
     overlaps,
     read_answers,
+    read_rows,
     refused_note,
     removed_note,
 )
@@ -206,11 +208,13 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     by_question: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     samples = {name: _Sample(probe, name, seed) for name in kept}
     for at_seed in given.splits:
+        categories = {name: probe.categories[name] for name in kept}
         mixed = {UNIFORM: [_constant(probe, kept, uniform_of)]}
         mixed[MAJORITY] = [_constant(probe, kept, majority_of)]
         for method in given.methods:
             if (method, at_seed) in given.asked:
                 mixed[method] = _said(read_answers(given, method, at_seed))
+                units["read"][method] += read_rows(given, method, at_seed, categories)
         for method, models in mixed.items():
             for said in models:
                 for name, sample in samples.items():
@@ -221,7 +225,9 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         for sample in samples.values():
             for measure, row in sample.ceiling(at_seed):
                 ceilings[measure].append(row)
-    floors: dict[str, Any] = {name: by_method[UNIFORM] for name, by_method in units.items()}
+    floors: dict[str, Any] = {
+        name: by_method[UNIFORM] for name, by_method in units.items() if UNIFORM in by_method
+    }
     figures, differences = make_figures(
         "wvb", units, [UNIFORM, MAJORITY, *given.methods], seed, floors, ceilings
     )
@@ -445,6 +451,7 @@ EVALUATION = Evaluation(
             better="lower",
             unit="questions",
         ),
+        READ,
     ),
     options=Options,
     ask=ask,
