@@ -106,8 +106,12 @@ def overlaps(given: EvaluationInput, items: Sequence[Item]) -> dict[str, str]:
     return overlapping(items, [trained[name] for name in sorted(trained)])
 
 
-def removed_note(removed: Mapping[str, str], asked: int, source: str) -> str:
+def removed_note(
+    given: EvaluationInput, removed: Mapping[str, str], asked: int, source: str
+) -> str:
     """One sentence on what the overlap check took out."""
+    if not given.trained:
+        return f"Nothing was trained: all {asked} questions of {source} are scored."
     if not removed:
         return (
             f"None of the {asked} questions of {source} overlaps one that a model was trained on."

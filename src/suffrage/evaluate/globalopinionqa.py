@@ -66,7 +66,7 @@ LEAST_SERVED = 5
 # A country with fewer questions is not ranked.
 FEWEST = 5
 # For plans: four options in four rotations with two label sets, and the published file's size.
-WAYS, COUNTRIES_A_QUESTION, QUESTIONS = 8, 12, 2556
+WAYS, COUNTRIES_A_QUESTION, COUNTRIES, QUESTIONS = 8, 12, 130, 2556
 # Measures that are 0 where nothing was gained, and have no floor to be worked out.
 CHANGES = ("gain", "told_apart")
 BY_SOURCE = {WVS: "country_wvs", PEW: "country_pew"}
@@ -237,7 +237,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         figure_differences=differences,
         notes=(
             *file.notes,
-            removed_note(removed, len(file.items), "GlobalOpinionQA"),
+            removed_note(given, removed, len(file.items), "GlobalOpinionQA"),
             "Questions scored, by the survey they are from: "
             + ", ".join(f"{source} {n}" for source, n in sorted(sources.items()))
             + ".",
@@ -372,7 +372,7 @@ def _numbered(rows: Sequence[Measured]) -> Iterator[tuple[int, Measured]]:
 def _least_served(countries: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
     """For each method, the countries that its answers as that country lie furthest from."""
     for method, rows in countries.items():
-        if rows:
+        if len(rows) > 1:
             last = sorted(rows, key=lambda row: (row["as_country"], row["country"]))[:LEAST_SERVED]
             shown = ", ".join(f"{row['country']} ({row['as_country']:.3f})" for row in last)
             yield f"{method}: served least when asked as the country are {shown}."
@@ -380,7 +380,10 @@ def _least_served(countries: Mapping[str, Sequence[Mapping[str, Any]]]) -> Itera
 
 def _prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
     """About as many as the published file would need, over the value sets: it is asked once for all."""
-    every = WAYS * (1 + COUNTRIES_A_QUESTION) * (options.most or QUESTIONS)
+    countries = COUNTRIES_A_QUESTION
+    if options.countries is not None:
+        countries = max(1, round(countries * len(options.countries) / COUNTRIES))
+    every = WAYS * (1 + countries) * (options.most or QUESTIONS)
     return round(every / max(len(value_sets), 1))
 
 

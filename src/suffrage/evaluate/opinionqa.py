@@ -338,7 +338,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         figure_differences=differences,
         notes=(
             *file.notes,
-            removed_note(removed, len(file.items), "OpinionQA"),
+            removed_note(given, removed, len(file.items), "OpinionQA"),
             *_human_notes(human, file.no_answer),
             *_worst_notes(groups),
             *(() if file.topics else ("Topics are not known: there is no consistency.",)),

@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
-from suffrage import settings
 from suffrage.errors import InputError
 from suffrage.evaluate.asked_items import (
     READ,
@@ -70,16 +69,9 @@ class Options(EvaluationOptions):
             raise ValueError("survey.reader is missing")
         return self
 
-    @property
-    def section(self) -> dict[str, Any]:
-        """The survey's section with ${NAME} filled in."""
-        found = settings.expand_variables(self.survey, "the study", "evaluate: transfer: survey")
-        assert isinstance(found, dict)
-        return found
-
     def files_in(self, folder: Path) -> list[Path]:
         """The other survey's files."""
-        return survey_files(self.section, folder)
+        return survey_files(self.survey, folder)
 
 
 @dataclass(frozen=True)
@@ -91,7 +83,7 @@ class Other:
 
 
 def _other(options: Options, folder: Path) -> Other:
-    survey = read_survey(options.section, folder)
+    survey = read_survey(options.survey, folder)
     items = [item for item in survey.codebook.items if can_be_put(item)]
     if not items:
         raise InputError(f"evaluate: transfer: {survey.codebook.title} has no item to ask.")
@@ -187,7 +179,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         figure_differences=tuple(d for d in differences if d.method in given.methods),
         notes=(
             f"The other survey is {other.survey.codebook.title}. {other.survey.provenance.statement}",
-            removed_note(removed, len(other.items), "the other survey"),
+            removed_note(given, removed, len(other.items), "the other survey"),
             *_left_out(given, options),
             *refused_note(given),
         ),

@@ -241,7 +241,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         notes=(
             f"{len(kept)} questions with {people} answers of {probe.samples[INTERVIEW].n_unique()} "
             "people, without weights, as the benchmark takes them.",
-            removed_note(removed, len(probe.items), "the probe set"),
+            removed_note(given, removed, len(probe.items), "the probe set"),
             *(
                 f"Not among the questions of the file: {', '.join(absent)}."
                 for absent in [[name for name in PROBE_ITEMS if name not in probe.items]]
