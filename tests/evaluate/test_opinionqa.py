@@ -215,3 +215,16 @@ def test_the_published_files_meet(shared_data: Path) -> None:
     assert len(file.items) > 300 and len(file.answers) == 22 and len(set(file.topics.values())) > 10
     for item, values in file.values.items():
         assert values.size == len(file.items[item].options)
+
+
+def test_the_order_of_records_changes_no_figure(folder: Path, models, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    import gzip
+
+    records = json.loads(gzip.decompress((folder / "groups.json.gz").read_bytes()))
+    (tmp_path / "groups.json").write_text(json.dumps(records[::-1]))
+    some = {"parrot": models["parrot"]}
+    one = scored(EVALUATION, some, OPTIONS, folder)
+    two = scored(EVALUATION, some, Options(path="groups.json"), tmp_path)
+    for measure in ("steered", "itself", "gain"):
+        first, second = figure(one, measure, "parrot"), figure(two, measure, "parrot")
+        assert (first.value, first.low) == pytest.approx((second.value, second.low))
