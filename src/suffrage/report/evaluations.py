@@ -115,7 +115,8 @@ def _figure_tables(results: Results, facts: EvaluationFacts) -> list[Table]:
     measures = [
         m
         for m in facts.measures
-        if any((f.evaluation, f.measure) == (facts.name, m.name) for f in results.figures)
+        if m.in_table
+        and any((f.evaluation, f.measure) == (facts.name, m.name) for f in results.figures)
     ]
     blocks = max(1, -(-len(measures) // MEASURES_ABREAST))
     size = -(-len(measures) // blocks)
