@@ -94,9 +94,12 @@ def run(
     if finished.results is None:
         console.print(f"Stopped after {only}; {len(finished.computed)} stages computed.")
         return
+    from suffrage.report.costs import asking_line
     from suffrage.report.terminal import scoreboard
 
     console.print(scoreboard(finished.results))
+    if asked := asking_line(finished.results):
+        typer.echo(f"Asked       {asked}")
     for method in finished.results.methods:
         for checkpoint in method.checkpoints:
             typer.echo(f"Checkpoint  {finished.folder / checkpoint}")

@@ -16,11 +16,17 @@ from suffrage.evaluate.results import (
 from suffrage.report.answer_cards import cards_by_value_set
 from suffrage.report.asked import item_counts, item_table, study_facts, value_set_table
 from suffrage.report.cells import fact_pairs, thousands
-from suffrage.report.costs import cost_table
+from suffrage.report.costs import asking_table, cost_table
 from suffrage.report.evaluations import evaluation_sections, headline_table
 from suffrage.report.failures import flattening, made_worse_table, weak_spot_table, worst_item_table
 from suffrage.report.finding import finding, is_weighted
-from suffrage.report.readings import disagreement_table, mass_table, readout_table, refused_items
+from suffrage.report.readings import (
+    disagreement_table,
+    mass_table,
+    readout_table,
+    refused_items,
+    written_table,
+)
 from suffrage.report.scoreboard import (
     difference_table,
     left_out_scores,
@@ -85,6 +91,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "cards": cards_by_value_set(results),
         "readouts": readout_table(results),
         "masses": mass_table(results),
+        "written": written_table(results),
         "disagreements": disagreement_table(results),
         "refused": refused_items(results),
         "weak_spots": weak_spot_table(results),
@@ -92,6 +99,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "worst_items": worst_item_table(results),
         "made_worse": made_worse_table(results),
         "costs": cost_table(results),
+        "asking": asking_table(results),
         "feedback": feedback_parts(results),
         "held_out_rule": fact_pairs(results.held_out),
         "machine": fact_pairs(results.study.machine),
