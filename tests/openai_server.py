@@ -21,7 +21,7 @@ from suffrage.models import LanguageModel
 from suffrage.models.language_model import encode_text
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     def __init__(self, status: int, message: str, code: str | None = None) -> None:
         super().__init__(message)
         self.status, self.code = status, code
@@ -62,15 +62,15 @@ class Server:
                 return planned
             try:
                 if self.key and request.headers.get("authorization") != f"Bearer {self.key}":
-                    raise Refused(401, f"wrong key {request.headers.get('authorization')}")
+                    raise RefusedError(401, f"wrong key {request.headers.get('authorization')}")
                 if body["model"] != self.name:
-                    raise Refused(404, f"no model {body['model']}")
+                    raise RefusedError(404, f"no model {body['model']}")
                 if rest == "chat/completions":
                     return JSONResponse(self.chat(body))
                 if rest == "completions":
                     return JSONResponse(self.completion(body))
-                raise Refused(404, "no such path")
-            except Refused as error:
+                raise RefusedError(404, "no such path")
+            except RefusedError as error:
                 return JSONResponse(
                     {"error": {"message": str(error), "code": error.code}}, error.status
                 )
@@ -79,13 +79,13 @@ class Server:
 
     def chat(self, body: dict[str, Any]) -> dict[str, Any]:
         if self.length_key not in body:
-            raise Refused(400, f"use {self.length_key} instead")
+            raise RefusedError(400, f"use {self.length_key} instead")
         if body.get("logprobs") and not self.logprobs:
-            raise Refused(400, "logprobs are not supported")
+            raise RefusedError(400, "logprobs are not supported")
         if body.get("top_logprobs", 0) > self.most_listed:
-            raise Refused(400, f"top_logprobs must be at most {self.most_listed}")
+            raise RefusedError(400, f"top_logprobs must be at most {self.most_listed}")
         if body.get("n", 1) > 1 and not self.several:
-            raise Refused(400, "n must be 1")
+            raise RefusedError(400, "n must be 1")
         prompt = self.model.encode(body["messages"])
         last = body["messages"][-1]["content"]
         listed = None
@@ -114,7 +114,7 @@ class Server:
         )
         if body.get("echo"):
             if not self.echo:
-                raise Refused(400, "echo is not supported")
+                raise RefusedError(400, "echo is not supported")
             with torch.inference_mode():
                 logits = self.model.model(torch.tensor([prompt])).logits[0].float().log_softmax(-1)
             logs = [None, *(float(logits[i, prompt[i + 1]]) for i in range(len(prompt) - 1)), -1.0]
