@@ -18,6 +18,7 @@ from suffrage.align import Checkpoint, TrainingJob, TrainingOptions
 from suffrage.align.checkpoint import MANIFEST
 from suffrage.align.cost import measured
 from suffrage.align.launch import check_launches, train_launched
+from suffrage.align.sampled_groups import GroupOptions, vllm_settings
 from suffrage.errors import InputError, SuffrageError
 from suffrage.evaluate import (
     Answers,
@@ -109,16 +110,24 @@ class _Run:
                 if spec.method.train is not None:
                     check_launches(spec.method)
         self.last = ORDER.index(only) if only else len(ORDER) - 1
-        asks = [*wiring.answers.values(), *wiring.asked.values()]
-        if self.study.endpoint and any(
-            self.wanted(stage.kind) and not stage.finished for stage in asks
-        ):
-            endpoint_key(self.study.endpoint)
         self.computed: list[str] = []
         self.store: AnswerStore
         self._loaded: tuple[Path | None, CachedRespondent] | None = None
         self._survey: Survey | None = None
         self._value_sets: dict[str, ValueSet] | None = None
+        self._check_means()
+
+    def _check_means(self) -> None:
+        """What is still to do and needs a key or a GPU: said before anything long."""
+        left = {stage.folder for stage in self.wiring.stages() if not stage.finished}
+        left &= {stage.folder for stage in self.wiring.stages() if self.wanted(stage.kind)}
+        asks = [*self.wiring.answers.values(), *self.wiring.asked.values()]
+        if self.study.endpoint and any(stage.folder in left for stage in asks):
+            endpoint_key(self.study.endpoint)
+        for (method, _, _), stage in self.wiring.align.items():
+            options = self.spec(method).options
+            if isinstance(options, GroupOptions) and stage.folder in left:
+                vllm_settings(options)
 
     def wanted(self, kind: StageKind) -> bool:
         """Whether `--only` lets this kind of stage run."""
