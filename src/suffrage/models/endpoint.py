@@ -13,7 +13,6 @@ server for `echo` with token ids.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -37,6 +36,7 @@ from suffrage.models.endpoint_client import (
 )
 from suffrage.models.language_model import answer_tokens, encode_text, prompt_text
 from suffrage.models.packing import Tokens
+from suffrage.models.readouts import leading_label
 from suffrage.models.respondent import Advance, Choice, FloatArray, Reading
 
 Found = TypeVar("Found")
@@ -47,7 +47,6 @@ TOP_TOKENS = (20, 10, 5)
 LONGEST_LABEL = 4
 PROBE: list[Message] = [{"role": "user", "content": "Which is it?\n\nA. One\nB. Two\n\nA or B?"}]
 _SPACES = " \u2581\u0120"  # as tokenizers write a leading space
-_LABEL = re.compile(r"^[\s\"'(\[*]*([A-Za-z0-9])(?![A-Za-z0-9'’])")
 
 
 @dataclass(frozen=True)
@@ -223,9 +222,9 @@ class Endpoint:
         drawn = self._written(choice.messages, self.settings.samples, LONGEST_LABEL, seed)
         counts = np.zeros(len(choice.labels))
         for text in drawn:
-            start = _LABEL.match(text)
-            if start and start.group(1) in choice.labels:
-                counts[choice.labels.index(start.group(1))] += 1
+            place = leading_label(text, choice.labels)
+            if place is not None:
+                counts[place] += 1
         return Reading(counts / len(drawn), drawn=len(drawn))
 
     def _written(

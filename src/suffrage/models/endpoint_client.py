@@ -105,16 +105,22 @@ class EndpointSettings(BaseModel):
         return ModelIdentity(f"{self.name} at {self.endpoint}", self.endpoint, content)
 
 
-def check_key_is_named(content: Any, source: str) -> None:
-    """Refuse a key written out in a study, without repeating it.
+def check_no_secrets(content: dict[str, Any], source: str) -> None:
+    """Refuse a key or password written out in a study, without repeating it.
 
-    Raises InputError when `key` cannot be the name of an environment variable.
+    Raises InputError when `key` cannot be the name of an environment variable, or the address
+    holds a password.
     """
-    key = content.get("key") if isinstance(content, dict) else None
+    key = content.get("key")
     if key is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", str(key)):
         raise InputError(
             f"{source}: model.key must be the name of an environment variable that holds the key, "
             "such as OPENAI_API_KEY; never write the key itself into a study."
+        )
+    if re.search(r"//[^/]*@", str(content.get("endpoint", ""))):
+        raise InputError(
+            f"{source}: model.endpoint must hold no password; name the environment variable that "
+            "holds the key in model.key."
         )
 
 

@@ -245,10 +245,9 @@ def match_answer(text: str, question: Question) -> int | None:
     in the answer, the longest match winning ("Strongly agree" over "Agree").
     """
     cleaned = _plain(text)
-    start = re.match(r"^[\s\"'(\[*]*([a-z0-9])(?![a-z0-9'’])", text.strip().lower())
-    labels = {label.lower(): p for p, label in enumerate(question.label_of_position)}
-    if start and start.group(1) in labels and not _is_article(start.group(1), text):
-        return labels[start.group(1)]
+    labelled = leading_label(text, question.label_of_position)
+    if labelled is not None:
+        return labelled
     found = []
     for position, option in sorted(
         enumerate(question.item.texts), key=lambda pair: len(pair[1]), reverse=True
@@ -258,6 +257,15 @@ def match_answer(text: str, question: Question) -> int | None:
             found.append(position)
             cleaned = re.sub(rf"(?<!\w){re.escape(wanted)}(?!\w)", " ", cleaned)
     return found[0] if len(found) == 1 else None
+
+
+def leading_label(text: str, labels: Sequence[str]) -> int | None:
+    """The place of the label a text begins with ("B", "b.", "(B) ..."), None when with none."""
+    start = re.match(r"^[\s\"'(\[*]*([a-z0-9])(?![a-z0-9'’])", text.strip().lower())
+    known = {label.lower(): place for place, label in enumerate(labels)}
+    if start and start.group(1) in known and not _is_article(start.group(1), text):
+        return known[start.group(1)]
+    return None
 
 
 # How models say that they won't answer; what is merely off the subject is not among them.

@@ -12,7 +12,7 @@ from suffrage import registry, settings
 from suffrage.align import Method, MethodOptions
 from suffrage.errors import InputError
 from suffrage.evaluate import Evaluation, EvaluationOptions, Scoring
-from suffrage.models.endpoint_client import EndpointSettings, check_key_is_named
+from suffrage.models.endpoint_client import EndpointSettings, check_no_secrets
 from suffrage.population.segments import SegmentSettings
 from suffrage.survey import NonResponse, Survey, read_survey
 from suffrage.survey.non_response import with_non_response_as_options
@@ -297,7 +297,7 @@ def load_study(path: Path) -> Study:
     if isinstance(content.get("model"), str):
         content["model"] = settings.expand_variables(content["model"], path.name, "model")
     if isinstance(content.get("model"), dict):
-        check_key_is_named(content["model"], path.name)
+        check_no_secrets(content["model"], path.name)
         given = settings.expand_variables(content["model"], path.name, "model")
         content["model"] = settings.validated(EndpointSettings, given, path.name, "model")
     content["source"] = path.resolve()
