@@ -4,7 +4,6 @@ Written against the API's public form, with what vLLM's server adds (`echo` on t
 be switched off, and failures laid in the way.
 """
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -46,6 +45,8 @@ class Server:
     said: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     address: str = ""
+    at_once: int = 0
+    most_at_once: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def app(self) -> FastAPI:
@@ -57,10 +58,12 @@ class Server:
                 self.said.append(body)
                 self.headers.append(dict(request.headers))
                 planned = self.script.pop(0) if self.script else None
-            time.sleep(self.delay)
-            if planned is not None:
-                return planned
+                self.at_once += 1
+                self.most_at_once = max(self.most_at_once, self.at_once)
             try:
+                time.sleep(self.delay)
+                if planned is not None:
+                    return planned
                 if self.key and request.headers.get("authorization") != f"Bearer {self.key}":
                     raise RefusedError(401, f"wrong key {request.headers.get('authorization')}")
                 if body["model"] != self.name:
@@ -74,6 +77,9 @@ class Server:
                 return JSONResponse(
                     {"error": {"message": str(error), "code": error.code}}, error.status
                 )
+            finally:
+                with self._lock:
+                    self.at_once -= 1
 
         return app
 
@@ -180,7 +186,3 @@ def busy(status: int = 429, after: str | None = "0") -> Response:
     """What a server says that would rather not now."""
     headers = {"Retry-After": after} if after is not None else {}
     return JSONResponse({"error": {"message": "come back later"}}, status, headers)
-
-
-def share_of(logs: list[float]) -> float:
-    return math.fsum(math.exp(log) for log in logs)

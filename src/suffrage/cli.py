@@ -85,6 +85,11 @@ def run(
                 "scores": [row.model_dump(mode="json") for row in results.scores]
                 if results
                 else [],
+                "asking": {
+                    method.name: method.asking.model_dump(mode="json")
+                    for method in (results.methods if results else [])
+                    if method.asking
+                },
             }
         )
         return

@@ -202,9 +202,10 @@ def test_forgetting_answers_keeps_what_was_spent(tmp_path: Path) -> None:
     with AnswerStore(tmp_path / "a.sqlite") as store:
         store.keep({"a": 1})
         store.remember("usage", {"requests": 3})
+        store.remember("abilities", {"top": 20})
         store.forget_answers()
         assert store.count() == 0 and store.recall("usage") == {"requests": 3}
-        assert store.recall("other") is None
+        assert store.recall("abilities") is None
 
 
 def test_a_damaged_file_is_named_with_the_mend(tmp_path: Path) -> None:

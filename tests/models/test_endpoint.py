@@ -214,9 +214,20 @@ def test_a_busy_server_is_asked_again(server: Server) -> None:
     assert reading.probabilities.shape == (4,) and len(server.said) == before + 3
 
 
+@pytest.mark.parametrize("most", [1, 3])
+def test_no_more_requests_at_a_time_than_allowed(server: Server, most: int) -> None:
+    server.delay = 0.05
+    asking(server, concurrency=most).read(choices() * 3)
+    assert server.most_at_once == most
+
+
 FAILURES = {
     "500s": (lambda: busy(500), "answered 500 (come back later), 3 times"),
     "not JSON": (lambda: PlainTextResponse("<html>oops"), "not of the OpenAI API's form, 3 times"),
+    "an error said to be none": (
+        lambda: JSONResponse({"error": {"message": "upstream is down"}}),
+        "answered with an error (upstream is down), 3 times",
+    ),
     "no choices": (lambda: JSONResponse({"choices": []}), "not of the OpenAI API's form"),
     "no logprobs": (
         lambda: JSONResponse({"choices": [{"message": {"content": "A"}, "logprobs": None}]}),

@@ -100,9 +100,10 @@ class AnswerStore:
             return int(self._base.execute("SELECT count(*) FROM answers").fetchone()[0])
 
     def forget_answers(self) -> None:
-        """Drop the answers, and keep what was spent on them."""
+        """Drop the answers and what was found out of a server, and keep what was spent."""
         with self._errors(), self._base:
             self._base.execute("DELETE FROM answers")
+            self._base.execute("DELETE FROM memory WHERE key NOT LIKE 'usage%'")
 
     def recall(self, name: str) -> Any:
         """What was kept under a name, or None."""

@@ -212,6 +212,10 @@ class Endpoint:
             except FilteredError:
                 unseen = 0.0  # no answer at all: the question never reached the model
                 break
+            except RejectedError:
+                if temperature == 1:
+                    raise
+                break  # some models have one temperature only
             if listed:
                 return label_reading(choice.labels, listed)
         return Reading(np.zeros(len(choice.labels)), unseen)

@@ -266,6 +266,9 @@ class Client:
             response = self._http.post(self.settings.endpoint + path, content=json.dumps(body))
             self._check_status(response)
             answer = response.json()
+            if isinstance(answer, dict) and "error" in answer and "choices" not in answer:
+                said = self._clean(_message(response))  # some gateways say 200 to everything
+                raise _TryAgainError(f"answered with an error ({said})")
             counted = self._counted(answer, guessed)
             found = parse(answer)
             self._answered = True
