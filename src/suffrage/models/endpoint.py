@@ -43,6 +43,8 @@ Found = TypeVar("Found")
 
 # How many likeliest tokens are asked for, most first: the API allows 20, some servers fewer.
 TOP_TOKENS = (20, 10, 5)
+# Answers to one request: what the strictest known servers allow.
+AT_ONCE = 8
 # Enough for a label with what may stand around it.
 LONGEST_LABEL = 4
 PROBE: list[Message] = [{"role": "user", "content": "Which is it?\n\nA. One\nB. Two\n\nA or B?"}]
@@ -194,8 +196,6 @@ class Endpoint:
             lambda place: self._written(chats[place], count, longest, seed), len(chats)
         )
 
-    # One question ---------------------------------------------------------------------------
-
     def _read_probabilities(self, choice: Choice) -> Reading:
         """Labels from the likeliest first tokens.
 
@@ -204,9 +204,7 @@ class Endpoint:
         """
         top, unseen = self.abilities.top, 1.0
         for temperature in (1, 0):
-            body = self._body(choice.messages, 1, temperature)
-            body |= {"logprobs": True, "top_logprobs": top} if self.settings.chat else {}
-            body |= {} if self.settings.chat else {"logprobs": top}
+            body = self._body(choice.messages, 1, temperature) | self._listing(top)
             try:
                 listed = self.client.post(self._path, body, 1, self._first_tokens)
             except FilteredError:
@@ -238,7 +236,7 @@ class Endpoint:
         own = int(storage.content_hash([seed, list(messages)])[:7], 16)
         found: list[str] = []
         while len(found) < count:
-            wanted = count - len(found) if self.abilities.many else 1
+            wanted = min(AT_ONCE, count - len(found)) if self.abilities.many else 1
             body = self._body(messages, longest, 1) | {"n": wanted, "seed": own + len(found)}
             try:
                 found += self.client.post(self._path, body, wanted * longest, self._texts)[:wanted]
@@ -248,14 +246,6 @@ class Endpoint:
 
     def _echoed(self, prompt: Tokens, answer: Tokens) -> FloatArray:
         """Log-probability of each token of an answer after a prompt."""
-        body = {
-            "model": self.settings.name,
-            "prompt": [*prompt, *answer],
-            "max_tokens": 1,
-            "temperature": 1,
-            "echo": True,
-            "logprobs": 1,
-        }
 
         def parse(response: Any) -> FloatArray:
             logs = response["choices"][0]["logprobs"]["token_logprobs"]
@@ -264,9 +254,7 @@ class Endpoint:
                 raise ValueError("not the tokens that were sent")
             return np.array([float(log) for log in logs[len(prompt) : length]])
 
-        return self.client.post("/completions", body, 1, parse)
-
-    # The API's form -------------------------------------------------------------------------
+        return self.client.post("/completions", self._echoing([*prompt, *answer]), 1, parse)
 
     @property
     def _path(self) -> str:
@@ -284,6 +272,16 @@ class Endpoint:
         prompt = list(encode_text(self._tokenizer, text)) if self._tokenizer else text
         return body | {"prompt": prompt, "max_tokens": longest}
 
+    def _listing(self, top: int) -> dict[str, Any]:
+        """What asks for the likeliest tokens."""
+        chat = {"logprobs": True, "top_logprobs": top}
+        return chat if self.settings.chat else {"logprobs": top}
+
+    def _echoing(self, tokens: Sequence[int]) -> dict[str, Any]:
+        """A request for the log-probability of each token given; one more must be written."""
+        body = {"model": self.settings.name, "prompt": list(tokens), "echo": True, "logprobs": 1}
+        return body | {"max_tokens": 1, "temperature": 1}
+
     def _first_tokens(self, response: Any) -> list[tuple[str, float]]:
         """The likeliest first tokens and their log-probabilities; none when the answer is empty."""
         logs = response["choices"][0]["logprobs"]
@@ -297,14 +295,12 @@ class Endpoint:
 
     def _texts(self, response: Any) -> list[str]:
         """What was written; a refusal the server sets apart is an answer too."""
+        if not response["choices"]:
+            raise ValueError("no choices")
         if not self.settings.chat:
             return [str(choice["text"]) for choice in response["choices"]]
         said = [choice["message"] for choice in response["choices"]]
-        if not said:
-            raise ValueError("no choices")
         return [str(one.get("content") or one.get("refusal") or "") for one in said]
-
-    # The server -----------------------------------------------------------------------------
 
     def _probe(self) -> Abilities:
         self._abilities = Abilities()  # what `_body` goes by meanwhile
@@ -317,9 +313,7 @@ class Endpoint:
         found = self._named_length()
         if self.settings.logprobs:
             for top in TOP_TOKENS:
-                body = self._body(PROBE, 1, 1)
-                body |= {"logprobs": True, "top_logprobs": top} if self.settings.chat else {}
-                body |= {} if self.settings.chat else {"logprobs": top}
+                body = self._body(PROBE, 1, 1) | self._listing(top)
                 with suppress(RejectedError):
                     listed = self.client.post(self._path, body, 1, self._listed_or_none)
                     if listed is not None:
@@ -369,16 +363,8 @@ class Endpoint:
         if self._tokenizer is None or not self.settings.logprobs:
             return False
         prompt = encode_text(self._tokenizer, prompt_text(self._tokenizer, PROBE))
-        body = {
-            "model": self.settings.name,
-            "prompt": list(prompt),
-            "max_tokens": 1,
-            "temperature": 1,
-            "echo": True,
-            "logprobs": 1,
-        }
         try:
-            response = self.client.post("/completions", body, 1, _whole)
+            response = self.client.post("/completions", self._echoing(prompt), 1, _whole)
             logs = response["choices"][0]["logprobs"]["token_logprobs"]
         except (RejectedError, InputError, KeyError, TypeError, IndexError):
             return False  # a server without /completions says 404
