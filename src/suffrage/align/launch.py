@@ -124,7 +124,7 @@ def launch_command(launcher: Path, work: Path, environment: Mapping[str, str]) -
 def _gpus() -> int:
     import torch
 
-    return torch.cuda.device_count()
+    return int(torch.cuda.device_count())
 
 
 def _first_machine(environment: Mapping[str, str]) -> str:
