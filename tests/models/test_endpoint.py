@@ -205,6 +205,15 @@ def test_abilities_are_found_out_once(server: Server) -> None:
     assert abilities is not None and abilities.model == "tiny-2026"
 
 
+def test_what_a_server_wants_besides_is_in_every_request(server: Server) -> None:
+    extra = {"chat_template_kwargs": {"enable_thinking": False}}
+    endpoint = asking(server, extra=extra)
+    endpoint.read(choices()[:1])
+    endpoint.write([choices()[0].messages], 1, 2, seed=1)
+    assert all(body["chat_template_kwargs"] == {"enable_thinking": False} for body in server.said)
+    assert endpoint.settings.identity.content != asking(server).settings.identity.content
+
+
 def test_a_busy_server_is_asked_again(server: Server) -> None:
     endpoint = asking(server)
     endpoint.abilities  # noqa: B018
@@ -350,6 +359,7 @@ def test_a_budget_of_money_is_never_passed(server: Server, counted: bool) -> Non
         ({"endpoint": "host/v1"}, "must be an address"),
         ({"endpoint": "https://me:secret@host/v1"}, "must hold no password"),
         ({"budget": {"money": 3}}, "budget.money needs prices"),
+        ({"extra": {"temperature": 0}}, "temperature is for the readouts to set"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(given: dict[str, object], said: str) -> None:

@@ -32,6 +32,25 @@ MARKS = 64
 # What decides neither an answer nor how it is read.
 _NOT_CONTENT = {"key", "prices", "budget", "concurrency", "timeout", "retries"}
 
+# What the readouts rest on.
+_OURS = set(
+    [
+        "model",
+        "messages",
+        "prompt",
+        "n",
+        "seed",
+        "temperature",
+        "top_p",
+        "logprobs",
+        "top_logprobs",
+        "echo",
+        "stream",
+        "max_tokens",
+        "max_completion_tokens",
+    ]
+)
+
 
 class Prices(BaseModel):
     """What a million tokens cost, read and written."""
@@ -61,7 +80,8 @@ class EndpointSettings(BaseModel):
     own tokenizer (a folder or hub id), with which whole texts can be read where the server echoes.
     logprobs: false leaves the server's probabilities aside. samples: short answers drawn to a
     question where no probabilities can be had. version: anything that tells two models behind one
-    name apart, such as a date; answers of one are never taken for the other's. prices, budget: what
+    name apart, such as a date; answers of one are never taken for the other's. extra: what a server
+    wants besides in every request, such as what switches a model's thinking off. prices, budget: what
     tokens cost, and the most to spend. concurrency: requests at a time. timeout: seconds to wait
     for an answer. retries: tries after the first when the server is busy or fails.
     """
@@ -76,6 +96,7 @@ class EndpointSettings(BaseModel):
     logprobs: bool = True
     samples: int = Field(default=24, ge=2, le=1000)
     version: str | None = None
+    extra: dict[str, Any] = Field(default_factory=dict)
     prices: Prices | None = None
     budget: Budget = Budget()
     concurrency: int = Field(default=8, ge=1, le=256)
@@ -91,6 +112,14 @@ class EndpointSettings(BaseModel):
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must hold no password, key or query; name the key's variable in key")
         return given.rstrip("/")
+
+    @field_validator("extra")
+    @classmethod
+    def _decides_no_reading(cls, given: dict[str, Any]) -> dict[str, Any]:
+        ours = sorted(_OURS & set(given))
+        if ours:
+            raise ValueError(f"{ours[0]} is for the readouts to set")
+        return given
 
     @model_validator(mode="after")
     def _money_needs_prices(self) -> EndpointSettings:
@@ -263,7 +292,8 @@ class Client:
         # What a request that may have been worked on is taken to have cost, until it is known.
         counted = Usage(requests=1)
         try:
-            response = self._http.post(self.settings.endpoint + path, content=json.dumps(body))
+            content = json.dumps(self.settings.extra | body)
+            response = self._http.post(self.settings.endpoint + path, content=content)
             self._check_status(response)
             answer = response.json()
             if isinstance(answer, dict) and "error" in answer and "choices" not in answer:
