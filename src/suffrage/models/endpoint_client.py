@@ -33,23 +33,21 @@ MARKS = 64
 _NOT_CONTENT = {"key", "prices", "budget", "concurrency", "timeout", "retries"}
 
 # What the readouts rest on.
-_OURS = set(
-    [
-        "model",
-        "messages",
-        "prompt",
-        "n",
-        "seed",
-        "temperature",
-        "top_p",
-        "logprobs",
-        "top_logprobs",
-        "echo",
-        "stream",
-        "max_tokens",
-        "max_completion_tokens",
-    ]
-)
+_OURS = {
+    "model",
+    "messages",
+    "prompt",
+    "n",
+    "seed",
+    "temperature",
+    "top_p",
+    "logprobs",
+    "top_logprobs",
+    "echo",
+    "stream",
+    "max_tokens",
+    "max_completion_tokens",
+}
 
 
 class Prices(BaseModel):
