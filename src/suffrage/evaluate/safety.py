@@ -141,9 +141,9 @@ def ask(asking: Asking) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def _declined(given: EvaluationInput, kind: str, column: pl.Expr) -> dict[str, Values]:
+def _declined(given: EvaluationInput, kind: str, column: pl.Expr) -> Mapping[str, Values]:
     """A value of each method on each (seed, pair), the mean where a method has several models."""
-    found = {}
+    found: dict[str, dict[tuple[int, str], float]] = {}
     for (method, at), frame in given.asked.items():
         means = (
             frame.filter(pl.col("kind") == kind)
