@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from suffrage.consult.consultation import SCHEMAS, Consultation, write_consultation
-from suffrage.consult.held_out import held_out_participants
+from suffrage.consult.held_out import held_out_people
 from suffrage.evaluate.preferences import EVALUATION, Options, choices, others_share
 from suffrage.population import build_value_set
 from suffrage.training_data import HeldOut, split_items
@@ -173,18 +173,19 @@ def test_answers_of_the_models_compared_get_their_win_rates(options: Options) ->
     assert value_of(renamed, "win_rate", "sft").value == won.value
 
 
-def test_held_out_participants_depend_on_nobody_else_and_reach_the_share() -> None:
+def test_held_out_people_depend_on_nobody_else_and_reach_the_share() -> None:
     people = [f"p{k}" for k in range(4000)]
-    held = held_out_participants(people, 7, 0.3)
+    held = held_out_people(people, 0.3, 7)
     assert len(held) / 4000 == pytest.approx(0.3, abs=0.03)
-    assert held_out_participants(people[::-2], 7, 0.3) == held & set(people[::-2])
-    other = held_out_participants(people, 8, 0.3)
-    assert len(held & other) / 4000 == pytest.approx(0.09, abs=0.02)
+    assert set(held_out_people(people[::-2], 0.3, 7)) == set(held) & set(people[::-2])
+    assert set(held_out_people(people, 0.1, 7)) < set(held)
+    other = held_out_people(people, 0.3, 8)
+    assert len(set(held) & set(other)) / 4000 == pytest.approx(0.09, abs=0.02)
 
 
 def test_nothing_of_participants_trained_on_or_excluded_is_counted(options: Options) -> None:
     card = evaluated(EVALUATION, {"base": flat()}, SETS, SPLIT, options, ["base"], seed=5)
-    held = held_out_participants([f"p{k:03d}" for k in range(PEOPLE)], 5, 0.5)
+    held = held_out_people([f"p{k:03d}" for k in range(PEOPLE)], 0.5, 5)
     votes = CONSULTATION.votes.filter(
         pl.col("participant").is_in(list(held)) & (pl.col("vote") != 0)
     )

@@ -18,7 +18,7 @@ import polars as pl
 from pydantic import Field
 
 from suffrage.consult.consultation import Consultation, read_consultation
-from suffrage.consult.held_out import held_out_participants
+from suffrage.consult.held_out import held_out_people
 from suffrage.errors import InputError
 from suffrage.evaluate.answers import Scoring
 from suffrage.evaluate.figures import Edge, make_figures
@@ -50,13 +50,14 @@ SCHEMA = {
 
 
 class Options(EvaluationOptions):
-    """consultation: its folder, as `suffrage consult export` writes it. held_out: share of participants.
+    """consultation: its folder, as `suffrage consult export` writes it. held_out: share of participants,
+    no more than training held out.
 
     models: which method each `model` of the consultation's answers is, where the names differ.
     """
 
     consultation: str
-    held_out: float = Field(default=0.3, gt=0, le=1)
+    held_out: float = Field(default=0.25, gt=0, le=1)
     models: dict[str, str] = Field(default_factory=dict)
 
     @property
@@ -296,7 +297,7 @@ class HeldOut:
     @classmethod
     def drawn(cls, people: Sequence[str], seed: int, share: float) -> HeldOut:
         """Those held out, with the resamples that intervals are made from."""
-        held = tuple(sorted(held_out_participants(people, seed, share)))
+        held = held_out_people(people, share, seed)
         if not held:
             raise InputError(
                 f"evaluate: preferences: none of {len(people)} participants is held out at seed {seed}; "
@@ -535,7 +536,7 @@ def _notes(
     for at, one in held.items():
         yield (
             f"Seed {at}: {len(one.people)} of {len(chosen.people)} participants are held out, those whose "
-            f"SHA-256 of seed and id lies in the lowest {options.held_out:.0%}."
+            f'SHA-256 of "seed/id" lies in the lowest {options.held_out:.0%}.'
         )
     left = ", ".join(f"{count} {what}" for what, count in chosen.left_out.items() if count)
     if left:

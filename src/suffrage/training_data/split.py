@@ -156,7 +156,7 @@ def item_clusters(items: Sequence[Item]) -> dict[str, str]:
 
 
 def telling_words(items: Sequence[Item]) -> dict[str, set[str]]:
-    """The words of each item's question, without those that more than `COMMON_WORD` of all share."""
+    """The words of each item's question that few other questions have."""
     words = {item.id: set(re.findall(r"\w+", item.question.lower())) for item in items}
     counts = Counter(word for found in words.values() for word in found)
     limit = max(2, COMMON_WORD * len(items))
