@@ -155,7 +155,12 @@ def test_one_who_knows_reaches_the_ceiling_and_impostors_stay_at_the_floor(
         for method in ("base", "constant", "noise"):
             found = value_of(card, measure, method)
             assert found.low <= max(found.floor, 0.5) + 1e-9, (measure, method)
-            assert found.value < knows.value and (found.high < knows.low or not clear)
+            gap = next(
+                d
+                for d in card.figure_differences
+                if (d.measure, d.method, d.against) == (measure, "knower", method)
+            )
+            assert gap.value > 0 and (gap.low > 0 or not clear)
     for measure in ("votes_skill", "reactions_skill"):
         assert value_of(card, measure, "parrot").high < value_of(card, measure, "knower").value
     # One by accuracy alone: there the parrot can't be told from the knower.
