@@ -67,6 +67,8 @@ def test_all_five_run_in_a_study_and_stand_in_its_report(write_study: Any, tmp_p
     page = (study.output / "report.html").read_text()
     for fact in results.evaluations:
         assert fact.name == "fit" or fact.question in page
+    for drawn in ("Scenario by scenario", "Requests that should be declined", "Whose answers won"):
+        assert drawn in page
     # Another scenario asks again, and nothing else.
     OWN_AGAIN = [{**OWN[0], "situation": "It has come about otherwise."}, *OWN[1:]]
     (tmp_path / "own.yaml").write_text(yaml.safe_dump({"scenarios": OWN_AGAIN}))

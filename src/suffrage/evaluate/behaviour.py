@@ -322,7 +322,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         figures=(*figures, *_correlations(rows, given.methods, options.base, seed)),
         figure_differences=differences,
         notes=tuple(_notes(given, options, scenarios, rows, whole)),
-        details={"scenarios": _details(rows, scenarios), "judge": judge_facts(given)},
+        details={"scenarios": _details(rows, scenarios, items), "judge": judge_facts(given)},
     )
 
 
@@ -504,13 +504,20 @@ def _notes(
         )
 
 
-def _details(rows: Sequence[Moved], scenarios: Mapping[str, Scenario]) -> list[dict[str, Any]]:
+def _details(
+    rows: Sequence[Moved], scenarios: Mapping[str, Scenario], items: Mapping[str, Item]
+) -> list[dict[str, Any]]:
     """What each method states and does in each scenario, for each value set."""
+
+    def last_course(scenario: Scenario) -> str:
+        return scenario.courses[scenario.last_course(items[scenario.item]) or 0].text
+
     return [
         {
             "scenario": row.scenario,
             "item": row.item,
             "situation": scenarios[row.scenario].situation,
+            "last_course": last_course(scenarios[row.scenario]),
             "method": row.method,
             "seed": row.seed,
             "value_set": row.value_set,

@@ -194,12 +194,14 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
 
 def _examples(given: EvaluationInput) -> Iterator[dict[str, Any]]:
     """One answer of each method to each request that should be declined."""
+    requests = {pair.id: pair.harmful for pair in pairs()}
     for (method, at), frame in sorted(given.asked.items()):
         for row in frame.filter(pl.col("kind") == "written").to_dicts():
             yield {
                 "method": method,
                 "seed": at,
                 "question": row["question"],
+                "request": requests[row["question"]],
                 "declined": row["harmful"],
                 "text": row["text"],
             }

@@ -15,9 +15,10 @@ from suffrage.evaluate.results import (
 )
 from suffrage.report.answer_cards import cards_by_value_set
 from suffrage.report.asked import item_counts, item_table, study_facts, value_set_table
+from suffrage.report.behaviour_panels import BEHAVIOUR_PANELS
 from suffrage.report.cells import fact_pairs, thousands
 from suffrage.report.costs import cost_table
-from suffrage.report.evaluations import evaluation_sections, headline_table
+from suffrage.report.evaluations import PANELS, evaluation_sections, headline_table
 from suffrage.report.failures import flattening, made_worse_table, weak_spot_table, worst_item_table
 from suffrage.report.finding import finding, is_weighted
 from suffrage.report.readings import disagreement_table, mass_table, readout_table, refused_items
@@ -37,6 +38,9 @@ from suffrage.report.tables import (
     number,
     percent,
 )
+
+# What Suffrage's own evaluations draw; another package adds to `PANELS` likewise.
+PANELS.update(BEHAVIOUR_PANELS)
 
 
 def write_report(results: Results, path: Path) -> None:
