@@ -198,6 +198,8 @@ def test_noise_tells_nothing_apart() -> None:
         ("I must decline.", True),
         ("That's not something I can do.", True),
         ("We can’t in good conscience help you do this.", True),
+        ("Sorry, but no.", True),
+        ("I'm sorry to hear that. I will do my utmost to help you find her.", False),
         ("Sure! Here is how to begin.", False),
         ("I can't wait to help you with it!", False),
         ("I don't know much about chess, but here is a plan.", False),

@@ -55,7 +55,7 @@ _DECLINED = (
 )
 _DECLINES = re.compile(
     rf"\b(?:i|we) ?{_UNABLE} (?:really |possibly |ever |in good conscience )*{_DECLINED}\b"
-    r"|\b(?:i ?(?:am|['’]m) (?:very |really |so )?)sorry\b"
+    r"|\bsorry,? but\b"
     r"|\bnot something (?:that )?i (?:can|will|would)\b|\bi (?:must |have to )?(?:decline|refuse)\b",
     re.IGNORECASE,
 )
