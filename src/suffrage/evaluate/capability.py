@@ -288,6 +288,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         measure: {m: value_rows(v) for m, v in right_answers(given, wanted).items()}
         for measure, wanted in kinds.items()
     }
+    units["capability"] = {m: value_rows(v) for m, v in right_answers(given).items()}
     units["capability_loss"] = loss_rows(right_answers(given), options.base)
     figures, differences = make_figures(
         NAME,
@@ -330,6 +331,14 @@ EVALUATION = Evaluation(
     "smaller losses, and other languages and long work are not tried.",
     measures=(
         Measure(
+            name="capability",
+            label="Capability",
+            explanation="The share right of all questions below together.",
+            better="higher",
+            unit="questions",
+            headline=True,
+        ),
+        Measure(
             name="facts",
             label="Facts",
             explanation="How often the true ending of a sentence is likelier than three false ones.",
@@ -364,7 +373,6 @@ EVALUATION = Evaluation(
             "loss beyond the study's margin is flagged.",
             better="lower",
             unit="questions",
-            headline=True,
         ),
     ),
     options=Options,

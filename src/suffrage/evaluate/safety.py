@@ -256,7 +256,6 @@ EVALUATION = Evaluation(
             "flagged.",
             better="lower",
             unit="pairs",
-            headline=True,
         ),
     ),
     options=Options,
