@@ -29,6 +29,7 @@ from suffrage.report.overview import (
     glance_tables,
     loss_table,
 )
+from suffrage.report.published_panels import PUBLISHED_PANELS
 from suffrage.report.readings import disagreement_table, mass_table, readout_table, refused_items
 from suffrage.report.scoreboard import (
     ABREAST,
@@ -50,6 +51,7 @@ from suffrage.report.tables import (
 
 # What Suffrage's own evaluations draw; another package adds to `PANELS` likewise.
 PANELS.update(BEHAVIOUR_PANELS)
+PANELS.update(PUBLISHED_PANELS)
 
 
 def write_report(results: Results, path: Path) -> None:
