@@ -15,6 +15,7 @@ from suffrage.evaluate.results import (
 )
 from suffrage.report.answer_cards import cards_by_value_set
 from suffrage.report.asked import item_counts, item_table, study_facts, value_set_table
+from suffrage.report.behaviour_panels import BEHAVIOUR_PANELS
 from suffrage.report.cells import abreast, fact_pairs, thousands
 from suffrage.report.costs import asking_table, cost_table
 from suffrage.report.evaluations import PANELS, evaluation_sections
@@ -56,7 +57,7 @@ from suffrage.report.tables import (
 )
 
 # What Suffrage's own evaluations draw; another package adds to `PANELS` likewise.
-PANELS.update(GROUP_PANELS | PUBLISHED_PANELS)
+PANELS.update(BEHAVIOUR_PANELS | GROUP_PANELS | PUBLISHED_PANELS)
 
 
 def write_report(results: Results, path: Path) -> None:

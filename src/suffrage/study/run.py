@@ -450,6 +450,7 @@ class _Run:
             trained=[spec.name for spec in self.study.methods if spec.method.train],
             left_out=self.study.left_out,
             folder=self.study.folder,
+            records=self._record_folders(),
         )
         cards: dict[str, Scorecard] = {}
         for spec in self.study.evaluate:
@@ -461,6 +462,12 @@ class _Run:
             own = replace(given, asked=asked, options=spec.options)
             cards[spec.name] = spec.evaluation.score(own, self.study.seeds[0])
         return facts.results(self.wiring, self.survey(), given, cards, self.store)
+
+    def _record_folders(self) -> dict[tuple[str, int], list[Path]]:
+        found: dict[tuple[str, int], list[Path]] = {}
+        for (method, seed, _), stage in self.wiring.records.items():
+            found.setdefault((method, seed), []).append(stage.folder)
+        return found
 
     def finish(self) -> Finished:
         """The results, written out beside the report, unless the run stopped before them."""
