@@ -70,7 +70,8 @@ def steerability_panels(results: Results, facts: EvaluationFacts) -> list[Panel]
             )
         )
     best = max(methods, key=lambda m: found["all", m.name].value)
-    return [*panels, _names_panel(best.label, facts.details["names"][best.name])]
+    names = facts.details.get("names", {})
+    return [*panels, *([_names_panel(best.label, names[best.name])] if best.name in names else [])]
 
 
 def _names_panel(label: str, fits: dict[str, dict[str, float | None]]) -> Panel:
