@@ -423,7 +423,7 @@ def refusal(v: Visit, error: RefusedError) -> str:
     return said.get(error.reason, _("This cannot be done now."))
 
 
-def _on(v: Visit, person: Participant) -> Any:
+def _on(v: Visit, person: Participant) -> RedirectResponse:
     """Where somebody who has joined goes on."""
     return v.go("vote" if person.takes_part else "consent")
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from suffrage import __version__
-from suffrage.consult.consultation import Consultation, votes_of
+from suffrage.consult.consultation import Consultation, to_polis
 from suffrage.consult.store import acts, snapshots, tables
 from suffrage.consult.store.consultations import About, all_consultations
 from suffrage.consult.store.database import Store, open_store
@@ -70,15 +70,8 @@ def refresh(store: Store, what: About) -> Snapshot | None:
 def compute(content: Consultation, resamples: int = RESAMPLES) -> dict[str, Any]:
     """Groups, what sets each apart and what all agree on; private parts under "labels"."""
     from suffrage.consult.analysis import analyse
-    from suffrage.consult.polis_files import Conversation, Statement
 
-    moderated = {"accepted": 1, "rejected": -1, "pending": -1, "flagged": -1}
-    matrix = votes_of(content)
-    told = tuple(
-        Statement(row["statement"], row["text"], moderated[row["state"]])
-        for row in content.statements.iter_rows(named=True)
-    )
-    a = analyse(Conversation({}, told, matrix), resamples=resamples)
+    a = analyse(to_polis(content), strict=True, resamples=resamples)
     texts = {
         row["statement"]: (row["text"], row["language"])
         for row in content.statements.iter_rows(named=True)

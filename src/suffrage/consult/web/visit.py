@@ -63,7 +63,9 @@ class Visit:
 
     def go(self, page: str) -> RedirectResponse:
         """After a form, to a page that can be loaded again."""
-        return self.sent(RedirectResponse(self.url(page), 303))
+        response = RedirectResponse(self.url(page), 303)
+        with_visit(self.request, response)
+        return response
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page of this consultation."""
@@ -77,10 +79,6 @@ class Visit:
             **values,
         }
         return render(self.request, template, self.language, status, self.offered, **context)
-
-    def sent(self, response: Response) -> Any:
-        """The response with the cookies it needs."""
-        return with_visit(self.request, response)
 
 
 def store_of(request: Request) -> Store:
@@ -195,8 +193,17 @@ class StaffVisit:
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """An organiser's page."""
-        context = {"visit": self, "what": self.what, "member": self.member, "role": self.role}
-        return render(self.request, template, self.language, status, **context, **values)
+        return render(
+            self.request,
+            template,
+            self.language,
+            status,
+            visit=self,
+            what=self.what,
+            member=self.member,
+            role=self.role,
+            **values,
+        )
 
     def go(self, page: str = "") -> Any:
         """After a form, to a page that can be loaded again."""
