@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -144,16 +145,25 @@ def public(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def keep_fresh(address: str, seconds: float = SECONDS) -> None:
-    """Compute snapshots as they fall due, until the process ends. Votes never wait for it."""
-    store = open_store(address)
-    while True:
+    """Compute snapshots as they fall due, until the process that started this one is gone.
+
+    Votes never wait for it. What cannot be computed is logged, and tried again when somebody has voted.
+    """
+    store, parent = open_store(address), os.getppid()
+    failed: dict[str, tuple[int, int]] = {}
+    while os.getppid() == parent:
         for what in all_consultations(store):
             if what.phase not in ("open", "closed"):
                 continue
+            counted = snapshots.voters(store, what.id)
+            if failed.get(what.id) == counted:
+                continue
             try:
                 refresh(store, what)
-            except InputError as error:
-                log.warning("results of %s: %s", what.slug, error)
+            except Exception as error:  # one consultation's trouble is not another's
+                failed[what.id] = counted
+                known = isinstance(error, InputError)
+                log.error("results of %s: %s", what.slug, error, exc_info=None if known else error)
         time.sleep(seconds)
 
 
