@@ -1,0 +1,39 @@
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from suffrage.consult.store import database
+from suffrage.consult.store.secret_keys import VARIABLE
+from tests.consult.databases import SECRET, postgresql_server
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The address of a PostgreSQL server, without a database's name."""
+    with postgresql_server() as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty store's address, on each database."""
+    monkeypatch.setenv(VARIABLE, SECRET)
+    if request.param == "sqlite":
+        return str(tmp_path / "store")
+    import psycopg
+
+    server = request.getfixturevalue("postgresql")
+    name = f"store_{uuid.uuid4().hex}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as c:
+        c.execute(f"CREATE SCHEMA {name}")
+    # A schema each: a database each would be thousands of files.
+    return f"{server}/postgres?options=-csearch_path%3D{name}"
+
+
+@pytest.fixture
+def store(address: str) -> Iterator[database.Store]:
+    opened = database.open_store(address, create=True)
+    yield opened
+    opened.close()
