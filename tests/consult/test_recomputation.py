@@ -15,7 +15,7 @@ from suffrage.consult.recomputation import (
     votes_behind,
     watch,
 )
-from suffrage.consult.store import acts, participants, snapshots
+from suffrage.consult.store import acts, analyses, participants
 from suffrage.consult.store.consultations import About, set_phase, set_settings
 from suffrage.consult.store.database import Store, open_store
 from suffrage.consult.store.tables import from_consultation
@@ -104,13 +104,13 @@ def test_a_process_of_its_own_follows_the_votes(where: str, opened: tuple[Store,
     process = start_watching(where)
     try:
         deadline = time.monotonic() + 60
-        while snapshots.newest(store, about.id) is None and time.monotonic() < deadline:
+        while analyses.newest(store, about.id) is None and time.monotonic() < deadline:
             time.sleep(0.2)
-        first = snapshots.newest(store, about.id)
+        first = analyses.newest(store, about.id)
         assert first is not None
         vote(store, about, -1)
         while time.monotonic() < deadline:
-            last = snapshots.newest(store, about.id)
+            last = analyses.newest(store, about.id)
             if last is not None and last.version > first.version:
                 break
             time.sleep(0.2)

@@ -62,22 +62,27 @@ def read_candidates(path: Path) -> list[Candidate]:
     prompt, text and model are needed; prompt_id may be left out and is then made of the prompt.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as text in UTF-8 ({error}).") from error
+    return candidates_of_text(text, str(path))
+
+
+def candidates_of_text(text: str, name: str) -> list[Candidate]:
+    """The content of such a file. name: what messages call it. Raises as `read_candidates`."""
     found = []
     prompts: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            one = _candidate(f"{path}, line {number}", line)
+            one = _candidate(f"{name}, line {number}", line)
             if prompts.setdefault(one.prompt_id, one.prompt) != one.prompt:
                 raise InputError(
-                    f"{path}, line {number}: prompt_id {one.prompt_id} stands for another prompt "
+                    f"{name}, line {number}: prompt_id {one.prompt_id} stands for another prompt "
                     "further up; give each prompt an id of its own."
                 )
             found.append(one)
     if not found:
-        raise InputError(f"{path}: holds no answer; give one JSON object a line.")
+        raise InputError(f"{name}: holds no answer; give one JSON object a line.")
     return found
 
 

@@ -19,11 +19,11 @@ from sqlalchemy import func, select
 from suffrage import __version__
 from suffrage.consult.opinion_groups import GroupSettings
 from suffrage.consult.snapshot import RESAMPLES, snapshot_of
-from suffrage.consult.store import snapshots
+from suffrage.consult.store import analyses
+from suffrage.consult.store.analyses import Snapshot
 from suffrage.consult.store.consultations import all_consultations
 from suffrage.consult.store.database import Store, open_store
-from suffrage.consult.store.schema import audit_head, vote_event
-from suffrage.consult.store.snapshots import Snapshot
+from suffrage.consult.store.schema import audit, vote_event
 from suffrage.consult.store.tables import to_consultation
 
 # From one computation to the next, at least; and so many times as long as the last one took, so
@@ -39,8 +39,8 @@ LOOK_EVERY = 0.5
 class State:
     """How far a consultation's votes and its staff's acts have come: what a snapshot must know.
 
-    event: the newest vote event. acts: entries in the audit log, which moderation and exclusion
-    move.
+    event: the newest vote event. acts: the last entry of the audit log but for what was only looked
+    at; moderation and exclusion move it.
     """
 
     event: int
@@ -53,7 +53,11 @@ def state_of(store: Store, consultation_id: str) -> State:
         event = c.scalar(
             select(func.max(vote_event.c.id)).where(vote_event.c.consultation_id == consultation_id)
         )
-        acts = c.scalar(select(audit_head.c.number).where(audit_head.c.chain == consultation_id))
+        acts = c.scalar(
+            select(func.max(audit.c.number)).where(
+                audit.c.chain == consultation_id, audit.c.action.not_like("%.view")
+            )
+        )
     return State(int(event or 0), int(acts or 0))
 
 
@@ -69,11 +73,11 @@ def votes_behind(store: Store, consultation_id: str, snapshot: Snapshot | None) 
 
 def is_due(store: Store, consultation_id: str) -> bool:
     """Whether something came after the last snapshot."""
-    last = snapshots.newest(store, consultation_id)
+    last = analyses.known(store, consultation_id)
     if last is None:
         return True
     state = state_of(store, consultation_id)
-    return state.event > last.event_id or state.acts > int(last.settings.get("acts", 0))
+    return state.event > last[0] or state.acts > last[1]
 
 
 def recompute(
@@ -87,15 +91,12 @@ def recompute(
     # Read before the votes: a vote that comes between is counted as behind, never as known.
     state = state_of(store, consultation_id)
     result = snapshot_of(to_consultation(store, slug), settings, resamples)
-    how: dict[str, Any] = {
-        **vars(settings or GroupSettings()),
-        "resamples": resamples,
-        "acts": state.acts,
-    }
-    return snapshots.save(
+    how: dict[str, Any] = {**vars(settings or GroupSettings()), "resamples": resamples}
+    return analyses.save(
         store,
         consultation_id,
         state.event,
+        state.acts,
         result["participants"],
         result["votes"],
         how,
@@ -120,7 +121,7 @@ def watch(
         for about in all_consultations(store):
             if clock() < not_before.get(about.id, 0) or not is_due(store, about.id):
                 continue
-            if about.phase == "archived" and snapshots.newest(store, about.id) is not None:
+            if about.phase == "archived" and analyses.known(store, about.id) is not None:
                 continue
             began = clock()
             try:
