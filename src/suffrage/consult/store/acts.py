@@ -340,6 +340,15 @@ def react(
     return Receipt(answer_id, at, new=True)
 
 
+def pass_over(store: Store, consultation_id: str, participant_id: str, exposure_id: str) -> None:
+    """Mark a question as seen and not answered, so that another one comes."""
+    with store.write() as c:
+        need_open(c, consultation_id)
+        begin_act(c, consultation_id, participant_id)
+        _exposure(c, consultation_id, participant_id, exposure_id)
+        _mark_answered(c, consultation_id, exposure_id, now())
+
+
 def votes_by(store: Store, consultation_id: str, participant_id: str) -> list[Vote]:
     """A participant's own votes, in the order they were first given."""
     columns = [vote.c[name] for name in Vote.__dataclass_fields__]

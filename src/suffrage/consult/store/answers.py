@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Table, select, update
 
 from suffrage.consult.store import audit
 from suffrage.consult.store.consultations import about_id
@@ -54,7 +54,11 @@ def put_prompts(
     """
     with store.write() as c:
         about_id(c, consultation_id)
-        for table, things in ((prompt, prompts), (answer, answers)):
+        both: tuple[tuple[Table, Sequence[Prompt | Answer]], ...] = (
+            (prompt, prompts),
+            (answer, answers),
+        )
+        for table, things in both:
             position = next_position(c, table.c.position, consultation_id)
             of = table.c.consultation_id == consultation_id
             query = select(table.c.id, table.c.text).where(of)

@@ -85,3 +85,27 @@ def voters(store: Store, consultation_id: str) -> tuple[int, int]:
     with store.read() as c:
         people, votes = c.execute(query).one()
     return int(people), int(votes)
+
+
+def tallies(store: Store, consultation_id: str) -> dict[str, tuple[int, int, int]]:
+    """Statement -> agrees, passes, all votes, of participants who count."""
+    query = (
+        select(vote.c.statement_id, vote.c.value, func.count())
+        .join(
+            participant,
+            (participant.c.consultation_id == vote.c.consultation_id)
+            & (participant.c.id == vote.c.participant_id),
+        )
+        .where(vote.c.consultation_id == consultation_id, participant.c.excluded_at.is_(None))
+        .group_by(vote.c.statement_id, vote.c.value)
+    )
+    found: dict[str, tuple[int, int, int]] = {}
+    with store.read() as c:
+        for id, value, count in c.execute(query):
+            agrees, passes, seen = found.get(id, (0, 0, 0))
+            found[id] = (
+                agrees + count * (value == 1),
+                passes + count * (value == 0),
+                seen + count,
+            )
+    return found

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from suffrage import __version__
+from suffrage.cli.consult import consult_app
 
 app = typer.Typer(
     name="suffrage",
@@ -21,7 +22,6 @@ survey_app = typer.Typer(no_args_is_help=True, help="Look at a survey before usi
 app.add_typer(survey_app, name="survey")
 values_app = typer.Typer(no_args_is_help=True, help="Value taxonomies, and scores on them.")
 app.add_typer(values_app, name="values")
-consult_app = typer.Typer(no_args_is_help=True, help="The public consultation.")
 app.add_typer(consult_app, name="consult")
 
 
