@@ -15,7 +15,6 @@ from suffrage.consult.store.consultations import About
 from suffrage.consult.store.database import Store, open_store
 from suffrage.consult.store.tables import from_consultation
 from suffrage.consult.web.app import create_app
-from suffrage.consult.web.organise.pages import router
 from suffrage.consult.web.server_settings import ServerSettings
 
 PASSWORD = "a long password"
@@ -105,7 +104,7 @@ def fill_office(where: str, people: int = 60) -> None:
 def open_office(where: str) -> Office:
     """Serve what `fill_office` wrote."""
     settings = ServerSettings(store=where, base_url="http://testserver", limits=None)
-    app = create_app(settings, (router,))
+    app = create_app(settings)
     store = app.state.store
     about = consultations.about(store, "demo")
     members = {role: member for member, role in staff.members(store, about.id)}

@@ -194,7 +194,7 @@ def test_many_are_decided_at_once_and_taken_back_at_once(office: Office) -> None
 
 def test_what_may_hold_personal_details_is_held_back_and_marked(shared_office: Office) -> None:
     shown = shared_office.client("moderator").get("/statements?state=flagged")
-    assert "021 123 4567" in shown and "May hold: phone" in shown
+    assert "021 123 4567" in shown and "May hold:" in shown
 
 
 def test_seeds_come_as_lines_and_as_a_file_and_never_twice(office: Office) -> None:
@@ -268,11 +268,12 @@ def test_votes_are_shown_only_where_asked_for_and_looking_is_logged(office: Offi
 def test_groups_say_how_old_they_are_and_are_told_as_table_and_drawing(office: Office) -> None:
     from suffrage.consult.store import acts
 
-    acts.vote_on(office.store, office.about.id, "p1", "s35", 1)
-    acts.vote_on(office.store, office.about.id, "p1", "s34", -1)
+    for vote in acts.votes_by(office.store, office.about.id, "p1")[:2]:
+        other = -1 if vote.value == 1 else 1
+        acts.vote_on(office.store, office.about.id, "p1", vote.statement_id, other)
     visitor = office.client("analyst")
     shown = visitor.get("/groups")
-    assert "votes behind" in shown and '<svg class="plane"' in shown and "Silhouette" in shown
+    assert "2 votes behind" in shown and '<svg class="plane"' in shown and "Silhouette" in shown
     assert "What all groups agree with" in shown and "The assistant should say so" in shown
     last = analyses.newest(office.store, office.about.id)
     visitor.post("/groups")
@@ -328,7 +329,7 @@ def test_settings_phases_and_texts_change_and_mistakes_are_told(office: Office) 
     for values, message in (
         ({"what": "settings", "yaml": "minutes: soon"}, "minutes"),
         ({"what": "settings", "yaml": "minuts: 3"}, "minuts"),
-        ({"what": "settings", "yaml": "a: [1"}, "line"),
+        ({"what": "settings", "yaml": "a: [1"}, "not readable as YAML"),
         ({"what": "phase", "phase": "gone"}, "phase is"),
         ({"what": "texts", "title__en": " "}, "needs a title"),
         ({"what": "else"}, "not known"),

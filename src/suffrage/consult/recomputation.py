@@ -21,10 +21,11 @@ from suffrage.consult.opinion_groups import GroupSettings
 from suffrage.consult.snapshot import RESAMPLES, snapshot_of
 from suffrage.consult.store import analyses
 from suffrage.consult.store.analyses import Snapshot
-from suffrage.consult.store.consultations import all_consultations
+from suffrage.consult.store.consultations import About, all_consultations
 from suffrage.consult.store.database import Store, open_store
 from suffrage.consult.store.schema import audit, vote_event
 from suffrage.consult.store.tables import to_consultation
+from suffrage.errors import InputError
 
 # From one computation to the next, at least; and so many times as long as the last one took, so
 # that it never holds more than a part of a core.
@@ -108,23 +109,28 @@ def recompute(
 def watch(
     store: Store,
     going: Callable[[], bool],
+    beside: Callable[[Store, About], object] = lambda *_: None,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Recompute whatever is due, until told not to go on.
 
     The groups of a consultation are found anew at most every `LEAST_SECONDS`, and not before
-    `REST` times as long as it took has passed. Archived ones are left as they are.
+    `REST` times as long as it took has passed. Archived ones are left as they are. beside: done at
+    every look, as what participants see, which moves in steps of its own.
     """
     not_before: dict[str, float] = {}
     while going():
         for about in all_consultations(store):
-            if clock() < not_before.get(about.id, 0) or not is_due(store, about.id):
+            if clock() < not_before.get(about.id, 0):
                 continue
             if about.phase == "archived" and analyses.known(store, about.id) is not None:
                 continue
             began = clock()
             try:
+                beside(store, about)
+                if not is_due(store, about.id):
+                    continue
                 recompute(store, about.slug, about.id)
             except Exception as error:
                 # Whatever it was, the next votes may mend it, and other consultations go on.
@@ -138,14 +144,30 @@ def watch(
 
 def watch_for_parent(where: str) -> None:
     """Watch a store as long as the process that started this one lives."""
+    from suffrage.consult.web.results import refresh
+
     parent = os.getppid()
     if hasattr(os, "nice"):
         os.nice(10)  # requests come first
     store = open_store(where)
     try:
-        watch(store, lambda: os.getppid() == parent)
+        watch(store, lambda: os.getppid() == parent, _steps(refresh))
     finally:
         store.close()
+
+
+def _steps(refresh: Callable[[Store, About], object]) -> Callable[[Store, About], object]:
+    """What participants see, in phases that have participants."""
+
+    def step(store: Store, about: About) -> None:
+        if about.phase in ("open", "closed"):
+            try:
+                refresh(store, about)
+            except InputError as error:
+                # Too few or too alike to find groups among: no fault, and no reason to wait.
+                print(f"results of {about.slug}: {error}", file=sys.stderr)
+
+    return step
 
 
 def start_watching(where: str) -> subprocess.Popen[bytes]:
