@@ -330,7 +330,7 @@ def test_settings_phases_and_texts_change_and_mistakes_are_told(office: Office) 
         ({"what": "settings", "yaml": "minutes: soon"}, "minutes"),
         ({"what": "settings", "yaml": "minuts: 3"}, "minuts"),
         ({"what": "settings", "yaml": "a: [1"}, "not readable as YAML"),
-        ({"what": "phase", "phase": "gone"}, "phase is"),
+        ({"what": "phase", "phase": "gone"}, "Phase is"),
         ({"what": "texts", "title__en": " "}, "needs a title"),
         ({"what": "else"}, "not known"),
     ):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from suffrage import settings
 from suffrage.consult.consultation import Consultation, of_polis, votes_of
-from suffrage.consult.opinion_groups import OUTSIDE, OpinionGroups, find_groups
+from suffrage.consult.opinion_groups import OUTSIDE, GroupSettings, find_groups
 from suffrage.consult.polis_files import read_polis
 from suffrage.consult.simulated import Asked, Public, Texts, take_part
 from suffrage.errors import InputError
@@ -97,17 +98,13 @@ def polis_demo(folder: Path, prefix: str | None = None, agree: int | None = None
     )
 
 
-def found_again(demo: Demo, found: OpinionGroups | None = None) -> float | None:
+def found_again(demo: Demo, groups: int | None = None) -> float | None:
     """Adjusted Rand index between the groups found in the votes and the known ones.
 
-    None where none are known. found: groups found already, else they are found here.
+    None where none are known. groups: how many to find, else by silhouette.
     """
-    found = found or find_groups(
-        votes_of(demo.content),
-        demo.content.statements.filter(demo.content.statements["state"] == "rejected")[
-            "statement"
-        ].to_list(),
-    )
+    rejected = demo.content.statements.filter(pl.col("state") == "rejected")["statement"]
+    found = find_groups(votes_of(demo.content), rejected.to_list(), GroupSettings(groups=groups))
     both = [
         (demo.known[person], label)
         for person, label in zip(found.positions.participants, found.labels.tolist(), strict=True)
@@ -119,7 +116,59 @@ def found_again(demo: Demo, found: OpinionGroups | None = None) -> float | None:
     return adjusted_rand_index(known, labels, np.ones(known.size))
 
 
-def _about(content: Consultation, question: str) -> Consultation:
-    from dataclasses import replace
+def open_demo(demo: Demo, where: str) -> Mapping[str, Any]:
+    """Put the demonstration into a new store, open to all, and give the first snapshot's result."""
+    from suffrage.consult.recomputation import recompute
+    from suffrage.consult.store.consultations import set_phase, set_settings
+    from suffrage.consult.store.database import open_store
+    from suffrage.consult.store.tables import from_consultation
 
+    store = open_store(where, create=True)
+    try:
+        about = from_consultation(store, demo.content, "demo")
+        items = {
+            item: own["value"].unique(maintain_order=True).sort().to_list()
+            for (item,), own in demo.content.demographics.group_by("item", maintain_order=True)
+        }
+        questions = [
+            {
+                "item": item,
+                "label": {"en": item.capitalize()},
+                "options": [{"value": value, "label": {"en": value}} for value in values],
+            }
+            for item, values in items.items()
+        ]
+        set_settings(
+            store,
+            about.id,
+            {"open_to_all": True, "demographics": questions, "targets": dict(demo.targets)},
+            "demo",
+        )
+        set_phase(store, about.id, "open", "demo")
+        return recompute(store, about.slug, about.id).result
+    finally:
+        store.close()
+
+
+def told(demo: Demo, result: Mapping[str, Any]) -> list[str]:
+    """In a few lines, what is in it and what was found."""
+    content = demo.content
+    lines = [
+        f"In it         {content.participants.height} people, {content.statements.height} statements, "
+        f"{content.votes.height} votes, {content.comparisons.height} comparisons"
+    ]
+    if result.get("waiting"):
+        return [*lines, f"Groups        none: {result['waiting']}"]
+    sizes = ", ".join(str(group["size"]) for group in result["groups"])
+    lines.append(f"Groups        {len(result['groups'])} found, of {sizes} people")
+    agreement = found_again(demo, len(result["groups"]))
+    if agreement is not None:
+        lines.append(
+            f"              {len(demo.names)} known ({', '.join(demo.names)}); adjusted Rand index "
+            f"of the two {agreement:.2f}"
+        )
+    return lines
+
+
+def _about(content: Consultation, question: str) -> Consultation:
     return replace(content, question=question)
