@@ -3,10 +3,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
-from suffrage.consult.store import database
+from suffrage.consult.store import database, staff
 from suffrage.consult.store.secret_keys import VARIABLE
 from tests.consult.databases import SECRET, postgresql_server
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes that take little time: what they withstand is argon2's own claim."""
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(staff, "_hasher", lambda: quick)
+    staff._nobody.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ _DETAILS: tuple[tuple[str, re.Pattern[str]], ...] = (
             r"(?<!\w)(?:\+|00)\d{1,3}(?:[ ().-]?\d){6,12}(?!\d)|(?<!\w)\(?0\d{1,2}\)?(?:[ .-]?\d){6,9}(?!\d)"
         ),
     ),
-    ("long number", re.compile(r"(?<!\d)\d(?:[ -]?\d){7,}(?!\d)")),
+    ("long number", re.compile(r"(?<!\d)\d(?:[ -]?\d){8,}(?!\d)")),
     (
         "address",
         re.compile(
@@ -54,7 +54,7 @@ _DETAILS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "name",
         re.compile(
-            r"\b(?:my name is|I am called|ko)\s+[A-ZĀĒĪŌŪ][\w'’-]+(?:\s+[A-ZĀĒĪŌŪ][\w'’-]+)*\s*(?:ahau|tōku ingoa)?"
+            r"\b(?i:my name is|i am called)\s+[A-ZĀĒĪŌŪ][\w'’-]+(?:\s+[A-ZĀĒĪŌŪ][\w'’-]+)*|\b(?i:ko)\s+[A-ZĀĒĪŌŪ][\w'’-]+(?:\s+[A-ZĀĒĪŌŪ][\w'’-]+)*\s+(?i:ahau|au|tōku ingoa|taku ingoa)\b"
         ),
     ),
     ("name", re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Dame)\.?\s+[A-ZĀĒĪŌŪ][\w'’-]+")),

@@ -116,6 +116,8 @@ def open_store(where: str, create: bool = False) -> Store:
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
             make_secret_file(beside)
+            # Before SQLite makes it: its further files take their rights from this one.
+            path.touch(mode=0o600)
         elif not path.exists():
             raise InputError(f"{path}: no consultation here; make one with `suffrage consult new`.")
     store = Store(_engine(url, backend), find_secrets(beside))
