@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, func, insert, select, update
 
 from suffrage.consult.consultation import OUTCOMES
-from suffrage.consult.store.consultations import need_open
+from suffrage.consult.store.consultations import check_open
 from suffrage.consult.store.database import (
     NotFoundError,
     RefusedError,
@@ -113,26 +113,25 @@ def show(
     """
     id = new_id()
     with store.write() as c:
-        need_open(c, consultation_id)
+        check_open(c, consultation_id)
         position = begin_act(c, consultation_id, participant_id)
-        c.execute(
-            insert(exposure).values(
-                consultation_id=consultation_id,
-                id=id,
-                participant_id=participant_id,
-                kind=kind,
-                item_id=item_id,
-                left_id=left_id,
-                right_id=right_id,
-                core=core,
-                attention=attention,
-                policy=policy,
-                probability=probability,
-                position=position,
-                shown_at=now(),
-            )
+        shown = Exposure(
+            id=id,
+            participant_id=participant_id,
+            kind=kind,
+            item_id=item_id,
+            left_id=left_id,
+            right_id=right_id,
+            core=core,
+            attention=attention,
+            policy=policy,
+            probability=probability,
+            position=position,
+            shown_at=now(),
+            answered_at=None,
         )
-        return _exposure(c, consultation_id, participant_id, id)
+        c.execute(insert(exposure).values(consultation_id=consultation_id, **vars(shown)))
+    return shown
 
 
 def open_exposure(
@@ -190,7 +189,7 @@ def vote_on(
         vote.c.statement_id == statement_id,
     ]
     with store.write() as c:
-        need_open(c, consultation_id)
+        check_open(c, consultation_id)
         position = begin_act(c, consultation_id, participant_id)
         before = c.execute(select(vote).where(*mine)).one_or_none()
         if before and before.value == value and before.important == important:
@@ -258,7 +257,7 @@ def compare(
     if confidence not in (None, 1, 2, 3):
         raise InputError(f"confidence is {confidence}; it must be 1, 2 or 3.")
     with store.write() as c:
-        need_open(c, consultation_id)
+        check_open(c, consultation_id)
         position = begin_act(c, consultation_id, participant_id)
         shown = _exposure(c, consultation_id, participant_id, exposure_id)
         if shown.kind != "comparison":
@@ -311,7 +310,7 @@ def react(
     if value not in (-1, 1):
         raise InputError(f"reaction is {value}; it must be 1 (like) or -1 (dislike).")
     with store.write() as c:
-        need_open(c, consultation_id)
+        check_open(c, consultation_id)
         position = begin_act(c, consultation_id, participant_id)
         shown = c.scalar(
             select(answer.c.shown).where(
@@ -343,7 +342,7 @@ def react(
 def pass_over(store: Store, consultation_id: str, participant_id: str, exposure_id: str) -> None:
     """Mark a question as seen and not answered, so that another one comes."""
     with store.write() as c:
-        need_open(c, consultation_id)
+        check_open(c, consultation_id)
         begin_act(c, consultation_id, participant_id)
         _exposure(c, consultation_id, participant_id, exposure_id)
         _mark_answered(c, consultation_id, exposure_id, now())
