@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from scipy.stats import binomtest
 
+from suffrage.consult.pairing import PairDesign
 from suffrage.consult.quality import (
     INSTRUCTED,
     REPEATS,
@@ -21,7 +22,8 @@ from suffrage.consult.simulated import Asked, PublicSettings, make_public, take_
 def test_careless_people_are_flagged_and_hardly_anybody_else() -> None:
     generator = np.random.default_rng(4)
     public = make_public(120, 20, 6, generator, PublicSettings(careless=0.2))
-    made = take_part(public, generator, Asked(votes=20, pairs=14))
+    design = PairDesign(repeats=2)
+    made = take_part(public, generator, Asked(votes=20, pairs=14), design=design)
     found = quality(made.participants["participant"], made.votes, made.comparisons)
     careless = {f"p{i}" for i, m in enumerate(public.manner) if m == "careless"}
     assert len(careless) == 24
@@ -30,7 +32,9 @@ def test_careless_people_are_flagged_and_hardly_anybody_else() -> None:
         assert careless <= flagged, name
         assert len(flagged - careless) <= 5, name
     # Both sides swapped, both times left: the other answer is chosen each time.
-    assert all(REPEATS in found[p].flags for p in careless if found[p].repeats)
+    assert all(REPEATS in found[p].flags for p in careless if found[p].repeats == 2)
+    once = [p for p, q in found.items() if q.contradicted == 1]
+    assert once and not any(REPEATS in found[p].flags for p in once)
 
 
 def test_speed_is_held_against_the_median_person() -> None:

@@ -30,13 +30,15 @@ class QualitySettings:
     """From where on a sign is one.
 
     fast: times the median participant's median time an act, below which somebody is fast.
-    least_votes, least_choices: fewer tell nothing of straight lines or sides. side: how improbable
+    least_votes, least_choices: fewer tell nothing of straight lines or sides. contradicted: repeated
+    pairs; one alone is common between answers somebody finds equally good. side: how improbable
     a share of left choices must be for somebody who has no preference, two-sided.
     """
 
     fast: float = 1 / 3
     least_votes: int = 10
     least_choices: int = 8
+    contradicted: int = 2
     side: float = 0.001
 
     def __post_init__(self) -> None:
@@ -115,7 +117,7 @@ def quality(
                 (SPEED, time is not None and slow is not None and time < s.fast * slow),
                 (STRAIGHT, same == 1),
                 (INSTRUCTED, missed > 0),
-                (REPEATS, contradicted > 0),
+                (REPEATS, contradicted >= s.contradicted),
                 (SIDE, left is not None and _two_sided(chosen.count("left"), len(chosen)) < s.side),
             )
             if holds
