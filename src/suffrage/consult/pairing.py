@@ -24,8 +24,9 @@ from suffrage.errors import InputError
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 CountArray = npt.NDArray[np.int64]
+Check = Literal["instructed", "repeat"]
 
-POLICY = "pairs-1"
+POLICY = "core-and-information/1"
 # What an instructed pair asks to choose: who always picks one side, or chooses blindly, fails.
 INSTRUCTED_OUTCOME = "tie"
 NEWTON_ROUNDS = 50
@@ -100,7 +101,7 @@ class DrawnPair:
     right: str
     probability: float
     core: bool
-    check: Literal["instructed", "repeat"] | None = None
+    check: Check | None = None
     policy: str = POLICY
 
 
@@ -247,13 +248,13 @@ def draw_pair(
 
 def check_places(
     length: int, design: PairDesign, generator: np.random.Generator
-) -> dict[int, Literal["instructed", "repeat"]]:
+) -> dict[int, Check]:
     """Where in a block of `length` pairs attention is tested, by place from 0.
 
     Repetitions come late enough that an earlier pair lies at least `LEAST_APART` back; nothing is
     tested at the first place, and a block too short for a test has none.
     """
-    places: dict[int, Literal["instructed", "repeat"]] = {}
+    places: dict[int, Check] = {}
     late = [at for at in range(length) if at > LEAST_APART]
     for at in generator.permutation(late)[: design.repeats]:
         places[int(at)] = "repeat"

@@ -26,6 +26,8 @@ from suffrage.consult.store.schema import (
     block,
     comparison,
     exposure,
+    invitation,
+    participant,
     reaction,
     statement,
     vote,
@@ -368,6 +370,31 @@ def comparisons_by(store: Store, consultation_id: str, participant_id: str) -> l
     )
     with store.read() as c:
         return [dict(row) for row in c.execute(query.order_by(k.position)).mappings()]
+
+
+def compared(
+    store: Store, consultation_id: str
+) -> tuple[list[tuple[str, str, str, str, str | None]], dict[str, str]]:
+    """All comparisons of those who count, and the stratum of each participant's invitation.
+
+    As (participant, left, right, outcome, test of attention or None).
+    """
+    k, p = comparison.c, participant.c
+    query = (
+        select(
+            k.participant_id, k.left_id, k.right_id, k.outcome, k.attention, invitation.c.stratum
+        )
+        .join(participant, (p.consultation_id == k.consultation_id) & (p.id == k.participant_id))
+        .outerjoin(
+            invitation,
+            (invitation.c.consultation_id == p.consultation_id)
+            & (invitation.c.id == p.invitation_id),
+        )
+        .where(k.consultation_id == consultation_id, p.excluded_at.is_(None), p.takes_part)
+    )
+    with store.read() as c:
+        rows = c.execute(query).all()
+    return [tuple(row[:5]) for row in rows], {row[0]: row[5] or "" for row in rows}
 
 
 def reactions_by(store: Store, consultation_id: str, participant_id: str) -> list[dict[str, Any]]:

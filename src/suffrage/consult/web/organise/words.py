@@ -73,7 +73,7 @@ def moment(milliseconds: int | None) -> str:
 
 def percent(share: float | None) -> str:
     """A share as a whole percentage."""
-    return "–" if share is None else f"{100 * share:.0f} %"
+    return "–" if share is None else f"{100 * share:.0f}\u00a0%"
 
 
 def number(value: float | None, digits: int = 2) -> str:
