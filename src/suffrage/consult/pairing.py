@@ -157,7 +157,7 @@ def strengths(wins: FloatArray, prior: float = 1.5) -> tuple[FloatArray, FloatAr
     p = 1 / (1 + np.exp(s[None, :] - s[:, None]))
     weight = met * p * (1 - p)
     curve = np.diag(weight.sum(axis=1)) - weight + np.eye(count) / prior**2
-    return s, np.linalg.inv(curve)
+    return np.asarray(s, np.float64), np.asarray(np.linalg.inv(curve), np.float64)
 
 
 def information(wins: FloatArray, prior: float = 1.5) -> FloatArray:

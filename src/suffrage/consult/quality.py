@@ -150,7 +150,7 @@ def left_rate(comparisons: pl.DataFrame) -> tuple[float, float, float] | None:
     n = kept.len()
     if not n:
         return None
-    p, z = float((kept == "left").mean() or 0.0), 1.959964
+    p, z = int((kept == "left").sum()) / n, 1.959964
     middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * ((p * (1 - p) + z**2 / (4 * n)) / n) ** 0.5 / (1 + z**2 / n)
     return p, middle - half, middle + half

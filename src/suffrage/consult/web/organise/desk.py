@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -120,7 +120,13 @@ class Desk:
         with self.store.write() as c:
             audit.append(c, self.id, self.member.id, f"{what}.view", object)
 
-    def page(self, template: str, section: str, status: int = 200, **values: Any) -> Response:
+    def page(
+        self,
+        template: str,
+        section: str,
+        values: Mapping[str, Any] | None = None,
+        status: int = 200,
+    ) -> Response:
         """A page of this consultation."""
         done = words.done(self.query("done"), self.query("count"))
         language = self.about.settings.languages[0]
@@ -136,7 +142,7 @@ class Desk:
             section=section,
             done=done,
             words=words,
-            **values,
+            **(values or {}),
         )
 
 
@@ -215,7 +221,7 @@ def _told(desk: Desk, show: Show) -> Response:
         raise
     except InputError as error:
         text = str(error)
-        return desk.page("refused.html", "", 422, problem=text[:1].upper() + text[1:])
+        return desk.page("refused.html", "", {"problem": text[:1].upper() + text[1:]}, 422)
 
 
 def _back(request: Request, query: str) -> Response:

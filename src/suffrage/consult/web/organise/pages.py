@@ -51,7 +51,7 @@ def _overview(desk: Desk) -> Response:
         "left": left_rate(content.comparisons),
         "lag": _lag(desk),
     }
-    return desk.page("overview.html", "overview", **values)
+    return desk.page("overview.html", "overview", values)
 
 
 def _lag(desk: Desk) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def _lag(desk: Desk) -> dict[str, Any]:
 
 def _statements(desk: Desk) -> Response:
     everything = statements.statements(desk.store, desk.id)
-    counts = Counter(s.state for s in everything)
+    counts = Counter(str(s.state) for s in everything)
     state = desk.query("state", "pending")
     if state not in words.STATES:
         state = "pending"
@@ -91,7 +91,7 @@ def _statements(desk: Desk) -> Response:
         "may": desk.may("moderate"),
         "policy": desk.about.settings.moderation,
     }
-    return desk.page("statements.html", "statements", **values)
+    return desk.page("statements.html", "statements", values)
 
 
 def _moderate(desk: Desk, sent: Sent) -> str:
@@ -156,7 +156,7 @@ def _decisions(desk: Desk) -> Response:
         "names": names,
         "may": desk.may("moderate"),
     }
-    return desk.page("decisions.html", "statements", **values)
+    return desk.page("decisions.html", "statements", values)
 
 
 # --- seeds and answers -----------------------------------------------------------------------
@@ -164,7 +164,7 @@ def _decisions(desk: Desk) -> Response:
 
 def _seeds(desk: Desk) -> Response:
     found = [s for s in statements.statements(desk.store, desk.id) if s.seed]
-    return desk.page("seeds.html", "seeds", seeds=found, may=desk.may("manage"))
+    return desk.page("seeds.html", "seeds", {"seeds": found, "may": desk.may("manage")})
 
 
 def _add_seeds(desk: Desk, sent: Sent) -> str:
@@ -197,7 +197,7 @@ def _answers(desk: Desk) -> Response:
         "left": left_rate(desk.content.comparisons),
         "may": desk.may("manage"),
     }
-    return desk.page("answers.html", "answers", **values)
+    return desk.page("answers.html", "answers", values)
 
 
 def _add_answers(desk: Desk, sent: Sent) -> str:
@@ -256,7 +256,7 @@ def _people(desk: Desk) -> Response:
         "may": desk.may("moderate"),
         "may_look": desk.may("analyse"),
     }
-    return desk.page("participants.html", "participants", **values)
+    return desk.page("participants.html", "participants", values)
 
 
 def _exclude(desk: Desk, sent: Sent) -> str:
@@ -282,7 +282,7 @@ def _votes_of(desk: Desk) -> Response:
             (texts[v.statement_id], v) for v in acts.votes_by(desk.store, desk.id, person.id)
         ],
     }
-    return desk.page("votes.html", "participants", **values)
+    return desk.page("votes.html", "participants", values)
 
 
 # --- groups, principles, releases ------------------------------------------------------------
@@ -317,7 +317,7 @@ def _groups(desk: Desk) -> Response:
         "sort": desk.query("sort", "divided"),
         "all": _sorted(found, desk.query("sort", "divided")) if found else [],
     }
-    return desk.page("groups.html", "groups", **values)
+    return desk.page("groups.html", "groups", values)
 
 
 def _sorted(found: dict[str, Any], by: str) -> list[dict[str, Any]]:
@@ -348,7 +348,7 @@ def _principles(desk: Desk) -> Response:
         "support": _support(desk),
         "may": desk.may("analyse"),
     }
-    return desk.page("principles.html", "principles", **values)
+    return desk.page("principles.html", "principles", values)
 
 
 def _support(desk: Desk) -> dict[str, dict[str, Any]]:
@@ -379,7 +379,7 @@ def _releases(desk: Desk) -> Response:
     )
     with desk.store.read() as c:
         found = [dict(row) for row in c.execute(query).mappings()]
-    return desk.page("releases.html", "releases", releases=found)
+    return desk.page("releases.html", "releases", {"releases": found})
 
 
 # --- audit log and settings ------------------------------------------------------------------
@@ -395,7 +395,7 @@ def _audit(desk: Desk) -> Response:
         "head": entries[-1].hash if entries else "",
         "names": names,
     }
-    return desk.page("audit.html", "audit", **values)
+    return desk.page("audit.html", "audit", values)
 
 
 def _audit_file(desk: Desk) -> Response:
@@ -417,7 +417,7 @@ def _settings(desk: Desk) -> Response:
         "more_yaml": intake.yaml_of({k: v for k, v in plain.items() if k not in own_page}),
         "may": desk.may("manage"),
     }
-    return desk.page("settings.html", "settings", **values)
+    return desk.page("settings.html", "settings", values)
 
 
 def _set(desk: Desk, sent: Sent) -> str | Response:
