@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from suffrage.consult.store.consultations import About
-from suffrage.consult.web.languages import Language
+from suffrage.consult.web.languages import SOURCE, Language, languages
 
 
 @dataclass(frozen=True)
 class ConsentText:
-    """paragraphs: read before anything is given. scopes: form field -> what ticking it means."""
+    """paragraphs: read before anything is given. scopes: form field -> what ticking it means.
+
+    language: it is in.
+    """
 
     paragraphs: tuple[str, ...]
     scopes: dict[str, str]
+    language: str
 
     @property
     def whole(self) -> str:
@@ -22,7 +26,12 @@ class ConsentText:
 
 
 def consent_text(what: About, language: Language) -> ConsentText:
-    """The consent text of a consultation in a language."""
+    """The consent text of a consultation in a language.
+
+    In English where the language's translation is a draft: nobody can agree to words that may be wrong.
+    """
+    if language.draft:
+        language = languages()[SOURCE]
     _ = language.translations.gettext
     who = what.settings.organiser or _("the organisers of this consultation")
     more, _language = what.text(what.settings.consent_more, language.code)
@@ -63,4 +72,5 @@ def consent_text(what: About, language: Language) -> ConsentText:
             "texts": _("The statements I write may be published, without my name."),
             "training": _("My answers may be used to train an artificial intelligence."),
         },
+        language.code,
     )
