@@ -197,9 +197,9 @@ def form(act: Act, do: str) -> Any:
 def _acted(
     request: Request, consultation_id: str, allowed: Callable[..., Any], given: Sent, act: Act
 ) -> Response:
-    desk = _desk(request, consultation_id, allowed)
     state = request.app.state
     protection.check_form(request, given.form, state.store.secrets, state.settings.base_url)
+    desk = _desk(request, consultation_id, allowed)
 
     def answer(desk: Desk) -> Response:
         went = act(desk, given)
