@@ -81,6 +81,15 @@ class Server:
             time.sleep(0.05)
         raise SystemExit("the server did not answer")
 
+    def cpu_seconds(self) -> float | None:
+        """What the server has used of the processor so far; None where the system does not say."""
+        try:
+            stat = Path(f"/proc/{self.process.pid}/stat").read_text()  # type: ignore[union-attr]
+        except OSError:
+            return None
+        used = stat.rsplit(")", 1)[1].split()[11:13]
+        return sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(how)
@@ -271,9 +280,11 @@ async def measure(a: argparse.Namespace, where: str) -> dict:
         async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
             people = await join(client, a.participants)
             load = Load(client, people, a)
+            before = server.cpu_seconds()
             killing = asyncio.create_task(kill_midway(server, a)) if a.kill else None
             seconds = await load.run()
             down = await killing if killing else 0.0
+            after = server.cpu_seconds()
     finally:
         server.stop()
     m = load.measured
@@ -288,6 +299,10 @@ async def measure(a: argparse.Namespace, where: str) -> dict:
         "next_ms": {f"p{int(q * 100)}": round(percentile(m.next, q), 1) for q in (0.5, 0.95, 0.99)},
         "retries": m.retries,
         "errors": m.errors,
+        # Also on a busy machine: how many votes a second one core could serve at most.
+        "server_cpu_ms_per_vote": None
+        if before is None or after is None or a.kill or not m.done
+        else round((after - before) * 1000 / m.done, 2),
         "killed": bool(a.kill),
         "seconds_down": round(down, 1),
         "stored_before_reply_was_lost": m.stored_before,
@@ -355,6 +370,7 @@ def main() -> None:
         for name in ("vote", "next"):
             t = found[f"{name}_ms"]
             print(f"  {name:<5} p50 {t['p50']} ms, p95 {t['p95']} ms, p99 {t['p99']} ms")
+        print(f"  server: {found['server_cpu_ms_per_vote']} ms of processor time a vote")
         print(f"  retries {found['retries']} {found['errors'] or ''}")
         if found["killed"]:
             print(
