@@ -9,6 +9,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 
+from suffrage.consult.pairing import POLICY
 from suffrage.consult.store import consultations, statements
 from tests.consult.site import Site, consultation, crowd, site
 
@@ -74,7 +75,10 @@ def test_sides_of_pairs_are_drawn_evenly_and_stored(here: Site) -> None:
     shown = acts.exposures(here.store, what.id, kind="comparison")
     left = [str(e.left_id)[-1] for e in shown]
     assert 15 <= left.count("x") <= 45 and len(shown) == 60
-    assert {e.probability for e in shown} == {0.5} and {e.policy for e in shown} == {"even-pairs/1"}
+    assert {e.policy for e in shown} == {POLICY}
+    # Of two pairs one is the common core, drawn in half of all draws and its part of the other half.
+    by_core = {e.core: e.probability for e in shown}
+    assert by_core[True] == pytest.approx(0.75) and by_core[False] == pytest.approx(0.25)
 
 
 def test_every_statement_keeps_a_part_of_the_draw_and_probabilities_are_logged(here: Site) -> None:

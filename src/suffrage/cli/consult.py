@@ -312,3 +312,53 @@ def _first_member(store: Store) -> tuple[str, str] | None:
             if not staff.members(store, what.id):
                 staff.set_role(store, what.id, member.id, "owner", "command line")
     return (email, password) if password else None
+
+
+@consult_app.command("demo")
+def demo(
+    polis: Annotated[
+        Path | None, typer.Argument(help="The folder of a Polis export; else people are made up.")
+    ] = None,
+    people: Annotated[int, typer.Option(help="How many made-up people.", min=20)] = 240,
+    seed: Annotated[int, typer.Option(help="Of the made-up people.")] = 0,
+    prefix: Annotated[
+        str | None, typer.Option(help="Of the export's files, where a folder holds several.")
+    ] = None,
+    agree: Annotated[
+        int | None, typer.Option(help="The vote that is agree in it, 1 or -1.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="A new folder to keep it in; else it is gone at the end.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port.", min=0, max=65535)] = 8000,
+    look: Annotated[
+        bool, typer.Option("--look", help="Say what is found in it, and do not serve it.")
+    ] = False,
+) -> None:
+    """Open a running consultation to try out, filled from a Polis export or with made-up people.
+
+    Says how well the groups found agree with the known ones. Anybody can take part in it: do not
+    serve it to the world.
+
+    Example: `suffrage consult demo`, `suffrage consult demo polis-export --port 9000`
+    """
+    _need_extra()
+    import tempfile
+
+    from suffrage.consult import demo as demos
+    from suffrage.errors import InputError
+
+    if agree not in (None, 1, -1):
+        raise InputError(f"--agree is {agree}; it must be 1 or -1.")
+    made = demos.polis_demo(polis, prefix, agree) if polis else demos.simulated_demo(people, seed)
+    if store is not None and store.exists():
+        raise InputError(f"{store} exists; give the name of a folder that is not there yet.")
+    with tempfile.TemporaryDirectory(prefix="suffrage-demo-") as passing:
+        where = str(store or Path(passing) / "store")
+        opened = demos.open_demo(made, where)
+        for line in demos.told(made, opened):
+            typer.echo(line)
+        if look:
+            return
+        serve(where, host=host, port=port, base_url=None, proxy=None, results=True)

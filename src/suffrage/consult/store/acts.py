@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, func, insert, select, update
 
 from suffrage.consult.consultation import OUTCOMES
-from suffrage.consult.store.consultations import need_open
+from suffrage.consult.store.consultations import check_open
 from suffrage.consult.store.database import (
     NotFoundError,
     RefusedError,
@@ -26,6 +26,8 @@ from suffrage.consult.store.schema import (
     block,
     comparison,
     exposure,
+    invitation,
+    participant,
     reaction,
     statement,
     vote,
@@ -113,26 +115,25 @@ def show(
     """
     id = new_id()
     with store.write() as c:
-        need_open(c, consultation_id)
+        check_open(c, consultation_id)
         position = begin_act(c, consultation_id, participant_id)
-        c.execute(
-            insert(exposure).values(
-                consultation_id=consultation_id,
-                id=id,
-                participant_id=participant_id,
-                kind=kind,
-                item_id=item_id,
-                left_id=left_id,
-                right_id=right_id,
-                core=core,
-                attention=attention,
-                policy=policy,
-                probability=probability,
-                position=position,
-                shown_at=now(),
-            )
+        shown = Exposure(
+            id=id,
+            participant_id=participant_id,
+            kind=kind,
+            item_id=item_id,
+            left_id=left_id,
+            right_id=right_id,
+            core=core,
+            attention=attention,
+            policy=policy,
+            probability=probability,
+            position=position,
+            shown_at=now(),
+            answered_at=None,
         )
-        return _exposure(c, consultation_id, participant_id, id)
+        c.execute(insert(exposure).values(consultation_id=consultation_id, **vars(shown)))
+    return shown
 
 
 def open_exposure(
@@ -190,7 +191,7 @@ def vote_on(
         vote.c.statement_id == statement_id,
     ]
     with store.write() as c:
-        need_open(c, consultation_id)
+        check_open(c, consultation_id)
         position = begin_act(c, consultation_id, participant_id)
         before = c.execute(select(vote).where(*mine)).one_or_none()
         if before and before.value == value and before.important == important:
@@ -258,7 +259,7 @@ def compare(
     if confidence not in (None, 1, 2, 3):
         raise InputError(f"confidence is {confidence}; it must be 1, 2 or 3.")
     with store.write() as c:
-        need_open(c, consultation_id)
+        check_open(c, consultation_id)
         position = begin_act(c, consultation_id, participant_id)
         shown = _exposure(c, consultation_id, participant_id, exposure_id)
         if shown.kind != "comparison":
@@ -311,7 +312,7 @@ def react(
     if value not in (-1, 1):
         raise InputError(f"reaction is {value}; it must be 1 (like) or -1 (dislike).")
     with store.write() as c:
-        need_open(c, consultation_id)
+        check_open(c, consultation_id)
         position = begin_act(c, consultation_id, participant_id)
         shown = c.scalar(
             select(answer.c.shown).where(
@@ -343,7 +344,7 @@ def react(
 def pass_over(store: Store, consultation_id: str, participant_id: str, exposure_id: str) -> None:
     """Mark a question as seen and not answered, so that another one comes."""
     with store.write() as c:
-        need_open(c, consultation_id)
+        check_open(c, consultation_id)
         begin_act(c, consultation_id, participant_id)
         _exposure(c, consultation_id, participant_id, exposure_id)
         _mark_answered(c, consultation_id, exposure_id, now())
@@ -369,6 +370,31 @@ def comparisons_by(store: Store, consultation_id: str, participant_id: str) -> l
     )
     with store.read() as c:
         return [dict(row) for row in c.execute(query.order_by(k.position)).mappings()]
+
+
+def compared(
+    store: Store, consultation_id: str
+) -> tuple[list[tuple[str, str, str, str, str | None]], dict[str, str]]:
+    """All comparisons of those who count, and the stratum of each participant's invitation.
+
+    As (participant, left, right, outcome, test of attention or None).
+    """
+    k, p = comparison.c, participant.c
+    query = (
+        select(
+            k.participant_id, k.left_id, k.right_id, k.outcome, k.attention, invitation.c.stratum
+        )
+        .join(participant, (p.consultation_id == k.consultation_id) & (p.id == k.participant_id))
+        .outerjoin(
+            invitation,
+            (invitation.c.consultation_id == p.consultation_id)
+            & (invitation.c.id == p.invitation_id),
+        )
+        .where(k.consultation_id == consultation_id, p.excluded_at.is_(None), p.takes_part)
+    )
+    with store.read() as c:
+        rows = c.execute(query).all()
+    return [tuple(row[:5]) for row in rows], {row[0]: row[5] or "" for row in rows}
 
 
 def reactions_by(store: Store, consultation_id: str, participant_id: str) -> list[dict[str, Any]]:

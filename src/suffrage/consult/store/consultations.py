@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 from suffrage import settings as reading
 from suffrage.consult.store import audit
 from suffrage.consult.store.database import (
+    NotFoundError,
     RefusedError,
     Store,
     found,
@@ -215,6 +216,15 @@ def set_settings(
         }
         audit.append(c, consultation_id, actor, "consultation.settings", "", changed)
     return after
+
+
+def check_open(c: Connection, consultation_id: str) -> None:
+    """As `need_open`, without reading the settings: before every vote. Raises RefusedError."""
+    phase = c.scalar(select(consultation.c.phase).where(consultation.c.id == consultation_id))
+    if phase is None:
+        raise NotFoundError("there is no such consultation.")
+    if phase != "open":
+        raise RefusedError("closed", "this consultation is not open now.")
 
 
 def need_open(c: Connection, consultation_id: str) -> About:

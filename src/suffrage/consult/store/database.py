@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, OperationalError
 
+from suffrage.consult.store.commits import SharedCommits
 from suffrage.consult.store.secret_keys import Secrets, find_secrets, make_secret_file
 from suffrage.errors import InputError, SuffrageError
 
@@ -45,7 +45,10 @@ class Store:
 
     engine: Engine
     secrets: Secrets
-    _writer: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _commits: SharedCommits = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_commits", SharedCommits(self.engine))
 
     @property
     def on_sqlite(self) -> bool:
@@ -55,12 +58,12 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction that may write; committed, and on disk, when the block ends well."""
-        # Waiting here is fair and cheap; waiting in SQLite is neither.
-        with (
-            self._writer if self.on_sqlite else nullcontext(),
-            self.engine.connect().execution_options(writes=True) as c,
-            c.begin(),
-        ):
+        if self.on_sqlite:
+            # Waiting there is fair and cheap; waiting in SQLite is neither.
+            with self._commits.act() as c:
+                yield c
+            return
+        with self.engine.connect().execution_options(writes=True) as c, c.begin():
             yield c
 
     @contextmanager

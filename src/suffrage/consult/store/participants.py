@@ -455,6 +455,21 @@ def get(store: Store, consultation_id: str, participant_id: str) -> Participant:
         return _participant(c, consultation_id, participant_id)
 
 
+def stratum(store: Store, consultation_id: str, participant_id: str) -> str:
+    """What the participant's invitation was for, "" without one."""
+    query = (
+        select(invitation.c.stratum)
+        .join(
+            participant,
+            (participant.c.consultation_id == invitation.c.consultation_id)
+            & (participant.c.invitation_id == invitation.c.id),
+        )
+        .where(*_is(consultation_id, participant_id))
+    )
+    with store.read() as c:
+        return str(c.scalar(query) or "")
+
+
 def begin_act(c: Connection, consultation_id: str, participant_id: str) -> int:
     """The place of the act that is being stored among this participant's; holds their row till commit.
 

@@ -399,6 +399,22 @@ snapshot = Table(
     Column("created", _TIME, nullable=False),
 )
 
+# What organisers see: found anew after every few votes, where `snapshot` moves in steps for privacy.
+analysis = Table(
+    "analysis",
+    metadata,
+    _consultation(key=True),
+    Column("version", Integer, primary_key=True),
+    Column("event_id", _NUMBER, nullable=False),
+    Column("acts", Integer, nullable=False),
+    Column("people", Integer, nullable=False),
+    Column("votes", Integer, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("code_version", Text, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("created", _TIME, nullable=False),
+)
+
 principle = Table(
     "principle",
     metadata,

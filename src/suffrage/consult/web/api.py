@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from suffrage.consult.pairing import INSTRUCTED_OUTCOME
 from suffrage.consult.store import acts, consultations, participants, snapshots, statements
 from suffrage.consult.store.consultations import About
 from suffrage.consult.store.database import RefusedError, Store
@@ -143,13 +144,17 @@ class AnswerOut(BaseModel):
 
 
 class NextReply(BaseModel):
-    """What comes next; all empty where nothing is left. statement, or prompt with left and right or answer."""
+    """What comes next; all empty where nothing is left. statement, or prompt with left and right or answer.
+
+    choose: the outcome that people are asked for, of a pair that tests whether they read; show it.
+    """
 
     exposure: str | None = None
     statement: StatementOut | None = None
     prompt: str | None = None
     left: AnswerOut | None = None
     right: AnswerOut | None = None
+    choose: str | None = None
     answer: AnswerOut | None = None
 
 
@@ -295,6 +300,7 @@ def next_item(
             prompt=prompt.text,
             left=AnswerOut(**_text(left)),
             right=AnswerOut(**_text(right)),
+            choose=INSTRUCTED_OUTCOME if shown.attention == "instructed" else None,
         )
     single = draw.next_answer(call.what, id)
     if single is None:

@@ -19,11 +19,13 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.staticfiles import StaticFiles
 
 from suffrage import __version__
+from suffrage.consult.recomputation import start_watching
 from suffrage.consult.store.database import NotFoundError, RefusedError, open_store
-from suffrage.consult.web import api, pages, results, staff_pages
+from suffrage.consult.web import api, pages, staff_pages
 from suffrage.consult.web.drawing import Drawing
 from suffrage.consult.web.languages import Language
 from suffrage.consult.web.limits import Limits, TooManyError
+from suffrage.consult.web.organise.pages import router as organise
 from suffrage.consult.web.pages import refusal
 from suffrage.consult.web.picture import groups_picture
 from suffrage.consult.web.protection import ForgedError, Guard
@@ -44,7 +46,7 @@ log = logging.getLogger("suffrage.consult")
 
 # Routers of the organisers' pages and API, mounted after the staff's log-in. A module that has some
 # is named here, or hands them to `create_app`.
-ORGANISER_ROUTERS: tuple[APIRouter, ...] = ()
+ORGANISER_ROUTERS: tuple[APIRouter, ...] = (organise,)
 
 
 def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> FastAPI:
@@ -52,7 +54,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        worker = results.start_worker(settings.store) if settings.results else None
+        worker = start_watching(settings.store) if settings.results else None
         yield
         if worker is not None:
             worker.terminate()

@@ -6,17 +6,31 @@ is answered or passed over.
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import combinations
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
+import polars as pl
 
 from suffrage.consult.consensus import draw_statement, priority, routing_probabilities
-from suffrage.consult.store import acts, answers, snapshots, statements
+from suffrage.consult.pairing import (
+    Check,
+    CountArray,
+    DrawnPair,
+    FloatArray,
+    PairDesign,
+    Pairs,
+    check_places,
+    core_coverage,
+    next_pair,
+    pair_information,
+    pairs_of,
+)
+from suffrage.consult.store import acts, answers, participants, snapshots, statements
 from suffrage.consult.store.acts import Exposure
 from suffrage.consult.store.answers import Answer, Prompt
 from suffrage.consult.store.consultations import About
@@ -25,9 +39,12 @@ from suffrage.consult.store.statements import Statement
 
 # Name and version of each rule, stored with all it draws.
 STATEMENT_POLICY = "polis-priority/1"
-PAIR_POLICY = "even-pairs/1"
 ANSWER_POLICY = "even-answers/1"
 SECONDS = 2.0
+# What was compared changes what comes next but slowly, and takes longer to work out.
+COMPARED_SECONDS = 10.0
+# Pairs in a row that have their own tests of attention.
+BLOCK = 10
 
 Kept = TypeVar("Kept")
 
@@ -76,7 +93,8 @@ class Drawing:
     ) -> tuple[Exposure, Prompt, Answer, Answer] | None:
         """Two answers to one prompt that this participant has not seen side by side.
 
-        Prompts are drawn evenly, then pairs, then which answer stands left.
+        By the design of `suffrage.consult.pairing`: a common core, then what tells most. Where there
+        are pairs enough, a few test attention, and say so in the exposure.
         """
         prompts, shown = self.questions(what)
         before = acts.open_exposure(self.store, what.id, participant_id, "comparison")
@@ -133,35 +151,54 @@ class Drawing:
         prompts: dict[str, Prompt],
         shown: dict[str, Answer],
     ) -> Exposure | None:
-        seen = {
-            frozenset((e.left_id, e.right_id))
+        design = PairDesign(core_share=what.settings.core_share)
+        pairs = self._recent(
+            what, "pairs", lambda: pairs_of({a.id: a.prompt_id for a in shown.values()}, design)
+        )
+        told, raters = self._recent(
+            what, "compared", lambda: self._compared(what, pairs, design), COMPARED_SECONDS
+        )
+        seen = [
+            DrawnPair(
+                e.item_id,
+                str(e.left_id),
+                str(e.right_id),
+                e.probability or 1.0,
+                e.core,
+                cast(Check | None, e.attention),
+            )
             for e in acts.exposures(self.store, what.id, participant_id, "comparison")
-        }
-        open_pairs: dict[str, list[tuple[str, str]]] = {}
-        for prompt_id in prompts:
-            of = [a.id for a in shown.values() if a.prompt_id == prompt_id]
-            pairs = [pair for pair in combinations(of, 2) if frozenset(pair) not in seen]
-            if pairs:
-                open_pairs[prompt_id] = pairs
-        if not open_pairs:
-            return None
+        ]
+        stratum = participants.stratum(self.store, what.id, participant_id)
+        of = raters.get(stratum, np.zeros(len(pairs), np.int64))
+        checks = _checks(participant_id, len(seen), len(pairs), design)
         with self._lock:
-            prompt_id = list(open_pairs)[int(self._generator.integers(len(open_pairs)))]
-            pairs = open_pairs[prompt_id]
-            left, right = pairs[int(self._generator.integers(len(pairs)))]
-            if self._generator.random() < 0.5:
-                left, right = right, left
+            drawn = next_pair(pairs, told, of, seen, checks, design, self._generator)
+        if drawn is None or drawn.left not in shown or drawn.right not in shown:
+            return None
         return acts.show(
             self.store,
             what.id,
             participant_id,
             "comparison",
-            prompt_id,
-            PAIR_POLICY,
-            1 / len(open_pairs) / len(pairs),
-            left,
-            right,
+            drawn.prompt,
+            drawn.policy,
+            drawn.probability,
+            drawn.left,
+            drawn.right,
+            drawn.core,
+            drawn.check,
         )
+
+    def _compared(
+        self, what: About, pairs: Pairs, design: PairDesign
+    ) -> tuple[FloatArray, dict[str, CountArray]]:
+        """What each pair still tells, and how many people of each stratum saw it."""
+        rows, strata = acts.compared(self.store, what.id)
+        kinds = {"participant": pl.String, "left": pl.String, "right": pl.String}
+        kinds |= {"outcome": pl.String, "check": pl.String}
+        table = pl.DataFrame(rows, schema=kinds, orient="row")
+        return pair_information(pairs, table, design), core_coverage(pairs, table, strata)
 
     def _priorities(self, what: About, ids: list[str]) -> Any:
         counts = self._recent(what, "tallies", lambda: snapshots.tallies(self.store, what.id))
@@ -174,10 +211,12 @@ class Drawing:
             agrees, passes, seen, np.array([extremity.get(id, 0.0) for id in ids], dtype=np.float64)
         )
 
-    def _recent(self, what: About, name: str, read: Callable[[], Kept]) -> Kept:
+    def _recent(
+        self, what: About, name: str, read: Callable[[], Kept], seconds: float = SECONDS
+    ) -> Kept:
         at, key = time.monotonic(), (what.id, name)
         kept = self._kept.get(key)
-        if kept is not None and at - kept[0] < SECONDS:
+        if kept is not None and at - kept[0] < seconds:
             return kept[1]  # type: ignore[no-any-return]
         found = read()
         self._kept[key] = (at, found)
@@ -186,3 +225,16 @@ class Drawing:
     def forget(self) -> None:
         """Read anew what is the same for all, as after a decision of the organisers."""
         self._kept.clear()
+
+
+def _checks(participant_id: str, shown: int, pairs: int, design: PairDesign) -> dict[int, Check]:
+    """Where this participant's attention is tested in the block they are in; the same at each look.
+
+    Nowhere where there are so few pairs that a test would cost one of them.
+    """
+    if pairs < BLOCK:
+        return {}
+    block = shown // BLOCK
+    digest = hashlib.sha256(f"{participant_id}\0{block}".encode()).digest()
+    places = check_places(BLOCK, design, np.random.default_rng(list(digest[:8])))
+    return {block * BLOCK + at: kind for at, kind in places.items()}

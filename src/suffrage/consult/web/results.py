@@ -6,10 +6,6 @@ snapshots never differ by one person's votes. Nothing is told of a statement wit
 
 from __future__ import annotations
 
-import logging
-import multiprocessing
-import os
-import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -19,10 +15,9 @@ import numpy as np
 from suffrage import __version__
 from suffrage.consult.consultation import Consultation, to_polis
 from suffrage.consult.store import acts, snapshots, tables
-from suffrage.consult.store.consultations import About, all_consultations
-from suffrage.consult.store.database import Store, open_store
+from suffrage.consult.store.consultations import About
+from suffrage.consult.store.database import Store
 from suffrage.consult.store.snapshots import Snapshot
-from suffrage.errors import InputError
 
 # Fewer voters on a statement, or of one group on it, are not told.
 LEAST_VOTERS = 10
@@ -30,9 +25,6 @@ LEAST_OF_GROUP = 5
 RESAMPLES = 20
 TOLD = 5
 LEAST_GAP = 0.1
-SECONDS = 3.0
-
-log = logging.getLogger("suffrage.consult")
 
 
 def is_due(store: Store, what: About) -> bool:
@@ -142,35 +134,3 @@ def compute(content: Consultation, resamples: int = RESAMPLES) -> dict[str, Any]
 def public(result: Mapping[str, Any]) -> dict[str, Any]:
     """A snapshot's result without what is told to nobody: whose group is which."""
     return {key: value for key, value in result.items() if key not in ("labels", "extremity")}
-
-
-def keep_fresh(address: str, seconds: float = SECONDS) -> None:
-    """Compute snapshots as they fall due, until the process that started this one is gone.
-
-    Votes never wait for it. What cannot be computed is logged, and tried again when somebody has voted.
-    """
-    store, parent = open_store(address), os.getppid()
-    failed: dict[str, tuple[int, int]] = {}
-    while os.getppid() == parent:
-        for what in all_consultations(store):
-            if what.phase not in ("open", "closed"):
-                continue
-            counted = snapshots.voters(store, what.id)
-            if failed.get(what.id) == counted:
-                continue
-            try:
-                refresh(store, what)
-            except Exception as error:  # one consultation's trouble is not another's
-                failed[what.id] = counted
-                known = isinstance(error, InputError)
-                log.error("results of %s: %s", what.slug, error, exc_info=None if known else error)
-        time.sleep(seconds)
-
-
-def start_worker(address: str) -> multiprocessing.process.BaseProcess:
-    """`keep_fresh` in a process of its own, which ends with this one."""
-    worker = multiprocessing.get_context("spawn").Process(
-        target=keep_fresh, args=(address,), daemon=True, name="suffrage-results"
-    )
-    worker.start()
-    return worker
