@@ -71,8 +71,7 @@ class Wiring:
 def _own_files(study: Study, spec: EvaluationSpec) -> list[str]:
     """Hashes of the files an evaluation reads. Raises InputError when one is missing."""
     found = []
-    for name in spec.options.files:
-        path = study.folder / name
+    for path in spec.options.files_in(study.folder):
         if not path.exists():
             raise InputError(f"{study.source.name}: evaluate: {spec.name}: {path} is not there.")
         found.append(storage.folder_hash(path) if path.is_dir() else storage.file_hash(path))
@@ -91,7 +90,11 @@ def groups_of(spec: MethodSpec, study: Study) -> dict[Group, list[str]]:
 
 def wire(study: Study) -> Wiring:
     """The stages of a study with their keys; reads files only to hash them."""
-    model = identify(study.model, study.folder)
+    model = (
+        identify(study.model, study.folder)
+        if isinstance(study.model, str)
+        else study.model.identity
+    )
 
     def stage(kind: Any, label: str, *content: Any) -> Stage:
         return Stage(kind, label, stage_key(kind, *content), study.output)

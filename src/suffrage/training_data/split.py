@@ -142,12 +142,12 @@ def item_clusters(items: Sequence[Item]) -> dict[str, str]:
 
     A cluster is named after its first item.
     """
-    words = _telling_words(items)
+    words = telling_words(items)
     name = {item.id: item.id for item in items}
     for i, first in enumerate(items):
         for second in items[i + 1 :]:
             same_battery = first.battery is not None and first.battery == second.battery
-            if same_battery or _jaccard(words[first.id], words[second.id]) > NEAR_DUPLICATE:
+            if same_battery or jaccard(words[first.id], words[second.id]) > NEAR_DUPLICATE:
                 keep, drop = name[first.id], name[second.id]
                 name = {
                     item: keep if cluster == drop else cluster for item, cluster in name.items()
@@ -155,14 +155,16 @@ def item_clusters(items: Sequence[Item]) -> dict[str, str]:
     return name
 
 
-def _telling_words(items: Sequence[Item]) -> dict[str, set[str]]:
+def telling_words(items: Sequence[Item]) -> dict[str, set[str]]:
+    """The words of each item's question that few other questions have."""
     words = {item.id: set(re.findall(r"\w+", item.question.lower())) for item in items}
     counts = Counter(word for found in words.values() for word in found)
     limit = max(2, COMMON_WORD * len(items))
     return {item: {w for w in found if counts[w] <= limit} for item, found in words.items()}
 
 
-def _jaccard(first: set[str], second: set[str]) -> float:
+def jaccard(first: set[str], second: set[str]) -> float:
+    """The shared part of two sets of words, 0 to 1; 0 where one is empty."""
     return len(first & second) / len(first | second) if first and second else 0.0
 
 
