@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from suffrage import storage
-from suffrage.consult.polis_files import Conversation
+from suffrage.consult.polis_files import Conversation, Statement
 from suffrage.consult.votes import UNSEEN, VoteMatrix, from_events
 from suffrage.errors import InputError
 
@@ -261,6 +261,29 @@ def of_polis(conversation: Conversation, slug: str, language: str = "en") -> Con
         participants=participants,
         votes=votes,
     )
+
+
+def to_polis(consultation: Consultation) -> Conversation:
+    """Statements and last votes as a Polis conversation, of participants who are not excluded.
+
+    Statements held back as flagged count as undecided. Nothing says who wrote a statement but for
+    their id among the voters, as in Polis' own exports.
+    """
+    states = {"accepted": 1, "pending": 0, "flagged": 0, "rejected": -1}
+    matrix = votes_of(consultation)
+    known = set(matrix.participants)
+    statements = tuple(
+        Statement(
+            row["statement"],
+            row["text"],
+            moderated=states[row["state"]],
+            author=row["author"] if row["author"] in known else None,
+            seed=row["seed"],
+        )
+        for row in consultation.statements.sort("order").iter_rows(named=True)
+    )
+    about = {"topic": consultation.title, "conversation-description": consultation.question}
+    return Conversation(about, statements, matrix)
 
 
 def write_consultation(consultation: Consultation, folder: Path) -> None:

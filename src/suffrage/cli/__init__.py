@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from suffrage import __version__
+from suffrage.cli.consult import consult_app
 
 app = typer.Typer(
     name="suffrage",
@@ -21,7 +22,6 @@ survey_app = typer.Typer(no_args_is_help=True, help="Look at a survey before usi
 app.add_typer(survey_app, name="survey")
 values_app = typer.Typer(no_args_is_help=True, help="Value taxonomies, and scores on them.")
 app.add_typer(values_app, name="values")
-consult_app = typer.Typer(no_args_is_help=True, help="The public consultation.")
 app.add_typer(consult_app, name="consult")
 
 
@@ -764,6 +764,49 @@ def consult_groups(
     from rich.console import Console
 
     Console().print(opinions.analysis_text(found))
+
+
+@consult_app.command("answers")
+def consult_answers(
+    study: StudyPath,
+    prompts: Annotated[
+        Path, typer.Option(help='A JSONL file of {"prompt": ...}, perhaps language and topic.')
+    ],
+    output: Annotated[Path, typer.Option(help="The JSONL file to write.")],
+    methods: Annotated[
+        str | None, typer.Option(help="Names in the study, with commas; default: all finished.")
+    ] = None,
+    count: Annotated[int, typer.Option(help="Answers by each source and way.")] = 4,
+    how: Annotated[
+        str, typer.Option(help="sampled: one by one; diverse: several in one; or both.")
+    ] = "both",
+    longest: Annotated[int, typer.Option(help="Most tokens of an answer.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Have a study's checkpoints answer open prompts, for people to judge.
+
+    Nearly the same answers are dropped and counted. Each line says which checkpoint wrote it, and how.
+
+    Example: `suffrage consult answers study.yaml --prompts prompts.jsonl --output answers.jsonl`
+    """
+    from typing import cast
+
+    from suffrage.study.candidates import CandidateSettings, How, write_study_candidates
+    from suffrage.study.schema import load_study
+
+    settings = CandidateSettings(count=count, how=cast(How, how), longest=longest)
+    names = _words(methods) if methods else None
+    found = write_study_candidates(load_study(study), prompts, output, names, settings, as_json)
+    if as_json:
+        _print_json(found)
+        return
+    typer.echo(
+        f"{found['kept']} answers kept of {found['asked']} asked for: {found['nearly_the_same']} "
+        f"nearly the same as another, {found['empty']} empty, {found['missing']} not given."
+    )
+    for way, row in found["by_way"].items():
+        typer.echo(f"  {way:<8} {row['kept']:>4} of {row['written']} kept")
+    typer.echo(f"Written {output}, and what was dropped in {output}.about.json")
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -1,0 +1,496 @@
+"""What participants do: what is put before them, votes, comparisons and reactions.
+
+Each returns a receipt after the commit: what it says is on disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from suffrage.consult.consultation import OUTCOMES
+from suffrage.consult.store.consultations import check_open
+from suffrage.consult.store.database import (
+    NotFoundError,
+    RefusedError,
+    Store,
+    found,
+    now,
+    upsert,
+)
+from suffrage.consult.store.participants import begin_act
+from suffrage.consult.store.schema import (
+    answer,
+    block,
+    comparison,
+    exposure,
+    invitation,
+    participant,
+    reaction,
+    statement,
+    vote,
+    vote_event,
+)
+from suffrage.consult.store.secret_keys import new_id
+from suffrage.consult.texts import clean
+from suffrage.errors import InputError
+
+Kind = Literal["vote", "comparison", "reaction"]
+MOST_REASONS = 500
+MINUTE = 60_000
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Something stored. id: of the event (votes), the comparison, or the answer reacted to.
+
+    new: whether it changed anything; the same act again is stored once. at: milliseconds.
+    """
+
+    id: str
+    at: int
+    new: bool
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What was put before a participant. left_id, right_id: the answers as they stood, of a pair."""
+
+    id: str
+    participant_id: str
+    kind: Kind
+    item_id: str
+    left_id: str | None
+    right_id: str | None
+    core: bool
+    attention: str | None
+    policy: str
+    probability: float | None
+    position: int
+    shown_at: int
+    answered_at: int | None
+
+
+@dataclass(frozen=True)
+class Vote:
+    """A participant's last vote on a statement: 1 agree, 0 pass, -1 disagree."""
+
+    statement_id: str
+    value: int
+    important: bool
+    position: int
+    updated: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """One sitting with its goal; times in milliseconds. Nothing is refused when it is over."""
+
+    id: str
+    started: int
+    goal: int
+    extended: int
+    finished: int | None
+
+
+def show(
+    store: Store,
+    consultation_id: str,
+    participant_id: str,
+    kind: Kind,
+    item_id: str,
+    policy: str,
+    probability: float | None,
+    left_id: str | None = None,
+    right_id: str | None = None,
+    core: bool = False,
+    attention: str | None = None,
+) -> Exposure:
+    """Record what is put before a participant, and with which probability it was drawn.
+
+    item_id: the statement, the answer to react to, or the prompt of two answers. policy: name and
+    version of the rule that drew it.
+    """
+    id = new_id()
+    with store.write() as c:
+        check_open(c, consultation_id)
+        position = begin_act(c, consultation_id, participant_id)
+        shown = Exposure(
+            id=id,
+            participant_id=participant_id,
+            kind=kind,
+            item_id=item_id,
+            left_id=left_id,
+            right_id=right_id,
+            core=core,
+            attention=attention,
+            policy=policy,
+            probability=probability,
+            position=position,
+            shown_at=now(),
+            answered_at=None,
+        )
+        c.execute(insert(exposure).values(consultation_id=consultation_id, **vars(shown)))
+    return shown
+
+
+def open_exposure(
+    store: Store, consultation_id: str, participant_id: str, kind: Kind
+) -> Exposure | None:
+    """What was shown last of this kind, if it is not answered: a page loaded again shows the same."""
+    query = (
+        select(*_COLUMNS)
+        .where(
+            exposure.c.consultation_id == consultation_id,
+            exposure.c.participant_id == participant_id,
+            exposure.c.kind == kind,
+        )
+        .order_by(exposure.c.position.desc())
+        .limit(1)
+    )
+    with store.read() as c:
+        row = c.execute(query).one_or_none()
+    return None if row is None or row.answered_at is not None else Exposure(**row._mapping)
+
+
+def exposures(
+    store: Store, consultation_id: str, participant_id: str | None = None, kind: Kind | None = None
+) -> list[Exposure]:
+    """What was shown, of everybody or one, in order."""
+    query = select(*_COLUMNS).where(exposure.c.consultation_id == consultation_id)
+    if participant_id is not None:
+        query = query.where(exposure.c.participant_id == participant_id)
+    if kind is not None:
+        query = query.where(exposure.c.kind == kind)
+    with store.read() as c:
+        rows = c.execute(query.order_by(exposure.c.shown_at, exposure.c.id)).mappings()
+        return [Exposure(**row) for row in rows]
+
+
+def vote_on(
+    store: Store,
+    consultation_id: str,
+    participant_id: str,
+    statement_id: str,
+    value: int,
+    important: bool = False,
+    exposure_id: str | None = None,
+) -> Receipt:
+    """Store a vote: 1 agree, 0 pass, -1 disagree. A later vote replaces an earlier one; all are logged.
+
+    The same vote again changes nothing and gives the first receipt. Raises RefusedError "closed",
+    "consent", "withdrawn", "state" (the statement is not open to votes), and NotFoundError.
+    """
+    if value not in (-1, 0, 1):
+        raise InputError(f"vote is {value}; it must be 1 (agree), 0 (pass) or -1 (disagree).")
+    mine = [
+        vote.c.consultation_id == consultation_id,
+        vote.c.participant_id == participant_id,
+        vote.c.statement_id == statement_id,
+    ]
+    with store.write() as c:
+        check_open(c, consultation_id)
+        position = begin_act(c, consultation_id, participant_id)
+        before = c.execute(select(vote).where(*mine)).one_or_none()
+        if before and before.value == value and before.important == important:
+            return Receipt(str(before.event_id), before.updated, new=False)
+        state = c.scalar(
+            select(statement.c.state).where(
+                statement.c.consultation_id == consultation_id, statement.c.id == statement_id
+            )
+        )
+        if state is None:
+            raise NotFoundError("there is no such statement.")
+        if state != "accepted" and before is None:
+            raise RefusedError("state", "this statement is not open to votes.")
+        shown = _answered(c, consultation_id, participant_id, exposure_id, "vote", statement_id)
+        at = now()
+        event_id = c.scalar(
+            insert(vote_event)
+            .values(
+                consultation_id=consultation_id,
+                participant_id=participant_id,
+                statement_id=statement_id,
+                value=value,
+                important=important,
+                at=at,
+            )
+            .returning(vote_event.c.id)
+        )
+        changes = {"value": value, "important": important, "event_id": event_id, "updated": at}
+        c.execute(
+            upsert(c, vote)
+            .values(
+                consultation_id=consultation_id,
+                participant_id=participant_id,
+                statement_id=statement_id,
+                exposure_id=shown.id if shown else None,
+                probability=shown.probability if shown else None,
+                position=position,
+                **changes,
+            )
+            .on_conflict_do_update(
+                index_elements=["consultation_id", "participant_id", "statement_id"],
+                set_=changes,
+            )
+        )
+    return Receipt(str(event_id), at, new=True)
+
+
+def compare(
+    store: Store,
+    consultation_id: str,
+    participant_id: str,
+    exposure_id: str,
+    outcome: str,
+    confidence: int | None = None,
+    reasons: str = "",
+    response_ms: int | None = None,
+) -> Receipt:
+    """Store which of the two answers shown is better: left, right, tie, both_bad or skip.
+
+    One answer to one showing: the same outcome again gives the first receipt, another one is
+    refused as "replay". Raises as `vote_on`.
+    """
+    if outcome not in OUTCOMES:
+        raise InputError(f'outcome is "{outcome[:20]}"; it must be one of {", ".join(OUTCOMES)}.')
+    if confidence not in (None, 1, 2, 3):
+        raise InputError(f"confidence is {confidence}; it must be 1, 2 or 3.")
+    with store.write() as c:
+        check_open(c, consultation_id)
+        position = begin_act(c, consultation_id, participant_id)
+        shown = _exposure(c, consultation_id, participant_id, exposure_id)
+        if shown.kind != "comparison":
+            raise NotFoundError("there is no such pair.")
+        before = c.execute(
+            select(comparison).where(
+                comparison.c.consultation_id == consultation_id,
+                comparison.c.exposure_id == exposure_id,
+            )
+        ).one_or_none()
+        if before is not None:
+            if before.outcome == outcome:
+                return Receipt(before.id, before.at, new=False)
+            raise RefusedError("replay", "this pair was answered before.")
+        id, at = new_id(), now()
+        c.execute(
+            insert(comparison).values(
+                consultation_id=consultation_id,
+                id=id,
+                participant_id=participant_id,
+                prompt_id=shown.item_id,
+                left_id=shown.left_id,
+                right_id=shown.right_id,
+                outcome=outcome,
+                confidence=confidence,
+                reasons=clean(reasons)[:MOST_REASONS],
+                core=shown.core,
+                attention=shown.attention,
+                probability=shown.probability,
+                exposure_id=exposure_id,
+                response_ms=response_ms,
+                position=position,
+                at=at,
+            )
+        )
+        _mark_answered(c, consultation_id, exposure_id, at)
+    return Receipt(id, at, new=True)
+
+
+def react(
+    store: Store,
+    consultation_id: str,
+    participant_id: str,
+    answer_id: str,
+    value: int,
+    reasons: str = "",
+    exposure_id: str | None = None,
+) -> Receipt:
+    """Store a like (1) or dislike (-1) of one answer; a later one replaces it. Raises as `vote_on`."""
+    if value not in (-1, 1):
+        raise InputError(f"reaction is {value}; it must be 1 (like) or -1 (dislike).")
+    with store.write() as c:
+        check_open(c, consultation_id)
+        position = begin_act(c, consultation_id, participant_id)
+        shown = c.scalar(
+            select(answer.c.shown).where(
+                answer.c.consultation_id == consultation_id, answer.c.id == answer_id
+            )
+        )
+        if not shown:
+            raise NotFoundError("there is no such answer.")
+        seen = _answered(c, consultation_id, participant_id, exposure_id, "reaction", answer_id)
+        at = now()
+        changes = {"value": value, "reasons": clean(reasons)[:MOST_REASONS], "updated": at}
+        c.execute(
+            upsert(c, reaction)
+            .values(
+                consultation_id=consultation_id,
+                participant_id=participant_id,
+                answer_id=answer_id,
+                exposure_id=seen.id if seen else None,
+                position=position,
+                **changes,
+            )
+            .on_conflict_do_update(
+                index_elements=["consultation_id", "participant_id", "answer_id"], set_=changes
+            )
+        )
+    return Receipt(answer_id, at, new=True)
+
+
+def pass_over(store: Store, consultation_id: str, participant_id: str, exposure_id: str) -> None:
+    """Mark a question as seen and not answered, so that another one comes."""
+    with store.write() as c:
+        check_open(c, consultation_id)
+        begin_act(c, consultation_id, participant_id)
+        _exposure(c, consultation_id, participant_id, exposure_id)
+        _mark_answered(c, consultation_id, exposure_id, now())
+
+
+def votes_by(store: Store, consultation_id: str, participant_id: str) -> list[Vote]:
+    """A participant's own votes, in the order they were first given."""
+    columns = [vote.c[name] for name in Vote.__dataclass_fields__]
+    query = select(*columns).where(
+        vote.c.consultation_id == consultation_id, vote.c.participant_id == participant_id
+    )
+    with store.read() as c:
+        rows = c.execute(query.order_by(vote.c.position)).mappings()
+        return [Vote(**row) for row in rows]
+
+
+def comparisons_by(store: Store, consultation_id: str, participant_id: str) -> list[dict[str, Any]]:
+    """A participant's own comparisons, in order."""
+    k = comparison.c
+    columns = (k.id, k.prompt_id, k.left_id, k.right_id, k.outcome, k.confidence, k.reasons, k.at)
+    query = select(*columns).where(
+        k.consultation_id == consultation_id, k.participant_id == participant_id
+    )
+    with store.read() as c:
+        return [dict(row) for row in c.execute(query.order_by(k.position)).mappings()]
+
+
+def compared(
+    store: Store, consultation_id: str
+) -> tuple[list[tuple[str, str, str, str, str | None]], dict[str, str]]:
+    """All comparisons of those who count, and the stratum of each participant's invitation.
+
+    As (participant, left, right, outcome, test of attention or None).
+    """
+    k, p = comparison.c, participant.c
+    query = (
+        select(
+            k.participant_id, k.left_id, k.right_id, k.outcome, k.attention, invitation.c.stratum
+        )
+        .join(participant, (p.consultation_id == k.consultation_id) & (p.id == k.participant_id))
+        .outerjoin(
+            invitation,
+            (invitation.c.consultation_id == p.consultation_id)
+            & (invitation.c.id == p.invitation_id),
+        )
+        .where(k.consultation_id == consultation_id, p.excluded_at.is_(None), p.takes_part)
+    )
+    with store.read() as c:
+        rows = c.execute(query).all()
+    return [tuple(row[:5]) for row in rows], {row[0]: row[5] or "" for row in rows}
+
+
+def reactions_by(store: Store, consultation_id: str, participant_id: str) -> list[dict[str, Any]]:
+    """A participant's own likes and dislikes, in order."""
+    r = reaction.c
+    query = select(r.answer_id, r.value, r.reasons, r.updated).where(
+        r.consultation_id == consultation_id, r.participant_id == participant_id
+    )
+    with store.read() as c:
+        return [dict(row) for row in c.execute(query.order_by(r.position)).mappings()]
+
+
+def begin_block(store: Store, consultation_id: str, participant_id: str, minutes: int) -> Block:
+    """The sitting that is going on, or a new one with its goal."""
+    at = now()
+    mine = [block.c.consultation_id == consultation_id, block.c.participant_id == participant_id]
+    query = select(*_BLOCK).where(*mine, block.c.finished.is_(None))
+    with store.read() as c:
+        row = c.execute(query.order_by(block.c.started.desc()).limit(1)).one_or_none()
+    # One that was left open long ago was another sitting.
+    if row is not None and at < row.goal + 2 * 3_600_000:
+        return Block(**row._mapping)
+    with store.write() as c:
+        id = new_id()
+        c.execute(
+            insert(block).values(
+                consultation_id=consultation_id,
+                id=id,
+                participant_id=participant_id,
+                started=at,
+                goal=at + minutes * MINUTE,
+            )
+        )
+        return Block(**c.execute(select(*_BLOCK).where(*mine, block.c.id == id)).one()._mapping)
+
+
+def end_block(store: Store, consultation_id: str, participant_id: str) -> None:
+    """Mark the participant's open sittings as finished."""
+    with store.write() as c:
+        c.execute(
+            update(block)
+            .where(
+                block.c.consultation_id == consultation_id,
+                block.c.participant_id == participant_id,
+                block.c.finished.is_(None),
+            )
+            .values(finished=now())
+        )
+
+
+def last_event(store: Store, consultation_id: str) -> int:
+    """The number of the newest vote event here, 0 without any."""
+    with store.read() as c:
+        query = select(func.max(vote_event.c.id)).where(
+            vote_event.c.consultation_id == consultation_id
+        )
+        return int(c.scalar(query) or 0)
+
+
+_COLUMNS = [exposure.c[name] for name in Exposure.__dataclass_fields__]
+_BLOCK = [block.c[name] for name in Block.__dataclass_fields__]
+
+
+def _exposure(
+    c: Connection, consultation_id: str, participant_id: str, exposure_id: str
+) -> Exposure:
+    query = select(*_COLUMNS).where(
+        exposure.c.consultation_id == consultation_id,
+        exposure.c.id == exposure_id,
+        exposure.c.participant_id == participant_id,
+    )
+    return Exposure(**found(c, query, "question")._mapping)
+
+
+def _answered(
+    c: Connection,
+    consultation_id: str,
+    participant_id: str,
+    exposure_id: str | None,
+    kind: Kind,
+    item_id: str,
+) -> Exposure | None:
+    """The showing that is answered, marked so; what is not this person's or item's is refused."""
+    if exposure_id is None:
+        return None
+    shown = _exposure(c, consultation_id, participant_id, exposure_id)
+    if shown.kind != kind or shown.item_id != item_id:
+        raise NotFoundError("there is no such question.")
+    if shown.answered_at is None:
+        _mark_answered(c, consultation_id, exposure_id, now())
+    return shown
+
+
+def _mark_answered(c: Connection, consultation_id: str, exposure_id: str, at: int) -> None:
+    c.execute(
+        update(exposure)
+        .where(exposure.c.consultation_id == consultation_id, exposure.c.id == exposure_id)
+        .values(answered_at=at)
+    )

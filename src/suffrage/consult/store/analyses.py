@@ -1,0 +1,85 @@
+"""What organisers see of the groups, version by version; the last few are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select
+
+from suffrage.consult.store.database import Store, now
+from suffrage.consult.store.schema import analysis
+
+KEPT = 20
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One computation. event_id, acts: the last vote event and entry of the audit log it knows.
+
+    people, votes: that it counts. result: as `suffrage.consult.snapshot` makes it.
+    """
+
+    version: int
+    event_id: int
+    acts: int
+    people: int
+    votes: int
+    settings: Mapping[str, Any]
+    code_version: str
+    result: Mapping[str, Any]
+    created: int
+
+
+def save(
+    store: Store,
+    consultation_id: str,
+    event_id: int,
+    acts: int,
+    people: int,
+    votes: int,
+    settings: Mapping[str, Any],
+    code_version: str,
+    result: Mapping[str, Any],
+) -> Snapshot:
+    """Store the next version, and let go of those older than the last `KEPT`."""
+    of = analysis.c.consultation_id == consultation_id
+    with store.write() as c:
+        last = int(c.scalar(select(func.max(analysis.c.version)).where(of)) or 0)
+        made = Snapshot(
+            version=last + 1,
+            event_id=event_id,
+            acts=acts,
+            people=people,
+            votes=votes,
+            settings=dict(settings),
+            code_version=code_version,
+            result=dict(result),
+            created=now(),
+        )
+        c.execute(insert(analysis).values(consultation_id=consultation_id, **vars(made)))
+        c.execute(delete(analysis).where(of, analysis.c.version <= made.version - KEPT))
+    return made
+
+
+def newest(store: Store, consultation_id: str) -> Snapshot | None:
+    """The last one there is."""
+    columns = [analysis.c[name] for name in Snapshot.__dataclass_fields__]
+    query = select(*columns).where(analysis.c.consultation_id == consultation_id)
+    with store.read() as c:
+        row = c.execute(query.order_by(analysis.c.version.desc()).limit(1)).one_or_none()
+    return None if row is None else Snapshot(**row._mapping)
+
+
+def known(store: Store, consultation_id: str) -> tuple[int, int] | None:
+    """The vote event and the audit entry that the last one knows, without reading all of it."""
+    query = (
+        select(analysis.c.event_id, analysis.c.acts)
+        .where(analysis.c.consultation_id == consultation_id)
+        .order_by(analysis.c.version.desc())
+        .limit(1)
+    )
+    with store.read() as c:
+        row = c.execute(query).one_or_none()
+    return None if row is None else (int(row.event_id), int(row.acts))

@@ -1,0 +1,82 @@
+"""Acts of many people committed together: one wait for the disk for all who are waiting for it.
+
+SQLite writes for one at a time, and with `synchronous=FULL` each commit waits for the disk. Acts that
+come while another is at work join its transaction, each in a savepoint of its own, so that one that
+fails takes none with it; the last of them commits for all. Nobody is answered before that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, Engine, RootTransaction
+
+# More would make the first of them wait too long.
+MOST_ACTS = 64
+
+
+@dataclass
+class _Batch:
+    connection: Connection
+    transaction: RootTransaction
+    acts: int = 0
+    error: BaseException | None = None
+    over: threading.Event = field(default_factory=threading.Event)
+
+
+class SharedCommits:
+    """One writer at a time, and one commit for all who came meanwhile. Threads may use it at once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._turn = threading.Lock()
+        self._counting = threading.Lock()
+        self._waiting = 0
+        self._batch: _Batch | None = None
+
+    @contextmanager
+    def act(self) -> Iterator[Connection]:
+        """Statements that take effect together or not at all; on disk when the block ends well."""
+        with self._counting:
+            self._waiting += 1
+        with self._turn:
+            with self._counting:
+                self._waiting -= 1
+            batch = self._batch or self._begin()
+            try:
+                with batch.connection.begin_nested():
+                    yield batch.connection
+                batch.acts += 1
+            finally:
+                # Whoever waits for their turn now commits this too.
+                if self._waiting == 0 or batch.acts >= MOST_ACTS:
+                    self._commit(batch)
+        batch.over.wait()
+        if batch.error is not None:
+            raise batch.error
+
+    def _begin(self) -> _Batch:
+        connection = self._engine.connect().execution_options(writes=True)
+        try:
+            self._batch = _Batch(connection, connection.begin())
+        except BaseException:
+            connection.close()
+            # Those who joined nothing wait for nothing; the next one begins anew.
+            raise
+        return self._batch
+
+    def _commit(self, batch: _Batch) -> None:
+        self._batch = None
+        try:
+            batch.transaction.commit()
+        except BaseException as error:
+            batch.error = error
+            with suppress(Exception):
+                batch.transaction.rollback()
+        finally:
+            with suppress(Exception):
+                batch.connection.close()
+            batch.over.set()

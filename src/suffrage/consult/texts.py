@@ -1,0 +1,131 @@
+"""What people write: made safe to show, searched for personal details, compared with what is there."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# Marks that turn the direction of what follows, or are not seen at all.
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
+)
+# Joiners spell words in some scripts, and hide letters between Latin ones.
+_JOINER = re.compile("(?<=[\x00-\u024f])[\u200c\u200d]+|[\u200c\u200d]+(?=[\x00-\u024f]|$)")
+_MOST_MARKS = 3
+_SPACE = re.compile(r"\s+")
+_DOUBLE_VOWEL = re.compile(r"([aeiou])\1")
+
+_DETAILS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    (
+        "email",
+        re.compile(
+            r"[\w.+-]+\s?(?:@|\(at\)|\[at\])\s?[\w-]+(?:\s?\.\s?|\s?\(dot\)\s?)\w{2,}", re.I
+        ),
+    ),
+    (
+        "link",
+        re.compile(
+            r"\b(?:https?://|www\.)\S+|\b[\w-]+\.(?:com|org|net|govt?|co|ac|nz|io)\b(?:/\S*)?", re.I
+        ),
+    ),
+    ("handle", re.compile(r"(?<![\w@])@\w{3,}")),
+    # New Zealand's national health index: old and new form.
+    ("health number", re.compile(r"\b[A-HJ-NP-Z]{3}\s?(?:\d{4}|\d{2}[A-HJ-NP-Z]{2})\b")),
+    ("tax number", re.compile(r"(?<![\d-])\d{2,3}[ -]\d{3}[ -]\d{3}(?![\d-])")),
+    (
+        "phone",
+        re.compile(
+            r"(?<!\w)(?:\+|00)\d{1,3}(?:[ ().-]?\d){6,12}(?!\d)|(?<!\w)\(?0\d{1,2}\)?(?:[ .-]?\d){6,9}(?!\d)"
+        ),
+    ),
+    ("long number", re.compile(r"(?<!\d)\d(?:[ -]?\d){8,}(?!\d)")),
+    (
+        "address",
+        re.compile(
+            r"\b\d{1,5}[a-z]?(?:/\d{1,5}[a-z]?)?\s+(?:[\w'’āēīōū-]+\s+){1,4}"
+            r"(?:street|st|road|rd|avenue|ave|drive|dr|lane|ln|place|pl|crescent|cres|terrace|tce|"
+            r"highway|hwy|way|close|court|ct|quay|parade|grove|boulevard|blvd)\b|\bP\.?\s?O\.?\s?Box\s+\d+",
+            re.I,
+        ),
+    ),
+    (
+        "name",
+        re.compile(
+            r"\b(?i:my name is|i am called)\s+[A-ZĀĒĪŌŪ][\w'’-]+(?:\s+[A-ZĀĒĪŌŪ][\w'’-]+)*|\b(?i:ko)\s+[A-ZĀĒĪŌŪ][\w'’-]+(?:\s+[A-ZĀĒĪŌŪ][\w'’-]+)*\s+(?i:ahau|au|tōku ingoa|taku ingoa)\b"
+        ),
+    ),
+    ("name", re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Dame)\.?\s+[A-ZĀĒĪŌŪ][\w'’-]+")),
+)
+
+
+def clean(text: str) -> str:
+    """One line in Unicode's composed form, without control, direction and unseen characters.
+
+    Macrons, joined emoji and every script stay; more than three marks on one letter do not.
+    """
+    text = "".join(
+        " " if ch in "\t\n\r\x0b\x0c\x85\u2028\u2029" else ch
+        for ch in text
+        if ch in "\t\n\r\x0b\x0c\x85" or unicodedata.category(ch) not in ("Cc", "Cs", "Co", "Cn")
+    )
+    text = _JOINER.sub("", _UNSEEN.sub("", unicodedata.normalize("NFC", text)))
+    kept: list[str] = []
+    marks = 0
+    for ch in text:
+        marks = marks + 1 if unicodedata.combining(ch) else 0
+        if marks <= _MOST_MARKS:
+            kept.append(ch)
+    return _SPACE.sub(" ", unicodedata.normalize("NFC", "".join(kept))).strip()
+
+
+def fold(text: str) -> str:
+    """What two spellings have in common: small letters, no marks, no punctuation, vowels once.
+
+    "Māori", "Maaori" and "MAORI" fold to one.
+    """
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    letters = "".join(ch if ch.isalnum() else " " for ch in plain if not unicodedata.combining(ch))
+    return _DOUBLE_VOWEL.sub(r"\1", _SPACE.sub(" ", letters).strip())
+
+
+def personal_details(text: str) -> list[str]:
+    """Kinds of personal details the text may hold: email, phone, address, name and others.
+
+    A suspicion: it holds a statement back for a person to read and refuses nothing.
+    """
+    return sorted({kind for kind, pattern in _DETAILS if pattern.search(text)})
+
+
+@dataclass(frozen=True)
+class Near:
+    """A statement like the one written. likeness: 0 to 1, 1 for the same once folded."""
+
+    id: str
+    text: str
+    likeness: float
+
+
+def near_duplicates(
+    text: str, others: Iterable[tuple[str, str]], least: float = 0.45, most: int = 3
+) -> list[Near]:
+    """The nearest of others (id, text), by the share of three-letter strings they have in common.
+
+    likeness: Jaccard index of the sets of trigrams of the folded texts, the nearest first.
+    """
+    wanted = _trigrams(text)
+    found = []
+    for id, other in others:
+        theirs = _trigrams(other)
+        either = len(wanted | theirs)
+        likeness = len(wanted & theirs) / either if either else 0.0
+        if likeness >= least:
+            found.append(Near(id, other, likeness))
+    return sorted(found, key=lambda near: (-near.likeness, near.id))[:most]
+
+
+def _trigrams(text: str) -> set[str]:
+    padded = f"  {fold(text)} "
+    return {padded[at : at + 3] for at in range(len(padded) - 2)} if padded.strip() else set()

@@ -1,0 +1,211 @@
+"""The application: pages, API and staff's log-in, put together from the settings of a deployment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from sqlalchemy import text
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from suffrage import __version__
+from suffrage.consult.recomputation import start_watching
+from suffrage.consult.store.database import NotFoundError, RefusedError, open_store
+from suffrage.consult.web import api, pages, staff_pages
+from suffrage.consult.web.drawing import Drawing
+from suffrage.consult.web.languages import Language
+from suffrage.consult.web.limits import Limits, TooManyError
+from suffrage.consult.web.organise.pages import router as organise
+from suffrage.consult.web.pages import refusal
+from suffrage.consult.web.picture import groups_picture
+from suffrage.consult.web.protection import ForgedError, Guard
+from suffrage.consult.web.server_settings import ServerSettings
+from suffrage.consult.web.visit import (
+    ForbiddenError,
+    LogInError,
+    Visit,
+    choose_language,
+    render,
+    with_visit,
+)
+from suffrage.errors import InputError
+
+STATIC = Path(__file__).parent / "static"
+API = "/api/"
+log = logging.getLogger("suffrage.consult")
+
+# Routers of the organisers' pages and API, mounted after the staff's log-in. A module that has some
+# is named here, or hands them to `create_app`.
+ORGANISER_ROUTERS: tuple[APIRouter, ...] = (organise,)
+
+
+def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> FastAPI:
+    """The application, with its store open. more: further routers, as of organisers' pages."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        worker = start_watching(settings.store) if settings.results else None
+        yield
+        if worker is not None:
+            worker.terminate()
+        app.state.store.close()
+
+    app = FastAPI(
+        title="Suffrage consultation",
+        version=__version__,
+        description="Take part in a public consultation.",
+        openapi_url="/api/v1/openapi.json",
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.store = open_store(settings.store)
+    app.state.limits = Limits(settings.limits)
+    app.state.drawing = Drawing(app.state.store, settings.seed)
+    app.state.environments = environments()
+    for router in (
+        api.router,
+        pages.router,
+        staff_pages.router,
+        *ORGANISER_ROUTERS,
+        *more,
+    ):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_api_route("/healthz", healthy, include_in_schema=False)
+    app.add_api_route("/readyz", ready, include_in_schema=False)
+    _answer_errors(app)
+    if settings.hosts:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts))
+    app.add_middleware(Guard, secure=settings.secure)
+    return app
+
+
+def healthy() -> Response:
+    """The process answers."""
+    return PlainTextResponse("ok")
+
+
+def ready(request: Request) -> Response:
+    """The database answers too."""
+    try:
+        with request.app.state.store.read() as c:
+            c.execute(text("SELECT version_num FROM alembic_version")).one()
+    except Exception:
+        log.exception("the database does not answer")
+        return PlainTextResponse("the database does not answer", 503)
+    return PlainTextResponse("ok")
+
+
+def environments() -> Callable[[Language], Environment]:
+    """A Jinja environment a language, made once."""
+    made: dict[str, Environment] = {}
+
+    def of(language: Language) -> Environment:
+        if language.code not in made:
+            environment = Environment(
+                loader=PackageLoader("suffrage.consult.web"),
+                autoescape=True,
+                undefined=StrictUndefined,
+                extensions=["jinja2.ext.i18n"],
+                trim_blocks=True,
+                lstrip_blocks=True,
+            )
+            environment.install_gettext_translations(  # type: ignore[attr-defined]
+                language.translations, newstyle=True
+            )
+            environment.globals["groups_picture"] = groups_picture
+            made[language.code] = environment
+        return made[language.code]
+
+    return of
+
+
+def _answer_errors(app: FastAPI) -> None:
+    def answer(request: Request, status: int, reason: str, message: str = "") -> Response:
+        if request.url.path.startswith(API):
+            content = {"error": {"reason": reason, "message": message or reason}}
+            return JSONResponse(content, status)
+        what = getattr(request.state, "what", None)
+        language = choose_language(request, what)
+        title = what.text(what.title, language.code) if what else ("", "en")
+        return render(
+            request,
+            "error.html",
+            language,
+            status,
+            reason=reason,
+            message=message,
+            what=what,
+            title=title[0],
+            title_language=title[1],
+            participant=None,
+        )
+
+    @app.exception_handler(NotFoundError)
+    def not_found(request: Request, error: NotFoundError) -> Response:
+        return answer(request, 404, "not_found")
+
+    @app.exception_handler(RefusedError)
+    def refused(request: Request, error: RefusedError) -> Response:
+        status = {"consent": 403, "withdrawn": 403, "used": 403, "invited": 403}
+        what = getattr(request.state, "what", None)
+        said = str(error)
+        if what is not None:
+            language = choose_language(request, what)
+            said = refusal(Visit(request, request.app.state.store, what, None, language), error)
+        return answer(request, status.get(error.reason, 409), error.reason, said)
+
+    @app.exception_handler(InputError)
+    def wrong(request: Request, error: InputError) -> Response:
+        return answer(request, 422, "wrong", str(error))
+
+    @app.exception_handler(ForgedError)
+    def forged(request: Request, error: ForgedError) -> Response:
+        return answer(request, 403, "forged")
+
+    @app.exception_handler(ForbiddenError)
+    def forbidden(request: Request, error: ForbiddenError) -> Response:
+        return answer(request, 403, "forbidden")
+
+    @app.exception_handler(LogInError)
+    def log_in(request: Request, error: LogInError) -> Response:
+        if request.url.path.startswith(API):
+            return answer(request, 401, "log_in")
+        return with_visit(request, RedirectResponse("/admin/login", 303))
+
+    @app.exception_handler(TooManyError)
+    def too_many(request: Request, error: TooManyError) -> Response:
+        response = answer(request, 429, "too_many", str(error.seconds))
+        response.headers["Retry-After"] = str(error.seconds)
+        return response
+
+    @app.exception_handler(HTTPException)
+    def http(request: Request, error: HTTPException) -> Response:
+        reasons = {401: "log_in", 404: "not_found", 405: "method", 415: "json"}
+        response = answer(request, error.status_code, reasons.get(error.status_code, "wrong"))
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        problem: Any = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"][1:])
+        return answer(request, 422, "wrong", f"{place}: {problem['msg']}")
+
+    @app.exception_handler(Exception)
+    def failed(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return answer(request, 500, "failed")

@@ -1,0 +1,85 @@
+"""The languages of the pages: gettext catalogues, which one a reader gets, and their direction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from pathlib import Path
+
+from babel import Locale, UnknownLocaleError
+
+LOCALES = Path(__file__).parent / "locale"
+SOURCE = "en"
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language of the pages. name: in itself. direction: ltr or rtl.
+
+    draft: whether the translation is unchecked, which the page then says.
+    """
+
+    code: str
+    name: str
+    direction: str
+    draft: bool
+    translations: NullTranslations
+
+
+@cache
+def languages(more: Path | None = None) -> dict[str, Language]:
+    """Every language there is a catalogue of, English first. more: a further folder of catalogues."""
+    found = {SOURCE: _language(SOURCE, None)}
+    for folder in (LOCALES, more):
+        for path in sorted(folder.glob("*/LC_MESSAGES/messages.mo")) if folder else ():
+            code = path.parts[-3]
+            found[code] = _language(code, path)
+    return found
+
+
+def preferred(header: str, offered: Iterable[str]) -> str | None:
+    """The offered language a browser's Accept-Language likes best."""
+    known = list(offered)
+    ranked = []
+    for at, part in enumerate(header[:500].split(",")):
+        tag, _, quality = part.strip().partition(";q=")
+        try:
+            weight = float(quality) if quality else 1.0
+        except ValueError:
+            continue
+        ranked.append((-weight, at, tag.split("-")[0].lower()))
+    return next((tag for weight, _, tag in sorted(ranked) if weight < 0 and tag in known), None)
+
+
+def direction(code: str) -> str:
+    """ltr or rtl, of any language's code."""
+    try:
+        return str(Locale.parse(code.replace("-", "_")).text_direction)
+    except (UnknownLocaleError, ValueError):
+        return "ltr"
+
+
+def _language(code: str, path: Path | None) -> Language:
+    translations = NullTranslations()
+    if path is not None:
+        with path.open("rb") as file:
+            translations = GNUTranslations(file)
+    try:
+        name = Locale.parse(code).display_name or code
+    except (UnknownLocaleError, ValueError):
+        name = code
+    # A catalogue says of itself that a translator has read it; what says nothing is a draft.
+    status = translations.gettext("translation status: draft or checked")
+    return Language(
+        code=code,
+        name=_NAMES.get(code, name[:1].upper() + name[1:]),
+        direction=direction(code),
+        draft=code != SOURCE and status != "checked",
+        translations=translations,
+    )
+
+
+# Where the name the speakers use is not the one in Unicode's tables.
+_NAMES = {"mi": "Te reo Māori"}

@@ -1,0 +1,79 @@
+"""What organisers bring along as files: seed statements, and the settings they write as YAML."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from suffrage.consult.polis_files import restored
+from suffrage.errors import InputError
+
+MOST_SEEDS = 2000
+
+
+def seeds_of_csv(text: str, language: str, languages: Sequence[str]) -> list[tuple[str, str]]:
+    """Statements of a CSV file with a column `text` and perhaps `language`, as (text, language).
+
+    The column may also be called comment-body, as in Polis. Raises InputError naming row and column.
+    """
+    rows = csv.DictReader(io.StringIO(text), strict=True)
+    try:
+        names = rows.fieldnames or []
+        column = next((n for n in names if n.strip().lower() in ("text", "comment-body")), None)
+        if column is None:
+            raise InputError(
+                f"the file has no column text; it has {', '.join(names) or 'no header'}. "
+                "Name the column of statements text."
+            )
+        found = []
+        for number, row in enumerate(rows, 2):
+            of = (row.get("language") or "").strip() or language
+            if of not in languages:
+                raise InputError(
+                    f"row {number}: {of[:20]} is not a language of this consultation; it has "
+                    f"{', '.join(languages)}."
+                )
+            if (row[column] or "").strip():
+                found.append((restored(row[column]), of))
+    except csv.Error as error:
+        raise InputError(f"the file is not readable as CSV ({error}).") from error
+    return _enough(found)
+
+
+def seeds_of_lines(text: str, language: str) -> list[tuple[str, str]]:
+    """Statements written one a line."""
+    return _enough([(line, language) for line in text.splitlines() if line.strip()])
+
+
+def _enough(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    if not found:
+        raise InputError("there is no statement in it; write one a line, or choose a file.")
+    if len(found) > MOST_SEEDS:
+        raise InputError(f"{len(found)} statements are too many at once; at most {MOST_SEEDS}.")
+    return found
+
+
+def settings_of_yaml(text: str) -> dict[str, Any]:
+    """A mapping of settings. Raises InputError naming the line where it is not YAML."""
+    try:
+        found = yaml.safe_load(text) if text.strip() else {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark else ""
+        raise InputError(
+            f"{where}not readable as YAML ({getattr(error, 'problem', '')})."
+        ) from error
+    if not isinstance(found, dict):
+        raise InputError("settings must be names with values, one a line, such as minutes: 15.")
+    return found
+
+
+def yaml_of(settings: Any) -> str:
+    """Settings as they may be written, and read back by `settings_of_yaml`."""
+    return str(
+        yaml.safe_dump(settings, allow_unicode=True, sort_keys=False, default_flow_style=False)
+    )

@@ -1,0 +1,244 @@
+"""One request to a page: which consultation, whose it is, in which language, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from suffrage.consult.store import consultations, participants, staff
+from suffrage.consult.store.consultations import About
+from suffrage.consult.store.database import NotFoundError, Store
+from suffrage.consult.store.participants import Participant
+from suffrage.consult.store.staff import Member, Role
+from suffrage.consult.web import protection
+from suffrage.consult.web.languages import Language, direction, languages, preferred
+from suffrage.consult.web.limits import Limits, network
+
+LANGUAGE = "language"
+STAFF = "staff"
+YEAR = 365 * 24 * 3600
+
+
+class LogInError(Exception):
+    """Nobody is logged in; the page leads to the log-in."""
+
+
+class ForbiddenError(Exception):
+    """The member of staff may not do this here."""
+
+
+@dataclass
+class Visit:
+    """A request to a page of one consultation. participant: None before joining."""
+
+    request: Request
+    store: Store
+    what: About
+    participant: Participant | None
+    language: Language
+
+    @property
+    def offered(self) -> list[Language]:
+        """The languages of this consultation that there are pages in."""
+        return offered(self.request, self.what)
+
+    def _(self, text: str, **values: Any) -> str:
+        """A text of the pages in the reader's language."""
+        said = self.language.translations.gettext(text)
+        return said % values if values else said
+
+    def say(self, texts: Mapping[str, str]) -> tuple[str, str]:
+        """A consultation's text in the reader's language, with the language it is in."""
+        return self.what.text(texts, self.language.code)
+
+    def url(self, page: str = "") -> str:
+        """The address of a page of this consultation."""
+        return f"/c/{self.what.slug}" + (f"/{page}" if page else "")
+
+    def go(self, page: str) -> RedirectResponse:
+        """After a form, to a page that can be loaded again."""
+        response = RedirectResponse(self.url(page), 303)
+        with_visit(self.request, response)
+        return response
+
+    def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """A page of this consultation."""
+        title, title_language = self.say(self.what.title)
+        context = {
+            "visit": self,
+            "what": self.what,
+            "participant": self.participant,
+            "title": title,
+            "title_language": title_language,
+            **values,
+        }
+        return render(self.request, template, self.language, status, self.offered, **context)
+
+
+def store_of(request: Request) -> Store:
+    """The open store of the server."""
+    found: Store = request.app.state.store
+    return found
+
+
+def spend(request: Request, act: str, caller: str | None = None) -> None:
+    """Count an act against the caller's allowances. Raises TooManyError."""
+    limits: Limits = request.app.state.limits
+    address = request.client.host if request.client else None
+    limits.spend(act, network(address), caller)
+
+
+def offered(request: Request, what: About) -> list[Language]:
+    """The languages of a consultation that there are pages in; English where none is."""
+    known = languages(request.app.state.settings.locales)
+    return [known[c] for c in what.settings.languages if c in known] or [known["en"]]
+
+
+def choose_language(request: Request, what: About | None) -> Language:
+    """By the reader's own choice, then their browser's, then the consultation's first."""
+    known = languages(request.app.state.settings.locales)
+    codes = [x.code for x in offered(request, what)] if what else list(known)
+    for code in (
+        request.query_params.get("lang"),
+        request.cookies.get(protection.cookie_name(request, LANGUAGE)),
+        preferred(request.headers.get("accept-language", ""), codes),
+    ):
+        if code in codes:
+            return known[code]
+    return known[codes[0]]
+
+
+def visit(request: Request, slug: str) -> Visit:
+    """The visit of a page under /c/{slug}. Raises NotFoundError for a consultation there is not."""
+    store = store_of(request)
+    what = consultations.about(store, slug)
+    request.state.what = what
+    session = request.cookies.get(protection.cookie_name(request, f"in-{what.slug}"))
+    who = participants.of_session(store, what.id, session) if session else None
+    return Visit(request, store, what, who, choose_language(request, what))
+
+
+async def checked_form(request: Request) -> FormData:
+    """A page's form, if it came from one of our pages. Raises ForgedError."""
+    form = await request.form(max_files=1, max_fields=protection.MOST_FIELDS)
+    state = request.app.state
+    protection.check_form(request, form, state.store.secrets, state.settings.base_url)
+    return form
+
+
+APage = Annotated[Visit, Depends(visit)]
+Form = Annotated[FormData, Depends(checked_form)]
+
+
+def field(form: FormData, name: str, most: int = 4000) -> str:
+    """One text of a form, "" where it is absent."""
+    value = form.get(name)
+    return value[:most] if isinstance(value, str) else ""
+
+
+def with_visit(request: Request, response: Response) -> Response:
+    """Set the cookie that ties forms to this browser, where it has none."""
+    if getattr(request.state, "new_visit", False):
+        protection.set_cookie(request, response, protection.VISIT, request.state.visit)
+    wanted = request.query_params.get("lang")
+    if wanted and wanted in languages(request.app.state.settings.locales):
+        protection.set_cookie(request, response, LANGUAGE, wanted, YEAR)
+    return response
+
+
+def render(
+    request: Request,
+    template: str,
+    language: Language,
+    status: int = 200,
+    offered: list[Language] | None = None,
+    **values: Any,
+) -> HTMLResponse:
+    """A page in a language; staff and error pages too."""
+    environment = request.app.state.environments(language)
+    text = environment.get_template(template).render(
+        request=request,
+        language=language,
+        offered=offered or [],
+        csrf=protection.csrf_token(request, request.app.state.store.secrets),
+        direction=direction,
+        path=request.url.path,
+        **values,
+    )
+    response = HTMLResponse(text, status, {"Content-Language": language.code})
+    with_visit(request, response)
+    return response
+
+
+@dataclass
+class StaffVisit:
+    """A request to an organiser's page of one consultation, by somebody who may see it."""
+
+    request: Request
+    store: Store
+    what: About
+    member: Member
+    role: Role
+    language: Language
+
+    def may(self, act: str) -> bool:
+        """Whether the role allows an act of `staff.MAY`."""
+        return self.role in staff.MAY[act]
+
+    def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """An organiser's page."""
+        return render(
+            self.request,
+            template,
+            self.language,
+            status,
+            visit=self,
+            what=self.what,
+            member=self.member,
+            role=self.role,
+            **values,
+        )
+
+    def go(self, page: str = "") -> Any:
+        """After a form, to a page that can be loaded again."""
+        url = f"/admin/c/{self.what.id}" + (f"/{page}" if page else "")
+        return with_visit(self.request, RedirectResponse(url, 303))
+
+
+def member_of(request: Request) -> Member:
+    """Who of the staff asks. Raises LogInError."""
+    token = request.cookies.get(protection.cookie_name(request, STAFF))
+    member = staff.of_session(store_of(request), token) if token else None
+    if member is None:
+        raise LogInError
+    return member
+
+
+AMember = Annotated[Member, Depends(member_of)]
+
+
+def staff_who_may(act: str) -> Callable[..., StaffVisit]:
+    """A dependency for routes under /admin/c/{consultation_id}: staff whose role allows `act` there.
+
+    Without any role in it a consultation does not exist for them (404); with too small a one it is
+    refused (403).
+    """
+
+    def allowed(request: Request, consultation_id: str, member: AMember) -> StaffVisit:
+        store = store_of(request)
+        role = staff.role_of(store, consultation_id, member.id)
+        if role is None:
+            raise NotFoundError("there is no such consultation.")
+        if role not in staff.MAY[act]:
+            raise ForbiddenError
+        with store.read() as c:
+            what = consultations.about_id(c, consultation_id)
+        return StaffVisit(request, store, what, member, role, choose_language(request, None))
+
+    return allowed

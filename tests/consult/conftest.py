@@ -1,0 +1,48 @@
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from suffrage.consult.store import database, staff
+from suffrage.consult.store.secret_keys import VARIABLE
+from tests.consult.databases import SECRET, postgresql_server
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes that take little time: what they withstand is argon2's own claim."""
+    quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(staff, "_hasher", lambda: quick)
+    staff._nobody.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The address of a PostgreSQL server, without a database's name."""
+    with postgresql_server() as address:
+        yield address
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty store's address, on each database."""
+    monkeypatch.setenv(VARIABLE, SECRET)
+    if request.param == "sqlite":
+        return str(tmp_path / "store")
+    import psycopg
+
+    server = request.getfixturevalue("postgresql")
+    name = f"store_{uuid.uuid4().hex}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as c:
+        c.execute(f"CREATE SCHEMA {name}")
+    # A schema each: a database each would be thousands of files.
+    return f"{server}/postgres?options=-csearch_path%3D{name}"
+
+
+@pytest.fixture
+def store(address: str) -> Iterator[database.Store]:
+    opened = database.open_store(address, create=True)
+    yield opened
+    opened.close()

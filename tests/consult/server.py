@@ -1,0 +1,61 @@
+"""A real server in a process of its own, as people run it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import httpx
+
+STARTING = 120.0
+
+
+@dataclass
+class Server:
+    """url: where it answers. process: to be ended, or killed."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        """End it without letting it finish anything."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        """End it as one would."""
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+def serve(store: str, secret: str, port: int | None = None) -> Server:
+    """`suffrage consult serve` on a free port, once it answers."""
+    if port is None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+    command = [sys.executable, "-m", "suffrage", "consult", "serve", store, "--no-results"]
+    process = subprocess.Popen(
+        [*command, "--port", str(port)],
+        env={**os.environ, "SUFFRAGE_SECRET": secret, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    server = Server(f"http://127.0.0.1:{port}", process)
+    began = time.monotonic()
+    while time.monotonic() - began < STARTING:
+        try:
+            if httpx.get(f"{server.url}/readyz").status_code == 200:
+                return server
+        except httpx.TransportError:
+            time.sleep(0.1)
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended with code {process.returncode}")
+    server.kill()
+    raise TimeoutError("the server did not answer")

@@ -1,0 +1,40 @@
+"""The demonstration: its known groups are found again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from suffrage.consult.demo import PEOPLE, found_again, polis_demo, simulated_demo
+from suffrage.errors import InputError
+
+
+def test_the_groups_found_are_the_known_ones() -> None:
+    demo = simulated_demo()
+    assert demo.content.participants.height == PEOPLE and len(demo.names) == 3
+    agreement = found_again(demo)
+    assert agreement is not None and agreement > 0.7
+    assert demo.content.question and demo.content.demographics.height == 2 * PEOPLE
+    assert demo.content.prompts.height == 6 and demo.content.answers.height == 24
+
+
+def test_known_groups_that_are_shuffled_are_not_found() -> None:
+    demo = simulated_demo(120)
+    people = list(demo.known)
+    groups = np.random.default_rng(0).permutation(list(demo.known.values()))
+    shuffled = dict(zip(people, groups.tolist(), strict=True))
+    other = type(demo)(demo.content, shuffled, demo.names, demo.targets)
+    agreement = found_again(other)
+    assert agreement is not None and abs(agreement) < 0.1
+
+
+def test_a_real_export_becomes_a_demonstration(shared_data: Path) -> None:
+    demo = polis_demo(shared_data / "polis" / "scoop-hivemind.biodiversity")
+    assert demo.content.votes.height > 10_000
+    agreement = found_again(demo)
+    assert agreement is None or -1 <= agreement <= 1
+
+
+def test_too_few_people_are_refused() -> None:
+    with pytest.raises(InputError, match="20 people or more"):
+        simulated_demo(5)

@@ -1,0 +1,378 @@
+"""The organisers' pages: who may do what, what it changes, and that all of it is on record."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from argon2 import PasswordHasher
+
+from suffrage.consult.candidates import Candidate, write_candidates
+from suffrage.consult.recomputation import is_due
+from suffrage.consult.store import (
+    acts,
+    analyses,
+    answers,
+    audit,
+    consultations,
+    participants,
+    principles,
+    staff,
+    statements,
+)
+from suffrage.consult.store.tables import to_consultation
+from tests.consult.organising import Office, fill_office, open_office
+
+PAGES = (
+    "",
+    "/statements",
+    "/statements/log",
+    "/seeds",
+    "/answers",
+    "/participants",
+    "/participants?show=all",
+    "/groups",
+    "/principles",
+    "/releases",
+    "/audit",
+    "/settings",
+)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One office on disk, that each test copies; passwords are hashed as cheaply as can be."""
+    folder = tmp_path_factory.mktemp("office") / "store"
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(staff, "_hasher", lambda: cheap)
+        fill_office(str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def shared_office(filled: Path) -> Iterator[Office]:
+    """For tests that change nothing."""
+    office = open_office(str(filled))
+    yield office
+    office.store.close()
+
+
+@pytest.fixture
+def office(filled: Path, tmp_path: Path) -> Iterator[Office]:
+    shutil.copytree(filled, tmp_path / "store")
+    office = open_office(str(tmp_path / "store"))
+    yield office
+    office.store.close()
+
+
+def actions(office: Office) -> list[str]:
+    return [e.action for e in audit.entries(office.store, office.about.id)]
+
+
+def waiting(office: Office) -> list[statements.Statement]:
+    return statements.statements(office.store, office.about.id, ["pending"])
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_role_sees_every_page(shared_office: Office, path: str) -> None:
+    for role in ("owner", "viewer"):
+        shown = shared_office.client(role).get(path)
+        assert "<h1>" in shown and "<script>alert" not in shown
+
+
+def test_without_a_session_pages_lead_to_the_login_and_forms_change_nothing(
+    shared_office: Office,
+) -> None:
+    visitor = shared_office.client(None)
+    answer = visitor.http.get(f"{visitor.base}/statements")
+    assert answer.status_code == 303 and answer.headers["location"].startswith("/admin/login")
+    before = actions(shared_office)
+    visitor.post("/settings", what="phase", phase="archived", status=403)
+    assert actions(shared_office) == before
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "values"),
+    [
+        ("viewer", "/statements", {"one": "accepted:x"}),
+        ("analyst", "/statements", {"one": "accepted:x"}),
+        ("viewer", "/participants", {"exclude": "p1", "reason__p1": "no"}),
+        ("analyst", "/participants", {"exclude": "p1", "reason__p1": "no"}),
+        ("moderator", "/seeds", {"lines": "New"}),
+        ("moderator", "/answers", {"hide": "a1"}),
+        ("moderator", "/groups", {}),
+        ("moderator", "/principles", {"text": "x"}),
+        ("analyst", "/settings", {"what": "phase", "phase": "closed"}),
+        ("moderator", "/settings", {"what": "role", "email": "m@x", "role": "owner"}),
+    ],
+)
+def test_what_a_role_does_not_allow_is_refused(
+    shared_office: Office, role: str, path: str, values: dict[str, str]
+) -> None:
+    visitor = shared_office.client(role)
+    visitor.get(path)
+    before = actions(shared_office)
+    visitor.post(path, 403, **values)
+    assert actions(shared_office) == before
+
+
+@pytest.mark.parametrize("role", ["viewer", "moderator"])
+def test_single_votes_and_the_log_itself_are_for_some_only(
+    shared_office: Office, role: str
+) -> None:
+    visitor = shared_office.client(role)
+    visitor.get("/participants/p1", 403)
+    visitor.get("/audit.jsonl", 403)
+
+
+def test_another_consultation_does_not_exist(office: Office) -> None:
+    other = consultations.create(office.store, "other", {"en": "Other"}, {"en": "?"})
+    outsider = staff.add_member(office.store, "outsider@example.org", "a long password")
+    staff.set_role(office.store, other.id, outsider.id, "owner", "test")
+    visitor = office.client(None)
+    visitor.log_in("outsider@example.org")
+    assert "How should a public" not in visitor.get("/admin")
+    for path in PAGES:
+        visitor.get(path, 404)
+    visitor.get("/participants/p1", 404)
+    visitor.post("/settings", 404, what="phase", phase="closed")
+    # Their own consultation does not reach into this one either.
+    visitor.base = f"/admin/c/{other.id}"
+    visitor.get()
+    first = waiting(office)[0]
+    visitor.get("/participants/p1", 404)
+    visitor.post("/statements", 404, one=f"accepted:{first.id}")
+    visitor.post("/participants", 404, exclude="p1", reason__p1="no")
+    visitor.post("/principles", 404, text="A principle", source=first.id)
+    assert statements.get(office.store, office.about.id, first.id).state == "pending"
+
+
+def test_forms_from_elsewhere_are_refused(office: Office) -> None:
+    visitor = office.client("owner")
+    visitor.get("/settings")
+    real, visitor.token = visitor.token, "forged"
+    visitor.post("/settings", 403, what="phase", phase="closed")
+    visitor.token = real
+    visitor.http.headers["origin"] = "https://elsewhere.example"
+    visitor.post("/settings", 403, what="phase", phase="closed")
+    assert consultations.about(office.store, "demo").phase == "open"
+
+
+def test_a_moderator_decides_and_takes_it_back(office: Office) -> None:
+    visitor = office.client("moderator")
+    shown = visitor.get("/statements")
+    assert "It should be able to sing." in shown and "Says nearly the same" in shown
+    assert "The assistant should say so when it does not know." in shown  # the like one, beside it
+    sing = next(s for s in waiting(office) if "sing" in s.text)
+    visitor.post("/statements", 422, one=f"rejected:{sing.id}")  # without a reason
+    answer = visitor.post(
+        "/statements", one=f"rejected:{sing.id}", **{f"reason__{sing.id}": "off_topic"}
+    )
+    assert statements.get(office.store, office.about.id, sing.id).state == "rejected"
+    after = visitor.get(answer.headers["location"])
+    assert "1 rejected." in after and ">Undo<" in after
+    undo = after.split('name="undo" value="')[1].split('"')[0]
+    visitor.post("/statements", undo=undo)
+    assert statements.get(office.store, office.about.id, sing.id).state == "pending"
+    log = visitor.get("/statements/log")
+    assert "Off topic" in log and "Put back" in log and "Moderator" in log
+    assert actions(office).count("statement.moderate") == 2
+
+
+def test_many_are_decided_at_once_and_taken_back_at_once(office: Office) -> None:
+    visitor = office.client("moderator")
+    visitor.get("/statements")
+    ids = [s.id for s in waiting(office)]
+    answer = visitor.post("/statements", all="rejected", chosen=ids, reason="spam")
+    assert not waiting(office)
+    after = visitor.get(answer.headers["location"])
+    assert f"{len(ids)} rejected." in after
+    visitor.post("/statements", undo=after.split('name="undo" value="')[1].split('"')[0])
+    assert {s.id for s in waiting(office)} == set(ids)
+    visitor.post("/statements", 422, all="accepted")  # none ticked
+
+
+def test_what_may_hold_personal_details_is_held_back_and_marked(shared_office: Office) -> None:
+    shown = shared_office.client("moderator").get("/statements?state=flagged")
+    assert "021 123 4567" in shown and "May hold:" in shown
+
+
+def test_seeds_come_as_lines_and_as_a_file_and_never_twice(office: Office) -> None:
+    visitor = office.client("owner")
+    visitor.get("/seeds")
+    visitor.post("/seeds", lines="It should like cats.\n\nIt should like dogs.\n")
+    csv = b'text,language\n"It should like cats.",en\n\'=1+1 is two,en\n'
+    visitor.post("/seeds", files={"file": ("seeds.csv", csv, "text/csv")})
+    texts = [s.text for s in statements.statements(office.store, office.about.id) if s.seed]
+    assert texts.count("It should like cats.") == 1 and "=1+1 is two" in texts
+    for wrong, message in (
+        (b"name\nx\n", "no column text"),
+        (b"text,language\nHello there,xx\n", "Row 2: xx is not a language"),
+        ("text\ncafé\n".encode("latin-1"), "not text in UTF-8"),
+    ):
+        answer = visitor.post("/seeds", 422, files={"file": ("s.csv", wrong, "text/csv")})
+        assert message in answer.text
+    assert "there is no statement" in visitor.post("/seeds", 422).text.lower()
+
+
+def test_answers_are_imported_with_where_they_come_from_and_taken_out(
+    office: Office, tmp_path: Path
+) -> None:
+    made = [
+        Candidate("q9", "Tea or coffee?", text, "base", made_with={"how": "diverse"})
+        for text in ("Tea.", "Coffee.")
+    ]
+    write_candidates(made, tmp_path / "a.jsonl")
+    visitor = office.client("owner")
+    visitor.get("/answers")
+    content = (tmp_path / "a.jsonl").read_bytes()
+    visitor.post("/answers", files={"file": ("a.jsonl", content, "application/jsonl")})
+    shown = visitor.get("/answers")
+    assert "Tea or coffee?" in shown and "one of several asked for together" in shown
+    visitor.post("/answers", hide=made[0].id)
+    drawn = {a.id for a in answers.answers(office.store, office.about.id)}
+    assert made[0].id not in drawn and made[1].id in drawn
+    visitor.post("/answers", show=made[0].id)
+    assert made[0].id in {a.id for a in answers.answers(office.store, office.about.id)}
+    bad = visitor.post("/answers", 422, files={"file": ("a.jsonl", b"{", "application/jsonl")})
+    assert "line 1: not readable as JSON" in bad.text
+    assert actions(office).count("answer.show") == 2
+
+
+def test_a_participant_is_left_out_and_counted_again(office: Office) -> None:
+    visitor = office.client("moderator")
+    shown = visitor.get("/participants")
+    careless = next(p for p in shown.split('name="exclude" value="')[1:] if True).split('"')[0]
+    assert "instructed pair missed" in shown
+    visitor.post("/participants", 422, exclude=careless)
+    visitor.post("/participants", exclude=careless, **{f"reason__{careless}": "straight lines"})
+    content = to_consultation(office.store, "demo")
+    out = content.participants.filter(content.participants["excluded"])
+    assert out["participant"].to_list() == [careless]
+    assert "straight lines" in visitor.get("/participants?show=excluded")
+    visitor.post("/participants", include=careless)
+    assert not to_consultation(office.store, "demo").participants["excluded"].any()
+    assert {"participant.exclude", "participant.include"} <= set(actions(office))
+
+
+def test_votes_are_shown_only_where_asked_for_and_looking_is_logged(office: Office) -> None:
+    visitor = office.client("analyst")
+    assert "Disagree" not in visitor.get("/participants?show=all")
+    assert "participant.votes.view" not in actions(office)
+    assert "Disagree" in visitor.get("/participants/p1")
+    entry = audit.entries(office.store, office.about.id)[-1]
+    assert (entry.action, entry.object) == ("participant.votes.view", "p1")
+    assert entry.actor == office.members["analyst"].id
+
+
+def test_groups_say_how_old_they_are_and_are_told_as_table_and_drawing(office: Office) -> None:
+    for vote in acts.votes_by(office.store, office.about.id, "p1")[:2]:
+        other = -1 if vote.value == 1 else 1
+        acts.vote_on(office.store, office.about.id, "p1", vote.statement_id, other)
+    visitor, looked = office.client("analyst"), actions(office).count("groups.view")
+    shown = visitor.get("/groups")
+    assert "2 votes behind" in shown and '<svg class="plane"' in shown and "Silhouette" in shown
+    assert "What all groups agree with" in shown and "The assistant should say so" in shown
+    last = analyses.newest(office.store, office.about.id)
+    visitor.post("/groups")
+    again = analyses.newest(office.store, office.about.id)
+    assert last is not None and again is not None and again.version == last.version + 1
+    assert "0 votes behind" in visitor.get("/groups")
+    # Looking is on record, and makes nothing due by itself.
+    assert actions(office).count("groups.view") == looked + 2
+    assert not is_due(office.store, office.about.id)
+
+
+def test_a_principle_keeps_the_statements_it_comes_from(office: Office) -> None:
+    visitor = office.client("analyst")
+    visitor.get("/principles")
+    visitor.post("/principles", text="Say what you know.", source=["s0", "s3"], rationale="Both.")
+    (made,) = principles.principles(office.store, office.about.id)
+    assert (made.text, made.sources, made.version) == ("Say what you know.", ("s0", "s3"), 1)
+    assert made.merged_by == office.members["analyst"].id
+    visitor.post("/principles", id=made.id, text="Say only what you know.", source=["s0"])
+    (after,) = principles.principles(office.store, office.about.id)
+    assert (after.text, after.sources, after.version) == ("Say only what you know.", ("s0",), 2)
+    visitor.post("/principles", 422, text="Without any source")
+    visitor.post("/principles", 404, text="Of a lost one", source="nowhere")
+    shown = visitor.get("/principles")
+    assert "The assistant should say so when it does not know." in shown and "disagree" in shown
+    visitor.post("/principles", remove=made.id)
+    assert principles.principles(office.store, office.about.id) == []
+    assert actions(office).count("principle.put") == 2 and "principle.remove" in actions(office)
+
+
+def test_the_audit_log_is_shown_whole_and_a_break_is_told(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = office.client("owner")
+    assert "The chain is whole" in visitor.get("/audit")
+    lines = visitor.get("/audit.jsonl").splitlines()
+    entries = [audit.Entry(**json.loads(line)) for line in lines]
+    assert audit.first_broken(entries) is None and entries[-1].action == "audit.view"
+    monkeypatch.setattr(audit, "check_chain", lambda *_: 3)
+    assert "broken at entry 3" in visitor.get("/audit")
+
+
+def test_settings_phases_and_texts_change_and_mistakes_are_told(office: Office) -> None:
+    visitor = office.client("owner")
+    visitor.get("/settings")
+    visitor.post("/settings", what="settings", yaml="minutes: 20\ncontact: town@example.org\n")
+    visitor.post("/settings", what="texts", title__en="New title", question__en="And now?")
+    visitor.post("/settings", what="phase", phase="closed")
+    about = consultations.about(office.store, "demo")
+    assert (about.settings.minutes, about.title["en"], about.phase) == (20, "New title", "closed")
+    assert about.settings.demographics[0].item == "age"  # what was not sent stays
+    for values, message in (
+        ({"what": "settings", "yaml": "minutes: soon"}, "minutes"),
+        ({"what": "settings", "yaml": "minuts: 3"}, "minuts"),
+        ({"what": "settings", "yaml": "a: [1"}, "not readable as YAML"),
+        ({"what": "phase", "phase": "gone"}, "Phase is"),
+        ({"what": "texts", "title__en": " "}, "needs a title"),
+        ({"what": "else"}, "not known"),
+    ):
+        assert message in visitor.post("/settings", 422, **values).text
+    assert {"consultation.settings", "consultation.texts", "consultation.phase"} <= set(
+        actions(office)
+    )
+
+
+def test_roles_are_given_and_the_last_owner_stays(office: Office) -> None:
+    visitor = office.client("owner")
+    visitor.get("/settings")
+    visitor.post("/settings", 422, what="role", email="new@example.org", role="viewer")
+    visitor.post(
+        "/settings",
+        what="role",
+        email="new@example.org",
+        role="viewer",
+        password="twelve letters",
+    )
+    fresh = office.client(None)
+    fresh.log_in("new@example.org", "twelve letters")
+    fresh.get("/groups")
+    visitor.post("/settings", what="role", email="new@example.org", role="none")
+    fresh.get("/groups", 404)
+    last = visitor.post("/settings", 422, what="role", email="owner@example.org", role="viewer")
+    assert "needs an owner" in last.text
+
+
+def test_invitations_are_told_once_as_a_file(office: Office) -> None:
+    visitor = office.client("owner")
+    visitor.get("/settings")
+    answer = visitor.post("/settings", 200, what="invite", count="3", stratum="=old", days="30")
+    rows = answer.text.splitlines()
+    assert rows[0] == "stratum,link" and len(rows) == 4 and rows[1].startswith("'=old,http")
+    token = rows[1].split("t=")[1]
+    assert participants.invitation_is_good(office.store, office.about.id, token)
+    assert token not in visitor.get("/settings") and token not in visitor.get("/audit")
+    visitor.post("/settings", 422, what="invite", count="many")
+    assert "0 of 3 used" in visitor.get()
+
+
+def test_participation_stands_against_the_population(shared_office: Office) -> None:
+    shown = shared_office.client("viewer").get()
+    assert "60 and over" in shown and "Missing" in shown and "votes behind" in shown
+    assert "instructed pair missed" in shown

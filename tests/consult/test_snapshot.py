@@ -1,0 +1,107 @@
+"""Snapshots: the groups that were put in, nobody's name, and everybody's place by their votes."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from suffrage.consult.consultation import Consultation, votes_of
+from suffrage.consult.opinion_groups import find_groups
+from suffrage.consult.participation import Stratum, participation
+from suffrage.consult.plot import plane, shape
+from suffrage.consult.simulated import Asked, PublicSettings, make_public, take_part
+from suffrage.consult.snapshot import place_of, snapshot_of
+from suffrage.consult.votes import UNSEEN
+
+
+@pytest.fixture(scope="module")
+def made() -> Consultation:
+    generator = np.random.default_rng(7)
+    public = make_public(120, 24, 0, generator, PublicSettings(groups=(0.6, 0.4)))
+    return take_part(public, generator, Asked(votes=18))
+
+
+def test_a_snapshot_is_json_without_anybodys_id_and_the_order_of_rows_changes_nothing(
+    made: Consultation,
+) -> None:
+    found = snapshot_of(made, resamples=3)
+    text = json.dumps(found)
+    assert not any(f'"{person}"' in text for person in made.participants["participant"])
+    assert found["waiting"] is None and len(found["groups"]) == 2
+    assert found["votes"] == 120 * 18 and len(found["places"]) == 120
+    turned = replace(made, votes=made.votes.reverse(), participants=made.participants.reverse())
+    assert snapshot_of(turned, resamples=3) == found
+
+
+def test_a_person_is_placed_by_their_own_votes_where_the_groups_placed_them(
+    made: Consultation,
+) -> None:
+    snapshot, matrix = snapshot_of(made, resamples=3), votes_of(made)
+    found = find_groups(matrix)
+    for row in range(0, 120, 7):
+        votes = {
+            s: int(v)
+            for s, v in zip(matrix.statements, matrix.votes[row], strict=True)
+            if v != UNSEEN
+        }
+        placed = place_of(snapshot, votes)
+        assert placed is not None
+        assert placed[:2] == pytest.approx(found.positions.places[row])
+        assert placed[2] == found.labels[row]
+    assert place_of(snapshot, {}) is None
+
+
+def test_priorities_differ_between_statements(made: Consultation) -> None:
+    wanted = snapshot_of(made, resamples=3)["priorities"]
+    assert len(wanted) == 24 and len({round(p, 6) for p in wanted.values()}) > 12
+
+
+def test_only_accepted_statements_and_people_not_excluded_count(made: Consultation) -> None:
+    states = made.statements.with_columns(
+        state=pl.when(pl.col("statement") == "s3")
+        .then(pl.lit("rejected"))
+        .otherwise(pl.col("state"))
+    )
+    people = made.participants.with_columns(excluded=pl.col("participant") == "p9")
+    found = snapshot_of(replace(made, statements=states, participants=people), resamples=3)
+    assert "s3" not in {row["statement"] for row in found["all"]}
+    assert found["participants"] == 119 and len(found["places"]) == 119
+
+
+def test_too_few_to_tell_says_so(made: Consultation) -> None:
+    found = snapshot_of(replace(made, votes=made.votes[:0]))
+    assert found["waiting"] and found["participants"] == 0
+    assert [row["voters"] for row in found["all"]] == [0] * 24
+    assert place_of(found, {"s1": 1}) is None
+
+
+def test_participation_by_hand() -> None:
+    people = pl.DataFrame(
+        [(f"p{i}", "age", "old" if i < 6 else "young") for i in range(10)]
+        + [("p1", "place", "town")],
+        schema=["participant", "item", "value"],
+        orient="row",
+    )
+    found = participation(people, {"age": {"young": 60, "old": 30, "child": 10}})
+    assert found == [
+        Stratum("age", "young", 4, 0.4, 0.6, 2),
+        Stratum("age", "old", 6, 0.6, 0.3, 0),
+        Stratum("age", "child", 0, 0.0, 0.1, 1),
+        Stratum("place", "town", None, None, None, None),  # one person: not told
+    ]
+    empty = participation(people[:0], {"age": {"young": 1}}, {"age": ("young", "old")})
+    assert [(row.value, row.count, row.share) for row in empty] == [
+        ("young", 0, None),
+        ("old", 0, None),
+    ]
+
+
+def test_a_drawing_tells_groups_apart_without_colour_and_is_escaped() -> None:
+    drawn = plane([[0, 0, 0], [1, 1, 1], [2, 0, -1]], [[0, 0], [1, 1]], "<b>", "A & B")
+    assert "&lt;b&gt;" in drawn and "A &amp; B" in drawn and "<b>" not in drawn
+    assert ">A</text>" in drawn and ">B</text>" in drawn
+    marks = {shape(g).split("fill=")[1].split(">")[1].split(" ")[0] for g in range(2)}
+    assert marks == {"<circle", "<polygon"}
+    assert len({shape(g) for g in range(5)}) == 5
