@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -80,7 +81,9 @@ def suppressed_cells(counts: CountArray, smallest: int = SMALLEST_CELL) -> BoolA
     """
     table = counts.reshape(1, -1) if counts.ndim == 1 else counts
     hidden = table < smallest
-    lines = [np.s_[row, :] for row in range(table.shape[0])] if table.shape[1] > 1 else []
+    lines: list[Any] = (
+        [np.s_[row, :] for row in range(table.shape[0])] if table.shape[1] > 1 else []
+    )
     if counts.ndim == 2:
         lines += [np.s_[:, column] for column in range(table.shape[1])]
     changed = True

@@ -97,5 +97,9 @@ def write_records(
     frames = {name: getattr(consultation, name) for name in TABLES}
     frames["dpo"] = dpo_rows(consultation, weights)
     frames["kto"] = kto_rows(consultation, weights)
-    storage.write_folder(folder, lambda draft: write_tables(draft, frames) and None)
+
+    def fill(draft: Path) -> None:
+        write_tables(draft, frames)
+
+    storage.write_folder(folder, fill)
     return {name: frame.height for name, frame in frames.items()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ SAME_STATEMENT = 0.6
 # A word in more than this share of all statements tells nothing about one of them.
 COMMON_WORD = 0.25
 NEGATIONS = frozenset(
-    {"not", "no", "never", "none", "without", "cannot", "nor", "less", "fewer", "against"}
+    {"not", "no", "never", "none", "without", "cannot", "nor", "wrong", "less", "fewer", "against"}
 )
 
 
@@ -62,7 +62,7 @@ class PrincipleSettings:
     same: float = SAME_STATEMENT
     read_as: ReadAs = "sample"
     margins: WeightingSpec | None = None
-    groups: GroupSettings = GroupSettings()
+    groups: GroupSettings = field(default_factory=GroupSettings)
     resamples: int = 50
     everyone: bool = False
 

@@ -278,12 +278,11 @@ def make_release(
     def fill(draft: Path) -> None:
         (draft / "data").mkdir()
         files = {}
-        for name, frame in frames.items():
-            for path in _write_table(draft / "data", name, frame):
-                files[str(path.relative_to(draft))] = {
-                    "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-                    "bytes": path.stat().st_size,
-                }
+        for path in write_tables(draft / "data", frames):
+            files[str(path.relative_to(draft))] = {
+                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+                "bytes": path.stat().st_size,
+            }
         manifest["files"] = files
         columns = {name: dict(frame.schema) for name, frame in frames.items()}
         storage.write_json(draft / "croissant.json", croissant(manifest, columns, DESCRIPTIONS))
@@ -446,8 +445,8 @@ def _said(
         rows = frame.filter(pl.col(PARTICIPANT).is_in(list(people)))
         rows = rows.with_columns(
             training=pl.col(PARTICIPANT).is_in(list(training)),
-            person=pl.col(PARTICIPANT).map_elements(
-                lambda p, name=name: keeper.minted(name, p), return_dtype=pl.String
+            person=pl.col(PARTICIPANT).replace_strict(
+                list(people), [keeper.minted(name, p) for p in people], return_dtype=pl.String
             ),
         )
         if "probability" in rows.columns:
@@ -583,8 +582,8 @@ def _coarse(
         "vote": pl.Int64,
         "count": pl.Int64,
     }
-    told = keeper.last.get("coarse")
-    same = told and told["stratum"] == wanted.stratum and told["epsilon"] == wanted.epsilon
+    told: Mapping[str, Any] = keeper.last.get("coarse") or {}
+    same = (told.get("stratum"), told.get("epsilon")) == (wanted.stratum, wanted.epsilon)
     if same and not renewed:
         return pl.DataFrame(told["rows"], schema=schema, orient="row"), 0.0
     people = people_for(consultation, "taking part")
@@ -751,11 +750,6 @@ def _manifest(
         "rows": entry["rows"],
         "files": {},
     }
-
-
-def _write_table(folder: Path, name: str, frame: pl.DataFrame) -> list[Path]:
-    """A table as Parquet and JSON lines, lossless, and as CSV that no spreadsheet runs."""
-    return write_tables(folder, {name: frame})
 
 
 def write_tables(folder: Path, frames: Mapping[str, pl.DataFrame]) -> list[Path]:

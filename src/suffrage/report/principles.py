@@ -1,0 +1,75 @@
+"""What terminals show of principles, and of how far checkpoints agree with people held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from suffrage.consult.principles import Principles
+
+
+def principles_text(found: Principles, most: int = 30) -> RenderableType:
+    """The groups and how stable they are, and the principles, strongest first."""
+    sizes = ", ".join(f"{size:g}" for size in found.group_sizes.values())
+    stable = found.stability
+    sure = "come back" if stable.trusted else "do NOT all come back"
+    table = Table(box=None, pad_edge=False)
+    table.add_column("principle", overflow="fold")
+    for name in ("least group", "root", "95 %", "statements", "turned by"):
+        table.add_column(name, justify="right")
+    for p in found.merged[:most]:
+        s = p.support
+        low, high = s.root_interval
+        table.add_row(
+            escape(p.text),
+            f"{s.lowest:.2f}",
+            f"{s.root:.2f}",
+            f"{low:.2f} to {high:.2f}",
+            str(len(p.sources)),
+            str(p.turned_by),
+        )
+    lines = [
+        f"{found.participants} participants in {len(found.group_sizes)} groups ({sizes}); in resamples "
+        f"the groups {sure} (adjusted Rand index {stable.agreement:.2f}).",
+        f"{len(found.unmerged)} statements have more than {found.settings.least_share:.0%} of every "
+        f"group behind them; merged they are {len(found.merged)} principles.",
+        *(
+            f"Not among them: {len(ids)}, {reason}."
+            for reason, ids in found.left_out.items()
+            if ids
+        ),
+    ]
+    if found.settings.read_as == "population":
+        lines.append(
+            f"Read as population. Only in the sample: {', '.join(found.only_in_sample) or 'none'}; "
+            f"only in the population: {', '.join(found.only_in_population) or 'none'}."
+        )
+    last = "turned by: further people against, in the group nearest the cut, that would undo it."
+    return Group(*(Text(line) for line in lines), Text(""), table, Text(last))
+
+
+def agreement_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Agreement with participants held out, one row a method, value set and side."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("value set", "prompts", "method"):
+        table.add_column(name)
+    for name in ("choices", "agreement", "95 %", "difference", "95 %"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        compared = row["difference"] is not None
+        table.add_row(
+            escape(row["value_set"]),
+            row["side"].replace("_", " "),
+            escape(row["method"]),
+            str(row["choices"]),
+            f"{row['agreement']:.3f}",
+            f"{row['low']:.3f} to {row['high']:.3f}",
+            f"{row['difference']:+.3f}" if compared else "",
+            f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}" if compared else "",
+        )
+    return table
