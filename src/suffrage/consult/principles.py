@@ -33,7 +33,7 @@ from suffrage.consult.consultation import Consultation, votes_of
 from suffrage.consult.opinion_groups import GroupSettings
 from suffrage.consult.people import ReadAs, people_for, people_weights
 from suffrage.consult.stability import DRAWS, Advance, Stability, stable_groups
-from suffrage.consult.votes import VoteMatrix, id_order
+from suffrage.consult.votes import UNSEEN, VoteMatrix, id_order
 from suffrage.errors import InputError
 from suffrage.survey.weighting import WeightingSpec
 
@@ -42,6 +42,9 @@ TEMPLATE = "Choose the answer most consistent with: {}"
 LEAST_SHARE = 0.5
 # Share of telling words two statements must have in common (Jaccard) to be one principle.
 SAME_STATEMENT = 0.6
+# And of those who voted on both (from so many on), so many must have voted alike.
+VOTED_ON_BOTH = 5
+VOTED_ALIKE = 0.8
 # A word in more than this share of all statements tells nothing about one of them.
 COMMON_WORD = 0.25
 NEGATIONS = frozenset(
@@ -227,7 +230,8 @@ def find_principles(
         )
     consensus = group_informed_consensus(t.agrees, t.seen)
     best_first = sorted(passed, key=lambda at: (-consensus[at], id_order(votes.statements[at])))
-    merged = _merged([votes.statements[at] for at in best_first], texts, accepted, s.same)
+    named_best_first = [votes.statements[at] for at in best_first]
+    merged = _merged(named_best_first, texts, accepted, s.same, votes)
     column = {statement: at for at, statement in enumerate(votes.statements)}
 
     def principle(sources: Sequence[str]) -> Principle:
@@ -306,12 +310,17 @@ def telling_words(texts: Mapping[str, str]) -> dict[str, frozenset[str]]:
 
 
 def _merged(
-    best_first: Sequence[str], texts: Mapping[str, str], accepted: Sequence[str], same: float
+    best_first: Sequence[str],
+    texts: Mapping[str, str],
+    accepted: Sequence[str],
+    same: float,
+    votes: VoteMatrix,
 ) -> list[list[str]]:
     """Statements that say nearly the same, the best supported first in each.
 
     Each joins the first better supported one it is like. Numbers and negations must be the same:
-    "should" and "should not" have nearly all words in common.
+    "should" and "should not" have nearly all words in common. And people must have voted alike on
+    both, because one word can turn a meaning.
     """
     telling = telling_words({x: texts[x] for x in accepted})
 
@@ -324,12 +333,25 @@ def _merged(
         for group in found:
             one, other = telling[group[0]], telling[statement]
             alike = len(one & other) / len(one | other) if one | other else 0.0
-            if alike >= same and marks(group[0]) == marks(statement):
+            if (
+                alike >= same
+                and marks(group[0]) == marks(statement)
+                and _voted_alike(votes, group[0], statement)
+            ):
                 group.append(statement)
                 break
         else:
             found.append([statement])
     return found
+
+
+def _voted_alike(votes: VoteMatrix, one: str, other: str) -> bool:
+    """Whether those who voted on both gave the same vote, or too few did to tell."""
+    first, second = (votes.votes[:, votes.statements.index(x)] for x in (one, other))
+    both = (first != UNSEEN) & (second != UNSEEN)
+    if both.sum() < VOTED_ON_BOTH:
+        return True
+    return bool((first[both] == second[both]).mean() >= VOTED_ALIKE)
 
 
 def _together(t: Tallies, columns: Sequence[int]) -> Tallies:
