@@ -302,7 +302,8 @@ def telling_words(texts: Mapping[str, str]) -> dict[str, frozenset[str]]:
         for key, text in texts.items()
     }
     counts = Counter(word for found in words.values() for word in found)
-    limit = max(2.0, COMMON_WORD * len(texts))
+    # Of few statements, near-duplicates alone would make a word common.
+    limit = max(5.0, COMMON_WORD * len(texts))
     return {
         key: frozenset(w for w in found if counts[w] <= limit and len(w) > 2)
         for key, found in words.items()
