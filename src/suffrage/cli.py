@@ -795,9 +795,39 @@ def consult_from_survey(
     from suffrage.study.simulated_public import PublicSettings, simulated_public, write_public
 
     wanted = PublicSettings(participants=participants, comparisons=comparisons)
-    found, truth = simulated_public(study_survey(load_study(study)), wanted, seed)
-    beside = write_public(found, truth, out)
-    typer.echo(f"Consultation  {out}\nWho is who    {beside}")
+    survey = study_survey(load_study(study))
+    found, truth = simulated_public(survey, wanted, seed)
+    beside, links = write_public(found, truth, survey.codebook.items, out)
+    typer.echo(f"Consultation  {out}\nWho is who    {beside}\nLinks         {links}")
+
+
+@consult_app.command("against-survey")
+def consult_against_survey(
+    study: StudyPath,
+    links: Annotated[
+        Path, typer.Argument(help="CSV: statement, item, options (codes, joined by |).")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Show where a study's consultation and its survey say different things, population by population.
+
+    Example: `suffrage consult against-survey examples/full_loop.yaml runs/simulated-public-links.csv`
+    """
+    from dataclasses import asdict
+
+    from suffrage.report.principles import disagreement_table
+    from suffrage.study.run import study_disagreements
+    from suffrage.study.schema import load_study
+
+    found = [asdict(row) for row in study_disagreements(load_study(study), links)]
+    if as_json:
+        _print_json(found)
+        return
+    from rich.console import Console
+
+    Console().print(disagreement_table(found))
+    clear = sum(row["clear"] for row in found)
+    typer.echo(f"{clear} of {len(found)} differ beyond chance (false discovery rate 5 %).")
 
 
 @consult_app.command("held-out")

@@ -17,8 +17,8 @@ PUBLIC = made_up_public(40, 1)
 
 
 def public_of(
-    outcomes: list[tuple[str, str, str, str]], reactions: list[tuple[str, str, int]] = []
-) -> Consultation:  # noqa: B006
+    outcomes: list[tuple[str, str, str, str]], reactions: tuple[tuple[str, str, int], ...] = ()
+) -> Consultation:
     rows = [
         {
             "participant": person,
@@ -72,7 +72,7 @@ def test_sides_ties_and_both_bad_are_counted_as_by_hand() -> None:
 def test_both_bad_dislikes_both_and_a_reaction_goes_before_it() -> None:
     public = public_of(
         [("person-000", "q0-0", "q0-1", "both_bad")],
-        [("person-000", "q0-1", 1), ("person-001", "q0-1", -1)],
+        (("person-000", "q0-1", 1), ("person-001", "q0-1", -1)),
     )
     weights = {"person-000": 1.0, "person-001": 2.0}
     found = {row.answer: (row.likes, row.dislikes) for row in counted_likings(public, weights)}

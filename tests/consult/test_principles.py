@@ -11,8 +11,8 @@ from suffrage.consult.consultation import Consultation, votes_of
 from suffrage.consult.opinion_groups import GroupSettings
 from suffrage.consult.people import people_for
 from suffrage.consult.principles import (
-    PrincipleSettings,
     Principles,
+    PrincipleSettings,
     find_principles,
     write_principles,
 )

@@ -71,16 +71,23 @@ def judged_comparisons(consultation: Consultation, people: Mapping[str, float]) 
     left_first = pl.col("left") < pl.col("right")
     won = pl.when(pl.col("outcome") == "left").then(left_first).otherwise(~left_first)
     decided = pl.col("outcome").is_in(["left", "right"])
-    return rows.with_columns(
+    rows = rows.with_columns(
         first=pl.min_horizontal("left", "right"),
         second=pl.max_horizontal("left", "right"),
         side=pl.when(decided)
         .then(pl.when(won).then(pl.lit("first")).otherwise(pl.lit("second")))
         .otherwise(pl.col("outcome")),
-        weight=pl.col("participant").replace_strict(
-            list(people), list(people.values()), return_dtype=pl.Float64
-        ),
-    ).sort("participant", "first", "second", "order")
+    )
+    return rows.join(_weights(people), on="participant", how="left").sort(
+        "participant", "first", "second", "order"
+    )
+
+
+def _weights(people: Mapping[str, float]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"participant": list(people), "weight": list(people.values())},
+        schema={"participant": pl.String, "weight": pl.Float64},
+    )
 
 
 def counted_pairs(consultation: Consultation, people: Mapping[str, float]) -> list[Pair]:
@@ -134,13 +141,9 @@ def judged_answers(consultation: Consultation, people: Mapping[str, float]) -> p
         ["participant", "answer"], keep="first", maintain_order=True
     )
     prompts = consultation.answers.select("answer", "prompt")
-    weights = pl.DataFrame(
-        {"participant": list(people), "weight": list(people.values())},
-        schema={"participant": pl.String, "weight": pl.Float64},
-    )
     return (
         both.join(prompts, on="answer", how="left")
-        .join(weights, on="participant", how="left")
+        .join(_weights(people), on="participant", how="left")
         .sort("participant", "answer")
     )
 

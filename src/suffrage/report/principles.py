@@ -57,9 +57,9 @@ def agreement_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Agreement with participants held out, one row a method, value set and side."""
     table = Table(box=None, pad_edge=False)
     for name in ("value set", "prompts", "method"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for name in ("choices", "agreement", "95 %", "difference", "95 %"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         compared = row["difference"] is not None
         table.add_row(
@@ -71,5 +71,30 @@ def agreement_table(rows: Sequence[Mapping[str, Any]]) -> Table:
             f"{row['low']:.3f} to {row['high']:.3f}",
             f"{row['difference']:+.3f}" if compared else "",
             f"{row['difference_low']:+.3f} to {row['difference_high']:+.3f}" if compared else "",
+        )
+    return table
+
+
+def disagreement_table(rows: Sequence[Mapping[str, Any]], most: int = 20) -> Table:
+    """Statements on which survey and consultation differ most, in each population."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("value set", "statement"):
+        table.add_column(name, overflow="fold")
+    for name in ("survey", "public", "difference", "95 %", "voters", "clear"):
+        table.add_column(name, justify="right", no_wrap=True)
+    shown: dict[str, int] = {}
+    for row in rows:
+        shown[row["value_set"]] = shown.get(row["value_set"], 0) + 1
+        if shown[row["value_set"]] > most:
+            continue
+        table.add_row(
+            escape(row["value_set"]),
+            escape(row["statement"]),
+            f"{row['survey']:.2f}",
+            f"{row['consultation']:.2f}",
+            f"{row['difference']:+.2f}",
+            f"{row['low']:+.2f} to {row['high']:+.2f}",
+            f"{row['voters']:.0f}",
+            "yes" if row["clear"] else "",
         )
     return table

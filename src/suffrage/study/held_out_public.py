@@ -61,7 +61,9 @@ def held_out_choices(source: ConsultationSource, value_sets: Sequence[ValueSet])
     """
     # The weight nobody but they have: of everyone who consented, as in training.
     everyone = sorted({*source.people, *source.held_out_people})
-    weights, _ = people_weights(source.consultation, everyone, source.read_as, source.margins)
+    weights, _ = people_weights(
+        source.consultation, everyone, source.spec.read_as, source.spec.margins
+    )
     parts = []
     for value_set in value_sets:
         inside = members_of(source.consultation, source.held_out_people, value_set)

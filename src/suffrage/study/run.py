@@ -19,6 +19,8 @@ from suffrage.align.checkpoint import MANIFEST
 from suffrage.align.cost import measured
 from suffrage.align.launch import check_launches, train_launched
 from suffrage.consult.consultation import read_consultation
+from suffrage.consult.people import people_for, people_weights
+from suffrage.consult.two_sources import Disagreement, disagreements, read_links
 from suffrage.errors import InputError
 from suffrage.evaluate import (
     Answers,
@@ -49,7 +51,11 @@ from suffrage.study.wiring import TrainingPlace, Wiring, groups_of, wire
 from suffrage.survey import Item, Survey
 from suffrage.training_data import ItemSplit, Records, check_nothing_held_out, split_items
 from suffrage.training_data.augmentation import read_paraphrases
-from suffrage.training_data.consultation_source import ConsultationSource, consultation_source
+from suffrage.training_data.consultation_source import (
+    ConsultationSource,
+    consultation_source,
+    members_of,
+)
 from suffrage.training_data.general import with_general
 
 # What a model said to an evaluation's own questions.
@@ -478,6 +484,29 @@ def check_only(name: str | None, flag: str) -> StageKind | None:
         if kind == name:
             return kind
     raise InputError(f'{flag} "{name}": the stages are {", ".join(ORDER)}.')
+
+
+def study_disagreements(study: Study, links: Path) -> list[Disagreement]:
+    """Where the study's consultation and its survey differ, for every value set with participants.
+
+    All who took part count, weighted as the study reads them, because nothing is trained here.
+    Raises InputError where the study has no consultation, or a link leads to nothing.
+    """
+    spec = study.consultation
+    if spec is None:
+        raise InputError(f"{study.source.name}: there is no `consultation:` in the study.")
+    study = with_segments(study)
+    found = read_consultation(study.folder / spec.folder)
+    people = people_for(found, "taking part")
+    weights, _ = people_weights(found, people, spec.read_as, spec.margins)
+    survey, linked = study_survey(study), read_links(links)
+    rows: list[Disagreement] = []
+    for own in study.value_sets:
+        if own.segment is None:
+            value_set = built_value_set(study, survey, own)
+            inside = {p: weights[p] for p in members_of(found, people, value_set)}
+            rows += disagreements(found, inside, value_set, linked)
+    return rows
 
 
 def study_held_out_public(study: Study, against: str | None = None) -> list[Agreement]:

@@ -7,6 +7,7 @@ public would say: real people know more than 18 answers, and answer in words of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +16,14 @@ import polars as pl
 
 from suffrage import storage
 from suffrage.consult.consultation import SCHEMAS, Consultation, write_consultation
+from suffrage.consult.two_sources import COLUMNS
 from suffrage.errors import InputError
 from suffrage.models.asking import SENTENCES
 from suffrage.survey import Item, Survey
 from suffrage.survey.survey import RESPONDENT
 
 TRUTH = "truth.parquet"
+LINKS = "links.csv"
 # What is asked of people about themselves has few values; the rest would single them out.
 MOST_VALUES = 12
 
@@ -203,13 +206,29 @@ def simulated_public(
     return found, truth
 
 
-def write_public(consultation: Consultation, truth: pl.DataFrame, folder: Path) -> Path:
-    """Write the consultation into a folder, and who is who beside it; the latter's path."""
+def links_of(items: Sequence[Item]) -> pl.DataFrame:
+    """Which statement says what an item asks: agreeing is choosing one of these options."""
+    rows = []
+    for item in items:
+        codes = [option.code for option in item.options]
+        for option, code in enumerate(codes):
+            others = [other for other in codes if other != code]
+            rows.append((_statement_id(item, option, True), item.id, code))
+            rows.append((_statement_id(item, option, False), item.id, "|".join(others)))
+    return pl.DataFrame(rows, schema=list(COLUMNS), orient="row")
+
+
+def write_public(
+    consultation: Consultation, truth: pl.DataFrame, items: Sequence[Item], folder: Path
+) -> tuple[Path, Path]:
+    """Write the consultation into a folder; beside it who is who, and the links to the items."""
     write_consultation(consultation, folder)
     beside = folder.parent / f"{folder.name}-{TRUTH}"
     with storage.atomic_path(beside) as draft:
         truth.write_parquet(draft)
-    return beside
+    links = folder.parent / f"{folder.name}-{LINKS}"
+    storage.write_text(links, links_of(items).write_csv())
+    return beside, links
 
 
 def _drawn_rows(survey: Survey, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -250,7 +269,8 @@ def _outcome(
     if u == v:
         return "both_bad" if u < 0 else "tie"
     odds = (u - v) / settings.temperature + settings.left
-    return "left" if generator.random() < 1 / (1 + np.exp(-odds)) else "right"
+    # sigma(x) = (1 + tanh(x / 2)) / 2, which never overflows.
+    return "left" if generator.random() < (1 + np.tanh(odds / 2)) / 2 else "right"
 
 
 def _statement_id(item: Item, option: int, right: bool) -> str:

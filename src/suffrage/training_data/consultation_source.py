@@ -12,6 +12,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from suffrage.consult.consultation import Consultation
+from suffrage.consult.opinion_groups import GroupSettings
 from suffrage.consult.people import (
     ReadAs,
     held_out_people,
@@ -39,7 +40,8 @@ class ConsultationSpec(BaseModel):
 
     folder: what `suffrage consult export` wrote. held_out: share of participants never trained on.
     read_as: participants one each, or weighted to the population, by `margins` or by the weights
-    they carry. least_share: of the least agreeing group, for a statement to be a principle.
+    they carry. least_share: of the least agreeing group, for a statement to be a principle. groups:
+    how many opinion groups, None for as many as are stable in `resamples`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +51,8 @@ class ConsultationSpec(BaseModel):
     read_as: ReadAs = "sample"
     margins: WeightingSpec | None = None
     least_share: float = Field(default=LEAST_SHARE, gt=0, lt=1)
+    groups: int | None = Field(default=None, ge=2)
+    resamples: int = Field(default=50, ge=2)
 
     @model_validator(mode="after")
     def _margins_are_for_the_population(self) -> ConsultationSpec:
@@ -63,7 +67,7 @@ class ConsultationSource:
 
     people: weight of everyone trained on. members: of them, those of each value set.
     held_out_people: of those who consented to training, the ones never trained on. prompts,
-    statements: what may be trained on; the rest is about items held out. seed: of the groups.
+    statements: what may be trained on; the rest is about items held out. seed: of the groups' draws.
     """
 
     consultation: Consultation
@@ -72,9 +76,7 @@ class ConsultationSource:
     held_out_people: tuple[str, ...]
     prompts: frozenset[str]
     statements: frozenset[str]
-    least_share: float
-    read_as: ReadAs
-    margins: WeightingSpec | None
+    spec: ConsultationSpec
     seed: int
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -88,7 +90,11 @@ class ConsultationSource:
         found = find_principles(
             self.consultation,
             PrincipleSettings(
-                least_share=self.least_share, read_as=self.read_as, margins=self.margins
+                least_share=self.spec.least_share,
+                read_as=self.spec.read_as,
+                margins=self.spec.margins,
+                groups=GroupSettings(groups=self.spec.groups, seed=self.seed),
+                resamples=self.spec.resamples,
             ),
             people=tuple(self.people),
             without=sorted(every - self.statements),
@@ -143,9 +149,7 @@ def consultation_source(
         held_out_people=out,
         prompts=frozenset(consultation.prompts["prompt"]) - set(prompts),
         statements=frozenset(consultation.statements["statement"]) - set(statements),
-        least_share=spec.least_share,
-        read_as=spec.read_as,
-        margins=spec.margins,
+        spec=spec,
         seed=seed,
         facts=facts,
     )
