@@ -13,26 +13,11 @@ from rich.text import Text
 from suffrage.consult.principles import Principles
 
 
-def principles_text(found: Principles, most: int = 30) -> RenderableType:
+def principles_text(found: Principles, most: int = 20) -> RenderableType:
     """The groups and how stable they are, and the principles, strongest first."""
     sizes = ", ".join(f"{size:g}" for size in found.group_sizes.values())
     stable = found.stability
     sure = "come back" if stable.trusted else "do NOT all come back"
-    table = Table(box=None, pad_edge=False)
-    table.add_column("principle", overflow="fold")
-    for name in ("least group", "root", "95 %", "statements", "turned by"):
-        table.add_column(name, justify="right")
-    for p in found.merged[:most]:
-        s = p.support
-        low, high = s.root_interval
-        table.add_row(
-            escape(p.text),
-            f"{s.lowest:.2f}",
-            f"{s.root:.2f}",
-            f"{low:.2f} to {high:.2f}",
-            str(len(p.sources)),
-            str(p.turned_by),
-        )
     lines = [
         f"{found.participants} participants in {len(found.group_sizes)} groups ({sizes}); in resamples "
         f"the groups {sure} (adjusted Rand index {stable.agreement:.2f}).",
@@ -49,8 +34,23 @@ def principles_text(found: Principles, most: int = 30) -> RenderableType:
             f"Read as population. Only in the sample: {', '.join(found.only_in_sample) or 'none'}; "
             f"only in the population: {', '.join(found.only_in_population) or 'none'}."
         )
-    last = "turned by: further people against, in the group nearest the cut, that would undo it."
-    return Group(*(Text(line) for line in lines), Text(""), table, Text(last))
+    told = []
+    for number, p in enumerate(found.merged[:most], 1):
+        low, high = p.support.root_interval
+        several = f", from {len(p.sources)} statements" if len(p.sources) > 1 else ""
+        told += [
+            Text(f"{number:>2}. {p.text}"),
+            Text(
+                f"    {p.support.root:.2f} ({low:.2f} to {high:.2f}), least group "
+                f"{p.support.lowest:.2f}; {p.turned_by} more against would undo it{several}",
+                style="dim",
+            ),
+        ]
+    more = len(found.merged) - most
+    if more > 0:
+        told.append(Text(f"... and {more} more; --out or --json give all."))
+    meaning = "Of each: the geometric mean over groups of the share that agrees, with 95 %."
+    return Group(*(Text(line) for line in (*lines, meaning, "")), *told)
 
 
 def agreement_table(rows: Sequence[Mapping[str, Any]]) -> Table:
