@@ -705,6 +705,9 @@ def consult_principles(
     groups: Annotated[int | None, typer.Option(help="How many; default: by stability.")] = None,
     resamples: Annotated[int, typer.Option(help="Resamples behind the stability.")] = 50,
     seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    merges: Annotated[
+        Path | None, typer.Option(help="CSV: statement, same_as, why; merged by hand.")
+    ] = None,
     everyone: Annotated[
         bool,
         typer.Option("--everyone", help="Whatever was consented to: to read, not to train on."),
@@ -718,13 +721,19 @@ def consult_principles(
     from suffrage.consult import analysis
     from suffrage.consult.consultation import read_consultation
     from suffrage.consult.opinion_groups import GroupSettings
-    from suffrage.consult.principles import PrincipleSettings, find_principles, write_principles
+    from suffrage.consult.principles import (
+        PrincipleSettings,
+        find_principles,
+        read_merges,
+        write_principles,
+    )
     from suffrage.report.principles import principles_text
 
     found = find_principles(
         read_consultation(folder),
         PrincipleSettings(
             least_share=least_share,
+            merges=read_merges(merges) if merges else (),
             read_as="population" if population else "sample",
             margins=analysis.read_margins(margins) if margins else None,
             groups=GroupSettings(groups=groups, seed=seed),

@@ -11,9 +11,11 @@ from suffrage.consult.consultation import Consultation, votes_of
 from suffrage.consult.opinion_groups import GroupSettings
 from suffrage.consult.people import people_for
 from suffrage.consult.principles import (
+    Merge,
     Principles,
     PrincipleSettings,
     find_principles,
+    read_merges,
     write_principles,
 )
 from suffrage.errors import InputError
@@ -90,6 +92,19 @@ def test_statements_in_like_words_that_people_vote_apart_on_stay_apart() -> None
     tables = {n: getattr(public, n) for n in public.__dataclass_fields__}
     principles = found(Consultation(**{**tables, "votes": turned}), least_share=0.02)
     assert all(len(p.sources) == 1 for p in principles.merged if "s0" in p.sources)
+
+
+def test_a_merge_by_hand_needs_a_reason_and_is_told(tmp_path: Path) -> None:
+    public = made_up_public(80, 5)
+    (tmp_path / "m.csv").write_text("statement,same_as,why\ns1,s0,both are about the town\n")
+    principles = found(public, merges=read_merges(tmp_path / "m.csv"))
+    assert any(set(p.sources) == {"s0", "s1"} for p in principles.merged)
+    assert principles.trace()["merged_by_hand"][0]["why"] == "both are about the town"
+    (tmp_path / "m.csv").write_text("statement,same_as,why\ns1,s0,\n")
+    with pytest.raises(InputError, match=r"m\.csv line 2: a cell is empty"):
+        read_merges(tmp_path / "m.csv")
+    with pytest.raises(InputError, match='no statement "s99"'):
+        found(public, merges=(Merge("s99", "s0", "x"),))
 
 
 def test_what_is_written_is_what_ccai_reads(tmp_path: Path) -> None:

@@ -41,15 +41,25 @@ TEMPLATE = "Choose the answer most consistent with: {}"
 # Every group's share must be above it: more than half of each are for it.
 LEAST_SHARE = 0.5
 # Share of telling words two statements must have in common (Jaccard) to be one principle.
-SAME_STATEMENT = 0.6
+SAME_STATEMENT = 0.8
 # And of those who voted on both (from so many on), so many must have voted alike.
 VOTED_ON_BOTH = 5
 VOTED_ALIKE = 0.8
 # A word in more than this share of all statements tells nothing about one of them.
 COMMON_WORD = 0.25
+_ENDING = re.compile(r"(?<=\w{3})(?:s|ed|ing)$")
 NEGATIONS = frozenset(
     {"not", "no", "never", "none", "without", "cannot", "nor", "wrong", "less", "fewer", "against"}
 )
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Two statements held by a person to say the same, and why: published with the principles."""
+
+    statement: str
+    same_as: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -57,12 +67,14 @@ class PrincipleSettings:
     """How principles are found.
 
     least_share: of the group that agrees least, (A + 1) / (S + 2). same: word overlap at which
-    statements are merged; above 1 none are. read_as, margins: whose reading decides.
+    statements are merged; above 1 none are. merges: further ones, by hand. read_as, margins: whose
+    reading decides.
     everyone: all votes and accepted texts whatever was consented to, for reading and not for training.
     """
 
     least_share: float = LEAST_SHARE
     same: float = SAME_STATEMENT
+    merges: tuple[Merge, ...] = ()
     read_as: ReadAs = "sample"
     margins: WeightingSpec | None = None
     groups: GroupSettings = field(default_factory=GroupSettings)
@@ -158,6 +170,7 @@ class Principles:
             "everyone_whatever_consent": s.everyone,
             "least_share": s.least_share,
             "merged_from_word_overlap": s.same,
+            "merged_by_hand": [vars(merge) for merge in s.merges],
             "template": TEMPLATE,
             "groups": {
                 "sizes": dict(self.group_sizes),
@@ -231,7 +244,11 @@ def find_principles(
     consensus = group_informed_consensus(t.agrees, t.seen)
     best_first = sorted(passed, key=lambda at: (-consensus[at], id_order(votes.statements[at])))
     named_best_first = [votes.statements[at] for at in best_first]
-    merged = _merged(named_best_first, texts, accepted, s.same, votes)
+    for merge in s.merges:
+        for statement in (merge.statement, merge.same_as):
+            if statement not in texts:
+                raise InputError(f'merges: there is no statement "{statement}".')
+    merged = _merged(named_best_first, texts, accepted, s, votes)
     column = {statement: at for at, statement in enumerate(votes.statements)}
 
     def principle(sources: Sequence[str]) -> Principle:
@@ -281,6 +298,23 @@ def find_principles(
     )
 
 
+def read_merges(path: Path) -> tuple[Merge, ...]:
+    """Merges from a CSV file with the columns statement, same_as and why.
+
+    Raises InputError naming the file, and the line where a reason is missing.
+    """
+    try:
+        frame = pl.read_csv(path, infer_schema=False)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"{path}: not readable as CSV in UTF-8 ({error}).") from error
+    if set(frame.columns) != {"statement", "same_as", "why"}:
+        raise InputError(f"{path.name}: the columns must be statement, same_as and why.")
+    for line, row in enumerate(frame.iter_rows(named=True), 2):
+        if None in row.values():
+            raise InputError(f"{path.name} line {line}: a cell is empty; a merge needs its reason.")
+    return tuple(Merge(**row) for row in frame.iter_rows(named=True))
+
+
 def write_principles(found: Principles, folder: Path) -> None:
     """Write `constitution.yaml` (merged), `unmerged.yaml` and `principles.json`, all or nothing."""
 
@@ -296,9 +330,9 @@ def write_principles(found: Principles, folder: Path) -> None:
 
 
 def telling_words(texts: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    """The words of each text that few others have, without a plural's s."""
+    """The words of each text that few others have, without the endings -s, -ed and -ing."""
     words = {
-        key: frozenset(word.removesuffix("s") for word in re.findall(r"\w+", text.lower()))
+        key: frozenset(_ENDING.sub("", word) for word in re.findall(r"\w+", text.lower()))
         for key, text in texts.items()
     }
     counts = Counter(word for found in words.values() for word in found)
@@ -314,15 +348,16 @@ def _merged(
     best_first: Sequence[str],
     texts: Mapping[str, str],
     accepted: Sequence[str],
-    same: float,
+    s: PrincipleSettings,
     votes: VoteMatrix,
 ) -> list[list[str]]:
     """Statements that say nearly the same, the best supported first in each.
 
     Each joins the first better supported one it is like. Numbers and negations must be the same:
     "should" and "should not" have nearly all words in common. And people must have voted alike on
-    both, because one word can turn a meaning.
+    both, because one word can turn a meaning. What a person merged is merged without these tests.
     """
+    by_hand = {frozenset((m.statement, m.same_as)) for m in s.merges}
     telling = telling_words({x: texts[x] for x in accepted})
 
     def marks(statement: str) -> frozenset[str]:
@@ -334,8 +369,8 @@ def _merged(
         for group in found:
             one, other = telling[group[0]], telling[statement]
             alike = len(one & other) / len(one | other) if one | other else 0.0
-            if (
-                alike >= same
+            if any(frozenset((member, statement)) in by_hand for member in group) or (
+                alike >= s.same
                 and marks(group[0]) == marks(statement)
                 and _voted_alike(votes, group[0], statement)
             ):
