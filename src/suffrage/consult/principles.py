@@ -42,6 +42,8 @@ TEMPLATE = "Choose the answer most consistent with: {}"
 LEAST_SHARE = 0.5
 # Share of telling words two statements must have in common (Jaccard) to be one principle.
 SAME_STATEMENT = 0.8
+# From here on a person is asked to judge, below `SAME_STATEMENT` nothing is merged unasked.
+NEARLY_SAME = 0.45
 # And of those who voted on both (from so many on), so many must have voted alike.
 VOTED_ON_BOTH = 5
 VOTED_ALIKE = 0.8
@@ -123,6 +125,7 @@ class Principles:
 
     left_out: by reason, the statements that became none. other_reading: ids of statements that
     pass in the sample and not in the population (or the other way round) where both were read.
+    to_judge: principles a person may find to say the same, with their word overlap.
     """
 
     title: str
@@ -136,6 +139,7 @@ class Principles:
     left_out: Mapping[str, tuple[str, ...]]
     only_in_sample: tuple[str, ...]
     only_in_population: tuple[str, ...]
+    to_judge: tuple[tuple[str, str, float], ...]
     consultation_hash: str
 
     def constitution(self, merged: bool = True) -> dict[str, Any]:
@@ -179,6 +183,10 @@ class Principles:
                 "stable": self.stability.trusted,
             },
             "left_out": {reason: list(ids) for reason, ids in self.left_out.items()},
+            "to_judge": [
+                {"statement": one, "same_as": other, "word_overlap": round(alike, 3)}
+                for one, other, alike in self.to_judge
+            ],
             "only_in_sample": list(self.only_in_sample),
             "only_in_population": list(self.only_in_population),
             "principles": [_traced(p, self.texts) for p in self.merged],
@@ -294,6 +302,7 @@ def find_principles(
             for at in range(lowest.size)
             if read_twice and lowest[at] > s.least_share >= other[at]
         ),
+        to_judge=_to_judge([sources[0] for sources in merged], texts, accepted),
         consultation_hash=consultation.content_hash,
     )
 
@@ -367,8 +376,7 @@ def _merged(
     found: list[list[str]] = []
     for statement in best_first:
         for group in found:
-            one, other = telling[group[0]], telling[statement]
-            alike = len(one & other) / len(one | other) if one | other else 0.0
+            alike = _overlap(telling[group[0]], telling[statement])
             if any(frozenset((member, statement)) in by_hand for member in group) or (
                 alike >= s.same
                 and marks(group[0]) == marks(statement)
@@ -379,6 +387,24 @@ def _merged(
         else:
             found.append([statement])
     return found
+
+
+def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
+    return len(one & other) / len(one | other) if one | other else 0.0
+
+
+def _to_judge(
+    leads: Sequence[str], texts: Mapping[str, str], accepted: Sequence[str]
+) -> tuple[tuple[str, str, float], ...]:
+    """Pairs of principles with many words in common, most alike first; never merged unasked."""
+    telling = telling_words({x: texts[x] for x in accepted})
+    pairs = [
+        (later, earlier, alike)
+        for at, later in enumerate(leads)
+        for earlier in leads[:at]
+        if (alike := _overlap(telling[later], telling[earlier])) >= NEARLY_SAME
+    ]
+    return tuple(sorted(pairs, key=lambda pair: (-pair[2], pair[0], pair[1])))
 
 
 def _voted_alike(votes: VoteMatrix, one: str, other: str) -> bool:
