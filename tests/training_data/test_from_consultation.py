@@ -14,6 +14,7 @@ from suffrage.consult.people import people_for
 from suffrage.errors import InputError
 from suffrage.population import build_value_set
 from suffrage.study.simulated_public import PublicSettings, simulated_public, utility
+from suffrage.survey.weighting import WeightingSpec
 from suffrage.training_data import HeldOut, RecordSettings, check_nothing_held_out, split_items
 from suffrage.training_data.constitution import FROM_CONSULTATION, ConstitutionSettings
 from suffrage.training_data.consultation_source import (
@@ -238,3 +239,16 @@ def test_a_persons_sides_are_drawn_evenly(seed: int) -> None:
     )
     left = public.comparisons.select((pl.col("left") < pl.col("right")).mean()).item()
     assert abs(left - 0.5) < 5 * 0.5 / np.sqrt(400)
+
+
+def test_raked_participants_say_how_they_stood_to_the_population() -> None:
+    margins = WeightingSpec(
+        margins={"region": {"north": 0.7, "south": 0.3}}, source="a made-up census", unknown="keep"
+    )
+    found = source(read_as="population", margins=margins)
+    told = found.facts["representativeness"]
+    before, after = told["dissimilarity_before_and_after"]["region"]
+    assert told["source"] == "a made-up census" and after < 1e-3 < before
+    # Within a region all weigh alike, so that no region's own shares move.
+    plain, weighted = (build(build_comparisons, source=s).frame for s in (source(), found))
+    assert weighted["share"].to_list() == pytest.approx(plain["share"].to_list())

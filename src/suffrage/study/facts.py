@@ -122,7 +122,7 @@ def results(
         ],
         answers=[answer for card in cards for answer in card.answers],
         readouts=[row for card in cards for row in card.readouts],
-        limits=limits(survey, given),
+        limits=[*limits(survey, given), *_consultation_limits(wiring)],
         evaluations=[
             EvaluationFacts(
                 name=spec.name,
@@ -249,7 +249,8 @@ def _method_facts(wiring: Wiring, given: EvaluationInput) -> list[MethodFacts]:
                 label=spec.label,
                 kind="trained" if spec.method.train else "untrained",
                 explanation=spec.method.explanation,
-                settings=spec.options.model_dump(mode="json", exclude_none=True),
+                settings=spec.options.model_dump(mode="json", exclude_none=True)
+                | ({"records": spec.records} if spec.records != "survey" else {}),
                 checkpoints=[
                     str(checkpoint.folder.relative_to(wiring.study.output))
                     for checkpoint in checkpoints
@@ -258,6 +259,22 @@ def _method_facts(wiring: Wiring, given: EvaluationInput) -> list[MethodFacts]:
             )
         )
     return [*floors, *found, ceiling]
+
+
+def _consultation_limits(wiring: Wiring) -> list[str]:
+    """What learning from a consultation leaves open, where a method did."""
+    study = wiring.study
+    heard = [spec.name for spec in study.methods if spec.uses_consultation]
+    if not heard or study.consultation is None:
+        return []
+    spec = study.consultation
+    read = "one vote each" if spec.read_as == "sample" else "weighted to the population"
+    return [
+        f"{', '.join(heard)} learnt from a consultation (participants {read}): people who chose to "
+        "take part, so that what they share beyond what weights can mend is learnt as well.",
+        f"{spec.held_out:.0%} of the participants were never trained on; how far each checkpoint "
+        "agrees with them is told by `suffrage consult held-out`.",
+    ]
 
 
 def limits(survey: Survey, given: EvaluationInput) -> list[str]:

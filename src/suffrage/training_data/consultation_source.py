@@ -124,7 +124,7 @@ def consultation_source(
         why = "all are held out" if consenting else "nobody consented to training"
         raise InputError(f"consultation {consultation.slug}: nobody to learn from: {why}.")
     # Weights are those of everyone, so that who is held out changes nobody else's.
-    weights, _ = people_weights(consultation, consenting, spec.read_as, spec.margins)
+    weights, raked = people_weights(consultation, consenting, spec.read_as, spec.margins)
     prompts = about_held_out(_prompt_texts(consultation), items, split)
     statements = about_held_out(
         dict(consultation.statements.select("statement", "text").iter_rows()), items, split
@@ -138,6 +138,16 @@ def consultation_source(
         "participants": len(consenting),
         "held_out_participants": len(out),
         "read_as": spec.read_as,
+        "representativeness": None
+        if raked is None
+        else {
+            "source": raked.source,
+            "n_eff": raked.n_eff[1],
+            "dissimilarity_before_and_after": {
+                margin: list(pair) for margin, pair in raked.dissimilarity.items()
+            },
+            "most_missing": [f"{c.margin} {c.name}" for c in raked.missing()],
+        },
         "members": {name: len(people) for name, people in members.items()},
         "prompts_held_out": sorted(prompts),
         "statements_held_out": sorted(statements),
