@@ -142,6 +142,33 @@ def test_one_who_withdraws_cannot_be_found_in_the_tables_of_two_releases(tmp_pat
     assert json.loads((tmp_path / "three" / "manifest.json").read_text())["tombstones"] == 10
 
 
+def test_a_table_asked_for_later_renews_no_other(tmp_path: Path) -> None:
+    """Else a new table, and one person gone, would show them in the old ones."""
+    public = made_up_public()
+    one = released(public, tmp_path, "one")["demographics"]
+    left = without_people(public, {"person-007"})
+    two = released(left, tmp_path, "two", cross=(("region", "religion"),))["demographics"]
+    assert two.filter(pl.col("with_item") == "").equals(one)
+    assert two.height > one.height
+
+
+def test_what_few_people_say_of_themselves_is_nowhere_to_be_read(tmp_path: Path) -> None:
+    public = made_up_public()
+    rows = public.demographics.with_columns(
+        value=pl.when((pl.col("participant") == "person-003") & (pl.col("item") == "region"))
+        .then(pl.lit("the lighthouse"))
+        .otherwise("value")
+    )
+    tables = {n: getattr(public, n) for n in public.__dataclass_fields__}
+    wanted = {
+        "joined": JOINED,
+        "cross": (("region", "religion"),),
+        "private": Private(stratum="region"),
+    }
+    released(Consultation(**{**tables, "demographics": rows}), tmp_path, **wanted)
+    assert "lighthouse" not in everything_in(tmp_path / "one")
+
+
 def test_the_order_of_rows_changes_no_table(tmp_path: Path) -> None:
     public = made_up_public()
     turned = Consultation(

@@ -126,7 +126,8 @@ def card(manifest: Mapping[str, Any], descriptions: Mapping[str, str]) -> str:
         f"total would give them away ({privacy['cells_suppressed']} of {privacy['cells']} cells); the "
         "rest are rounded at random to base 3, the same cell always alike. Tables that share an item "
         "are protected each by itself.",
-        "- Tables of counts are made anew when six or more people came or went since they were made"
+        "- Values that fewer than six people gave are one, `rare values`. A table of counts is made anew "
+        "when six or more people came or went since it was made"
         + ("." if privacy["tables_renewed"] else "; these are those of an earlier release."),
         "- Texts were searched again for e-mail, telephone, tax and health numbers, accounts and "
         "addresses. The search knows no names.",
@@ -221,7 +222,8 @@ def change_log(history: Sequence[Mapping[str, Any]]) -> str:
             "",
             f"- {each['joined']} people new, {each['withdrawn']} withdrawn or excluded since the one "
             "before.",
-            "- Tables of counts: " + ("made anew." if each["tables_renewed"] else "as before."),
+            "- Tables of counts: "
+            + ("made anew where due." if each["tables_renewed"] else "as before."),
             *(
                 [f"- Differential privacy: epsilon {each['epsilon']:g} spent."]
                 if each["epsilon"]

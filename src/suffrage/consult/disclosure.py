@@ -28,7 +28,10 @@ SMALLEST_CELL = 6
 ROUNDING_BASE = 3
 SUPPRESSED = -1
 UNKNOWN = "not given"
+RARE = "rare values"
 ANY = "any"
+# Numbers of more kinds are told in ranges.
+MANY_NUMBERS = 8
 OR = " or "
 
 # Held to be identifying wherever they stand in a text: e-mail, web accounts, telephone, New Zealand tax
@@ -53,6 +56,32 @@ def personal_in(text: str) -> str | None:
     A rule of thumb: it misses names, and takes some numbers for telephones.
     """
     return next((kind for kind, pattern in PERSONAL.items() if pattern.search(text)), None)
+
+
+def without_rare(values: Sequence[str], smallest: int = SMALLEST_CELL) -> list[str]:
+    """The values, with those that fewer than `smallest` people gave as one.
+
+    A suppressed count under its own label would still tell that somebody is there, and a label may
+    be what somebody wrote themselves.
+    """
+    counts = Counter(values)
+    return [value if counts[value] >= smallest else RARE for value in values]
+
+
+def are_numbers(values: Sequence[str]) -> bool:
+    """Whether these are numbers of more than a few kinds, such as ages."""
+    known = {value for value in values if value != UNKNOWN}
+    return len(known) > MANY_NUMBERS and all(_is_number(value) for value in known)
+
+
+def in_bands(values: Sequence[str]) -> list[str]:
+    """Numbers in bands of ten, such as "30 to 39"."""
+
+    def band(value: str) -> str:
+        low = int(float(value) // 10 * 10)
+        return f"{low} to {low + 9}"
+
+    return [value if value == UNKNOWN else band(value) for value in values]
 
 
 def keyed_number(key: bytes, *label: Hashable) -> float:
@@ -194,8 +223,7 @@ def _parts(
 ) -> list[tuple[str, list[int]]]:
     """A split into parts that each keep the rule, or none: rare categories joined, numbers halved."""
     values = sorted({value for value, _ in given})
-    numbers = [value for value in values if value != UNKNOWN]
-    if len(numbers) > 8 and all(_is_number(value) for value in numbers):
+    if are_numbers(values):
         return _ranges(given, allowed)
     by_value = {value: [r for v, r in given if v == value] for value in values}
     fine = [value for value in values if allowed(by_value[value])]

@@ -13,7 +13,7 @@ import hmac
 import io
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,15 @@ from suffrage.consult.disclosure import (
     UNKNOWN,
     JoinRule,
     Risk,
+    are_numbers,
     breaks_of,
     generalised,
+    in_bands,
     personal_in,
     private_counts,
     risk,
     safe_counts,
+    without_rare,
 )
 from suffrage.consult.people import people_for, wide_demographics
 from suffrage.consult.polis_files import neutralised
@@ -55,6 +58,15 @@ COARSE_VOTES = 5
 KNOWN_VOTES = (1, 2, 3, 4, 5, 8)
 # Draw probabilities are given to two decimals: all of them would tell the moment of a vote.
 DECIMALS = 2
+
+COUNTS = {
+    "item": pl.String,
+    "value": pl.String,
+    "with_item": pl.String,
+    "with_value": pl.String,
+    "count": pl.Int64,
+}
+COARSE = {"stratum": pl.String, "statement": pl.String, "vote": pl.Int64, "count": pl.Int64}
 
 DESCRIPTIONS = {
     "statements": "What was voted on. withheld: why a text is not given, empty where it is.",
@@ -210,6 +222,10 @@ class Keeper:
         """How a participant stands in this file: the same in every release."""
         return self._mac("person", participant)
 
+    def may_repeat(self, told: Mapping[str, Any], people: Sequence[str]) -> bool:
+        """Whether so few came or went since a table was made that it must be told as it was."""
+        return len(set(told["people"]) ^ set(map(self.person, people))) < SMALLEST_CELL
+
     def minted(self, table: str, participant: str) -> str:
         """A participant's id in one table of one release, another in every other."""
         return self._mac("id", self.number, table, participant)[:12]
@@ -260,15 +276,23 @@ def make_release(
     keeper = Keeper.of(private, consultation.slug)
     _check_settings(consultation, wanted, keeper)
     frames, withheld = _said(consultation, wanted, keeper)
-    tables, renewed = _tables(consultation, wanted, keeper)
-    frames["demographics"] = tables
-    epsilon = 0.0
+    tables = _tables(consultation, wanted, keeper)
+    frames["demographics"] = pl.DataFrame(
+        [row for table in tables for row in table["rows"]], schema=COUNTS, orient="row"
+    )
+    coarse, epsilon = None, 0.0
     if wanted.private is not None:
-        frames["coarse_votes"], epsilon = _coarse(consultation, wanted.private, keeper, renewed)
+        coarse, epsilon = _coarse(consultation, wanted.private, keeper)
+        frames["coarse_votes"] = pl.DataFrame(coarse["rows"], schema=COARSE, orient="row")
     facts: dict[str, Any] = {}
     if wanted.joined is not None:
         frames["joined"], facts = _joined(consultation, wanted.joined, keeper)
-    entry = _entry(consultation, keeper, frames, wanted, epsilon, renewed, today)
+    entry = _entry(consultation, keeper, frames, wanted, today) | {
+        "tables": tables,
+        "renewed": any(table not in keeper.last.get("tables", ()) for table in tables),
+        "coarse": coarse,
+        "epsilon": epsilon,
+    }
     risks = _risks(frames["votes"], keeper)
     manifest = _manifest(consultation, wanted, keeper, frames, entry, risks, withheld | facts)
     faults = faults_of(consultation, frames, wanted)
@@ -521,73 +545,78 @@ def _shuffled(rows: pl.DataFrame, name: str, keeper: Keeper) -> pl.DataFrame:
 # --- who they are ----------------------------------------------------------------------------
 
 
+def _attributes(
+    consultation: Consultation, people: Sequence[str], bands: bool = True
+) -> pl.DataFrame:
+    """One row a person, a column an item, the unknown and the rare each as one value.
+
+    bands: numbers in bands of ten; else as they are, for what makes ranges of them itself.
+    """
+    wide = wide_demographics(consultation, people).fill_null(UNKNOWN)
+    columns = []
+    for name in wide.columns[1:]:
+        values = wide[name].to_list()
+        if are_numbers(values):
+            values = without_rare(in_bands(values)) if bands else values
+        else:
+            values = without_rare(values)
+        columns.append(pl.Series(name, values, dtype=pl.String))
+    return wide.with_columns(columns)
+
+
 def _tables(
     consultation: Consultation, wanted: ReleaseSettings, keeper: Keeper
-) -> tuple[pl.DataFrame, bool]:
-    """Counts of participants by one item and by the crossed ones; and whether they were made anew.
+) -> list[dict[str, Any]]:
+    """Counts of participants by each item and by the crossed ones: `of`, `people` and `rows` of each.
 
-    While fewer than six people came or went since they were made, the tables of the earlier
-    release are told again: two releases then differ by nobody that could be found in them.
+    While fewer than six people came or went since a table was made, it is told again as it was: two
+    releases then differ by nobody that could be found in it.
     """
-    schema = {
-        "item": pl.String,
-        "value": pl.String,
-        "with_item": pl.String,
-        "with_value": pl.String,
-        "count": pl.Int64,
-    }
     people = people_for(consultation, "taking part")
-    hashed = {keeper.person(p) for p in people}
     items = sorted(consultation.demographics["item"].unique().to_list())
-    crossed = sorted(tuple(sorted(pair)) for pair in wanted.cross)
-    asked = [[item] for item in items] + [list(pair) for pair in crossed]
-    last = keeper.last
-    if last and last["asked"] == asked and len(hashed ^ set(last["table_people"])) < SMALLEST_CELL:
-        return pl.DataFrame(last["tables"], schema=schema, orient="row"), False
-    wide = wide_demographics(consultation, people).fill_null(UNKNOWN)
-    rows: list[tuple[str, str, str, str, int | None]] = []
-    for item in items:
-        values = sorted(wide[item].unique().to_list())
-        counts = np.array([(wide[item] == value).sum() for value in values], dtype=np.int64)
-        told = safe_counts(counts, keeper.key, item)
-        rows += [
-            (item, value, "", "", None if n == SUPPRESSED else int(n))
-            for value, n in zip(values, told, strict=True)
+    crossed = sorted({tuple(sorted(pair)) for pair in wanted.cross})
+    wide = _attributes(consultation, people)
+    found = []
+    for of in [*([item] for item in items), *(list(pair) for pair in crossed)]:
+        told = next((t for t in keeper.last.get("tables", ()) if t["of"] == of), None)
+        if told is None or not keeper.may_repeat(told, people):
+            rows = _counts(wide, of, keeper)
+            told = {"of": of, "people": sorted(map(keeper.person, people)), "rows": rows}
+        found.append(told)
+    return found
+
+
+def _counts(wide: pl.DataFrame, of: Sequence[str], keeper: Keeper) -> list[list[Any]]:
+    """Rows item, value, with_item, with_value, count of one table of one or two items."""
+    values = [sorted(wide[name].unique().to_list()) for name in of]
+    counts = np.zeros([len(some) for some in values], dtype=np.int64)
+    for row in wide.select(of).iter_rows():
+        counts[tuple(some.index(v) for some, v in zip(values, row, strict=True))] += 1
+    told = safe_counts(counts, keeper.key, *of)
+    rows: list[list[Any]] = []
+    for at in np.ndindex(*counts.shape):
+        labels = [
+            part for name, some, n in zip(of, values, at, strict=True) for part in (name, some[n])
         ]
-    for one, other in crossed:
-        first, second = (sorted(wide[name].unique().to_list()) for name in (one, other))
-        counts = np.zeros((len(first), len(second)), dtype=np.int64)
-        for a, b in wide.select(one, other).iter_rows():
-            counts[first.index(a), second.index(b)] += 1
-        told = safe_counts(counts, keeper.key, one, other)
-        rows += [
-            (one, a, other, b, None if told[i, j] == SUPPRESSED else int(told[i, j]))
-            for i, a in enumerate(first)
-            for j, b in enumerate(second)
-        ]
-    return pl.DataFrame(rows, schema=schema, orient="row"), True
+        count = None if told[at] == SUPPRESSED else int(told[at])
+        rows.append([*labels, *([""] * (4 - len(labels))), count])
+    return rows
 
 
 def _coarse(
-    consultation: Consultation, wanted: Private, keeper: Keeper, renewed: bool
-) -> tuple[pl.DataFrame, float]:
-    """Votes by stratum on the first statements, with noise; and the epsilon it costs.
+    consultation: Consultation, wanted: Private, keeper: Keeper
+) -> tuple[dict[str, Any], float]:
+    """Votes by stratum on the first statements, with noise; and the epsilon it costs, if made anew.
 
     The statements are the first accepted ones in the organisers' order, and the strata the values in
     the table of counts: neither depends on a vote.
     """
-    schema = {
-        "stratum": pl.String,
-        "statement": pl.String,
-        "vote": pl.Int64,
-        "count": pl.Int64,
-    }
-    told: Mapping[str, Any] = keeper.last.get("coarse") or {}
-    same = (told.get("stratum"), told.get("epsilon")) == (wanted.stratum, wanted.epsilon)
-    if same and not renewed:
-        return pl.DataFrame(told["rows"], schema=schema, orient="row"), 0.0
     people = people_for(consultation, "taking part")
-    wide = wide_demographics(consultation, people).fill_null(UNKNOWN)
+    told: dict[str, Any] = keeper.last.get("coarse") or {}
+    same = (told.get("stratum"), told.get("epsilon")) == (wanted.stratum, wanted.epsilon)
+    if same and keeper.may_repeat(told, people):
+        return told, 0.0
+    wide = _attributes(consultation, people)
     strata = sorted(wide[wanted.stratum].unique().to_list())
     statements = (_open_statements(consultation).sort("order", "statement")["statement"].to_list())[
         :COARSE_STATEMENTS
@@ -605,12 +634,18 @@ def _coarse(
             counts[strata.index(of[str(person)]), place[statement], vote + 1] += 1
     noisy = private_counts(counts, wanted.epsilon, COARSE_VOTES, generator)
     rows = [
-        (stratum, statement, vote, int(noisy[i, j, vote + 1]))
+        [stratum, statement, vote, int(noisy[i, j, vote + 1])]
         for i, stratum in enumerate(strata)
         for j, statement in enumerate(statements)
         for vote in (-1, 0, 1)
     ]
-    return pl.DataFrame(rows, schema=schema, orient="row"), wanted.epsilon
+    made = {
+        "stratum": wanted.stratum,
+        "epsilon": wanted.epsilon,
+        "people": sorted(map(keeper.person, people)),
+        "rows": rows,
+    }
+    return made, wanted.epsilon
 
 
 def _joined(
@@ -622,7 +657,7 @@ def _joined(
         raise InputError(
             f"release: joined: {len(people)} people consented, k is {wanted.k}; leave it out."
         )
-    wide = wide_demographics(consultation, people).fill_null(UNKNOWN)
+    wide = _attributes(consultation, people, bands=False)
     columns = {name: wide[name].to_list() for name in wanted.attributes}
     words = {1: "agree", 0: "pass", -1: "disagree"}
     for statement in wanted.statements:
@@ -657,24 +692,13 @@ def _entry(
     keeper: Keeper,
     frames: Mapping[str, pl.DataFrame],
     wanted: ReleaseSettings,
-    epsilon: float,
-    renewed: bool,
     today: str,
 ) -> dict[str, Any]:
-    """What the keeper remembers of this release."""
+    """What the keeper remembers of this release, besides its tables of counts."""
     now = {keeper.person(p) for p in people_for(consultation, "taking part")}
     before = set(keeper.last.get("people", ()))
     ever_gone = set(keeper.last.get("gone", ()))
     gone = (ever_gone | (before - now)) - now
-    items = sorted(consultation.demographics["item"].unique().to_list())
-    crossed = sorted(sorted(pair) for pair in wanted.cross)
-    coarse = None
-    if wanted.private is not None:
-        coarse = {
-            "stratum": wanted.private.stratum,
-            "epsilon": wanted.private.epsilon,
-            "rows": [list(row) for row in frames["coarse_votes"].iter_rows()],
-        }
     return {
         "number": keeper.number,
         "date": today,
@@ -682,12 +706,6 @@ def _entry(
         "gone": sorted(gone),
         "joined": len(now - before),
         "left": len(before - now),
-        "table_people": sorted(now) if renewed else keeper.last["table_people"],
-        "tables": [list(row) for row in frames["demographics"].iter_rows()],
-        "asked": [[item] for item in items] + crossed,
-        "renewed": renewed,
-        "coarse": coarse,
-        "epsilon": epsilon,
         "joined_statements": sorted(wanted.joined.statements) if wanted.joined else [],
         "has_joined": wanted.joined is not None,
         "vote_statements": sorted(frames["votes"]["statement"].unique().to_list()),
