@@ -845,6 +845,9 @@ def consult_held_out(
     against: Annotated[
         str | None, typer.Option(help="Compare the others to this method of the study.")
     ] = None,
+    per_token: Annotated[
+        bool, typer.Option("--per-token", help="Where answers differ much in length.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show how far each checkpoint agrees with the participants nobody trained on.
@@ -853,13 +856,13 @@ def consult_held_out(
     """
     from dataclasses import asdict
 
-    from suffrage.report.principles import agreement_table
+    from suffrage.report.principles import agreement_text
     from suffrage.study.held_out_public import write_agreements
     from suffrage.study.run import study_held_out_public
     from suffrage.study.schema import load_study
 
     loaded = load_study(study)
-    found = study_held_out_public(loaded, against)
+    found = study_held_out_public(loaded, against, per_token)
     path = loaded.output / "held-out-public.csv"
     write_agreements(found, path)
     if as_json:
@@ -867,7 +870,7 @@ def consult_held_out(
         return
     from rich.console import Console
 
-    Console().print(agreement_table([asdict(row) for row in found]))
+    Console().print(agreement_text([asdict(row) for row in found]))
     typer.echo(f"Table  {path}")
 
 

@@ -5,7 +5,7 @@ Each of their choices between two answers is held against which of the two the m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,12 +100,12 @@ def preferred(
     source: ConsultationSource,
     value_set: ValueSet | None,
     pairs: Sequence[tuple[str, str, str]],
-    advance: Callable[[int], None] | None = None,
+    per_token: bool = False,
 ) -> list[float]:
     """1 where a model finds the first answer likelier, 0 the second, 0.5 where both alike.
 
-    pairs: (prompt, first, second). value_set: as whom to answer, None as itself. An answer's
-    likelihood is its mean log-probability a token, so that length does not decide.
+    pairs: (prompt, first, second). value_set: as whom to answer, None as itself. per_token: by the mean
+    log-probability of a token, for answers of very different lengths; else by the whole answer's.
     """
     texts = dict(source.consultation.answers.select("answer", "text").iter_rows())
     prompts = dict(source.consultation.prompts.select("prompt", "text").iter_rows())
@@ -118,10 +118,9 @@ def preferred(
     read = model.text_log_probs(
         [chat(prompt) for prompt, _, _ in pairs],
         [[texts[first], texts[second]] for _, first, second in pairs],
-        advance,
     )
-    means = [(float(first.mean()), float(second.mean())) for first, second in read]
-    return [0.5 if a == b else float(a > b) for a, b in means]
+    whole = [tuple(float(log.mean() if per_token else log.sum()) for log in both) for both in read]
+    return [0.5 if a == b else float(a > b) for a, b in whole]
 
 
 def others_preferred(

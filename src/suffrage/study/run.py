@@ -509,10 +509,12 @@ def study_disagreements(study: Study, links: Path) -> list[Disagreement]:
     return rows
 
 
-def study_held_out_public(study: Study, against: str | None = None) -> list[Agreement]:
-    """How far every method of a finished run agrees with the participants held out, by seed's mean.
+def study_held_out_public(
+    study: Study, against: str | None = None, per_token: bool = False
+) -> list[Agreement]:
+    """How far every method of a finished run agrees with the participants held out, over all seeds.
 
-    against: the method the others are compared to. Raises InputError where the run is not finished,
+    against: the method the others are compared to. per_token: see `preferred`. Raises InputError where the run is not finished,
     or nobody was held out.
     """
     study = with_segments(study)
@@ -549,7 +551,7 @@ def study_held_out_public(study: Study, against: str | None = None) -> list[Agre
                     pairs = sorted(set(rows))
                     place = {pair: n for n, pair in enumerate(pairs)}
                     asked_as = value_set if spec.method.asks_as_population else None
-                    read = np.array(preferred(model, source, asked_as, pairs))
+                    read = np.array(preferred(model, source, asked_as, pairs, per_token))
                     said[spec.name][at] = read[[place[row] for row in rows]]
         choices.append(own)
         preferences.append(said)
