@@ -25,8 +25,12 @@ from tests.consult.publics import TOPICS, made_up_public, without_people
 HARMFUL = (
     "=cmd|' /C calc'!A0",
     "<script>alert(1)</script> stop",
+    "of a participant",
     "\u202egnp.exe reversed",
-    "+1 to that idea",
+    '+1 to that, "quoted"\r\nand a second line',
+    "of a participant too",
+    "\0=1+1",
+    "long " * 20_000,
 )
 JOINED = Joined(attributes=("age", "region"), sensitive=("religion",), statements=("s0", "s1"))
 
