@@ -185,7 +185,8 @@ def _private(privacy: Mapping[str, Any]) -> list[str]:
     return [
         f"- `coarse_votes`: epsilon = {wanted['epsilon']:g} (two-sided geometric noise; five votes of "
         f"a person count, drawn at random). Spent over all releases: {privacy['epsilon_spent']:g} of "
-        f"{wanted['budget']:g}. The guarantee covers this table, not the rows beside it."
+        f"{wanted['budget']:g}. The guarantee covers the votes in this table; its strata are those of "
+        "the counts, and the rows beside it have none."
     ]
 
 
