@@ -166,6 +166,100 @@ def report(study: StudyPath) -> None:
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders of finished runs, such as runs/*.", metavar="RUN")
+    ],
+    measure: Annotated[
+        str, typer.Option(help="fit, earth-movers, entropy, slope, or EVALUATION.MEASURE.")
+    ] = "fit",
+    html: Annotated[Path | None, typer.Option(help="Write the comparison as a page here.")] = None,
+    across_models: Annotated[
+        bool, typer.Option("--across-models", help="Let different models share a table.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hold runs against each other, from their results.json: one leaderboard, paired differences.
+
+    Runs that differ in survey, questions, value sets, held-out items or model get tables of their
+    own, with the reason. Differences have bootstrap intervals; Holm's correction goes over all.
+
+    Example: `suffrage compare runs/* --html leaderboard.html`
+    """
+    from suffrage.report import leaderboard
+
+    found = leaderboard.compare_runs(runs, measure, across_models)
+    if html is not None:
+        leaderboard.write_leaderboard_page(found, html)
+    if as_json:
+        _print_json(leaderboard.leaderboard_json(found))
+        return
+    from rich.console import Console
+
+    Console().print(leaderboard.leaderboard_text(found))
+    if html is not None:
+        typer.echo(f"Page    {html}")
+
+
+@app.command()
+def estimate(
+    study: StudyPath,
+    method: Annotated[str, typer.Option(help="Whose answers join the people's.")],
+    sample: Annotated[
+        int | None,
+        typer.Option(help="Draw so many people of each group; default: all who answered."),
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="A value set; may be repeated. Default: all.")
+    ] = None,
+    item: Annotated[
+        list[str] | None, typer.Option(help="An item's id; may be repeated. Default: all.")
+    ] = None,
+    population: Annotated[
+        Path | None,
+        typer.Option(
+            help="Another study, whose survey gives the groups' shares, where the people asked are "
+            "a small sample of their own."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    repeats: Annotated[
+        int,
+        typer.Option(help="Draw so many samples more, and count what the intervals hold.", min=0),
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate what a population says, from a few people joined with a finished study's model.
+
+    Prediction-powered inference: people's answers, the model's answers to the same items, and the
+    groups' shares, with intervals that hold whatever the model says, and a sentence on whether it
+    helped. A trained method is used on held-out items only.
+
+    Example: `suffrage estimate study.yaml --method prompt --sample 100 --group everyone`
+    """
+    from suffrage.report import estimates
+    from suffrage.study.estimating import estimate_study
+    from suffrage.study.schema import load_study
+
+    found = estimate_study(
+        load_study(study),
+        method,
+        sample,
+        group or [],
+        item or [],
+        seed,
+        repeats,
+        load_study(population) if population else None,
+    )
+    if as_json:
+        _print_json(estimates.estimates_json(found))
+        return
+    from rich.console import Console
+
+    Console().print(estimates.estimates_text(found))
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Say what this machine can do, and which parts of Suffrage are installed.
 
@@ -395,6 +489,32 @@ def score_worldvaluesbench(
         return
     for question, value in found.items():
         typer.echo(f"{question:<6} {value:.4f}")
+
+
+@survey_app.command("worldvaluesbench-predictions")
+def write_worldvaluesbench_predictions(
+    study: Annotated[Path, typer.Argument(help="A study that was run with the evaluation wvb.")],
+    method: Annotated[str, typer.Argument(help="The method whose answers are wanted.")],
+    output: Annotated[Path, typer.Argument(help="The CSV file to write.")],
+    seed: Annotated[int | None, typer.Option(help="Of the study; its first by default.")] = None,
+) -> None:
+    """Write what a method answered as WorldValuesBench's own script reads it: one answer a person.
+
+    Example: `suffrage survey worldvaluesbench-predictions study.yaml prompt predictions.csv`
+    """
+    from suffrage import storage
+    from suffrage.evaluate.wvb import predictions_of
+    from suffrage.study.run import asked_answers
+    from suffrage.study.schema import load_study
+
+    loaded = load_study(study)
+    answers = asked_answers(loaded, "wvb", method, seed)
+    options = next(spec.options for spec in loaded.evaluate if spec.name == "wvb")
+    found = predictions_of(
+        answers, options, loaded.folder, loaded.seeds[0] if seed is None else seed
+    )
+    storage.write_text(output, found.write_csv())
+    typer.echo(f"{output}: {found.height} answers")
 
 
 @app.command()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from math import isfinite
+from math import atan, cos, isfinite, pi, sin, sqrt
 
 import numpy as np
 
-from suffrage.evaluate.intervals import Draws, Measured, difference, estimate, make_draws
+from suffrage.evaluate.intervals import Draws, Estimate, Measured, difference, estimate, make_draws
 from suffrage.evaluate.results import Figure, FigureDifference
 from suffrage.population.distances import FloatArray
 
@@ -41,7 +42,7 @@ def make_figures(
         every = [row for rows in by_method.values() for row in rows]
         if not every:
             continue
-        draws = _draws(every, seed)
+        draws = resamples(every, seed)
         edges = [(floors or {}).get(measure), (ceilings or {}).get(measure)]
         for method in methods:
             rows = by_method.get(method, ())
@@ -69,7 +70,58 @@ def make_figures(
     return tuple(figures), tuple(differences)
 
 
-def _draws(rows: Sequence[Measured], seed: int) -> Draws:
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A figure that is no mean over units: a correlation, the least of several, a ratio of gains.
+
+    draws: under the resamples that every method is seen under, for differences. low, high: its own
+    interval, made as the figure needs it. n: units behind it. floor, ceiling: this method's own.
+    """
+
+    value: float
+    draws: FloatArray
+    low: float | None
+    high: float | None
+    n: int
+    floor: float | None = None
+    ceiling: float | None = None
+
+
+def drawn_figures(
+    evaluation: str, measure: str, found: Mapping[str, Drawn], methods: Sequence[str]
+) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...]]:
+    """As `make_figures`, of figures made elsewhere: one a method, over all value sets and seeds."""
+    known = [method for method in methods if method in found]
+    figures = tuple(
+        Figure(
+            evaluation=evaluation,
+            measure=measure,
+            method=method,
+            seed="all",
+            value_set="all",
+            value=found[method].value,
+            low=found[method].low,
+            high=found[method].high,
+            n=found[method].n,
+            floor=found[method].floor,
+            ceiling=found[method].ceiling,
+        )
+        for method in known
+    )
+    gaps = []
+    for earlier, later in combinations(known, 2):
+        one, two = found[later], found[earlier]
+        drawn = one.draws - two.draws
+        kept = drawn[np.isfinite(drawn)]
+        whole = one.low is not None and two.low is not None and kept.size > 0
+        low, high = np.quantile(kept, [0.025, 0.975]).tolist() if whole else (None, None)
+        gap = Estimate(one.value - two.value, drawn, low, high, min(one.n, two.n))
+        gaps.append((later, earlier, gap))
+    return figures, tuple(_corrected(evaluation, measure, gaps))
+
+
+def resamples(rows: Sequence[Measured], seed: int) -> Draws:
+    """The resamples that all methods' rows together are seen under."""
     return make_draws(
         [row.cluster for row in rows],
         [row.value_set for row in rows],
@@ -124,7 +176,16 @@ def _differences(
         gap = difference(one, two, draws)
         if isfinite(gap.value):
             found.append((later, earlier, gap))
-    p_values = [two_sided(gap.draws) if gap.low is not None else None for _, _, gap in found]
+    return _corrected(evaluation, measure, found)
+
+
+def _corrected(
+    evaluation: str, measure: str, found: Sequence[tuple[str, str, Estimate]]
+) -> list[FigureDifference]:
+    """All differences of one measure, with p-values corrected together."""
+    p_values = [
+        two_sided(gap.draws, gap.clusters) if gap.low is not None else None for _, _, gap in found
+    ]
     known = [p for p in p_values if p is not None]
     adjusted = iter(holm(known))
     return [
@@ -145,13 +206,38 @@ def _differences(
     ]
 
 
-def two_sided(draws: FloatArray) -> float:
-    """Twice the share of draws on the rarer side of 0, at least 2/(draws + 1) (Davison and Hinkley 1997, 4.4)."""
+def two_sided(draws: FloatArray, clusters: int = 0) -> float:
+    """Twice the share of draws on the rarer side of 0, at least 2/(draws + 1) (Davison and Hinkley 1997, 4.4).
+
+    No number of draws reaches what a correction for many comparisons asks of each. Where none lies
+    on the rarer side, the tail is therefore that of Student's t with `clusters` - 1 degrees of freedom
+    at the draws' mean over their standard deviation, if that is smaller; 0 clusters leave it out.
+    """
     kept = draws[np.isfinite(draws)]
     if not kept.size:
         return 1.0
     rarer = min(int((kept <= 0).sum()), int((kept >= 0).sum()))
-    return min(1.0, 2 * (rarer + 1) / (kept.size + 1))
+    counted = min(1.0, 2 * (rarer + 1) / (kept.size + 1))
+    spread = float(kept.std())
+    if rarer or clusters < 2 or spread == 0:
+        return counted
+    return min(counted, student_tails(abs(float(kept.mean())) / spread, clusters - 1))
+
+
+def student_tails(t: float, degrees: int) -> float:
+    """The chance that Student's t lies beyond t on either side; degrees: 1 or more.
+
+    Source: Abramowitz and Stegun (1964), 26.7.3 and 26.7.4.
+    """
+    angle = atan(t / sqrt(degrees))
+    odd = degrees % 2
+    term = cos(angle) if odd else 1.0
+    total = 0.0 if degrees == 1 else term
+    for k in range(2 + odd, degrees - 1, 2):
+        term *= (k - 1) / k * cos(angle) ** 2
+        total += term
+    inside = 2 / pi * (angle + sin(angle) * total) if odd else sin(angle) * total
+    return max(0.0, 1 - inside)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

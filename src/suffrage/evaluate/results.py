@@ -136,7 +136,11 @@ class Score(_Row):
 
 
 class Difference(_Row):
-    """method minus against, on the same items, respondents and resamples; 95 % interval."""
+    """method minus against, on the same items, respondents and resamples; 95 % interval.
+
+    p, adjusted, detectable: as in `FigureDifference`, corrected for all differences of the same
+    metric, side and value set.
+    """
 
     method: str
     against: str
@@ -147,6 +151,9 @@ class Difference(_Row):
     low: float | None
     high: float | None
     items: int
+    p: float | None = None
+    adjusted: float | None = None
+    detectable: float | None = None
 
 
 class Target(_Row):
@@ -197,7 +204,8 @@ class Measure(_Row):
     """One figure an evaluation gives of each method.
 
     better: where the good values lie, or None where neither way is better. unit: what `n` of its
-    figures counts. headline: shown on the one scoreboard of all evaluations.
+    figures counts. headline: shown on the one scoreboard of all evaluations. in_table: false for
+    a figure that is shown in its evaluation's own tables alone.
     """
 
     name: str
@@ -207,6 +215,7 @@ class Measure(_Row):
     unit: str
     headline: bool = False
     digits: int = 3
+    in_table: bool = True
 
 
 class Figure(_Row):
