@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -57,10 +58,12 @@ def largest_step(
     seed: int,
     size: int,
     row: int,
+    folder: Path,
 ) -> StepSize:
     """The largest of a few micro-batches of the records this method would be given.
 
-    size: records computed at a time. row: the length of a packed row in tokens. Instructions mixed in
+    size: records computed at a time. row: the length of a packed row in tokens. folder: where paths
+    start. Instructions mixed in
     and paraphrases are not looked at; for what a consultation collected the survey's own records of
     the same kind stand in.
     """
@@ -68,7 +71,7 @@ def largest_step(
     assert isinstance(options, TrainingOptions)
     builders = [registry.load("record_builders", n) for n in registry.names("record_builders")]
     builder = next(b for b in builders if (b.kind, b.source) == (spec.method.records, "survey"))
-    settings = options.record_settings
+    settings = replace(options.record_settings, folder=folder)
     constitution = settings.constitution
     if constitution is not None and constitution.source == FROM_CONSULTATION:
         constitution = replace(constitution, source=FROM_VALUE_SET, weighing="support")
