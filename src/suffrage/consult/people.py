@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -26,22 +25,6 @@ def people_for(consultation: Consultation, use: Use) -> tuple[str, ...]:
     if use != "taking part":
         kept = kept.filter(pl.col(f"consent_{use}"))
     return tuple(sorted(kept[PARTICIPANT].to_list(), key=id_order))
-
-
-def held_out_people(participants: Iterable[str], share: float, seed: int) -> tuple[str, ...]:
-    """Those never trained on: whose hash of seed and id lies in the lowest `share` of all hashes.
-
-    A person's side depends on nobody else, so that late comers and withdrawals move no one.
-    """
-    if not 0 <= share < 1:
-        raise InputError(f"held_out is {share}; it must be 0 or more, and below 1.")
-    limit = share * 2**64
-
-    def place(person: str) -> int:
-        digest = hashlib.sha256(f"{seed}/{person}".encode()).digest()
-        return int.from_bytes(digest[:8], "big")
-
-    return tuple(sorted((p for p in participants if place(p) < limit), key=id_order))
 
 
 def wide_demographics(consultation: Consultation, participants: Sequence[str]) -> pl.DataFrame:

@@ -12,10 +12,10 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from suffrage.consult.consultation import Consultation
+from suffrage.consult.held_out import held_out_people
 from suffrage.consult.opinion_groups import GroupSettings
 from suffrage.consult.people import (
     ReadAs,
-    held_out_people,
     people_for,
     people_weights,
     wide_demographics,
