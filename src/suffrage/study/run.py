@@ -491,6 +491,42 @@ class _Run:
             found.setdefault((method, seed), []).append(stage.folder)
         return found
 
+    def held_out_preferences(
+        self, per_token: bool
+    ) -> tuple[list[pl.DataFrame], list[dict[str, np.ndarray]]]:
+        """Choices of participants held out, seed by seed, and which answer each method prefers."""
+        value_sets = list(self.value_sets().values())
+        choices, preferences = [], []
+        for seed, split in self.splits().items():
+            source = study_consultation(
+                self.study, value_sets, self.survey().codebook.items, split, seed
+            )
+            own = held_out_choices(source, value_sets)
+            said: dict[str, np.ndarray] = {
+                spec.name: np.full(own.height, 0.5) for spec in self.study.methods
+            }
+            said[OTHERS] = np.full(own.height, 0.5)
+            for value_set in value_sets:
+                at = np.flatnonzero((own["value_set"] == value_set.name).to_numpy())
+                rows = own[at].select("prompt", "first", "second").rows()
+                pairs = sorted(set(rows))
+                place = {pair: n for n, pair in enumerate(pairs)}
+                where = [place[row] for row in rows]
+                said[OTHERS][at] = np.array(others_preferred(source, value_set, pairs))[where]
+            for spec in self.study.methods:
+                for members, model in self.models(spec.name, seed):
+                    for value_set in members:
+                        at = np.flatnonzero((own["value_set"] == value_set.name).to_numpy())
+                        rows = own[at].select("prompt", "first", "second").rows()
+                        pairs = sorted(set(rows))
+                        place = {pair: n for n, pair in enumerate(pairs)}
+                        asked_as = value_set if spec.method.asks_as_population else None
+                        read = np.array(preferred(model, source, asked_as, pairs, per_token))
+                        said[spec.name][at] = read[[place[row] for row in rows]]
+            choices.append(own)
+            preferences.append(said)
+        return choices, preferences
+
     def finish(self) -> Finished:
         """The results, written out beside the report, unless the run stopped before them."""
         if not self.wiring.results.finished or not self.wanted("results"):
@@ -619,34 +655,8 @@ def study_held_out_public(
         )
     if against is not None and against not in [spec.name for spec in study.methods]:
         raise InputError(f'there is no method "{against}" in {study.source.name}.')
-    value_sets = list(runner.value_sets().values())
-    choices, preferences = [], []
-    for seed, split in runner.splits().items():
-        source = study_consultation(study, value_sets, runner.survey().codebook.items, split, seed)
-        own = held_out_choices(source, value_sets)
-        said: dict[str, np.ndarray] = {
-            spec.name: np.full(own.height, 0.5) for spec in study.methods
-        }
-        said[OTHERS] = np.full(own.height, 0.5)
-        for value_set in value_sets:
-            at = np.flatnonzero((own["value_set"] == value_set.name).to_numpy())
-            rows = own[at].select("prompt", "first", "second").rows()
-            pairs = sorted(set(rows))
-            place = {pair: n for n, pair in enumerate(pairs)}
-            where = [place[row] for row in rows]
-            said[OTHERS][at] = np.array(others_preferred(source, value_set, pairs))[where]
-        for spec in study.methods:
-            for members, model in runner.models(spec.name, seed):
-                for value_set in members:
-                    at = np.flatnonzero((own["value_set"] == value_set.name).to_numpy())
-                    rows = own[at].select("prompt", "first", "second").rows()
-                    pairs = sorted(set(rows))
-                    place = {pair: n for n, pair in enumerate(pairs)}
-                    asked_as = value_set if spec.method.asks_as_population else None
-                    read = np.array(preferred(model, source, asked_as, pairs, per_token))
-                    said[spec.name][at] = read[[place[row] for row in rows]]
-        choices.append(own)
-        preferences.append(said)
+    with AnswerStore(study.output / STORE) as runner.store:
+        choices, preferences = runner.held_out_preferences(per_token)
     together = {
         name: np.concatenate([said[name] for said in preferences]) for name in preferences[0]
     }
