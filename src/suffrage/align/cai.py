@@ -37,6 +37,7 @@ from suffrage.training_data.ai_preferences import (
     pairs_to_train_on,
 )
 from suffrage.training_data.constitution import (
+    FROM_CONSULTATION,
     FROM_VALUE_SET,
     ConstitutionSettings,
     Match,
@@ -66,7 +67,8 @@ Row = dict[str, Any]
 class Options(TrainingOptions):
     """What a study may say to `cai`.
 
-    constitution: a file of principles, or from_value_set: the population's clearest trained items,
+    constitution: a file of principles; from_consultation: what every group of the study's
+    consultation supports; or from_value_set: the population's clearest trained items,
     `items` of them, with one principle for the leading answer (views: leading) or for every answer
     by its share (all). match: any principle for any prompt, as in the paper, or those of its own
     `item`. prompts: a JSONL file of further prompts. drafts: prompts answered at most; steps beyond
@@ -116,7 +118,8 @@ class Options(TrainingOptions):
     @property
     def files(self) -> tuple[str, ...]:
         """Paths whose content decides the records."""
-        constitution = () if self.constitution == FROM_VALUE_SET else (self.constitution,)
+        found = self.constitution in (FROM_VALUE_SET, FROM_CONSULTATION)
+        constitution = () if found else (self.constitution,)
         prompts = (self.prompts,) if self.prompts else ()
         return (*super().files, *constitution, *prompts)
 

@@ -23,7 +23,10 @@ class Options(cai.Options):
     @classmethod
     def _of_a_consultation(cls, given: str) -> str:
         if given == FROM_VALUE_SET:
-            raise ValueError("must be the file a consultation exported; from_value_set is for cai")
+            raise ValueError(
+                "must be the file a consultation exported, or from_consultation; "
+                "from_value_set is for cai"
+            )
         return given
 
     @property

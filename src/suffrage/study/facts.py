@@ -140,6 +140,7 @@ def results(
             *limits(survey, given),
             *_endpoint_limits(endpoint, given),
             *_rounding_limits(rounding),
+            *_consultation_limits(wiring),
         ],
         endpoint=endpoint,
         rounding=rounding,
@@ -374,7 +375,8 @@ def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> lis
                 label=spec.label,
                 kind="trained" if spec.method.train else "untrained",
                 explanation=spec.method.explanation,
-                settings=spec.options.model_dump(mode="json", exclude_none=True),
+                settings=spec.options.model_dump(mode="json", exclude_none=True)
+                | ({"records": spec.records} if spec.records != "survey" else {}),
                 checkpoints=[
                     str(checkpoint.folder.relative_to(wiring.study.output))
                     for checkpoint in checkpoints
@@ -384,6 +386,22 @@ def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> lis
             )
         )
     return [*floors, *found, ceiling]
+
+
+def _consultation_limits(wiring: Wiring) -> list[str]:
+    """What learning from a consultation leaves open, where a method did."""
+    study = wiring.study
+    heard = [spec.name for spec in study.methods if spec.uses_consultation]
+    if not heard or study.consultation is None:
+        return []
+    spec = study.consultation
+    read = "one vote each" if spec.read_as == "sample" else "weighted to the population"
+    return [
+        f"{', '.join(heard)} learnt from a consultation (participants {read}): people who chose to "
+        "take part, so that what they share beyond what weights can mend is learnt as well.",
+        f"{spec.held_out:.0%} of the participants were never trained on; how far each checkpoint "
+        "agrees with them is told by `suffrage consult held-out`.",
+    ]
 
 
 def limits(survey: Survey, given: EvaluationInput) -> list[str]:

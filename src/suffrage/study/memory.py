@@ -9,7 +9,8 @@ real trainings).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from suffrage.models.shape import ModelShape
 from suffrage.population import ValueSet
 from suffrage.study.schema import MethodSpec
 from suffrage.training_data import ItemSplit
+from suffrage.training_data.constitution import FROM_CONSULTATION, FROM_VALUE_SET
 
 Adapting = Literal["lora", "qlora", "full"]
 
@@ -56,18 +58,26 @@ def largest_step(
     seed: int,
     size: int,
     row: int,
+    folder: Path,
 ) -> StepSize:
     """The largest of a few micro-batches of the records this method would be given.
 
-    size: records computed at a time. row: the length of a packed row in tokens. Instructions mixed in
-    and paraphrases are not looked at.
+    size: records computed at a time. row: the length of a packed row in tokens. folder: where paths
+    start. Instructions mixed in
+    and paraphrases are not looked at; for what a consultation collected the survey's own records of
+    the same kind stand in.
     """
     options = spec.options
     assert isinstance(options, TrainingOptions)
     builders = [registry.load("record_builders", n) for n in registry.names("record_builders")]
-    builder = next(b for b in builders if b.kind == spec.method.records)
+    builder = next(b for b in builders if (b.kind, b.source) == (spec.method.records, "survey"))
+    settings = replace(options.record_settings, folder=folder)
+    constitution = settings.constitution
+    if constitution is not None and constitution.source == FROM_CONSULTATION:
+        constitution = replace(constitution, source=FROM_VALUE_SET, weighing="support")
+        settings = replace(settings, constitution=constitution)
     generator = np.random.default_rng([seed, 3])
-    records = builder.build(value_sets, split, BATCHES * size, generator, options.record_settings)
+    records = builder.build(value_sets, split, BATCHES * size, generator, settings)
     rows = records.frame.to_dicts()
     steps = [_step(spec, rows[at : at + size], row) for at in range(0, len(rows), size)]
     return max(steps, key=lambda step: step.tokens)

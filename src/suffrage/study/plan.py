@@ -209,7 +209,7 @@ def training_sizes(study: Study, size: int, row: int) -> dict[str, tuple[float, 
             _, seed, group = own[0][0]
             members = [value_sets[name] for name in groups_of(spec, study)[group]]
             at_once = min(size, spec.options.batch)
-            step = largest_step(spec, members, splits[seed], seed, at_once, row)
+            step = largest_step(spec, members, splits[seed], seed, at_once, row, study.folder)
             found[spec.name] = sum(estimated[str(stage.folder)][0] for _, stage in own), step
     return found
 
@@ -268,7 +268,9 @@ def _tokens_by_stage(
             memory = 0.0
             if shape is not None:
                 size = options.micro_batch_size()
-                step = largest_step(spec, members, splits[seed], seed, size, CPU_ROW_LENGTH)
+                step = largest_step(
+                    spec, members, splits[seed], seed, size, CPU_ROW_LENGTH, study.folder
+                )
                 memory = training_bytes(spec, shape, step, width)
             factor = TRAINING_FACTOR.get(spec.method.name, OTHER_TRAINING_FACTOR)
             found[str(stage.folder)] = (steps * options.batch * mean_length, factor, memory)

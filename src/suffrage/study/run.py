@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,9 @@ from suffrage.align.checkpoint import MANIFEST
 from suffrage.align.cost import measured
 from suffrage.align.launch import check_launches, train_launched
 from suffrage.align.sampled_groups import GroupOptions, vllm_settings
+from suffrage.consult.consultation import read_consultation
+from suffrage.consult.people import people_for, people_weights
+from suffrage.consult.two_sources import Disagreement, disagreements, read_links
 from suffrage.errors import InputError, SuffrageError
 from suffrage.evaluate import (
     Answers,
@@ -37,15 +40,28 @@ from suffrage.models.endpoint_client import endpoint_key
 from suffrage.models.language_model import out_of_memory
 from suffrage.population import ValueSet
 from suffrage.study import facts
+from suffrage.study.held_out_public import (
+    OTHERS,
+    Agreement,
+    agreements,
+    held_out_choices,
+    others_preferred,
+    preferred,
+)
 from suffrage.study.plan import Plan, make_plan
 from suffrage.study.progress import Progress, Update
 from suffrage.study.schema import EvaluationSpec, MethodSpec, Study, study_survey
 from suffrage.study.segmenting import built_value_set, with_segments
 from suffrage.study.stages import ORDER, Stage, StageKind, compute, only_run_in
 from suffrage.study.wiring import TrainingPlace, Wiring, groups_of, wire
-from suffrage.survey import Survey
+from suffrage.survey import Item, Survey
 from suffrage.training_data import ItemSplit, Records, check_nothing_held_out, split_items
 from suffrage.training_data.augmentation import read_paraphrases
+from suffrage.training_data.consultation_source import (
+    ConsultationSource,
+    consultation_source,
+    members_of,
+)
 from suffrage.training_data.general import with_general
 
 # What a model said to an evaluation's own questions.
@@ -232,11 +248,17 @@ class _Run:
         builders = [
             registry.load("record_builders", name) for name in registry.names("record_builders")
         ]
-        builder = next(b for b in builders if b.kind == spec.method.records)
+        wanted = (spec.method.records, spec.records)
+        builder = next(b for b in builders if (b.kind, b.source) == wanted)
         generator = np.random.default_rng([seed, 3])
         general = options.general_rows
         count = steps * (options.batch - general)
         settings = replace(options.record_settings, folder=self.study.folder)
+        if spec.uses_consultation:
+            source = study_consultation(
+                self.study, value_sets, self.survey().codebook.items, split, seed
+            )
+            settings = replace(settings, consultation=source)
         paraphrases = getattr(options, "paraphrases", None)
         if paraphrases:
             path = (self.study.folder / paraphrases).resolve()
@@ -345,7 +367,7 @@ class _Run:
             update(done / total * (0.6 if self.study.scoring.samples else 1.0))
 
         by_value_set = {}
-        for members, model in self._models(method, seed):
+        for members, model in self.models(method, seed):
             found = collect_answers(
                 model,
                 members,
@@ -366,7 +388,7 @@ class _Run:
         as_population = self.spec(method).method.asks_as_population
         fast: list[ModelAnswer] = []
         again: list[tuple[Path | None, list[Asked]]] = []
-        for members, model in self._models(method, seed):
+        for members, model in self.models(method, seed):
             asked = questions_asked_twice(members, as_population, seed)
             fast += read_letters(model, asked, 0.0)
             assert self._loaded is not None
@@ -381,7 +403,7 @@ class _Run:
             return Rounding(dtype, 0, None, None, None, str(error))
         return rounding(dtype, fast, exact)
 
-    def _models(self, method: str, seed: int) -> Iterator[tuple[list[ValueSet], CachedRespondent]]:
+    def models(self, method: str, seed: int) -> Iterator[tuple[list[ValueSet], CachedRespondent]]:
         """The models behind a method, each with the value sets it answers for.
 
         One model for all answers for the groups left out of its training as well.
@@ -435,7 +457,7 @@ class _Run:
                         advance=lambda share, n=number: update((n + share) / groups),  # type: ignore[misc]
                     )
                 )
-                for number, (members, model) in enumerate(self._models(method, seed))
+                for number, (members, model) in enumerate(self.models(method, seed))
             ]
         )
 
@@ -469,6 +491,42 @@ class _Run:
             found.setdefault((method, seed), []).append(stage.folder)
         return found
 
+    def held_out_preferences(
+        self, per_token: bool
+    ) -> tuple[list[pl.DataFrame], list[dict[str, np.ndarray]]]:
+        """Choices of participants held out, seed by seed, and which answer each method prefers."""
+        value_sets = list(self.value_sets().values())
+        choices, preferences = [], []
+        for seed, split in self.splits().items():
+            source = study_consultation(
+                self.study, value_sets, self.survey().codebook.items, split, seed
+            )
+            own = held_out_choices(source, value_sets)
+            said: dict[str, np.ndarray] = {
+                spec.name: np.full(own.height, 0.5) for spec in self.study.methods
+            }
+            said[OTHERS] = np.full(own.height, 0.5)
+            for value_set in value_sets:
+                at = np.flatnonzero((own["value_set"] == value_set.name).to_numpy())
+                rows = own[at].select("prompt", "first", "second").rows()
+                pairs = sorted(set(rows))
+                place = {pair: n for n, pair in enumerate(pairs)}
+                where = [place[row] for row in rows]
+                said[OTHERS][at] = np.array(others_preferred(source, value_set, pairs))[where]
+            for spec in self.study.methods:
+                for members, model in self.models(spec.name, seed):
+                    for value_set in members:
+                        at = np.flatnonzero((own["value_set"] == value_set.name).to_numpy())
+                        rows = own[at].select("prompt", "first", "second").rows()
+                        pairs = sorted(set(rows))
+                        place = {pair: n for n, pair in enumerate(pairs)}
+                        asked_as = value_set if spec.method.asks_as_population else None
+                        read = np.array(preferred(model, source, asked_as, pairs, per_token))
+                        said[spec.name][at] = read[[place[row] for row in rows]]
+            choices.append(own)
+            preferences.append(said)
+        return choices, preferences
+
     def finish(self) -> Finished:
         """The results, written out beside the report, unless the run stopped before them."""
         if not self.wiring.results.finished or not self.wanted("results"):
@@ -500,6 +558,21 @@ def _write_asked(frame: pl.DataFrame, folder: Path) -> None:
 def _write_results(results: Results, folder: Path) -> None:
     content = json.loads(results.model_dump_json())
     storage.write_folder(folder, lambda draft: storage.write_json(draft / "results.json", content))
+
+
+def study_consultation(
+    study: Study, value_sets: list[ValueSet], items: Sequence[Item], split: ItemSplit, seed: int
+) -> ConsultationSource:
+    """What of the study's consultation may be trained on at one seed.
+
+    Raises InputError where the study has none, or nobody can be learnt from.
+    """
+    spec = study.consultation
+    if spec is None:
+        raise InputError(f"{study.source.name}: there is no `consultation:` in the study.")
+    segments = [own.name for own in study.value_sets if own.segment is not None]
+    found = read_consultation(study.folder / spec.folder)
+    return consultation_source(found, spec, value_sets, items, split, seed, segments)
 
 
 def asked_answers(study: Study, evaluation: str, method: str, seed: int | None) -> pl.DataFrame:
@@ -539,3 +612,52 @@ def check_only(name: str | None, flag: str) -> StageKind | None:
         if kind == name:
             return kind
     raise InputError(f'{flag} "{name}": the stages are {", ".join(ORDER)}.')
+
+
+def study_disagreements(study: Study, links: Path) -> list[Disagreement]:
+    """Where the study's consultation and its survey differ, for every value set with participants.
+
+    All who took part count, weighted as the study reads them, because nothing is trained here.
+    Raises InputError where the study has no consultation, or a link leads to nothing.
+    """
+    spec = study.consultation
+    if spec is None:
+        raise InputError(f"{study.source.name}: there is no `consultation:` in the study.")
+    study = with_segments(study)
+    found = read_consultation(study.folder / spec.folder)
+    people = people_for(found, "taking part")
+    weights, _ = people_weights(found, people, spec.read_as, spec.margins)
+    survey, linked = study_survey(study), read_links(links)
+    rows: list[Disagreement] = []
+    for own in study.value_sets:
+        if own.segment is None:
+            value_set = built_value_set(study, survey, own)
+            inside = {p: weights[p] for p in members_of(found, people, value_set)}
+            rows += disagreements(found, inside, value_set, linked)
+    return rows
+
+
+def study_held_out_public(
+    study: Study, against: str | None = None, per_token: bool = False
+) -> list[Agreement]:
+    """How far every method of a finished run agrees with the participants held out, over all seeds.
+
+    against: the method the others are compared to. per_token: see `preferred`. Raises InputError where the run is not finished,
+    or nobody was held out.
+    """
+    study = with_segments(study)
+    wiring = wire(study)
+    runner = _Run(wiring, None, None)
+    missing = [stage.label for stage in wiring.align.values() if not stage.finished]
+    if missing:
+        raise InputError(
+            f"{missing[0]} is not trained yet; `suffrage run {study.source.name}` first."
+        )
+    if against is not None and against not in [spec.name for spec in study.methods]:
+        raise InputError(f'there is no method "{against}" in {study.source.name}.')
+    with AnswerStore(study.output / STORE) as runner.store:
+        choices, preferences = runner.held_out_preferences(per_token)
+    together = {
+        name: np.concatenate([said[name] for said in preferences]) for name in preferences[0]
+    }
+    return agreements(pl.concat(choices), together, against, study.seeds[0])

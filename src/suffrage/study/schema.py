@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -18,6 +18,9 @@ from suffrage.survey import NonResponse, Survey, read_survey
 from suffrage.survey.non_response import with_non_response_as_options
 from suffrage.survey.weighting import Representativeness, WeightingSpec, weighted
 from suffrage.training_data import HeldOut
+from suffrage.training_data.constitution import FROM_CONSULTATION
+from suffrage.training_data.consultation_source import ConsultationSpec
+from suffrage.training_data.records import Source
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _RESERVED = ("uniform", "average", "others", "ceiling", "all")
@@ -65,6 +68,7 @@ class MethodSpec(BaseModel):
     """One entry of `methods`. options: what the method itself understands.
 
     start: the name of the method whose checkpoint this one goes on from (`from:` in the file).
+    records: where its records come from: the survey, or a consultation's comparisons or reactions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -73,6 +77,13 @@ class MethodSpec(BaseModel):
     method: Method
     options: MethodOptions
     start: str | None = None
+    records: Source = "survey"
+
+    @property
+    def uses_consultation(self) -> bool:
+        """Whether it learns anything from the study's consultation."""
+        own = getattr(self.options, "constitution", None) == FROM_CONSULTATION
+        return own or self.records != "survey"
 
     @property
     def label(self) -> str:
@@ -108,6 +119,7 @@ class Study(BaseModel):
     non_response_as_options: tuple[NonResponse, ...] = ()
     value_sets: tuple[ValueSetSpec, ...] = Field(min_length=1)
     held_out: HeldOut
+    consultation: ConsultationSpec | None = None
     model: str | EndpointSettings
     methods: tuple[MethodSpec, ...] = Field(min_length=1)
     evaluate: tuple[EvaluationSpec, ...] = Field(min_length=1)
@@ -204,6 +216,16 @@ class Study(BaseModel):
                 raise ValueError(
                     f"methods: {spec.name}: together: false makes one model for each value set, and "
                     f"none for {self.left_out[0]} (train: false); leave out one of the two"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _consultations_are_named(self) -> Study:
+        for spec in self.methods:
+            if spec.uses_consultation and self.consultation is None:
+                raise ValueError(
+                    f"methods: {spec.name} learns from a consultation, and the study has none; add "
+                    "consultation: {folder: ...}"
                 )
         return self
 
@@ -323,10 +345,42 @@ def _method(entry: Any, place: str, source: str) -> MethodSpec:
             f"of {', '.join(_RESERVED)}."
         )
     start = given.pop("from", None)
+    records = given.pop("records", "survey")
+    if records != "survey":
+        _check_records(method, records, given, f"{source}: {place}")
+        # People compared and judged whole answers, never labels of options.
+        given["format"] = "written"
     options = settings.validated(method.options, given, source, place)
     return MethodSpec(
-        name=name, method=method, options=options, start=None if start is None else str(start)
+        name=name,
+        method=method,
+        options=options,
+        start=None if start is None else str(start),
+        records=records,
     )
+
+
+def _check_records(method: Method, records: Any, given: dict[str, Any], place: str) -> None:
+    """Raises InputError where a method cannot learn from these records."""
+    if records not in get_args(Source):
+        raise InputError(
+            f"{place}.records: must be one of {', '.join(get_args(Source))}; principles are said "
+            f"to ccai, as constitution: {FROM_CONSULTATION}."
+        )
+    kinds = {
+        builder.kind
+        for name in registry.names("record_builders")
+        if (builder := registry.load("record_builders", name)).source == records
+    }
+    if method.records not in kinds:
+        raise InputError(
+            f"{place}.records: {method.name} learns from {method.records or 'no'} records; "
+            f"{records} make {', '.join(sorted(kinds)) or 'none'}."
+        )
+    if given.get("format", "written") != "written":
+        raise InputError(f"{place}.format: records: {records} are written answers; leave it out.")
+    if "epochs" in given:
+        raise InputError(f"{place}.epochs: is for records from the survey; say steps.")
 
 
 def _evaluation(entry: Any, place: str, source: str) -> EvaluationSpec:

@@ -8,6 +8,7 @@ from typing import Any
 
 from suffrage import storage
 from suffrage.align import TrainingOptions
+from suffrage.consult.consultation import read_consultation
 from suffrage.errors import InputError
 from suffrage.models import ModelIdentity, identify
 from suffrage.study.schema import EvaluationSpec, MethodSpec, Study
@@ -78,6 +79,14 @@ def _own_files(study: Study, spec: EvaluationSpec) -> list[str]:
     return found
 
 
+def _consultation_key(study: Study) -> list[Any] | None:
+    """What decides what is learnt from the consultation: its content, and how it is read."""
+    if study.consultation is None:
+        return None
+    found = read_consultation(study.folder / study.consultation.folder)
+    return [found.content_hash, study.consultation.model_dump(mode="json", exclude={"folder"})]
+
+
 def groups_of(spec: MethodSpec, study: Study) -> dict[Group, list[str]]:
     """The value sets each training of a method learns from: all together, or each apart."""
     names = [value_set.name for value_set in study.value_sets if value_set.train]
@@ -125,6 +134,7 @@ def wire(study: Study) -> Wiring:
     align: dict[TrainingPlace, Stage] = {}
     answers: dict[tuple[str, int], Stage] = {}
     starts: dict[TrainingPlace, TrainingPlace] = {}
+    public = _consultation_key(study)
     split_keys = [split.key for split in splits.values()]
     for spec in study.methods:
         method, options = spec.method, spec.options.model_dump()
@@ -161,6 +171,8 @@ def wire(study: Study) -> Wiring:
                     options,
                     seed,
                     [storage.file_hash(path) for path in own_files],
+                    # Only where it is used: a consultation repeats no survey-only training.
+                    *([spec.records, public] if spec.uses_consultation else []),
                 )
                 before = None
                 if spec.start is not None:

@@ -5,7 +5,7 @@ Written by hand, exported from a consultation, or made from what a population an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from suffrage.training_data.split import ItemSplit
 
 # What a study says instead of a file.
 FROM_VALUE_SET = "from_value_set"
+FROM_CONSULTATION = "from_consultation"
 
 Views = Literal["leading", "all"]
 Weighing = Literal["support", "group_informed"]
@@ -32,7 +33,8 @@ class Principle(BaseModel):
 
     support: share of people behind it, 0 to 1. group_support: the same for each opinion group, as
     P_agree = (agree + 1) / (agree + disagree + pass + 2). sources: the statements it was made of.
-    items: the survey items it was made of, where it was.
+    items: the survey items it was made of, where it was. stands_for: how many statements were merged
+    into it; it is sampled as often as they would be.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +45,7 @@ class Principle(BaseModel):
     group_support: dict[str, float] = Field(default_factory=dict)
     sources: tuple[str, ...] = ()
     items: tuple[str, ...] = ()
+    stands_for: int = Field(default=1, ge=1)
 
     @field_validator("id", mode="before")
     @classmethod
@@ -117,6 +120,7 @@ class Constitution(BaseModel):
             raw = [principle.group_informed_support for principle in self.principles]
         else:
             raw = [1.0 if p.support is None else p.support for p in self.principles]
+        raw = [r * p.stands_for for r, p in zip(raw, self.principles, strict=True)]
         total = sum(raw)
         if total <= 0:
             raise InputError("constitution: every principle has support 0, so none can be sampled.")
@@ -146,7 +150,7 @@ class Constitution(BaseModel):
 class ConstitutionSettings:
     """How a study's principles are found, and sampled for each prompt.
 
-    source: a file, or `from_value_set`. views, items: of a value set's constitution, one principle
+    source: a file, `from_value_set` or `from_consultation`. views, items: of a value set's constitution, one principle
     an item for its leading answer or one for every answer, of how many items. match: whether a
     prompt gets any principle, or those of its own item where there are some. rounds: of critique
     and revision. prompts: a JSONL file of further prompts. most: prompts at most.
@@ -214,15 +218,23 @@ def constitution_of(
 
 
 def constitutions_for(
-    value_sets: Sequence[ValueSet], split: ItemSplit, wanted: ConstitutionSettings, folder: Path
+    value_sets: Sequence[ValueSet],
+    split: ItemSplit,
+    wanted: ConstitutionSettings,
+    folder: Path,
+    consultation: Callable[[], Constitution] | None = None,
 ) -> Mapping[str, Constitution]:
-    """The constitution of each value set, by name: its own, or the one file for all.
+    """The constitution of each value set, by name: its own, or the one of all.
 
-    folder: where a relative path starts. Raises InputError on a bad file, or one made from an item
+    folder: where a relative path starts. consultation: gives the one found in it. Raises InputError on a bad file, or one made from an item
     that is held out.
     """
     if wanted.source == FROM_VALUE_SET:
         return {v.name: constitution_of(v, split, wanted.items, wanted.views) for v in value_sets}
+    if wanted.source == FROM_CONSULTATION:
+        if consultation is None:
+            raise InputError("from_consultation needs `consultation:` in the study.")
+        return dict.fromkeys((v.name for v in value_sets), consultation())
     path = (folder / wanted.source).resolve()
     constitution = read_constitution(path)
     constitution.weights(wanted.weighing)

@@ -18,6 +18,7 @@ from suffrage.errors import InputError, SuffrageError
 from suffrage.models import open_question
 from suffrage.population import ValueSet
 from suffrage.training_data.constitution import (
+    FROM_CONSULTATION,
     FROM_VALUE_SET,
     ConstitutionSettings,
     Principle,
@@ -60,7 +61,10 @@ def build_prompts(
     round, and `judged_by` the one to judge two answers by.
     """
     wanted = settings.constitution or ConstitutionSettings()
-    constitutions = constitutions_for(value_sets, split, wanted, settings.folder)
+    public = settings.consultation
+    constitutions = constitutions_for(
+        value_sets, split, wanted, settings.folder, public.constitution if public else None
+    )
     asked: list[tuple[str, str, str]] = [
         (v.name, item_id, open_question(d.item, v.description))
         for v in value_sets
@@ -79,6 +83,13 @@ def build_prompts(
                 ]
             else:
                 asked.append(("", "", prompt))
+    if public is not None and wanted.source == FROM_CONSULTATION:
+        # What the public was asked about is what its principles must be tried on.
+        for prompt, text in public.consultation.prompts.select("prompt", "text").iter_rows():
+            if prompt in public.prompts:
+                asked += [
+                    (v.name, "", f"{text}\n\nAnswer as {v.description} would.") for v in value_sets
+                ]
     count = min(count, wanted.most or count)
     rounds = -(-count // len(asked))
     order = np.concatenate([generator.permutation(len(asked)) for _ in range(rounds)])[:count]
@@ -107,6 +118,7 @@ def build_prompts(
             for name, constitution in constitutions.items()
         },
         "weighing": wanted.weighing,
+        **({"consultation": dict(public.facts)} if public else {}),
     }
     return Records("prompt", pl.DataFrame(rows), made_from)
 

@@ -25,10 +25,13 @@ from suffrage.models import (
 from suffrage.population import ValueSet
 from suffrage.survey import Item
 from suffrage.training_data.constitution import ConstitutionSettings
+from suffrage.training_data.consultation_source import ConsultationSource
 from suffrage.training_data.split import ItemSplit
 
 Format = Literal["option", "written"]
 Labels = Literal["shares", "drawn", "majority"]
+# Where records come from: the survey's value sets, or what a consultation collected.
+Source = Literal["survey", "comparisons", "reactions"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class RecordSettings:
     fractions; "drawn", one person's answer drawn by them; "majority", what most say.
     paraphrases: other wordings of items, by id.
     constitution, of prompt records: how principles are found. folder: where relative paths start.
+    consultation: what of it may be trained on, where the study has one.
     """
 
     format: Format = "option"
@@ -47,6 +51,7 @@ class RecordSettings:
     paraphrases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     constitution: ConstitutionSettings | None = None
     folder: Path = Path()
+    consultation: ConsultationSource | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +118,14 @@ class RecordBuilder:
     """A record builder: value sets and the split in, records out.
 
     build(value_sets, split, count, generator, settings) makes `count` records from trained items
-    only.
+    only. source: where they come from; a method learns from one kind, from any source that has it.
     """
 
     kind: str
     build: Callable[
         [Sequence[ValueSet], ItemSplit, int, np.random.Generator, RecordSettings], Records
     ]
+    source: Source = "survey"
 
 
 def training_pairs(

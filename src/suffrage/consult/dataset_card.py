@@ -1,0 +1,362 @@
+"""The words of a release: its dataset card with a datasheet, its changelog, its Croissant metadata.
+
+The datasheet follows Gebru et al. (2021), Datasheets for Datasets; the metadata MLCommons' Croissant 1.0
+(http://mlcommons.org/croissant/1.0).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+NOT_TOLD = "The organisers have not told."
+# Above this share of people singled out by three known votes the card warns.
+FINGERPRINT = 0.1
+# Column -> what it means, in every table it stands in.
+DICTIONARY = {
+    "statement": "Id of a statement",
+    "text": "The text as written, empty where withheld",
+    "language": "Language of the text (BCP 47)",
+    "seed": "Whether the organisers put it in",
+    "withheld": "Why a text is not given",
+    "person": "Id of a person, minted for this table of this release",
+    "vote": "1 agree, 0 pass, -1 disagree",
+    "important": "Whether the person marked it as important",
+    "probability": "With which it was drawn to be shown, to two decimals",
+    "training": "Whether the person consented to the training of models",
+    "prompt": "Id of a prompt",
+    "topic": "Topic of the prompt",
+    "answer": "Id of an answer",
+    "model": "The model that wrote the answer",
+    "left": "The answer shown on the left",
+    "right": "The answer shown on the right",
+    "outcome": "left, right, tie, both_bad or skip",
+    "confidence": "1 to 3, as the person said",
+    "reasons": "Reasons given, where the person consented to the publication of texts",
+    "core": "Whether the pair is of the common core shown to many",
+    "check": "Whether the pair tests attention: instructed or repeat",
+    "value": "A reaction: 1 like, -1 dislike; in demographics: what people said of themselves",
+    "item": "What was asked of people",
+    "with_item": "The item it is crossed with",
+    "with_value": "The value of that item",
+    "count": "People, rounded at random to base 3; empty where suppressed",
+    "stratum": "Value of the item that makes the strata",
+}
+
+
+def card(manifest: Mapping[str, Any], descriptions: Mapping[str, str]) -> str:
+    """The dataset card in Markdown, with the front matter that dataset hubs read."""
+    about, counts, privacy = manifest["about"], manifest["counts"], manifest["privacy"]
+    rows = manifest["rows"]
+    parts = [
+        "---",
+        f"license: {manifest['licence'].lower()}",
+        f"language: [{', '.join(manifest['languages'])}]",
+        f"pretty_name: {_quoted(manifest['title'])}",
+        "tags: [public-consultation, preferences, opinion]",
+        "configs:",
+        *(
+            f"  - {{config_name: {name}, data_files: data/{name}.parquet}}"
+            for name in manifest["tables"]
+        ),
+        "---",
+        "",
+        f"# {_plain(manifest['title'])}",
+        "",
+        f"What a public consultation collected. Release {manifest['release']}"
+        + (f" of {manifest['date']}" if manifest["date"] else "")
+        + f", made by {manifest['code']}.",
+        f"People were asked: {_plain(manifest['question'])}",
+        "",
+        "## Files",
+        "",
+        "Each table as Parquet and JSON lines, which are lossless, and as CSV, in which an apostrophe",
+        "stands before texts that a spreadsheet would run as a formula. `manifest.json` lists every "
+        "file's SHA-256.",
+        "",
+        "| table | rows | what |",
+        "| --- | --- | --- |",
+        *(f"| {name} | {rows[name]:,} | {descriptions[name]} |" for name in manifest["tables"]),
+        "",
+        "## Motivation",
+        "",
+        about["motivation"] or NOT_TOLD,
+        f"Funding: {about['funding'] or NOT_TOLD}",
+        "",
+        "## Composition",
+        "",
+        f"- {counts['participants']:,} people took part and were not excluded ({counts['excluded']:,} "
+        f"were); the rows of {counts['in_rows']:,} who consented to it are published.",
+        "- Statements: " + ", ".join(f"{n} {s}" for s, n in counts["states"].items()) + ". Only "
+        "accepted ones are published.",
+        *(
+            f"- {n} statements' texts withheld: {why}."
+            for why, n in counts["withheld_texts"].items()
+        ),
+        "- A person has another id in each table and in each release. Rows are shuffled. A vote of "
+        "an author on their own statement is left out, and nothing says who wrote what.",
+        "- No time, address, token, panel id or weight is published: a weight would tell the group.",
+        "",
+        "## Collection",
+        "",
+        f"Collected: {manifest['collected'] or 'the consultation does not say when'}. Recruitment: "
+        f"{about['recruitment'] or NOT_TOLD}",
+        "",
+        "Participants chose to take part. What they say stands for them; for a population only as far "
+        "as a reading with weights shows, and no weighting mends what made them take part.",
+        "",
+        "## Consent and withdrawal",
+        "",
+        about["consent"] or NOT_TOLD,
+        "",
+        "Taking part, publication of rows, publication of texts and training are consented to one by one. "
+        "`training` says of each row whether its person allows the training of models: respect it. "
+        f"People who were in an earlier release and are in this one no more: {manifest['tombstones']}. "
+        "What was published before cannot be called back; use the newest release.",
+        "",
+        "## Moderation",
+        "",
+        about["moderation"] or NOT_TOLD,
+        "",
+        "## Privacy",
+        "",
+        f"- Counts of people: cells below {privacy['smallest_cell']} are suppressed, and others where a "
+        f"total would give them away ({privacy['cells_suppressed']} of {privacy['cells']} cells); the "
+        "rest are rounded at random to base 3, the same cell always alike. Tables that share an item "
+        "are protected each by itself.",
+        "- Values that fewer than six people gave are one, `rare values`. A table of counts is made anew "
+        "when six or more people came or went since it was made"
+        + ("." if privacy["tables_renewed"] else "; these are those of an earlier release."),
+        "- Texts were searched again for e-mail, telephone, tax and health numbers, accounts and "
+        "addresses. The search knows no names.",
+        *_joined(privacy, counts),
+        *_private(privacy),
+        "",
+        "### How far a row is a fingerprint",
+        "",
+        *_risk(privacy["re_identification"]),
+        "",
+        "## Uses",
+        "",
+        "Research on opinion and on the alignment of models; training, of rows whose `training` is true.",
+        "Do not try to find out who anybody is, and do not join these files with others to that end. "
+        + (about["not_for"] or ""),
+        "",
+        "Dating: opinions change. These are of the time they were collected in.",
+        "",
+        "## Licence",
+        "",
+        f"People's texts and choices: {manifest['licence']}. Models' answers: "
+        f"{manifest['model_licence']}.",
+        "",
+        "## Maintenance",
+        "",
+        f"Contact: {about['contact'] or NOT_TOLD} Removal: ask there; the next release is made "
+        "without the person.",
+        "",
+        "## Columns",
+        "",
+        *(f"- `{name}`: {meaning}." for name, meaning in DICTIONARY.items()),
+        "",
+    ]
+    return "\n".join(parts)
+
+
+def _joined(privacy: Mapping[str, Any], counts: Mapping[str, Any]) -> list[str]:
+    rule = privacy["joined"]
+    if not rule:
+        return ["- Attributes and rows cannot be joined: they share no id."]
+    mixed = f"t = {rule['t']:g}" if rule["t"] else f"l = {rule['l']}"
+    given_up = counts.get("joined_given_up", [])
+    return [
+        f"- `joined`: every row has at least k = {rule['k']} alike, and sensitive attributes keep "
+        f"{mixed} in each class ({', '.join(rule['sensitive']) or 'none'}"
+        + (f"; given up: {', '.join(given_up)}" if given_up else "")
+        + "). The votes in it count as attributes, and stand in no other file."
+    ]
+
+
+def _private(privacy: Mapping[str, Any]) -> list[str]:
+    wanted = privacy["private"]
+    if not wanted:
+        return []
+    return [
+        f"- `coarse_votes`: epsilon = {wanted['epsilon']:g} (two-sided geometric noise; five votes of "
+        f"a person count, drawn at random). Spent over all releases: {privacy['epsilon_spent']:g} of "
+        f"{wanted['budget']:g}. The guarantee covers the votes in this table; its strata are those of "
+        "the counts, and the rows beside it have none."
+    ]
+
+
+def _risk(tested: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not tested:
+        return ["No rows of votes are published."]
+    lines = [
+        "A self-test on the published votes: people who are the only one with a few of their votes,",
+        "drawn at random. Who knows these votes of somebody from elsewhere finds their whole row.",
+        "",
+        "| votes known | people singled out | people tested |",
+        "| --- | --- | --- |",
+        *(f"| {t['known']} | {t['unique']:.0%} | {t['tried']} |" for t in tested),
+        "",
+    ]
+    three = next((t["unique"] for t in tested if t["known"] == 3), 0.0)
+    if three > FINGERPRINT:
+        lines.append(
+            f"**A row of votes here is a fingerprint**: three known votes single out {three:.0%}. New "
+            "ids do not make it anonymous; it is published because these people consented to it."
+        )
+    else:
+        lines.append("Three known votes single out few people here.")
+    return lines
+
+
+def change_log(history: Sequence[Mapping[str, Any]]) -> str:
+    """Every release, newest first: who came and went, in numbers, and what was made anew."""
+    lines = ["# Changelog", ""]
+    for each in reversed(history):
+        date = f", {each['date']}" if each["date"] else ""
+        lines += [
+            f"## Release {each['number']}{date}",
+            "",
+            f"- {each['joined']} people new, {each['withdrawn']} withdrawn or excluded since the one "
+            "before.",
+            "- Tables of counts: "
+            + ("made anew where due." if each["tables_renewed"] else "as before."),
+            *(
+                [f"- Differential privacy: epsilon {each['epsilon']:g} spent."]
+                if each["epsilon"]
+                else []
+            ),
+            "- Rows: "
+            + ", ".join(f"{name} {n:,}" for name, n in sorted(each["rows"].items()))
+            + ".",
+            "",
+        ]
+    return "\n".join(lines)
+
+
+CONTEXT: dict[str, Any] = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileProperty": "cr:fileProperty",
+    "fileObject": "cr:fileObject",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}
+_FORMATS = {"parquet": "application/x-parquet", "jsonl": "application/jsonlines", "csv": "text/csv"}
+
+
+def croissant(
+    manifest: Mapping[str, Any],
+    columns: Mapping[str, Mapping[str, Any]],
+    descriptions: Mapping[str, str],
+) -> dict[str, Any]:
+    """Croissant 1.0 metadata: every file with its SHA-256, every column of the Parquet files.
+
+    columns: Polars types by table and column.
+    """
+    title = manifest["title"] or manifest["consultation"]
+    return {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "name": manifest["consultation"],
+        "description": f"What the public consultation {title!r} collected, release {manifest['release']}: "
+        "votes on statements, choices between models' answers and reactions to them, with tables of "
+        "who took part that cannot be joined to them.",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "license": manifest["licence"],
+        "url": manifest["about"]["url"] or f"urn:suffrage:{manifest['consultation']}",
+        "version": f"{manifest['release']}.0.0",
+        "datePublished": manifest["date"],
+        "citeAs": f"{title}, release {manifest['release']}.",
+        "inLanguage": manifest["languages"],
+        "isLiveDataset": False,
+        "rai:personalSensitiveInformation": "Opinions; published rows share no id with attributes.",
+        "rai:dataCollection": manifest["about"]["recruitment"] or NOT_TOLD,
+        "rai:dataReleaseMaintenancePlan": "Withdrawn people are left out of the next release.",
+        "distribution": [
+            {
+                "@type": "cr:FileObject",
+                "@id": name,
+                "name": name,
+                "contentUrl": name,
+                "contentSize": f"{told['bytes']} B",
+                "encodingFormat": _FORMATS[name.rsplit(".", 1)[1]],
+                "sha256": told["sha256"],
+            }
+            for name, told in manifest["files"].items()
+        ],
+        "recordSet": [
+            {
+                "@type": "cr:RecordSet",
+                "@id": table,
+                "name": table,
+                "description": descriptions[table],
+                "field": [
+                    {
+                        "@type": "cr:Field",
+                        "@id": f"{table}/{column}",
+                        "name": column,
+                        "description": DICTIONARY.get(column, "An attribute, made coarse"),
+                        "dataType": _data_type(kind),
+                        "source": {
+                            "fileObject": {"@id": f"data/{table}.parquet"},
+                            "extract": {"column": column},
+                        },
+                    }
+                    for column, kind in own.items()
+                ],
+            }
+            for table, own in sorted(columns.items())
+        ],
+    }
+
+
+def _data_type(kind: Any) -> str:
+    if kind == pl.Boolean:
+        return "sc:Boolean"
+    if kind.is_integer():
+        return "sc:Integer"
+    return "sc:Float" if kind.is_float() else "sc:Text"
+
+
+def _plain(text: str) -> str:
+    """One line that no Markdown reader takes for anything else."""
+    line = " ".join(text.split())
+    return "".join(f"\\{c}" if c in "<>[]`*_#|" else c for c in line)
+
+
+def _quoted(text: str) -> str:
+    line = " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{line}"'

@@ -1,0 +1,110 @@
+"""What terminals show of principles, and of how far checkpoints agree with people held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from suffrage.consult.principles import Principles
+
+
+def principles_text(found: Principles, most: int = 20) -> RenderableType:
+    """The groups and how stable they are, and the principles, strongest first."""
+    sizes = ", ".join(f"{size:g}" for size in found.group_sizes.values())
+    stable = found.stability
+    sure = "come back" if stable.trusted else "do NOT all come back"
+    lines = [
+        f"{found.participants} participants in {len(found.group_sizes)} groups ({sizes}); in resamples "
+        f"the groups {sure} (adjusted Rand index {stable.agreement:.2f}).",
+        f"{len(found.unmerged)} statements have more than {found.settings.least_share:.0%} of every "
+        f"group behind them; merged they are {len(found.merged)} principles.",
+        *(
+            f"Not among them: {len(ids)}, {reason}."
+            for reason, ids in found.left_out.items()
+            if ids
+        ),
+    ]
+    if found.settings.read_as == "population":
+        lines.append(
+            f"Read as population. Only in the sample: {', '.join(found.only_in_sample) or 'none'}; "
+            f"only in the population: {', '.join(found.only_in_population) or 'none'}."
+        )
+    told = []
+    for number, p in enumerate(found.merged[:most], 1):
+        low, high = p.support.root_interval
+        several = f", from {len(p.sources)} statements" if len(p.sources) > 1 else ""
+        told += [
+            Text(f"{number:>2}. {p.text}"),
+            Text(
+                f"    {p.support.root:.2f} ({low:.2f} to {high:.2f}), least group "
+                f"{p.support.lowest:.2f}; {p.turned_by} more against would undo it{several}",
+                style="dim",
+            ),
+        ]
+    more = len(found.merged) - most
+    if more > 0:
+        told.append(Text(f"... and {more} more; --out or --json give all."))
+    meaning = "Of each: the geometric mean over groups of the share that agrees, with 95 %."
+    return Group(*(Text(line) for line in (*lines, meaning, "")), *told)
+
+
+def agreement_text(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Agreement with participants held out: a table for each value set and side."""
+    parts: list[RenderableType] = []
+    places = list(dict.fromkeys((row["value_set"], row["side"]) for row in rows))
+    for value_set, side in places:
+        own = [row for row in rows if (row["value_set"], row["side"]) == (value_set, side)]
+        about = "held out" if side == "held_out" else "trained on"
+        parts.append(
+            Text(
+                f"{value_set}: {own[0]['choices']} choices of {own[0]['participants']} participants "
+                f"held out, on {own[0]['prompts']} prompts about items {about}"
+            )
+        )
+        table = Table(box=None, pad_edge=False)
+        table.add_column("method", overflow="fold")
+        for name in ("agreement", "95 %", "difference", "95 %"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in own:
+            compared = row["difference"] is not None
+            table.add_row(
+                escape(row["method"]),
+                f"{row['agreement']:.2f}",
+                f"{row['low']:.2f} to {row['high']:.2f}",
+                f"{row['difference']:+.2f}" if compared else "",
+                f"{row['difference_low']:+.2f} to {row['difference_high']:+.2f}"
+                if compared
+                else "",
+            )
+        parts += [table, Text("")]
+    return Group(*parts)
+
+
+def disagreement_table(rows: Sequence[Mapping[str, Any]], most: int = 20) -> Table:
+    """Statements on which survey and consultation differ most, in each population."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("value set", "statement"):
+        table.add_column(name, overflow="fold")
+    for name in ("survey", "public", "difference", "95 %", "voters", "clear"):
+        table.add_column(name, justify="right", no_wrap=True)
+    shown: dict[str, int] = {}
+    for row in rows:
+        shown[row["value_set"]] = shown.get(row["value_set"], 0) + 1
+        if shown[row["value_set"]] > most:
+            continue
+        table.add_row(
+            escape(row["value_set"]),
+            escape(row["statement"]),
+            f"{row['survey']:.2f}",
+            f"{row['consultation']:.2f}",
+            f"{row['difference']:+.2f}",
+            f"{row['low']:+.2f} to {row['high']:+.2f}",
+            f"{row['voters']:.0f}",
+            "yes" if row["clear"] else "",
+        )
+    return table

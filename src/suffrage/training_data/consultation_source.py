@@ -1,0 +1,219 @@
+"""What of a consultation may be trained on: whose words, on which prompts, for which population."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from suffrage.consult.consultation import Consultation
+from suffrage.consult.held_out import held_out_people
+from suffrage.consult.opinion_groups import GroupSettings
+from suffrage.consult.people import (
+    ReadAs,
+    people_for,
+    people_weights,
+    wide_demographics,
+)
+from suffrage.consult.principles import LEAST_SHARE, PrincipleSettings, find_principles
+from suffrage.consult.stability import PARTICIPANT
+from suffrage.errors import InputError
+from suffrage.population import ValueSet
+from suffrage.population.where import select
+from suffrage.survey import Codebook, Item, Provenance, Survey
+from suffrage.survey.survey import RESPONDENT, WEIGHT
+from suffrage.survey.weighting import WeightingSpec
+from suffrage.training_data.constitution import Constitution
+from suffrage.training_data.split import ItemSplit, telling_words
+
+# A text that has this share of an item's telling words is about the item.
+ABOUT = 0.6
+
+
+class ConsultationSpec(BaseModel):
+    """The study's `consultation` section.
+
+    folder: what `suffrage consult export` wrote. held_out: share of participants never trained on.
+    read_as: participants one each, or weighted to the population, by `margins` or by the weights
+    they carry. least_share: of the least agreeing group, for a statement to be a principle. groups:
+    how many opinion groups, None for as many as are stable in `resamples`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path
+    held_out: float = Field(default=0.25, ge=0, lt=1)
+    read_as: ReadAs = "sample"
+    margins: WeightingSpec | None = None
+    least_share: float = Field(default=LEAST_SHARE, gt=0, lt=1)
+    groups: int | None = Field(default=None, ge=2)
+    resamples: int = Field(default=50, ge=2)
+
+    @model_validator(mode="after")
+    def _margins_are_for_the_population(self) -> ConsultationSpec:
+        if self.margins is not None and self.read_as == "sample":
+            raise ValueError("margins: are for read_as: population; say so, or leave them out")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class ConsultationSource:
+    """A consultation as training may see it.
+
+    people: weight of everyone trained on. members: of them, those of each value set.
+    held_out_people: of those who consented to training, the ones never trained on. prompts,
+    statements: what may be trained on; the rest is about items held out. seed: of the groups' draws.
+    """
+
+    consultation: Consultation
+    people: Mapping[str, float]
+    members: Mapping[str, tuple[str, ...]]
+    held_out_people: tuple[str, ...]
+    prompts: frozenset[str]
+    statements: frozenset[str]
+    spec: ConsultationSpec
+    seed: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def weights_of(self, value_set: str) -> dict[str, float]:
+        """Weight by participant of one value set's members."""
+        return {person: self.people[person] for person in self.members[value_set]}
+
+    def constitution(self) -> Constitution:
+        """The principles of everyone trained on, from statements about no item held out."""
+        every = set(self.consultation.statements["statement"])
+        found = find_principles(
+            self.consultation,
+            PrincipleSettings(
+                least_share=self.spec.least_share,
+                read_as=self.spec.read_as,
+                margins=self.spec.margins,
+                groups=GroupSettings(groups=self.spec.groups, seed=self.seed),
+                resamples=self.spec.resamples,
+            ),
+            people=tuple(self.people),
+            without=sorted(every - self.statements),
+        )
+        return Constitution.model_validate(found.constitution())
+
+
+def consultation_source(
+    consultation: Consultation,
+    spec: ConsultationSpec,
+    value_sets: Sequence[ValueSet],
+    items: Sequence[Item],
+    split: ItemSplit,
+    seed: int,
+    segments: Collection[str] = (),
+) -> ConsultationSource:
+    """Who and what of a consultation may be trained on.
+
+    segments: value sets that participants cannot be told to be in. Raises InputError where nobody
+    consented to training, or everybody is held out.
+    """
+    consenting = people_for(consultation, "training")
+    out = held_out_people(consenting, spec.held_out, seed)
+    away = set(out)
+    trained = [person for person in consenting if person not in away]
+    if not trained:
+        why = "all are held out" if consenting else "nobody consented to training"
+        raise InputError(f"consultation {consultation.slug}: nobody to learn from: {why}.")
+    # Weights are those of everyone, so that who is held out changes nobody else's.
+    weights, raked = people_weights(consultation, consenting, spec.read_as, spec.margins)
+    prompts = about_held_out(_prompt_texts(consultation), items, split)
+    statements = about_held_out(
+        dict(consultation.statements.select("statement", "text").iter_rows()), items, split
+    )
+    members = {
+        v.name: () if v.name in segments else members_of(consultation, trained, v)
+        for v in value_sets
+    }
+    facts = {
+        "content_hash": consultation.content_hash,
+        "participants": len(consenting),
+        "held_out_participants": len(out),
+        "read_as": spec.read_as,
+        "representativeness": None
+        if raked is None
+        else {
+            "source": raked.source,
+            "n_eff": raked.n_eff[1],
+            "dissimilarity_before_and_after": {
+                margin: list(pair) for margin, pair in raked.dissimilarity.items()
+            },
+            "most_missing": [f"{c.margin} {c.name}" for c in raked.missing()],
+        },
+        "members": {name: len(people) for name, people in members.items()},
+        "prompts_held_out": sorted(prompts),
+        "statements_held_out": sorted(statements),
+    }
+    return ConsultationSource(
+        consultation=consultation,
+        people={person: weights[person] for person in trained},
+        members=members,
+        held_out_people=out,
+        prompts=frozenset(consultation.prompts["prompt"]) - set(prompts),
+        statements=frozenset(consultation.statements["statement"]) - set(statements),
+        spec=spec,
+        seed=seed,
+        facts=facts,
+    )
+
+
+def members_of(
+    consultation: Consultation, people: Sequence[str], value_set: ValueSet
+) -> tuple[str, ...]:
+    """Of these people those whom a value set's `where` picks out, by what they said of themselves.
+
+    Empty where the consultation did not ask what `where` needs.
+    """
+    if not people or not value_set.where:
+        return tuple(people)
+    wide = wide_demographics(consultation, people)
+    columns = tuple(name for name in wide.columns if name != PARTICIPANT)
+    if not set(value_set.where) <= set(columns):
+        return ()
+    frame = wide.rename({PARTICIPANT: RESPONDENT}).with_columns(pl.lit(1.0).alias(WEIGHT))
+    survey = Survey(
+        frame,
+        Codebook(title="Participants", items=(), demographics=columns),
+        Provenance(reader="consultation", files={}, statement=""),
+    )
+    try:
+        rows = select(survey, value_set.where, value_set.name)
+    except InputError:
+        return ()
+    return tuple(people[row] for row in rows)
+
+
+def about_held_out(
+    texts: Mapping[str, str], items: Sequence[Item], split: ItemSplit
+) -> dict[str, str]:
+    """Of texts by id, those about an item held out, with the item.
+
+    A text is about an item when it holds most of the words that tell its question from the others';
+    so "We spend too little on the environment" is, where the item on it is held out.
+    """
+    telling = telling_words(items)
+    found = {}
+    for key, text in texts.items():
+        words = set(re.findall(r"\w+", text.lower()))
+        for item in split.held_out:
+            own = telling.get(item, set())
+            if own and len(own & words) / len(own) >= ABOUT:
+                found[key] = item
+                break
+    return found
+
+
+def _prompt_texts(consultation: Consultation) -> dict[str, str]:
+    """Each prompt with its answers, which may be about an item where the prompt is not."""
+    found = dict(consultation.prompts.select("prompt", "text").iter_rows())
+    for prompt, text in consultation.answers.select("prompt", "text").sort("text").iter_rows():
+        found[prompt] += "\n" + text
+    return found
