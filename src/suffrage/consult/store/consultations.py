@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from suffrage import settings as reading
 from suffrage.consult.store import audit
@@ -218,9 +218,13 @@ def set_settings(
     return after
 
 
+# Made once: before every vote, making a statement anew costs more than running it.
+_PHASE = select(consultation.c.phase).where(consultation.c.id == bindparam("of"))
+
+
 def check_open(c: Connection, consultation_id: str) -> None:
     """As `need_open`, without reading the settings: before every vote. Raises RefusedError."""
-    phase = c.scalar(select(consultation.c.phase).where(consultation.c.id == consultation_id))
+    phase = c.scalar(_PHASE, {"of": consultation_id})
     if phase is None:
         raise NotFoundError("there is no such consultation.")
     if phase != "open":
