@@ -1,4 +1,4 @@
-"""DPO and KTO on packed answers take the steps that TRL's trainers take on the same records."""
+"""SFT, DPO and KTO on packed answers take the steps that TRL's trainers take on the same records."""
 
 import json
 from dataclasses import replace
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import polars as pl
 import pytest
 import torch
 import trl
@@ -28,7 +29,7 @@ def theirs(tiny: Path, given: TrainingJob, folder: Path, kind: str, **more: Any)
     examples = [{"prompt": [{"role": "user", "content": row["user"]}]} for row in rows]
     for example, row in zip(examples, rows, strict=True):
         names = ["chosen", "rejected"] if kind == "DPO" else ["completion"]
-        texts = ["chosen", "rejected"] if kind == "DPO" else ["answer"]
+        texts = {"DPO": names, "KTO": ["answer"], "SFT": names}[kind]
         for name, text in zip(names, texts, strict=True):
             example[name] = [{"role": "assistant", "content": row[text]}]
         if kind == "KTO":
@@ -39,13 +40,34 @@ def theirs(tiny: Path, given: TrainingJob, folder: Path, kind: str, **more: Any)
     model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
     trainer = getattr(trl, f"{kind}Trainer")(
         model=model,
-        ref_model=AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32),
+        **(
+            {"ref_model": AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)}
+            if kind != "SFT"
+            else {}
+        ),
         args=getattr(trl, f"{kind}Config")(**settings, max_length=None),
         train_dataset=datasets.Dataset.from_list(examples),
         processing_class=AutoTokenizer.from_pretrained(tiny),
     )
     trainer.train()
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+@pytest.mark.parametrize("form", ["option", "written"])
+def test_sft_takes_trls_steps(form: str, tiny_model: Path, tmp_path: Path) -> None:
+    more = {"format": form, "adapter": "none", "learning_rate": 0.01}
+    given = job(tiny_model, "sft", tmp_path / "ours", STEPS, **more)
+    if form == "written":
+        # One length for all: TRL divides by the tokens of each step, we by the mean step's.
+        same = pl.lit("I would say nothing at all.")
+        frame = given.records.frame.with_columns(completion=same)
+        given = replace(given, records=replace(given.records, frame=frame))
+    ours = losses(run("sft", given))
+    assert ours[-1] < ours[0] - 0.01
+    # The question costs nothing on either side, and the end of the turn counts on both.
+    assert ours == pytest.approx(
+        theirs(tiny_model, given, tmp_path / "trl", "SFT", completion_only_loss=True), abs=2e-4
+    )
 
 
 def test_dpo_takes_trls_steps(tiny_model: Path, tmp_path: Path) -> None:

@@ -1,12 +1,20 @@
 """Several processes, started by Accelerate from the configurations that ship, take the steps of one."""
 
 import json
+import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from suffrage.align.launch import check_launches, launcher_file, launchers, train_launched
+from suffrage.align.launch import (
+    check_launches,
+    launch_command,
+    launcher_file,
+    launchers,
+    train_launched,
+)
 from suffrage.align.method import TrainingJob
 from suffrage.errors import InputError, SuffrageError
 from tests.align.test_training import job, method, run, weights
@@ -103,3 +111,38 @@ def test_what_stops_a_launched_training_is_told(tiny_model: Path, tmp_path: Path
     odd = replace(given, options=given.options.model_copy(update={"batch": 5}))
     with pytest.raises(SuffrageError, match="batch 5 is not a multiple of micro_batch 2 times 2"):
         train_launched(method("distribution"), odd, launcher_file("two-processes"))
+
+
+SLURM = {
+    # Starts as many tasks as nodes, each told its number, as srun does.
+    "srun": """#!/bin/bash
+nodes=${1#--nodes=}; shift 2
+for ((node = 0; node < nodes; node++)); do SLURM_NODEID=$node "$@" & pids+=($!); done
+status=0; for pid in "${pids[@]}"; do wait "$pid" || status=1; done; exit $status
+""",
+    "scontrol": '#!/bin/bash\n[ "$1 $2 $3" = "show hostnames box[1-2]" ] && echo 127.0.0.1 && echo box2\n',
+}
+
+
+def test_two_machines_of_an_allocation_take_the_steps_of_one(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    for name, text in SLURM.items():
+        (bin_folder / name).write_text(text)
+        (bin_folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_folder}:{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_NNODES", "2")
+    monkeypatch.setenv("SLURM_JOB_NODELIST", "box[1-2]")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setattr("suffrage.align.launch._PORT", free.getsockname()[1])
+    alone, given = both("distribution", tiny_model, tmp_path, launcher_file("two-processes"))
+    assert losses(given.output) == pytest.approx(losses(alone), abs=1e-5)
+
+
+def test_an_allocation_that_cannot_be_named_is_told(tmp_path: Path) -> None:
+    environment = {"SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "box[1-2]"}
+    with pytest.raises(SuffrageError, match="SLURM gave 2 machines, but `scontrol show hostnames"):
+        launch_command(launcher_file("fsdp"), tmp_path, environment)

@@ -283,30 +283,6 @@ def test_a_diverged_training_stops_with_the_step_and_the_likely_cause(
         run("distribution", job(tiny_model, "distribution", tmp_path, 5))
 
 
-def test_the_loss_is_on_the_answer_only(tiny_model: Path) -> None:
-    """TRL's own collator, on our records: every prompt token is masked, every answer token is not."""
-    import trl
-    from datasets import Dataset
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from suffrage.align.sft import conversations
-
-    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
-    rows = [{"user": "Yes or no?", "completion": "A"}]
-    trainer = trl.SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(tiny_model),
-        args=trl.SFTConfig(
-            output_dir="unused", completion_only_loss=True, use_cpu=True, bf16=False
-        ),
-        train_dataset=Dataset.from_list(conversations(rows, tokenizer)),
-        processing_class=tokenizer,
-    )
-    batch = next(iter(trainer.get_train_dataloader()))
-    answer = batch["input_ids"][0][batch["labels"][0] != -100]
-    assert tokenizer.decode(answer).startswith("A<|end|>")
-    assert len(answer) <= 3
-
-
 def test_four_bits_need_a_gpu_and_a_tracker_its_package(tiny_model: Path, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")

@@ -436,6 +436,17 @@ def test_access_control_a_rejected_statement_is_not_shown_to_others(here: Site) 
     assert page.status_code == 404 and "amber" not in page.text
 
 
+def test_access_control_a_statement_moderated_out_leaves_the_results_at_once(here: Site) -> None:
+    what = consultations.about(here.store, "water")
+    consultations.set_settings(here.store, what.id, {"results": "everyone"}, "tests")
+    crowd(here.store, what, 40)
+    results.refresh(here.store, what)
+    assert "rule amber" in here.browser().get("/c/water/results").text
+    (id,) = [s.id for s in statements.statements(here.store, what.id) if "amber" in s.text]
+    statements.moderate(here.store, what.id, [id], "rejected", "unlawful", None)
+    assert "rule amber" not in here.browser().get("/c/water/results").text
+
+
 @pytest.mark.parametrize(
     ("role", "act", "status"),
     [
@@ -611,6 +622,32 @@ def test_withdrawal_deletes_and_gives_a_receipt_the_log_knows(here: Site) -> Non
     assert [e.hash[:16] for e in logged] == [receipt.group(1)]
     assert snapshots.voters(here.store, what.id) == (0, 0)
     assert visitor.get("/c/water/mine").url.path == "/c/water/join"
+
+
+def test_withdrawal_leaves_no_trace_of_the_person_in_results_and_texts(here: Site) -> None:
+    what = consultations.about(here.store, "water")
+    visitor = here.browser().join()
+    (person,) = participants.participants(here.store, what.id)
+    for _ in range(12):
+        visitor.vote()
+    visitor.get("/c/water/statement/new")
+    visitor.send("/c/water/statement/new", text="Only I would say zanzibar")
+    others = crowd(here.store, what, 30)
+    (mine,) = [s for s in statements.statements(here.store, what.id) if s.author_id == person.id]
+    statements.moderate(here.store, what.id, [mine.id], "accepted", "ok", None)
+    statements.translate(here.store, what.id, mine.id, "mi", "zanzibar", "machine", "tests")
+    acts.vote_on(here.store, what.id, others[0], mine.id, 1)
+    results.refresh(here.store, what)
+    first = snapshots.newest(here.store, what.id)
+    assert first and person.id in first.result["labels"]
+    visitor.get("/c/water/mine/withdraw")
+    visitor.send("/c/water/mine/withdraw", sure="yes")
+    with here.store.read() as c:
+        for table in schema.metadata.sorted_tables:
+            if table.name not in ("participant", "audit"):
+                rows = str([tuple(row) for row in c.execute(select(table))])
+                assert person.id not in rows, table.name
+                assert "zanzibar" not in rows or table.name == "snapshot", table.name
 
 
 def test_withdrawal_works_on_another_device_and_after_closing(here: Site) -> None:

@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from suffrage.evaluate.figures import make_figures
+from suffrage.evaluate.intervals import Measured
 from suffrage.evaluate.results import (
     Answer,
     Cost,
     Difference,
+    EvaluationFacts,
     ItemFacts,
+    Measure,
     MethodFacts,
     ReadoutDisagreement,
     Results,
@@ -99,6 +103,88 @@ MODELS = {
     "sft": ("Supervised fine-tuning", 0.45, "trained"),
     "distribution": ("Distribution matching", 0.3, "trained"),
 }
+# Only where asked for: many methods, with the long names that studies give.
+MORE_MODELS = {
+    "dpo-soft": ("Direct preference optimisation, proportional (dpo-soft)", 0.4, "trained"),
+    "kto-plain": ("Kahneman-Tversky optimisation (kto-plain)", 0.6, "trained"),
+    "rlhf": ("Reinforcement learning from human feedback", 0.65, "trained"),
+    "rloo": ("REINFORCE leave-one-out", 0.62, "trained"),
+    "ccai": ("Collective constitutional AI", 0.72, "trained"),
+}
+EVERY_MODEL = MODELS | MORE_MODELS
+# name: (question, measures as (name, label, better, untrained, per closeness to the target))
+EVALUATIONS: dict[str, tuple[str, list[tuple[str, str, str | None, float, float]]]] = {
+    "zebra": ("Does something nobody foresaw hold?", [("odd", "Oddness", None, 0.4, 0.1)]),
+    "safety": (
+        "Does it still refuse what it should?",
+        [
+            ("refusal", "Harmful requests refused", "higher", 0.9, -0.12),
+            ("over", "Harmless requests refused", "lower", 0.05, 0.01),
+        ],
+    ),
+    "capability": (
+        "Does it still know what it knew?",
+        [
+            ("knowledge", "Knowledge, right answers", "higher", 0.42, -0.05),
+            ("following", "Instructions followed", "higher", 0.55, -0.02),
+        ],
+    ),
+    "distances": (
+        "Is it near by other measures than ours?",
+        [
+            ("w1", "Wasserstein distance, as published", "lower", 0.2, -0.12),
+            ("tv", "Total variation", "lower", 0.35, -0.2),
+            ("js", "Jensen-Shannon divergence", "lower", 0.15, -0.1),
+            ("variance", "Variance ratio", "nearer 1", 1.6, -0.4),
+            ("tails", "Mass at the ends", "nearer 1", 0.5, 0.4),
+            ("modal", "Right about the most frequent answer", "higher", 0.4, 0.3),
+        ],
+    ),
+    "transfer": (
+        "Does it carry over to other surveys?",
+        [("gain", "Gain on other surveys", "higher", 0.0, 0.06)],
+    ),
+    "wvb": (
+        "How near is it to single people?",
+        [("distance", "Distance from people", "lower", 0.3, -0.05)],
+    ),
+    "globalopinionqa": (
+        "Is it nearer to countries asked elsewhere?",
+        [("similarity", "Similarity, GlobalOpinionQA", "higher", 0.6, 0.08)],
+    ),
+    "opinionqa": (
+        "Whose opinions does it state?",
+        [("representativeness", "Representativeness, OpinionQA", "higher", 0.75, 0.05)],
+    ),
+    "memorisation": (
+        "Has it read the answers before?",
+        [("gap", "Gap between original and reworded", "nearer 0", 0.01, 0.01)],
+    ),
+    "robustness": (
+        "Does it answer alike when asked in other words?",
+        [
+            ("wording", "Answers moved by wording", "lower", 0.2, -0.05),
+            ("order", "Answers moved by the order of options", "lower", 0.3, -0.15),
+        ],
+    ),
+    "structure": (
+        "Do its values hang together as people’s do?",
+        [("congruence", "Congruence with people’s values", "higher", 0.3, 0.2)],
+    ),
+    "steerability": (
+        "Does it answer as each group when asked to?",
+        [("name_adds", "What the name adds", "higher", 0.0, 0.1)],
+    ),
+    "equity": (
+        "Is any group served worse?",
+        [("worst", "Shortfall of the group served least", "lower", 0.2, 0.04)],
+    ),
+    "behaviour": ("Does it act on what it states?", [("depth", "Depth", "nearer 1", 0.0, 0.3)]),
+    "preferences": (
+        "Do people prefer what it writes?",
+        [("accuracy", "Agreement with people’s choices", "higher", 0.5, 0.08)],
+    ),
+}
 READOUTS = ("letters", "text", "text_length_normalised", "sampled")
 
 
@@ -161,6 +247,63 @@ def example_results(
             "Only 4 questions were held out; intervals over so few are rough.",
             "Stated answers to survey questions say little about what the model does elsewhere.",
         ],
+    )
+
+
+def with_evaluations(results: Results, names: Sequence[str] = tuple(EVALUATIONS)) -> Results:
+    """The same results with figures of these evaluations, out of order, from made-up units."""
+    generator = np.random.default_rng(17)
+    methods = [m.name for m in results.methods if m.kind in ("untrained", "trained")]
+    facts, figures, differences = [], [], []
+    for place, name in enumerate(names):
+        question, measures = EVALUATIONS[name]
+        units: dict[str, dict[str, list[Measured]]] = {}
+        for measure, _, _, start, slope in measures:
+            own = generator.normal(0, 0.08, size=40)
+            units[measure] = {
+                method: [
+                    Measured(
+                        seed,
+                        "nz",
+                        f"unit{k}",
+                        f"cluster{k // 2}",
+                        float(
+                            start
+                            + slope * (MODELS["base"][1] - EVERY_MODEL[method][1]) / 0.6
+                            + own[k]
+                            + generator.normal(0, 0.04)
+                        ),
+                        np.ones(1),
+                    )
+                    for seed in results.study.seeds
+                    for k in range(40)
+                ]
+                for method in methods
+            }
+        found, gaps = make_figures(name, units, methods, 1)
+        figures += found
+        differences += gaps
+        facts.append(
+            EvaluationFacts(
+                name=name,
+                question=question,
+                cannot_show="" if name == "zebra" else f"What {name} leaves out, in one sentence.",
+                measures=[
+                    Measure(
+                        name=measure,
+                        label=label,
+                        explanation=f"What {label.lower()} is, in a sentence.",
+                        better=better,  # type: ignore[arg-type]
+                        unit="questions",
+                        headline=k == 0 or name in ("safety", "capability"),
+                    )
+                    for k, (measure, label, better, _, _) in enumerate(measures)
+                ],
+                notes=["One question was left out."] if place == 0 else [],
+            )
+        )
+    return results.model_copy(
+        update={"evaluations": facts, "figures": figures, "figure_differences": differences}
     )
 
 
@@ -230,7 +373,7 @@ def _answers(
                         shares = (0.85 * shares + 0.15 * p) / 1.0
                     answers.append(_answer(name, seed, item, target, shares, "letters", 1.0, None))
                 for name in methods:
-                    away = MODELS[name][1] * (0.6 if item.side[seed] == "trained" else 1.0)
+                    away = EVERY_MODEL[name][1] * (0.6 if item.side[seed] == "trained" else 1.0)
                     if (name, item.id) == ("sft", "divorce"):
                         away = 1.0  # training made this one worse
                     for readout in READOUTS:
@@ -461,7 +604,7 @@ def _methods(methods: Sequence[str], seeds: int) -> list[MethodFacts]:
         for name, label in FLOORS.items()
     ]
     for name in methods:
-        label, _, kind = MODELS[name]
+        label, _, kind = EVERY_MODEL[name]
         cost = Cost(
             seconds=171.4,
             peak_memory_bytes=2_150_000_000,

@@ -68,7 +68,7 @@ def test_differences_csv_says_where_the_interval_lies(results: Results, folder: 
         assert d.high is not None
         assert float(row["value"]) == d.value
         expected = "higher" if d.low > 0 else "lower" if d.high < 0 else "same"
-        assert row["interval"] == expected
+        assert row["verdict"] == expected
 
 
 def test_answers_csv_has_one_row_an_answer_with_its_population(

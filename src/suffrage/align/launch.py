@@ -2,17 +2,19 @@
 
 The study's own process reads, asks and scores; only a training is launched. The job travels as a
 file, and what it took comes back as one. Accelerate configurations for the usual cases ship in
-`launchers/`; any other of the user's own does as well.
+`launchers/`; any other of the user's own does as well. Inside a SLURM allocation of several machines
+`srun` starts one `accelerate launch` on each of them; they meet at the first one's address.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -25,6 +27,8 @@ SHIPPED = Path(__file__).parent / "launchers"
 JOB, OUTPUT = "job.pickle", "launch.log"
 PROGRESS, DONE, FAILED = "progress.json", "done.json", "failed.json"
 _POLL = 0.5  # seconds between looks at the child's progress
+# Where the machines of a SLURM allocation meet; one job in an allocation at a time.
+_PORT = 29_500
 
 
 def launchers() -> list[str]:
@@ -73,8 +77,7 @@ def train_launched(method: Method, job: TrainingJob, launcher: Path) -> tuple[Tr
         (job.work / name).unlink(missing_ok=True)
     (job.work / JOB).write_bytes(pickle.dumps((method.name, replace(job, on_step=_silent))))
     log = job.work / OUTPUT
-    command = [sys.executable, "-m", "accelerate.commands.launch"]
-    command += ["--config_file", str(launcher), "-m", "suffrage.align.launch", str(job.work)]
+    command = launch_command(launcher, job.work, os.environ)
     with log.open("wb") as out:
         child = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, env=_environment())
         try:
@@ -94,6 +97,49 @@ def train_launched(method: Method, job: TrainingJob, launcher: Path) -> tuple[Tr
         )
     done = storage.read_json(job.work / DONE)
     return TrainingFacts(**done["facts"]), Usage(**done["usage"])
+
+
+def launch_command(launcher: Path, work: Path, environment: Mapping[str, str]) -> list[str]:
+    """What starts a training's processes, on this machine or on all of a SLURM allocation's.
+
+    A configuration that ships takes as many GPUs as there are. environment: where SLURM says how
+    many machines it gave (SLURM_NNODES) and which (SLURM_JOB_NODELIST).
+    """
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(launcher)]
+    machines = int(environment.get("SLURM_NNODES", "1"))
+    gpus = _gpus() if launcher.parent == SHIPPED else 0
+    if gpus:
+        command += ["--num_processes", str(gpus * machines)]
+    task = ["-m", "suffrage.align.launch", str(work.resolve())]
+    if machines == 1:
+        return [*command, *task]
+    address = _first_machine(environment)
+    command += ["--num_machines", str(machines), "--main_process_ip", address]
+    command += ["--main_process_port", str(_PORT)]
+    # Each machine's own number is known only there, so a shell there puts it in.
+    there = f"{shlex.join(command)} --machine_rank $SLURM_NODEID {shlex.join(task)}"
+    return ["srun", f"--nodes={machines}", "--ntasks-per-node=1", "bash", "-c", there]
+
+
+def _gpus() -> int:
+    import torch
+
+    return int(torch.cuda.device_count())
+
+
+def _first_machine(environment: Mapping[str, str]) -> str:
+    """The host that the allocation's other machines reach the first one by."""
+    listed = environment.get("SLURM_JOB_NODELIST", "")
+    try:
+        found = subprocess.run(
+            ["scontrol", "show", "hostnames", listed], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SuffrageError(
+            f"SLURM gave {environment.get('SLURM_NNODES')} machines, but `scontrol show hostnames "
+            f"{listed}` did not name them ({error}); start inside an allocation of one machine."
+        ) from error
+    return found.stdout.split()[0]
 
 
 def _environment() -> dict[str, str]:

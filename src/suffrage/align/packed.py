@@ -43,12 +43,14 @@ class AnswerBatch:
     log_probs: (records, answers), of each whole answer, ABSENT where a record has fewer.
     reference: the same by the model training began from, None when the method does without.
     lengths: (records, answers), tokens of each answer, 0 where absent. rows: the records.
+    mean_length: tokens of an answer in the mean over all records, not only this batch's.
     """
 
     log_probs: torch.Tensor
     reference: torch.Tensor | None
     lengths: torch.Tensor
     rows: Sequence[Row]
+    mean_length: float = 1.0
 
     def column(self, name: str) -> torch.Tensor:
         """A number of each record as a tensor (records,)."""
@@ -189,6 +191,10 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     if objective.needs_reference:
         reference = _reference(job, model, prompts, rows, objective, micro_batch)
 
+    mean_length = _mean_length(
+        prompts, [row for row in rows if row["format"] != GENERAL], objective
+    )
+
     def collate(batch: list[Row]) -> dict[str, Any]:
         own = [row for row in batch if row["format"] != GENERAL]
         general = [row for row in batch if row["format"] == GENERAL]
@@ -218,7 +224,7 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
                     values = [_padded(reference[row["place"]], given.width) for row in own]
                     before = torch.tensor(values).to(log_probs)
                 lengths = torch.tensor(given.lengths).view(given.count, given.width)
-                batch = AnswerBatch(log_probs, before, lengths.to(log_probs), own)
+                batch = AnswerBatch(log_probs, before, lengths.to(log_probs), own, mean_length)
                 loss = objective.loss(batch) * len(own) / whole
             if inputs["general"]:
                 general, given = inputs["general"]
@@ -241,6 +247,16 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
         return trainer
 
     return run_trainer(job, make)
+
+
+def _mean_length(prompts: Prompts, rows: list[Row], objective: Objective) -> float:
+    lengths = [
+        len(tokens)
+        for row, some in zip(rows, objective.answers(rows), strict=True)
+        for answer in some
+        for tokens in prompts.spellings(answer, row["format"])
+    ]
+    return sum(lengths) / len(lengths)
 
 
 def _padded(values: list[float], width: int) -> list[float]:

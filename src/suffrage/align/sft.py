@@ -1,58 +1,52 @@
 """`sft`: supervised fine-tuning on answers drawn from the population's distribution.
 
 Learns from: demonstrations, one drawn answer each. Objective: minus the log-probability of the
-answer's tokens, the question's tokens left out. Source: Nie et al. (2025), Survey-to-Behavior,
-with answers drawn from a population instead of written for a value. Trained by TRL.
+answer with the end of its turn, a token's mean; the question costs nothing. Source: Nie et al. (2025),
+Survey-to-Behavior, with answers drawn from a population instead of written for a value.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import polars as pl
 
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
-from suffrage.align.training import prepare, run_trainer, trainer_settings
-from suffrage.errors import require
-from suffrage.models.asking import Message
-from suffrage.models.language_model import prompt_text
+from suffrage.align.packed import AnswerBatch, Objective, Row, train_packed
+from suffrage.training_data.general import GENERAL
+
+if TYPE_CHECKING:
+    import torch
 
 
-def conversations(rows: list[dict[str, Any]], tokenizer: Any) -> list[dict[str, Any]]:
-    """Records in TRL's prompt-completion form; plain text for a model without chat template."""
-    examples: list[dict[str, Any]] = []
-    for row in rows:
-        messages: list[Message] = [{"role": "user", "content": row["user"]}]
-        if tokenizer.chat_template is None:
-            text = prompt_text(tokenizer, messages)
-            examples.append({"prompt": text, "completion": f" {row['completion']}"})
-        else:
-            answer = [{"role": "assistant", "content": row["completion"]}]
-            examples.append({"prompt": messages, "completion": answer})
-    return examples
+def likelihood_loss(log_probs: torch.Tensor, mean_length: float) -> torch.Tensor:
+    """Minus the mean log-probability of an answer, divided by the tokens an answer has in the mean.
+
+    log_probs: (records,). Not divided by each answer's own length, which would teach short answers
+    more often than people give them.
+    """
+    return -log_probs.mean() / mean_length
 
 
 def train(job: TrainingJob) -> TrainingFacts:
-    """Train on demonstrations with TRL's SFTTrainer, loss on the answer only."""
-    trl = require("trl", "align", "method sft")
-    datasets = require("datasets", "align", "method sft")
-    datasets.disable_progress_bars()
-    model, tokenizer = prepare(job)
-    examples = conversations(job.records.frame.to_dicts(), tokenizer)
+    """Train on demonstrations."""
+    # A label is learnt as a text is: in one spelling, and with the end of the turn after it.
+    as_text = (
+        pl.when(pl.col("format") == GENERAL).then(pl.lit(GENERAL)).otherwise(pl.lit("written"))
+    )
+    frame = job.records.frame.with_columns(format=as_text)
 
-    def make(callbacks: list[Any]) -> Any:
-        return trl.SFTTrainer(
-            model=model,
-            args=trl.SFTConfig(
-                **trainer_settings(job),
-                completion_only_loss=True,
-                max_length=None,
-                include_num_input_tokens_seen="all",
-            ),
-            train_dataset=datasets.Dataset.from_list(examples),
-            processing_class=tokenizer,
-            callbacks=callbacks,
-        )
+    def answers(rows: Sequence[Row]) -> list[list[str]]:
+        return [[row["completion"]] for row in rows]
 
-    return run_trainer(job, make)
+    def loss(batch: AnswerBatch) -> torch.Tensor:
+        return likelihood_loss(batch.log_probs[:, 0], batch.mean_length)
+
+    return train_packed(
+        replace(job, records=replace(job.records, frame=frame)), Objective(answers, loss)
+    )
 
 
 METHOD = Method(

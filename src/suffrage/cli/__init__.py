@@ -166,6 +166,100 @@ def report(study: StudyPath) -> None:
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders of finished runs, such as runs/*.", metavar="RUN")
+    ],
+    measure: Annotated[
+        str, typer.Option(help="fit, earth-movers, entropy, slope, or EVALUATION.MEASURE.")
+    ] = "fit",
+    html: Annotated[Path | None, typer.Option(help="Write the comparison as a page here.")] = None,
+    across_models: Annotated[
+        bool, typer.Option("--across-models", help="Let different models share a table.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Hold runs against each other, from their results.json: one leaderboard, paired differences.
+
+    Runs that differ in survey, questions, value sets, held-out items or model get tables of their
+    own, with the reason. Differences have bootstrap intervals; Holm's correction goes over all.
+
+    Example: `suffrage compare runs/* --html leaderboard.html`
+    """
+    from suffrage.report import leaderboard
+
+    found = leaderboard.compare_runs(runs, measure, across_models)
+    if html is not None:
+        leaderboard.write_leaderboard_page(found, html)
+    if as_json:
+        _print_json(leaderboard.leaderboard_json(found))
+        return
+    from rich.console import Console
+
+    Console().print(leaderboard.leaderboard_text(found))
+    if html is not None:
+        typer.echo(f"Page    {html}")
+
+
+@app.command()
+def estimate(
+    study: StudyPath,
+    method: Annotated[str, typer.Option(help="Whose answers join the people's.")],
+    sample: Annotated[
+        int | None,
+        typer.Option(help="Draw so many people of each group; default: all who answered."),
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="A value set; may be repeated. Default: all.")
+    ] = None,
+    item: Annotated[
+        list[str] | None, typer.Option(help="An item's id; may be repeated. Default: all.")
+    ] = None,
+    population: Annotated[
+        Path | None,
+        typer.Option(
+            help="Another study, whose survey gives the groups' shares, where the people asked are "
+            "a small sample of their own."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    repeats: Annotated[
+        int,
+        typer.Option(help="Draw so many samples more, and count what the intervals hold.", min=0),
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate what a population says, from a few people joined with a finished study's model.
+
+    Prediction-powered inference: people's answers, the model's answers to the same items, and the
+    groups' shares, with intervals that hold whatever the model says, and a sentence on whether it
+    helped. A trained method is used on held-out items only.
+
+    Example: `suffrage estimate study.yaml --method prompt --sample 100 --group everyone`
+    """
+    from suffrage.report import estimates
+    from suffrage.study.estimating import estimate_study
+    from suffrage.study.schema import load_study
+
+    found = estimate_study(
+        load_study(study),
+        method,
+        sample,
+        group or [],
+        item or [],
+        seed,
+        repeats,
+        load_study(population) if population else None,
+    )
+    if as_json:
+        _print_json(estimates.estimates_json(found))
+        return
+    from rich.console import Console
+
+    Console().print(estimates.estimates_text(found))
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Say what this machine can do, and which parts of Suffrage are installed.
 

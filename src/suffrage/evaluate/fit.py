@@ -14,6 +14,7 @@ from typing import get_args
 
 import numpy as np
 
+from suffrage.evaluate.figures import detectable, holm, two_sided
 from suffrage.evaluate.floors import average_training_distribution, mean_of_groups, uniform
 from suffrage.evaluate.intervals import Draws, Measured, difference, estimate, make_draws
 from suffrage.evaluate.results import (
@@ -70,7 +71,7 @@ def run(given: EvaluationInput, seed: int) -> Scorecard:
     scores = _with_way(list(_scores(given, rows, draws)))
     return Scorecard(
         tuple(scores),
-        tuple(_differences(given, rows, draws)),
+        corrected(list(_differences(given, rows, draws))),
         tuple(answers),
         tuple(readout_disagreements(answers)),
     )
@@ -308,7 +309,23 @@ def _differences(
                         low=figure.low,
                         high=figure.high,
                         items=figure.items,
+                        p=None if figure.low is None else two_sided(figure.draws, figure.clusters),
+                        detectable=None if figure.low is None else detectable(figure.draws),
                     )
+
+
+def corrected(differences: Sequence[Difference]) -> tuple[Difference, ...]:
+    """With Holm's correction, for all differences of one metric, side and value set together."""
+    families: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for place, d in enumerate(differences):
+        if d.p is not None:
+            families[d.metric, d.side, d.value_set].append(place)
+    found = list(differences)
+    for places in families.values():
+        adjusted = holm([differences[place].p or 0.0 for place in places])
+        for place, p in zip(places, adjusted, strict=True):
+            found[place] = found[place].model_copy(update={"adjusted": p})
+    return tuple(found)
 
 
 def readout_disagreements(answers: Sequence[Answer]) -> Iterator[ReadoutDisagreement]:

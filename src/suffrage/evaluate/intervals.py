@@ -70,13 +70,17 @@ def make_draws(
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A figure with its bootstrap draws; low and high are None with fewer than two clusters."""
+    """A figure with its bootstrap draws; low and high are None with fewer than two clusters.
+
+    clusters: how many different ones its rows lie in.
+    """
 
     value: float
     draws: FloatArray
     low: float | None
     high: float | None
     items: int
+    clusters: int = 0
 
 
 def estimate(rows: Sequence[Measured], draws: Draws) -> Estimate:
@@ -94,8 +98,9 @@ def estimate(rows: Sequence[Measured], draws: Draws) -> Estimate:
     drawn = np.divide(above, below, where=below > 0, out=np.full(below.shape, np.nan))
     under = sum(r.below for r in rows)
     value = sum(r.point for r in rows) / under if under > 0 else float("nan")
-    low, high = _interval(drawn[np.isfinite(drawn)], len({r.cluster for r in rows}))
-    return Estimate(value, drawn, low, high, len({r.item for r in rows}))
+    clusters = len({r.cluster for r in rows})
+    low, high = percentile_interval(drawn[np.isfinite(drawn)], clusters)
+    return Estimate(value, drawn, low, high, len({r.item for r in rows}), clusters)
 
 
 def difference(first: Sequence[Measured], second: Sequence[Measured], draws: Draws) -> Estimate:
@@ -104,11 +109,12 @@ def difference(first: Sequence[Measured], second: Sequence[Measured], draws: Dra
     a, b = ([r for r in rows if r.key in shared] for rows in (first, second))
     one, two = estimate(a, draws), estimate(b, draws)
     drawn = one.draws - two.draws
-    low, high = _interval(drawn[np.isfinite(drawn)], len({r.cluster for r in a}))
-    return Estimate(one.value - two.value, drawn, low, high, one.items)
+    low, high = percentile_interval(drawn[np.isfinite(drawn)], one.clusters)
+    return Estimate(one.value - two.value, drawn, low, high, one.items, one.clusters)
 
 
-def _interval(drawn: FloatArray, clusters: int) -> tuple[float | None, float | None]:
+def percentile_interval(drawn: FloatArray, clusters: int) -> tuple[float | None, float | None]:
+    """The middle 95 % of the draws; None with fewer than two clusters to draw from."""
     if clusters < 2 or drawn.size == 0:
         return None, None
     tail = (1 - LEVEL) / 2

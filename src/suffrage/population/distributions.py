@@ -106,16 +106,20 @@ def grouped_shares(
 
 
 def share_intervals(
-    shares: FloatArray, standard_errors: FloatArray, n_eff: float | FloatArray
+    shares: FloatArray,
+    standard_errors: FloatArray,
+    n_eff: float | FloatArray,
+    quantile: float = 1.959964,
 ) -> tuple[FloatArray, FloatArray]:
     """Low and high ends of 95 % intervals of shares, within 0 to 1 also for shares of 0 and 1.
 
     shares, standard_errors: (options,), n_eff of one shape with them or one number. Wilson's score
     interval with p(1-p)/SE^2 as the number of respondents, or n_eff where that cannot be had.
+    quantile: of the normal distribution, or of Student's t where few stand behind the errors.
     Source: Wilson (1927), JASA 22: 209-212; the number of respondents as in Korn and Graubard
     (1998), Survey Methodology 24: 193-201.
     """
-    z2 = 1.959964**2
+    z2 = quantile**2
     sure = standard_errors > 0
     m = np.full(shares.shape, n_eff, dtype=np.float64)
     m[sure] = (shares * (1 - shares))[sure] / np.square(standard_errors[sure])

@@ -78,6 +78,25 @@ def make_table(
     return Table(caption, [name for name, _ in columns], [flag for _, flag in columns], [*rows])
 
 
+def abreast(table: Table, most: int) -> list[Table]:
+    """The table as several of at most `most` columns beside the headings, nearly equal."""
+    count = len(table.columns) - 1
+    parts = max(1, -(-count // most))
+    size = -(-count // parts)
+    found = []
+    for part in range(parts):
+        chosen = [0, *range(1 + part * size, min(1 + (part + 1) * size, count + 1))]
+        found.append(
+            Table(
+                table.caption if parts == 1 else f"{table.caption}, part {part + 1} of {parts}",
+                [table.columns[k] for k in chosen],
+                [table.numeric[k] for k in chosen],
+                [[row[k] for k in chosen] for row in table.rows],
+            )
+        )
+    return found
+
+
 SIDE_NAMES: dict[Side, str] = {"held_out": "held out", "trained": "trained on"}
 
 

@@ -5,12 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from suffrage.evaluate.results import EvaluationFacts, Figure, Measure, Results
+from suffrage.evaluate.results import (
+    EvaluationFacts,
+    Figure,
+    FigureDifference,
+    Measure,
+    Results,
+)
 from suffrage.report.cells import Cell, Table, make_table, model_methods
 from suffrage.report.finding import in_sentence
-from suffrage.report.tables import NOTHING, interval, number, signed
+from suffrage.report.overview import FIT, evaluation_power, in_order, turned_gap
+from suffrage.report.tables import NOTHING, Verdict, interval, number, signed
 
-FIT = "fit"
+UNSAID = "its maker does not say; take its figures with care."
+# More measures than this do not fit a page beside their intervals.
+MEASURES_ABREAST = 5
+BETTER_NAMES: dict[Verdict, str] = {
+    "higher": "better",
+    "lower": "worse",
+    "same": "cannot be told apart",
+    "unknown": "different",
+}
 
 
 @dataclass(frozen=True)
@@ -33,12 +48,13 @@ PANELS: dict[str, Callable[[Results, EvaluationFacts], list[Panel]]] = {}
 
 @dataclass(frozen=True)
 class Section:
-    """One evaluation on the page."""
+    """One evaluation on the page. power: what the study could have seen, in words."""
 
     name: str
     question: str
     cannot_show: str
-    figures: Table
+    figures: Sequence[Table]
+    power: Sequence[str]
     differences: Table | None
     measures: Sequence[tuple[str, str]]
     notes: Sequence[str]
@@ -46,19 +62,20 @@ class Section:
 
 
 def evaluation_sections(results: Results) -> list[Section]:
-    """A section for each evaluation that gave figures, in the study's order."""
+    """A section for each evaluation that gave figures, in the order a sceptic asks."""
     return [
         Section(
             name=facts.name,
-            question=facts.question,
-            cannot_show=facts.cannot_show,
-            figures=_figure_table(results, facts),
+            question=facts.question or facts.name.capitalize(),
+            cannot_show=facts.cannot_show or UNSAID,
+            figures=_figure_tables(results, facts),
+            power=evaluation_power(results, facts.name),
             differences=_difference_table(results, facts),
             measures=[(m.label, _explained(m)) for m in facts.measures],
             notes=facts.notes,
             panels=PANELS[facts.name](results, facts) if facts.name in PANELS else (),
         )
-        for facts in results.evaluations
+        for facts in in_order(results.evaluations)
         if facts.name != FIT and any(f.evaluation == facts.name for f in results.figures)
     ]
 
@@ -78,34 +95,6 @@ def find_figure(
     )
 
 
-def headline_table(results: Results) -> Table | None:
-    """One scoreboard over all evaluations: a row a method, a column a headline measure."""
-    headlines = [(e, m) for e in results.evaluations for m in e.measures if m.headline]
-    headlines = [
-        (e, m)
-        for e, m in headlines
-        if any((f.evaluation, f.measure) == (e.name, m.name) for f in results.figures)
-    ]
-    if not headlines:
-        return None
-    rows = [
-        [
-            Cell(method.label),
-            *(
-                _figure_cell(find_figure(results, e.name, m.name, method.name), m.digits)
-                for e, m in headlines
-            ),
-        ]
-        for method in model_methods(results)
-    ]
-    columns = [("Method", False), *((_heading(m), True) for _, m in headlines)]
-    return make_table("Every evaluation at a glance", columns, rows)
-
-
-def _heading(measure: Measure) -> str:
-    return f"{measure.label} ({measure.better} is better)" if measure.better else measure.label
-
-
 def _explained(measure: Measure) -> str:
     return (
         f"{measure.explanation} {measure.better.capitalize()} is better."
@@ -120,12 +109,29 @@ def _figure_cell(figure: Figure | None, digits: int) -> Cell:
     return Cell(number(figure.value, digits), interval(figure.low, figure.high, digits))
 
 
-def _figure_table(results: Results, facts: EvaluationFacts) -> Table:
+def _figure_tables(results: Results, facts: EvaluationFacts) -> list[Table]:
+    """All figures of an evaluation, so many measures abreast."""
     measures = [
         m
         for m in facts.measures
         if any((f.evaluation, f.measure) == (facts.name, m.name) for f in results.figures)
     ]
+    blocks = max(1, -(-len(measures) // MEASURES_ABREAST))
+    size = -(-len(measures) // blocks)
+    return [
+        _figure_table(
+            results,
+            facts,
+            measures[part * size : (part + 1) * size],
+            f", part {part + 1} of {blocks}" if blocks > 1 else "",
+        )
+        for part in range(blocks)
+    ]
+
+
+def _figure_table(
+    results: Results, facts: EvaluationFacts, measures: Sequence[Measure], part: str
+) -> Table:
     rows = [
         [
             Cell(method.label),
@@ -142,7 +148,7 @@ def _figure_table(results: Results, facts: EvaluationFacts) -> Table:
             rows.append([Cell(label), *cells])
     rows.append([Cell("Counted"), *(_counted(results, facts.name, m) for m in measures)])
     columns = [("Method", False), *((m.label, True) for m in measures)]
-    return make_table("All value sets and seeds together", columns, rows)
+    return make_table(f"All value sets and seeds together{part}", columns, rows)
 
 
 def _edge_cell(results: Results, evaluation: str, measure: Measure, edge: str) -> Cell:
@@ -174,31 +180,44 @@ def _counted(results: Results, evaluation: str, measure: Measure) -> Cell:
 def _difference_table(results: Results, facts: EvaluationFacts) -> Table | None:
     """Differences of the headline measures, with Holm's correction and what could be seen."""
     labels = {method.name: method.label for method in results.methods}
-    digits = {m.name: m.digits for m in facts.measures}
-    names = {m.name: m.label for m in facts.measures if m.headline}
+    measures = {m.name: m for m in facts.measures if m.headline}
     found = [
-        d for d in results.figure_differences if d.evaluation == facts.name and d.measure in names
+        d
+        for d in results.figure_differences
+        if d.evaluation == facts.name and d.measure in measures
     ]
     if not found:
         return None
-    rows = [
-        [
-            Cell(labels.get(d.method, d.method), f"against {in_sentence(labels[d.against])}"),
-            Cell(names[d.measure]),
-            Cell(
-                signed(d.value, digits[d.measure]),
-                interval(d.low, d.high, digits[d.measure], with_sign=True),
-            ),
-            Cell(NOTHING if d.adjusted is None else number(d.adjusted, 3)),
-            Cell(NOTHING if d.detectable is None else number(d.detectable, digits[d.measure])),
-        ]
-        for d in found
-    ]
     columns = [
         ("Compared", False),
         ("Figure", False),
         ("Difference", True),
+        ("So the first is", False),
         ("p, corrected", True),
-        ("Smallest this study could see", True),
+        ("Smallest to be seen", True),
     ]
+    rows = [_difference_row(results, d, measures[d.measure], labels) for d in found]
     return make_table("Paired differences", columns, rows)
+
+
+def _difference_row(
+    results: Results, d: FigureDifference, measure: Measure, labels: dict[str, str]
+) -> list[Cell]:
+    one, two = (
+        find_figure(results, d.evaluation, d.measure, name) for name in (d.method, d.against)
+    )
+    found = turned_gap(d.value, (d.low, d.high), d.adjusted, measure, one, two).verdict
+    known = d.adjusted is not None
+    return [
+        Cell(labels.get(d.method, d.method), f"against {in_sentence(labels[d.against])}"),
+        Cell(measure.label),
+        Cell(
+            signed(d.value, measure.digits),
+            interval(d.low, d.high, measure.digits, with_sign=True),
+        ),
+        Cell(BETTER_NAMES[found], mark="" if found == "unknown" else found)
+        if known
+        else Cell(NOTHING),
+        Cell(number(d.adjusted, 3) if known else NOTHING),
+        Cell(NOTHING if d.detectable is None else number(d.detectable, measure.digits)),
+    ]

@@ -32,6 +32,9 @@ from suffrage.report.tables import (
     verdict,
 )
 
+# More trained methods than this are told of together; each has its row in the tables.
+TOLD_SINGLY = 3
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -73,6 +76,9 @@ def _against_base(
         if (difference := main_difference(results, method.name, base.name))
     ]
     compared.sort(key=lambda pair: order.index(verdict(pair[1])))
+    if len(compared) > TOLD_SINGLY:
+        yield from _many_against_base(results, compared, base)
+        return
     people, untrained = _people(results), _as_model(base)
     relations: dict[Verdict, str] = {
         "higher": f"answers closer to {people} than {untrained}",
@@ -107,6 +113,39 @@ def _against_base(
         yield f"{begin}{figure} ({_change(difference)})."
 
 
+def _many_against_base(
+    results: Results, compared: Sequence[tuple[MethodFacts, Difference]], base: MethodFacts
+) -> Iterable[str]:
+    """How many trained methods do better or worse than the untrained model; losers by name."""
+    untrained, floor = _as_model(base), main_score(results, base.name)
+    asked = "questions it was never trained on"
+    if main_side(results) == "trained":
+        asked = "the questions trained on"
+    if floor:
+        yield (
+            f"Asked {asked}, {untrained} reaches a fit of {number(floor.value)}{_possible(results)} "
+            f"with {_people(results)}."
+        )
+    for found, words in (
+        ("lower", f"lie further from {_people(results)}"),
+        ("higher", f"come closer to {_people(results)}"),
+        ("same", "cannot be told apart from it"),
+        ("unknown", "were asked too few separate questions to be told apart from it"),
+    ):
+        group = [method for method, difference in compared if verdict(difference) == found]
+        if not group:
+            continue
+        scores = {m.name: s.value for m in group if (s := main_score(results, m.name))}
+        ranked = sorted(group, key=lambda m: -scores.get(m.name, 0.0))
+        named = [f"{in_sentence(m.label)} ({number(scores.get(m.name))})" for m in ranked]
+        shown = (
+            f"from {named[-1]} to {named[0]}"
+            if found == "higher" and len(named) > TOLD_SINGLY
+            else ", ".join(named)
+        )
+        yield f"Of {len(compared)} trained methods {len(group)} {words}: {shown}."
+
+
 def _against_bar(results: Results, trained: Sequence[MethodFacts], bar: str) -> str | None:
     """How the trained methods compare with a bar that costs no training."""
     score = main_score(results, bar)
@@ -124,16 +163,35 @@ def _against_bar(results: Results, trained: Sequence[MethodFacts], bar: str) -> 
         "unknown": "cannot be compared, with so few questions",
     }
     found.sort(key=lambda pair: list(relation).index(verdict(pair[1])))
+    if len(found) > TOLD_SINGLY:
+        many = {
+            "lower": "fall short of that",
+            "same": "cannot be told apart from that",
+            "higher": "come closer",
+            "unknown": "cannot be compared, with so few questions",
+        }
+        counts = {word: sum(verdict(d) == word for _, d in found) for word in many}
+        of = f" of {len(found)} trained methods"
+        told = []
+        for word, count in counts.items():
+            if count:
+                told.append(f"{count}{of} {many[word]}")
+                of = ""
+        return f"{_bar_sentence(bar, score.value)}: {', '.join(told)}."
     parts = [
         f"{in_sentence(method.label)} {relation[verdict(difference)]} ({_short_change(difference)})"
         for method, difference in found
     ]
-    subject = (
-        f"An answer that ignores the question, the average of the questions trained on, reaches {number(score.value)}"
-        if bar == AVERAGE
-        else f"The untrained model told in its prompt whom to answer for reaches {number(score.value)}"
-    )
-    return f"{subject}: {'; '.join(parts)}."
+    return f"{_bar_sentence(bar, score.value)}: {'; '.join(parts)}."
+
+
+def _bar_sentence(bar: str, value: float) -> str:
+    if bar == AVERAGE:
+        return (
+            "An answer that ignores the question, the average of the questions trained on, reaches "
+            f"{number(value)}"
+        )
+    return f"The untrained model told in its prompt whom to answer for reaches {number(value)}"
 
 
 def _audit(results: Results, base: MethodFacts) -> list[str]:
@@ -192,8 +250,9 @@ def _as_model(method: MethodFacts) -> str:
 
 
 def in_sentence(label: str) -> str:
-    """A label inside a sentence: "Distribution matching" in lower case, "DPO" as it is."""
-    return label[:1].lower() + label[1:] if label[1:2].islower() else label
+    """A label inside a sentence: "Distribution matching" in lower case, "DPO" and "Kahneman-Tversky" as they are."""
+    first = label.split(" ", 1)[0]
+    return label[:1].lower() + label[1:] if first[1:].islower() else label
 
 
 def _possible(results: Results) -> str:

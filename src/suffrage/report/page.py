@@ -15,14 +15,23 @@ from suffrage.evaluate.results import (
 )
 from suffrage.report.answer_cards import cards_by_value_set
 from suffrage.report.asked import item_counts, item_table, study_facts, value_set_table
-from suffrage.report.cells import fact_pairs, thousands
+from suffrage.report.cells import abreast, fact_pairs, thousands
 from suffrage.report.costs import cost_table
-from suffrage.report.evaluations import evaluation_sections, headline_table
+from suffrage.report.evaluations import evaluation_sections
 from suffrage.report.failures import flattening, made_worse_table, weak_spot_table, worst_item_table
 from suffrage.report.finding import finding, is_weighted
+from suffrage.report.overview import (
+    FIT,
+    MARGIN,
+    fit_power,
+    flag_sentence,
+    glance_tables,
+    loss_table,
+)
 from suffrage.report.readings import disagreement_table, mass_table, readout_table, refused_items
 from suffrage.report.scoreboard import (
-    difference_table,
+    ABREAST,
+    difference_tables,
     left_out_scores,
     plot_caption,
     scoreboard_plot,
@@ -61,6 +70,7 @@ def render_report(results: Results) -> str:
 
 def _sections(results: Results) -> dict[str, Any]:
     """Everything the template needs, by the name it has there."""
+    disagreed = disagreement_table(results)
     return {
         "r": results,
         "finding": finding(results),
@@ -72,20 +82,25 @@ def _sections(results: Results) -> dict[str, Any]:
         "plot_data": scoreboard_plot(results),
         "plot_caption": plot_caption(results),
         "scoreboard": scoreboard_table(results),
-        "headlines": headline_table(results),
+        "glance": glance_tables(results),
+        "flags": flag_sentence(results),
+        "losses": loss_table(results),
+        "margin": f"{MARGIN:g}",
+        "fit_power": fit_power(results),
+        "fit_cannot_show": next((e.cannot_show for e in results.evaluations if e.name == FIT), ""),
         "evaluations": evaluation_sections(results),
         "left_out": left_out_scores(results),
         "by_value_set": value_set_scores(results),
         "by_seed": seed_scores(results),
-        "differences": difference_table(results, main_side(results)),
-        "trained_differences": None
+        "differences": difference_tables(results, main_side(results)),
+        "trained_differences": (None, None)
         if main_side(results) == "trained"
-        else difference_table(results, "trained"),
+        else difference_tables(results, "trained"),
         "methods": [(method, fact_pairs(method.settings)) for method in by_kind(results)],
         "cards": cards_by_value_set(results),
         "readouts": readout_table(results),
         "masses": mass_table(results),
-        "disagreements": disagreement_table(results),
+        "disagreements": abreast(disagreed, ABREAST) if disagreed else [],
         "refused": refused_items(results),
         "weak_spots": weak_spot_table(results),
         "flattening": flattening(results),

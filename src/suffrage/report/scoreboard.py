@@ -13,11 +13,13 @@ from suffrage.evaluate.results import (
     Side,
 )
 from suffrage.report.cells import (
+    AVERAGE,
     INTERVAL_NAME,
     SIDE_NAMES,
     VERDICT_NAMES,
     Cell,
     Table,
+    abreast,
     colours,
     main_score,
     make_table,
@@ -38,6 +40,10 @@ from suffrage.report.tables import (
     signed,
     verdict,
 )
+
+# More columns, or more pairs, than these do not fit a page at once.
+ABREAST = 6
+FEW_PAIRS = 16
 
 
 @dataclass(frozen=True)
@@ -153,20 +159,31 @@ def scoreboard_table(results: Results) -> Table:
     return make_table("Scoreboard: all value sets and seeds together", columns, rows)
 
 
-def value_set_scores(results: Results) -> Table | None:
-    """Fit on the main side for each value set; None with one value set."""
+def value_set_scores(results: Results) -> list[Table]:
+    """Fit on the main side for each value set; none with one value set.
+
+    Whichever there are fewer of, value sets or methods, stands in columns, six at most abreast.
+    """
     if len(results.value_sets) < 2:
-        return None
+        return []
     side, methods = main_side(results), by_kind(results)
-    rows = [
-        [
-            Cell(v.name, v.description),
-            *(score_cell(find_score(results, m.name, side, value_set=v.name), 2) for m in methods),
+    title = f"Fit for each value set, questions {SIDE_NAMES[side]}"
+
+    def cell(method: str, value_set: str) -> Cell:
+        return score_cell(find_score(results, method, side, value_set=value_set), 2)
+
+    if len(methods) > max(ABREAST, len(results.value_sets)):
+        rows = [
+            [Cell(m.label), *(cell(m.name, v.name) for v in results.value_sets)] for m in methods
         ]
-        for v in results.value_sets
-    ]
-    columns = [("Value set", False), *((m.label, True) for m in methods)]
-    return make_table(f"Fit for each value set, questions {SIDE_NAMES[side]}", columns, rows)
+        columns = [("Method", False), *((v.name, True) for v in results.value_sets)]
+    else:
+        rows = [
+            [Cell(v.name, v.description), *(cell(m.name, v.name) for m in methods)]
+            for v in results.value_sets
+        ]
+        columns = [("Value set", False), *((m.label, True) for m in methods)]
+    return abreast(make_table(title, columns, rows), ABREAST)
 
 
 def left_out_scores(results: Results) -> Table | None:
@@ -214,13 +231,27 @@ def seed_scores(results: Results) -> Table | None:
     return make_table(f"Fit for each seed, questions {SIDE_NAMES[side]}", columns, rows)
 
 
-def difference_table(results: Results, side: Side) -> Table | None:
-    """Every paired difference in fit and in earth mover's distance, over all value sets."""
+def difference_tables(results: Results, side: Side) -> tuple[Table | None, Table | None]:
+    """Paired differences in fit and in earth mover's distance, over all value sets.
+
+    First those of trained methods against the untrained model, the prompted one and the average
+    training answer, then all others; all together where they are few.
+    """
+    bars = {m.name for m in methods_of_kind(results, "untrained")} | {AVERAGE}
+    trained = {m.name for m in methods_of_kind(results, "trained")}
     pairs = [
         d
         for d in results.differences
         if (d.side, d.metric, d.value_set) == (side, "fit_jsd", "all")
     ]
+    main = [d for d in pairs if d.method in trained and d.against in bars]
+    if not main or len(pairs) <= FEW_PAIRS:
+        return _difference_table(results, side, pairs), None
+    rest = [d for d in pairs if d not in main]
+    return _difference_table(results, side, main), _difference_table(results, side, rest)
+
+
+def _difference_table(results: Results, side: Side, pairs: Sequence[Difference]) -> Table | None:
     if not pairs:
         return None
     labels = {method.name: method.label for method in results.methods}

@@ -28,6 +28,8 @@ from suffrage.evaluate.results import (
 )
 
 FORMAT = 1
+# Of p-values after Holm's correction.
+SIGNIFICANT = 0.05
 NO_INTERVAL = "not enough items"
 NOTHING = "–"
 KINDS = ("floor", "untrained", "trained", "ceiling")
@@ -187,11 +189,18 @@ def scoreboard_rows(results: Results) -> list[ScoreboardRow]:
 
 
 def verdict(difference: Difference) -> Verdict:
-    """Whether the interval of a difference lies above 0, below it, around it, or is unknown."""
+    """Whether a difference lies above 0, below it, cannot be told from it, or is unknown.
+
+    By its p-value after Holm's correction, or by its interval where a run carries none.
+    """
     low, high = difference.low, difference.high
     if not _is_number(low) or not _is_number(high):
         return "unknown"
     assert low is not None and high is not None
+    if difference.adjusted is not None:
+        if difference.adjusted >= SIGNIFICANT:
+            return "same"
+        return "higher" if difference.value > 0 else "lower"
     return "higher" if low > 0 else "lower" if high < 0 else "same"
 
 
@@ -280,7 +289,7 @@ def _score_rows(results: Results) -> tuple[Sequence[str], Iterable[Sequence[Any]
 def _difference_rows(results: Results) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
     header = list(Difference.model_fields)
     lines = ([getattr(d, name) for name in header] + [verdict(d)] for d in results.differences)
-    return [*header, "interval"], lines
+    return [*header, "verdict"], lines
 
 
 def _answer_rows(results: Results) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:

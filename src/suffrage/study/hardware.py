@@ -12,8 +12,10 @@ from typing import Any
 
 from suffrage.align import TrainingOptions
 from suffrage.errors import InputError
+from suffrage.models.language_model import GPU_ROW_LENGTH
 from suffrage.models.shape import ModelShape
-from suffrage.study.plan import training_tokens
+from suffrage.study.memory import Adapting, training_bytes
+from suffrage.study.plan import training_sizes
 from suffrage.study.schema import Study
 
 
@@ -34,20 +36,21 @@ GPUS = {
 }
 # Shapes typical of open models of that size: layers, width and heads as Qwen2.5 has them.
 SIZES = {
-    "7B": ModelShape(7_600_000_000, 3584, 28, 28, 152_064),
-    "14B": ModelShape(14_800_000_000, 5120, 48, 40, 152_064),
-    "32B": ModelShape(32_800_000_000, 5120, 64, 40, 152_064),
+    "7B": ModelShape(7_600_000_000, 3584, 28, 28, 152_064, inner=18_944, shared=512),
+    "14B": ModelShape(14_800_000_000, 5120, 48, 40, 152_064, inner=13_824, shared=1024),
+    "32B": ModelShape(32_800_000_000, 5120, 64, 40, 152_064, inner=27_648, shared=1024),
 }
 # The share of a GPU's published speed that fine-tuning on short rows reaches: an assumption.
 REACHED = 0.3
-# Bytes a parameter. LoRA: bfloat16 weights. QLoRA: 4-bit weights with their scales. Full: weights
-# and gradients in bfloat16, a float32 copy and Adam's two moments (Rajbhandari et al. 2020, 3.1).
-BYTES = {"lora": 2.0, "qlora": 0.55, "full": 16.0}
+ADAPTING: tuple[Adapting, ...] = ("lora", "qlora", "full")
 # Operations a parameter and token: forward 2; backward 2 for activations, 2 more for weights.
 OPERATIONS = {"lora": 4.0, "qlora": 4.0, "full": 6.0}
 RECOMPUTED = 2.0
 REFERENCE = 2.0
+# What the driver and the libraries' workspaces take of a GPU: an assumption.
 RUNTIME = 3e9
+# Records computed at a time.
+AT_ONCE = 8
 # Of a GPU's memory, what may be planned for; the rest goes to fragments and buffers.
 USABLE = 0.9
 
@@ -55,7 +58,7 @@ USABLE = 0.9
 def hardware_plan(study: Study, price_per_hour: float | None = None) -> list[dict[str, Any]]:
     """A row for each size, GPU, way to adapt and trained method: memory, GPUs, hours, money.
 
-    Activations are recomputed (gradient checkpointing), 8 records at a time. price_per_hour: of
+    Activations are recomputed (gradient checkpointing), `AT_ONCE` records at a time. price_per_hour: of
     one GPU; the study's own price when None; no money when neither is said.
     Raises InputError when the study trains nothing.
     """
@@ -66,16 +69,19 @@ def hardware_plan(study: Study, price_per_hour: float | None = None) -> list[dic
     price = price_per_hour
     if price is None and study.price is not None:
         price = study.price.per_hour
-    tokens = training_tokens(study)
+    sizes = training_sizes(study, AT_ONCE, GPU_ROW_LENGTH)
     rows = []
     for size, shape in SIZES.items():
         for key, gpu in GPUS.items():
-            for adapting in BYTES:
+            for adapting in ADAPTING:
                 for spec in study.methods:
                     if not isinstance(spec.options, TrainingOptions):
                         continue
-                    count, row_tokens = tokens[spec.name]
-                    needs = memory_bytes(shape, adapting, min(8, spec.options.batch), row_tokens)
+                    count, step = sizes[spec.name]
+                    width = 4 if adapting == "full" else 2
+                    needs = RUNTIME + training_bytes(
+                        spec, shape, step, width, adapting, recomputed=True
+                    )
                     gpus = ceil(needs / (gpu.memory * USABLE))
                     reference = REFERENCE if spec.method.records in ("preference", "binary") else 0
                     work = OPERATIONS[adapting] + RECOMPUTED + reference
@@ -95,19 +101,6 @@ def hardware_plan(study: Study, price_per_hour: float | None = None) -> list[dic
                         }
                     )
     return rows
-
-
-def memory_bytes(shape: ModelShape, adapting: str, rows: int, row_tokens: float) -> float:
-    """Weights, optimiser and activations of one training step, with activations recomputed.
-
-    Kept: each layer's input (2 bytes an element), one layer in full (34 s h bytes and attention
-    5 a s^2, Korthikanti et al. 2022, equation 1), and float32 logits with their gradient.
-    """
-    tokens = rows * row_tokens
-    kept = 2 * tokens * shape.width * shape.layers
-    layer = 34 * tokens * shape.width + 5 * shape.heads * rows * row_tokens**2
-    logits = 2 * 4 * tokens * shape.vocabulary
-    return RUNTIME + shape.parameters * BYTES[adapting] + kept + layer + logits
 
 
 def hardware_table(rows: list[dict[str, Any]], currency: str) -> Any:

@@ -10,9 +10,9 @@ from suffrage.align import TrainingOptions
 from suffrage.evaluate.answers import prompts_to_score
 from suffrage.models import ways_of_asking
 from suffrage.models.language_model import CPU_ROW_LENGTH, model_shape
-from suffrage.models.shape import ModelShape
 from suffrage.population import ValueSet
 from suffrage.study.facts import pair_count
+from suffrage.study.memory import StepSize, largest_step, training_bytes
 from suffrage.study.schema import Study, study_survey
 from suffrage.study.segmenting import built_value_set, with_segments
 from suffrage.study.stages import Stage
@@ -22,9 +22,7 @@ from suffrage.training_data import ItemSplit, split_items
 
 # Measured on SmolLM2-135M with 2 cores (docs/results.md, "Cost of a step"): how many times the
 # arithmetic of one forward pass a training step takes, attention, adapters and optimiser included.
-TRAINING_FACTOR = {"distribution": 7.0, "sft": 16.0, "dpo": 9.0, "kto": 9.0}
-# Methods whose batches are packed rows (align/packed.py).
-PACKED = ("distribution", "dpo", "kto")
+TRAINING_FACTOR = {"distribution": 7.0, "sft": 7.0, "augmented-sft": 7.0, "dpo": 9.0, "kto": 9.0}
 OTHER_TRAINING_FACTOR = 16.0
 # The share of a plain matrix product's speed that a forward pass reaches.
 FORWARD_EFFICIENCY = 0.6
@@ -34,7 +32,10 @@ TAIL_TOKENS = 25.0
 SHARED_QUESTION = 0.8
 LOADING_SECONDS = 6.0
 SMALL_STAGE_SECONDS = 2.0
-RUNTIME_BYTES = 0.7e9
+# Interpreter and libraries, what loading leaves, and what the allocator keeps: measured (benchmarks/memory.py).
+RUNTIME_BYTES = 1.2e9
+# Besides the weights, of a model that is asked.
+READING_BYTES = 0.3e9
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,8 @@ def make_plan(
         finished = stage.finished
         seconds, memory = (0.0 if finished else SMALL_STAGE_SECONDS), None
         if str(stage.folder) in tokens:
-            count, factor, dtype_bytes, extra = tokens[str(stage.folder)]
-            memory = RUNTIME_BYTES + known * dtype_bytes + extra
+            count, factor, memory = tokens[str(stage.folder)]
+            memory = memory + RUNTIME_BYTES if known else None
             if not finished:
                 rate = speed["training" if stage.kind == "align" else "float32"]
                 work = 2 * known * count * factor / (rate * FORWARD_EFFICIENCY)
@@ -136,16 +137,22 @@ def _read(study: Study) -> tuple[Wiring, dict[str, ValueSet], dict[int, ItemSpli
     return wire(study), value_sets, splits
 
 
-def training_tokens(study: Study) -> dict[str, tuple[float, float]]:
-    """For each trained method: tokens over all its trainings, and tokens of a record."""
+def training_sizes(study: Study, size: int, row: int) -> dict[str, tuple[float, StepSize]]:
+    """For each trained method: tokens over all its trainings, and its largest micro-batch.
+
+    size: most records computed at a time. row: tokens of a packed row.
+    """
     wiring, value_sets, splits = _read(study)
     estimated = _tokens_by_stage(wiring, value_sets, splits)
     found = {}
     for spec in study.methods:
         if isinstance(spec.options, TrainingOptions):
-            own = [s for (name, _, _), s in wiring.align.items() if name == spec.name]
-            total = sum(estimated[str(stage.folder)][0] for stage in own)
-            found[spec.name] = (total, _mean_length(value_sets))
+            own = [(place, s) for place, s in wiring.align.items() if place[0] == spec.name]
+            _, seed, group = own[0][0]
+            members = [value_sets[name] for name in groups_of(spec, study)[group]]
+            at_once = min(size, spec.options.batch)
+            step = largest_step(spec, members, splits[seed], seed, at_once, row)
+            found[spec.name] = sum(estimated[str(stage.folder)][0] for _, stage in own), step
     return found
 
 
@@ -184,11 +191,14 @@ def _prompt_tokens(item: Item, description: str | None) -> float:
 
 def _tokens_by_stage(
     wiring: Wiring, value_sets: dict[str, ValueSet], splits: dict[int, ItemSplit]
-) -> dict[str, tuple[float, float, int, float]]:
-    """For each long stage: tokens, factor over a forward pass, bytes a weight, other bytes."""
+) -> dict[str, tuple[float, float, float]]:
+    """For each long stage: tokens, factor over a forward pass, and bytes besides the runtime's."""
     study = wiring.study
-    found: dict[str, tuple[float, float, int, float]] = {}
+    found: dict[str, tuple[float, float, float]] = {}
+    shape = model_shape(wiring.model)
+    parameters = shape.parameters if shape else 0
     mean_length = _mean_length(value_sets)
+    reading_width = 4 if study.scoring.dtype == "float32" else 2
     for spec in study.methods:
         for (method, seed, group), stage in wiring.align.items():
             if method != spec.name or not isinstance(spec.options, TrainingOptions):
@@ -196,23 +206,18 @@ def _tokens_by_stage(
             options = spec.options
             members = [value_sets[name] for name in groups_of(spec, study)[group]]
             steps = options.step_count(pair_count(members, splits[seed]))
-            full = options.adapter == "none"
-            width = 2 if options.dtype != "float32" and not full else 4
-            # Full fine-tuning holds gradients and Adam's two moments in float32 as well.
-            weight_bytes = width + (12 if full else 0)
-            micro_batch = options.micro_batch or options.batch
-            packs = spec.method.name in PACKED
-            batch_tokens = options.batch * mean_length
-            activations = training_bytes(
-                model_shape(wiring.model), micro_batch, mean_length, width, packed=packs
-            )
+            width = 2 if options.dtype != "float32" and options.adapter != "none" else 4
+            memory = 0.0
+            if shape is not None:
+                size = options.micro_batch_size()
+                step = largest_step(spec, members, splits[seed], seed, size, CPU_ROW_LENGTH)
+                memory = training_bytes(spec, shape, step, width)
             factor = TRAINING_FACTOR.get(spec.method.name, OTHER_TRAINING_FACTOR)
-            found[str(stage.folder)] = (steps * batch_tokens, factor, weight_bytes, activations)
+            found[str(stage.folder)] = (steps * options.batch * mean_length, factor, memory)
         for (method, _), stage in wiring.answers.items():
             if method == spec.name:
-                found[str(stage.folder)] = _answer_tokens(
-                    study, spec.name, value_sets, splits, mean_length
-                )
+                read = _answer_tokens(study, spec.name, value_sets, splits, mean_length)
+                found[str(stage.folder)] = read, 1.0, parameters * reading_width + READING_BYTES
         for (evaluation, method, _), stage in wiring.asked.items():
             entry = next(e for e in study.evaluate if e.name == evaluation)
             own = entry.evaluation
@@ -221,9 +226,8 @@ def _tokens_by_stage(
                 prompts = own.prompts(
                     list(value_sets.values()), list(splits.values()), entry.options
                 )
-                width = 4 if study.scoring.dtype == "float32" else 2
                 read = places * prompts * mean_length * SHARED_QUESTION
-                found[str(stage.folder)] = read, 1.0, width, 0.3e9
+                found[str(stage.folder)] = read, 1.0, parameters * reading_width + READING_BYTES
     return found
 
 
@@ -233,7 +237,7 @@ def _answer_tokens(
     value_sets: dict[str, ValueSet],
     splits: dict[int, ItemSplit],
     mean_length: float,
-) -> tuple[float, float, int, float]:
+) -> float:
     spec = next(spec for spec in study.methods if spec.name == method)
     others = sorted({item for split in splits.values() for item in split.held_out})
     as_population = spec.method.asks_as_population
@@ -241,27 +245,5 @@ def _answer_tokens(
     asked = len(value_sets) if as_population else 1
     # A written answer costs its prompt once and about 16 tokens, each a pass of its own.
     written = study.scoring.samples * len(others) * asked * (mean_length + 16 * 2)
-    width = 4 if study.scoring.dtype == "float32" else 2
     read = prompts / asked * (mean_length * SHARED_QUESTION + (asked - 1) * TAIL_TOKENS)
-    return read + written, 1.0, width, 0.3e9
-
-
-def training_bytes(
-    shape: ModelShape | None, rows: int, row_tokens: float, width: int, packed: bool
-) -> float:
-    """Bytes that a training step keeps for its backward pass; 0 for a model not at hand.
-
-    Korthikanti et al. (2022), equation 1, in elements of `width` bytes: 17 s h a layer without
-    attention scores, and 2.5 a s^2 with them, s tokens, h hidden width, a heads. Packed rows hold
-    up to a fixed number of tokens; padded rows are each their own, but have logits over the whole
-    vocabulary in float32, with their gradient and softmax. Inputs of adapters, kept in float32, come
-    on top.
-    """
-    if shape is None:
-        return 0.0
-    tokens = rows * row_tokens
-    scores = tokens * min(tokens, CPU_ROW_LENGTH) if packed else rows * row_tokens**2
-    layer = 17 * tokens * shape.width * width + 2.5 * shape.heads * scores * width
-    adapters = 4 * 2 * tokens * shape.width * 4
-    logits = 0.0 if packed else 3 * 4 * tokens * shape.vocabulary
-    return shape.layers * (layer + adapters) + logits
+    return read + written

@@ -240,6 +240,7 @@ class _Run:
         split = self.splits()[seed]
         items = self.survey().codebook.items
         self.computed.append(f"{stage.kind} {stage.label}")
+        self._loaded = None  # a model that was asked need not lie beside the one trained
 
         def fill(draft: Path) -> None:
             job = TrainingJob(

@@ -30,10 +30,12 @@ from suffrage.consult.store.schema import (
     participant_session,
     reaction,
     statement,
+    statement_translation,
     vote,
     vote_event,
 )
 from suffrage.consult.store.secret_keys import new_id, new_token, read_code
+from suffrage.consult.store.snapshots import drop_label
 from suffrage.consult.texts import fold
 
 SESSION_DAYS = 60
@@ -391,6 +393,7 @@ def withdraw(
                 demographic.c.person_key.in_(_person_keys(store, consultation_id, participant_id)),
             )
         )
+        drop_label(c, consultation_id, participant_id)
         for id in written:
             _take_back(c, consultation_id, id, keep_statements)
         c.execute(
@@ -608,6 +611,12 @@ def _take_back(c: Connection, consultation_id: str, id: str, keep: bool) -> None
     if keep:
         c.execute(update(statement).where(*of).values(author_id=None))
     elif voted:
+        c.execute(
+            delete(statement_translation).where(
+                statement_translation.c.consultation_id == consultation_id,
+                statement_translation.c.statement_id == id,
+            )
+        )
         c.execute(
             update(statement)
             .where(*of)

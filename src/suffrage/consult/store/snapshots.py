@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, func, insert, select, update
 
 from suffrage.consult.store.database import Store, now
 from suffrage.consult.store.schema import participant, snapshot, vote
@@ -36,8 +36,9 @@ def save(
     code_version: str,
     result: Mapping[str, Any],
 ) -> Snapshot:
-    """Store the next version."""
+    """Store the next version. Whose group is which ("labels") is kept of the newest only."""
     with store.write() as c:
+        drop_label(c, consultation_id, None)
         last = c.scalar(
             select(func.max(snapshot.c.version)).where(
                 snapshot.c.consultation_id == consultation_id
@@ -55,6 +56,19 @@ def save(
         )
         c.execute(insert(snapshot).values(consultation_id=consultation_id, **vars(made)))
     return made
+
+
+def drop_label(c: Connection, consultation_id: str, participant_id: str | None) -> None:
+    """Take one participant, or all, out of what the newest snapshot holds of single people."""
+    table = snapshot.c
+    query = select(table.version, table.result).where(table.consultation_id == consultation_id)
+    row = c.execute(query.order_by(table.version.desc()).limit(1)).one_or_none()
+    if row is None:
+        return
+    labels = dict(row.result.get("labels", {})) if participant_id is not None else {}
+    labels.pop(participant_id, None)
+    of = [table.consultation_id == consultation_id, table.version == row.version]
+    c.execute(update(snapshot).where(*of).values(result={**row.result, "labels": labels}))
 
 
 def newest(store: Store, consultation_id: str) -> Snapshot | None:

@@ -12,8 +12,6 @@ from babel import Locale, UnknownLocaleError
 
 LOCALES = Path(__file__).parent / "locale"
 SOURCE = "en"
-# In a catalogue's head: nobody who may has read this translation yet.
-DRAFT_MARK = "x-status"
 
 
 @dataclass(frozen=True)
@@ -72,12 +70,13 @@ def _language(code: str, path: Path | None) -> Language:
         name = Locale.parse(code).display_name or code
     except (UnknownLocaleError, ValueError):
         name = code
-    head = translations.info()
+    # A catalogue says of itself that a translator has read it; what says nothing is a draft.
+    status = translations.gettext("translation status: draft or checked")
     return Language(
         code=code,
         name=_NAMES.get(code, name[:1].upper() + name[1:]),
         direction=direction(code),
-        draft=head.get(DRAFT_MARK) == "draft",
+        draft=code != SOURCE and status != "checked",
         translations=translations,
     )
 

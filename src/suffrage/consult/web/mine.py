@@ -74,10 +74,25 @@ def results_for(store: Store, what: About, person: Participant | None) -> dict[s
         "why": why,
         "own": own,
         "snapshot": shown,
-        "result": public(shown.result) if shown else None,
+        "result": _still_shown(store, what, public(shown.result)) if shown else None,
         "my_group": group,
         "computed": _date(shown.created) if shown else "",
     }
+
+
+def _still_shown(store: Store, what: About, result: dict[str, Any]) -> dict[str, Any]:
+    """Without statements that were taken back or moderated out since the results were computed."""
+    accepted = {s.id for s in statements.statements(store, what.id, ["accepted"])}
+
+    def kept(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [row for row in rows if row["id"] in accepted]
+
+    groups = [
+        {**group, **{key: kept(group[key]) for key in ("agrees_more", "disagrees_more")}}
+        for group in result["groups"]
+    ]
+    lists = {key: kept(result[key]) for key in ("agree", "disagree", "divided")}
+    return {**result, **lists, "groups": groups}
 
 
 def _date(milliseconds: int) -> str:

@@ -1,0 +1,591 @@
+"""Runs against each other, from what their `results.json` carries.
+
+Two runs can be compared where they were asked the same questions by the same populations, and held
+the same questions out. A unit is one held-out question of one value set under one split of the
+items; a run's answer to it is the mean over its seeds with that split. Questions are resampled in
+their clusters, the same for every run, and so are the respondents: of them a result carries shares
+and standard errors, so they are drawn from the Dirichlet distribution with that mean and that mean
+squared error, the questions apart.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from suffrage.evaluate.figures import detectable, holm, two_sided
+from suffrage.evaluate.intervals import (
+    Draws,
+    Estimate,
+    Measured,
+    estimate,
+    make_draws,
+    percentile_interval,
+)
+from suffrage.evaluate.results import ItemFacts, Measure, Metric, Results, Target
+from suffrage.population.distances import (
+    FloatArray,
+    above_even,
+    earth_movers_distance,
+    entropy,
+    fit,
+)
+
+REPLICATES = 200
+SHARES_AGREE = 1e-6
+# Answers nearer than this are one model's, asked in batches cut otherwise.
+ANSWERS_AGREE = 1e-3
+Kind = Literal["floor", "untrained", "trained"]
+# The measures worked out anew from answers, so that differences between runs are paired.
+FROM_ANSWERS: dict[str, tuple[Metric, Measure]] = {
+    "fit": (
+        "fit_jsd",
+        Measure(
+            name="fit",
+            label="Fit",
+            explanation="1 minus the Jensen-Shannon distance (base 2) between the model's and the "
+            "population's answers, on questions held out.",
+            better="higher",
+            unit="questions",
+        ),
+    ),
+    "earth-movers": (
+        "emd",
+        Measure(
+            name="earth-movers",
+            label="Earth mover’s distance",
+            explanation="How far answers would have to be moved along the scale to turn the "
+            "model's into the population's, on ordered questions held out.",
+            better="lower",
+            unit="questions",
+        ),
+    ),
+    "entropy": (
+        "entropy_ratio",
+        Measure(
+            name="entropy",
+            label="Entropy ratio",
+            explanation="How spread out the model's answers are over how spread out people's are.",
+            better="nearer 1",
+            unit="questions",
+        ),
+    ),
+    "slope": (
+        "slope",
+        Measure(
+            name="slope",
+            label="Proportionality slope",
+            explanation="Of the model's shares on people's: above 1 makes majorities larger.",
+            better="nearer 1",
+            unit="questions",
+        ),
+    ),
+}
+
+Split = frozenset[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run. name: what tells it from the others that are compared with it."""
+
+    name: str
+    results: Results
+
+    @property
+    def splits(self) -> dict[int, Split]:
+        """The items held out, by seed."""
+        return {
+            seed: frozenset(i.id for i in self.results.items if i.side.get(seed) == "held_out")
+            for seed in self.results.study.seeds
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """One method of one run, or of several whose answers are the same to the third digit.
+
+    unread: units that could not be read.
+    """
+
+    runs: tuple[str, ...]
+    method: str
+    label: str
+    kind: Kind
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    unread: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """How much better `first` is than `second`, both places in the standings; negative: worse.
+
+    For measures that should be near 1, how much nearer it is. p is two-sided, adjusted by Holm's
+    correction over all pairs. detectable: the difference this comparison would have seen four times
+    in five.
+    """
+
+    first: int
+    second: int
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    p: float | None
+    adjusted: float | None
+    detectable: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Leaderboard:
+    """Runs that can be compared, best first. notes: what a reader must know of this table.
+
+    paired: whether differences between runs could be worked out; else pairs are within runs.
+    ceiling: the fit of one half of the respondents to the other; None for other measures.
+    """
+
+    measure: Measure
+    runs: tuple[Run, ...]
+    standings: tuple[Standing, ...]
+    pairs: tuple[Pair, ...]
+    paired: bool
+    questions: int
+    splits: int
+    ceiling: float | None
+    notes: tuple[str, ...]
+
+    def pair(self, first: int, second: int) -> Pair | None:
+        """The pair of two places, turned round when it is stored the other way."""
+        for found in self.pairs:
+            if (found.first, found.second) == (first, second):
+                return found
+            if (found.second, found.first) == (first, second):
+                return replace(
+                    found,
+                    first=first,
+                    second=second,
+                    value=-found.value,
+                    low=None if found.high is None else -found.high,
+                    high=None if found.low is None else -found.low,
+                )
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Every leaderboard the runs allow, and why they are not one."""
+
+    boards: tuple[Leaderboard, ...]
+    apart: tuple[str, ...]
+
+
+def measures_of(runs: Sequence[Run]) -> dict[str, Measure]:
+    """What runs can be compared by: those from answers, then "evaluation.measure" of the others."""
+    found = {name: measure for name, (_, measure) in FROM_ANSWERS.items()}
+    for run in runs:
+        given = {(f.evaluation, f.measure) for f in run.results.figures}
+        for facts in run.results.evaluations:
+            for measure in facts.measures:
+                if (facts.name, measure.name) in given:
+                    found.setdefault(f"{facts.name}.{measure.name}", measure)
+    return found
+
+
+def compare(runs: Sequence[Run], measure: str = "fit", across_models: bool = False) -> Comparison:
+    """Leaderboards of the runs that can be compared with one another.
+
+    measure: a key of `measures_of`. across_models: let runs of different models share a table.
+    """
+    tables: list[list[Run]] = []
+    apart: list[str] = []
+    for run in runs:
+        reasons = []
+        for table in tables:
+            why = next(
+                (w for other in table if (w := difference_of(run, other, across_models))), None
+            )
+            if why is None and not _shared_splits([*table, run]):
+                why = "no split of the items is common to all of them"
+            if why is None:
+                table.append(run)
+                break
+            reasons.append(f"{run.name} is not compared with {table[0].name}: {why}.")
+        else:
+            tables.append([run])
+            apart += reasons
+    what = measures_of(runs)[measure]
+    boards = [
+        _from_answers(table, *FROM_ANSWERS[measure])
+        if measure in FROM_ANSWERS
+        else _from_figures(table, measure, what)
+        for table in tables
+    ]
+    return Comparison(tuple(board for board in boards if board.standings), tuple(apart))
+
+
+# --- What may be compared ----------------------------------------------------------------------
+
+
+def difference_of(run: Run, other: Run, across_models: bool = False) -> str | None:
+    """Why two runs cannot share a table, in words that follow a colon; None when they can."""
+    one, two = run.results, other.results
+    if sorted(one.survey.files.values()) != sorted(two.survey.files.values()):
+        return f"their survey files differ ({one.survey.title}; {two.survey.title})"
+    for key, what in (
+        (lambda r: {i.id: (i.question, i.options, i.ordered) for i in r.items}, "questions"),
+        (lambda r: {v.name: (v.description, v.left_out) for v in r.value_sets}, "value sets"),
+        (lambda r: {i.id: i.cluster for i in r.items}, "clusters of questions"),
+    ):
+        differ = _differing(key(one), key(two))
+        if differ:
+            return f"their {what} differ ({_few(differ)})"
+    places = [_targets(results) for results in (one, two)]
+    differ = sorted(
+        {
+            place[0]
+            for place in places[0].keys() | places[1].keys()
+            if not _same_shares(places[0].get(place), places[1].get(place))
+        }
+    )
+    if differ:
+        return f"what people answered differs, by weights or selection ({_few(differ)})"
+    if not across_models and one.study.model != two.study.model:
+        return f"their models differ ({one.study.model}; {two.study.model})"
+    if not set(run.splits.values()) & set(other.splits.values()):
+        return "they hold different items out in every seed"
+    return None
+
+
+def _differing(one: Mapping[str, object], two: Mapping[str, object]) -> list[str]:
+    return sorted(k for k in one.keys() | two.keys() if one.get(k) != two.get(k))
+
+
+def _few(names: Sequence[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _targets(results: Results) -> dict[tuple[str, str], Target]:
+    return {(t.value_set, t.item): t for t in results.targets}
+
+
+def _same_shares(one: Target | None, two: Target | None) -> bool:
+    if one is None or two is None or len(one.shares) != len(two.shares):
+        return False
+    return bool(np.allclose(one.shares, two.shares, atol=SHARES_AGREE, rtol=0))
+
+
+def _shared_splits(runs: Sequence[Run]) -> list[Split]:
+    """The splits every run has, in an order that no run's place decides."""
+    shared = set.intersection(*(set(run.splits.values()) for run in runs))
+    return sorted((split for split in shared if split), key=sorted)
+
+
+# --- From answers ------------------------------------------------------------------------------
+
+
+def _from_answers(runs: Sequence[Run], metric: Metric, measure: Measure) -> Leaderboard:
+    splits = _shared_splits(runs)
+    entries = _merged([entry for run in runs for entry in _entries(run, splits, metric)])
+    entries = [entry for entry in entries if entry.rows]
+    every = [row for entry in entries for row in entry.rows]
+    if not every:
+        return Leaderboard(measure, tuple(runs), (), (), True, 0, len(splits), None, ())
+    names = [row.value_set for row in every]
+    draws = make_draws([row.cluster for row in every], names, REPLICATES, 0)
+    found = [(entry, estimate(entry.rows, draws)) for entry in entries]
+    good = _goodness(measure)
+    found.sort(key=lambda pair: (-good(np.array(pair[1].value)), pair[0].label, pair[0].runs))
+    standings = tuple(
+        Standing(e.runs, e.method, e.label, e.kind, f.value, f.low, f.high, f.items, e.unread)
+        for e, f in found
+    )
+    notes = _notes(runs, splits)
+    if any(standing.unread for standing in standings):
+        notes.append(
+            "Some answers could not be read; pairs are compared where both could, and a figure "
+            "alone stands for what was read."
+        )
+    return Leaderboard(
+        measure,
+        tuple(runs),
+        standings,
+        _pairs(found, draws, good),
+        True,
+        len({row.item for row in every}),
+        len(splits),
+        _ceiling(runs[0], splits, metric),
+        tuple(notes),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    runs: tuple[str, ...]
+    method: str
+    label: str
+    kind: Kind
+    rows: tuple[Measured, ...]
+    unread: int
+    said: Mapping[tuple[int, str, str, int], FloatArray]  # split, value set, item, seed's place
+
+
+def _entries(run: Run, splits: Sequence[Split], metric: Metric) -> list[_Entry]:
+    results = run.results
+    at = {seed: splits.index(split) for seed, split in run.splits.items() if split in splits}
+    items = {item.id: item for item in results.items}
+    resampled = {place: _resampled(target) for place, target in _targets(results).items()}
+    targets = _targets(results)
+    rows: dict[str, dict[tuple[int, str, str], list[Measured]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    said: dict[str, dict[tuple[int, str, str, int], FloatArray]] = defaultdict(dict)
+    unread: dict[str, int] = defaultdict(int)
+    for answer in results.answers:
+        if answer.seed not in at or (answer.side, answer.readout) != ("held_out", "letters"):
+            continue
+        place = (answer.value_set, answer.item)
+        seed_place = results.study.seeds.index(answer.seed)
+        said[answer.method][at[answer.seed], *place, seed_place] = np.array(answer.shares)
+        if answer.refused:
+            unread[answer.method] += 1
+            continue
+        item: ItemFacts = items[answer.item]
+        where = (at[answer.seed], *place, item.cluster)
+        p, q = np.array(targets[place].shares), np.array(answer.shares)
+        if metric == "emd" and not item.ordered:
+            continue
+        row = _row(metric, where, p, resampled[place], q)
+        rows[answer.method][row.key].append(row)
+    return [
+        _Entry(
+            (run.name,),
+            facts.name,
+            facts.label,
+            facts.kind,
+            tuple(_mean_row(same) for _, same in sorted(rows[facts.name].items())),
+            unread[facts.name],
+            said[facts.name],
+        )
+        for facts in results.methods
+        if facts.kind != "ceiling" and facts.name in rows
+    ]
+
+
+def _row(
+    metric: Metric,
+    where: tuple[int, str, str, str],
+    p: FloatArray,
+    resampled: FloatArray,
+    q: FloatArray,
+) -> Measured:
+    """A model's answer q held against people's p, and p resampled, as `fit` does."""
+    if metric == "fit_jsd":
+        return Measured(*where, float(fit(p, q)), fit(resampled, q))
+    if metric == "emd":
+        distances = earth_movers_distance(resampled, q)
+        return Measured(*where, float(earth_movers_distance(p, q)), distances)
+    if metric == "entropy_ratio":
+        above, below = float(entropy(q)), float(entropy(p))
+        return Measured(*where, above, np.ones(1), below, entropy(resampled))
+    own = above_even(resampled, resampled)
+    together = above_even(resampled, q)
+    return Measured(*where, float(above_even(p, q)), together, float(above_even(p, p)), own)
+
+
+def _mean_row(rows: Sequence[Measured]) -> Measured:
+    """The mean over seeds that split the items alike."""
+    first = rows[0]
+    below = [np.ones(1) if r.below_replicates is None else r.below_replicates for r in rows]
+    return replace(
+        first,
+        point=float(np.mean([row.point for row in rows])),
+        replicates=np.mean([row.replicates for row in rows], axis=0),
+        below=float(np.mean([row.below for row in rows])),
+        below_replicates=None if first.below_replicates is None else np.mean(below, axis=0),
+    )
+
+
+def _resampled(target: Target) -> FloatArray:
+    """(REPLICATES, options): Dirichlet with the target's mean and mean squared error.
+
+    A Dirichlet of concentration m has variances p(1-p)/(m+1). One row, the shares themselves,
+    where no error is known.
+    """
+    p, errors = np.array(target.shares), np.array(target.standard_errors)
+    squared = float(np.square(errors).sum())
+    if not np.isfinite(squared) or squared <= 0:
+        return p[None, :]
+    m = max(float((p * (1 - p)).sum()) / squared - 1, 1.0)
+    seed = [ord(letter) for letter in f"{target.value_set}\n{target.item}"]
+    drawn = np.random.default_rng(seed).standard_gamma(m * p, size=(REPLICATES, p.size))
+    return np.asarray(drawn / drawn.sum(axis=1, keepdims=True))
+
+
+def _merged(entries: Sequence[_Entry]) -> list[_Entry]:
+    """Entries whose answers are all the same become one, so that it is not compared with itself."""
+    found: list[_Entry] = []
+    for entry in entries:
+        place = next((k for k, other in enumerate(found) if _same_answers(entry, other)), None)
+        if place is None:
+            found.append(entry)
+        else:
+            found[place] = replace(found[place], runs=(*found[place].runs, *entry.runs))
+    return found
+
+
+def _same_answers(one: _Entry, two: _Entry) -> bool:
+    return (
+        (one.method, one.kind) == (two.method, two.kind)
+        and one.said.keys() == two.said.keys()
+        and all(
+            np.allclose(shares, two.said[place], atol=ANSWERS_AGREE, rtol=0, equal_nan=True)
+            for place, shares in one.said.items()
+        )
+    )
+
+
+def _goodness(measure: Measure) -> Callable[[FloatArray], FloatArray]:
+    """Figures turned so that more is better."""
+    if measure.better == "lower":
+        return lambda values: -values
+    if measure.better in ("nearer 0", "nearer 1"):
+        wanted = float(measure.better[-1])
+        return lambda values: -np.abs(values - wanted)
+    return lambda values: values
+
+
+def _pairs(
+    found: Sequence[tuple[_Entry, Estimate]],
+    draws: Draws,
+    good: Callable[[FloatArray], FloatArray],
+) -> tuple[Pair, ...]:
+    """Every pair with a model in it, floors included."""
+    pairs: list[Pair] = []
+    for first, second in combinations(range(len(found)), 2):
+        (a, one), (b, two) = found[first], found[second]
+        if a.kind == b.kind == "floor":
+            continue
+        shared = {row.key for row in a.rows} & {row.key for row in b.rows}
+        if not shared:
+            continue
+        if len(shared) < max(len(a.rows), len(b.rows)):
+            one, two = (
+                estimate([row for row in entry.rows if row.key in shared], draws)
+                for entry in (a, b)
+            )
+        drawn = good(one.draws) - good(two.draws)
+        drawn = drawn[np.isfinite(drawn)]
+        clusters = len({row.cluster for row in a.rows if row.key in shared})
+        low, high = percentile_interval(drawn, clusters)
+        value = float(good(np.array(one.value)) - good(np.array(two.value)))
+        p = None if low is None else two_sided(drawn, clusters)
+        seen = None if low is None else detectable(drawn)
+        pairs.append(Pair(first, second, value, low, high, one.items, p, None, seen))
+    return _corrected(pairs)
+
+
+def _corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """The pairs with Holm's correction over all that have a p-value."""
+    adjusted = iter(holm([pair.p for pair in pairs if pair.p is not None]))
+    return tuple(
+        pair if pair.p is None else replace(pair, adjusted=next(adjusted)) for pair in pairs
+    )
+
+
+def _ceiling(run: Run, splits: Sequence[Split], metric: Metric) -> float | None:
+    """The mean ceiling over the seeds compared, from the run's own scores."""
+    seeds = {seed for seed, split in run.splits.items() if split in splits}
+    values = {
+        score.seed: score.value
+        for score in run.results.scores
+        if (score.method, score.metric, score.side, score.value_set, score.readout)
+        == ("ceiling", metric, "held_out", "all", "letters")
+    }
+    if seeds == set(run.splits) and "all" in values:
+        return values["all"]
+    own = [value for seed, value in values.items() if seed in seeds]
+    return float(np.mean(own)) if own else None
+
+
+def _notes(runs: Sequence[Run], splits: Sequence[Split]) -> list[str]:
+    notes = []
+    for run in runs:
+        left = [seed for seed, split in run.splits.items() if split not in splits]
+        if left:
+            notes.append(
+                f"{run.name}: seeds {', '.join(map(str, left))} are left out; not every run of this "
+                "table has their held-out items."
+            )
+    counts = {run.name: sum(s in splits for s in run.splits.values()) for run in runs}
+    if len(set(counts.values())) > 1:
+        said = ", ".join(f"{name} {count}" for name, count in counts.items())
+        notes.append(
+            f"A figure is a mean over a run's seeds, of which there are: {said}. A run with one "
+            "seed owes more to chance in training than its interval shows."
+        )
+    versions = {run.name: run.results.study.versions.get("suffrage") for run in runs}
+    if len(set(versions.values())) > 1:
+        said = ", ".join(f"{name} {version}" for name, version in versions.items())
+        notes.append(f"The runs were made with different versions of Suffrage: {said}.")
+    models = sorted({run.results.study.model for run in runs})
+    if len(models) > 1:
+        notes.append(f"This table compares different models: {', '.join(models)}.")
+    return notes
+
+
+# --- From other evaluations' figures ------------------------------------------------------------
+
+
+def _from_figures(runs: Sequence[Run], name: str, measure: Measure) -> Leaderboard:
+    """A measure of which runs carry only figures: intervals side by side, pairs within runs."""
+    evaluation, own = name.split(".", 1)
+    good = _goodness(measure)
+    found = []
+    for run in runs:
+        facts = {method.name: method for method in run.results.methods}
+        for f in run.results.figures:
+            if (f.evaluation, f.measure, f.seed, f.value_set) == (evaluation, own, "all", "all"):
+                label, kind = facts[f.method].label, facts[f.method].kind
+                assert kind != "ceiling"
+                found.append(
+                    Standing((run.name,), f.method, label, kind, f.value, f.low, f.high, f.n, 0)
+                )
+    found.sort(key=lambda s: (-float(good(np.array(s.value))), s.label, s.runs))
+    at = {(standing.runs[0], standing.method): place for place, standing in enumerate(found)}
+    pairs = []
+    for run in runs:
+        for d in run.results.figure_differences:
+            if (d.evaluation, d.measure) != (evaluation, own):
+                continue
+            first, second = at[run.name, d.method], at[run.name, d.against]
+            sign = -1 if measure.better == "lower" else 1
+            low, high = (d.low, d.high) if sign > 0 else (_turned(d.high), _turned(d.low))
+            pairs.append(
+                Pair(first, second, sign * d.value, low, high, d.n, d.p, None, d.detectable)
+            )
+    notes = _notes(runs, _shared_splits(runs))
+    if len(runs) > 1:
+        notes.append(
+            "A run carries this measure's figures but not the units behind them, so differences "
+            "between runs are not tested; intervals that overlap may still differ."
+        )
+    # A signed difference says nothing about which of two is nearer to a point between them.
+    kept = () if measure.better in ("nearer 0", "nearer 1") else _corrected(pairs)
+    n = max((standing.n for standing in found), default=0)
+    splits = len(_shared_splits(runs))
+    return Leaderboard(
+        measure, tuple(runs), tuple(found), kept, False, n, splits, None, tuple(notes)
+    )
+
+
+def _turned(value: float | None) -> float | None:
+    return None if value is None else -value

@@ -1,0 +1,198 @@
+"""How much memory a training takes, from the model's shape, its records and the method.
+
+Counted, a byte at a time, is what a step of a Llama-like model keeps for its backward pass, in the
+manner of Korthikanti et al. (2022), section 4, but for adapters and for attention that keeps no
+scores; what a runtime and its libraries take is measured (`benchmarks/memory.py` holds the sum to
+real trainings).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from suffrage import registry
+from suffrage.align import TrainingOptions
+from suffrage.models.packing import ScoreRequest, packed
+from suffrage.models.shape import ModelShape
+from suffrage.population import ValueSet
+from suffrage.study.schema import MethodSpec
+from suffrage.training_data import ItemSplit
+
+Adapting = Literal["lora", "qlora", "full"]
+
+# A token of English is about four characters; a chat puts about this many round a question.
+CHARACTERS = 4
+CHAT = 120
+# Batches looked at: the largest of them is what memory is asked for.
+BATCHES = 8
+# Bytes a parameter. QLoRA: 4-bit weights with their scales. Full: float32 weights, gradients and
+# Adam's two moments (Rajbhandari et al. 2020, 3.1).
+QLORA_BYTES, FULL_BYTES = 0.55, 16.0
+# A trained parameter of an adapter: float32, its gradient and Adam's two moments.
+ADAPTER_BYTES = 16.0
+# A logit of a padded batch: in the model's width, in float32 for the loss, its softmax, and both
+# gradients. Of packed rows, whose loss takes the log-softmax only.
+PADDED_LOGIT, PACKED_LOGIT = 16.0, 14.0
+# Methods that read padded rows of sampled answers; the others pack (align/packed.py).
+PADDED = ("rloo", "grpo")
+
+
+@dataclass(frozen=True)
+class StepSize:
+    """What the largest step reads at a time: tokens, and those whose logits are computed."""
+
+    tokens: float
+    logits: float
+
+
+def largest_step(
+    spec: MethodSpec,
+    value_sets: Sequence[ValueSet],
+    split: ItemSplit,
+    seed: int,
+    size: int,
+    row: int,
+) -> StepSize:
+    """The largest of a few micro-batches of the records this method would be given.
+
+    size: records computed at a time. row: the length of a packed row in tokens. Instructions mixed in
+    and paraphrases are not looked at.
+    """
+    options = spec.options
+    assert isinstance(options, TrainingOptions)
+    builders = [registry.load("record_builders", n) for n in registry.names("record_builders")]
+    builder = next(b for b in builders if b.kind == spec.method.records)
+    generator = np.random.default_rng([seed, 3])
+    records = builder.build(value_sets, split, BATCHES * size, generator, options.record_settings)
+    rows = records.frame.to_dicts()
+    steps = [_step(spec, rows[at : at + size], row) for at in range(0, len(rows), size)]
+    return max(steps, key=lambda step: step.tokens)
+
+
+def _step(spec: MethodSpec, rows: Sequence[dict[str, Any]], row: int) -> StepSize:
+    options: Any = spec.options
+    if spec.method.name in PADDED:
+        sampled = options.num_generations * len(rows)
+        longest = max(len(one["user"]) for one in rows)
+        # Of sampled answers the logits are kept, of the questions not.
+        tokens = sampled * ((CHAT + longest) / CHARACTERS + options.longest_answer)
+        return StepSize(tokens, float(sampled * (1 + options.longest_answer)))
+    said = [_answers(spec, one, rows[at - 1]) for at, one in enumerate(rows)]
+    requests = [
+        ScoreRequest(
+            tuple(map(ord, " " * CHAT + one["user"])),
+            tuple(tuple(map(ord, text)) for text in texts),
+        )
+        for one, texts in zip(rows, said, strict=True)
+    ]
+    packs = list(packed(requests, row * CHARACTERS))
+    tokens = sum(len(pack.tokens) for pack in packs) / CHARACTERS
+    asked = sum(len(set(pack.query_nodes)) for pack in packs)
+    written = options.format == "written"
+    return StepSize(tokens, asked / CHARACTERS if written else float(len(rows)))
+
+
+def _answers(spec: MethodSpec, row: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The answers of a record that a step computes; other: the record beside it."""
+    if row.get("answers") is not None and (
+        spec.method.name != "kto" or getattr(spec.options, "exact", False)
+    ):
+        return list(row["answers"])
+    if "answer" in row:
+        return [row["answer"], other["answer"]]
+    found = [row[name] for name in ("chosen", "rejected", "completion") if row.get(name)]
+    # What the model will write by itself is as long as it may be.
+    return found or ["x" * CHARACTERS * getattr(spec.options, "longest", 1)]
+
+
+def step_bytes(
+    shape: ModelShape,
+    adapting: Adapting,
+    step: StepSize,
+    width: int,
+    rank: int,
+    recomputed: bool,
+    padded: bool,
+) -> float:
+    """Weights, what is trained of them, and all that one step keeps, in bytes.
+
+    width: bytes of a weight and of an activation. recomputed: with gradient checkpointing only each
+    layer's input is kept, and one layer in full.
+    """
+    layer = step.tokens * token_bytes(shape, adapting, width)
+    if recomputed:
+        kept = shape.layers * step.tokens * shape.width * width + layer
+    else:
+        kept = shape.layers * layer
+    logits = step.logits * shape.vocabulary * (PADDED_LOGIT if padded else PACKED_LOGIT)
+    return weight_bytes(shape, adapting, width, rank) + kept + logits
+
+
+def training_bytes(
+    spec: MethodSpec,
+    shape: ModelShape,
+    step: StepSize,
+    width: int,
+    changed: Adapting | None = None,
+    recomputed: bool | None = None,
+) -> float:
+    """`step_bytes` of a method as its options say, with the second model of those that have one.
+
+    changed, recomputed: instead of what the options say of adapters and gradient checkpointing.
+    """
+    options: Any = spec.options
+    changed = changed or adapting(options)
+    whole = step_bytes(
+        shape,
+        changed,
+        step,
+        width,
+        options.rank,
+        options.gradient_checkpointing if recomputed is None else recomputed,
+        spec.method.name in PADDED,
+    )
+    judged = spec.method.name == "rlhf" or getattr(options, "reward", "") == "preference_model"
+    return whole + (weight_bytes(shape, changed, width, options.rank) if judged else 0.0)
+
+
+def weight_bytes(shape: ModelShape, adapting: Adapting, width: int, rank: int) -> float:
+    """The weights with what training adds to them: gradients and moments of those it changes."""
+    if adapting == "full":
+        return shape.parameters * FULL_BYTES
+    frozen = shape.parameters * (QLORA_BYTES if adapting == "qlora" else width)
+    h, f, kv = shape.width, shape.inner, shape.shared
+    # Both sides of each linear layer: queries, keys and values, output, gate and up, down.
+    sides = 2 * h + 2 * (h + kv) + 2 * h + 2 * (h + f) + (f + h)
+    return frozen + shape.layers * sides * rank * ADAPTER_BYTES
+
+
+def token_bytes(shape: ModelShape, adapting: Adapting, width: int) -> float:
+    """What one layer keeps of one token for its backward pass.
+
+    Both norms keep their input in float32. Attention keeps queries, keys and values (spread over
+    all heads) and its output. The feed-forward part keeps gate, its activation and up. A linear
+    layer whose weights are trained keeps its input; a frozen one with an adapter keeps a float32
+    copy of it for the adapter, each its own unless the weights are float32 already.
+    """
+    h, f = shape.width, shape.inner
+    norms = 8 * h
+    attention = width * 4 * h
+    feed_forward = width * 3 * f
+    if adapting == "full":
+        inputs = width * (3 * h + f)
+    elif width == 4:
+        inputs = 4 * (2 * h + f)
+    else:
+        inputs = 4 * (6 * h + f)
+    return float(norms + attention + feed_forward + inputs)
+
+
+def adapting(options: TrainingOptions) -> Adapting:
+    """How a training changes weights, as its options say."""
+    if options.adapter == "none":
+        return "full"
+    return options.adapter

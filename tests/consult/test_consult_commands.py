@@ -1,0 +1,139 @@
+"""`suffrage consult`: making, inviting to, serving, exporting and importing a consultation."""
+
+import csv
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from suffrage.cli import app
+from suffrage.consult.consultation import read_consultation
+from suffrage.consult.polis_files import read_polis
+from suffrage.consult.store import consultations, snapshots, statements
+from suffrage.consult.store.database import open_store
+from suffrage.consult.store.secret_keys import FILE_VARIABLE, VARIABLE
+from tests.consult.server import serve
+from tests.consult.site import consultation, crowd
+
+
+@pytest.fixture(autouse=True)
+def own_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(FILE_VARIABLE, raising=False)
+
+
+def said(*words: object) -> Result:
+    return CliRunner().invoke(app, ["consult", *map(str, words)])
+
+
+def made(folder: Path, *more: object) -> Result:
+    question = ["--title", "Water", "--question", "How?"]
+    return said("new", folder / "store", "--slug", "water", *question, *more)
+
+
+def test_one_command_makes_a_consultation_people_can_join(tmp_path: Path) -> None:
+    seeds = tmp_path / "seeds.txt"
+    seeds.write_text("Say when unsure.\n\nBe brief.\n", encoding="utf-8")
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("minutes: 20\nstatement_characters: 140\n")
+    result = made(tmp_path, "--statements", seeds, "--settings", settings, "--start")
+    assert result.exit_code == 0 and "open, 2 statements" in result.output
+    store = open_store(str(tmp_path / "store"))
+    what = consultations.about(store, "water")
+    assert (what.phase, what.settings.minutes) == ("open", 20)
+    assert [s.text for s in statements.statements(store, what.id)] == [
+        "Say when unsure.",
+        "Be brief.",
+    ]
+    store.close()
+    for name in ("consultation.db", "secret.key"):
+        assert (tmp_path / "store" / name).stat().st_mode & 0o077 == 0, name
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--slug", "No Spaces!"], "small letters, figures and hyphens"),
+        (["--settings", "SETTINGS"], 'Did you mean "minutes"'),
+        (["--statements", "nowhere.txt"], "nowhere.txt: not readable"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(
+    tmp_path: Path, more: list[str], complaint: str
+) -> None:
+    (tmp_path / "SETTINGS").write_text("minuts: 20\n")
+    more = [str(tmp_path / word) if word == "SETTINGS" else word for word in more]
+    result = made(tmp_path, *more)
+    assert result.exit_code != 0 and complaint in str(result.exception)
+    assert not (tmp_path / "store" / "consultation.db").exists() or more[0] == "--slug"
+
+
+def test_invitations_are_written_once_and_work(tmp_path: Path) -> None:
+    made(tmp_path, "--start")
+    out = tmp_path / "north.csv"
+    more = ["--count", 3, "--stratum", "north", "--base-url", "https://c.example/"]
+    assert said("invite", tmp_path / "store", "water", out, *more).exit_code == 0
+    rows = list(csv.DictReader(out.open()))
+    assert [row["stratum"] for row in rows] == ["north"] * 3
+    assert all(re.match(r"https://c\.example/c/water/join\?t=[\w-]{32}$", r["link"]) for r in rows)
+    assert out.stat().st_mode & 0o077 == 0
+    again = said("invite", tmp_path / "store", "water", out)
+    assert "exists" in str(again.exception)
+
+
+def test_what_is_exported_is_imported_equal_and_polis_files_too(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"), create=True)
+    crowd(store, consultation(store), 12)
+    store.close()
+    assert "144 votes" in said("export", tmp_path / "store", "water", tmp_path / "one").output
+    assert said("import", tmp_path / "second", tmp_path / "one").exit_code == 0
+    said("export", tmp_path / "second", "water", tmp_path / "two")
+    assert read_consultation(tmp_path / "one") == read_consultation(tmp_path / "two")
+    polis = tmp_path / "polis"
+    said("export", tmp_path / "store", "water", polis, "--format", "polis")
+    assert "--slug" in str(said("import", tmp_path / "second", polis).exception)
+    assert said("import", tmp_path / "second", polis, "--slug", "again").exit_code == 0
+    back = tmp_path / "back"
+    said("export", tmp_path / "second", "again", back, "--format", "polis")
+    assert read_polis(back).votes == read_polis(polis).votes
+
+
+def test_serving_prints_the_first_log_in_once_and_keeps_results_fresh(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "store"), create=True)
+    what = consultation(store, results="everyone")
+    crowd(store, what, 20)
+    command = [sys.executable, "-m", "suffrage", "consult", "serve", str(tmp_path / "store")]
+    process = subprocess.Popen(
+        [*command, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert process.stdout is not None
+        told = [process.stdout.readline() for _ in range(3)]
+        log_in = re.search(r"organiser@localhost   password: ([0-9A-Z-]{19})", told[2])
+        assert log_in, told
+        began = time.monotonic()
+        while snapshots.newest(store, what.id) is None and time.monotonic() - began < 90:
+            time.sleep(0.3)
+        last = snapshots.newest(store, what.id)
+        assert last is not None and last.people == 20
+    finally:
+        process.terminate()
+        process.wait(30)
+    store.close()
+    secret = (tmp_path / "store" / "secret.key").read_text().strip()
+    server = serve(str(tmp_path / "store"), secret)
+    try:
+        with httpx.Client(base_url=server.url, follow_redirects=True) as client:
+            page = client.get("/admin/login").text
+            token = re.search(r'name="csrf" value="(\w+)"', page)
+            assert token
+            fields = {"email": "organiser@localhost", "password": log_in.group(1)}
+            inside = client.post("/admin/login", data={"csrf": token.group(1), **fields})
+            assert inside.url.path == "/admin" and "Talking about water" in inside.text
+    finally:
+        server.stop()
