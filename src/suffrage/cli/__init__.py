@@ -491,6 +491,32 @@ def score_worldvaluesbench(
         typer.echo(f"{question:<6} {value:.4f}")
 
 
+@survey_app.command("worldvaluesbench-predictions")
+def write_worldvaluesbench_predictions(
+    study: Annotated[Path, typer.Argument(help="A study that was run with the evaluation wvb.")],
+    method: Annotated[str, typer.Argument(help="The method whose answers are wanted.")],
+    output: Annotated[Path, typer.Argument(help="The CSV file to write.")],
+    seed: Annotated[int | None, typer.Option(help="Of the study; its first by default.")] = None,
+) -> None:
+    """Write what a method answered as WorldValuesBench's own script reads it: one answer a person.
+
+    Example: `suffrage survey worldvaluesbench-predictions study.yaml prompt predictions.csv`
+    """
+    from suffrage import storage
+    from suffrage.evaluate.wvb import predictions_of
+    from suffrage.study.run import asked_answers
+    from suffrage.study.schema import load_study
+
+    loaded = load_study(study)
+    answers = asked_answers(loaded, "wvb", method, seed)
+    options = next(spec.options for spec in loaded.evaluate if spec.name == "wvb")
+    found = predictions_of(
+        answers, options, loaded.folder, loaded.seeds[0] if seed is None else seed
+    )
+    storage.write_text(output, found.write_csv())
+    typer.echo(f"{output}: {found.height} answers")
+
+
 @app.command()
 def profile(
     study: StudyPath,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from math import atan, cos, isfinite, pi, sin, sqrt
 
 import numpy as np
 
-from suffrage.evaluate.intervals import Draws, Measured, difference, estimate, make_draws
+from suffrage.evaluate.intervals import Draws, Estimate, Measured, difference, estimate, make_draws
 from suffrage.evaluate.results import Figure, FigureDifference
 from suffrage.population.distances import FloatArray
 
@@ -41,7 +42,7 @@ def make_figures(
         every = [row for rows in by_method.values() for row in rows]
         if not every:
             continue
-        draws = _draws(every, seed)
+        draws = resamples(every, seed)
         edges = [(floors or {}).get(measure), (ceilings or {}).get(measure)]
         for method in methods:
             rows = by_method.get(method, ())
@@ -69,7 +70,58 @@ def make_figures(
     return tuple(figures), tuple(differences)
 
 
-def _draws(rows: Sequence[Measured], seed: int) -> Draws:
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A figure that is no mean over units: a correlation, the least of several, a ratio of gains.
+
+    draws: under the resamples that every method is seen under, for differences. low, high: its own
+    interval, made as the figure needs it. n: units behind it. floor, ceiling: this method's own.
+    """
+
+    value: float
+    draws: FloatArray
+    low: float | None
+    high: float | None
+    n: int
+    floor: float | None = None
+    ceiling: float | None = None
+
+
+def drawn_figures(
+    evaluation: str, measure: str, found: Mapping[str, Drawn], methods: Sequence[str]
+) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...]]:
+    """As `make_figures`, of figures made elsewhere: one a method, over all value sets and seeds."""
+    known = [method for method in methods if method in found]
+    figures = tuple(
+        Figure(
+            evaluation=evaluation,
+            measure=measure,
+            method=method,
+            seed="all",
+            value_set="all",
+            value=found[method].value,
+            low=found[method].low,
+            high=found[method].high,
+            n=found[method].n,
+            floor=found[method].floor,
+            ceiling=found[method].ceiling,
+        )
+        for method in known
+    )
+    gaps = []
+    for earlier, later in combinations(known, 2):
+        one, two = found[later], found[earlier]
+        drawn = one.draws - two.draws
+        kept = drawn[np.isfinite(drawn)]
+        whole = one.low is not None and two.low is not None and kept.size > 0
+        low, high = np.quantile(kept, [0.025, 0.975]).tolist() if whole else (None, None)
+        gap = Estimate(one.value - two.value, drawn, low, high, min(one.n, two.n))
+        gaps.append((later, earlier, gap))
+    return figures, tuple(_corrected(evaluation, measure, gaps))
+
+
+def resamples(rows: Sequence[Measured], seed: int) -> Draws:
+    """The resamples that all methods' rows together are seen under."""
     return make_draws(
         [row.cluster for row in rows],
         [row.value_set for row in rows],
@@ -124,6 +176,13 @@ def _differences(
         gap = difference(one, two, draws)
         if isfinite(gap.value):
             found.append((later, earlier, gap))
+    return _corrected(evaluation, measure, found)
+
+
+def _corrected(
+    evaluation: str, measure: str, found: Sequence[tuple[str, str, Estimate]]
+) -> list[FigureDifference]:
+    """All differences of one measure, with p-values corrected together."""
     p_values = [
         two_sided(gap.draws, gap.clusters) if gap.low is not None else None for _, _, gap in found
     ]

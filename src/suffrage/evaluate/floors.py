@@ -26,10 +26,17 @@ def average_training_distribution(
     toward its own average. Uniform when nothing is trained on.
     """
     wanted = value_set.distributions[item_id].shares.size
+    return average_answer(value_set, split, wanted, leave_out=item_id)
+
+
+def average_answer(
+    value_set: ValueSet, split: ItemSplit, wanted: int, leave_out: str | None = None
+) -> FloatArray:
+    """The mean answer to the trained items but one, on a scale of `wanted` options."""
     others = [
         distribution.shares
         for other, distribution in value_set.distributions.items()
-        if other in split.train and other != item_id
+        if other in split.train and other != leave_out
     ]
     alike = [shares for shares in others if shares.size == wanted]
     if alike:

@@ -204,7 +204,8 @@ class Measure(_Row):
     """One figure an evaluation gives of each method.
 
     better: where the good values lie, or None where neither way is better. unit: what `n` of its
-    figures counts. headline: shown on the one scoreboard of all evaluations.
+    figures counts. headline: shown on the one scoreboard of all evaluations. in_table: false for
+    a figure that is shown in its evaluation's own tables alone.
     """
 
     name: str
@@ -214,6 +215,7 @@ class Measure(_Row):
     unit: str
     headline: bool = False
     digits: int = 3
+    in_table: bool = True
 
 
 class Figure(_Row):

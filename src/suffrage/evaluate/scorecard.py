@@ -56,6 +56,10 @@ class EvaluationOptions(BaseModel):
         """The files these options name."""
         return ()
 
+    def files_in(self, folder: Path) -> list[Path]:
+        """The same as whole paths. folder: where the study's relative paths start."""
+        return [folder / name for name in self.files]
+
 
 @dataclass(frozen=True)
 class Place:

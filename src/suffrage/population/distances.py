@@ -46,6 +46,20 @@ def fit(p: FloatArray, q: FloatArray) -> FloatArray:
     return np.asarray(1.0 - jensen_shannon_distance(p, q))
 
 
+def fit_natural(p: FloatArray, q: FloatArray) -> FloatArray:
+    """1 - Jensen-Shannon distance with natural logarithms, scipy's default: 0.167 (1 - sqrt(ln 2)) to 1."""
+    return np.asarray(1.0 - np.sqrt(np.log(2) * jensen_shannon_divergence(p, q)))
+
+
+def modes_shared(p: FloatArray, q: FloatArray) -> FloatArray:
+    """The chance of naming a commonest answer of p by one of the commonest of q drawn at random.
+
+    1 or 0 where each has one commonest answer; the even answer scores what a guess does, 1/K.
+    """
+    tops = [np.isclose(d, d.max(axis=-1, keepdims=True), atol=1e-9) for d in (p, q)]
+    return np.asarray((tops[0] & tops[1]).sum(axis=-1) / tops[1].sum(axis=-1))
+
+
 def total_variation(p: FloatArray, q: FloatArray) -> FloatArray:
     """Half the sum of absolute differences, 0 to 1: the part that would have to answer otherwise."""
     return np.asarray(np.abs(p - q).sum(axis=-1) / 2)
@@ -60,3 +74,25 @@ def earth_movers_distance(p: FloatArray, q: FloatArray) -> FloatArray:
     """
     gaps = np.abs(np.cumsum(p, axis=-1) - np.cumsum(q, axis=-1))[..., :-1]
     return np.asarray(gaps.sum(axis=-1) / (np.shape(p)[-1] - 1))
+
+
+def ordinal_earth_movers_distance(p: FloatArray, q: FloatArray, values: FloatArray) -> FloatArray:
+    """Earth mover's distance between options at given values, over the range they span, 0 to 1.
+
+    sum_i |P_i - Q_i| (v_i+1 - v_i) / (v_max - v_min) over the options in the order of their values.
+    values: (K,), NaN for options outside the scale ("not sure"): those are left out and both sides
+    renormalised. NaN where fewer than two values differ, or nothing is left on a side.
+    With option codes for values this is WorldValuesBench's distance (Zhao et al. 2024: answers
+    rescaled by (x - min)/(max - min)); with "not sure" left out, SubPOP's (`ordinal_emd`, Suh et al.
+    2025, where such options have the value -1).
+    """
+    order = np.argsort(values, kind="stable")
+    order = order[np.isfinite(values[order])]
+    steps = np.diff(values[order])
+    p, q = np.broadcast_arrays(p, q)
+    if not steps.sum() > 0:
+        return np.full(p.shape[:-1], np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p, q = (d[..., order] / d[..., order].sum(axis=-1, keepdims=True) for d in (p, q))
+    gaps = np.abs(np.cumsum(p, axis=-1) - np.cumsum(q, axis=-1))[..., :-1]
+    return np.asarray((gaps * steps).sum(axis=-1) / steps.sum())

@@ -57,6 +57,14 @@ def _answers(path: Path, sources: Sequence[str] | None) -> Iterator[PublishedAns
             )
 
 
+def question_sources(path: Path) -> dict[str, str]:
+    """Question to the survey it is from, as the file says ("GAS", "WVS"); "" where it does not."""
+    frame = read_csv(path)
+    if "source" not in frame.columns:
+        return {}
+    return {row["question"]: row["source"] or "" for row in frame.iter_rows(named=True)}
+
+
 def _literal(text: str | None, kind: type, source: str, row: int, column: str) -> Any:
     """A list or dictionary written by Python; `defaultdict(<class 'list'>, {...})` for its {...}."""
     plain = (text or "").strip()

@@ -33,13 +33,14 @@ class Panel:
     """What an evaluation shows beside its figures.
 
     markup: an inline SVG or other HTML that its maker has escaped. text: what the picture shows, for
-    those who do not see it, and its caption.
+    those who do not see it, and its caption. folded: what opens the tables; they lie open where it is empty.
     """
 
     title: str
     text: str
     markup: str = ""
     tables: Sequence[Table] = field(default=())
+    folded: str = ""
 
 
 # Evaluations with something of their own to draw, from `EvaluationFacts.details`.
@@ -114,7 +115,8 @@ def _figure_tables(results: Results, facts: EvaluationFacts) -> list[Table]:
     measures = [
         m
         for m in facts.measures
-        if any((f.evaluation, f.measure) == (facts.name, m.name) for f in results.figures)
+        if m.in_table
+        and any((f.evaluation, f.measure) == (facts.name, m.name) for f in results.figures)
     ]
     blocks = max(1, -(-len(measures) // MEASURES_ABREAST))
     size = -(-len(measures) // blocks)

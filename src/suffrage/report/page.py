@@ -17,7 +17,7 @@ from suffrage.report.answer_cards import cards_by_value_set
 from suffrage.report.asked import item_counts, item_table, study_facts, value_set_table
 from suffrage.report.cells import abreast, fact_pairs, thousands
 from suffrage.report.costs import cost_table
-from suffrage.report.evaluations import evaluation_sections
+from suffrage.report.evaluations import PANELS, evaluation_sections
 from suffrage.report.failures import flattening, made_worse_table, weak_spot_table, worst_item_table
 from suffrage.report.finding import finding, is_weighted
 from suffrage.report.overview import (
@@ -28,6 +28,7 @@ from suffrage.report.overview import (
     glance_tables,
     loss_table,
 )
+from suffrage.report.published_panels import PUBLISHED_PANELS
 from suffrage.report.readings import disagreement_table, mass_table, readout_table, refused_items
 from suffrage.report.scoreboard import (
     ABREAST,
@@ -46,6 +47,9 @@ from suffrage.report.tables import (
     number,
     percent,
 )
+
+# What Suffrage's own evaluations draw; another package adds to `PANELS` likewise.
+PANELS.update(PUBLISHED_PANELS)
 
 
 def write_report(results: Results, path: Path) -> None:

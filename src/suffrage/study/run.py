@@ -430,6 +430,25 @@ def _write_results(results: Results, folder: Path) -> None:
     storage.write_folder(folder, lambda draft: storage.write_json(draft / "results.json", content))
 
 
+def asked_answers(study: Study, evaluation: str, method: str, seed: int | None) -> pl.DataFrame:
+    """What a method said to an evaluation's own questions in a finished run.
+
+    seed: None for the study's first. Raises InputError when the study does not ask that, or has not yet.
+    """
+    wiring = wire(with_segments(study))
+    place = (evaluation, method, study.seeds[0] if seed is None else seed)
+    if place not in wiring.asked:
+        known = sorted({f"{name} of {who}, seed {at}" for name, who, at in wiring.asked})
+        raise InputError(
+            f"{study.source.name} does not ask {evaluation} of {method}, seed {place[2]}; it asks "
+            f"{'; '.join(known) or 'nothing of its own'}."
+        )
+    stage = wiring.asked[place]
+    if not stage.finished:
+        raise InputError(f"{stage.label} is not there yet: suffrage run {study.source.name} first.")
+    return pl.read_parquet(stage.folder / ASKED)
+
+
 def study_value_set(study: Study, name: str) -> ValueSet:
     """One value set of a study, built afresh. Raises InputError when the study has none so named."""
     study = with_segments(study)

@@ -309,6 +309,7 @@ def _evaluation(entry: Any, place: str, source: str) -> EvaluationSpec:
     evaluation: Evaluation = _known(
         "evaluations", str(given.pop("evaluation")), f"{source}: {place}"
     )
+    given = settings.expand_variables(given, source, place)
     options = settings.validated(evaluation.options, given, source, place)
     return EvaluationSpec(evaluation=evaluation, options=options)
 

@@ -147,7 +147,7 @@ def item_clusters(items: Sequence[Item]) -> dict[str, str]:
     for i, first in enumerate(items):
         for second in items[i + 1 :]:
             same_battery = first.battery is not None and first.battery == second.battery
-            if same_battery or _jaccard(words[first.id], words[second.id]) > NEAR_DUPLICATE:
+            if same_battery or jaccard(words[first.id], words[second.id]) > NEAR_DUPLICATE:
                 keep, drop = name[first.id], name[second.id]
                 name = {
                     item: keep if cluster == drop else cluster for item, cluster in name.items()
@@ -162,7 +162,8 @@ def _telling_words(items: Sequence[Item]) -> dict[str, set[str]]:
     return {item: {w for w in found if counts[w] <= limit} for item, found in words.items()}
 
 
-def _jaccard(first: set[str], second: set[str]) -> float:
+def jaccard(first: set[str], second: set[str]) -> float:
+    """The shared part of two sets of words, 0 to 1; 0 where one is empty."""
     return len(first & second) / len(first | second) if first and second else 0.0
 
 

@@ -1,0 +1,442 @@
+"""`distances`: the same answers as `fit`, under every distance the field reports.
+
+A model may lie near people by one distance and not by another: the mean can match where the spread
+does not, the commonest answer where the shares do not.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from suffrage.errors import InputError
+from suffrage.evaluate.figures import Units, make_figures
+from suffrage.evaluate.fit import AVERAGE, OTHERS, UNIFORM, all_answers
+from suffrage.evaluate.intervals import Measured
+from suffrage.evaluate.results import Answer, Figure, FigureDifference, Measure, Side
+from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, EvaluationOptions, Scorecard
+from suffrage.evaluate.summed import (
+    Statistic,
+    Summed,
+    calibration_error,
+    correlation,
+    pair_sums,
+    resolution,
+    share_sums,
+    summed_figures,
+)
+from suffrage.population import AnswerDistribution
+from suffrage.population.distances import (
+    FloatArray,
+    earth_movers_distance,
+    fit,
+    fit_natural,
+    jensen_shannon_divergence,
+    modes_shared,
+    ordinal_earth_movers_distance,
+    total_variation,
+)
+from suffrage.survey import Item
+from suffrage.survey.labelled_table import kind_of_label
+
+TRAINED = "_trained"
+# method -> item -> value set -> (people's mean position, the model's), of one seed
+Means = dict[str, dict[str, dict[str, tuple[float, float]]]]
+
+
+class Options(EvaluationOptions):
+    """ordinal: item to the value of each option on its scale, -1 for one that is no point of it.
+
+    For items the codebook says nothing of, or scales with uneven steps; the others are taken as their
+    codebook gives them.
+    """
+
+    ordinal: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One distance. between(item, p, q): NaN for items it says nothing of. higher: more is nearer.
+
+    counted: yes or no on an item, so that resampling respondents says nothing useful of it.
+    """
+
+    between: Callable[[Item, FloatArray, FloatArray, Options], FloatArray]
+    higher: bool
+    counted: bool = False
+
+
+def _ordered(item: Item, p: FloatArray, q: FloatArray, options: Options) -> FloatArray:
+    return earth_movers_distance(p, q) if item.ordered else _nothing(p, q)
+
+
+def _by_code(item: Item, p: FloatArray, q: FloatArray, options: Options) -> FloatArray:
+    values = code_values(item)
+    if not item.ordered or values is None:
+        return _nothing(p, q)
+    return ordinal_earth_movers_distance(p, q, values)
+
+
+def _by_value(item: Item, p: FloatArray, q: FloatArray, options: Options) -> FloatArray:
+    values = scale_values(item, options.ordinal.get(item.id))
+    return (
+        _nothing(p, q) if values is None else ordinal_earth_movers_distance(p, q, np.array(values))
+    )
+
+
+def _nothing(p: FloatArray, q: FloatArray) -> FloatArray:
+    return np.full(np.broadcast_shapes(p.shape, q.shape)[:-1], np.nan)
+
+
+def code_values(item: Item) -> FloatArray | None:
+    """The options' codes as numbers, None where one is none or they do not only rise, or only fall."""
+    try:
+        values = np.array([float(option.code) for option in item.options])
+    except ValueError:
+        return None
+    steps = np.diff(values)
+    return values if (steps > 0).all() or (steps < 0).all() else None
+
+
+def scale_values(item: Item, given: tuple[float, ...] | None) -> FloatArray | None:
+    """Each option's value on its scale, NaN for one outside it; None for an item without a scale.
+
+    given: by the study, -1 for outside. Otherwise equal steps over an ordered item's options but those
+    that word a non-response ("not sure", "don't know").
+    Raises InputError when the values given are not one an option.
+    """
+    if given is not None:
+        if len(given) != len(item.options):
+            raise InputError(
+                f"evaluate: distances: ordinal.{item.id} has {len(given)} values for "
+                f"{len(item.options)} options; give one for each, -1 for none."
+            )
+        values = np.array(given, dtype=np.float64)
+        return np.where(values == -1, np.nan, values)
+    if not item.ordered:
+        return None
+    inside = [kind_of_label(text) is None and text.lower() != "not sure" for text in item.texts]
+    values = np.cumsum(inside).astype(np.float64)
+    return np.where(inside, values, np.nan)
+
+
+KINDS: Mapping[str, Kind] = {
+    "js_distance": Kind(lambda i, p, q, o: fit(p, q), True),
+    "js_divergence": Kind(lambda i, p, q, o: 1 - jensen_shannon_divergence(p, q), True),
+    "js_distance_natural": Kind(lambda i, p, q, o: fit_natural(p, q), True),
+    "wasserstein": Kind(_ordered, False),
+    "wasserstein_codes": Kind(_by_code, False),
+    "wasserstein_scale": Kind(_by_value, False),
+    "total_variation": Kind(lambda i, p, q, o: total_variation(p, q), False),
+    "mode_accuracy": Kind(lambda i, p, q, o: modes_shared(p, q), True, counted=True),
+}
+# Distances shown as the share of the way from the average answer to half the people.
+CORRECTED = ("js_distance", "wasserstein", "total_variation")
+SUMMED: Mapping[str, tuple[Statistic, float | None, float | None]] = {
+    "correlation_items": (correlation, 0.0, 1.0),
+    "correlation_groups": (correlation, 0.0, 1.0),
+    "calibration_error": (calibration_error, None, 0.0),
+    "resolution": (resolution, 0.0, 1.0),
+}
+
+
+def score(given: EvaluationInput, seed: int) -> Scorecard:
+    """Every distance on the held-out items, and on the trained ones under the same name + "_trained"."""
+    options = given.options or Options()
+    notes = _notes(given, options)
+    answers = [
+        answer
+        for answer in all_answers(given)
+        if answer.readout == "letters" and not answer.refused and answer.method != OTHERS
+    ]
+    methods = [UNIFORM, AVERAGE, *given.methods]
+    figures: list[Figure] = []
+    differences: list[FigureDifference] = []
+    sides: tuple[tuple[Side, str], ...] = (("held_out", ""), ("trained", TRAINED))
+    for side, suffix in sides:
+        chosen = [answer for answer in answers if answer.side == side]
+        units, ceilings = _distances(given, chosen, options)
+        floors: dict[str, Any] = {
+            name: 0.0 if name.startswith("way_") else by_method.get(UNIFORM, ())
+            for name, by_method in units.items()
+        }
+        made = make_figures(
+            "distances",
+            {name + suffix: by_method for name, by_method in units.items()},
+            methods,
+            seed,
+            {name + suffix: rows for name, rows in floors.items()},
+            {name + suffix: rows for name, rows in ceilings.items()},
+        )
+        figures += made[0]
+        differences += made[1]
+        for name, by_method in _summed(given, chosen).items():
+            statistic, floor, ceiling = SUMMED[name]
+            more = summed_figures(
+                "distances", name + suffix, statistic, by_method, methods, seed, floor, ceiling
+            )
+            figures += more[0]
+            differences += more[1]
+    kept = [row for row in differences if row.method in given.methods]
+    return Scorecard(figures=tuple(figures), figure_differences=tuple(kept), notes=notes)
+
+
+def _notes(given: EvaluationInput, options: Options) -> tuple[str, ...]:
+    items = {item.id: item for value_set in given.value_sets for item in value_set.items}
+    nominal = sum(not item.ordered for item in items.values())
+    unknown = sorted(set(options.ordinal) - set(items))
+    if unknown:
+        raise InputError(
+            f"evaluate: distances: ordinal: there is no item {unknown[0]} in the study's survey."
+        )
+    found = []
+    if nominal:
+        found.append(
+            f"{nominal} of {len(items)} items have options that form no scale: earth mover's "
+            "distances and correlations leave them out."
+        )
+    if len(given.value_sets) < 2:
+        found.append("One value set only: there is no correlation across groups.")
+    return tuple(found)
+
+
+def _distances(
+    given: EvaluationInput, answers: list[Answer], options: Options
+) -> tuple[Units, dict[str, Any]]:
+    """For each distance its rows by method, and the rows or number at its ceiling."""
+    targets = {v.name: v.distributions for v in given.value_sets}
+    units: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
+    ceilings: dict[str, Any] = defaultdict(list)
+    averages = {
+        (a.seed, a.value_set, a.item): np.array(a.shares) for a in answers if a.method == AVERAGE
+    }
+    seen = set()
+    for answer in answers:
+        target = targets[answer.value_set][answer.item]
+        cluster = given.splits[answer.seed].clusters[answer.item]
+        place = (answer.seed, answer.value_set, answer.item, cluster)
+        q = np.array(answer.shares)
+        average = averages[place[:3]]
+        for name, kind in KINDS.items():
+            point, resampled = _values(kind, target, q, options)
+            if not np.isfinite(point):
+                continue
+            units[name][answer.method].append(Measured(*place, point, resampled))
+            top = _halves(kind, target, options)
+            if top is None:
+                continue
+            if (name, place) not in seen:
+                seen.add((name, place))
+                ceilings[name].append(Measured(*place, top, np.ones(1)))
+            if name in CORRECTED:
+                low, low_resampled = _values(kind, target, average, options)
+                units[f"way_{name}"][answer.method].append(
+                    Measured(*place, point - low, resampled - low_resampled, top - low)
+                    if kind.higher
+                    else Measured(*place, low - point, low_resampled - resampled, low - top)
+                )
+    ceilings |= {f"way_{name}": 1.0 for name in CORRECTED}
+    return units, ceilings
+
+
+def _values(
+    kind: Kind, target: AnswerDistribution, q: FloatArray, options: Options
+) -> tuple[float, FloatArray]:
+    point = float(kind.between(target.item, target.shares, q, options))
+    if kind.counted or not len(target.replicates):
+        return point, np.full(1, point)
+    return point, kind.between(target.item, target.replicates, q, options)
+
+
+def _halves(kind: Kind, target: AnswerDistribution, options: Options) -> float | None:
+    """One half of the respondents held against the other, the mean over many splits."""
+    if not len(target.first_halves):
+        return None
+    found = kind.between(target.item, target.first_halves, target.second_halves, options)
+    return float(np.mean(found))
+
+
+def _summed(given: EvaluationInput, answers: list[Answer]) -> dict[str, dict[str, list[Summed]]]:
+    """Rows of the figures that are no mean over items, by measure and method."""
+    targets = {v.name: v.distributions for v in given.value_sets}
+    found: dict[str, dict[str, list[Summed]]] = {name: defaultdict(list) for name in SUMMED}
+    means: dict[int, Means] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
+    for a in answers:
+        target = targets[a.value_set][a.item]
+        q = np.array(a.shares)
+        place = (a.seed, a.value_set, a.item, given.splits[a.seed].clusters[a.item])
+        sums = share_sums(target.shares, q)
+        for name in ("calibration_error", "resolution"):
+            found[name][a.method].append(Summed(*place, str(a.seed), sums))
+        if target.item.ordered:
+            x, y = target.mean_position, float(q @ np.linspace(0, 1, q.size))
+            within = f"{a.seed} {a.value_set}"
+            found["correlation_items"][a.method].append(Summed(*place, within, pair_sums(x, y)))
+            means[a.seed][a.method][a.item][a.value_set] = (x, y)
+    for method, unit in _across_groups(given, means):
+        found["correlation_groups"][method].append(unit)
+    return found
+
+
+def _across_groups(given: EvaluationInput, means: dict[int, Means]) -> Iterator[tuple[str, Summed]]:
+    """Each group's mean counted from that of all groups on the item, people's and the model's."""
+    for seed, by_method in means.items():
+        for method, by_item in by_method.items():
+            for item, by_group in by_item.items():
+                if len(by_group) < 2:
+                    continue
+                middle = np.mean([*by_group.values()], axis=0)
+                cluster = given.splits[seed].clusters[item]
+                for group, pair in by_group.items():
+                    x, y = np.array(pair) - middle
+                    yield method, Summed(seed, group, item, cluster, str(seed), pair_sums(x, y))
+
+
+_HALVES = "The ceiling is one half of the people held against the other, the floor the even answer."
+_HELD = (
+    Measure(
+        name="js_distance",
+        label="1 - JS distance, base 2",
+        explanation="Fit as elsewhere on this page: 1 less the Jensen-Shannon distance, the square "
+        f"root of the divergence with logarithms to base 2, from 0 to 1. {_HALVES}",
+        better="higher",
+        unit="items",
+    ),
+    Measure(
+        name="js_divergence",
+        label="1 - JS divergence, base 2",
+        explanation="1 less the divergence itself, without the root, from 0 to 1: the same order "
+        "of models on one item, with small gaps made smaller.",
+        better="higher",
+        unit="items",
+    ),
+    Measure(
+        name="js_distance_natural",
+        label="1 - JS distance, natural log",
+        explanation="GlobalOpinionQA's similarity (Durmus et al. 2023) with natural logarithms, which "
+        "the common implementation takes when no base is said; it cannot fall below 0.167. A figure "
+        "in this base and one in base 2 are not to be compared.",
+        better="higher",
+        unit="items",
+    ),
+    Measure(
+        name="wasserstein",
+        label="Earth mover's distance, equal steps",
+        explanation="How far answers would have to move along the scale, from 0 to 1 (all from end "
+        "to end), options at equal steps.",
+        better="lower",
+        unit="items",
+    ),
+    Measure(
+        name="wasserstein_codes",
+        label="Earth mover's distance, by code",
+        explanation="WorldValuesBench's (Zhao et al. 2024): options stand where their codes do, "
+        "rescaled to 0 to 1.",
+        better="lower",
+        unit="items",
+    ),
+    Measure(
+        name="wasserstein_scale",
+        label="Earth mover's distance, scale options only",
+        explanation="SubPOP's (Suh et al. 2025): options that are no point of the scale, such as "
+        '"not sure", are left out and the shares of the others made to sum to 1 on both sides.',
+        better="lower",
+        unit="items",
+    ),
+    Measure(
+        name="total_variation",
+        label="Total variation",
+        explanation="The part of the answers that would have to be others; needs no scale.",
+        better="lower",
+        unit="items",
+    ),
+    Measure(
+        name="mode_accuracy",
+        label="Commonest answer named",
+        explanation="How often the model's likeliest option is the people's commonest answer; ties "
+        "count for their chance. Says nothing of the shares: who parrots the majority scores 1. "
+        "The interval resamples items.",
+        better="higher",
+        unit="items",
+    ),
+    Measure(
+        name="correlation_items",
+        label="Correlation across items",
+        explanation="Pearson's correlation of the mean answer, model with people, over the ordered "
+        "items of a value set; the mean over value sets and seeds. The interval resamples items.",
+        better="higher",
+        unit="items",
+    ),
+    Measure(
+        name="correlation_groups",
+        label="Correlation across groups",
+        explanation="The same over groups: does the model place a group above or below the others "
+        "on an item where people do? Each group's mean is counted from the mean of all groups on that "
+        "item. 0 for a model that answers alike for every group.",
+        better="higher",
+        unit="items",
+    ),
+    Measure(
+        name="calibration_error",
+        label="Calibration error of shares",
+        explanation="Options are sorted into ten bins by the share the model gives them; in each bin "
+        "the model's mean share is held against the people's, and the gaps averaged by the number of "
+        "options. 0 is calibrated, as the even answer is too: read it with the next figure.",
+        better="lower",
+        unit="items",
+    ),
+    Measure(
+        name="resolution",
+        label="Resolution of shares",
+        explanation="How much of what sets people's shares apart from the even answer the same bins "
+        "tell: 0 for an even answer, 1 when all of it; in whichever direction, so that a model with "
+        "everything turned round tells as much.",
+        better="higher",
+        unit="items",
+    ),
+    *(
+        Measure(
+            name=f"way_{name}",
+            label=f"Way to the ceiling, {label}",
+            explanation=f"{what}, corrected for noise: 0 at the average training answer, 1 where one "
+            "half of the people lies from the other half. The whole sample, which is less noisy "
+            "than its halves, lies above 1.",
+            better="higher",
+            unit="items",
+            headline=name == "wasserstein",
+            digits=2,
+        )
+        for name, label, what in (
+            ("js_distance", "JS distance", "1 - Jensen-Shannon distance"),
+            ("wasserstein", "earth mover's", "Earth mover's distance at equal steps"),
+            ("total_variation", "total variation", "Total variation"),
+        )
+    ),
+)
+EVALUATION = Evaluation(
+    "distances",
+    score,
+    question="Is it near these people by every measure, or only by the one that was chosen?",
+    cannot_show="Which of these distances matters for a use of the model, or anything that fit "
+    "cannot show, since both read the same answers.",
+    measures=(
+        *_HELD,
+        *(
+            m.model_copy(
+                update={
+                    "name": m.name + TRAINED,
+                    "label": f"{m.label}, items trained on",
+                    "headline": False,
+                    "in_table": False,
+                }
+            )
+            for m in _HELD
+        ),
+    ),
+    options=Options,
+)

@@ -1,0 +1,174 @@
+"""Figures that are functions of sums over units, such as correlations and calibration errors."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from suffrage.evaluate.figures import Drawn, drawn_figures
+from suffrage.evaluate.intervals import Draws, make_draws, percentile_interval
+from suffrage.evaluate.results import Figure, FigureDifference
+from suffrage.population.distances import FloatArray
+
+# (..., m) sums to (...) figures; NaN where they say nothing.
+Statistic = Callable[[FloatArray], FloatArray]
+BINS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Summed:
+    """What one unit adds to the sums. within: units of one `within` are summed, then averaged over."""
+
+    seed: int
+    value_set: str
+    item: str
+    cluster: str
+    within: str
+    sums: FloatArray
+
+
+def summed_figures(
+    evaluation: str,
+    measure: str,
+    statistic: Statistic,
+    by_method: Mapping[str, Sequence[Summed]],
+    methods: Sequence[str],
+    seed: int,
+    floor: float | None = None,
+    ceiling: float | None = None,
+) -> tuple[list[Figure], list[FigureDifference]]:
+    """As `make_figures` for a statistic of sums: the mean of it over the units' `within`.
+
+    Intervals come from resampling clusters of items alone. Resampling pulls calibration errors up and
+    correlations down, so that the draws are moved back to lie around the figure.
+    """
+    every = [unit for units in by_method.values() for unit in units]
+    if not every:
+        return [], []
+    names = {u.cluster for u in every}
+    draws = make_draws([*names], [u.value_set for u in every], 1, seed)
+    figures: list[Figure] = []
+    whole: dict[str, Drawn] = {}
+    for method in methods:
+        units = by_method.get(method, ())
+        for at_seed, value_set, chosen in _scopes(units):
+            found = _drawn(chosen, statistic, draws, floor, ceiling)
+            if not np.isfinite(found.value):
+                continue
+            if at_seed is None and value_set is None:
+                whole[method] = found
+                continue
+            figures.append(
+                Figure(
+                    evaluation=evaluation,
+                    measure=measure,
+                    method=method,
+                    seed="all" if at_seed is None else at_seed,
+                    value_set=value_set or "all",
+                    value=found.value,
+                    low=found.low,
+                    high=found.high,
+                    n=found.n,
+                    floor=floor,
+                    ceiling=ceiling,
+                )
+            )
+    over_all, differences = drawn_figures(evaluation, measure, whole, methods)
+    return [*over_all, *figures], [*differences]
+
+
+def _scopes(
+    units: Sequence[Summed],
+) -> Iterator[tuple[int | None, str | None, Sequence[Summed]]]:
+    if not units:
+        return
+    yield None, None, units
+    value_sets = list(dict.fromkeys(unit.value_set for unit in units))
+    if len(value_sets) > 1:
+        for name in value_sets:
+            yield None, name, [unit for unit in units if unit.value_set == name]
+    seeds = list(dict.fromkeys(unit.seed for unit in units))
+    if len(seeds) > 1:
+        for one in seeds:
+            yield one, None, [unit for unit in units if unit.seed == one]
+
+
+def _drawn(
+    units: Sequence[Summed],
+    statistic: Statistic,
+    draws: Draws,
+    floor: float | None,
+    ceiling: float | None,
+) -> Drawn:
+    place = {name: k for k, name in enumerate(draws.clusters)}
+    sums: dict[str, FloatArray] = defaultdict(
+        lambda: np.zeros((len(place), units[0].sums.size), dtype=np.float64)
+    )
+    for unit in units:
+        sums[unit.within][place[unit.cluster]] += unit.sums
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = [float(statistic(found.sum(axis=0))) for found in sums.values()]
+        drawn = np.array([statistic(draws.counts @ found) for found in sums.values()])
+    if not np.isfinite(values).any():
+        return Drawn(np.nan, np.empty(0), None, None, 0)
+    value = float(np.nanmean(values))
+    known = np.isfinite(drawn)
+    mean = np.where(known, drawn, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known.any(axis=0), mean, np.nan)
+    centred = mean + (value - np.nanmean(mean))
+    clusters = len({unit.cluster for unit in units})
+    low, high = percentile_interval(centred[np.isfinite(centred)], clusters)
+    n = len({unit.item for unit in units})
+    return Drawn(value, centred, low, high, n, floor, ceiling)
+
+
+def pair_sums(x: float, y: float) -> FloatArray:
+    """What a pair adds to the sums that `correlation` reads: 1, x, y, x^2, y^2, xy."""
+    return np.array([1.0, x, y, x * x, y * y, x * y])
+
+
+def correlation(sums: FloatArray) -> FloatArray:
+    """Pearson's r of x and y; 0 where y is the same everywhere, NaN where x is."""
+    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+    spread_x, spread_y = n * xx - x * x, n * yy - y * y
+    tiny = 1e-12 * np.maximum(n, 1) ** 2
+    r = (n * xy - x * y) / np.sqrt(np.maximum(spread_x * spread_y, 1e-300))
+    r = np.where(spread_y > tiny, np.clip(r, -1, 1), 0.0)
+    return np.asarray(np.where((n > 1) & (spread_x > tiny), r, np.nan))
+
+
+def share_sums(p: FloatArray, q: FloatArray) -> FloatArray:
+    """What an item adds to the sums of `calibration_error` and `resolution`.
+
+    p: people's shares, q: the model's, (K,). Options go into BINS equal bins of q. For each bin: how
+    many, sum of q, sum of p, sum of p - 1/K; and last, over all options, the sum of (p - 1/K)^2.
+    """
+    even = p - 1 / p.size
+    bins = np.minimum((q * BINS + 1e-9).astype(np.int64), BINS - 1)
+    parts = [np.bincount(bins, w, BINS) for w in (np.ones(p.size), q, p, even)]
+    return np.concatenate([*parts, [float(even @ even)]])
+
+
+def calibration_error(sums: FloatArray) -> FloatArray:
+    """Expected calibration error of option shares: sum_b n_b/N |mean q in b - mean p in b|.
+
+    Of the options a model gives about 30 %, do people on average give 30 %? 0 is calibrated; an
+    even answer is too, which tells nothing apart: see `resolution`. The standard form for
+    probabilities (Naeini, Cooper and Hauskrecht 2015), with people's shares for outcomes.
+    """
+    n, q, p = (sums[..., k * BINS : (k + 1) * BINS] for k in range(3))
+    return np.asarray(np.abs(q - p).sum(axis=-1) / n.sum(axis=-1))
+
+
+def resolution(sums: FloatArray) -> FloatArray:
+    """How much of what sets people's shares apart the model's bins tell: 0 none, 1 all of it.
+
+    sum_b (sum over options in b of p - 1/K)^2 / n_b, over the sum of (p - 1/K)^2. The resolution
+    term of Murphy (1973), as a share of the spread around the even answer.
+    """
+    n, even = sums[..., :BINS], sums[..., 3 * BINS : 4 * BINS]
+    told = np.divide(even * even, n, where=n > 0, out=np.zeros_like(even, dtype=np.float64))
+    return np.asarray(told.sum(axis=-1) / sums[..., -1])

@@ -1,0 +1,285 @@
+"""`transfer`: another survey's questions, put to models that were trained on this one.
+
+The strictest hold-out there is: other questions, other wording, other respondents, often another
+year. The study's populations are found in the other survey by conditions of their own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import Field, model_validator
+
+from suffrage.errors import InputError
+from suffrage.evaluate.asked_items import (
+    READ,
+    Put,
+    ask_items,
+    can_be_put,
+    chosen_items,
+    overlaps,
+    read_rows,
+    refused_note,
+    removed_note,
+)
+from suffrage.evaluate.figures import make_figures
+from suffrage.evaluate.fit import AVERAGE, UNIFORM
+from suffrage.evaluate.floors import average_answer, uniform
+from suffrage.evaluate.intervals import Measured
+from suffrage.evaluate.results import Measure
+from suffrage.evaluate.scorecard import (
+    AS_ITSELF,
+    Asking,
+    Evaluation,
+    EvaluationInput,
+    EvaluationOptions,
+    Scorecard,
+)
+from suffrage.models import ways_of_asking
+from suffrage.population import AnswerDistribution, ValueSet, build_value_set
+from suffrage.population.distances import FloatArray, earth_movers_distance, fit
+from suffrage.population.where import select
+from suffrage.survey import Item, Survey, read_survey, survey_files
+from suffrage.training_data import ItemSplit
+from suffrage.training_data.split import item_clusters
+
+MEASURES = ("fit", "emd")
+
+
+class Options(EvaluationOptions):
+    """survey: as a study's `survey:`, of the other survey.
+
+    value_sets: name of a value set of the study to the conditions that pick the same population out
+    of the other survey. most: questions asked, None for all.
+    """
+
+    survey: dict[str, Any]
+    value_sets: dict[str, dict[str, Any]] = Field(min_length=1)
+    most: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _survey_names_a_reader(self) -> Options:
+        if "reader" not in self.survey:
+            raise ValueError("survey.reader is missing")
+        return self
+
+    def files_in(self, folder: Path) -> list[Path]:
+        """The other survey's files."""
+        return survey_files(self.survey, folder)
+
+
+@dataclass(frozen=True)
+class Other:
+    """The other survey and the items of it that can be asked."""
+
+    survey: Survey
+    items: list[Item]
+
+
+def _other(options: Options, folder: Path) -> Other:
+    survey = read_survey(options.survey, folder)
+    items = [item for item in survey.codebook.items if can_be_put(item)]
+    if not items:
+        raise InputError(f"evaluate: transfer: {survey.codebook.title} has no item to ask.")
+    return Other(survey, chosen_items(items, options.most))
+
+
+def _check_names(options: Options, value_sets: Sequence[ValueSet]) -> None:
+    known = [value_set.name for value_set in value_sets]
+    unknown = [name for name in options.value_sets if name not in known]
+    if unknown:
+        raise InputError(
+            f'evaluate: transfer: value_sets: the study has no value set "{unknown[0]}"; it has '
+            f"{', '.join(known)}."
+        )
+
+
+def ask(asking: Asking) -> pl.DataFrame:
+    """The other survey's items as each mapped population, or once as the model itself."""
+    options: Options = asking.options
+    other = _other(options, asking.folder)
+    if not asking.as_population:
+        put = [Put(AS_ITSELF, None, item) for item in other.items]
+        return ask_items(asking, put, AS_ITSELF)
+    mapped = [v for v in asking.value_sets if v.name in options.value_sets]
+    put = [
+        Put(value_set.name, value_set.description, item)
+        for value_set in mapped
+        for item in _answered(other, options.value_sets[value_set.name], value_set.name)
+    ]
+    return ask_items(asking, put, AS_ITSELF).with_columns(value_set=pl.col("population"))
+
+
+def _answered(other: Other, where: dict[str, Any], name: str) -> list[Item]:
+    rows = select(other.survey, where, name)
+    return [i for i in other.items if (other.survey.positions(i.id)[rows] >= 0).any()]
+
+
+def score(given: EvaluationInput, seed: int) -> Scorecard:
+    """Fit and earth mover's distance on the other survey, with floors, ceiling and the way between."""
+    options: Options = given.options
+    _check_names(options, given.value_sets)
+    other = _other(options, given.folder)
+    removed = overlaps(given, other.items)
+    kept = [item for item in other.items if item.id not in removed]
+    if not kept:
+        raise InputError(
+            "evaluate: transfer: every question of the other survey overlaps one trained on; name "
+            "a survey that asks something else."
+        )
+    mapped = [v for v in given.value_sets if v.name in options.value_sets]
+    wanted = {item.id for item in kept}
+    targets = {
+        v.name: {
+            item: distribution
+            for item, distribution in build_value_set(
+                other.survey, v.name, options.value_sets[v.name], seed, v.description
+            ).distributions.items()
+            if item in wanted
+        }
+        for v in mapped
+    }
+    clusters = item_clusters(other.items)
+    units: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
+    ceilings: dict[str, list[Measured]] = defaultdict(list)
+    for at_seed, split in given.splits.items():
+        for value_set in mapped:
+            said = _said(given, at_seed, value_set.name)
+            for item, target in targets[value_set.name].items():
+                place = (at_seed, value_set.name, item, clusters[item])
+                average = average_answer(value_set, split, target.shares.size)
+                by_method = {UNIFORM: uniform(target.shares.size), AVERAGE: average}
+                by_method |= {name: shares[item] for name, shares in said.items() if item in shares}
+                for name, top in _ceiling(place, target):
+                    ceilings[name].append(top)
+                for method, shares in by_method.items():
+                    for name, row in _rows(place, target, shares, average):
+                        units[name][method].append(row)
+        for method in given.methods:
+            if (method, at_seed) in given.asked:
+                asked = {item: name for item, name in clusters.items() if item in wanted}
+                units["read"][method] += read_rows(given, method, at_seed, asked)
+    floors: dict[str, Any] = {name: units[name][UNIFORM] for name in MEASURES if name in units}
+    figures, differences = make_figures(
+        "transfer",
+        units,
+        [UNIFORM, AVERAGE, *given.methods],
+        seed,
+        floors | {"way": 0.0},
+        {**ceilings, "way": 1.0},
+    )
+    return Scorecard(
+        figures=figures,
+        figure_differences=tuple(d for d in differences if d.method in given.methods),
+        notes=(
+            f"The other survey is {other.survey.codebook.title}. {other.survey.provenance.statement}",
+            removed_note(given, removed, len(other.items), "the other survey"),
+            *_left_out(given, options),
+            *refused_note(given),
+        ),
+        details={"removed": removed},
+    )
+
+
+def _left_out(given: EvaluationInput, options: Options) -> tuple[str, ...]:
+    absent = [v.name for v in given.value_sets if v.name not in options.value_sets]
+    return (f"Not mapped to the other survey: {', '.join(absent)}.",) if absent else ()
+
+
+def _said(given: EvaluationInput, seed: int, value_set: str) -> dict[str, dict[str, FloatArray]]:
+    """method -> item -> shares, of the answers that stand for a value set."""
+    return {
+        method: {
+            row["item"]: np.array(row["shares"])
+            for row in given.said(method, seed, value_set).filter(~pl.col("refused")).to_dicts()
+        }
+        for method in given.methods
+        if (method, seed) in given.asked
+    }
+
+
+def _rows(
+    place: tuple[int, str, str, str],
+    target: AnswerDistribution,
+    q: FloatArray,
+    average: FloatArray,
+) -> list[tuple[str, Measured]]:
+    p, resampled = target.shares, target.replicates
+    point, drawn = float(fit(p, q)), fit(resampled, q)
+    low, low_drawn = float(fit(p, average)), fit(resampled, average)
+    top = float(fit(target.first_halves, target.second_halves).mean())
+    found = [
+        ("fit", Measured(*place, point, drawn)),
+        ("way", Measured(*place, point - low, drawn - low_drawn, top - low)),
+    ]
+    if target.item.ordered:
+        distance = float(earth_movers_distance(p, q))
+        found.append(("emd", Measured(*place, distance, earth_movers_distance(resampled, q))))
+    return found
+
+
+def _ceiling(
+    place: tuple[int, str, str, str], target: AnswerDistribution
+) -> list[tuple[str, Measured]]:
+    first, second = target.first_halves, target.second_halves
+    found = [("fit", Measured(*place, float(fit(first, second).mean()), np.ones(1)))]
+    if target.item.ordered:
+        distance = float(earth_movers_distance(first, second).mean())
+        found.append(("emd", Measured(*place, distance, np.ones(1))))
+    return found
+
+
+def _prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
+    """As many a question as the study's own items take; without `most`, as many questions."""
+    _check_names(options, value_sets)
+    items = {item.id: item for value_set in value_sets for item in value_set.items}
+    ways = sum(len(ways_of_asking(item, None)) for item in items.values()) / len(items)
+    return round(ways * (options.most or len(items)))
+
+
+EVALUATION = Evaluation(
+    "transfer",
+    score,
+    question="Does what it learned from this survey hold in another survey of the same people?",
+    cannot_show="Whether a gap comes from the model or from the surveys: they differ in year, mode of "
+    "asking, sample and wording as well.",
+    measures=(
+        Measure(
+            name="fit",
+            label="Fit on the other survey",
+            explanation="1 - Jensen-Shannon distance (base 2) between the model's shares and the "
+            "population's in the other survey. The floor is the even answer, the ceiling one half "
+            "of the other survey's respondents held against the other.",
+            better="higher",
+            unit="items",
+            headline=True,
+        ),
+        Measure(
+            name="emd",
+            label="Earth mover's distance on the other survey",
+            explanation="How far answers would have to move along the scale, from 0 to 1; ordered "
+            "items only.",
+            better="lower",
+            unit="items",
+        ),
+        Measure(
+            name="way",
+            label="Way from the average answer to the ceiling",
+            explanation="0 where fit is that of the average answer to the study's trained items, "
+            "which ignores the question, 1 at the ceiling.",
+            better="higher",
+            unit="items",
+            digits=2,
+        ),
+        READ,
+    ),
+    options=Options,
+    ask=ask,
+    prompts=_prompts,
+)

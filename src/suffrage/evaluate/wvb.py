@@ -1,0 +1,459 @@
+"""`wvb`: WorldValuesBench's probe set, 36 questions put to people of many walks of life.
+
+Zhao et al. (2024), LREC-COLING; github.com/Demon702/WorldValuesBench. The benchmark's files are made
+from the archive's file by `suffrage survey worldvaluesbench`. A model is asked as each demographic cell
+(continent, settlement, education); its answers, mixed as the cells are in the sample, are held against
+the sample's by the Wasserstein distance over answers rescaled to 0 to 1.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from suffrage.errors import InputError
+from suffrage.evaluate.asked_items import (
+    READ,
+    Put,
+    ask_items,
+    overlaps,
+    read_answers,
+    read_rows,
+    refused_note,
+    removed_note,
+)
+from suffrage.evaluate.figures import make_figures
+from suffrage.evaluate.fit import UNIFORM
+from suffrage.evaluate.floors import uniform
+from suffrage.evaluate.intervals import Measured
+from suffrage.evaluate.results import Measure
+from suffrage.evaluate.scorecard import (
+    AS_ITSELF,
+    Asking,
+    Evaluation,
+    EvaluationInput,
+    EvaluationOptions,
+    Scorecard,
+)
+from suffrage.population import ValueSet
+from suffrage.population.distances import FloatArray, ordinal_earth_movers_distance
+from suffrage.survey import Item
+from suffrage.survey.reading import existing_file, plain_code, read_csv
+from suffrage.survey.worldvaluesbench import INTERVIEW, METADATA, PROBE_ITEMS, Variable
+from suffrage.survey.wvs7_codebook import (
+    Entry,
+    item_options,
+    question_text,
+    scale_options,
+    variables,
+)
+from suffrage.training_data import ItemSplit
+
+SAMPLE = "probe"
+MAJORITY = "majority"
+QUESTION, CATEGORY = "Question", "Question Category"
+CELL = ("Continent", "Urban / Rural", "Education")
+AREAS = {"Urban": "urban areas", "Rural": "rural areas"}
+# The thresholds of the benchmark's own plot; it counts questions at or below each.
+THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(9))
+HEADLINE = 0.2
+# Rounding of a sum must not lift a question over a threshold it lies on.
+SLACK = 1e-9
+REPLICATES = 200
+# For plans: questions, cells of the published sample, ways of asking one.
+CELLS, WAYS = 46, 4
+
+Cell = tuple[str, str, str]
+
+
+class Options(EvaluationOptions):
+    """folder: as `suffrage survey worldvaluesbench` wrote it (probe/samples.tsv, full/, metadata).
+
+    codebook: WorldValuesBench's codebook.json, for the wording of the options; without it they are
+    numbers, their ends as the question names them.
+    """
+
+    folder: str
+    codebook: str | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The probe sample, the answers, the metadata and the codebook."""
+        named = ("probe/samples.tsv", "full/full_value_qa.tsv", METADATA)
+        own = tuple(f"{self.folder}/{name}" for name in named)
+        return own if self.codebook is None else (*own, self.codebook)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The questions and who answered them.
+
+    values: item to its codes as numbers. answered: item to cell to positions of the sampled people's
+    answers. everyone: item to the counts of all other people's answers. samples: as in the file.
+    categories: item to its category.
+    """
+
+    items: Mapping[str, Item]
+    values: Mapping[str, FloatArray]
+    answered: Mapping[str, Mapping[Cell, list[int]]]
+    everyone: Mapping[str, FloatArray]
+    categories: Mapping[str, str]
+    samples: pl.DataFrame
+
+
+def persona(cell: Cell) -> str:
+    """How a question names a demographic cell."""
+    continent, settlement, level = cell
+    area = AREAS.get(settlement, settlement.lower())
+    return f"people in {area} of {continent} whose level of education is {level.lower()}"
+
+
+def read_probe(options: Options, folder: Path) -> Probe:
+    """The benchmark's files as the evaluation reads them.
+
+    Raises InputError on a file that is not there or has another layout, on a participant who is not in
+    the table or did not answer, and on an answer outside its scale.
+    """
+    root = folder / options.folder
+    samples = read_csv(existing_file(root / "probe" / "samples.tsv", "folder"))
+    absent = [n for n in (QUESTION, CATEGORY, *CELL, INTERVIEW) if n not in samples.columns]
+    if absent:
+        raise InputError(f"probe/samples.tsv has no column {absent[0]}; is it WorldValuesBench's?")
+    metadata = variables(existing_file(root / METADATA, "folder"), Variable)
+    codebook = {}
+    if options.codebook is not None:
+        codebook = variables(existing_file(folder / options.codebook, "codebook"), Entry)
+    table = read_csv(existing_file(root / "full" / "full_value_qa.tsv", "folder"))
+    rows = {plain_code(name): row for row, name in enumerate(table[INTERVIEW].to_list())}
+    items: dict[str, Item] = {}
+    values: dict[str, FloatArray] = {}
+    answered: dict[str, dict[Cell, list[int]]] = {}
+    everyone: dict[str, FloatArray] = {}
+    for name in dict.fromkeys(samples[QUESTION].to_list()):
+        about = metadata.get(name)
+        if about is None or about.scale is None or name not in table.columns:
+            raise InputError(f"probe/samples.tsv: {name} is no value question of the benchmark.")
+        low, high = about.scale
+        items[name] = _item(name, about, codebook.get(name))
+        values[name] = np.arange(low, high + 1, dtype=np.float64)
+        column = table[name].cast(pl.Float64, strict=False).to_numpy()
+        cells: dict[Cell, list[int]] = defaultdict(list)
+        drawn = []
+        for sample in samples.filter(pl.col(QUESTION) == name).iter_rows(named=True):
+            row = rows.get(plain_code(sample[INTERVIEW]))
+            if row is None or not low <= column[row] <= high:
+                what = (
+                    "is not in full_value_qa.tsv" if row is None else "has no answer on the scale"
+                )
+                raise InputError(
+                    f"probe/samples.tsv: participant {sample[INTERVIEW]} {what} ({name}); make both "
+                    "files in one go."
+                )
+            drawn.append(row)
+            continent, settlement, level = (sample[key] for key in CELL)
+            cells[continent, settlement, level].append(int(column[row] - low))
+        answered[name] = dict(sorted(cells.items()))
+        rest = np.delete(column, sorted(set(drawn)))
+        rest = rest[(rest >= low) & (rest <= high)].astype(np.int64) - low
+        everyone[name] = np.bincount(rest, minlength=high - low + 1).astype(np.float64)
+    return Probe(
+        items, values, answered, everyone, {n: metadata[n].category for n in items}, samples
+    )
+
+
+def _item(name: str, about: Variable, entry: Entry | None) -> Item:
+    """The question in a person's words, one option for each point of its scale."""
+    assert about.scale is not None
+    points = [str(code) for code in range(about.scale[0], about.scale[1] + 1)]
+    options = item_options(name, entry, None) if entry else ()
+    if [option.code for option in options] == points:
+        return Item(id=name, question=question_text(about.question), options=options)
+    return Item(id=name, question=about.question, options=scale_options([(p, p) for p in points]))
+
+
+def ask(asking: Asking) -> pl.DataFrame:
+    """Each question as each demographic cell that has people in it, or once as the model itself."""
+    probe = read_probe(asking.options, asking.folder)
+    if not asking.as_population:
+        return ask_items(asking, [Put(AS_ITSELF, None, item) for item in probe.items.values()])
+    return ask_items(
+        asking,
+        [
+            Put(_joined(cell), persona(cell), item)
+            for name, item in probe.items.items()
+            for cell in probe.answered[name]
+        ],
+    )
+
+
+def _joined(cell: Cell) -> str:
+    return " / ".join(cell)
+
+
+def score(given: EvaluationInput, seed: int) -> Scorecard:
+    """Distance from the sampled people on each question, and how many questions lie within each threshold."""
+    probe = read_probe(given.options, given.folder)
+    removed = overlaps(given, list(probe.items.values()))
+    kept = [name for name in probe.items if name not in removed]
+    if not kept:
+        raise InputError("evaluate: wvb: every probe question overlaps one trained on.")
+    units: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
+    ceilings: dict[str, list[Measured]] = defaultdict(list)
+    by_question: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    samples = {name: _Sample(probe, name, seed) for name in kept}
+    for at_seed in given.splits:
+        categories = {name: probe.categories[name] for name in kept}
+        mixed = {UNIFORM: [_constant(probe, kept, uniform_of)]}
+        mixed[MAJORITY] = [_constant(probe, kept, majority_of)]
+        for method in given.methods:
+            if (method, at_seed) in given.asked:
+                mixed[method] = _said(read_answers(given, method, at_seed))
+                units["read"][method] += read_rows(given, method, at_seed, categories)
+        for method, models in mixed.items():
+            for said in models:
+                for name, sample in samples.items():
+                    for measure, row in sample.rows(said, at_seed):
+                        units[measure][method].append(row)
+                        if measure == "w1":
+                            by_question[method][name].append(row.point)
+        for sample in samples.values():
+            for measure, row in sample.ceiling(at_seed):
+                ceilings[measure].append(row)
+    floors: dict[str, Any] = {
+        name: by_method[UNIFORM] for name, by_method in units.items() if UNIFORM in by_method
+    }
+    figures, differences = make_figures(
+        "wvb", units, [UNIFORM, MAJORITY, *given.methods], seed, floors, ceilings
+    )
+    people = sum(len(found) for name in kept for found in probe.answered[name].values())
+    return Scorecard(
+        figures=figures,
+        # Differences are against methods and the floor that every study has.
+        figure_differences=tuple(
+            d for d in differences if d.method in given.methods and d.against != MAJORITY
+        ),
+        notes=(
+            f"{len(kept)} questions with {people} answers of {probe.samples[INTERVIEW].n_unique()} "
+            "people, without weights, as the benchmark takes them.",
+            removed_note(given, removed, len(probe.items), "the probe set"),
+            *(
+                f"Not among the questions of the file: {', '.join(absent)}."
+                for absent in [[name for name in PROBE_ITEMS if name not in probe.items]]
+                if absent
+            ),
+            "A method asked as a population answers as each demographic cell; any other answers once "
+            "for all of them.",
+            *refused_note(given),
+        ),
+        details={
+            "thresholds": list(THRESHOLDS),
+            "distances": {
+                method: {name: float(np.mean(points)) for name, points in found.items()}
+                for method, found in by_question.items()
+            },
+            "removed": removed,
+        },
+    )
+
+
+# (population, item) -> shares, of one model; a model asked as itself has one population.
+Said = Mapping[tuple[str, str], FloatArray]
+
+
+def _said(rows: Sequence[tuple[str, str, str, FloatArray]]) -> list[Said]:
+    """A method's answers by model; a method with a model for each value set has several."""
+    found: dict[str, dict[tuple[str, str], FloatArray]] = defaultdict(dict)
+    for model, population, item, shares in rows:
+        found[model][population, item] = shares
+    return list(found.values())
+
+
+def uniform_of(probe: Probe, name: str) -> FloatArray:
+    """Every answer equally often."""
+    return uniform(probe.values[name].size)
+
+
+def majority_of(probe: Probe, name: str) -> FloatArray:
+    """The commonest answer of everyone who is not in the sample of the question."""
+    counts = probe.everyone[name]
+    return np.asarray(np.eye(counts.size)[counts.argmax()])
+
+
+def _constant(probe: Probe, names: Sequence[str], make: Any) -> Said:
+    return {(AS_ITSELF, name): make(probe, name) for name in names}
+
+
+class _Sample:
+    """The people sampled for one question, whole and by each part of a cell (continent, ...)."""
+
+    def __init__(self, probe: Probe, name: str, seed: int) -> None:
+        self.name = name
+        self.cluster = probe.categories[name]
+        self.values = probe.values[name]
+        self.cells = probe.answered[name]
+        generator = np.random.default_rng(
+            [seed, PROBE_ITEMS.index(name) if name in PROBE_ITEMS else 0]
+        )
+        self.whole = _shares(list(self.cells), self.cells, self.values.size)
+        count = sum(len(found) for found in self.cells.values())
+        self.replicates = generator.multinomial(count, self.whole, size=REPLICATES) / count
+        self.groups: dict[str, list[Cell]] = defaultdict(list)
+        for cell in self.cells:
+            for part in cell:
+                self.groups[part].append(cell)
+
+    def rows(self, said: Said, seed: int) -> Iterator[tuple[str, Measured]]:
+        """One model's rows on this question; none where every answer was refused."""
+        model = self._mixture(said, list(self.cells))
+        if model is None:
+            return
+        point = float(ordinal_earth_movers_distance(self.whole, model, self.values))
+        drawn = ordinal_earth_movers_distance(self.replicates, model, self.values)
+        yield from self._counted(seed, point, drawn)
+        for group, cells in sorted(self.groups.items()):
+            own = self._mixture(said, cells)
+            if own is not None:
+                people = _shares(cells, self.cells, self.values.size)
+                far = float(ordinal_earth_movers_distance(people, own, self.values))
+                yield "w1_groups", Measured(seed, group, self.name, self.cluster, far, np.ones(1))
+
+    def ceiling(self, seed: int) -> Iterator[tuple[str, Measured]]:
+        """As many people drawn anew from those sampled, held against them; the mean over many draws.
+
+        So far a model that knew the population would lie from its sample (Suh et al. 2025 likewise).
+        """
+        drawn = ordinal_earth_movers_distance(self.replicates, self.whole, self.values)
+        rows = [dict(self._counted(seed, float(far), np.ones(1))) for far in drawn]
+        for measure in rows[0]:
+            mean = float(np.mean([row[measure].point for row in rows]))
+            yield measure, Measured(seed, SAMPLE, self.name, self.cluster, mean, np.ones(1))
+
+    def _counted(
+        self, seed: int, point: float, drawn: FloatArray
+    ) -> Iterator[tuple[str, Measured]]:
+        place = (seed, SAMPLE, self.name, self.cluster)
+        yield "w1", Measured(*place, point, drawn)
+        for threshold in THRESHOLDS:
+            within = float(point <= threshold + SLACK)
+            yield measure_name(threshold), Measured(*place, within, np.ones(1))
+
+    def _mixture(self, said: Said, cells: Sequence[Cell]) -> FloatArray | None:
+        """The model's shares over cells, each counted as often as people of it were sampled."""
+        total: FloatArray = np.zeros(self.values.size)
+        for cell in cells:
+            shares = said.get((_joined(cell), self.name), said.get((AS_ITSELF, self.name)))
+            if shares is not None:
+                total += len(self.cells[cell]) * shares
+        return np.asarray(total / total.sum()) if total.sum() > 0 else None
+
+
+def _shares(cells: Sequence[Cell], by_cell: Mapping[Cell, list[int]], size: int) -> FloatArray:
+    counts = Counter(position for cell in cells for position in by_cell[cell])
+    found = np.array([counts[k] for k in range(size)], dtype=np.float64)
+    return np.asarray(found / found.sum())
+
+
+def measure_name(threshold: float) -> str:
+    """The name of the share of questions at or below a threshold: "within_20" for 0.20."""
+    return f"within_{round(100 * threshold):02d}"
+
+
+def predictions(asked: pl.DataFrame, probe: Probe, seed: int) -> pl.DataFrame:
+    """What a model said as the benchmark's own script reads it: one answer a sampled person.
+
+    asked: what `ask` gave of one model. Answers are drawn from the shares of the person's cell; columns
+    QUESTION_ID, PARTICIPANT_ID, SCORE, in the order of the sample. Refused cells have "" for a score,
+    which the script leaves out.
+    """
+    kept = asked.filter(~pl.col("refused"))
+    said = {
+        (row["population"], row["item"]): np.array(row["shares"])
+        for row in kept.select("population", "item", "shares").to_dicts()
+    }
+    generator = np.random.default_rng([seed, 4])
+    rows = []
+    for sample in probe.samples.iter_rows(named=True):
+        name, cell = sample[QUESTION], (sample[CELL[0]], sample[CELL[1]], sample[CELL[2]])
+        shares = said.get((_joined(cell), name), said.get((AS_ITSELF, name)))
+        score = ""
+        if shares is not None:
+            score = str(int(generator.choice(probe.values[name], p=shares / shares.sum())))
+        rows.append((name, sample[INTERVIEW], score))
+    names = ["QUESTION_ID", "PARTICIPANT_ID", "SCORE"]
+    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+
+
+def predictions_of(
+    asked: pl.DataFrame, options: EvaluationOptions, folder: Path, seed: int
+) -> pl.DataFrame:
+    """`predictions` over the files that a study's options name.
+
+    Raises InputError where several models answered, one for each value set.
+    """
+    models = asked["value_set"].unique().sort().to_list()
+    if len(models) > 1:
+        raise InputError(
+            f"this method has a model for each value set ({', '.join(models)}); the benchmark's "
+            "files are of one model."
+        )
+    assert isinstance(options, Options)
+    return predictions(asked, read_probe(options, folder), seed)
+
+
+def _prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
+    """As many as the published sample needs, over the value sets: cells are asked once for all."""
+    return round(WAYS * CELLS * len(PROBE_ITEMS) / max(len(value_sets), 1))
+
+
+def _within(threshold: float) -> Measure:
+    return Measure(
+        name=measure_name(threshold),
+        label=f"Questions within {threshold:.2f}",
+        explanation="Share of questions whose Wasserstein distance from the people sampled is "
+        f"{threshold:.2f} or less: the benchmark's own figure, at one of its thresholds.",
+        better="higher",
+        unit="questions",
+        headline=threshold == HEADLINE,
+        digits=2,
+        in_table=threshold in (0.1, HEADLINE, 0.3),
+    )
+
+
+EVALUATION = Evaluation(
+    "wvb",
+    score,
+    question="How does it do on WorldValuesBench, measured as that benchmark measures?",
+    cannot_show="How well the public of any one country is met: the sample has five people of each "
+    "kind, without weights, and a study on the World Values Survey learns from the same respondents.",
+    measures=(
+        Measure(
+            name="w1",
+            label="Wasserstein distance",
+            explanation="The mean over questions of the Wasserstein distance between the answers of the "
+            "people sampled and the model's, both rescaled to 0 to 1. The floor is the even answer, the "
+            "ceiling as many people drawn anew from the sample.",
+            better="lower",
+            unit="questions",
+        ),
+        *(_within(threshold) for threshold in THRESHOLDS),
+        Measure(
+            name="w1_groups",
+            label="Wasserstein distance, by group",
+            explanation="The same within each continent, settlement and level of education, and the "
+            "mean over those groups: a model that says the same to all may be near the whole and far "
+            "from each.",
+            better="lower",
+            unit="questions",
+        ),
+        READ,
+    ),
+    options=Options,
+    ask=ask,
+    prompts=_prompts,
+)
