@@ -2,6 +2,8 @@
 .PHONY: demo test lint types tests gpu-check clean
 .SUFFIXES:
 .DEFAULT_GOAL := help
+# Processes that share the tests.
+WORKERS ?= 2
 
 help:
 	@echo "make demo   set up and run the quickstart: survey, training, evaluation, report"
@@ -30,7 +32,7 @@ types: .venv/.dev
 	.venv/bin/mypy
 
 tests: .venv/.dev
-	.venv/bin/pytest
+	.venv/bin/pytest -n $(WORKERS)
 
 gpu-check: .venv/.demo
 	.venv/bin/python scripts/gpu_check.py --json gpu-check.json

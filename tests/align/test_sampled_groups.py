@@ -1,5 +1,6 @@
 """Rewards for groups of sampled answers: the algebra plainly, and what a tiny model learns by them."""
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suffrage import storage
-from suffrage.align import Method, TrainingJob
+from suffrage.align import Method, TrainingJob, sampled_groups
 from suffrage.align.grpo import METHOD as GRPO
 from suffrage.align.rloo import METHOD as RLOO
 from suffrage.align.sampled_groups import (
@@ -27,8 +28,9 @@ from suffrage.align.sampled_groups import (
     said_option,
     score_by_shares,
     share_rewards,
+    vllm_settings,
 )
-from suffrage.errors import SuffrageError
+from suffrage.errors import InputError, SuffrageError
 from suffrage.models import LanguageModel, Question, identify
 from suffrage.models.packing import ScoreRequest
 from suffrage.training_data import Records
@@ -391,3 +393,27 @@ def test_micro_batches_hold_whole_groups(
     given = group_job(method, tiny_model, format_known["none"], tmp_path, 2, micro_batch=1)
     log = [json.loads(line) for line in (trained(method, given) / "training.jsonl").open()]
     assert len(log) == 2 and all(np.isfinite(entry["reward"]) for entry in log)
+
+
+@pytest.mark.parametrize("mode", ["colocate", "server"])
+def test_vllm_is_asked_for_in_trls_own_words(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import trl
+
+    monkeypatch.setattr(sampled_groups, "find_spec", lambda name: None)
+    url = "http://gpu:8000" if mode == "server" else None
+    options = GroupOptions.model_validate({"steps": 1, "vllm": mode, "vllm_url": url})
+    with pytest.raises(InputError, match=f"vllm: {mode} needs vLLM, which is not installed"):
+        vllm_settings(options)
+    monkeypatch.setattr(sampled_groups, "find_spec", lambda name: object())
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="needs a CUDA GPU"):
+        vllm_settings(options)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    found = vllm_settings(options)
+    known = {"use_vllm": True, "vllm_mode": mode}
+    assert found == known | ({"vllm_server_base_url": url} if url else {})
+    for config in (trl.RLOOConfig, trl.GRPOConfig):
+        assert set(found) <= {field.name for field in dataclasses.fields(config)}
+    assert vllm_settings(GroupOptions(steps=1)) == {}
+    with pytest.raises(ValueError, match="vllm_url goes with"):
+        GroupOptions(steps=1, vllm_url="http://gpu:8000")

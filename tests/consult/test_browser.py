@@ -138,7 +138,8 @@ def test_the_whole_path_of_a_participant(chromium: Any, live: Live, scripts: boo
     page.click("text=Change my last vote")
     page.click("button.vote.disagree")
     page.wait_for_url("**/mine?saved=vote")
-    assert "Your change is stored" in page.inner_text("main")
+    # Said a moment later with scripts, so that a screen reader hears it change.
+    page.wait_for_selector("text=Your change is stored")
     page.goto("/c/water/statement/new")
     page.fill("#text", "An assistant should follow rule amber about waters.")
     page.click("main form button")

@@ -7,7 +7,9 @@ import pytest
 
 from suffrage.evaluate import Answers, EvaluationInput, Scorecard
 from suffrage.evaluate import fit as fit_evaluation
+from suffrage.evaluate.fit import resampled_answer
 from suffrage.evaluate.intervals import Measured, difference, estimate, make_draws
+from suffrage.evaluate.results import Answer
 from suffrage.models import ModelAnswer
 from suffrage.population import ValueSet, build_value_set
 from suffrage.training_data import HeldOut, split_items
@@ -199,3 +201,53 @@ def test_respondents_noise_widens_the_interval() -> None:
 def test_value_sets_built_twice_are_equal() -> None:
     again: ValueSet = build_value_set(SURVEY, "north", {"region": "north"}, 1)
     assert again.content_hash == SETS[0].content_hash
+
+
+def test_a_models_own_sampling_error_is_in_the_interval_once_however_many_it_answers_for() -> None:
+    generator = np.random.default_rng(5)
+    names = [f"i{n}" for n in range(25)]
+    draws = make_draws(names, ["north", "south"], 200, seed=1)
+    own = {name: generator.normal(0.5, 0.1, 200) for name in names}
+
+    def rows(*value_sets: str) -> list[Measured]:
+        return [
+            Measured(1, v, name, name, 0.5, np.ones(1), sampled=own[name])
+            for v in value_sets
+            for name in names
+        ]
+
+    # The mean of 25 items drawn with replacement: variance s^2 E[sum counts^2] / 25^2.
+    expected = 0.1 * np.sqrt((2 - 1 / 25) / 25)
+    one = estimate(rows("north"), draws)
+    both = estimate(rows("north", "south"), draws)
+    assert one.value == both.value == 0.5
+    assert one.draws.std() == pytest.approx(expected, rel=0.15)
+    assert both.draws.std() == pytest.approx(one.draws.std(), rel=1e-6)
+    assert one.low is not None and one.high is not None and one.low < 0.5 < one.high
+
+
+def test_a_sampled_answer_is_resampled_by_its_own_counts() -> None:
+    answer = Answer(
+        method="base",
+        seed=1,
+        value_set="north",
+        item="q",
+        side="held_out",
+        readout="letters",
+        shares=[0.7, 0.2, 0.1],
+        mass=0.8,
+        order_sensitivity=None,
+        refused=False,
+        fit=0.5,
+        emd=None,
+        drawn=100,
+    )
+    drawn = resampled_answer(answer)
+    assert drawn is not None and np.allclose(drawn.sum(axis=1), 1)
+    p = np.array(answer.shares)
+    np.testing.assert_allclose(drawn.std(axis=0), np.sqrt(p * (1 - p) / 80), rtol=0.2)
+    south = resampled_answer(answer.model_copy(update={"value_set": "south", "seed": 2}))
+    np.testing.assert_array_equal(drawn, south)
+    other = resampled_answer(answer.model_copy(update={"item": "r"}))
+    assert other is not None and not np.array_equal(drawn, other)
+    assert resampled_answer(answer.model_copy(update={"drawn": None})) is None

@@ -22,7 +22,7 @@ from suffrage.models import (
     ways_of_asking,
 )
 from suffrage.models.packing import ScoreRequest
-from suffrage.models.readouts import match_answer
+from suffrage.models.readouts import declines, match_answer
 from suffrage.survey import Item, Option
 from tests.synthetic import make_item, make_tiny_model
 
@@ -160,6 +160,37 @@ def question(*texts: str, order: tuple[int, ...] | None = None) -> Question:
 )
 def test_written_answers_are_matched(written: str, wanted: int | None) -> None:
     assert match_answer(written, question("Strongly agree", "Agree", "Disagree")) == wanted
+
+
+@pytest.mark.parametrize(
+    ("written", "wanted"),
+    [
+        ("As an AI, I don’t have personal opinions", True),
+        ("I'm sorry, but I can't", True),
+        ("I do not have any political views", True),
+        ("I cannot answer this question", True),
+        ("Prefer not to say", True),
+        ("I don't know", False),
+        ("I don't have children", False),
+        ("Strongly agree", False),
+        ("Banana", False),
+        ("", False),
+    ],
+)
+def test_declining_is_told_from_what_is_off_format(written: str, wanted: bool) -> None:
+    assert declines(written) == wanted
+
+
+def test_every_written_answer_is_counted(model: LanguageModel) -> None:
+    said = iter([["Answer Alpha", "I cannot answer", "Banana", "Answer Alpha or Answer Bravo"]] * 9)
+
+    class Written(LanguageModel):
+        def write(self, chats, count, longest, seed):  # type: ignore[no-untyped-def]
+            return [next(said) for _ in chats]
+
+    (answer,) = read_sampled(as_kind(model, Written), [Asked(make_item(1), None)], 8, seed=1)
+    assert (answer.drawn, answer.mass, answer.declined) == (8, 0.25, 0.25)
+    assert answer.shares.sum() == 1 and not answer.refused
 
 
 def test_a_label_means_the_option_it_stood_before() -> None:

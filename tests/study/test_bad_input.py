@@ -81,6 +81,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"methods": [{"method": "sft", "beta": 0.1}]},
         "methods[0].beta: unknown key; there are steps, epochs, batch",
     ),
+    "no vLLM here": (
+        {"methods": [{"method": "rloo", "steps": 1, "vllm": "colocate"}]},
+        "vllm: colocate needs",
+    ),
     "method twice": ({"methods": ["base", "base"]}, "methods: 'base' stands twice"),
     "missing key": ({"held_out": None}, "held_out: is missing"),
     "unknown evaluation": ({"evaluate": ["fitt"]}, 'evaluate[0]: there is no evaluation "fitt"'),

@@ -23,6 +23,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from suffrage import storage
+from suffrage.align.cost import release_freed
 from suffrage.align.loop import saving_memory
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.align.packed import Prompts, Row, answer_log_probs, wanted
@@ -104,12 +105,14 @@ def train(job: TrainingJob) -> TrainingFacts:
     if not start:
         start = job.work / "sft"
         tuned = _fine_tune(job, start, phases["sft"], told(0))
+        release_freed()
     preference, report, _ = train_preference_model(
         replace(job, work=job.work / "preference_base"),
         job.work / "preference",
         phases["preference"],
         lambda step, of: told(phases["sft"])(step, of),
     )
+    release_freed()
     judged = preference.facts
     assert judged is not None
     began = replace(job, start=start)

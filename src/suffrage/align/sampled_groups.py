@@ -33,6 +33,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
@@ -45,7 +46,7 @@ from suffrage.align.method import TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.align.preference_model import train_preference_model
 from suffrage.align.rlhf import answer_reward
 from suffrage.align.training import prepare, run_trainer, trainer_settings
-from suffrage.errors import SuffrageError, require
+from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models.asking import Message
 from suffrage.models.language_model import prompt_text
 from suffrage.training_data.preferences import draw_pair
@@ -69,8 +70,9 @@ class GroupOptions(TrainingOptions):
     num_generations: G, answers sampled to each record. beta: weight of the divergence from the
     model training began with. longest: most tokens of an answer; None is 1 for a labelled option
     and 32 for a sentence. kl_stop: nats a token at which a training has blown up,
-    when three steps running pass it. batch counts
-    records, each answered num_generations times.
+    when three steps running pass it. vllm: who samples the answers: none, the model trained; colocate,
+    vLLM beside it on the same GPUs; server, vLLM on others, started with `trl vllm-serve`, at vllm_url. batch
+    counts records, each answered num_generations times.
     """
 
     reward: Literal["share", "popular", "preference_model"] = "share"
@@ -80,6 +82,8 @@ class GroupOptions(TrainingOptions):
     longest: int | None = Field(default=None, ge=1)
     preference_steps: int | None = Field(default=None, ge=1)
     kl_stop: float = Field(default=20.0, gt=0)
+    vllm: Literal["none", "colocate", "server"] = "none"
+    vllm_url: str | None = None
 
     @model_validator(mode="after")
     def _rewards_can_be_given(self) -> GroupOptions:
@@ -90,12 +94,32 @@ class GroupOptions(TrainingOptions):
                 "general: sampled answers to instructions have no reward; mix instructions into "
                 "the sft that training goes on from"
             )
+        if self.vllm_url and self.vllm != "server":
+            raise ValueError("vllm_url goes with vllm: server")
         return self
 
     @property
     def longest_answer(self) -> int:
         """Most tokens sampled to a question."""
         return self.longest or (1 if self.format == "option" else LONGEST_WRITTEN)
+
+
+def vllm_settings(options: GroupOptions) -> dict[str, Any]:
+    """TRL's settings for who samples the answers.
+
+    Raises InputError where vLLM is wanted and this machine has none, or no CUDA GPU for it.
+    """
+    if options.vllm == "none":
+        return {}
+    if find_spec("vllm") is None:
+        raise InputError(
+            f"vllm: {options.vllm} needs vLLM, which is not installed: pip install vllm (Linux with "
+            "a CUDA GPU), or say vllm: none."
+        )
+    if not require("torch", "align", "training").cuda.is_available():
+        raise InputError(f"vllm: {options.vllm} needs a CUDA GPU; say vllm: none here.")
+    found: dict[str, Any] = {"use_vllm": True, "vllm_mode": options.vllm}
+    return found | ({"vllm_server_base_url": options.vllm_url} if options.vllm_url else {})
 
 
 def answer_distances(options: int, on_scale: bool) -> FloatArray:
@@ -284,6 +308,7 @@ def train_groups(
         "top_k": 0,
         "disable_dropout": True,
     }
+    given |= vllm_settings(options)
     job.work.mkdir(parents=True, exist_ok=True)
     model, tokenizer = prepare(job)
     by_preference = options.reward == "preference_model"

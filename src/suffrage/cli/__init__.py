@@ -85,6 +85,11 @@ def run(
                 "scores": [row.model_dump(mode="json") for row in results.scores]
                 if results
                 else [],
+                "asking": {
+                    method.name: method.asking.model_dump(mode="json")
+                    for method in (results.methods if results else [])
+                    if method.asking
+                },
             }
         )
         return
@@ -94,9 +99,12 @@ def run(
     if finished.results is None:
         console.print(f"Stopped after {only}; {len(finished.computed)} stages computed.")
         return
+    from suffrage.report.costs import asking_line
     from suffrage.report.terminal import scoreboard
 
     console.print(scoreboard(finished.results))
+    if asked := asking_line(finished.results):
+        typer.echo(f"Asked       {asked}")
     for method in finished.results.methods:
         for checkpoint in method.checkpoints:
             typer.echo(f"Checkpoint  {finished.folder / checkpoint}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from suffrage import storage
+from suffrage.evaluate.rounding import Rounding
 from suffrage.models import (
     Asked,
     ModelAnswer,
@@ -45,12 +46,17 @@ class Scoring(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """One model's answers. by_value_set: for the model asked as each value set, its answers."""
+    """One model's answers.
+
+    by_value_set: for the model asked as each value set, its answers. rounding: how far they lie from
+    those in float32; None where they are in float32, or a server's.
+    """
 
     by_value_set: dict[str, list[ModelAnswer]]
+    rounding: Rounding | None = None
 
     def write(self, folder: Path) -> None:
-        """Write `answers.parquet`, all or nothing."""
+        """Write `answers.parquet` (and `rounding.json`), all or nothing."""
         rows: list[dict[str, Any]] = [
             {
                 "value_set": value_set,
@@ -60,12 +66,22 @@ class Answers:
                 "mass": answer.mass,
                 "order_sensitivity": answer.order_sensitivity,
                 "refused": answer.refused,
+                "unseen": answer.unseen,
+                "drawn": answer.drawn,
+                "declined": answer.declined,
             }
             for value_set, answers in self.by_value_set.items()
             for answer in answers
         ]
-        frame = pl.DataFrame(rows, schema_overrides={"order_sensitivity": pl.Float64})
-        storage.write_folder(folder, lambda draft: frame.write_parquet(draft / "answers.parquet"))
+        kinds = {"order_sensitivity": pl.Float64, "drawn": pl.Int64, "declined": pl.Float64}
+        frame = pl.DataFrame(rows, schema_overrides=kinds)
+
+        def fill(draft: Path) -> None:
+            frame.write_parquet(draft / "answers.parquet")
+            if self.rounding is not None:
+                storage.write_json(draft / "rounding.json", asdict(self.rounding))
+
+        storage.write_folder(folder, fill)
 
     @classmethod
     def read(cls, folder: Path) -> Answers:
@@ -79,9 +95,14 @@ class Answers:
                 row["mass"],
                 row["order_sensitivity"],
                 row["refused"],
+                row["unseen"],
+                row["drawn"],
+                row["declined"],
             )
             by_value_set.setdefault(row["value_set"], []).append(answer)
-        return cls(by_value_set)
+        measured = folder / "rounding.json"
+        rounding = Rounding(**storage.read_json(measured)) if measured.exists() else None
+        return cls(by_value_set, rounding)
 
 
 def prompts_to_score(

@@ -7,13 +7,14 @@ asked in other words.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from math import isfinite
 from typing import get_args
 
 import numpy as np
 
+from suffrage import storage
 from suffrage.evaluate.figures import detectable, holm, two_sided
 from suffrage.evaluate.floors import average_training_distribution, mean_of_groups, uniform
 from suffrage.evaluate.intervals import Draws, Measured, difference, estimate, make_draws
@@ -47,6 +48,8 @@ CEILING = "ceiling"
 OTHERS = "others"
 FLOORS = (UNIFORM, AVERAGE, OTHERS)
 METRICS: tuple[Metric, ...] = get_args(Metric)
+# How often a sampled answer is sampled anew for the intervals.
+SAMPLED_REPLICATES = 200
 SIDES: tuple[Side, ...] = ("held_out", "trained")
 
 # method, metric, side, readout -> rows
@@ -142,6 +145,9 @@ def _answer(
         emd=float(earth_movers_distance(target.shares, answer.shares))
         if read and ordered
         else None,
+        unseen=answer.unseen,
+        drawn=answer.drawn,
+        declined=answer.declined,
     )
 
 
@@ -155,7 +161,8 @@ def measured_rows(given: EvaluationInput, answers: Sequence[Answer]) -> Rows:
         target = targets[answer.value_set][answer.item]
         cluster = given.splits[answer.seed].clusters[answer.item]
         place = (answer.seed, answer.value_set, answer.item, cluster)
-        for metric, row in _by_metric(place, target, np.array(answer.shares)):
+        q = np.array(answer.shares)
+        for metric, row in _by_metric(place, target, q, resampled_answer(answer)):
             rows[answer.method, metric, answer.side, answer.readout].append(row)
     for seed, split in given.splits.items():
         for value_set in given.value_sets:
@@ -166,18 +173,53 @@ def measured_rows(given: EvaluationInput, answers: Sequence[Answer]) -> Rows:
     return rows
 
 
+def resampled_answer(answer: Answer) -> FloatArray | None:
+    """An answer of sampled texts, sampled anew, (SAMPLED_REPLICATES, options); None where it was read.
+
+    So the sampling error of the model's answers is in every interval, beside that of people's. One
+    answer that stands for several value sets or seeds is resampled alike in all of them.
+    """
+    named = None if answer.drawn is None else round(answer.mass * answer.drawn)
+    if not named:
+        return None
+    same = [answer.method, answer.item, answer.readout, answer.drawn, answer.shares]
+    generator = np.random.default_rng(int(storage.content_hash(same), 16))
+    shares = np.array(answer.shares)
+    return generator.multinomial(named, shares / shares.sum(), SAMPLED_REPLICATES) / named
+
+
 def _by_metric(
-    place: tuple[int, str, str, str], target: AnswerDistribution, q: FloatArray
+    place: tuple[int, str, str, str],
+    target: AnswerDistribution,
+    q: FloatArray,
+    drawn: FloatArray | None,
 ) -> Iterator[tuple[Metric, Measured]]:
+    """drawn: the model's answer under its own sampling error; None where it has none."""
     p, resampled = target.shares, target.replicates
-    yield "fit_jsd", Measured(*place, float(fit(p, q)), fit(resampled, q))
+
+    def own(metric: Callable[[FloatArray, FloatArray], FloatArray]) -> FloatArray | None:
+        return None if drawn is None else metric(p, drawn)
+
+    yield "fit_jsd", Measured(*place, float(fit(p, q)), fit(resampled, q), sampled=own(fit))
     if target.item.ordered:
-        distances = earth_movers_distance(resampled, q)
-        yield "emd", Measured(*place, float(earth_movers_distance(p, q)), distances)
+        yield (
+            "emd",
+            Measured(
+                *place,
+                float(earth_movers_distance(p, q)),
+                earth_movers_distance(resampled, q),
+                sampled=own(earth_movers_distance),
+            ),
+        )
     yield (
         "entropy_ratio",
         Measured(
-            *place, float(entropy(q)), np.ones(1), float(entropy(p)), np.asarray(entropy(resampled))
+            *place,
+            float(entropy(q)),
+            np.ones(1),
+            float(entropy(p)),
+            np.asarray(entropy(resampled)),
+            sampled=own(lambda _, said: entropy(said)),
         ),
     )
     yield (
@@ -188,6 +230,7 @@ def _by_metric(
             above_even(resampled, q),
             float(above_even(p, p)),
             above_even(resampled, resampled),
+            sampled=own(above_even),
         ),
     )
 

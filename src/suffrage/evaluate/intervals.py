@@ -25,7 +25,8 @@ class Measured:
     """One method's value on one (seed, value set, item) row.
 
     point: the numerator with the population's shares as they are; replicates: (REPLICATES,) under
-    resampled respondents. below, below_replicates: the denominator, 1 for a plain mean.
+    resampled respondents. below, below_replicates: the denominator, 1 for a plain mean. sampled: the
+    numerator under the model's own sampling error, where its answer was sampled.
     """
 
     seed: int
@@ -36,6 +37,7 @@ class Measured:
     replicates: FloatArray
     below: float = 1.0
     below_replicates: FloatArray | None = None
+    sampled: FloatArray | None = None
 
     @property
     def key(self) -> tuple[int, str, str]:
@@ -92,6 +94,7 @@ def estimate(rows: Sequence[Measured], draws: Draws) -> Estimate:
     if not rows:
         raise ValueError("no rows to estimate from")
     above = _resampled(rows, draws, [r.point for r in rows], [r.replicates for r in rows])
+    above += _sampling_error(rows, draws)
     ones = [np.ones(1) if r.below_replicates is None else r.below_replicates for r in rows]
     below = _resampled(rows, draws, [r.below for r in rows], ones)
     # A draw without any of these rows' clusters says nothing, and is left out as NaN.
@@ -120,6 +123,21 @@ def percentile_interval(drawn: FloatArray, clusters: int) -> tuple[float | None,
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def _sampling_error(rows: Sequence[Measured], draws: Draws) -> FloatArray:
+    """What the models' own sampling adds to the sum of the numerators, (DRAWS,).
+
+    The same resample of a model's answer in every value set and seed it stands for.
+    """
+    cluster_at = {name: place for place, name in enumerate(draws.clusters)}
+    total = np.zeros(draws.counts.shape[0])
+    for row in rows:
+        if row.sampled is not None:
+            off = row.sampled - row.sampled.mean()
+            chosen = off[draws.replicate[:, 0] % off.size]
+            total += draws.counts[:, cluster_at[row.cluster]] * chosen
+    return total
 
 
 def _resampled(

@@ -97,6 +97,55 @@ class Cost(_Row):
     currency: str | None = None
 
 
+class AskingCost(_Row):
+    """What asking a model behind an endpoint cost a method, over all runs of the study.
+
+    estimated: requests whose tokens the server did not count. money: None where no prices are known.
+    """
+
+    requests: int
+    input_tokens: int
+    output_tokens: int
+    estimated: int
+    money: float | None
+    currency: str | None
+
+
+class EndpointFacts(_Row):
+    """The model behind an address, and how it could be read.
+
+    listed: likeliest tokens whose probabilities the server tells; 0: answers were drawn, `samples` to
+    each way of asking. reads_texts: whether whole texts could be read. answered_by: what the server
+    calls the model.
+    """
+
+    endpoint: str
+    name: str
+    answered_by: str | None
+    version: str | None
+    listed: int
+    samples: int
+    reads_texts: bool
+
+
+class RoundingError(_Row):
+    """How far a method's answers, computed in `dtype`, lie from those in float32.
+
+    questions: items asked both ways, drawn from the study's own. mean, largest: total variation between
+    the two answers, 0 to 1. mass: largest change of the probability on the options. why: what kept it
+    from being measured; the figures are then None.
+    """
+
+    method: str
+    seed: int
+    dtype: str
+    questions: int
+    mean: float | None
+    largest: float | None
+    mass: float | None
+    why: str | None = None
+
+
 class MethodFacts(_Row):
     """A row of the scoreboard.
 
@@ -111,6 +160,7 @@ class MethodFacts(_Row):
     settings: dict[str, Any] = Field(default_factory=dict)
     checkpoints: list[str] = Field(default_factory=list)  # paths relative to the run's folder
     costs: list[Cost] = Field(default_factory=list)  # one a checkpoint
+    asking: AskingCost | None = None
 
 
 class Score(_Row):
@@ -173,6 +223,9 @@ class Answer(_Row):
 
     shares: over the options, renormalised. mass: probability on all options before that.
     order_sensitivity: mean total variation between option orders. refused: mass too small to read.
+    unseen: the most the options could have besides, where a server lists its likeliest tokens only.
+    drawn: sampled answers, None where probabilities were read; declined: share of them that would not
+    answer. What is left, 1 - mass - declined, was off format.
     fit, emd: against the target (None when refused; emd None for nominal items).
     """
 
@@ -188,6 +241,9 @@ class Answer(_Row):
     refused: bool
     fit: float | None
     emd: float | None
+    unseen: float = 0.0
+    drawn: int | None = None
+    declined: float | None = None
 
 
 class ReadoutDisagreement(_Row):
@@ -354,6 +410,8 @@ class Results(_Row):
     answers: list[Answer]
     readouts: list[ReadoutDisagreement]
     limits: list[str]
+    endpoint: EndpointFacts | None = None
+    rounding: list[RoundingError] = Field(default_factory=list)
     evaluations: list[EvaluationFacts] = Field(default_factory=list)
     figures: list[Figure] = Field(default_factory=list)
     figure_differences: list[FigureDifference] = Field(default_factory=list)

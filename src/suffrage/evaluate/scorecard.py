@@ -119,7 +119,8 @@ class EvaluationInput:
     splits: by seed. answers: by method and seed; untrained methods come once a seed with the same
     answers. asked: the table of this evaluation's own `ask`, likewise. methods: names in the order
     of the study. trained: those of them that were trained. left_out: value sets that no method was
-    trained on. options: the study's to this evaluation.
+    trained on. options: the study's to this evaluation. records: the folders of what each trained
+    method and seed learnt from.
     """
 
     value_sets: Sequence[ValueSet]
@@ -131,6 +132,7 @@ class EvaluationInput:
     asked: Mapping[tuple[str, int], pl.DataFrame] = field(default_factory=dict)
     options: Any = None
     folder: Path = Path()
+    records: Mapping[tuple[str, int], Sequence[Path]] = field(default_factory=dict)
 
     def said(self, method: str, seed: int, value_set: str) -> pl.DataFrame:
         """The rows of `asked` that speak for a value set: its own, or the model's as itself."""

@@ -23,7 +23,14 @@ from suffrage.models.asking import (
     sentences,
     ways_of_asking,
 )
-from suffrage.models.respondent import Advance, Choice, FloatArray, Respondent
+from suffrage.models.respondent import (
+    Advance,
+    Choice,
+    FloatArray,
+    Reading,
+    Respondent,
+    read_choices,
+)
 from suffrage.population.distances import total_variation
 from suffrage.survey import Item
 
@@ -41,6 +48,9 @@ class ModelAnswer:
     order_sensitivity: mean total variation between the ways of asking and their mean; None for
     readouts that ask one way only.
     refused: mass below the threshold: the answer says too little about the options to be used.
+    unseen: the most probability that the options could have besides, where a server tells only of
+    its likeliest tokens. drawn: answers sampled, None where probabilities were read. declined: share of
+    them that decline to answer; what neither declines nor names one option is off format.
     """
 
     item_id: str
@@ -49,6 +59,14 @@ class ModelAnswer:
     mass: float
     order_sensitivity: float | None
     refused: bool
+    unseen: float = 0.0
+    drawn: int | None = None
+    declined: float | None = None
+
+    @property
+    def named(self) -> int | None:
+        """How many sampled answers the shares are made of; None where probabilities were read."""
+        return None if self.drawn is None else round(self.mass * self.drawn)
 
 
 @dataclass(frozen=True)
@@ -68,11 +86,13 @@ def read_letters(
     """The label readout of every item asked.
 
     Each way of asking is renormalised over the options before the mean, so that a way in which
-    the model says little does not count for less.
+    the model says little does not count for less; a way in which it says nothing of them is left
+    out of the mean, and counts in the mass.
     """
     ways = [ways_of_asking(one.item, one.persona) for one in asked]
     chosen = iter(
-        model.choose(
+        read_choices(
+            model,
             [
                 Choice(tuple(question.messages), question.label_of_position)
                 for group in ways
@@ -82,19 +102,27 @@ def read_letters(
         )
     )
     return [
-        _average(one.item.id, np.array([next(chosen) for _ in group]), lowest_mass)
+        _average(one.item.id, [next(chosen) for _ in group], lowest_mass)
         for one, group in zip(asked, ways, strict=True)
     ]
 
 
-def _average(item_id: str, by_way: FloatArray, lowest_mass: float) -> ModelAnswer:
-    """by_way: (ways, options), unnormalised."""
+def _average(item_id: str, readings: Sequence[Reading], lowest_mass: float) -> ModelAnswer:
+    """One answer of an item's ways of asking."""
+    by_way = np.array([reading.probabilities for reading in readings])
     masses = by_way.sum(axis=1)
-    shares_by_way = by_way / masses[:, None]
-    shares = shares_by_way.mean(axis=0)
-    sensitivity = float(np.mean([total_variation(way, shares) for way in shares_by_way]))
     mass = float(masses.mean())
-    return ModelAnswer(item_id, "letters", shares, mass, sensitivity, mass < lowest_mass)
+    unseen = float(np.mean([reading.unseen for reading in readings]))
+    counts = [reading.drawn for reading in readings if reading.drawn is not None]
+    drawn = sum(counts) if counts else None
+    read = by_way[masses > 0] / masses[masses > 0, None]
+    if not len(read):
+        nothing = np.full(by_way.shape[1], np.nan)
+        return ModelAnswer(item_id, "letters", nothing, mass, None, True, unseen, drawn)
+    shares = read.mean(axis=0)
+    sensitivity = float(np.mean([total_variation(way, shares) for way in read]))
+    refused = mass < lowest_mass
+    return ModelAnswer(item_id, "letters", shares, mass, sensitivity, refused, unseen, drawn)
 
 
 def read_text(
@@ -163,7 +191,8 @@ def read_sampled(
     """The written readout: `samples` free answers an item, matched to options.
 
     The orders of the options share the samples evenly. mass is the share of samples that named
-    one option and only one; an item without any is refused.
+    one option and only one, declined that of samples that would not answer; all samples count in both.
+    An item that none named an option of is refused.
     """
     questions: list[tuple[int, Question]] = []
     for index, one in enumerate(asked):
@@ -179,19 +208,33 @@ def read_sampled(
         seed,
     )
     counts = [np.zeros(len(one.item.options)) for one in asked]
-    drawn = np.zeros(len(asked))
+    drawn = [0] * len(asked)
+    declined = [0] * len(asked)
     for (index, question), texts in zip(questions, written, strict=True):
         for text in texts:
             drawn[index] += 1
             position = match_answer(text, question)
             if position is not None:
                 counts[index][position] += 1
+            elif declines(text):
+                declined[index] += 1
     answers = []
-    for one, count, total in zip(asked, counts, drawn, strict=True):
+    for one, count, total, silent in zip(asked, counts, drawn, declined, strict=True):
         named = count.sum()
         shares = count / named if named else np.full(count.size, np.nan)
         mass = float(named / total)
-        answers.append(ModelAnswer(one.item.id, "sampled", shares, mass, None, not named))
+        answers.append(
+            ModelAnswer(
+                one.item.id,
+                "sampled",
+                shares,
+                mass,
+                None,
+                refused=not named,
+                drawn=total,
+                declined=silent / total,
+            )
+        )
     return answers
 
 
@@ -202,10 +245,9 @@ def match_answer(text: str, question: Question) -> int | None:
     in the answer, the longest match winning ("Strongly agree" over "Agree").
     """
     cleaned = _plain(text)
-    start = re.match(r"^[\s\"'(\[*]*([a-z0-9])(?![a-z0-9'’])", text.strip().lower())
-    labels = {label.lower(): p for p, label in enumerate(question.label_of_position)}
-    if start and start.group(1) in labels and not _is_article(start.group(1), text):
-        return labels[start.group(1)]
+    labelled = leading_label(text, question.label_of_position)
+    if labelled is not None:
+        return labelled
     found = []
     for position, option in sorted(
         enumerate(question.item.texts), key=lambda pair: len(pair[1]), reverse=True
@@ -215,6 +257,32 @@ def match_answer(text: str, question: Question) -> int | None:
             found.append(position)
             cleaned = re.sub(rf"(?<!\w){re.escape(wanted)}(?!\w)", " ", cleaned)
     return found[0] if len(found) == 1 else None
+
+
+def leading_label(text: str, labels: Sequence[str]) -> int | None:
+    """The place of the label a text begins with ("B", "b.", "(B) ..."), None when with none."""
+    start = re.match(r"^[\s\"'(\[*]*([a-z0-9])(?![a-z0-9'’])", text.strip().lower())
+    known = {label.lower(): place for place, label in enumerate(labels)}
+    if start and start.group(1) in known and not _is_article(start.group(1), text):
+        return known[start.group(1)]
+    return None
+
+
+# How models say that they won't answer; what is merely off the subject is not among them.
+_DECLINES = re.compile(
+    r"\b(as an? (ai|artificial|language model|large language)|"
+    r"i('m| am) (an? (ai|artificial|language model|large language)|unable to|not able to|sorry)|"
+    r"sorry,? but i\b|i (can't|cannot|can not|won't|will not) "
+    r"(answer|choose|give|provide|express|take|hold|discuss|help|assist|comment|pick|select)|"
+    r"i (don't|do not) (have|hold|take|express) (an? |any )?(personal |political |own )*"
+    r"(opinion|view|preference|belief|feeling|stance|position|side)s?\b|"
+    r"prefer not to (say|answer)|decline to (say|answer)|no comment)"
+)
+
+
+def declines(text: str) -> bool:
+    """Whether a written answer says that it won't give one, in English."""
+    return _DECLINES.search(text.lower().replace("’", "'")) is not None
 
 
 def _is_article(label: str, text: str) -> bool:

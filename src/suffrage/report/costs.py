@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from suffrage.evaluate.results import (
+    AskingCost,
     Cost,
     Results,
 )
@@ -45,6 +46,55 @@ def cost_table(results: Results) -> Table:
         if method.costs
     ]
     return make_table("What training cost, all checkpoints of a method together", columns, rows)
+
+
+def asking_table(results: Results) -> Table | None:
+    """What asking a model behind an endpoint cost; None where none was asked."""
+    columns = [
+        ("Method", False),
+        ("Requests", True),
+        ("Tokens read", True),
+        ("Tokens written", True),
+        ("Money", True),
+    ]
+    asked = [(m.label, m.asking) for m in by_kind(results) if m.asking is not None]
+    rows = [
+        [
+            Cell(label),
+            Cell(thousands(asking.requests)),
+            Cell(thousands(asking.input_tokens), _estimated(asking)),
+            Cell(thousands(asking.output_tokens)),
+            Cell(asking_money([asking])),
+        ]
+        for label, asking in asked
+    ]
+    caption = "What asking the endpoint cost, all runs of the study together"
+    return make_table(caption, columns, rows) if rows else None
+
+
+def asking_line(results: Results) -> str | None:
+    """The same in one line for a terminal, over all methods."""
+    asked = [m.asking for m in results.methods if m.asking is not None]
+    if not asked:
+        return None
+    return (
+        f"{sum(a.requests for a in asked):,} requests, {sum(a.input_tokens for a in asked):,} tokens "
+        f"read, {sum(a.output_tokens for a in asked):,} written; {asking_money(asked)}"
+    )
+
+
+def asking_money(asked: Sequence[AskingCost]) -> str:
+    """Money spent on asking, to a hundredth of a cent, or that no prices were given."""
+    known = [asking.money for asking in asked if asking.money is not None]
+    if len(known) < len(asked):
+        return "no prices given"
+    return f"{math.fsum(known):.4f} {asked[0].currency or ''}".strip()
+
+
+def _estimated(asking: AskingCost) -> str:
+    if not asking.estimated:
+        return ""
+    return f"{asking.estimated} requests not counted by the server, and estimated"
 
 
 def _memory(count: int) -> str:

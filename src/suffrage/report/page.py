@@ -15,11 +15,13 @@ from suffrage.evaluate.results import (
 )
 from suffrage.report.answer_cards import cards_by_value_set
 from suffrage.report.asked import item_counts, item_table, study_facts, value_set_table
+from suffrage.report.behaviour_panels import BEHAVIOUR_PANELS
 from suffrage.report.cells import abreast, fact_pairs, thousands
-from suffrage.report.costs import cost_table
+from suffrage.report.costs import asking_table, cost_table
 from suffrage.report.evaluations import PANELS, evaluation_sections
 from suffrage.report.failures import flattening, made_worse_table, weak_spot_table, worst_item_table
 from suffrage.report.finding import finding, is_weighted
+from suffrage.report.group_panels import GROUP_PANELS
 from suffrage.report.overview import (
     FIT,
     MARGIN,
@@ -29,7 +31,13 @@ from suffrage.report.overview import (
     loss_table,
 )
 from suffrage.report.published_panels import PUBLISHED_PANELS
-from suffrage.report.readings import disagreement_table, mass_table, readout_table, refused_items
+from suffrage.report.readings import (
+    disagreement_table,
+    mass_table,
+    readout_table,
+    refused_items,
+    written_table,
+)
 from suffrage.report.scoreboard import (
     ABREAST,
     difference_tables,
@@ -49,7 +57,7 @@ from suffrage.report.tables import (
 )
 
 # What Suffrage's own evaluations draw; another package adds to `PANELS` likewise.
-PANELS.update(PUBLISHED_PANELS)
+PANELS.update(BEHAVIOUR_PANELS | GROUP_PANELS | PUBLISHED_PANELS)
 
 
 def write_report(results: Results, path: Path) -> None:
@@ -104,6 +112,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "cards": cards_by_value_set(results),
         "readouts": readout_table(results),
         "masses": mass_table(results),
+        "written": written_table(results),
         "disagreements": abreast(disagreed, ABREAST) if disagreed else [],
         "refused": refused_items(results),
         "weak_spots": weak_spot_table(results),
@@ -111,6 +120,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "worst_items": worst_item_table(results),
         "made_worse": made_worse_table(results),
         "costs": cost_table(results),
+        "asking": asking_table(results),
         "feedback": feedback_parts(results),
         "held_out_rule": fact_pairs(results.held_out),
         "machine": fact_pairs(results.study.machine),

@@ -21,6 +21,7 @@ from suffrage.report.cells import (
     model_methods,
     plural,
     score_cell,
+    thousands,
 )
 from suffrage.report.tables import (
     NOTHING,
@@ -89,6 +90,40 @@ def _mass_cell(answers: Sequence[Answer]) -> Cell:
     refused = sum(answer.refused for answer in answers)
     outside = 1 - math.fsum(answer.mass for answer in answers) / len(answers)
     return Cell(percent(max(0.0, outside)), f"{refused} of {len(answers)} unread")
+
+
+def written_table(results: Results) -> Table | None:
+    """What became of every written answer: one option named, declined, or off format."""
+    rows = []
+    for method in model_methods(results):
+        written = [
+            a
+            for a in results.answers
+            if a.method == method.name and a.readout == "sampled" and a.drawn
+        ]
+        drawn = sum(a.drawn or 0 for a in written)
+        if not drawn:
+            continue
+        named = math.fsum(a.mass * (a.drawn or 0) for a in written) / drawn
+        declined = math.fsum((a.declined or 0.0) * (a.drawn or 0) for a in written) / drawn
+        rows.append(
+            [
+                Cell(method.label),
+                Cell(thousands(drawn)),
+                Cell(percent(named)),
+                Cell(percent(declined)),
+                Cell(percent(max(0.0, 1 - named - declined))),
+            ]
+        )
+    columns = [
+        ("Method", False),
+        ("Written answers", True),
+        ("Named one option", True),
+        ("Declined to answer", True),
+        ("Off format", True),
+    ]
+    caption = "What became of every written answer; shares are made of those that named one option"
+    return make_table(caption, columns, rows) if rows else None
 
 
 def disagreement_table(results: Results) -> Table | None:

@@ -152,7 +152,9 @@ def plan_table(plan: Mapping[str, Any]) -> Any:
     lines = [
         f"\nIn all about {_short_duration(plan['seconds_left'])}: estimates, nothing was started."
     ]
-    if plan["parameters"] is None:
+    if plan.get("requests") is not None:
+        lines.append(f"About {plan['requests']:,} requests to the endpoint.")
+    elif plan["parameters"] is None:
         lines.append("The model is not at hand, so its size, time and memory are left out.")
     if plan["money"] is not None:
         lines.append(f"At the price given: {plan['money']:.2f}.")

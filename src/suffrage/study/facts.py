@@ -6,7 +6,9 @@ import datetime
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +16,19 @@ from suffrage.align import Checkpoint
 from suffrage.evaluate import EvaluationInput, Results, Scorecard
 from suffrage.evaluate.fit import AVERAGE, CEILING, OTHERS, UNIFORM
 from suffrage.evaluate.results import (
+    AskingCost,
     Cost,
+    EndpointFacts,
     EvaluationFacts,
     ItemFacts,
     MethodFacts,
+    RoundingError,
     StudyFacts,
     SurveyFacts,
     Target,
     ValueSetFacts,
 )
+from suffrage.models.endpoint import Memory, known_abilities, spent_by_purpose
 from suffrage.population import ValueSet, effective_sample_size
 from suffrage.study.self_feedback import self_feedback
 from suffrage.survey import Survey
@@ -60,6 +66,8 @@ def machine() -> dict[str, Any]:
         "cores": cpu_threads(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
     }
+    if find_spec("torch") is None:
+        return facts  # a model behind an endpoint needs none
     import torch
 
     if torch.cuda.is_available():
@@ -78,10 +86,16 @@ def _processor() -> str:
 
 
 def results(
-    wiring: Wiring, survey: Survey, given: EvaluationInput, by_evaluation: Mapping[str, Scorecard]
+    wiring: Wiring,
+    survey: Survey,
+    given: EvaluationInput,
+    by_evaluation: Mapping[str, Scorecard],
+    memory: Memory,
 ) -> Results:
-    """Everything a run found, with the facts around it."""
+    """Everything a run found, with the facts around it. memory: what an endpoint cost and can do."""
     study = wiring.study
+    endpoint = _endpoint_facts(wiring, memory)
+    rounding = _rounding_errors(given)
     cards = list(by_evaluation.values())
     return Results(
         study=StudyFacts(
@@ -93,7 +107,7 @@ def results(
             finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             versions=versions(),
             machine=machine(),
-            model=study.model,
+            model=study.model_name,
             model_licence=wiring.model.licence,
             content_hash=wiring.results.key,
         ),
@@ -104,7 +118,7 @@ def results(
         ],
         held_out=study.held_out.model_dump(mode="json", exclude_defaults=True),
         items=_item_facts(given),
-        methods=_method_facts(wiring, given),
+        methods=_method_facts(wiring, given, memory),
         scores=[score for card in cards for score in card.scores],
         differences=[row for card in cards for row in card.differences],
         targets=[
@@ -122,7 +136,13 @@ def results(
         ],
         answers=[answer for card in cards for answer in card.answers],
         readouts=[row for card in cards for row in card.readouts],
-        limits=limits(survey, given),
+        limits=[
+            *limits(survey, given),
+            *_endpoint_limits(endpoint, given),
+            *_rounding_limits(rounding),
+        ],
+        endpoint=endpoint,
+        rounding=rounding,
         evaluations=[
             EvaluationFacts(
                 name=spec.name,
@@ -202,7 +222,112 @@ def _item_facts(given: EvaluationInput) -> list[ItemFacts]:
     ]
 
 
-def _method_facts(wiring: Wiring, given: EvaluationInput) -> list[MethodFacts]:
+def _asking_cost(wiring: Wiring, method: str, memory: Memory) -> AskingCost | None:
+    endpoint = wiring.study.endpoint
+    if endpoint is None:
+        return None
+    spent = spent_by_purpose(memory, endpoint).get(method)
+    if spent is None:
+        return None
+    prices = endpoint.prices
+    return AskingCost(
+        requests=spent.requests,
+        input_tokens=spent.input_tokens,
+        output_tokens=spent.output_tokens,
+        estimated=spent.estimated,
+        money=spent.money if prices else None,
+        currency=prices.currency if prices else None,
+    )
+
+
+def _endpoint_facts(wiring: Wiring, memory: Memory) -> EndpointFacts | None:
+    endpoint = wiring.study.endpoint
+    abilities = known_abilities(memory, endpoint) if endpoint else None
+    if endpoint is None or abilities is None:
+        return None
+    return EndpointFacts(
+        endpoint=endpoint.endpoint,
+        name=endpoint.name,
+        answered_by=abilities.model,
+        version=endpoint.version,
+        listed=abilities.top,
+        samples=0 if abilities.top else endpoint.samples,
+        reads_texts=abilities.echo,
+    )
+
+
+def _rounding_errors(given: EvaluationInput) -> list[RoundingError]:
+    return [
+        RoundingError(method=method, seed=seed, **asdict(answers.rounding))
+        for (method, seed), answers in given.answers.items()
+        if answers.rounding is not None
+        # Untrained methods have one and the same answers in every seed.
+        and (method in given.trained or seed == next(iter(given.splits)))
+    ]
+
+
+def _endpoint_limits(endpoint: EndpointFacts | None, given: EvaluationInput) -> list[str]:
+    """What asking through an endpoint leaves open."""
+    if endpoint is None:
+        return []
+    letters = [
+        answer
+        for answers in given.answers.values()
+        for some in answers.by_value_set.values()
+        for answer in some
+        if answer.readout == "letters"
+    ]
+    sentences = [
+        "The model was asked behind an address. Which weights answered there cannot be checked, and "
+        "the provider may change them under the same name."
+    ]
+    if endpoint.listed:
+        unseen = [answer.unseen for answer in letters]
+        sentences.append(
+            f"The endpoint tells the probabilities of its {endpoint.listed} likeliest tokens only. "
+            "Option labels outside them count 0; together they could have had at most "
+            f"{sum(unseen) / len(unseen):.4f} of the probability on average over questions, and "
+            f"{max(unseen):.4f} on one."
+        )
+    else:
+        named = [answer.named for answer in letters if answer.named]
+        fewest = min(named, default=0)
+        error = f", a standard error of up to {0.5 / fewest**0.5:.2f}" if fewest else ""
+        sentences.append(
+            "The endpoint gives no probabilities: each answer is the shares of "
+            f"{endpoint.samples} sampled answers to each way of asking{error} a share. The "
+            "intervals hold that error; it also lowers each fit somewhat, and raises order sensitivity."
+        )
+    if not endpoint.reads_texts:
+        sentences.append(
+            "The endpoint gives no probabilities of whole texts: answers said in full were not read."
+        )
+    return sentences
+
+
+def _rounding_limits(errors: Sequence[RoundingError]) -> list[str]:
+    """What a shorter number format moved."""
+    found = []
+    measured = [row for row in errors if row.mean is not None and row.largest is not None]
+    if measured:
+        questions = sum(row.questions for row in measured)
+        mean = sum(row.questions * (row.mean or 0.0) for row in measured) / questions
+        found.append(
+            f"Answers were computed in {measured[0].dtype}. Asked again in float32, {questions} "
+            f"answers of {len({row.method for row in measured})} methods moved by {mean:.4f} on "
+            f"average and {max(row.largest or 0.0 for row in measured):.4f} at most (total variation, "
+            "0 to 1)."
+        )
+    missing = [row.method for row in errors if row.mean is None]
+    if missing:
+        found.append(
+            f"Answers were computed in {errors[0].dtype}, and what that moved could not be measured "
+            f"for {', '.join(dict.fromkeys(missing))}: the model does not fit in float32 here."
+        )
+    return found
+
+
+def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> list[MethodFacts]:
     floors = [
         MethodFacts(
             name=UNIFORM,
@@ -255,6 +380,7 @@ def _method_facts(wiring: Wiring, given: EvaluationInput) -> list[MethodFacts]:
                     for checkpoint in checkpoints
                 ],
                 costs=[Cost.model_validate(c.manifest["cost"]) for c in checkpoints],
+                asking=_asking_cost(wiring, spec.name, memory),
             )
         )
     return [*floors, *found, ceiling]

@@ -9,6 +9,7 @@ from typing import Any
 from suffrage.align import TrainingOptions
 from suffrage.evaluate.answers import prompts_to_score
 from suffrage.models import ways_of_asking
+from suffrage.models.endpoint_client import EndpointSettings
 from suffrage.models.language_model import CPU_ROW_LENGTH, model_shape
 from suffrage.population import ValueSet
 from suffrage.study.facts import pair_count
@@ -30,6 +31,9 @@ FORWARD_EFFICIENCY = 0.6
 # end the turn. The ways of asking one item share its question.
 TAIL_TOKENS = 25.0
 SHARED_QUESTION = 0.8
+# Of a request to an endpoint, from afar; and the tokens it writes at most.
+REQUEST_SECONDS = 1.0
+LABEL_TOKENS, WRITTEN_TOKENS = 1.0, 10.0
 LOADING_SECONDS = 6.0
 SMALL_STAGE_SECONDS = 2.0
 # Interpreter and libraries, what loading leaves, and what the allocator keeps: measured (benchmarks/memory.py).
@@ -50,12 +54,16 @@ class PlannedStage:
 
 @dataclass(frozen=True)
 class Plan:
-    """All stages in order. parameters: of the model, None when it is not at hand."""
+    """All stages in order.
+
+    parameters: of the model, None when it is not at hand. requests: to an endpoint, None without one.
+    """
 
     stages: tuple[PlannedStage, ...]
     parameters: int | None
     speed: float
     money: float | None
+    requests: int | None = None
 
     @property
     def seconds_left(self) -> float:
@@ -84,6 +92,7 @@ class Plan:
             "parameters": self.parameters,
             "floating_point_operations_per_second": self.speed,
             "money": self.money,
+            "requests": self.requests,
         }
 
 
@@ -92,6 +101,8 @@ def make_plan(
 ) -> Plan:
     """Estimate every stage that is not finished; measures the machine's speed for a moment."""
     study = wiring.study
+    if study.endpoint:
+        return _endpoint_plan(wiring, study.endpoint, value_sets, splits)
     todo = [stage for stage in wiring.stages() if not stage.finished]
     heavy = any(stage.kind in ("align", "answers", "asked") for stage in todo)
     speed = {"float32": 0.0, "training": 0.0}
@@ -118,6 +129,53 @@ def make_plan(
     total = sum(one.seconds for one in planned)
     money = study.price.per_hour * total / 3600 if study.price else None
     return Plan(tuple(planned), shape.parameters if shape else None, speed["float32"], money)
+
+
+def _endpoint_plan(
+    wiring: Wiring,
+    endpoint: EndpointSettings,
+    value_sets: dict[str, ValueSet],
+    splits: dict[int, ItemSplit],
+) -> Plan:
+    """Requests, tokens and money of every stage that asks an endpoint; no time measured here."""
+    study, mean_length = wiring.study, _mean_length(value_sets)
+    others = sorted({item for split in splits.values() for item in split.held_out})
+    requests: dict[str, float] = {}
+    written: dict[str, float] = {}
+    for spec in study.methods:
+        as_population = spec.method.asks_as_population
+        groups = len(value_sets) if as_population else 1
+        for (method, _), stage in wiring.answers.items():
+            if method == spec.name:
+                scored = prompts_to_score(
+                    list(value_sets.values()), others, as_population, study.scoring
+                )
+                ways = 2 if study.scoring.samples else 0  # the orders of one label set
+                requests[str(stage.folder)] = scored + ways * len(others) * groups
+                written[str(stage.folder)] = (
+                    scored * LABEL_TOKENS
+                    + study.scoring.samples * len(others) * groups * WRITTEN_TOKENS
+                )
+        for (evaluation, method, _), stage in wiring.asked.items():
+            entry = next(e for e in study.evaluate if e.name == evaluation)
+            if method == spec.name and entry.evaluation.prompts is not None:
+                prompts = entry.evaluation.prompts(
+                    list(value_sets.values()), list(splits.values()), entry.options
+                )
+                requests[str(stage.folder)] = groups * prompts
+                written[str(stage.folder)] = groups * prompts * WRITTEN_TOKENS
+    planned, money, total = [], 0.0, 0.0
+    prices = endpoint.prices
+    for stage in wiring.stages():
+        count = 0.0 if stage.finished else requests.get(str(stage.folder), 0.0)
+        seconds = 0.0 if stage.finished else SMALL_STAGE_SECONDS
+        seconds += count * REQUEST_SECONDS / endpoint.concurrency
+        if prices and count:
+            output = written[str(stage.folder)]
+            money += (count * mean_length * prices.input + output * prices.output) / 1e6
+        total += count
+        planned.append(PlannedStage(stage, stage.finished, seconds, None))
+    return Plan(tuple(planned), None, 0.0, money if prices else None, round(total))
 
 
 def plan_study(study: Study) -> Plan:

@@ -18,7 +18,8 @@ from suffrage.align import Checkpoint, TrainingJob, TrainingOptions
 from suffrage.align.checkpoint import MANIFEST
 from suffrage.align.cost import measured
 from suffrage.align.launch import check_launches, train_launched
-from suffrage.errors import InputError
+from suffrage.align.sampled_groups import GroupOptions, vllm_settings
+from suffrage.errors import InputError, SuffrageError
 from suffrage.evaluate import (
     Answers,
     Asking,
@@ -28,7 +29,12 @@ from suffrage.evaluate import (
     collect_answers,
 )
 from suffrage.evaluate.answers import prompts_to_score
-from suffrage.models import LanguageModel
+from suffrage.evaluate.rounding import Rounding, questions_asked_twice, rounding
+from suffrage.models import Asked, LanguageModel, ModelAnswer, read_letters
+from suffrage.models.cache import AnswerStore, CachedRespondent
+from suffrage.models.endpoint import Endpoint
+from suffrage.models.endpoint_client import endpoint_key
+from suffrage.models.language_model import out_of_memory
 from suffrage.population import ValueSet
 from suffrage.study import facts
 from suffrage.study.plan import Plan, make_plan
@@ -44,6 +50,8 @@ from suffrage.training_data.general import with_general
 
 # What a model said to an evaluation's own questions.
 ASKED = "asked.parquet"
+# Every answer of every model, so that none is asked for twice.
+STORE = Path(".work") / "answers.sqlite"
 
 
 @dataclass(frozen=True)
@@ -75,11 +83,17 @@ def run_study(
             for stage in wiring.stages():
                 if ORDER.index(stage.kind) >= ORDER.index(force):
                     stage.discard()
+            if ORDER.index(force) <= ORDER.index("asked") and (study.output / STORE).exists():
+                with AnswerStore(study.output / STORE) as store:
+                    store.forget_answers()
         # The checks a user can fail come before anything long.
         runner = _Run(wiring, only, launcher)
         runner.prepare()
         plan = make_plan(wiring, runner.value_sets(), runner.splits())
-        with Progress(plan.seconds_left, quiet) as progress:
+        with (
+            Progress(plan.seconds_left, quiet) as progress,
+            AnswerStore(study.output / STORE) as runner.store,
+        ):
             runner.work(plan, progress)
         return runner.finish()
 
@@ -97,9 +111,23 @@ class _Run:
                     check_launches(spec.method)
         self.last = ORDER.index(only) if only else len(ORDER) - 1
         self.computed: list[str] = []
-        self._loaded: tuple[Path | None, LanguageModel] | None = None
+        self.store: AnswerStore
+        self._loaded: tuple[Path | None, CachedRespondent] | None = None
         self._survey: Survey | None = None
         self._value_sets: dict[str, ValueSet] | None = None
+        self._check_means()
+
+    def _check_means(self) -> None:
+        """What is still to do and needs a key or a GPU: said before anything long."""
+        left = {stage.folder for stage in self.wiring.stages() if not stage.finished}
+        left &= {stage.folder for stage in self.wiring.stages() if self.wanted(stage.kind)}
+        asks = [*self.wiring.answers.values(), *self.wiring.asked.values()]
+        if self.study.endpoint and any(stage.folder in left for stage in asks):
+            endpoint_key(self.study.endpoint)
+        for (method, _, _), stage in self.wiring.align.items():
+            options = self.spec(method).options
+            if isinstance(options, GroupOptions) and stage.folder in left:
+                vllm_settings(options)
 
     def wanted(self, kind: StageKind) -> bool:
         """Whether `--only` lets this kind of stage run."""
@@ -328,9 +356,32 @@ class _Run:
                 advance,
             )
             by_value_set.update(found.by_value_set)
-        return Answers(by_value_set)
+        if self.study.endpoint or self.study.scoring.dtype == "float32":
+            return Answers(by_value_set)
+        return Answers(by_value_set, self._rounding(method, seed))
 
-    def _models(self, method: str, seed: int) -> Iterator[tuple[list[ValueSet], LanguageModel]]:
+    def _rounding(self, method: str, seed: int) -> Rounding:
+        """How far a method's answers lie from those in float32, on some of its questions."""
+        dtype = self.study.scoring.dtype
+        as_population = self.spec(method).method.asks_as_population
+        fast: list[ModelAnswer] = []
+        again: list[tuple[Path | None, list[Asked]]] = []
+        for members, model in self._models(method, seed):
+            asked = questions_asked_twice(members, as_population, seed)
+            fast += read_letters(model, asked, 0.0)
+            assert self._loaded is not None
+            again.append((self._loaded[0], asked))
+        self._loaded = None
+        exact: list[ModelAnswer] = []
+        try:
+            with out_of_memory("asking in float32", "scoring.dtype: float32 on a larger machine"):
+                for trained, asked in again:
+                    exact += read_letters(self._respondent(trained, method, "float32"), asked, 0.0)
+        except SuffrageError as error:
+            return Rounding(dtype, 0, None, None, None, str(error))
+        return rounding(dtype, fast, exact)
+
+    def _models(self, method: str, seed: int) -> Iterator[tuple[list[ValueSet], CachedRespondent]]:
         """The models behind a method, each with the value sets it answers for.
 
         One model for all answers for the groups left out of its training as well.
@@ -343,9 +394,23 @@ class _Run:
             adapter = self.wiring.align[method, seed, group].folder if trained else None
             if self._loaded is None or self._loaded[0] != adapter:
                 self._loaded = None  # one model in memory, not two
-                loaded = _load(self.wiring, adapter, self.study.scoring.dtype)
+                loaded = self._respondent(adapter, method, self.study.scoring.dtype)
                 self._loaded = (adapter, loaded)
             yield [self.value_sets()[name] for name in members], self._loaded[1]
+
+    def _respondent(self, trained: Path | None, method: str, dtype: str) -> CachedRespondent:
+        """The study's model, or what a training made of it; its answers are kept."""
+        endpoint, content = self.study.endpoint, self.wiring.model.content
+        if endpoint:
+            asked = Endpoint(endpoint, self.study.folder, self.store, method)
+            return CachedRespondent(asked, self.store, [content])
+        loaded = _load(self.wiring, trained, dtype)
+        weights = storage.folder_hash(trained) if trained else ""
+        # A hub id does not say which weights it stands for today; the files it came from do.
+        revision = str(getattr(loaded.model.config, "_commit_hash", None))
+        return CachedRespondent(
+            loaded, self.store, [content, weights, revision, loaded.dtype, loaded.device]
+        )
 
     def _asked(self, spec: EvaluationSpec, method: str, seed: int, update: Update) -> pl.DataFrame:
         """What an evaluation's own questions got from a method."""
@@ -385,6 +450,7 @@ class _Run:
             trained=[spec.name for spec in self.study.methods if spec.method.train],
             left_out=self.study.left_out,
             folder=self.study.folder,
+            records=self._record_folders(),
         )
         cards: dict[str, Scorecard] = {}
         for spec in self.study.evaluate:
@@ -395,7 +461,13 @@ class _Run:
             }
             own = replace(given, asked=asked, options=spec.options)
             cards[spec.name] = spec.evaluation.score(own, self.study.seeds[0])
-        return facts.results(self.wiring, self.survey(), given, cards)
+        return facts.results(self.wiring, self.survey(), given, cards, self.store)
+
+    def _record_folders(self) -> dict[tuple[str, int], list[Path]]:
+        found: dict[tuple[str, int], list[Path]] = {}
+        for (method, seed, _), stage in self.wiring.records.items():
+            found.setdefault((method, seed), []).append(stage.folder)
+        return found
 
     def finish(self) -> Finished:
         """The results, written out beside the report, unless the run stopped before them."""

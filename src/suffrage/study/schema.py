@@ -12,6 +12,7 @@ from suffrage import registry, settings
 from suffrage.align import Method, MethodOptions
 from suffrage.errors import InputError
 from suffrage.evaluate import Evaluation, EvaluationOptions, Scoring
+from suffrage.models.endpoint_client import EndpointSettings, check_no_secrets
 from suffrage.population.segments import SegmentSettings
 from suffrage.survey import NonResponse, Survey, read_survey
 from suffrage.survey.non_response import with_non_response_as_options
@@ -107,7 +108,7 @@ class Study(BaseModel):
     non_response_as_options: tuple[NonResponse, ...] = ()
     value_sets: tuple[ValueSetSpec, ...] = Field(min_length=1)
     held_out: HeldOut
-    model: str
+    model: str | EndpointSettings
     methods: tuple[MethodSpec, ...] = Field(min_length=1)
     evaluate: tuple[EvaluationSpec, ...] = Field(min_length=1)
     scoring: Scoring = Scoring()
@@ -206,6 +207,22 @@ class Study(BaseModel):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _endpoints_are_asked_only(self) -> Study:
+        if not isinstance(self.model, EndpointSettings):
+            return self
+        for spec in self.methods:
+            if spec.method.train is not None:
+                raise ValueError(
+                    f"methods: {spec.name} trains a model, and one behind an endpoint can only be "
+                    "asked; leave it out, or give model: a folder or hub id"
+                )
+        if "dtype" in self.scoring.model_fields_set:
+            raise ValueError(
+                "scoring.dtype is for models that run here; the endpoint's server decides its own"
+            )
+        return self
+
     @property
     def left_out(self) -> tuple[str, ...]:
         """The value sets no model is trained on."""
@@ -215,6 +232,16 @@ class Study(BaseModel):
     def folder(self) -> Path:
         """The folder relative paths start from."""
         return self.source.parent
+
+    @property
+    def endpoint(self) -> EndpointSettings | None:
+        """The address the model is behind, None for one that runs here."""
+        return self.model if isinstance(self.model, EndpointSettings) else None
+
+    @property
+    def model_name(self) -> str:
+        """The model as people read it."""
+        return self.model if isinstance(self.model, str) else self.model.identity.name
 
     @property
     def trains(self) -> bool:
@@ -269,6 +296,10 @@ def load_study(path: Path) -> Study:
         content["survey"] = settings.expand_variables(content["survey"], path.name, "survey")
     if isinstance(content.get("model"), str):
         content["model"] = settings.expand_variables(content["model"], path.name, "model")
+    if isinstance(content.get("model"), dict):
+        check_no_secrets(content["model"], path.name)
+        given = settings.expand_variables(content["model"], path.name, "model")
+        content["model"] = settings.validated(EndpointSettings, given, path.name, "model")
     content["source"] = path.resolve()
     content["text"] = path.read_text(encoding="utf-8")
     study = settings.validated(Study, content, path.name)

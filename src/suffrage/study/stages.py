@@ -40,7 +40,7 @@ FOLDERS: dict[StageKind, str] = {
     "results": "results",
 }
 # Raised when a change of code makes the stages of an earlier version wrong.
-VERSION = 7
+VERSION = 8
 
 
 @dataclass(frozen=True)

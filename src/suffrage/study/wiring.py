@@ -90,7 +90,11 @@ def groups_of(spec: MethodSpec, study: Study) -> dict[Group, list[str]]:
 
 def wire(study: Study) -> Wiring:
     """The stages of a study with their keys; reads files only to hash them."""
-    model = identify(study.model, study.folder)
+    model = (
+        identify(study.model, study.folder)
+        if isinstance(study.model, str)
+        else study.model.identity
+    )
 
     def stage(kind: Any, label: str, *content: Any) -> Stage:
         return Stage(kind, label, stage_key(kind, *content), study.output)

@@ -78,6 +78,11 @@ class Records:
         """Changes with any record."""
         return storage.content_hash([self.kind, self.frame.to_dicts()])
 
+    @property
+    def texts(self) -> frozenset[str]:
+        """Every text in any record, each once."""
+        return frozenset(text for row in self.frame.to_dicts() for text in _texts(row))
+
     def write(self, folder: Path) -> None:
         """Write `records.jsonl` and `records.json`, all or nothing."""
 

@@ -142,7 +142,7 @@ def item_clusters(items: Sequence[Item]) -> dict[str, str]:
 
     A cluster is named after its first item.
     """
-    words = _telling_words(items)
+    words = telling_words(items)
     name = {item.id: item.id for item in items}
     for i, first in enumerate(items):
         for second in items[i + 1 :]:
@@ -155,7 +155,8 @@ def item_clusters(items: Sequence[Item]) -> dict[str, str]:
     return name
 
 
-def _telling_words(items: Sequence[Item]) -> dict[str, set[str]]:
+def telling_words(items: Sequence[Item]) -> dict[str, set[str]]:
+    """The words of each item's question that few other questions have."""
     words = {item.id: set(re.findall(r"\w+", item.question.lower())) for item in items}
     counts = Counter(word for found in words.values() for word in found)
     limit = max(2, COMMON_WORD * len(items))

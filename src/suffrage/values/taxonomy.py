@@ -104,6 +104,13 @@ def taxonomy(name: str) -> Taxonomy:
     return Taxonomy(name, title, source, values)
 
 
+def instruments() -> tuple[str, ...]:
+    """The instruments whose variables are known, sorted."""
+    return tuple(
+        sorted({r["instrument"] for r in _rows("schwartz_item_keys.csv") if r["variable"]})
+    )
+
+
 def item_key(instrument: str) -> ItemKey:
     """The key of an instrument, such as "PVQ-21" (the ESS's human values).
 
@@ -111,16 +118,13 @@ def item_key(instrument: str) -> ItemKey:
     """
     found: dict[str, list[str]] = {}
     taxonomies = set()
-    known = set()
     for row in _rows("schwartz_item_keys.csv"):
-        if row["variable"]:
-            known.add(row["instrument"])
-            if row["instrument"] == instrument:
-                found.setdefault(row["value_id"], []).append(row["variable"])
-                taxonomies.add(row["taxonomy"])
+        if row["variable"] and row["instrument"] == instrument:
+            found.setdefault(row["value_id"], []).append(row["variable"])
+            taxonomies.add(row["taxonomy"])
     if not found:
         raise InputError(
-            f'there is no item key "{instrument}"; there are {", ".join(sorted(known))}.'
+            f'there is no item key "{instrument}"; there are {", ".join(instruments())}.'
         )
     (whose,) = taxonomies
     order = [value.id for value in taxonomy(whose).values if value.id in found]

@@ -1,0 +1,381 @@
+"""`capability`: what a model knew, reckoned and kept to before it was aligned, and after.
+
+Small checks that need no network: facts, sums drawn by a seed, and instructions whose keeping a rule can
+check. Tasks of EleutherAI's evaluation harness stand beside them where it is installed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from suffrage import settings
+from suffrage.errors import InputError, require, require_installed
+from suffrage.evaluate.figures import make_figures
+from suffrage.evaluate.intervals import Measured
+from suffrage.evaluate.losses import flags, loss_rows, value_rows
+from suffrage.evaluate.results import Measure
+from suffrage.evaluate.scorecard import (
+    AS_ITSELF,
+    Asking,
+    Evaluation,
+    EvaluationInput,
+    EvaluationOptions,
+    Scorecard,
+)
+from suffrage.models import Asked, LanguageModel, Respondent, read_letters
+from suffrage.population import ValueSet
+from suffrage.population.distances import FloatArray
+from suffrage.survey import Item, Option
+from suffrage.training_data import ItemSplit
+
+NAME = "capability"
+SHIPPED = Path(__file__).parent / "data" / "capability.yaml"
+CHANCE = 0.25
+LONGEST_WRITTEN = 24
+HARNESS = "lm-eval:"
+# The harness's own names for whether one question was right, the first that a task has.
+RIGHT = ("acc", "exact_match", "acc_norm", "prompt_level_strict_acc", "mc2")
+SCHEMA = {
+    "value_set": pl.String,
+    "kind": pl.String,  # fact, sum, instruction, or "lm-eval:" and a task
+    "question": pl.String,
+    "right": pl.Float64,  # 0 to 1
+    "text": pl.String,
+}
+
+
+class Options(EvaluationOptions):
+    """sums: how many, drawn by sums_seed, the same for every model. samples: answers an instruction.
+
+    base, margin: a loss against this method beyond the margin, as a share of the questions, is
+    flagged. lm_eval: tasks of EleutherAI's harness; harness_limit: questions of each, None for all.
+    """
+
+    sums: int = Field(default=24, ge=4)
+    sums_seed: int = Field(default=0, ge=0)
+    samples: int = Field(default=4, ge=1)
+    base: str = "base"
+    margin: float = Field(default=0.05, ge=0, lt=1)
+    lm_eval: tuple[str, ...] = ()
+    harness_limit: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _harness_is_there(self) -> Options:
+        if self.lm_eval:
+            require_installed("lm_eval", "lm-eval", "evaluate: capability: lm_eval")
+        return self
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    start: str
+    right: str
+    wrong: tuple[str, str, str]
+
+
+class Instruction(BaseModel):
+    """What was asked for. pattern: what an answer that keeps to it matches as a whole."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    ask: str
+    pattern: str
+
+    def kept(self, text: str) -> bool:
+        """Whether an answer keeps to the instruction."""
+        return re.fullmatch(self.pattern, text.strip()) is not None
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    facts: tuple[_Fact, ...]
+    instructions: tuple[Instruction, ...]
+
+
+@dataclass(frozen=True)
+class Completion:
+    """A sentence's start and four endings, of which one is right."""
+
+    kind: str
+    id: str
+    start: str
+    endings: tuple[str, ...]
+    right: int
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The whole sentence with each ending."""
+        return tuple(f"{self.start} {ending}." for ending in self.endings)
+
+
+def shipped() -> _File:
+    """The facts and instructions that come with Suffrage."""
+    return settings.validated(_File, settings.read_yaml(SHIPPED), SHIPPED.name)
+
+
+def facts() -> list[Completion]:
+    """The facts; the right ending stands in each place equally often."""
+    return [
+        _completion("fact", f.id, f.start, f.right, f.wrong, k)
+        for k, f in enumerate(shipped().facts)
+    ]
+
+
+def sums(count: int, seed: int) -> list[Completion]:
+    """Additions, subtractions and products of small numbers, with three near misses each."""
+    generator = np.random.default_rng([seed, 8])
+    found = []
+    for place in range(count):
+        a, b = (int(n) for n in generator.integers(3, 50, size=2))
+        if place % 3 == 0:
+            words, value = f"{a} plus {b} is", a + b
+        elif place % 3 == 1:
+            words, value = f"{a + b} minus {b} is", a
+        else:
+            a, b = a % 10 + 2, b % 10 + 2
+            words, value = f"{a} times {b} is", a * b
+        near = [n for n in (*range(value - 12, value), *range(value + 1, value + 13)) if n >= 0]
+        wrong = generator.choice(near, size=3, replace=False)
+        found.append(
+            _completion(
+                "sum", f"sum-{place:03d}", words, str(value), [str(n) for n in wrong], place
+            )
+        )
+    return found
+
+
+def _completion(
+    kind: str, name: str, start: str, right: str, wrong: Sequence[str], place: int
+) -> Completion:
+    endings = list(wrong)
+    endings.insert(place % 4, right)
+    return Completion(kind, name, start, tuple(endings), place % 4)
+
+
+def ask(asking: Asking) -> pl.DataFrame:
+    """Every check, of the model as itself."""
+    options: Options = asking.options
+    completions = [*facts(), *sums(options.sums, options.sums_seed)]
+    rows = list(_completed(asking.model, completions))
+    asking.advance(0.5)
+    rows += _kept(asking.model, options.samples, asking.seed)
+    asking.advance(0.7)
+    if options.lm_eval:
+        rows += harness_rows(asking.model, options)
+    asking.advance(1.0)
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _completed(model: Respondent, completions: Sequence[Completion]) -> Iterator[dict[str, Any]]:
+    """Whether the right ending is the likeliest: as text, or by letter where texts can't be read."""
+    for one, likelihoods in zip(completions, _likelihoods(model, completions), strict=True):
+        best = likelihoods == likelihoods.max()
+        yield {
+            "value_set": AS_ITSELF,
+            "kind": one.kind,
+            "question": one.id,
+            "right": float(best[one.right] / best.sum()),
+        }
+
+
+def _likelihoods(model: Respondent, completions: Sequence[Completion]) -> list[FloatArray]:
+    if model.reads_texts:
+        chats = [
+            [{"role": "user", "content": f"Complete this sentence: {one.start}"}]
+            for one in completions
+        ]
+        scored = model.text_log_probs(chats, [one.sentences for one in completions])
+        return [np.array([float(log.sum()) for log in logs]) for logs in scored]
+    items = [
+        Item(
+            id=one.id,
+            question=f"Complete this sentence: {one.start} ...",
+            options=tuple(Option(code=str(k), text=text) for k, text in enumerate(one.endings)),
+            ordered=False,
+        )
+        for one in completions
+    ]
+    return [a.shares for a in read_letters(model, [Asked(item, None) for item in items], 0.0)]
+
+
+def _kept(model: Respondent, samples: int, seed: int) -> Iterator[dict[str, Any]]:
+    known = shipped().instructions
+    chats = [[{"role": "user", "content": one.ask}] for one in known]
+    written = model.write(chats, samples, LONGEST_WRITTEN, seed)
+    for one, texts in zip(known, written, strict=True):
+        yield {
+            "value_set": AS_ITSELF,
+            "kind": "instruction",
+            "question": one.id,
+            "right": float(np.mean([one.kept(text) for text in texts])),
+            "text": texts[0],
+        }
+
+
+def harness_rows(model: Respondent, options: Options) -> Iterator[dict[str, Any]]:
+    """Each question of each of the harness's tasks. Raises InputError where one can't be run."""
+    purpose = "evaluate: capability: lm_eval"
+    harness = require("lm_eval", "lm-eval", purpose)
+    if not isinstance(model, LanguageModel):
+        raise InputError(
+            f"{purpose}: the harness asks models at hand only, not one behind an endpoint."
+        )
+    from lm_eval.models.huggingface import HFLM
+
+    try:
+        found = harness.simple_evaluate(
+            model=HFLM(pretrained=model.model, tokenizer=model.tokenizer),
+            tasks=list(options.lm_eval),
+            limit=options.harness_limit,
+            log_samples=True,
+            bootstrap_iters=0,
+        )
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        line = str(error).strip().split("\n")[0][:200]
+        raise InputError(
+            f"{purpose}: {', '.join(options.lm_eval)} could not be run ({line}); the names are the "
+            "harness's, and its data has to be reachable or in the cache."
+        ) from error
+    for task, samples in found["samples"].items():
+        for sample in samples:
+            measure = next((name for name in RIGHT if name in sample), None)
+            if measure is None:
+                raise InputError(
+                    f"{purpose}: {task} has none of {', '.join(RIGHT)} for a question; leave it out."
+                )
+            yield {
+                "value_set": AS_ITSELF,
+                "kind": HARNESS + task,
+                "question": f"{task}-{sample['doc_id']}",
+                "right": float(sample[measure]),
+            }
+
+
+def right_answers(
+    given: EvaluationInput, kinds: Sequence[str] | None = None
+) -> dict[str, dict[tuple[int, str], float]]:
+    """How right each method was on each (seed, question); the mean where a method has several models."""
+    found: dict[str, dict[tuple[int, str], float]] = defaultdict(dict)
+    for (method, at), frame in given.asked.items():
+        chosen = frame if kinds is None else frame.filter(pl.col("kind").is_in(list(kinds)))
+        means = chosen.group_by("question").agg(pl.col("right").mean()).sort("question")
+        for question, value in means.iter_rows():
+            found[method][at, question] = value
+    return found
+
+
+def score(given: EvaluationInput, seed: int) -> Scorecard:
+    """The share right of each kind, and the loss against the base."""
+    options: Options = given.options or Options()
+    kinds = {"facts": ["fact"], "sums": ["sum"], "instructions": ["instruction"]}
+    tasks = sorted({k for f in given.asked.values() for k in f["kind"] if k.startswith(HARNESS)})
+    if tasks:
+        kinds["harness"] = tasks
+    units: dict[str, Mapping[str, list[Measured]]] = {
+        measure: {m: value_rows(v) for m, v in right_answers(given, wanted).items()}
+        for measure, wanted in kinds.items()
+    }
+    units["capability"] = {m: value_rows(v) for m, v in right_answers(given).items()}
+    units["capability_loss"] = loss_rows(right_answers(given), options.base)
+    figures, differences = make_figures(
+        NAME,
+        units,
+        given.methods,
+        seed,
+        floors={"facts": CHANCE, "sums": CHANCE, "instructions": 0.0},
+        ceilings={"facts": 1.0, "sums": 1.0, "instructions": 1.0},
+    )
+    notes = list(flags(figures, "capability_loss", options.margin, "of what it could do"))
+    if options.base not in given.methods:
+        notes.append(f"The study has no method {options.base}, so no loss can be measured.")
+    return Scorecard(
+        figures=figures,
+        figure_differences=differences,
+        notes=tuple(notes),
+        details={"instructions": _examples(given), "margin": options.margin},
+    )
+
+
+def _examples(given: EvaluationInput) -> list[dict[str, Any]]:
+    """One answer of each method to each instruction."""
+    return [
+        {"method": method, "seed": at, "question": row["question"], "text": row["text"]}
+        for (method, at), frame in sorted(given.asked.items())
+        for row in frame.filter(pl.col("kind") == "instruction").to_dicts()
+    ]
+
+
+def prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
+    """Four sentences a completion, once for a model whatever it is asked as."""
+    return 4 * (len(shipped().facts) + options.sums)
+
+
+EVALUATION = Evaluation(
+    NAME,
+    score,
+    question="Has it lost what it could do before?",
+    cannot_show="More than a loss that shows on a hundred easy questions in English: a larger benchmark sees "
+    "smaller losses, and other languages and long work are not tried.",
+    measures=(
+        Measure(
+            name="capability",
+            label="Capability",
+            explanation="The share right of all questions below together.",
+            better="higher",
+            unit="questions",
+            headline=True,
+        ),
+        Measure(
+            name="facts",
+            label="Facts",
+            explanation="How often the true ending of a sentence is likelier than three false ones.",
+            better="higher",
+            unit="facts",
+        ),
+        Measure(
+            name="sums",
+            label="Sums",
+            explanation="The same for sums, against three numbers near the true one.",
+            better="higher",
+            unit="sums",
+        ),
+        Measure(
+            name="instructions",
+            label="Instructions kept",
+            explanation="The share of written answers that keep to the form that was asked for.",
+            better="higher",
+            unit="instructions",
+        ),
+        Measure(
+            name="harness",
+            label="Harness",
+            explanation="The share right of the tasks of EleutherAI's evaluation harness, questions together.",
+            better="higher",
+            unit="questions",
+        ),
+        Measure(
+            name="capability_loss",
+            label="Capability lost",
+            explanation="The share right of the base minus that of the method, over all these questions; a "
+            "loss beyond the study's margin is flagged.",
+            better="lower",
+            unit="questions",
+        ),
+    ),
+    options=Options,
+    ask=ask,
+    prompts=prompts,
+)

@@ -1,0 +1,353 @@
+"""`equity`: which groups are served least, and whether groups are made into caricatures.
+
+A group's shortfall is the fit of one half of its respondents to the other half (its ceiling), less the
+model's fit to the group: so that a small group, whose ceiling is low, is not blamed on the model.
+Items held out only, where any are.
+
+What it cannot show: groups that the survey did not record, or that no value set names.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from suffrage.evaluate.figures import Drawn, drawn_figures, make_figures, resamples
+from suffrage.evaluate.floors import average_training_distribution, uniform
+from suffrage.evaluate.groups import (
+    Shares,
+    above_zero,
+    between_row,
+    denominators,
+    half_sample_fit,
+    letter_shares,
+    rivals,
+    scored_items,
+    under_replicates,
+    unread_notes,
+)
+from suffrage.evaluate.intervals import Draws, Estimate, Measured, estimate
+from suffrage.evaluate.results import Figure, FigureDifference, Measure
+from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
+from suffrage.population import AnswerDistribution, ValueSet
+from suffrage.population.distances import FloatArray, fit
+
+NAME = "equity"
+FLOORS = ("uniform", "average")
+
+MEASURES = (
+    Measure(
+        name="worst",
+        label="Shortfall of the group served least",
+        explanation="How far the model’s fit to the group it serves least lies below the fit of one half of "
+        "that group’s respondents to the other. The interval holds whichever group that is. The floor is the "
+        "same figure of an answer that ignores the question.",
+        better="lower",
+        unit="groups",
+        headline=True,
+    ),
+    Measure(
+        name="spread",
+        label="Spread between groups",
+        explanation="The largest shortfall of a group less the smallest. The interval is freed of what "
+        "chance alone would make of equal groups. Equal is not good: a model that serves all badly has "
+        "a small spread too.",
+        better="lower",
+        unit="groups",
+    ),
+    Measure(
+        name="shortfall",
+        label="Shortfall",
+        explanation="Fit of one half of a group’s respondents to the other half, less the model’s fit to "
+        "the group; the mean over groups.",
+        better="lower",
+        unit="questions",
+    ),
+    Measure(
+        name="intersections",
+        label="Intersections against their parts",
+        explanation="Shortfall of groups formed by two conditions (such as women of one party), less the mean "
+        "shortfall of the groups of either condition alone: above 0 where those at the crossing "
+        "are served worse.",
+        better="nearer 0",
+        unit="questions",
+    ),
+    Measure(
+        name="within",
+        label="Variety within groups",
+        explanation="Variance of the model’s answers along the scale over that of people’s, within groups; "
+        "ordered questions only. Near 0 the model makes all members of a group say the same.",
+        better="nearer 1",
+        unit="questions",
+        digits=2,
+    ),
+    Measure(
+        name="between",
+        label="Distance between groups",
+        explanation="How far apart the model’s groups are over how far apart people’s are (squared "
+        "differences of shares, freed of sampling noise). Above 1, with variety within groups below 1, groups "
+        "are made into caricatures; near 0 they are all answered alike.",
+        better="nearer 1",
+        unit="questions",
+        digits=2,
+    ),
+)
+
+
+def score(given: EvaluationInput, seed: int) -> Scorecard:
+    """The figures, who is served least by each method, and each group's shortfall."""
+    said = {place: letter_shares(answers) for place, answers in given.answers.items()}
+    units: dict[str, dict[str, list[Measured]]] = {
+        name: defaultdict(list) for name in ("shortfall", "intersections", "within", "between")
+    }
+    for method in given.methods:
+        for split_seed in given.splits:
+            shares = said[method, split_seed]
+            units["shortfall"][method] += _shortfalls(given, split_seed, shares)
+            units["intersections"][method] += _crossings(given, split_seed, shares)
+            units["within"][method] += _within(given, split_seed, shares)
+            units["between"][method] += _between(given, split_seed, shares)
+    floor_rows = {
+        name: [
+            row
+            for split_seed in given.splits
+            for row in _shortfalls(given, split_seed, _floor_shares(given, split_seed, name))
+        ]
+        for name in FLOORS
+    }
+    notes = unread_notes(given.answers, given.value_sets, given.splits)
+    if not above_zero(
+        denominators([row for rows in units["between"].values() for row in rows]), seed
+    ):
+        units["between"] = defaultdict(list)
+        notes.append(
+            "On these questions the groups do not differ beyond sampling noise, so how far apart the model puts "
+            "them is not given."
+        )
+    if not _parents(given.value_sets):
+        notes.append(
+            "No value set here is the crossing of two others (a `where` with two keys, beside value "
+            "sets with either key alone), so intersections were not looked at."
+        )
+    figures, differences = make_figures(
+        NAME,
+        units,
+        given.methods,
+        seed,
+        {"shortfall": _better_floor(floor_rows), "within": 0.0, "between": 0.0},
+        {"shortfall": 0.0, "intersections": 0.0, "within": 1.0, "between": 1.0},
+    )
+    own_figures, own_differences, details = _served(given, units["shortfall"], floor_rows, seed)
+    return Scorecard(
+        figures=(*own_figures, *figures),
+        figure_differences=(*own_differences, *differences),
+        notes=tuple(notes),
+        details=details,
+    )
+
+
+def _better_floor(floor_rows: Mapping[str, Sequence[Measured]]) -> list[Measured]:
+    """The floor that falls less short over all groups."""
+    best = min(floor_rows, key=lambda name: float(np.mean([r.point for r in floor_rows[name]])))
+    return list(floor_rows[best])
+
+
+def _floor_shares(given: EvaluationInput, seed: int, floor: str) -> dict[Any, FloatArray]:
+    split = given.splits[seed]
+    return {
+        (v.name, item): uniform(len(d.item.options))
+        if floor == "uniform"
+        else average_training_distribution(v, split, item)
+        for v in given.value_sets
+        for item, d in v.distributions.items()
+    }
+
+
+def _read(
+    given: EvaluationInput, seed: int, said: Shares
+) -> Iterator[tuple[tuple[int, str, str, str], AnswerDistribution, FloatArray]]:
+    split = given.splits[seed]
+    for value_set in given.value_sets:
+        for item in scored_items(value_set, split):
+            if (value_set.name, item) in said:
+                at = (seed, value_set.name, item, split.clusters[item])
+                yield at, value_set.distributions[item], said[value_set.name, item]
+
+
+def _shortfalls(given: EvaluationInput, seed: int, said: Shares) -> list[Measured]:
+    """Ceiling less fit; less than a perfect fit where the respondents are not at hand."""
+    found = []
+    for at, people, shares in _read(given, seed, said):
+        ceiling = half_sample_fit(people)
+        top = 1.0 if ceiling is None else ceiling
+
+        def short(drawn: FloatArray, shares: FloatArray = shares, top: float = top) -> FloatArray:
+            return np.asarray(top - fit(drawn, shares))
+
+        point = float(short(people.shares))
+        found.append(Measured(*at, point, under_replicates(people, short)))
+    return found
+
+
+def _parents(value_sets: Sequence[ValueSet]) -> dict[str, list[str]]:
+    """Of each crossing, the groups that have all its conditions but one; two at least."""
+    found = {}
+    for crossing in value_sets:
+        whole = crossing.where
+        above = [
+            v.name
+            for v in value_sets
+            if v.where
+            and len(v.where) == len(whole) - 1
+            and all(key in whole and whole[key] == wanted for key, wanted in v.where.items())
+        ]
+        if len(above) >= 2:
+            found[crossing.name] = above
+    return found
+
+
+def _crossings(given: EvaluationInput, seed: int, said: Shares) -> list[Measured]:
+    short = {(r.value_set, r.item): r for r in _shortfalls(given, seed, said)}
+    found = []
+    for crossing, above in _parents(given.value_sets).items():
+        for (name, item), row in short.items():
+            parts = [short[parent, item].point for parent in above if (parent, item) in short]
+            if name != crossing or len(parts) < len(above):
+                continue
+            point = row.point - float(np.mean(parts))
+            found.append(Measured(seed, name, item, row.cluster, point, row.replicates))
+    return found
+
+
+def scale_variance(shares: FloatArray) -> FloatArray:
+    """Variance of the position on a scale from 0 to 1. shares: (..., options)."""
+    scale = np.linspace(0, 1, shares.shape[-1])
+    return np.asarray(shares @ scale**2 - (shares @ scale) ** 2)
+
+
+def _within(given: EvaluationInput, seed: int, said: Shares) -> list[Measured]:
+    return [
+        Measured(
+            *at,
+            float(scale_variance(shares)),
+            np.ones(1),
+            float(scale_variance(people.shares)),
+            under_replicates(people, scale_variance),
+        )
+        for at, people, shares in _read(given, seed, said)
+        if people.item.ordered
+    ]
+
+
+def _between(given: EvaluationInput, seed: int, said: Shares) -> list[Measured]:
+    by_name = {v.name: v for v in given.value_sets}
+    found = []
+    for at, people, shares in _read(given, seed, said):
+        _, name, item, _ = at
+        others = [
+            v
+            for v in rivals(by_name[name], given.value_sets)
+            if item in v.distributions and (v.name, item) in said
+        ]
+        if others:
+            targets = [v.distributions[item] for v in others]
+            answers = [said[v.name, item] for v in others]
+            found.append(between_row(at, people, targets, shares, answers))
+    return found
+
+
+def _served(
+    given: EvaluationInput,
+    rows: Mapping[str, Sequence[Measured]],
+    floor_rows: Mapping[str, Sequence[Measured]],
+    seed: int,
+) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...], dict[str, Any]]:
+    """Largest shortfall and spread of each method, and who it is that is served least."""
+    every = [row for some in rows.values() for row in some]
+    if not every:
+        return (), (), {}
+    draws = resamples(every, seed)
+    floor = min(
+        max(found.value for found in _by_group(given, some, draws).values())
+        for some in floor_rows.values()
+    )
+    worst: dict[str, Drawn] = {}
+    spread: dict[str, Drawn] = {}
+    least = {}
+    for method in given.methods:
+        groups = _by_group(given, rows[method], draws)
+        if not groups:
+            continue
+        values = np.array([found.value for found in groups.values()])
+        drawn = np.array([found.draws for found in groups.values()])  # (groups, draws)
+        kept = np.isfinite(drawn).all(axis=0)
+        whole = kept.any() and all(found.low is not None for found in groups.values())
+        name = list(groups)[int(values.argmax())]
+        often = float((drawn[:, kept].argmax(axis=0) == values.argmax()).mean()) if whole else None
+        noise = drawn - values[:, None]
+        worst[method] = _extreme(
+            float(values.max()), drawn.max(axis=0), np.abs(noise).max(axis=0), whole, groups, floor
+        )
+        least[method] = {
+            "group": name,
+            "often": often,
+            "groups": {
+                group: {"value": found.value, "low": found.low, "high": found.high}
+                for group, found in groups.items()
+            },
+        }
+        if len(groups) > 1:
+            apart = noise.max(axis=0) - noise.min(axis=0)
+            spread[method] = _extreme(
+                float(np.ptp(values)), np.ptp(drawn, axis=0), apart, whole, groups, None, 0.0
+            )
+    figures, differences = drawn_figures(NAME, "worst", worst, given.methods)
+    more, more_differences = drawn_figures(NAME, "spread", spread, given.methods)
+    details = {"least": least, "parents": _parents(given.value_sets)}
+    return (*figures, *more), (*differences, *more_differences), details
+
+
+def _by_group(
+    given: EvaluationInput, rows: Sequence[Measured], draws: Draws
+) -> dict[str, Estimate]:
+    found = {}
+    for value_set in given.value_sets:
+        own = [row for row in rows if row.value_set == value_set.name]
+        if own:
+            found[value_set.name] = estimate(own, draws)
+    return found
+
+
+def _extreme(
+    value: float,
+    draws: FloatArray,
+    noise: FloatArray,
+    whole: bool,
+    groups: Mapping[str, Estimate],
+    floor: float | None,
+    lowest: float = -np.inf,
+) -> Drawn:
+    """A largest value or a range, less and plus what noise covers in 95 % of draws.
+
+    Percentiles of resampled maxima lie too high, as noise picks another group each time. By the
+    triangle inequality a maximum moves no further than the group that moves most, and a range no
+    further than the range of the moves.
+    """
+    low = high = None
+    if whole:
+        covered = float(np.quantile(noise[np.isfinite(noise)], 0.95))
+        low, high = max(value - covered, lowest), value + covered
+    return Drawn(value, draws, low, high, len(groups), floor)
+
+
+EVALUATION = Evaluation(
+    NAME,
+    score,
+    question="Who is served least, and are groups made into caricatures?",
+    cannot_show="How groups are served that the survey did not record or that no value set names, and "
+    "whether an answer that fits a group helps or harms it.",
+    measures=MEASURES,
+)

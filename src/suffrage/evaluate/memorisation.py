@@ -1,0 +1,476 @@
+"""`memorisation`: has a model learnt people, or questions by heart?
+
+Three signs of learning by heart: it gains more on trained questions than on held-out ones, it answers worse as
+soon as a trained question is put in other words, and the texts of trained questions have become more probable
+to it. And one check on the study itself: whether anything held out stands in what was trained on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from math import ceil, isfinite
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from suffrage.evaluate.figures import make_figures
+from suffrage.evaluate.intervals import LEVEL, Measured, estimate, make_draws
+from suffrage.evaluate.results import Figure, Measure
+from suffrage.evaluate.scenarios import SHIPPED, read_scenarios
+from suffrage.evaluate.scorecard import (
+    AS_ITSELF,
+    Asking,
+    Evaluation,
+    EvaluationInput,
+    EvaluationOptions,
+    Place,
+    Scorecard,
+)
+from suffrage.models import Asked, Respondent, read_letters, ways_of_asking
+from suffrage.population import AnswerDistribution, ValueSet
+from suffrage.population.distances import FloatArray, fit
+from suffrage.survey import Item
+from suffrage.training_data import ItemSplit, Records
+from suffrage.training_data.augmentation import read_paraphrases
+from suffrage.training_data.split import telling_words
+
+NAME = "memorisation"
+# What may stand around a question; none of `training_data.augmentation.CONTEXTS`, which models train on.
+TEMPLATES = (
+    "Suppose an interviewer rings at the door and would like to know: {}",
+    "{} Take a moment, then choose what comes nearest.",
+    "Many people were asked the same a while ago. {}",
+    "Your neighbour wonders: {}",
+)
+TEXT_PROMPT = "Write a question that an opinion survey might ask."
+MIN_K = 0.2
+# A held-out question whose telling words stand in one record to this share has leaked.
+LEAKED = 0.8
+SCHEMA: dict[str, Any] = {
+    "value_set": pl.String,
+    "kind": pl.String,  # wording, own_text, other_text
+    "item": pl.String,
+    "wording": pl.Int64,
+    "shares": pl.List(pl.Float64),
+    "value": pl.Float64,  # nats a token
+}
+
+
+class Options(EvaluationOptions):
+    """paraphrases: a file as `suffrage paraphrase` writes it; without one, templates stand around the words.
+
+    wordings: how many of either, an item. base: the method that gains are measured from.
+    """
+
+    paraphrases: str | None = None
+    wordings: int = Field(default=2, ge=1)
+    base: str = "base"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The paraphrases."""
+        return () if self.paraphrases is None else (self.paraphrases,)
+
+
+def reworded(item: Item, options: Options, paraphrases: Mapping[str, Sequence[str]]) -> list[Item]:
+    """The item in other words: its paraphrases, or without a file, within the templates."""
+    if options.paraphrases is None:
+        wordings = [template.format(item.question) for template in TEMPLATES]
+    else:
+        wordings = list(paraphrases.get(item.id, ()))
+    return [item.model_copy(update={"question": w}) for w in wordings[: options.wordings]]
+
+
+def ask(asking: Asking) -> pl.DataFrame:
+    """Every item in other words, and how probable the texts of the items are."""
+    options: Options = asking.options
+    paraphrases: Mapping[str, Sequence[str]] = {}
+    if options.paraphrases is not None:
+        path = (asking.folder / options.paraphrases).resolve()
+        paraphrases = read_paraphrases(path, asking.items)
+    others = {item.id: reworded(item, options, paraphrases) for item in asking.items}
+    rows = list(_reworded(asking.model, asking.places, others, asking.scoring.lowest_mass))
+    asking.advance(0.8)
+    if asking.model.reads_texts:
+        rows += _texts(asking.model, asking.items, others if options.paraphrases else {})
+    asking.advance(1.0)
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _reworded(
+    model: Respondent,
+    places: Sequence[Place],
+    others: Mapping[str, Sequence[Item]],
+    lowest_mass: float,
+) -> Iterator[dict[str, Any]]:
+    every = [
+        (place, number, item)
+        for place in places
+        for items in others.values()
+        for number, item in enumerate(items)
+    ]
+    asked = [Asked(item, place.persona) for place, _, item in every]
+    answers = read_letters(model, asked, lowest_mass) if asked else []
+    for (place, number, item), answer in zip(every, answers, strict=True):
+        yield {
+            "value_set": place.value_set,
+            "kind": "wording",
+            "item": item.id,
+            "wording": number,
+            "shares": None if answer.refused else answer.shares.tolist(),
+        }
+
+
+def _texts(
+    model: Respondent, items: Sequence[Item], others: Mapping[str, Sequence[Item]]
+) -> Iterator[dict[str, Any]]:
+    chat = [{"role": "user", "content": TEXT_PROMPT}]
+    every = [("own_text", item) for item in items]
+    every += [("other_text", item) for wordings in others.values() for item in wordings]
+    (scored,) = model.text_log_probs([chat], [[item.question for _, item in every]])
+    for (kind, item), log in zip(every, scored, strict=True):
+        yield {
+            "value_set": AS_ITSELF,
+            "kind": kind,
+            "item": item.id,
+            "value": min_k_log_prob(log),
+        }
+
+
+def min_k_log_prob(log_probs: FloatArray, share: float = MIN_K) -> float:
+    """The mean log-probability of the least probable `share` of a text's tokens, at least one.
+
+    Source: Shi et al. (2024), Detecting Pretraining Data from Large Language Models (Min-K% Prob).
+    """
+    count = max(1, ceil(share * log_probs.size))
+    return float(np.sort(log_probs)[:count].mean())
+
+
+# method -> (seed, value set, item) -> row
+Rows = dict[str, list[Measured]]
+
+
+def score(given: EvaluationInput, seed: int) -> Scorecard:
+    """Trained against held-out questions, in their own words and in others; leaks."""
+    options: Options = given.options or Options()
+    gains = _gains(given, options.base)
+    wording = _wording(given)
+    recall, familiar = _recall(given, options.base), _familiar(given)
+    overlaps, leaks = _overlap(given)
+    sides = {"trained": _on(given, wording, "trained"), "held_out": _on(given, wording, "held_out")}
+    figures, differences = make_figures(
+        NAME,
+        {
+            "wording_loss_trained": sides["trained"],
+            "wording_loss_held_out": sides["held_out"],
+            "familiar_wording": familiar,
+            "overlap": overlaps,
+        },
+        given.methods,
+        seed,
+        floors={"wording_loss_trained": 0.0, "wording_loss_held_out": 0.0},
+    )
+    gaps = [
+        figure
+        for measure, rows in (("gain_gap", gains), ("wording_gap", wording), ("recall_gap", recall))
+        for figure in gap_figures(given, measure, rows, seed)
+    ]
+    return Scorecard(
+        figures=(*gaps, *figures),
+        figure_differences=differences,
+        notes=tuple(_notes(given, options, leaks)),
+        details={"leaks": leaks},
+    )
+
+
+def gap_figures(
+    given: EvaluationInput, measure: str, rows: Mapping[str, Sequence[Measured]], seed: int
+) -> Iterator[Figure]:
+    """The mean over trained rows minus that over held-out rows, by method; the two share no item."""
+    every = [row for own in rows.values() for row in own]
+    if not every:
+        return
+    draws = make_draws(
+        [row.cluster for row in every],
+        [row.value_set for row in every],
+        max(row.replicates.size for row in every),
+        seed,
+    )
+    trained, held_out = _on(given, rows, "trained"), _on(given, rows, "held_out")
+    for method in given.methods:
+        if not trained.get(method) or not held_out.get(method):
+            continue
+        one, two = estimate(trained[method], draws), estimate(held_out[method], draws)
+        drawn = one.draws - two.draws
+        drawn = drawn[np.isfinite(drawn)]
+        low = high = None
+        if one.low is not None and two.low is not None and drawn.size:
+            tail = (1 - LEVEL) / 2
+            low, high = (float(edge) for edge in np.quantile(drawn, [tail, 1 - tail]))
+        yield Figure(
+            evaluation=NAME,
+            measure=measure,
+            method=method,
+            seed="all",
+            value_set="all",
+            value=one.value - two.value,
+            low=low,
+            high=high,
+            n=one.items + two.items,
+            floor=0.0,
+        )
+
+
+def _on(
+    given: EvaluationInput, rows: Mapping[str, Sequence[Measured]], side: str
+) -> dict[str, list[Measured]]:
+    return {
+        method: [row for row in own if given.splits[row.seed].side(row.item) == side]
+        for method, own in rows.items()
+    }
+
+
+def _row(
+    given: EvaluationInput,
+    at: int,
+    target: AnswerDistribution,
+    value_set: str,
+    worth: Callable[[FloatArray], Any],
+) -> Measured:
+    """worth: of the population's shares, (..., options) -> (...)."""
+    item = target.item.id
+    cluster = given.splits[at].clusters[item]
+    point = float(worth(target.shares))
+    return Measured(at, value_set, item, cluster, point, np.asarray(worth(target.replicates)))
+
+
+def _fit_above(people: FloatArray, own: FloatArray, others: Sequence[FloatArray]) -> FloatArray:
+    """The fit of `own` minus the mean fit of `others`; people: (..., options)."""
+    return np.asarray(fit(people, own) - np.mean([fit(people, q) for q in others], axis=0))
+
+
+def _exact(given: EvaluationInput, method: str, at: int, value_set: str) -> dict[str, FloatArray]:
+    """The shares a method gives each item in its own words, where it could be read."""
+    return {
+        answer.item_id: answer.shares
+        for answer in given.answers[method, at].by_value_set[value_set]
+        if answer.readout == "letters" and not answer.refused
+    }
+
+
+def _gains(given: EvaluationInput, base: str) -> Rows:
+    """Fit minus the base's, on every item."""
+    rows: Rows = defaultdict(list)
+    if base not in given.methods:
+        return rows
+    for method, at in sorted(given.answers):
+        for value_set in given.value_sets if method != base else ():
+            own = _exact(given, method, at, value_set.name)
+            before = _exact(given, base, at, value_set.name)
+            for item in sorted(own.keys() & before.keys()):
+                rows[method].append(
+                    _row(
+                        given,
+                        at,
+                        value_set.distributions[item],
+                        value_set.name,
+                        partial(_fit_above, own=own[item], others=[before[item]]),
+                    )
+                )
+    return rows
+
+
+def _wording(given: EvaluationInput) -> Rows:
+    """Fit in an item's own words minus the mean fit in others, on every item."""
+    rows: Rows = defaultdict(list)
+    for method, at in sorted(given.asked):
+        for value_set in given.value_sets:
+            own = _exact(given, method, at, value_set.name)
+            others: dict[str, list[FloatArray]] = defaultdict(list)
+            said = given.said(method, at, value_set.name)
+            for row in said.filter(pl.col("kind") == "wording").sort("item", "wording").to_dicts():
+                if row["shares"] is not None:
+                    others[row["item"]].append(np.array(row["shares"]))
+            for item in sorted(own.keys() & others.keys() & value_set.distributions.keys()):
+                rows[method].append(
+                    _row(
+                        given,
+                        at,
+                        value_set.distributions[item],
+                        value_set.name,
+                        partial(_fit_above, own=own[item], others=others[item]),
+                    )
+                )
+    return rows
+
+
+def _text_values(given: EvaluationInput, method: str, at: int, kind: str) -> dict[str, float]:
+    """The mean of a kind of text's Min-K% log-probability, by item."""
+    frame = given.asked[method, at].filter(pl.col("kind") == kind)
+    means = frame.group_by("item").agg(pl.col("value").mean()).sort("item")
+    return {item: value for item, value in means.iter_rows() if isfinite(value)}
+
+
+def _text_row(given: EvaluationInput, at: int, item: str, value: float) -> Measured:
+    return Measured(at, AS_ITSELF, item, given.splits[at].clusters[item], value, np.ones(1))
+
+
+def _recall(given: EvaluationInput, base: str) -> Rows:
+    """How much more probable an item's own text became than it is to the base."""
+    rows: Rows = defaultdict(list)
+    if base not in given.methods:
+        return rows
+    for method, at in sorted(given.asked):
+        if method == base:
+            continue
+        own = _text_values(given, method, at, "own_text")
+        before = _text_values(given, base, at, "own_text")
+        for item in sorted(own.keys() & before.keys()):
+            rows[method].append(_text_row(given, at, item, own[item] - before[item]))
+    return rows
+
+
+def _familiar(given: EvaluationInput) -> Rows:
+    """How much more probable an item's own text is than its paraphrases."""
+    rows: Rows = defaultdict(list)
+    for method, at in sorted(given.asked):
+        own = _text_values(given, method, at, "own_text")
+        others = _text_values(given, method, at, "other_text")
+        for item in sorted(own.keys() & others.keys()):
+            rows[method].append(_text_row(given, at, item, own[item] - others[item]))
+    return rows
+
+
+def _overlap(given: EvaluationInput) -> tuple[Rows, list[dict[str, Any]]]:
+    """For each held-out item the largest share of its telling words in one record, and what leaked."""
+    items = {item.id: item for v in given.value_sets for item in v.items}
+    telling = telling_words(list(items.values()))
+    scenarios = [_plain(scenario.situation) for scenario in read_scenarios(SHIPPED)]
+    rows: Rows = defaultdict(list)
+    leaks: list[dict[str, Any]] = []
+    for (method, at), folders in sorted(given.records.items()):
+        texts = {text for folder in folders for text in Records.read(folder).texts}
+        bags = {frozenset(_plain(text).split()) for text in texts}
+        for item in sorted(set(given.splits[at].held_out) & items.keys()):
+            # One word alone ("welfare") would be found by chance.
+            if len(telling[item]) < 2:
+                continue
+            share = max((len(telling[item] & bag) / len(telling[item]) for bag in bags), default=0)
+            rows[method].append(_text_row(given, at, item, float(share)))
+            if share >= LEAKED:
+                leaks.append({"method": method, "seed": at, "item": item, "share": share})
+        whole = " | ".join(sorted(_plain(text) for text in texts))
+        leaks += [
+            {"method": method, "seed": at, "item": f"scenario: {text[:60]}", "share": 1.0}
+            for text in scenarios
+            if text in whole
+        ]
+    return rows, leaks
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.findall(r"\w+", text.lower()))
+
+
+def _notes(
+    given: EvaluationInput, options: Options, leaks: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    if options.paraphrases is None:
+        yield (
+            "Without `paraphrases:` the words of a question stay as they are, and only what stands around "
+            "them changes; a file of paraphrases is the harder test."
+        )
+    if options.base not in given.methods:
+        yield (
+            f"The study has no method {options.base}, so no gain can be measured; add it, or say another "
+            "under `base:`."
+        )
+    for leak in leaks:
+        yield (
+            f"{leak['method']}, seed {leak['seed']}: {leak['share']:.0%} of the telling words of "
+            f"{leak['item']}, which is held out, stand in one record."
+        )
+    if given.records and not leaks:
+        yield f"No record holds {LEAKED:.0%} of a held-out question's telling words, and none a scenario."
+
+
+def prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
+    """Every way of asking of every wording."""
+    items = {item.id: item for v in value_sets for item in v.items}
+    ways = sum(len(ways_of_asking(item, None)) for item in items.values())
+    return ways * options.wordings + len(items)
+
+
+EVALUATION = Evaluation(
+    NAME,
+    score,
+    question="Has it learnt these people, or the questions by heart?",
+    cannot_show="Whether the model saw the survey before any of this began: a text that was always probable "
+    "may be common, or may be remembered.",
+    measures=(
+        Measure(
+            name="gain_gap",
+            label="Gain on trained minus held-out questions",
+            explanation="Fit minus the base's, on questions trained on, minus the same on questions held "
+            "out: 0 where what was learnt carries over whole.",
+            better="nearer 0",
+            unit="questions",
+            headline=True,
+        ),
+        Measure(
+            name="wording_gap",
+            label="Loss in other words, trained minus held-out",
+            explanation="How much fit falls when a question is put in other words, on trained questions minus "
+            "on held-out ones: above 0 where the words themselves were learnt.",
+            better="nearer 0",
+            unit="questions",
+            headline=True,
+        ),
+        Measure(
+            name="wording_loss_trained",
+            label="Loss in other words, trained",
+            explanation="Fit in the question's own words minus in others, on trained questions.",
+            better="nearer 0",
+            unit="questions",
+        ),
+        Measure(
+            name="wording_loss_held_out",
+            label="Loss in other words, held out",
+            explanation="The same on held-out questions.",
+            better="nearer 0",
+            unit="questions",
+        ),
+        Measure(
+            name="recall_gap",
+            label="Text of trained questions recalled",
+            explanation="How much more probable the question's text became (its least probable fifth of "
+            "tokens, nats a token), on trained minus on held-out questions.",
+            better="nearer 0",
+            unit="questions",
+        ),
+        Measure(
+            name="familiar_wording",
+            label="Own words likelier than paraphrases",
+            explanation="The same log-probability of a question's own text minus that of its paraphrases; high "
+            "values suggest that the model knew the questionnaire.",
+            better=None,
+            unit="questions",
+        ),
+        Measure(
+            name="overlap",
+            label="Held-out words in records",
+            explanation="For each held-out question, the largest share of its telling words that one training "
+            "record holds; the mean.",
+            better="lower",
+            unit="questions",
+        ),
+    ),
+    options=Options,
+    ask=ask,
+    prompts=prompts,
+)

@@ -1,0 +1,633 @@
+"""`structure`: does the pattern of the answers look like a people's, or like one average person's?
+
+Three patterns are held against people's: which items rise and fall together from group to group, which
+groups answer alike, and on which items a group is divided. Items held out only, where any are.
+
+What it cannot show: how the answers of one person hang together, as a model asked item by item has none.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from suffrage.evaluate.figures import Drawn, drawn_figures, make_figures
+from suffrage.evaluate.groups import (
+    Shares,
+    letter_shares,
+    scored_items,
+    smallest_groups,
+    under_replicates,
+    unread_notes,
+)
+from suffrage.evaluate.intervals import DRAWS, Measured, make_draws
+from suffrage.evaluate.results import Measure
+from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
+from suffrage.population import ValueSet
+from suffrage.population.distances import FloatArray
+from suffrage.values.circle import FEWEST_VALUES, correspondence_index
+from suffrage.values.taxonomy import ItemKey, instruments, item_key, taxonomy
+
+NAME = "structure"
+FEWEST_GROUPS = 3
+# Three groups have three distances, which six orders can match: chance alone reaches nearly 1.
+FEWEST_FOR_DISTANCES = 4
+FEWEST_ITEMS = 4
+SHUFFLES = 999
+# Below this a pattern does not vary: every item, group or spread is the same.
+FLAT = 1e-12
+
+_FLOOR = "The floor is what one in twenty random orders of the questions reaches"
+MEASURES = (
+    Measure(
+        name="weakest",
+        label="Weakest of three patterns",
+        explanation="How far the model’s answers follow people’s where they follow them least, among: where "
+        "groups are divided, which questions go together, which groups are alike. 0 is no better than what one in "
+        "twenty random orders reaches, 1 what one half of the respondents shows of the other. One average person, however near to "
+        "the people as a whole, has 0. The interval is that of the weakest pattern.",
+        better="higher",
+        unit="patterns",
+        headline=True,
+        digits=2,
+    ),
+    Measure(
+        name="spread_pattern",
+        label="Where groups are divided",
+        explanation="Correlation over groups and questions of how divided the model’s answers are with how "
+        "divided people’s are (the chance that two answers differ, over its largest value). A model that "
+        f"always speaks with one voice, or always spreads alike, has 0. {_FLOOR}, the ceiling one half of the "
+        "respondents against the other.",
+        better="higher",
+        unit="questions",
+        digits=2,
+    ),
+    Measure(
+        name="items_together",
+        label="Which questions go together",
+        explanation="For each two ordered questions, whether groups that answer one higher answer the other "
+        "higher too (their correlation over groups); then the correlation of all these between the model and "
+        f"people. {_FLOOR}, the ceiling one half of the respondents against the other.",
+        better="higher",
+        unit="questions",
+        digits=2,
+    ),
+    Measure(
+        name="groups_alike",
+        label="Which groups are alike",
+        explanation="Correlation of the distances between groups in the model’s answers with those in people’s. "
+        "The floor is what one in twenty random orders of the groups reaches, the ceiling one half of the "
+        "respondents against the other.",
+        better="higher",
+        unit="questions",
+        digits=2,
+    ),
+    Measure(
+        name="spread",
+        label="A distribution or a point",
+        explanation="Within a group, the chance that two of the model’s answers to a question differ, over the "
+        "chance that two people’s do. Near 0 the model is one person, the same each time; above 1 it is "
+        "more divided than people are. What only comes of the options’ order counts as spread too.",
+        better="nearer 1",
+        unit="questions",
+        digits=2,
+    ),
+    Measure(
+        name="circle",
+        label="Values in a circle",
+        explanation="Of the predictions that Schwartz’s circle makes about which values go together, the share "
+        "that holds over the groups less the share that fails. Over all questions of the instrument, also those "
+        "trained on. The floor is chance, the ceiling what people’s own answers reach.",
+        better="higher",
+        unit="values",
+        digits=2,
+    ),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Grid:
+    """Answers of all groups to the items that all of them and the model answered.
+
+    Lists by item of (groups, options), the people's replicates and halves (draws, groups, options).
+    """
+
+    items: Sequence[str]
+    clusters: Sequence[str]
+    ordered: npt.NDArray[np.bool_]
+    people: Sequence[FloatArray]
+    model: Sequence[FloatArray]
+    replicates: Sequence[FloatArray]
+    halves: Sequence[tuple[FloatArray, FloatArray]]
+
+
+def score(given: EvaluationInput, seed: int) -> Scorecard:
+    """The figures, and the correlations behind them."""
+    groups = smallest_groups(given.value_sets)
+    said = {place: letter_shares(answers) for place, answers in given.answers.items()}
+    notes = [] if len(groups) >= FEWEST_FOR_DISTANCES else [_too_few(len(groups))]
+    found: dict[str, dict[str, Drawn]] = {
+        name: {} for name in ("spread_pattern", "items_together", "groups_alike")
+    }
+    patterns = {
+        "spread_pattern": _spread_pattern,
+        "items_together": _items_together,
+        "groups_alike": _groups_alike,
+    }
+    needs = {
+        "spread_pattern": 1,
+        "items_together": FEWEST_GROUPS,
+        "groups_alike": FEWEST_FOR_DISTANCES,
+    }
+    pictures: dict[str, Any] = {}
+    for method in given.methods:
+        by_seed: dict[str, list[Drawn]] = {name: [] for name in patterns}
+        for split_seed in given.splits:
+            grid = _grid(given, groups, split_seed, said[method, split_seed])
+            for name, pattern in patterns.items():
+                if len(groups) >= needs[name]:
+                    part = pattern(grid, seed)
+                    by_seed[name] += [] if part is None else [part]
+            if split_seed == next(iter(given.splits)):
+                drawn = _pictures(method, grid)
+                # A model that could not be read everywhere must not cut people's picture.
+                if len(pictures.get("people", {"items": ()})["items"]) >= len(grid.items):
+                    drawn.pop("people", None)
+                pictures |= drawn
+        for name, parts in by_seed.items():
+            if len(parts) == len(given.splits):
+                found[name][method] = _mean(parts)
+    if len(groups) >= FEWEST_GROUPS and given.methods and not found["items_together"]:
+        notes.append(
+            f"Fewer than {FEWEST_ITEMS} ordered questions were answered by all groups, so which of them go "
+            "together was not looked at."
+        )
+    figures, differences = make_figures(
+        NAME,
+        {"spread": {m: _spread_rows(given, said, m) for m in given.methods}},
+        given.methods,
+        seed,
+        {"spread": 0.0},
+        {"spread": 1.0},
+    )
+    circles, circle_notes, circle_details = _circles(given, groups, said, seed)
+    weakest, which = _weakest(found, given.methods)
+    for name, drawn in (("weakest", weakest), *found.items(), ("circle", circles)):
+        more, more_differences = drawn_figures(NAME, name, drawn, given.methods)
+        figures, differences = (*figures, *more), (*differences, *more_differences)
+    return Scorecard(
+        figures=figures,
+        figure_differences=differences,
+        notes=(
+            *notes,
+            *unread_notes(given.answers, groups, given.splits),
+            *circle_notes,
+        ),
+        details={
+            "groups": [v.name for v in groups],
+            "weakest": which,
+            "items": pictures,
+            "circle": circle_details,
+        },
+    )
+
+
+def _weakest(
+    found: Mapping[str, Mapping[str, Drawn]], methods: Sequence[str]
+) -> tuple[dict[str, Drawn], dict[str, str]]:
+    """Each method's pattern that lies lowest between chance (0) and the other half of the people (1).
+
+    A pattern that people's own halves show no better than chance is not counted.
+    """
+    result, which = {}, {}
+    for method in methods:
+        ways = {}
+        for name, drawn in found.items():
+            if method not in drawn:
+                continue
+            one = drawn[method]
+            floor, top = one.floor or 0.0, 1.0 if one.ceiling is None else one.ceiling
+            if top - floor > FLAT:
+                low, high = (
+                    None if q is None else (q - floor) / (top - floor) for q in (one.low, one.high)
+                )
+                draws = (one.draws - floor) / (top - floor)
+                value = (one.value - floor) / (top - floor)
+                ways[name] = Drawn(value, draws, low, high, one.n, 0.0, 1.0)
+        if ways:
+            name = min(ways, key=lambda pattern: ways[pattern].value)
+            found_way = ways[name]
+            low, high = (
+                None if q is None else max(q, 0.0) for q in (found_way.low, found_way.high)
+            )
+            least = np.maximum(np.min([way.draws for way in ways.values()], axis=0), 0.0)
+            value = max(found_way.value, 0.0)
+            result[method] = Drawn(value, least, low, high, len(ways), 0.0, 1.0)
+            which[method] = name
+    return result, which
+
+
+def _too_few(count: int) -> str:
+    return (
+        f"Groups here of which no other is a part: {count}. Which questions go together needs {FEWEST_GROUPS} of them, "
+        f"which groups are alike {FEWEST_FOR_DISTANCES}."
+    )
+
+
+def _grid(given: EvaluationInput, groups: Sequence[ValueSet], seed: int, said: Shares) -> _Grid:
+    split = given.splits[seed]
+    common = [
+        item
+        for item in sorted({i for v in groups for i in scored_items(v, split)})
+        if all(item in v.distributions and (v.name, item) in said for v in groups)
+    ]
+    targets = {item: [v.distributions[item] for v in groups] for item in common}
+    drawn = min((len(d.replicates) for some in targets.values() for d in some), default=0)
+    split_count = min((len(d.first_halves) for some in targets.values() for d in some), default=0)
+    return _Grid(
+        items=common,
+        clusters=[split.clusters[item] for item in common],
+        ordered=np.array([targets[item][0].item.ordered for item in common], dtype=bool),
+        people=[np.array([d.shares for d in targets[item]]) for item in common],
+        model=[np.array([said[v.name, item] for v in groups]) for item in common],
+        replicates=[
+            np.stack([d.replicates[:drawn] for d in targets[item]], axis=1) for item in common
+        ],
+        halves=[
+            (
+                np.stack([d.first_halves[:split_count] for d in targets[item]], axis=1),
+                np.stack([d.second_halves[:split_count] for d in targets[item]], axis=1),
+            )
+            for item in common
+        ],
+    )
+
+
+# --- Patterns -----------------------------------------------------------------------------------
+
+
+def disagreement(shares: FloatArray) -> FloatArray:
+    """The chance that two answers differ (Simpson 1949), over its largest value for K options; 0 to 1.
+
+    shares: (..., K).
+    """
+    count = shares.shape[-1]
+    return np.asarray((1 - np.square(shares).sum(-1)) / (1 - 1 / count))
+
+
+def mean_positions(by_item: Sequence[FloatArray]) -> FloatArray:
+    """(..., groups, items): mean positions from 0 to 1. by_item: arrays (..., groups, K)."""
+    return np.stack([shares @ np.linspace(0, 1, shares.shape[-1]) for shares in by_item], axis=-1)
+
+
+def correlations(table: FloatArray) -> FloatArray:
+    """Correlations of columns over rows, 0 where a column does not vary. table: (..., rows, columns)."""
+    centred = table - table.mean(axis=-2, keepdims=True)
+    length = np.sqrt(np.square(centred).sum(axis=-2, keepdims=True))
+    scaled = np.divide(centred, length, where=length > FLAT, out=np.zeros_like(centred))
+    return np.asarray(np.swapaxes(scaled, -1, -2) @ scaled)
+
+
+def weighted_correlation(x: FloatArray, y: FloatArray, w: FloatArray) -> FloatArray:
+    """Pearson's correlation over the last axis under weights, 0 where either does not vary.
+
+    x, y, w broadcast over each other.
+    """
+    total = w.sum(-1)
+    total = np.where(total > 0, total, 1)
+    mean_x, mean_y = (w * x).sum(-1) / total, (w * y).sum(-1) / total
+    dx, dy = x - mean_x[..., None], y - mean_y[..., None]
+    vx, vy = (w * dx * dx).sum(-1), (w * dy * dy).sum(-1)
+    both = vx * vy
+    found = np.zeros_like(both)
+    np.divide((w * dx * dy).sum(-1), np.sqrt(both), where=both > FLAT**2, out=found)
+    return np.asarray(found)
+
+
+def _counts(grid: _Grid, chosen: npt.NDArray[np.intp], seed: int) -> FloatArray:
+    """(DRAWS, items chosen): how often each item's cluster was drawn."""
+    clusters = [grid.clusters[place] for place in chosen]
+    draws = make_draws(clusters, ["all"], 1, seed)
+    at = {name: place for place, name in enumerate(draws.clusters)}
+    return draws.counts[:, [at[name] for name in clusters]].astype(np.float64)
+
+
+def _with_noise(
+    value: float,
+    draws: FloatArray,
+    under_replicates: FloatArray,
+    items: int,
+    clusters: int,
+    floor: float,
+    ceiling: float | None,
+    seed: int,
+) -> Drawn:
+    """Draws over items, moved by what resampled respondents do to the pattern."""
+    if under_replicates.size > 1:
+        generator = np.random.default_rng([seed, 3])
+        moves = under_replicates - under_replicates.mean()
+        draws = draws + moves[generator.integers(moves.size, size=draws.size)]
+    low = high = None
+    if clusters > 1:
+        low, high = (float(q) for q in np.clip(np.quantile(draws, [0.025, 0.975]), -1, 1))
+    return Drawn(value, draws, low, high, items, floor, ceiling)
+
+
+def _spread_pattern(grid: _Grid, seed: int) -> Drawn | None:
+    """How divided answers are, over groups and items: model against people."""
+    if len(grid.items) < FEWEST_ITEMS:
+        return None
+    places = np.arange(len(grid.items))
+
+    def spread(by_item: Sequence[FloatArray]) -> FloatArray:
+        """(..., items, groups)."""
+        return np.stack([disagreement(shares) for shares in by_item], axis=-2)
+
+    def flat(table: FloatArray) -> FloatArray:
+        return table.reshape(*table.shape[:-2], -1)
+
+    model, people = spread(grid.model), spread(grid.people)
+    even = np.ones(model.size)
+    counts = np.repeat(_counts(grid, places, seed), model.shape[-1], axis=-1)
+    value = float(weighted_correlation(flat(model), flat(people), even))
+    shuffled = _orders(len(places), seed)
+    chance = weighted_correlation(flat(model[shuffled]), flat(people), even)
+    first, second = (spread([pair[k] for pair in grid.halves]) for k in (0, 1))
+    return _with_noise(
+        value,
+        weighted_correlation(flat(model), flat(people), counts),
+        weighted_correlation(flat(model), flat(spread(grid.replicates)), even),
+        len(places),
+        len(set(grid.clusters)),
+        _one_in_twenty(chance),
+        _mean_or_none(weighted_correlation(flat(first), flat(second), even)),
+        seed,
+    )
+
+
+def _items_together(grid: _Grid, seed: int) -> Drawn | None:
+    """Correlations of items over groups: a Mantel (1967) correlation of the two matrices."""
+    places = np.flatnonzero(grid.ordered)
+    if places.size < FEWEST_ITEMS:
+        return None
+    rows, columns = np.triu_indices(places.size, 1)
+
+    def pairs(by_item: Sequence[FloatArray]) -> FloatArray:
+        chosen = [by_item[int(place)] for place in places]
+        return np.asarray(correlations(mean_positions(chosen))[..., rows, columns])
+
+    chosen_model = [grid.model[int(place)] for place in places]
+    model, people = correlations(mean_positions(chosen_model)), pairs(grid.people)
+    counts = _counts(grid, places, seed)
+    even = np.ones(rows.size)
+    own = model[rows, columns]
+    shuffled = _orders(places.size, seed)
+    chance = np.array([model[np.ix_(order, order)][rows, columns] for order in shuffled])
+    first, second = (pairs([pair[k] for pair in grid.halves]) for k in (0, 1))
+    return _with_noise(
+        float(weighted_correlation(own, people, even)),
+        # An item drawn twice makes no pair with itself.
+        _in_blocks(own, people, counts, rows, columns),
+        weighted_correlation(own, pairs(grid.replicates), even),
+        places.size,
+        len({grid.clusters[int(place)] for place in places}),
+        _one_in_twenty(weighted_correlation(chance, people, even)),
+        _mean_or_none(weighted_correlation(first, second, even)),
+        seed,
+    )
+
+
+def _in_blocks(
+    own: FloatArray,
+    people: FloatArray,
+    counts: FloatArray,
+    rows: npt.NDArray[np.intp],
+    columns: npt.NDArray[np.intp],
+    size: int = 200,
+) -> FloatArray:
+    """The correlation under every draw of items; some draws at a time, to bound the memory."""
+    return np.concatenate(
+        [
+            weighted_correlation(own, people, block[:, rows] * block[:, columns])
+            for block in np.split(counts, range(size, len(counts), size))
+        ]
+    )
+
+
+def _groups_alike(grid: _Grid, seed: int) -> Drawn | None:
+    """Distances between groups, mean total variation over items: model against people."""
+    if not grid.items:
+        return None
+    count = len(grid.people[0])
+    rows, columns = np.triu_indices(count, 1)
+
+    def apart(by_item: Sequence[FloatArray]) -> FloatArray:
+        """(..., items, pairs)."""
+        return np.stack(
+            [
+                np.abs(shares[..., rows, :] - shares[..., columns, :]).sum(-1) / 2
+                for shares in by_item
+            ],
+            axis=-2,
+        )
+
+    model, people = apart(grid.model), apart(grid.people)
+    even = np.ones(rows.size)
+    counts = _counts(grid, np.arange(len(grid.items)), seed)
+    weights = counts / counts.sum(axis=1, keepdims=True)
+    table = np.zeros((count, count))
+    table[rows, columns] = table[columns, rows] = model.mean(axis=0)
+    chance = np.array(
+        [table[np.ix_(order, order)][rows, columns] for order in _orders(count, seed)]
+    )
+    target = people.mean(axis=0)
+    first, second = (apart([pair[k] for pair in grid.halves]).mean(axis=-2) for k in (0, 1))
+    return _with_noise(
+        float(weighted_correlation(model.mean(axis=0), target, even)),
+        weighted_correlation(weights @ model, weights @ people, even),
+        weighted_correlation(model.mean(axis=0), apart(grid.replicates).mean(axis=-2), even),
+        len(grid.items),
+        len(set(grid.clusters)),
+        _one_in_twenty(weighted_correlation(chance, target, even)),
+        _mean_or_none(weighted_correlation(first, second, even)),
+        seed,
+    )
+
+
+def _orders(count: int, seed: int) -> npt.NDArray[np.intp]:
+    """(SHUFFLES, count): random orders."""
+    generator = np.random.default_rng([seed, 4])
+    return np.array([generator.permutation(count) for _ in range(SHUFFLES)])
+
+
+def _one_in_twenty(chance: FloatArray) -> float:
+    return float(np.quantile(chance, 0.95))
+
+
+def _mean_or_none(values: FloatArray) -> float | None:
+    return float(values.mean()) if values.size else None
+
+
+def _mean(parts: Sequence[Drawn]) -> Drawn:
+    """The mean over seeds, whose draws are of the same resamples."""
+    if len(parts) == 1:
+        return parts[0]
+    draws = np.mean([part.draws for part in parts], axis=0)
+    whole = all(part.low is not None for part in parts)
+    low, high = np.quantile(draws, [0.025, 0.975]).tolist() if whole else (None, None)
+    tops = [part.ceiling for part in parts]
+    return Drawn(
+        float(np.mean([part.value for part in parts])),
+        draws,
+        low,
+        high,
+        max(part.n for part in parts),
+        float(np.mean([part.floor for part in parts if part.floor is not None])),
+        None if None in tops else float(np.mean([top for top in tops if top is not None])),
+    )
+
+
+def _spread_rows(
+    given: EvaluationInput, said: Mapping[tuple[str, int], Shares], method: str
+) -> list[Measured]:
+    """Simpson's chance of difference, model over people; one row a group and item."""
+    found = []
+    for seed, split in given.splits.items():
+        shares = said[method, seed]
+        for value_set in given.value_sets:
+            for item in scored_items(value_set, split):
+                if (value_set.name, item) in shares:
+                    people = value_set.distributions[item]
+                    found.append(
+                        Measured(
+                            seed,
+                            value_set.name,
+                            item,
+                            split.clusters[item],
+                            float(disagreement(shares[value_set.name, item])),
+                            np.ones(1),
+                            float(disagreement(people.shares)),
+                            under_replicates(people, disagreement),
+                        )
+                    )
+    return found
+
+
+def _pictures(method: str, grid: _Grid) -> dict[str, Any]:
+    """Correlations of ordered items over groups, of people and of the model."""
+    places = np.flatnonzero(grid.ordered)
+    if places.size < FEWEST_ITEMS or len(grid.people[0]) < FEWEST_GROUPS:
+        return {}
+    return {
+        name: {
+            "items": [grid.items[int(place)] for place in places],
+            "correlations": correlations(mean_positions([table[int(p)] for p in places]))
+            .round(3)
+            .tolist(),
+        }
+        for name, table in (("people", grid.people), (f"model {method}", grid.model))
+    }
+
+
+# --- The circle ---------------------------------------------------------------------------------
+
+
+def _key(items: set[str]) -> tuple[ItemKey, dict[str, str]] | None:
+    """The instrument all of whose items are there, and what each variable is called here."""
+    spelled = {item.lower(): item for item in items}
+    for instrument in instruments():
+        key = item_key(instrument)
+        # The ESS's self-completion rounds add an "a" to every name.
+        names = {v: spelled.get(v.lower()) or spelled.get(f"{v.lower()}a") for v in key.variables}
+        if all(names.values()):
+            return key, {variable: str(name) for variable, name in names.items()}
+    return None
+
+
+def value_means(
+    key: ItemKey, names: Mapping[str, str], shares: Mapping[str, FloatArray]
+) -> FloatArray:
+    """A group's mean on each value, centred on its mean over all items.
+
+    The first option is the most of it, as the instruments have it. shares: by item.
+    """
+    mean = {
+        variable: -float(shares[name] @ np.arange(shares[name].size))
+        for variable, name in names.items()
+    }
+    centre = float(np.mean(list(mean.values())))
+    return np.array(
+        [np.mean([mean[variable] for variable in items]) - centre for items in key.items.values()]
+    )
+
+
+def _circles(
+    given: EvaluationInput,
+    groups: Sequence[ValueSet],
+    said: Mapping[tuple[str, int], Shares],
+    seed: int,
+) -> tuple[dict[str, Drawn], list[str], dict[str, Any]]:
+    found = _key({item for v in groups for item in v.distributions})
+    if found is None:
+        return (
+            {},
+            [
+                "The questions here have no key to a taxonomy of values that lie in a circle, so whether they do "
+                "was not looked at."
+            ],
+            {},
+        )
+    key, names = found
+    whose = taxonomy(key.taxonomy)
+    places = {value.id: value.place for value in whose.values}
+    if len(groups) < FEWEST_VALUES or not whose.is_circle or len(key.items) < FEWEST_VALUES:
+        return (
+            {},
+            [f"The circle of values needs {FEWEST_VALUES} groups; there are {len(groups)}."],
+            {},
+        )
+    most = max(place for place in places.values() if place is not None)
+    degrees = np.array([(places[value] or 0) * 360 / most for value in key.items])
+
+    def index(by_group: Sequence[Mapping[str, FloatArray]]) -> tuple[float, float] | None:
+        if any(name not in shares for shares in by_group for name in names.values()):
+            return None
+        table = np.array([value_means(key, names, shares) for shares in by_group])
+        return correspondence_index(correlations(table), degrees, seed)
+
+    people = index([{i: d.shares for i, d in v.distributions.items()} for v in groups])
+    result: dict[str, Drawn] = {}
+    details: dict[str, Any] = {"instrument": key.instrument, "p": {}}
+    for method in given.methods:
+        parts = []
+        for split_seed in given.splits:
+            shares: dict[str, dict[str, FloatArray]] = defaultdict(dict)
+            for (name, item), some in said[method, split_seed].items():
+                shares[name][item] = some
+            part = index([shares[v.name] for v in groups])
+            if part is not None:
+                parts.append(part)
+        if parts:
+            value = float(np.mean([part[0] for part in parts]))
+            top = None if people is None else people[0]
+            draws = np.full(DRAWS, value)
+            result[method] = Drawn(value, draws, None, None, len(key.items), 0.0, top)
+            details["p"][method] = float(max(part[1] for part in parts))
+    if people is not None:
+        details["p"]["people"] = people[1]
+    return result, [], details
+
+
+EVALUATION = Evaluation(
+    NAME,
+    score,
+    question="Does it answer like a people, or like one average person?",
+    cannot_show="How the answers of one person hang together: a model asked one question at a time has no persons, "
+    "and only patterns over groups and questions are looked at.",
+    measures=MEASURES,
+)

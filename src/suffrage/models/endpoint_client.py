@@ -1,0 +1,438 @@
+"""Requests to an OpenAI-compatible server: retried, counted, priced, and stopped at a budget.
+
+The key is read from the environment when a client is made; it stands in the requests' header and
+nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from suffrage import storage
+from suffrage.errors import InputError, SuffrageError, require, require_installed
+from suffrage.models.language_model import ModelIdentity
+
+Parsed = TypeVar("Parsed")
+
+LONGEST_WAIT = 60.0
+# Where a server does not say how many tokens it read: about four letters of English make one, two of
+# most other scripts, so that the estimate is rather too high. A token is at least one byte, which
+# bounds what a request can cost, with some tokens for the chat's own marks.
+BYTES_A_TOKEN = 3
+MARKS = 64
+# What decides neither an answer nor how it is read.
+_NOT_CONTENT = {"key", "prices", "budget", "concurrency", "timeout", "retries"}
+
+# What the readouts rest on.
+_OURS = {
+    "model",
+    "messages",
+    "prompt",
+    "n",
+    "seed",
+    "temperature",
+    "top_p",
+    "logprobs",
+    "top_logprobs",
+    "echo",
+    "stream",
+    "max_tokens",
+    "max_completion_tokens",
+}
+
+
+class Prices(BaseModel):
+    """What a million tokens cost, read and written."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: float = Field(ge=0)
+    output: float = Field(ge=0)
+    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+
+
+class Budget(BaseModel):
+    """The most a study may spend at an endpoint, over all its runs: money, requests, or both."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    money: float | None = Field(default=None, gt=0)
+    requests: int | None = Field(default=None, ge=1)
+
+
+class EndpointSettings(BaseModel):
+    """A model behind an OpenAI-compatible address: `model: {endpoint: ..., name: ...}`.
+
+    endpoint: the address up to `/v1`. name: the model, as the server calls it. key: the name of the
+    environment variable that holds the key. chat: whether questions go to `/chat/completions`;
+    false for a base model, whose questions are plain text to `/completions`. tokenizer: the model's
+    own tokenizer (a folder or hub id), with which whole texts can be read where the server echoes.
+    logprobs: false leaves the server's probabilities aside. samples: short answers drawn to a
+    question where no probabilities can be had. version: anything that tells two models behind one
+    name apart, such as a date; answers of one are never taken for the other's. extra: what a server
+    wants besides in every request, such as what switches a model's thinking off. prices, budget: what
+    tokens cost, and the most to spend. concurrency: requests at a time. timeout: seconds to wait
+    for an answer. retries: tries after the first when the server is busy or fails.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint: str
+    name: str = Field(min_length=1)
+    key: str | None = None
+    chat: bool = True
+    tokenizer: str | None = None
+    logprobs: bool = True
+    samples: int = Field(default=24, ge=2, le=1000)
+    version: str | None = None
+    extra: dict[str, Any] = Field(default_factory=dict)
+    prices: Prices | None = None
+    budget: Budget = Budget()
+    concurrency: int = Field(default=8, ge=1, le=256)
+    timeout: float = Field(default=60.0, gt=0)
+    retries: int = Field(default=6, ge=0, le=20)
+
+    @field_validator("endpoint")
+    @classmethod
+    def _address(cls, given: str) -> str:
+        parts = urlsplit(given)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an address such as https://host/v1")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("must hold no password, key or query; name the key's variable in key")
+        return given.rstrip("/")
+
+    @field_validator("extra")
+    @classmethod
+    def _decides_no_reading(cls, given: dict[str, Any]) -> dict[str, Any]:
+        ours = sorted(_OURS & set(given))
+        if ours:
+            raise ValueError(f"{ours[0]} is for the readouts to set")
+        return given
+
+    @model_validator(mode="after")
+    def _money_needs_prices(self) -> EndpointSettings:
+        if self.budget.money is not None and self.prices is None:
+            raise ValueError("budget.money needs prices, or nothing is known of what is spent")
+        return self
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What stands for this model in a study: all that decides its answers."""
+        content = storage.content_hash(self.model_dump(mode="json", exclude=_NOT_CONTENT))
+        return ModelIdentity(f"{self.name} at {self.endpoint}", self.endpoint, content)
+
+
+def check_no_secrets(content: dict[str, Any], source: str) -> None:
+    """Refuse a key or password written out in a study, without repeating it.
+
+    Raises InputError when `key` cannot be the name of an environment variable, or the address
+    holds a password.
+    """
+    key = content.get("key")
+    if key is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", str(key)):
+        raise InputError(
+            f"{source}: model.key must be the name of an environment variable that holds the key, "
+            "such as OPENAI_API_KEY; never write the key itself into a study."
+        )
+    if re.search(r"//[^/]*@", str(content.get("endpoint", ""))):
+        raise InputError(
+            f"{source}: model.endpoint must hold no password; name the environment variable that "
+            "holds the key in model.key."
+        )
+
+
+def endpoint_key(settings: EndpointSettings) -> str | None:
+    """The key from the environment. Raises InputError when its variable is not set."""
+    if settings.key is None:
+        return None
+    found = os.environ.get(settings.key, "").strip()
+    if not found:
+        raise InputError(
+            f"model.key: the environment variable {settings.key} is not set; "
+            f"export {settings.key}=... with the key for {settings.endpoint} first."
+        )
+    return found
+
+
+@dataclass
+class Usage:
+    """What was sent and spent. estimated: requests whose tokens the server did not count."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    money: float = 0.0
+    estimated: int = 0
+
+    def add(self, other: Usage) -> None:
+        """Count another's in."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+
+
+class EndpointError(SuffrageError):
+    """The server failed, or refused; what was answered before is kept."""
+
+
+class BudgetReachedError(EndpointError):
+    """The next request could pass what the study may spend."""
+
+
+class RejectedError(EndpointError):
+    """The server said no to a request and would again: how its abilities are found out."""
+
+
+class FilteredError(EndpointError):
+    """The server's filter kept a question from the model."""
+
+
+class _TryAgainError(Exception):
+    """A failure that may pass. after: seconds the server asks to wait, if it does."""
+
+    def __init__(self, reason: str, after: float | None = None) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class Client:
+    """Posts requests; safe from several threads.
+
+    spent: what earlier runs used, which counts toward the budget. used: what this client used.
+    first_wait: seconds before the first new try; later waits double, with jitter.
+    Raises InputError when the key's variable is not set.
+    """
+
+    def __init__(
+        self, settings: EndpointSettings, spent: Usage | None = None, first_wait: float = 0.5
+    ) -> None:
+        httpx = require("httpx", "endpoint", "a model behind an endpoint")
+        require_installed("tenacity", "endpoint", "a model behind an endpoint")
+        self.settings = settings
+        self.spent = spent or Usage()
+        self.used = Usage()
+        self._key = endpoint_key(settings)
+        self._first_wait = first_wait
+        self._lock = threading.Lock()
+        self._flying, self._reserved = 0, 0.0
+        self._answered = False
+        self._stopped = threading.Event()
+        headers = {"Content-Type": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        self._http = httpx.Client(
+            headers=headers,
+            timeout=settings.timeout,
+            limits=httpx.Limits(max_connections=settings.concurrency),
+        )
+
+    def close(self) -> None:
+        """Let the connections go."""
+        self._http.close()
+
+    def stop(self) -> None:
+        """Start nothing more, and wait for no new try."""
+        self._stopped.set()
+
+    def post(
+        self, path: str, body: dict[str, Any], longest: int, parse: Callable[[Any], Parsed]
+    ) -> Parsed:
+        """What `parse` makes of the server's answer.
+
+        longest: most tokens the answer may have, all its choices together. Answers that cannot be
+        parsed are asked for again, as after 408, 429, 5xx and timeouts. Raises BudgetReachedError before
+        the budget could be passed, RejectedError and FilteredError on the server's own refusals, InputError on
+        a wrong key or address, EndpointError when no try succeeded.
+        """
+        import tenacity
+
+        doubling = tenacity.wait_exponential_jitter(
+            initial=self._first_wait, max=LONGEST_WAIT, jitter=self._first_wait
+        )
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked = error.after if isinstance(error, _TryAgainError) else None
+            return min(asked, LONGEST_WAIT) if asked is not None else doubling(state)
+
+        trying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_TryAgainError),
+            stop=tenacity.stop_after_attempt(self.settings.retries + 1),
+            wait=wait,
+            sleep=tenacity.sleep_using_event(self._stopped),
+            reraise=True,
+        )
+        try:
+            found: Parsed = trying(self._once, path, body, longest, parse)
+            return found
+        except _TryAgainError as error:
+            raise self._given_up(str(error)) from error
+
+    def _once(
+        self, path: str, body: dict[str, Any], longest: int, parse: Callable[[Any], Parsed]
+    ) -> Parsed:
+        import httpx
+
+        if self._stopped.is_set():
+            raise EndpointError("stopped")
+        likely, bound = _input_tokens(body)
+        most, guessed = self._priced(bound, longest), self._priced(likely, longest)
+        self._reserve(most)
+        # What a request that may have been worked on is taken to have cost, until it is known.
+        counted = Usage(requests=1)
+        try:
+            content = json.dumps(self.settings.extra | body)
+            response = self._http.post(self.settings.endpoint + path, content=content)
+            self._check_status(response)
+            answer = response.json()
+            if isinstance(answer, dict) and "error" in answer and "choices" not in answer:
+                said = self._clean(_message(response))  # some gateways say 200 to everything
+                raise _TryAgainError(f"answered with an error ({said})")
+            counted = self._counted(answer, guessed)
+            found = parse(answer)
+            self._answered = True
+            return found
+        except httpx.TimeoutException as error:
+            if not isinstance(error, httpx.ConnectTimeout | httpx.PoolTimeout):
+                counted = guessed
+            raise _TryAgainError(
+                f"gave no answer within {self.settings.timeout:g} seconds"
+            ) from error
+        except httpx.TransportError as error:
+            raise _TryAgainError(f"could not be reached ({self._clean(str(error))})") from error
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise _TryAgainError("gave an answer that is not of the OpenAI API's form") from error
+        finally:
+            self._settle(most, counted)
+
+    def _check_status(self, response: Any) -> None:
+        status, text = response.status_code, self._clean(_message(response))
+        place = self.settings.endpoint
+        if status < 300:
+            return
+        if status < 400:
+            raise InputError(
+                f"model.endpoint: {place} sends requests on to another address "
+                f"({self._clean(response.headers.get('location', ''))}); give that one."
+            )
+        if status in (401, 403):
+            which = f"the key in {self.settings.key}" if self.settings.key else "no key was given"
+            raise InputError(
+                f"model.key: {place} refused the request ({status}; {which}): {text}. Check the "
+                "key and what it may use."
+            )
+        if status == 404:
+            raise InputError(
+                f'model.endpoint: {place} knows no {response.url.path} or no model "'
+                f'{self.settings.name}" ({text}); check the address, which mostly ends in /v1, '
+                "and name."
+            )
+        if "content_filter" in response.text or "content_policy" in response.text:
+            raise FilteredError(f"{place} kept a question from the model by its filter: {text}")
+        if status in (408, 409, 425, 429) or status >= 500:
+            if "insufficient_quota" in response.text:
+                raise EndpointError(
+                    f"{place}: the account has nothing left to spend ({text}). Everything answered "
+                    "is kept: run the same command again to go on."
+                )
+            raise _TryAgainError(f"answered {status} ({text})", _seconds(response.headers))
+        raise RejectedError(f"{place} refused a request ({status}): {text}")
+
+    def _given_up(self, reason: str) -> SuffrageError:
+        said = f"{self.settings.endpoint} {reason}, {self.settings.retries + 1} times"
+        if not self._answered and "could not be reached" in reason:
+            return InputError(
+                f"model.endpoint: {said}; check the address, and that the server is running."
+            )
+        return EndpointError(
+            f"{said}. Everything answered is kept: run the same command again to go on."
+        )
+
+    def _priced(self, input_tokens: int, output_tokens: int) -> Usage:
+        prices = self.settings.prices
+        money = 0.0
+        if prices:
+            money = (input_tokens * prices.input + output_tokens * prices.output) / 1e6
+        return Usage(1, input_tokens, output_tokens, money, 1)
+
+    def _counted(self, answer: Any, guessed: Usage) -> Usage:
+        usage = answer.get("usage") or {}
+        read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
+        if read is None:
+            return guessed
+        found = self._priced(int(read), int(written or 0))
+        found.estimated = 0
+        return found
+
+    def _reserve(self, most: Usage) -> None:
+        budget, prices = self.settings.budget, self.settings.prices
+        with self._lock:
+            requests = self.spent.requests + self.used.requests + self._flying
+            money = self.spent.money + self.used.money + self._reserved
+            if budget.requests is not None and requests >= budget.requests:
+                raise BudgetReachedError(
+                    f"the budget of {budget.requests} requests to {self.settings.endpoint} is "
+                    "used up. Everything answered is kept: raise model.budget.requests and run the "
+                    "same command again to go on."
+                )
+            if budget.money is not None and money + most.money > budget.money:
+                currency = prices.currency if prices else ""
+                raise BudgetReachedError(
+                    f"the next request to {self.settings.endpoint} could pass the budget of "
+                    f"{budget.money:g} {currency} ({money:.4f} spent or under way). Everything "
+                    "answered is kept: raise model.budget.money and run the same command again to "
+                    "go on."
+                )
+            self._flying += 1
+            self._reserved += most.money
+
+    def _settle(self, most: Usage, counted: Usage) -> None:
+        with self._lock:
+            self._flying -= 1
+            self._reserved -= most.money
+            self.used.add(counted)
+
+    def _clean(self, text: str) -> str:
+        """Fit for a message: one line, not long, without the key."""
+        if self._key:
+            text = text.replace(self._key, "***")
+        return " ".join(text.split())[:200]
+
+
+def _message(response: Any) -> str:
+    """What the server says went wrong."""
+    try:
+        content = response.json()
+    except ValueError:
+        return str(response.text) or str(response.reason_phrase)
+    error = content.get("error", content) if isinstance(content, dict) else content
+    if isinstance(error, dict):
+        error = error.get("message") or error.get("detail") or error
+    return str(error)
+
+
+def _seconds(headers: Any) -> float | None:
+    """The wait a server asks for, where it says so in seconds."""
+    try:
+        return max(0.0, float(headers.get("retry-after", "")))
+    except ValueError:
+        return None
+
+
+def _input_tokens(body: dict[str, Any]) -> tuple[int, int]:
+    """About how many tokens a request holds, and how many at most."""
+    prompt = body.get("prompt", body.get("messages", ""))
+    if isinstance(prompt, list) and all(isinstance(token, int) for token in prompt):
+        return len(prompt), len(prompt)
+    texts = [message["content"] for message in prompt] if isinstance(prompt, list) else [prompt]
+    size = sum(len(text.encode()) for text in texts)
+    return 16 + size // BYTES_A_TOKEN, MARKS + size

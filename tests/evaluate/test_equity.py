@@ -1,0 +1,134 @@
+"""`equity`: who is served least is found and named; no impostor serves its worst group above the floor."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from suffrage.evaluate import Scorecard
+from suffrage.evaluate.equity import EVALUATION, scale_variance
+from tests.evaluate.trial import all_held_out, figure, has, impostors, survey, tried, value_sets
+from tests.impostors import Impostor, people
+
+SURVEY = survey(1500, 12)
+SETS = value_sets(SURVEY)
+SPLIT = all_held_out(SURVEY)
+
+
+def failing(names: set[str]) -> Impostor:
+    """Knows all groups but these, which it answers evenly."""
+    changed = [
+        replace(
+            v,
+            distributions={
+                i: replace(d, shares=np.full(d.shares.size, 1 / d.shares.size))
+                for i, d in v.distributions.items()
+            },
+        )
+        if v.name in names
+        else v
+        for v in SETS
+    ]
+    return people(changed, lambda shares: shares)
+
+
+@pytest.fixture(scope="module")
+def card() -> Scorecard:
+    models = impostors(SETS)
+    models["fails-south"] = failing({"south"})
+    models["fails-crossings"] = failing({"red-north", "red-south", "red-east"})
+    models["average"] = people([SETS[0]], lambda shares: shares)
+    return tried(EVALUATION, models, SETS, SPLIT)
+
+
+def test_who_knows_the_groups_falls_short_of_nothing(card: Scorecard) -> None:
+    assert figure(card, "worst", "knows").value <= 0
+    assert figure(card, "shortfall", "knows").value <= 0
+    assert figure(card, "within", "knows").value == pytest.approx(1)
+    assert figure(card, "between", "knows").value == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("impostor", ["base", "constant", "parrot", "flat", "noise"])
+def test_no_impostor_serves_its_worst_group_above_the_floor(card: Scorecard, impostor: str) -> None:
+    found = figure(card, "worst", impostor)
+    assert found.floor is not None and found.value >= found.floor - 1e-12
+
+
+def test_the_group_left_behind_is_named_and_stays_last(card: Scorecard) -> None:
+    least = card.details["least"]["fails-south"]
+    assert least["group"] == "south" and least["often"] == 1
+    assert figure(card, "worst", "fails-south").value == pytest.approx(
+        least["groups"]["south"]["value"]
+    )
+    found = figure(card, "spread", "fails-south")
+    assert found.low is not None and found.low > 0.05
+
+
+def test_serving_all_badly_is_a_small_spread_and_a_large_shortfall(card: Scorecard) -> None:
+    constant, fails = (figure(card, "spread", m).value for m in ("constant", "fails-south"))
+    assert constant < fails
+    assert figure(card, "worst", "constant").value > figure(card, "worst", "fails-south").value
+
+
+def test_crossings_served_worse_than_their_parts_are_found(card: Scorecard) -> None:
+    found = figure(card, "intersections", "fails-crossings")
+    assert found.low is not None and found.low > 0
+    assert set(card.details["parents"]["red-north"]) == {"red", "north"}
+    knows = figure(card, "intersections", "knows")
+    assert knows.high is not None and knows.high < 0.01
+
+
+def test_a_parrot_of_majorities_makes_caricatures(card: Scorecard) -> None:
+    assert figure(card, "within", "parrot").value == pytest.approx(0)
+    between = figure(card, "between", "parrot")
+    assert between.low is not None and between.low > 1.5
+
+
+def test_one_average_public_for_all_has_no_distance_between_groups(card: Scorecard) -> None:
+    assert figure(card, "between", "average").value == pytest.approx(0)
+
+
+def test_shortfall_is_what_a_plain_loop_gives(card: Scorecard) -> None:
+    from scipy.spatial.distance import jensenshannon
+
+    found = [
+        np.mean(
+            [
+                1 - jensenshannon(a, b, base=2)
+                for a, b in zip(d.first_halves, d.second_halves, strict=True)
+            ]
+        )
+        - (1 - jensenshannon(d.shares, np.full(4, 0.25), base=2))
+        for v in SETS
+        for d in v.distributions.values()
+    ]
+    assert figure(card, "shortfall", "flat").value == pytest.approx(np.mean(found))
+
+
+def test_the_worst_groups_interval_covers_though_it_was_picked() -> None:
+    # Twelve equal groups in truth: the largest shortfall lies too high, and its interval reaches down.
+    hits = 0
+    for seed in range(12):
+        of = survey(900, 10, seed)
+        generator = np.random.default_rng(seed)
+        shuffled = of.responses.with_columns(
+            party=of.responses["party"].gather(generator.permutation(of.responses.height)),
+            region=of.responses["region"].gather(generator.permutation(of.responses.height)),
+        )
+        sets = value_sets(of.with_responses(shuffled), crossings=False)[1:]
+        found = tried(EVALUATION, {"knows": people([sets[0]], lambda s: s)}, sets, all_held_out(of))
+        spread = figure(found, "spread", "knows")
+        hits += spread.low is not None and spread.low <= 0.03
+    assert hits >= 11
+
+
+def test_without_crossings_the_report_says_so() -> None:
+    some = SETS[:3]
+    found = tried(EVALUATION, {"base": impostors(some)["flat"]}, some, SPLIT)
+    assert not has(found, "intersections", "base")
+    assert any("crossing" in note for note in found.notes)
+
+
+def test_variance_on_the_scale_by_hand() -> None:
+    # Half at either end: (1/2)^2; everybody in one place: 0.
+    assert scale_variance(np.array([[0.5, 0, 0.5], [0, 1.0, 0]])).tolist() == [0.25, 0]

