@@ -304,6 +304,23 @@ def test_a_principle_keeps_the_statements_it_comes_from(office: Office) -> None:
     assert actions(office).count("principle.put") == 2 and "principle.remove" in actions(office)
 
 
+def test_principles_are_taken_from_a_constitution_all_or_none(office: Office) -> None:
+    visitor = office.client("analyst")
+    visitor.get("/principles")
+
+    def sent(*rows: dict[str, object]) -> dict[str, tuple[str, bytes]]:
+        return {"file": ("c.json", json.dumps({"principles": rows}).encode())}
+
+    good = {"text": "Choose the honest answer.", "sources": ["statement s0: It should say so."]}
+    lost = {"text": "Choose the other.", "sources": ["statement s999: Nobody said this."]}
+    visitor.post("/principles", 404, files=sent(good, lost))
+    visitor.post("/principles", 422, files=sent(good, {"text": "Without a source"}))
+    assert principles.principles(office.store, office.about.id) == []
+    visitor.post("/principles", files=sent(good))
+    (made,) = principles.principles(office.store, office.about.id)
+    assert (made.text, made.sources) == ("Choose the honest answer.", ("s0",))
+
+
 def test_the_audit_log_is_shown_whole_and_a_break_is_told(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:

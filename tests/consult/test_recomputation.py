@@ -103,7 +103,7 @@ def test_a_process_of_its_own_follows_the_votes(where: str, opened: tuple[Store,
     store, about = opened
     process = start_watching(where)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while analyses.newest(store, about.id) is None and time.monotonic() < deadline:
             time.sleep(0.2)
         first = analyses.newest(store, about.id)

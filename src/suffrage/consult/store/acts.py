@@ -6,9 +6,11 @@ Each returns a receipt after the commit: what it says is on disk.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from suffrage.consult.consultation import OUTCOMES
 from suffrage.consult.store.consultations import check_open
@@ -16,7 +18,6 @@ from suffrage.consult.store.database import (
     NotFoundError,
     RefusedError,
     Store,
-    found,
     now,
     upsert,
 )
@@ -132,7 +133,7 @@ def show(
             shown_at=now(),
             answered_at=None,
         )
-        c.execute(insert(exposure).values(consultation_id=consultation_id, **vars(shown)))
+        c.execute(_SHOW, {"consultation_id": consultation_id, **vars(shown)})
     return shown
 
 
@@ -140,18 +141,9 @@ def open_exposure(
     store: Store, consultation_id: str, participant_id: str, kind: Kind
 ) -> Exposure | None:
     """What was shown last of this kind, if it is not answered: a page loaded again shows the same."""
-    query = (
-        select(*_COLUMNS)
-        .where(
-            exposure.c.consultation_id == consultation_id,
-            exposure.c.participant_id == participant_id,
-            exposure.c.kind == kind,
-        )
-        .order_by(exposure.c.position.desc())
-        .limit(1)
-    )
+    given = {"of": consultation_id, "who": participant_id, "kind_wanted": kind}
     with store.read() as c:
-        row = c.execute(query).one_or_none()
+        row = c.execute(_LAST_SHOWN, given).one_or_none()
     return None if row is None or row.answered_at is not None else Exposure(**row._mapping)
 
 
@@ -185,56 +177,38 @@ def vote_on(
     """
     if value not in (-1, 0, 1):
         raise InputError(f"vote is {value}; it must be 1 (agree), 0 (pass) or -1 (disagree).")
-    mine = [
-        vote.c.consultation_id == consultation_id,
-        vote.c.participant_id == participant_id,
-        vote.c.statement_id == statement_id,
-    ]
+    mine = {"of": consultation_id, "who": participant_id, "what": statement_id}
     with store.write() as c:
         check_open(c, consultation_id)
         position = begin_act(c, consultation_id, participant_id)
-        before = c.execute(select(vote).where(*mine)).one_or_none()
+        before = c.execute(_VOTE_BEFORE, mine).one_or_none()
         if before and before.value == value and before.important == important:
             return Receipt(str(before.event_id), before.updated, new=False)
-        state = c.scalar(
-            select(statement.c.state).where(
-                statement.c.consultation_id == consultation_id, statement.c.id == statement_id
-            )
-        )
+        state = c.scalar(_STATE, {"of": consultation_id, "what": statement_id})
         if state is None:
             raise NotFoundError("there is no such statement.")
         if state != "accepted" and before is None:
             raise RefusedError("state", "this statement is not open to votes.")
         shown = _answered(c, consultation_id, participant_id, exposure_id, "vote", statement_id)
         at = now()
-        event_id = c.scalar(
-            insert(vote_event)
-            .values(
-                consultation_id=consultation_id,
-                participant_id=participant_id,
-                statement_id=statement_id,
-                value=value,
-                important=important,
-                at=at,
-            )
-            .returning(vote_event.c.id)
-        )
-        changes = {"value": value, "important": important, "event_id": event_id, "updated": at}
+        told = {
+            "consultation_id": consultation_id,
+            "participant_id": participant_id,
+            "statement_id": statement_id,
+            "value": value,
+            "important": important,
+        }
+        event_id = c.scalar(_EVENT, {**told, "at": at})
         c.execute(
-            upsert(c, vote)
-            .values(
-                consultation_id=consultation_id,
-                participant_id=participant_id,
-                statement_id=statement_id,
-                exposure_id=shown.id if shown else None,
-                probability=shown.probability if shown else None,
-                position=position,
-                **changes,
-            )
-            .on_conflict_do_update(
-                index_elements=["consultation_id", "participant_id", "statement_id"],
-                set_=changes,
-            )
+            _put_vote(c.dialect.name),
+            {
+                **told,
+                "exposure_id": shown.id if shown else None,
+                "probability": shown.probability if shown else None,
+                "position": position,
+                "event_id": event_id,
+                "updated": at,
+            },
         )
     return Receipt(str(event_id), at, new=True)
 
@@ -361,6 +335,12 @@ def votes_by(store: Store, consultation_id: str, participant_id: str) -> list[Vo
         return [Vote(**row) for row in rows]
 
 
+def voted_on(store: Store, consultation_id: str, participant_id: str) -> set[str]:
+    """The statements a participant has voted on."""
+    with store.read() as c:
+        return set(c.scalars(_VOTED, {"of": consultation_id, "who": participant_id}))
+
+
 def comparisons_by(store: Store, consultation_id: str, participant_id: str) -> list[dict[str, Any]]:
     """A participant's own comparisons, in order."""
     k = comparison.c
@@ -455,18 +435,63 @@ def last_event(store: Store, consultation_id: str) -> int:
 
 
 _COLUMNS = [exposure.c[name] for name in Exposure.__dataclass_fields__]
+# Made once: at every vote, making these anew costs more than running them.
+_SHOW = insert(exposure)
+_SHOWN = select(*_COLUMNS).where(
+    exposure.c.consultation_id == bindparam("of"),
+    exposure.c.id == bindparam("what"),
+    exposure.c.participant_id == bindparam("who"),
+)
+_MARK = (
+    update(exposure)
+    .where(exposure.c.consultation_id == bindparam("of"), exposure.c.id == bindparam("what"))
+    .values(answered_at=bindparam("when"))
+)
+_LAST_SHOWN = (
+    select(*_COLUMNS)
+    .where(
+        exposure.c.consultation_id == bindparam("of"),
+        exposure.c.participant_id == bindparam("who"),
+        exposure.c.kind == bindparam("kind_wanted"),
+    )
+    .order_by(exposure.c.position.desc())
+    .limit(1)
+)
+_VOTE_BEFORE = select(vote).where(
+    vote.c.consultation_id == bindparam("of"),
+    vote.c.participant_id == bindparam("who"),
+    vote.c.statement_id == bindparam("what"),
+)
+_VOTED = select(vote.c.statement_id).where(
+    vote.c.consultation_id == bindparam("of"), vote.c.participant_id == bindparam("who")
+)
+_STATE = select(statement.c.state).where(
+    statement.c.consultation_id == bindparam("of"), statement.c.id == bindparam("what")
+)
+_EVENT = insert(vote_event).returning(vote_event.c.id)
 _BLOCK = [block.c[name] for name in Block.__dataclass_fields__]
 
 
 def _exposure(
     c: Connection, consultation_id: str, participant_id: str, exposure_id: str
 ) -> Exposure:
-    query = select(*_COLUMNS).where(
-        exposure.c.consultation_id == consultation_id,
-        exposure.c.id == exposure_id,
-        exposure.c.participant_id == participant_id,
+    row = c.execute(
+        _SHOWN, {"of": consultation_id, "what": exposure_id, "who": participant_id}
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError("there is no such question.")
+    return Exposure(**row._mapping)
+
+
+@cache
+def _put_vote(dialect: str) -> Any:
+    """A vote in place of an earlier one, in a dialect's own words."""
+    put = (sqlite if dialect == "sqlite" else postgresql).insert(vote)
+    changed = ("value", "important", "event_id", "updated")
+    return put.on_conflict_do_update(
+        index_elements=["consultation_id", "participant_id", "statement_id"],
+        set_={name: put.excluded[name] for name in changed},
     )
-    return Exposure(**found(c, query, "question")._mapping)
 
 
 def _answered(
@@ -489,8 +514,4 @@ def _answered(
 
 
 def _mark_answered(c: Connection, consultation_id: str, exposure_id: str, at: int) -> None:
-    c.execute(
-        update(exposure)
-        .where(exposure.c.consultation_id == consultation_id, exposure.c.id == exposure_id)
-        .values(answered_at=at)
-    )
+    c.execute(_MARK, {"of": consultation_id, "what": exposure_id, "when": at})

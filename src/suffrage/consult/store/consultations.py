@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from suffrage import settings as reading
 from suffrage.consult.store import audit
@@ -218,9 +220,13 @@ def set_settings(
     return after
 
 
+# Made once: before every vote, making a statement anew costs more than running it.
+_PHASE = select(consultation.c.phase).where(consultation.c.id == bindparam("of"))
+
+
 def check_open(c: Connection, consultation_id: str) -> None:
     """As `need_open`, without reading the settings: before every vote. Raises RefusedError."""
-    phase = c.scalar(select(consultation.c.phase).where(consultation.c.id == consultation_id))
+    phase = c.scalar(_PHASE, {"of": consultation_id})
     if phase is None:
         raise NotFoundError("there is no such consultation.")
     if phase != "open":
@@ -236,16 +242,22 @@ def need_open(c: Connection, consultation_id: str) -> About:
 
 
 def _about(row: Any) -> About:
-    known = set(ConsultationSettings.model_fields)
-    kept = {key: value for key, value in row.settings.items() if key in known}
     return About(
         id=row.id,
         slug=row.slug,
         title=row.title,
         question=row.question,
         phase=row.phase,
-        settings=ConsultationSettings.model_validate(kept),
+        settings=_settings(json.dumps(row.settings)),
         created=row.created,
         opened=row.opened,
         closed=row.closed,
     )
+
+
+@lru_cache(maxsize=64)
+def _settings(text: str) -> ConsultationSettings:
+    """Settings as stored, without keys of another version; checked once, not at every request."""
+    known = ConsultationSettings.model_fields
+    kept = {key: value for key, value in json.loads(text).items() if key in known}
+    return ConsultationSettings.model_validate(kept)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from suffrage.consult.store import audit
 from suffrage.consult.store.consultations import About, about_id, need_open
@@ -244,15 +244,14 @@ def return_code(store: Store, consultation_id: str, participant_id: str) -> str:
 
 def of_session(store: Store, consultation_id: str, session: str) -> Participant | None:
     """Whose session this is, in this consultation and no other."""
+    given = {
+        "of": consultation_id,
+        "hashes": store.secrets.hashes(_SESSION, session),
+        "moment": now(),
+    }
     with store.read() as c:
-        id = c.scalar(
-            select(participant_session.c.participant_id).where(
-                participant_session.c.consultation_id == consultation_id,
-                participant_session.c.token_hash.in_(store.secrets.hashes(_SESSION, session)),
-                participant_session.c.expires > now(),
-            )
-        )
-        return None if id is None else _participant(c, consultation_id, id)
+        row = c.execute(_OF_SESSION, given).one_or_none()
+    return None if row is None else Participant(**row._mapping)
 
 
 def leave(store: Store, consultation_id: str, session: str) -> None:
@@ -470,21 +469,25 @@ def stratum(store: Store, consultation_id: str, participant_id: str) -> str:
         return str(c.scalar(query) or "")
 
 
+_NEXT_ACT = (
+    update(participant)
+    .where(
+        participant.c.consultation_id == bindparam("of"),
+        participant.c.id == bindparam("who"),
+        participant.c.takes_part,
+        participant.c.withdrawn_at.is_(None),
+    )
+    .values(acts=participant.c.acts + 1)
+    .returning(participant.c.acts)
+)
+
+
 def begin_act(c: Connection, consultation_id: str, participant_id: str) -> int:
     """The place of the act that is being stored among this participant's; holds their row till commit.
 
     Raises RefusedError "withdrawn" or "consent", and NotFoundError.
     """
-    number = c.scalar(
-        update(participant)
-        .where(
-            *_is(consultation_id, participant_id),
-            participant.c.takes_part,
-            participant.c.withdrawn_at.is_(None),
-        )
-        .values(acts=participant.c.acts + 1)
-        .returning(participant.c.acts)
-    )
+    number = c.scalar(_NEXT_ACT, {"of": consultation_id, "who": participant_id})
     if number is None:
         _active(c, consultation_id, participant_id)
         raise RefusedError("consent", "nothing is stored before consent to take part is given.")
@@ -513,6 +516,21 @@ def counts(store: Store, consultation_id: str) -> dict[str, int]:
 
 
 _COLUMNS = [participant.c[name] for name in Participant.__dataclass_fields__]
+
+
+_OF_SESSION = (
+    select(*_COLUMNS)
+    .join(
+        participant_session,
+        (participant_session.c.consultation_id == participant.c.consultation_id)
+        & (participant_session.c.participant_id == participant.c.id),
+    )
+    .where(
+        participant_session.c.consultation_id == bindparam("of"),
+        participant_session.c.token_hash.in_(bindparam("hashes", expanding=True)),
+        participant_session.c.expires > bindparam("moment"),
+    )
+)
 
 
 def _is(consultation_id: str, id: str) -> list[Any]:

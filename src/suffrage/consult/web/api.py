@@ -185,10 +185,12 @@ AConsultation = Annotated[About, Depends(consultation)]
 
 def caller(
     request: Request,
-    what: AConsultation,
+    slug: Slug,
     authorization: Annotated[str, Header(max_length=300)] = "",
 ) -> Call:
     """Who calls, by their session in this consultation. Answers 401 without one."""
+    # Called, not depended on: every dependency that may wait is a change of thread of its own.
+    what = consultation(request, slug)
     scheme, _, token = authorization.partition(" ")
     store = store_of(request)
     person = None
@@ -199,7 +201,7 @@ def caller(
     return Call(store, what, person)
 
 
-def is_json(content_type: Annotated[str, Header()] = "") -> None:
+async def is_json(content_type: Annotated[str, Header()] = "") -> None:
     """A form of another site cannot send this type without being asked first."""
     if content_type.split(";")[0].strip().lower() != "application/json":
         raise HTTPException(415)

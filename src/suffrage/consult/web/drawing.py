@@ -67,7 +67,7 @@ class Drawing:
         before = acts.open_exposure(self.store, what.id, participant_id, "vote")
         if before is not None and before.item_id in shown:
             return before, shown[before.item_id]
-        voted = {v.statement_id for v in acts.votes_by(self.store, what.id, participant_id)}
+        voted = acts.voted_on(self.store, what.id, participant_id)
         ids = list(shown)
         open_to = np.array([id not in voted for id in ids], dtype=bool)
         probabilities = routing_probabilities(

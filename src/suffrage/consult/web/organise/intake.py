@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from suffrage.consult.polis_files import restored
 from suffrage.errors import InputError
 
 MOST_SEEDS = 2000
+_SOURCE = re.compile(r"statement (\S+?):? ")
 
 
 def seeds_of_csv(text: str, language: str, languages: Sequence[str]) -> list[tuple[str, str]]:
@@ -54,6 +56,36 @@ def _enough(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
         raise InputError("there is no statement in it; write one a line, or choose a file.")
     if len(found) > MOST_SEEDS:
         raise InputError(f"{len(found)} statements are too many at once; at most {MOST_SEEDS}.")
+    return found
+
+
+def principles_of_constitution(text: str) -> list[tuple[str, list[str]]]:
+    """Principles of a constitution made from a consultation, each with its statements' ids.
+
+    text: JSON or YAML with `principles`, each with `text` and `sources` such as "statement s1: ...".
+    Raises InputError naming a principle that has no text, or no statement as its source.
+    """
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError("the constitution is not readable as JSON or YAML.") from error
+    rows = content.get("principles") if isinstance(content, dict) else None
+    if not isinstance(rows, list) or not rows:
+        raise InputError("the file has no principles; give a constitution.")
+    found = []
+    for number, row in enumerate(rows, 1):
+        words = row.get("text") if isinstance(row, dict) else None
+        sources = row.get("sources") if isinstance(row, dict) else None
+        ids = [
+            match.group(1)
+            for source in (sources if isinstance(sources, list) else [])
+            if (match := _SOURCE.match(str(source)))
+        ]
+        if not isinstance(words, str) or not ids:
+            raise InputError(
+                f"principle {number} has no text, or no source such as “statement s1: its words”."
+            )
+        found.append((words, ids))
     return found
 
 

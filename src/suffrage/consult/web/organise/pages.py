@@ -361,6 +361,16 @@ def _write_principle(desk: Desk, sent: Sent) -> str:
     if sent.get("remove"):
         principles.remove(desk.store, desk.id, sent.get("remove"), desk.member.id)
         return urlencode({"done": "removed"})
+    if sent.file is not None:
+        read = intake.principles_of_constitution(sent.file_text())
+        # All are looked at before the first is written.
+        for _, ids in read:
+            for id in ids:
+                statements.get(desk.store, desk.id, id)
+        for text, ids in read:
+            why = "From a constitution made of this consultation's votes."
+            principles.put(desk.store, desk.id, text, ids, desk.member.id, why)
+        return urlencode({"done": "principles", "count": len(read)})
     principles.put(
         desk.store,
         desk.id,

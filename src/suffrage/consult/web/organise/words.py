@@ -49,10 +49,11 @@ DONE = {
     "texts": "Title and question are saved.",
     "role": "The role is changed.",
     "principle": "The principle is saved.",
+    "principles": "principles are in.",
     "removed": "The principle is removed.",
     "again": "The groups were found anew.",
 }
-COUNTED = ("accepted", "rejected", "pending", "flagged", "undone", "seeds", "answers")
+COUNTED = ("accepted", "rejected", "pending", "flagged", "undone", "seeds", "answers", "principles")
 
 
 def done(word: str, count: str) -> str:
