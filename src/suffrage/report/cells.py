@@ -78,6 +78,10 @@ def make_table(
     return Table(caption, [name for name, _ in columns], [flag for _, flag in columns], [*rows])
 
 
+# More columns, or more pairs, than these do not fit a page at once.
+ABREAST = 6
+
+
 def abreast(table: Table, most: int) -> list[Table]:
     """The table as several of at most `most` columns beside the headings, nearly equal."""
     count = len(table.columns) - 1

@@ -16,7 +16,7 @@ from suffrage.evaluate.results import (
 from suffrage.report.answer_cards import cards_by_value_set
 from suffrage.report.asked import item_counts, item_table, study_facts, value_set_table
 from suffrage.report.behaviour_panels import BEHAVIOUR_PANELS
-from suffrage.report.cells import abreast, fact_pairs, thousands
+from suffrage.report.cells import ABREAST, abreast, fact_pairs, thousands
 from suffrage.report.costs import asking_table, cost_table
 from suffrage.report.evaluations import PANELS, evaluation_sections
 from suffrage.report.failures import flattening, made_worse_table, weak_spot_table, worst_item_table
@@ -39,7 +39,6 @@ from suffrage.report.readings import (
     written_table,
 )
 from suffrage.report.scoreboard import (
-    ABREAST,
     difference_tables,
     left_out_scores,
     plot_caption,

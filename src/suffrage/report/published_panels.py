@@ -10,9 +10,11 @@ from suffrage.evaluate.distances import TRAINED
 from suffrage.evaluate.results import EvaluationFacts, Figure, MethodFacts, Results
 from suffrage.evaluate.wvb import HEADLINE, MAJORITY, measure_name
 from suffrage.report.cells import (
+    ABREAST,
     AVERAGE,
     UNIFORM,
     Cell,
+    abreast,
     base_method,
     make_table,
     model_methods,
@@ -64,7 +66,7 @@ def distance_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
             "Held out and trained on, side by side",
             "Each cell has the figure on held-out items and below it the one on items that were trained "
             "on. A method far better on the second has learned the questions rather than the people.",
-            tables=[table],
+            tables=abreast(table, ABREAST),
         )
     ]
 

@@ -13,6 +13,7 @@ from suffrage.evaluate.results import (
     Side,
 )
 from suffrage.report.cells import (
+    ABREAST,
     AVERAGE,
     INTERVAL_NAME,
     SIDE_NAMES,
@@ -41,8 +42,6 @@ from suffrage.report.tables import (
     verdict,
 )
 
-# More columns, or more pairs, than these do not fit a page at once.
-ABREAST = 6
 FEW_PAIRS = 16
 
 
