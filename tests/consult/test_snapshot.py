@@ -75,6 +75,9 @@ def test_too_few_to_tell_says_so(made: Consultation) -> None:
     assert found["waiting"] and found["participants"] == 0
     assert [row["voters"] for row in found["all"]] == [0] * 24
     assert place_of(found, {"s1": 1}) is None
+    # Many people with few votes each are too few as well.
+    early = snapshot_of(replace(made, votes=made.votes.filter(pl.col("order") < 3)))
+    assert early["waiting"] == "0 people have voted on 7 statements or more; 15 are needed"
 
 
 def test_participation_by_hand() -> None:

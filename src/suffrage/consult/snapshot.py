@@ -65,8 +65,16 @@ def snapshot_of(
         "waiting": None,
         "all": counts,
     }
+    s = settings or GroupSettings()
+    accepted = conversation.votes.only(row["statement"] for row in counts)
+    needed = max(min(s.least_votes, len(counts)), 1)
+    enough = int((accepted.seen.sum(axis=1) >= needed).sum())
+    if enough < s.least_people:
+        # Among people who have hardly voted there is nothing to find, and it would change each time.
+        why = f"{enough} people have voted on {needed} statements or more; {s.least_people} are needed"
+        return {**found, "waiting": why}
     try:
-        analysis = analyse(conversation, settings, strict=True, resamples=resamples)
+        analysis = analyse(conversation, s, strict=True, resamples=resamples)
     except InputError as error:
         return {**found, "waiting": str(error)}
     told = analysis_json(analysis, SHOWN)
