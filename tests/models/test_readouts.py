@@ -24,6 +24,7 @@ from suffrage.models import (
 from suffrage.models.packing import ScoreRequest
 from suffrage.models.readouts import declines, match_answer
 from suffrage.survey import Item, Option
+from tests.impostors import Impostor
 from tests.synthetic import make_item, make_tiny_model
 
 
@@ -120,6 +121,12 @@ def test_sentences_are_read_to_the_question_without_its_options(model: LanguageM
     np.testing.assert_allclose(answer.shares, np.mean(shares, axis=0), rtol=1e-4)
     assert answer.mass == pytest.approx(np.mean(masses), rel=1e-3)
     assert answer.readout == "sentence" and not answer.refused
+
+
+def test_sentences_without_any_probability_are_refused_and_never_a_number() -> None:
+    never = Impostor(lambda options, _: np.zeros(len(options)))
+    (answer,) = read_sentences(never, [Asked(make_item(1), None)])
+    assert answer.refused and answer.mass == 0 and np.isnan(answer.shares).all()
 
 
 def test_sampling_repeats_with_its_seed_and_counts_what_it_cannot_read(

@@ -162,7 +162,8 @@ def read_sentences(
     """The sentence readout: the question without its options, each option said in every style.
 
     Shares are renormalised over the options in each of the `SENTENCES`, then averaged. The mass, mean
-    probability of saying one of these very sentences, is small by nature, so that none is refused.
+    probability of saying one of these very sentences, is small by nature: an answer is refused only
+    where none of them has any.
     """
     styles = range(len(SENTENCES))
     chats = [[{"role": "user", "content": open_question(one.item, one.persona)}] for one in asked]
@@ -174,11 +175,16 @@ def read_sentences(
     answers = []
     for one, logs in zip(asked, scored, strict=True):
         by_style = np.array([log.sum() for log in logs]).reshape(len(styles), -1)
-        weights = np.exp(by_style - by_style.max(axis=1, keepdims=True))
+        mass = float(np.exp(by_style).sum(axis=1).mean())
+        said = by_style[np.isfinite(by_style).any(axis=1)]
+        if not said.size:
+            nothing = np.full(by_style.shape[1], np.nan)
+            answers.append(ModelAnswer(one.item.id, "sentence", nothing, mass, None, refused=True))
+            continue
+        weights = np.exp(said - said.max(axis=1, keepdims=True))
         found = weights / weights.sum(axis=1, keepdims=True)
         shares = found.mean(axis=0)
         sensitivity = float(np.mean([total_variation(way, shares) for way in found]))
-        mass = float(np.exp(by_style).sum(axis=1).mean())
         answers.append(
             ModelAnswer(one.item.id, "sentence", shares, mass, sensitivity, refused=False)
         )

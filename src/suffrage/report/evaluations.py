@@ -211,7 +211,10 @@ def _difference_row(
     found = turned_gap(d.value, (d.low, d.high), d.adjusted, measure, one, two).verdict
     known = d.adjusted is not None
     return [
-        Cell(labels.get(d.method, d.method), f"against {in_sentence(labels[d.against])}"),
+        Cell(
+            labels.get(d.method, d.method),
+            f"against {in_sentence(labels.get(d.against, d.against))}",
+        ),
         Cell(measure.label),
         Cell(
             signed(d.value, measure.digits),
