@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import atan, cos, isfinite, pi, sin, sqrt
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -15,6 +16,16 @@ from suffrage.population.distances import FloatArray
 
 # Of a normal difference at 5 %, two-sided, found four times in five: 1.960 + 0.842.
 DETECTABLE_ERRORS = 2.802
+
+
+class _Place(Protocol):
+    @property
+    def seed(self) -> int: ...
+    @property
+    def value_set(self) -> str: ...
+
+
+Placed = TypeVar("Placed", bound=_Place)
 
 # measure -> method -> rows
 Units = Mapping[str, Mapping[str, Sequence[Measured]]]
@@ -46,7 +57,7 @@ def make_figures(
         edges = [(floors or {}).get(measure), (ceilings or {}).get(measure)]
         for method in methods:
             rows = by_method.get(method, ())
-            for at_seed, value_set, chosen in _scopes(rows):
+            for at_seed, value_set, chosen in scopes(rows):
                 found = estimate(chosen, draws)
                 if not isfinite(found.value):
                     continue
@@ -130,9 +141,9 @@ def resamples(rows: Sequence[Measured], seed: int) -> Draws:
     )
 
 
-def _scopes(
-    rows: Sequence[Measured],
-) -> Iterator[tuple[int | None, str | None, Sequence[Measured]]]:
+def scopes(
+    rows: Sequence[Placed],
+) -> Iterator[tuple[int | None, str | None, Sequence[Placed]]]:
     """All rows, then those of each value set and of each seed, where there are several."""
     if not rows:
         return

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from suffrage.evaluate.figures import Drawn, drawn_figures
+from suffrage.evaluate.figures import Drawn, drawn_figures, scopes
 from suffrage.evaluate.intervals import Draws, make_draws, percentile_interval
 from suffrage.evaluate.results import Figure, FigureDifference
 from suffrage.population.distances import FloatArray
@@ -54,7 +54,7 @@ def summed_figures(
     whole: dict[str, Drawn] = {}
     for method in methods:
         units = by_method.get(method, ())
-        for at_seed, value_set, chosen in _scopes(units):
+        for at_seed, value_set, chosen in scopes(units):
             found = _drawn(chosen, statistic, draws, floor, ceiling)
             if not np.isfinite(found.value):
                 continue
@@ -78,22 +78,6 @@ def summed_figures(
             )
     over_all, differences = drawn_figures(evaluation, measure, whole, methods)
     return [*over_all, *figures], [*differences]
-
-
-def _scopes(
-    units: Sequence[Summed],
-) -> Iterator[tuple[int | None, str | None, Sequence[Summed]]]:
-    if not units:
-        return
-    yield None, None, units
-    value_sets = list(dict.fromkeys(unit.value_set for unit in units))
-    if len(value_sets) > 1:
-        for name in value_sets:
-            yield None, name, [unit for unit in units if unit.value_set == name]
-    seeds = list(dict.fromkeys(unit.seed for unit in units))
-    if len(seeds) > 1:
-        for one in seeds:
-            yield one, None, [unit for unit in units if unit.seed == one]
 
 
 def _drawn(
