@@ -33,6 +33,7 @@ SPLIT = split_items(SURVEY.codebook.items, HeldOut(by="list", items=("q0",)), 1)
 BUILDERS = {
     b.kind: b
     for b in (registry.load("record_builders", n) for n in registry.names("record_builders"))
+    if b.source == "survey"
 }
 TRAINED = ["sft", "distribution", "dpo", "kto", "rlhf"]
 # Every form of every method, with the settings that make it differ from the default.
