@@ -40,7 +40,7 @@ ADAPTER_BYTES = 16.0
 # gradients. Of packed rows, whose loss takes the log-softmax only.
 PADDED_LOGIT, PACKED_LOGIT = 16.0, 14.0
 # Methods that read padded rows of sampled answers; the others pack (align/packed.py).
-PADDED = ("rloo", "grpo")
+PADDED = ("rloo", "grpo", "rlhf")
 
 
 @dataclass(frozen=True)
@@ -86,11 +86,12 @@ def largest_step(
 def _step(spec: MethodSpec, rows: Sequence[dict[str, Any]], row: int) -> StepSize:
     options: Any = spec.options
     if spec.method.name in PADDED:
-        sampled = options.num_generations * len(rows)
-        longest = max(len(one["user"]) for one in rows)
+        sampled = getattr(options, "num_generations", 1) * len(rows)
+        question = max(len(one["user"]) for one in rows)
+        answer = _longest_answer(options)
         # Of sampled answers the logits are kept, of the questions not.
-        tokens = sampled * ((CHAT + longest) / CHARACTERS + options.longest_answer)
-        return StepSize(tokens, float(sampled * (1 + options.longest_answer)))
+        tokens = sampled * ((CHAT + question) / CHARACTERS + answer)
+        return StepSize(tokens, float(sampled * (1 + answer)))
     said = [_answers(spec, one, rows[at - 1]) for at, one in enumerate(rows)]
     requests = [
         ScoreRequest(
@@ -104,6 +105,13 @@ def _step(spec: MethodSpec, rows: Sequence[dict[str, Any]], row: int) -> StepSiz
     asked = sum(len(set(pack.query_nodes)) for pack in packs)
     written = options.format == "written"
     return StepSize(tokens, asked / CHARACTERS if written else float(len(rows)))
+
+
+def _longest_answer(options: Any) -> int:
+    """Most tokens a sampled answer may have; a labelled option is one."""
+    if hasattr(options, "longest_answer"):
+        return int(options.longest_answer)
+    return 1 if options.format == "option" else int(options.longest)
 
 
 def _answers(spec: MethodSpec, row: dict[str, Any], other: dict[str, Any]) -> list[str]:
