@@ -98,26 +98,37 @@ class Drawn:
     ceiling: float | None = None
 
 
+def drawn_figure(
+    evaluation: str,
+    measure: str,
+    method: str,
+    seed: int | None,
+    value_set: str | None,
+    found: Drawn,
+) -> Figure:
+    """A figure made elsewhere; None for the seed or value set where it is over all of them."""
+    return Figure(
+        evaluation=evaluation,
+        measure=measure,
+        method=method,
+        seed="all" if seed is None else seed,
+        value_set=value_set or "all",
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        n=found.n,
+        floor=found.floor,
+        ceiling=found.ceiling,
+    )
+
+
 def drawn_figures(
     evaluation: str, measure: str, found: Mapping[str, Drawn], methods: Sequence[str]
 ) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...]]:
     """As `make_figures`, of figures made elsewhere: one a method, over all value sets and seeds."""
     known = [method for method in methods if method in found]
     figures = tuple(
-        Figure(
-            evaluation=evaluation,
-            measure=measure,
-            method=method,
-            seed="all",
-            value_set="all",
-            value=found[method].value,
-            low=found[method].low,
-            high=found[method].high,
-            n=found[method].n,
-            floor=found[method].floor,
-            ceiling=found[method].ceiling,
-        )
-        for method in known
+        drawn_figure(evaluation, measure, method, None, None, found[method]) for method in known
     )
     gaps = []
     for earlier, later in combinations(known, 2):

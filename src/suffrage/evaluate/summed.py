@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from suffrage.evaluate.figures import Drawn, drawn_figures, scopes
+from suffrage.evaluate.figures import Drawn, drawn_figure, drawn_figures, scopes
 from suffrage.evaluate.intervals import Draws, make_draws, percentile_interval
 from suffrage.evaluate.results import Figure, FigureDifference
 from suffrage.population.distances import FloatArray
@@ -61,21 +61,7 @@ def summed_figures(
             if at_seed is None and value_set is None:
                 whole[method] = found
                 continue
-            figures.append(
-                Figure(
-                    evaluation=evaluation,
-                    measure=measure,
-                    method=method,
-                    seed="all" if at_seed is None else at_seed,
-                    value_set=value_set or "all",
-                    value=found.value,
-                    low=found.low,
-                    high=found.high,
-                    n=found.n,
-                    floor=floor,
-                    ceiling=ceiling,
-                )
-            )
+            figures.append(drawn_figure(evaluation, measure, method, at_seed, value_set, found))
     over_all, differences = drawn_figures(evaluation, measure, whole, methods)
     return [*over_all, *figures], [*differences]
 
