@@ -6,11 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import atan, cos, isfinite, pi, sin, sqrt
+from statistics import NormalDist
 from typing import Protocol, TypeVar
 
 import numpy as np
 
-from suffrage.evaluate.intervals import Draws, Estimate, Measured, difference, estimate, make_draws
+from suffrage.evaluate.intervals import (
+    DRAWS,
+    Draws,
+    Estimate,
+    Measured,
+    difference,
+    estimate,
+    make_draws,
+)
 from suffrage.evaluate.results import Figure, FigureDifference
 from suffrage.population.distances import FloatArray
 
@@ -260,6 +269,31 @@ def student_tails(t: float, degrees: int) -> float:
         total += term
     inside = 2 / pi * (angle + sin(angle) * total) if odd else sin(angle) * total
     return max(0.0, 1 - inside)
+
+
+def critical_value(level: float, clusters: int) -> float:
+    """How many standard errors a difference must lie from 0 for `two_sided` to fall below a level.
+
+    The normal distribution's as far as the draws reach, Student's with `clusters` - 1 degrees of freedom beyond.
+    """
+    if level >= 2 / (DRAWS + 1) or clusters < 2:
+        return NormalDist().inv_cdf(1 - level / 2)
+    low, high = 0.0, 1.0
+    while student_tails(high, clusters - 1) > level:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_tails(middle, clusters - 1) > level else (low, middle)
+    return high
+
+
+def detectable_among(seen: float, comparisons: int, clusters: int) -> float:
+    """`detectable` after Holm's correction, for the first of so many comparisons to be told apart.
+
+    seen: the same difference without correction.
+    """
+    power = DETECTABLE_ERRORS - NormalDist().inv_cdf(0.975)
+    return seen / DETECTABLE_ERRORS * (critical_value(0.05 / comparisons, clusters) + power)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
