@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,6 @@ def harness_rows(
             f"{purpose}: the harness asks models at hand only, not one behind an endpoint."
         )
     from lm_eval.models.huggingface import HFLM
-    from lm_eval.tasks import TaskManager
 
     own = None if options.harness_tasks is None else (folder / options.harness_tasks).resolve()
     try:
@@ -256,7 +256,7 @@ def harness_rows(
                 limit=options.harness_limit,
                 log_samples=True,
                 bootstrap_iters=0,
-                task_manager=TaskManager(include_path=own),
+                task_manager=_task_manager(own),
             )
     # A task of somebody's own can fail in any way.
     except Exception as error:
@@ -281,6 +281,14 @@ def harness_rows(
                 "question": f"{task}-{sample['doc_id']}",
                 "right": float(sample[measure]),
             }
+
+
+@cache
+def _task_manager(own: Path | None) -> Any:
+    """The harness's tasks and those of a folder; finding them among thousands takes seconds."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_path=own)
 
 
 def right_answers(

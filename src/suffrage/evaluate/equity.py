@@ -340,7 +340,8 @@ def _extreme(
     if whole:
         covered = float(np.quantile(noise[np.isfinite(noise)], 0.95))
         low, high = max(value - covered, lowest), value + covered
-    return Drawn(value, draws, low, high, len(groups), floor)
+    clusters = min(found.clusters for found in groups.values())
+    return Drawn(value, draws, low, high, len(groups), floor, clusters=clusters)
 
 
 EVALUATION = Evaluation(

@@ -95,7 +95,8 @@ class Drawn:
     """A figure that is no mean over units: a correlation, the least of several, a ratio of gains.
 
     draws: under the resamples that every method is seen under, for differences. low, high: its own
-    interval, made as the figure needs it. n: units behind it. floor, ceiling: this method's own.
+    interval, made as the figure needs it. n: units behind it. floor, ceiling: this method's own. clusters:
+    how many different ones its draws are over, 0 where they are over none; p-values need it.
     """
 
     value: float
@@ -105,6 +106,7 @@ class Drawn:
     n: int
     floor: float | None = None
     ceiling: float | None = None
+    clusters: int = 0
 
 
 def drawn_figure(
@@ -146,7 +148,8 @@ def drawn_figures(
         kept = drawn[np.isfinite(drawn)]
         whole = one.low is not None and two.low is not None and kept.size > 0
         low, high = np.quantile(kept, [0.025, 0.975]).tolist() if whole else (None, None)
-        gap = Estimate(one.value - two.value, drawn, low, high, min(one.n, two.n))
+        clusters = min(one.clusters, two.clusters)
+        gap = Estimate(one.value - two.value, drawn, low, high, min(one.n, two.n), clusters)
         gaps.append((later, earlier, gap))
     return figures, tuple(_corrected(evaluation, measure, gaps))
 
