@@ -354,6 +354,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         seed,
         floors=dict.fromkeys(units, 0.0),
         ceilings=dict.fromkeys(units, 1.0),
+        left_out=given.left_out,
     )
     moved_at = {
         (f.method, f.seed, f.value_set)

@@ -173,13 +173,15 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             seed,
             {name + suffix: rows for name, rows in floors.items()},
             {name + suffix: rows for name, rows in ceilings.items()},
+            given.left_out,
         )
         figures += made[0]
         differences += made[1]
         for name, by_method in _summed(given, chosen).items():
             statistic, floor, ceiling = SUMMED[name]
             more = summed_figures(
-                "distances", name + suffix, statistic, by_method, methods, seed, floor, ceiling
+                *("distances", name + suffix, statistic, by_method, methods, seed, floor, ceiling),
+                given.left_out,
             )
             figures += more[0]
             differences += more[1]

@@ -15,7 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from suffrage.evaluate.figures import Drawn, drawn_figures, make_figures, resamples
+from suffrage.evaluate.figures import (
+    Drawn,
+    drawn_figure,
+    drawn_figures,
+    make_figures,
+    resamples,
+)
 from suffrage.evaluate.floors import average_training_distribution, uniform
 from suffrage.evaluate.groups import (
     Shares,
@@ -30,7 +36,7 @@ from suffrage.evaluate.groups import (
     unread_notes,
 )
 from suffrage.evaluate.intervals import Draws, Estimate, Measured, estimate
-from suffrage.evaluate.results import Figure, FigureDifference, Measure
+from suffrage.evaluate.results import LEARNED, LEFT_OUT, Figure, FigureDifference, Measure
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distances import FloatArray, fit
@@ -139,6 +145,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         seed,
         {"shortfall": _better_floor(floor_rows), "within": 0.0, "between": 0.0},
         {"shortfall": 0.0, "intersections": 0.0, "within": 1.0, "between": 1.0},
+        given.left_out,
     )
     own_figures, own_differences, details = _served(given, units["shortfall"], floor_rows, seed)
     return Scorecard(
@@ -277,6 +284,7 @@ def _served(
     worst: dict[str, Drawn] = {}
     spread: dict[str, Drawn] = {}
     least = {}
+    parts: list[Figure] = []
     for method in given.methods:
         groups = _by_group(given, rows[method], draws)
         if not groups:
@@ -288,9 +296,13 @@ def _served(
         name = list(groups)[int(values.argmax())]
         often = float((drawn[:, kept].argmax(axis=0) == values.argmax()).mean()) if whole else None
         noise = drawn - values[:, None]
-        worst[method] = _extreme(
-            float(values.max()), drawn.max(axis=0), np.abs(noise).max(axis=0), whole, groups, floor
-        )
+        worst[method] = _worst(groups, floor)
+        for scope, wanted in ((LEARNED, False), (LEFT_OUT, True)):
+            some = {g: one for g, one in groups.items() if (g in given.left_out) == wanted}
+            if some and len(some) < len(groups):
+                # The floor is of all groups, and these are not all.
+                found = _worst(some, None)
+                parts.append(drawn_figure(NAME, "worst", method, None, scope, found))
         least[method] = {
             "group": name,
             "often": often,
@@ -305,6 +317,7 @@ def _served(
                 float(np.ptp(values)), np.ptp(drawn, axis=0), apart, whole, groups, None, 0.0
             )
     figures, differences = drawn_figures(NAME, "worst", worst, given.methods)
+    figures = (*figures, *parts)
     more, more_differences = drawn_figures(NAME, "spread", spread, given.methods)
     details = {"least": least, "parents": _parents(given.value_sets)}
     return (*figures, *more), (*differences, *more_differences), details
@@ -319,6 +332,16 @@ def _by_group(
         if own:
             found[value_set.name] = estimate(own, draws)
     return found
+
+
+def _worst(groups: Mapping[str, Estimate], floor: float | None) -> Drawn:
+    """The largest shortfall among groups."""
+    values = np.array([found.value for found in groups.values()])
+    drawn = np.array([found.draws for found in groups.values()])
+    whole = all(found.low is not None for found in groups.values())
+    noise = np.abs(drawn - values[:, None]).max(axis=0)
+    whole = whole and bool(np.isfinite(noise).any())
+    return _extreme(float(values.max()), drawn.max(axis=0), noise, whole, groups, floor)
 
 
 def _extreme(

@@ -20,7 +20,7 @@ from suffrage.evaluate.intervals import (
     estimate,
     make_draws,
 )
-from suffrage.evaluate.results import Figure, FigureDifference
+from suffrage.evaluate.results import LEARNED, LEFT_OUT, Figure, FigureDifference
 from suffrage.population.distances import FloatArray
 
 # Of a normal difference at 5 %, two-sided, found four times in five: 1.960 + 0.842.
@@ -48,13 +48,14 @@ def make_figures(
     seed: int,
     floors: Edge | None = None,
     ceilings: Edge | None = None,
+    left_out: Sequence[str] = (),
 ) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...]]:
     """Figures over all value sets and seeds, for each of them alone, and the paired differences.
 
     units: for each measure and method one `Measured` a unit; units of one cluster are resampled
     together, and respondents' replicates enter where a unit has some. methods: in the study's order;
     each is held against every one before it. floors, ceilings: by measure, rows of the same kind or
-    one number.
+    one number. left_out: value sets that no method was trained on, which have a mean of their own.
     """
     figures: list[Figure] = []
     differences: list[FigureDifference] = []
@@ -66,7 +67,7 @@ def make_figures(
         edges = [(floors or {}).get(measure), (ceilings or {}).get(measure)]
         for method in methods:
             rows = by_method.get(method, ())
-            for at_seed, value_set, chosen in scopes(rows):
+            for at_seed, value_set, chosen in scopes(rows, left_out):
                 found = estimate(chosen, draws)
                 if not isfinite(found.value):
                     continue
@@ -165,12 +166,16 @@ def resamples(rows: Sequence[Measured], seed: int) -> Draws:
 
 
 def scopes(
-    rows: Sequence[Placed],
+    rows: Sequence[Placed], left_out: Sequence[str] = ()
 ) -> Iterator[tuple[int | None, str | None, Sequence[Placed]]]:
-    """All rows, then those of each value set and of each seed, where there are several."""
+    """All rows, those of groups trained on and left out, of each value set and of each seed, where several."""
     if not rows:
         return
     yield None, None, rows
+    apart = [row for row in rows if row.value_set in left_out]
+    if apart and len(apart) < len(rows):
+        yield None, LEARNED, [row for row in rows if row.value_set not in left_out]
+        yield None, LEFT_OUT, apart
     value_sets = list(dict.fromkeys(row.value_set for row in rows))
     if len(value_sets) > 1:
         for name in value_sets:

@@ -370,7 +370,9 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 units[measure][method] += rows
     floors: Edge = {**edges["floor"], "comparisons": 0.5, "comparisons_whole": 0.5}
     ceilings: Edge = {**edges["ceiling"], "comparisons_whole": edges["ceiling"]["comparisons"]}
-    figures, differences = make_figures(NAME, units, given.methods, seed, floors, ceilings)
+    figures, differences = make_figures(
+        NAME, units, given.methods, seed, floors, ceilings, given.left_out
+    )
     rates = model_win_rates(consultation, seed)
     return Scorecard(
         figures=(*figures, *_win_figures(rates, options, given.methods)),

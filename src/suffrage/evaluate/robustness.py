@@ -565,7 +565,9 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     for family, some in shares.items():
         more, more_differences = drawn_figures(NAME, family, some, given.methods)
         figures, differences = (*figures, *more), (*differences, *more_differences)
-    more, more_differences = make_figures(NAME, units, given.methods, seed, {"gain": 0.0})
+    more, more_differences = make_figures(
+        NAME, units, given.methods, seed, {"gain": 0.0}, left_out=given.left_out
+    )
     return Scorecard(
         figures=(*figures, *more),
         figure_differences=(*differences, *more_differences),

@@ -174,6 +174,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         seed,
         {"spread": 0.0},
         {"spread": 1.0},
+        given.left_out,
     )
     circles, circle_notes, circle_details = _circles(given, groups, said, seed)
     weakest, which = _weakest(found, given.methods)

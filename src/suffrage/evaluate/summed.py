@@ -45,6 +45,7 @@ def summed_figures(
     seed: int,
     floor: float | None = None,
     ceiling: float | None = None,
+    left_out: Sequence[str] = (),
 ) -> tuple[list[Figure], list[FigureDifference]]:
     """As `make_figures` for a statistic of sums: the mean of it over the units' `within`.
 
@@ -61,7 +62,7 @@ def summed_figures(
     whole: dict[str, Drawn] = {}
     for method in methods:
         units = by_method.get(method, ())
-        for at_seed, value_set, chosen in scopes(units):
+        for at_seed, value_set, chosen in scopes(units, left_out):
             found = _drawn(chosen, statistic, draws, floor, ceiling)
             if not np.isfinite(found.value):
                 continue

@@ -247,6 +247,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         seed,
         floors | {"way": 0.0},
         {**ceilings, "way": 1.0},
+        given.left_out,
     )
     return Scorecard(
         figures=figures,
