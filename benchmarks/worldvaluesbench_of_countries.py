@@ -66,7 +66,9 @@ def main(folder: Path, output: Path) -> None:
         for name, frame in {"full/full_value_qa.tsv": values, "probe/samples.tsv": sampled}.items():
             (draft / name).parent.mkdir()
             frame.write_csv(draft / name, separator="\t", null_value="")
-        storage.write_json(draft / METADATA, {n: about.model_dump() for n, about in metadata.items()})
+        storage.write_json(
+            draft / METADATA, {n: about.model_dump() for n, about in metadata.items()}
+        )
 
     storage.write_folder(output, fill)
     print(f"{output}: {', '.join(items)}; {len(samples)} answers, {', '.join(places)}.")

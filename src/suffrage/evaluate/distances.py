@@ -20,6 +20,7 @@ from suffrage.evaluate.figures import Units, make_figures
 from suffrage.evaluate.fit import AVERAGE, OTHERS, UNIFORM, all_answers
 from suffrage.evaluate.intervals import Measured
 from suffrage.evaluate.results import Answer, Figure, FigureDifference, Measure, Side
+from suffrage.evaluate.sampled_answers import resampled_answer
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, EvaluationOptions, Scorecard
 from suffrage.evaluate.summed import (
     Statistic,
@@ -224,12 +225,16 @@ def _distances(
         cluster = given.splits[answer.seed].clusters[answer.item]
         place = (answer.seed, answer.value_set, answer.item, cluster)
         q = np.array(answer.shares)
+        drawn = resampled_answer(answer)
         average = averages[place[:3]]
         for name, kind in KINDS.items():
             point, resampled = _values(kind, target, q, options)
             if not np.isfinite(point):
                 continue
-            units[name][answer.method].append(Measured(*place, point, resampled))
+            own = (
+                None if drawn is None else kind.between(target.item, target.shares, drawn, options)
+            )
+            units[name][answer.method].append(Measured(*place, point, resampled, sampled=own))
             top = _halves(kind, target, options)
             if top is None:
                 continue
@@ -238,10 +243,15 @@ def _distances(
                 ceilings[name].append(Measured(*place, top, np.ones(1)))
             if name in CORRECTED:
                 low, low_resampled = _values(kind, target, average, options)
+                sign = 1 if kind.higher else -1
                 units[f"way_{name}"][answer.method].append(
-                    Measured(*place, point - low, resampled - low_resampled, top - low)
-                    if kind.higher
-                    else Measured(*place, low - point, low_resampled - resampled, low - top)
+                    Measured(
+                        *place,
+                        sign * (point - low),
+                        sign * (resampled - low_resampled),
+                        sign * (top - low),
+                        sampled=None if own is None else sign * (own - low),
+                    )
                 )
     ceilings |= {f"way_{name}": 1.0 for name in CORRECTED}
     return units, ceilings

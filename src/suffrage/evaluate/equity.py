@@ -28,6 +28,7 @@ from suffrage.evaluate.groups import (
     above_zero,
     between_row,
     denominators,
+    drawn_letter_shares,
     half_sample_fit,
     letter_shares,
     rivals,
@@ -103,6 +104,9 @@ MEASURES = (
 )
 
 
+NOT_DRAWN: Shares = {}
+
+
 def score(given: EvaluationInput, seed: int) -> Scorecard:
     """The figures, who is served least by each method, and each group's shortfall."""
     said = {place: letter_shares(answers) for place, answers in given.answers.items()}
@@ -112,9 +116,10 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     for method in given.methods:
         for split_seed in given.splits:
             shares = said[method, split_seed]
-            units["shortfall"][method] += _shortfalls(given, split_seed, shares)
+            drawn = drawn_letter_shares(given.answers[method, split_seed], method)
+            units["shortfall"][method] += _shortfalls(given, split_seed, shares, drawn)
             units["intersections"][method] += _crossings(given, split_seed, shares)
-            units["within"][method] += _within(given, split_seed, shares)
+            units["within"][method] += _within(given, split_seed, shares, drawn)
             units["between"][method] += _between(given, split_seed, shares)
     floor_rows = {
         name: [
@@ -184,8 +189,13 @@ def _read(
                 yield at, value_set.distributions[item], said[value_set.name, item]
 
 
-def _shortfalls(given: EvaluationInput, seed: int, said: Shares) -> list[Measured]:
-    """Ceiling less fit; less than a perfect fit where the respondents are not at hand."""
+def _shortfalls(
+    given: EvaluationInput, seed: int, said: Shares, drawn: Shares = NOT_DRAWN
+) -> list[Measured]:
+    """Ceiling less fit; less than a perfect fit where the respondents are not at hand.
+
+    drawn: answers that were drawn from the model, drawn anew.
+    """
     found = []
     for at, people, shares in _read(given, seed, said):
         ceiling = half_sample_fit(people)
@@ -195,7 +205,9 @@ def _shortfalls(given: EvaluationInput, seed: int, said: Shares) -> list[Measure
             return np.asarray(top - fit(drawn, shares))
 
         point = float(short(people.shares))
-        found.append(Measured(*at, point, under_replicates(people, short)))
+        again = drawn.get((at[1], at[2]))
+        own = None if again is None else top - fit(people.shares, again)
+        found.append(Measured(*at, point, under_replicates(people, short), sampled=own))
     return found
 
 
@@ -235,7 +247,9 @@ def scale_variance(shares: FloatArray) -> FloatArray:
     return np.asarray(shares @ scale**2 - (shares @ scale) ** 2)
 
 
-def _within(given: EvaluationInput, seed: int, said: Shares) -> list[Measured]:
+def _within(
+    given: EvaluationInput, seed: int, said: Shares, drawn: Shares = NOT_DRAWN
+) -> list[Measured]:
     return [
         Measured(
             *at,
@@ -243,6 +257,7 @@ def _within(given: EvaluationInput, seed: int, said: Shares) -> list[Measured]:
             np.ones(1),
             float(scale_variance(people.shares)),
             under_replicates(people, scale_variance),
+            sampled=scale_variance(drawn[at[1], at[2]]) if (at[1], at[2]) in drawn else None,
         )
         for at, people, shares in _read(given, seed, said)
         if people.item.ordered

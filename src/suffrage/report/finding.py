@@ -48,7 +48,8 @@ class Finding:
 def finding(results: Results) -> Finding:
     """What was found, in sentences: losses first, then gains, then what cannot be told apart."""
     base, trained = base_method(results), methods_of_kind(results, "trained")
-    lead, rest = _opening(results), []
+    lead = _opening(results)
+    rest: list[str] = []
     if base and trained:
         compared = _compared(results, trained, base.name)
         if len(compared) > TOLD_SINGLY:
@@ -187,7 +188,7 @@ def _counted(compared: Sequence[tuple[MethodFacts, Difference]], scores: dict[st
         "same": "not told apart",
         "unknown": "asked too few questions to say",
     }
-    parts = []
+    parts: list[str] = []
     for found, word in words.items():
         group = [method for method, difference in compared if verdict(difference) == found]
         if not group:
