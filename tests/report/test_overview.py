@@ -220,7 +220,7 @@ def test_a_blunt_correction_is_said_with_what_it_could_have_seen(whole: Results)
     lead, rest = finding(blunt).lead, finding(blunt).rest
     kto = main_score(blunt, "kto-plain")
     assert kto is not None
-    assert "3 are not told apart" in lead
+    assert "3 are not told apart on so few questions" in lead
     assert (
         f"By their own intervals 2 above it and 1 below it (down to {kto.value:.2f}) would be told"
         in rest

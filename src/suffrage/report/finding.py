@@ -162,7 +162,7 @@ def _beside_many(
     ):
         beside = _compared(results, trained, bar)
         if beside:
-            yield f"Against {words} {_counted(beside, scores)}."
+            yield f"Against {words} {_counted(beside)}."
 
 
 def _beside(results: Results, method: MethodFacts, bar: str, words: str) -> str | None:
@@ -180,8 +180,10 @@ def _beside(results: Results, method: MethodFacts, bar: str, words: str) -> str 
     return f"{words} reaches {number(score.value)}{told[verdict(difference)]}"
 
 
-def _counted(compared: Sequence[tuple[MethodFacts, Difference]], scores: dict[str, float]) -> str:
-    """How many are worse, with their names where few, how many better, how many neither."""
+def _counted(
+    compared: Sequence[tuple[MethodFacts, Difference]], scores: dict[str, float] | None = None
+) -> str:
+    """How many are worse, how many better, how many neither. scores: to name the worst by, None for no names."""
     words: dict[Verdict, str] = {
         "lower": "worse",
         "higher": "better",
@@ -195,7 +197,9 @@ def _counted(compared: Sequence[tuple[MethodFacts, Difference]], scores: dict[st
             continue
         part = f"{len(group)} of the {len(compared)}" if not parts else f"{len(group)}"
         part += f" {'is' if len(group) == 1 else 'are'} {word}"
-        if found == "lower":
+        if found == "same" and scores is not None and _clear(compared):
+            part += " on so few questions"
+        if found == "lower" and scores is not None:
             ranked = sorted(group, key=lambda m: scores.get(m.name, 0.0))
             named = [f"{in_sentence(m.label)} {number(scores.get(m.name))}" for m in ranked]
             more = "" if len(named) <= TOLD_SINGLY else ", ..."
@@ -204,15 +208,22 @@ def _counted(compared: Sequence[tuple[MethodFacts, Difference]], scores: dict[st
     return ", ".join(parts)
 
 
-def _bluntness(
-    results: Results, compared: Sequence[tuple[MethodFacts, Difference]], scores: dict[str, float]
-) -> Iterable[str]:
-    """Where methods lie clear of the untrained model by their own interval and not after the correction: why."""
-    clear = [
+def _clear(
+    compared: Sequence[tuple[MethodFacts, Difference]],
+) -> list[tuple[MethodFacts, Difference]]:
+    """Those that would be told apart by their own interval, and are not after the correction."""
+    return [
         (method, d)
         for method, d in compared
         if verdict(d) == "same" and d.low is not None and d.high is not None and d.low * d.high > 0
     ]
+
+
+def _bluntness(
+    results: Results, compared: Sequence[tuple[MethodFacts, Difference]], scores: dict[str, float]
+) -> Iterable[str]:
+    """Where methods lie clear of the untrained model by their own interval and not after the correction: why."""
+    clear = _clear(compared)
     seen = [d.detectable for _, d in compared if d.detectable is not None]
     if not clear or not seen:
         return
