@@ -138,7 +138,7 @@ def test_a_task_is_scored_as_the_harness_scores_it_itself(
         device="cpu",
         tasks=["own_choice"],
         bootstrap_iters=0,
-        task_manager=TaskManager(include_path=str(tasks / "tasks")),
+        task_manager=TaskManager(include_path=str(tasks / "tasks"), include_defaults=False),
     )
     assert own is not None
     assert found.value == pytest.approx(own["results"]["own_choice"]["acc,none"])

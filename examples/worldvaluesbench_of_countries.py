@@ -1,6 +1,6 @@
 """The probe questions of WorldValuesBench that country files hold, in the benchmark's layout, for `evaluate: wvb`.
 
-    python benchmarks/worldvaluesbench_of_countries.py FOLDER OUTPUT
+    python examples/worldvaluesbench_of_countries.py FOLDER OUTPUT
 
 FOLDER holds country files of the World Values Survey (`B_COUNTRY_ALPHA` and questions, no interview numbers, no
 settlement, no education) and the benchmark's question_metadata.json, codebook.json and country2continent.csv. People
