@@ -163,21 +163,25 @@ def put_before(
     return shown
 
 
-def still_open(
-    d: Driver, consultation_id: str, participant_id: str, kind: Kind
-) -> Exposure | None:
+def still_open(d: Driver, consultation_id: str, participant_id: str, kind: Kind) -> Exposure | None:
     """As `open_exposure`, within a transaction."""
     given = {"of": consultation_id, "who": participant_id, "kind_wanted": kind}
     row = d.one(_LAST_PREPARED, given)
     if row is None:
         return None
     found = dict(zip(Exposure.__dataclass_fields__, row, strict=True))
-    return None if found["answered_at"] is not None else Exposure(**found | {"core": bool(found["core"])})
+    return (
+        None
+        if found["answered_at"] is not None
+        else Exposure(**found | {"core": bool(found["core"])})
+    )
 
 
 def statements_voted_on(d: Driver, consultation_id: str, participant_id: str) -> list[str]:
     """As `voted_on`, within a transaction."""
-    return [row[0] for row in d.all(_VOTED_PREPARED, {"of": consultation_id, "who": participant_id})]
+    return [
+        row[0] for row in d.all(_VOTED_PREPARED, {"of": consultation_id, "who": participant_id})
+    ]
 
 
 @dataclass(frozen=True)
@@ -187,19 +191,21 @@ class Sitting:
 
     done: int
     recorded: bool
-    block: Block
+    block: Block | None
 
 
 def sitting(
-    d: Driver, consultation_id: str, participant_id: str, statement_id: str, minutes: int
+    d: Driver, consultation_id: str, participant_id: str, statement_id: str, minutes: int | None
 ) -> Sitting:
-    """How far a participant is; a new sitting begins where none goes on."""
+    """How far a participant is. minutes: goal of the sitting that begins where none goes on; None begins none."""
     at = now()
     given = {"of": consultation_id, "who": participant_id, "what": statement_id}
     row = d.one(_SITTING, given)
     done, recorded, *last = row or (0, 0, *[None] * len(_BLOCK))
     open_block = Block(*last) if last[0] is not None else None
-    if open_block is None or not _goes_on(open_block, at):
+    if open_block is not None and not _goes_on(open_block, at):
+        open_block = None
+    if open_block is None and minutes is not None:
         open_block = Block(new_id(), at, at + minutes * MINUTE, 0, None)
         d.run(
             _NEW_BLOCK,
@@ -586,8 +592,7 @@ _BEFORE_VOTE = Prepared(
     .select_from(consultation)
     .outerjoin(
         statement,
-        (statement.c.consultation_id == consultation.c.id)
-        & (statement.c.id == bindparam("what")),
+        (statement.c.consultation_id == consultation.c.id) & (statement.c.id == bindparam("what")),
     )
     .outerjoin(
         vote,

@@ -61,10 +61,10 @@ class WaitingRoom:
     async def ask(self, order: str, act: Callable[[Driver], Found]) -> Found:
         """What the act gives, once it is committed; or the error that refused it.
 
-        order: whose act it is. Acts of one person stay in the order they came; every process takes
-        people in the same order, so that two cannot wait for each other.
-        act: reads and writes by the driver it is given, and raises a refusal only before it writes
-        what others would see.
+        order: whose act it is, such as their session. Acts of one session stay in the order they
+        came, and every process takes sessions in the same order, so that two do not wait for each
+        other's rows. act: reads and writes by the driver it is given, raises a refusal only before
+        it writes what others would see, and may be called a second time.
         """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(order, act, loop, loop.create_future())
@@ -112,7 +112,9 @@ class WaitingRoom:
             if len(batch) == 1:
                 batch[0].error = error
                 return
-            log.warning("%d acts together failed (%s); each alone", len(batch), type(error).__name__)
+            log.warning(
+                "%d acts together failed (%s); each alone", len(batch), type(error).__name__
+            )
             for one in batch:
                 self._do([one])
 

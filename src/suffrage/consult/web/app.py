@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import text
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -21,6 +22,7 @@ from starlette.staticfiles import StaticFiles
 from suffrage import __version__
 from suffrage.consult.recomputation import start_watching
 from suffrage.consult.store.database import NotFoundError, RefusedError, open_store
+from suffrage.consult.store.waiting_room import WaitingRoom
 from suffrage.consult.web import api, pages, staff_pages
 from suffrage.consult.web.drawing import Drawing
 from suffrage.consult.web.languages import Language
@@ -38,7 +40,7 @@ from suffrage.consult.web.visit import (
     render,
     with_visit,
 )
-from suffrage.errors import InputError
+from suffrage.errors import InputError, SuffrageError
 
 STATIC = Path(__file__).parent / "static"
 API = "/api/"
@@ -58,6 +60,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
         yield
         if worker is not None:
             worker.terminate()
+        await run_in_threadpool(app.state.room.close)
         app.state.store.close()
 
     app = FastAPI(
@@ -72,6 +75,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     )
     app.state.settings = settings
     app.state.store = open_store(settings.store)
+    app.state.room = WaitingRoom(app.state.store, (SuffrageError, TooManyError, HTTPException))
     app.state.limits = Limits(settings.limits)
     app.state.drawing = Drawing(app.state.store, settings.seed)
     app.state.environments = environments()

@@ -196,6 +196,14 @@ class Drawing:
             what, "accepted", lambda: statements.statements(self.store, what.id, ["accepted"])
         )
 
+    def translations(self, what: About, language: str) -> dict[str, tuple[str, str]]:
+        """Statements' texts in a language they were not written in, and who translated them."""
+        return self._recent(
+            what,
+            f"translations {language}",
+            lambda: statements.translations(self.store, what.id, language),
+        )
+
     def questions(self, what: About) -> tuple[dict[str, Prompt], dict[str, Answer]]:
         """Prompts and shown answers by id."""
         return self._recent(

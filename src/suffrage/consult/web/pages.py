@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,8 +12,11 @@ from starlette.responses import RedirectResponse, Response
 
 from suffrage.consult.consultation import OUTCOMES
 from suffrage.consult.store import acts, answers, participants, statements
+from suffrage.consult.store.acts import Exposure, Sitting
 from suffrage.consult.store.database import RefusedError
+from suffrage.consult.store.driver import Driver
 from suffrage.consult.store.participants import Participant, Scopes
+from suffrage.consult.store.statements import Statement
 from suffrage.consult.web import protection
 from suffrage.consult.web.consent import consent_text
 from suffrage.consult.web.drawing import Drawing
@@ -21,11 +25,14 @@ from suffrage.consult.web.visit import (
     APage,
     Form,
     Visit,
+    checked_form,
     choose_language,
+    done_together,
     field,
     render,
+    session_of,
     spend,
-    with_visit,
+    visit_within,
 )
 
 router = APIRouter(include_in_schema=False)
@@ -149,12 +156,20 @@ def save_about_you(v: APage, form: Form) -> Any:
 
 
 @router.get("/c/{slug}/vote")
-def vote_page(v: APage, recorded: str = "") -> Response:
+async def vote_page(request: Request) -> Response:
     """The next statement."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
-    drawn = drawing(v.request).next_statement(v.what, v.participant.id) if _open(v) else None
-    return _vote_page(v, drawn, recorded)
+    slug, recorded = request.path_params["slug"], request.query_params.get("recorded", "")
+
+    def look(d: Driver) -> tuple[Visit, _Standing | None]:
+        v = visit_within(d, request, slug)
+        if v.participant is None or not v.participant.takes_part:
+            return v, None
+        return v, _standing(d, v, v.participant.id, recorded)
+
+    v, standing = await done_together(request, session_of(request, slug), look)
+    if standing is None:
+        return _not_in(v) or v.go("join")
+    return _vote_page(v, standing)
 
 
 @router.get("/c/{slug}/vote/{statement_id}")
@@ -166,33 +181,43 @@ def one_statement(v: APage, statement_id: str) -> Response:
     mine = acts.votes_by(v.store, v.what.id, v.participant.id)
     if found.state != "accepted" and found.id not in {x.statement_id for x in mine}:
         return v.page("gone.html", 404)
-    return _vote_page(
-        v, (None, found), "", next((x for x in mine if x.statement_id == found.id), None)
-    )
+    with v.store.write() as c:
+        standing = _standing(Driver(c), v, v.participant.id, "", found)
+    return _vote_page(v, standing, next((x for x in mine if x.statement_id == found.id), None))
 
 
 @router.post("/c/{slug}/vote")
-def vote(v: APage, form: Form) -> Any:
-    """Store a vote; its confirmation stands on the next page."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
-    spend(v.request, "vote", v.participant.id)
+async def vote(request: Request) -> Response:
+    """Store a vote, and draw what comes next; its confirmation stands on the next page."""
+    form = await checked_form(request)
+    slug, statement_id = request.path_params["slug"], field(form, "statement", 64)
     value = VALUES.get(field(form, "vote", 20))
-    if value is None:
-        return v.go("vote")
-    statement_id = field(form, "statement", 64)
-    acts.vote_on(
-        v.store,
-        v.what.id,
-        v.participant.id,
-        statement_id,
-        value,
-        form.get("important") == "yes",
-        field(form, "exposure", 64) or None,
-    )
-    return v.go(
-        "mine?saved=vote" if field(form, "from") == "mine" else f"vote?recorded={statement_id}"
-    )
+    from_mine = field(form, "from") == "mine"
+
+    def cast(d: Driver) -> tuple[Visit, bool]:
+        v = visit_within(d, request, slug)
+        if v.participant is None or not v.participant.takes_part:
+            return v, False
+        spend(request, "vote", v.participant.id)
+        if value is None:
+            return v, False
+        acts.cast_vote(
+            d,
+            v.what.id,
+            v.participant.id,
+            statement_id,
+            value,
+            form.get("important") == "yes",
+            field(form, "exposure", 64) or None,
+        )
+        if not from_mine:
+            drawing(request).next_within(d, v.what, v.participant.id, voted=True)
+        return v, True
+
+    v, done = await done_together(request, session_of(request, slug), cast)
+    if not done:
+        return _not_in(v) or v.go("vote")
+    return v.go("mine?saved=vote" if from_mine else f"vote?recorded={statement_id}")
 
 
 @router.get("/c/{slug}/statement/new")
@@ -438,27 +463,54 @@ def _open(v: Visit) -> bool:
     return v.what.phase == "open"
 
 
-def _vote_page(v: Visit, drawn: Any, recorded: str, mine: Any = None) -> Response:
-    if v.participant is None:
-        return v.go("join")
-    done = acts.votes_by(v.store, v.what.id, v.participant.id)
-    block = None
-    if _open(v):
-        block = acts.begin_block(v.store, v.what.id, v.participant.id, v.what.settings.minutes)
-    translated = statements.translations(v.store, v.what.id, v.language.code)
-    response = v.page(
-        "vote.html",
-        exposure=drawn[0] if drawn else None,
-        statement=drawn[1] if drawn else None,
-        translation=translated.get(drawn[1].id) if drawn else None,
-        mine=mine,
-        recorded=recorded if recorded in {x.statement_id for x in done} else "",
-        done=len(done),
-        all=max(len(drawing(v.request).accepted(v.what)), len(done)),
-        block=block,
-        pairs=bool(drawing(v.request).questions(v.what)[1]),
+@dataclass(frozen=True)
+class _Standing:
+    """What the page for voting shows somebody: what is drawn, and how far they are."""
+
+    exposure: Exposure | None
+    statement: Statement | None
+    translation: tuple[str, str] | None
+    sitting: Sitting
+    recorded: str
+    all: int
+    pairs: bool
+
+
+def _standing(
+    d: Driver, v: Visit, participant_id: str, recorded: str, chosen: Statement | None = None
+) -> _Standing:
+    """Read it within a transaction. chosen: a statement of their own choice in place of a draw."""
+    draw, exposure, statement = drawing(v.request), None, chosen
+    if chosen is None and _open(v):
+        drawn = draw.next_within(d, v.what, participant_id)
+        exposure, statement = drawn or (None, None)
+    minutes = v.what.settings.minutes if _open(v) else None
+    sitting = acts.sitting(d, v.what.id, participant_id, recorded[:64], minutes)
+    translated = draw.translations(v.what, v.language.code)
+    return _Standing(
+        exposure,
+        statement,
+        translated.get(statement.id) if statement else None,
+        sitting,
+        recorded if sitting.recorded else "",
+        max(len(draw.accepted(v.what)), sitting.done),
+        bool(draw.questions(v.what)[1]),
     )
-    return with_visit(v.request, response)
+
+
+def _vote_page(v: Visit, standing: _Standing, mine: Any = None) -> Response:
+    return v.page(
+        "vote.html",
+        exposure=standing.exposure,
+        statement=standing.statement,
+        translation=standing.translation,
+        mine=mine,
+        recorded=standing.recorded,
+        done=standing.sitting.done,
+        all=standing.all,
+        block=standing.sitting.block if _open(v) else None,
+        pairs=standing.pairs,
+    )
 
 
 def _written_in(v: Visit, form: Any) -> str:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
 
 from fastapi import Depends
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from suffrage.consult.store import consultations, participants, staff
 from suffrage.consult.store.consultations import About
 from suffrage.consult.store.database import NotFoundError, Store
+from suffrage.consult.store.driver import Driver
 from suffrage.consult.store.participants import Participant
 from suffrage.consult.store.staff import Member, Role
+from suffrage.consult.store.waiting_room import WaitingRoom
 from suffrage.consult.web import protection
 from suffrage.consult.web.languages import Language, direction, languages, preferred
 from suffrage.consult.web.limits import Limits, network
@@ -23,6 +27,8 @@ from suffrage.consult.web.limits import Limits, network
 LANGUAGE = "language"
 STAFF = "staff"
 YEAR = 365 * 24 * 3600
+
+Answered = TypeVar("Answered")
 
 
 class LogInError(Exception):
@@ -116,17 +122,44 @@ def choose_language(request: Request, what: About | None) -> Language:
 
 def visit(request: Request, slug: str) -> Visit:
     """The visit of a page under /c/{slug}. Raises NotFoundError for a consultation there is not."""
+    with store_of(request).read() as c:
+        return visit_within(Driver(c), request, slug)
+
+
+def visit_within(d: Driver, request: Request, slug: str) -> Visit:
+    """As `visit`, within a transaction."""
     store = store_of(request)
-    what = consultations.about(store, slug)
-    request.state.what = what
-    session = request.cookies.get(protection.cookie_name(request, f"in-{what.slug}"))
-    who = participants.of_session(store, what.id, session) if session else None
-    return Visit(request, store, what, who, choose_language(request, what))
+    seen = participants.enter(d, store.secrets, slug, session_of(request, slug))
+    request.state.what = seen.about
+    language = choose_language(request, seen.about)
+    return Visit(request, store, seen.about, seen.participant, language)
+
+
+def session_of(request: Request, slug: str) -> str:
+    """The session this browser has in a consultation, "" without one."""
+    return request.cookies.get(protection.cookie_name(request, f"in-{slug}"), "")
+
+
+async def done_together(
+    request: Request, session: str, act: Callable[[Driver], Answered]
+) -> Answered:
+    """Have an act done in one transaction with those of others who wait; see `WaitingRoom`."""
+    room: WaitingRoom = request.app.state.room
+    return await room.ask(session, act)
 
 
 async def checked_form(request: Request) -> FormData:
     """A page's form, if it came from one of our pages. Raises ForgedError."""
-    form = await request.form(max_files=1, max_fields=protection.MOST_FIELDS)
+    if request.headers.get("content-type", "") == "application/x-www-form-urlencoded":
+        # What browsers send unless there is a file; the parser for those is slow.
+        sent = (await request.body()).decode("latin-1")
+        try:
+            pairs = parse_qsl(sent, keep_blank_values=True, max_num_fields=protection.MOST_FIELDS)
+        except ValueError as error:
+            raise HTTPException(400) from error
+        form = FormData(pairs)
+    else:
+        form = await request.form(max_files=1, max_fields=protection.MOST_FIELDS)
     state = request.app.state
     protection.check_form(request, form, state.store.secrets, state.settings.base_url)
     return form
