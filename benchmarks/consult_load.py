@@ -247,7 +247,9 @@ class Api:
         self.head = {"Authorization": f"Bearer {person.session}"}
 
     async def first(self) -> bytes:
-        return await self.wire.ask(request("GET", f"{self.base}/next", self.port, self.head), self.port)
+        return await self.wire.ask(
+            request("GET", f"{self.base}/next", self.port, self.head), self.port
+        )
 
     def asked(self, reply: bytes) -> Asked | None:
         told = json.loads(body_of(reply))
@@ -430,11 +432,11 @@ def reconcile(where: str, slug: str, people: list[Person]) -> dict[str, int]:
         "rows": len(rows),
         "lost": len(receipts.keys() - rows.keys()),
         "without_receipt": len(rows.keys() - receipts.keys()),
-        "other_than_receipt": sum(other(rows[k], receipts[k]) for k in rows.keys() & receipts.keys()),
-        "doubled": len(events) - len({event[:2] for event in events}),
-        "rows_without_their_event": len(
-            {(*key, *row) for key, row in rows.items()} - set(events)
+        "other_than_receipt": sum(
+            other(rows[k], receipts[k]) for k in rows.keys() & receipts.keys()
         ),
+        "doubled": len(events) - len({event[:2] for event in events}),
+        "rows_without_their_event": len({(*key, *row) for key, row in rows.items()} - set(events)),
         # Each answered showing is one vote: a draw probability is there for all of them.
         "votes_without_showing": abs(shown - unanswered - len(rows)),
     }
@@ -471,9 +473,7 @@ class Processor:
             "generator": used.ru_utime + used.ru_stime,
         }
         if self.postmaster is not None:
-            family = [
-                s for pid, s in all_of.items() if self.postmaster in (pid, s.parent)
-            ]
+            family = [s for pid, s in all_of.items() if self.postmaster in (pid, s.parent)]
             # Connections that have ended count with the process that started them.
             ended = all_of[self.postmaster].children if self.postmaster in all_of else 0.0
             found["database"] = sum(s.own for s in family) + ended
@@ -598,14 +598,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--votes", type=int, default=0, help="stop after so many; 0: by time alone")
     parser.add_argument(
-        "--think", type=float, default=3.0, help="mean seconds from one vote of a person to the next"
+        "--think",
+        type=float,
+        default=3.0,
+        help="mean seconds from one vote of a person to the next",
     )
     parser.add_argument("--statements", type=int, default=200)
     parser.add_argument("--database", help="postgresql://...; default: SQLite in a new folder")
     parser.add_argument("--kill", action="store_true", help="kill the server halfway")
     parser.add_argument("--no-results", dest="results", action="store_false")
     parser.add_argument("--least-rate", type=float, help="exit with 1 below it")
-    parser.add_argument("--most-p95", type=float, help="milliseconds of the whole; exit with 1 above it")
+    parser.add_argument(
+        "--most-p95", type=float, help="milliseconds of the whole; exit with 1 above it"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--json", action="store_true")

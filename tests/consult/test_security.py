@@ -11,11 +11,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import event, select, text
+from starlette.routing import Route
 
 from suffrage.consult import texts
 from suffrage.consult.consultation import to_polis
@@ -151,11 +151,11 @@ def forms(here: Site) -> list[str]:
     return paths
 
 
-def all_routes(here: Site) -> list[APIRoute]:
-    def of(routes: list) -> list[APIRoute]:  # type: ignore[type-arg]
+def all_routes(here: Site) -> list[Route]:
+    def of(routes: list) -> list[Route]:  # type: ignore[type-arg]
         found = []
         for route in routes:
-            if isinstance(route, APIRoute):
+            if isinstance(route, Route):
                 found.append(route)
             elif isinstance(getattr(route, "original_router", None), APIRouter):
                 found += of(route.original_router.routes)

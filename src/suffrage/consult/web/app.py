@@ -32,6 +32,7 @@ from suffrage.consult.web.pages import refusal
 from suffrage.consult.web.picture import groups_picture
 from suffrage.consult.web.protection import ForgedError, Guard
 from suffrage.consult.web.server_settings import ServerSettings
+from suffrage.consult.web.stencils import Stencils
 from suffrage.consult.web.visit import (
     ForbiddenError,
     LogInError,
@@ -79,6 +80,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     app.state.limits = Limits(settings.limits)
     app.state.drawing = Drawing(app.state.store, settings.seed)
     app.state.environments = environments()
+    app.state.stencils = Stencils()
     for router in (
         api.router,
         pages.router,
@@ -87,6 +89,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
         *more,
     ):
         app.include_router(router)
+    app.router.routes[:0] = pages.VOTING
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/healthz", healthy, include_in_schema=False)
     app.add_api_route("/readyz", ready, include_in_schema=False)
@@ -124,6 +127,7 @@ def environments() -> Callable[[Language], Environment]:
                 autoescape=True,
                 undefined=StrictUndefined,
                 extensions=["jinja2.ext.i18n"],
+                auto_reload=False,
                 trim_blocks=True,
                 lstrip_blocks=True,
             )

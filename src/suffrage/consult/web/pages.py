@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
 
 from suffrage.consult.consultation import OUTCOMES
 from suffrage.consult.store import acts, answers, participants, statements
@@ -21,10 +22,12 @@ from suffrage.consult.web import protection
 from suffrage.consult.web.consent import consent_text
 from suffrage.consult.web.drawing import Drawing
 from suffrage.consult.web.mine import everything_of, results_for
+from suffrage.consult.web.stencils import Stencils, mark
 from suffrage.consult.web.visit import (
     APage,
     Form,
     Visit,
+    answered,
     checked_form,
     choose_language,
     done_together,
@@ -155,7 +158,6 @@ def save_about_you(v: APage, form: Form) -> Any:
     return v.go("mine?saved=about" if field(form, "from") == "mine" else "vote")
 
 
-@router.get("/c/{slug}/vote")
 async def vote_page(request: Request) -> Response:
     """The next statement."""
     slug, recorded = request.path_params["slug"], request.query_params.get("recorded", "")
@@ -186,7 +188,6 @@ def one_statement(v: APage, statement_id: str) -> Response:
     return _vote_page(v, standing, next((x for x in mine if x.statement_id == found.id), None))
 
 
-@router.post("/c/{slug}/vote")
 async def vote(request: Request) -> Response:
     """Store a vote, and draw what comes next; its confirmation stands on the next page."""
     form = await checked_form(request)
@@ -463,6 +464,13 @@ def _open(v: Visit) -> bool:
     return v.what.phase == "open"
 
 
+# Asked for with every vote, so they stand before all other addresses, and without FastAPI's frame.
+VOTING = (
+    Route("/c/{slug}/vote", vote_page, methods=["GET"]),
+    Route("/c/{slug}/vote", vote, methods=["POST"]),
+)
+
+
 @dataclass(frozen=True)
 class _Standing:
     """What the page for voting shows somebody: what is drawn, and how far they are."""
@@ -499,6 +507,46 @@ def _standing(
 
 
 def _vote_page(v: Visit, standing: _Standing, mine: Any = None) -> Response:
+    s, sitting = standing.statement, standing.sitting
+    if s is None or standing.exposure is None or standing.translation or sitting.block is None:
+        return _whole_vote_page(v, standing, mine)
+    stencils: Stencils = v.request.app.state.stencils
+    kind = (v.language.code, v.request.url.path, s.language, s.seed, bool(standing.recorded))
+    stencil = stencils.of(v.what, (*kind, standing.pairs), lambda: _cut_vote_page(v, standing))
+    filled = stencil.filled(
+        csrf=protection.csrf_token(v.request, v.store.secrets),
+        statement=s.id,
+        text=s.text,
+        exposure=standing.exposure.id,
+        recorded=standing.recorded,
+        done=sitting.done,
+        all=standing.all,
+        started=sitting.block.started,
+        goal=sitting.block.goal,
+    )
+    return answered(v.request, filled, v.language)
+
+
+def _cut_vote_page(v: Visit, standing: _Standing) -> str:
+    """The page with marks in place of what differs from one person to the next."""
+    exposure, statement, block = standing.exposure, standing.statement, standing.sitting.block
+    assert exposure is not None and statement is not None and block is not None
+    return v.text(
+        "vote.html",
+        csrf=mark("csrf"),
+        exposure=replace(exposure, id=mark("exposure")),
+        statement=replace(statement, id=mark("statement"), text=mark("text")),
+        translation=None,
+        mine=None,
+        recorded=mark("recorded") if standing.recorded else "",
+        done=mark("done"),
+        all=mark("all"),
+        block={"started": mark("started"), "goal": mark("goal")},
+        pairs=standing.pairs,
+    )
+
+
+def _whole_vote_page(v: Visit, standing: _Standing, mine: Any) -> Response:
     return v.page(
         "vote.html",
         exposure=standing.exposure,

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.datastructures import FormData, Headers, MutableHeaders
+from starlette.datastructures import FormData, Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
@@ -66,6 +66,10 @@ class Guard:
         self.app = app
         self.secure = secure
         self.most_body = most_body
+        every = dict(HEADERS)
+        if secure:
+            every["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+        self.always = [(name.lower().encode(), value.encode()) for name, value in every.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -90,17 +94,14 @@ class Guard:
         return 20 * 1024 * 1024 if path.startswith("/admin/c/") else self.most_body
 
     def _sending(self, send: Send, scope: Scope, began: float) -> Send:
+        static = scope["path"].startswith("/static/")
+        always = self.always if static else [*self.always, (b"cache-control", b"no-store")]
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                if self.secure:
-                    headers.setdefault(
-                        "Strict-Transport-Security", "max-age=63072000; includeSubDomains"
-                    )
-                if not scope["path"].startswith("/static/"):
-                    headers.setdefault("Cache-Control", "no-store")
+                headers = message["headers"] = list(message.get("headers", ()))
+                there = {name.lower() for name, _ in headers}
+                headers += [header for header in always if header[0] not in there]
                 took = (time.perf_counter() - began) * 1000
                 log.info(
                     "%s %s %d %.0f ms", scope["method"], scope["path"], message["status"], took

@@ -75,6 +75,10 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page of this consultation."""
+        return answered(self.request, self.text(template, **values), self.language, status)
+
+    def text(self, template: str, **values: Any) -> str:
+        """The same as text."""
         title, title_language = self.say(self.what.title)
         context = {
             "visit": self,
@@ -84,7 +88,7 @@ class Visit:
             "title_language": title_language,
             **values,
         }
-        return render(self.request, template, self.language, status, self.offered, **context)
+        return rendered(self.request, template, self.language, self.offered, **context)
 
 
 def store_of(request: Request) -> Store:
@@ -194,16 +198,34 @@ def render(
     **values: Any,
 ) -> HTMLResponse:
     """A page in a language; staff and error pages too."""
+    text = rendered(request, template, language, offered, **values)
+    return answered(request, text, language, status)
+
+
+def rendered(
+    request: Request,
+    template: str,
+    language: Language,
+    offered: list[Language] | None = None,
+    **values: Any,
+) -> str:
+    """The text of a page."""
     environment = request.app.state.environments(language)
-    text = environment.get_template(template).render(
+    if "csrf" not in values:
+        values["csrf"] = protection.csrf_token(request, request.app.state.store.secrets)
+    text: str = environment.get_template(template).render(
         request=request,
         language=language,
         offered=offered or [],
-        csrf=protection.csrf_token(request, request.app.state.store.secrets),
         direction=direction,
         path=request.url.path,
         **values,
     )
+    return text
+
+
+def answered(request: Request, text: str, language: Language, status: int = 200) -> HTMLResponse:
+    """A page's text as a response."""
     response = HTMLResponse(text, status, {"Content-Language": language.code})
     with_visit(request, response)
     return response
