@@ -3,15 +3,21 @@
 Written with SQLAlchemy like all others, their text is made once for each database: at three hundred votes a
 second making it anew would cost more than running it. What comes back is as the driver gives it, so
 on SQLite a truth value is 0 or 1 and JSON is text.
+
+PostgreSQL answers from another process, and waiting for it is what takes time. There the acts of a
+batch go forward side by side (`side_by_side`): what all of them ask next travels in one go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
+
+if TYPE_CHECKING:
+    from greenlet import greenlet
 
 
 class Prepared:
@@ -65,3 +71,105 @@ class Driver:
         self.run(statement, values)
         found: list[tuple[Any, ...]] = self._cursor.fetchall()
         return found
+
+    def claim(self, participant_id: str) -> None:
+        """Say whom an act is about before anything of theirs is read; see `LaterError`."""
+
+
+class LaterError(Exception):
+    """Another act of the batch is about the same participant; this one must come after it."""
+
+
+@dataclass
+class Outcome:
+    """What became of one act: its result, or its error, a `LaterError` among them."""
+
+    result: Any = None
+    error: Exception | None = None
+
+
+def side_by_side(
+    connection: Connection,
+    acts: Sequence[Callable[[Driver], Any]],
+    refusals: tuple[type[Exception], ...],
+) -> list[Outcome]:
+    """Do acts of different participants at once within one transaction of PostgreSQL.
+
+    Each goes on until it needs an answer; then what all of them ask is sent together, in the order
+    of the acts, and each goes on with its own answer. Any error but a refusal undoes the transaction.
+    """
+    from greenlet import getcurrent, greenlet
+
+    batch = _Batch(connection, getcurrent())
+    outcomes = [Outcome() for _ in acts]
+
+    def attempt(act: Callable[[Driver], Any], outcome: Outcome) -> None:
+        try:
+            outcome.result = act(_Lane(batch))
+        except (*refusals, LaterError) as error:
+            outcome.error = error
+
+    going = [greenlet(attempt) for _ in acts]
+    for one, act, outcome in zip(going, acts, outcomes, strict=True):
+        one.switch(act, outcome)
+    while any(not one.dead for one in going):
+        answers = batch.ask()
+        for one in going:
+            if not one.dead:
+                one.switch(answers[one])
+    batch.ask()
+    return outcomes
+
+
+class _Batch:
+    """What the acts of a batch ask, until it is sent; who has claimed whom."""
+
+    def __init__(self, connection: Connection, hub: greenlet) -> None:
+        self.connection, self.hub = connection, hub
+        self.raw: Any = connection.connection.dbapi_connection
+        self.claimed: dict[str, object] = {}
+        # Words, values, and who waits for the answer; None where there is none.
+        self.asked: list[tuple[str, Mapping[str, Any], greenlet | None]] = []
+
+    def ask(self) -> dict[greenlet, list[tuple[Any, ...]]]:
+        """Send all of it, and give each its answer."""
+        asked, self.asked = self.asked, []
+        if not asked:
+            return {}
+        cursors = []
+        with self.raw.pipeline():
+            for words, values, _ in asked:
+                cursor = self.raw.cursor()
+                cursor.execute(words, values)
+                cursors.append(cursor)
+        return {
+            who: cursor.fetchall()
+            for cursor, (_, _, who) in zip(cursors, asked, strict=True)
+            if who is not None
+        }
+
+
+class _Lane(Driver):
+    """The driver as one act of a batch has it."""
+
+    def __init__(self, batch: _Batch) -> None:
+        object.__setattr__(self, "connection", batch.connection)
+        object.__setattr__(self, "_batch", batch)
+
+    def run(self, statement: Prepared, values: Mapping[str, Any]) -> None:
+        self._ask(statement, values, None)
+
+    def all(self, statement: Prepared, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        from greenlet import getcurrent
+
+        self._ask(statement, values, getcurrent())
+        answer: list[tuple[Any, ...]] = self._batch.hub.switch()  # type: ignore[attr-defined]
+        return answer
+
+    def claim(self, participant_id: str) -> None:
+        if self._batch.claimed.setdefault(participant_id, self) is not self:  # type: ignore[attr-defined]
+            raise LaterError
+
+    def _ask(self, statement: Prepared, values: Mapping[str, Any], who: greenlet | None) -> None:
+        words, _, fixed = statement.text(self.connection.dialect)
+        self._batch.asked.append((words, {**fixed, **values}, who))  # type: ignore[attr-defined]

@@ -285,7 +285,11 @@ def enter(d: Driver, secrets: Secrets, slug: str, session: str) -> Entered:
         raise NotFoundError("there is no such consultation.")
     what = about_stored(*row[: len(STORED)])
     rest = row[len(STORED) :]
-    return Entered(what, None if rest[0] is None else _person(rest))
+    if rest[0] is None:
+        return Entered(what, None)
+    person = _person(rest)
+    d.claim(person.id)
+    return Entered(what, person)
 
 
 @cache

@@ -13,11 +13,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from suffrage.consult.store.database import Store
-from suffrage.consult.store.driver import Driver
+from suffrage.consult.store.driver import Driver, LaterError, Outcome, side_by_side
 
 # How long the first one waits for others, in seconds.
 GATHERING = 0.004
@@ -34,17 +34,16 @@ class _Waiting:
     act: Callable[[Driver], Any]
     loop: asyncio.AbstractEventLoop
     answer: asyncio.Future[Any]
-    result: Any = None
-    error: BaseException | None = None
+    outcome: Outcome = field(default_factory=Outcome)
 
     def tell(self) -> None:
         """On the loop's own thread."""
         if self.answer.done():
             return  # whoever asked has gone
-        if self.error is not None:
-            self.answer.set_exception(self.error)
+        if self.outcome.error is not None:
+            self.answer.set_exception(self.outcome.error)
         else:
-            self.answer.set_result(self.result)
+            self.answer.set_result(self.outcome.result)
 
 
 class WaitingRoom:
@@ -105,25 +104,33 @@ class WaitingRoom:
         batch = sorted(batch, key=lambda one: one.order)
         try:
             with self._store.write() as c:
-                driver = Driver(c)
-                for one in batch:
-                    self._attempt(driver, one)
+                if self._store.on_sqlite or len(batch) == 1:
+                    driver = Driver(c)
+                    outcomes = [self._attempt(driver, one.act) for one in batch]
+                else:
+                    outcomes = side_by_side(c, [one.act for one in batch], self._refusals)
         except Exception as error:
             if len(batch) == 1:
-                batch[0].error = error
+                batch[0].outcome = Outcome(error=error)
                 return
             log.warning(
                 "%d acts together failed (%s); each alone", len(batch), type(error).__name__
             )
             for one in batch:
                 self._do([one])
+            return
+        for one, outcome in zip(batch, outcomes, strict=True):
+            one.outcome = outcome
+        # An act of somebody who had another one in this batch; it has done nothing yet.
+        for one in batch:
+            if isinstance(one.outcome.error, LaterError):
+                self._do([one])
 
-    def _attempt(self, driver: Driver, one: _Waiting) -> None:
-        one.result = one.error = None
+    def _attempt(self, driver: Driver, act: Callable[[Driver], Any]) -> Outcome:
         try:
-            one.result = one.act(driver)
+            return Outcome(act(driver))
         except self._refusals as error:
-            one.error = error
+            return Outcome(error=error)
 
     def _tell(self, batch: list[_Waiting]) -> None:
         by_loop: dict[asyncio.AbstractEventLoop, list[_Waiting]] = {}
