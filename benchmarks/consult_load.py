@@ -43,6 +43,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 SECRET = "SUFFRAGE_SECRET"
+METRICS = "SUFFRAGE_METRICS_TOKEN"
 HOST = "127.0.0.1"
 AT_ONCE = 20  # people who join at the same time
 PATIENCE = 60.0  # seconds after the end in which open votes must get their receipt
@@ -550,6 +551,7 @@ async def measure(a: argparse.Namespace, where: str, folder: Path) -> dict[str, 
         "seconds_down": round(down, 1),
         # Told by the API alone: a page does not say that a vote was there.
         "stored_before_reply_was_lost": m.stored_before if a.by == "api" else None,
+        # What its own /metrics say; after a kill, of the second server alone.
         "counted_by_server": counted,
         "reconciled": reconcile(where, slug, people),
     }
@@ -558,7 +560,9 @@ async def measure(a: argparse.Namespace, where: str, folder: Path) -> dict[str, 
 def metrics_of(port: int) -> float | None:
     """Votes since it started as the server's own count has them, where it says."""
     try:
-        with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=10) as reply:
+        head = {"Authorization": f"Bearer {os.environ[METRICS]}"}
+        asked = urllib.request.Request(f"http://{HOST}:{port}/metrics", headers=head)
+        with urllib.request.urlopen(asked, timeout=10) as reply:
             found = re.search(rb"^suffrage_votes_total (\S+)", reply.read(), re.M)
             return float(found.group(1)) if found else None
     except OSError:
@@ -584,6 +588,9 @@ def whole(found: dict[str, Any], a: argparse.Namespace) -> list[str]:
     """What is not as it must be."""
     r = found["reconciled"]
     wrong = [f"{name}: {r[name]}" for name in r if name not in ("receipts", "rows") and r[name]]
+    counted = found["counted_by_server"]
+    if counted is not None and not a.kill and counted != r["receipts"]:
+        wrong.append(f"the server counted {counted:.0f} votes")
     if a.least_rate and found["votes_per_second"] < a.least_rate:
         wrong.append(f"{found['votes_per_second']} votes a second, fewer than {a.least_rate}")
     if a.most_p95 and found["whole_ms"]["p95"] > a.most_p95:
@@ -620,6 +627,7 @@ def main() -> None:
         serve(a.serve, a.port, a.results)
         return
     os.environ.setdefault(SECRET, secrets.token_urlsafe(48))
+    os.environ[METRICS] = secrets.token_urlsafe(24)
     # A connection each, and as many again where a server that was killed has not let go of them.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 8192)), hard))

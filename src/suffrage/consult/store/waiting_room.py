@@ -56,6 +56,8 @@ class WaitingRoom:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
+        # Since it began: transactions, and acts in them.
+        self.commits = self.acts = 0
 
     async def ask(self, order: str, act: Callable[[Driver], Found]) -> Found:
         """What the act gives, once it is committed; or the error that refused it.
@@ -119,6 +121,7 @@ class WaitingRoom:
             for one in batch:
                 self._do([one])
             return
+        self.commits, self.acts = self.commits + 1, self.acts + len(batch)
         for one, outcome in zip(batch, outcomes, strict=True):
             one.outcome = outcome
         # An act of somebody who had another one in this batch; it has done nothing yet.

@@ -342,7 +342,9 @@ async def vote(request: Request, bearer: ABearer, statement_id: Id, body: VoteRe
         after = _next_vote(d, request, call, voted=True) if body.next else None
         return VoteReply(**vars(done), next=after)
 
-    return await done_together(request, bearer.token, cast)
+    reply = await done_together(request, bearer.token, cast)
+    request.app.state.metrics.votes += reply.new
+    return reply
 
 
 def _next_vote(d: Driver, request: Request, call: Call, voted: bool = False) -> NextReply:

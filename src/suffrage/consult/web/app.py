@@ -27,6 +27,7 @@ from suffrage.consult.web import api, pages, staff_pages
 from suffrage.consult.web.drawing import Drawing
 from suffrage.consult.web.languages import Language
 from suffrage.consult.web.limits import Limits, TooManyError
+from suffrage.consult.web.metrics import Metrics, metrics
 from suffrage.consult.web.organise.pages import router as organise
 from suffrage.consult.web.pages import refusal
 from suffrage.consult.web.picture import groups_picture
@@ -81,6 +82,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     app.state.drawing = Drawing(app.state.store, settings.seed)
     app.state.environments = environments()
     app.state.stencils = Stencils()
+    app.state.metrics = Metrics()
     for router in (
         api.router,
         pages.router,
@@ -93,10 +95,11 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/healthz", healthy, include_in_schema=False)
     app.add_api_route("/readyz", ready, include_in_schema=False)
+    app.add_api_route("/metrics", metrics, include_in_schema=False)
     _answer_errors(app)
     if settings.hosts:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts))
-    app.add_middleware(Guard, secure=settings.secure)
+    app.add_middleware(Guard, secure=settings.secure, observe=app.state.metrics.observe)
     return app
 
 

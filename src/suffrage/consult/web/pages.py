@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from suffrage.consult.consultation import OUTCOMES
 from suffrage.consult.store import acts, answers, participants, statements
-from suffrage.consult.store.acts import Exposure, Sitting
+from suffrage.consult.store.acts import Exposure, Receipt, Sitting
 from suffrage.consult.store.database import RefusedError
 from suffrage.consult.store.driver import Driver
 from suffrage.consult.store.participants import Participant, Scopes
@@ -195,14 +195,14 @@ async def vote(request: Request) -> Response:
     value = VALUES.get(field(form, "vote", 20))
     from_mine = field(form, "from") == "mine"
 
-    def cast(d: Driver) -> tuple[Visit, bool]:
+    def cast(d: Driver) -> tuple[Visit, Receipt | None]:
         v = visit_within(d, request, slug)
         if v.participant is None or not v.participant.takes_part:
-            return v, False
+            return v, None
         spend(request, "vote", v.participant.id)
         if value is None:
-            return v, False
-        acts.cast_vote(
+            return v, None
+        done = acts.cast_vote(
             d,
             v.what.id,
             v.participant.id,
@@ -213,11 +213,12 @@ async def vote(request: Request) -> Response:
         )
         if not from_mine:
             drawing(request).next_within(d, v.what, v.participant.id, voted=True)
-        return v, True
+        return v, done
 
     v, done = await done_together(request, session_of(request, slug), cast)
-    if not done:
+    if done is None:
         return _not_in(v) or v.go("vote")
+    request.app.state.metrics.votes += done.new
     return v.go("mine?saved=vote" if from_mine else f"vote?recorded={statement_id}")
 
 

@@ -59,11 +59,18 @@ class ForgedError(Exception):
 class Guard:
     """ASGI middleware: refuses bodies that are too large, sets headers, logs path, status and time.
 
-    The log has no query, cookie, address or body: invitations stand in queries.
+    observe: told method, path, status and seconds of each request. The log has no query, cookie, address or body: invitations stand in queries.
     """
 
-    def __init__(self, app: Any, secure: bool, most_body: int = MOST_BODY) -> None:
+    def __init__(
+        self,
+        app: Any,
+        secure: bool,
+        most_body: int = MOST_BODY,
+        observe: Callable[[str, str, int, float], None] = lambda *_: None,
+    ) -> None:
         self.app = app
+        self.observe = observe
         self.secure = secure
         self.most_body = most_body
         every = dict(HEADERS)
@@ -102,10 +109,9 @@ class Guard:
                 headers = message["headers"] = list(message.get("headers", ()))
                 there = {name.lower() for name, _ in headers}
                 headers += [header for header in always if header[0] not in there]
-                took = (time.perf_counter() - began) * 1000
-                log.info(
-                    "%s %s %d %.0f ms", scope["method"], scope["path"], message["status"], took
-                )
+                took, status = time.perf_counter() - began, message["status"]
+                self.observe(scope["method"], scope["path"], status, took)
+                log.info("%s %s %d %.0f ms", scope["method"], scope["path"], status, took * 1000)
             await send(message)
 
         return with_headers
