@@ -138,8 +138,8 @@ def watch(
             _report(f"{what} of {about.slug}", error)
             not_before[key] = clock() + AFTER_FAILURE
             return
-        if done:
-            not_before[key] = clock() + max(LEAST_SECONDS, REST * (clock() - began))
+        took = clock() - began
+        not_before[key] = clock() + max(LEAST_SECONDS if done else 0.0, REST * took)
 
     while going():
         try:

@@ -102,11 +102,12 @@ def side_by_side(
 
     batch = _Batch(connection, getcurrent())
     outcomes = [Outcome() for _ in acts]
+    caught: tuple[type[Exception], ...] = (*refusals, LaterError)
 
     def attempt(act: Callable[[Driver], Any], outcome: Outcome) -> None:
         try:
             outcome.result = act(_Lane(batch))
-        except (*refusals, LaterError) as error:
+        except caught as error:
             outcome.error = error
 
     going = [greenlet(attempt) for _ in acts]

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import os
 import secrets
-from contextlib import suppress
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,8 +85,13 @@ def make_secret_file(path: Path) -> None:
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(secrets.token_urlsafe(48) + "\n")
-            with suppress(FileExistsError):
+            try:
                 os.link(passing, path)
+            except FileExistsError:
+                pass  # somebody else was first
+            except OSError:  # a file system without links
+                if not path.exists():
+                    shutil.copy2(passing, path)
         finally:
             passing.unlink()
 

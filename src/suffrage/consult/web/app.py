@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ from suffrage.errors import InputError, SuffrageError
 
 STATIC = Path(__file__).parent / "static"
 API = "/api/"
+LOOK_AFTER_WATCHER = 5.0
 log = logging.getLogger("suffrage.consult")
 
 # Routers of the organisers' pages and API, mounted after the staff's log-in. A module that has some
@@ -58,10 +60,12 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        worker = start_watching(settings.store) if settings.results else None
+        watching = asyncio.create_task(_keep_watching(settings.store)) if settings.results else None
         yield
-        if worker is not None:
-            worker.terminate()
+        if watching is not None:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
         await run_in_threadpool(app.state.room.close)
         app.state.store.close()
 
@@ -101,6 +105,21 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts))
     app.add_middleware(Guard, secure=settings.secure, observe=app.state.metrics.observe)
     return app
+
+
+async def _keep_watching(store: str) -> None:
+    """Have groups found in a process beside this one, and start it anew should it end."""
+    worker = start_watching(store)
+    try:
+        while True:
+            await asyncio.sleep(LOOK_AFTER_WATCHER)
+            if worker.poll() is not None:
+                log.warning(
+                    "the process that finds groups ended (%s); a new one", worker.returncode
+                )
+                worker = start_watching(store)
+    finally:
+        worker.terminate()
 
 
 def healthy() -> Response:

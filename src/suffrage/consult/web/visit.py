@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
 from fastapi import Depends
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -158,7 +158,9 @@ async def checked_form(request: Request) -> FormData:
         # What browsers send unless there is a file; the parser for those is slow.
         sent = (await request.body()).decode("latin-1")
         try:
-            pairs = parse_qsl(sent, keep_blank_values=True, max_num_fields=protection.MOST_FIELDS)
+            pairs: list[tuple[str, str | UploadFile]] = [
+                *parse_qsl(sent, keep_blank_values=True, max_num_fields=protection.MOST_FIELDS)
+            ]
         except ValueError as error:
             raise HTTPException(400) from error
         form = FormData(pairs)
