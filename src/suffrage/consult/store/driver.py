@@ -128,6 +128,7 @@ class _Batch:
     def __init__(self, connection: Connection, hub: greenlet) -> None:
         self.connection, self.hub = connection, hub
         self.raw: Any = connection.connection.dbapi_connection
+        self.cursors: list[Any] = []
         self.claimed: dict[str, object] = {}
         # Words, values, and who waits for the answer; None where there is none.
         self.asked: list[tuple[str, Mapping[str, Any], greenlet | None]] = []
@@ -137,15 +138,14 @@ class _Batch:
         asked, self.asked = self.asked, []
         if not asked:
             return {}
-        cursors = []
+        # A cursor that was read may be used again, and knows by then how its values are written.
+        self.cursors += [self.raw.cursor() for _ in range(len(asked) - len(self.cursors))]
         with self.raw.pipeline():
-            for words, values, _ in asked:
-                cursor = self.raw.cursor()
+            for cursor, (words, values, _) in zip(self.cursors, asked, strict=False):
                 cursor.execute(words, values)
-                cursors.append(cursor)
         return {
             who: cursor.fetchall()
-            for cursor, (_, _, who) in zip(cursors, asked, strict=True)
+            for cursor, (_, _, who) in zip(self.cursors, asked, strict=False)
             if who is not None
         }
 
@@ -173,4 +173,5 @@ class _Lane(Driver):
 
     def _ask(self, statement: Prepared, values: Mapping[str, Any], who: greenlet | None) -> None:
         words, _, fixed = statement.text(self.connection.dialect)
-        self._batch.asked.append((words, {**fixed, **values}, who))  # type: ignore[attr-defined]
+        given = {**fixed, **values} if fixed else values
+        self._batch.asked.append((words, given, who))  # type: ignore[attr-defined]
