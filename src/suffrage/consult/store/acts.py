@@ -178,7 +178,7 @@ def still_open(d: Driver, consultation_id: str, participant_id: str, kind: Kind)
 
 
 def statements_voted_on(d: Driver, consultation_id: str, participant_id: str) -> list[str]:
-    """As `voted_on`, within a transaction."""
+    """The statements a participant has voted on, within a transaction."""
     return [
         row[0] for row in d.all(_VOTED_PREPARED, {"of": consultation_id, "who": participant_id})
     ]
@@ -450,12 +450,6 @@ def votes_by(store: Store, consultation_id: str, participant_id: str) -> list[Vo
         return [Vote(**row) for row in rows]
 
 
-def voted_on(store: Store, consultation_id: str, participant_id: str) -> set[str]:
-    """The statements a participant has voted on."""
-    with store.read() as c:
-        return set(c.scalars(_VOTED, {"of": consultation_id, "who": participant_id}))
-
-
 def comparisons_by(store: Store, consultation_id: str, participant_id: str) -> list[dict[str, Any]]:
     """A participant's own comparisons, in order."""
     k = comparison.c
@@ -500,29 +494,6 @@ def reactions_by(store: Store, consultation_id: str, participant_id: str) -> lis
     )
     with store.read() as c:
         return [dict(row) for row in c.execute(query.order_by(r.position)).mappings()]
-
-
-def begin_block(store: Store, consultation_id: str, participant_id: str, minutes: int) -> Block:
-    """The sitting that is going on, or a new one with its goal."""
-    at = now()
-    mine = [block.c.consultation_id == consultation_id, block.c.participant_id == participant_id]
-    query = select(*_BLOCK).where(*mine, block.c.finished.is_(None))
-    with store.read() as c:
-        row = c.execute(query.order_by(block.c.started.desc()).limit(1)).one_or_none()
-    if row is not None and _goes_on(Block(**row._mapping), at):
-        return Block(**row._mapping)
-    with store.write() as c:
-        id = new_id()
-        c.execute(
-            insert(block).values(
-                consultation_id=consultation_id,
-                id=id,
-                participant_id=participant_id,
-                started=at,
-                goal=at + minutes * MINUTE,
-            )
-        )
-        return Block(**c.execute(select(*_BLOCK).where(*mine, block.c.id == id)).one()._mapping)
 
 
 def end_block(store: Store, consultation_id: str, participant_id: str) -> None:
