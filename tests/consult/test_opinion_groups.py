@@ -19,6 +19,7 @@ from suffrage.consult.opinion_groups import (
     principal_components,
 )
 from suffrage.consult.polis_files import read_polis
+from suffrage.consult.stability import stable_groups
 from suffrage.consult.votes import UNSEEN, VoteMatrix, arranged
 from suffrage.errors import InputError
 from suffrage.population.latent_classes import adjusted_rand_index
@@ -48,6 +49,41 @@ def test_places_are_those_of_the_filled_matrix_decomposed_whole() -> None:
     j = 7  # extremity: somebody who only agreed with one statement
     one = np.sqrt(90) * (1 - means[j]) * found.components[:, j]
     assert found.extremity[j] == pytest.approx(np.linalg.norm(one))
+
+
+def test_people_who_differ_on_one_statement_only_stand_on_a_line() -> None:
+    # Each has voted on two: one of their own, that nobody else saw, and one that parts them.
+    votes = np.where(np.eye(60, dtype=bool), 1, UNSEEN).astype(np.int8)
+    votes[:, 0] = np.where(np.arange(60) % 2, 1, -1)
+    matrix = arranged([f"p{i}" for i in range(60)], [f"s{j}" for j in range(60)], votes)
+    for few in (matrix, matrix.only(f"s{j}" for j in range(3))):
+        places = place(few)
+        assert places.components.shape == (2, len(few.statements))
+        assert places.explained == pytest.approx([1, 0])
+        assert np.abs(places.places[:, 1]).max() < 1e-9
+    assert find_groups(matrix, settings=GroupSettings(least_votes=2)).sizes.tolist() == [30, 29]
+
+
+@given(seed=st.integers(0, 10**6), people=st.integers(1, 70), statements=st.integers(1, 70))
+@settings(max_examples=40, deadline=None)
+def test_hardly_any_votes_give_groups_that_hold_somebody_or_a_reason(
+    seed: int, people: int, statements: int
+) -> None:
+    generator = np.random.default_rng(seed)
+    votes = np.full((people, statements), UNSEEN, dtype=np.int8)
+    for row in votes:
+        asked = generator.permutation(statements)[: generator.integers(0, 4)]
+        row[asked] = generator.choice([-1, 0, 1], asked.size, p=[0.1, 0.1, 0.8])
+    ids = [f"p{i}" for i in range(people)], [f"s{j}" for j in range(statements)]
+    wanted = GroupSettings(least_votes=1, least_people=2)
+    try:
+        found, tried = stable_groups(arranged(*ids, votes), (), wanted, resamples=2)
+    except InputError as error:
+        assert str(error).startswith(("no groups", "no votes", "no 2 groups"))
+        return
+    assert found.count >= 2 and (found.sizes > 0).all()
+    assert found.count in [row.groups for row in tried]
+    assert all(len(row.sizes) == row.groups == len(row.overlap) for row in tried)
 
 
 def test_components_of_a_large_matrix_are_exact_with_weights() -> None:

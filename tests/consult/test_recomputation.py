@@ -1,9 +1,12 @@
 """Groups found apart from requests: when, with what, and never in a vote's way."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from suffrage.consult import recomputation
 from suffrage.consult.demo import simulated_demo
@@ -19,6 +22,8 @@ from suffrage.consult.store import acts, analyses, participants
 from suffrage.consult.store.consultations import About, set_phase, set_settings
 from suffrage.consult.store.database import Store, open_store
 from suffrage.consult.store.tables import from_consultation
+from suffrage.consult.web import app
+from suffrage.consult.web.server_settings import ServerSettings
 
 
 @pytest.fixture
@@ -118,3 +123,58 @@ def test_a_process_of_its_own_follows_the_votes(where: str, opened: tuple[Store,
     finally:
         process.terminate()
         process.wait(20)
+
+
+def test_the_watching_process_is_started_anew_when_it_ends(
+    opened: tuple[Store, About], where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(store: str) -> subprocess.Popen[bytes]:
+        code = "import time; time.sleep(60)"
+        started.append(subprocess.Popen([sys.executable, "-c", code]))
+        return started[-1]
+
+    monkeypatch.setattr(app, "start_watching", start)
+    monkeypatch.setattr(app, "LOOK_AFTER_WATCHER", 0.05)
+    made = app.create_app(ServerSettings(where, results=True))
+    with TestClient(made):
+        started[0].kill()
+        deadline = time.monotonic() + 30
+        while len(started) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert len(started) == 2
+    assert [process.wait(20) != 0 for process in started] == [True, True]
+
+
+def test_one_part_that_fails_keeps_the_other_from_nothing(
+    opened: tuple[Store, About], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, _ = opened
+    now, found = [0.0], []
+
+    def lost(*_: object) -> None:
+        raise IndexError("results fail")
+
+    listed = [OSError("the database is away"), None]
+    real = recomputation.all_consultations
+
+    def listing(store: Store) -> list[About]:
+        error = listed.pop() if listed else None
+        if error is not None:
+            raise error
+        return real(store)
+
+    monkeypatch.setattr(recomputation, "recompute", lambda *_: found.append(now[0]))
+    monkeypatch.setattr(recomputation, "all_consultations", listing)
+    watch(
+        store,
+        lambda: now[0] < 50,
+        lost,
+        sleep=lambda seconds: now.__setitem__(0, now[0] + seconds),
+        clock=lambda: now[0],
+    )
+    assert len(found) > 5
+    said = capsys.readouterr().err
+    assert "results of" in said and "results fail" in said and "the database is away" in said
+    assert "in lost" in said  # where in the code it failed

@@ -11,11 +11,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
+from starlette.routing import Route
 
 from suffrage.consult import texts
 from suffrage.consult.consultation import to_polis
@@ -28,6 +28,7 @@ from suffrage.consult.store import (
     schema,
     secret_keys,
     snapshots,
+    staff,
     statements,
     tables,
 )
@@ -150,11 +151,11 @@ def forms(here: Site) -> list[str]:
     return paths
 
 
-def all_routes(here: Site) -> list[APIRoute]:
-    def of(routes: list) -> list[APIRoute]:  # type: ignore[type-arg]
+def all_routes(here: Site) -> list[Route]:
+    def of(routes: list) -> list[Route]:  # type: ignore[type-arg]
         found = []
         for route in routes:
-            if isinstance(route, APIRoute):
+            if isinstance(route, Route):
                 found.append(route)
             elif isinstance(getattr(route, "original_router", None), APIRouter):
                 found += of(route.original_router.routes)
@@ -504,6 +505,39 @@ def test_access_control_which_part_of_a_log_in_was_wrong_is_not_told(here: Site)
     ]
     bodies = [re.sub(r'value="[^"]*"', "", page.text) for page in pages]
     assert bodies[0] == bodies[1]
+
+
+def test_timing_side_channel_an_unknown_name_costs_the_same_work_as_a_wrong_password(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = here.staff(consultations.about(here.store, "water"), "owner")
+    gone = staff.add_member(here.store, "gone@example.org", "a long password")
+    staff.disable(here.store, gone.id, "tests")
+    hasher, done = staff._hasher(), []
+
+    class Watched:
+        def hash(self, password: str) -> str:
+            return hasher.hash(password)
+
+        def verify(self, kept: str, password: str) -> bool:
+            # What the time hangs on: argon2's kind and costs, and that it ran to its end.
+            done.append(("verify", kept.split("$")[1:4], len(password)))
+            return hasher.verify(kept, password)
+
+    monkeypatch.setattr(staff, "_hasher", Watched)
+    engine = here.store.engine
+    listen = (engine, "before_cursor_execute", lambda *call: done.append(("asked", call[2])))
+    event.listen(*listen)
+    work = []
+    try:
+        for email in (ana.email, "nobody@example.org", "gone@example.org", ""):
+            done.clear()
+            assert staff.log_in(here.store, email, "wrong password") is None
+            work.append(list(done))
+    finally:
+        event.remove(*listen)
+    assert [kind for kind, *_ in work[0]].count("verify") == 1
+    assert all(other == work[0] for other in work[1:])
 
 
 @pytest.mark.parametrize("nasty", ["' OR 1=1 --", "%00", "../../etc/passwd", "%F0%9F", "a" * 3000])

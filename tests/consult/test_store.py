@@ -1,6 +1,9 @@
 """The store: each act is stored whole, once, in its own consultation, on both databases."""
 
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -530,6 +533,26 @@ def test_a_database_of_a_newer_version_is_refused(store: Store, address: str) ->
         c.execute(text("UPDATE alembic_version SET version_num = 'later'"))
     with pytest.raises(InputError, match="newer version"):
         database.open_store(address)
+
+
+def test_two_processes_that_open_an_empty_store_at_once_both_find_it_whole(address: str) -> None:
+    code = (
+        "import sys, time; from suffrage.consult.store.database import open_store; "
+        "from alembic import command; import suffrage.consult.store.schema; "
+        "time.sleep(max(float(sys.argv[2]) - time.time(), 0)); "
+        "open_store(sys.argv[1], create=True).close()"
+    )
+    start = str(time.time() + 4)
+    both = [
+        subprocess.Popen([sys.executable, "-c", code, address, start], stderr=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    told = [process.communicate(timeout=120)[1].decode() for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    store = database.open_store(address)
+    with store.read() as c:
+        assert c.scalar(text("SELECT count(*) FROM alembic_version")) == 1
+    store.close()
 
 
 def test_sqlite_waits_for_the_disk_and_keeps_keys(tmp_path: object, monkeypatch) -> None:

@@ -152,36 +152,22 @@ def serve(
     Example: `suffrage consult serve water`
     """
     _need_extra()
-    import logging
-
-    import uvicorn
-
     from suffrage.consult.store import consultations
+    from suffrage.consult.web import serving
     from suffrage.consult.web.app import create_app
     from suffrage.consult.web.server_settings import ServerSettings
 
     url = (base_url or f"http://{host}:{port}").rstrip("/")
     app = create_app(ServerSettings(where, base_url=url, results=results))
     store = app.state.store
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    serving.start_logging()
     for what in consultations.all_consultations(store):
         typer.echo(f"Consultation  {url}/c/{what.slug} ({what.phase})")
     typer.echo(f"Organisers    {url}/admin")
     first = _first_member(store)
     if first:
         typer.echo(f"First log-in  {first[0]}   password: {first[1]}   (shown only now)")
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        # Ours says path, status and time; uvicorn's would say invitations.
-        access_log=False,
-        server_header=False,
-        proxy_headers=proxy is not None,
-        forwarded_allow_ips=proxy,
-        log_level="warning",
-    )
+    serving.run(app, host, port, proxy)
 
 
 @consult_app.command("export")

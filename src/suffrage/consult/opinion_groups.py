@@ -176,7 +176,7 @@ def principal_components(
 
     Block power iteration with Rayleigh-Ritz on the smaller of the two cross-products, to machine
     precision: exact like a full decomposition, and far cheaper. The sign is fixed so that the
-    largest loading is positive.
+    largest loading is positive. Where x has fewer directions than `count`, the others are 0.
     """
     scaled = x if (weights == 1).all() else x * np.sqrt(weights)[:, None]
     wide = x.shape[0] < x.shape[1]
@@ -200,8 +200,7 @@ def _leading(gram: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
     if size <= 2 * block:
         values, vectors = np.linalg.eigh(gram)
         values, vectors = values[::-1][:count], vectors[:, ::-1][:, :count]
-        short = count - values.size
-        return np.pad(values.clip(0), (0, short)), np.pad(vectors, ((0, 0), (0, short)))
+        return _filled_up(values, vectors, count)
     basis = np.random.default_rng(0).standard_normal((size, block))
     for _ in range(SUBSPACE_ROUNDS):
         basis = _orthonormal(basis)
@@ -212,7 +211,15 @@ def _leading(gram: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
         if np.abs(left).max() <= 1e-11 * max(float(values[-1]), 1e-300):
             break
         basis = gram @ (ahead @ turn)
-    return values[::-1][:count], found
+    return _filled_up(values[::-1][:count], found, count)
+
+
+def _filled_up(
+    values: FloatArray, vectors: FloatArray, count: int
+) -> tuple[FloatArray, FloatArray]:
+    """`count` of each, 0 where there are fewer: everybody may differ along one line only."""
+    short = count - values.size
+    return np.pad(values.clip(0), (0, short)), np.pad(vectors, ((0, 0), (0, short)))
 
 
 def _orthonormal(basis: FloatArray) -> FloatArray:
@@ -325,7 +332,14 @@ def partitions(
         labels = np.full(len(positions.participants), OUTSIDE, dtype=np.int64)
         labels[inside] = _settled_on_people(people, w[inside], of_base[nearest], k)
         labels = _by_size(labels, w)
+        if int(labels.max()) + 1 < k:
+            continue  # a group came out that nobody is in: these are not k groups
         found[k] = labels, mean_silhouette(centres, of_base)
+    if not found:
+        raise InputError(
+            f"no {s.groups or 2} groups that each hold somebody were found among people in "
+            f"{len(centres)} places."
+        )
     return found
 
 
@@ -390,7 +404,8 @@ def _settled_on_people(
     sums = np.stack([np.bincount(labels, weights * c, k) for c in people.T], axis=1)
     if not (sizes > 0).all():
         return labels
-    return _nearest(people, settled(people, weights, sums / sizes[:, None], still=0.0))
+    moved = _nearest(people, settled(people, weights, sums / sizes[:, None], still=0.0))
+    return moved if np.unique(moved).size == k else labels
 
 
 def _spread_out(

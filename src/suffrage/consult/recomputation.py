@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,7 @@ from suffrage.consult.store.consultations import About, all_consultations
 from suffrage.consult.store.database import Store, open_store
 from suffrage.consult.store.schema import audit, vote_event
 from suffrage.consult.store.tables import to_consultation
-from suffrage.errors import InputError
+from suffrage.errors import InputError, SuffrageError
 
 # From one computation to the next, at least; and so many times as long as the last one took, so
 # that it never holds more than a part of a core.
@@ -89,10 +90,12 @@ def recompute(
     resamples: int = RESAMPLES,
 ) -> Snapshot:
     """Find the groups in what is there now, and save the snapshot."""
+    began = time.perf_counter()
     # Read before the votes: a vote that comes between is counted as behind, never as known.
     state = state_of(store, consultation_id)
     result = snapshot_of(to_consultation(store, slug), settings, resamples)
     how: dict[str, Any] = {**vars(settings or GroupSettings()), "resamples": resamples}
+    how["seconds"] = round(time.perf_counter() - began, 3)
     return analyses.save(
         store,
         consultation_id,
@@ -117,29 +120,55 @@ def watch(
 
     The groups of a consultation are found anew at most every `LEAST_SECONDS`, and not before
     `REST` times as long as it took has passed. Archived ones are left as they are. beside: done at
-    every look, as what participants see, which moves in steps of its own.
+    every look, as what participants see, which moves in steps of its own. What fails is
+    written to stderr with the place it failed in, tried again after a while, and stops nothing else.
     """
-    not_before: dict[str, float] = {}
+    not_before: dict[tuple[str, str], float] = {}
+
+    def attempt(what: str, about: About, act: Callable[[], object]) -> None:
+        """Do it if it is time, and say when it may be done again."""
+        key = (what, about.id)
+        if clock() < not_before.get(key, 0):
+            return
+        began = clock()
+        try:
+            done = act()
+        except Exception as error:
+            # Whatever it was, the next votes may mend it, and other consultations go on.
+            _report(f"{what} of {about.slug}", error)
+            not_before[key] = clock() + AFTER_FAILURE
+            return
+        took = clock() - began
+        not_before[key] = clock() + max(LEAST_SECONDS if done else 0.0, REST * took)
+
     while going():
-        for about in all_consultations(store):
-            if clock() < not_before.get(about.id, 0):
-                continue
-            if about.phase == "archived" and analyses.known(store, about.id) is not None:
-                continue
-            began = clock()
-            try:
-                beside(store, about)
-                if not is_due(store, about.id):
-                    continue
-                recompute(store, about.slug, about.id)
-            except Exception as error:
-                # Whatever it was, the next votes may mend it, and other consultations go on.
-                print(f"groups of {about.slug}: {type(error).__name__}: {error}", file=sys.stderr)
-                not_before[about.id] = clock() + AFTER_FAILURE
-                continue
-            took = clock() - began
-            not_before[about.id] = clock() + max(LEAST_SECONDS, REST * took)
+        try:
+            everything = all_consultations(store)
+        except Exception as error:
+            _report("the list of consultations", error)
+            sleep(AFTER_FAILURE)
+            continue
+        for about in everything:
+            attempt("results", about, lambda about=about: beside(store, about))  # type: ignore[misc]
+            attempt("groups", about, lambda about=about: _if_due(store, about))  # type: ignore[misc]
         sleep(LOOK_EVERY)
+
+
+def _if_due(store: Store, about: About) -> bool:
+    """Find the groups anew if something came; whether it was done."""
+    if about.phase == "archived" and analyses.known(store, about.id) is not None:
+        return False
+    if not is_due(store, about.id):
+        return False
+    recompute(store, about.slug, about.id)
+    return True
+
+
+def _report(what: str, error: Exception) -> None:
+    """One line for what a user can mend; with the place in the code for anything else."""
+    print(f"{what}: {type(error).__name__}: {error}", file=sys.stderr)
+    if not isinstance(error, SuffrageError):
+        traceback.print_exception(error, file=sys.stderr)
 
 
 def watch_for_parent(where: str) -> None:

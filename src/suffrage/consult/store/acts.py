@@ -21,11 +21,13 @@ from suffrage.consult.store.database import (
     now,
     upsert,
 )
-from suffrage.consult.store.participants import begin_act
+from suffrage.consult.store.driver import Driver, Prepared
+from suffrage.consult.store.participants import begin_act, begin_acts
 from suffrage.consult.store.schema import (
     answer,
     block,
     comparison,
+    consultation,
     exposure,
     invitation,
     participant,
@@ -137,6 +139,90 @@ def show(
     return shown
 
 
+def put_before(
+    d: Driver, consultation_id: str, participant_id: str, statement_id: str, policy: str, p: float
+) -> Exposure:
+    """As `show` for a statement to vote on, within a transaction."""
+    position = begin_acts(d, consultation_id, participant_id, 1)
+    shown = Exposure(
+        id=new_id(),
+        participant_id=participant_id,
+        kind="vote",
+        item_id=statement_id,
+        left_id=None,
+        right_id=None,
+        core=False,
+        attention=None,
+        policy=policy,
+        probability=p,
+        position=position,
+        shown_at=now(),
+        answered_at=None,
+    )
+    d.run(_SHOW_PREPARED, {"consultation_id": consultation_id, **vars(shown)})
+    return shown
+
+
+def still_open(d: Driver, consultation_id: str, participant_id: str, kind: Kind) -> Exposure | None:
+    """As `open_exposure`, within a transaction."""
+    given = {"of": consultation_id, "who": participant_id, "kind_wanted": kind}
+    row = d.one(_LAST_PREPARED, given)
+    if row is None:
+        return None
+    found = dict(zip(Exposure.__dataclass_fields__, row, strict=True))
+    return (
+        None
+        if found["answered_at"] is not None
+        else Exposure(**found | {"core": bool(found["core"])})
+    )
+
+
+def statements_voted_on(d: Driver, consultation_id: str, participant_id: str) -> list[str]:
+    """The statements a participant has voted on, within a transaction."""
+    return [
+        row[0] for row in d.all(_VOTED_PREPARED, {"of": consultation_id, "who": participant_id})
+    ]
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """Where a participant stands: their votes so far, whether one of them is on a statement, and the
+    sitting that goes on."""
+
+    done: int
+    recorded: bool
+    block: Block | None
+
+
+def sitting(
+    d: Driver, consultation_id: str, participant_id: str, statement_id: str, minutes: int | None
+) -> Sitting:
+    """How far a participant is. minutes: goal of the sitting that begins where none goes on; None begins none."""
+    at = now()
+    given = {"of": consultation_id, "who": participant_id, "what": statement_id}
+    row = d.one(_SITTING, given)
+    done, recorded, *last = row or (0, 0, *[None] * len(_BLOCK))
+    open_block = Block(*last) if last[0] is not None else None
+    if open_block is not None and not _goes_on(open_block, at):
+        open_block = None
+    if open_block is None and minutes is not None:
+        open_block = Block(new_id(), at, at + minutes * MINUTE, 0, None)
+        d.run(
+            _NEW_BLOCK,
+            {
+                "consultation_id": consultation_id,
+                "participant_id": participant_id,
+                **vars(open_block),
+            },
+        )
+    return Sitting(int(done), bool(recorded), open_block)
+
+
+def _goes_on(open_block: Block, at: int) -> bool:
+    # One that was left open long ago was another sitting.
+    return at < open_block.goal + 2 * 3_600_000
+
+
 def open_exposure(
     store: Store, consultation_id: str, participant_id: str, kind: Kind
 ) -> Exposure | None:
@@ -175,41 +261,70 @@ def vote_on(
     The same vote again changes nothing and gives the first receipt. Raises RefusedError "closed",
     "consent", "withdrawn", "state" (the statement is not open to votes), and NotFoundError.
     """
+    with store.write() as c:
+        return cast_vote(
+            Driver(c), consultation_id, participant_id, statement_id, value, important, exposure_id
+        )
+
+
+def cast_vote(
+    d: Driver,
+    consultation_id: str,
+    participant_id: str,
+    statement_id: str,
+    value: int,
+    important: bool = False,
+    exposure_id: str | None = None,
+) -> Receipt:
+    """As `vote_on`, within a transaction. What refuses it is found before anything is written."""
     if value not in (-1, 0, 1):
         raise InputError(f"vote is {value}; it must be 1 (agree), 0 (pass) or -1 (disagree).")
-    mine = {"of": consultation_id, "who": participant_id, "what": statement_id}
-    with store.write() as c:
-        check_open(c, consultation_id)
-        position = begin_act(c, consultation_id, participant_id)
-        before = c.execute(_VOTE_BEFORE, mine).one_or_none()
-        if before and before.value == value and before.important == important:
-            return Receipt(str(before.event_id), before.updated, new=False)
-        state = c.scalar(_STATE, {"of": consultation_id, "what": statement_id})
-        if state is None:
-            raise NotFoundError("there is no such statement.")
-        if state != "accepted" and before is None:
-            raise RefusedError("state", "this statement is not open to votes.")
-        shown = _answered(c, consultation_id, participant_id, exposure_id, "vote", statement_id)
-        at = now()
-        told = {
-            "consultation_id": consultation_id,
-            "participant_id": participant_id,
-            "statement_id": statement_id,
-            "value": value,
-            "important": important,
-        }
-        event_id = c.scalar(_EVENT, {**told, "at": at})
-        c.execute(
-            _put_vote(c.dialect.name),
-            {
-                **told,
-                "exposure_id": shown.id if shown else None,
-                "probability": shown.probability if shown else None,
-                "position": position,
-                "event_id": event_id,
-                "updated": at,
-            },
-        )
+    # First, because it holds the person's row: what is read after it nobody else is changing.
+    position = begin_acts(d, consultation_id, participant_id, 1)
+    row = d.one(
+        _BEFORE_VOTE,
+        {
+            "of": consultation_id,
+            "who": participant_id,
+            "what": statement_id,
+            "shown": exposure_id or "",
+        },
+    )
+    phase, state, had, was_important, event_before, updated, kind, item, answered, p = (
+        row or (None,) * 10
+    )
+    _need_open_phase(phase)
+    if had is not None and (had, bool(was_important)) == (value, important):
+        return Receipt(str(event_before), int(updated or 0), new=False)
+    if state is None:
+        raise NotFoundError("there is no such statement.")
+    if state != "accepted" and had is None:
+        raise RefusedError("state", "this statement is not open to votes.")
+    if exposure_id is not None and (kind, item) != ("vote", statement_id):
+        raise NotFoundError("there is no such question.")
+    at = now()
+    if exposure_id is not None and answered is None:
+        d.run(_MARK_PREPARED, {"of": consultation_id, "what": exposure_id, "when": at})
+    told = {
+        "consultation_id": consultation_id,
+        "participant_id": participant_id,
+        "statement_id": statement_id,
+        "value": value,
+        "important": important,
+    }
+    event = d.one(_EVENT, {**told, "at": at})
+    event_id = event[0] if event else None
+    d.run(
+        _put_vote(d.connection.dialect.name),
+        {
+            **told,
+            "exposure_id": exposure_id,
+            "probability": p if exposure_id is not None else None,
+            "position": position,
+            "event_id": event_id,
+            "updated": at,
+        },
+    )
     return Receipt(str(event_id), at, new=True)
 
 
@@ -335,12 +450,6 @@ def votes_by(store: Store, consultation_id: str, participant_id: str) -> list[Vo
         return [Vote(**row) for row in rows]
 
 
-def voted_on(store: Store, consultation_id: str, participant_id: str) -> set[str]:
-    """The statements a participant has voted on."""
-    with store.read() as c:
-        return set(c.scalars(_VOTED, {"of": consultation_id, "who": participant_id}))
-
-
 def comparisons_by(store: Store, consultation_id: str, participant_id: str) -> list[dict[str, Any]]:
     """A participant's own comparisons, in order."""
     k = comparison.c
@@ -385,30 +494,6 @@ def reactions_by(store: Store, consultation_id: str, participant_id: str) -> lis
     )
     with store.read() as c:
         return [dict(row) for row in c.execute(query.order_by(r.position)).mappings()]
-
-
-def begin_block(store: Store, consultation_id: str, participant_id: str, minutes: int) -> Block:
-    """The sitting that is going on, or a new one with its goal."""
-    at = now()
-    mine = [block.c.consultation_id == consultation_id, block.c.participant_id == participant_id]
-    query = select(*_BLOCK).where(*mine, block.c.finished.is_(None))
-    with store.read() as c:
-        row = c.execute(query.order_by(block.c.started.desc()).limit(1)).one_or_none()
-    # One that was left open long ago was another sitting.
-    if row is not None and at < row.goal + 2 * 3_600_000:
-        return Block(**row._mapping)
-    with store.write() as c:
-        id = new_id()
-        c.execute(
-            insert(block).values(
-                consultation_id=consultation_id,
-                id=id,
-                participant_id=participant_id,
-                started=at,
-                goal=at + minutes * MINUTE,
-            )
-        )
-        return Block(**c.execute(select(*_BLOCK).where(*mine, block.c.id == id)).one()._mapping)
 
 
 def end_block(store: Store, consultation_id: str, participant_id: str) -> None:
@@ -457,19 +542,93 @@ _LAST_SHOWN = (
     .order_by(exposure.c.position.desc())
     .limit(1)
 )
-_VOTE_BEFORE = select(vote).where(
-    vote.c.consultation_id == bindparam("of"),
-    vote.c.participant_id == bindparam("who"),
-    vote.c.statement_id == bindparam("what"),
-)
 _VOTED = select(vote.c.statement_id).where(
     vote.c.consultation_id == bindparam("of"), vote.c.participant_id == bindparam("who")
 )
-_STATE = select(statement.c.state).where(
-    statement.c.consultation_id == bindparam("of"), statement.c.id == bindparam("what")
-)
-_EVENT = insert(vote_event).returning(vote_event.c.id)
 _BLOCK = [block.c[name] for name in Block.__dataclass_fields__]
+# All that decides about a vote, in one look.
+_BEFORE_VOTE = Prepared(
+    select(
+        consultation.c.phase,
+        statement.c.state,
+        vote.c.value,
+        vote.c.important,
+        vote.c.event_id,
+        vote.c.updated,
+        exposure.c.kind,
+        exposure.c.item_id,
+        exposure.c.answered_at,
+        exposure.c.probability,
+    )
+    .select_from(consultation)
+    .outerjoin(
+        statement,
+        (statement.c.consultation_id == consultation.c.id) & (statement.c.id == bindparam("what")),
+    )
+    .outerjoin(
+        vote,
+        (vote.c.consultation_id == consultation.c.id)
+        & (vote.c.participant_id == bindparam("who"))
+        & (vote.c.statement_id == bindparam("what")),
+    )
+    .outerjoin(
+        exposure,
+        (exposure.c.consultation_id == consultation.c.id)
+        & (exposure.c.id == bindparam("shown"))
+        & (exposure.c.participant_id == bindparam("who")),
+    )
+    .where(consultation.c.id == bindparam("of"))
+)
+_MINE = (vote.c.consultation_id == bindparam("of"), vote.c.participant_id == bindparam("who"))
+_SITTING = Prepared(
+    select(
+        select(func.count()).select_from(vote).where(*_MINE).scalar_subquery(),
+        select(func.count())
+        .select_from(vote)
+        .where(*_MINE, vote.c.statement_id == bindparam("what"))
+        .scalar_subquery(),
+        *_BLOCK,
+    )
+    .select_from(participant)
+    .outerjoin(
+        block,
+        (block.c.consultation_id == participant.c.consultation_id)
+        & (block.c.participant_id == participant.c.id)
+        & block.c.finished.is_(None),
+    )
+    .where(participant.c.consultation_id == bindparam("of"), participant.c.id == bindparam("who"))
+    .order_by(block.c.started.desc())
+    .limit(1)
+)
+_NEW_BLOCK = Prepared(insert(block))
+_SHOW_PREPARED = Prepared(_SHOW)
+_LAST_PREPARED = Prepared(_LAST_SHOWN)
+_VOTED_PREPARED = Prepared(_VOTED)
+_MARK_PREPARED = Prepared(_MARK)
+_EVENT = Prepared(
+    insert(vote_event)
+    .values(
+        {
+            name: bindparam(name)
+            for name in (
+                "consultation_id",
+                "participant_id",
+                "statement_id",
+                "value",
+                "important",
+                "at",
+            )
+        }
+    )
+    .returning(vote_event.c.id)
+)
+
+
+def _need_open_phase(phase: str | None) -> None:
+    if phase is None:
+        raise NotFoundError("there is no such consultation.")
+    if phase != "open":
+        raise RefusedError("closed", "this consultation is not open now.")
 
 
 def _exposure(
@@ -484,13 +643,15 @@ def _exposure(
 
 
 @cache
-def _put_vote(dialect: str) -> Any:
+def _put_vote(dialect: str) -> Prepared:
     """A vote in place of an earlier one, in a dialect's own words."""
     put = (sqlite if dialect == "sqlite" else postgresql).insert(vote)
     changed = ("value", "important", "event_id", "updated")
-    return put.on_conflict_do_update(
-        index_elements=["consultation_id", "participant_id", "statement_id"],
-        set_={name: put.excluded[name] for name in changed},
+    return Prepared(
+        put.on_conflict_do_update(
+            index_elements=["consultation_id", "participant_id", "statement_id"],
+            set_={name: put.excluded[name] for name in changed},
+        )
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select
 
 from suffrage.consult.store.database import Store, now
-from suffrage.consult.store.schema import analysis
+from suffrage.consult.store.schema import analysis, consultation
 
 KEPT = 20
 
@@ -83,3 +83,27 @@ def known(store: Store, consultation_id: str) -> tuple[int, int] | None:
     with store.read() as c:
         row = c.execute(query).one_or_none()
     return None if row is None else (int(row.event_id), int(row.acts))
+
+
+def times(store: Store) -> dict[str, tuple[float, float]]:
+    """For each slug with groups: seconds that finding the newest took, and seconds since then."""
+    newest_of = (
+        select(analysis.c.consultation_id, func.max(analysis.c.version).label("version"))
+        .group_by(analysis.c.consultation_id)
+        .subquery()
+    )
+    query = (
+        select(consultation.c.slug, analysis.c.settings, analysis.c.created)
+        .join(consultation, consultation.c.id == analysis.c.consultation_id)
+        .join(
+            newest_of,
+            (newest_of.c.consultation_id == analysis.c.consultation_id)
+            & (newest_of.c.version == analysis.c.version),
+        )
+        .order_by(consultation.c.slug)
+    )
+    with store.read() as c:
+        return {
+            slug: (float(settings.get("seconds", 0)), (now() - created) / 1000)
+            for slug, settings, created in c.execute(query)
+        }

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Text, bindparam, cast, insert, select, update
 
 from suffrage import settings as reading
 from suffrage.consult.store import audit
@@ -239,6 +239,46 @@ def need_open(c: Connection, consultation_id: str) -> About:
     if what.phase != "open":
         raise RefusedError("closed", "this consultation is not open now.")
     return what
+
+
+# A consultation with its texts and settings as they are stored, for `about_stored`.
+STORED = (
+    consultation.c.id,
+    consultation.c.slug,
+    cast(consultation.c.title, Text),
+    cast(consultation.c.question, Text),
+    consultation.c.phase,
+    cast(consultation.c.settings, Text),
+    consultation.c.created,
+    consultation.c.opened,
+    consultation.c.closed,
+)
+
+
+@lru_cache(maxsize=64)
+def about_stored(
+    id: str,
+    slug: str,
+    title: str,
+    question: str,
+    phase: Phase,
+    settings: str,
+    created: int,
+    opened: int | None,
+    closed: int | None,
+) -> About:
+    """A consultation from the columns of `STORED`; made once for as long as the row stays as it is."""
+    return About(
+        id=id,
+        slug=slug,
+        title=json.loads(title),
+        question=json.loads(question),
+        phase=phase,
+        settings=_settings(settings),
+        created=created,
+        opened=opened,
+        closed=closed,
+    )
 
 
 def _about(row: Any) -> About:

@@ -21,6 +21,8 @@ DATABASE = "consultation.db"
 SECRET = "secret.key"
 BUSY_MS = 5000
 MIGRATIONS = Path(__file__).parent / "migrations"
+# A number of our own among those that PostgreSQL's advisory locks are known by.
+_MIGRATING = 0x5AFF_7A6E
 
 
 class NotFoundError(InputError):
@@ -139,12 +141,14 @@ def open_store(where: str, create: bool = False) -> Store:
 def migrate(engine: Engine) -> None:
     """Bring the tables to the newest version; without effect where they are.
 
-    Raises InputError where a newer Suffrage wrote the database.
+    One at a time: of several processes that start at once the others wait, and find it done. Raises InputError where a newer Suffrage wrote the database.
     """
     from alembic import command
     from alembic.util.exc import CommandError
 
     with engine.connect().execution_options(writes=True) as c, c.begin():
+        if engine.dialect.name == "postgresql":  # on SQLite the transaction is a lock already
+            c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
         try:
             command.upgrade(migration_config(c), "head")
         except CommandError as error:

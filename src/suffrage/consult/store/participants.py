@@ -6,12 +6,19 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
 from suffrage.consult.store import audit
-from suffrage.consult.store.consultations import About, about_id, need_open
+from suffrage.consult.store.consultations import (
+    STORED,
+    About,
+    about_id,
+    about_stored,
+    need_open,
+)
 from suffrage.consult.store.database import (
     NotFoundError,
     RefusedError,
@@ -19,10 +26,12 @@ from suffrage.consult.store.database import (
     found,
     now,
 )
+from suffrage.consult.store.driver import Driver, Prepared
 from suffrage.consult.store.schema import (
     block,
     comparison,
     consent,
+    consultation,
     demographic,
     exposure,
     invitation,
@@ -34,7 +43,7 @@ from suffrage.consult.store.schema import (
     vote,
     vote_event,
 )
-from suffrage.consult.store.secret_keys import new_id, new_token, read_code
+from suffrage.consult.store.secret_keys import Secrets, new_id, new_token, read_code
 from suffrage.consult.store.snapshots import drop_label
 from suffrage.consult.texts import fold
 
@@ -252,6 +261,64 @@ def of_session(store: Store, consultation_id: str, session: str) -> Participant 
     with store.read() as c:
         row = c.execute(_OF_SESSION, given).one_or_none()
     return None if row is None else Participant(**row._mapping)
+
+
+@dataclass(frozen=True)
+class Entered:
+    """Somebody at the door of a consultation. participant: None without a session in it."""
+
+    about: About
+    participant: Participant | None
+
+
+def enter(d: Driver, secrets: Secrets, slug: str, session: str) -> Entered:
+    """A consultation by its slug, and whose session this is in it, in one look.
+
+    session: "" for none. Raises NotFoundError where there is no such consultation.
+    """
+    given = {"slug_wanted": slug, "moment": now()}
+    # Without a session nobody's hash is looked for.
+    hashes = secrets.hashes(_SESSION, session) if session else [""] * len(secrets.keys)
+    given |= {f"hash{at}": hash for at, hash in enumerate(hashes)}
+    row = d.one(_entering(len(hashes)), given)
+    if row is None:
+        raise NotFoundError("there is no such consultation.")
+    what = about_stored(*row[: len(STORED)])
+    rest = row[len(STORED) :]
+    if rest[0] is None:
+        return Entered(what, None)
+    person = _person(rest)
+    d.claim(person.id)
+    return Entered(what, person)
+
+
+@cache
+def _entering(keys: int) -> Prepared:
+    p, session = participant.c, participant_session.c
+    return Prepared(
+        select(*STORED, *_COLUMNS)
+        .select_from(consultation)
+        .outerjoin(
+            participant_session,
+            (session.consultation_id == consultation.c.id)
+            & session.token_hash.in_([bindparam(f"hash{at}") for at in range(keys)])
+            & (session.expires > bindparam("moment")),
+        )
+        .outerjoin(
+            participant,
+            (p.consultation_id == session.consultation_id) & (p.id == session.participant_id),
+        )
+        .where(consultation.c.slug == bindparam("slug_wanted"))
+    )
+
+
+def _person(row: Sequence[Any]) -> Participant:
+    """From a driver's row in the order of `Participant`'s fields."""
+    values = dict(zip(Participant.__dataclass_fields__, row, strict=True))
+    return Participant(**{**values, **{name: bool(values[name]) for name in _TRUTHS}})
+
+
+_TRUTHS = ("verified", "takes_part", "consent_votes", "consent_texts", "consent_training")
 
 
 def leave(store: Store, consultation_id: str, session: str) -> None:
@@ -477,9 +544,10 @@ _NEXT_ACT = (
         participant.c.takes_part,
         participant.c.withdrawn_at.is_(None),
     )
-    .values(acts=participant.c.acts + 1)
+    .values(acts=participant.c.acts + bindparam("many"))
     .returning(participant.c.acts)
 )
+_NEXT_ACTS = Prepared(_NEXT_ACT)
 
 
 def begin_act(c: Connection, consultation_id: str, participant_id: str) -> int:
@@ -487,11 +555,24 @@ def begin_act(c: Connection, consultation_id: str, participant_id: str) -> int:
 
     Raises RefusedError "withdrawn" or "consent", and NotFoundError.
     """
-    number = c.scalar(_NEXT_ACT, {"of": consultation_id, "who": participant_id})
+    number = c.scalar(_NEXT_ACT, {"of": consultation_id, "who": participant_id, "many": 1})
     if number is None:
-        _active(c, consultation_id, participant_id)
-        raise RefusedError("consent", "nothing is stored before consent to take part is given.")
+        raise _may_not_act(c, consultation_id, participant_id)
     return int(number) - 1
+
+
+def begin_acts(d: Driver, consultation_id: str, participant_id: str, many: int) -> int:
+    """As `begin_act` for several acts that follow each other; gives the place of the first."""
+    given = {"of": consultation_id, "who": participant_id, "many": many}
+    row = d.one(_NEXT_ACTS, given)
+    if row is None:
+        raise _may_not_act(d.connection, consultation_id, participant_id)
+    return int(row[0]) - many
+
+
+def _may_not_act(c: Connection, consultation_id: str, participant_id: str) -> RefusedError:
+    _active(c, consultation_id, participant_id)
+    return RefusedError("consent", "nothing is stored before consent to take part is given.")
 
 
 def person_keys(store: Store, consultation_id: str, ids: Sequence[str]) -> dict[str, str]:

@@ -286,7 +286,8 @@ exposure = Table(
     Column("answered_at", _TIME),
     _of("participant_id", "participant"),
     _one_of("kind", KINDS),
-    Index("ix_exposure_participant", "consultation_id", "participant_id", "kind"),
+    # With the position, by which the last one is found at every vote.
+    Index("ix_exposure_participant", "consultation_id", "participant_id", "kind", "position"),
 )
 
 vote = Table(

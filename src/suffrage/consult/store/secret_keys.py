@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,14 +72,28 @@ def new_id() -> str:
 
 
 def make_secret_file(path: Path) -> None:
-    """Write a new key that only the owner of the file can read; one that exists stays."""
+    """Write a new key that only the owner of the file can read; one that exists stays.
+
+    The file appears whole: of two processes that start at once both read the same key.
+    """
     if path.exists():
         return
     with storage.disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(secrets.token_urlsafe(48) + "\n")
+        passing = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        handle = os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(secrets.token_urlsafe(48) + "\n")
+            try:
+                os.link(passing, path)
+            except FileExistsError:
+                pass  # somebody else was first
+            except OSError:  # a file system without links
+                if not path.exists():
+                    shutil.copy2(passing, path)
+        finally:
+            passing.unlink()
 
 
 def find_secrets(beside: Path | None) -> Secrets:

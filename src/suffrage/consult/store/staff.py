@@ -124,7 +124,8 @@ def log_in(store: Store, email: str, password: str) -> tuple[Member, str] | None
 
     with store.read() as c:
         row = c.execute(select(staff).where(staff.c.email == email.strip().lower())).one_or_none()
-    kept = row.password_hash if row is not None else _nobody()
+    nobody = _nobody()  # made the first time anybody logs in, known or not
+    kept = row.password_hash if row is not None else nobody
     try:
         good = _hasher().verify(kept, password[:1024])
     except (VerificationError, InvalidHashError):

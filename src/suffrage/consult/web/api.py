@@ -23,11 +23,12 @@ from suffrage.consult.pairing import INSTRUCTED_OUTCOME
 from suffrage.consult.store import acts, consultations, participants, snapshots, statements
 from suffrage.consult.store.consultations import About
 from suffrage.consult.store.database import RefusedError, Store
+from suffrage.consult.store.driver import Driver
 from suffrage.consult.store.participants import Participant, Scopes
 from suffrage.consult.web.consent import consent_text
 from suffrage.consult.web.languages import languages
 from suffrage.consult.web.mine import everything_of, results_for
-from suffrage.consult.web.visit import spend, store_of
+from suffrage.consult.web.visit import done_together, spend, store_of
 
 STREAM_SECONDS = 5.0
 STREAM_LONGEST = 3600.0
@@ -70,11 +71,15 @@ class ConsentRequest(_Body):
 
 
 class VoteRequest(_Body):
-    """vote: 1 agree, 0 pass, -1 disagree. exposure: what `next` gave, so that chance is counted."""
+    """vote: 1 agree, 0 pass, -1 disagree. exposure: what `next` gave, so that chance is counted.
+
+    next: give what `next` would give after it along with the receipt, which saves a call.
+    """
 
     vote: Literal[-1, 0, 1]
     important: bool = False
     exposure: AnId | None = None
+    next: bool = False
 
 
 class ReceiptReply(BaseModel):
@@ -158,6 +163,12 @@ class NextReply(BaseModel):
     answer: AnswerOut | None = None
 
 
+class VoteReply(ReceiptReply):
+    """The receipt of a vote. next: what comes next, where it was asked for."""
+
+    next: NextReply | None = None
+
+
 class ErrorReply(BaseModel):
     """Every error: reason is one word for programs."""
 
@@ -183,22 +194,36 @@ def consultation(request: Request, slug: Slug) -> About:
 AConsultation = Annotated[About, Depends(consultation)]
 
 
-def caller(
-    request: Request,
-    slug: Slug,
-    authorization: Annotated[str, Header(max_length=300)] = "",
-) -> Call:
-    """Who calls, by their session in this consultation. Answers 401 without one."""
-    # Called, not depended on: every dependency that may wait is a change of thread of its own.
-    what = consultation(request, slug)
+@dataclass(frozen=True)
+class Bearer:
+    """Who says they have a session, before that is looked up."""
+
+    slug: str
+    token: str
+
+    def call_within(self, d: Driver, request: Request) -> Call:
+        """Whose session it is, within a transaction. Answers 401 where nobody's."""
+        store = store_of(request)
+        seen = participants.enter(d, store.secrets, self.slug, self.token)
+        request.state.what = seen.about
+        if seen.participant is None:
+            raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
+        return Call(store, seen.about, seen.participant)
+
+
+async def bearer(slug: Slug, authorization: Annotated[str, Header(max_length=300)] = "") -> Bearer:
+    """The session that is claimed, "" where none is."""
     scheme, _, token = authorization.partition(" ")
-    store = store_of(request)
-    person = None
-    if scheme.lower() == "bearer" and token:
-        person = participants.of_session(store, what.id, token)
-    if person is None:
-        raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
-    return Call(store, what, person)
+    return Bearer(slug, token if scheme.lower() == "bearer" else "")
+
+
+ABearer = Annotated[Bearer, Depends(bearer)]
+
+
+def caller(request: Request, claimed: ABearer) -> Call:
+    """Who calls, by their session in this consultation. Answers 401 without one."""
+    with store_of(request).read() as c:
+        return claimed.call_within(Driver(c), request)
 
 
 async def is_json(content_type: Annotated[str, Header()] = "") -> None:
@@ -277,55 +302,79 @@ def demographics(request: Request, call: Caller, body: dict[ShortText, ShortText
 
 
 @router.get("/next")
-def next_item(
+async def next_item(
     request: Request,
-    call: Caller,
+    bearer: ABearer,
     kind: Annotated[Literal["vote", "comparison", "reaction"], Query()] = "vote",
 ) -> NextReply:
     """What to show next; the same again until it is answered."""
-    spend(request, "write", call.person.id)
-    if call.what.phase != "open":
-        raise RefusedError("closed", "this consultation is not open now.")
-    draw, id = request.app.state.drawing, call.person.id
-    if kind == "vote":
-        drawn = draw.next_statement(call.what, id)
-        if drawn is None:
-            return NextReply()
-        return NextReply(exposure=drawn[0].id, statement=StatementOut(**_text(drawn[1])))
-    if kind == "comparison":
-        pair = draw.next_pair(call.what, id)
-        if pair is None:
-            return NextReply()
-        shown, prompt, left, right = pair
-        return NextReply(
-            exposure=shown.id,
-            prompt=prompt.text,
-            left=AnswerOut(**_text(left)),
-            right=AnswerOut(**_text(right)),
-            choose=INSTRUCTED_OUTCOME if shown.attention == "instructed" else None,
+
+    def look(d: Driver) -> NextReply | Call:
+        call = bearer.call_within(d, request)
+        spend(request, "write", call.person.id)
+        if call.what.phase != "open":
+            raise RefusedError("closed", "this consultation is not open now.")
+        return _next_vote(d, request, call) if kind == "vote" else call
+
+    found = await done_together(request, bearer.token, look)
+    if isinstance(found, NextReply):
+        return found
+    shown = _next_pair if kind == "comparison" else _next_answer
+    return await run_in_threadpool(shown, request, found)
+
+
+@router.put("/votes/{statement_id}", dependencies=JSON_ONLY)
+async def vote(request: Request, bearer: ABearer, statement_id: Id, body: VoteRequest) -> VoteReply:
+    """Vote. The same again changes nothing, so that a lost reply can be asked for again."""
+
+    def cast(d: Driver) -> VoteReply:
+        call = bearer.call_within(d, request)
+        spend(request, "vote", call.person.id)
+        done = acts.cast_vote(
+            d,
+            call.what.id,
+            call.person.id,
+            statement_id,
+            body.vote,
+            body.important,
+            body.exposure,
         )
-    single = draw.next_answer(call.what, id)
+        after = _next_vote(d, request, call, voted=True) if body.next else None
+        return VoteReply(**vars(done), next=after)
+
+    reply = await done_together(request, bearer.token, cast)
+    request.app.state.metrics.votes += reply.new
+    return reply
+
+
+def _next_vote(d: Driver, request: Request, call: Call, voted: bool = False) -> NextReply:
+    drawn = request.app.state.drawing.next_within(d, call.what, call.person.id, voted)
+    if drawn is None:
+        return NextReply()
+    return NextReply(exposure=drawn[0].id, statement=StatementOut(**_text(drawn[1])))
+
+
+def _next_pair(request: Request, call: Call) -> NextReply:
+    pair = request.app.state.drawing.next_pair(call.what, call.person.id)
+    if pair is None:
+        return NextReply()
+    shown, prompt, left, right = pair
+    return NextReply(
+        exposure=shown.id,
+        prompt=prompt.text,
+        left=AnswerOut(**_text(left)),
+        right=AnswerOut(**_text(right)),
+        choose=INSTRUCTED_OUTCOME if shown.attention == "instructed" else None,
+    )
+
+
+def _next_answer(request: Request, call: Call) -> NextReply:
+    single = request.app.state.drawing.next_answer(call.what, call.person.id)
     if single is None:
         return NextReply()
     return NextReply(
         exposure=single[0].id, prompt=single[1].text, answer=AnswerOut(**_text(single[2]))
     )
-
-
-@router.put("/votes/{statement_id}", dependencies=JSON_ONLY)
-def vote(request: Request, call: Caller, statement_id: Id, body: VoteRequest) -> ReceiptReply:
-    """Vote. The same again changes nothing, so that a lost reply can be asked for again."""
-    spend(request, "vote", call.person.id)
-    done = acts.vote_on(
-        call.store,
-        call.what.id,
-        call.person.id,
-        statement_id,
-        body.vote,
-        body.important,
-        body.exposure,
-    )
-    return ReceiptReply(**vars(done))
 
 
 @router.post("/statements", dependencies=JSON_ONLY)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from sqlalchemy import text
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -21,15 +23,18 @@ from starlette.staticfiles import StaticFiles
 from suffrage import __version__
 from suffrage.consult.recomputation import start_watching
 from suffrage.consult.store.database import NotFoundError, RefusedError, open_store
+from suffrage.consult.store.waiting_room import WaitingRoom
 from suffrage.consult.web import api, pages, staff_pages
 from suffrage.consult.web.drawing import Drawing
 from suffrage.consult.web.languages import Language
 from suffrage.consult.web.limits import Limits, TooManyError
+from suffrage.consult.web.metrics import Metrics, metrics
 from suffrage.consult.web.organise.pages import router as organise
 from suffrage.consult.web.pages import refusal
 from suffrage.consult.web.picture import groups_picture
 from suffrage.consult.web.protection import ForgedError, Guard
 from suffrage.consult.web.server_settings import ServerSettings
+from suffrage.consult.web.stencils import Stencils
 from suffrage.consult.web.visit import (
     ForbiddenError,
     LogInError,
@@ -38,10 +43,11 @@ from suffrage.consult.web.visit import (
     render,
     with_visit,
 )
-from suffrage.errors import InputError
+from suffrage.errors import InputError, SuffrageError
 
 STATIC = Path(__file__).parent / "static"
 API = "/api/"
+LOOK_AFTER_WATCHER = 5.0
 log = logging.getLogger("suffrage.consult")
 
 # Routers of the organisers' pages and API, mounted after the staff's log-in. A module that has some
@@ -54,10 +60,13 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        worker = start_watching(settings.store) if settings.results else None
+        watching = asyncio.create_task(_keep_watching(settings.store)) if settings.results else None
         yield
-        if worker is not None:
-            worker.terminate()
+        if watching is not None:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+        await run_in_threadpool(app.state.room.close)
         app.state.store.close()
 
     app = FastAPI(
@@ -72,9 +81,12 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     )
     app.state.settings = settings
     app.state.store = open_store(settings.store)
+    app.state.room = WaitingRoom(app.state.store, (SuffrageError, TooManyError, HTTPException))
     app.state.limits = Limits(settings.limits)
     app.state.drawing = Drawing(app.state.store, settings.seed)
     app.state.environments = environments()
+    app.state.stencils = Stencils()
+    app.state.metrics = Metrics()
     for router in (
         api.router,
         pages.router,
@@ -83,14 +95,31 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
         *more,
     ):
         app.include_router(router)
+    app.router.routes[:0] = pages.VOTING
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/healthz", healthy, include_in_schema=False)
     app.add_api_route("/readyz", ready, include_in_schema=False)
+    app.add_api_route("/metrics", metrics, include_in_schema=False)
     _answer_errors(app)
     if settings.hosts:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts))
-    app.add_middleware(Guard, secure=settings.secure)
+    app.add_middleware(Guard, secure=settings.secure, observe=app.state.metrics.observe)
     return app
+
+
+async def _keep_watching(store: str) -> None:
+    """Have groups found in a process beside this one, and start it anew should it end."""
+    worker = start_watching(store)
+    try:
+        while True:
+            await asyncio.sleep(LOOK_AFTER_WATCHER)
+            if worker.poll() is not None:
+                log.warning(
+                    "the process that finds groups ended (%s); a new one", worker.returncode
+                )
+                worker = start_watching(store)
+    finally:
+        worker.terminate()
 
 
 def healthy() -> Response:
@@ -120,6 +149,7 @@ def environments() -> Callable[[Language], Environment]:
                 autoescape=True,
                 undefined=StrictUndefined,
                 extensions=["jinja2.ext.i18n"],
+                auto_reload=False,
                 trim_blocks=True,
                 lstrip_blocks=True,
             )

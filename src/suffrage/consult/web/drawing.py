@@ -10,6 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -35,12 +36,17 @@ from suffrage.consult.store.acts import Exposure
 from suffrage.consult.store.answers import Answer, Prompt
 from suffrage.consult.store.consultations import About
 from suffrage.consult.store.database import Store
+from suffrage.consult.store.driver import Driver
+from suffrage.consult.store.snapshots import Snapshot
 from suffrage.consult.store.statements import Statement
 
 # Name and version of each rule, stored with all it draws.
 STATEMENT_POLICY = "polis-priority/1"
 ANSWER_POLICY = "even-answers/1"
 SECONDS = 2.0
+REST = 20.0
+# Seconds after which, as where nobody came for long, it is read before it is used all the same.
+MOST_STALE = 10.0
 # What was compared changes what comes next but slowly, and takes longer to work out.
 COMPARED_SECONDS = 10.0
 # Pairs in a row that have their own tests of attention.
@@ -50,43 +56,100 @@ Kept = TypeVar("Kept")
 
 
 @dataclass
+class _Kept:
+    """What was read, and when it is to be read anew, in seconds of the monotonic clock."""
+
+    value: Any
+    due: float
+    renewing: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Deck:
+    """Statements open to votes with their priorities, (statements,). at: the place of each id."""
+
+    statements: list[Statement]
+    ids: list[str]
+    at: dict[str, int]
+    priorities: FloatArray
+    # By identity: kept here, so that no other object can be in its place.
+    made_of: tuple[object, object, object]
+
+    @staticmethod
+    def of(
+        accepted: list[Statement], counts: dict[str, tuple[int, int, int]], last: Snapshot | None
+    ) -> _Deck:
+        """By Polis' priority, with the extremity of the last snapshot."""
+        ids = [s.id for s in accepted]
+        extremity = last.result.get("extremity", {}) if last else {}
+        agrees, passes, seen = (
+            np.array([counts.get(id, (0, 0, 0)) for id in ids], dtype=np.float64).reshape(-1, 3).T
+        )
+        far = np.array([extremity.get(id, 0.0) for id in ids], dtype=np.float64)
+        return _Deck(
+            accepted,
+            ids,
+            {id: at for at, id in enumerate(ids)},
+            priority(agrees, passes, seen, far),
+            (accepted, counts, last),
+        )
+
+    def is_of(self, *parts: object) -> bool:
+        """Whether it was made of these very objects."""
+        return all(mine is given for mine, given in zip(self.made_of, parts, strict=True))
+
+
+@dataclass
 class Drawing:
-    """Draws for every participant of a process; what is the same for all is read every two seconds."""
+    """Draws for every participant of a process.
+
+    What is the same for all is read anew every two seconds. How often each statement was voted on
+    is counted beside the requests, and where counting takes long only after twenty times as long.
+    """
 
     store: Store
     seed: int | None = None
-    _kept: dict[tuple[str, str], tuple[float, Any]] = field(default_factory=dict)
+    _kept: dict[tuple[str, str], _Kept] = field(default_factory=dict)
+    _decks: dict[str, _Deck] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self._generator = np.random.default_rng(self.seed)
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="drawing")
 
     def next_statement(self, what: About, participant_id: str) -> tuple[Exposure, Statement] | None:
         """A statement this participant has not voted on, None when there is none."""
-        shown = {s.id: s for s in self.accepted(what)}
-        before = acts.open_exposure(self.store, what.id, participant_id, "vote")
-        if before is not None and before.item_id in shown:
-            return before, shown[before.item_id]
-        voted = acts.voted_on(self.store, what.id, participant_id)
-        ids = list(shown)
-        open_to = np.array([id not in voted for id in ids], dtype=bool)
-        probabilities = routing_probabilities(
-            self._priorities(what, ids), open_to, what.settings.floor
-        )
+        with self.store.write() as c:
+            return self.next_within(Driver(c), what, participant_id)
+
+    def next_within(
+        self, d: Driver, what: About, participant_id: str, voted: bool = False
+    ) -> tuple[Exposure, Statement] | None:
+        """As `next_statement`, within a transaction. voted: a vote of theirs was cast in it before."""
+        deck = self._deck(what)
+        before = acts.still_open(d, what.id, participant_id, "vote")
+        if before is None and not voted:
+            # Of two pages asked for at once the second waits here, and shows what the first drew.
+            participants.begin_acts(d, what.id, participant_id, 1)
+            before = acts.still_open(d, what.id, participant_id, "vote")
+        if before is not None and before.item_id in deck.at:
+            return before, deck.statements[deck.at[before.item_id]]
+        open_to = np.ones(len(deck.statements), dtype=bool)
+        open_to[
+            [
+                deck.at[id]
+                for id in acts.statements_voted_on(d, what.id, participant_id)
+                if id in deck.at
+            ]
+        ] = False
+        probabilities = routing_probabilities(deck.priorities, open_to, what.settings.floor)
         with self._lock:
-            id = draw_statement(probabilities, self._generator, ids)
+            id = draw_statement(probabilities, self._generator, deck.ids)
         if id is None:
             return None
-        exposure = acts.show(
-            self.store,
-            what.id,
-            participant_id,
-            "vote",
-            id,
-            STATEMENT_POLICY,
-            float(probabilities[ids.index(id)]),
-        )
-        return exposure, shown[id]
+        p = float(probabilities[deck.at[id]])
+        exposure = acts.put_before(d, what.id, participant_id, id, STATEMENT_POLICY, p)
+        return exposure, deck.statements[deck.at[id]]
 
     def next_pair(
         self, what: About, participant_id: str
@@ -131,6 +194,14 @@ class Drawing:
         """Statements open to votes."""
         return self._recent(
             what, "accepted", lambda: statements.statements(self.store, what.id, ["accepted"])
+        )
+
+    def translations(self, what: About, language: str) -> dict[str, tuple[str, str]]:
+        """Statements' texts in a language they were not written in, and who translated them."""
+        return self._recent(
+            what,
+            f"translations {language}",
+            lambda: statements.translations(self.store, what.id, language),
         )
 
     def questions(self, what: About) -> tuple[dict[str, Prompt], dict[str, Answer]]:
@@ -200,31 +271,50 @@ class Drawing:
         table = pl.DataFrame(rows, schema=kinds, orient="row")
         return pair_information(pairs, table, design), core_coverage(pairs, table, strata)
 
-    def _priorities(self, what: About, ids: list[str]) -> Any:
-        counts = self._recent(what, "tallies", lambda: snapshots.tallies(self.store, what.id))
-        last = self._recent(what, "snapshot", lambda: snapshots.newest(self.store, what.id))
-        extremity = last.result.get("extremity", {}) if last else {}
-        agrees, passes, seen = (
-            np.array([counts.get(id, (0, 0, 0)) for id in ids], dtype=np.float64).reshape(-1, 3).T
-        )
-        return priority(
-            agrees, passes, seen, np.array([extremity.get(id, 0.0) for id in ids], dtype=np.float64)
-        )
+    def _deck(self, what: About) -> _Deck:
+        """What is drawn from, and how strongly."""
+        accepted = self.accepted(what)
+        counts = self._lately(what, "tallies", lambda: snapshots.tallies(self.store, what.id))
+        last = self._lately(what, "snapshot", lambda: snapshots.newest(self.store, what.id))
+        deck: _Deck | None = self._decks.get(what.id)
+        if deck is None or not deck.is_of(accepted, counts, last):
+            deck = _Deck.of(accepted, counts, last)
+            self._decks[what.id] = deck
+        return deck
 
     def _recent(
         self, what: About, name: str, read: Callable[[], Kept], seconds: float = SECONDS
     ) -> Kept:
-        at, key = time.monotonic(), (what.id, name)
+        key = (what.id, name)
         kept = self._kept.get(key)
-        if kept is not None and at - kept[0] < seconds:
-            return kept[1]  # type: ignore[no-any-return]
+        if kept is not None and time.monotonic() < kept.due:
+            return kept.value  # type: ignore[no-any-return]
+        return self._read(key, read, seconds)
+
+    def _lately(self, what: About, name: str, read: Callable[[], Kept]) -> Kept:
+        """As `_recent` of what may be older: while it is read anew nobody waits for it."""
+        key, at = (what.id, name), time.monotonic()
+        kept = self._kept.get(key)
+        if kept is None or at > kept.due + MOST_STALE:
+            return self._read(key, read, SECONDS, REST)
+        if at >= kept.due and not kept.renewing:
+            kept.renewing = True
+            self._beside.submit(self._read, key, read, SECONDS, REST)
+        return kept.value  # type: ignore[no-any-return]
+
+    def _read(
+        self, key: tuple[str, str], read: Callable[[], Kept], seconds: float, rest: float = 0.0
+    ) -> Kept:
+        began = time.monotonic()
         found = read()
-        self._kept[key] = (at, found)
+        ended = time.monotonic()
+        self._kept[key] = _Kept(found, ended + max(seconds, rest * (ended - began)))
         return found
 
     def forget(self) -> None:
         """Read anew what is the same for all, as after a decision of the organisers."""
         self._kept.clear()
+        self._decks.clear()
 
 
 def _checks(participant_id: str, shown: int, pairs: int, design: PairDesign) -> dict[int, Check]:

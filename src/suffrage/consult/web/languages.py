@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
@@ -41,9 +41,13 @@ def languages(more: Path | None = None) -> dict[str, Language]:
 
 def preferred(header: str, offered: Iterable[str]) -> str | None:
     """The offered language a browser's Accept-Language likes best."""
-    known = list(offered)
+    return _preferred(header[:500], tuple(offered))
+
+
+@lru_cache(maxsize=1024)
+def _preferred(header: str, known: tuple[str, ...]) -> str | None:
     ranked = []
-    for at, part in enumerate(header[:500].split(",")):
+    for at, part in enumerate(header.split(",")):
         tag, _, quality = part.strip().partition(";q=")
         try:
             weight = float(quality) if quality else 1.0

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import lru_cache
 
 from suffrage.consult.web.server_settings import Allowance
 
@@ -53,6 +54,7 @@ class Limits:
             raise TooManyError(math.ceil((1 - left) / rate))
 
 
+@lru_cache(maxsize=4096)
 def network(address: str | None) -> str:
     """The /24 of an IPv4 address, the /56 of an IPv6 one: what one household or office has."""
     try:

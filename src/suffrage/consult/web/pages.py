@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
 
 from suffrage.consult.consultation import OUTCOMES
 from suffrage.consult.store import acts, answers, participants, statements
+from suffrage.consult.store.acts import Exposure, Receipt, Sitting
 from suffrage.consult.store.database import RefusedError
+from suffrage.consult.store.driver import Driver
 from suffrage.consult.store.participants import Participant, Scopes
+from suffrage.consult.store.statements import Statement
 from suffrage.consult.web import protection
 from suffrage.consult.web.consent import consent_text
 from suffrage.consult.web.drawing import Drawing
 from suffrage.consult.web.mine import everything_of, results_for
+from suffrage.consult.web.stencils import Stencils, mark
 from suffrage.consult.web.visit import (
     APage,
     Form,
     Visit,
+    answered,
+    checked_form,
     choose_language,
+    done_together,
     field,
     render,
+    session_of,
     spend,
-    with_visit,
+    visit_within,
 )
 
 router = APIRouter(include_in_schema=False)
@@ -148,13 +158,20 @@ def save_about_you(v: APage, form: Form) -> Any:
     return v.go("mine?saved=about" if field(form, "from") == "mine" else "vote")
 
 
-@router.get("/c/{slug}/vote")
-def vote_page(v: APage, recorded: str = "") -> Response:
+async def vote_page(request: Request) -> Response:
     """The next statement."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
-    drawn = drawing(v.request).next_statement(v.what, v.participant.id) if _open(v) else None
-    return _vote_page(v, drawn, recorded)
+    slug, recorded = request.path_params["slug"], request.query_params.get("recorded", "")
+
+    def look(d: Driver) -> tuple[Visit, _Standing | None]:
+        v = visit_within(d, request, slug)
+        if v.participant is None or not v.participant.takes_part:
+            return v, None
+        return v, _standing(d, v, v.participant.id, recorded)
+
+    v, standing = await done_together(request, session_of(request, slug), look)
+    if standing is None:
+        return _not_in(v) or v.go("join")
+    return _vote_page(v, standing)
 
 
 @router.get("/c/{slug}/vote/{statement_id}")
@@ -166,33 +183,43 @@ def one_statement(v: APage, statement_id: str) -> Response:
     mine = acts.votes_by(v.store, v.what.id, v.participant.id)
     if found.state != "accepted" and found.id not in {x.statement_id for x in mine}:
         return v.page("gone.html", 404)
-    return _vote_page(
-        v, (None, found), "", next((x for x in mine if x.statement_id == found.id), None)
-    )
+    with v.store.write() as c:
+        standing = _standing(Driver(c), v, v.participant.id, "", found)
+    return _vote_page(v, standing, next((x for x in mine if x.statement_id == found.id), None))
 
 
-@router.post("/c/{slug}/vote")
-def vote(v: APage, form: Form) -> Any:
-    """Store a vote; its confirmation stands on the next page."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
-    spend(v.request, "vote", v.participant.id)
+async def vote(request: Request) -> Response:
+    """Store a vote, and draw what comes next; its confirmation stands on the next page."""
+    form = await checked_form(request)
+    slug, statement_id = request.path_params["slug"], field(form, "statement", 64)
     value = VALUES.get(field(form, "vote", 20))
-    if value is None:
-        return v.go("vote")
-    statement_id = field(form, "statement", 64)
-    acts.vote_on(
-        v.store,
-        v.what.id,
-        v.participant.id,
-        statement_id,
-        value,
-        form.get("important") == "yes",
-        field(form, "exposure", 64) or None,
-    )
-    return v.go(
-        "mine?saved=vote" if field(form, "from") == "mine" else f"vote?recorded={statement_id}"
-    )
+    from_mine = field(form, "from") == "mine"
+
+    def cast(d: Driver) -> tuple[Visit, Receipt | None]:
+        v = visit_within(d, request, slug)
+        if v.participant is None or not v.participant.takes_part:
+            return v, None
+        spend(request, "vote", v.participant.id)
+        if value is None:
+            return v, None
+        done = acts.cast_vote(
+            d,
+            v.what.id,
+            v.participant.id,
+            statement_id,
+            value,
+            form.get("important") == "yes",
+            field(form, "exposure", 64) or None,
+        )
+        if not from_mine:
+            drawing(request).next_within(d, v.what, v.participant.id, voted=True)
+        return v, done
+
+    v, done = await done_together(request, session_of(request, slug), cast)
+    if done is None:
+        return _not_in(v) or v.go("vote")
+    request.app.state.metrics.votes += done.new
+    return v.go("mine?saved=vote" if from_mine else f"vote?recorded={statement_id}")
 
 
 @router.get("/c/{slug}/statement/new")
@@ -438,27 +465,101 @@ def _open(v: Visit) -> bool:
     return v.what.phase == "open"
 
 
-def _vote_page(v: Visit, drawn: Any, recorded: str, mine: Any = None) -> Response:
-    if v.participant is None:
-        return v.go("join")
-    done = acts.votes_by(v.store, v.what.id, v.participant.id)
-    block = None
-    if _open(v):
-        block = acts.begin_block(v.store, v.what.id, v.participant.id, v.what.settings.minutes)
-    translated = statements.translations(v.store, v.what.id, v.language.code)
-    response = v.page(
-        "vote.html",
-        exposure=drawn[0] if drawn else None,
-        statement=drawn[1] if drawn else None,
-        translation=translated.get(drawn[1].id) if drawn else None,
-        mine=mine,
-        recorded=recorded if recorded in {x.statement_id for x in done} else "",
-        done=len(done),
-        all=max(len(drawing(v.request).accepted(v.what)), len(done)),
-        block=block,
-        pairs=bool(drawing(v.request).questions(v.what)[1]),
+# Asked for with every vote, so they stand before all other addresses, and without FastAPI's frame.
+VOTING = (
+    Route("/c/{slug}/vote", vote_page, methods=["GET"]),
+    Route("/c/{slug}/vote", vote, methods=["POST"]),
+)
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """What the page for voting shows somebody: what is drawn, and how far they are."""
+
+    exposure: Exposure | None
+    statement: Statement | None
+    translation: tuple[str, str] | None
+    sitting: Sitting
+    recorded: str
+    all: int
+    pairs: bool
+
+
+def _standing(
+    d: Driver, v: Visit, participant_id: str, recorded: str, chosen: Statement | None = None
+) -> _Standing:
+    """Read it within a transaction. chosen: a statement of their own choice in place of a draw."""
+    draw, exposure, statement = drawing(v.request), None, chosen
+    if chosen is None and _open(v):
+        drawn = draw.next_within(d, v.what, participant_id)
+        exposure, statement = drawn or (None, None)
+    minutes = v.what.settings.minutes if _open(v) else None
+    sitting = acts.sitting(d, v.what.id, participant_id, recorded[:64], minutes)
+    translated = draw.translations(v.what, v.language.code)
+    return _Standing(
+        exposure,
+        statement,
+        translated.get(statement.id) if statement else None,
+        sitting,
+        recorded if sitting.recorded else "",
+        max(len(draw.accepted(v.what)), sitting.done),
+        bool(draw.questions(v.what)[1]),
     )
-    return with_visit(v.request, response)
+
+
+def _vote_page(v: Visit, standing: _Standing, mine: Any = None) -> Response:
+    s, sitting = standing.statement, standing.sitting
+    if s is None or standing.exposure is None or standing.translation or sitting.block is None:
+        return _whole_vote_page(v, standing, mine)
+    stencils: Stencils = v.request.app.state.stencils
+    kind = (v.language.code, v.request.url.path, s.language, s.seed, bool(standing.recorded))
+    stencil = stencils.of(v.what, (*kind, standing.pairs), lambda: _cut_vote_page(v, standing))
+    filled = stencil.filled(
+        csrf=protection.csrf_token(v.request, v.store.secrets),
+        statement=s.id,
+        text=s.text,
+        exposure=standing.exposure.id,
+        recorded=standing.recorded,
+        done=sitting.done,
+        all=standing.all,
+        started=sitting.block.started,
+        goal=sitting.block.goal,
+    )
+    return answered(v.request, filled, v.language)
+
+
+def _cut_vote_page(v: Visit, standing: _Standing) -> str:
+    """The page with marks in place of what differs from one person to the next."""
+    exposure, statement, block = standing.exposure, standing.statement, standing.sitting.block
+    assert exposure is not None and statement is not None and block is not None
+    return v.text(
+        "vote.html",
+        csrf=mark("csrf"),
+        exposure=replace(exposure, id=mark("exposure")),
+        statement=replace(statement, id=mark("statement"), text=mark("text")),
+        translation=None,
+        mine=None,
+        recorded=mark("recorded") if standing.recorded else "",
+        done=mark("done"),
+        all=mark("all"),
+        block={"started": mark("started"), "goal": mark("goal")},
+        pairs=standing.pairs,
+    )
+
+
+def _whole_vote_page(v: Visit, standing: _Standing, mine: Any) -> Response:
+    return v.page(
+        "vote.html",
+        exposure=standing.exposure,
+        statement=standing.statement,
+        translation=standing.translation,
+        mine=mine,
+        recorded=standing.recorded,
+        done=standing.sitting.done,
+        all=standing.all,
+        block=standing.sitting.block if _open(v) else None,
+        pairs=standing.pairs,
+    )
 
 
 def _written_in(v: Visit, form: Any) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from starlette.datastructures import FormData, Headers, MutableHeaders
+from starlette.datastructures import FormData, Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
@@ -59,13 +59,24 @@ class ForgedError(Exception):
 class Guard:
     """ASGI middleware: refuses bodies that are too large, sets headers, logs path, status and time.
 
-    The log has no query, cookie, address or body: invitations stand in queries.
+    observe: told method, path, status and seconds of each request. The log has no query, cookie, address or body: invitations stand in queries.
     """
 
-    def __init__(self, app: Any, secure: bool, most_body: int = MOST_BODY) -> None:
+    def __init__(
+        self,
+        app: Any,
+        secure: bool,
+        most_body: int = MOST_BODY,
+        observe: Callable[[str, str, int, float], None] = lambda *_: None,
+    ) -> None:
         self.app = app
+        self.observe = observe
         self.secure = secure
         self.most_body = most_body
+        every = dict(HEADERS)
+        if secure:
+            every["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+        self.always = [(name.lower().encode(), value.encode()) for name, value in every.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -90,21 +101,17 @@ class Guard:
         return 20 * 1024 * 1024 if path.startswith("/admin/c/") else self.most_body
 
     def _sending(self, send: Send, scope: Scope, began: float) -> Send:
+        static = scope["path"].startswith("/static/")
+        always = self.always if static else [*self.always, (b"cache-control", b"no-store")]
+
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                if self.secure:
-                    headers.setdefault(
-                        "Strict-Transport-Security", "max-age=63072000; includeSubDomains"
-                    )
-                if not scope["path"].startswith("/static/"):
-                    headers.setdefault("Cache-Control", "no-store")
-                took = (time.perf_counter() - began) * 1000
-                log.info(
-                    "%s %s %d %.0f ms", scope["method"], scope["path"], message["status"], took
-                )
+                headers = message["headers"] = list(message.get("headers", ()))
+                there = {name.lower() for name, _ in headers}
+                headers += [header for header in always if header[0] not in there]
+                took, status = time.perf_counter() - began, message["status"]
+                self.observe(scope["method"], scope["path"], status, took)
+                log.info("%s %s %d %.0f ms", scope["method"], scope["path"], status, took * 1000)
             await send(message)
 
         return with_headers

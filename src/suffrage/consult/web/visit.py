@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
 
 from fastapi import Depends
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from suffrage.consult.store import consultations, participants, staff
 from suffrage.consult.store.consultations import About
 from suffrage.consult.store.database import NotFoundError, Store
+from suffrage.consult.store.driver import Driver
 from suffrage.consult.store.participants import Participant
 from suffrage.consult.store.staff import Member, Role
+from suffrage.consult.store.waiting_room import WaitingRoom
 from suffrage.consult.web import protection
 from suffrage.consult.web.languages import Language, direction, languages, preferred
 from suffrage.consult.web.limits import Limits, network
@@ -23,6 +27,8 @@ from suffrage.consult.web.limits import Limits, network
 LANGUAGE = "language"
 STAFF = "staff"
 YEAR = 365 * 24 * 3600
+
+Answered = TypeVar("Answered")
 
 
 class LogInError(Exception):
@@ -69,6 +75,10 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page of this consultation."""
+        return answered(self.request, self.text(template, **values), self.language, status)
+
+    def text(self, template: str, **values: Any) -> str:
+        """The same as text."""
         title, title_language = self.say(self.what.title)
         context = {
             "visit": self,
@@ -78,7 +88,7 @@ class Visit:
             "title_language": title_language,
             **values,
         }
-        return render(self.request, template, self.language, status, self.offered, **context)
+        return rendered(self.request, template, self.language, self.offered, **context)
 
 
 def store_of(request: Request) -> Store:
@@ -116,17 +126,46 @@ def choose_language(request: Request, what: About | None) -> Language:
 
 def visit(request: Request, slug: str) -> Visit:
     """The visit of a page under /c/{slug}. Raises NotFoundError for a consultation there is not."""
+    with store_of(request).read() as c:
+        return visit_within(Driver(c), request, slug)
+
+
+def visit_within(d: Driver, request: Request, slug: str) -> Visit:
+    """As `visit`, within a transaction."""
     store = store_of(request)
-    what = consultations.about(store, slug)
-    request.state.what = what
-    session = request.cookies.get(protection.cookie_name(request, f"in-{what.slug}"))
-    who = participants.of_session(store, what.id, session) if session else None
-    return Visit(request, store, what, who, choose_language(request, what))
+    seen = participants.enter(d, store.secrets, slug, session_of(request, slug))
+    request.state.what = seen.about
+    language = choose_language(request, seen.about)
+    return Visit(request, store, seen.about, seen.participant, language)
+
+
+def session_of(request: Request, slug: str) -> str:
+    """The session this browser has in a consultation, "" without one."""
+    return request.cookies.get(protection.cookie_name(request, f"in-{slug}"), "")
+
+
+async def done_together(
+    request: Request, session: str, act: Callable[[Driver], Answered]
+) -> Answered:
+    """Have an act done in one transaction with those of others who wait; see `WaitingRoom`."""
+    room: WaitingRoom = request.app.state.room
+    return await room.ask(session, act)
 
 
 async def checked_form(request: Request) -> FormData:
     """A page's form, if it came from one of our pages. Raises ForgedError."""
-    form = await request.form(max_files=1, max_fields=protection.MOST_FIELDS)
+    if request.headers.get("content-type", "") == "application/x-www-form-urlencoded":
+        # What browsers send unless there is a file; the parser for those is slow.
+        sent = (await request.body()).decode("latin-1")
+        try:
+            pairs: list[tuple[str, str | UploadFile]] = [
+                *parse_qsl(sent, keep_blank_values=True, max_num_fields=protection.MOST_FIELDS)
+            ]
+        except ValueError as error:
+            raise HTTPException(400) from error
+        form = FormData(pairs)
+    else:
+        form = await request.form(max_files=1, max_fields=protection.MOST_FIELDS)
     state = request.app.state
     protection.check_form(request, form, state.store.secrets, state.settings.base_url)
     return form
@@ -161,16 +200,34 @@ def render(
     **values: Any,
 ) -> HTMLResponse:
     """A page in a language; staff and error pages too."""
+    text = rendered(request, template, language, offered, **values)
+    return answered(request, text, language, status)
+
+
+def rendered(
+    request: Request,
+    template: str,
+    language: Language,
+    offered: list[Language] | None = None,
+    **values: Any,
+) -> str:
+    """The text of a page."""
     environment = request.app.state.environments(language)
-    text = environment.get_template(template).render(
+    if "csrf" not in values:
+        values["csrf"] = protection.csrf_token(request, request.app.state.store.secrets)
+    text: str = environment.get_template(template).render(
         request=request,
         language=language,
         offered=offered or [],
-        csrf=protection.csrf_token(request, request.app.state.store.secrets),
         direction=direction,
         path=request.url.path,
         **values,
     )
+    return text
+
+
+def answered(request: Request, text: str, language: Language, status: int = 200) -> HTMLResponse:
+    """A page's text as a response."""
     response = HTMLResponse(text, status, {"Content-Language": language.code})
     with_visit(request, response)
     return response
