@@ -172,7 +172,7 @@ def test_a_moderator_decides_and_takes_it_back(office: Office) -> None:
     )
     assert statements.get(office.store, office.about.id, sing.id).state == "rejected"
     after = visitor.get(answer.headers["location"])
-    assert "1 rejected." in after and ">Undo<" in after
+    assert "1 statement rejected." in after and ">Undo<" in after
     undo = after.split('name="undo" value="')[1].split('"')[0]
     visitor.post("/statements", undo=undo)
     assert statements.get(office.store, office.about.id, sing.id).state == "pending"
@@ -188,7 +188,7 @@ def test_many_are_decided_at_once_and_taken_back_at_once(office: Office) -> None
     answer = visitor.post("/statements", all="rejected", chosen=ids, reason="spam")
     assert not waiting(office)
     after = visitor.get(answer.headers["location"])
-    assert f"{len(ids)} rejected." in after
+    assert f"{len(ids)} statements rejected." in after
     visitor.post("/statements", undo=after.split('name="undo" value="')[1].split('"')[0])
     assert {s.id for s in waiting(office)} == set(ids)
     visitor.post("/statements", 422, all="accepted")  # none ticked
@@ -273,13 +273,13 @@ def test_groups_say_how_old_they_are_and_are_told_as_table_and_drawing(office: O
         acts.vote_on(office.store, office.about.id, "p1", vote.statement_id, other)
     visitor, looked = office.client("analyst"), actions(office).count("groups.view")
     shown = visitor.get("/groups")
-    assert "2 votes behind" in shown and '<svg class="plane"' in shown and "Silhouette" in shown
+    assert "2 votes since." in shown and '<svg class="plane"' in shown and "Silhouette" in shown
     assert "What all groups agree with" in shown and "The assistant should say so" in shown
     last = analyses.newest(office.store, office.about.id)
     visitor.post("/groups")
     again = analyses.newest(office.store, office.about.id)
     assert last is not None and again is not None and again.version == last.version + 1
-    assert "0 votes behind" in visitor.get("/groups")
+    assert "0 votes since." in visitor.get("/groups")
     # Looking is on record, and makes nothing due by itself.
     assert actions(office).count("groups.view") == looked + 2
     assert not is_due(office.store, office.about.id)
@@ -391,5 +391,5 @@ def test_invitations_are_told_once_as_a_file(office: Office) -> None:
 
 def test_participation_stands_against_the_population(shared_office: Office) -> None:
     shown = shared_office.client("viewer").get()
-    assert "60 and over" in shown and "Missing" in shown and "votes behind" in shown
+    assert "60 and over" in shown and "Missing" in shown and "votes since." in shown
     assert "instructed pair missed" in shown

@@ -172,13 +172,13 @@ def test_the_whole_path_works_without_scripts(office: tuple[Office, str], browse
     page.get_by_role("link", name="Seeds").click()
     page.get_by_label("Statements, one a line").fill("It should know the bus times.")
     page.get_by_role("button", name="Put them in").click()
-    assert page.get_by_role("status").inner_text() == "1 statements are in."
+    assert page.get_by_role("status").inner_text() == "1 statement is in."
     page.get_by_role("link", name="Statements", exact=True).click()
     sing = page.locator("article", has_text="It should be able to sing.")
     if sing.count():
         sing.get_by_label("Reason").select_option("off_topic")
         sing.get_by_role("button", name="Reject").click()
-        assert "1 rejected." in page.get_by_role("status").inner_text()
+        assert "1 statement rejected." in page.get_by_role("status").inner_text()
     page.get_by_role("link", name="Participants").click()
     person = page.locator("li.card").first
     person.get_by_role("button", name="Leave out").click()

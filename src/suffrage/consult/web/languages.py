@@ -10,6 +10,8 @@ from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
 
+from suffrage.errors import InputError
+
 LOCALES = Path(__file__).parent / "locale"
 SOURCE = "en"
 
@@ -26,6 +28,18 @@ class Language:
     direction: str
     draft: bool
     translations: NullTranslations
+
+    def told(self, error: InputError) -> tuple[str, str]:
+        """What went wrong, with the language it is in: English where there is no translation."""
+        said = self.translations.gettext(error.message) if error.message else ""
+        of = self.code if said != error.message else SOURCE
+        said = said % error.values if error.values else said
+        return said[:1].upper() + said[1:], of
+
+
+def N_(text: str) -> str:  # noqa: N802 - the name that gettext's tools look for
+    """Mark a text for translation where it is written; it is translated where it is shown."""
+    return text
 
 
 @cache

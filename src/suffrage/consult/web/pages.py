@@ -25,6 +25,7 @@ from suffrage.consult.web.visit import (
     field,
     render,
     spend,
+    staff_languages,
     with_visit,
 )
 
@@ -43,7 +44,8 @@ def drawing(request: Request) -> Drawing:
 @router.get("/")
 def front(request: Request) -> Response:
     """Where the server's bare address leads."""
-    return render(request, "front.html", choose_language(request, None))
+    language = choose_language(request, None)
+    return render(request, "front.html", language, offered=staff_languages(request))
 
 
 @router.get("/c/{slug}")

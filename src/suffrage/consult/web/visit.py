@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Depends
 from starlette.datastructures import FormData
@@ -100,6 +101,11 @@ def offered(request: Request, what: About) -> list[Language]:
     return [known[c] for c in what.settings.languages if c in known] or [known["en"]]
 
 
+def staff_languages(request: Request) -> list[Language]:
+    """The languages of the organisers' pages: all there are, whatever a consultation offers."""
+    return list(languages(request.app.state.settings.locales).values())
+
+
 def choose_language(request: Request, what: About | None) -> Language:
     """By the reader's own choice, then their browser's, then the consultation's first."""
     known = languages(request.app.state.settings.locales)
@@ -169,6 +175,7 @@ def render(
         csrf=protection.csrf_token(request, request.app.state.store.secrets),
         direction=direction,
         path=request.url.path,
+        switch=_switch(request),
         **values,
     )
     response = HTMLResponse(text, status, {"Content-Language": language.code})
@@ -176,39 +183,22 @@ def render(
     return response
 
 
+# What an address says of the form before it, which a page in another language is not told again.
+AFTERWARDS = ("lang", "done", "undo", "count", "recorded", "saved")
+
+
+def _switch(request: Request) -> Callable[[str], str]:
+    """The address of the same page in another language."""
+    kept = [(k, v) for k, v in parse_qsl(request.url.query) if k not in AFTERWARDS]
+    return lambda code: f"{request.url.path}?{urlencode([*kept, ('lang', code)])}"
+
+
 @dataclass
 class StaffVisit:
-    """A request to an organiser's page of one consultation, by somebody who may see it."""
+    """A consultation, and the role in it of who asks."""
 
-    request: Request
-    store: Store
     what: About
-    member: Member
     role: Role
-    language: Language
-
-    def may(self, act: str) -> bool:
-        """Whether the role allows an act of `staff.MAY`."""
-        return self.role in staff.MAY[act]
-
-    def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """An organiser's page."""
-        return render(
-            self.request,
-            template,
-            self.language,
-            status,
-            visit=self,
-            what=self.what,
-            member=self.member,
-            role=self.role,
-            **values,
-        )
-
-    def go(self, page: str = "") -> Any:
-        """After a form, to a page that can be loaded again."""
-        url = f"/admin/c/{self.what.id}" + (f"/{page}" if page else "")
-        return with_visit(self.request, RedirectResponse(url, 303))
 
 
 def member_of(request: Request) -> Member:
@@ -239,6 +229,6 @@ def staff_who_may(act: str) -> Callable[..., StaffVisit]:
             raise ForbiddenError
         with store.read() as c:
             what = consultations.about_id(c, consultation_id)
-        return StaffVisit(request, store, what, member, role, choose_language(request, None))
+        return StaffVisit(what, role)
 
     return allowed
