@@ -13,7 +13,7 @@ import httpx
 import pytest
 import uvicorn
 
-from suffrage.consult.store import consultations, snapshots
+from suffrage.consult.store import consultations, participants, snapshots
 from suffrage.consult.web import results
 from tests.consult.site import BASE, Site, consultation, crowd, site
 
@@ -277,40 +277,18 @@ def test_the_language_switch_keeps_its_place_and_stays(tmp_path: Path) -> None:
     link = re.search(r'href="([^"]+)" hreflang="mi"', page)
     assert link and link.group(1) == "/c/water/compare?lang=mi"
     assert '<html lang="mi"' in browser.get(link.group(1)).text
+    # An invitation is not lost on the way.
+    token = participants.invite(
+        made.store, consultations.about(made.store, "water").id, 1, "tests"
+    )[0]
+    page = made.browser().get(f"/c/water/join?t={token}").text
+    assert f'href="/c/water/join?t={token}&amp;lang=mi"' in page
     page = browser.get("/c/water/vote").text
     assert '<html lang="mi"' in page and "He whakamāoritanga hukihuki." in page
     assert "Draft translation" in page
     consent = browser.get("/c/water/consent").text
     assert '<p lang="en" dir="auto">This consultation is run by' in consent
     assert browser.client.get("/", headers={"Accept-Language": "mi, en;q=0.5"}).status_code == 200
-
-
-def test_every_catalogue_fits_the_pages() -> None:
-    from babel.messages.mofile import read_mo
-    from babel.messages.pofile import read_po
-
-    folder = Path(results.__file__).parent / "locale"
-    template = read_po((folder / "messages.pot").open("rb"))
-    wanted = {m.id for m in template if m.id}
-    for path in folder.glob("*/LC_MESSAGES/messages.po"):
-        catalogue = read_po(path.open("rb"), locale=path.parts[-3])
-        assert {m.id for m in catalogue if m.id} == wanted
-        assert [(m.id, error) for m, errors in catalogue.check() for error in errors] == []
-        compiled = read_mo(path.with_suffix(".mo").open("rb"))
-        assert {m.id: m.string for m in compiled if m.id} == {
-            m.id: m.string for m in catalogue if m.id and m.string
-        }
-
-
-def test_the_texts_collected_are_those_of_the_pages() -> None:
-    from babel.messages.extract import extract_from_dir
-    from babel.messages.pofile import read_po
-
-    web = Path(results.__file__).parent
-    methods = [("**.py", "python"), ("**.html", "jinja2")]
-    found = {m[2] for m in extract_from_dir(str(web), methods) if m[2]}
-    kept = {m.id for m in read_po((web / "locale" / "messages.pot").open("rb")) if m.id}
-    assert found == kept, "run scripts/translations"
 
 
 def test_results_are_told_in_words_a_table_and_a_picture(tmp_path: Path) -> None:

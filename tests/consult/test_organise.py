@@ -1,8 +1,12 @@
 """The organisers' pages: who may do what, what it changes, and that all of it is on record."""
 
+import io
 import json
+import re
 import shutil
+import zipfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ from argon2 import PasswordHasher
 
 from suffrage.consult.candidates import Candidate, write_candidates
 from suffrage.consult.recomputation import is_due
+from suffrage.consult.release import read_release
 from suffrage.consult.store import (
     acts,
     analyses,
@@ -393,3 +398,58 @@ def test_participation_stands_against_the_population(shared_office: Office) -> N
     shown = shared_office.client("viewer").get()
     assert "60 and over" in shown and "Missing" in shown and "votes since." in shown
     assert "instructed pair missed" in shown
+
+
+def test_the_language_of_the_pages_is_chosen_there_and_a_draft_says_so(office: Office) -> None:
+    visitor = office.client("owner")
+    page = visitor.get("/statements?state=rejected&done=accepted&count=1")
+    (link,) = re.findall(r'href="([^"]+)" hreflang="mi"', page)
+    assert link == f"{visitor.base}/statements?state=rejected&amp;lang=mi"
+    assert "Draft translation" not in page
+    page = visitor.get("/statements?state=rejected&lang=mi")
+    assert '<html lang="mi"' in page and "Ngā kōrero" in page
+    # It stays, also in what is told of mistakes, and says in both languages that it is a draft.
+    page = visitor.get("/participants")
+    assert "Te hunga whai wāhi" in page and "He whakamāoritanga hukihuki." in page
+    assert '<span lang="en" dir="ltr">Draft translation' in page
+    told = visitor.post("/statements", 422, all="accepted").text
+    assert "Kāore he kōrero i kōwhiria" in told
+    told = visitor.post("/settings", 422, what="settings", yaml="minutes: soon").text
+    assert 'role="alert" lang="en"' in told  # what has no translation says which language it is in
+
+
+def test_a_release_is_made_listed_and_downloaded_as_it_was(office: Office, tmp_path: Path) -> None:
+    visitor = office.client("owner")
+    assert "Nothing was released yet" in visitor.get("/releases")
+    visitor.post("/releases", 422, yaml="licence: 3")
+    visitor.post("/releases", 422, yaml="cross: [[age, age]]")
+    visitor.post("/releases", yaml="licence: CC0-1.0\nabout: {contact: town@example.org}")
+    participants.withdraw(office.store, office.about.id, "p1")
+    visitor.post("/releases", yaml="licence: CC0-1.0")
+    shown = visitor.get("/releases")
+    sums = re.findall(r'<code class="long">([0-9a-f]{64})</code>', shown)
+    assert len(sums) == 2 and actions(office).count("release.make") == 2
+    viewer = office.client("viewer")
+    answer = viewer.http.get(f"{viewer.base}/releases/1.zip")
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.content == viewer.http.get(f"{viewer.base}/releases/1.zip").content
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
+        file.extractall(tmp_path / "got")
+    folder = tmp_path / "got" / "demo-release-1"
+    assert sha256((folder / "manifest.json").read_bytes()).hexdigest() == sums[1]
+    tables = read_release(folder)
+    ids = set(to_consultation(office.store, "demo").participants["participant"]) | {"p1"}
+    assert not ids & set(tables["votes"]["person"]) and tables["votes"].height
+    # Whoever withdrew is not in the next one, which says how many went.
+    manifest = json.loads((office_folder(office) / "release-2" / "manifest.json").read_text())
+    assert manifest["tombstones"] == 1 and manifest["history"][-1]["withdrawn"] == 1
+    viewer.post("/releases", 403, yaml="")
+    # A file that is not as it was released is not handed out.
+    (office_folder(office) / "release-1" / "README.md").write_text("Something else.")
+    assert "README.md is missing, or is not as it was" in visitor.get("/releases/1.zip", 422)
+    visitor.get("/releases/3.zip", 404)
+    visitor.get("/releases/..%2Fprivate.json", 404)
+
+
+def office_folder(office: Office) -> Path:
+    return Path(str(office.store.engine.url.database)).parent / "releases" / "demo"

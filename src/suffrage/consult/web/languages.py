@@ -75,20 +75,27 @@ def direction(code: str) -> str:
         return "ltr"
 
 
+def own_name(code: str) -> str:
+    """A language's name in itself."""
+    if code in _NAMES:
+        return _NAMES[code]
+    try:
+        name = Locale.parse(code.replace("-", "_")).display_name or code
+    except (UnknownLocaleError, ValueError):
+        name = code
+    return name[:1].upper() + name[1:]
+
+
 def _language(code: str, path: Path | None) -> Language:
     translations = NullTranslations()
     if path is not None:
         with path.open("rb") as file:
             translations = GNUTranslations(file)
-    try:
-        name = Locale.parse(code).display_name or code
-    except (UnknownLocaleError, ValueError):
-        name = code
     # A catalogue says of itself that a translator has read it; what says nothing is a draft.
     status = translations.gettext("translation status: draft or checked")
     return Language(
         code=code,
-        name=_NAMES.get(code, name[:1].upper() + name[1:]),
+        name=own_name(code),
         direction=direction(code),
         draft=code != SOURCE and status != "checked",
         translations=translations,

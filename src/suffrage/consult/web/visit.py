@@ -18,7 +18,7 @@ from suffrage.consult.store.database import NotFoundError, Store
 from suffrage.consult.store.participants import Participant
 from suffrage.consult.store.staff import Member, Role
 from suffrage.consult.web import protection
-from suffrage.consult.web.languages import Language, direction, languages, preferred
+from suffrage.consult.web.languages import Language, direction, languages, own_name, preferred
 from suffrage.consult.web.limits import Limits, network
 
 LANGUAGE = "language"
@@ -174,6 +174,7 @@ def render(
         offered=offered or [],
         csrf=protection.csrf_token(request, request.app.state.store.secrets),
         direction=direction,
+        own_name=own_name,
         path=request.url.path,
         switch=_switch(request),
         **values,

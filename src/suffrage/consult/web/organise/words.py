@@ -91,7 +91,7 @@ class Words:
 
     def __init__(self, language: Language) -> None:
         self._ = language.translations.gettext
-        self._of_many = language.translations.ngettext
+        self._ngettext = language.translations.ngettext
         try:
             self._locale = Locale.parse(language.code)
         except (UnknownLocaleError, ValueError):
@@ -114,23 +114,23 @@ class Words:
 
         "" for words that are none of ours.
         """
-        _, n = self._, int(count) if count.isdigit() and len(count) < 7 else 0
-        of = self._of_many
+        _, ngettext = self._, self._ngettext
+        n = int(count) if count.isdigit() and len(count) < 7 else 0
         told = {
-            "accepted": of("%(num)s statement accepted.", "%(num)s statements accepted.", n),
-            "rejected": of("%(num)s statement rejected.", "%(num)s statements rejected.", n),
-            "pending": of(
+            "accepted": ngettext("%(num)s statement accepted.", "%(num)s statements accepted.", n),
+            "rejected": ngettext("%(num)s statement rejected.", "%(num)s statements rejected.", n),
+            "pending": ngettext(
                 "%(num)s statement put back into the queue.",
                 "%(num)s statements put back into the queue.",
                 n,
             ),
-            "flagged": of("%(num)s statement held back.", "%(num)s statements held back.", n),
-            "undone": of(
+            "flagged": ngettext("%(num)s statement held back.", "%(num)s statements held back.", n),
+            "undone": ngettext(
                 "%(num)s statement put back as before.", "%(num)s statements put back as before.", n
             ),
-            "seeds": of("%(num)s statement is in.", "%(num)s statements are in.", n),
-            "answers": of("%(num)s answer is in.", "%(num)s answers are in.", n),
-            "principles": of("%(num)s principle is in.", "%(num)s principles are in.", n),
+            "seeds": ngettext("%(num)s statement is in.", "%(num)s statements are in.", n),
+            "answers": ngettext("%(num)s answer is in.", "%(num)s answers are in.", n),
+            "principles": ngettext("%(num)s principle is in.", "%(num)s principles are in.", n),
             "hidden": _("The answer is out of the draw."),
             "shown": _("The answer is in the draw again."),
             "excluded": _("Left out of every count. You can take it back."),
