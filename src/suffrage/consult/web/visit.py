@@ -49,6 +49,12 @@ class Visit:
         """The languages of this consultation that there are pages in."""
         return offered(self.request, self.what)
 
+    @property
+    def person(self) -> str:
+        """A mark by which this browser tells whose unsent votes it keeps; "" where nobody is in."""
+        who = self.participant
+        return self.store.secrets.hash("unsent", who.id)[:16] if who else ""
+
     def _(self, text: str, **values: Any) -> str:
         """A text of the pages in the reader's language."""
         said = self.language.translations.gettext(text)
