@@ -74,7 +74,7 @@ def visitor(chromium: Any, url: str, **options: Any) -> Any:
     options.setdefault("viewport", NARROW)
     options.setdefault("locale", "en")
     page = chromium.new_context(base_url=url, **options).new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(30_000)
     return page
 
 

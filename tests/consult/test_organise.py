@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 
 from suffrage.consult.candidates import Candidate, write_candidates
 from suffrage.consult.recomputation import is_due
@@ -27,7 +26,7 @@ from suffrage.consult.store import (
     statements,
 )
 from suffrage.consult.store.tables import to_consultation
-from tests.consult.organising import Office, fill_office, open_office
+from tests.consult.organising import Office, open_office
 
 PAGES = (
     "",
@@ -46,27 +45,20 @@ PAGES = (
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One office on disk, that each test copies; passwords are hashed as cheaply as can be."""
-    folder = tmp_path_factory.mktemp("office") / "store"
-    with pytest.MonkeyPatch.context() as patch:
-        cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        patch.setattr(staff, "_hasher", lambda: cheap)
-        fill_office(str(folder))
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def shared_office(filled: Path) -> Iterator[Office]:
+def shared_office(
+    filled_office: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Office]:
     """For tests that change nothing."""
-    office = open_office(str(filled))
+    folder = tmp_path_factory.mktemp("shared") / "store"
+    shutil.copytree(filled_office, folder)
+    office = open_office(str(folder))
     yield office
     office.store.close()
 
 
 @pytest.fixture
-def office(filled: Path, tmp_path: Path) -> Iterator[Office]:
-    shutil.copytree(filled, tmp_path / "store")
+def office(filled_office: Path, tmp_path: Path) -> Iterator[Office]:
+    shutil.copytree(filled_office, tmp_path / "store")
     office = open_office(str(tmp_path / "store"))
     yield office
     office.store.close()

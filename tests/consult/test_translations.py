@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,7 +20,7 @@ from suffrage.consult import web
 from suffrage.consult.web import results
 from suffrage.consult.web.languages import languages
 from suffrage.errors import InputError
-from tests.consult.organising import Office, Visitor, fill_office, open_office
+from tests.consult.organising import Office, Visitor, open_office
 from tests.consult.site import consultation, crowd, site
 from tests.consult.test_organise import PAGES
 
@@ -177,6 +178,10 @@ class Reader(HTMLParser):
             self.found.append(text.strip())
 
 
+def body(page: str) -> str:
+    return re.split("<body[^>]*>", page)[1]
+
+
 def visible(html: str) -> list[str]:
     reader = Reader()
     reader.feed(html)
@@ -206,9 +211,11 @@ def strange(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory, strange: Path) -> Iterator[Office]:
-    folder = tmp_path_factory.mktemp("office") / "store"
-    fill_office(str(folder))
+def office(
+    filled_office: Path, tmp_path_factory: pytest.TempPathFactory, strange: Path
+) -> Iterator[Office]:
+    folder = tmp_path_factory.mktemp("strange") / "store"
+    shutil.copytree(filled_office, folder)
     office = open_office(str(folder), locales=strange)
     yield office
     office.store.close()
@@ -217,7 +224,7 @@ def office(tmp_path_factory: pytest.TempPathFactory, strange: Path) -> Iterator[
 def left_over(visitor: Visitor, path: str, status: int = 200) -> list[str]:
     page = visitor.get(path, status)
     assert '<html lang="zz"' in page
-    return [f"{path}: {one}" for one in visible(page.split("<body>")[1])]
+    return [f"{path}: {one}" for one in visible(body(page))]
 
 
 def test_every_page_of_organisers_is_said_in_the_readers_language(office: Office) -> None:
@@ -253,7 +260,7 @@ def test_every_page_of_organisers_is_said_in_the_readers_language(office: Office
         ("/settings", {"what": "phase", "phase": "gone"}),
     ):
         answer = visitor.post(where, 422, **values)
-        left += [f"{where}: {one}" for one in visible(answer.text.split("<body>")[1])]
+        left += [f"{where}: {one}" for one in visible(body(answer.text))]
         assert 'role="alert" lang="zz"' in answer.text
     stranger = office.client(None)
     left += left_over(stranger, "/admin/login?lang=zz")
@@ -273,7 +280,7 @@ def test_every_page_of_participants_is_said_in_the_readers_language(
     def look(path: str, status: int = 200) -> None:
         page = browser.get(f"/c/water{path}")
         assert page.status_code == status and '<html lang="zz"' in page.text
-        left.extend(f"{path}: {one}" for one in visible(page.text.split("<body>")[1]))
+        left.extend(f"{path}: {one}" for one in visible(body(page.text)))
 
     for path in ("?lang=zz", "/join", "/results", "/help", "/privacy"):
         look(path)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
 
 from suffrage.errors import InputError
 
@@ -28,6 +30,13 @@ class Language:
     direction: str
     draft: bool
     translations: NullTranslations
+
+    def day(self, iso: str) -> str:
+        """A date as people of the language write it. iso: such as 2026-11-25."""
+        try:
+            return format_date(date.fromisoformat(iso), "d MMMM y", Locale.parse(self.code))
+        except (UnknownLocaleError, ValueError):
+            return iso
 
     def told(self, error: InputError) -> tuple[str, str]:
         """What went wrong, with the language it is in: English where there is no translation."""

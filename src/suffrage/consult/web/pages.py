@@ -381,7 +381,8 @@ def withdrawn(v: APage, receipt: str = "") -> Response:
 @router.get("/c/{slug}/results")
 def results(v: APage) -> Response:
     """What came out, once enough people voted, and after some votes of one's own."""
-    return v.page("results.html", **results_for(v.store, v.what, v.participant))
+    shown = results_for(v.store, v.what, v.participant)
+    return v.page("results.html", **{**shown, "computed": v.language.day(shown["computed"])})
 
 
 @router.get("/c/{slug}/moderation-policy")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from itertools import groupby
 from typing import Any, cast, get_args
 from urllib.parse import urlencode
 
@@ -42,7 +43,12 @@ def _overview(desk: Desk) -> Response:
         "comparisons": content.comparisons.height,
         "reactions": content.reactions.height,
         "states": [(word, s, states.get(s, 0)) for s, word in desk.words.states.items()],
-        "strata": figures.strata(content, desk.about.settings),
+        "strata": [
+            (item, list(rows))
+            for item, rows in groupby(
+                figures.strata(content, desk.about.settings), lambda row: row.item
+            )
+        ],
         "labels": figures.labels(desk.about, desk.language.code),
         "invited": figures.invited(desk.store, desk.id),
         "flags": figures.flags(rows),
