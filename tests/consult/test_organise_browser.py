@@ -327,7 +327,7 @@ def test_the_whole_path_of_an_organiser(
     go("Releases", "Releases")
     press("Make the release")
     rows = page.locator("tbody tr")
-    votes, withdrawn = (rows.locator(f"td:nth-of-type({n})").all_inner_texts() for n in (2, 3))
+    votes, withdrawn = (rows.locator(f"td:nth-of-type({n})").all_inner_texts() for n in (3, 4))
     assert int(votes[0]) < int(votes[1]) and withdrawn == ["1", "0"]
     with page.expect_download() as download:
         page.get_by_role("link", name=_("Download release %(number)s", number=2)).click()
