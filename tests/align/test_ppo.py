@@ -11,6 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from suffrage.align import TrainingJob, rlhf
 from suffrage.align.loop import Loop
@@ -178,6 +179,30 @@ def test_a_padded_batch_reads_as_each_answer_does_alone(tiny_model: Path) -> Non
                 assert entropy[i, t].item() == pytest.approx(-(p[at] * np.log(p[at])).sum(), 1e-4)
                 state = head(alone.hidden_states[-1][0, at]).item()
                 assert values[i, t].item() == pytest.approx(state, abs=1e-4)
+
+
+def test_reading_the_last_positions_multiplies_the_weights_once_not_for_each_row(
+    tiny_model: Path,
+) -> None:
+    model = LanguageModel.load(identify(str(tiny_model), Path())).model
+    model.requires_grad_(False)  # as under an adapter
+    words = model.config.vocab_size
+    products: list[str] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            found = func(*args, **(kwargs or {}))
+            shapes = [one.shape for one in args if isinstance(one, torch.Tensor)]
+            if func.overloadpacket.__name__ in ("mm", "bmm") and words in shapes[-1]:
+                products.append(func.overloadpacket.__name__)
+            return found
+
+    rows = rollout([(5, 6, 7, 8)] * 6, [(9,)] * 6, 1)
+    with Watch(), torch.no_grad():
+        read(model, torch.nn.Linear(model.config.hidden_size, 1), rows)
+    assert products == ["mm"]
 
 
 def ppo(

@@ -378,7 +378,14 @@ def load_weights(identity: ModelIdentity, dtype: str, four_bits: bool = False) -
             f"({_first_line(error)}). Check the name or folder; a hub id needs the network, or "
             "HF_HOME with the model in it."
         ) from error
+    model.get_output_embeddings().register_forward_pre_hook(_contiguous)
     return model.eval(), tokenizer
+
+
+def _contiguous(module: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The last positions of several rows lie apart in memory, and of such states PyTorch multiplies
+    each row with its own copy of the weights: (vocabulary x width) bytes a row."""
+    return (given[0].contiguous(), *given[1:])
 
 
 def _first_line(error: Exception) -> str:
