@@ -213,6 +213,21 @@ def test_after_a_vote_focus_is_on_the_next_statement_and_it_is_said(
     page.context.close()
 
 
+def test_the_mark_under_which_votes_are_kept_is_each_persons_own(live: Live) -> None:
+    # Also where a page is made once for many people.
+    marks = set()
+    for ip in ("192.0.2.1", "192.0.2.2"):
+        browser = live.site.browser(ip).join()
+        own = {
+            re.search(r'data-person="([^"]*)"', browser.get(f"/c/water/{page}").text).group(1)  # type: ignore[union-attr]
+            for page in ("vote", "mine", "help", "vote")
+        }
+        assert len(own) == 1 and own != {""}
+        marks |= own
+    assert len(marks) == 2
+    assert 'data-person=""' in live.site.browser().get("/c/water").text
+
+
 def unsent(page: Any) -> int:
     """Votes that this browser keeps."""
     return int(

@@ -83,6 +83,7 @@ class Visit:
             "participant": self.participant,
             "title": title,
             "title_language": title_language,
+            "person": self.person,
             **values,
         }
         return render(self.request, template, self.language, status, self.offered, **context)
@@ -190,13 +191,17 @@ def render(
     return response
 
 
-# What an address says of the form before it, which a page in another language is not told again.
-AFTERWARDS = ("lang", "done", "undo", "count", "recorded", "saved")
+# What of an address a page in another language is told again. A page that is the same for everybody
+# must have nothing here.
+KEPT = {"join": ("t",), "about-you": ("from",)}
+KEPT_OF_STAFF = ("state", "show", "sort", "page")
 
 
 def _switch(request: Request) -> Callable[[str], str]:
     """The address of the same page in another language."""
-    kept = [(k, v) for k, v in parse_qsl(request.url.query) if k not in AFTERWARDS]
+    path = request.url.path
+    wanted = KEPT_OF_STAFF if path.startswith("/admin/") else KEPT.get(path.rsplit("/", 1)[-1], ())
+    kept = [(k, v) for k, v in parse_qsl(request.url.query) if k in wanted]
     return lambda code: f"{request.url.path}?{urlencode([*kept, ('lang', code)])}"
 
 

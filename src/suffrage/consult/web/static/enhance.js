@@ -23,7 +23,7 @@
   }
 
   // A live region is read when it changes, not when it arrives filled.
-  function say(words) {
+  function say(words, waits = false) {
     let line = document.querySelector("main [role=status]");
     if (!line) {
       line = document.createElement("p");
@@ -32,6 +32,7 @@
       document.querySelector("main").prepend(line);
     }
     line.textContent = "";
+    line.classList.toggle("waits", waits);
     setTimeout(() => { line.textContent = words; }, 60);
   }
 
@@ -83,7 +84,7 @@
     delete vote.csrf;
     if (!person || !vote.statement || !keep({ ...unsent(), [vote.statement]: vote })) return false;
     form.removeAttribute("aria-busy");
-    say(keptWords);
+    say(keptWords, true);
     later();
     return true;
   }
@@ -111,7 +112,7 @@
 
   if (person !== undefined) {
     keep(unsent());
-    if (Object.keys(unsent()).length) { again().catch(() => say(keptWords)); later(); }
+    if (Object.keys(unsent()).length) { again().catch(() => say(keptWords, true)); later(); }
     addEventListener("online", () => again().catch(() => {}));
   }
 
