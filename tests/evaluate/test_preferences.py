@@ -230,3 +230,15 @@ def test_the_order_of_rows_changes_no_figure(options: Options, tmp_path: Path) -
     ]
     for one, other in zip(cards[0].figures, cards[1].figures, strict=True):
         assert one.model_dump() == pytest.approx(other.model_dump())
+
+
+def test_fewer_statements_and_answers_may_be_asked_and_only_they_are_scored(
+    options: Options,
+) -> None:
+    few = options.model_copy(update={"most": 4})
+    model = flat()
+    card = evaluated(EVALUATION, {"flat": model}, SETS, SPLIT, few)
+    assert sum("agree or disagree" in text for text in set(model.heard)) == 4 * 4
+    for measure, things in (("votes", 4), ("reactions", 4)):
+        assert value_of(card, measure, "flat").n == things
+    assert value_of(card, "comparisons", "flat").n == PROMPTS

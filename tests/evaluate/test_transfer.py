@@ -9,9 +9,18 @@ import pytest
 from suffrage.errors import InputError
 from suffrage.evaluate.transfer import EVALUATION, Options
 from suffrage.population import build_value_set
+from suffrage.population.globalopinionqa import globalopinionqa
 from suffrage.survey import Survey
 from suffrage.training_data.overlap import overlapping
-from tests.evaluate.outside_files import SETS, SURVEY, asking, figure, questions, scored
+from tests.evaluate.outside_files import (
+    SETS,
+    SURVEY,
+    asking,
+    figure,
+    questions,
+    scored,
+    write_globalopinionqa,
+)
 from tests.impostors import constant, flat, majority, noise, people
 from tests.synthetic import make_survey, write_survey_files
 
@@ -158,3 +167,51 @@ def test_overlap_sees_other_wording_and_leaves_other_questions() -> None:
     assert overlapping(asked, trained) == {"1": "a", "2": "b"}
     assert overlapping(asked[::-1], trained) == {"1": "a", "2": "b"}
     assert overlapping(asked, []) == {}
+
+
+PUBLISHED = Options(
+    published="goqa.csv",
+    sources=("GAS",),
+    value_sets={"north": {"country": "Chile"}, "south": {"country": "Japan"}},
+)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("table")
+    write_globalopinionqa(folder / "goqa.csv", ["Chile", "Japan", "Peru"], count=12)
+    return folder
+
+
+def test_a_published_table_can_be_the_other_survey(table: Path) -> None:
+    known = {v.name: v for v in globalopinionqa(table / "goqa.csv", ["Chile", "Japan"], ["GAS"])}
+    sets = [replace(known[c], name=n) for n, c in (("north", "Chile"), ("south", "Japan"))]
+    described = [replace(v, description=s.description) for v, s in zip(sets, SETS, strict=True)]
+    models = {"truth": people(described, lambda shares: shares), "flat": flat(), "noise": noise()}
+    card = scored(EVALUATION, models, PUBLISHED, table)
+    row = figure(card, "fit", "truth")
+    # Eight of twelve questions are from that source; one half of nobody is no ceiling.
+    assert row.value == pytest.approx(1, abs=1e-6) and row.n == 8 and row.ceiling is None
+    assert figure(card, "fit", "flat").value == pytest.approx(row.floor)
+    assert figure(card, "fit", "noise").value < row.floor
+    assert not any(f.measure == "way" for f in card.figures)
+    assert any("goqa.csv (GAS). How many people stand behind" in note for note in card.notes)
+    assert [path.name for path in PUBLISHED.files_in(table)] == ["goqa.csv"]
+
+
+def test_wrong_options_of_a_published_table_are_refused(table: Path) -> None:
+    sets = {"north": {"country": "Chile"}}
+    for wrong, words in (
+        ({"published": "goqa.csv", "survey": SECTION}, "either survey or published"),
+        ({}, "either survey or published"),
+        ({"survey": SECTION, "sources": ["GAS"]}, "sources goes with published"),
+        ({"published": "x", "value_sets": {"north": {"sex": "f"}}}, r"value_sets\.north must be"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            Options(**{"value_sets": sets} | wrong)  # type: ignore[arg-type]
+    lost = Options(published="goqa.csv", value_sets={"north": {"country": "Atlantis"}})
+    with pytest.raises(InputError, match='no population "Atlantis"'):
+        scored(EVALUATION, {"flat": flat()}, lost, table)
+    gone = Options(published="gone.csv", value_sets=sets)
+    with pytest.raises(InputError, match=r"gone\.csv: no such file"):
+        scored(EVALUATION, {"flat": flat()}, gone, table)

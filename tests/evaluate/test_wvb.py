@@ -1,6 +1,7 @@
 """WorldValuesBench's probe set: the script's formula with scipy, its files, and impostors."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -283,3 +284,33 @@ def test_real_answers_and_wording(shared_data: Path, tmp_path: Path) -> None:
         assert card.details["distances"]["flat"][q] == pytest.approx(expected)
         assert majority_of(probe, q).sum() == 1
     assert any("Not among the questions of the file: Q1, " in note for note in card.notes)
+
+
+def test_parts_of_a_cell_that_the_sample_does_not_know_are_not_named(
+    folder: Path, tmp_path: Path
+) -> None:
+    assert persona(("Asia", "", "")) == "people in Asia"
+    assert persona(("Asia", "Rural", "")) == "people in rural areas of Asia"
+    assert persona(("Asia", "", "Tertiary")) == (
+        "people in Asia whose level of education is tertiary"
+    )
+    made = tmp_path / "wvb"
+    shutil.copytree(folder / "wvb", made)
+    path = made / "probe" / "samples.tsv"
+    samples = pl.read_csv(path, separator="\t", infer_schema=False)
+    blank = pl.lit("")
+    blanked = samples.with_columns(blank.alias("Urban / Rural"), blank.alias("Education"))
+    blanked.write_csv(path, separator="\t")
+    probe = read_probe(OPTIONS, tmp_path)
+    cells = {cell for found in probe.answered.values() for cell in found}
+    assert cells == {(continent, "", "") for continent in samples["Continent"].unique()}
+    model = flat()
+    frame = EVALUATION.ask(asking(model, OPTIONS, tmp_path))
+    assert sorted(frame["population"].unique()) == sorted(samples["Continent"].unique())
+    assert not any("education" in text for text in model.heard)
+    # The groups are the continents, and the script's file has an answer for every sampled person.
+    card = evaluated(EVALUATION, {"flat": flat()}, OPTIONS, tmp_path, splits={1: SPLITS[1]})
+    groups = {f.value_set for f in card.figures if f.measure == "w1_groups"} - {"all"}
+    assert groups <= set(samples["Continent"]) and "" not in groups
+    drawn = predictions(frame, probe, 1)
+    assert drawn.height == samples.height and "" not in drawn["SCORE"].to_list()

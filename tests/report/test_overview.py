@@ -8,10 +8,12 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from suffrage.evaluate.figures import critical_value, detectable, detectable_among
 from suffrage.evaluate.results import Figure, Measure, Results
-from suffrage.report.cells import Cell, abreast, make_table
+from suffrage.report.cells import Cell, abreast, main_score, make_table
 from suffrage.report.evaluations import UNSAID, evaluation_sections
 from suffrage.report.finding import finding, in_sentence
 from suffrage.report.overview import (
@@ -166,23 +168,83 @@ def test_wide_tables_are_cut_into_parts_that_lose_no_cell() -> None:
     assert abreast(make_table("Narrow", columns[:4], rows), 6)[0].caption == "Narrow"
 
 
-def test_many_methods_are_told_of_together_and_losers_by_name(whole: Results) -> None:
-    told = finding(whole)
-    assert "Of 7 trained methods 7 come closer to the public: from" in told.lead
-    assert len(told.lead) < 400 and len(told.rest) < 500
-    worse = whole.model_copy(
+def changed(results: Results, method: str, against: str, **update: object) -> Results:
+    """The same results with another difference in held-out fit over everyone."""
+    return results.model_copy(
         update={
             "differences": [
-                d.model_copy(update={"value": -0.2, "low": -0.3, "high": -0.1})
-                if (d.method, d.against, d.side, d.metric) == ("sft", "base", "held_out", "fit_jsd")
+                d.model_copy(update=update)
+                if (d.method, d.against, d.side, d.metric, d.value_set)
+                == (method, against, "held_out", "fit_jsd", "all")
                 else d
-                for d in whole.differences
+                for d in results.differences
             ]
         }
     )
+
+
+def test_of_many_methods_the_nearest_is_named_and_the_others_counted(whole: Results) -> None:
+    told = finding(whole)
+    scores = {m.name: main_score(whole, m.name) for m in whole.methods if m.kind == "trained"}
+    best = max(scores, key=lambda name: scores[name].value)  # type: ignore[union-attr]
+    label = next(m.label for m in whole.methods if m.name == best)
+    assert in_sentence(label) in told.lead and f"{scores[best].value:.2f}" in told.lead  # type: ignore[union-attr]
+    assert "comes closest to the public of 7 trained methods" in told.lead
+    assert "The prompted model reaches 0." in told.lead
+    assert "an answer that ignores the question reaches 0." in told.lead
+    assert "7 of the 7 are better" in told.lead and "could be seen" not in told.rest
+    assert len(told.lead) < 400 and len(told.rest) < 500
+
+
+def test_losers_are_named_first_and_a_better_bar_is_said_to_be_better(whole: Results) -> None:
+    worse = changed(whole, "sft", "base", value=-0.2, low=-0.3, high=-0.1, adjusted=None)
     lead = finding(worse).lead
-    assert "1 lie further from the public: supervised fine-tuning" in lead
-    assert lead.index("further") < lead.index("closer")
+    assert "1 of the 7 is worse (supervised fine-tuning" in lead
+    assert lead.index("is worse") < lead.index("6 are better")
+    best = re.search(r"trained by (.*?) comes closest", finding(whole).lead)
+    assert best is not None
+    name = next(m.name for m in whole.methods if in_sentence(m.label) == best[1])
+    behind = changed(whole, name, "prompt", value=-0.07, low=-0.1, high=-0.04, adjusted=0.01)
+    assert re.search(r"The prompted model reaches 0\.\d+, 0\.07 more;", finding(behind).lead)
+    apart = changed(whole, name, "prompt", value=0.01, low=-0.1, high=0.1, adjusted=1.0)
+    assert re.search(r"reaches 0\.\d+, not told apart;", finding(apart).lead)
+
+
+def test_a_blunt_correction_is_said_with_what_it_could_have_seen(whole: Results) -> None:
+    blunt = whole
+    for name in ("sft", "kto-plain", "dpo-soft"):
+        low = name == "kto-plain"
+        ends = {"low": -0.5, "high": -0.3} if low else {"low": 0.02, "high": 0.06}
+        more = {"value": -0.4 if low else 0.04, "p": 0.001, "adjusted": 0.2, "detectable": 0.056}
+        blunt = changed(blunt, name, "base", **ends, **more)
+    lead, rest = finding(blunt).lead, finding(blunt).rest
+    kto = main_score(blunt, "kto-plain")
+    assert kto is not None
+    assert "3 are not told apart on so few questions" in lead
+    assert (
+        f"By their own intervals 2 above it and 1 below it (down to {kto.value:.2f}) would be told"
+        in rest
+    )
+    family = sum(
+        (d.metric, d.side, d.value_set) == ("fit_jsd", "held_out", "all") and d.p is not None
+        for d in blunt.differences
+    )
+    clusters = len({i.cluster for i in blunt.items if "held_out" in i.side.values()})
+    needed = detectable_among(0.056, family, clusters)
+    assert f"a correction for {family} comparisons only differences above" in rest
+    assert f"{needed:.2f}" in rest
+
+
+def test_what_a_correction_leaves_to_be_seen_is_where_the_p_value_crosses_the_level() -> None:
+    from scipy import stats
+
+    # As far as 2,000 draws reach, the normal distribution's; beyond, Student's.
+    assert critical_value(0.05, 4) == pytest.approx(stats.norm.ppf(0.975))
+    assert critical_value(0.05 / 104, 4) == pytest.approx(stats.t.ppf(1 - 0.025 / 104, 3))
+    assert critical_value(0.05 / 104, 30) == pytest.approx(stats.t.ppf(1 - 0.025 / 104, 29))
+    one = detectable(np.random.default_rng(0).normal(0.3, 0.1, 100_000))
+    assert detectable_among(one, 1, 4) == pytest.approx(one)
+    assert detectable_among(one, 104, 4) > 5 * one > detectable_among(one, 10, 4) > one
 
 
 def test_names_of_people_keep_their_capitals_inside_a_sentence() -> None:

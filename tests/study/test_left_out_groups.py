@@ -132,3 +132,61 @@ def test_a_left_out_group_no_model_could_answer_for_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         load_study(write_study(**changes))
+
+
+def test_other_evaluations_too_have_means_over_the_groups_left_out(write_study: Write) -> None:
+    evaluate = ["fit", "distances", "equity", "structure", "steerability"]
+    study = load_study(
+        write_study(
+            value_sets=without("old-south", "young-south"), methods=METHODS, evaluate=evaluate
+        )
+    )
+    results = run_study(study, quiet=True).results
+    assert results is not None
+
+    def values(evaluation: str, measure: str) -> dict[str, float]:
+        return {
+            f.value_set: f.value
+            for f in results.figures
+            if (f.evaluation, f.measure, f.method, f.seed)
+            == (evaluation, measure, "distribution", "all")
+        }
+
+    for evaluation, measure in (
+        ("distances", "total_variation"),
+        ("equity", "shortfall"),
+        ("steerability", "name_adds"),
+    ):
+        found = values(evaluation, measure)
+        south = (found["young-south"] + found["old-south"]) / 2
+        north = (found["young-north"] + found["old-north"]) / 2
+        assert found[LEFT_OUT] == pytest.approx(south)
+        assert found[LEARNED] == pytest.approx(north)
+        assert found["all"] == pytest.approx((south + north) / 2)
+    # A measure that is a ratio and one that is a correlation have theirs too.
+    assert {LEFT_OUT, LEARNED} <= set(values("structure", "spread"))
+    assert {LEFT_OUT, LEARNED} <= set(values("distances", "calibration_error"))
+    worst, short = values("equity", "worst"), values("equity", "shortfall")
+    assert worst[LEFT_OUT] == pytest.approx(max(short["young-south"], short["old-south"]))
+    assert worst["all"] == pytest.approx(max(worst[LEFT_OUT], worst[LEARNED]))
+    page = (study.output / "report.html").read_text()
+    assert (
+        "Groups no method was trained on (old-south, young-south), beside the others" in page
+        or ("Groups no method was trained on (young-south, old-south), beside the others" in page)
+    )
+
+
+def test_without_groups_left_out_there_is_no_such_mean() -> None:
+    from suffrage.evaluate.figures import make_figures
+    from suffrage.evaluate.intervals import Measured
+
+    rows = [
+        Measured(1, group, f"q{k}", f"c{k}", float(k + 10 * (group == "b")), np.ones(1))
+        for k in range(4)
+        for group in ("a", "b", "c")
+    ]
+    for left_out, expected in (((), None), (("a", "b", "c"), None), (("b",), 11.5)):
+        figures, _ = make_figures("e", {"m": {"x": rows}}, ["x"], 1, left_out=left_out)
+        found = {f.value_set: f.value for f in figures}
+        assert found.get(LEFT_OUT) == expected
+        assert found.get(LEARNED) == (None if expected is None else 1.5)

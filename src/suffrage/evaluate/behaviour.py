@@ -17,13 +17,20 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from suffrage.errors import InputError
 from suffrage.evaluate.answers import Scoring
 from suffrage.evaluate.figures import make_figures
 from suffrage.evaluate.intervals import LEVEL, Draws, Measured, make_draws
-from suffrage.evaluate.judging import accuracy, cohen_kappa, labelled_answers, verdicts
+from suffrage.evaluate.judging import (
+    accuracy,
+    cohen_kappa,
+    entailed_courses,
+    entailments,
+    labelled_answers,
+    verdicts,
+)
 from suffrage.evaluate.results import Figure, Measure
 from suffrage.evaluate.scenarios import SHIPPED, Scenario, read_scenarios, scenarios_for
 from suffrage.evaluate.scorecard import (
@@ -35,7 +42,15 @@ from suffrage.evaluate.scorecard import (
     Place,
     Scorecard,
 )
-from suffrage.models import Asked, LanguageModel, Question, Respondent, identify, read_letters
+from suffrage.models import (
+    Asked,
+    EntailmentModel,
+    LanguageModel,
+    Question,
+    Respondent,
+    identify,
+    read_letters,
+)
 from suffrage.population import ValueSet
 from suffrage.population.distances import FloatArray
 from suffrage.survey import Item
@@ -52,6 +67,8 @@ SCHEMA = {
     "order_gap": pl.Float64,
     "text": pl.String,
     "verdict": pl.Int64,  # 1 or 2, the course; 0 neither
+    "entailed_first": pl.Float64,  # probability that the course follows, of an entailment model
+    "entailed_second": pl.Float64,
     "label": pl.Int64,
 }
 
@@ -60,21 +77,34 @@ class Options(EvaluationOptions):
     """scenarios: files of one's own, added to those that ship.
 
     base: the method that movement is measured from. judge: a model, named as in a study, that reads
-    free answers (a folder begins with "./", "../" or "/"); None leaves them out. free_answers: how
+    free answers (a folder begins with "./", "../" or "/"). entailment: in its place, a sequence classifier
+    that knows entailment, a hub id or a folder; without either no free answers are drawn. free_answers: how
     many a scenario. lowest_kappa: a judge that agrees less than this with the labelled sample is not used.
     """
 
     scenarios: tuple[str, ...] = ()
     base: str = "base"
     judge: str | None = None
+    entailment: str | None = None
     free_answers: int = Field(default=4, ge=1)
     lowest_kappa: float = Field(default=0.6, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _one_judge(self) -> Options:
+        if self.judge is not None and self.entailment is not None:
+            raise ValueError("give either judge or entailment")
+        return self
+
+    @property
+    def reader(self) -> str | None:
+        """The model that reads free answers, of either kind."""
+        return self.judge or self.entailment
 
     @property
     def files(self) -> tuple[str, ...]:
         """The scenario files, and the judge where it is a folder."""
-        folder = self.judge is not None and self.judge.startswith((".", "/"))
-        return (*self.scenarios, *([str(self.judge)] if folder else []))
+        folder = self.reader is not None and self.reader.startswith((".", "/"))
+        return (*self.scenarios, *([str(self.reader)] if folder else []))
 
 
 def ask(asking: Asking) -> pl.DataFrame:
@@ -82,17 +112,24 @@ def ask(asking: Asking) -> pl.DataFrame:
     options: Options = asking.options
     scenarios = _scenarios(asking.items, options, asking.folder)
     places = [(place, scenario) for place in asking.places for scenario in scenarios]
-    parts = 1 + asking.model.reads_texts + (options.judge is not None)
+    parts = 1 + asking.model.reads_texts + (options.reader is not None)
     rows = list(_by_letters(asking.model, places, asking.scoring))
     asking.advance(1 / parts)
     if asking.model.reads_texts:
         rows += _written(asking.model, places)
         asking.advance(2 / parts)
-    if options.judge is not None:
-        judge = LanguageModel.load(identify(options.judge, asking.folder), asking.scoring.dtype)
+    if options.reader is not None:
+        judge = _judge(options, options.reader, asking)
         rows += judged(asking.model, judge, places, options, asking.seed)
     asking.advance(1.0)
     return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _judge(options: Options, name: str, asking: Asking) -> Respondent | EntailmentModel:
+    identity = identify(name, asking.folder)
+    if options.entailment is not None:
+        return EntailmentModel.load(identity)
+    return LanguageModel.load(identity, asking.scoring.dtype)
 
 
 def _scenarios(items: Sequence[Item], options: Options, folder: Path) -> list[Scenario]:
@@ -159,7 +196,7 @@ def free_question(scenario: Scenario, persona: str | None) -> str:
 
 def judged(
     model: Respondent,
-    judge: Respondent,
+    judge: Respondent | EntailmentModel,
     places: Sequence[tuple[Place, Scenario]],
     options: Options,
     seed: int,
@@ -167,19 +204,20 @@ def judged(
     """The judge's examination, then free answers with its verdicts if it passed."""
     by_id = {scenario.id: scenario for scenario in read_scenarios(SHIPPED)}
     known = labelled_answers()
-    found = verdicts(judge, [(by_id[one.scenario], one.answer) for one in known])
+    found = _read(judge, [(by_id[one.scenario], one.answer) for one in known])
     rows: list[dict[str, Any]] = [
         {
             "value_set": AS_ITSELF,
             "kind": "labelled",
             "scenario": one.scenario,
             "text": one.answer,
-            "verdict": int(verdict),
             "label": one.course,
+            **verdict,
         }
         for one, verdict in zip(known, found, strict=True)
     ]
-    if cohen_kappa(np.array([one.course for one in known]), found) < options.lowest_kappa:
+    labels, given = (np.array([row[key] for row in rows]) for key in ("label", "verdict"))
+    if cohen_kappa(labels, given) < options.lowest_kappa:
         return rows
     chats = [
         [{"role": "user", "content": free_question(scenario, place.persona)}]
@@ -191,16 +229,29 @@ def judged(
         for (place, scenario), texts in zip(places, written, strict=True)
         for text in texts
     ]
-    said = verdicts(judge, [(scenario, text) for _, scenario, text in flat])
+    said = _read(judge, [(scenario, text) for _, scenario, text in flat])
     return rows + [
         {
             "value_set": place.value_set,
             "kind": "judged",
             "scenario": scenario.id,
             "text": text,
-            "verdict": int(verdict),
+            **verdict,
         }
         for (place, scenario, text), verdict in zip(flat, said, strict=True)
+    ]
+
+
+def _read(
+    judge: Respondent | EntailmentModel, pairs: Sequence[tuple[Scenario, str]]
+) -> list[dict[str, Any]]:
+    """The verdict on each answer, with the probabilities behind it where it is by entailment."""
+    if not isinstance(judge, EntailmentModel):
+        return [{"verdict": int(verdict)} for verdict in verdicts(judge, pairs)]
+    found = entailments(judge, pairs)
+    return [
+        {"verdict": int(verdict), "entailed_first": first, "entailed_second": second}
+        for verdict, (first, second) in zip(entailed_courses(found), found.tolist(), strict=True)
     ]
 
 
@@ -303,6 +354,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         seed,
         floors=dict.fromkeys(units, 0.0),
         ceilings=dict.fromkeys(units, 1.0),
+        left_out=given.left_out,
     )
     moved_at = {
         (f.method, f.seed, f.value_set)
@@ -494,7 +546,7 @@ def _notes(
     if facts:
         used = facts["kappa"] >= options.lowest_kappa
         yield (
-            f"The judge {options.judge} agreed with {facts['accuracy']:.0%} of {facts['answers']:.0f} "
+            f"The {'judge' if options.judge else 'entailment model'} {options.reader} agreed with {facts['accuracy']:.0%} of {facts['answers']:.0f} "
             f"labelled answers (Cohen's kappa {facts['kappa']:.2f}); "
             + (
                 "its verdicts are used."
@@ -534,7 +586,8 @@ def prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options
     items = {item.id: item for v in value_sets for item in v.items}
     # Files of one's own are counted when they are read; a plan needs no folder.
     count = len(scenarios_for(list(items.values())))
-    return count * (8 + (6 * options.free_answers if options.judge else 0))
+    shown = 6 if options.judge else 2 if options.entailment else 0
+    return count * (8 + shown * options.free_answers)
 
 
 _SCENARIOS = "scenarios"
@@ -571,7 +624,7 @@ EVALUATION = Evaluation(
         Measure(
             name="behavioural_effect_judged",
             label="Moved in what it does, in its own words",
-            explanation="The same from free answers, as a judge model reads them.",
+            explanation="The same from free answers, as a judge model or an entailment model reads them.",
             better="nearer 1",
             unit=_SCENARIOS,
         ),

@@ -6,10 +6,12 @@ check. Tasks of EleutherAI's evaluation harness stand beside them where it is in
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,7 @@ class Options(EvaluationOptions):
 
     base, margin: a loss against this method beyond the margin, as a share of the questions, is
     flagged. lm_eval: tasks of EleutherAI's harness; harness_limit: questions of each, None for all.
+    harness_tasks: a folder with tasks of one's own, in the harness's YAML; paths in it start there.
     """
 
     sums: int = Field(default=24, ge=4)
@@ -67,6 +70,12 @@ class Options(EvaluationOptions):
     margin: float = Field(default=0.05, ge=0, lt=1)
     lm_eval: tuple[str, ...] = ()
     harness_limit: int | None = Field(default=None, ge=1)
+    harness_tasks: str | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The folder of one's own tasks."""
+        return (self.harness_tasks,) if self.harness_tasks else ()
 
     @model_validator(mode="after")
     def _harness_is_there(self) -> Options:
@@ -174,7 +183,7 @@ def ask(asking: Asking) -> pl.DataFrame:
     rows += _kept(asking.model, options.samples, asking.seed)
     asking.advance(0.7)
     if options.lm_eval:
-        rows += harness_rows(asking.model, options)
+        rows += harness_rows(asking.model, options, asking.folder)
     asking.advance(1.0)
     return pl.DataFrame(rows, schema=SCHEMA)
 
@@ -225,7 +234,9 @@ def _kept(model: Respondent, samples: int, seed: int) -> Iterator[dict[str, Any]
         }
 
 
-def harness_rows(model: Respondent, options: Options) -> Iterator[dict[str, Any]]:
+def harness_rows(
+    model: Respondent, options: Options, folder: Path = Path()
+) -> Iterator[dict[str, Any]]:
     """Each question of each of the harness's tasks. Raises InputError where one can't be run."""
     purpose = "evaluate: capability: lm_eval"
     harness = require("lm_eval", "lm-eval", purpose)
@@ -235,15 +246,20 @@ def harness_rows(model: Respondent, options: Options) -> Iterator[dict[str, Any]
         )
     from lm_eval.models.huggingface import HFLM
 
+    own = None if options.harness_tasks is None else (folder / options.harness_tasks).resolve()
     try:
-        found = harness.simple_evaluate(
-            model=HFLM(pretrained=model.model, tokenizer=model.tokenizer),
-            tasks=list(options.lm_eval),
-            limit=options.harness_limit,
-            log_samples=True,
-            bootstrap_iters=0,
-        )
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        # The harness reads the paths of a task's data from where it is called.
+        with contextlib.chdir(own or Path.cwd()):
+            found = harness.simple_evaluate(
+                model=HFLM(pretrained=model.model, tokenizer=model.tokenizer),
+                tasks=list(options.lm_eval),
+                limit=options.harness_limit,
+                log_samples=True,
+                bootstrap_iters=0,
+                task_manager=_task_manager(own),
+            )
+    # A task of somebody's own can fail in any way.
+    except Exception as error:
         line = str(error).strip().split("\n")[0][:200]
         raise InputError(
             f"{purpose}: {', '.join(options.lm_eval)} could not be run ({line}); the names are the "
@@ -251,6 +267,9 @@ def harness_rows(model: Respondent, options: Options) -> Iterator[dict[str, Any]
         ) from error
     for task, samples in found["samples"].items():
         for sample in samples:
+            # A task may read one answer in several ways; the first is the one it is known by.
+            if sample.get("filter") != samples[0].get("filter"):
+                continue
             measure = next((name for name in RIGHT if name in sample), None)
             if measure is None:
                 raise InputError(
@@ -262,6 +281,14 @@ def harness_rows(model: Respondent, options: Options) -> Iterator[dict[str, Any]
                 "question": f"{task}-{sample['doc_id']}",
                 "right": float(sample[measure]),
             }
+
+
+@cache
+def _task_manager(own: Path | None) -> Any:
+    """The harness's tasks and those of a folder; finding them among thousands takes seconds."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_path=own)
 
 
 def right_answers(

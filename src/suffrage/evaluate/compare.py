@@ -5,7 +5,7 @@ the same questions out. A unit is one held-out question of one value set under o
 items; a run's answer to it is the mean over its seeds with that split. Questions are resampled in
 their clusters, the same for every run, and so are the respondents: of them a result carries shares
 and standard errors, so they are drawn from the Dirichlet distribution with that mean and that mean
-squared error, the questions apart.
+squared error, the questions apart. Answers that were drawn from a model are drawn anew.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from suffrage.evaluate.intervals import (
     percentile_interval,
 )
 from suffrage.evaluate.results import ItemFacts, Measure, Metric, Results, Target
+from suffrage.evaluate.sampled_answers import resampled_answer
 from suffrage.population.distances import (
     FloatArray,
     above_even,
@@ -364,6 +365,9 @@ def _entries(run: Run, splits: Sequence[Split], metric: Metric) -> list[_Entry]:
         if metric == "emd" and not item.ordered:
             continue
         row = _row(metric, where, p, resampled[place], q)
+        drawn = resampled_answer(answer)
+        if drawn is not None:
+            row = replace(row, sampled=_above(metric, p, drawn))
         rows[answer.method][row.key].append(row)
     return [
         _Entry(
@@ -401,9 +405,19 @@ def _row(
     return Measured(*where, float(above_even(p, q)), together, float(above_even(p, p)), own)
 
 
+def _above(metric: Metric, p: FloatArray, drawn: FloatArray) -> FloatArray:
+    """What `_row` has above the line, under the sampling error of answers that were drawn."""
+    if metric == "fit_jsd":
+        return fit(p, drawn)
+    if metric == "emd":
+        return earth_movers_distance(p, drawn)
+    return entropy(drawn) if metric == "entropy_ratio" else above_even(p, drawn)
+
+
 def _mean_row(rows: Sequence[Measured]) -> Measured:
     """The mean over seeds that split the items alike."""
     first = rows[0]
+    sampled = [row.sampled for row in rows if row.sampled is not None]
     below = [np.ones(1) if r.below_replicates is None else r.below_replicates for r in rows]
     return replace(
         first,
@@ -411,6 +425,7 @@ def _mean_row(rows: Sequence[Measured]) -> Measured:
         replicates=np.mean([row.replicates for row in rows], axis=0),
         below=float(np.mean([row.below for row in rows])),
         below_replicates=None if first.below_replicates is None else np.mean(below, axis=0),
+        sampled=np.mean(sampled, axis=0) if sampled else None,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from suffrage.evaluate.figures import Units, make_figures
 from suffrage.evaluate.fit import AVERAGE, OTHERS, UNIFORM, all_answers
 from suffrage.evaluate.intervals import Measured
 from suffrage.evaluate.results import Answer, Figure, FigureDifference, Measure, Side
+from suffrage.evaluate.sampled_answers import resampled_answer
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, EvaluationOptions, Scorecard
 from suffrage.evaluate.summed import (
     Statistic,
@@ -45,8 +47,8 @@ from suffrage.survey import Item
 from suffrage.survey.labelled_table import kind_of_label
 
 TRAINED = "_trained"
-# method -> item -> value set -> (people's mean position, the model's), of one seed
-Means = dict[str, dict[str, dict[str, tuple[float, float]]]]
+# method -> item -> value set -> (people's mean position, the model's, people resampled), of one seed
+Means = dict[str, dict[str, dict[str, tuple[float, float, FloatArray]]]]
 
 
 class Options(EvaluationOptions):
@@ -172,13 +174,15 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             seed,
             {name + suffix: rows for name, rows in floors.items()},
             {name + suffix: rows for name, rows in ceilings.items()},
+            given.left_out,
         )
         figures += made[0]
         differences += made[1]
         for name, by_method in _summed(given, chosen).items():
             statistic, floor, ceiling = SUMMED[name]
             more = summed_figures(
-                "distances", name + suffix, statistic, by_method, methods, seed, floor, ceiling
+                *("distances", name + suffix, statistic, by_method, methods, seed, floor, ceiling),
+                given.left_out,
             )
             figures += more[0]
             differences += more[1]
@@ -221,12 +225,16 @@ def _distances(
         cluster = given.splits[answer.seed].clusters[answer.item]
         place = (answer.seed, answer.value_set, answer.item, cluster)
         q = np.array(answer.shares)
+        drawn = resampled_answer(answer)
         average = averages[place[:3]]
         for name, kind in KINDS.items():
             point, resampled = _values(kind, target, q, options)
             if not np.isfinite(point):
                 continue
-            units[name][answer.method].append(Measured(*place, point, resampled))
+            own = (
+                None if drawn is None else kind.between(target.item, target.shares, drawn, options)
+            )
+            units[name][answer.method].append(Measured(*place, point, resampled, sampled=own))
             top = _halves(kind, target, options)
             if top is None:
                 continue
@@ -235,10 +243,15 @@ def _distances(
                 ceilings[name].append(Measured(*place, top, np.ones(1)))
             if name in CORRECTED:
                 low, low_resampled = _values(kind, target, average, options)
+                sign = 1 if kind.higher else -1
                 units[f"way_{name}"][answer.method].append(
-                    Measured(*place, point - low, resampled - low_resampled, top - low)
-                    if kind.higher
-                    else Measured(*place, low - point, low_resampled - resampled, low - top)
+                    Measured(
+                        *place,
+                        sign * (point - low),
+                        sign * (resampled - low_resampled),
+                        sign * (top - low),
+                        sampled=None if own is None else sign * (own - low),
+                    )
                 )
     ceilings |= {f"way_{name}": 1.0 for name in CORRECTED}
     return units, ceilings
@@ -270,14 +283,26 @@ def _summed(given: EvaluationInput, answers: list[Answer]) -> dict[str, dict[str
         target = targets[a.value_set][a.item]
         q = np.array(a.shares)
         place = (a.seed, a.value_set, a.item, given.splits[a.seed].clusters[a.item])
-        sums = share_sums(target.shares, q)
+        resampled = target.replicates
+        some = Summed(
+            *place,
+            str(a.seed),
+            share_sums(target.shares, q),
+            partial(share_sums, resampled, q) if len(resampled) else None,
+        )
         for name in ("calibration_error", "resolution"):
-            found[name][a.method].append(Summed(*place, str(a.seed), sums))
+            found[name][a.method].append(some)
         if target.item.ordered:
-            x, y = target.mean_position, float(q @ np.linspace(0, 1, q.size))
-            within = f"{a.seed} {a.value_set}"
-            found["correlation_items"][a.method].append(Summed(*place, within, pair_sums(x, y)))
-            means[a.seed][a.method][a.item][a.value_set] = (x, y)
+            scale = np.linspace(0, 1, q.size)
+            x, y, moved = target.mean_position, float(q @ scale), resampled @ scale
+            pair = Summed(
+                *place,
+                f"{a.seed} {a.value_set}",
+                pair_sums(x, y),
+                partial(pair_sums, moved, y) if len(moved) else None,
+            )
+            found["correlation_items"][a.method].append(pair)
+            means[a.seed][a.method][a.item][a.value_set] = (x, y, moved)
     for method, unit in _across_groups(given, means):
         found["correlation_groups"][method].append(unit)
     return found
@@ -290,11 +315,21 @@ def _across_groups(given: EvaluationInput, means: dict[int, Means]) -> Iterator[
             for item, by_group in by_item.items():
                 if len(by_group) < 2:
                     continue
-                middle = np.mean([*by_group.values()], axis=0)
+                middle = np.mean([(x, y) for x, y, _ in by_group.values()], axis=0)
+                count = min(len(moved) for _, _, moved in by_group.values())
+                between = np.mean([moved[:count] for _, _, moved in by_group.values()], axis=0)
                 cluster = given.splits[seed].clusters[item]
-                for group, pair in by_group.items():
-                    x, y = np.array(pair) - middle
-                    yield method, Summed(seed, group, item, cluster, str(seed), pair_sums(x, y))
+                for group, (x, y, moved) in by_group.items():
+                    yield (
+                        method,
+                        Summed(
+                            *(seed, group, item, cluster, str(seed)),
+                            pair_sums(x - middle[0], y - middle[1]),
+                            partial(pair_sums, moved[:count] - between, y - middle[1])
+                            if count
+                            else None,
+                        ),
+                    )
 
 
 _HALVES = "The ceiling is one half of the people held against the other, the floor the even answer."

@@ -15,13 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from suffrage.evaluate.figures import Drawn, drawn_figures, make_figures, resamples
+from suffrage.evaluate.figures import (
+    Drawn,
+    drawn_figure,
+    drawn_figures,
+    make_figures,
+    resamples,
+)
 from suffrage.evaluate.floors import average_training_distribution, uniform
 from suffrage.evaluate.groups import (
     Shares,
     above_zero,
     between_row,
     denominators,
+    drawn_letter_shares,
     half_sample_fit,
     letter_shares,
     rivals,
@@ -30,7 +37,7 @@ from suffrage.evaluate.groups import (
     unread_notes,
 )
 from suffrage.evaluate.intervals import Draws, Estimate, Measured, estimate
-from suffrage.evaluate.results import Figure, FigureDifference, Measure
+from suffrage.evaluate.results import LEARNED, LEFT_OUT, Figure, FigureDifference, Measure
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distances import FloatArray, fit
@@ -97,6 +104,9 @@ MEASURES = (
 )
 
 
+NOT_DRAWN: Shares = {}
+
+
 def score(given: EvaluationInput, seed: int) -> Scorecard:
     """The figures, who is served least by each method, and each group's shortfall."""
     said = {place: letter_shares(answers) for place, answers in given.answers.items()}
@@ -106,9 +116,10 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     for method in given.methods:
         for split_seed in given.splits:
             shares = said[method, split_seed]
-            units["shortfall"][method] += _shortfalls(given, split_seed, shares)
+            drawn = drawn_letter_shares(given.answers[method, split_seed], method)
+            units["shortfall"][method] += _shortfalls(given, split_seed, shares, drawn)
             units["intersections"][method] += _crossings(given, split_seed, shares)
-            units["within"][method] += _within(given, split_seed, shares)
+            units["within"][method] += _within(given, split_seed, shares, drawn)
             units["between"][method] += _between(given, split_seed, shares)
     floor_rows = {
         name: [
@@ -139,6 +150,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         seed,
         {"shortfall": _better_floor(floor_rows), "within": 0.0, "between": 0.0},
         {"shortfall": 0.0, "intersections": 0.0, "within": 1.0, "between": 1.0},
+        given.left_out,
     )
     own_figures, own_differences, details = _served(given, units["shortfall"], floor_rows, seed)
     return Scorecard(
@@ -177,8 +189,13 @@ def _read(
                 yield at, value_set.distributions[item], said[value_set.name, item]
 
 
-def _shortfalls(given: EvaluationInput, seed: int, said: Shares) -> list[Measured]:
-    """Ceiling less fit; less than a perfect fit where the respondents are not at hand."""
+def _shortfalls(
+    given: EvaluationInput, seed: int, said: Shares, drawn: Shares = NOT_DRAWN
+) -> list[Measured]:
+    """Ceiling less fit; less than a perfect fit where the respondents are not at hand.
+
+    drawn: answers that were drawn from the model, drawn anew.
+    """
     found = []
     for at, people, shares in _read(given, seed, said):
         ceiling = half_sample_fit(people)
@@ -188,7 +205,9 @@ def _shortfalls(given: EvaluationInput, seed: int, said: Shares) -> list[Measure
             return np.asarray(top - fit(drawn, shares))
 
         point = float(short(people.shares))
-        found.append(Measured(*at, point, under_replicates(people, short)))
+        again = drawn.get((at[1], at[2]))
+        own = None if again is None else top - fit(people.shares, again)
+        found.append(Measured(*at, point, under_replicates(people, short), sampled=own))
     return found
 
 
@@ -228,7 +247,9 @@ def scale_variance(shares: FloatArray) -> FloatArray:
     return np.asarray(shares @ scale**2 - (shares @ scale) ** 2)
 
 
-def _within(given: EvaluationInput, seed: int, said: Shares) -> list[Measured]:
+def _within(
+    given: EvaluationInput, seed: int, said: Shares, drawn: Shares = NOT_DRAWN
+) -> list[Measured]:
     return [
         Measured(
             *at,
@@ -236,6 +257,7 @@ def _within(given: EvaluationInput, seed: int, said: Shares) -> list[Measured]:
             np.ones(1),
             float(scale_variance(people.shares)),
             under_replicates(people, scale_variance),
+            sampled=scale_variance(drawn[at[1], at[2]]) if (at[1], at[2]) in drawn else None,
         )
         for at, people, shares in _read(given, seed, said)
         if people.item.ordered
@@ -277,6 +299,7 @@ def _served(
     worst: dict[str, Drawn] = {}
     spread: dict[str, Drawn] = {}
     least = {}
+    parts: list[Figure] = []
     for method in given.methods:
         groups = _by_group(given, rows[method], draws)
         if not groups:
@@ -288,9 +311,13 @@ def _served(
         name = list(groups)[int(values.argmax())]
         often = float((drawn[:, kept].argmax(axis=0) == values.argmax()).mean()) if whole else None
         noise = drawn - values[:, None]
-        worst[method] = _extreme(
-            float(values.max()), drawn.max(axis=0), np.abs(noise).max(axis=0), whole, groups, floor
-        )
+        worst[method] = _worst(groups, floor)
+        for scope, wanted in ((LEARNED, False), (LEFT_OUT, True)):
+            some = {g: one for g, one in groups.items() if (g in given.left_out) == wanted}
+            if some and len(some) < len(groups):
+                # The floor is of all groups, and these are not all.
+                found = _worst(some, None)
+                parts.append(drawn_figure(NAME, "worst", method, None, scope, found))
         least[method] = {
             "group": name,
             "often": often,
@@ -305,6 +332,7 @@ def _served(
                 float(np.ptp(values)), np.ptp(drawn, axis=0), apart, whole, groups, None, 0.0
             )
     figures, differences = drawn_figures(NAME, "worst", worst, given.methods)
+    figures = (*figures, *parts)
     more, more_differences = drawn_figures(NAME, "spread", spread, given.methods)
     details = {"least": least, "parents": _parents(given.value_sets)}
     return (*figures, *more), (*differences, *more_differences), details
@@ -319,6 +347,16 @@ def _by_group(
         if own:
             found[value_set.name] = estimate(own, draws)
     return found
+
+
+def _worst(groups: Mapping[str, Estimate], floor: float | None) -> Drawn:
+    """The largest shortfall among groups."""
+    values = np.array([found.value for found in groups.values()])
+    drawn = np.array([found.draws for found in groups.values()])
+    whole = all(found.low is not None for found in groups.values())
+    noise = np.abs(drawn - values[:, None]).max(axis=0)
+    whole = whole and bool(np.isfinite(noise).any())
+    return _extreme(float(values.max()), drawn.max(axis=0), noise, whole, groups, floor)
 
 
 def _extreme(
@@ -340,7 +378,8 @@ def _extreme(
     if whole:
         covered = float(np.quantile(noise[np.isfinite(noise)], 0.95))
         low, high = max(value - covered, lowest), value + covered
-    return Drawn(value, draws, low, high, len(groups), floor)
+    clusters = min(found.clusters for found in groups.values())
+    return Drawn(value, draws, low, high, len(groups), floor, clusters=clusters)
 
 
 EVALUATION = Evaluation(

@@ -6,12 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import atan, cos, isfinite, pi, sin, sqrt
+from statistics import NormalDist
 from typing import Protocol, TypeVar
 
 import numpy as np
 
-from suffrage.evaluate.intervals import Draws, Estimate, Measured, difference, estimate, make_draws
-from suffrage.evaluate.results import Figure, FigureDifference
+from suffrage.evaluate.intervals import (
+    DRAWS,
+    Draws,
+    Estimate,
+    Measured,
+    difference,
+    estimate,
+    make_draws,
+)
+from suffrage.evaluate.results import LEARNED, LEFT_OUT, Figure, FigureDifference
 from suffrage.population.distances import FloatArray
 
 # Of a normal difference at 5 %, two-sided, found four times in five: 1.960 + 0.842.
@@ -39,13 +48,14 @@ def make_figures(
     seed: int,
     floors: Edge | None = None,
     ceilings: Edge | None = None,
+    left_out: Sequence[str] = (),
 ) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...]]:
     """Figures over all value sets and seeds, for each of them alone, and the paired differences.
 
     units: for each measure and method one `Measured` a unit; units of one cluster are resampled
     together, and respondents' replicates enter where a unit has some. methods: in the study's order;
     each is held against every one before it. floors, ceilings: by measure, rows of the same kind or
-    one number.
+    one number. left_out: value sets that no method was trained on, which have a mean of their own.
     """
     figures: list[Figure] = []
     differences: list[FigureDifference] = []
@@ -57,7 +67,7 @@ def make_figures(
         edges = [(floors or {}).get(measure), (ceilings or {}).get(measure)]
         for method in methods:
             rows = by_method.get(method, ())
-            for at_seed, value_set, chosen in scopes(rows):
+            for at_seed, value_set, chosen in scopes(rows, left_out):
                 found = estimate(chosen, draws)
                 if not isfinite(found.value):
                     continue
@@ -86,7 +96,8 @@ class Drawn:
     """A figure that is no mean over units: a correlation, the least of several, a ratio of gains.
 
     draws: under the resamples that every method is seen under, for differences. low, high: its own
-    interval, made as the figure needs it. n: units behind it. floor, ceiling: this method's own.
+    interval, made as the figure needs it. n: units behind it. floor, ceiling: this method's own. clusters:
+    how many different ones its draws are over, 0 where they are over none; p-values need it.
     """
 
     value: float
@@ -96,6 +107,7 @@ class Drawn:
     n: int
     floor: float | None = None
     ceiling: float | None = None
+    clusters: int = 0
 
 
 def drawn_figure(
@@ -137,7 +149,8 @@ def drawn_figures(
         kept = drawn[np.isfinite(drawn)]
         whole = one.low is not None and two.low is not None and kept.size > 0
         low, high = np.quantile(kept, [0.025, 0.975]).tolist() if whole else (None, None)
-        gap = Estimate(one.value - two.value, drawn, low, high, min(one.n, two.n))
+        clusters = min(one.clusters, two.clusters)
+        gap = Estimate(one.value - two.value, drawn, low, high, min(one.n, two.n), clusters)
         gaps.append((later, earlier, gap))
     return figures, tuple(_corrected(evaluation, measure, gaps))
 
@@ -153,12 +166,16 @@ def resamples(rows: Sequence[Measured], seed: int) -> Draws:
 
 
 def scopes(
-    rows: Sequence[Placed],
+    rows: Sequence[Placed], left_out: Sequence[str] = ()
 ) -> Iterator[tuple[int | None, str | None, Sequence[Placed]]]:
-    """All rows, then those of each value set and of each seed, where there are several."""
+    """All rows, those of groups trained on and left out, of each value set and of each seed, where several."""
     if not rows:
         return
     yield None, None, rows
+    apart = [row for row in rows if row.value_set in left_out]
+    if apart and len(apart) < len(rows):
+        yield None, LEARNED, [row for row in rows if row.value_set not in left_out]
+        yield None, LEFT_OUT, apart
     value_sets = list(dict.fromkeys(row.value_set for row in rows))
     if len(value_sets) > 1:
         for name in value_sets:
@@ -260,6 +277,31 @@ def student_tails(t: float, degrees: int) -> float:
         total += term
     inside = 2 / pi * (angle + sin(angle) * total) if odd else sin(angle) * total
     return max(0.0, 1 - inside)
+
+
+def critical_value(level: float, clusters: int) -> float:
+    """How many standard errors a difference must lie from 0 for `two_sided` to fall below a level.
+
+    The normal distribution's as far as the draws reach, Student's with `clusters` - 1 degrees of freedom beyond.
+    """
+    if level >= 2 / (DRAWS + 1) or clusters < 2:
+        return NormalDist().inv_cdf(1 - level / 2)
+    low, high = 0.0, 1.0
+    while student_tails(high, clusters - 1) > level:
+        high *= 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_tails(middle, clusters - 1) > level else (low, middle)
+    return high
+
+
+def detectable_among(seen: float, comparisons: int, clusters: int) -> float:
+    """`detectable` after Holm's correction, for the first of so many comparisons to be told apart.
+
+    seen: the same difference without correction.
+    """
+    power = DETECTABLE_ERRORS - NormalDist().inv_cdf(0.975)
+    return seen / DETECTABLE_ERRORS * (critical_value(0.05 / comparisons, clusters) + power)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

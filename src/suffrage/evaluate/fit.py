@@ -14,7 +14,6 @@ from typing import get_args
 
 import numpy as np
 
-from suffrage import storage
 from suffrage.evaluate.figures import detectable, holm, two_sided
 from suffrage.evaluate.floors import average_training_distribution, mean_of_groups, uniform
 from suffrage.evaluate.intervals import Draws, Measured, difference, estimate, make_draws
@@ -29,6 +28,7 @@ from suffrage.evaluate.results import (
     Score,
     Side,
 )
+from suffrage.evaluate.sampled_answers import resampled_answer
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
 from suffrage.models import ModelAnswer
 from suffrage.population import AnswerDistribution
@@ -48,8 +48,6 @@ CEILING = "ceiling"
 OTHERS = "others"
 FLOORS = (UNIFORM, AVERAGE, OTHERS)
 METRICS: tuple[Metric, ...] = get_args(Metric)
-# How often a sampled answer is sampled anew for the intervals.
-SAMPLED_REPLICATES = 200
 SIDES: tuple[Side, ...] = ("held_out", "trained")
 
 # method, metric, side, readout -> rows
@@ -171,21 +169,6 @@ def measured_rows(given: EvaluationInput, answers: Sequence[Answer]) -> Rows:
                 for metric, row in _ceiling(place, target):
                     rows[CEILING, metric, split.side(item_id), "letters"].append(row)
     return rows
-
-
-def resampled_answer(answer: Answer) -> FloatArray | None:
-    """An answer of sampled texts, sampled anew, (SAMPLED_REPLICATES, options); None where it was read.
-
-    So the sampling error of the model's answers is in every interval, beside that of people's. One
-    answer that stands for several value sets or seeds is resampled alike in all of them.
-    """
-    named = None if answer.drawn is None else round(answer.mass * answer.drawn)
-    if not named:
-        return None
-    same = [answer.method, answer.item, answer.readout, answer.drawn, answer.shares]
-    generator = np.random.default_rng(int(storage.content_hash(same), 16))
-    shares = np.array(answer.shares)
-    return generator.multinomial(named, shares / shares.sum(), SAMPLED_REPLICATES) / named
 
 
 def _by_metric(

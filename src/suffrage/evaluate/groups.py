@@ -13,6 +13,7 @@ import numpy as np
 from suffrage.evaluate.answers import Answers
 from suffrage.evaluate.figures import resamples
 from suffrage.evaluate.intervals import Measured, estimate
+from suffrage.evaluate.sampled_answers import resampled_shares
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distances import FloatArray, fit
 from suffrage.training_data import ItemSplit
@@ -35,6 +36,22 @@ def letter_shares(answers: Answers) -> dict[tuple[str, str], FloatArray]:
         for value_set, some in answers.by_value_set.items()
         for answer in some
         if answer.readout == "letters" and not answer.refused
+    }
+
+
+def drawn_letter_shares(answers: Answers, method: str) -> dict[tuple[str, str], FloatArray]:
+    """The same where answers were drawn, drawn anew, (SAMPLED_REPLICATES, options)."""
+    return {
+        (value_set, answer.item_id): drawn
+        for value_set, some in answers.by_value_set.items()
+        for answer in some
+        if answer.readout == "letters" and not answer.refused
+        if (
+            drawn := resampled_shares(
+                *(method, answer.item_id, answer.readout, answer.shares, answer.mass, answer.drawn)
+            )
+        )
+        is not None
     }
 
 

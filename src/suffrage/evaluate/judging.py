@@ -1,4 +1,7 @@
-"""A judge model that says which course a free answer takes, and how far it can be relied on."""
+"""A judge that says which course a free answer takes, and how far it can be relied on.
+
+Either a language model that is asked, or an entailment model: does the course follow from the answer?
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from suffrage import settings
 from suffrage.evaluate.scenarios import DATA, Scenario
-from suffrage.models import Asked, Respondent, read_letters
+from suffrage.models import Asked, EntailmentModel, Respondent, read_letters
 from suffrage.survey import Item, Option
 
 LABELLED = DATA / "labelled_answers.yaml"
 NEITHER = "Neither, or it cannot be told."
+
+# A course that follows with less than this is not taken to be meant.
+ENTAILED = 0.5
 
 IntArray = npt.NDArray[np.int64]
 
@@ -60,6 +66,28 @@ def verdicts(judge: Respondent, pairs: Sequence[tuple[Scenario, str]]) -> IntArr
     asked = [Asked(judging_item(scenario, answer), None) for scenario, answer in pairs]
     codes = np.array([1, 2, 0])
     return np.array([codes[a.shares.argmax()] for a in read_letters(judge, asked, 0.0)], dtype=int)
+
+
+def entailments(
+    model: EntailmentModel, pairs: Sequence[tuple[Scenario, str]]
+) -> npt.NDArray[np.float64]:
+    """The probability that each course of action follows from each answer, (pairs, 2).
+
+    The premise is the situation and the answer, since answers leave out what was asked.
+    """
+    texts = [
+        (f"{scenario.situation} {' '.join(answer.split())}", f"What is meant: {course.text}")
+        for scenario, answer in pairs
+        for course in scenario.courses
+    ]
+    return model.probabilities(texts).reshape(-1, 2)
+
+
+def entailed_courses(found: npt.NDArray[np.float64]) -> IntArray:
+    """1 or 2, the course that follows more surely; 0 where neither does by `ENTAILED`, or both alike."""
+    first, second = found.T
+    surer = np.where(first > second, 1, 2)
+    return np.where((found.max(axis=1) < ENTAILED) | (first == second), 0, surer)
 
 
 def accuracy(labels: IntArray, found: IntArray) -> float:

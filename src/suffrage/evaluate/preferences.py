@@ -21,6 +21,7 @@ from suffrage.consult.consultation import Consultation, read_consultation
 from suffrage.consult.held_out import held_out_people
 from suffrage.errors import InputError
 from suffrage.evaluate.answers import Scoring
+from suffrage.evaluate.asked_items import chosen_items
 from suffrage.evaluate.figures import Edge, make_figures
 from suffrage.evaluate.intervals import Measured
 from suffrage.evaluate.paired_comparisons import LEFT, RIGHT, TIE, WinRate, win_rates
@@ -53,12 +54,14 @@ class Options(EvaluationOptions):
     """consultation: its folder, as `suffrage consult export` writes it. held_out: share of participants,
     no more than training held out.
 
-    models: which method each `model` of the consultation's answers is, where the names differ.
+    models: which method each `model` of the consultation's answers is, where the names differ. most:
+    statements voted on, and answers liked or disliked, that a model is asked of; None for all.
     """
 
     consultation: str
     held_out: float = Field(default=0.25, gt=0, le=1)
     models: dict[str, str] = Field(default_factory=dict)
+    most: int | None = Field(default=None, ge=1)
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -94,15 +97,22 @@ def ask(asking: Asking) -> pl.DataFrame:
     """The probability of every answer compared, of agreeing with every statement, of liking every answer."""
     consultation = _read(asking)
     rows: list[dict[str, Any]] = []
-    for part, read in enumerate((_answers, _statements, _reactions), 1):
+    statements = chosen_items(_statements(consultation), asking.options.most)
+    reactions = chosen_items(_reactions(consultation), asking.options.most)
+    parts: list[Callable[[Place], Iterator[dict[str, Any]]]] = [
+        lambda place: _answers(asking.model, consultation, place),
+        lambda place: _shares(asking.model, statements, "statement", place, asking.scoring),
+        lambda place: _shares(asking.model, reactions, "reaction", place, asking.scoring),
+    ]
+    for part, read in enumerate(parts, 1):
         for place in asking.places:
-            rows += read(asking.model, consultation, place, asking.scoring)
+            rows += read(place)
         asking.advance(part / 3)
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
 def _answers(
-    model: Respondent, consultation: Consultation, place: Place, scoring: Scoring
+    model: Respondent, consultation: Consultation, place: Place
 ) -> Iterator[dict[str, Any]]:
     """Each answer that was compared, as the model's own next turn."""
     if not model.reads_texts:
@@ -128,29 +138,23 @@ def _answers(
             }
 
 
-def _statements(
-    model: Respondent, consultation: Consultation, place: Place, scoring: Scoring
-) -> Iterator[dict[str, Any]]:
+def _statements(consultation: Consultation) -> list[Item]:
     voted = set(consultation.votes["statement"])
-    items = [
+    return [
         statement_item(row["statement"], row["text"])
         for row in consultation.statements.sort("statement").to_dicts()
         if row["statement"] in voted
     ]
-    return _shares(model, items, "statement", place, scoring)
 
 
-def _reactions(
-    model: Respondent, consultation: Consultation, place: Place, scoring: Scoring
-) -> Iterator[dict[str, Any]]:
+def _reactions(consultation: Consultation) -> list[Item]:
     reacted = set(consultation.reactions["answer"])
     prompts = dict(consultation.prompts.select("prompt", "text").iter_rows())
-    items = [
+    return [
         reaction_item(row["answer"], prompts[row["prompt"]], row["text"])
         for row in consultation.answers.sort("answer").to_dicts()
         if row["answer"] in reacted
     ]
-    return _shares(model, items, "reaction", place, scoring)
 
 
 def _shares(
@@ -366,7 +370,9 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 units[measure][method] += rows
     floors: Edge = {**edges["floor"], "comparisons": 0.5, "comparisons_whole": 0.5}
     ceilings: Edge = {**edges["ceiling"], "comparisons_whole": edges["ceiling"]["comparisons"]}
-    figures, differences = make_figures(NAME, units, given.methods, seed, floors, ceilings)
+    figures, differences = make_figures(
+        NAME, units, given.methods, seed, floors, ceilings, given.left_out
+    )
     rates = model_win_rates(consultation, seed)
     return Scorecard(
         figures=(*figures, *_win_figures(rates, options, given.methods)),

@@ -556,13 +556,18 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         if own:
             name = min(own, key=lambda family: own[family].value)
             drawn = np.array([one.draws for one in own.values()]).min(axis=0)
-            least[method] = replace(own[name], draws=drawn, n=len(own), floor=0.0, ceiling=1.0)
+            fewest = min(one.clusters for one in own.values())
+            least[method] = replace(
+                own[name], draws=drawn, n=len(own), floor=0.0, ceiling=1.0, clusters=fewest
+            )
             weakest[method] = name
     figures, differences = drawn_figures(NAME, "least", least, given.methods)
     for family, some in shares.items():
         more, more_differences = drawn_figures(NAME, family, some, given.methods)
         figures, differences = (*figures, *more), (*differences, *more_differences)
-    more, more_differences = make_figures(NAME, units, given.methods, seed, {"gain": 0.0})
+    more, more_differences = make_figures(
+        NAME, units, given.methods, seed, {"gain": 0.0}, left_out=given.left_out
+    )
     return Scorecard(
         figures=(*figures, *more),
         figure_differences=(*differences, *more_differences),
@@ -698,7 +703,7 @@ def _survives(pairs: Sequence[Pair], draws: Draws) -> Drawn | None:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = np.where(below.draws > 0, above.draws / below.draws, np.nan)
-    return Drawn(above.value / below.value, drawn, low, high, above.items, 0.0, 1.0)
+    return Drawn(above.value / below.value, drawn, low, high, above.items, 0.0, 1.0, above.clusters)
 
 
 def fieller(

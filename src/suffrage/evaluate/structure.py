@@ -174,6 +174,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         seed,
         {"spread": 0.0},
         {"spread": 1.0},
+        given.left_out,
     )
     circles, circle_notes, circle_details = _circles(given, groups, said, seed)
     weakest, which = _weakest(found, given.methods)
@@ -218,7 +219,7 @@ def _weakest(
                 )
                 draws = (one.draws - floor) / (top - floor)
                 value = (one.value - floor) / (top - floor)
-                ways[name] = Drawn(value, draws, low, high, one.n, 0.0, 1.0)
+                ways[name] = Drawn(value, draws, low, high, one.n, 0.0, 1.0, one.clusters)
         if ways:
             name = min(ways, key=lambda pattern: ways[pattern].value)
             found_way = ways[name]
@@ -227,7 +228,8 @@ def _weakest(
             )
             least = np.maximum(np.min([way.draws for way in ways.values()], axis=0), 0.0)
             value = max(found_way.value, 0.0)
-            result[method] = Drawn(value, least, low, high, len(ways), 0.0, 1.0)
+            clusters = min(way.clusters for way in ways.values())
+            result[method] = Drawn(value, least, low, high, len(ways), 0.0, 1.0, clusters)
             which[method] = name
     return result, which
 
@@ -335,7 +337,7 @@ def _with_noise(
     low = high = None
     if clusters > 1:
         low, high = (float(q) for q in np.clip(np.quantile(draws, [0.025, 0.975]), -1, 1))
-    return Drawn(value, draws, low, high, items, floor, ceiling)
+    return Drawn(value, draws, low, high, items, floor, ceiling, clusters)
 
 
 def _spread_pattern(grid: _Grid, seed: int) -> Drawn | None:
@@ -489,6 +491,7 @@ def _mean(parts: Sequence[Drawn]) -> Drawn:
         max(part.n for part in parts),
         float(np.mean([part.floor for part in parts if part.floor is not None])),
         None if None in tops else float(np.mean([top for top in tops if top is not None])),
+        min(part.clusters for part in parts),
     )
 
 

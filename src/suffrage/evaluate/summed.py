@@ -16,11 +16,16 @@ from suffrage.population.distances import FloatArray
 # (..., m) sums to (...) figures; NaN where they say nothing.
 Statistic = Callable[[FloatArray], FloatArray]
 BINS = 10
+# Replicates that a draw picks from, more than any value set has; fewer are counted round.
+MOVES = 10_000
 
 
 @dataclass(frozen=True, eq=False)
 class Summed:
-    """What one unit adds to the sums. within: units of one `within` are summed, then averaged over."""
+    """What one unit adds to the sums. within: units of one `within` are summed, then averaged over.
+
+    resampled: gives the sums under resampled respondents, (REPLICATES, m); None where they are not at hand.
+    """
 
     seed: int
     value_set: str
@@ -28,6 +33,7 @@ class Summed:
     cluster: str
     within: str
     sums: FloatArray
+    resampled: Callable[[], FloatArray] | None = None
 
 
 def summed_figures(
@@ -39,22 +45,24 @@ def summed_figures(
     seed: int,
     floor: float | None = None,
     ceiling: float | None = None,
+    left_out: Sequence[str] = (),
 ) -> tuple[list[Figure], list[FigureDifference]]:
     """As `make_figures` for a statistic of sums: the mean of it over the units' `within`.
 
-    Intervals come from resampling clusters of items alone. Resampling pulls calibration errors up and
+    Intervals come from resampling clusters of items, and from respondents: what their replicates do to
+    the figure over all items is added to each draw. Resampling pulls calibration errors up and
     correlations down, so that the draws are moved back to lie around the figure.
     """
     every = [unit for units in by_method.values() for unit in units]
     if not every:
         return [], []
     names = {u.cluster for u in every}
-    draws = make_draws([*names], [u.value_set for u in every], 1, seed)
+    draws = make_draws([*names], [u.value_set for u in every], MOVES, seed)
     figures: list[Figure] = []
     whole: dict[str, Drawn] = {}
     for method in methods:
         units = by_method.get(method, ())
-        for at_seed, value_set, chosen in scopes(units):
+        for at_seed, value_set, chosen in scopes(units, left_out):
             found = _drawn(chosen, statistic, draws, floor, ceiling)
             if not np.isfinite(found.value):
                 continue
@@ -89,15 +97,40 @@ def _drawn(
     mean = np.where(known, drawn, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     mean = np.where(known.any(axis=0), mean, np.nan)
     centred = mean + (value - np.nanmean(mean))
+    moves = _moves(units, statistic)
+    if moves.size:
+        centred = centred + moves[draws.replicate[:, 0] % moves.size]
     clusters = len({unit.cluster for unit in units})
     low, high = percentile_interval(centred[np.isfinite(centred)], clusters)
     n = len({unit.item for unit in units})
-    return Drawn(value, centred, low, high, n, floor, ceiling)
+    return Drawn(value, centred, low, high, n, floor, ceiling, clusters)
 
 
-def pair_sums(x: float, y: float) -> FloatArray:
-    """What a pair adds to the sums that `correlation` reads: 1, x, y, x^2, y^2, xy."""
-    return np.array([1.0, x, y, x * x, y * y, x * y])
+def _moves(units: Sequence[Summed], statistic: Statistic) -> FloatArray:
+    """What resampled respondents do to a figure, about the mean of what they do; empty where unknown.
+
+    One replicate number stands for all value sets, whose replicates are drawn apart from one another.
+    """
+    found = [None if unit.resampled is None else unit.resampled() for unit in units]
+    count = min((len(rows) for rows in found if rows is not None), default=0)
+    if count < 2:
+        return np.empty(0)
+    sums: dict[str, FloatArray] = defaultdict(lambda: np.zeros((count, units[0].sums.size)))
+    for unit, rows in zip(units, found, strict=True):
+        sums[unit.within] += unit.sums if rows is None else rows[:count]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = np.array([statistic(rows) for rows in sums.values()])
+    known = np.isfinite(values)
+    means = np.where(known, values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    means = means[known.any(axis=0)]
+    return np.asarray(means - means.mean()) if means.size else np.empty(0)
+
+
+def pair_sums(x: float | FloatArray, y: float) -> FloatArray:
+    """What a pair adds to the sums that `correlation` reads: 1, x, y, x^2, y^2, xy; (...) -> (..., 6)."""
+    x = np.asarray(x, dtype=np.float64)
+    one = np.ones_like(x)
+    return np.stack([one, x, y * one, x * x, y * y * one, x * y], axis=-1)
 
 
 def correlation(sums: FloatArray) -> FloatArray:
@@ -113,13 +146,14 @@ def correlation(sums: FloatArray) -> FloatArray:
 def share_sums(p: FloatArray, q: FloatArray) -> FloatArray:
     """What an item adds to the sums of `calibration_error` and `resolution`.
 
-    p: people's shares, q: the model's, (K,). Options go into BINS equal bins of q. For each bin: how
+    p: people's shares, (..., K); q: the model's, (K,). Options go into BINS equal bins of q. For each bin: how
     many, sum of q, sum of p, sum of p - 1/K; and last, over all options, the sum of (p - 1/K)^2.
     """
-    even = p - 1 / p.size
+    even = p - 1 / q.size
     bins = np.minimum((q * BINS + 1e-9).astype(np.int64), BINS - 1)
-    parts = [np.bincount(bins, w, BINS) for w in (np.ones(p.size), q, p, even)]
-    return np.concatenate([*parts, [float(even @ even)]])
+    inside = np.eye(BINS)[bins]  # (K, BINS)
+    parts = [np.broadcast_to(w, p.shape) @ inside for w in (np.ones(q.size), q, p, even)]
+    return np.concatenate([*parts, np.square(even).sum(axis=-1, keepdims=True)], axis=-1)
 
 
 def calibration_error(sums: FloatArray) -> FloatArray:

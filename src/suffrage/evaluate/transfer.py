@@ -1,14 +1,15 @@
 """`transfer`: another survey's questions, put to models that were trained on this one.
 
 The strictest hold-out there is: other questions, other wording, other respondents, often another
-year. The study's populations are found in the other survey by conditions of their own.
+year. The study's populations are found in the other survey by conditions of their own, or among the countries of
+a published table of shares.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from suffrage.evaluate.asked_items import (
 from suffrage.evaluate.figures import make_figures
 from suffrage.evaluate.fit import AVERAGE, UNIFORM
 from suffrage.evaluate.floors import average_answer, uniform
+from suffrage.evaluate.groups import half_sample_fit, under_replicates
 from suffrage.evaluate.intervals import Measured
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
@@ -44,8 +46,9 @@ from suffrage.evaluate.scorecard import (
 from suffrage.models import ways_of_asking
 from suffrage.population import AnswerDistribution, ValueSet, build_value_set
 from suffrage.population.distances import FloatArray, earth_movers_distance, fit
+from suffrage.population.globalopinionqa import globalopinionqa
 from suffrage.population.where import select
-from suffrage.survey import Item, Survey, read_survey, survey_files
+from suffrage.survey import Item, read_survey, survey_files
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.split import item_clusters
 
@@ -53,41 +56,112 @@ MEASURES = ("fit", "emd")
 
 
 class Options(EvaluationOptions):
-    """survey: as a study's `survey:`, of the other survey.
+    """survey: as a study's `survey:`, of the other survey; or published: a table in the layout of
+    GlobalOpinionQA, with sources: the surveys of it to take, such as [GAS], None for all.
 
     value_sets: name of a value set of the study to the conditions that pick the same population out
-    of the other survey. most: questions asked, None for all.
+    of the other survey; `{country: ...}`, as the table spells it, for a published one. most: questions
+    asked, None for all.
     """
 
-    survey: dict[str, Any]
+    survey: dict[str, Any] | None = None
+    published: str | None = None
+    sources: tuple[str, ...] | None = None
     value_sets: dict[str, dict[str, Any]] = Field(min_length=1)
     most: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
-    def _survey_names_a_reader(self) -> Options:
-        if "reader" not in self.survey:
+    def _one_other_survey(self) -> Options:
+        if (self.survey is None) == (self.published is None):
+            raise ValueError("give either survey or published")
+        if self.survey is not None and "reader" not in self.survey:
             raise ValueError("survey.reader is missing")
+        if self.survey is not None and self.sources is not None:
+            raise ValueError("sources goes with published")
+        odd = [name for name, where in self.value_sets.items() if set(where) != {"country"}]
+        if self.published is not None and odd:
+            raise ValueError(
+                f"value_sets.{odd[0]} must be {{country: ...}}: a published table has countries alone"
+            )
         return self
 
     def files_in(self, folder: Path) -> list[Path]:
         """The other survey's files."""
+        if self.survey is None:
+            return [folder / str(self.published)]
         return survey_files(self.survey, folder)
 
 
 @dataclass(frozen=True)
 class Other:
-    """The other survey and the items of it that can be asked."""
+    """The other survey: its items that can be asked, and whom it asked.
 
-    survey: Survey
+    statement: one sentence on whom it stands for. has_people: whether respondents are at hand.
+    answered(name, conditions): the ids of the items that a population answered. targets(name, conditions,
+    description, seed): what it answered.
+    """
+
+    title: str
+    statement: str
+    has_people: bool
     items: list[Item]
+    answered: Callable[[str, dict[str, Any]], set[str]]
+    targets: Callable[[str, dict[str, Any], str, int], Mapping[str, AnswerDistribution]]
 
 
 def _other(options: Options, folder: Path) -> Other:
-    survey = read_survey(options.survey, folder)
-    items = [item for item in survey.codebook.items if can_be_put(item)]
+    other = _table(options, folder) if options.survey is None else _survey(options.survey, folder)
+    items = [item for item in other.items if can_be_put(item)]
     if not items:
-        raise InputError(f"evaluate: transfer: {survey.codebook.title} has no item to ask.")
-    return Other(survey, chosen_items(items, options.most))
+        raise InputError(f"evaluate: transfer: {other.title} has no item to ask.")
+    return replace(other, items=chosen_items(items, options.most))
+
+
+def _survey(section: dict[str, Any], folder: Path) -> Other:
+    survey = read_survey(section, folder)
+
+    def answered(name: str, where: dict[str, Any]) -> set[str]:
+        rows = select(survey, where, name)
+        ids = [item.id for item in survey.codebook.items]
+        return {one for one in ids if (survey.positions(one)[rows] >= 0).any()}
+
+    def targets(
+        name: str, where: dict[str, Any], description: str, seed: int
+    ) -> Mapping[str, AnswerDistribution]:
+        return build_value_set(survey, name, where, seed, description).distributions
+
+    return Other(
+        survey.codebook.title,
+        survey.provenance.statement,
+        True,
+        list(survey.codebook.items),
+        answered,
+        targets,
+    )
+
+
+def _table(options: Options, folder: Path) -> Other:
+    """A published table as the other survey. Raises InputError on a country it does not have."""
+    path = folder / str(options.published)
+    countries = list(dict.fromkeys(str(w["country"]) for w in options.value_sets.values()))
+    found = {v.name: v for v in globalopinionqa(path, countries, options.sources)}
+    items = {item.id: item for value_set in found.values() for item in value_set.items}
+    named = "" if options.sources is None else f" ({', '.join(options.sources)})"
+
+    def targets(
+        name: str, where: dict[str, Any], description: str, seed: int
+    ) -> Mapping[str, AnswerDistribution]:
+        return found[str(where["country"])].distributions
+
+    return Other(
+        f"the published table {path.name}{named}",
+        "How many people stand behind its shares it does not say: there is no ceiling, and intervals "
+        "resample questions alone.",
+        False,
+        [items[name] for name in sorted(items)],
+        lambda name, where: set(targets(name, where, "", 0)),
+        targets,
+    )
 
 
 def _check_names(options: Options, value_sets: Sequence[ValueSet]) -> None:
@@ -117,8 +191,8 @@ def ask(asking: Asking) -> pl.DataFrame:
 
 
 def _answered(other: Other, where: dict[str, Any], name: str) -> list[Item]:
-    rows = select(other.survey, where, name)
-    return [i for i in other.items if (other.survey.positions(i.id)[rows] >= 0).any()]
+    known = other.answered(name, where)
+    return [item for item in other.items if item.id in known]
 
 
 def score(given: EvaluationInput, seed: int) -> Scorecard:
@@ -138,9 +212,9 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     targets = {
         v.name: {
             item: distribution
-            for item, distribution in build_value_set(
-                other.survey, v.name, options.value_sets[v.name], seed, v.description
-            ).distributions.items()
+            for item, distribution in other.targets(
+                v.name, options.value_sets[v.name], v.description, seed
+            ).items()
             if item in wanted
         }
         for v in mapped
@@ -156,7 +230,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 average = average_answer(value_set, split, target.shares.size)
                 by_method = {UNIFORM: uniform(target.shares.size), AVERAGE: average}
                 by_method |= {name: shares[item] for name, shares in said.items() if item in shares}
-                for name, top in _ceiling(place, target):
+                for name, top in _ceiling(place, target) if other.has_people else ():
                     ceilings[name].append(top)
                 for method, shares in by_method.items():
                     for name, row in _rows(place, target, shares, average):
@@ -173,12 +247,13 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         seed,
         floors | {"way": 0.0},
         {**ceilings, "way": 1.0},
+        given.left_out,
     )
     return Scorecard(
         figures=figures,
         figure_differences=tuple(d for d in differences if d.method in given.methods),
         notes=(
-            f"The other survey is {other.survey.codebook.title}. {other.survey.provenance.statement}",
+            f"The other survey is {other.title}. {other.statement}",
             removed_note(given, removed, len(other.items), "the other survey"),
             *_left_out(given, options),
             *refused_note(given),
@@ -210,17 +285,18 @@ def _rows(
     q: FloatArray,
     average: FloatArray,
 ) -> list[tuple[str, Measured]]:
-    p, resampled = target.shares, target.replicates
-    point, drawn = float(fit(p, q)), fit(resampled, q)
-    low, low_drawn = float(fit(p, average)), fit(resampled, average)
-    top = float(fit(target.first_halves, target.second_halves).mean())
-    found = [
-        ("fit", Measured(*place, point, drawn)),
-        ("way", Measured(*place, point - low, drawn - low_drawn, top - low)),
-    ]
+    p = target.shares
+    point, drawn = float(fit(p, q)), under_replicates(target, lambda people: fit(people, q))
+    found = [("fit", Measured(*place, point, drawn))]
+    top = half_sample_fit(target)
+    if top is not None:
+        low = float(fit(p, average))
+        low_drawn = under_replicates(target, lambda people: fit(people, average))
+        found.append(("way", Measured(*place, point - low, drawn - low_drawn, top - low)))
     if target.item.ordered:
         distance = float(earth_movers_distance(p, q))
-        found.append(("emd", Measured(*place, distance, earth_movers_distance(resampled, q))))
+        moved = under_replicates(target, lambda people: earth_movers_distance(people, q))
+        found.append(("emd", Measured(*place, distance, moved)))
     return found
 
 
@@ -272,7 +348,7 @@ EVALUATION = Evaluation(
             name="way",
             label="Way from the average answer to the ceiling",
             explanation="0 where fit is that of the average answer to the study's trained items, "
-            "which ignores the question, 1 at the ceiling.",
+            "which ignores the question, 1 at the ceiling; where respondents are at hand.",
             better="higher",
             unit="items",
             digits=2,

@@ -108,10 +108,11 @@ class Probe:
 
 
 def persona(cell: Cell) -> str:
-    """How a question names a demographic cell."""
+    """How a question names a demographic cell; a part that the sample does not know is "" and not named."""
     continent, settlement, level = cell
-    area = AREAS.get(settlement, settlement.lower())
-    return f"people in {area} of {continent} whose level of education is {level.lower()}"
+    where = AREAS.get(settlement, settlement.lower())
+    place = f"people in {where} of {continent}" if where else f"people in {continent}"
+    return f"{place} whose level of education is {level.lower()}" if level else place
 
 
 def read_probe(options: Options, folder: Path) -> Probe:
@@ -156,8 +157,7 @@ def read_probe(options: Options, folder: Path) -> Probe:
                     "files in one go."
                 )
             drawn.append(row)
-            continent, settlement, level = (sample[key] for key in CELL)
-            cells[continent, settlement, level].append(int(column[row] - low))
+            cells[_cell(sample)].append(int(column[row] - low))
         answered[name] = dict(sorted(cells.items()))
         rest = np.delete(column, sorted(set(drawn)))
         rest = rest[(rest >= low) & (rest <= high)].astype(np.int64) - low
@@ -192,8 +192,13 @@ def ask(asking: Asking) -> pl.DataFrame:
     )
 
 
+def _cell(sample: Mapping[str, Any]) -> Cell:
+    continent, settlement, level = (sample[key] or "" for key in CELL)
+    return continent, settlement, level
+
+
 def _joined(cell: Cell) -> str:
-    return " / ".join(cell)
+    return " / ".join(part for part in cell if part)
 
 
 def score(given: EvaluationInput, seed: int) -> Scorecard:
@@ -305,7 +310,7 @@ class _Sample:
         self.replicates = generator.multinomial(count, self.whole, size=REPLICATES) / count
         self.groups: dict[str, list[Cell]] = defaultdict(list)
         for cell in self.cells:
-            for part in cell:
+            for part in filter(None, cell):
                 self.groups[part].append(cell)
 
     def rows(self, said: Said, seed: int) -> Iterator[tuple[str, Measured]]:
@@ -379,7 +384,7 @@ def predictions(asked: pl.DataFrame, probe: Probe, seed: int) -> pl.DataFrame:
     generator = np.random.default_rng([seed, 4])
     rows = []
     for sample in probe.samples.iter_rows(named=True):
-        name, cell = sample[QUESTION], (sample[CELL[0]], sample[CELL[1]], sample[CELL[2]])
+        name, cell = sample[QUESTION], _cell(sample)
         shares = said.get((_joined(cell), name), said.get((AS_ITSELF, name)))
         score = ""
         if shares is not None:

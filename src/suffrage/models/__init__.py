@@ -9,6 +9,7 @@ from suffrage.models.asking import (
     sentences,
     ways_of_asking,
 )
+from suffrage.models.entailment import EntailmentModel
 from suffrage.models.language_model import LanguageModel, ModelIdentity, identify
 from suffrage.models.readouts import (
     Asked,
@@ -24,6 +25,7 @@ __all__ = [
     "SENTENCES",
     "Asked",
     "Choice",
+    "EntailmentModel",
     "LanguageModel",
     "ModelAnswer",
     "ModelIdentity",

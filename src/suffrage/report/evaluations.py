@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from suffrage.evaluate.results import (
+    LEARNED,
+    LEFT_OUT,
     EvaluationFacts,
     Figure,
     FigureDifference,
@@ -57,6 +59,7 @@ class Section:
     figures: Sequence[Table]
     power: Sequence[str]
     differences: Table | None
+    left_out: Table | None
     measures: Sequence[tuple[str, str]]
     notes: Sequence[str]
     panels: Sequence[Panel]
@@ -72,6 +75,7 @@ def evaluation_sections(results: Results) -> list[Section]:
             figures=_figure_tables(results, facts),
             power=evaluation_power(results, facts.name),
             differences=_difference_table(results, facts),
+            left_out=_left_out_table(results, facts),
             measures=[(m.label, _explained(m)) for m in facts.measures],
             notes=facts.notes,
             panels=PANELS[facts.name](results, facts) if facts.name in PANELS else (),
@@ -151,6 +155,33 @@ def _figure_table(
     rows.append([Cell("Counted"), *(_counted(results, facts.name, m) for m in measures)])
     columns = [("Method", False), *((m.label, True) for m in measures)]
     return make_table(f"All value sets and seeds together{part}", columns, rows)
+
+
+def _left_out_table(results: Results, facts: EvaluationFacts) -> Table | None:
+    """Each measure over the groups trained on and those left out; None where there are none such."""
+    rows = []
+    for measure in facts.measures:
+        if not measure.in_table:
+            continue
+        for method in model_methods(results):
+            learned, apart = (
+                find_figure(results, facts.name, measure.name, method.name, scope)
+                for scope in (LEARNED, LEFT_OUT)
+            )
+            if apart is not None:
+                cells = (_figure_cell(one, measure.digits) for one in (learned, apart))
+                rows.append([Cell(method.label, measure.label), *cells])
+    if not rows:
+        return None
+    columns = [
+        ("Method, measure", False),
+        (LEARNED.capitalize(), True),
+        (LEFT_OUT.capitalize(), True),
+    ]
+    groups = ", ".join(v.name for v in results.value_sets if v.left_out)
+    return make_table(
+        f"Groups no method was trained on ({groups}), beside the others", columns, rows
+    )
 
 
 def _edge_cell(results: Results, evaluation: str, measure: Measure, edge: str) -> Cell:

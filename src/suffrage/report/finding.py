@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from suffrage.evaluate.figures import detectable_among
 from suffrage.evaluate.results import (
     Difference,
     MethodFacts,
@@ -47,10 +48,16 @@ class Finding:
 def finding(results: Results) -> Finding:
     """What was found, in sentences: losses first, then gains, then what cannot be told apart."""
     base, trained = base_method(results), methods_of_kind(results, "trained")
-    lead, rest = _opening(results), []
+    lead = _opening(results)
+    rest: list[str] = []
     if base and trained:
-        lead += _against_base(results, trained, base)
-        rest += [s for bar in (AVERAGE, PROMPT) if (s := _against_bar(results, trained, bar))]
+        compared = _compared(results, trained, base.name)
+        if len(compared) > TOLD_SINGLY:
+            lead += _many(results, compared, base)
+            rest += _beside_many(results, trained, compared)
+        else:
+            lead += _against_base(results, compared, base)
+            rest += [s for bar in (AVERAGE, PROMPT) if (s := _against_bar(results, trained, bar))]
     elif base:
         lead += _audit(results, base)
     return Finding(" ".join(lead), " ".join([*rest, _basis(results)]))
@@ -65,20 +72,19 @@ def _opening(results: Results) -> list[str]:
     ]
 
 
+def _compared(
+    results: Results, trained: Sequence[MethodFacts], against: str
+) -> list[tuple[MethodFacts, Difference]]:
+    """The methods that have a difference from this one: those that lose first."""
+    order: list[Verdict] = ["lower", "higher", "same", "unknown"]
+    found = [(m, d) for m in trained if (d := main_difference(results, m.name, against))]
+    return sorted(found, key=lambda pair: order.index(verdict(pair[1])))
+
+
 def _against_base(
-    results: Results, trained: Sequence[MethodFacts], base: MethodFacts
+    results: Results, compared: Sequence[tuple[MethodFacts, Difference]], base: MethodFacts
 ) -> Iterable[str]:
     """How each trained method compares with the untrained model: fits, difference, interval."""
-    order: list[Verdict] = ["lower", "higher", "same", "unknown"]
-    compared = [
-        (method, difference)
-        for method in trained
-        if (difference := main_difference(results, method.name, base.name))
-    ]
-    compared.sort(key=lambda pair: order.index(verdict(pair[1])))
-    if len(compared) > TOLD_SINGLY:
-        yield from _many_against_base(results, compared, base)
-        return
     people, untrained = _people(results), _as_model(base)
     relations: dict[Verdict, str] = {
         "higher": f"answers closer to {people} than {untrained}",
@@ -113,37 +119,135 @@ def _against_base(
         yield f"{begin}{figure} ({_change(difference)})."
 
 
-def _many_against_base(
+def _many(
     results: Results, compared: Sequence[tuple[MethodFacts, Difference]], base: MethodFacts
 ) -> Iterable[str]:
-    """How many trained methods do better or worse than the untrained model; losers by name."""
-    untrained, floor = _as_model(base), main_score(results, base.name)
-    asked = "questions it was never trained on"
+    """The nearest of many trained methods against what costs no training; how many others are better or worse."""
+    scores = {m.name: s.value for m, _ in compared if (s := main_score(results, m.name))}
+    best = max(compared, key=lambda pair: scores.get(pair[0].name, -1.0))[0]
+    asked = "Asked questions it was never trained on"
     if main_side(results) == "trained":
-        asked = "the questions trained on"
-    if floor:
-        yield (
-            f"Asked {asked}, {untrained} reaches a fit of {number(floor.value)}{_possible(results)} "
-            f"with {_people(results)}."
+        asked = "On the questions trained on"
+    yield (
+        f"{asked}, {_as_model(best)} comes closest to {_people(results)} of {len(compared)} trained methods: "
+        f"{number(scores.get(best.name))}{_possible(results)}."
+    )
+    bars = [
+        part
+        for bar, words in (
+            (PROMPT, "the prompted model"),
+            (AVERAGE, "an answer that ignores the question"),
         )
-    for found, words in (
-        ("lower", f"lie further from {_people(results)}"),
-        ("higher", f"come closer to {_people(results)}"),
-        ("same", "cannot be told apart from it"),
-        ("unknown", "were asked too few separate questions to be told apart from it"),
+        if (part := _beside(results, best, bar, words))
+    ]
+    if bars:
+        told = "; ".join(bars)
+        yield f"{told[0].upper()}{told[1:]}."
+    floor = main_score(results, base.name)
+    against = _as_model(base) + (f" ({number(floor.value)})" if floor else "")
+    yield f"Against {against} {_counted(compared, scores)}."
+
+
+def _beside_many(
+    results: Results,
+    trained: Sequence[MethodFacts],
+    compared: Sequence[tuple[MethodFacts, Difference]],
+) -> Iterable[str]:
+    """Why many are not told apart, and how many beat what costs no training."""
+    scores = {m.name: s.value for m, _ in compared if (s := main_score(results, m.name))}
+    yield from _bluntness(results, compared, scores)
+    for bar, words in (
+        (AVERAGE, "an answer that ignores the question, the average of those trained on,"),
+        (PROMPT, "the untrained model told in its prompt whom to answer for"),
     ):
+        beside = _compared(results, trained, bar)
+        if beside:
+            yield f"Against {words} {_counted(beside)}."
+
+
+def _beside(results: Results, method: MethodFacts, bar: str, words: str) -> str | None:
+    """A bar's figure, and whether the method is told apart from it."""
+    score, difference = main_score(results, bar), main_difference(results, method.name, bar)
+    if score is None or difference is None:
+        return None
+    gap = number(abs(difference.value))
+    told: dict[Verdict, str] = {
+        "higher": f", {gap} less",
+        "lower": f", {gap} more",
+        "same": ", not told apart",
+        "unknown": "",
+    }
+    return f"{words} reaches {number(score.value)}{told[verdict(difference)]}"
+
+
+def _counted(
+    compared: Sequence[tuple[MethodFacts, Difference]], scores: dict[str, float] | None = None
+) -> str:
+    """How many are worse, how many better, how many neither. scores: to name the worst by, None for no names."""
+    words: dict[Verdict, str] = {
+        "lower": "worse",
+        "higher": "better",
+        "same": "not told apart",
+        "unknown": "asked too few questions to say",
+    }
+    parts: list[str] = []
+    for found, word in words.items():
         group = [method for method, difference in compared if verdict(difference) == found]
         if not group:
             continue
-        scores = {m.name: s.value for m in group if (s := main_score(results, m.name))}
-        ranked = sorted(group, key=lambda m: -scores.get(m.name, 0.0))
-        named = [f"{in_sentence(m.label)} ({number(scores.get(m.name))})" for m in ranked]
-        shown = (
-            f"from {named[-1]} to {named[0]}"
-            if found == "higher" and len(named) > TOLD_SINGLY
-            else ", ".join(named)
-        )
-        yield f"Of {len(compared)} trained methods {len(group)} {words}: {shown}."
+        part = f"{len(group)} of the {len(compared)}" if not parts else f"{len(group)}"
+        part += f" {'is' if len(group) == 1 else 'are'} {word}"
+        if found == "same" and scores is not None and _clear(compared):
+            part += " on so few questions"
+        if found == "lower" and scores is not None:
+            ranked = sorted(group, key=lambda m: scores.get(m.name, 0.0))
+            named = [f"{in_sentence(m.label)} {number(scores.get(m.name))}" for m in ranked]
+            more = "" if len(named) <= TOLD_SINGLY else ", ..."
+            part += f" ({', '.join(named[:TOLD_SINGLY])}{more})"
+        parts.append(part)
+    return ", ".join(parts)
+
+
+def _clear(
+    compared: Sequence[tuple[MethodFacts, Difference]],
+) -> list[tuple[MethodFacts, Difference]]:
+    """Those that would be told apart by their own interval, and are not after the correction."""
+    return [
+        (method, d)
+        for method, d in compared
+        if verdict(d) == "same" and d.low is not None and d.high is not None and d.low * d.high > 0
+    ]
+
+
+def _bluntness(
+    results: Results, compared: Sequence[tuple[MethodFacts, Difference]], scores: dict[str, float]
+) -> Iterable[str]:
+    """Where methods lie clear of the untrained model by their own interval and not after the correction: why."""
+    clear = _clear(compared)
+    seen = [d.detectable for _, d in compared if d.detectable is not None]
+    if not clear or not seen:
+        return
+    side = main_side(results)
+    clusters = len({item.cluster for item in results.items if side in item.side.values()})
+    comparisons = sum(
+        (d.metric, d.side, d.value_set) == ("fit_jsd", side, "all") and d.p is not None
+        for d in results.differences
+    )
+    needed = [number(detectable_among(one, comparisons, clusters)) for one in seen]
+    least, most = min(needed, key=float), max(needed, key=float)
+    span = least if least == most else f"{least} to {most}, by method,"
+    below = [method for method, d in clear if d.value < 0]
+    parts = []
+    if len(clear) > len(below):
+        parts.append(f"{len(clear) - len(below)} above it")
+    if below:
+        lowest = min(scores.get(method.name, 0.0) for method in below)
+        parts.append(f"{len(below)} below it (down to {number(lowest)})")
+    yield (
+        f"By their own intervals {' and '.join(parts)} would be told apart from the untrained model; but with "
+        f"{plural(max(d.items for _, d in compared), _question(results))} and a correction for "
+        f"{comparisons} comparisons only differences above {span} could be seen."
+    )
 
 
 def _against_bar(results: Results, trained: Sequence[MethodFacts], bar: str) -> str | None:
@@ -163,21 +267,6 @@ def _against_bar(results: Results, trained: Sequence[MethodFacts], bar: str) -> 
         "unknown": "cannot be compared, with so few questions",
     }
     found.sort(key=lambda pair: list(relation).index(verdict(pair[1])))
-    if len(found) > TOLD_SINGLY:
-        many = {
-            "lower": "fall short of that",
-            "same": "cannot be told apart from that",
-            "higher": "come closer",
-            "unknown": "cannot be compared, with so few questions",
-        }
-        counts = {word: sum(verdict(d) == word for _, d in found) for word in many}
-        of = f" of {len(found)} trained methods"
-        told = []
-        for word, count in counts.items():
-            if count:
-                told.append(f"{count}{of} {many[word]}")
-                of = ""
-        return f"{_bar_sentence(bar, score.value)}: {', '.join(told)}."
     parts = [
         f"{in_sentence(method.label)} {relation[verdict(difference)]} ({_short_change(difference)})"
         for method, difference in found
@@ -222,12 +311,15 @@ def _audit(results: Results, base: MethodFacts) -> list[str]:
 def _basis(results: Results) -> str:
     scores = [s for m in results.methods if (s := main_score(results, m.name))]
     questions = max((score.items for score in scores), default=0)
-    kind = "held-out question" if main_side(results) == "held_out" else "question"
     return (
-        f"These figures rest on {plural(questions, kind)}, "
+        f"These figures rest on {plural(questions, _question(results))}, "
         f"{plural(len(results.value_sets), 'value set')} and "
         f"{plural(len(results.study.seeds), 'seed')}."
     )
+
+
+def _question(results: Results) -> str:
+    return "held-out question" if main_side(results) == "held_out" else "question"
 
 
 def is_weighted(results: Results) -> bool:

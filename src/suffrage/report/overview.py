@@ -358,7 +358,8 @@ def power_sentence(line: Line | None) -> str:
     return (
         f"With {line.n} {line.measure.unit} this study would have seen a true difference of "
         f"{number(line.seen, line.measure.digits)} from the untrained model in "
-        f"“{line.measure.label}” four times in five; smaller ones would mostly stay unseen."
+        f"“{line.measure.label}” four times in five, were it the only one tested; smaller ones would mostly "
+        "stay unseen."
     )
 
 

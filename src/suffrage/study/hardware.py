@@ -46,7 +46,7 @@ ADAPTING: tuple[Adapting, ...] = ("lora", "qlora", "full")
 # Operations a parameter and token: forward 2; backward 2 for activations, 2 more for weights.
 OPERATIONS = {"lora": 4.0, "qlora": 4.0, "full": 6.0}
 RECOMPUTED = 2.0
-REFERENCE = 2.0
+FORWARD = 2.0
 # What the driver and the libraries' workspaces take of a GPU: an assumption.
 RUNTIME = 3e9
 # Records computed at a time.
@@ -77,15 +77,17 @@ def hardware_plan(study: Study, price_per_hour: float | None = None) -> list[dic
                 for spec in study.methods:
                     if not isinstance(spec.options, TrainingOptions):
                         continue
-                    count, step = sizes[spec.name]
+                    work, step = sizes[spec.name]
                     width = 4 if adapting == "full" else 2
                     needs = RUNTIME + training_bytes(
                         spec, shape, step, width, adapting, recomputed=True
                     )
                     gpus = ceil(needs / (gpu.memory * USABLE))
-                    reference = REFERENCE if spec.method.records in ("preference", "binary") else 0
-                    work = OPERATIONS[adapting] + RECOMPUTED + reference
-                    seconds = shape.parameters * work * count / (gpu.operations * REACHED)
+                    operations = shape.parameters * (
+                        (OPERATIONS[adapting] + RECOMPUTED) * work.learnt
+                        + FORWARD * (work.read + work.written)
+                    )
+                    seconds = operations / (gpu.operations * REACHED)
                     hours = seconds / 3600
                     rows.append(
                         {
@@ -93,7 +95,7 @@ def hardware_plan(study: Study, price_per_hour: float | None = None) -> list[dic
                             "gpu": key,
                             "adapting": adapting,
                             "method": spec.name,
-                            "tokens": round(count),
+                            "tokens": round(work.tokens),
                             "memory_bytes": needs,
                             "gpus": gpus,
                             "gpu_hours": hours,
@@ -128,6 +130,7 @@ def hardware_table(rows: list[dict[str, Any]], currency: str) -> Any:
         )
     note = (
         "Estimated, not measured: data-sheet speed (dense bfloat16) times "
-        f"{REACHED:.0%}, activations recomputed. Asking the models is not in it."
+        f"{REACHED:.0%}, activations recomputed; answers written by "
+        "plain generation take longer than that. Asking the models is not in it."
     )
     return Group(table, Text(f"\n{note}", style="dim"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +18,15 @@ from suffrage.study.memory import StepSize, largest_step, training_bytes
 from suffrage.study.schema import Study, study_survey
 from suffrage.study.segmenting import built_value_set, with_segments
 from suffrage.study.stages import Stage
+from suffrage.study.training_work import NOTHING, Work, training_work
 from suffrage.study.wiring import Wiring, groups_of, wire
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit, split_items
 
-# Measured on SmolLM2-135M with 2 cores (docs/results.md, "Cost of a step"): how many times the
-# arithmetic of one forward pass a training step takes, attention, adapters and optimiser included.
-TRAINING_FACTOR = {"distribution": 7.0, "sft": 7.0, "augmented-sft": 7.0, "dpo": 9.0, "kto": 9.0}
-OTHER_TRAINING_FACTOR = 16.0
+# Times the arithmetic of one forward pass that a token takes: to learn from (attention, adapters and
+# optimiser included), to read, and to write by itself. Measured on SmolLM2-135M with 2 cores
+# (docs/results.md, "methods on two countries").
+LEARNT_FACTOR, READ_FACTOR, WRITTEN_FACTOR = 7.0, 1.5, 3.0
 # The share of a plain matrix product's speed that a forward pass reaches.
 FORWARD_EFFICIENCY = 0.6
 # Packed rows read an item's text once for all populations; each adds the tokens that name it and
@@ -50,6 +52,19 @@ class PlannedStage:
     finished: bool
     seconds: float
     memory_bytes: float | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a stage that runs the model takes.
+
+    passes: tokens, each times the forward passes its arithmetic is worth. memory: bytes besides the
+    runtime's. work: a training's tokens by kind.
+    """
+
+    passes: float
+    memory: float
+    work: Work = NOTHING
 
 
 @dataclass(frozen=True)
@@ -119,11 +134,11 @@ def make_plan(
         finished = stage.finished
         seconds, memory = (0.0 if finished else SMALL_STAGE_SECONDS), None
         if str(stage.folder) in tokens:
-            count, factor, memory = tokens[str(stage.folder)]
-            memory = memory + RUNTIME_BYTES if known else None
+            reading = tokens[str(stage.folder)]
+            memory = reading.memory + RUNTIME_BYTES if known else None
             if not finished:
                 rate = speed["training" if stage.kind == "align" else "float32"]
-                work = 2 * known * count * factor / (rate * FORWARD_EFFICIENCY)
+                work = 2 * known * reading.passes / (rate * FORWARD_EFFICIENCY)
                 seconds = LOADING_SECONDS + work
         planned.append(PlannedStage(stage, finished, seconds, memory))
     total = sum(one.seconds for one in planned)
@@ -195,8 +210,8 @@ def _read(study: Study) -> tuple[Wiring, dict[str, ValueSet], dict[int, ItemSpli
     return wire(study), value_sets, splits
 
 
-def training_sizes(study: Study, size: int, row: int) -> dict[str, tuple[float, StepSize]]:
-    """For each trained method: tokens over all its trainings, and its largest micro-batch.
+def training_sizes(study: Study, size: int, row: int) -> dict[str, tuple[Work, StepSize]]:
+    """For each trained method: the work of all its trainings, and its largest micro-batch.
 
     size: most records computed at a time. row: tokens of a packed row.
     """
@@ -210,7 +225,8 @@ def training_sizes(study: Study, size: int, row: int) -> dict[str, tuple[float, 
             members = [value_sets[name] for name in groups_of(spec, study)[group]]
             at_once = min(size, spec.options.batch)
             step = largest_step(spec, members, splits[seed], seed, at_once, row, study.folder)
-            found[spec.name] = sum(estimated[str(stage.folder)][0] for _, stage in own), step
+            works = [estimated[str(stage.folder)].work for _, stage in own]
+            found[spec.name] = sum(works, NOTHING), step
     return found
 
 
@@ -232,13 +248,15 @@ def matrix_speed(dtype: str) -> float:
     right = torch.randn(1024, 1024, device=device, dtype=getattr(torch, dtype))
     for _ in range(3):
         left @ right
-    start, rounds = time.perf_counter(), 0
+    # The fastest product of many: other work on the machine slows the rest.
+    fastest, start = math.inf, time.perf_counter()
     while time.perf_counter() - start < 0.15:
+        before = time.perf_counter()
         left @ right
-        rounds += 1
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return 2 * 512 * 1024 * 1024 * rounds / (time.perf_counter() - start)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        fastest = min(fastest, time.perf_counter() - before)
+    return 2 * 512 * 1024 * 1024 / fastest
 
 
 def _prompt_tokens(item: Item, description: str | None) -> float:
@@ -249,14 +267,15 @@ def _prompt_tokens(item: Item, description: str | None) -> float:
 
 def _tokens_by_stage(
     wiring: Wiring, value_sets: dict[str, ValueSet], splits: dict[int, ItemSplit]
-) -> dict[str, tuple[float, float, float]]:
-    """For each long stage: tokens, factor over a forward pass, and bytes besides the runtime's."""
+) -> dict[str, Reading]:
+    """What each long stage takes."""
     study = wiring.study
-    found: dict[str, tuple[float, float, float]] = {}
+    found: dict[str, Reading] = {}
     shape = model_shape(wiring.model)
     parameters = shape.parameters if shape else 0
     mean_length = _mean_length(value_sets)
     reading_width = 4 if study.scoring.dtype == "float32" else 2
+    asking_memory = parameters * reading_width + READING_BYTES
     for spec in study.methods:
         for (method, seed, group), stage in wiring.align.items():
             if method != spec.name or not isinstance(spec.options, TrainingOptions):
@@ -272,12 +291,17 @@ def _tokens_by_stage(
                     spec, members, splits[seed], seed, size, CPU_ROW_LENGTH, study.folder
                 )
                 memory = training_bytes(spec, shape, step, width)
-            factor = TRAINING_FACTOR.get(spec.method.name, OTHER_TRAINING_FACTOR)
-            found[str(stage.folder)] = (steps * options.batch * mean_length, factor, memory)
+            work = training_work(spec, steps, mean_length)
+            passes = (
+                work.learnt * LEARNT_FACTOR
+                + work.read * READ_FACTOR
+                + work.written * WRITTEN_FACTOR
+            )
+            found[str(stage.folder)] = Reading(passes, memory, work)
         for (method, _), stage in wiring.answers.items():
             if method == spec.name:
                 read = _answer_tokens(study, spec.name, value_sets, splits, mean_length)
-                found[str(stage.folder)] = read, 1.0, parameters * reading_width + READING_BYTES
+                found[str(stage.folder)] = Reading(read, asking_memory)
         for (evaluation, method, _), stage in wiring.asked.items():
             entry = next(e for e in study.evaluate if e.name == evaluation)
             own = entry.evaluation
@@ -287,7 +311,7 @@ def _tokens_by_stage(
                     list(value_sets.values()), list(splits.values()), entry.options
                 )
                 read = places * prompts * mean_length * SHARED_QUESTION
-                found[str(stage.folder)] = read, 1.0, parameters * reading_width + READING_BYTES
+                found[str(stage.folder)] = Reading(read, asking_memory)
     return found
 
 

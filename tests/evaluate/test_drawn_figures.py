@@ -1,0 +1,132 @@
+"""Figures that are no means: their p-values with few clusters, and the people's sampling error in them."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from suffrage.evaluate.figures import Drawn, drawn_figures
+from suffrage.evaluate.intervals import DRAWS
+from suffrage.evaluate.summed import (
+    Summed,
+    calibration_error,
+    correlation,
+    pair_sums,
+    resolution,
+    share_sums,
+    summed_figures,
+)
+
+
+def drawn(value: float, clusters: int) -> Drawn:
+    """Draws about a value, none of which is on the other side of 0."""
+    noise = np.random.default_rng(1).uniform(-1, 1, DRAWS) * 0.1
+    return Drawn(value, value + noise, value - 0.1, value + 0.1, 9, clusters=clusters)
+
+
+@pytest.mark.parametrize("clusters", [2, 4, 12])
+def test_a_difference_that_no_draw_contradicts_has_students_tail(clusters: int) -> None:
+    nothing = Drawn(0.0, np.zeros(DRAWS), 0.0, 0.0, 9, clusters=30)
+    found = {"one": nothing, "two": drawn(2.0, clusters)}
+    _, (gap,) = drawn_figures("e", "m", found, ["one", "two"])
+    spread = found["two"].draws
+    t = abs(spread.mean()) / spread.std()
+    plain = 2 * stats.t.sf(t, clusters - 1)
+    # Counting draws reaches no further than this.
+    assert gap.p == pytest.approx(min(plain, 2 / (DRAWS + 1)), rel=1e-6)
+    without = {name: Drawn(one.value, one.draws, one.low, one.high, one.n) for name, one in found.items()}  # fmt: skip
+    assert drawn_figures("e", "m", without, ["one", "two"])[1][0].p == pytest.approx(
+        2 / (DRAWS + 1)
+    )
+
+
+def test_sums_of_resampled_people_are_those_of_each_resample() -> None:
+    generator = np.random.default_rng(0)
+    people, model = generator.dirichlet(np.ones(4), size=7), generator.dirichlet(np.ones(4))
+    together = share_sums(people, model)
+    assert together == pytest.approx(np.array([share_sums(row, model) for row in people]))
+    n, q, p = (together[0][k * 10 : (k + 1) * 10] for k in range(3))
+    assert n.sum() == 4 and q.sum() == pytest.approx(1) and p.sum() == pytest.approx(1)
+    x = people[:, 0]
+    assert pair_sums(x, 0.3) == pytest.approx(np.array([pair_sums(float(one), 0.3) for one in x]))
+
+
+def units(people: int, items: int = 12, seed: int = 4) -> list[Summed]:
+    """Items of a group of so many people whose true places the model knows but for noise of its own."""
+    generator = np.random.default_rng(seed)
+    found = []
+    for k in range(items):
+        truth = generator.dirichlet(np.ones(5))
+        model = 0.7 * truth + 0.3 * generator.dirichlet(np.ones(5))
+        scale = np.linspace(0, 1, 5)
+        again = np.random.default_rng([seed, k])
+        drawn_again = again.multinomial(people, truth, size=200) / people
+        found.append(
+            Summed(
+                1, "all", f"q{k}", f"c{k}", "1",
+                pair_sums(float(truth @ scale), float(model @ scale)),
+                partial(pair_sums, drawn_again @ scale, float(model @ scale)),
+            )
+        )  # fmt: skip
+    return found
+
+
+def width(rows: list[Summed], name: str = "a") -> float:
+    (figure,), _ = summed_figures("e", "m", correlation, {name: rows}, [name], 1)
+    assert figure.low is not None and figure.high is not None
+    return figure.high - figure.low
+
+
+def test_few_people_make_wider_intervals_of_a_correlation_than_many_or_none_resampled() -> None:
+    few, many = units(20), units(100_000)
+    alone = [Summed(*(u.seed, u.value_set, u.item, u.cluster, u.within), u.sums) for u in few]
+    assert width(few) > 1.1 * width(alone)
+    assert width(many) == pytest.approx(width(alone), rel=0.02)
+
+
+def test_where_items_cannot_vary_the_interval_is_that_of_the_people_alone() -> None:
+    # Two clusters with the same items: whichever is drawn, the sums are the same.
+    one = units(30, items=6)
+    rows = one + [
+        Summed(u.seed, u.value_set, f"{u.item}b", "other", u.within, u.sums, u.resampled)
+        for u in one
+    ]
+    rows = [
+        Summed(u.seed, u.value_set, u.item, "other" if "b" in u.item else "own", u.within, u.sums, u.resampled)
+        for u in rows
+    ]  # fmt: skip
+    (figure,), _ = summed_figures("e", "m", correlation, {"a": rows}, ["a"], 1)
+    whole = sum(u.resampled() for u in rows)  # type: ignore[misc]
+    plain = np.asarray(correlation(whole))
+    expected = figure.value + np.quantile(plain - plain.mean(), [0.025, 0.975])
+    assert [figure.low, figure.high] == pytest.approx(expected, abs=0.02)
+
+
+def test_methods_are_seen_under_the_same_people() -> None:
+    rows = units(25)
+    (one, two), (gap,) = summed_figures(
+        "e", "m", correlation, {"a": rows, "b": list(rows)}, ["a", "b"], 1
+    )
+    assert (one.low, one.high) == (two.low, two.high)
+    assert gap.value == 0 and gap.low == pytest.approx(0) and gap.high == pytest.approx(0)
+
+
+def test_calibration_and_resolution_take_resampled_people_too() -> None:
+    generator = np.random.default_rng(2)
+    rows: dict[bool, list[Summed]] = {True: [], False: []}
+    for k in range(10):
+        truth, model = generator.dirichlet(np.ones(3)), generator.dirichlet(np.ones(3))
+        again = generator.multinomial(15, truth, size=200) / 15
+        for resampled in rows:
+            rows[resampled].append(
+                Summed(
+                    1, "all", f"q{k}", f"c{k}", "1", share_sums(truth, model),
+                    partial(share_sums, again, model) if resampled else None,
+                )
+            )  # fmt: skip
+    for statistic in (calibration_error, resolution):
+        (wide,), _ = summed_figures("e", "m", statistic, {"a": rows[True]}, ["a"], 1)
+        (narrow,), _ = summed_figures("e", "m", statistic, {"a": rows[False]}, ["a"], 1)
+        assert wide.value == narrow.value
+        assert wide.high - wide.low > narrow.high - narrow.low  # type: ignore[operator]

@@ -1,0 +1,71 @@
+"""Tokens of trainings, counted by hand."""
+
+import pytest
+
+from suffrage.study.schema import load_study
+from suffrage.study.training_work import Work, training_work
+from tests.study.conftest import Write
+
+QUESTION = 100.0
+
+
+def work(write_study: Write, method: dict[str, object], steps: int = 10) -> Work:
+    methods = [{"method": "sft", "name": "start", "steps": 5}, {"name": "tried", **method}]
+    study = load_study(write_study(methods=methods))
+    (spec,) = (spec for spec in study.methods if spec.name == "tried")
+    return training_work(spec, steps, QUESTION)
+
+
+def test_a_loss_on_given_answers_learns_from_each_record_once(write_study: Write) -> None:
+    assert work(write_study, {"method": "sft", "batch": 4}) == Work(learnt=10 * 4 * QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("method", "read"),
+    [
+        ({"method": "dpo", "batch": 4}, 4000.0),
+        ({"method": "dpo", "batch": 4, "form": "simpo"}, 0.0),
+        ({"method": "kto", "batch": 4}, 4000.0),
+        ({"method": "kto", "batch": 4, "reference": "none"}, 0.0),
+    ],
+)
+def test_a_reference_reads_everything_once_more(
+    write_study: Write, method: dict[str, object], read: float
+) -> None:
+    assert work(write_study, method) == Work(learnt=4000.0, read=read)
+
+
+def test_rlhf_is_its_three_phases(write_study: Write) -> None:
+    options = {"batch": 4, "sft_steps": 3, "preference_steps": 5, "rounds": 2}
+    found = work(write_study, {"method": "rlhf", **options})
+    answers = 10 * 4
+    assert found.learnt == 3 * 4 * 100 + 5 * 4 * 100 + 2 * answers * 101
+    # The question to write the answer; then policy, reference and preference model.
+    assert found.read == answers * 100 + 3 * answers * 101
+    assert found.written == answers
+    begun = work(write_study, {"method": "rlhf", **options, "from": "start"})
+    assert found.learnt - begun.learnt == 3 * 4 * 100
+
+
+def test_each_record_of_a_group_method_is_answered_many_times(write_study: Write) -> None:
+    options = {"batch": 4, "num_generations": 8, "format": "written", "longest": 16}
+    found = work(write_study, {"method": "grpo", **options})
+    answers = 10 * 4 * 8
+    assert found == Work(
+        learnt=answers * 116, read=answers * (100 + 116), written=float(answers * 16)
+    )
+    judged = work(write_study, {"method": "grpo", **options, "reward": "preference_model"})
+    assert judged.read - found.read == answers * 116
+    assert judged.learnt - found.learnt == 10 * 4 * 100
+
+
+def test_a_constitution_costs_its_texts_and_both_stages(write_study: Write) -> None:
+    options = {"batch": 4, "drafts": 6, "rounds": 1, "longest": 20, "then_steps": 7}
+    found = work(write_study, {"method": "cai", **options})
+    # Three texts, each read with what stands before it; two answers a pair.
+    assert found.written == 6 * 3 * 20 + 2 * 6 * 20
+    drafts = 6 * (100 + 120 + 140)
+    assert found.read == drafts + 2 * 6 * 100 + 2 * 6 * (4 * 100 + 2 * 20)
+    assert found.learnt == 10 * 4 * 120 + 7 * 4 * 140
+    alone = work(write_study, {"method": "cai", **options, "then": "none"})
+    assert alone == Work(learnt=10 * 4 * 120, read=drafts, written=6 * 3 * 20)
