@@ -12,9 +12,16 @@ class SuffrageError(Exception):
 
 
 class InputError(SuffrageError):
-    """The user's input cannot be used as it is (exit code 2)."""
+    """The user's input cannot be used as it is (exit code 2).
+
+    message: may hold %(names)s, filled from values; pages say it in another language with the same.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str = "", **values: object) -> None:
+        super().__init__(message % values if values else message)
+        self.message, self.values = message, values
 
 
 class MissingExtraError(InputError):

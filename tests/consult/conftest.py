@@ -8,6 +8,7 @@ from argon2 import PasswordHasher
 from suffrage.consult.store import database, staff
 from suffrage.consult.store.secret_keys import VARIABLE
 from tests.consult.databases import SECRET, postgresql_server
+from tests.consult.organising import fill_office
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +17,17 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(staff, "_hasher", lambda: quick)
     staff._nobody.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def filled_office(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One office on disk, that each test copies; passwords are hashed as cheaply as can be."""
+    folder = tmp_path_factory.mktemp("office") / "store"
+    with pytest.MonkeyPatch.context() as patch:
+        cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+        patch.setattr(staff, "_hasher", lambda: cheap)
+        fill_office(str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

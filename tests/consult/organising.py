@@ -101,9 +101,9 @@ def fill_office(where: str, people: int = 60) -> None:
     store.close()
 
 
-def open_office(where: str) -> Office:
+def open_office(where: str, **more: Any) -> Office:
     """Serve what `fill_office` wrote."""
-    settings = ServerSettings(store=where, base_url="http://testserver", limits=None)
+    settings = ServerSettings(store=where, base_url="http://testserver", limits=None, **more)
     app = create_app(settings)
     store = app.state.store
     about = consultations.about(store, "demo")

@@ -1,9 +1,6 @@
 """Participants' pages in a real browser: without JavaScript, by keyboard, small, and held by axe."""
 
 import re
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,22 +8,22 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
-from suffrage.consult.store import consultations, snapshots
+from suffrage.consult.store import consultations, participants, snapshots
 from suffrage.consult.web import results
+from tests.consult.browser import (
+    LOOKS,
+    NARROW,
+    RUNS,
+    Inspector,
+    chromium_started,
+    no_sideways,
+    served,
+    texts,
+    visitor,
+)
 from tests.consult.site import BASE, Site, consultation, crowd, site
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PAGES = [
     "join",
     "consent",
@@ -59,38 +56,14 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     what = consultation(made.store)
     crowd(made.store, what, 30)
     assert results.refresh(made.store, what)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(
-        uvicorn.Config(made.app, host="127.0.0.1", port=port, log_level="error", access_log=False)
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    began = time.monotonic()
-    while not server.started and time.monotonic() - began < 60:
-        time.sleep(0.05)
-    yield Live(made, f"http://127.0.0.1:{port}")
-    server.should_exit = True
-    thread.join(20)
+    with served(made.app) as url:
+        yield Live(made, url)
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"no Chromium at {CHROMIUM}")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+    with chromium_started() as browser:
         yield browser
-        browser.close()
-
-
-def visitor(chromium: Any, live: Live, **options: Any) -> Any:
-    options.setdefault("viewport", {"width": 320, "height": 700})
-    page = chromium.new_context(base_url=live.url, locale="en", **options).new_page()
-    page.set_default_timeout(30_000)
-    return page
 
 
 def join(page: Any, lang: str = "en") -> None:
@@ -100,30 +73,48 @@ def join(page: Any, lang: str = "en") -> None:
     page.click("main form button")
 
 
-def no_sideways(page: Any) -> None:
-    wide = page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    assert wide <= 0, page.url
+def voters_on(live: Live, statement: str) -> int:
+    what = consultations.about(live.site.store, "water")
+    return sum(snapshots.tallies(live.site.store, what.id)[statement][2:])
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["with-scripts", "without-scripts"])
-def test_the_whole_path_of_a_participant(chromium: Any, live: Live, scripts: bool) -> None:
-    page = visitor(chromium, live, java_script_enabled=scripts)
+@pytest.mark.parametrize(("scripts", "size", "lang"), RUNS)
+def test_the_whole_path_of_a_participant(
+    chromium: Any, live: Live, scripts: bool, size: dict[str, int], lang: str
+) -> None:
+    _ = texts(lang)
+    page = visitor(chromium, live.url, viewport=size, java_script_enabled=scripts)
     failed: list[str] = []
     page.on("pageerror", lambda error: failed.append(str(error)))
     elsewhere: list[str] = []
     page.on("request", lambda r: None if r.url.startswith(live.url) else elsewhere.append(r.url))
+
+    def on(path: str, heading: str) -> None:
+        page.wait_for_url(re.compile(f"/c/water/{path}"))
+        assert page.inner_text("h1") == _(heading)
+        assert page.get_attribute("html", "lang") == lang
+        assert ("/c/water/consent" in page.url) or bool(page.locator(".draft").count()) == (
+            lang == "mi"
+        )
+        no_sideways(page)
+
     page.goto("/c/water")
+    if lang == "mi":
+        page.click("text=Te reo Māori")
     page.click("a.start")
     page.click("button.start")
+    on("consent", "Before you start")
     page.click("main form button")
-    assert "tick the first box" in page.inner_text("[role=alert]")
+    assert _("To take part, tick the first box. If you do not want to, just leave this page.") in (
+        page.inner_text("[role=alert]")
+    )
     for box in ("#take_part", "#votes", "#texts"):
         page.check(box)
     page.click("main form button")
+    on("about-you", "About you")
     page.check("#age-2")
     page.click("main form button >> nth=0")
+    on("vote", "Vote on statements")
     for at, choice in enumerate(["agree", "disagree", "pass", "agree"], 1):
         before = page.inner_text("h2.statement")
         if at == 2:
@@ -132,45 +123,77 @@ def test_the_whole_path_of_a_participant(chromium: Any, live: Live, scripts: boo
         if scripts:
             changed = "b => document.querySelector('h2.statement')?.innerText !== b"
             page.wait_for_function(changed, arg=before)
-        assert f"{at} of 12 statements" in page.inner_text(".progress")
+        told = _("%(done)s of %(all)s statements", done=at, all=12)
+        assert told in page.inner_text(".progress")
         if not scripts:
-            assert f"Recorded. {at} of 12." in page.inner_text("[role=status]")
-    page.click("text=Change my last vote")
+            told = _("Recorded. %(done)s of %(all)s.", done=at, all=12)
+            assert told in page.inner_text("[role=status]")
+    page.get_by_role("link", name=_("Change my last vote")).click()
     page.click("button.vote.disagree")
     page.wait_for_url("**/mine?saved=vote")
     # Said a moment later with scripts, so that a screen reader hears it change.
-    page.wait_for_selector("text=Your change is stored")
-    page.goto("/c/water/statement/new")
+    page.wait_for_selector(f"text={_('Your change is stored.')}")
+    page.get_by_role("link", name=_("Write"), exact=True).click()
+    on("statement/new", "Write a statement")
     page.fill("#text", "An assistant should follow rule amber about waters.")
     page.click("main form button")
-    assert "something like this" in page.inner_text("[role=alert]")
-    page.fill("#text", f"Ask what people mean first, {'with' if scripts else 'without'} haste.")
+    assert _("People have said something like this") in page.inner_text("[role=alert]")
+    page.fill("#text", f"Ask what people mean first, {_word(scripts, size)} haste.")
     page.click("main form button")
-    assert "stored" in page.inner_text("h1")
-    page.goto("/c/water/compare")
+    on("statement", "Your statement is stored")
+    page.get_by_role("link", name=_("Compare"), exact=True).click()
+    on("compare", "Which answer is better?")
     page.click("summary")
     page.check("[name=confidence][value='2']")
     page.click("button[value=left]")
     page.wait_for_url("**/compare?recorded=yes")
-    page.goto("/c/water/answers")
+    page.get_by_role("link", name=_("Answers"), exact=True).click()
+    on("answers", "Do you like this answer?")
     page.click("button[value=dislike]")
     page.wait_for_url("**/answers?recorded=yes")
+    page.locator(".menu").get_by_role("link", name=_("Results"), exact=True).click()
+    on("results", "Results")
+    # Four votes are not enough to see what others said; after three more they are.
+    assert page.locator("table").count() == 0
+    page.locator("main a.button").click()
+    for at in (5, 6, 7):
+        page.click("button.vote.agree")
+        told = _("%(done)s of %(all)s statements", done=at, all=12)
+        page.wait_for_selector(f".progress:has-text('{told}')")
     page.goto("/c/water/results")
-    assert "after 7 votes" in page.inner_text("main")
+    assert page.locator("table").count() >= 2 and page.locator("figure svg").count() == 1
+    no_sideways(page)
+    page.get_by_role("link", name=_("My answers"), exact=True).click()
+    on("mine", "My answers")
+    assert page.locator(".list >> nth=0").locator("li").count() == 7
+    with page.expect_download() as download:
+        page.get_by_role("link", name=_("Download my answers")).click()
+    assert '"statement"' in Path(download.value.path()).read_text()
+    code = page.inner_text(".code .big")
+    page.get_by_role("button", name=_("Leave this device")).click()
+    page.goto("/c/water/join")
+    page.fill("#code", code)
+    page.get_by_role("button", name=_("Come back")).click()
+    on("vote", "Vote on statements")
     page.goto("/c/water/mine")
-    assert page.locator(".list >> nth=0").locator("li").count() == 4
-    page.click("a:has-text('Withdraw')")
+    page.get_by_role("link", name=_("Withdraw"), exact=True).click()
+    page.get_by_role("button", name=_("Withdraw and delete")).click()
+    assert _("Tick the box to withdraw, or go back.") in page.inner_text("[role=alert]")
     page.check("#sure")
-    page.click("button.warning")
-    assert "You have withdrawn" in page.inner_text("h1")
+    page.get_by_role("button", name=_("Withdraw and delete")).click()
+    assert page.inner_text("h1") == _("You have withdrawn")
     assert failed == [] and elsewhere == []
     page.context.close()
+
+
+def _word(scripts: bool, size: dict[str, int]) -> str:
+    return f"{'with' if scripts else 'without'} {'little' if size == NARROW else 'great'}"
 
 
 def test_after_a_vote_focus_is_on_the_next_statement_and_it_is_said(
     chromium: Any, live: Live
 ) -> None:
-    page = visitor(chromium, live)
+    page = visitor(chromium, live.url)
     join(page)
     page.goto("/c/water/vote")
     for _ in range(2):
@@ -190,52 +213,131 @@ def test_after_a_vote_focus_is_on_the_next_statement_and_it_is_said(
     page.context.close()
 
 
-@pytest.mark.parametrize("lang", ["en", "mi"])
-def test_axe_finds_nothing_on_any_page_and_nothing_is_too_small_or_too_wide(
-    chromium: Any, live: Live, lang: str
-) -> None:
-    axe_module = pytest.importorskip(
-        "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
-    )
-    axe = axe_module.Axe()
-    page = visitor(chromium, live)
-    complaints: list[str] = []
+def test_the_mark_under_which_votes_are_kept_is_each_persons_own(live: Live) -> None:
+    # Also where a page is made once for many people.
+    marks = set()
+    for ip in ("192.0.2.1", "192.0.2.2"):
+        browser = live.site.browser(ip).join()
+        own = {
+            re.search(r'data-person="([^"]*)"', browser.get(f"/c/water/{page}").text).group(1)  # type: ignore[union-attr]
+            for page in ("vote", "mine", "help", "vote")
+        }
+        assert len(own) == 1 and own != {""}
+        marks |= own
+    assert len(marks) == 2
+    assert 'data-person=""' in live.site.browser().get("/c/water").text
 
-    def look() -> None:
-        no_sideways(page)
-        for theme in ("light", "dark") if lang == "en" else ("light",):
-            page.emulate_media(color_scheme=theme)
-            page.wait_for_timeout(150)  # colours change by a transition
-            for found in axe.run(page).response["violations"]:
-                nodes = [node["html"][:120] for node in found["nodes"]][:3]
-                complaints.append(f"{page.url} {theme} {found['id']}: {nodes}")
-        small = page.evaluate(
-            """() => [...document.querySelectorAll('main button, main a.button, nav a, footer a, .choice, .chip, summary')]
-            .filter(e => e.checkVisibility() && (e.getBoundingClientRect().height < 43.5 || e.getBoundingClientRect().width < 43.5))
-            .map(e => e.outerHTML.slice(0, 80))"""
+
+def unsent(page: Any) -> int:
+    """Votes that this browser keeps."""
+    return int(
+        page.evaluate(
+            "Object.keys(JSON.parse(localStorage['suffrage-unsent:/c/water'] || '{}').votes || {}).length"
         )
-        complaints.extend(f"{page.url} small: {one}" for one in small)
+    )
 
+
+def test_a_vote_that_cannot_be_sent_is_kept_and_sent_once_when_the_connection_is_back(
+    chromium: Any, live: Live
+) -> None:
+    page = visitor(chromium, live.url)
+    join(page)
+    page.goto("/c/water/vote")
+    id, text = page.input_value("[name=statement]"), page.inner_text("h2.statement")
+    before = voters_on(live, id)
+    page.context.set_offline(True)
+    page.click("button.vote.agree")
+    page.wait_for_selector("text=Your vote could not be sent.")
+    # Another choice on the same statement takes the place of the first.
+    page.click("button.vote.disagree")
+    assert page.inner_text("h2.statement") == text and unsent(page) == 1
+    assert voters_on(live, id) == before
+    page.context.set_offline(False)
+    page.wait_for_function("b => document.querySelector('h2.statement').innerText !== b", arg=text)
+    page.wait_for_selector("text=Recorded. 1 of")
+    assert unsent(page) == 0 and voters_on(live, id) == before + 1
+    page.goto("/c/water/mine")
+    mine = page.locator(".list >> nth=0").locator("li", has_text=text)
+    assert mine.count() == 1 and "Disagree" in mine.inner_text()
+    page.context.close()
+
+
+def test_a_kept_vote_outlives_the_page_and_a_server_that_answers_with_a_fault(
+    chromium: Any, live: Live
+) -> None:
+    page = visitor(chromium, live.url)
+    join(page)
+    page.goto("/c/water/vote")
+    text = page.inner_text("h2.statement")
+    page.route("**/c/water/vote", lambda route: route.fulfill(status=502, body="<p>Bad gateway"))
+    page.click("button.vote.pass")
+    page.wait_for_selector("text=Your vote could not be sent.")
+    page.goto("/c/water/help")
+    assert unsent(page) == 1
+    page.unroute("**/c/water/vote")
+    # The next page of theirs with a form sends it, and says so.
+    page.goto("/c/water/mine")
+    page.wait_for_selector("text=The vote that was kept on this device is recorded now.")
+    assert unsent(page) == 0
+    page.reload()
+    assert text in page.inner_text(".list >> nth=0")
+    page.context.close()
+
+
+@pytest.mark.parametrize("way", ["leave", "withdraw", "lost"])
+def test_on_a_shared_computer_no_kept_vote_waits_for_the_next_person(
+    chromium: Any, live: Live, way: str
+) -> None:
+    page = visitor(chromium, live.url)
+    join(page)
+    page.goto("/c/water/vote")
+    id = page.input_value("[name=statement]")
+    before = voters_on(live, id)
+    page.route("**/c/water/vote", lambda route: route.abort())
+    page.click("button.vote.agree")
+    page.wait_for_selector("text=Your vote could not be sent.")
+    page.goto("/c/water/mine/withdraw" if way == "withdraw" else "/c/water/mine")
+    if way == "leave":
+        page.get_by_role("button", name="Leave this device").click()
+        page.wait_for_url("**/c/water")
+    elif way == "withdraw":
+        page.check("#sure")
+        page.get_by_role("button", name="Withdraw and delete").click()
+    else:
+        # The session ended elsewhere: nobody is in, so nobody's vote is kept.
+        page.context.clear_cookies()
+        page.goto("/c/water")
+    assert unsent(page) == 0
+    page.unroute("**/c/water/vote")
+    join(page)
+    page.goto("/c/water/vote")
+    assert voters_on(live, id) == before
+    page.context.close()
+
+
+@pytest.mark.parametrize(("size", "lang", "theme"), LOOKS)
+def test_axe_finds_nothing_on_any_page_and_nothing_is_too_small_or_too_wide(
+    chromium: Any, live: Live, size: dict[str, int], lang: str, theme: str
+) -> None:
+    page = visitor(chromium, live.url, viewport=size, color_scheme=theme, reduced_motion="reduce")
+    inspector = Inspector(page, lang)
     page.goto(f"/c/water?lang={lang}")
-    look()
+    inspector.look(f"landing-{lang}")
     page.goto("/c/water/join")
-    look()
+    inspector.look(f"join-{lang}")
     join(page, lang)
     for _ in range(8):
         page.goto("/c/water/vote")
         page.click("button.vote.agree")
         page.wait_for_url("**/vote?recorded=*")
-    look()
     for path in PAGES[1:]:
         page.goto(f"/c/water/{path}")
-        assert page.get_attribute("html", "lang") == lang
-        assert bool(page.locator(".draft").count()) == (lang == "mi")
         if path in ("compare", "answers"):
             page.click("summary")
-        look()
+        inspector.look(f"{path.replace('/', '-')}-{lang}")
     page.goto("/c/water/nothing-here")
-    look()
-    assert complaints == []
+    inspector.look(f"nothing-here-{lang}")
+    assert inspector.complaints == []
     page.context.close()
 
 
@@ -277,40 +379,18 @@ def test_the_language_switch_keeps_its_place_and_stays(tmp_path: Path) -> None:
     link = re.search(r'href="([^"]+)" hreflang="mi"', page)
     assert link and link.group(1) == "/c/water/compare?lang=mi"
     assert '<html lang="mi"' in browser.get(link.group(1)).text
+    # An invitation is not lost on the way.
+    token = participants.invite(
+        made.store, consultations.about(made.store, "water").id, 1, "tests"
+    )[0]
+    page = made.browser().get(f"/c/water/join?t={token}").text
+    assert f'href="/c/water/join?t={token}&amp;lang=mi"' in page
     page = browser.get("/c/water/vote").text
     assert '<html lang="mi"' in page and "He whakamāoritanga hukihuki." in page
     assert "Draft translation" in page
     consent = browser.get("/c/water/consent").text
     assert '<p lang="en" dir="auto">This consultation is run by' in consent
     assert browser.client.get("/", headers={"Accept-Language": "mi, en;q=0.5"}).status_code == 200
-
-
-def test_every_catalogue_fits_the_pages() -> None:
-    from babel.messages.mofile import read_mo
-    from babel.messages.pofile import read_po
-
-    folder = Path(results.__file__).parent / "locale"
-    template = read_po((folder / "messages.pot").open("rb"))
-    wanted = {m.id for m in template if m.id}
-    for path in folder.glob("*/LC_MESSAGES/messages.po"):
-        catalogue = read_po(path.open("rb"), locale=path.parts[-3])
-        assert {m.id for m in catalogue if m.id} == wanted
-        assert [(m.id, error) for m, errors in catalogue.check() for error in errors] == []
-        compiled = read_mo(path.with_suffix(".mo").open("rb"))
-        assert {m.id: m.string for m in compiled if m.id} == {
-            m.id: m.string for m in catalogue if m.id and m.string
-        }
-
-
-def test_the_texts_collected_are_those_of_the_pages() -> None:
-    from babel.messages.extract import extract_from_dir
-    from babel.messages.pofile import read_po
-
-    web = Path(results.__file__).parent
-    methods = [("**.py", "python"), ("**.html", "jinja2")]
-    found = {m[2] for m in extract_from_dir(str(web), methods) if m[2]}
-    kept = {m.id for m in read_po((web / "locale" / "messages.pot").open("rb")) if m.id}
-    assert found == kept, "run scripts/translations"
 
 
 def test_results_are_told_in_words_a_table_and_a_picture(tmp_path: Path) -> None:

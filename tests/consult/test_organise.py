@@ -1,15 +1,19 @@
 """The organisers' pages: who may do what, what it changes, and that all of it is on record."""
 
+import io
 import json
+import re
 import shutil
+import zipfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from argon2 import PasswordHasher
 
 from suffrage.consult.candidates import Candidate, write_candidates
 from suffrage.consult.recomputation import is_due
+from suffrage.consult.release import read_release
 from suffrage.consult.store import (
     acts,
     analyses,
@@ -22,7 +26,7 @@ from suffrage.consult.store import (
     statements,
 )
 from suffrage.consult.store.tables import to_consultation
-from tests.consult.organising import Office, fill_office, open_office
+from tests.consult.organising import Office, open_office
 
 PAGES = (
     "",
@@ -41,27 +45,20 @@ PAGES = (
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One office on disk, that each test copies; passwords are hashed as cheaply as can be."""
-    folder = tmp_path_factory.mktemp("office") / "store"
-    with pytest.MonkeyPatch.context() as patch:
-        cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-        patch.setattr(staff, "_hasher", lambda: cheap)
-        fill_office(str(folder))
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def shared_office(filled: Path) -> Iterator[Office]:
+def shared_office(
+    filled_office: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Office]:
     """For tests that change nothing."""
-    office = open_office(str(filled))
+    folder = tmp_path_factory.mktemp("shared") / "store"
+    shutil.copytree(filled_office, folder)
+    office = open_office(str(folder))
     yield office
     office.store.close()
 
 
 @pytest.fixture
-def office(filled: Path, tmp_path: Path) -> Iterator[Office]:
-    shutil.copytree(filled, tmp_path / "store")
+def office(filled_office: Path, tmp_path: Path) -> Iterator[Office]:
+    shutil.copytree(filled_office, tmp_path / "store")
     office = open_office(str(tmp_path / "store"))
     yield office
     office.store.close()
@@ -172,7 +169,7 @@ def test_a_moderator_decides_and_takes_it_back(office: Office) -> None:
     )
     assert statements.get(office.store, office.about.id, sing.id).state == "rejected"
     after = visitor.get(answer.headers["location"])
-    assert "1 rejected." in after and ">Undo<" in after
+    assert "1 statement rejected." in after and ">Undo<" in after
     undo = after.split('name="undo" value="')[1].split('"')[0]
     visitor.post("/statements", undo=undo)
     assert statements.get(office.store, office.about.id, sing.id).state == "pending"
@@ -188,7 +185,7 @@ def test_many_are_decided_at_once_and_taken_back_at_once(office: Office) -> None
     answer = visitor.post("/statements", all="rejected", chosen=ids, reason="spam")
     assert not waiting(office)
     after = visitor.get(answer.headers["location"])
-    assert f"{len(ids)} rejected." in after
+    assert f"{len(ids)} statements rejected." in after
     visitor.post("/statements", undo=after.split('name="undo" value="')[1].split('"')[0])
     assert {s.id for s in waiting(office)} == set(ids)
     visitor.post("/statements", 422, all="accepted")  # none ticked
@@ -273,13 +270,13 @@ def test_groups_say_how_old_they_are_and_are_told_as_table_and_drawing(office: O
         acts.vote_on(office.store, office.about.id, "p1", vote.statement_id, other)
     visitor, looked = office.client("analyst"), actions(office).count("groups.view")
     shown = visitor.get("/groups")
-    assert "2 votes behind" in shown and '<svg class="plane"' in shown and "Silhouette" in shown
+    assert "2 votes since." in shown and '<svg class="plane"' in shown and "Silhouette" in shown
     assert "What all groups agree with" in shown and "The assistant should say so" in shown
     last = analyses.newest(office.store, office.about.id)
     visitor.post("/groups")
     again = analyses.newest(office.store, office.about.id)
     assert last is not None and again is not None and again.version == last.version + 1
-    assert "0 votes behind" in visitor.get("/groups")
+    assert "0 votes since." in visitor.get("/groups")
     # Looking is on record, and makes nothing due by itself.
     assert actions(office).count("groups.view") == looked + 2
     assert not is_due(office.store, office.about.id)
@@ -391,5 +388,60 @@ def test_invitations_are_told_once_as_a_file(office: Office) -> None:
 
 def test_participation_stands_against_the_population(shared_office: Office) -> None:
     shown = shared_office.client("viewer").get()
-    assert "60 and over" in shown and "Missing" in shown and "votes behind" in shown
+    assert "60 and over" in shown and "Missing" in shown and "votes since." in shown
     assert "instructed pair missed" in shown
+
+
+def test_the_language_of_the_pages_is_chosen_there_and_a_draft_says_so(office: Office) -> None:
+    visitor = office.client("owner")
+    page = visitor.get("/statements?state=rejected&done=accepted&count=1")
+    (link,) = re.findall(r'href="([^"]+)" hreflang="mi"', page)
+    assert link == f"{visitor.base}/statements?state=rejected&amp;lang=mi"
+    assert "Draft translation" not in page
+    page = visitor.get("/statements?state=rejected&lang=mi")
+    assert '<html lang="mi"' in page and "Ngā kōrero" in page
+    # It stays, also in what is told of mistakes, and says in both languages that it is a draft.
+    page = visitor.get("/participants")
+    assert "Te hunga whai wāhi" in page and "He whakamāoritanga hukihuki." in page
+    assert '<span lang="en" dir="ltr">Draft translation' in page
+    told = visitor.post("/statements", 422, all="accepted").text
+    assert "Kāore he kōrero i kōwhiria" in told
+    told = visitor.post("/settings", 422, what="settings", yaml="minutes: soon").text
+    assert 'role="alert" lang="en"' in told  # what has no translation says which language it is in
+
+
+def test_a_release_is_made_listed_and_downloaded_as_it_was(office: Office, tmp_path: Path) -> None:
+    visitor = office.client("owner")
+    assert "Nothing was released yet" in visitor.get("/releases")
+    visitor.post("/releases", 422, yaml="licence: 3")
+    visitor.post("/releases", 422, yaml="cross: [[age, age]]")
+    visitor.post("/releases", yaml="licence: CC0-1.0\nabout: {contact: town@example.org}")
+    participants.withdraw(office.store, office.about.id, "p1")
+    visitor.post("/releases", yaml="licence: CC0-1.0")
+    shown = visitor.get("/releases")
+    sums = re.findall(r'<code class="long">([0-9a-f]{64})</code>', shown)
+    assert len(sums) == 2 and actions(office).count("release.make") == 2
+    viewer = office.client("viewer")
+    answer = viewer.http.get(f"{viewer.base}/releases/1.zip")
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.content == viewer.http.get(f"{viewer.base}/releases/1.zip").content
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
+        file.extractall(tmp_path / "got")
+    folder = tmp_path / "got" / "demo-release-1"
+    assert sha256((folder / "manifest.json").read_bytes()).hexdigest() == sums[1]
+    tables = read_release(folder)
+    ids = set(to_consultation(office.store, "demo").participants["participant"]) | {"p1"}
+    assert not ids & set(tables["votes"]["person"]) and tables["votes"].height
+    # Whoever withdrew is not in the next one, which says how many went.
+    manifest = json.loads((office_folder(office) / "release-2" / "manifest.json").read_text())
+    assert manifest["tombstones"] == 1 and manifest["history"][-1]["withdrawn"] == 1
+    viewer.post("/releases", 403, yaml="")
+    # A file that is not as it was released is not handed out.
+    (office_folder(office) / "release-1" / "README.md").write_text("Something else.")
+    assert "README.md is missing, or is not as it was" in visitor.get("/releases/1.zip", 422)
+    visitor.get("/releases/3.zip", 404)
+    visitor.get("/releases/..%2Fprivate.json", 404)
+
+
+def office_folder(office: Office) -> Path:
+    return Path(str(office.store.engine.url.database)).parent / "releases" / "demo"

@@ -1,140 +1,127 @@
-"""The organisers' pages in a browser: accessible in both themes and widths, whole by keyboard, whole without scripts."""
+"""The organisers' pages in a browser: their whole path, and what axe finds, in both languages and widths."""
 
-import os
 import re
-import socket
-import threading
-import time
+import shutil
+import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from suffrage.consult.store import statements
-from tests.consult.organising import PASSWORD, Office, fill_office, open_office
+from suffrage.consult.candidates import Candidate, write_candidates
+from suffrage.consult.store import participants, statements
+from tests.consult.browser import (
+    LOOKS,
+    RUNS,
+    WIDE,
+    Inspector,
+    chromium_started,
+    no_sideways,
+    served,
+    texts,
+    visitor,
+)
+from tests.consult.organising import PASSWORD, Office, open_office
 
-playwright_api = pytest.importorskip("playwright.sync_api")
-axe_api = pytest.importorskip("axe_playwright_python.sync_playwright")
-uvicorn = pytest.importorskip("uvicorn")
-
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PAGES = {
     "overview": "",
     "statements": "/statements",
     "held-back": "/statements?state=flagged",
     "accepted": "/statements?state=accepted",
+    "done": "/statements?done=accepted&count=2",
     "decisions": "/statements/log",
     "seeds": "/seeds",
     "answers": "/answers",
     "participants": "/participants",
+    "left-out": "/participants?show=excluded",
     "votes": "/participants/p1",
     "groups": "/groups",
     "principles": "/principles",
     "releases": "/releases",
     "audit": "/audit",
     "settings": "/settings",
+    "not-found": "/nothing-here",
 }
-# A figure in two dimensions, and tables, may scroll sideways (WCAG 2.2, 1.4.10); the page may not.
-NARROW, WIDE = {"width": 320, "height": 640}, {"width": 1280, "height": 900}
 
 
-@pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Office, str]]:
-    where = str(tmp_path_factory.mktemp("office") / "store")
-    fill_office(where)
-    office = open_office(where)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    config = uvicorn.Config(office.app, host="127.0.0.1", port=port, log_level="warning")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 60
-    while not server.started and time.monotonic() < deadline:
-        time.sleep(0.05)
-    yield office, f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(20)
+@contextmanager
+def opened(filled: Path, folder: Path) -> Iterator[tuple[Office, str]]:
+    """An office of the test's own, and its address."""
+    shutil.copytree(filled, folder / "store")
+    office = open_office(str(folder / "store"))
+    with served(office.app) as url:
+        yield office, url
+
+
+@pytest.fixture
+def office(filled_office: Path, tmp_path: Path) -> Iterator[tuple[Office, str]]:
+    with opened(filled_office, tmp_path) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"no browser at {CHROMIUM}")
-    with playwright_api.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+    with chromium_started() as found:
         yield found
-        found.close()
 
 
-def log_in(page: Any, url: str, role: str = "owner") -> None:
-    page.set_default_timeout(60_000)
-    page.goto(f"{url}/admin/login")
-    page.get_by_label("Email address").fill(f"{role}@example.org")
-    page.get_by_label("Password").fill(PASSWORD)
+def log_in(page: Any, who: str = "owner", lang: str = "en", password: str = PASSWORD) -> None:
+    _ = texts(lang)
+    page.goto("/admin/login")
+    if page.get_attribute("html", "lang") != lang:
+        page.locator(f'.languages a[hreflang="{lang}"]').click()
+    page.get_by_label(_("Email address")).fill(f"{who}@example.org")
+    page.get_by_label(_("Password")).fill(password)
     page.keyboard.press("Enter")
-    page.wait_for_url(f"{url}/admin")
+    page.wait_for_url("**/admin")
 
 
-def picture(page: Any, name: str) -> None:
-    """A screenshot, where SUFFRAGE_SCREENSHOTS names a folder."""
-    folder = os.environ.get("SUFFRAGE_SCREENSHOTS")
-    if folder:
-        page.screenshot(path=f"{folder}/organise-{name}.png", full_page=True)
-
-
-@pytest.mark.parametrize(
-    ("size", "theme"), [(NARROW, "light"), (WIDE, "dark")], ids=["320-light", "1280-dark"]
-)
+@pytest.mark.parametrize(("size", "lang", "theme"), LOOKS)
 def test_every_page_passes_axe_and_fits_the_screen(
-    office: tuple[Office, str], browser: Any, size: dict[str, int], theme: str
+    office: tuple[Office, str], browser: Any, size: dict[str, int], lang: str, theme: str
 ) -> None:
     made, url = office
-    context = browser.new_context(viewport=size, color_scheme=theme)
-    page = context.new_page()
-    faults: list[str] = []
-    page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
-    log_in(page, url)
-    axe = axe_api.Axe()
-    wrong = {}
+    _ = texts(lang)
+    page = visitor(browser, url, viewport=size, color_scheme=theme)
+    inspector = Inspector(page, lang)
+    page.goto(f"/admin/login?lang={lang}")
+    inspector.look(f"login-{lang}")
+    log_in(page, lang=lang)
+    inspector.look(f"staff-{lang}")
+    base = f"/admin/c/{made.about.id}"
+    # So that no page is empty.
+    page.goto(f"{base}/releases")
+    page.get_by_role("button", name=_("Make the release")).click()
+    page.goto(f"{base}/principles")
+    page.get_by_label(_("Principle"), exact=True).first.fill("Say what you do not know.")
+    page.get_by_label("The assistant should say so when it does not know.").check()
+    page.get_by_role("button", name=_("Save")).first.click()
+    page.goto(f"{base}/participants")
+    page.get_by_role("button", name=_("Leave out")).first.click()
+    page.goto(f"{base}/statements")
+    page.get_by_role("button", name=_("Accept"), exact=True).first.click()
+    page.get_by_role("button", name=_("Undo")).click()
     for name, path in PAGES.items():
-        page.goto(f"{url}/admin/c/{made.about.id}{path}")
-        picture(page, f"{name}-{size['width']}")
-        found = axe.run(page).response["violations"]
-        if found:
-            wrong[name] = [
-                (
-                    v["id"],
-                    v["nodes"][0]["html"][:200],
-                    v["nodes"][0].get("failureSummary", "")[:300],
-                )
-                for v in found
-            ]
-        over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        if over > 0:
-            wrong[f"{name} is wider than the screen"] = [over]
-    context.close()
-    assert wrong == {} and faults == []
+        page.goto(f"{base}{path}")
+        page.evaluate("document.querySelectorAll('main details').forEach(d => { d.open = true; })")
+        inspector.look(f"organise-{name}-{lang}")
+    page.goto(f"{base}/principles")
+    page.goto(f"{base}/seeds")
+    page.get_by_role("button", name=_("Put them in")).click()
+    inspector.look(f"organise-refused-{lang}")
+    page.context.close()
+    assert inspector.complaints == []
 
 
 def test_a_moderator_works_through_the_queue_with_keys_alone(
     office: tuple[Office, str], browser: Any
 ) -> None:
     made, url = office
-    page = browser.new_context(viewport=WIDE).new_page()
-    log_in(page, url, "moderator")
-    page.goto(f"{url}/admin/c/{made.about.id}/statements")
+    page = visitor(browser, url, viewport=WIDE)
+    log_in(page, "moderator")
+    page.goto(f"/admin/c/{made.about.id}/statements")
     cards = page.locator("article")
     before = cards.count()
     cards.nth(0).focus()
@@ -143,6 +130,8 @@ def test_a_moderator_works_through_the_queue_with_keys_alone(
     page.keyboard.press("k")
     first = page.evaluate("document.activeElement.id").removeprefix("s-")
     assert f"s-{first}" == cards.nth(0).get_attribute("id")
+    page.keyboard.press("x")
+    assert page.locator(f'[name=chosen][value="{first}"]').is_checked()
     page.keyboard.press("a")
     page.wait_for_url(re.compile("done=accepted"))
     assert statements.get(made.store, made.about.id, first).state == "accepted"
@@ -161,43 +150,236 @@ def test_a_moderator_works_through_the_queue_with_keys_alone(
     page.get_by_role("button", name="Undo").click()
     page.wait_for_url(re.compile("done=undone"))
     assert statements.get(made.store, made.about.id, second).state == "pending"
+    page.context.close()
 
 
-def test_the_whole_path_works_without_scripts(office: tuple[Office, str], browser: Any) -> None:
+@pytest.mark.parametrize(("scripts", "size", "lang"), RUNS)
+def test_the_whole_path_of_an_organiser(
+    office: tuple[Office, str],
+    browser: Any,
+    tmp_path: Path,
+    scripts: bool,
+    size: dict[str, int],
+    lang: str,
+) -> None:
     made, url = office
-    context = browser.new_context(viewport=NARROW, java_script_enabled=False)
-    page = context.new_page()
-    log_in(page, url)
+    _ = texts(lang)
+    page = visitor(browser, url, viewport=size, java_script_enabled=scripts)
+    failed: list[str] = []
+    page.on("pageerror", lambda error: failed.append(str(error)))
+    base = f"/admin/c/{made.about.id}"
+
+    def go(section: str, heading: str) -> None:
+        page.locator(".sections").get_by_role("link", name=_(section), exact=True).click()
+        assert page.inner_text("h1") == _(heading)
+        assert page.get_attribute("html", "lang") == lang
+        assert bool(page.locator(".draft").count()) == (lang == "mi")
+        no_sideways(page)
+
+    def press(name: str, within: Any = page) -> None:
+        with page.expect_navigation():
+            within.get_by_role("button", name=_(name), exact=True).first.click()
+
+    def told() -> str:
+        return str(page.locator(".done").inner_text())
+
+    # Log in; a wrong password is told without saying which part was wrong.
+    page.goto(base)
+    page.wait_for_url("**/admin/login")
+    if lang == "mi":
+        page.locator('.languages a[hreflang="mi"]').click()
+    page.get_by_label(_("Email address")).fill("owner@example.org")
+    page.get_by_label(_("Password")).fill("not the password")
+    press("Log in")
+    assert _("Check your email address and password.") in page.inner_text("[role=alert]")
+    log_in(page, lang=lang)
     page.get_by_role("link", name="How should a public assistant behave?").click()
-    page.get_by_role("link", name="Seeds").click()
-    page.get_by_label("Statements, one a line").fill("It should know the bus times.")
-    page.get_by_role("button", name="Put them in").click()
-    assert page.get_by_role("status").inner_text() == "1 statements are in."
-    page.get_by_role("link", name="Statements", exact=True).click()
+
+    # Quotas: who is missing against the population's shares.
+    assert page.inner_text("h1") == _("Overview")
+    quotas = page.locator("table").first
+    assert quotas.locator("tbody tr", has_text="60 and over").locator("td").count() == 4
+    assert _("Population") in quotas.inner_text() and "40\u00a0%" in quotas.inner_text()
+    no_sideways(page)
+
+    # Seeds, as lines and as a file.
+    go("Seeds", "Seed statements")
+    page.get_by_label(_("Statements, one a line")).fill("It should know the bus times.")
+    press("Put them in")
+    seeded = "%(num)s statement is in.", "%(num)s statements are in."
+    assert told() == _(*seeded, num=1)
+    csv = b"text\nIt should know the tides.\nIt should know the moon.\n"
+    page.locator("#file").set_input_files(
+        {"name": "seeds.csv", "mimeType": "text/csv", "buffer": csv}
+    )
+    press("Put them in")
+    assert told() == _(*seeded, num=2)
+
+    # Moderation: a reason is needed; one like another is shown beside it; undo; many at once.
+    go("Statements", "Statements")
     sing = page.locator("article", has_text="It should be able to sing.")
-    if sing.count():
-        sing.get_by_label("Reason").select_option("off_topic")
-        sing.get_by_role("button", name="Reject").click()
-        assert "1 rejected." in page.get_by_role("status").inner_text()
-    page.get_by_role("link", name="Participants").click()
+    press("Reject", sing)
+    assert page.inner_text("h1") == _("This was not done")
+    page.get_by_role("link", name=_("Back to the page")).click()
+    sing.get_by_label(_("Reason")).select_option(label=_("Off topic"))
+    press("Reject", sing)
+    rejected = "%(num)s statement rejected.", "%(num)s statements rejected."
+    assert _(*rejected, num=1) in told()
+    press("Undo")
+    back = "%(num)s statement put back as before.", "%(num)s statements put back as before."
+    assert told() == _(*back, num=1)
+    double = page.locator("article", has_text="It should say when it does not know something.")
+    near = double.locator(".near")
+    assert near.locator("h3").inner_text() == _("Says nearly the same")
+    assert "The assistant should say so when it does not know." in near.inner_text()
+    double.get_by_label(_("Reason")).select_option(label=_("Says what another one says"))
+    press("Reject", double)
+    assert _(*rejected, num=1) in told()
+    boxes = page.locator("article").get_by_role("checkbox")
+    assert boxes.count() == 2
+    for at in range(2):
+        boxes.nth(at).check()
+    page.locator("#bulk-reason").select_option(label=_("Advertising or spam"))
+    press("Reject ticked")
+    assert _(*rejected, num=2) in told()
+    assert page.locator(".empty").inner_text() == _("Nothing here.")
+    press("Undo")
+    assert page.locator("article").count() == 2
+    press("Accept", page.locator("article", has_text="in rhyme"))
+    page.get_by_role("link", name=re.compile(f"^{_('Held back')}")).click()
+    held = page.locator("article", has_text="021 123 4567")
+    assert _("a phone number") in held.locator(".flag").inner_text()
+    page.get_by_role("link", name=_("Decisions")).click()
+    assert page.locator("tbody tr", has_text=_("Says what another one says")).count() == 1
+    page.locator("tbody tr", has_text="not know something").get_by_role(
+        "button", name=_("Undo")
+    ).click()
+    assert told() == _(*back, num=1)
+
+    # Answers of models: brought in, taken out of the draw, put back.
+    go("Answers", "Answers of models")
+    write_candidates(
+        [Candidate("q9", "Tea or coffee?", text, "base") for text in ("Tea.", "Coffee.")],
+        tmp_path / "a.jsonl",
+    )
+    page.locator("#file").set_input_files(tmp_path / "a.jsonl")
+    press("Import")
+    assert told() == _("%(num)s answer is in.", "%(num)s answers are in.", num=2)
+    press("Take out of the draw", page.locator("li.card", has_text="Tea."))
+    assert told() == _("The answer is out of the draw.")
+    press("Put back into the draw")
+    assert told() == _("The answer is in the draw again.")
+
+    # Signs of inattention: somebody is left out with a reason, and counted again.
+    go("Participants", "Participants")
+    count = page.locator("li.card").count()
     person = page.locator("li.card").first
-    person.get_by_role("button", name="Leave out").click()
-    assert "Left out of every count" in page.get_by_role("status").inner_text()
-    page.get_by_role("link", name="Groups").click()
-    page.get_by_role("button", name="Compute now").click()
+    name = person.locator("h2").inner_text()
+    assert person.locator(".signs li").count()
+    person.get_by_label(_("Reason")).fill("They answered without reading.")
+    press("Leave out", person)
+    assert told() == _("Left out of every count. You can take it back.")
+    assert page.locator("li.card", has_text=name).count() == 0
+    page.get_by_role("link", name=_("Left out (%(count)s)", count=1)).click()
+    assert "They answered without reading." in page.inner_text("li.card")
+    press("Count again")
+    assert told() == _("Counted again.")
+    page.get_by_role("link", name=_("With a sign (%(count)s)", count=count)).click()
+    page.locator("li.card", has_text=name).get_by_role("link").click()
+    assert page.locator("tbody tr").count() > 5
+    no_sideways(page)
+
+    # Groups: found anew, as drawing and as tables.
+    go("Groups", "Opinion groups")
+    press("Compute now")
+    assert told() == _("The groups were found anew.")
     assert page.locator("svg.plane").count() == 1
-    page.get_by_role("link", name="Principles").click()
-    page.get_by_label("Principle", exact=True).first.fill("Say what you do not know.")
+    groups = page.locator("table").first.locator("tbody tr").count()
+    assert groups >= 2 and page.locator(".key li").count() == groups
+    page.get_by_role("link", name=_("Most voted on first")).click()
+    assert page.locator("table").last.locator("tbody tr").count() > 10
+    no_sideways(page)
+
+    # Principles: from statements, changed, taken away.
+    go("Principles", "Principles")
+    page.get_by_label(_("Principle"), exact=True).first.fill("Say what you do not know.")
     page.get_by_label("The assistant should say so when it does not know.").check()
-    page.get_by_role("button", name="Save").first.click()
-    assert "The principle is saved." in page.get_by_role("status").inner_text()
-    page.get_by_role("link", name="Audit log").click()
-    assert page.get_by_text("The chain is whole").count() == 1
-    page.get_by_role("link", name="Settings").click()
-    page.get_by_label("Closed: nothing more is taken").check()
-    page.get_by_role("button", name="Change the phase").click()
-    assert "The phase is changed." in page.get_by_role("status").inner_text()
-    page.get_by_role("button", name="Log out").click()
-    page.goto(f"{url}/admin/c/{made.about.id}")
-    assert page.get_by_label("Password").count() == 1
-    context.close()
+    press("Save")
+    assert told() == _("The principle is saved.")
+    card = page.locator("li.card")
+    assert "The assistant should say so when it does not know." in card.locator("ul").inner_text()
+    card.locator("summary").click()
+    card.get_by_label(_("Principle"), exact=True).fill("Say plainly what you do not know.")
+    press("Save", card)
+    assert card.locator("h3").inner_text() == "Say plainly what you do not know."
+    assert _("Version %(number)s", number=2) in card.inner_text()
+    press("Remove", card)
+    assert told() == _("The principle is removed.")
+
+    # Releases: made, downloaded; whoever withdraws is gone from the next, and from every count.
+    go("Releases", "Releases")
+    press("Make the release")
+    assert told() == _("The release is made.")
+    participants.withdraw(made.store, made.about.id, "p1")
+    go("Overview", "Overview")
+    gone = page.locator(".figures div", has_text=_("Withdrew"))
+    assert gone.locator("dd").inner_text() == "1"
+    go("Releases", "Releases")
+    press("Make the release")
+    rows = page.locator("tbody tr")
+    votes, withdrawn = (rows.locator(f"td:nth-of-type({n})").all_inner_texts() for n in (3, 4))
+    assert int(votes[0]) < int(votes[1]) and withdrawn == ["1", "0"]
+    with page.expect_download() as download:
+        page.get_by_role("link", name=_("Download release %(number)s", number=2)).click()
+    with zipfile.ZipFile(download.value.path()) as file:
+        assert "demo-release-2/manifest.json" in file.namelist()
+
+    # Settings: title, invitations, somebody new with a role, the phase.
+    go("Settings", "Settings")
+    page.locator("#title-en").fill("How should our assistant behave?")
+    press("Save title and question")
+    assert told() == _("Title and question are saved.")
+    page.get_by_label(_("How many"), exact=True).fill("2")
+    with page.expect_download() as download:
+        page.get_by_role("button", name=_("Make them, and download the links")).click()
+    assert Path(download.value.path()).read_text().count("/join?t=") == 2
+    page.get_by_label(_("Email address")).fill("new@example.org")
+    page.get_by_label(_("Role"), exact=True).select_option(label=_("viewer"))
+    page.locator("#password").fill("twelve letters")
+    press("Give the role")
+    assert told() == _("The role is changed.")
+    page.get_by_label(_("Closed: nothing more is taken")).check()
+    press("Change the phase")
+    assert told() == _("The phase is changed.")
+
+    # The log holds all of it.
+    go("Audit log", "Audit log")
+    assert page.locator(".good").count() == 1
+    with page.expect_download() as download:
+        page.get_by_role("link", name=_("Download the whole log")).click()
+    log = Path(download.value.path()).read_text()
+    for action in (
+        "statement.seed",
+        "statement.moderate",
+        "answer.show",
+        "participant.exclude",
+        "participant.include",
+        "participant.votes.view",
+        "principle.put",
+        "release.make",
+        "staff.role",
+        "consultation.phase",
+    ):
+        assert f'"{action}"' in log, action
+
+    # Logged out is logged out; the new viewer sees, and may change nothing.
+    press("Log out")
+    page.goto(base)
+    assert page.get_by_label(_("Password")).count() == 1
+    log_in(page, "new", lang, "twelve letters")
+    page.get_by_role("link", name="How should our assistant behave?").click()
+    for section, heading in (("Statements", "Statements"), ("Settings", "Settings")):
+        go(section, heading)
+        assert page.locator("main button").count() == 0
+    assert failed == []
+    page.context.close()

@@ -77,12 +77,14 @@ def candidates_of_text(text: str, name: str) -> list[Candidate]:
             one = _candidate(f"{name}, line {number}", line)
             if prompts.setdefault(one.prompt_id, one.prompt) != one.prompt:
                 raise InputError(
-                    f"{name}, line {number}: prompt_id {one.prompt_id} stands for another prompt "
-                    "further up; give each prompt an id of its own."
+                    "%(where)s: prompt_id %(id)s stands for another prompt further up; give each "
+                    "prompt an id of its own.",
+                    where=f"{name}, line {number}",
+                    id=one.prompt_id,
                 )
             found.append(one)
     if not found:
-        raise InputError(f"{name}: holds no answer; give one JSON object a line.")
+        raise InputError("%(name)s: holds no answer; give one JSON object a line.", name=name)
     return found
 
 
@@ -95,18 +97,30 @@ def _candidate(where: str, line: str) -> Candidate:
     try:
         row = json.loads(line)
     except json.JSONDecodeError as error:
-        raise InputError(f"{where}: not readable as JSON ({error}).") from error
+        raise InputError(
+            "%(where)s: not readable as JSON (%(why)s).", where=where, why=error
+        ) from error
     if not isinstance(row, dict):
-        raise InputError(f"{where}: must be an object with prompt, text and model.")
+        raise InputError("%(where)s: must be an object with prompt, text and model.", where=where)
     known = [f.name for f in fields(Candidate)]
     for key, value in row.items():
         if key not in known:
-            raise InputError(f"{where}: unknown key {key}; there are {', '.join(known)}.")
+            raise InputError(
+                "%(where)s: unknown key %(key)s; there are %(known)s.",
+                where=where,
+                key=key,
+                known=", ".join(known),
+            )
         if not isinstance(value, kinds.get(key, (str,))) or isinstance(value, bool):
-            raise InputError(f"{where}: {key} is {value!r}, which is of the wrong kind.")
+            raise InputError(
+                "%(where)s: %(key)s is %(value)s, which is of the wrong kind.",
+                where=where,
+                key=key,
+                value=repr(value),
+            )
     for key in ("prompt", "text", "model"):
         if not row.get(key, "").strip():
-            raise InputError(f"{where}: {key} is missing or empty.")
+            raise InputError("%(where)s: %(key)s is missing or empty.", where=where, key=key)
     row.setdefault("prompt_id", prompt_id(row["prompt"]))
     return Candidate(**row)
 

@@ -69,14 +69,19 @@ def snapshot_of(
     accepted = conversation.votes.only(row["statement"] for row in counts)
     needed = max(min(s.least_votes, len(counts)), 1)
     enough = int((accepted.seen.sum(axis=1) >= needed).sum())
-    if enough < s.least_people:
-        # Among people who have hardly voted there is nothing to find, and it would change each time.
-        why = f"{enough} people have voted on {needed} statements or more; {s.least_people} are needed"
-        return {**found, "waiting": why}
     try:
+        if enough < s.least_people:
+            # Among people who have hardly voted there is nothing to find, and it would change.
+            raise InputError(
+                "%(enough)s people have voted on %(needed)s statements or more; %(least)s are needed",
+                enough=enough,
+                needed=needed,
+                least=s.least_people,
+            )
         analysis = analyse(conversation, s, strict=True, resamples=resamples)
     except InputError as error:
-        return {**found, "waiting": str(error)}
+        why = {"message": error.message, "values": dict(error.values)}
+        return {**found, "waiting": str(error), "why": why}
     told = analysis_json(analysis, SHOWN)
     for row, by_group in zip(counts, _by_group(analysis), strict=True):
         row["groups"] = by_group

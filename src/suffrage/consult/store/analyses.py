@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, insert, select
 
+from suffrage.consult.store import snapshots
 from suffrage.consult.store.database import Store, now
 from suffrage.consult.store.schema import analysis, consultation
 
@@ -15,21 +16,13 @@ KEPT = 20
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """One computation. event_id, acts: the last vote event and entry of the audit log it knows.
+class Snapshot(snapshots.Snapshot):
+    """One computation, as `suffrage.consult.snapshot` makes it.
 
-    people, votes: that it counts. result: as `suffrage.consult.snapshot` makes it.
+    acts: the last entry of the audit log it knows.
     """
 
-    version: int
-    event_id: int
     acts: int
-    people: int
-    votes: int
-    settings: Mapping[str, Any]
-    code_version: str
-    result: Mapping[str, Any]
-    created: int
 
 
 def save(
@@ -65,11 +58,7 @@ def save(
 
 def newest(store: Store, consultation_id: str) -> Snapshot | None:
     """The last one there is."""
-    columns = [analysis.c[name] for name in Snapshot.__dataclass_fields__]
-    query = select(*columns).where(analysis.c.consultation_id == consultation_id)
-    with store.read() as c:
-        row = c.execute(query.order_by(analysis.c.version.desc()).limit(1)).one_or_none()
-    return None if row is None else Snapshot(**row._mapping)
+    return snapshots.newest_of(store, analysis, Snapshot, consultation_id)
 
 
 def known(store: Store, consultation_id: str) -> tuple[int, int] | None:

@@ -67,7 +67,8 @@ def put_prompts(
                 if thing.id in known:
                     if known[thing.id] != thing.text:
                         raise InputError(
-                            f"{table.name} {thing.id} is there with another text; give it a new id."
+                            "%(id)s is there with another text; give it a new id.",
+                            id=f"{table.name} {thing.id}",
                         )
                     continue
                 if isinstance(thing, Answer) and not c.scalar(
@@ -77,7 +78,9 @@ def put_prompts(
                     )
                 ):
                     raise InputError(
-                        f"answer {thing.id}: its prompt {thing.prompt_id} is not here; add it first."
+                        "answer %(id)s: its prompt %(prompt)s is not here; add it first.",
+                        id=thing.id,
+                        prompt=thing.prompt_id,
                     )
                 values = {"position": position + at, **vars(thing)}
                 if isinstance(thing, Answer):

@@ -165,7 +165,11 @@ def all_consultations(store: Store) -> list[About]:
 def set_phase(store: Store, consultation_id: str, phase: Phase, actor: str) -> None:
     """Open, close, reopen or archive it. Raises InputError on a phase there is not."""
     if phase not in PHASES:
-        raise InputError(f'phase is "{phase}"; it must be one of {", ".join(PHASES)}.')
+        raise InputError(
+            'phase is "%(phase)s"; it must be one of %(known)s.',
+            phase=phase,
+            known=", ".join(PHASES),
+        )
     with store.write() as c:
         before = about_id(c, consultation_id)
         changes: dict[str, Any] = {"phase": phase}

@@ -48,7 +48,9 @@ def put(
     tidy, why = clean(text), clean(rationale)
     if not 1 <= len(tidy) <= MOST_CHARACTERS:
         raise InputError(
-            f"a principle needs 1 to {MOST_CHARACTERS} characters; it has {len(tidy)}."
+            "a principle needs 1 to %(most)s characters; it has %(count)s.",
+            most=MOST_CHARACTERS,
+            count=len(tidy),
         )
     if not sources:
         raise InputError("a principle comes from statements; choose one at least.")

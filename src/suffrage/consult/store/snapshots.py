@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, Table, func, insert, select, update
 
 from suffrage.consult.store.database import Store, now
 from suffrage.consult.store.schema import participant, snapshot, vote
@@ -24,6 +24,9 @@ class Snapshot:
     code_version: str
     result: Mapping[str, Any]
     created: int
+
+
+Kind = TypeVar("Kind", bound=Snapshot)
 
 
 def save(
@@ -73,11 +76,16 @@ def drop_label(c: Connection, consultation_id: str, participant_id: str | None) 
 
 def newest(store: Store, consultation_id: str) -> Snapshot | None:
     """The last one there is."""
-    columns = [snapshot.c[name] for name in Snapshot.__dataclass_fields__]
-    query = select(*columns).where(snapshot.c.consultation_id == consultation_id)
+    return newest_of(store, snapshot, Snapshot, consultation_id)
+
+
+def newest_of(store: Store, table: Table, kind: type[Kind], consultation_id: str) -> Kind | None:
+    """The last version in a table of computations."""
+    columns = [table.c[name] for name in kind.__dataclass_fields__]
+    query = select(*columns).where(table.c.consultation_id == consultation_id)
     with store.read() as c:
-        row = c.execute(query.order_by(snapshot.c.version.desc()).limit(1)).one_or_none()
-    return None if row is None else Snapshot(**row._mapping)
+        row = c.execute(query.order_by(table.c.version.desc()).limit(1)).one_or_none()
+    return None if row is None else kind(**row._mapping)
 
 
 def voters(store: Store, consultation_id: str) -> tuple[int, int]:

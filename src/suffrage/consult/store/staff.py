@@ -50,7 +50,7 @@ def add_member(
     hashed = _hasher().hash(password)
     with store.write() as c:
         if c.scalar(select(staff.c.id).where(staff.c.email == email)):
-            raise InputError(f"{email} is a member of staff already.")
+            raise InputError("%(email)s is a member of staff already.", email=email)
         id = new_id()
         c.execute(
             insert(staff).values(id=id, email=email, name=name, password_hash=hashed, created=now())
@@ -84,7 +84,9 @@ def set_role(
 ) -> None:
     """Give a role in a consultation, or take it away. Raises InputError where no owner would be left."""
     if role is not None and role not in ROLES:
-        raise InputError(f'role is "{role}"; it must be one of {", ".join(ROLES)}.')
+        raise InputError(
+            'role is "%(role)s"; it must be one of %(known)s.', role=role, known=", ".join(ROLES)
+        )
     with store.write() as c:
         about_id(c, consultation_id)
         _member(c, staff_id)
@@ -226,13 +228,15 @@ def _role(c: Connection, consultation_id: str, staff_id: str) -> Role | None:
 def _email(text: str) -> str:
     email = text.strip().lower()
     if not 3 <= len(email) <= 200 or email.count("@") != 1 or any(ch.isspace() for ch in email):
-        raise InputError(f'"{text[:200]}" is not an email address.')
+        raise InputError('"%(text)s" is not an email address.', text=text[:200])
     return email
 
 
 def _check_password(password: str) -> None:
     if not LEAST_PASSWORD <= len(password) <= 1024:
-        raise InputError(f"the password must have {LEAST_PASSWORD} characters or more.")
+        raise InputError(
+            "the password must have %(least)s characters or more.", least=LEAST_PASSWORD
+        )
 
 
 @cache

@@ -136,8 +136,10 @@ def add_seeds(
             tidy = clean(text)
             if not fold(tidy) or len(tidy) > s.statement_characters:
                 raise InputError(
-                    f"statement {row} has {len(tidy)} characters; it needs 1 to "
-                    f"{s.statement_characters}."
+                    "statement %(row)s has %(count)s characters; it needs 1 to %(most)s.",
+                    row=row,
+                    count=len(tidy),
+                    most=s.statement_characters,
                 )
             same = _by_key(c, consultation_id, fold(tidy))
             id = same.id if same else _insert(c, consultation_id, tidy, language, state, seed=True)
@@ -161,9 +163,15 @@ def moderate(
     NotFoundError for an id of no statement here, moving none.
     """
     if to not in STATES:
-        raise InputError(f'state is "{to}"; it must be one of {", ".join(STATES)}.')
+        raise InputError(
+            'state is "%(state)s"; it must be one of %(known)s.', state=to, known=", ".join(STATES)
+        )
     if reason not in REASONS:
-        raise InputError(f'reason is "{reason}"; it must be one of {", ".join(REASONS)}.')
+        raise InputError(
+            'reason is "%(reason)s"; it must be one of %(known)s.',
+            reason=reason,
+            known=", ".join(REASONS),
+        )
     moved = 0
     with store.write() as c:
         for id in ids:

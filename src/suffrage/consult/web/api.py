@@ -6,10 +6,8 @@ site can make a browser act here. Bodies are JSON and say so.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -17,10 +15,9 @@ from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Resp
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
 
 from suffrage.consult.pairing import INSTRUCTED_OUTCOME
-from suffrage.consult.store import acts, consultations, participants, snapshots, statements
+from suffrage.consult.store import acts, consultations, participants, statements
 from suffrage.consult.store.consultations import About
 from suffrage.consult.store.database import RefusedError, Store
 from suffrage.consult.store.driver import Driver
@@ -29,9 +26,6 @@ from suffrage.consult.web.consent import consent_text
 from suffrage.consult.web.languages import languages
 from suffrage.consult.web.mine import everything_of, results_for
 from suffrage.consult.web.visit import done_together, spend, store_of
-
-STREAM_SECONDS = 5.0
-STREAM_LONGEST = 3600.0
 
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")]
 Slug = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,64}$")]
@@ -470,32 +464,6 @@ def results(
     if if_none_match == tag:
         return Response(status_code=304, headers=headers)
     return Response(text, media_type="application/json", headers=headers)
-
-
-@router.get("/results/stream", response_class=StreamingResponse, include_in_schema=False)
-def stream(request: Request, what: AConsultation) -> StreamingResponse:
-    """Server-sent events that say only which version of the results there is."""
-    spend(request, "join")
-    store = store_of(request)
-
-    def newest() -> int:
-        last = snapshots.newest(store, what.id)
-        return last.version if last else 0
-
-    async def events() -> AsyncIterator[str]:
-        known = -1
-        waited = 0.0
-        while waited < STREAM_LONGEST and not await request.is_disconnected():
-            version = await run_in_threadpool(newest)
-            if version != known:
-                known = version
-                yield f"data: {json.dumps({'version': version})}\n\n"
-            else:
-                yield ": still here\n\n"
-            await asyncio.sleep(STREAM_SECONDS)
-            waited += STREAM_SECONDS
-
-    return StreamingResponse(events(), media_type="text/event-stream")
 
 
 def _text(thing: Any) -> dict[str, str]:

@@ -40,7 +40,9 @@ from suffrage.consult.web.visit import (
     LogInError,
     Visit,
     choose_language,
+    offered,
     render,
+    staff_languages,
     with_visit,
 )
 from suffrage.errors import InputError, SuffrageError
@@ -176,6 +178,7 @@ def _answer_errors(app: FastAPI) -> None:
             "error.html",
             language,
             status,
+            offered(request, what) if what else staff_languages(request),
             reason=reason,
             message=message,
             what=what,
@@ -200,7 +203,11 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(InputError)
     def wrong(request: Request, error: InputError) -> Response:
-        return answer(request, 422, "wrong", str(error))
+        said = str(error)
+        if not request.url.path.startswith(API):
+            what = getattr(request.state, "what", None)
+            said = choose_language(request, what).told(error)[0]
+        return answer(request, 422, "wrong", said)
 
     @app.exception_handler(ForgedError)
     def forged(request: Request, error: ForgedError) -> Response:

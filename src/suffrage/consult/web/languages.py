@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+
+from suffrage.errors import InputError
 
 LOCALES = Path(__file__).parent / "locale"
 SOURCE = "en"
@@ -26,6 +30,25 @@ class Language:
     direction: str
     draft: bool
     translations: NullTranslations
+
+    def day(self, iso: str) -> str:
+        """A date as people of the language write it. iso: such as 2026-11-25."""
+        try:
+            return format_date(date.fromisoformat(iso), "d MMMM y", Locale.parse(self.code))
+        except (UnknownLocaleError, ValueError):
+            return iso
+
+    def told(self, error: InputError) -> tuple[str, str]:
+        """What went wrong, with the language it is in: English where there is no translation."""
+        said = self.translations.gettext(error.message) if error.message else ""
+        of = self.code if said != error.message else SOURCE
+        said = said % error.values if error.values else said
+        return said[:1].upper() + said[1:], of
+
+
+def N_(text: str) -> str:  # noqa: N802 - the name that gettext's tools look for
+    """Mark a text for translation where it is written; it is translated where it is shown."""
+    return text
 
 
 @cache
@@ -65,20 +88,27 @@ def direction(code: str) -> str:
         return "ltr"
 
 
+def own_name(code: str) -> str:
+    """A language's name in itself."""
+    if code in _NAMES:
+        return _NAMES[code]
+    try:
+        name = Locale.parse(code.replace("-", "_")).display_name or code
+    except (UnknownLocaleError, ValueError):
+        name = code
+    return name[:1].upper() + name[1:]
+
+
 def _language(code: str, path: Path | None) -> Language:
     translations = NullTranslations()
     if path is not None:
         with path.open("rb") as file:
             translations = GNUTranslations(file)
-    try:
-        name = Locale.parse(code).display_name or code
-    except (UnknownLocaleError, ValueError):
-        name = code
     # A catalogue says of itself that a translator has read it; what says nothing is a draft.
     status = translations.gettext("translation status: draft or checked")
     return Language(
         code=code,
-        name=_NAMES.get(code, name[:1].upper() + name[1:]),
+        name=own_name(code),
         direction=direction(code),
         draft=code != SOURCE and status != "checked",
         translations=translations,

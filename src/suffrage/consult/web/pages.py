@@ -35,6 +35,7 @@ from suffrage.consult.web.visit import (
     render,
     session_of,
     spend,
+    staff_languages,
     visit_within,
 )
 
@@ -53,7 +54,8 @@ def drawing(request: Request) -> Drawing:
 @router.get("/")
 def front(request: Request) -> Response:
     """Where the server's bare address leads."""
-    return render(request, "front.html", choose_language(request, None))
+    language = choose_language(request, None)
+    return render(request, "front.html", language, offered=staff_languages(request))
 
 
 @router.get("/c/{slug}")
@@ -406,7 +408,8 @@ def withdrawn(v: APage, receipt: str = "") -> Response:
 @router.get("/c/{slug}/results")
 def results(v: APage) -> Response:
     """What came out, once enough people voted, and after some votes of one's own."""
-    return v.page("results.html", **results_for(v.store, v.what, v.participant))
+    shown = results_for(v.store, v.what, v.participant)
+    return v.page("results.html", **{**shown, "computed": v.language.day(shown["computed"])})
 
 
 @router.get("/c/{slug}/moderation-policy")
@@ -516,6 +519,7 @@ def _vote_page(v: Visit, standing: _Standing, mine: Any = None) -> Response:
     stencil = stencils.of(v.what, (*kind, standing.pairs), lambda: _cut_vote_page(v, standing))
     filled = stencil.filled(
         csrf=protection.csrf_token(v.request, v.store.secrets),
+        person=v.person,
         statement=s.id,
         text=s.text,
         exposure=standing.exposure.id,
@@ -535,6 +539,7 @@ def _cut_vote_page(v: Visit, standing: _Standing) -> str:
     return v.text(
         "vote.html",
         csrf=mark("csrf"),
+        person=mark("person"),
         exposure=replace(exposure, id=mark("exposure")),
         statement=replace(statement, id=mark("statement"), text=mark("text")),
         translation=None,

@@ -36,6 +36,7 @@ class ServerSettings:
     limits: None switches rate limits off, for tests and rehearsals only. results: whether this
     process keeps results fresh in a process of its own. locales: a folder of more translations.
     seed: of the draws, None for one from the operating system. hosts: names the server answers to.
+    releases: a folder for what organisers release; None: beside a SQLite store, nowhere otherwise.
     """
 
     store: str
@@ -47,6 +48,7 @@ class ServerSettings:
     locales: Path | None = None
     seed: int | None = None
     hosts: tuple[str, ...] = ()
+    releases: Path | None = None
 
     @property
     def secure(self) -> bool:

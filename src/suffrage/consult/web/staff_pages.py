@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from suffrage.consult.store import consultations, staff
 from suffrage.consult.web import protection
+from suffrage.consult.web.organise.words import Words
 from suffrage.consult.web.visit import (
     STAFF,
     AMember,
@@ -18,6 +19,7 @@ from suffrage.consult.web.visit import (
     field,
     render,
     spend,
+    staff_languages,
     store_of,
     with_visit,
 )
@@ -28,7 +30,7 @@ router = APIRouter(prefix="/admin", include_in_schema=False)
 @router.get("/login")
 def log_in_page(request: Request) -> HTMLResponse:
     """The form."""
-    return render(request, "login.html", choose_language(request, None))
+    return _page(request, "login.html")
 
 
 @router.post("/login")
@@ -38,8 +40,7 @@ def log_in(request: Request, form: Form) -> Any:
     spend(request, "login", email)
     found = staff.log_in(store_of(request), email, field(form, "password", 1024))
     if found is None:
-        language = choose_language(request, None)
-        return render(request, "login.html", language, 403, email=email, failed=True)
+        return _page(request, "login.html", 403, email=email, failed=True)
     response = RedirectResponse("/admin", 303)
     # A name given before log-in must not be one after it.
     protection.drop_cookie(request, response, protection.VISIT)
@@ -64,5 +65,10 @@ def mine(request: Request, member: AMember) -> HTMLResponse:
     store = store_of(request)
     roles = staff.roles_of(store, member.id)
     theirs = [a for a in consultations.all_consultations(store) if a.id in roles]
+    return _page(request, "staff.html", member=member, consultations=theirs, roles=roles)
+
+
+def _page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     language = choose_language(request, None)
-    return render(request, "staff.html", language, member=member, consultations=theirs, roles=roles)
+    offered = staff_languages(request)
+    return render(request, template, language, status, offered, words=Words(language), **values)

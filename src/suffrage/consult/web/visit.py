@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import Depends
 from starlette.datastructures import FormData, UploadFile
@@ -21,7 +21,7 @@ from suffrage.consult.store.participants import Participant
 from suffrage.consult.store.staff import Member, Role
 from suffrage.consult.store.waiting_room import WaitingRoom
 from suffrage.consult.web import protection
-from suffrage.consult.web.languages import Language, direction, languages, preferred
+from suffrage.consult.web.languages import Language, direction, languages, own_name, preferred
 from suffrage.consult.web.limits import Limits, network
 
 LANGUAGE = "language"
@@ -53,6 +53,12 @@ class Visit:
     def offered(self) -> list[Language]:
         """The languages of this consultation that there are pages in."""
         return offered(self.request, self.what)
+
+    @property
+    def person(self) -> str:
+        """A mark by which this browser tells whose unsent votes it keeps; "" where nobody is in."""
+        who = self.participant
+        return self.store.secrets.hash("unsent", who.id)[:16] if who else ""
 
     def _(self, text: str, **values: Any) -> str:
         """A text of the pages in the reader's language."""
@@ -86,6 +92,7 @@ class Visit:
             "participant": self.participant,
             "title": title,
             "title_language": title_language,
+            "person": self.person,
             **values,
         }
         return rendered(self.request, template, self.language, self.offered, **context)
@@ -108,6 +115,11 @@ def offered(request: Request, what: About) -> list[Language]:
     """The languages of a consultation that there are pages in; English where none is."""
     known = languages(request.app.state.settings.locales)
     return [known[c] for c in what.settings.languages if c in known] or [known["en"]]
+
+
+def staff_languages(request: Request) -> list[Language]:
+    """The languages of the organisers' pages: all there are, whatever a consultation offers."""
+    return list(languages(request.app.state.settings.locales).values())
 
 
 def choose_language(request: Request, what: About | None) -> Language:
@@ -220,7 +232,9 @@ def rendered(
         language=language,
         offered=offered or [],
         direction=direction,
+        own_name=own_name,
         path=request.url.path,
+        switch=_switch(request),
         **values,
     )
     return text
@@ -233,39 +247,26 @@ def answered(request: Request, text: str, language: Language, status: int = 200)
     return response
 
 
+# What of an address a page in another language is told again. A page that is the same for everybody
+# must have nothing here.
+KEPT = {"join": ("t",), "about-you": ("from",)}
+KEPT_OF_STAFF = ("state", "show", "sort", "page")
+
+
+def _switch(request: Request) -> Callable[[str], str]:
+    """The address of the same page in another language."""
+    path = request.url.path
+    wanted = KEPT_OF_STAFF if path.startswith("/admin/") else KEPT.get(path.rsplit("/", 1)[-1], ())
+    kept = [(k, v) for k, v in parse_qsl(request.url.query) if k in wanted]
+    return lambda code: f"{request.url.path}?{urlencode([*kept, ('lang', code)])}"
+
+
 @dataclass
 class StaffVisit:
-    """A request to an organiser's page of one consultation, by somebody who may see it."""
+    """A consultation, and the role in it of who asks."""
 
-    request: Request
-    store: Store
     what: About
-    member: Member
     role: Role
-    language: Language
-
-    def may(self, act: str) -> bool:
-        """Whether the role allows an act of `staff.MAY`."""
-        return self.role in staff.MAY[act]
-
-    def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """An organiser's page."""
-        return render(
-            self.request,
-            template,
-            self.language,
-            status,
-            visit=self,
-            what=self.what,
-            member=self.member,
-            role=self.role,
-            **values,
-        )
-
-    def go(self, page: str = "") -> Any:
-        """After a form, to a page that can be loaded again."""
-        url = f"/admin/c/{self.what.id}" + (f"/{page}" if page else "")
-        return with_visit(self.request, RedirectResponse(url, 303))
 
 
 def member_of(request: Request) -> Member:
@@ -296,6 +297,6 @@ def staff_who_may(act: str) -> Callable[..., StaffVisit]:
             raise ForbiddenError
         with store.read() as c:
             what = consultations.about_id(c, consultation_id)
-        return StaffVisit(request, store, what, member, role, choose_language(request, None))
+        return StaffVisit(what, role)
 
     return allowed

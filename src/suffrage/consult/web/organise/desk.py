@@ -28,29 +28,18 @@ from suffrage.consult.store.database import NotFoundError, Store
 from suffrage.consult.store.staff import MAY, Member, Role
 from suffrage.consult.store.tables import to_consultation
 from suffrage.consult.web import protection
-from suffrage.consult.web.organise import words
+from suffrage.consult.web.languages import Language
+from suffrage.consult.web.organise.words import Words
 from suffrage.consult.web.visit import (
     choose_language,
     member_of,
     render,
+    staff_languages,
     staff_who_may,
     store_of,
     with_visit,
 )
 from suffrage.errors import InputError
-
-SECTIONS = (
-    ("overview", "", "Overview"),
-    ("statements", "/statements", "Statements"),
-    ("seeds", "/seeds", "Seeds"),
-    ("answers", "/answers", "Answers"),
-    ("participants", "/participants", "Participants"),
-    ("groups", "/groups", "Groups"),
-    ("principles", "/principles", "Principles"),
-    ("releases", "/releases", "Releases"),
-    ("audit", "/audit", "Audit log"),
-    ("settings", "/settings", "Settings"),
-)
 
 
 @dataclass(frozen=True)
@@ -115,6 +104,21 @@ class Desk:
         """The last result."""
         return analyses.newest(self.store, self.id)
 
+    @cached_property
+    def language(self) -> Language:
+        """The reader's."""
+        return choose_language(self.request, None)
+
+    @cached_property
+    def words(self) -> Words:
+        """What the pages call things in it."""
+        return Words(self.language)
+
+    def _(self, text: str, **values: Any) -> str:
+        """A text of the pages in the reader's language."""
+        said = self.language.translations.gettext(text)
+        return said % values if values else said
+
     def viewed(self, what: str, object: str = "") -> None:
         """Put into the audit log that something sensitive was looked at."""
         with self.store.write() as c:
@@ -128,20 +132,18 @@ class Desk:
         status: int = 200,
     ) -> Response:
         """A page of this consultation."""
-        done = words.done(self.query("done"), self.query("count"))
-        language = self.about.settings.languages[0]
         return render(
             self.request,
             f"admin/{template}",
-            choose_language(self.request, None),
+            self.language,
             status,
+            staff_languages(self.request),
             desk=self,
-            title_of=self.about.text(self.about.title, language),
+            title_of=self.about.text(self.about.title, self.language.code),
             base=f"/admin/c/{self.id}",
-            sections=SECTIONS,
             section=section,
-            done=done,
-            words=words,
+            done=self.words.done(self.query("done"), self.query("count")),
+            words=self.words,
             **(values or {}),
         )
 
@@ -220,8 +222,7 @@ def _told(desk: Desk, show: Show) -> Response:
     except NotFoundError:
         raise
     except InputError as error:
-        text = str(error)
-        return desk.page("refused.html", "", {"problem": text[:1].upper() + text[1:]}, 422)
+        return desk.page("refused.html", "", {"problem": desk.language.told(error)}, 422)
 
 
 def _back(request: Request, query: str) -> Response:

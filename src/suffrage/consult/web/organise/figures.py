@@ -15,7 +15,7 @@ from suffrage.consult.pairing import PairDesign, core_coverage, pairs_of
 from suffrage.consult.participation import Stratum, participation
 from suffrage.consult.quality import Quality, quality
 from suffrage.consult.store import participants
-from suffrage.consult.store.consultations import ConsultationSettings
+from suffrage.consult.store.consultations import About, ConsultationSettings
 from suffrage.consult.store.database import Store
 from suffrage.consult.store.participants import Participant
 from suffrage.consult.store.schema import exposure
@@ -44,6 +44,16 @@ def strata(content: Consultation, settings: ConsultationSettings) -> list[Stratu
     own = content.demographics.filter(pl.col("participant").is_in(counted(content).implode()))
     values = {d.item: tuple(o.value for o in d.options) for d in settings.demographics}
     return participation(own, settings.targets, values)
+
+
+def labels(about: About, language: str) -> dict[str | tuple[str, str], str]:
+    """What items about people, and their values, are called in a language."""
+    found: dict[str | tuple[str, str], str] = {}
+    for item in about.settings.demographics:
+        found[item.item] = about.text(item.label, language)[0] or item.item
+        for option in item.options:
+            found[item.item, option.value] = about.text(option.label, language)[0] or option.value
+    return found
 
 
 @dataclass(frozen=True)

@@ -28,21 +28,24 @@ def seeds_of_csv(text: str, language: str, languages: Sequence[str]) -> list[tup
         column = next((n for n in names if n.strip().lower() in ("text", "comment-body")), None)
         if column is None:
             raise InputError(
-                f"the file has no column text; it has {', '.join(names) or 'no header'}. "
-                "Name the column of statements text."
+                "the file has no column text; it has %(names)s. Name the column of statements text.",
+                names=", ".join(names) or "–",
             )
         found = []
         for number, row in enumerate(rows, 2):
             of = (row.get("language") or "").strip() or language
             if of not in languages:
                 raise InputError(
-                    f"row {number}: {of[:20]} is not a language of this consultation; it has "
-                    f"{', '.join(languages)}."
+                    "row %(row)s: %(language)s is not a language of this consultation; it has "
+                    "%(known)s.",
+                    row=number,
+                    language=of[:20],
+                    known=", ".join(languages),
                 )
             if (row[column] or "").strip():
                 found.append((restored(row[column]), of))
     except csv.Error as error:
-        raise InputError(f"the file is not readable as CSV ({error}).") from error
+        raise InputError("the file is not readable as CSV (%(why)s).", why=error) from error
     return _enough(found)
 
 
@@ -55,7 +58,11 @@ def _enough(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     if not found:
         raise InputError("there is no statement in it; write one a line, or choose a file.")
     if len(found) > MOST_SEEDS:
-        raise InputError(f"{len(found)} statements are too many at once; at most {MOST_SEEDS}.")
+        raise InputError(
+            "%(count)s statements are too many at once; at most %(most)s.",
+            count=len(found),
+            most=MOST_SEEDS,
+        )
     return found
 
 
@@ -83,7 +90,8 @@ def principles_of_constitution(text: str) -> list[tuple[str, list[str]]]:
         ]
         if not isinstance(words, str) or not ids:
             raise InputError(
-                f"principle {number} has no text, or no source such as “statement s1: its words”."
+                "principle %(number)s has no text, or no source such as “statement s1: its words”.",
+                number=number,
             )
         found.append((words, ids))
     return found
@@ -95,9 +103,10 @@ def settings_of_yaml(text: str) -> dict[str, Any]:
         found = yaml.safe_load(text) if text.strip() else {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
         raise InputError(
-            f"{where}not readable as YAML ({getattr(error, 'problem', '')})."
+            "line %(line)s: not readable as YAML (%(why)s).",
+            line=mark.line + 1 if mark else 1,
+            why=getattr(error, "problem", ""),
         ) from error
     if not isinstance(found, dict):
         raise InputError("settings must be names with values, one a line, such as minutes: 15.")

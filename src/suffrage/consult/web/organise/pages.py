@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
+from itertools import groupby
 from typing import Any, cast, get_args
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
-from sqlalchemy import select
 from starlette.responses import Response
 
 from suffrage.consult import plot
@@ -21,10 +21,9 @@ from suffrage.consult.recomputation import recompute, votes_behind
 from suffrage.consult.store import acts, answers, audit, participants, principles, staff, statements
 from suffrage.consult.store.consultations import Phase, set_phase, set_settings, set_texts
 from suffrage.consult.store.database import now
-from suffrage.consult.store.schema import release
 from suffrage.consult.store.staff import Role
 from suffrage.consult.store.statements import State
-from suffrage.consult.web.organise import figures, intake, words
+from suffrage.consult.web.organise import figures, intake, releases, words
 from suffrage.consult.web.organise.desk import Act, Desk, Sent, Show, form, page, short
 from suffrage.errors import InputError
 
@@ -43,8 +42,14 @@ def _overview(desk: Desk) -> Response:
         "votes": content.votes.height,
         "comparisons": content.comparisons.height,
         "reactions": content.reactions.height,
-        "states": [(words.STATES[s], s, states.get(s, 0)) for s in words.STATES],
-        "strata": figures.strata(content, desk.about.settings),
+        "states": [(word, s, states.get(s, 0)) for s, word in desk.words.states.items()],
+        "strata": [
+            (item, list(rows))
+            for item, rows in groupby(
+                figures.strata(content, desk.about.settings), lambda row: row.item
+            )
+        ],
+        "labels": figures.labels(desk.about, desk.language.code),
         "invited": figures.invited(desk.store, desk.id),
         "flags": figures.flags(rows),
         "shown": figures.shown_and_answered(desk.store, desk.id),
@@ -82,7 +87,7 @@ def _statements(desk: Desk) -> Response:
     events = {str(m.id) for m in log}
     undo = [id for id in desk.query("undo").split("-") if id in events]
     values = {
-        "states": [(s, word, counts.get(s, 0)) for s, word in words.STATES.items()],
+        "states": [(s, word, counts.get(s, 0)) for s, word in desk.words.states.items()],
         "state": state,
         "queue": figures.queue(shown, everything, log),
         "page": at,
@@ -209,7 +214,7 @@ def _add_answers(desk: Desk, sent: Sent) -> str:
     text = sent.file_text()
     if not text:
         raise InputError("choose a file of answers, as `suffrage consult answers` writes it.")
-    found = candidates_of_text(text, "the file")
+    found = candidates_of_text(text, desk._("the file"))
     first = {c.prompt_id: c for c in found}
     answers.put_prompts(
         desk.store,
@@ -295,20 +300,23 @@ def _groups(desk: Desk) -> Response:
     drawing = ""
     if found:
         told = ", ".join(
-            f"group {words.group_name(g)} {row['size']} people"
-            for g, row in enumerate(found["groups"])
+            desk._("group %(name)s: %(count)s people", name=row["name"], count=row["size"])
+            for row in found["groups"]
         )
         drawing = plot.plane(
             found["places"],
             found["plane"]["centres"],
-            "Where people stand, by how alike they vote",
-            f"Each mark is one person. {told}. The same is in the table that follows.",
+            desk._("Where people stand, by how alike they vote"),
+            desk._(
+                "Each mark is one person; %(groups)s. The same is in the table that follows.",
+                groups=told,
+            ),
         )
     if last:
         desk.viewed("groups", f"snapshot {last.version}")
     values = {
         "lag": _lag(desk),
-        "result": result,
+        "waiting": desk.language.told(_why(result)) if result and not found else None,
         "found": found,
         "drawing": drawing,
         "mark": plot.shape,
@@ -318,6 +326,13 @@ def _groups(desk: Desk) -> Response:
         "all": _sorted(found, desk.query("sort", "divided")) if found else [],
     }
     return desk.page("groups.html", "groups", values)
+
+
+def _why(result: dict[str, Any]) -> InputError:
+    """Why there are no groups yet, as it can be said in every language."""
+    why = result.get("why") or {"message": result["waiting"], "values": {}}
+    text, values = why["message"], why["values"]
+    return InputError(text, **values)
 
 
 def _sorted(found: dict[str, Any], by: str) -> list[dict[str, Any]]:
@@ -368,7 +383,7 @@ def _write_principle(desk: Desk, sent: Sent) -> str:
             for id in ids:
                 statements.get(desk.store, desk.id, id)
         for text, ids in read:
-            why = "From a constitution made of this consultation's votes."
+            why = desk._("From a constitution made of this consultation's votes.")
             principles.put(desk.store, desk.id, text, ids, desk.member.id, why)
         return urlencode({"done": "principles", "count": len(read)})
     principles.put(
@@ -384,12 +399,24 @@ def _write_principle(desk: Desk, sent: Sent) -> str:
 
 
 def _releases(desk: Desk) -> Response:
-    query = (
-        select(release).where(release.c.consultation_id == desk.id).order_by(release.c.at.desc())
-    )
-    with desk.store.read() as c:
-        found = [dict(row) for row in c.execute(query).mappings()]
-    return desk.page("releases.html", "releases", {"releases": found})
+    values = {
+        "releases": releases.listed(desk),
+        "here": releases.folder_of(desk) is not None,
+        "yaml": intake.yaml_of(releases.proposed(desk)),
+        "may": desk.may("manage"),
+    }
+    return desk.page("releases.html", "releases", values)
+
+
+def _release(desk: Desk, sent: Sent) -> str:
+    releases.make(desk, intake.settings_of_yaml(sent.get("yaml")))
+    return urlencode({"done": "released"})
+
+
+def _release_file(desk: Desk) -> Response:
+    version = desk.request.path_params["version"]
+    name = f"{desk.about.slug}-release-{version}.zip"
+    return _download(releases.zipped(desk, version), name, "application/zip")
 
 
 # --- audit log and settings ------------------------------------------------------------------
@@ -440,7 +467,9 @@ def _set(desk: Desk, sent: Sent) -> str | Response:
         title = {of: sent.get(f"title:{of}").strip() for of in languages}
         question = {of: sent.get(f"question:{of}").strip() for of in languages}
         if not title[languages[0]]:
-            raise InputError(f"the consultation needs a title in {languages[0]}.")
+            raise InputError(
+                "the consultation needs a title in %(language)s.", language=languages[0]
+            )
         set_texts(desk.store, desk.id, title, question, me)
         return urlencode({"done": "texts"})
     if what == "settings":
@@ -489,9 +518,9 @@ def _invite(desk: Desk, sent: Sent) -> Response:
     )
 
 
-def _download(text: str, name: str, kind: str) -> Response:
+def _download(content: str | bytes, name: str, kind: str) -> Response:
     return Response(
-        text,
+        content,
         media_type=kind,
         headers={
             "Content-Disposition": f'attachment; filename="{name}"',
@@ -523,7 +552,8 @@ _section("/participants", _people, _exclude, do="moderate")
 _section("/participants/{person}", _votes_of, view="analyse")
 _section("/groups", _groups, _again, do="analyse")
 _section("/principles", _principles, _write_principle, do="analyse")
-_section("/releases", _releases)
+_section("/releases", _releases, _release)
+_section("/releases/{version}.zip", _release_file)
 _section("/audit", _audit)
 _section("/audit.jsonl", _audit_file, view="export")
 _section("/settings", _settings, _set)

@@ -1,0 +1,143 @@
+"""Chromium, a server that it can reach, and what holds of every page whatever it shows."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+
+from suffrage.consult.web.languages import languages
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NARROW, WIDE = {"width": 320, "height": 700}, {"width": 1280, "height": 900}
+# Every two of these meet in some run: scripts or none, narrow or wide, English or te reo.
+RUNS = [
+    pytest.param(True, NARROW, "en", id="scripts-320-en"),
+    pytest.param(True, WIDE, "mi", id="scripts-1280-mi"),
+    pytest.param(False, NARROW, "mi", id="plain-320-mi"),
+    pytest.param(False, WIDE, "en", id="plain-1280-en"),
+]
+# Every page in both languages, both widths and both themes.
+LOOKS = [
+    pytest.param(NARROW, "mi", "light", id="320-mi-light"),
+    pytest.param(WIDE, "en", "dark", id="1280-en-dark"),
+]
+
+
+@contextmanager
+def chromium_started() -> Iterator[Any]:
+    """The browser. Skips where there is none."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def served(app: Any) -> Iterator[str]:
+    """The application at an address of this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    began = time.monotonic()
+    while not server.started and time.monotonic() - began < 60:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(20)
+
+
+def visitor(chromium: Any, url: str, **options: Any) -> Any:
+    """A page of a browser without any cookie, English and narrow unless said otherwise."""
+    options.setdefault("viewport", NARROW)
+    options.setdefault("locale", "en")
+    page = chromium.new_context(base_url=url, **options).new_page()
+    page.set_default_timeout(30_000)
+    return page
+
+
+def texts(lang: str) -> Callable[..., str]:
+    """What the pages call things in a language; with `more` in the form for so `num`."""
+    translations = languages()[lang].translations
+
+    def said(text: str, more: str = "", **values: Any) -> str:
+        if more:
+            return translations.ngettext(text, more, values["num"]) % values
+        return translations.gettext(text) % values if values else translations.gettext(text)
+
+    return said
+
+
+def no_sideways(page: Any) -> None:
+    """Nothing makes the page wider than the screen (WCAG 2.2, 1.4.10)."""
+    wide = page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert wide <= 0, page.url
+
+
+SMALL = """() => [...document.querySelectorAll(
+    'main button, main a.button, nav a, footer a, .choice, .chip, summary')]
+  .filter(e => e.checkVisibility() &&
+    (e.getBoundingClientRect().height < 43.5 || e.getBoundingClientRect().width < 43.5))
+  .map(e => e.outerHTML.slice(0, 90))"""
+
+
+class Inspector:
+    """Looks at page after page, and remembers what is wrong with them."""
+
+    def __init__(self, page: Any, lang: str) -> None:
+        axe = pytest.importorskip(
+            "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
+        )
+        self.axe, self.page, self.lang = axe.Axe(), page, lang
+        self.complaints: list[str] = []
+        page.on(
+            "console",
+            lambda m: (
+                self.complaints.append(m.text)
+                if m.type == "error" and "status of 4" not in m.text
+                else None
+            ),
+        )
+
+    def look(self, name: str) -> None:
+        """By axe, by width, by the size of what is pressed, and by language."""
+        page = self.page
+        no_sideways(page)
+        assert page.get_attribute("html", "lang") == self.lang, page.url
+        assert bool(page.locator(".draft").count()) == (self.lang == "mi"), page.url
+        for found in self.axe.run(page).response["violations"]:
+            nodes = [node["html"][:120] for node in found["nodes"]][:3]
+            self.complaints.append(f"{page.url} {found['id']}: {nodes}")
+        self.complaints += [f"{page.url} small: {one}" for one in page.evaluate(SMALL)]
+        picture(page, name)
+
+
+def picture(page: Any, name: str) -> None:
+    """A screenshot, where SUFFRAGE_SCREENSHOTS names a folder."""
+    folder = os.environ.get("SUFFRAGE_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
