@@ -157,6 +157,7 @@ def run_trl(name: str, job: TrainingJob, told: Any) -> None:
         processing_class=tokenizer,
         callbacks=[Watch()],
     )
+    trainer.remove_callback(transformers.PrinterCallback)
     trainer.train()
 
 

@@ -22,6 +22,7 @@ from suffrage.align.sampled_groups import (
     OFF_POPULAR,
     GroupOptions,
     answer_distances,
+    answers_only,
     as_reward_function,
     popular_rewards,
     preference_pairs,
@@ -417,3 +418,44 @@ def test_vllm_is_asked_for_in_trls_own_words(mode: str, monkeypatch: pytest.Monk
     assert vllm_settings(GroupOptions(steps=1)) == {}
     with pytest.raises(ValueError, match="vllm_url goes with"):
         GroupOptions(steps=1, vllm_url="http://gpu:8000")
+
+
+@BOTH
+def test_probabilities_of_answers_are_trls_own(
+    method: Method,
+    format_known: dict[str, Path],
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With their gradients, for answers of several tokens, some of them ended and padded."""
+    compared: list[float] = []
+
+    def both(trainer: type) -> type:
+        ours = answers_only(trainer)
+
+        class Compared(ours):  # type: ignore[misc,valid-type]
+            def _get_per_token_logps_and_entropies(self, model, *args, **more):  # type: ignore[no-untyped-def]
+                found = super()._get_per_token_logps_and_entropies(model, *args, **more)
+                own = trainer._get_per_token_logps_and_entropies(self, model, *args, **more)  # type: ignore[attr-defined]
+                for mine, theirs in zip(found[:2], own[:2], strict=True):
+                    assert (mine is None) == (theirs is None)
+                    if mine is not None:
+                        torch.testing.assert_close(mine, theirs, atol=1e-5, rtol=1e-5)
+                        assert (mine == 0).any() and (mine != 0).any()
+                if found[0].requires_grad:
+                    weight = next(p for p in model.parameters() if p.requires_grad and p.ndim == 2)
+                    slopes = [
+                        torch.autograd.grad(given[0].square().sum(), weight, retain_graph=True)[0]
+                        for given in (found, own)
+                    ]
+                    torch.testing.assert_close(*slopes, atol=1e-4, rtol=1e-4)
+                    compared.append(float(slopes[0].abs().max()))
+                return found
+
+        return Compared
+
+    monkeypatch.setattr(sampled_groups, "answers_only", both)
+    given = group_job(method, tiny_model, format_known["none"], tmp_path, 2, longest=4)
+    trained(method, given)
+    assert len(compared) == 2 and min(compared) > 0

@@ -26,8 +26,9 @@ from suffrage.training_data.constitution import FROM_CONSULTATION, FROM_VALUE_SE
 
 Adapting = Literal["lora", "qlora", "full"]
 
-# A token of English is about four characters; a chat puts about this many round a question.
-CHARACTERS = 4
+# A token of survey English, its labels and its chat template included, has about so many characters; a
+# chat puts about this many round a question.
+CHARACTERS = 3.5
 CHAT = 120
 # Batches looked at: the largest of them is what memory is asked for.
 BATCHES = 8
@@ -100,7 +101,7 @@ def _step(spec: MethodSpec, rows: Sequence[dict[str, Any]], row: int) -> StepSiz
         )
         for one, texts in zip(rows, said, strict=True)
     ]
-    packs = list(packed(requests, row * CHARACTERS))
+    packs = list(packed(requests, round(row * CHARACTERS)))
     tokens = sum(len(pack.tokens) for pack in packs) / CHARACTERS
     asked = sum(len(set(pack.query_nodes)) for pack in packs)
     written = options.format == "written"
@@ -124,7 +125,7 @@ def _answers(spec: MethodSpec, row: dict[str, Any], other: dict[str, Any]) -> li
         return [row["answer"], other["answer"]]
     found = [row[name] for name in ("chosen", "rejected", "completion") if row.get(name)]
     # What the model will write by itself is as long as it may be.
-    return found or ["x" * CHARACTERS * getattr(spec.options, "longest", 1)]
+    return found or ["x" * round(CHARACTERS * getattr(spec.options, "longest", 1))]
 
 
 def step_bytes(

@@ -40,7 +40,7 @@ FOLDERS: dict[StageKind, str] = {
     "results": "results",
 }
 # Raised when a change of code makes the stages of an earlier version wrong.
-VERSION = 8
+VERSION = 9
 
 
 @dataclass(frozen=True)
