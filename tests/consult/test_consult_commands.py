@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from suffrage.consult.polis_files import read_polis
 from suffrage.consult.store import consultations, snapshots, statements
 from suffrage.consult.store.database import open_store
 from suffrage.consult.store.secret_keys import FILE_VARIABLE, VARIABLE
+from suffrage.consult.web import serving
 from tests.consult.server import serve
 from tests.consult.site import consultation, crowd
 
@@ -101,6 +103,20 @@ def test_what_is_exported_is_imported_equal_and_polis_files_too(tmp_path: Path) 
     back = tmp_path / "back"
     said("export", tmp_path / "second", "again", back, "--format", "polis")
     assert read_polis(back).votes == read_polis(polis).votes
+
+
+def test_a_folder_for_releases_can_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path)
+    served: list[Any] = []
+    monkeypatch.setattr(serving, "run", lambda app, *_: served.append(app))
+    monkeypatch.setattr(serving, "start_logging", lambda: None)
+    store = tmp_path / "store"
+    result = said("serve", store, "--no-results", "--releases", tmp_path / "published")
+    assert result.exit_code == 0, result.output
+    assert served[0].state.settings.releases == tmp_path / "published"
+    served[0].state.store.close()
 
 
 def test_serving_prints_the_first_log_in_once_and_keeps_results_fresh(tmp_path: Path) -> None:

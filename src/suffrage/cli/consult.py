@@ -146,6 +146,13 @@ def serve(
     results: Annotated[
         bool, typer.Option(help="Keep results fresh in a process beside this one.")
     ] = True,
+    releases: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder for what organisers release on their pages. Default: beside a SQLite "
+            "store; with PostgreSQL pages release nothing until a folder is named."
+        ),
+    ] = None,
 ) -> None:
     """Serve every consultation of a store. Prints the organiser's first log-in, once.
 
@@ -158,7 +165,7 @@ def serve(
     from suffrage.consult.web.server_settings import ServerSettings
 
     url = (base_url or f"http://{host}:{port}").rstrip("/")
-    app = create_app(ServerSettings(where, base_url=url, results=results))
+    app = create_app(ServerSettings(where, base_url=url, results=results, releases=releases))
     store = app.state.store
     serving.start_logging()
     for what in consultations.all_consultations(store):
