@@ -79,7 +79,7 @@ EVALUATION = Evaluation(
     ),
     options=Options,
     ask=ask,
-    prompts=lambda value_sets, splits, options: options.most,
+    prompts=lambda value_sets, splits, options, folder: options.most,
 )
 '''
 

@@ -8,10 +8,18 @@ import pytest
 
 from suffrage.consult.consultation import SCHEMAS, Consultation, write_consultation
 from suffrage.consult.held_out import held_out_people
-from suffrage.evaluate.preferences import EVALUATION, Options, choices, others_share
+from suffrage.evaluate.preferences import (
+    EVALUATION,
+    Options,
+    choices,
+    others_share,
+    statement_item,
+)
+from suffrage.models import ways_of_asking
 from suffrage.population import build_value_set
 from suffrage.training_data import HeldOut, split_items
 from tests.evaluate.asking import evaluated, value_of
+from tests.evaluate.outside_files import asking
 from tests.impostors import Impostor, constant, flat, noise
 from tests.synthetic import make_survey
 
@@ -242,3 +250,16 @@ def test_fewer_statements_and_answers_may_be_asked_and_only_they_are_scored(
     for measure, things in (("votes", 4), ("reactions", 4)):
         assert value_of(card, measure, "flat").n == things
     assert value_of(card, "comparisons", "flat").n == PROMPTS
+
+
+def test_a_plan_counts_what_a_model_is_asked(options: Options) -> None:
+    assert EVALUATION.prompts is not None and EVALUATION.ask is not None
+    asked = EVALUATION.ask(asking(flat(), options, Path()))
+    by_kind = asked.filter(pl.col("value_set") == asked["value_set"][0])["kind"].value_counts()
+    answers, statements, reactions = (
+        by_kind.filter(pl.col("kind") == kind)["count"].item()
+        for kind in ("answer", "statement", "reaction")
+    )
+    planned = EVALUATION.prompts([], [], options, Path())
+    ways = len(ways_of_asking(statement_item("s", "Water is wet."), None))
+    assert planned == answers + ways * (statements + reactions) > ways * STATEMENTS

@@ -137,7 +137,7 @@ def test_wrong_options_are_refused(folder: Path) -> None:
     with pytest.raises(InputError, match='no value set "west"; it has north, south'):
         scored(EVALUATION, {"flat": flat()}, strange, folder)
     with pytest.raises(InputError, match='no value set "west"'):
-        EVALUATION.prompts(SETS, [], strange)
+        EVALUATION.prompts(SETS, [], strange, folder)
     with pytest.raises(InputError, match="region"):
         EVALUATION.ask(asking(flat(), OPTIONS.model_copy(update={"value_sets": {"north": {"region": "east"}}}), folder))  # fmt: skip
     with pytest.raises(ValueError, match=r"survey\.reader is missing"):

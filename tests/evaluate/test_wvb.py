@@ -172,6 +172,12 @@ def test_a_population_is_asked_as_each_cell_and_others_once(folder: Path) -> Non
     assert any(who in text for text in model.heard)
 
 
+def test_a_plan_counts_every_cell_of_the_files_once(folder: Path) -> None:
+    assert EVALUATION.prompts is not None
+    asked = EVALUATION.ask(asking(flat(), OPTIONS, folder))
+    assert EVALUATION.prompts([], [], OPTIONS, folder) == 4 * asked.height
+
+
 def test_refused_cells_leave_an_empty_score_that_the_script_skips(folder: Path) -> None:
     silent = Impostor(lambda options, _: np.full(len(options), 0.2), mass=0.1)
     frame = EVALUATION.ask(asking(silent, OPTIONS, folder, as_population=False))

@@ -581,7 +581,9 @@ def _details(
     ]
 
 
-def prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
+def prompts(
+    value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
+) -> int:
     """Four ways by letter and two texts in two orders for each scenario, and what a judge is shown."""
     items = {item.id: item for v in value_sets for item in v.items}
     # Files of one's own are counted when they are read; a plan needs no folder.

@@ -345,7 +345,9 @@ def _examples(given: EvaluationInput) -> list[dict[str, Any]]:
     ]
 
 
-def prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
+def prompts(
+    value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
+) -> int:
     """Four sentences a completion, once for a model whatever it is asked as."""
     return 4 * (len(shipped().facts) + options.sums)
 

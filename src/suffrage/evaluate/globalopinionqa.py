@@ -378,7 +378,9 @@ def _least_served(countries: Mapping[str, Sequence[Mapping[str, Any]]]) -> Itera
             yield f"{method}: served least when asked as the country are {shown}."
 
 
-def _prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
+def _prompts(
+    value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
+) -> int:
     """About as many as the published file would need, over the value sets: it is asked once for all."""
     countries = COUNTRIES_A_QUESTION
     if options.countries is not None:

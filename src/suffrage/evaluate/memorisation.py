@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from math import ceil, isfinite
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -399,7 +400,9 @@ def _notes(
         yield f"No record holds {LEAKED:.0%} of a held-out question's telling words, and none a scenario."
 
 
-def prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
+def prompts(
+    value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
+) -> int:
     """Every way of asking of every wording."""
     items = {item.id: item for v in value_sets for item in v.items}
     ways = sum(len(ways_of_asking(item, None)) for item in items.values())

@@ -470,7 +470,9 @@ def _worst_notes(groups: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Ite
             )
 
 
-def _prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
+def _prompts(
+    value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
+) -> int:
     """About as many as the published file would need, over the value sets: it is asked once for all."""
     groups = GROUPS_A_QUESTION if options.groups is None else len(options.groups)
     every = WAYS * (1 + groups) * (options.most or QUESTIONS)

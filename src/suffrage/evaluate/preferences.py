@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,11 @@ from suffrage.evaluate.scorecard import (
     Place,
     Scorecard,
 )
-from suffrage.models import Asked, Respondent, read_letters
+from suffrage.models import Asked, Respondent, read_letters, ways_of_asking
+from suffrage.population import ValueSet
 from suffrage.population.distances import FloatArray
 from suffrage.survey import Item, Option
+from suffrage.training_data import ItemSplit
 
 NAME = "preferences"
 RESAMPLES = 200
@@ -109,6 +112,18 @@ def ask(asking: Asking) -> pl.DataFrame:
             rows += read(place)
         asking.advance(part / 3)
     return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def _prompts(
+    value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
+) -> int:
+    """Each answer compared, once; each statement and each answer liked or not, in all ways of asking."""
+    consultation = read_consultation((folder / options.consultation).resolve())
+    asked = [*_statements(consultation), *_reactions(consultation)]
+    if options.most is not None:
+        asked = asked[: 2 * options.most]
+    compared = set(consultation.comparisons["left"]) | set(consultation.comparisons["right"])
+    return len(compared) + sum(len(ways_of_asking(item, None)) for item in asked)
 
 
 def _answers(
@@ -632,4 +647,5 @@ EVALUATION = Evaluation(
     ),
     options=Options,
     ask=ask,
+    prompts=_prompts,
 )

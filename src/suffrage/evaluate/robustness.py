@@ -488,7 +488,10 @@ def _prompts_for(places: int, items: Sequence[Item], options: RobustnessOptions)
 
 
 def _planned(
-    value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: RobustnessOptions
+    value_sets: Sequence[ValueSet],
+    splits: Sequence[ItemSplit],
+    options: RobustnessOptions,
+    folder: Path,
 ) -> int:
     out = {item for split in splits for item in split.held_out}
     items = {i.id: i for v in value_sets for i in v.items if not out or i.id in out}

@@ -207,7 +207,9 @@ def _examples(given: EvaluationInput) -> Iterator[dict[str, Any]]:
             }
 
 
-def prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
+def prompts(
+    value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
+) -> int:
     """Four ways by letter for both requests of a pair, once for a model."""
     return 8 * len(pairs())
 

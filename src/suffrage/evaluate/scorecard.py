@@ -182,7 +182,8 @@ class Evaluation:
     gives. score(input, seed): the seed draws bootstrap resamples and nothing else. ask: a table of
     what a model said, with a column `value_set` (see `Place`); rows for every place asked.
     needs_texts: asked only of models whose probabilities of whole texts can be read.
-    prompts(value_sets, splits, options): about how many prompts `ask` scores as one place, for plans.
+    prompts(value_sets, splits, options, folder): about how many prompts `ask` scores as one place, for
+    plans; folder: where the options' paths start.
     """
 
     name: str
@@ -193,4 +194,4 @@ class Evaluation:
     options: type[EvaluationOptions] = EvaluationOptions
     ask: Callable[[Asking], pl.DataFrame] | None = None
     needs_texts: bool = False
-    prompts: Callable[[Sequence[ValueSet], Sequence[ItemSplit], Any], int] | None = None
+    prompts: Callable[[Sequence[ValueSet], Sequence[ItemSplit], Any, Path], int] | None = None

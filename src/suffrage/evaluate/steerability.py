@@ -358,7 +358,7 @@ EVALUATION = Evaluation(
     "person who is named otherwise, or not named at all, is answered alike.",
     measures=MEASURES,
     ask=ask,
-    prompts=lambda value_sets, splits, options: (
+    prompts=lambda value_sets, splits, options, folder: (
         -(-_prompts_for(value_sets, splits) // max(len(value_sets), 1))
     ),
 )

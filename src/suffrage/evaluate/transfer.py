@@ -311,7 +311,9 @@ def _ceiling(
     return found
 
 
-def _prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
+def _prompts(
+    value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
+) -> int:
     """As many a question as the study's own items take; without `most`, as many questions."""
     _check_names(options, value_sets)
     items = {item.id: item for value_set in value_sets for item in value_set.items}

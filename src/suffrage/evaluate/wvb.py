@@ -66,8 +66,8 @@ HEADLINE = 0.2
 # Rounding of a sum must not lift a question over a threshold it lies on.
 SLACK = 1e-9
 REPLICATES = 200
-# For plans: questions, cells of the published sample, ways of asking one.
-CELLS, WAYS = 46, 4
+# For plans: ways of asking one question.
+WAYS = 4
 
 Cell = tuple[str, str, str]
 
@@ -411,9 +411,13 @@ def predictions_of(
     return predictions(asked, read_probe(options, folder), seed)
 
 
-def _prompts(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options) -> int:
-    """As many as the published sample needs, over the value sets: cells are asked once for all."""
-    return round(WAYS * CELLS * len(PROBE_ITEMS) / max(len(value_sets), 1))
+def _prompts(
+    value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
+) -> int:
+    """As many as the sample needs, over the value sets: cells are asked once for all."""
+    samples = read_csv(existing_file(folder / options.folder / "probe" / "samples.tsv", "folder"))
+    cells = samples.select(QUESTION, *CELL).unique().height
+    return round(WAYS * cells / max(len(value_sets), 1))
 
 
 def _within(threshold: float) -> Measure:

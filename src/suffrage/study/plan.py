@@ -175,7 +175,7 @@ def _endpoint_plan(
             entry = next(e for e in study.evaluate if e.name == evaluation)
             if method == spec.name and entry.evaluation.prompts is not None:
                 prompts = entry.evaluation.prompts(
-                    list(value_sets.values()), list(splits.values()), entry.options
+                    list(value_sets.values()), list(splits.values()), entry.options, study.folder
                 )
                 requests[str(stage.folder)] = groups * prompts
                 written[str(stage.folder)] = groups * prompts * WRITTEN_TOKENS
@@ -308,7 +308,7 @@ def _tokens_by_stage(
             if method == spec.name and own.prompts is not None:
                 places = len(value_sets) if spec.method.asks_as_population else 1
                 prompts = own.prompts(
-                    list(value_sets.values()), list(splits.values()), entry.options
+                    list(value_sets.values()), list(splits.values()), entry.options, study.folder
                 )
                 read = places * prompts * mean_length * SHARED_QUESTION
                 found[str(stage.folder)] = Reading(read, asking_memory)
