@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from suffrage.errors import InputError
 from suffrage.evaluate import Asking, Scorecard
@@ -279,6 +281,34 @@ def test_fieller_covers_a_ratio_of_noisy_gains() -> None:
             hits += low <= 0.6 <= high
     assert wide < 10
     assert hits / (4000 - wide) == pytest.approx(0.95, abs=0.01)
+
+
+@given(
+    st.floats(0.01, 3), st.floats(-3, 3), st.floats(1e-4, 0.5), st.floats(0, 2), st.floats(-1, 1)
+)
+def test_fieller_holds_the_ratio_wherever_the_gain_is_clear(
+    below: float, ratio: float, noise: float, spread: float, together: float
+) -> None:
+    """Also where both are one figure, and their difference is rounding."""
+    for r, sd, c in ((ratio, spread, together), (1.0, 1.0, 1.0)):
+        deviation = noise * below  # at most half of it: clear of 0
+        other = sd * deviation
+        covariance = np.array(
+            [[other**2, c * other * deviation], [c * other * deviation, deviation**2]]
+        )
+        low, high = fieller(r * below, below, covariance)
+        assert low is not None and high is not None
+        slack = 1e-6 * max(1.0, abs(r))
+        assert low - slack <= r <= high + slack
+
+
+def test_fieller_of_a_gain_over_itself_is_one() -> None:
+    """What stands under the root is 0 then, and rounding puts some below."""
+    generator = np.random.default_rng(0)
+    for _ in range(2000):
+        draws = generator.normal(0.35, 0.06, 400)
+        mean = float(draws.mean())
+        assert fieller(mean, mean, np.cov(draws, draws)) == pytest.approx((1, 1), abs=1e-6)
 
 
 def test_fieller_gives_nothing_where_the_gain_is_not_clear() -> None:

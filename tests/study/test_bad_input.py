@@ -63,7 +63,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no such model": ({"model": "./nowhere"}, "model: ./nowhere does not exist"),
     "no such bundled model": (
         {"model": "bundled:gpt"},
-        'no bundled model "gpt"; there are smollm2',
+        'no bundled model "gpt"; there are gemma3-270m, smollm2',
     ),
     "unknown key": (
         {"held_out": {"by": "item", "shar": 0.2}},

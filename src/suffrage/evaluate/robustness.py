@@ -719,9 +719,10 @@ def fieller(
     (v_above, v_both), (_, v_below) = covariance * Z**2
     a = below**2 - v_below
     b = above * below - v_both
-    inside = b**2 - a * (above**2 - v_above)
-    if a <= 0 or inside < 0:
+    if a <= 0:
         return None, None
+    # Never below 0 then, for the ratio itself lies inside; but by rounding, where both are one figure.
+    inside = max(b**2 - a * (above**2 - v_above), 0.0)
     return float((b - np.sqrt(inside)) / a), float((b + np.sqrt(inside)) / a)
 
 
