@@ -39,7 +39,9 @@ LABEL_TOKENS, WRITTEN_TOKENS = 1.0, 10.0
 LOADING_SECONDS = 6.0
 SMALL_STAGE_SECONDS = 2.0
 # Interpreter and libraries, what loading leaves, and what the allocator keeps: measured (benchmarks/memory.py).
-RUNTIME_BYTES = 1.0e9
+RUNTIME_BYTES = 1.1e9
+# What the allocator keeps besides of layers computed again and again (gradient checkpointing), measured.
+RECOMPUTING_BYTES = 0.1e9
 # Besides the weights, of a model that is asked.
 READING_BYTES = 0.3e9
 
@@ -291,6 +293,8 @@ def _tokens_by_stage(
                     spec, members, splits[seed], seed, size, CPU_ROW_LENGTH, study.folder
                 )
                 memory = training_bytes(spec, shape, step, width)
+                if options.gradient_checkpointing:
+                    memory += RECOMPUTING_BYTES
             work = training_work(spec, steps, mean_length)
             passes = (
                 work.learnt * LEARNT_FACTOR
