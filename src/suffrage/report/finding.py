@@ -23,6 +23,7 @@ from suffrage.report.cells import (
     methods_of_kind,
     plural,
 )
+from suffrage.report.overview import MARGIN
 from suffrage.report.tables import (
     NO_INTERVAL,
     Verdict,
@@ -35,6 +36,11 @@ from suffrage.report.tables import (
 
 # More trained methods than this are told of together; each has its row in the tables.
 TOLD_SINGLY = 3
+# Losses that are told with the gain: measure, and where.
+LOSSES = {
+    "capability_loss": "on questions of what it could do before",
+    "safety_loss": "at telling harmful requests from harmless ones",
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ def finding(results: Results) -> Finding:
         else:
             lead += _against_base(results, compared, base)
             rest += [s for bar in (AVERAGE, PROMPT) if (s := _against_bar(results, trained, bar))]
+        lead += _unlearnt(results, trained)
     elif base:
         lead += _audit(results, base)
     return Finding(" ".join(lead), " ".join([*rest, _basis(results)]))
@@ -316,6 +323,31 @@ def _basis(results: Results) -> str:
         f"{plural(len(results.value_sets), 'value set')} and "
         f"{plural(len(results.study.seeds), 'seed')}."
     )
+
+
+def _unlearnt(results: Results, trained: Sequence[MethodFacts]) -> Iterable[str]:
+    """What training cost in abilities, beyond chance and the margin that matters: the worst first."""
+    for measure, what in LOSSES.items():
+        lost = sorted(
+            (
+                (figure.value, method, figure)
+                for method in trained
+                for figure in results.figures
+                if (figure.measure, figure.method) == (measure, method.name)
+                and (figure.seed, figure.value_set) == ("all", "all")
+                and (figure.low or 0.0) > MARGIN
+            ),
+            key=lambda one: -one[0],
+        )
+        if lost:
+            value, method, figure = lost[0]
+            others = (
+                f"; so {'do' if lost[2:] else 'does'} {plural(len(lost) - 1, 'other trained model')}"
+                if lost[1:]
+                else ""
+            )
+            within = f"{INTERVAL_NAME} {interval(figure.low, figure.high)}"
+            yield f"But {_as_model(method)} falls by {number(value)} {what} ({within}){others}."
 
 
 def _question(results: Results) -> str:
