@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from suffrage.survey.raking import Margin, largest_gap, margin_shares, rake
 from tests.synthetic import make_survey
 
+# Where margins contradict each other in a sample some weights go to 0, and only their size is known.
+VANISHING = 1e-9
+
 
 def people(n: int, seed: int) -> tuple[np.ndarray, list[Margin]]:
     """Base weights and three margins whose targets a population of the same cells has."""
@@ -37,7 +40,7 @@ def test_raking_is_iterative_proportional_fitting_to_the_end(seed: int) -> None:
     base, margins = people(400, seed)
     found = rake(base, margins)
     assert found.converged and found.gap < 1e-8
-    np.testing.assert_allclose(found.weights, plain_ipf(base, margins), rtol=1e-6)
+    np.testing.assert_allclose(found.weights, plain_ipf(base, margins), rtol=1e-6, atol=VANISHING)
 
 
 @settings(max_examples=30)
@@ -45,10 +48,14 @@ def test_raking_is_iterative_proportional_fitting_to_the_end(seed: int) -> None:
 def test_scaling_and_permuting_respondents_change_nothing_else(seed: int, factor: float) -> None:
     base, margins = people(120, seed)
     found = rake(base, margins)
-    np.testing.assert_allclose(rake(base * factor, margins).weights, found.weights * factor)
+    np.testing.assert_allclose(
+        rake(base * factor, margins).weights, found.weights * factor, atol=VANISHING * factor
+    )
     order = np.random.default_rng(seed).permutation(120)
     moved = [Margin(m.name, m.categories, m.codes[order], m.targets) for m in margins]
-    np.testing.assert_allclose(rake(base[order], moved).weights, found.weights[order], rtol=1e-6)
+    np.testing.assert_allclose(
+        rake(base[order], moved).weights, found.weights[order], rtol=1e-6, atol=VANISHING
+    )
     assert found.weights.sum() == pytest.approx(base.sum())
 
 
