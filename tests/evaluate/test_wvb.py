@@ -220,6 +220,8 @@ def test_files_of_another_kind_are_refused(folder: Path, tmp_path: Path) -> None
     path.write_text(whole.replace("Continent", "Land"))
     with pytest.raises(InputError, match="no column Continent"):
         read_probe(OPTIONS, tmp_path)
+    with pytest.raises(InputError, match="no column Continent"):
+        EVALUATION.prompts([], [], OPTIONS, tmp_path)
     head = whole.splitlines()[0]
     path.write_text(f"{head}\nQ1\tX\tEurope\tUrban\tTertiary\t5\n")
     with pytest.raises(InputError, match=r"participant 5 is not in full_value_qa\.tsv \(Q1\)"):

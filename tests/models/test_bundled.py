@@ -25,9 +25,9 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (data / f"model.gguf.part{number:02}").write_bytes(bytes([number]) * 5)
     terms = BUNDLED[GEMMA].terms
     assert terms is not None
-    page = tmp_path / terms[0] / terms[1]
+    page = tmp_path / terms.package / terms.page
     page.parent.mkdir(parents=True)
-    (tmp_path / terms[0] / "__init__.py").write_text("raise SystemExit('never imported')")
+    (tmp_path / terms.package / "__init__.py").write_text("raise SystemExit('never imported')")
     page.write_text("<p>terms</p>")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delenv(TERMS_VARIABLE, raising=False)

@@ -132,8 +132,12 @@ def _judge(options: Options, name: str, asking: Asking) -> Respondent | Entailme
     return LanguageModel.load(identity, asking.scoring.dtype)
 
 
+def _own_files(options: Options, folder: Path) -> list[Path]:
+    return [(folder / name).resolve() for name in options.scenarios]
+
+
 def _scenarios(items: Sequence[Item], options: Options, folder: Path) -> list[Scenario]:
-    found = scenarios_for(items, [(folder / name).resolve() for name in options.scenarios])
+    found = scenarios_for(items, _own_files(options, folder))
     if not found:
         raise InputError(
             "evaluate: behaviour: no scenario belongs to an item of this survey; write some in a file "
@@ -586,8 +590,7 @@ def prompts(
 ) -> int:
     """Four ways by letter and two texts in two orders for each scenario, and what a judge is shown."""
     items = {item.id: item for v in value_sets for item in v.items}
-    # Files of one's own are counted when they are read; a plan needs no folder.
-    count = len(scenarios_for(list(items.values())))
+    count = len(scenarios_for(list(items.values()), _own_files(options, folder)))
     shown = 6 if options.judge else 2 if options.entailment else 0
     return count * (8 + shown * options.free_answers)
 

@@ -72,9 +72,8 @@ class Options(EvaluationOptions):
         return (self.consultation,)
 
 
-def _read(given: Asking | EvaluationInput) -> Consultation:
-    options: Options = given.options
-    return read_consultation((given.folder / options.consultation).resolve())
+def _read(options: Options, folder: Path) -> Consultation:
+    return read_consultation((folder / options.consultation).resolve())
 
 
 def statement_item(statement: str, text: str) -> Item:
@@ -98,10 +97,9 @@ def reaction_item(answer: str, prompt: str, text: str) -> Item:
 
 def ask(asking: Asking) -> pl.DataFrame:
     """The probability of every answer compared, of agreeing with every statement, of liking every answer."""
-    consultation = _read(asking)
+    consultation = _read(asking.options, asking.folder)
     rows: list[dict[str, Any]] = []
-    statements = chosen_items(_statements(consultation), asking.options.most)
-    reactions = chosen_items(_reactions(consultation), asking.options.most)
+    statements, reactions = _put(consultation, asking.options)
     parts: list[Callable[[Place], Iterator[dict[str, Any]]]] = [
         lambda place: _answers(asking.model, consultation, place),
         lambda place: _shares(asking.model, statements, "statement", place, asking.scoring),
@@ -118,12 +116,10 @@ def _prompts(
     value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
 ) -> int:
     """Each answer compared, once; each statement and each answer liked or not, in all ways of asking."""
-    consultation = read_consultation((folder / options.consultation).resolve())
-    asked = [*_statements(consultation), *_reactions(consultation)]
-    if options.most is not None:
-        asked = asked[: 2 * options.most]
-    compared = set(consultation.comparisons["left"]) | set(consultation.comparisons["right"])
-    return len(compared) + sum(len(ways_of_asking(item, None)) for item in asked)
+    consultation = _read(options, folder)
+    statements, reactions = _put(consultation, options)
+    ways = sum(len(ways_of_asking(item, None)) for item in (*statements, *reactions))
+    return len(_compared(consultation)) + ways
 
 
 def _answers(
@@ -132,8 +128,7 @@ def _answers(
     """Each answer that was compared, as the model's own next turn."""
     if not model.reads_texts:
         return
-    compared = consultation.comparisons
-    wanted = set(compared["left"]) | set(compared["right"])
+    wanted = _compared(consultation)
     prompts = dict(consultation.prompts.select("prompt", "text").iter_rows())
     texts: dict[str, dict[str, str]] = defaultdict(dict)
     for row in consultation.answers.sort("answer").to_dicts():
@@ -151,6 +146,19 @@ def _answers(
                 "value": float(log.sum()),
                 "tokens": log.size,
             }
+
+
+def _compared(consultation: Consultation) -> set[str]:
+    """The answers that somebody compared."""
+    return set(consultation.comparisons["left"]) | set(consultation.comparisons["right"])
+
+
+def _put(consultation: Consultation, options: Options) -> tuple[Sequence[Item], Sequence[Item]]:
+    """The statements and the answers a model is asked to agree with or to like."""
+    return (
+        chosen_items(_statements(consultation), options.most),
+        chosen_items(_reactions(consultation), options.most),
+    )
 
 
 def _statements(consultation: Consultation) -> list[Item]:
@@ -366,7 +374,7 @@ class HeldOut:
 def score(given: EvaluationInput, seed: int) -> Scorecard:
     """Accuracy on what held-out participants chose, and skill beyond a constant answer."""
     options: Options = given.options
-    consultation = _read(given)
+    consultation = _read(options, given.folder)
     chosen = choices(consultation)
     units: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
     edges: dict[str, dict[str, list[Measured]]] = {

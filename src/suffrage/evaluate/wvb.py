@@ -122,10 +122,7 @@ def read_probe(options: Options, folder: Path) -> Probe:
     the table or did not answer, and on an answer outside its scale.
     """
     root = folder / options.folder
-    samples = read_csv(existing_file(root / "probe" / "samples.tsv", "folder"))
-    absent = [n for n in (QUESTION, CATEGORY, *CELL, INTERVIEW) if n not in samples.columns]
-    if absent:
-        raise InputError(f"probe/samples.tsv has no column {absent[0]}; is it WorldValuesBench's?")
+    samples = _read_samples(root)
     metadata = variables(existing_file(root / METADATA, "folder"), Variable)
     codebook = {}
     if options.codebook is not None:
@@ -165,6 +162,14 @@ def read_probe(options: Options, folder: Path) -> Probe:
     return Probe(
         items, values, answered, everyone, {n: metadata[n].category for n in items}, samples
     )
+
+
+def _read_samples(root: Path) -> pl.DataFrame:
+    samples = read_csv(existing_file(root / "probe" / "samples.tsv", "folder"))
+    absent = [n for n in (QUESTION, CATEGORY, *CELL, INTERVIEW) if n not in samples.columns]
+    if absent:
+        raise InputError(f"probe/samples.tsv has no column {absent[0]}; is it WorldValuesBench's?")
+    return samples
 
 
 def _item(name: str, about: Variable, entry: Entry | None) -> Item:
@@ -415,8 +420,7 @@ def _prompts(
     value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
 ) -> int:
     """As many as the sample needs, over the value sets: cells are asked once for all."""
-    samples = read_csv(existing_file(folder / options.folder / "probe" / "samples.tsv", "folder"))
-    cells = samples.select(QUESTION, *CELL).unique().height
+    cells = _read_samples(folder / options.folder).select(QUESTION, *CELL).unique().height
     return round(WAYS * cells / max(len(value_sets), 1))
 
 

