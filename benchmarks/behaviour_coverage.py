@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from suffrage.evaluate.asking.scenarios import scenarios_for
 from suffrage.evaluate.behaviour import Moved, place_on_scale
-from suffrage.evaluate.figures import make_figures
-from suffrage.evaluate.scenarios import scenarios_for
+from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.population import build_value_set
 from suffrage.survey import read_survey
 from suffrage.training_data.split import item_clusters

@@ -170,9 +170,9 @@ class Server:
 
 
 def serve(where: str, port: int, results: bool) -> None:
-    from suffrage.consult.web import serving
-    from suffrage.consult.web.app import create_app
-    from suffrage.consult.web.server_settings import DEFAULT_LIMITS, Allowance, ServerSettings
+    from suffrage.server.web import serving
+    from suffrage.server.web.app import create_app
+    from suffrage.server.web.server_settings import DEFAULT_LIMITS, Allowance, ServerSettings
 
     plenty = Allowance(10**9, 1)
     limits = dict.fromkeys(DEFAULT_LIMITS, (plenty, plenty))
@@ -184,10 +184,10 @@ def serve(where: str, port: int, results: bool) -> None:
 
 def prepare(where: str, slug: str, statements: int) -> None:
     """An open consultation with accepted statements."""
-    from suffrage.consult.store import consultations
-    from suffrage.consult.store.consultations import ConsultationSettings
-    from suffrage.consult.store.database import open_store
-    from suffrage.consult.store.statements import add_seeds
+    from suffrage.server.store import consultations
+    from suffrage.server.store.consultations import ConsultationSettings
+    from suffrage.server.store.database import open_store
+    from suffrage.server.store.statements import add_seeds
 
     store = open_store(where, create=True)
     settings = ConsultationSettings(open_to_all=True)
@@ -400,9 +400,9 @@ def reconcile(where: str, slug: str, people: list[Person]) -> dict[str, int]:
     """Receipts against rows and events of the store; all but the first two must be 0."""
     from sqlalchemy import select
 
-    from suffrage.consult.store import consultations
-    from suffrage.consult.store.database import open_store
-    from suffrage.consult.store.schema import exposure, vote, vote_event
+    from suffrage.server.store import consultations
+    from suffrage.server.store.database import open_store
+    from suffrage.server.store.database_schema import exposure, vote, vote_event
 
     store = open_store(where)
     about = consultations.about(store, slug)

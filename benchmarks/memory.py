@@ -80,7 +80,7 @@ def measure(name: str, steps: int) -> dict[str, Any]:
     """One training: what the plan says it takes, and what it took."""
     import yaml
 
-    from suffrage.study.plan import plan_study
+    from suffrage.study.planning.plan import plan_study
     from suffrage.study.run import run_study
     from suffrage.study.schema import load_study
 

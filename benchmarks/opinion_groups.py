@@ -44,8 +44,12 @@ def synthetic(participants: int, statements: int) -> np.ndarray:
 
 
 def ours(votes: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-    from suffrage.consult.consensus import group_informed_consensus, representativeness, tally
-    from suffrage.consult.opinion_groups import find_groups
+    from suffrage.consult.groups.consensus import (
+        group_informed_consensus,
+        representativeness,
+        tally,
+    )
+    from suffrage.consult.groups.opinion_groups import find_groups
     from suffrage.consult.votes import arranged
 
     people, statements = ([str(i) for i in range(size)] for size in votes.shape)

@@ -33,7 +33,7 @@ import numpy as np
 import polars as pl
 
 from suffrage.population import ValueSet, build_value_set
-from suffrage.population.distances import fit
+from suffrage.population.distribution_distances import fit
 from suffrage.survey import Codebook, Item, Option, Provenance, Survey, read_survey
 
 SIZES = (15, 30, 45)

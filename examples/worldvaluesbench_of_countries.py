@@ -19,6 +19,7 @@ from pathlib import Path
 import polars as pl
 
 from suffrage import storage
+from suffrage.survey.readers.wvs7_codebook import variables
 from suffrage.survey.reading import read_csv
 from suffrage.survey.worldvaluesbench import (
     CONTINENTS,
@@ -28,7 +29,6 @@ from suffrage.survey.worldvaluesbench import (
     Variable,
     adjusted_answers,
 )
-from suffrage.survey.wvs7_codebook import variables
 
 # 8,280 answers of the published probe set to 36 questions.
 PEOPLE_A_QUESTION = 230

@@ -8,13 +8,12 @@ import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from suffrage.arrays import FloatArray
 from suffrage.models import Choice
 from suffrage.models.asking import Message
 from suffrage.population import ValueSet
 
-FloatArray = npt.NDArray[np.float64]
 # (texts of the options as shown, the whole question) -> their shares
 Says = Callable[[Sequence[str], str], FloatArray]
 

@@ -15,6 +15,7 @@ SOURCE = Path(suffrage.__file__).parent
 LAYERS = [
     "__main__",
     "cli",
+    "server",
     "study",
     "report",
     "evaluate",
@@ -26,7 +27,7 @@ LAYERS = [
     "values",
     "survey",
 ]
-FOUNDATION = {"errors", "storage", "settings", "registry", "__version__"}
+FOUNDATION = {"arrays", "errors", "storage", "settings", "registry", "__version__"}
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 

@@ -17,7 +17,7 @@ from suffrage.models import LanguageModel, identify
 from suffrage.population import build_value_set
 from suffrage.survey import read_survey
 from suffrage.training_data import HeldOut, RecordSettings, check_nothing_held_out, split_items
-from suffrage.training_data.distributions import build_distributions
+from suffrage.training_data.distribution_records import build_distributions
 
 
 def test_one_answer_from_the_file_to_the_scoreboard(tmp_path: Path, tiny_model: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from suffrage.consult.web.languages import languages
+from suffrage.server.web.languages import languages
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 
-from suffrage.consult.store import database, staff
-from suffrage.consult.store.secret_keys import VARIABLE
+from suffrage.server.store import database, staff
+from suffrage.server.store.secret_keys import VARIABLE
 from tests.consult.databases import SECRET, postgresql_server
 from tests.consult.organising import fill_office
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from suffrage.consult.demo import simulated_demo
-from suffrage.consult.recomputation import recompute
-from suffrage.consult.store import consultations, staff, statements
-from suffrage.consult.store.consultations import About
-from suffrage.consult.store.database import Store, open_store
-from suffrage.consult.store.tables import from_consultation
-from suffrage.consult.web.app import create_app
-from suffrage.consult.web.server_settings import ServerSettings
+from suffrage.server.demo import simulated_demo
+from suffrage.server.store import consultations, staff, statements
+from suffrage.server.store.consultations import About
+from suffrage.server.store.contents import from_consultation
+from suffrage.server.store.database import Store, open_store
+from suffrage.server.watcher import recompute
+from suffrage.server.web.app import create_app
+from suffrage.server.web.server_settings import ServerSettings
 
 PASSWORD = "a long password"
 ROLES = ("owner", "moderator", "analyst", "viewer")

@@ -12,12 +12,14 @@ from fastapi import FastAPI
 from sqlalchemy import insert
 from starlette.testclient import TestClient
 
-from suffrage.consult.store import answers, consultations, schema, staff, statements
-from suffrage.consult.store.consultations import About, ConsultationSettings
-from suffrage.consult.store.database import Store, open_store
-from suffrage.consult.store.secret_keys import new_id
-from suffrage.consult.web.app import create_app
-from suffrage.consult.web.server_settings import ServerSettings
+from suffrage.server.store import consultations, staff, statements
+from suffrage.server.store import database_schema as schema
+from suffrage.server.store import shown_answers as answers
+from suffrage.server.store.consultations import About, ConsultationSettings
+from suffrage.server.store.database import Store, open_store
+from suffrage.server.store.secret_keys import new_id
+from suffrage.server.web.app import create_app
+from suffrage.server.web.server_settings import ServerSettings
 
 BASE = "http://consult.test"
 PASSWORD = "correct horse battery"

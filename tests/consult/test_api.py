@@ -9,8 +9,8 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 
-from suffrage.consult.pairing import POLICY
-from suffrage.consult.store import consultations, statements
+from suffrage.server.pairing import POLICY
+from suffrage.server.store import consultations, statements
 from tests.consult.site import Site, consultation, crowd, site
 
 EXAMPLES = 6
@@ -67,7 +67,7 @@ def test_a_whole_participation_by_the_api(here: Site) -> None:
 
 
 def test_sides_of_pairs_are_drawn_evenly_and_stored(here: Site) -> None:
-    from suffrage.consult.store import acts
+    from suffrage.server.store import acts
 
     what = consultations.about(here.store, "water")
     for person in crowd(here.store, what, 60):
@@ -82,7 +82,7 @@ def test_sides_of_pairs_are_drawn_evenly_and_stored(here: Site) -> None:
 
 
 def test_every_statement_keeps_a_part_of_the_draw_and_probabilities_are_logged(here: Site) -> None:
-    from suffrage.consult.store import acts
+    from suffrage.server.store import acts
 
     what = consultations.about(here.store, "water")
     ids = crowd(here.store, what, 40)

@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from suffrage.consult.store import consultations, participants, snapshots
-from suffrage.consult.web import results
+from suffrage.server import participants_results as results
+from suffrage.server.store import consultations, participants
+from suffrage.server.store import participants_results_table as snapshots
 from tests.consult.browser import (
     LOOKS,
     NARROW,

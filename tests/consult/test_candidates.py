@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suffrage.consult.candidates import (
+from suffrage.consult.candidate_answers import (
     Candidate,
     distinct,
     likeness,

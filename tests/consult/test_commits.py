@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
-from suffrage.consult.store.commits import MOST_ACTS
-from suffrage.consult.store.database import Store, open_store
+from suffrage.server.store.commits import MOST_ACTS
+from suffrage.server.store.database import Store, open_store
 
 
 @pytest.fixture

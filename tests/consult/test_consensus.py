@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suffrage.consult.consensus import (
+from suffrage.consult.groups.consensus import (
     consensus_root,
     difference_z,
     draw_statement,

@@ -15,10 +15,11 @@ from typer.testing import CliRunner, Result
 from suffrage.cli import app
 from suffrage.consult.consultation import read_consultation
 from suffrage.consult.polis_files import read_polis
-from suffrage.consult.store import consultations, snapshots, statements
-from suffrage.consult.store.database import open_store
-from suffrage.consult.store.secret_keys import FILE_VARIABLE, VARIABLE
-from suffrage.consult.web import serving
+from suffrage.server.store import consultations, statements
+from suffrage.server.store import participants_results_table as snapshots
+from suffrage.server.store.database import open_store
+from suffrage.server.store.secret_keys import FILE_VARIABLE, VARIABLE
+from suffrage.server.web import serving
 from tests.consult.server import serve
 from tests.consult.site import consultation, crowd
 

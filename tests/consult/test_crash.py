@@ -8,11 +8,12 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from suffrage.consult.store import consultations, participants, schema, statements
-from suffrage.consult.store.consultations import ConsultationSettings
-from suffrage.consult.store.database import open_store
-from suffrage.consult.store.participants import Scopes
-from suffrage.consult.store.secret_keys import VARIABLE
+from suffrage.server.store import consultations, participants, statements
+from suffrage.server.store import database_schema as schema
+from suffrage.server.store.consultations import ConsultationSettings
+from suffrage.server.store.database import open_store
+from suffrage.server.store.participants import Scopes
+from suffrage.server.store.secret_keys import VARIABLE
 from tests.consult.databases import SECRET
 from tests.consult.server import serve
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from suffrage.consult.demo import PEOPLE, found_again, polis_demo, simulated_demo
 from suffrage.errors import InputError
+from suffrage.server.demo import PEOPLE, found_again, polis_demo, simulated_demo
 
 
 def test_the_groups_found_are_the_known_ones() -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suffrage.consult.disclosure import (
+from suffrage.consult.polis_files import read_polis
+from suffrage.consult.release.disclosure import (
     SUPPRESSED,
     UNKNOWN,
     JoinRule,
@@ -22,7 +23,6 @@ from suffrage.consult.disclosure import (
     safe_counts,
     suppressed_cells,
 )
-from suffrage.consult.polis_files import read_polis
 from suffrage.consult.votes import UNSEEN
 
 TABLES = st.lists(

@@ -6,10 +6,10 @@ import polars as pl
 import pytest
 
 from suffrage.consult.consultation import SCHEMAS, Consultation
-from suffrage.consult.exports import dpo_rows, kto_rows, write_records
 from suffrage.consult.held_out import held_out_people
 from suffrage.consult.judgements import Pair, counted_likings, counted_pairs
 from suffrage.consult.people import people_for, people_weights
+from suffrage.consult.release.exports import dpo_rows, kto_rows, write_records
 from suffrage.errors import InputError
 from suffrage.survey.weighting import WeightingSpec
 from tests.consult.publics import made_up_public

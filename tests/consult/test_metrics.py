@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from suffrage.consult.recomputation import recompute
-from suffrage.consult.store import consultations
-from suffrage.consult.web.metrics import BUCKETS, TOKEN, Metrics
+from suffrage.server.store import consultations
+from suffrage.server.watcher import recompute
+from suffrage.server.web.metrics import BUCKETS, TOKEN, Metrics
 from tests.consult.site import Browser, Site, consultation, crowd, site
 
 SECRET = {"Authorization": "Bearer a token for scrapers"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from suffrage.consult.opinion_groups import (
+from suffrage.consult.groups.opinion_groups import (
     OUTSIDE,
     GroupSettings,
     find_groups,
@@ -18,8 +18,8 @@ from suffrage.consult.opinion_groups import (
     place,
     principal_components,
 )
+from suffrage.consult.groups.stability import stable_groups
 from suffrage.consult.polis_files import read_polis
-from suffrage.consult.stability import stable_groups
 from suffrage.consult.votes import UNSEEN, VoteMatrix, arranged
 from suffrage.errors import InputError
 from suffrage.population.latent_classes import adjusted_rand_index

@@ -11,21 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from suffrage.consult.candidates import Candidate, write_candidates
-from suffrage.consult.recomputation import is_due
-from suffrage.consult.release import read_release
-from suffrage.consult.store import (
-    acts,
-    analyses,
-    answers,
-    audit,
-    consultations,
-    participants,
-    principles,
-    staff,
-    statements,
-)
-from suffrage.consult.store.tables import to_consultation
+from suffrage.consult.candidate_answers import Candidate, write_candidates
+from suffrage.consult.release.release import read_release
+from suffrage.server.store import acts, audit, consultations, participants, staff, statements
+from suffrage.server.store import organisers_results_table as analyses
+from suffrage.server.store import shown_answers as answers
+from suffrage.server.store import stored_principles as principles
+from suffrage.server.store.contents import to_consultation
+from suffrage.server.watcher import is_due
 from tests.consult.organising import Office, open_office
 
 PAGES = (

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from suffrage.consult.candidates import Candidate, write_candidates
-from suffrage.consult.store import participants, statements
+from suffrage.consult.candidate_answers import Candidate, write_candidates
+from suffrage.server.store import participants, statements
 from tests.consult.browser import (
     LOOKS,
     RUNS,

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from suffrage.consult.consultation import empty
-from suffrage.consult.demo import simulated_demo
-from suffrage.consult.pairing import (
+from suffrage.errors import InputError
+from suffrage.server.demo import simulated_demo
+from suffrage.server.pairing import (
     LEAST_APART,
     POLICY,
     DrawnPair,
@@ -30,12 +31,11 @@ from suffrage.consult.pairing import (
     seen_pairs,
     strengths,
 )
-from suffrage.consult.store import acts, consultations, participants
-from suffrage.consult.store.consultations import set_phase, set_settings
-from suffrage.consult.store.database import open_store
-from suffrage.consult.store.tables import from_consultation, to_consultation
-from suffrage.consult.web.drawing import Drawing
-from suffrage.errors import InputError
+from suffrage.server.store import acts, consultations, participants
+from suffrage.server.store.consultations import set_phase, set_settings
+from suffrage.server.store.contents import from_consultation, to_consultation
+from suffrage.server.store.database import open_store
+from suffrage.server.web.drawing import Drawing
 
 DESIGN = PairDesign()
 PROMPT_OF = {f"a{i}": f"q{i // 5}" for i in range(15)}

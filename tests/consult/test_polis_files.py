@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suffrage.consult.opinion_groups import GroupSettings, find_groups
+from suffrage.consult.groups.opinion_groups import GroupSettings, find_groups
 from suffrage.consult.polis_files import (
     Conversation,
     Statement,

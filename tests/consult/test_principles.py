@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from suffrage.consult.consultation import Consultation, votes_of
-from suffrage.consult.opinion_groups import GroupSettings
+from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.people import people_for
 from suffrage.consult.principles import (
     Merge,
@@ -52,7 +52,7 @@ def test_a_principle_has_more_than_half_of_every_group_behind_it_by_plain_counti
     public = made_up_public(80, 4)
     principles = found(public)
     matrix = votes_of(public)
-    from suffrage.consult.opinion_groups import find_groups
+    from suffrage.consult.groups.opinion_groups import find_groups
 
     labels = find_groups(matrix, (), QUICK).labels
     for p in principles.unmerged:

@@ -5,8 +5,9 @@ import polars as pl
 import pytest
 from scipy.stats import binomtest
 
-from suffrage.consult.pairing import PairDesign
-from suffrage.consult.quality import (
+from suffrage.server.made_up_public import Asked, PublicSettings, make_public, take_part
+from suffrage.server.pairing import PairDesign
+from suffrage.server.quality import (
     INSTRUCTED,
     REPEATS,
     SIDE,
@@ -16,7 +17,6 @@ from suffrage.consult.quality import (
     left_rate,
     quality,
 )
-from suffrage.consult.simulated import Asked, PublicSettings, make_public, take_part
 
 
 def test_careless_people_are_flagged_and_hardly_anybody_else() -> None:

@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from suffrage.consult import recomputation
-from suffrage.consult.demo import simulated_demo
-from suffrage.consult.recomputation import (
+from suffrage.server import watcher as recomputation
+from suffrage.server.demo import simulated_demo
+from suffrage.server.store import acts, participants
+from suffrage.server.store import organisers_results_table as analyses
+from suffrage.server.store.consultations import About, set_phase, set_settings
+from suffrage.server.store.contents import from_consultation
+from suffrage.server.store.database import Store, open_store
+from suffrage.server.watcher import (
     LEAST_SECONDS,
     is_due,
     recompute,
@@ -18,12 +23,8 @@ from suffrage.consult.recomputation import (
     votes_behind,
     watch,
 )
-from suffrage.consult.store import acts, analyses, participants
-from suffrage.consult.store.consultations import About, set_phase, set_settings
-from suffrage.consult.store.database import Store, open_store
-from suffrage.consult.store.tables import from_consultation
-from suffrage.consult.web import app
-from suffrage.consult.web.server_settings import ServerSettings
+from suffrage.server.web import app
+from suffrage.server.web.server_settings import ServerSettings
 
 
 @pytest.fixture

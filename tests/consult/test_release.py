@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from suffrage.consult.consultation import Consultation
-from suffrage.consult.release import (
+from suffrage.consult.release.release import (
     Joined,
     Private,
     ReleaseSettings,

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from suffrage.cli import app
 from suffrage.consult.consultation import write_consultation
-from suffrage.consult.release import read_release
+from suffrage.consult.release.release import read_release
 from suffrage.errors import InputError
 from tests.consult.publics import made_up_public
 

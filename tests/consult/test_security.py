@@ -17,25 +17,25 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select, text
 from starlette.routing import Route
 
-from suffrage.consult import texts
 from suffrage.consult.consultation import to_polis
 from suffrage.consult.polis_files import read_polis, write_polis
-from suffrage.consult.store import (
+from suffrage.server import participants_results as results
+from suffrage.server import texts
+from suffrage.server.store import (
     acts,
     audit,
     consultations,
     participants,
-    schema,
     secret_keys,
-    snapshots,
     staff,
     statements,
-    tables,
 )
-from suffrage.consult.web import results
-from suffrage.consult.web.limits import Limits, TooManyError, network
-from suffrage.consult.web.server_settings import DEFAULT_LIMITS, Allowance
-from suffrage.consult.web.visit import StaffVisit, staff_who_may
+from suffrage.server.store import contents as tables
+from suffrage.server.store import database_schema as schema
+from suffrage.server.store import participants_results_table as snapshots
+from suffrage.server.web.limits import Limits, TooManyError, network
+from suffrage.server.web.server_settings import DEFAULT_LIMITS, Allowance
+from suffrage.server.web.visit import StaffVisit, staff_who_may
 from tests.consult.site import BASE, Site, consultation, crowd, site
 
 DOCS = Path(__file__).parents[2] / "docs" / "consultation.md"
@@ -229,7 +229,7 @@ def test_csrf_cookies_are_hidden_from_scripts_and_other_sites(tmp_path: Path) ->
 
 def test_rate_limit_a_bucket_empties_and_fills_again(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("suffrage.consult.web.limits.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("suffrage.server.web.limits.time.monotonic", lambda: clock[0])
     limits = Limits({"vote": (Allowance(2, 60), Allowance(3, 60))})
     limits.spend("vote", "net", "me")
     limits.spend("vote", "net", "me")
@@ -856,7 +856,7 @@ def test_backup_secret_a_copy_of_the_database_opens_no_session(
 ) -> None:
     headers, person = api_session(here)
     monkeypatch.setenv(secret_keys.VARIABLE, "another key of somebody else; it is long enough")
-    from suffrage.consult.store.database import open_store
+    from suffrage.server.store.database import open_store
 
     copy = open_store(str(tmp_path / "store"))
     what = consultations.about(copy, "water")

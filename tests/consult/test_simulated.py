@@ -7,9 +7,11 @@ import polars as pl
 import pytest
 
 from suffrage.consult.consultation import votes_of
-from suffrage.consult.opinion_groups import find_groups
-from suffrage.consult.pairing import INSTRUCTED_OUTCOME
-from suffrage.consult.simulated import (
+from suffrage.consult.groups.opinion_groups import find_groups
+from suffrage.consult.votes import AGREE, DISAGREE, PASS
+from suffrage.errors import InputError
+from suffrage.population.latent_classes import adjusted_rand_index
+from suffrage.server.made_up_public import (
     Asked,
     Public,
     PublicSettings,
@@ -20,9 +22,7 @@ from suffrage.consult.simulated import (
     vote_of,
     without,
 )
-from suffrage.consult.votes import AGREE, DISAGREE, PASS
-from suffrage.errors import InputError
-from suffrage.population.latent_classes import adjusted_rand_index
+from suffrage.server.pairing import INSTRUCTED_OUTCOME
 
 
 def small(**changes: object) -> Public:

@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 
 from suffrage.consult.consultation import Consultation, votes_of
-from suffrage.consult.opinion_groups import find_groups
-from suffrage.consult.participation import Stratum, participation
-from suffrage.consult.plot import plane, shape
-from suffrage.consult.simulated import Asked, PublicSettings, make_public, take_part
-from suffrage.consult.snapshot import place_of, snapshot_of
+from suffrage.consult.groups.opinion_groups import find_groups
 from suffrage.consult.votes import UNSEEN
+from suffrage.server.made_up_public import Asked, PublicSettings, make_public, take_part
+from suffrage.server.organisers_results import place_of, snapshot_of
+from suffrage.server.participation import Stratum, participation
+from suffrage.server.plot import plane, shape
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from suffrage.consult.opinion_groups import GroupSettings, find_groups
-from suffrage.consult.stability import (
+from suffrage.consult.groups.opinion_groups import GroupSettings, find_groups
+from suffrage.consult.groups.stability import (
     Stability,
     difference_p,
     group_differences,

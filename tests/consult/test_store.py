@@ -16,24 +16,24 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from suffrage.consult import consultation as plain
-from suffrage.consult.store import (
+from suffrage.errors import InputError
+from suffrage.server.store import (
     acts,
-    answers,
     audit,
     consultations,
     database,
     participants,
-    schema,
     secret_keys,
-    snapshots,
     staff,
     statements,
-    tables,
 )
-from suffrage.consult.store.consultations import ConsultationSettings
-from suffrage.consult.store.database import NotFoundError, RefusedError, Store
-from suffrage.consult.store.participants import Scopes
-from suffrage.errors import InputError
+from suffrage.server.store import contents as tables
+from suffrage.server.store import database_schema as schema
+from suffrage.server.store import participants_results_table as snapshots
+from suffrage.server.store import shown_answers as answers
+from suffrage.server.store.consultations import ConsultationSettings
+from suffrage.server.store.database import NotFoundError, RefusedError, Store
+from suffrage.server.store.participants import Scopes
 
 ALL = Scopes(take_part=True, votes=True, texts=True, training=True)
 AGE = {
@@ -537,8 +537,8 @@ def test_a_database_of_a_newer_version_is_refused(store: Store, address: str) ->
 
 def test_two_processes_that_open_an_empty_store_at_once_both_find_it_whole(address: str) -> None:
     code = (
-        "import sys, time; from suffrage.consult.store.database import open_store; "
-        "from alembic import command; import suffrage.consult.store.schema; "
+        "import sys, time; from suffrage.server.store.database import open_store; "
+        "from alembic import command; import suffrage.server.store.database_schema; "
         "time.sleep(max(float(sys.argv[2]) - time.time(), 0)); "
         "open_store(sys.argv[1], create=True).close()"
     )

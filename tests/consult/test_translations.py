@@ -16,10 +16,10 @@ from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 from jinja2 import Environment, nodes
 
-from suffrage.consult import web
-from suffrage.consult.web import results
-from suffrage.consult.web.languages import languages
 from suffrage.errors import InputError
+from suffrage.server import participants_results as results
+from suffrage.server import web
+from suffrage.server.web.languages import languages
 from tests.consult.organising import Office, Visitor, open_office
 from tests.consult.site import consultation, crowd, site
 from tests.consult.test_organise import PAGES

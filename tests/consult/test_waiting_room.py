@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from suffrage.consult.store import acts, consultations, participants, schema, statements
-from suffrage.consult.store.acts import Receipt
-from suffrage.consult.store.consultations import About, ConsultationSettings
-from suffrage.consult.store.database import NotFoundError, RefusedError, Store
-from suffrage.consult.store.driver import Driver
-from suffrage.consult.store.participants import Joined, Scopes
-from suffrage.consult.store.waiting_room import WaitingRoom
-from suffrage.consult.web.drawing import Drawing
 from suffrage.errors import SuffrageError
+from suffrage.server.store import acts, consultations, participants, statements
+from suffrage.server.store import database_schema as schema
+from suffrage.server.store.acts import Receipt
+from suffrage.server.store.consultations import About, ConsultationSettings
+from suffrage.server.store.database import NotFoundError, RefusedError, Store
+from suffrage.server.store.driver import Driver
+from suffrage.server.store.participants import Joined, Scopes
+from suffrage.server.store.waiting_room import WaitingRoom
+from suffrage.server.web.drawing import Drawing
 
 PEOPLE = 12
 

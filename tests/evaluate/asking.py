@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 
 from suffrage.evaluate import Asking, Evaluation, EvaluationInput, Scorecard, Scoring
-from suffrage.evaluate.answers import collect_answers
+from suffrage.evaluate.asking.answers import collect_answers
 from suffrage.models import Respondent
 from suffrage.population import ValueSet
 from suffrage.survey import Codebook, Provenance, Survey
-from suffrage.survey.gss_spending import codebook
+from suffrage.survey.readers.gss_spending import codebook
 from suffrage.training_data import ItemSplit
 
 NO_TEXTS = Scoring(samples=0, text=False)

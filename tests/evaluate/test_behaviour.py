@@ -9,14 +9,15 @@ import pytest
 import yaml
 
 from suffrage.errors import InputError
-from suffrage.evaluate import behaviour, judging
+from suffrage.evaluate import behaviour
+from suffrage.evaluate.asking import judging
+from suffrage.evaluate.asking.judging import cohen_kappa, labelled_answers
+from suffrage.evaluate.asking.scenarios import SHIPPED, read_scenarios, scenarios_for
 from suffrage.evaluate.behaviour import EVALUATION, Options
-from suffrage.evaluate.judging import cohen_kappa, labelled_answers
-from suffrage.evaluate.scenarios import SHIPPED, read_scenarios, scenarios_for
 from suffrage.population import build_value_set
 from suffrage.survey import read_survey
-from suffrage.survey.archive import read_book
-from suffrage.survey.gss_spending import codebook
+from suffrage.survey.readers.archive import read_book
+from suffrage.survey.readers.gss_spending import codebook
 from suffrage.training_data import HeldOut, split_items
 from suffrage.training_data.split import NEAR_DUPLICATE, item_clusters
 from tests.evaluate.asking import evaluated, gss_survey, value_of

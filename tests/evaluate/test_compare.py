@@ -9,9 +9,9 @@ import pytest
 
 from suffrage.errors import InputError
 from suffrage.evaluate.compare import Run, compare, difference_of
-from suffrage.evaluate.figures import holm
 from suffrage.evaluate.results import Results
-from suffrage.population.distances import fit
+from suffrage.evaluate.statistics.figures import holm
+from suffrage.population.distribution_distances import fit
 from suffrage.report.leaderboard import (
     compare_runs,
     leaderboard_json,

@@ -8,7 +8,7 @@ import pytest
 from suffrage.errors import InputError
 from suffrage.evaluate import Answers, EvaluationInput, Scorecard
 from suffrage.evaluate.distances import EVALUATION, Options, code_values, scale_values
-from suffrage.evaluate.summed import (
+from suffrage.evaluate.statistics.summed import (
     calibration_error,
     correlation,
     pair_sums,
@@ -17,7 +17,7 @@ from suffrage.evaluate.summed import (
 )
 from suffrage.models import ModelAnswer
 from suffrage.population import build_value_set
-from suffrage.population.distances import (
+from suffrage.population.distribution_distances import (
     earth_movers_distance,
     fit_natural,
     modes_shared,

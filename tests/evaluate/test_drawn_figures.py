@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from suffrage.evaluate.figures import Drawn, drawn_figures
-from suffrage.evaluate.intervals import DRAWS
-from suffrage.evaluate.summed import (
+from suffrage.evaluate.statistics.figures import Drawn, drawn_figures
+from suffrage.evaluate.statistics.intervals import DRAWS
+from suffrage.evaluate.statistics.summed import (
     Summed,
     calibration_error,
     correlation,

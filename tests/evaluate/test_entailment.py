@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 
 from suffrage.errors import InputError
-from suffrage.evaluate import behaviour, judging
+from suffrage.evaluate import behaviour
+from suffrage.evaluate.asking import judging
+from suffrage.evaluate.asking.judging import (
+    cohen_kappa,
+    entailed_courses,
+    entailments,
+    labelled_answers,
+)
+from suffrage.evaluate.asking.scenarios import SHIPPED, read_scenarios
 from suffrage.evaluate.behaviour import EVALUATION, Options
-from suffrage.evaluate.judging import cohen_kappa, entailed_courses, entailments, labelled_answers
-from suffrage.evaluate.scenarios import SHIPPED, read_scenarios
 from suffrage.models import EntailmentModel, identify
 from suffrage.models.entailment import entailment_label
 from tests.evaluate.asking import evaluated

@@ -7,9 +7,9 @@ import pytest
 
 from suffrage.evaluate import Answers, EvaluationInput, Scorecard
 from suffrage.evaluate import fit as fit_evaluation
-from suffrage.evaluate.intervals import Measured, difference, estimate, make_draws
 from suffrage.evaluate.results import Answer
-from suffrage.evaluate.sampled_answers import resampled_answer
+from suffrage.evaluate.statistics.intervals import Measured, difference, estimate, make_draws
+from suffrage.evaluate.statistics.sampled_answers import resampled_answer
 from suffrage.models import ModelAnswer
 from suffrage.population import ValueSet, build_value_set
 from suffrage.training_data import HeldOut, split_items

@@ -7,7 +7,7 @@ import pytest
 
 from suffrage.errors import InputError
 from suffrage.evaluate.globalopinionqa import EVALUATION, Options, country_name, published
-from suffrage.population.globalopinionqa import globalopinionqa
+from suffrage.population.globalopinionqa_table import globalopinionqa
 from tests.evaluate.outside_files import (
     SURVEY,
     figure,

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from suffrage.evaluate.figures import Drawn, drawn_figures
-from suffrage.evaluate.groups import (
+from suffrage.evaluate.asking.groups import (
     between_row,
     disjoint,
     rivals,
     scored_items,
     smallest_groups,
 )
+from suffrage.evaluate.statistics.figures import Drawn, drawn_figures
 from suffrage.population import build_value_set
 from suffrage.training_data import ItemSplit
 from tests.evaluate.trial import all_held_out, survey, value_sets

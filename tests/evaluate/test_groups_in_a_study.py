@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from suffrage.errors import InputError
-from suffrage.study.plan import plan_study
+from suffrage.study.planning.plan import plan_study
 from suffrage.study.run import run_study
 from suffrage.study.schema import load_study
 from tests.study.conftest import write_study

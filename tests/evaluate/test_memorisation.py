@@ -11,7 +11,7 @@ from suffrage.evaluate import memorisation
 from suffrage.evaluate.memorisation import EVALUATION, TEXT_PROMPT, Options, min_k_log_prob
 from suffrage.population import build_value_set
 from suffrage.training_data import HeldOut, split_items
-from suffrage.training_data.distributions import build_distributions
+from suffrage.training_data.distribution_records import build_distributions
 from suffrage.training_data.records import RecordSettings
 from tests.evaluate.asking import evaluated, gss_survey, value_of
 from tests.impostors import Impostor, constant, flat, majority, noise, people

@@ -15,7 +15,7 @@ from suffrage.evaluate.opinionqa import (
     published,
     representativeness,
 )
-from suffrage.population.opinionqa import opinionqa
+from suffrage.population.opinionqa_table import opinionqa
 from tests.evaluate.outside_files import SURVEY, figure, questions, scored, write_opinionqa
 from tests.impostors import Impostor, constant, flat, majority, noise, people
 

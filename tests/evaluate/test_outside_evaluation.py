@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from suffrage.evaluate import Asking
-from suffrage.evaluate.answers import Scoring
-from suffrage.evaluate.figures import detectable, holm, student_tails, two_sided
+from suffrage.evaluate.asking.answers import Scoring
+from suffrage.evaluate.statistics.figures import detectable, holm, student_tails, two_sided
 from suffrage.population import build_value_set
 from suffrage.study.run import run_study
 from suffrage.study.schema import load_study
@@ -27,8 +27,8 @@ import numpy as np
 import polars as pl
 
 from suffrage.evaluate import Evaluation, EvaluationOptions, Scorecard
-from suffrage.evaluate.figures import make_figures
-from suffrage.evaluate.intervals import Measured
+from suffrage.evaluate.statistics.figures import make_figures
+from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.evaluate.results import Measure
 from suffrage.models import Choice, ways_of_asking
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from suffrage.evaluate.paired_comparisons import fit_davidson, win_rates
+from suffrage.evaluate.statistics.paired_comparisons import fit_davidson, win_rates
 
 
 def plain_loss(x, left, right, counts, models, ridge):  # type: ignore[no-untyped-def]

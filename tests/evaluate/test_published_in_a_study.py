@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.report.published_panels import Row, curves, dots
-from suffrage.study.plan import make_plan
+from suffrage.study.planning.plan import make_plan
 from suffrage.study.run import asked_answers, run_study
 from suffrage.study.schema import load_study
 from suffrage.study.wiring import wire

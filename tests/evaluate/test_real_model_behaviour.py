@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from suffrage.evaluate import Asking, Scoring, behaviour, capability, judging, safety
-from suffrage.evaluate.scenarios import SHIPPED, read_scenarios
+from suffrage.evaluate import Asking, Scoring, behaviour, capability, safety
+from suffrage.evaluate.asking import judging
+from suffrage.evaluate.asking.scenarios import SHIPPED, read_scenarios
 from suffrage.models import LanguageModel, identify
 from suffrage.models.language_model import fast_dtype
 from tests.evaluate.test_behaviour import SETS, SPLIT

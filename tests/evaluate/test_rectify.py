@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from suffrage.evaluate.rectify import (
+from suffrage.population.design import Design
+from suffrage.population.rectify import (
     Others,
     Rectified,
     Sample,
@@ -16,7 +17,6 @@ from suffrage.evaluate.rectify import (
     rectify,
     student_quantile,
 )
-from suffrage.population.design import Design
 
 Array = npt.NDArray[np.float64]
 CELLS, OPTIONS = 8, 3

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from suffrage.arrays import FloatArray
 from suffrage.evaluate import Answers, EvaluationInput, distances, equity
 from suffrage.evaluate.compare import Run, compare
-from suffrage.evaluate.sampled_answers import resampled_shares
+from suffrage.evaluate.statistics.sampled_answers import resampled_shares
 from suffrage.models import ModelAnswer
 from suffrage.population import build_value_set
-from suffrage.population.distances import FloatArray
 from suffrage.training_data import HeldOut, split_items
 from tests.report.example_results import example_results
 from tests.synthetic import make_survey

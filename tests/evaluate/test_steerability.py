@@ -69,7 +69,7 @@ def test_names_taken_for_one_another_lose(card: Scorecard) -> None:
 
 def test_gain_is_against_what_the_model_says_as_itself(card: Scorecard) -> None:
     # As nobody, who knows answers as the first value set, everyone.
-    from suffrage.population.distances import fit
+    from suffrage.population.distribution_distances import fit
 
     plain = [
         1 - fit(d.shares, SETS[0].distributions[i].shares)

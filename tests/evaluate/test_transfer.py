@@ -9,7 +9,7 @@ import pytest
 from suffrage.errors import InputError
 from suffrage.evaluate.transfer import EVALUATION, Options
 from suffrage.population import build_value_set
-from suffrage.population.globalopinionqa import globalopinionqa
+from suffrage.population.globalopinionqa_table import globalopinionqa
 from suffrage.survey import Survey
 from suffrage.training_data.overlap import overlapping
 from tests.evaluate.outside_files import (

@@ -14,7 +14,7 @@ from suffrage.evaluate import (
     Scorecard,
     collect_answers,
 )
-from suffrage.evaluate.answers import Scoring
+from suffrage.evaluate.asking.answers import Scoring
 from suffrage.evaluate.results import Figure
 from suffrage.population import ValueSet, build_value_set
 from suffrage.survey import Codebook, Item, NonResponse, Option, Provenance, Survey

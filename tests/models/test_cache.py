@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.models import Asked, LanguageModel, identify, read_letters, read_text, ways_of_asking
 from suffrage.models import cache as cache_module
+from suffrage.models.answerer import Advance, Choice
 from suffrage.models.asking import Message
 from suffrage.models.cache import AnswerStore, CachedRespondent
-from suffrage.models.respondent import Advance, Choice, FloatArray
 from tests.synthetic import make_item, make_tiny_model
 
 
@@ -170,7 +171,7 @@ import os, signal, sys
 from pathlib import Path
 import suffrage.models.cache as cache
 from suffrage.models.cache import AnswerStore, CachedRespondent
-from suffrage.models.respondent import Choice
+from suffrage.models.answerer import Choice
 import numpy as np
 
 cache.CHUNK = 10

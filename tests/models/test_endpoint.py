@@ -19,6 +19,7 @@ from suffrage.models import (
     ways_of_asking,
 )
 from suffrage.models import endpoint as endpoint_module
+from suffrage.models.answerer import Choice
 from suffrage.models.cache import AnswerStore
 from suffrage.models.endpoint import Endpoint, known_abilities, label_reading, spent_by_purpose
 from suffrage.models.endpoint_client import (
@@ -26,7 +27,6 @@ from suffrage.models.endpoint_client import (
     EndpointError,
     EndpointSettings,
 )
-from suffrage.models.respondent import Choice
 from tests.openai_server import Server, busy, serving
 from tests.synthetic import make_item, make_tiny_model
 

@@ -8,8 +8,8 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy as scipy_entropy
 from scipy.stats import wasserstein_distance
 
-from suffrage.evaluate.floors import respread
-from suffrage.population.distances import (
+from suffrage.evaluate.statistics.floors import respread
+from suffrage.population.distribution_distances import (
     above_even,
     earth_movers_distance,
     entropy,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suffrage.population import distributions
-from suffrage.population.distances import entropy
+from suffrage.population.distribution_distances import entropy
 from suffrage.population.distributions import (
     bootstrap_weights,
     design_effect,

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from suffrage.errors import InputError
-from suffrage.population.globalopinionqa import globalopinionqa
-from suffrage.population.opinionqa import opinionqa
+from suffrage.population.globalopinionqa_table import globalopinionqa
+from suffrage.population.opinionqa_table import opinionqa
 from suffrage.population.published import PublishedAnswer, answer_distribution
 from suffrage.population.value_set import ValueSet
 

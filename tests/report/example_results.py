@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from suffrage.evaluate.figures import make_figures
-from suffrage.evaluate.intervals import Measured
 from suffrage.evaluate.results import (
     Answer,
     Cost,
@@ -30,7 +28,14 @@ from suffrage.evaluate.results import (
     Target,
     ValueSetFacts,
 )
-from suffrage.population.distances import above_even, earth_movers_distance, entropy, fit
+from suffrage.evaluate.statistics.figures import make_figures
+from suffrage.evaluate.statistics.intervals import Measured
+from suffrage.population.distribution_distances import (
+    above_even,
+    earth_movers_distance,
+    entropy,
+    fit,
+)
 
 Array = npt.NDArray[np.float64]
 

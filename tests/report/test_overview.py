@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from suffrage.evaluate.figures import critical_value, detectable, detectable_among
 from suffrage.evaluate.results import Figure, Measure, Results
+from suffrage.evaluate.statistics.figures import critical_value, detectable, detectable_among
 from suffrage.report.cells import Cell, abreast, main_score, make_table
 from suffrage.report.evaluations import UNSAID, evaluation_sections
 from suffrage.report.finding import finding, in_sentence

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from suffrage.cli import app
 from suffrage.population import build_value_set
-from suffrage.report.profile import (
+from suffrage.report.terminal_pages.profile import (
     comparison_table,
     profile_json,
     profile_table,

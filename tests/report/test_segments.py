@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from suffrage.cli import app
 from suffrage.population.segments import SegmentSettings, find_segments
-from suffrage.report.segments import segments_json, write_segments_page
+from suffrage.report.terminal_pages.segments import segments_json, write_segments_page
 from tests.population.test_segments import SURVEY
 
 pytest.importorskip("sklearn")

@@ -11,7 +11,7 @@ import pytest
 from suffrage.evaluate.results import Results, SelfFeedback
 from suffrage.report.page import render_report
 from suffrage.report.self_feedback import feedback_parts
-from suffrage.study.self_feedback import self_feedback, spread
+from suffrage.study.self_feedback_facts import self_feedback, spread
 
 from .example_results import example_results
 from .test_page import Page

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from suffrage.report.topics import find_topics, topics_text
+from suffrage.report.terminal_pages.topics import find_topics, topics_text
 from suffrage.survey import Codebook, Item, Option, Provenance, Survey
 
 

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from suffrage.cli import app
-from suffrage.consult.candidates import Prompt, read_candidates
+from suffrage.consult.candidate_answers import Prompt, read_candidates
 from suffrage.errors import InputError
-from suffrage.study.candidates import (
+from suffrage.study.commands.write_candidates import (
     CandidateSettings,
     Source,
     candidates_of,

@@ -12,7 +12,7 @@ from suffrage import registry
 from suffrage.consult.consultation import Consultation, read_consultation, write_consultation
 from suffrage.errors import InputError
 from suffrage.population import build_value_set
-from suffrage.study.held_out_public import (
+from suffrage.study.commands.held_out_public import (
     OTHERS,
     agreements,
     held_out_choices,
@@ -20,6 +20,7 @@ from suffrage.study.held_out_public import (
     preferred,
     write_agreements,
 )
+from suffrage.study.commands.simulated_public import PublicSettings, simulated_public, write_public
 from suffrage.study.run import (
     _Run,
     run_study,
@@ -28,7 +29,6 @@ from suffrage.study.run import (
     study_held_out_public,
 )
 from suffrage.study.schema import load_study
-from suffrage.study.simulated_public import PublicSettings, simulated_public, write_public
 from suffrage.study.wiring import wire
 from suffrage.training_data import HeldOut, split_items
 from suffrage.training_data.consultation_source import ConsultationSpec, consultation_source

@@ -13,8 +13,8 @@ import pytest
 from suffrage.errors import InputError, SuffrageError
 from suffrage.models import LanguageModel, identify
 from suffrage.models import endpoint as endpoint_module
-from suffrage.study.paraphrasing import paraphrase
-from suffrage.study.plan import plan_study
+from suffrage.study.commands.paraphrasing import paraphrase
+from suffrage.study.planning.plan import plan_study
 from suffrage.study.run import STORE, run_study
 from suffrage.study.schema import load_study
 from tests.openai_server import Server, serving

@@ -14,9 +14,9 @@ from suffrage import cli
 from suffrage.errors import InputError
 from suffrage.evaluate.results import Answer, MethodFacts, Results
 from suffrage.population.where import select
-from suffrage.report.estimates import verdict
 from suffrage.report.tables import read_results, write_tables
-from suffrage.study.estimating import estimate_study
+from suffrage.report.terminal_pages.estimates import verdict
+from suffrage.study.commands.estimating import estimate_study
 from suffrage.study.schema import Study, load_study, study_survey
 from tests.report.example_results import example_results
 

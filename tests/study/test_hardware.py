@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.models.shape import ModelShape, folder_shape
-from suffrage.study.hardware import AT_ONCE, GPUS, REACHED, SIZES, hardware_plan
-from suffrage.study.memory import StepSize, step_bytes, token_bytes, weight_bytes
-from suffrage.study.plan import training_sizes
+from suffrage.study.planning.hardware import AT_ONCE, GPUS, REACHED, SIZES, hardware_plan
+from suffrage.study.planning.memory import StepSize, step_bytes, token_bytes, weight_bytes
+from suffrage.study.planning.plan import training_sizes
 from suffrage.study.schema import load_study
 from tests.study.conftest import Write
 

@@ -7,7 +7,7 @@ import pytest
 
 from suffrage.errors import InputError
 from suffrage.evaluate.results import LEARNED, LEFT_OUT, Results
-from suffrage.population.distances import fit
+from suffrage.population.distribution_distances import fit
 from suffrage.report.tables import read_results
 from suffrage.study.run import run_study
 from suffrage.study.schema import load_study
@@ -177,8 +177,8 @@ def test_other_evaluations_too_have_means_over_the_groups_left_out(write_study: 
 
 
 def test_without_groups_left_out_there_is_no_such_mean() -> None:
-    from suffrage.evaluate.figures import make_figures
-    from suffrage.evaluate.intervals import Measured
+    from suffrage.evaluate.statistics.figures import make_figures
+    from suffrage.evaluate.statistics.intervals import Measured
 
     rows = [
         Measured(1, group, f"q{k}", f"c{k}", float(k + 10 * (group == "b")), np.ones(1))

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from suffrage.errors import InputError
 from suffrage.models import LanguageModel
-from suffrage.study.paraphrasing import paraphrase
+from suffrage.study.commands.paraphrasing import paraphrase
 from suffrage.study.run import run_study
 from suffrage.study.schema import load_study, study_survey
 from tests.study.conftest import Write

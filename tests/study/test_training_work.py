@@ -2,8 +2,8 @@
 
 import pytest
 
+from suffrage.study.planning.training_work import Work, training_work
 from suffrage.study.schema import load_study
-from suffrage.study.training_work import Work, training_work
 from tests.study.conftest import Write
 
 QUESTION = 100.0

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from suffrage.errors import InputError, MissingExtraError
 from suffrage.survey import NonResponse, Survey, read_survey, survey_files
-from suffrage.survey import gss_spending as gss
+from suffrage.survey.readers import gss_spending as gss
 
 SECTION = {"reader": "gss_spending"}
 NOWHERE = Path()

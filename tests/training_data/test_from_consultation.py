@@ -13,7 +13,7 @@ from suffrage.consult.consultation import Consultation
 from suffrage.consult.people import people_for
 from suffrage.errors import InputError
 from suffrage.population import build_value_set
-from suffrage.study.simulated_public import PublicSettings, simulated_public, utility
+from suffrage.study.commands.simulated_public import PublicSettings, simulated_public, utility
 from suffrage.survey.weighting import WeightingSpec
 from suffrage.training_data import HeldOut, RecordSettings, check_nothing_held_out, split_items
 from suffrage.training_data.constitution import FROM_CONSULTATION, ConstitutionSettings

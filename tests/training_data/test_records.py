@@ -21,8 +21,8 @@ from suffrage.training_data import (
 from suffrage.training_data.binary import BUILDER as BINARY
 from suffrage.training_data.demonstrations import BUILDER as DEMONSTRATIONS
 from suffrage.training_data.demonstrations import systematic_draws
-from suffrage.training_data.distributions import BUILDER as DISTRIBUTIONS
-from suffrage.training_data.preferences import BUILDER as PREFERENCES
+from suffrage.training_data.distribution_records import BUILDER as DISTRIBUTIONS
+from suffrage.training_data.preference_pairs import BUILDER as PREFERENCES
 from tests.synthetic import make_survey
 
 SURVEY = make_survey()

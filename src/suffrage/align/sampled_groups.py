@@ -37,7 +37,6 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from pydantic import Field, model_validator
 
@@ -46,13 +45,13 @@ from suffrage.align.method import TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.align.preference_model import train_preference_model
 from suffrage.align.rlhf import answer_reward
 from suffrage.align.training import prepare, run_trainer, trainer_settings
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models.asking import Message
 from suffrage.models.language_model import prompt_text
-from suffrage.training_data.preferences import draw_pair
+from suffrage.training_data.preference_pairs import draw_pair
 from suffrage.training_data.records import Records
 
-FloatArray = npt.NDArray[np.float64]
 # Rewards of each answer of a batch, from the records asked and what was said: texts and token ids.
 Score = Callable[[Sequence[dict[str, Any]], Sequence[str], Sequence[Sequence[int]]], FloatArray]
 OFF_SHARE = 2.0  # taken off an off-format answer's share reward, which is then the lowest

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from suffrage import __version__
-from suffrage.cli import consulted  # noqa: F401 - adds its commands
-from suffrage.cli.consult import consult_app
+from suffrage.cli import consult_analysis
+from suffrage.cli.consult_server import consult_app
 from suffrage.cli.options import AsJson, StudyPath, print_json, words
 
 app = typer.Typer(
@@ -127,13 +127,13 @@ def plan(
 
     Example: `suffrage plan examples/quickstart.yaml`, `suffrage plan study.yaml --gpus --price 2.5`
     """
-    from suffrage.study.plan import plan_study
+    from suffrage.study.planning.plan import plan_study
     from suffrage.study.schema import load_study
 
     if gpus:
         from rich.console import Console
 
-        from suffrage.study.hardware import hardware_plan, hardware_table
+        from suffrage.study.planning.hardware import hardware_plan, hardware_table
 
         loaded = load_study(study)
         rows = hardware_plan(loaded, price)
@@ -243,8 +243,8 @@ def estimate(
 
     Example: `suffrage estimate study.yaml --method prompt --sample 100 --group everyone`
     """
-    from suffrage.report import estimates
-    from suffrage.study.estimating import estimate_study
+    from suffrage.report.terminal_pages import estimates
+    from suffrage.study.commands.estimating import estimate_study
     from suffrage.study.schema import load_study
 
     found = estimate_study(
@@ -271,7 +271,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     Example: `suffrage doctor`
     """
-    from suffrage.study.doctor import diagnosis
+    from suffrage.study.planning.doctor import diagnosis
 
     found = diagnosis()
     if as_json:
@@ -295,7 +295,7 @@ def paraphrase_items(
 
     Example: `suffrage paraphrase study.yaml paraphrases.json --generator owner/name`
     """
-    from suffrage.study.paraphrasing import paraphrase
+    from suffrage.study.commands.paraphrasing import paraphrase
     from suffrage.study.schema import load_study
 
     found = paraphrase(load_study(study), generator, wanted, output, quiet=as_json)
@@ -336,7 +336,10 @@ def survey_representativeness(study: StudyPath, as_json: AsJson = False) -> None
 
     Example: `suffrage survey representativeness study.yaml`
     """
-    from suffrage.report.representativeness import representativeness_json, representativeness_text
+    from suffrage.report.terminal_pages.representativeness import (
+        representativeness_json,
+        representativeness_text,
+    )
     from suffrage.study.schema import load_study, study_representativeness
 
     found = study_representativeness(load_study(study))
@@ -539,7 +542,7 @@ def profile(
 
     Example: `suffrage profile examples/quickstart.yaml liberals --against conservatives --plot p.html`
     """
-    from suffrage.report import profile as profiles
+    from suffrage.report.terminal_pages import profile as profiles
     from suffrage.study.run import study_value_set
     from suffrage.study.schema import load_study
 
@@ -585,7 +588,7 @@ def segment(
 
     Example: `suffrage segment examples/quickstart.yaml --plot segments.html`
     """
-    from suffrage.report import segments as pages
+    from suffrage.report.terminal_pages import segments as pages
     from suffrage.study.schema import load_study
     from suffrage.study.segmenting import segment_study
 
@@ -622,7 +625,7 @@ def survey_topics(
 
     Example: `suffrage survey topics examples/quickstart.yaml`
     """
-    from suffrage.report.topics import find_topics, topics_text
+    from suffrage.report.terminal_pages.topics import find_topics, topics_text
     from suffrage.study.schema import load_study, study_survey
 
     survey = study_survey(load_study(study))
@@ -660,7 +663,7 @@ def show_taxonomy(
 
     Example: `suffrage values show schwartz10`
     """
-    from suffrage.report.values import taxonomy_json, taxonomy_table
+    from suffrage.report.terminal_pages.values import taxonomy_json, taxonomy_table
     from suffrage.values.taxonomy import taxonomy
 
     found = taxonomy(name)
@@ -685,9 +688,9 @@ def score_values(
 
     Example: `suffrage values score ess-study.yaml --plot values.html`
     """
-    from suffrage.report.values import scores_table, write_scores_page
+    from suffrage.report.terminal_pages.values import scores_table, write_scores_page
+    from suffrage.study.commands.scoring_values import score_study
     from suffrage.study.schema import load_study
-    from suffrage.study.scoring_values import score_study
 
     loaded = load_study(study)
     found = score_study(loaded, key)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from suffrage.consult.consultation import Consultation
-from suffrage.consult.stability import PARTICIPANT, raked_to_population
+from suffrage.consult.groups.stability import PARTICIPANT, raked_to_population
 from suffrage.consult.votes import id_order
 from suffrage.errors import InputError
 from suffrage.survey.weighting import Representativeness, WeightingSpec

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import polars as pl
 
 from suffrage import storage
-from suffrage.consult.consensus import tally
+from suffrage.consult.groups.consensus import tally
 from suffrage.consult.votes import (
     AGREE,
     DISAGREE,

@@ -20,8 +20,9 @@ import polars as pl
 import yaml
 
 from suffrage import storage
-from suffrage.consult.consensus import (
-    FloatArray,
+from suffrage.arrays import FloatArray
+from suffrage.consult.consultation import Consultation, votes_of
+from suffrage.consult.groups.consensus import (
     Tallies,
     consensus_root,
     group_informed_consensus,
@@ -29,10 +30,9 @@ from suffrage.consult.consensus import (
     share,
     tally,
 )
-from suffrage.consult.consultation import Consultation, votes_of
-from suffrage.consult.opinion_groups import GroupSettings
+from suffrage.consult.groups.opinion_groups import GroupSettings
+from suffrage.consult.groups.stability import DRAWS, Advance, Stability, stable_groups
 from suffrage.consult.people import ReadAs, people_for, people_weights
-from suffrage.consult.stability import DRAWS, Advance, Stability, stable_groups
 from suffrage.consult.votes import UNSEEN, VoteMatrix, id_order
 from suffrage.errors import InputError
 from suffrage.survey.weighting import WeightingSpec

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from suffrage.arrays import VoteArray
 from suffrage.errors import InputError
-
-VoteArray = npt.NDArray[np.int8]
 
 AGREE, PASS, DISAGREE = 1, 0, -1
 # A pass is a vote; not having seen a statement is none.

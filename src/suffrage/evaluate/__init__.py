@@ -1,6 +1,6 @@
 """Evaluations: one file each, all giving rows of one scoreboard with intervals."""
 
-from suffrage.evaluate.answers import Answers, Scoring, collect_answers
+from suffrage.evaluate.asking.answers import Answers, Scoring, collect_answers
 from suffrage.evaluate.results import Results
 from suffrage.evaluate.scorecard import (
     Asking,

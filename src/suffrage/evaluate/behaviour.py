@@ -19,11 +19,10 @@ import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.evaluate.answers import Scoring
-from suffrage.evaluate.figures import make_figures
-from suffrage.evaluate.intervals import LEVEL, Draws, Measured, make_draws
-from suffrage.evaluate.judging import (
+from suffrage.evaluate.asking.answers import Scoring
+from suffrage.evaluate.asking.judging import (
     accuracy,
     cohen_kappa,
     entailed_courses,
@@ -31,8 +30,8 @@ from suffrage.evaluate.judging import (
     labelled_answers,
     verdicts,
 )
+from suffrage.evaluate.asking.scenarios import SHIPPED, Scenario, read_scenarios, scenarios_for
 from suffrage.evaluate.results import Figure, Measure
-from suffrage.evaluate.scenarios import SHIPPED, Scenario, read_scenarios, scenarios_for
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
     Asking,
@@ -42,6 +41,8 @@ from suffrage.evaluate.scorecard import (
     Place,
     Scorecard,
 )
+from suffrage.evaluate.statistics.figures import make_figures
+from suffrage.evaluate.statistics.intervals import LEVEL, Draws, Measured, make_draws
 from suffrage.models import (
     Asked,
     EntailmentModel,
@@ -52,7 +53,6 @@ from suffrage.models import (
     read_letters,
 )
 from suffrage.population import ValueSet
-from suffrage.population.distances import FloatArray
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
 

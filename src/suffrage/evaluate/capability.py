@@ -20,10 +20,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from suffrage import settings
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, require, require_installed
-from suffrage.evaluate.figures import make_figures
-from suffrage.evaluate.intervals import Measured
-from suffrage.evaluate.losses import flags, loss_rows, value_rows
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
@@ -33,9 +31,11 @@ from suffrage.evaluate.scorecard import (
     EvaluationOptions,
     Scorecard,
 )
+from suffrage.evaluate.statistics.figures import make_figures
+from suffrage.evaluate.statistics.intervals import Measured
+from suffrage.evaluate.statistics.losses import flags, loss_rows, value_rows
 from suffrage.models import Asked, LanguageModel, Respondent, read_letters
 from suffrage.population import ValueSet
-from suffrage.population.distances import FloatArray
 from suffrage.survey import Item, Option
 from suffrage.training_data import ItemSplit
 

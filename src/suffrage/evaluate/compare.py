@@ -18,8 +18,10 @@ from typing import Literal
 
 import numpy as np
 
-from suffrage.evaluate.figures import detectable, holm, two_sided
-from suffrage.evaluate.intervals import (
+from suffrage.arrays import FloatArray
+from suffrage.evaluate.results import ItemFacts, Measure, Metric, Results, Target
+from suffrage.evaluate.statistics.figures import detectable, holm, two_sided
+from suffrage.evaluate.statistics.intervals import (
     Draws,
     Estimate,
     Measured,
@@ -27,10 +29,8 @@ from suffrage.evaluate.intervals import (
     make_draws,
     percentile_interval,
 )
-from suffrage.evaluate.results import ItemFacts, Measure, Metric, Results, Target
-from suffrage.evaluate.sampled_answers import resampled_answer
-from suffrage.population.distances import (
-    FloatArray,
+from suffrage.evaluate.statistics.sampled_answers import resampled_answer
+from suffrage.population.distribution_distances import (
     above_even,
     earth_movers_distance,
     entropy,

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.evaluate.figures import Units, make_figures
 from suffrage.evaluate.fit import AVERAGE, OTHERS, UNIFORM, all_answers
-from suffrage.evaluate.intervals import Measured
 from suffrage.evaluate.results import Answer, Figure, FigureDifference, Measure, Side
-from suffrage.evaluate.sampled_answers import resampled_answer
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, EvaluationOptions, Scorecard
-from suffrage.evaluate.summed import (
+from suffrage.evaluate.statistics.figures import Units, make_figures
+from suffrage.evaluate.statistics.intervals import Measured
+from suffrage.evaluate.statistics.sampled_answers import resampled_answer
+from suffrage.evaluate.statistics.summed import (
     Statistic,
     Summed,
     calibration_error,
@@ -33,8 +34,7 @@ from suffrage.evaluate.summed import (
     summed_figures,
 )
 from suffrage.population import AnswerDistribution
-from suffrage.population.distances import (
-    FloatArray,
+from suffrage.population.distribution_distances import (
     earth_movers_distance,
     fit,
     fit_natural,
@@ -44,7 +44,7 @@ from suffrage.population.distances import (
     total_variation,
 )
 from suffrage.survey import Item
-from suffrage.survey.labelled_table import kind_of_label
+from suffrage.survey.readers.labelled_table import kind_of_label
 
 TRAINED = "_trained"
 # method -> item -> value set -> (people's mean position, the model's, people resampled), of one seed

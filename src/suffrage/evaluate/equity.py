@@ -15,15 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from suffrage.evaluate.figures import (
-    Drawn,
-    drawn_figure,
-    drawn_figures,
-    make_figures,
-    resamples,
-)
-from suffrage.evaluate.floors import average_training_distribution, uniform
-from suffrage.evaluate.groups import (
+from suffrage.arrays import FloatArray
+from suffrage.evaluate.asking.groups import (
     Shares,
     above_zero,
     between_row,
@@ -36,11 +29,19 @@ from suffrage.evaluate.groups import (
     under_replicates,
     unread_notes,
 )
-from suffrage.evaluate.intervals import Draws, Estimate, Measured, estimate
 from suffrage.evaluate.results import LEARNED, LEFT_OUT, Figure, FigureDifference, Measure
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
+from suffrage.evaluate.statistics.figures import (
+    Drawn,
+    drawn_figure,
+    drawn_figures,
+    make_figures,
+    resamples,
+)
+from suffrage.evaluate.statistics.floors import average_training_distribution, uniform
+from suffrage.evaluate.statistics.intervals import Draws, Estimate, Measured, estimate
 from suffrage.population import AnswerDistribution, ValueSet
-from suffrage.population.distances import FloatArray, fit
+from suffrage.population.distribution_distances import fit
 
 NAME = "equity"
 FLOORS = ("uniform", "average")

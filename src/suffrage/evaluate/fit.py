@@ -14,9 +14,7 @@ from typing import get_args
 
 import numpy as np
 
-from suffrage.evaluate.figures import detectable, holm, two_sided
-from suffrage.evaluate.floors import average_training_distribution, mean_of_groups, uniform
-from suffrage.evaluate.intervals import Draws, Measured, difference, estimate, make_draws
+from suffrage.arrays import FloatArray
 from suffrage.evaluate.results import (
     LEARNED,
     LEFT_OUT,
@@ -28,12 +26,18 @@ from suffrage.evaluate.results import (
     Score,
     Side,
 )
-from suffrage.evaluate.sampled_answers import resampled_answer
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
+from suffrage.evaluate.statistics.figures import detectable, holm, two_sided
+from suffrage.evaluate.statistics.floors import (
+    average_training_distribution,
+    mean_of_groups,
+    uniform,
+)
+from suffrage.evaluate.statistics.intervals import Draws, Measured, difference, estimate, make_draws
+from suffrage.evaluate.statistics.sampled_answers import resampled_answer
 from suffrage.models import ModelAnswer
 from suffrage.population import AnswerDistribution
-from suffrage.population.distances import (
-    FloatArray,
+from suffrage.population.distribution_distances import (
     above_even,
     earth_movers_distance,
     entropy,

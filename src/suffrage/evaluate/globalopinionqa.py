@@ -17,8 +17,9 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.evaluate.asked_items import (
+from suffrage.evaluate.asking.asked_items import (
     READ,
     Put,
     ask_items,
@@ -30,10 +31,7 @@ from suffrage.evaluate.asked_items import (
     refused_note,
     removed_note,
 )
-from suffrage.evaluate.figures import make_figures
 from suffrage.evaluate.fit import UNIFORM
-from suffrage.evaluate.floors import uniform
-from suffrage.evaluate.intervals import Measured
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
@@ -43,9 +41,12 @@ from suffrage.evaluate.scorecard import (
     EvaluationOptions,
     Scorecard,
 )
+from suffrage.evaluate.statistics.figures import make_figures
+from suffrage.evaluate.statistics.floors import uniform
+from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.population import ValueSet
-from suffrage.population.distances import FloatArray, fit, fit_natural
-from suffrage.population.globalopinionqa import globalopinionqa, question_sources
+from suffrage.population.distribution_distances import fit, fit_natural
+from suffrage.population.globalopinionqa_table import globalopinionqa, question_sources
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.split import item_clusters

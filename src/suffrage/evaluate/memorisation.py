@@ -19,10 +19,9 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from suffrage.evaluate.figures import make_figures
-from suffrage.evaluate.intervals import LEVEL, Measured, estimate, make_draws
+from suffrage.arrays import FloatArray
+from suffrage.evaluate.asking.scenarios import SHIPPED, read_scenarios
 from suffrage.evaluate.results import Figure, Measure
-from suffrage.evaluate.scenarios import SHIPPED, read_scenarios
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
     Asking,
@@ -32,9 +31,11 @@ from suffrage.evaluate.scorecard import (
     Place,
     Scorecard,
 )
+from suffrage.evaluate.statistics.figures import make_figures
+from suffrage.evaluate.statistics.intervals import LEVEL, Measured, estimate, make_draws
 from suffrage.models import Asked, Respondent, read_letters, ways_of_asking
 from suffrage.population import AnswerDistribution, ValueSet
-from suffrage.population.distances import FloatArray, fit
+from suffrage.population.distribution_distances import fit
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit, Records
 from suffrage.training_data.augmentation import read_paraphrases

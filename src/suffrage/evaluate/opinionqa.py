@@ -17,8 +17,9 @@ import polars as pl
 from pydantic import Field
 
 from suffrage import storage
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.evaluate.asked_items import (
+from suffrage.evaluate.asking.asked_items import (
     READ,
     Put,
     ask_items,
@@ -30,10 +31,7 @@ from suffrage.evaluate.asked_items import (
     refused_note,
     removed_note,
 )
-from suffrage.evaluate.figures import make_figures
 from suffrage.evaluate.fit import UNIFORM
-from suffrage.evaluate.floors import uniform
-from suffrage.evaluate.intervals import Measured
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
@@ -43,11 +41,14 @@ from suffrage.evaluate.scorecard import (
     EvaluationOptions,
     Scorecard,
 )
+from suffrage.evaluate.statistics.figures import make_figures
+from suffrage.evaluate.statistics.floors import uniform
+from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.population import ValueSet
-from suffrage.population.distances import FloatArray, ordinal_earth_movers_distance
-from suffrage.population.opinionqa import opinionqa
+from suffrage.population.distribution_distances import ordinal_earth_movers_distance
+from suffrage.population.opinionqa_table import opinionqa
 from suffrage.survey import Item
-from suffrage.survey.labelled_table import kind_of_label
+from suffrage.survey.readers.labelled_table import kind_of_label
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.split import item_clusters
 

@@ -18,14 +18,12 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from suffrage.arrays import FloatArray
 from suffrage.consult.consultation import Consultation, read_consultation
 from suffrage.consult.held_out import held_out_people
 from suffrage.errors import InputError
-from suffrage.evaluate.answers import Scoring
-from suffrage.evaluate.asked_items import chosen_items
-from suffrage.evaluate.figures import Edge, make_figures
-from suffrage.evaluate.intervals import Measured
-from suffrage.evaluate.paired_comparisons import LEFT, RIGHT, TIE, WinRate, win_rates
+from suffrage.evaluate.asking.answers import Scoring
+from suffrage.evaluate.asking.asked_items import chosen_items
 from suffrage.evaluate.results import Figure, Measure
 from suffrage.evaluate.scorecard import (
     Asking,
@@ -35,9 +33,11 @@ from suffrage.evaluate.scorecard import (
     Place,
     Scorecard,
 )
+from suffrage.evaluate.statistics.figures import Edge, make_figures
+from suffrage.evaluate.statistics.intervals import Measured
+from suffrage.evaluate.statistics.paired_comparisons import LEFT, RIGHT, TIE, WinRate, win_rates
 from suffrage.models import Asked, Respondent, read_letters, ways_of_asking
 from suffrage.population import ValueSet
-from suffrage.population.distances import FloatArray
 from suffrage.survey import Item, Option
 from suffrage.training_data import ItemSplit
 

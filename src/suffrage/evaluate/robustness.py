@@ -20,11 +20,9 @@ import polars as pl
 from pydantic import Field
 
 from suffrage import storage
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.evaluate.figures import Drawn, drawn_figures, make_figures, resamples
-from suffrage.evaluate.floors import uniform
-from suffrage.evaluate.groups import scored_items, under_replicates
-from suffrage.evaluate.intervals import Draws, Estimate, Measured, estimate
+from suffrage.evaluate.asking.groups import scored_items, under_replicates
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     Asking,
@@ -34,11 +32,14 @@ from suffrage.evaluate.scorecard import (
     Place,
     Scorecard,
 )
+from suffrage.evaluate.statistics.figures import Drawn, drawn_figures, make_figures, resamples
+from suffrage.evaluate.statistics.floors import uniform
+from suffrage.evaluate.statistics.intervals import Draws, Estimate, Measured, estimate
 from suffrage.models import Asked, Choice, Question, label_sets, option_orders
 from suffrage.models.asking import Message
 from suffrage.models.readouts import ModelAnswer, read_sentences, read_text
 from suffrage.population import AnswerDistribution, ValueSet
-from suffrage.population.distances import FloatArray, fit, total_variation
+from suffrage.population.distribution_distances import fit, total_variation
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.augmentation import read_paraphrases

@@ -16,9 +16,6 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from suffrage import settings
-from suffrage.evaluate.figures import make_figures
-from suffrage.evaluate.intervals import Measured
-from suffrage.evaluate.losses import Values, flags, loss_rows, value_rows
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
@@ -28,6 +25,9 @@ from suffrage.evaluate.scorecard import (
     EvaluationOptions,
     Scorecard,
 )
+from suffrage.evaluate.statistics.figures import make_figures
+from suffrage.evaluate.statistics.intervals import Measured
+from suffrage.evaluate.statistics.losses import Values, flags, loss_rows, value_rows
 from suffrage.models import Asked, read_letters
 from suffrage.population import ValueSet
 from suffrage.survey import Item, Option

@@ -17,7 +17,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from suffrage import storage
-from suffrage.evaluate.answers import Answers, Scoring
+from suffrage.evaluate.asking.answers import Answers, Scoring
 from suffrage.evaluate.results import (
     Answer,
     Difference,

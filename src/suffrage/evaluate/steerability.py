@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from suffrage.evaluate.figures import make_figures
-from suffrage.evaluate.groups import (
+from suffrage.arrays import FloatArray
+from suffrage.evaluate.asking.groups import (
     above_zero,
     between_row,
     denominators,
@@ -27,12 +27,13 @@ from suffrage.evaluate.groups import (
     under_replicates,
     unread_notes,
 )
-from suffrage.evaluate.intervals import Measured
 from suffrage.evaluate.results import Figure, Measure
 from suffrage.evaluate.scorecard import Asking, Evaluation, EvaluationInput, Scorecard
+from suffrage.evaluate.statistics.figures import make_figures
+from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.models import Asked, read_letters, ways_of_asking
 from suffrage.population import AnswerDistribution, ValueSet
-from suffrage.population.distances import FloatArray, fit
+from suffrage.population.distribution_distances import fit
 from suffrage.training_data import ItemSplit
 
 NAME = "steerability"

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from suffrage.evaluate.figures import Drawn, drawn_figures, make_figures
-from suffrage.evaluate.groups import (
+from suffrage.arrays import FloatArray
+from suffrage.evaluate.asking.groups import (
     Shares,
     letter_shares,
     scored_items,
@@ -25,11 +25,11 @@ from suffrage.evaluate.groups import (
     under_replicates,
     unread_notes,
 )
-from suffrage.evaluate.intervals import DRAWS, Measured, make_draws
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
+from suffrage.evaluate.statistics.figures import Drawn, drawn_figures, make_figures
+from suffrage.evaluate.statistics.intervals import DRAWS, Measured, make_draws
 from suffrage.population import ValueSet
-from suffrage.population.distances import FloatArray
 from suffrage.values.circle import FEWEST_VALUES, correspondence_index
 from suffrage.values.taxonomy import ItemKey, instruments, item_key, taxonomy
 

@@ -17,8 +17,9 @@ import numpy as np
 import polars as pl
 from pydantic import Field, model_validator
 
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.evaluate.asked_items import (
+from suffrage.evaluate.asking.asked_items import (
     READ,
     Put,
     ask_items,
@@ -29,11 +30,8 @@ from suffrage.evaluate.asked_items import (
     refused_note,
     removed_note,
 )
-from suffrage.evaluate.figures import make_figures
+from suffrage.evaluate.asking.groups import half_sample_fit, under_replicates
 from suffrage.evaluate.fit import AVERAGE, UNIFORM
-from suffrage.evaluate.floors import average_answer, uniform
-from suffrage.evaluate.groups import half_sample_fit, under_replicates
-from suffrage.evaluate.intervals import Measured
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
@@ -43,10 +41,13 @@ from suffrage.evaluate.scorecard import (
     EvaluationOptions,
     Scorecard,
 )
+from suffrage.evaluate.statistics.figures import make_figures
+from suffrage.evaluate.statistics.floors import average_answer, uniform
+from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.models import ways_of_asking
 from suffrage.population import AnswerDistribution, ValueSet, build_value_set
-from suffrage.population.distances import FloatArray, earth_movers_distance, fit
-from suffrage.population.globalopinionqa import globalopinionqa
+from suffrage.population.distribution_distances import earth_movers_distance, fit
+from suffrage.population.globalopinionqa_table import globalopinionqa
 from suffrage.population.where import select
 from suffrage.survey import Item, read_survey, survey_files
 from suffrage.training_data import ItemSplit

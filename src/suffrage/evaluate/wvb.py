@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.evaluate.asked_items import (
+from suffrage.evaluate.asking.asked_items import (
     READ,
     Put,
     ask_items,
@@ -28,10 +29,7 @@ from suffrage.evaluate.asked_items import (
     refused_note,
     removed_note,
 )
-from suffrage.evaluate.figures import make_figures
 from suffrage.evaluate.fit import UNIFORM
-from suffrage.evaluate.floors import uniform
-from suffrage.evaluate.intervals import Measured
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
@@ -41,18 +39,21 @@ from suffrage.evaluate.scorecard import (
     EvaluationOptions,
     Scorecard,
 )
+from suffrage.evaluate.statistics.figures import make_figures
+from suffrage.evaluate.statistics.floors import uniform
+from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.population import ValueSet
-from suffrage.population.distances import FloatArray, ordinal_earth_movers_distance
+from suffrage.population.distribution_distances import ordinal_earth_movers_distance
 from suffrage.survey import Item
-from suffrage.survey.reading import existing_file, plain_code, read_csv
-from suffrage.survey.worldvaluesbench import INTERVIEW, METADATA, PROBE_ITEMS, Variable
-from suffrage.survey.wvs7_codebook import (
+from suffrage.survey.readers.wvs7_codebook import (
     Entry,
     item_options,
     question_text,
     scale_options,
     variables,
 )
+from suffrage.survey.reading import existing_file, plain_code, read_csv
+from suffrage.survey.worldvaluesbench import INTERVIEW, METADATA, PROBE_ITEMS, Variable
 from suffrage.training_data import ItemSplit
 
 SAMPLE = "probe"

@@ -1,5 +1,6 @@
 """Models: load, ask, score and sample them. Knows nothing of how they were trained."""
 
+from suffrage.models.answerer import Choice, Respondent
 from suffrage.models.asking import (
     SENTENCES,
     Question,
@@ -19,7 +20,6 @@ from suffrage.models.readouts import (
     read_sentences,
     read_text,
 )
-from suffrage.models.respondent import Choice, Respondent
 
 __all__ = [
     "SENTENCES",

@@ -18,17 +18,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from suffrage import storage
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError
+from suffrage.models.answerer import Advance, Choice, Reading, Respondent, Streaming, read_choices
 from suffrage.models.asking import Message
-from suffrage.models.respondent import (
-    Advance,
-    Choice,
-    FloatArray,
-    Reading,
-    Respondent,
-    Streaming,
-    read_choices,
-)
 
 Answer = TypeVar("Answer")
 

@@ -24,7 +24,9 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from suffrage import storage
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, require
+from suffrage.models.answerer import Advance, Choice, Reading
 from suffrage.models.asking import Message
 from suffrage.models.endpoint_client import (
     BudgetReachedError,
@@ -37,7 +39,6 @@ from suffrage.models.endpoint_client import (
 from suffrage.models.language_model import answer_tokens, encode_text, prompt_text
 from suffrage.models.packing import Tokens
 from suffrage.models.readouts import leading_label
-from suffrage.models.respondent import Advance, Choice, FloatArray, Reading
 
 Found = TypeVar("Found")
 

@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
 from suffrage import storage
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require, require_installed
 from suffrage.models import bundled
+from suffrage.models.answerer import Advance, Choice
 from suffrage.models.asking import Message
 from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
-from suffrage.models.respondent import Advance, Choice
 from suffrage.models.shape import ModelShape, folder_shape
 
 if TYPE_CHECKING:
     import torch
 
-FloatArray = npt.NDArray[np.float64]
 
 # On a CPU attention costs the square of the row, the rest is linear: the fastest length for
 # SmolLM2-135M lies near 512. A GPU wants more work at a time.

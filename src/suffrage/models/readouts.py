@@ -16,6 +16,8 @@ from typing import Literal
 
 import numpy as np
 
+from suffrage.arrays import FloatArray
+from suffrage.models.answerer import Advance, Choice, Reading, Respondent, read_choices
 from suffrage.models.asking import (
     SENTENCES,
     Question,
@@ -23,15 +25,7 @@ from suffrage.models.asking import (
     sentences,
     ways_of_asking,
 )
-from suffrage.models.respondent import (
-    Advance,
-    Choice,
-    FloatArray,
-    Reading,
-    Respondent,
-    read_choices,
-)
-from suffrage.population.distances import total_variation
+from suffrage.population.distribution_distances import total_variation
 from suffrage.survey import Item
 
 Readout = Literal["letters", "text", "text_length_normalised", "sentence", "sampled"]

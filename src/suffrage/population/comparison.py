@@ -8,9 +8,10 @@ from math import erfc, exp, gamma, sqrt
 import numpy as np
 import numpy.typing as npt
 
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.population.distances import jensen_shannon_distance, total_variation
-from suffrage.population.distributions import FloatArray, sample_worth
+from suffrage.population.distribution_distances import jensen_shannon_distance, total_variation
+from suffrage.population.distributions import sample_worth
 from suffrage.population.value_set import AnswerDistribution, ValueSet
 
 FALSE_DISCOVERY_RATE = 0.05

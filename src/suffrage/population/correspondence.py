@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from suffrage.arrays import FloatArray, PositionArray
 from suffrage.errors import require
-from suffrage.population.distributions import FloatArray, PositionArray
 from suffrage.population.latent_classes import one_hot
 
 KMEANS_STARTS = 20

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from suffrage.population.distributions import FloatArray, PositionArray
+from suffrage.arrays import FloatArray, IntArray, PositionArray
 from suffrage.survey import Survey
 from suffrage.survey.survey import PSU, STRATUM
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

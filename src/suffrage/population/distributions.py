@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-PositionArray = npt.NDArray[np.int8]
+from suffrage.arrays import FloatArray, PositionArray
 
 # The most numbers a working matrix holds: 64 MB of float64.
 CHUNK_CELLS = 8_000_000

@@ -18,8 +18,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from suffrage.arrays import FloatArray, PositionArray
 from suffrage.errors import InputError
-from suffrage.population.distributions import FloatArray, PositionArray, effective_sample_size
+from suffrage.population.distributions import effective_sample_size
 
 STARTS = 20
 SHORT_ITERATIONS = 15

@@ -25,7 +25,7 @@ from math import lgamma
 
 import numpy as np
 
-from suffrage.population.distributions import FloatArray
+from suffrage.arrays import FloatArray
 
 # How many values of kappa the integral is taken over.
 GRID = 60

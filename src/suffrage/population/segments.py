@@ -16,14 +16,10 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from suffrage import storage
+from suffrage.arrays import FloatArray, PositionArray
 from suffrage.errors import InputError
 from suffrage.population.correspondence import corresponding_clusters
-from suffrage.population.distributions import (
-    FloatArray,
-    PositionArray,
-    grouped_shares,
-    share_intervals,
-)
+from suffrage.population.distributions import grouped_shares, share_intervals
 from suffrage.population.latent_classes import (
     LatentClasses,
     adjusted_rand_index,

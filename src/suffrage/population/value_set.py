@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from suffrage import storage
+from suffrage.arrays import FloatArray, PositionArray
 from suffrage.errors import InputError
 from suffrage.population.design import (
     Design,
@@ -23,8 +24,6 @@ from suffrage.population.design import (
     design_standard_errors,
 )
 from suffrage.population.distributions import (
-    FloatArray,
-    PositionArray,
     bootstrap_weights,
     design_effect,
     effective_sample_size,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from suffrage.evaluate.figures import detectable_among
 from suffrage.evaluate.results import (
     Difference,
     MethodFacts,
     Results,
 )
+from suffrage.evaluate.statistics.figures import detectable_among
 from suffrage.report.cells import (
     AVERAGE,
     BASE,

@@ -30,7 +30,7 @@ from suffrage.evaluate.results import (
 )
 from suffrage.models.endpoint import Memory, known_abilities, spent_by_purpose
 from suffrage.population import ValueSet, effective_sample_size
-from suffrage.study.self_feedback import self_feedback
+from suffrage.study.self_feedback_facts import self_feedback
 from suffrage.survey import Survey
 from suffrage.training_data import ItemSplit
 

@@ -21,7 +21,7 @@ from suffrage.align.launch import check_launches, train_launched
 from suffrage.align.sampled_groups import GroupOptions, vllm_settings
 from suffrage.consult.consultation import read_consultation
 from suffrage.consult.people import people_for, people_weights
-from suffrage.consult.two_sources import Disagreement, disagreements, read_links
+from suffrage.consult.survey_links import Disagreement, disagreements, read_links
 from suffrage.errors import InputError, SuffrageError
 from suffrage.evaluate import (
     Answers,
@@ -31,8 +31,8 @@ from suffrage.evaluate import (
     Scorecard,
     collect_answers,
 )
-from suffrage.evaluate.answers import prompts_to_score
-from suffrage.evaluate.rounding import Rounding, questions_asked_twice, rounding
+from suffrage.evaluate.asking.answers import prompts_to_score
+from suffrage.evaluate.asking.rounding import Rounding, questions_asked_twice, rounding
 from suffrage.models import Asked, LanguageModel, ModelAnswer, read_letters
 from suffrage.models.cache import AnswerStore, CachedRespondent
 from suffrage.models.endpoint import Endpoint
@@ -40,7 +40,7 @@ from suffrage.models.endpoint_client import endpoint_key
 from suffrage.models.language_model import out_of_memory
 from suffrage.population import ValueSet
 from suffrage.study import facts
-from suffrage.study.held_out_public import (
+from suffrage.study.commands.held_out_public import (
     OTHERS,
     Agreement,
     agreements,
@@ -48,7 +48,7 @@ from suffrage.study.held_out_public import (
     others_preferred,
     preferred,
 )
-from suffrage.study.plan import Plan, make_plan
+from suffrage.study.planning.plan import Plan, make_plan
 from suffrage.study.progress import Progress, Update
 from suffrage.study.schema import EvaluationSpec, MethodSpec, Study, study_survey
 from suffrage.study.segmenting import built_value_set, with_segments

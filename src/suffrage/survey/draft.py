@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from suffrage.errors import InputError
-from suffrage.survey.labelled_table import LabelledTable, kind_of_label, read_table
+from suffrage.survey.readers.labelled_table import LabelledTable, kind_of_label, read_table
 from suffrage.survey.reading import existing_file, plain_code
 
 # A column with more distinct codes than this is no item without labels.

@@ -15,8 +15,7 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-CodeArray = npt.NDArray[np.int64]
+from suffrage.arrays import FloatArray, IntArray
 
 # Largest difference between a margin and its target, as a share of all, at which they agree.
 TOLERANCE = 1e-9
@@ -34,7 +33,7 @@ class Margin:
 
     name: str
     categories: tuple[str, ...]
-    codes: CodeArray
+    codes: IntArray
     targets: FloatArray
 
 
@@ -157,7 +156,7 @@ def _ratio(u: FloatArray, bounds: tuple[float, float] | None) -> tuple[FloatArra
 
 
 def _cross_totals(
-    weights: FloatArray, codes: list[CodeArray], sizes: list[int], starts: npt.NDArray[np.int64]
+    weights: FloatArray, codes: list[IntArray], sizes: list[int], starts: npt.NDArray[np.int64]
 ) -> FloatArray:
     """sum_i weights_i x_i x_i', from a table of each two margins."""
     matrix = np.zeros((int(starts[-1]), int(starts[-1])))

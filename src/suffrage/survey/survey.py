@@ -12,10 +12,9 @@ import numpy.typing as npt
 import polars as pl
 
 from suffrage import storage
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, NonResponse
-
-FloatArray = npt.NDArray[np.float64]
 
 RESPONDENT = "respondent"
 WEIGHT = "weight"

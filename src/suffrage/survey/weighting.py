@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.survey.raking import Margin, Raked, margin_shares, rake
 from suffrage.survey.survey import WEIGHT, Survey
-
-FloatArray = npt.NDArray[np.float64]
 
 JOIN = " x "
 # Targets may be rounded: they must come this near to 1 (or 100), and are then scaled to it.

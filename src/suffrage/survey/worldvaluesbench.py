@@ -23,9 +23,9 @@ from pydantic import BaseModel, ConfigDict
 
 from suffrage import storage
 from suffrage.errors import InputError
-from suffrage.survey.labelled_table import read_table
+from suffrage.survey.readers.labelled_table import read_table
+from suffrage.survey.readers.wvs7_codebook import Entry, variables
 from suffrage.survey.reading import Encoding, existing_file, plain_code, read_csv
-from suffrage.survey.wvs7_codebook import Entry, variables
 
 INTERVIEW, COUNTRY, SETTLEMENT, EDUCATION = "D_INTERVIEW", "B_COUNTRY", "H_URBRURAL", "Q275"
 SETTLEMENTS = ("Urban", "Rural")

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from suffrage import storage
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.survey import Item
-
-FloatArray = npt.NDArray[np.float64]
 
 # What may stand around a question without changing it. The first leaves it as it is.
 CONTEXTS = (

@@ -12,8 +12,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from suffrage.consult.consultation import Consultation
+from suffrage.consult.groups.opinion_groups import GroupSettings
+from suffrage.consult.groups.stability import PARTICIPANT
 from suffrage.consult.held_out import held_out_people
-from suffrage.consult.opinion_groups import GroupSettings
 from suffrage.consult.people import (
     ReadAs,
     people_for,
@@ -21,7 +22,6 @@ from suffrage.consult.people import (
     wide_demographics,
 )
 from suffrage.consult.principles import LEAST_SHARE, PrincipleSettings, find_principles
-from suffrage.consult.stability import PARTICIPANT
 from suffrage.errors import InputError
 from suffrage.population import ValueSet
 from suffrage.population.where import select

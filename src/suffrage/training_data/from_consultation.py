@@ -15,7 +15,7 @@ from suffrage.consult.judgements import counted_likings, counted_pairs
 from suffrage.errors import InputError
 from suffrage.population import ValueSet
 from suffrage.training_data.consultation_source import ConsultationSource
-from suffrage.training_data.preferences import labelled
+from suffrage.training_data.preference_pairs import labelled
 from suffrage.training_data.records import (
     RecordBuilder,
     Records,

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, require
-
-FloatArray = npt.NDArray[np.float64]
 
 SHUFFLES = 999
 FEWEST_VALUES = 5

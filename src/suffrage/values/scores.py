@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.survey import Survey
 from suffrage.survey.survey import RESPONDENT
 from suffrage.values.reliability import cronbach_alpha, mcdonald_omega
 from suffrage.values.taxonomy import ItemKey, taxonomy
-
-FloatArray = npt.NDArray[np.float64]
 
 # Our rule: a respondent who skipped more than a quarter of the items, or gave one answer to all,
 # says nothing about which values matter more to them.

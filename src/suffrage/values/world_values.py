@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.survey import Survey
 from suffrage.survey.survey import RESPONDENT
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

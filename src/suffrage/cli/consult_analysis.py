@@ -1,0 +1,359 @@
+"""`suffrage consult`: what a consultation collected, read, released and trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from suffrage.cli.consult_server import consult_app
+from suffrage.cli.options import AsJson, StudyPath, print_json, words
+
+
+@consult_app.command("groups")
+def consult_groups(
+    folder: Annotated[Path, typer.Argument(help="The folder of a Polis export.")],
+    prefix: Annotated[
+        str | None, typer.Option(help="Of the files' names, where a folder holds several exports.")
+    ] = None,
+    agree: Annotated[
+        int | None, typer.Option(help="The vote that is agree, 1 or -1; default: by the counts.")
+    ] = None,
+    groups: Annotated[
+        int | None, typer.Option(help="How many groups; default: by stability and silhouette.")
+    ] = None,
+    moderated: Annotated[
+        str, typer.Option(help="Statements moderated out: drop, or zero as Polis does.")
+    ] = "drop",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Leave out undecided statements too.")
+    ] = False,
+    resamples: Annotated[int, typer.Option(help="Resamples behind the stability.")] = 50,
+    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    people: Annotated[
+        Path | None, typer.Option(help="CSV: participant and demographics, for --margins.")
+    ] = None,
+    margins: Annotated[
+        Path | None, typer.Option(help="YAML: the population's shares, as a study's weights.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find opinion groups in votes: what sets each apart, what all agree on, how stable they are.
+
+    Example: `suffrage consult groups polis-export --moderated zero --groups 2`
+    """
+    from suffrage.consult.groups import analysis
+    from suffrage.consult.groups.opinion_groups import GroupSettings
+    from suffrage.consult.polis_files import read_polis
+    from suffrage.errors import InputError
+    from suffrage.report.terminal_pages import opinions
+
+    if moderated not in ("drop", "zero"):
+        raise InputError(f'--moderated is "{moderated}"; it must be drop or zero.')
+    if agree not in (None, 1, -1):
+        raise InputError(f"--agree is {agree}; it must be 1 or -1.")
+    how = GroupSettings(
+        groups=groups, moderated="zero" if moderated == "zero" else "drop", seed=seed
+    )
+    found = analysis.analyse(
+        read_polis(folder, prefix, agree),
+        how,
+        strict,
+        resamples,
+        analysis.read_people(people) if people else None,
+        analysis.read_margins(margins) if margins else None,
+    )
+    if as_json:
+        print_json(opinions.analysis_json(found))
+        return
+    from rich.console import Console
+
+    Console().print(opinions.analysis_text(found))
+
+
+@consult_app.command("answers")
+def consult_answers(
+    study: StudyPath,
+    prompts: Annotated[
+        Path, typer.Option(help='A JSONL file of {"prompt": ...}, perhaps language and topic.')
+    ],
+    output: Annotated[Path, typer.Option(help="The JSONL file to write.")],
+    methods: Annotated[
+        str | None, typer.Option(help="Names in the study, with commas; default: all finished.")
+    ] = None,
+    count: Annotated[int, typer.Option(help="Answers by each source and way.")] = 4,
+    how: Annotated[
+        str, typer.Option(help="sampled: one by one; diverse: several in one; or both.")
+    ] = "both",
+    longest: Annotated[int, typer.Option(help="Most tokens of an answer.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Have a study's checkpoints answer open prompts, for people to judge.
+
+    Nearly the same answers are dropped and counted. Each line says which checkpoint wrote it, and how.
+
+    Example: `suffrage consult answers study.yaml --prompts prompts.jsonl --output answers.jsonl`
+    """
+    from typing import cast
+
+    from suffrage.study.commands.write_candidates import (
+        CandidateSettings,
+        How,
+        write_study_candidates,
+    )
+    from suffrage.study.schema import load_study
+
+    settings = CandidateSettings(count=count, how=cast(How, how), longest=longest)
+    names = words(methods) if methods else None
+    found = write_study_candidates(load_study(study), prompts, output, names, settings, as_json)
+    if as_json:
+        print_json(found)
+        return
+    typer.echo(
+        f"{found['kept']} answers kept of {found['asked']} asked for: {found['nearly_the_same']} "
+        f"nearly the same as another, {found['empty']} empty, {found['missing']} not given."
+    )
+    for way, row in found["by_way"].items():
+        typer.echo(f"  {way:<8} {row['kept']:>4} of {row['written']} kept")
+    typer.echo(f"Written {output}, and what was dropped in {output}.about.json")
+
+
+Margins = Annotated[
+    Path | None, typer.Option(help="YAML: the population's shares, as a study's weights.")
+]
+ReadAsPopulation = Annotated[
+    bool,
+    typer.Option("--population", help="Weighted to the population, by margins or own weights."),
+]
+
+
+@consult_app.command("release")
+def consult_release(
+    folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
+    out: Annotated[Path, typer.Argument(help="The folder of the release; it must not exist.")],
+    private: Annotated[
+        Path | None,
+        typer.Option(
+            help="The private file, kept from release to release; default: beside FOLDER."
+        ),
+    ] = None,
+    with_settings: Annotated[
+        Path | None, typer.Option("--settings", help="YAML: licence, crossed tables, joined rows.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a public dataset of a consultation: safe tables, a card, checksums, metadata.
+
+    Rows of those who consented, under new ids; who they are only as counts, suppressed and rounded.
+
+    Example: `suffrage consult release town town-release-1 --settings release.yaml`
+    """
+    from datetime import UTC, datetime
+
+    from suffrage.consult.consultation import read_consultation
+    from suffrage.consult.release import release
+
+    beside = folder.parent / f"{folder.name}-private.json"
+    made = release.make_release(
+        read_consultation(folder),
+        out,
+        private or beside,
+        release.read_settings(with_settings) if with_settings else None,
+        datetime.now(UTC).date().isoformat(),
+    )
+    if as_json:
+        print_json(made.manifest)
+        return
+    told = made.manifest["privacy"]
+    for name, rows in made.manifest["rows"].items():
+        typer.echo(f"{name:<13} {rows:>9,} rows")
+    typer.echo(f"{told['cells_suppressed']} of {told['cells']} cells of counts suppressed.")
+    for test in told["re_identification"]:
+        typer.echo(f"{test['known']} known votes single out {test['unique']:.0%} of people.")
+    typer.echo(f"Release  {out}\nPrivate  {private or beside} (keep it, and keep it secret)")
+
+
+@consult_app.command("principles")
+def consult_principles(
+    folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
+    out: Annotated[Path | None, typer.Option(help="Write constitution.yaml and its trace.")] = None,
+    least_share: Annotated[
+        float, typer.Option(help="Of the group that agrees least.", min=0, max=1)
+    ] = 0.5,
+    population: ReadAsPopulation = False,
+    margins: Margins = None,
+    groups: Annotated[int | None, typer.Option(help="How many; default: by stability.")] = None,
+    resamples: Annotated[int, typer.Option(help="Resamples behind the stability.")] = 50,
+    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    merges: Annotated[
+        Path | None, typer.Option(help="CSV: statement, same_as, why; merged by hand.")
+    ] = None,
+    everyone: Annotated[
+        bool,
+        typer.Option("--everyone", help="Whatever was consented to: to read, not to train on."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find the principles that every opinion group supports, traced to statements and votes.
+
+    Example: `suffrage consult principles town --out town-principles`
+    """
+    from suffrage.consult.consultation import read_consultation
+    from suffrage.consult.groups import analysis
+    from suffrage.consult.groups.opinion_groups import GroupSettings
+    from suffrage.consult.principles import (
+        PrincipleSettings,
+        find_principles,
+        read_merges,
+        write_principles,
+    )
+    from suffrage.report.terminal_pages.principles import principles_text
+
+    found = find_principles(
+        read_consultation(folder),
+        PrincipleSettings(
+            least_share=least_share,
+            merges=read_merges(merges) if merges else (),
+            read_as="population" if population else "sample",
+            margins=analysis.read_margins(margins) if margins else None,
+            groups=GroupSettings(groups=groups, seed=seed),
+            resamples=resamples,
+            everyone=everyone,
+        ),
+    )
+    if out is not None:
+        write_principles(found, out)
+    if as_json:
+        print_json(found.trace())
+        return
+    from rich.console import Console
+
+    Console().print(principles_text(found))
+    if out is not None:
+        typer.echo(f"For ccai  {out / 'constitution.yaml'}\nTrace     {out / 'principles.json'}")
+
+
+@consult_app.command("records")
+def consult_records(
+    folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
+    out: Annotated[Path, typer.Argument(help="The folder to write to.")],
+    population: ReadAsPopulation = False,
+    margins: Margins = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write every table, and DPO and KTO records with TRL's names: Parquet, JSON lines, CSV.
+
+    For use inside: nothing is made safe here, see `consult release`.
+
+    Example: `suffrage consult records town town-records`
+    """
+    from suffrage.consult.consultation import read_consultation
+    from suffrage.consult.groups import analysis
+    from suffrage.consult.release.exports import write_records
+
+    rows = write_records(
+        read_consultation(folder),
+        out,
+        "population" if population else "sample",
+        analysis.read_margins(margins) if margins else None,
+    )
+    if as_json:
+        print_json(rows)
+        return
+    for name, count in rows.items():
+        typer.echo(f"{name:<13} {count:>9,} rows")
+
+
+@consult_app.command("from-survey")
+def consult_from_survey(
+    study: StudyPath,
+    out: Annotated[Path, typer.Argument(help="The folder of the consultation to write.")],
+    participants: Annotated[
+        int, typer.Option(help="How many respondents take part.", min=20)
+    ] = 300,
+    comparisons: Annotated[int, typer.Option(help="Pairs that each compares.", min=1)] = 10,
+    seed: Annotated[int, typer.Option(help="Of who takes part and what they are asked.")] = 0,
+) -> None:
+    """Hold a made-up consultation among a survey's real respondents, to try the whole loop.
+
+    What each says follows from what they answered; who is who is written beside it.
+
+    Example: `suffrage consult from-survey examples/full_loop.yaml runs/simulated-public`
+    """
+    from suffrage.study.commands.simulated_public import (
+        PublicSettings,
+        simulated_public,
+        write_public,
+    )
+    from suffrage.study.schema import load_study, study_survey
+
+    wanted = PublicSettings(participants=participants, comparisons=comparisons)
+    survey = study_survey(load_study(study))
+    found, truth = simulated_public(survey, wanted, seed)
+    beside, links = write_public(found, truth, survey.codebook.items, out)
+    typer.echo(f"Consultation  {out}\nWho is who    {beside}\nLinks         {links}")
+
+
+@consult_app.command("against-survey")
+def consult_against_survey(
+    study: StudyPath,
+    links: Annotated[
+        Path, typer.Argument(help="CSV: statement, item, options (codes, joined by |).")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Show where a study's consultation and its survey say different things, population by population.
+
+    Example: `suffrage consult against-survey examples/full_loop.yaml runs/simulated-public-links.csv`
+    """
+    from dataclasses import asdict
+
+    from suffrage.report.terminal_pages.principles import disagreement_table
+    from suffrage.study.run import study_disagreements
+    from suffrage.study.schema import load_study
+
+    found = [asdict(row) for row in study_disagreements(load_study(study), links)]
+    if as_json:
+        print_json(found)
+        return
+    from rich.console import Console
+
+    Console().print(disagreement_table(found))
+    clear = sum(row["clear"] for row in found)
+    typer.echo(f"{clear} of {len(found)} differ beyond chance (false discovery rate 5 %).")
+
+
+@consult_app.command("held-out")
+def consult_held_out(
+    study: StudyPath,
+    against: Annotated[
+        str | None, typer.Option(help="Compare the others to this method of the study.")
+    ] = None,
+    per_token: Annotated[
+        bool, typer.Option("--per-token", help="Where answers differ much in length.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far each checkpoint agrees with the participants nobody trained on.
+
+    Example: `suffrage consult held-out examples/full_loop.yaml --against survey-only`
+    """
+    from dataclasses import asdict
+
+    from suffrage.report.terminal_pages.principles import agreement_text
+    from suffrage.study.commands.held_out_public import write_agreements
+    from suffrage.study.run import study_held_out_public
+    from suffrage.study.schema import load_study
+
+    loaded = load_study(study)
+    found = study_held_out_public(loaded, against, per_token)
+    path = loaded.output / "held-out-public.csv"
+    write_agreements(found, path)
+    if as_json:
+        print_json([asdict(row) for row in found])
+        return
+    from rich.console import Console
+
+    Console().print(agreement_text([asdict(row) for row in found]))
+    typer.echo(f"Table  {path}")

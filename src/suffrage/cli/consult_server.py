@@ -1,0 +1,357 @@
+"""`suffrage consult`: make a consultation, serve it, and move it in and out of the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from suffrage.server.store.database import Store
+
+consult_app = typer.Typer(no_args_is_help=True, help="The public consultation.")
+
+Where = Annotated[
+    str, typer.Argument(help="The store: a folder (SQLite) or a postgresql:// address.")
+]
+Slug = Annotated[str, typer.Argument(help="Which consultation.")]
+
+
+@consult_app.command("new")
+def new(
+    where: Where,
+    slug: Annotated[str, typer.Option(help="Its name in addresses, such as water-2026.")],
+    title: Annotated[str, typer.Option(help="What people see first.")],
+    question: Annotated[str, typer.Option(help="What is asked, in one sentence.")],
+    languages: Annotated[
+        str, typer.Option(help="Of the pages, with commas; those of the texts first.")
+    ] = "en",
+    settings: Annotated[
+        Path | None, typer.Option(help="YAML: how it is run (docs/consultation.md).")
+    ] = None,
+    statements: Annotated[
+        Path | None, typer.Option(help="A text file: one statement of yours a line.")
+    ] = None,
+    open_to_all: Annotated[
+        bool, typer.Option("--open-to-all", help="Let people in without an invitation.")
+    ] = False,
+    start: Annotated[bool, typer.Option("--start", help="Open it at once.")] = False,
+) -> None:
+    """Make a consultation, and the store if there is none.
+
+    Example: `suffrage consult new water --slug water-2026 --title "Water" --question "How should
+    assistants speak of water?" --statements seeds.txt --open-to-all --start`
+    """
+    _need_extra()
+    from suffrage import settings as reading
+    from suffrage.server.store import consultations
+    from suffrage.server.store.consultations import ConsultationSettings
+    from suffrage.server.store.statements import add_seeds
+
+    content = reading.read_yaml(settings) if settings else {}
+    codes = [code.strip() for code in languages.split(",") if code.strip()]
+    content.setdefault("languages", codes)
+    if open_to_all:
+        content["open_to_all"] = True
+    wanted = reading.validated(ConsultationSettings, content, str(settings or "options"))
+    first = wanted.languages[0]
+    lines = _lines(statements) if statements else []
+    store = _open(where, create=True)
+    what = consultations.create(store, slug, {first: title}, {first: question}, wanted)
+    if lines:
+        add_seeds(store, what.id, [(line, first) for line in lines], "command line")
+    if start:
+        consultations.set_phase(store, what.id, "open", "command line")
+    store.close()
+    typer.echo(f"Consultation  {slug}, {'open' if start else 'in draft'}, {len(lines)} statements")
+    typer.echo(f"Next          suffrage consult serve {_shown(where)}")
+
+
+@consult_app.command("phase")
+def phase(
+    where: Where,
+    slug: Slug,
+    to: Annotated[str, typer.Argument(help="draft, open, closed or archived.")],
+) -> None:
+    """Open a consultation, or close it.
+
+    Example: `suffrage consult phase water water-2026 open`
+    """
+    _need_extra()
+    from typing import cast
+
+    from suffrage.server.store import consultations
+
+    store = _open(where)
+    what = consultations.about(store, slug)
+    consultations.set_phase(store, what.id, cast("consultations.Phase", to), "command line")
+    store.close()
+    typer.echo(f"Consultation  {slug}, {to}")
+
+
+@consult_app.command("invite")
+def invite(
+    where: Where,
+    slug: Slug,
+    out: Annotated[Path, typer.Argument(help="CSV to write: a link a person, made only once.")],
+    count: Annotated[int, typer.Option(help="How many people.", min=1, max=100_000)] = 100,
+    stratum: Annotated[str, typer.Option(help="Whom they are for, as a label.")] = "",
+    base_url: Annotated[
+        str, typer.Option(help="Where people will find the server.")
+    ] = "http://127.0.0.1:8000",
+    days: Annotated[int | None, typer.Option(help="How long they are good for.", min=1)] = None,
+) -> None:
+    """Make single-use invitations. The store keeps no token: the file is the only copy.
+
+    Example: `suffrage consult invite water water-2026 north.csv --count 200 --stratum north`
+    """
+    _need_extra()
+    import csv
+    import io
+
+    from suffrage import storage
+    from suffrage.errors import InputError
+    from suffrage.server.store import consultations, participants
+    from suffrage.server.store.database import now
+
+    if out.exists():
+        raise InputError(f"{out} exists; its invitations would be lost. Choose another name.")
+    store = _open(where)
+    what = consultations.about(store, slug)
+    expires = None if days is None else now() + days * participants.DAY
+    tokens = participants.invite(store, what.id, count, "command line", stratum, expires)
+    store.close()
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["stratum", "link"])
+    rows.writerows([stratum, f"{base_url.rstrip('/')}/c/{slug}/join?t={token}"] for token in tokens)
+    storage.write_text(out, text.getvalue())
+    out.chmod(0o600)
+    typer.echo(f"Invitations   {count} in {out}")
+
+
+@consult_app.command("serve")
+def serve(
+    where: Where,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port.", min=0, max=65535)] = 8000,
+    base_url: Annotated[
+        str | None, typer.Option(help="As people see it, such as https://consult.example.org.")
+    ] = None,
+    proxy: Annotated[
+        str | None,
+        typer.Option(help="Addresses of proxies whose word about the caller is taken."),
+    ] = None,
+    results: Annotated[
+        bool, typer.Option(help="Keep results fresh in a process beside this one.")
+    ] = True,
+    releases: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder for what organisers release on their pages. Default: beside a SQLite "
+            "store; with PostgreSQL pages release nothing until a folder is named."
+        ),
+    ] = None,
+) -> None:
+    """Serve every consultation of a store. Prints the organiser's first log-in, once.
+
+    Example: `suffrage consult serve water`
+    """
+    _need_extra()
+    from suffrage.server.store import consultations
+    from suffrage.server.web import serving
+    from suffrage.server.web.app import create_app
+    from suffrage.server.web.server_settings import ServerSettings
+
+    url = (base_url or f"http://{host}:{port}").rstrip("/")
+    app = create_app(ServerSettings(where, base_url=url, results=results, releases=releases))
+    store = app.state.store
+    serving.start_logging()
+    for what in consultations.all_consultations(store):
+        typer.echo(f"Consultation  {url}/c/{what.slug} ({what.phase})")
+    typer.echo(f"Organisers    {url}/admin")
+    first = _first_member(store)
+    if first:
+        typer.echo(f"First log-in  {first[0]}   password: {first[1]}   (shown only now)")
+    serving.run(app, host, port, proxy)
+
+
+@consult_app.command("export")
+def export(
+    where: Where,
+    slug: Slug,
+    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    kind: Annotated[
+        str, typer.Option("--format", help="consultation (all tables) or polis (CSV).")
+    ] = "consultation",
+) -> None:
+    """Write what a consultation collected into a folder. It is not anonymised: see `release`.
+
+    Example: `suffrage consult export water water-2026 water-tables`
+    """
+    _need_extra()
+    from suffrage.consult.consultation import to_polis, write_consultation
+    from suffrage.consult.polis_files import write_polis
+    from suffrage.errors import InputError
+    from suffrage.server.store import audit, consultations
+    from suffrage.server.store.contents import to_consultation
+
+    if kind not in ("consultation", "polis"):
+        raise InputError(f'--format is "{kind}"; it must be consultation or polis.')
+    store = _open(where)
+    content = to_consultation(store, slug)
+    with store.write() as c:
+        chain = consultations.about(store, slug).id
+        audit.append(c, chain, "command line", "export", kind, {"hash": content.content_hash})
+    store.close()
+    if kind == "polis":
+        write_polis(to_polis(content), out)
+    else:
+        write_consultation(content, out)
+    typer.echo(
+        f"{out}  {content.participants.height} participants, {content.votes.height} votes, "
+        f"{content.comparisons.height} comparisons, {content.reactions.height} reactions"
+    )
+
+
+@consult_app.command("import")
+def import_(
+    where: Where,
+    folder: Annotated[
+        Path, typer.Argument(help="What `consult export` wrote, or a folder of Polis files.")
+    ],
+    slug: Annotated[
+        str | None, typer.Option(help="Its name in the store; needed for Polis files.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="Of the statements in Polis files.")] = "en",
+) -> None:
+    """Put a consultation into a store as a new one, closed.
+
+    Example: `suffrage consult import water polis-export --slug uberx`
+    """
+    _need_extra()
+    from dataclasses import replace
+
+    from suffrage.consult.consultation import MANIFEST, of_polis, read_consultation
+    from suffrage.consult.polis_files import read_polis
+    from suffrage.errors import InputError
+    from suffrage.server.store.contents import from_consultation
+
+    if (folder / MANIFEST).exists():
+        content = read_consultation(folder)
+        content = replace(content, slug=slug) if slug else content
+    elif slug is None:
+        raise InputError("Polis files have no slug; name one with --slug.")
+    else:
+        content = of_polis(read_polis(folder), slug, language)
+    store = _open(where, create=True)
+    from_consultation(store, content)
+    store.close()
+    typer.echo(
+        f"Consultation  {content.slug}, closed, {content.statements.height} statements, "
+        f"{content.participants.height} participants, {content.votes.height} votes"
+    )
+
+
+def _need_extra() -> None:
+    from suffrage.errors import require_installed
+
+    require_installed("fastapi", "consult", "A consultation's server")
+
+
+def _open(where: str, create: bool = False) -> Store:
+    from suffrage.errors import require_installed
+
+    require_installed("sqlalchemy", "consult", "A consultation's store")
+    from suffrage.server.store.database import open_store
+
+    return open_store(where, create)
+
+
+def _lines(path: Path) -> list[str]:
+    from suffrage.errors import InputError
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as text in UTF-8 ({error}).") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _shown(where: str) -> str:
+    """The store's address without its password."""
+    if "://" not in where:
+        return where
+    from sqlalchemy import make_url
+
+    return make_url(where).render_as_string(hide_password=True)
+
+
+def _first_member(store: Store) -> tuple[str, str] | None:
+    """Make the first member of staff an owner of all, where there is none; address and password."""
+    from suffrage.server.store import consultations, staff
+    from suffrage.server.store.secret_keys import new_code
+
+    email = "organiser@localhost"
+    everything = consultations.all_consultations(store)
+    member = staff.member_of_email(store, email)
+    password = None
+    if member is None and not any(staff.members(store, what.id) for what in everything):
+        password = new_code()
+        member = staff.add_member(store, email, password)
+    if member is not None:
+        for what in everything:
+            if not staff.members(store, what.id):
+                staff.set_role(store, what.id, member.id, "owner", "command line")
+    return (email, password) if password else None
+
+
+@consult_app.command("demo")
+def demo(
+    polis: Annotated[
+        Path | None, typer.Argument(help="The folder of a Polis export; else people are made up.")
+    ] = None,
+    people: Annotated[int, typer.Option(help="How many made-up people.", min=20)] = 240,
+    seed: Annotated[int, typer.Option(help="Of the made-up people.")] = 0,
+    prefix: Annotated[
+        str | None, typer.Option(help="Of the export's files, where a folder holds several.")
+    ] = None,
+    agree: Annotated[
+        int | None, typer.Option(help="The vote that is agree in it, 1 or -1.")
+    ] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="A new folder to keep it in; else it is gone at the end.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port.", min=0, max=65535)] = 8000,
+    look: Annotated[
+        bool, typer.Option("--look", help="Say what is found in it, and do not serve it.")
+    ] = False,
+) -> None:
+    """Open a running consultation to try out, filled from a Polis export or with made-up people.
+
+    Says how well the groups found agree with the known ones. Anybody can take part in it: do not
+    serve it to the world.
+
+    Example: `suffrage consult demo`, `suffrage consult demo polis-export --port 9000`
+    """
+    _need_extra()
+    import tempfile
+
+    from suffrage.errors import InputError
+    from suffrage.server import demo as demos
+
+    if agree not in (None, 1, -1):
+        raise InputError(f"--agree is {agree}; it must be 1 or -1.")
+    made = demos.polis_demo(polis, prefix, agree) if polis else demos.simulated_demo(people, seed)
+    if store is not None and store.exists():
+        raise InputError(f"{store} exists; give the name of a folder that is not there yet.")
+    with tempfile.TemporaryDirectory(prefix="suffrage-demo-") as passing:
+        where = str(store or Path(passing) / "store")
+        opened = demos.open_demo(made, where)
+        for line in demos.told(made, opened):
+            typer.echo(line)
+        if look:
+            return
+        serve(where, host=host, port=port, base_url=None, proxy=None, results=True)

@@ -1,0 +1,1 @@
+"""Opinion groups: finding them, how stable they are, and what they agree on."""

@@ -1,0 +1,119 @@
+"""What an analysis found, as plain values: the groups, what sets each apart, what all agree on.
+
+Shown on terminals, on organisers' pages and to participants alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from suffrage.arrays import FloatArray
+from suffrage.consult.groups.analysis import Analysis
+from suffrage.consult.groups.stability import Reading
+
+STATEMENTS = 5
+# A group stands out where it agrees by this much more, and the difference is beyond chance.
+LEAST_GAP = 0.1
+
+
+def group_name(place: int) -> str:
+    """The name of a group: A for the largest."""
+    return chr(ord("A") + place)
+
+
+def analysis_json(a: Analysis, count: int = STATEMENTS) -> dict[str, Any]:
+    """The analysis for scripts."""
+    found = a.found
+    return {
+        "about": dict(a.conversation.about),
+        "participants": len(a.votes.participants),
+        "in_groups": int((found.labels >= 0).sum()),
+        "statements": len(a.votes.statements),
+        "settings": asdict(found.settings),
+        "resamples": a.resamples,
+        "explained": found.positions.explained.tolist(),
+        "tried": [{**asdict(row), "trusted": row.trusted} for row in a.tried],
+        "exported_agreement": a.exported_agreement,
+        "groups": [
+            {
+                "name": group_name(g),
+                "size": int(found.sizes[g]),
+                "share": float(a.sample.sizes[g]),
+                "population_share": float(a.population.sizes[g]) if a.population else None,
+                "overlap": a.stability.overlap[g],
+                "agrees_more": _marks(a, g, agrees=True)[:count],
+                "disagrees_more": _marks(a, g, agrees=False)[:count],
+            }
+            for g in range(found.count)
+        ],
+        "consensus": _of_all(a, a.sample.consensus, a.sample.lowest)[:count],
+        "consensus_against": _of_all(a, a.sample.against, a.sample.lowest_against)[:count],
+        "representativeness": asdict(a.representativeness) if a.representativeness else None,
+    }
+
+
+def _order(score: FloatArray) -> list[int]:
+    return [int(j) for j in np.argsort(-score, kind="stable")]
+
+
+def _text(a: Analysis, j: int) -> dict[str, str]:
+    texts = {s.id: s.text for s in a.conversation.statements}
+    statement = a.votes.statements[j]
+    return {"statement": statement, "text": texts[statement]}
+
+
+def _shares(reading: Reading, j: int) -> list[dict[str, float | None]]:
+    """Each group's share who agree, with its interval; None where nobody voted."""
+    return [
+        {
+            "agree": None if np.isnan(reading.agree[g, j]) else float(reading.agree[g, j]),
+            "low": float(reading.low[g, j]),
+            "high": float(reading.high[g, j]),
+            "voters": float(reading.voters[g, j]),
+        }
+        for g in range(reading.agree.shape[0])
+    ]
+
+
+def _of_all(a: Analysis, score: FloatArray, lowest: FloatArray) -> list[dict[str, Any]]:
+    """Statements with more than half of every group behind them, the highest score first."""
+    return [_consensus(a, j) for j in _order(score) if lowest[j] > 0.5]
+
+
+def _consensus(a: Analysis, j: int) -> dict[str, Any]:
+    def told(reading: Reading) -> dict[str, Any]:
+        return {
+            "consensus": float(reading.consensus[j]),
+            "low": float(reading.consensus_low[j]),
+            "high": float(reading.consensus_high[j]),
+            "against": float(reading.against[j]),
+            "root": float(reading.root[j]),
+            "lowest_share": float(reading.lowest[j]),
+            "groups": _shares(reading, j),
+        }
+
+    population = told(a.population) if a.population else None
+    return {**_text(a, j), "sample": told(a.sample), "population": population}
+
+
+def _marks(a: Analysis, group: int, agrees: bool) -> list[dict[str, Any]]:
+    """Statements a group agrees (disagrees) with more than the others, beyond chance, largest first."""
+    d = a.differences
+    gap, clear, p = (
+        (d.agrees_more, d.clear_agree, d.p_agree)
+        if agrees
+        else (d.disagrees_more, d.clear_disagree, d.p_disagree)
+    )
+    return [
+        {
+            **_text(a, j),
+            "more_than_others": float(gap[group, j]),
+            "p_value": float(p[group, j]),
+            "groups": _shares(a.sample, j),
+        }
+        for j in _order(gap[group])
+        if clear[group, j] and gap[group, j] >= LEAST_GAP
+    ]

@@ -1,0 +1,347 @@
+"""How far groups, and what is said of them, would hold with other people: what Polis does not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+from math import erfc, sqrt
+
+import numpy as np
+import polars as pl
+
+from suffrage.arrays import BoolArray, FloatArray, IntArray
+from suffrage.consult.groups.consensus import (
+    Tallies,
+    consensus_root,
+    group_informed_consensus,
+    lowest_share,
+    share,
+    tally,
+)
+from suffrage.consult.groups.opinion_groups import (
+    GroupSettings,
+    OpinionGroups,
+    cluster,
+    find_groups,
+    partitions,
+    place,
+)
+from suffrage.consult.votes import VoteMatrix
+from suffrage.errors import InputError
+from suffrage.population.comparison import FALSE_DISCOVERY_RATE, benjamini_hochberg
+from suffrage.population.distributions import share_intervals
+from suffrage.population.latent_classes import adjusted_rand_index, matched_overlap
+from suffrage.population.segments import VALID_OVERLAP
+from suffrage.survey import Codebook, Provenance, Survey
+from suffrage.survey.survey import RESPONDENT, WEIGHT
+from suffrage.survey.weighting import Representativeness, WeightingSpec, weighted
+
+Advance = Callable[[int, int], None]
+
+PARTICIPANT = "participant"
+DRAWS = 1000
+FOLDS = 5
+# Below this many expected in a cell the normal approximation of a difference fails.
+LEAST_EXPECTED = 5.0
+
+
+@dataclass(frozen=True)
+class Stability:
+    """One number of groups, and how it comes back when the participants are drawn anew.
+
+    agreement: mean adjusted Rand index between the groups found in resamples and these, over all
+    participants with a group, also those not drawn; agreement_low: its fifth percentile.
+    overlap: each group's mean Jaccard overlap with its like, largest group first.
+    """
+
+    groups: int
+    silhouette: float
+    sizes: tuple[int, ...]
+    agreement: float
+    agreement_low: float
+    overlap: tuple[float, ...]
+
+    @property
+    def trusted(self) -> bool:
+        """Whether every group comes back (Hennig 2007: a mean overlap of 0.75 or more is a pattern)."""
+        return min(self.overlap) >= VALID_OVERLAP
+
+
+def group_stability(
+    matrix: VoteMatrix,
+    moderated_out: Sequence[str] = (),
+    settings: GroupSettings | None = None,
+    resamples: int = 50,
+    advance: Advance | None = None,
+) -> list[Stability]:
+    """Bootstrap of participants: everything from the means on is found again in each resample.
+
+    advance: told how many resamples are done, of how many.
+    """
+    if resamples < 2:
+        raise InputError(f"resamples is {resamples}; stability needs 2 or more.")
+    s = settings or GroupSettings()
+    positions = place(matrix, moderated_out, s)
+    base = partitions(positions, s)
+    inside = positions.inside
+    ones = np.ones(int(inside.sum()))
+    agreements: dict[int, list[float]] = {k: [] for k in base}
+    overlaps: dict[int, list[FloatArray]] = {k: [] for k in base}
+    generator = np.random.default_rng([s.seed, 7])
+    people = len(matrix.participants)
+    for done in range(resamples):
+        drawn = generator.multinomial(people, np.full(people, 1 / people)).astype(np.float64)
+        again = partitions(place(matrix, moderated_out, s, drawn), s, drawn)
+        for k in base.keys() & again.keys():
+            first, second = (x[k][0][inside].astype(np.int8) for x in (base, again))
+            agreements[k].append(adjusted_rand_index(first, second, ones))
+            overlaps[k].append(matched_overlap(first, second, ones))
+        if advance:
+            advance(done + 1, resamples)
+    return [
+        Stability(
+            groups=k,
+            silhouette=silhouette,
+            sizes=tuple(np.bincount(labels[inside]).tolist()),
+            agreement=float(np.mean(agreements[k])) if agreements[k] else 0.0,
+            agreement_low=float(np.quantile(agreements[k], 0.05)) if agreements[k] else 0.0,
+            overlap=tuple(np.mean(overlaps[k], axis=0).tolist()) if overlaps[k] else (0.0,) * k,
+        )
+        for k, (labels, silhouette) in base.items()
+    ]
+
+
+def stable_number(found: Sequence[Stability]) -> int:
+    """The number of groups to report.
+
+    Of the numbers whose groups all come back the one with the best silhouette; where none do, the
+    one whose groups agree most between resamples. The silhouette alone, Polis' rule, often picks
+    a number that another tenth of the public would change.
+    """
+    trusted = [row for row in found if row.trusted]
+    if trusted:
+        return max(trusted, key=lambda row: (row.silhouette, row.groups)).groups
+    return max(found, key=lambda row: (row.agreement, -row.groups)).groups
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Consensus as one set of people gives it; intervals are 95 % and take the groups as given.
+
+    voters, agree, low, high: (groups, statements): effective number of voters, share who agree of
+    those who voted (NaN without voters), Wilson's interval. sizes: (groups,), share of people.
+    consensus, consensus_low, consensus_high, against, root, lowest, lowest_against: (statements,):
+    group-informed consensus with its interval, the same for disagreeing, its k-th root, the share
+    who agree, or disagree, in the group with the least.
+    """
+
+    voters: FloatArray
+    agree: FloatArray
+    low: FloatArray
+    high: FloatArray
+    sizes: FloatArray
+    consensus: FloatArray
+    consensus_low: FloatArray
+    consensus_high: FloatArray
+    against: FloatArray
+    root: FloatArray
+    lowest: FloatArray
+    lowest_against: FloatArray
+
+
+def read_consensus(
+    matrix: VoteMatrix,
+    labels: IntArray,
+    groups: int,
+    weights: FloatArray | None = None,
+    seed: int = 0,
+) -> Reading:
+    """Consensus of the sample, or with raked weights of the population.
+
+    Weighted counts are scaled to the voters they are worth (Kish), so that equal weights give the
+    sample's own figures. A group's share has the distribution Beta(A + 1, S - A + 1), whose mean is
+    Polis' (A + 1) / (S + 2); the product of independent means is the mean of the product, so the
+    consensus lies in its own interval's distribution as its mean.
+    """
+    t = tally(matrix.votes, labels, groups, weights)
+    t = t if weights is None else t.effective()
+    # Empty cells have no share: 0.5 stands in while intervals are made, NaN is what is told.
+    empty = t.seen <= 0
+    shares = np.where(empty, 0.5, t.agrees / np.where(empty, 1, t.seen))
+    low, high = share_intervals(shares, np.zeros_like(shares), np.where(empty, 1.0, t.seen))
+    consensus = group_informed_consensus(t.agrees, t.seen)
+    bottom, top = _consensus_interval(t, np.random.default_rng([seed, 8]))
+    counted = labels >= 0
+    w = np.ones(labels.size) if weights is None else weights
+    people = np.bincount(labels[counted], w[counted], groups)
+    return Reading(
+        voters=t.seen,
+        agree=np.where(empty, np.nan, shares),
+        low=np.where(empty, 0.0, low),
+        high=np.where(empty, 1.0, high),
+        sizes=people / people.sum(),
+        consensus=consensus,
+        consensus_low=bottom,
+        consensus_high=top,
+        against=group_informed_consensus(t.disagrees, t.seen),
+        root=consensus_root(consensus, groups),
+        lowest=lowest_share(t.agrees, t.seen),
+        lowest_against=lowest_share(t.disagrees, t.seen),
+    )
+
+
+def _consensus_interval(
+    t: Tallies, generator: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
+    drawn = np.ones((DRAWS, t.seen.shape[1]))
+    for agrees, seen in zip(t.agrees, t.seen, strict=True):
+        drawn *= generator.beta(agrees + 1, np.maximum(seen - agrees, 0) + 1, drawn.shape)
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    return low, high
+
+
+@dataclass(frozen=True, eq=False)
+class GroupDifferences:
+    """Where a group differs from all others, all (groups, statements).
+
+    agrees_more, disagrees_more: difference in shares, group less others. p_agree, p_disagree:
+    one-sided p-values of it being above 0, NaN where too few voted. clear_agree, clear_disagree: beyond chance among all
+    groups, statements and both directions, holding the false discovery rate at 5 %.
+    """
+
+    agrees_more: FloatArray
+    disagrees_more: FloatArray
+    p_agree: FloatArray
+    p_disagree: FloatArray
+    clear_agree: BoolArray
+    clear_disagree: BoolArray
+
+
+def group_differences(
+    matrix: VoteMatrix,
+    found: OpinionGroups,
+    moderated_out: Sequence[str] = (),
+    rate: float = FALSE_DISCOVERY_RATE,
+) -> GroupDifferences:
+    """Which statements tell groups apart beyond chance.
+
+    Groups are made of votes, so they differ in those votes also where nothing is behind it. Every
+    statement is therefore tested on groups found without it: statements fall in five parts, groups
+    are found on the other four, and matched to those reported. Benjamini-Hochberg over all tests;
+    cells with fewer than five expected are not tested, and count in no family of tests.
+    The differences in shares are those of the groups reported.
+    """
+    k = found.count
+    out = set(moderated_out)
+    shape = (k, len(matrix.statements))
+    p_agree, p_disagree = np.full(shape, np.nan), np.full(shape, np.nan)
+    kept = [at for at, statement in enumerate(matrix.statements) if statement not in out]
+    part_of = np.random.default_rng([found.settings.seed, 9]).permutation(len(kept)) % FOLDS
+    for part in range(FOLDS):
+        left_out = [at for at, p in zip(kept, part_of, strict=True) if p == part]
+        if not left_out or len(left_out) == len(kept):
+            continue
+        away = {matrix.statements[at] for at in left_out}
+        others = matrix.only(s for s in matrix.statements if s not in away)
+        settings = replace(found.settings, groups=k)
+        try:
+            labels = find_groups(others, moderated_out, settings).labels
+        except InputError:
+            continue  # without this part nobody differs: nothing can be tested
+        labels = _matched(found.labels, labels, k)
+        t = tally(matrix.votes[:, left_out], labels, k)
+        rest = t.rest()
+        p_agree[:, left_out] = difference_p(t.agrees, t.seen, rest.agrees, rest.seen)
+        p_disagree[:, left_out] = difference_p(t.disagrees, t.seen, rest.disagrees, rest.seen)
+    both = np.stack([p_agree, p_disagree])
+    tested = np.isfinite(both)
+    clear = np.zeros(both.shape, dtype=bool)
+    clear[tested] = benjamini_hochberg(both[tested], rate)
+    whole = tally(matrix.votes, found.labels, k)
+    rest = whole.rest()
+    return GroupDifferences(
+        agrees_more=share(whole.agrees, whole.seen) - share(rest.agrees, rest.seen),
+        disagrees_more=share(whole.disagrees, whole.seen) - share(rest.disagrees, rest.seen),
+        p_agree=p_agree,
+        p_disagree=p_disagree,
+        clear_agree=clear[0],
+        clear_disagree=clear[1],
+    )
+
+
+def difference_p(
+    count: FloatArray, seen: FloatArray, other_count: FloatArray, other_seen: FloatArray
+) -> FloatArray:
+    """One-sided p-value of a share being above another: the pooled two-proportion z test.
+
+    NaN where fewer than five are expected in any of the four cells.
+    """
+    total = seen + other_seen
+    pooled = np.divide(count + other_count, total, out=np.zeros_like(total), where=total > 0)
+    smaller = np.minimum(seen, other_seen)
+    usable = smaller * np.minimum(pooled, 1 - pooled) >= LEAST_EXPECTED
+    n, m = np.where(usable, seen, 1), np.where(usable, other_seen, 1)
+    spread = np.sqrt(np.where(usable, pooled * (1 - pooled), 1) * (1 / n + 1 / m))
+    z = (count / n - other_count / m) / spread
+    tail = np.vectorize(lambda x: erfc(x / sqrt(2)) / 2, otypes=[np.float64])(z)
+    return np.where(usable, tail, np.nan)
+
+
+def _matched(reference: IntArray, labels: IntArray, k: int) -> IntArray:
+    """The labels renumbered so that most people keep the number they have in the reference."""
+    both = (reference >= 0) & (labels >= 0)
+    shared = np.zeros((k, k))
+    np.add.at(shared, (labels[both], reference[both]), 1)
+    best = max(permutations(range(k)), key=lambda to: sum(shared[a, b] for a, b in enumerate(to)))
+    return np.where(labels >= 0, np.array(best)[np.maximum(labels, 0)], labels)
+
+
+def raked_to_population(
+    people: pl.DataFrame, participants: Sequence[str], labels: IntArray, spec: WeightingSpec
+) -> tuple[FloatArray, Representativeness]:
+    """Weights that make those with a group stand for a population, and how well they did before.
+
+    people: a column `participant` and demographics as text. participants, labels: as in the groups.
+    spec: margins with their source, bounds and trimming, as a study's `weights` section.
+    Gives (participants,) with mean 1 over those with a group, 0 for the others. Who said nothing of
+    themselves is an error, or keeps the share they have with `unknown: keep`.
+    Raises InputError where the margins cannot be met.
+    """
+    if PARTICIPANT not in people.columns:
+        raise InputError(f"people: no column participant; there are {', '.join(people.columns)}.")
+    grouped = [p for p, label in zip(participants, labels.tolist(), strict=True) if label >= 0]
+    columns = tuple(column for column in people.columns if column != PARTICIPANT)
+    frame = people.with_columns(pl.all().cast(pl.String))
+    if frame[PARTICIPANT].n_unique() < frame.height:
+        raise InputError("people: a participant stands twice; give one row each.")
+    frame = (
+        pl.DataFrame({PARTICIPANT: grouped}, schema={PARTICIPANT: pl.String})
+        .join(frame, on=PARTICIPANT, how="left", maintain_order="left")
+        .rename({PARTICIPANT: RESPONDENT})
+        .with_columns(pl.lit(1.0).alias(WEIGHT))
+    )
+    survey = Survey(
+        frame,
+        Codebook(title="Participants", items=(), demographics=columns),
+        Provenance(reader="consultation", files={}, statement="", weight_variable=None),
+    )
+    raked, found = weighted(survey, spec)
+    weights = np.zeros(len(participants))
+    weights[labels >= 0] = raked.weights / raked.weights.mean()
+    return weights, found
+
+
+def stable_groups(
+    matrix: VoteMatrix,
+    moderated_out: Sequence[str] = (),
+    settings: GroupSettings | None = None,
+    resamples: int = 50,
+    advance: Advance | None = None,
+) -> tuple[OpinionGroups, list[Stability]]:
+    """The groups in the number that `stable_number` picks, and every number tried."""
+    s = settings or GroupSettings()
+    tried = group_stability(matrix, moderated_out, s, resamples, advance)
+    number = s.groups or stable_number(tried)
+    found = cluster(place(matrix, moderated_out, s), replace(s, groups=number))
+    return replace(found, silhouettes={row.groups: row.silhouette for row in tried}), tried

@@ -1,0 +1,1 @@
+"""The public dataset: disclosure control, its card and its files."""

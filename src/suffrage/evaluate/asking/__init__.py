@@ -1,0 +1,1 @@
+"""Asking models: the items, scenarios and judges that evaluations share."""

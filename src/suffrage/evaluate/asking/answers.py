@@ -1,0 +1,180 @@
+"""`Answers`: everything one model answered, for every value set, item and readout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from suffrage import storage
+from suffrage.evaluate.asking.rounding import Rounding
+from suffrage.models import (
+    Asked,
+    ModelAnswer,
+    Respondent,
+    read_letters,
+    read_sampled,
+    read_sentences,
+    read_text,
+    ways_of_asking,
+)
+from suffrage.models.answerer import Advance
+from suffrage.population import ValueSet
+
+
+class Scoring(BaseModel):
+    """The study's `scoring` section: how answers are read from a model.
+
+    dtype: float32 unless speed matters more than the third digit. lowest_mass: an item is refused
+    when the model puts less probability than this on its options. samples: written answers an
+    item for the sampled readout; 0 leaves it out. text: whether to read full option texts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dtype: str = Field(default="float32", pattern="^(float32|bfloat16)$")
+    lowest_mass: float = Field(default=0.25, ge=0, lt=1)
+    samples: int = Field(default=12, ge=0)
+    text: bool = True
+    sentence: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """One model's answers.
+
+    by_value_set: for the model asked as each value set, its answers. rounding: how far they lie from
+    those in float32; None where they are in float32, or a server's.
+    """
+
+    by_value_set: dict[str, list[ModelAnswer]]
+    rounding: Rounding | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write `answers.parquet` (and `rounding.json`), all or nothing."""
+        rows: list[dict[str, Any]] = [
+            {
+                "value_set": value_set,
+                "item": answer.item_id,
+                "readout": answer.readout,
+                "shares": answer.shares.tolist(),
+                "mass": answer.mass,
+                "order_sensitivity": answer.order_sensitivity,
+                "refused": answer.refused,
+                "unseen": answer.unseen,
+                "drawn": answer.drawn,
+                "declined": answer.declined,
+            }
+            for value_set, answers in self.by_value_set.items()
+            for answer in answers
+        ]
+        kinds = {"order_sensitivity": pl.Float64, "drawn": pl.Int64, "declined": pl.Float64}
+        frame = pl.DataFrame(rows, schema_overrides=kinds)
+
+        def fill(draft: Path) -> None:
+            frame.write_parquet(draft / "answers.parquet")
+            if self.rounding is not None:
+                storage.write_json(draft / "rounding.json", asdict(self.rounding))
+
+        storage.write_folder(folder, fill)
+
+    @classmethod
+    def read(cls, folder: Path) -> Answers:
+        """Read back what `write` wrote."""
+        by_value_set: dict[str, list[ModelAnswer]] = {}
+        for row in pl.read_parquet(folder / "answers.parquet").to_dicts():
+            answer = ModelAnswer(
+                row["item"],
+                row["readout"],
+                np.array(row["shares"]),
+                row["mass"],
+                row["order_sensitivity"],
+                row["refused"],
+                row["unseen"],
+                row["drawn"],
+                row["declined"],
+            )
+            by_value_set.setdefault(row["value_set"], []).append(answer)
+        measured = folder / "rounding.json"
+        rounding = Rounding(**storage.read_json(measured)) if measured.exists() else None
+        return cls(by_value_set, rounding)
+
+
+def prompts_to_score(
+    value_sets: Sequence[ValueSet],
+    other_readouts: Sequence[str],
+    as_population: bool,
+    scoring: Scoring,
+) -> int:
+    """How many score requests `collect_answers` will make, for plans and progress."""
+    asked = value_sets if as_population else value_sets[:1]
+    others = int(scoring.text) + int(scoring.sentence)
+    return sum(
+        len(ways_of_asking(item, None)) + (others if item.id in other_readouts else 0)
+        for value_set in asked
+        for item in value_set.items
+    )
+
+
+def collect_answers(
+    model: Respondent,
+    value_sets: Sequence[ValueSet],
+    other_readouts: Sequence[str],
+    scoring: Scoring,
+    as_population: bool,
+    seed: int,
+    advance: Advance | None = None,
+) -> Answers:
+    """Ask the model every item as every value set.
+
+    other_readouts: the items also read by full text and by sampling (all by letters).
+    as_population: name the population in the prompt; otherwise the model is asked once, as
+    itself, and the same answers stand for every value set.
+    """
+    if as_population:
+        # All value sets in one go: they share the text of every item.
+        places = [(v.name, Asked(item, v.description)) for v in value_sets for item in v.items]
+    else:
+        items = {item.id: item for v in value_sets for item in v.items}
+        places = [("", Asked(item, None)) for item in items.values()]
+    found = _ask(model, places, other_readouts, scoring, seed, advance)
+    return Answers(
+        {
+            v.name: [
+                answer
+                for name, answer in found
+                if (name == v.name or not as_population) and answer.item_id in v.distributions
+            ]
+            for v in value_sets
+        }
+    )
+
+
+def _ask(
+    model: Respondent,
+    places: list[tuple[str, Asked]],
+    other_readouts: Sequence[str],
+    scoring: Scoring,
+    seed: int,
+    advance: Advance | None,
+) -> list[tuple[str, ModelAnswer]]:
+    """Every readout of every place, with the place's name."""
+    others = [place for place in places if place[1].item.id in other_readouts]
+    names, asked = [name for name, _ in places], [one for _, one in places]
+    other_names, other_asked = [name for name, _ in others], [one for _, one in others]
+    letters = read_letters(model, asked, scoring.lowest_mass, advance)
+    found = list(zip(names, letters, strict=True))
+    if scoring.text and others and model.reads_texts:
+        texts = read_text(model, other_asked, advance)  # two answers each
+        found += zip([name for name in other_names for _ in range(2)], texts, strict=True)
+    if scoring.sentence and others and model.reads_texts:
+        found += zip(other_names, read_sentences(model, other_asked, advance), strict=True)
+    if scoring.samples and others:
+        written = read_sampled(model, other_asked, scoring.samples, seed)
+        found += zip(other_names, written, strict=True)
+    return found

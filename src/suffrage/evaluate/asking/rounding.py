@@ -1,0 +1,57 @@
+"""How far answers computed in a shorter number format lie from those in float32.
+
+bfloat16 keeps 8 bits of a number's 24, and packing and batching round differently again: option
+log-probabilities move by tenths (docs/results.md). What that does to a study's figures is measured
+on its own questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from suffrage.models import Asked, ModelAnswer
+from suffrage.population import ValueSet
+from suffrage.population.distribution_distances import total_variation
+
+# Questions asked in both formats: enough for a mean, few enough to cost little.
+QUESTIONS = 24
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """One model's answers in `dtype` against its own in float32; see `RoundingError`."""
+
+    dtype: str
+    questions: int
+    mean: float | None
+    largest: float | None
+    mass: float | None
+    why: str | None = None
+
+
+def questions_asked_twice(
+    value_sets: Sequence[ValueSet], as_population: bool, seed: int
+) -> list[Asked]:
+    """At most `QUESTIONS` of what a model is asked, drawn with the seed."""
+    if as_population:
+        every = [
+            (v.name, item.id, Asked(item, v.description)) for v in value_sets for item in v.items
+        ]
+    else:
+        items = {item.id: item for v in value_sets for item in v.items}
+        every = [("", item.id, Asked(item, None)) for item in items.values()]
+    every.sort(key=lambda place: place[:2])
+    generator = np.random.default_rng([seed, 17])
+    chosen = generator.permutation(len(every))[:QUESTIONS]
+    return [every[place][2] for place in sorted(chosen)]
+
+
+def rounding(dtype: str, fast: Sequence[ModelAnswer], exact: Sequence[ModelAnswer]) -> Rounding:
+    """The difference of two readings of the same questions, in the same order."""
+    pairs = list(zip(fast, exact, strict=True))
+    moved = [float(total_variation(one.shares, two.shares)) for one, two in pairs]
+    mass = max(abs(one.mass - two.mass) for one, two in pairs)
+    return Rounding(dtype, len(pairs), float(np.mean(moved)), max(moved), mass)

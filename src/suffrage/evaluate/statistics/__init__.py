@@ -1,0 +1,1 @@
+"""Statistics that evaluations share: figures, intervals, floors and corrected differences."""

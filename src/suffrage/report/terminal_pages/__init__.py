@@ -1,0 +1,1 @@
+"""What single commands print in a terminal, and their pages."""

@@ -1,0 +1,118 @@
+"""What `suffrage consult groups` shows: the groups in words, and what all of them agree on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from suffrage.consult.groups.analysis import Analysis
+from suffrage.consult.groups.findings import STATEMENTS, analysis_json, group_name
+
+__all__ = ["analysis_json", "analysis_text"]
+
+
+def analysis_text(a: Analysis, count: int = STATEMENTS) -> Any:
+    """The analysis for a terminal (a Rich renderable)."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = analysis_json(a, count)
+    parts: list[Any] = [Text(_heading(shown, a), style="bold"), Text("")]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("Groups", "Silhouette", "Agreement", "Weakest overlap", "Sizes"):
+        table.add_column(column, justify="right")
+    for row in a.tried:
+        table.add_row(
+            f"{row.groups}{'' if row.trusted else ' ?'}",
+            f"{row.silhouette:.3f}",
+            f"{row.agreement:.2f} ({row.agreement_low:.2f})",
+            f"{min(row.overlap):.2f}",
+            ", ".join(map(str, row.sizes)),
+            style="bold" if row.groups == a.found.count else "",
+        )
+    parts += [table, Text(_stability_note(a), style="dim")]
+    for group in shown["groups"]:
+        share = f"{group['size']} people, {group['share']:.0%}"
+        if group["population_share"] is not None:
+            share += f" (of the population {group['population_share']:.0%})"
+        parts.append(Text(f"\nGroup {group['name']}: {share}", style="bold blue"))
+        for verb, marks in (("Agrees", "agrees_more"), ("Disagrees", "disagrees_more")):
+            if group[marks]:
+                parts.append(Text(f"  {verb} more than the others"))
+            parts += [_mark_line(mark) for mark in group[marks]]
+        if not group["agrees_more"] and not group["disagrees_more"]:
+            parts.append(Text("  Differs in no statement beyond chance.", style="dim"))
+    for verb, key, score in (
+        ("agree", "consensus", "consensus"),
+        ("disagree", "consensus_against", "against"),
+    ):
+        heading = f"\nWhat all groups {verb} with (group-informed consensus)"
+        parts.append(Text(heading, style="bold blue"))
+        parts += [_consensus_line(row, score) for row in shown[key]]
+        if not shown[key]:
+            parts.append(
+                Text("  Nothing has more than half of every group behind it.", style="dim")
+            )
+    parts.append(Text(_NOTE, style="dim"))
+    return Group(*parts)
+
+
+_NOTE = (
+    "\nIntervals are 95 % and take the groups as given. Agreement (adjusted Rand index, in brackets "
+    "its fifth percentile) and overlap (Jaccard) are between these groups and those found when "
+    "participants are drawn anew; ? marks numbers with a group below 0.75. Differences are tested "
+    "on groups found without the statement, at a false discovery rate of 5 %."
+)
+
+
+def _heading(shown: dict[str, Any], a: Analysis) -> str:
+    topic = shown["about"].get("topic") or "Opinion groups"
+    exported = (
+        ""
+        if a.exported_agreement is None
+        else f" Adjusted Rand index with the groups in the file: {a.exported_agreement:.2f}."
+    )
+    return (
+        f"{topic}: {a.found.count} groups among {shown['in_groups']} of {shown['participants']} "
+        f"participants, {shown['statements']} statements.{exported}"
+    )
+
+
+def _stability_note(a: Analysis) -> str:
+    if a.stability.trusted:
+        return f"Each of the {a.found.count} groups comes back in {a.resamples} resamples."
+    return "These groups do not all come back in resamples: do not rest a claim on them."
+
+
+def _interval(share: dict[str, float | None]) -> str:
+    if share["agree"] is None:
+        return "nobody voted"
+    return f"{share['agree']:.0%} [{share['low']:.0%}, {share['high']:.0%}]"
+
+
+def _by_group(shares: list[dict[str, float | None]]) -> str:
+    return ", ".join(f"{group_name(g)} {_interval(share)}" for g, share in enumerate(shares))
+
+
+def _mark_line(mark: dict[str, Any]) -> Any:
+    from rich.text import Text
+
+    line = Text(f"    “{_one_line(mark['text'])}” ")
+    return line.append(f"agree: {_by_group(mark['groups'])}", style="dim")
+
+
+def _consensus_line(row: dict[str, Any], score: str) -> Any:
+    from rich.text import Text
+
+    sample = row["sample"]
+    told = f"{sample[score]:.2f}"
+    if score == "consensus":
+        told += f" [{sample['low']:.2f}, {sample['high']:.2f}]"
+    if row["population"]:
+        told += f", population {row['population'][score]:.2f}"
+    line = Text(f"  {told}  “{_one_line(row['text'])}” ")
+    return line.append(f"agree: {_by_group(sample['groups'])}", style="dim")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

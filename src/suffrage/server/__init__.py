@@ -1,0 +1,1 @@
+"""The consultation server: its database, its pages and its results."""

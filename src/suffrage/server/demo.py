@@ -1,0 +1,174 @@
+"""A consultation to try out: simulated people whose groups are known, or the votes of a Polis export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from suffrage import settings
+from suffrage.consult.consultation import Consultation, of_polis, votes_of
+from suffrage.consult.groups.opinion_groups import OUTSIDE, GroupSettings, find_groups
+from suffrage.consult.polis_files import read_polis
+from suffrage.errors import InputError
+from suffrage.population.latent_classes import adjusted_rand_index
+from suffrage.server.made_up_public import Asked, Public, Texts, take_part
+
+TEXTS = Path(__file__).parent / "demo_texts" / "assistant.yaml"
+SLUG = "demo"
+PEOPLE = 240
+PASSES = 0.08
+
+
+@dataclass(frozen=True, eq=False)
+class Demo:
+    """A consultation, and the group each participant truly is of, where that is known.
+
+    known: participant to group, empty where nobody knows. names: of the known groups. targets:
+    the population's shares, by demographic item.
+    """
+
+    content: Consultation
+    known: Mapping[str, int]
+    names: tuple[str, ...]
+    targets: Mapping[str, Mapping[str, float]]
+
+
+def simulated_demo(people: int = PEOPLE, seed: int = 0) -> Demo:
+    """A made-up public on made-up questions. Raises InputError for fewer than 20 people."""
+    if people < 20:
+        raise InputError(f"--people {people}: groups need 20 people or more.")
+    told = settings.read_yaml(TEXTS)
+    generator = np.random.default_rng(seed)
+    public = demo_public(told, people, generator)
+    texts = Texts(
+        tuple(row["text"] for row in told["statements"]),
+        tuple((q["text"], tuple(a["text"] for a in q["answers"])) for q in told["prompts"]),
+    )
+    content = take_part(public, generator, Asked(votes=24), texts, slug=SLUG, title=told["title"])
+    return Demo(
+        content=_about(content, told["question"]),
+        known={f"p{i}": int(g) for i, g in enumerate(public.group)},
+        names=tuple(told["groups"]),
+        targets=told["targets"],
+    )
+
+
+def demo_public(told: Mapping[str, Any], people: int, generator: np.random.Generator) -> Public:
+    """The public that the file of texts describes; a few of its people are careless."""
+    shares = np.array(told["shares"]) / sum(told["shares"])
+    group = generator.choice(shares.size, people, p=shares)
+    agree = np.array([row["agree"] for row in told["statements"]]).T
+    utility = np.array([a["likes"] for q in told["prompts"] for a in q["answers"]]).T
+    counts = [len(q["answers"]) for q in told["prompts"]]
+    strata = {}
+    for item, of in told["demographics"].items():
+        by_group = np.array(list(of.values())).T
+        names = list(of)
+        strata[item] = tuple(
+            names[int(generator.choice(len(names), p=by_group[g] / by_group[g].sum()))]
+            for g in group
+        )
+    careless = set(generator.permutation(people)[: people // 40].tolist())
+    return Public(
+        agree=(agree * (1 - PASSES))[group],
+        disagree=((1 - agree) * (1 - PASSES))[group],
+        utility=utility[group],
+        prompt_of=np.repeat(np.arange(len(counts)), counts),
+        group=group,
+        manner=tuple("careless" if i in careless else "sincere" for i in range(people)),
+        strata=strata,
+    )
+
+
+def polis_demo(folder: Path, prefix: str | None = None, agree: int | None = None) -> Demo:
+    """The votes of a Polis export; its own groups are the known ones, where it has any."""
+    conversation = read_polis(folder, prefix, agree)
+    names = sorted(set(conversation.group_ids.values()))
+    content = of_polis(conversation, SLUG)
+    return Demo(
+        content=content,
+        known={p: names.index(g) for p, g in conversation.group_ids.items()},
+        names=tuple(names),
+        targets={},
+    )
+
+
+def found_again(demo: Demo, groups: int | None = None) -> float | None:
+    """Adjusted Rand index between the groups found in the votes and the known ones.
+
+    None where none are known. groups: how many to find, else by silhouette.
+    """
+    rejected = demo.content.statements.filter(pl.col("state") == "rejected")["statement"]
+    found = find_groups(votes_of(demo.content), rejected.to_list(), GroupSettings(groups=groups))
+    both = [
+        (demo.known[person], label)
+        for person, label in zip(found.positions.participants, found.labels.tolist(), strict=True)
+        if person in demo.known and label != OUTSIDE
+    ]
+    if len(both) < 2:
+        return None
+    known, labels = np.array(both, dtype=np.int8).T
+    return adjusted_rand_index(known, labels, np.ones(known.size))
+
+
+def open_demo(demo: Demo, where: str) -> Mapping[str, Any]:
+    """Put the demonstration into a new store, open to all, and give the first snapshot's result."""
+    from suffrage.server.store.consultations import set_phase, set_settings
+    from suffrage.server.store.contents import from_consultation
+    from suffrage.server.store.database import open_store
+    from suffrage.server.watcher import recompute
+
+    store = open_store(where, create=True)
+    try:
+        about = from_consultation(store, demo.content, "demo")
+        items = {
+            item: own["value"].unique(maintain_order=True).sort().to_list()
+            for (item,), own in demo.content.demographics.group_by("item", maintain_order=True)
+        }
+        questions = [
+            {
+                "item": item,
+                "label": {"en": item.capitalize()},
+                "options": [{"value": value, "label": {"en": value}} for value in values],
+            }
+            for item, values in items.items()
+        ]
+        set_settings(
+            store,
+            about.id,
+            {"open_to_all": True, "demographics": questions, "targets": dict(demo.targets)},
+            "demo",
+        )
+        set_phase(store, about.id, "open", "demo")
+        return recompute(store, about.slug, about.id).result
+    finally:
+        store.close()
+
+
+def told(demo: Demo, result: Mapping[str, Any]) -> list[str]:
+    """In a few lines, what is in it and what was found."""
+    content = demo.content
+    lines = [
+        f"In it         {content.participants.height} people, {content.statements.height} statements, "
+        f"{content.votes.height} votes, {content.comparisons.height} comparisons"
+    ]
+    if result.get("waiting"):
+        return [*lines, f"Groups        none: {result['waiting']}"]
+    sizes = ", ".join(str(group["size"]) for group in result["groups"])
+    lines.append(f"Groups        {len(result['groups'])} found, of {sizes} people")
+    agreement = found_again(demo, len(result["groups"]))
+    if agreement is not None:
+        lines.append(
+            f"              {len(demo.names)} known ({', '.join(demo.names)}); adjusted Rand index "
+            f"of the two {agreement:.2f}"
+        )
+    return lines
+
+
+def _about(content: Consultation, question: str) -> Consultation:
+    return replace(content, question=question)

@@ -1,0 +1,325 @@
+"""Which two answers to show next, by a stated design, and with which probability.
+
+Two answers to one prompt make a pair. Part of the pairs are a common core, that enough people of
+every stratum see, so that groups can be compared on the same pairs; the rest goes where it tells
+most. A floor is drawn evenly, so that every pair can come up and every comparison can be weighted
+by one over its probability. Nothing here reads or writes anything: the caller logs each showing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from suffrage.arrays import BoolArray, FloatArray, IntArray
+from suffrage.consult.votes import id_order
+from suffrage.errors import InputError
+
+Check = Literal["instructed", "repeat"]
+
+POLICY = "core-and-information/1"
+# What an instructed pair asks to choose: who always picks one side, or chooses blindly, fails.
+INSTRUCTED_OUTCOME = "tie"
+NEWTON_ROUNDS = 50
+# Pairs between a pair and its repetition, so that it is not answered from memory.
+LEAST_APART = 3
+
+
+@dataclass(frozen=True)
+class PairDesign:
+    """How pairs are drawn; it is published with the data.
+
+    core_share: of all pairs, those in the common core. core_raters: people of each stratum that
+    should see each core pair. core_chance: how often a core pair that still lacks raters is drawn.
+    floor: part of the other draws that is even over all pairs. prior: standard deviation of an
+    answer's strength before anything is known, in log odds. repeats: pairs asked again with sides
+    swapped, instructed: pairs that say what to choose, in one person's block.
+    """
+
+    core_share: float = 0.2
+    core_raters: int = 10
+    core_chance: float = 0.5
+    floor: float = 0.2
+    prior: float = 1.5
+    repeats: int = 1
+    instructed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("core_share", "core_chance", "floor"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise InputError(f"{name} is {value}; it must lie in 0 to 1.")
+        if self.floor == 0:
+            raise InputError("floor is 0: some pairs could never be drawn; give more than 0.")
+        if self.prior <= 0:
+            raise InputError(f"prior is {self.prior}; it must be above 0.")
+        for name in ("core_raters", "repeats", "instructed"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Every pair of answers to one prompt, in the order of their ids.
+
+    prompts, first, second: (pairs,), ids, first before second in `id_order`. core: (pairs,).
+    """
+
+    prompts: tuple[str, ...]
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+    core: BoolArray
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def places(self) -> dict[frozenset[str], int]:
+        """Where the pair of two answers stands, whichever side they were on."""
+        return {
+            frozenset(two): at for at, two in enumerate(zip(self.first, self.second, strict=True))
+        }
+
+
+@dataclass(frozen=True)
+class DrawnPair:
+    """One pair to show. probability: of the pair; which side is left is an even draw besides.
+
+    check: "instructed" or "repeat" where it tests attention; its probability is then 1.
+    """
+
+    prompt: str
+    left: str
+    right: str
+    probability: float
+    core: bool
+    check: Check | None = None
+    policy: str = POLICY
+
+
+def pairs_of(prompt_of: Mapping[str, str], design: PairDesign, seed: int = 0) -> Pairs:
+    """All pairs among answers, given each answer's prompt.
+
+    Whether a pair is core hangs on its own ids and the seed: an answer that comes later takes no
+    pair out of the core, and puts in its own only. There is at least one core pair, unless the
+    design has none.
+    """
+    by_prompt: dict[str, list[str]] = {}
+    for answer, prompt in prompt_of.items():
+        by_prompt.setdefault(prompt, []).append(answer)
+    rows = [
+        (prompt, first, second)
+        for prompt in sorted(by_prompt, key=id_order)
+        for first, second in combinations(sorted(by_prompt[prompt], key=id_order), 2)
+    ]
+    ranks = np.array([_rank(seed, *row) for row in rows])
+    core = ranks < design.core_share
+    if rows and design.core_share > 0 and not core.any():
+        core[ranks.argmin()] = True
+    prompts, first, second = zip(*rows, strict=True) if rows else ((), (), ())
+    return Pairs(prompts, first, second, core)
+
+
+def _rank(seed: int, *ids: str) -> float:
+    """A number in 0 to 1 that hangs on the ids alone."""
+    digest = hashlib.sha256("\0".join((str(seed), *ids)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def strengths(wins: FloatArray, prior: float = 1.5) -> tuple[FloatArray, FloatArray]:
+    """Bradley-Terry strengths and their covariance, from a table of wins.
+
+    wins: (answers, answers), how often the row's answer was chosen over the column's; a tie is half
+    a win for each. P(i over j) = 1 / (1 + exp(s_j - s_i)), s ~ N(0, prior^2). Gives s (answers,)
+    and the inverse of the negative log posterior's second derivative at its least.
+    """
+    count = len(wins)
+    s = np.zeros(count)
+    met = wins + wins.T
+    for _ in range(NEWTON_ROUNDS):
+        p = 1 / (1 + np.exp(s[None, :] - s[:, None]))
+        slope = (wins - met * p).sum(axis=1) - s / prior**2
+        weight = met * p * (1 - p)
+        curve = np.diag(weight.sum(axis=1)) - weight + np.eye(count) / prior**2
+        step = np.linalg.solve(curve, slope)
+        # A step of Newton's may overshoot where everything points one way.
+        s = s + step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-300))
+        if np.abs(step).max() < 1e-10:
+            break
+    p = 1 / (1 + np.exp(s[None, :] - s[:, None]))
+    weight = met * p * (1 - p)
+    curve = np.diag(weight.sum(axis=1)) - weight + np.eye(count) / prior**2
+    return np.asarray(s, np.float64), np.asarray(np.linalg.inv(curve), np.float64)
+
+
+def information(wins: FloatArray, prior: float = 1.5) -> FloatArray:
+    """What one more comparison of each two answers would tell, (answers, answers), in nats.
+
+    log(1 + p (1 - p) v): by how much the log determinant of the strengths' precision would grow,
+    v being the variance of the two strengths' difference (D-optimality). Highest for answers that
+    are near and little compared; 0 on the diagonal.
+    """
+    s, covariance = strengths(wins, prior)
+    p = 1 / (1 + np.exp(s[None, :] - s[:, None]))
+    own = np.diag(covariance)
+    spread = own[:, None] + own[None, :] - 2 * covariance
+    gain = np.log1p(p * (1 - p) * np.clip(spread, 0, None))
+    np.fill_diagonal(gain, 0)
+    return np.asarray(gain)
+
+
+def pair_information(pairs: Pairs, comparisons: pl.DataFrame, design: PairDesign) -> FloatArray:
+    """The information of each pair, (pairs,), from what was compared so far.
+
+    comparisons: columns left, right, outcome and check, as in a `Consultation`. Skips and attention
+    checks count for nothing; "both bad" is a tie.
+    """
+    counted = comparisons.filter(pl.col("check").is_null() & (pl.col("outcome") != "skip"))
+    wins: dict[str, dict[str, float]] = {}
+    for left, right, outcome in counted.select("left", "right", "outcome").iter_rows():
+        toward = {"left": 1.0, "right": 0.0}.get(outcome, 0.5)
+        wins.setdefault(left, {})[right] = wins.get(left, {}).get(right, 0.0) + toward
+        wins.setdefault(right, {})[left] = wins.get(right, {}).get(left, 0.0) + 1 - toward
+    found = np.zeros(len(pairs))
+    for prompt in dict.fromkeys(pairs.prompts):
+        rows = [at for at, name in enumerate(pairs.prompts) if name == prompt]
+        answers = sorted({a for at in rows for a in (pairs.first[at], pairs.second[at])})
+        place = {answer: at for at, answer in enumerate(answers)}
+        table = np.zeros((len(answers), len(answers)))
+        for one in answers:
+            for other, times in wins.get(one, {}).items():
+                if other in place:
+                    table[place[one], place[other]] = times
+        gain = information(table, design.prior)
+        for at in rows:
+            found[at] = gain[place[pairs.first[at]], place[pairs.second[at]]]
+    return found
+
+
+def pair_probabilities(
+    pairs: Pairs,
+    told: FloatArray,
+    raters: IntArray,
+    seen: BoolArray,
+    design: PairDesign,
+) -> FloatArray:
+    """The probability of each pair to be shown next to one person, (pairs,).
+
+    told: information. raters: people of this person's stratum who saw each pair. seen: pairs this
+    person saw. With `core_chance` a core pair that lacks raters, each in proportion to how many it
+    lacks; else by information over all pairs not seen, with an even floor. All 0 where all are seen.
+    """
+    open_to = ~seen
+    if not open_to.any():
+        return np.zeros(len(pairs))
+    lacking = np.where(open_to & pairs.core, np.clip(design.core_raters - raters, 0, None), 0)
+    weight = np.where(open_to, np.clip(told, 0, None), 0.0)
+    even = open_to / open_to.sum()
+    by_worth = weight / weight.sum() if weight.sum() > 0 else even
+    spread = (1 - design.floor) * by_worth + design.floor * even
+    if not lacking.any():
+        return np.asarray(spread)
+    chance = design.core_chance
+    return np.asarray(chance * lacking / lacking.sum() + (1 - chance) * spread)
+
+
+def draw_pair(
+    pairs: Pairs, probabilities: FloatArray, generator: np.random.Generator
+) -> DrawnPair | None:
+    """One pair by its probability, its sides by an even draw; None where nothing is open."""
+    if probabilities.sum() <= 0:
+        return None
+    at = int(generator.choice(len(pairs), p=probabilities / probabilities.sum()))
+    sides = [pairs.first[at], pairs.second[at]]
+    if generator.random() < 0.5:
+        sides.reverse()
+    return DrawnPair(
+        pairs.prompts[at], sides[0], sides[1], float(probabilities[at]), bool(pairs.core[at])
+    )
+
+
+def check_places(
+    length: int, design: PairDesign, generator: np.random.Generator
+) -> dict[int, Check]:
+    """Where in a block of `length` pairs attention is tested, by place from 0.
+
+    Repetitions come late enough that an earlier pair lies at least `LEAST_APART` back; nothing is
+    tested at the first place, and a block too short for a test has none.
+    """
+    places: dict[int, Check] = {}
+    late = [at for at in range(length) if at > LEAST_APART]
+    for at in generator.permutation(late)[: design.repeats]:
+        places[int(at)] = "repeat"
+    free = [at for at in range(1, length) if at not in places]
+    for at in generator.permutation(free)[: design.instructed]:
+        places[int(at)] = "instructed"
+    return places
+
+
+def repeated(shown: Sequence[DrawnPair], generator: np.random.Generator) -> DrawnPair | None:
+    """An earlier pair with its sides swapped, at least `LEAST_APART` back; None where there is none.
+
+    shown: the person's pairs so far, in order. Pairs that tested attention are not repeated.
+    """
+    old = [pair for pair in shown[: max(len(shown) - LEAST_APART, 0)] if pair.check is None]
+    if not old:
+        return None
+    pair = old[int(generator.integers(len(old)))]
+    return DrawnPair(pair.prompt, pair.right, pair.left, 1.0, pair.core, "repeat")
+
+
+def instructed(pair: DrawnPair) -> DrawnPair:
+    """The pair as an instructed one: the page asks for `INSTRUCTED_OUTCOME`."""
+    return DrawnPair(pair.prompt, pair.left, pair.right, 1.0, pair.core, "instructed")
+
+
+def next_pair(
+    pairs: Pairs,
+    told: FloatArray,
+    raters: IntArray,
+    shown: Sequence[DrawnPair],
+    checks: Mapping[int, str],
+    design: PairDesign,
+    generator: np.random.Generator,
+) -> DrawnPair | None:
+    """The next pair of one person's block, an attention check where the block has one.
+
+    shown: what this person saw, in order. checks: as from `check_places`.
+    """
+    check = checks.get(len(shown))
+    if check == "repeat" and (again := repeated(shown, generator)) is not None:
+        return again
+    seen = seen_pairs(pairs, ((pair.left, pair.right) for pair in shown))
+    drawn = draw_pair(pairs, pair_probabilities(pairs, told, raters, seen, design), generator)
+    return instructed(drawn) if drawn is not None and check == "instructed" else drawn
+
+
+def seen_pairs(pairs: Pairs, shown: Iterable[tuple[str, str]]) -> BoolArray:
+    """Which pairs are among those shown, whichever way round, (pairs,)."""
+    places = pairs.places()
+    seen = np.zeros(len(pairs), dtype=bool)
+    seen[[places[two] for one in shown if (two := frozenset(one)) in places]] = True
+    return seen
+
+
+def core_coverage(
+    pairs: Pairs, comparisons: pl.DataFrame, stratum_of: Mapping[str, str]
+) -> dict[str, IntArray]:
+    """How many people of each stratum compared each pair, (pairs,); one who skipped did not.
+
+    stratum_of: each participant's stratum; who has none counts in the stratum "".
+    """
+    places = pairs.places()
+    found: dict[str, IntArray] = {}
+    counted = comparisons.filter(pl.col("check").is_null() & (pl.col("outcome") != "skip"))
+    rows = counted.select("participant", "left", "right").iter_rows()
+    for person, two in {(person, frozenset((left, right))) for person, left, right in rows}:
+        if two in places:
+            row = found.setdefault(stratum_of.get(person, ""), np.zeros(len(pairs), np.int64))
+            row[places[two]] += 1
+    return found

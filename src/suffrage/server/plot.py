@@ -1,0 +1,103 @@
+"""The groups as a drawing: inline SVG that says in words what it shows, beside a table that says all.
+
+Groups differ by shape and letter as well as by colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+
+from suffrage.consult.groups.findings import group_name
+
+WIDTH, HEIGHT, EDGE = 640, 420, 24
+# Told apart without colour by shape; colours of Okabe and Ito (2008), readable when red and green are not.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
+NONE = "#767676"
+
+
+def _circle(x: float, y: float, r: float) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}"/>'
+
+
+def _polygon(*points: tuple[float, float]) -> str:
+    return f'<polygon points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
+
+
+def _square(x: float, y: float, r: float) -> str:
+    return _polygon((x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r))
+
+
+def _triangle(x: float, y: float, r: float) -> str:
+    return _polygon((x, y - r), (x + r, y + r), (x - r, y + r))
+
+
+def _diamond(x: float, y: float, r: float) -> str:
+    return _polygon((x, y - r), (x + r, y), (x, y + r), (x - r, y))
+
+
+def _wedge(x: float, y: float, r: float) -> str:
+    return _polygon((x, y + r), (x + r, y - r), (x - r, y - r))
+
+
+SHAPES: tuple[Callable[[float, float, float], str], ...] = (
+    _circle,
+    _square,
+    _triangle,
+    _diamond,
+    _wedge,
+)
+
+
+def shape(group: int, size: float = 5) -> str:
+    """A group's mark alone, for a key. Decoration: the letter stands beside it."""
+    drawn = SHAPES[group % len(SHAPES)](8, 8, size)
+    return (
+        f'<svg class="mark" width="16" height="16" viewBox="0 0 16 16" aria-hidden="true" '
+        f'fill="{COLOURS[group % len(COLOURS)]}">{drawn}</svg>'
+    )
+
+
+def plane(
+    places: Sequence[Sequence[float]],
+    centres: Sequence[Sequence[float]],
+    title: str,
+    description: str,
+) -> str:
+    """Everybody's place as SVG. places: x, y, group (-1 for none). centres: x, y of each group.
+
+    Both axes have one scale, so that distances are what they look like.
+    """
+    scale, middle = _scale(places)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        return WIDTH / 2 + (x - middle[0]) * scale, HEIGHT / 2 - (y - middle[1]) * scale
+
+    parts = []
+    for group in range(-1, len(centres)):
+        mark = _circle if group < 0 else SHAPES[group % len(SHAPES)]
+        colour = NONE if group < 0 else COLOURS[group % len(COLOURS)]
+        marks = "".join(mark(*at(x, y), 2 if group < 0 else 4) for x, y, g in places if g == group)
+        if marks:
+            parts.append(f'<g fill="{colour}" fill-opacity="0.55">{marks}</g>')
+    for group, (x, y) in enumerate(centres):
+        cx, cy = at(x, y)
+        parts.append(
+            f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="15" class="plate"/>'
+            f'<text x="{cx:.1f}" y="{cy + 6:.1f}" text-anchor="middle">{group_name(group)}</text>'
+        )
+    return (
+        f'<svg class="plane" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-labelledby="plane-title plane-desc">'
+        f'<title id="plane-title">{escape(title)}</title>'
+        f'<desc id="plane-desc">{escape(description)}</desc>{"".join(parts)}</svg>'
+    )
+
+
+def _scale(places: Sequence[Sequence[float]]) -> tuple[float, tuple[float, float]]:
+    if not places:
+        return 1.0, (0.0, 0.0)
+    xs, ys = [p[0] for p in places], [p[1] for p in places]
+    wide, high = max(xs) - min(xs) or 1.0, max(ys) - min(ys) or 1.0
+    scale = min((WIDTH - 2 * EDGE) / wide, (HEIGHT - 2 * EDGE) / high)
+    return scale, ((max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2)

@@ -1,0 +1,307 @@
+"""Consultations themselves: made, opened, closed, and how they are run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, Text, bindparam, cast, insert, select, update
+
+from suffrage import settings as reading
+from suffrage.errors import InputError
+from suffrage.server.store import audit
+from suffrage.server.store.database import (
+    NotFoundError,
+    RefusedError,
+    Store,
+    found,
+    now,
+)
+from suffrage.server.store.database_schema import PHASES, consultation
+from suffrage.server.store.secret_keys import new_id
+
+Phase = Literal["draft", "open", "closed", "archived"]
+Texts = dict[str, str]
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DemographicOption(_Settings):
+    """One choice: what is stored, and what is read in each language."""
+
+    value: Annotated[str, Field(min_length=1, max_length=80)]
+    label: Texts
+
+
+class DemographicItem(_Settings):
+    """One question about the person; always skippable, always of given choices."""
+
+    item: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+    label: Texts
+    options: Annotated[tuple[DemographicOption, ...], Field(min_length=2)]
+
+
+class ConsultationSettings(_Settings):
+    """How a consultation is run.
+
+    languages: of the pages, the first where nothing else is known. open_to_all: people may take
+    part without an invitation; they are marked unverified. statements_by: who may write statements.
+    moderation: before, nothing written is shown until accepted; after, at once unless it looks like
+    personal details. results: to whom. least_votes, least_people, batch: results are shown to those
+    with so many votes of their own, once so many people voted, and computed anew each so many more.
+    floor: part of the draw of statements that is even. minutes: goal of one sitting.
+    """
+
+    languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("en",)
+    intro: Texts = {}
+    open_to_all: bool = False
+    statements_by: Literal["participants", "organisers"] = "participants"
+    moderation: Literal["before", "after"] = "before"
+    moderation_policy: Texts = {}
+    statement_characters: Annotated[int, Field(ge=80, le=1000)] = 200
+    statements_each: Annotated[int, Field(ge=0, le=100)] = 10
+    results: Literal["participants", "organisers", "everyone"] = "participants"
+    least_votes: Annotated[int, Field(ge=0)] = 7
+    least_people: Annotated[int, Field(ge=5)] = 15
+    batch: Annotated[int, Field(ge=5)] = 5
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.2
+    minutes: Annotated[int, Field(ge=1, le=120)] = 15
+    core_share: Annotated[float, Field(ge=0, le=1)] = 0.2
+    demographics: tuple[DemographicItem, ...] = ()
+    organiser: str = ""
+    contact: str = ""
+    licence: str = "CC-BY-4.0"
+    consent_version: str = "1"
+    consent_more: Texts = {}
+    withdrawal: Texts = {}
+    # Demographic item -> value -> share of the population: who is still missing, and raking.
+    targets: dict[str, dict[str, float]] = {}
+
+
+@dataclass(frozen=True)
+class About:
+    """One consultation, as it stands. title, question: by language. Times in milliseconds."""
+
+    id: str
+    slug: str
+    title: Mapping[str, str]
+    question: Mapping[str, str]
+    phase: Phase
+    settings: ConsultationSettings
+    created: int
+    opened: int | None
+    closed: int | None
+
+    def text(self, texts: Mapping[str, str], language: str) -> tuple[str, str]:
+        """The text in a language, or in the first one there is, with the language it is in."""
+        for wanted in (language, *self.settings.languages, *texts):
+            if texts.get(wanted):
+                return texts[wanted], wanted
+        return "", language
+
+
+def create(
+    store: Store,
+    slug: str,
+    title: Mapping[str, str],
+    question: Mapping[str, str],
+    settings: ConsultationSettings | None = None,
+    actor: str = "command line",
+) -> About:
+    """Make a consultation, in draft. Raises InputError where the slug is taken or not one."""
+    if not SLUG.fullmatch(slug):
+        raise InputError(
+            f'slug "{slug}": use small letters, figures and hyphens, at most 64, such as water-2026.'
+        )
+    with store.write() as c:
+        if c.scalar(select(consultation.c.id).where(consultation.c.slug == slug)):
+            raise InputError(f'slug "{slug}" is taken in this store; choose another.')
+        id = new_id()
+        c.execute(
+            insert(consultation).values(
+                id=id,
+                slug=slug,
+                title=dict(title),
+                question=dict(question),
+                phase="draft",
+                settings=(settings or ConsultationSettings()).model_dump(mode="json"),
+                created=now(),
+            )
+        )
+        audit.append(c, id, actor, "consultation.create", slug)
+    return about(store, slug)
+
+
+def about(store: Store, slug: str) -> About:
+    """The consultation of a slug. Raises NotFoundError."""
+    with store.read() as c:
+        return _about(
+            found(c, select(consultation).where(consultation.c.slug == slug), "consultation")
+        )
+
+
+def about_id(c: Connection, consultation_id: str) -> About:
+    """The consultation of an id, within a transaction. Raises NotFoundError."""
+    query = select(consultation).where(consultation.c.id == consultation_id)
+    return _about(found(c, query, "consultation"))
+
+
+def all_consultations(store: Store) -> list[About]:
+    """Every consultation of the store, by slug."""
+    with store.read() as c:
+        return [
+            _about(row) for row in c.execute(select(consultation).order_by(consultation.c.slug))
+        ]
+
+
+def set_phase(store: Store, consultation_id: str, phase: Phase, actor: str) -> None:
+    """Open, close, reopen or archive it. Raises InputError on a phase there is not."""
+    if phase not in PHASES:
+        raise InputError(
+            'phase is "%(phase)s"; it must be one of %(known)s.',
+            phase=phase,
+            known=", ".join(PHASES),
+        )
+    with store.write() as c:
+        before = about_id(c, consultation_id)
+        changes: dict[str, Any] = {"phase": phase}
+        if phase == "open":
+            changes |= {"opened": before.opened or now(), "closed": None}
+        elif before.phase == "open":
+            changes["closed"] = now()
+        c.execute(update(consultation).where(consultation.c.id == consultation_id).values(changes))
+        detail = {"from": before.phase, "to": phase}
+        audit.append(c, consultation_id, actor, "consultation.phase", phase, detail)
+
+
+def set_texts(
+    store: Store,
+    consultation_id: str,
+    title: Mapping[str, str],
+    question: Mapping[str, str],
+    actor: str,
+) -> None:
+    """Change title and question."""
+    with store.write() as c:
+        before = about_id(c, consultation_id)
+        c.execute(
+            update(consultation)
+            .where(consultation.c.id == consultation_id)
+            .values(title=dict(title), question=dict(question))
+        )
+        detail = {
+            "from": {"title": dict(before.title), "question": dict(before.question)},
+            "to": {"title": dict(title), "question": dict(question)},
+        }
+        audit.append(c, consultation_id, actor, "consultation.texts", "", detail)
+
+
+def set_settings(
+    store: Store, consultation_id: str, changes: Mapping[str, Any], actor: str
+) -> ConsultationSettings:
+    """Change some settings and leave the others. Raises InputError naming a wrong key or value."""
+    with store.write() as c:
+        before = about_id(c, consultation_id).settings.model_dump(mode="json")
+        after = reading.validated(ConsultationSettings, {**before, **changes}, "settings")
+        plain = after.model_dump(mode="json")
+        c.execute(
+            update(consultation).where(consultation.c.id == consultation_id).values(settings=plain)
+        )
+        changed = {
+            key: {"from": before[key], "to": plain[key]}
+            for key in plain
+            if plain[key] != before.get(key)
+        }
+        audit.append(c, consultation_id, actor, "consultation.settings", "", changed)
+    return after
+
+
+# Made once: before every vote, making a statement anew costs more than running it.
+_PHASE = select(consultation.c.phase).where(consultation.c.id == bindparam("of"))
+
+
+def check_open(c: Connection, consultation_id: str) -> None:
+    """As `need_open`, without reading the settings: before every vote. Raises RefusedError."""
+    phase = c.scalar(_PHASE, {"of": consultation_id})
+    if phase is None:
+        raise NotFoundError("there is no such consultation.")
+    if phase != "open":
+        raise RefusedError("closed", "this consultation is not open now.")
+
+
+def need_open(c: Connection, consultation_id: str) -> About:
+    """The consultation, if people may act in it now. Raises RefusedError."""
+    what = about_id(c, consultation_id)
+    if what.phase != "open":
+        raise RefusedError("closed", "this consultation is not open now.")
+    return what
+
+
+# A consultation with its texts and settings as they are stored, for `about_stored`.
+STORED = (
+    consultation.c.id,
+    consultation.c.slug,
+    cast(consultation.c.title, Text),
+    cast(consultation.c.question, Text),
+    consultation.c.phase,
+    cast(consultation.c.settings, Text),
+    consultation.c.created,
+    consultation.c.opened,
+    consultation.c.closed,
+)
+
+
+@lru_cache(maxsize=64)
+def about_stored(
+    id: str,
+    slug: str,
+    title: str,
+    question: str,
+    phase: Phase,
+    settings: str,
+    created: int,
+    opened: int | None,
+    closed: int | None,
+) -> About:
+    """A consultation from the columns of `STORED`; made once for as long as the row stays as it is."""
+    return About(
+        id=id,
+        slug=slug,
+        title=json.loads(title),
+        question=json.loads(question),
+        phase=phase,
+        settings=_settings(settings),
+        created=created,
+        opened=opened,
+        closed=closed,
+    )
+
+
+def _about(row: Any) -> About:
+    return About(
+        id=row.id,
+        slug=row.slug,
+        title=row.title,
+        question=row.question,
+        phase=row.phase,
+        settings=_settings(json.dumps(row.settings)),
+        created=row.created,
+        opened=row.opened,
+        closed=row.closed,
+    )
+
+
+@lru_cache(maxsize=64)
+def _settings(text: str) -> ConsultationSettings:
+    """Settings as stored, without keys of another version; checked once, not at every request."""
+    known = ConsultationSettings.model_fields
+    kept = {key: value for key, value in json.loads(text).items() if key in known}
+    return ConsultationSettings.model_validate(kept)

@@ -1,0 +1,217 @@
+"""Opening the store: one writer at a time on SQLite, many on PostgreSQL, tables brought up to date."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, OperationalError
+
+from suffrage.errors import InputError, SuffrageError
+from suffrage.server.store.commits import SharedCommits
+from suffrage.server.store.secret_keys import Secrets, find_secrets, make_secret_file
+
+DATABASE = "consultation.db"
+SECRET = "secret.key"
+BUSY_MS = 5000
+MIGRATIONS = Path(__file__).parent / "migrations"
+# A number of our own among those that PostgreSQL's advisory locks are known by.
+_MIGRATING = 0x5AFF_7A6E
+
+
+class NotFoundError(InputError):
+    """There is no such thing in this consultation, or none this person may know of."""
+
+
+class RefusedError(InputError):
+    """The act is not open to this person now.
+
+    reason: one word that pages translate: closed, consent, withdrawn, used, expired, replay, state,
+    length, empty, not_offered, language.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Store:
+    """An open database and its secret. Share one within a process; threads may use it at once."""
+
+    engine: Engine
+    secrets: Secrets
+    _commits: SharedCommits = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_commits", SharedCommits(self.engine))
+
+    @property
+    def on_sqlite(self) -> bool:
+        """Whether the database is a file of this machine."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction that may write; committed, and on disk, when the block ends well."""
+        if self.on_sqlite:
+            # Waiting there is fair and cheap; waiting in SQLite is neither.
+            with self._commits.act() as c:
+                yield c
+            return
+        with self.engine.connect().execution_options(writes=True) as c, c.begin():
+            yield c
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One transaction that only reads, all of it at one moment."""
+        with self.engine.connect() as c:
+            if not self.on_sqlite:
+                c = c.execution_options(isolation_level="REPEATABLE READ")
+            with c.begin():
+                yield c
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.engine.dispose()
+
+
+def now() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def database_url(where: str) -> str:
+    """What a person gives, a folder, a .db file or a PostgreSQL address, as SQLAlchemy's URL."""
+    if "://" not in where:
+        path = Path(where)
+        return f"sqlite:///{path if path.suffix == '.db' else path / DATABASE}"
+    for plain in ("postgres://", "postgresql://"):
+        if where.startswith(plain):
+            return "postgresql+psycopg://" + where.removeprefix(plain)
+    return where
+
+
+def open_store(where: str, create: bool = False) -> Store:
+    """The store at a folder, a .db file or a PostgreSQL address, with its tables up to date.
+
+    create: make the folder, the database and, for SQLite, its secret where they do not exist.
+    Raises InputError where there is no store, and SuffrageError where its server does not answer.
+    """
+    url = database_url(where)
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise InputError(
+            "the store's address is not readable; give a folder or postgresql://user@host/name."
+        ) from error
+    backend = parsed.get_backend_name()
+    if backend not in ("sqlite", "postgresql"):
+        raise InputError(f"{backend}: a store is a folder (SQLite) or a postgresql:// address.")
+    beside = None
+    if backend == "sqlite":
+        path = Path(parsed.database or DATABASE)
+        beside = path.parent / SECRET
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            make_secret_file(beside)
+            # Before SQLite makes it: its further files take their rights from this one.
+            path.touch(mode=0o600)
+        elif not path.exists():
+            raise InputError(f"{path}: no consultation here; make one with `suffrage consult new`.")
+    store = Store(_engine(url, backend), find_secrets(beside))
+    try:
+        migrate(store.engine)
+    except OperationalError as error:
+        store.close()
+        # The driver's own words may hold the password; only its first line without address is told.
+        raise SuffrageError(
+            f"{parsed.render_as_string(hide_password=True)}: the database does not answer; is it "
+            "running, and may this user open it?"
+        ) from error
+    return store
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables to the newest version; without effect where they are.
+
+    One at a time: of several processes that start at once the others wait, and find it done. Raises InputError where a newer Suffrage wrote the database.
+    """
+    from alembic import command
+    from alembic.util.exc import CommandError
+
+    with engine.connect().execution_options(writes=True) as c, c.begin():
+        if engine.dialect.name == "postgresql":  # on SQLite the transaction is a lock already
+            c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+        try:
+            command.upgrade(migration_config(c), "head")
+        except CommandError as error:
+            raise InputError(
+                f"the store was written by a newer version of Suffrage ({error}); install that one."
+            ) from error
+
+
+def migration_config(connection: Connection) -> Any:
+    """Alembic's settings for the migrations that ship with the package."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def upsert(c: Connection, table: Table) -> Any:
+    """An INSERT that knows ON CONFLICT, which both databases say alike."""
+    return (sqlite if c.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+def found(c: Connection, query: Any, what: str) -> Any:
+    """The one row a query finds. Raises NotFoundError naming `what`."""
+    row = c.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no such {what}.")
+    return row
+
+
+def next_position(c: Connection, column: Any, consultation_id: str) -> int:
+    """One more than the largest in this consultation, 0 in an empty table."""
+    from sqlalchemy import func
+
+    table = column.table
+    largest = c.scalar(select(func.max(column)).where(table.c.consultation_id == consultation_id))
+    return 0 if largest is None else int(largest) + 1
+
+
+def _engine(url: str, backend: str) -> Engine:
+    if backend == "postgresql":
+        return create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    engine = create_engine(url, pool_size=20, max_overflow=40)
+
+    @event.listens_for(engine, "connect")
+    def _settings(connection: Any, _: Any) -> None:
+        # The driver must not begin transactions of its own accord: it begins them too late.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            f"busy_timeout={BUSY_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # Taking the lock at once: a reader that turns writer halfway is refused without waiting.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

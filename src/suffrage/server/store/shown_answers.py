@@ -1,0 +1,128 @@
+"""Prompts and the models' answers that participants compare and react to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Table, select, update
+
+from suffrage.errors import InputError
+from suffrage.server.store import audit
+from suffrage.server.store.consultations import about_id
+from suffrage.server.store.database import NotFoundError, Store, next_position, upsert
+from suffrage.server.store.database_schema import answer, prompt
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What was put to the models."""
+
+    id: str
+    text: str
+    language: str
+    topic: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One model's answer. model: never shown to participants. shown: false takes it out of the draw."""
+
+    id: str
+    prompt_id: str
+    text: str
+    model: str
+    language: str
+    made_with: Mapping[str, Any] = field(default_factory=dict)
+    tokens: int | None = None
+    licence: str = ""
+    shown: bool = True
+
+
+def put_prompts(
+    store: Store,
+    consultation_id: str,
+    prompts: Sequence[Prompt],
+    answers: Sequence[Answer],
+    actor: str,
+) -> None:
+    """Put prompts and answers in, all or none; those whose ids are there must be the same.
+
+    Raises InputError naming an answer without its prompt, or an id whose text would change: what was
+    compared is never changed afterwards.
+    """
+    with store.write() as c:
+        about_id(c, consultation_id)
+        both: tuple[tuple[Table, Sequence[Prompt | Answer]], ...] = (
+            (prompt, prompts),
+            (answer, answers),
+        )
+        for table, things in both:
+            position = next_position(c, table.c.position, consultation_id)
+            of = table.c.consultation_id == consultation_id
+            query = select(table.c.id, table.c.text).where(of)
+            known = {row.id: row.text for row in c.execute(query)}
+            for at, thing in enumerate(things):
+                if thing.id in known:
+                    if known[thing.id] != thing.text:
+                        raise InputError(
+                            "%(id)s is there with another text; give it a new id.",
+                            id=f"{table.name} {thing.id}",
+                        )
+                    continue
+                if isinstance(thing, Answer) and not c.scalar(
+                    select(prompt.c.id).where(
+                        prompt.c.consultation_id == consultation_id,
+                        prompt.c.id == thing.prompt_id,
+                    )
+                ):
+                    raise InputError(
+                        "answer %(id)s: its prompt %(prompt)s is not here; add it first.",
+                        id=thing.id,
+                        prompt=thing.prompt_id,
+                    )
+                values = {"position": position + at, **vars(thing)}
+                if isinstance(thing, Answer):
+                    values["made_with"] = dict(thing.made_with)
+                c.execute(
+                    upsert(c, table)
+                    .values(consultation_id=consultation_id, **values)
+                    .on_conflict_do_nothing()
+                )
+                known[thing.id] = thing.text
+        detail = {"prompts": len(prompts), "answers": len(answers)}
+        audit.append(c, consultation_id, actor, "answers.import", "", detail)
+
+
+def set_shown(store: Store, consultation_id: str, answer_id: str, shown: bool, actor: str) -> None:
+    """Take an answer out of what is shown, or put it back. Raises NotFoundError."""
+    with store.write() as c:
+        done = c.execute(
+            update(answer)
+            .where(answer.c.consultation_id == consultation_id, answer.c.id == answer_id)
+            .values(shown=shown)
+        )
+        if done.rowcount == 0:
+            raise NotFoundError("there is no such answer.")
+        audit.append(c, consultation_id, actor, "answer.show", answer_id, {"shown": shown})
+
+
+def prompts(store: Store, consultation_id: str) -> list[Prompt]:
+    """All prompts, in the order they came."""
+    columns = [prompt.c[name] for name in Prompt.__dataclass_fields__]
+    query = select(*columns).where(prompt.c.consultation_id == consultation_id)
+    with store.read() as c:
+        rows = c.execute(query.order_by(prompt.c.position)).mappings()
+        return [Prompt(**row) for row in rows]
+
+
+def answers(store: Store, consultation_id: str, shown_only: bool = True) -> list[Answer]:
+    """Answers in the order they came, those taken out of the draw only where wanted."""
+    columns = [answer.c[name] for name in Answer.__dataclass_fields__]
+    query = select(*columns).where(answer.c.consultation_id == consultation_id)
+    if shown_only:
+        query = query.where(answer.c.shown)
+    with store.read() as c:
+        rows = c.execute(query.order_by(answer.c.position)).mappings()
+        return [Answer(**row) for row in rows]

@@ -1,0 +1,368 @@
+"""Statements: written, held back, moderated, and found when somebody writes the like again.
+
+A statement's text never changes once written: another wording is another statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from suffrage.consult.consultation import STATES
+from suffrage.errors import InputError
+from suffrage.server.store import audit
+from suffrage.server.store.consultations import about_id, need_open
+from suffrage.server.store.database import (
+    NotFoundError,
+    RefusedError,
+    Store,
+    next_position,
+    now,
+)
+from suffrage.server.store.database_schema import moderation_event, statement, statement_translation
+from suffrage.server.store.participants import begin_act
+from suffrage.server.store.secret_keys import new_id
+from suffrage.server.texts import Near, clean, fold, near_duplicates, personal_details
+
+State = Literal["accepted", "pending", "rejected", "flagged"]
+# Why a statement may be rejected: the moderation policy says the same in words.
+REASONS = (
+    "ok",
+    "duplicate",
+    "off_topic",
+    "unclear",
+    "several_ideas",
+    "personal_details",
+    "abusive",
+    "spam",
+    "unlawful",
+    "restored",
+)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement. flags: kinds of personal details it may hold."""
+
+    id: str
+    text: str
+    language: str
+    author_id: str | None
+    seed: bool
+    state: State
+    flags: Sequence[str]
+    supersedes_id: str | None
+    position: int
+    created: int
+
+
+@dataclass(frozen=True)
+class Moderation:
+    """One decision about a statement. staff_id: None where the rules decided."""
+
+    id: int
+    statement_id: str
+    staff_id: str | None
+    from_state: str
+    to_state: str
+    reason: str
+    note: str
+    at: int
+
+
+def propose(
+    store: Store, consultation_id: str, participant_id: str, text: str, language: str
+) -> Statement:
+    """Store what a participant wrote; their own agreement is not assumed.
+
+    Text is cleaned. It waits where the consultation moderates before, and where it may hold
+    personal details. The same text again gives the statement there is. Raises RefusedError
+    "closed", "consent", "withdrawn", "statements" (organisers write them), "empty", "length",
+    "too_many".
+    """
+    tidy = clean(text)
+    with store.write() as c:
+        what = need_open(c, consultation_id)
+        s = what.settings
+        if s.statements_by != "participants":
+            raise RefusedError("statements", "the organisers write the statements here.")
+        begin_act(c, consultation_id, participant_id)
+        if not fold(tidy):
+            raise RefusedError("empty", "the statement has no words.")
+        if len(tidy) > s.statement_characters:
+            raise RefusedError(
+                "length",
+                f"the statement has {len(tidy)} characters; at most {s.statement_characters}.",
+            )
+        if language not in s.languages:
+            raise RefusedError("language", f"{language[:20]!r} is not a language here.")
+        same = _by_key(c, consultation_id, fold(tidy))
+        if same is not None:
+            return same
+        written = c.scalar(
+            select(func.count()).where(
+                statement.c.consultation_id == consultation_id,
+                statement.c.author_id == participant_id,
+            )
+        )
+        if int(written or 0) >= s.statements_each:
+            raise RefusedError("too_many", f"{s.statements_each} statements a person are enough.")
+        flags = personal_details(tidy)
+        state = "flagged" if flags else "accepted" if s.moderation == "after" else "pending"
+        id = _insert(c, consultation_id, tidy, language, state, author=participant_id, flags=flags)
+        if flags:
+            _log(c, consultation_id, id, None, "pending", "flagged", "personal_details")
+        return _get(c, consultation_id, id)
+
+
+def add_seeds(
+    store: Store,
+    consultation_id: str,
+    texts: Iterable[tuple[str, str]],
+    actor: str,
+    state: State = "accepted",
+) -> list[Statement]:
+    """Put in statements of the organisers' own, as (text, language); those there are come back as they are.
+
+    Raises InputError naming the row of one that is empty or too long.
+    """
+    done = []
+    with store.write() as c:
+        s = about_id(c, consultation_id).settings
+        for row, (text, language) in enumerate(texts, 1):
+            tidy = clean(text)
+            if not fold(tidy) or len(tidy) > s.statement_characters:
+                raise InputError(
+                    "statement %(row)s has %(count)s characters; it needs 1 to %(most)s.",
+                    row=row,
+                    count=len(tidy),
+                    most=s.statement_characters,
+                )
+            same = _by_key(c, consultation_id, fold(tidy))
+            id = same.id if same else _insert(c, consultation_id, tidy, language, state, seed=True)
+            done.append(same or _get(c, consultation_id, id))
+        audit.append(c, consultation_id, actor, "statement.seed", "", {"count": len(done)})
+    return done
+
+
+def moderate(
+    store: Store,
+    consultation_id: str,
+    ids: Sequence[str],
+    to: State,
+    reason: str,
+    staff_id: str | None,
+    note: str = "",
+) -> int:
+    """Move statements to a state, with the reason, and give how many moved.
+
+    Votes on them stay whatever the state. Raises InputError on a state or reason there is not, and
+    NotFoundError for an id of no statement here, moving none.
+    """
+    if to not in STATES:
+        raise InputError(
+            'state is "%(state)s"; it must be one of %(known)s.', state=to, known=", ".join(STATES)
+        )
+    if reason not in REASONS:
+        raise InputError(
+            'reason is "%(reason)s"; it must be one of %(known)s.',
+            reason=reason,
+            known=", ".join(REASONS),
+        )
+    moved = 0
+    with store.write() as c:
+        for id in ids:
+            before = _get(c, consultation_id, id)
+            if before.state == to:
+                continue
+            c.execute(
+                update(statement)
+                .where(statement.c.consultation_id == consultation_id, statement.c.id == id)
+                .values(state=to)
+            )
+            _log(c, consultation_id, id, staff_id, before.state, to, reason, clean(note))
+            detail = {"from": before.state, "to": to, "reason": reason}
+            audit.append(c, consultation_id, staff_id or "rules", "statement.moderate", id, detail)
+            moved += 1
+    return moved
+
+
+def supersede(store: Store, consultation_id: str, old: str, text: str, actor: str) -> Statement:
+    """Another wording as a statement of its own that points to the old one, which leaves the draw."""
+    with store.write() as c:
+        s = about_id(c, consultation_id).settings
+        before = _get(c, consultation_id, old)
+        tidy = clean(text)
+        if not fold(tidy) or len(tidy) > s.statement_characters:
+            raise InputError(
+                f"the new wording has {len(tidy)} characters; it needs 1 to {s.statement_characters}."
+            )
+        id = _insert(
+            c, consultation_id, tidy, before.language, "accepted", seed=True, supersedes=old
+        )
+        c.execute(
+            update(statement)
+            .where(statement.c.consultation_id == consultation_id, statement.c.id == old)
+            .values(state="rejected")
+        )
+        _log(c, consultation_id, old, None, before.state, "rejected", "unclear", f"now {id}")
+        audit.append(c, consultation_id, actor, "statement.supersede", old, {"by": id})
+        return _get(c, consultation_id, id)
+
+
+def translate(
+    store: Store,
+    consultation_id: str,
+    statement_id: str,
+    language: str,
+    text: str,
+    source: Literal["human", "machine"],
+    actor: str,
+) -> None:
+    """Set a statement's wording in another language; the original stays and is what is voted on."""
+    from suffrage.server.store.database import upsert
+
+    with store.write() as c:
+        _get(c, consultation_id, statement_id)
+        values = {"text": clean(text), "source": source, "reviewed": source == "human"}
+        c.execute(
+            upsert(c, statement_translation)
+            .values(
+                consultation_id=consultation_id,
+                statement_id=statement_id,
+                language=language,
+                **values,
+            )
+            .on_conflict_do_update(
+                index_elements=["consultation_id", "statement_id", "language"], set_=values
+            )
+        )
+        audit.append(c, consultation_id, actor, "statement.translate", statement_id)
+
+
+def translations(store: Store, consultation_id: str, language: str) -> dict[str, tuple[str, str]]:
+    """Statement -> (text, source) in a language, where there is one."""
+    t = statement_translation.c
+    query = select(t.statement_id, t.text, t.source).where(
+        t.consultation_id == consultation_id, t.language == language
+    )
+    with store.read() as c:
+        return {row.statement_id: (row.text, row.source) for row in c.execute(query)}
+
+
+def statements(
+    store: Store, consultation_id: str, states: Sequence[str] | None = None
+) -> list[Statement]:
+    """Statements in the order they came, those of some states only where given."""
+    query = select(*_COLUMNS).where(statement.c.consultation_id == consultation_id)
+    if states is not None:
+        query = query.where(statement.c.state.in_(list(states)))
+    with store.read() as c:
+        rows = c.execute(query.order_by(statement.c.position)).mappings()
+        return [Statement(**row) for row in rows]
+
+
+def get(store: Store, consultation_id: str, statement_id: str) -> Statement:
+    """One statement. Raises NotFoundError."""
+    with store.read() as c:
+        return _get(c, consultation_id, statement_id)
+
+
+def decisions(
+    store: Store, consultation_id: str, statement_id: str | None = None
+) -> list[Moderation]:
+    """What was decided, of one statement or all, in order."""
+    columns = [moderation_event.c[name] for name in Moderation.__dataclass_fields__]
+    query = select(*columns).where(moderation_event.c.consultation_id == consultation_id)
+    if statement_id is not None:
+        query = query.where(moderation_event.c.statement_id == statement_id)
+    with store.read() as c:
+        rows = c.execute(query.order_by(moderation_event.c.id)).mappings()
+        return [Moderation(**row) for row in rows]
+
+
+def similar(store: Store, consultation_id: str, text: str, most: int = 3) -> list[Near]:
+    """Accepted statements that say nearly the same: what a participant may be shown."""
+    found = statements(store, consultation_id, ["accepted"])
+    return near_duplicates(clean(text), ((s.id, s.text) for s in found), most=most)
+
+
+_COLUMNS = [statement.c[name] for name in Statement.__dataclass_fields__]
+
+
+def _get(c: Connection, consultation_id: str, id: str) -> Statement:
+    row = c.execute(
+        select(*_COLUMNS).where(
+            statement.c.consultation_id == consultation_id, statement.c.id == id
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError("there is no such statement.")
+    return Statement(**row._mapping)
+
+
+def _by_key(c: Connection, consultation_id: str, key: str) -> Statement | None:
+    row = c.execute(
+        select(*_COLUMNS)
+        .where(statement.c.consultation_id == consultation_id, statement.c.text_key == key)
+        .order_by(statement.c.position)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else Statement(**row._mapping)
+
+
+def _insert(
+    c: Connection,
+    consultation_id: str,
+    text: str,
+    language: str,
+    state: str,
+    author: str | None = None,
+    seed: bool = False,
+    flags: Sequence[str] = (),
+    supersedes: str | None = None,
+) -> str:
+    id = new_id()
+    c.execute(
+        insert(statement).values(
+            consultation_id=consultation_id,
+            id=id,
+            text=text,
+            text_key=fold(text),
+            language=language,
+            author_id=author,
+            seed=seed,
+            state=state,
+            flags=list(flags),
+            supersedes_id=supersedes,
+            position=next_position(c, statement.c.position, consultation_id),
+            created=now(),
+        )
+    )
+    return id
+
+
+def _log(
+    c: Connection,
+    consultation_id: str,
+    id: str,
+    staff_id: str | None,
+    before: str,
+    after: str,
+    reason: str,
+    note: str = "",
+) -> None:
+    values: dict[str, Any] = {
+        "consultation_id": consultation_id,
+        "statement_id": id,
+        "staff_id": staff_id,
+        "from_state": before,
+        "to_state": after,
+        "reason": reason,
+        "note": note,
+        "at": now(),
+    }
+    c.execute(insert(moderation_event).values(values))

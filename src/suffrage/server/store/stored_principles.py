@@ -1,0 +1,154 @@
+"""Principles as organisers keep them, each with the statements it comes from, by whom and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+
+from suffrage.errors import InputError
+from suffrage.server.store import audit
+from suffrage.server.store.consultations import about_id
+from suffrage.server.store.database import NotFoundError, Store, next_position
+from suffrage.server.store.database_schema import principle, principle_source, statement
+from suffrage.server.store.secret_keys import new_id
+from suffrage.server.texts import clean
+
+MOST_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class Principle:
+    """One principle. sources: statement ids. version: how often it was written."""
+
+    id: str
+    text: str
+    version: int
+    sources: tuple[str, ...]
+    merged_by: str
+    rationale: str
+
+
+def put(
+    store: Store,
+    consultation_id: str,
+    text: str,
+    sources: Sequence[str],
+    actor: str,
+    rationale: str = "",
+    principle_id: str | None = None,
+) -> Principle:
+    """Write a principle, a new one or another wording of one there is.
+
+    Raises InputError where it has no words, is too long or comes from no statement, and
+    NotFoundError for a statement or principle that is not in this consultation.
+    """
+    tidy, why = clean(text), clean(rationale)
+    if not 1 <= len(tidy) <= MOST_CHARACTERS:
+        raise InputError(
+            "a principle needs 1 to %(most)s characters; it has %(count)s.",
+            most=MOST_CHARACTERS,
+            count=len(tidy),
+        )
+    if not sources:
+        raise InputError("a principle comes from statements; choose one at least.")
+    wanted = list(dict.fromkeys(sources))
+    with store.write() as c:
+        about_id(c, consultation_id)
+        query = select(statement.c.id).where(
+            statement.c.consultation_id == consultation_id, statement.c.id.in_(wanted)
+        )
+        known = set(c.scalars(query))
+        if lost := [id for id in wanted if id not in known]:
+            raise NotFoundError(f"there is no statement {lost[0][:40]} here.")
+        if principle_id is None:
+            id, version = new_id(), 1
+            c.execute(
+                insert(principle).values(
+                    consultation_id=consultation_id,
+                    id=id,
+                    text=tidy,
+                    version=version,
+                    position=next_position(c, principle.c.position, consultation_id),
+                )
+            )
+        else:
+            id = principle_id
+            before = c.scalar(select(principle.c.version).where(*_is(consultation_id, id)))
+            if before is None:
+                raise NotFoundError("there is no such principle.")
+            version = int(before) + 1
+            c.execute(
+                update(principle)
+                .where(*_is(consultation_id, id))
+                .values(text=tidy, version=version)
+            )
+            c.execute(delete(principle_source).where(*_of(consultation_id, id)))
+        c.execute(
+            insert(principle_source),
+            [
+                {
+                    "consultation_id": consultation_id,
+                    "principle_id": id,
+                    "statement_id": source,
+                    "merged_by": actor,
+                    "rationale": why,
+                }
+                for source in wanted
+            ],
+        )
+        detail = {"text": tidy, "sources": wanted, "version": version}
+        audit.append(c, consultation_id, actor, "principle.put", id, detail)
+    return Principle(id, tidy, version, tuple(wanted), actor, why)
+
+
+def remove(store: Store, consultation_id: str, principle_id: str, actor: str) -> None:
+    """Take a principle away; the log keeps what it said. Raises NotFoundError."""
+    with store.write() as c:
+        text = c.scalar(select(principle.c.text).where(*_is(consultation_id, principle_id)))
+        if text is None:
+            raise NotFoundError("there is no such principle.")
+        c.execute(delete(principle_source).where(*_of(consultation_id, principle_id)))
+        c.execute(delete(principle).where(*_is(consultation_id, principle_id)))
+        audit.append(c, consultation_id, actor, "principle.remove", principle_id, {"text": text})
+
+
+def principles(store: Store, consultation_id: str) -> list[Principle]:
+    """All of them, in the order they came."""
+    with store.read() as c:
+        rows = c.execute(
+            select(principle)
+            .where(principle.c.consultation_id == consultation_id)
+            .order_by(principle.c.position)
+        ).all()
+        sources: dict[str, list[Any]] = {}
+        for row in c.execute(
+            select(principle_source)
+            .where(principle_source.c.consultation_id == consultation_id)
+            .order_by(principle_source.c.statement_id)
+        ):
+            sources.setdefault(row.principle_id, []).append(row)
+    return [
+        Principle(
+            row.id,
+            row.text,
+            row.version,
+            tuple(s.statement_id for s in sources.get(row.id, [])),
+            next((s.merged_by for s in sources.get(row.id, [])), ""),
+            next((s.rationale for s in sources.get(row.id, [])), ""),
+        )
+        for row in rows
+    ]
+
+
+def _is(consultation_id: str, id: str) -> list[Any]:
+    return [principle.c.consultation_id == consultation_id, principle.c.id == id]
+
+
+def _of(consultation_id: str, id: str) -> list[Any]:
+    return [
+        principle_source.c.consultation_id == consultation_id,
+        principle_source.c.principle_id == id,
+    ]

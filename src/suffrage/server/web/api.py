@@ -1,0 +1,470 @@
+"""The participants' JSON API, under /api/v1/c/{slug}.
+
+A session's token comes with every call as `Authorization: Bearer ...`; cookies are not read, so no other
+site can make a browser act here. Bodies are JSON and say so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from suffrage.server.pairing import INSTRUCTED_OUTCOME
+from suffrage.server.store import acts, consultations, participants, statements
+from suffrage.server.store.consultations import About
+from suffrage.server.store.database import RefusedError, Store
+from suffrage.server.store.driver import Driver
+from suffrage.server.store.participants import Participant, Scopes
+from suffrage.server.web.consent import consent_text
+from suffrage.server.web.languages import languages
+from suffrage.server.web.mine import everything_of, results_for
+from suffrage.server.web.visit import done_together, spend, store_of
+
+Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")]
+Slug = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,64}$")]
+AnId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")]
+AText = Annotated[str, Field(max_length=5000, pattern=r"^[^\x00]*$")]
+ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SessionRequest(_Body):
+    """token: of an invitation; code: to come back; neither where the consultation is open to all."""
+
+    token: ShortText | None = None
+    code: ShortText | None = None
+    language: Annotated[str, Field(max_length=20, pattern=r"^[A-Za-z-]*$")] = "en"
+
+
+class SessionReply(BaseModel):
+    """session: for the Authorization header; shown once. code: to come back with, or withdraw."""
+
+    session: str
+    participant: str
+    code: str
+    verified: bool
+
+
+class ConsentRequest(_Body):
+    """Each scope on its own."""
+
+    take_part: bool
+    publish_votes: bool = False
+    publish_texts: bool = False
+    training: bool = False
+
+
+class VoteRequest(_Body):
+    """vote: 1 agree, 0 pass, -1 disagree. exposure: what `next` gave, so that chance is counted.
+
+    next: give what `next` would give after it along with the receipt, which saves a call.
+    """
+
+    vote: Literal[-1, 0, 1]
+    important: bool = False
+    exposure: AnId | None = None
+    next: bool = False
+
+
+class ReceiptReply(BaseModel):
+    """What was stored: written only after the commit. new: false where it changed nothing."""
+
+    id: str
+    at: int
+    new: bool
+
+
+class StatementRequest(_Body):
+    """different: send it although like statements were shown."""
+
+    text: AText
+    language: Annotated[str, Field(max_length=20, pattern=r"^[A-Za-z-]*$")] = "en"
+    different: bool = False
+
+
+class NearReply(BaseModel):
+    """A statement there is already."""
+
+    id: str
+    text: str
+    likeness: float
+
+
+class StatementReply(BaseModel):
+    """id and state of what was stored; or near, and nothing stored."""
+
+    id: str | None
+    state: str | None
+    near: list[NearReply]
+
+
+class ComparisonRequest(_Body):
+    """Which of the two answers of an exposure is better."""
+
+    exposure: AnId
+    outcome: Literal["left", "right", "tie", "both_bad", "skip"]
+    confidence: Annotated[int, Field(ge=1, le=3)] | None = None
+    reasons: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] = ""
+    response_ms: Annotated[int, Field(ge=0, le=86_400_000)] | None = None
+
+
+class ReactionRequest(_Body):
+    """1 likes the answer, -1 dislikes it."""
+
+    value: Literal[-1, 1]
+    reasons: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] = ""
+    exposure: AnId | None = None
+
+
+class StatementOut(BaseModel):
+    """A statement to vote on."""
+
+    id: str
+    text: str
+    language: str
+
+
+class AnswerOut(BaseModel):
+    """An answer; which model gave it is not told."""
+
+    id: str
+    text: str
+    language: str
+
+
+class NextReply(BaseModel):
+    """What comes next; all empty where nothing is left. statement, or prompt with left and right or answer.
+
+    choose: the outcome that people are asked for, of a pair that tests whether they read; show it.
+    """
+
+    exposure: str | None = None
+    statement: StatementOut | None = None
+    prompt: str | None = None
+    left: AnswerOut | None = None
+    right: AnswerOut | None = None
+    choose: str | None = None
+    answer: AnswerOut | None = None
+
+
+class VoteReply(ReceiptReply):
+    """The receipt of a vote. next: what comes next, where it was asked for."""
+
+    next: NextReply | None = None
+
+
+class ErrorReply(BaseModel):
+    """Every error: reason is one word for programs."""
+
+    error: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call on behalf of one participant."""
+
+    store: Store
+    what: About
+    person: Participant
+
+
+def consultation(request: Request, slug: Slug) -> About:
+    """The consultation that is asked for."""
+    what = consultations.about(store_of(request), slug)
+    request.state.what = what
+    return what
+
+
+AConsultation = Annotated[About, Depends(consultation)]
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Who says they have a session, before that is looked up."""
+
+    slug: str
+    token: str
+
+    def call_within(self, d: Driver, request: Request) -> Call:
+        """Whose session it is, within a transaction. Answers 401 where nobody's."""
+        store = store_of(request)
+        seen = participants.enter(d, store.secrets, self.slug, self.token)
+        request.state.what = seen.about
+        if seen.participant is None:
+            raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
+        return Call(store, seen.about, seen.participant)
+
+
+async def bearer(slug: Slug, authorization: Annotated[str, Header(max_length=300)] = "") -> Bearer:
+    """The session that is claimed, "" where none is."""
+    scheme, _, token = authorization.partition(" ")
+    return Bearer(slug, token if scheme.lower() == "bearer" else "")
+
+
+ABearer = Annotated[Bearer, Depends(bearer)]
+
+
+def caller(request: Request, claimed: ABearer) -> Call:
+    """Who calls, by their session in this consultation. Answers 401 without one."""
+    with store_of(request).read() as c:
+        return claimed.call_within(Driver(c), request)
+
+
+async def is_json(content_type: Annotated[str, Header()] = "") -> None:
+    """A form of another site cannot send this type without being asked first."""
+    if content_type.split(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415)
+
+
+Caller = Annotated[Call, Depends(caller)]
+JSON_ONLY = [Depends(is_json)]
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": ErrorReply} for code in (400, 401, 403, 404, 409, 413, 415, 422, 429)
+}
+router = APIRouter(prefix="/api/v1/c/{slug}", tags=["participants"], responses=_ERRORS)
+
+
+@router.get("")
+def about(what: AConsultation) -> dict[str, Any]:
+    """What the consultation is about and how it is run."""
+    s = what.settings
+    return {
+        "slug": what.slug,
+        "title": dict(what.title),
+        "question": dict(what.question),
+        "phase": what.phase,
+        "languages": list(s.languages),
+        "open_to_all": s.open_to_all,
+        "statement_characters": s.statement_characters,
+        "demographics": [item.model_dump(mode="json") for item in s.demographics],
+        "consent_version": s.consent_version,
+    }
+
+
+@router.post("/session", status_code=201, dependencies=JSON_ONLY)
+def session(request: Request, what: AConsultation, body: SessionRequest) -> SessionReply:
+    """Join, or come back."""
+    spend(request, "join")
+    store = store_of(request)
+    if body.code:
+        joined = participants.come_back(store, what.id, body.code)
+    else:
+        joined = participants.join(store, what.id, body.token, body.language)
+    person = joined.participant
+    return SessionReply(
+        session=joined.session,
+        participant=person.id,
+        code=participants.return_code(store, what.id, person.id),
+        verified=person.verified,
+    )
+
+
+@router.post("/consent", status_code=204, dependencies=JSON_ONLY)
+def consent(request: Request, call: Caller, body: ConsentRequest) -> None:
+    """Agree to the text of the consent page, each scope on its own."""
+    spend(request, "write", call.person.id)
+    known = languages(request.app.state.settings.locales)
+    text = consent_text(call.what, known.get(call.person.language, known["en"]))
+    scopes = Scopes(body.take_part, body.publish_votes, body.publish_texts, body.training)
+    participants.give_consent(call.store, call.what.id, call.person.id, scopes, text.whole)
+
+
+@router.delete("/consent", status_code=204)
+def revoke(request: Request, call: Caller) -> None:
+    """Take all consent back; what was given stays and is not counted. `DELETE me` deletes it."""
+    spend(request, "write", call.person.id)
+    participants.give_consent(
+        call.store, call.what.id, call.person.id, Scopes(take_part=False), "revoked"
+    )
+
+
+@router.put("/demographics", status_code=204, dependencies=JSON_ONLY)
+def demographics(request: Request, call: Caller, body: dict[ShortText, ShortText | None]) -> None:
+    """Answers about oneself, by item; null takes one back."""
+    spend(request, "write", call.person.id)
+    participants.set_demographics(call.store, call.what.id, call.person.id, body)
+
+
+@router.get("/next")
+async def next_item(
+    request: Request,
+    bearer: ABearer,
+    kind: Annotated[Literal["vote", "comparison", "reaction"], Query()] = "vote",
+) -> NextReply:
+    """What to show next; the same again until it is answered."""
+
+    def look(d: Driver) -> NextReply | Call:
+        call = bearer.call_within(d, request)
+        spend(request, "write", call.person.id)
+        if call.what.phase != "open":
+            raise RefusedError("closed", "this consultation is not open now.")
+        return _next_vote(d, request, call) if kind == "vote" else call
+
+    found = await done_together(request, bearer.token, look)
+    if isinstance(found, NextReply):
+        return found
+    shown = _next_pair if kind == "comparison" else _next_answer
+    return await run_in_threadpool(shown, request, found)
+
+
+@router.put("/votes/{statement_id}", dependencies=JSON_ONLY)
+async def vote(request: Request, bearer: ABearer, statement_id: Id, body: VoteRequest) -> VoteReply:
+    """Vote. The same again changes nothing, so that a lost reply can be asked for again."""
+
+    def cast(d: Driver) -> VoteReply:
+        call = bearer.call_within(d, request)
+        spend(request, "vote", call.person.id)
+        done = acts.cast_vote(
+            d,
+            call.what.id,
+            call.person.id,
+            statement_id,
+            body.vote,
+            body.important,
+            body.exposure,
+        )
+        after = _next_vote(d, request, call, voted=True) if body.next else None
+        return VoteReply(**vars(done), next=after)
+
+    reply = await done_together(request, bearer.token, cast)
+    request.app.state.metrics.votes += reply.new
+    return reply
+
+
+def _next_vote(d: Driver, request: Request, call: Call, voted: bool = False) -> NextReply:
+    drawn = request.app.state.drawing.next_within(d, call.what, call.person.id, voted)
+    if drawn is None:
+        return NextReply()
+    return NextReply(exposure=drawn[0].id, statement=StatementOut(**_text(drawn[1])))
+
+
+def _next_pair(request: Request, call: Call) -> NextReply:
+    pair = request.app.state.drawing.next_pair(call.what, call.person.id)
+    if pair is None:
+        return NextReply()
+    shown, prompt, left, right = pair
+    return NextReply(
+        exposure=shown.id,
+        prompt=prompt.text,
+        left=AnswerOut(**_text(left)),
+        right=AnswerOut(**_text(right)),
+        choose=INSTRUCTED_OUTCOME if shown.attention == "instructed" else None,
+    )
+
+
+def _next_answer(request: Request, call: Call) -> NextReply:
+    single = request.app.state.drawing.next_answer(call.what, call.person.id)
+    if single is None:
+        return NextReply()
+    return NextReply(
+        exposure=single[0].id, prompt=single[1].text, answer=AnswerOut(**_text(single[2]))
+    )
+
+
+@router.post("/statements", dependencies=JSON_ONLY)
+def propose(request: Request, call: Caller, body: StatementRequest) -> StatementReply:
+    """Write a statement. Where like ones are there they come back first, and nothing is stored."""
+    if not body.different:
+        spend(request, "write", call.person.id)
+        near = statements.similar(call.store, call.what.id, body.text)
+        if near:
+            return StatementReply(id=None, state=None, near=[NearReply(**vars(n)) for n in near])
+    spend(request, "statement", call.person.id)
+    made = statements.propose(call.store, call.what.id, call.person.id, body.text, body.language)
+    return StatementReply(id=made.id, state=made.state, near=[])
+
+
+@router.post("/comparisons", dependencies=JSON_ONLY)
+def compare(request: Request, call: Caller, body: ComparisonRequest) -> ReceiptReply:
+    """Say which answer is better; one outcome to one showing."""
+    spend(request, "vote", call.person.id)
+    done = acts.compare(
+        call.store,
+        call.what.id,
+        call.person.id,
+        body.exposure,
+        body.outcome,
+        body.confidence,
+        body.reasons,
+        body.response_ms,
+    )
+    return ReceiptReply(**vars(done))
+
+
+@router.put("/reactions/{answer_id}", dependencies=JSON_ONLY)
+def react(request: Request, call: Caller, answer_id: Id, body: ReactionRequest) -> ReceiptReply:
+    """Like or dislike an answer; a later one replaces it."""
+    spend(request, "vote", call.person.id)
+    done = acts.react(
+        call.store,
+        call.what.id,
+        call.person.id,
+        answer_id,
+        body.value,
+        body.reasons,
+        body.exposure,
+    )
+    return ReceiptReply(**vars(done))
+
+
+@router.get("/me")
+def me(call: Caller) -> dict[str, Any]:
+    """Everything the store holds of the caller."""
+    return everything_of(call.store, call.what, call.person)
+
+
+@router.delete("/me")
+def withdraw(
+    request: Request,
+    call: Caller,
+    keep_statements: Annotated[bool, Query()] = False,
+) -> dict[str, str]:
+    """Withdraw: everything is deleted. The receipt is an entry of the audit log."""
+    spend(request, "write", call.person.id)
+    receipt = participants.withdraw(call.store, call.what.id, call.person.id, keep_statements)
+    return {"receipt": receipt[:16]}
+
+
+@router.get("/results")
+def results(
+    request: Request,
+    what: AConsultation,
+    authorization: Annotated[str, Header(max_length=300)] = "",
+    if_none_match: Annotated[str, Header(max_length=200)] = "",
+) -> Response:
+    """The newest snapshot, as the results page would show it to the caller."""
+    store = store_of(request)
+    token = authorization.partition(" ")[2]
+    person = participants.of_session(store, what.id, token) if token else None
+    shown = results_for(store, what, person)
+    snapshot = shown["snapshot"]
+    content = {
+        "why_not": shown["why"] or None,
+        "own_votes": shown["own"],
+        "version": snapshot.version if snapshot else None,
+        "people": snapshot.people if snapshot else None,
+        "votes": snapshot.votes if snapshot else None,
+        "computed": shown["computed"] or None,
+        "my_group": shown["my_group"],
+        "result": shown["result"],
+    }
+    text = json.dumps(content, ensure_ascii=False)
+    tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:24]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    if if_none_match == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(text, media_type="application/json", headers=headers)
+
+
+def _text(thing: Any) -> dict[str, str]:
+    return {"id": thing.id, "text": thing.text, "language": thing.language}

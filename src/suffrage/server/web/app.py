@@ -1,0 +1,249 @@
+"""The application: pages, API and staff's log-in, put together from the settings of a deployment."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from sqlalchemy import text
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from suffrage import __version__
+from suffrage.errors import InputError, SuffrageError
+from suffrage.server.store.database import NotFoundError, RefusedError, open_store
+from suffrage.server.store.waiting_room import WaitingRoom
+from suffrage.server.watcher import start_watching
+from suffrage.server.web import api, staff_pages
+from suffrage.server.web import participant_pages as pages
+from suffrage.server.web.drawing import Drawing
+from suffrage.server.web.languages import Language
+from suffrage.server.web.limits import Limits, TooManyError
+from suffrage.server.web.metrics import Metrics, metrics
+from suffrage.server.web.organise.organiser_pages import router as organise
+from suffrage.server.web.participant_pages import refusal
+from suffrage.server.web.picture import groups_picture
+from suffrage.server.web.protection import ForgedError, Guard
+from suffrage.server.web.server_settings import ServerSettings
+from suffrage.server.web.stencils import Stencils
+from suffrage.server.web.visit import (
+    ForbiddenError,
+    LogInError,
+    Visit,
+    choose_language,
+    offered,
+    render,
+    staff_languages,
+    with_visit,
+)
+
+STATIC = Path(__file__).parent / "static"
+API = "/api/"
+LOOK_AFTER_WATCHER = 5.0
+log = logging.getLogger("suffrage.consult")
+
+# Routers of the organisers' pages and API, mounted after the staff's log-in. A module that has some
+# is named here, or hands them to `create_app`.
+ORGANISER_ROUTERS: tuple[APIRouter, ...] = (organise,)
+
+
+def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> FastAPI:
+    """The application, with its store open. more: further routers, as of organisers' pages."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(_keep_watching(settings.store)) if settings.results else None
+        yield
+        if watching is not None:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+        await run_in_threadpool(app.state.room.close)
+        app.state.store.close()
+
+    app = FastAPI(
+        title="Suffrage consultation",
+        version=__version__,
+        description="Take part in a public consultation.",
+        openapi_url="/api/v1/openapi.json",
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.store = open_store(settings.store)
+    app.state.room = WaitingRoom(app.state.store, (SuffrageError, TooManyError, HTTPException))
+    app.state.limits = Limits(settings.limits)
+    app.state.drawing = Drawing(app.state.store, settings.seed)
+    app.state.environments = environments()
+    app.state.stencils = Stencils()
+    app.state.metrics = Metrics()
+    for router in (
+        api.router,
+        pages.router,
+        staff_pages.router,
+        *ORGANISER_ROUTERS,
+        *more,
+    ):
+        app.include_router(router)
+    app.router.routes[:0] = pages.VOTING
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_api_route("/healthz", healthy, include_in_schema=False)
+    app.add_api_route("/readyz", ready, include_in_schema=False)
+    app.add_api_route("/metrics", metrics, include_in_schema=False)
+    _answer_errors(app)
+    if settings.hosts:
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts))
+    app.add_middleware(Guard, secure=settings.secure, observe=app.state.metrics.observe)
+    return app
+
+
+async def _keep_watching(store: str) -> None:
+    """Have groups found in a process beside this one, and start it anew should it end."""
+    worker = start_watching(store)
+    try:
+        while True:
+            await asyncio.sleep(LOOK_AFTER_WATCHER)
+            if worker.poll() is not None:
+                log.warning(
+                    "the process that finds groups ended (%s); a new one", worker.returncode
+                )
+                worker = start_watching(store)
+    finally:
+        worker.terminate()
+
+
+def healthy() -> Response:
+    """The process answers."""
+    return PlainTextResponse("ok")
+
+
+def ready(request: Request) -> Response:
+    """The database answers too."""
+    try:
+        with request.app.state.store.read() as c:
+            c.execute(text("SELECT version_num FROM alembic_version")).one()
+    except Exception:
+        log.exception("the database does not answer")
+        return PlainTextResponse("the database does not answer", 503)
+    return PlainTextResponse("ok")
+
+
+def environments() -> Callable[[Language], Environment]:
+    """A Jinja environment a language, made once."""
+    made: dict[str, Environment] = {}
+
+    def of(language: Language) -> Environment:
+        if language.code not in made:
+            environment = Environment(
+                loader=PackageLoader("suffrage.server.web"),
+                autoescape=True,
+                undefined=StrictUndefined,
+                extensions=["jinja2.ext.i18n"],
+                auto_reload=False,
+                trim_blocks=True,
+                lstrip_blocks=True,
+            )
+            environment.install_gettext_translations(  # type: ignore[attr-defined]
+                language.translations, newstyle=True
+            )
+            environment.globals["groups_picture"] = groups_picture
+            made[language.code] = environment
+        return made[language.code]
+
+    return of
+
+
+def _answer_errors(app: FastAPI) -> None:
+    def answer(request: Request, status: int, reason: str, message: str = "") -> Response:
+        if request.url.path.startswith(API):
+            content = {"error": {"reason": reason, "message": message or reason}}
+            return JSONResponse(content, status)
+        what = getattr(request.state, "what", None)
+        language = choose_language(request, what)
+        title = what.text(what.title, language.code) if what else ("", "en")
+        return render(
+            request,
+            "error.html",
+            language,
+            status,
+            offered(request, what) if what else staff_languages(request),
+            reason=reason,
+            message=message,
+            what=what,
+            title=title[0],
+            title_language=title[1],
+            participant=None,
+        )
+
+    @app.exception_handler(NotFoundError)
+    def not_found(request: Request, error: NotFoundError) -> Response:
+        return answer(request, 404, "not_found")
+
+    @app.exception_handler(RefusedError)
+    def refused(request: Request, error: RefusedError) -> Response:
+        status = {"consent": 403, "withdrawn": 403, "used": 403, "invited": 403}
+        what = getattr(request.state, "what", None)
+        said = str(error)
+        if what is not None:
+            language = choose_language(request, what)
+            said = refusal(Visit(request, request.app.state.store, what, None, language), error)
+        return answer(request, status.get(error.reason, 409), error.reason, said)
+
+    @app.exception_handler(InputError)
+    def wrong(request: Request, error: InputError) -> Response:
+        said = str(error)
+        if not request.url.path.startswith(API):
+            what = getattr(request.state, "what", None)
+            said = choose_language(request, what).told(error)[0]
+        return answer(request, 422, "wrong", said)
+
+    @app.exception_handler(ForgedError)
+    def forged(request: Request, error: ForgedError) -> Response:
+        return answer(request, 403, "forged")
+
+    @app.exception_handler(ForbiddenError)
+    def forbidden(request: Request, error: ForbiddenError) -> Response:
+        return answer(request, 403, "forbidden")
+
+    @app.exception_handler(LogInError)
+    def log_in(request: Request, error: LogInError) -> Response:
+        if request.url.path.startswith(API):
+            return answer(request, 401, "log_in")
+        return with_visit(request, RedirectResponse("/admin/login", 303))
+
+    @app.exception_handler(TooManyError)
+    def too_many(request: Request, error: TooManyError) -> Response:
+        response = answer(request, 429, "too_many", str(error.seconds))
+        response.headers["Retry-After"] = str(error.seconds)
+        return response
+
+    @app.exception_handler(HTTPException)
+    def http(request: Request, error: HTTPException) -> Response:
+        reasons = {401: "log_in", 404: "not_found", 405: "method", 415: "json"}
+        response = answer(request, error.status_code, reasons.get(error.status_code, "wrong"))
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        problem: Any = error.errors()[0]
+        place = ".".join(str(part) for part in problem["loc"][1:])
+        return answer(request, 422, "wrong", f"{place}: {problem['msg']}")
+
+    @app.exception_handler(Exception)
+    def failed(request: Request, error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return answer(request, 500, "failed")

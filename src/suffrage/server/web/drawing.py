@@ -1,0 +1,331 @@
+"""What comes next: a statement by priority, two answers to compare, or one answer to react to.
+
+Whatever is drawn is recorded with its probability before it is shown; the same question stays until it
+is answered or passed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import polars as pl
+
+from suffrage.arrays import FloatArray, IntArray
+from suffrage.consult.groups.consensus import draw_statement, priority, routing_probabilities
+from suffrage.server.pairing import (
+    Check,
+    DrawnPair,
+    PairDesign,
+    Pairs,
+    check_places,
+    core_coverage,
+    next_pair,
+    pair_information,
+    pairs_of,
+)
+from suffrage.server.store import acts, participants, statements
+from suffrage.server.store import participants_results_table as snapshots
+from suffrage.server.store import shown_answers as answers
+from suffrage.server.store.acts import Exposure
+from suffrage.server.store.consultations import About
+from suffrage.server.store.database import Store
+from suffrage.server.store.driver import Driver
+from suffrage.server.store.participants_results_table import Snapshot
+from suffrage.server.store.shown_answers import Answer, Prompt
+from suffrage.server.store.statements import Statement
+
+# Name and version of each rule, stored with all it draws.
+STATEMENT_POLICY = "polis-priority/1"
+ANSWER_POLICY = "even-answers/1"
+SECONDS = 2.0
+REST = 20.0
+# Seconds after which, as where nobody came for long, it is read before it is used all the same.
+MOST_STALE = 10.0
+# What was compared changes what comes next but slowly, and takes longer to work out.
+COMPARED_SECONDS = 10.0
+# Pairs in a row that have their own tests of attention.
+BLOCK = 10
+
+Kept = TypeVar("Kept")
+
+
+@dataclass
+class _Kept:
+    """What was read, and when it is to be read anew, in seconds of the monotonic clock."""
+
+    value: Any
+    due: float
+    renewing: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Deck:
+    """Statements open to votes with their priorities, (statements,). at: the place of each id."""
+
+    statements: list[Statement]
+    ids: list[str]
+    at: dict[str, int]
+    priorities: FloatArray
+    # By identity: kept here, so that no other object can be in its place.
+    made_of: tuple[object, object, object]
+
+    @staticmethod
+    def of(
+        accepted: list[Statement], counts: dict[str, tuple[int, int, int]], last: Snapshot | None
+    ) -> _Deck:
+        """By Polis' priority, with the extremity of the last snapshot."""
+        ids = [s.id for s in accepted]
+        extremity = last.result.get("extremity", {}) if last else {}
+        agrees, passes, seen = (
+            np.array([counts.get(id, (0, 0, 0)) for id in ids], dtype=np.float64).reshape(-1, 3).T
+        )
+        far = np.array([extremity.get(id, 0.0) for id in ids], dtype=np.float64)
+        return _Deck(
+            accepted,
+            ids,
+            {id: at for at, id in enumerate(ids)},
+            priority(agrees, passes, seen, far),
+            (accepted, counts, last),
+        )
+
+    def is_of(self, *parts: object) -> bool:
+        """Whether it was made of these very objects."""
+        return all(mine is given for mine, given in zip(self.made_of, parts, strict=True))
+
+
+@dataclass
+class Drawing:
+    """Draws for every participant of a process.
+
+    What is the same for all is read anew every two seconds. How often each statement was voted on
+    is counted beside the requests, and where counting takes long only after twenty times as long.
+    """
+
+    store: Store
+    seed: int | None = None
+    _kept: dict[tuple[str, str], _Kept] = field(default_factory=dict)
+    _decks: dict[str, _Deck] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._generator = np.random.default_rng(self.seed)
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="drawing")
+
+    def next_statement(self, what: About, participant_id: str) -> tuple[Exposure, Statement] | None:
+        """A statement this participant has not voted on, None when there is none."""
+        with self.store.write() as c:
+            return self.next_within(Driver(c), what, participant_id)
+
+    def next_within(
+        self, d: Driver, what: About, participant_id: str, voted: bool = False
+    ) -> tuple[Exposure, Statement] | None:
+        """As `next_statement`, within a transaction. voted: a vote of theirs was cast in it before."""
+        deck = self._deck(what)
+        before = acts.still_open(d, what.id, participant_id, "vote")
+        if before is None and not voted:
+            # Of two pages asked for at once the second waits here, and shows what the first drew.
+            participants.begin_acts(d, what.id, participant_id, 1)
+            before = acts.still_open(d, what.id, participant_id, "vote")
+        if before is not None and before.item_id in deck.at:
+            return before, deck.statements[deck.at[before.item_id]]
+        open_to = np.ones(len(deck.statements), dtype=bool)
+        open_to[
+            [
+                deck.at[id]
+                for id in acts.statements_voted_on(d, what.id, participant_id)
+                if id in deck.at
+            ]
+        ] = False
+        probabilities = routing_probabilities(deck.priorities, open_to, what.settings.floor)
+        with self._lock:
+            id = draw_statement(probabilities, self._generator, deck.ids)
+        if id is None:
+            return None
+        p = float(probabilities[deck.at[id]])
+        exposure = acts.put_before(d, what.id, participant_id, id, STATEMENT_POLICY, p)
+        return exposure, deck.statements[deck.at[id]]
+
+    def next_pair(
+        self, what: About, participant_id: str
+    ) -> tuple[Exposure, Prompt, Answer, Answer] | None:
+        """Two answers to one prompt that this participant has not seen side by side.
+
+        By the design of `suffrage.server.pairing`: a common core, then what tells most. Where there
+        are pairs enough, a few test attention, and say so in the exposure.
+        """
+        prompts, shown = self.questions(what)
+        before = acts.open_exposure(self.store, what.id, participant_id, "comparison")
+        if before is None or before.left_id not in shown or before.right_id not in shown:
+            before = self._draw_pair(what, participant_id, prompts, shown)
+        if before is None:
+            return None
+        left, right = shown[str(before.left_id)], shown[str(before.right_id)]
+        return before, prompts[before.item_id], left, right
+
+    def next_answer(
+        self, what: About, participant_id: str
+    ) -> tuple[Exposure, Prompt, Answer] | None:
+        """An answer this participant has not been asked about."""
+        prompts, shown = self.questions(what)
+        before = acts.open_exposure(self.store, what.id, participant_id, "reaction")
+        if before is None or before.item_id not in shown:
+            seen = {
+                e.item_id for e in acts.exposures(self.store, what.id, participant_id, "reaction")
+            }
+            seen |= {r["answer_id"] for r in acts.reactions_by(self.store, what.id, participant_id)}
+            left = [id for id in shown if id not in seen]
+            if not left:
+                return None
+            with self._lock:
+                id = left[int(self._generator.integers(len(left)))]
+            before = acts.show(
+                self.store, what.id, participant_id, "reaction", id, ANSWER_POLICY, 1 / len(left)
+            )
+        answer = shown[before.item_id]
+        return before, prompts[answer.prompt_id], answer
+
+    def accepted(self, what: About) -> list[Statement]:
+        """Statements open to votes."""
+        return self._recent(
+            what, "accepted", lambda: statements.statements(self.store, what.id, ["accepted"])
+        )
+
+    def translations(self, what: About, language: str) -> dict[str, tuple[str, str]]:
+        """Statements' texts in a language they were not written in, and who translated them."""
+        return self._recent(
+            what,
+            f"translations {language}",
+            lambda: statements.translations(self.store, what.id, language),
+        )
+
+    def questions(self, what: About) -> tuple[dict[str, Prompt], dict[str, Answer]]:
+        """Prompts and shown answers by id."""
+        return self._recent(
+            what,
+            "questions",
+            lambda: (
+                {p.id: p for p in answers.prompts(self.store, what.id)},
+                {a.id: a for a in answers.answers(self.store, what.id)},
+            ),
+        )
+
+    def _draw_pair(
+        self,
+        what: About,
+        participant_id: str,
+        prompts: dict[str, Prompt],
+        shown: dict[str, Answer],
+    ) -> Exposure | None:
+        design = PairDesign(core_share=what.settings.core_share)
+        pairs = self._recent(
+            what, "pairs", lambda: pairs_of({a.id: a.prompt_id for a in shown.values()}, design)
+        )
+        told, raters = self._recent(
+            what, "compared", lambda: self._compared(what, pairs, design), COMPARED_SECONDS
+        )
+        seen = [
+            DrawnPair(
+                e.item_id,
+                str(e.left_id),
+                str(e.right_id),
+                e.probability or 1.0,
+                e.core,
+                cast(Check | None, e.attention),
+            )
+            for e in acts.exposures(self.store, what.id, participant_id, "comparison")
+        ]
+        stratum = participants.stratum(self.store, what.id, participant_id)
+        of = raters.get(stratum, np.zeros(len(pairs), np.int64))
+        checks = _checks(participant_id, len(seen), len(pairs), design)
+        with self._lock:
+            drawn = next_pair(pairs, told, of, seen, checks, design, self._generator)
+        if drawn is None or drawn.left not in shown or drawn.right not in shown:
+            return None
+        return acts.show(
+            self.store,
+            what.id,
+            participant_id,
+            "comparison",
+            drawn.prompt,
+            drawn.policy,
+            drawn.probability,
+            drawn.left,
+            drawn.right,
+            drawn.core,
+            drawn.check,
+        )
+
+    def _compared(
+        self, what: About, pairs: Pairs, design: PairDesign
+    ) -> tuple[FloatArray, dict[str, IntArray]]:
+        """What each pair still tells, and how many people of each stratum saw it."""
+        rows, strata = acts.compared(self.store, what.id)
+        kinds = {"participant": pl.String, "left": pl.String, "right": pl.String}
+        kinds |= {"outcome": pl.String, "check": pl.String}
+        table = pl.DataFrame(rows, schema=kinds, orient="row")
+        return pair_information(pairs, table, design), core_coverage(pairs, table, strata)
+
+    def _deck(self, what: About) -> _Deck:
+        """What is drawn from, and how strongly."""
+        accepted = self.accepted(what)
+        counts = self._lately(what, "tallies", lambda: snapshots.tallies(self.store, what.id))
+        last = self._lately(what, "snapshot", lambda: snapshots.newest(self.store, what.id))
+        deck: _Deck | None = self._decks.get(what.id)
+        if deck is None or not deck.is_of(accepted, counts, last):
+            deck = _Deck.of(accepted, counts, last)
+            self._decks[what.id] = deck
+        return deck
+
+    def _recent(
+        self, what: About, name: str, read: Callable[[], Kept], seconds: float = SECONDS
+    ) -> Kept:
+        key = (what.id, name)
+        kept = self._kept.get(key)
+        if kept is not None and time.monotonic() < kept.due:
+            return kept.value  # type: ignore[no-any-return]
+        return self._read(key, read, seconds)
+
+    def _lately(self, what: About, name: str, read: Callable[[], Kept]) -> Kept:
+        """As `_recent` of what may be older: while it is read anew nobody waits for it."""
+        key, at = (what.id, name), time.monotonic()
+        kept = self._kept.get(key)
+        if kept is None or at > kept.due + MOST_STALE:
+            return self._read(key, read, SECONDS, REST)
+        if at >= kept.due and not kept.renewing:
+            kept.renewing = True
+            self._beside.submit(self._read, key, read, SECONDS, REST)
+        return kept.value  # type: ignore[no-any-return]
+
+    def _read(
+        self, key: tuple[str, str], read: Callable[[], Kept], seconds: float, rest: float = 0.0
+    ) -> Kept:
+        began = time.monotonic()
+        found = read()
+        ended = time.monotonic()
+        self._kept[key] = _Kept(found, ended + max(seconds, rest * (ended - began)))
+        return found
+
+    def forget(self) -> None:
+        """Read anew what is the same for all, as after a decision of the organisers."""
+        self._kept.clear()
+        self._decks.clear()
+
+
+def _checks(participant_id: str, shown: int, pairs: int, design: PairDesign) -> dict[int, Check]:
+    """Where this participant's attention is tested in the block they are in; the same at each look.
+
+    Nowhere where there are so few pairs that a test would cost one of them.
+    """
+    if pairs < BLOCK:
+        return {}
+    block = shown // BLOCK
+    digest = hashlib.sha256(f"{participant_id}\0{block}".encode()).digest()
+    places = check_places(BLOCK, design, np.random.default_rng(list(digest[:8])))
+    return {block * BLOCK + at: kind for at, kind in places.items()}

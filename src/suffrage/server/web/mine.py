@@ -1,0 +1,100 @@
+"""What one participant may see: everything of their own, and the results when it is time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from suffrage.server.participants_results import public
+from suffrage.server.store import acts, participants, statements
+from suffrage.server.store import participants_results_table as snapshots
+from suffrage.server.store.consultations import About
+from suffrage.server.store.database import Store
+from suffrage.server.store.participants import Participant
+
+
+def everything_of(store: Store, what: About, person: Participant) -> dict[str, Any]:
+    """All the store holds of a participant, as a plain mapping."""
+    texts = {s.id: s for s in statements.statements(store, what.id)}
+    return {
+        "consultation": what.slug,
+        "participant": person.id,
+        "verified_by_invitation": person.verified,
+        "language": person.language,
+        "joined": _date(person.created),
+        "consent": {
+            "take_part": person.takes_part,
+            "publish_votes": person.consent_votes,
+            "publish_texts": person.consent_texts,
+            "training": person.consent_training,
+        },
+        "about_you": participants.demographics(store, what.id, person.id),
+        "votes": [
+            {
+                "statement": x.statement_id,
+                "text": texts[x.statement_id].text,
+                "vote": x.value,
+                "important": x.important,
+            }
+            for x in acts.votes_by(store, what.id, person.id)
+        ],
+        "statements": [
+            {"id": s.id, "text": s.text, "state": s.state}
+            for s in texts.values()
+            if s.author_id == person.id
+        ],
+        "comparisons": acts.comparisons_by(store, what.id, person.id),
+        "reactions": acts.reactions_by(store, what.id, person.id),
+    }
+
+
+def results_for(store: Store, what: About, person: Participant | None) -> dict[str, Any]:
+    """What the results page shows somebody, or why not yet.
+
+    why: "" where results are shown; else hidden (organisers keep them), join, votes (of one's own
+    are missing) or people (too few have voted).
+    """
+    s = what.settings
+    last = snapshots.newest(store, what.id)
+    own = len(acts.votes_by(store, what.id, person.id)) if person else 0
+    why = ""
+    if s.results == "organisers":
+        why = "hidden"
+    elif s.results == "participants" and person is None:
+        why = "join"
+    elif person is not None and own < s.least_votes and what.phase == "open":
+        why = "votes"
+    elif last is None or last.people < s.least_people:
+        why = "people"
+    shown = last if not why else None
+    group = None
+    if shown and person:
+        label = shown.result.get("labels", {}).get(person.id)
+        group = None if label is None else int(label)
+    return {
+        "why": why,
+        "own": own,
+        "snapshot": shown,
+        "result": _still_shown(store, what, public(shown.result)) if shown else None,
+        "my_group": group,
+        "computed": _date(shown.created) if shown else "",
+    }
+
+
+def _still_shown(store: Store, what: About, result: dict[str, Any]) -> dict[str, Any]:
+    """Without statements that were taken back or moderated out since the results were computed."""
+    accepted = {s.id for s in statements.statements(store, what.id, ["accepted"])}
+
+    def kept(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [row for row in rows if row["id"] in accepted]
+
+    groups = [
+        {**group, **{key: kept(group[key]) for key in ("agrees_more", "disagrees_more")}}
+        for group in result["groups"]
+    ]
+    lists = {key: kept(result[key]) for key in ("agree", "disagree", "divided")}
+    return {**result, **lists, "groups": groups}
+
+
+def _date(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).date().isoformat()

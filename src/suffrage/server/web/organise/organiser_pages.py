@@ -1,0 +1,562 @@
+"""The organisers' pages: what each shows, and what each of its forms does."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from itertools import groupby
+from typing import Any, cast, get_args
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from suffrage.consult.candidate_answers import candidates_of_text
+from suffrage.consult.polis_files import neutralised
+from suffrage.errors import InputError
+from suffrage.server import plot
+from suffrage.server.pairing import PairDesign
+from suffrage.server.quality import left_rate
+from suffrage.server.store import acts, audit, participants, staff, statements
+from suffrage.server.store import shown_answers as answers
+from suffrage.server.store import stored_principles as principles
+from suffrage.server.store.consultations import Phase, set_phase, set_settings, set_texts
+from suffrage.server.store.database import now
+from suffrage.server.store.staff import Role
+from suffrage.server.store.statements import State
+from suffrage.server.watcher import recompute, votes_behind
+from suffrage.server.web.organise import intake, releases, words
+from suffrage.server.web.organise import page_figures as figures
+from suffrage.server.web.organise.desk import Act, Desk, Sent, Show, form, page, short
+
+A_PAGE = 25
+DAY = 24 * 3600 * 1000
+
+# --- overview --------------------------------------------------------------------------------
+
+
+def _overview(desk: Desk) -> Response:
+    content = desk.content
+    rows = figures.people(desk.store, desk.id, content)
+    states = Counter(content.statements["state"])
+    values = {
+        "counts": participants.counts(desk.store, desk.id),
+        "votes": content.votes.height,
+        "comparisons": content.comparisons.height,
+        "reactions": content.reactions.height,
+        "states": [(word, s, states.get(s, 0)) for s, word in desk.words.states.items()],
+        "strata": [
+            (item, list(rows))
+            for item, rows in groupby(
+                figures.strata(content, desk.about.settings), lambda row: row.item
+            )
+        ],
+        "labels": figures.labels(desk.about, desk.language.code),
+        "invited": figures.invited(desk.store, desk.id),
+        "flags": figures.flags(rows),
+        "shown": figures.shown_and_answered(desk.store, desk.id),
+        "left": left_rate(content.comparisons),
+        "lag": _lag(desk),
+    }
+    return desk.page("overview.html", "overview", values)
+
+
+def _lag(desk: Desk) -> dict[str, Any]:
+    """When the last snapshot was made, and how many votes came since."""
+    last = desk.snapshot
+    return {
+        "computed": None if last is None else last.created,
+        "behind": votes_behind(desk.store, desk.id, last),
+        "version": None if last is None else last.version,
+        "seconds": None if last is None else (now() - last.created) // 1000,
+    }
+
+
+# --- statements ------------------------------------------------------------------------------
+
+
+def _statements(desk: Desk) -> Response:
+    everything = statements.statements(desk.store, desk.id)
+    counts = Counter(str(s.state) for s in everything)
+    state = desk.query("state", "pending")
+    if state not in words.STATES:
+        state = "pending"
+    of_state = [s for s in everything if s.state == state]
+    pages = max(1, -(-len(of_state) // A_PAGE))
+    at = desk.page_number(pages)
+    shown = of_state[(at - 1) * A_PAGE : at * A_PAGE]
+    log = statements.decisions(desk.store, desk.id)
+    events = {str(m.id) for m in log}
+    undo = [id for id in desk.query("undo").split("-") if id in events]
+    values = {
+        "states": [(s, word, counts.get(s, 0)) for s, word in desk.words.states.items()],
+        "state": state,
+        "queue": figures.queue(shown, everything, log),
+        "page": at,
+        "pages": pages,
+        "undo": undo,
+        "may": desk.may("moderate"),
+        "policy": desk.about.settings.moderation,
+    }
+    return desk.page("statements.html", "statements", values)
+
+
+def _moderate(desk: Desk, sent: Sent) -> str:
+    if sent.get("undo"):
+        return _undo(desk, sent.get("undo").split("-"))
+    one = sent.get("one")
+    to, _, id = one.partition(":") if one else (sent.get("all"), "", "")
+    ids = [id] if one else sent.all("chosen")
+    if not ids:
+        raise InputError("no statement is chosen; tick those you mean.")
+    reason = sent.get(f"reason:{id}" if one else "reason")
+    if to == "accepted":
+        reason = "ok"
+    elif to == "pending":
+        reason = "restored"
+    elif reason not in words.REASONS:
+        raise InputError("give the reason: the person who wrote it and the public are told it.")
+    before = statements.decisions(desk.store, desk.id)
+    last = before[-1].id if before else 0
+    note = sent.get(f"note:{id}" if one else "note")
+    moved = statements.moderate(
+        desk.store, desk.id, ids, cast(State, to), reason, desk.member.id, note
+    )
+    made = [
+        str(m.id)
+        for m in statements.decisions(desk.store, desk.id)
+        if m.id > last and m.staff_id == desk.member.id and m.statement_id in ids
+    ]
+    return urlencode({"done": to, "count": moved, "undo": "-".join(made)})
+
+
+def _undo(desk: Desk, events: list[str]) -> str:
+    """Put statements back as they were before some decisions, those that are still so."""
+    log = {str(m.id): m for m in statements.decisions(desk.store, desk.id)}
+    chosen = [log[id] for id in events if id in log]
+    if not chosen:
+        raise InputError("there is nothing to take back.")
+    moved = 0
+    for state in dict.fromkeys(m.from_state for m in chosen):
+        ids = [
+            m.statement_id
+            for m in chosen
+            if m.from_state == state
+            and statements.get(desk.store, desk.id, m.statement_id).state == m.to_state
+        ]
+        moved += statements.moderate(
+            desk.store, desk.id, ids, cast(State, state), "restored", desk.member.id
+        )
+    return urlencode({"done": "undone", "count": moved})
+
+
+def _decisions(desk: Desk) -> Response:
+    texts = {s.id: s for s in statements.statements(desk.store, desk.id)}
+    names = {m.id: m.name or m.email for m, _ in staff.members(desk.store, desk.id)}
+    log = [
+        m for m in reversed(statements.decisions(desk.store, desk.id)) if m.statement_id in texts
+    ]
+    values = {
+        "log": log[:200],
+        "more": max(0, len(log) - 200),
+        "texts": texts,
+        "names": names,
+        "may": desk.may("moderate"),
+    }
+    return desk.page("decisions.html", "statements", values)
+
+
+# --- seeds and answers -----------------------------------------------------------------------
+
+
+def _seeds(desk: Desk) -> Response:
+    found = [s for s in statements.statements(desk.store, desk.id) if s.seed]
+    return desk.page("seeds.html", "seeds", {"seeds": found, "may": desk.may("manage")})
+
+
+def _add_seeds(desk: Desk, sent: Sent) -> str:
+    languages = desk.about.settings.languages
+    language = sent.get("language") if sent.get("language") in languages else languages[0]
+    text = sent.file_text()
+    texts = (
+        intake.seeds_of_csv(text, language, languages)
+        if text
+        else intake.seeds_of_lines(sent.get("lines"), language)
+    )
+    done = statements.add_seeds(desk.store, desk.id, texts, desk.member.id)
+    return urlencode({"done": "seeds", "count": len(done)})
+
+
+def _answers(desk: Desk) -> Response:
+    found = answers.answers(desk.store, desk.id, shown_only=False)
+    by_prompt: dict[str, list[Any]] = {}
+    for one in found:
+        by_prompt.setdefault(one.prompt_id, []).append(one)
+    items = [d.item for d in desk.about.settings.demographics]
+    item = items[0] if items else next(iter(desk.content.demographics["item"].sort()), None)
+    design = PairDesign(core_share=desk.about.settings.core_share)
+    values = {
+        "prompts": [(p, by_prompt.get(p.id, [])) for p in answers.prompts(desk.store, desk.id)],
+        "models": len({one.model for one in found}),
+        "count": len(found),
+        "core": figures.core(desk.content, design, item),
+        "item": item,
+        "left": left_rate(desk.content.comparisons),
+        "may": desk.may("manage"),
+    }
+    return desk.page("answers.html", "answers", values)
+
+
+def _add_answers(desk: Desk, sent: Sent) -> str:
+    if sent.get("show") or sent.get("hide"):
+        shown = bool(sent.get("show"))
+        id = sent.get("show") or sent.get("hide")
+        answers.set_shown(desk.store, desk.id, id, shown, desk.member.id)
+        return urlencode({"done": "shown" if shown else "hidden"})
+    text = sent.file_text()
+    if not text:
+        raise InputError("choose a file of answers, as `suffrage consult answers` writes it.")
+    found = candidates_of_text(text, desk._("the file"))
+    first = {c.prompt_id: c for c in found}
+    answers.put_prompts(
+        desk.store,
+        desk.id,
+        [answers.Prompt(id, c.prompt, c.language, c.topic) for id, c in first.items()],
+        [
+            answers.Answer(
+                c.id, c.prompt_id, c.text, c.model, c.language, c.made_with, c.tokens, c.licence
+            )
+            for c in {c.id: c for c in found}.values()
+        ],
+        desk.member.id,
+    )
+    return urlencode({"done": "answers", "count": len({c.id for c in found})})
+
+
+# --- participants ----------------------------------------------------------------------------
+
+
+def _people(desk: Desk) -> Response:
+    rows = figures.people(desk.store, desk.id, desk.content)
+    counts = figures.flags(rows)
+    wanted = desk.query("show", "flagged")
+    kept = [
+        row
+        for row in rows
+        if wanted == "all"
+        or (wanted == "excluded" and row.person.excluded_at is not None)
+        or (wanted == "flagged" and row.quality.flags and row.person.excluded_at is None)
+    ]
+    pages = max(1, -(-len(kept) // A_PAGE))
+    at = desk.page_number(pages)
+    values = {
+        "rows": kept[(at - 1) * A_PAGE : at * A_PAGE],
+        "kept": len(kept),
+        "flags": counts,
+        "show": wanted,
+        "page": at,
+        "pages": pages,
+        "short": short,
+        "total": len(rows),
+        "excluded": sum(row.person.excluded_at is not None for row in rows),
+        "flagged": sum(bool(r.quality.flags) and r.person.excluded_at is None for r in rows),
+        "may": desk.may("moderate"),
+        "may_look": desk.may("analyse"),
+    }
+    return desk.page("participants.html", "participants", values)
+
+
+def _exclude(desk: Desk, sent: Sent) -> str:
+    if sent.get("include"):
+        participants.include(desk.store, desk.id, sent.get("include"), desk.member.id)
+        return urlencode({"done": "included"})
+    id = sent.get("exclude")
+    reason = sent.get(f"reason:{id}").strip()[:300]
+    if not reason:
+        raise InputError("give the reason: it stands in the log, and in what is released.")
+    participants.exclude(desk.store, desk.id, id, reason, desk.member.id)
+    return urlencode({"done": "excluded"})
+
+
+def _votes_of(desk: Desk) -> Response:
+    person = participants.get(desk.store, desk.id, desk.request.path_params["person"])
+    texts = {s.id: s for s in statements.statements(desk.store, desk.id)}
+    desk.viewed("participant.votes", person.id)
+    values = {
+        "person": person,
+        "short": short(person.id),
+        "votes": [
+            (texts[v.statement_id], v) for v in acts.votes_by(desk.store, desk.id, person.id)
+        ],
+    }
+    return desk.page("votes.html", "participants", values)
+
+
+# --- groups, principles, releases ------------------------------------------------------------
+
+
+def _groups(desk: Desk) -> Response:
+    last = desk.snapshot
+    result = dict(last.result) if last else None
+    found = result if result and not result.get("waiting") else None
+    drawing = ""
+    if found:
+        told = ", ".join(
+            desk._("group %(name)s: %(count)s people", name=row["name"], count=row["size"])
+            for row in found["groups"]
+        )
+        drawing = plot.plane(
+            found["places"],
+            found["plane"]["centres"],
+            desk._("Where people stand, by how alike they vote"),
+            desk._(
+                "Each mark is one person; %(groups)s. The same is in the table that follows.",
+                groups=told,
+            ),
+        )
+    if last:
+        desk.viewed("groups", f"snapshot {last.version}")
+    values = {
+        "lag": _lag(desk),
+        "waiting": desk.language.told(_why(result)) if result and not found else None,
+        "found": found,
+        "drawing": drawing,
+        "mark": plot.shape,
+        "snapshot": last,
+        "may": desk.may("analyse"),
+        "sort": desk.query("sort", "divided"),
+        "all": _sorted(found, desk.query("sort", "divided")) if found else [],
+    }
+    return desk.page("groups.html", "groups", values)
+
+
+def _why(result: dict[str, Any]) -> InputError:
+    """Why there are no groups yet, as it can be said in every language."""
+    why = result.get("why") or {"message": result["waiting"], "values": {}}
+    text, values = why["message"], why["values"]
+    return InputError(text, **values)
+
+
+def _sorted(found: dict[str, Any], by: str) -> list[dict[str, Any]]:
+    def shares(row: dict[str, Any]) -> list[float]:
+        return [g["agree"] for g in row["groups"] if g["agree"] is not None] or [0.0]
+
+    keys = {
+        "divided": lambda row: min(shares(row)) - max(shares(row)),
+        "agreed": lambda row: -min(shares(row)),
+        "voted": lambda row: -row["voters"],
+    }
+    return sorted(found["all"], key=keys.get(by, keys["divided"]))
+
+
+def _again(desk: Desk, sent: Sent) -> str:
+    recompute(desk.store, desk.about.slug, desk.id)
+    return urlencode({"done": "again"})
+
+
+def _principles(desk: Desk) -> Response:
+    everything = statements.statements(desk.store, desk.id)
+    names = {m.id: m.name or m.email for m, _ in staff.members(desk.store, desk.id)}
+    values = {
+        "principles": principles.principles(desk.store, desk.id),
+        "texts": {s.id: s for s in everything},
+        "accepted": [s for s in everything if s.state == "accepted"],
+        "names": names,
+        "support": _support(desk),
+        "may": desk.may("analyse"),
+    }
+    return desk.page("principles.html", "principles", values)
+
+
+def _support(desk: Desk) -> dict[str, dict[str, Any]]:
+    """What the last snapshot says of each statement."""
+    last = desk.snapshot
+    return {} if last is None else {row["statement"]: row for row in last.result.get("all", [])}
+
+
+def _write_principle(desk: Desk, sent: Sent) -> str:
+    if sent.get("remove"):
+        principles.remove(desk.store, desk.id, sent.get("remove"), desk.member.id)
+        return urlencode({"done": "removed"})
+    if sent.file is not None:
+        read = intake.principles_of_constitution(sent.file_text())
+        # All are looked at before the first is written.
+        for _, ids in read:
+            for id in ids:
+                statements.get(desk.store, desk.id, id)
+        for text, ids in read:
+            why = desk._("From a constitution made of this consultation's votes.")
+            principles.put(desk.store, desk.id, text, ids, desk.member.id, why)
+        return urlencode({"done": "principles", "count": len(read)})
+    principles.put(
+        desk.store,
+        desk.id,
+        sent.get("text"),
+        sent.all("source"),
+        desk.member.id,
+        sent.get("rationale"),
+        sent.get("id") or None,
+    )
+    return urlencode({"done": "principle"})
+
+
+def _releases(desk: Desk) -> Response:
+    values = {
+        "releases": releases.listed(desk),
+        "here": releases.folder_of(desk) is not None,
+        "yaml": intake.yaml_of(releases.proposed(desk)),
+        "may": desk.may("manage"),
+    }
+    return desk.page("releases.html", "releases", values)
+
+
+def _release(desk: Desk, sent: Sent) -> str:
+    releases.make(desk, intake.settings_of_yaml(sent.get("yaml")))
+    return urlencode({"done": "released"})
+
+
+def _release_file(desk: Desk) -> Response:
+    version = desk.request.path_params["version"]
+    name = f"{desk.about.slug}-release-{version}.zip"
+    return _download(releases.zipped(desk, version), name, "application/zip")
+
+
+# --- audit log and settings ------------------------------------------------------------------
+
+
+def _audit(desk: Desk) -> Response:
+    entries = audit.entries(desk.store, desk.id)
+    names = {m.id: m.name or m.email for m, _ in staff.members(desk.store, desk.id)}
+    values = {
+        "entries": list(reversed(entries[-200:])),
+        "count": len(entries),
+        "broken": audit.check_chain(desk.store, desk.id),
+        "head": entries[-1].hash if entries else "",
+        "names": names,
+    }
+    return desk.page("audit.html", "audit", values)
+
+
+def _audit_file(desk: Desk) -> Response:
+    desk.viewed("audit")
+    text = audit.as_json_lines(audit.entries(desk.store, desk.id))
+    return _download(text, f"{desk.about.slug}-audit.jsonl", "application/jsonl; charset=utf-8")
+
+
+def _settings(desk: Desk) -> Response:
+    s = desk.about.settings
+    plain = s.model_dump(mode="json")
+    own_page = {"demographics", "targets"}
+    values = {
+        "members": staff.members(desk.store, desk.id),
+        "roles": get_args(Role),
+        "languages": s.languages,
+        "invited": figures.invited(desk.store, desk.id),
+        "people_yaml": intake.yaml_of({key: plain[key] for key in sorted(own_page)}),
+        "more_yaml": intake.yaml_of({k: v for k, v in plain.items() if k not in own_page}),
+        "may": desk.may("manage"),
+    }
+    return desk.page("settings.html", "settings", values)
+
+
+def _set(desk: Desk, sent: Sent) -> str | Response:
+    what, me = sent.get("what"), desk.member.id
+    if what == "phase":
+        set_phase(desk.store, desk.id, cast(Phase, sent.get("phase")), me)
+        return urlencode({"done": "phase"})
+    if what == "texts":
+        languages = desk.about.settings.languages
+        title = {of: sent.get(f"title:{of}").strip() for of in languages}
+        question = {of: sent.get(f"question:{of}").strip() for of in languages}
+        if not title[languages[0]]:
+            raise InputError(
+                "the consultation needs a title in %(language)s.", language=languages[0]
+            )
+        set_texts(desk.store, desk.id, title, question, me)
+        return urlencode({"done": "texts"})
+    if what == "settings":
+        set_settings(desk.store, desk.id, intake.settings_of_yaml(sent.get("yaml")), me)
+        return urlencode({"done": "settings"})
+    if what == "role":
+        return _set_role(desk, sent)
+    if what == "invite":
+        return _invite(desk, sent)
+    raise InputError("this form is not known; load the page again.")
+
+
+def _set_role(desk: Desk, sent: Sent) -> str:
+    member = staff.member_of_email(desk.store, sent.get("email"))
+    if member is None:
+        if not sent.get("password"):
+            raise InputError(
+                "nobody has this address yet; to add them, give a first password of 12 characters "
+                "or more."
+            )
+        member = staff.add_member(
+            desk.store, sent.get("email"), sent.get("password"), desk.member.id
+        )
+    role = None if sent.get("role") == "none" else cast(Role, sent.get("role"))
+    staff.set_role(desk.store, desk.id, member.id, role, desk.member.id)
+    return urlencode({"done": "role"})
+
+
+def _invite(desk: Desk, sent: Sent) -> Response:
+    """Invitations as a file, because their links are kept nowhere."""
+    count, days = sent.get("count"), sent.get("days")
+    if not count.isdigit() or not 1 <= int(count) <= 5000:
+        raise InputError("how many invitations? A number from 1 to 5000.")
+    if days and (not days.isdigit() or not 1 <= int(days) <= 365):
+        raise InputError("how many days are they good for? A number from 1 to 365, or nothing.")
+    expires = now() + int(days) * DAY if days else None
+    stratum = sent.get("stratum").strip()[:80]
+    tokens = participants.invite(desk.store, desk.id, int(count), desk.member.id, stratum, expires)
+    start = f"{desk.request.url.scheme}://{desk.request.url.netloc}/c/{desk.about.slug}/join?t="
+    out = io.StringIO()
+    rows = csv.writer(out)
+    rows.writerow(("stratum", "link"))
+    rows.writerows((neutralised(stratum), f"{start}{token}") for token in tokens)
+    return _download(
+        out.getvalue(), f"{desk.about.slug}-invitations.csv", "text/csv; charset=utf-8"
+    )
+
+
+def _download(content: str | bytes, name: str, kind: str) -> Response:
+    return Response(
+        content,
+        media_type=kind,
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+# --- the table of pages ----------------------------------------------------------------------
+
+router = APIRouter(prefix="/admin/c/{consultation_id}", include_in_schema=False)
+
+
+def _section(
+    path: str, show: Show, act: Act | None = None, view: str = "view", do: str = "manage"
+) -> None:
+    router.add_api_route(path, page(show, view), methods=["GET"], response_model=None)
+    if act is not None:
+        router.add_api_route(path, form(act, do), methods=["POST"], response_model=None)
+
+
+_section("", _overview)
+_section("/statements", _statements, _moderate, do="moderate")
+_section("/statements/log", _decisions)
+_section("/seeds", _seeds, _add_seeds)
+_section("/answers", _answers, _add_answers)
+_section("/participants", _people, _exclude, do="moderate")
+_section("/participants/{person}", _votes_of, view="analyse")
+_section("/groups", _groups, _again, do="analyse")
+_section("/principles", _principles, _write_principle, do="analyse")
+_section("/releases", _releases, _release)
+_section("/releases/{version}.zip", _release_file)
+_section("/audit", _audit)
+_section("/audit.jsonl", _audit_file, view="export")
+_section("/settings", _settings, _set)

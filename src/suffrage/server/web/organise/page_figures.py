@@ -1,0 +1,184 @@
+"""What the organisers' pages tell, as plain values worked out from the tables and the store."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import polars as pl
+from sqlalchemy import func, select
+
+from suffrage.consult.consultation import Consultation
+from suffrage.server.pairing import PairDesign, core_coverage, pairs_of
+from suffrage.server.participation import Stratum, participation
+from suffrage.server.quality import Quality, quality
+from suffrage.server.store import participants
+from suffrage.server.store.consultations import About, ConsultationSettings
+from suffrage.server.store.database import Store
+from suffrage.server.store.database_schema import exposure
+from suffrage.server.store.participants import Participant
+from suffrage.server.store.statements import Moderation, Statement
+from suffrage.server.texts import near_duplicates
+
+# A page left open over lunch says nothing about reading speed.
+MOST_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Row:
+    """One person in the list: what the store knows, and how they answered."""
+
+    person: Participant
+    quality: Quality
+
+
+def counted(content: Consultation) -> pl.Series:
+    """Who counts: everybody who is not excluded."""
+    return content.participants.filter(~pl.col("excluded"))["participant"]
+
+
+def strata(content: Consultation, settings: ConsultationSettings) -> list[Stratum]:
+    """Participation by stratum of those who count, against the targets."""
+    own = content.demographics.filter(pl.col("participant").is_in(counted(content).implode()))
+    values = {d.item: tuple(o.value for o in d.options) for d in settings.demographics}
+    return participation(own, settings.targets, values)
+
+
+def labels(about: About, language: str) -> dict[str | tuple[str, str], str]:
+    """What items about people, and their values, are called in a language."""
+    found: dict[str | tuple[str, str], str] = {}
+    for item in about.settings.demographics:
+        found[item.item] = about.text(item.label, language)[0] or item.item
+        for option in item.options:
+            found[item.item, option.value] = about.text(option.label, language)[0] or option.value
+    return found
+
+
+@dataclass(frozen=True)
+class Invited:
+    """Invitations of one stratum: how many were made, used, and are still good."""
+
+    stratum: str
+    made: int
+    used: int
+    open: int
+
+
+def invited(store: Store, consultation_id: str) -> list[Invited]:
+    """Invitations by stratum."""
+    found = participants.invitations(store, consultation_id)
+    return [
+        Invited(
+            name,
+            len(some),
+            sum(i.used_at is not None for i in some),
+            sum(i.used_at is None and i.revoked_at is None for i in some),
+        )
+        for name in dict.fromkeys(i.stratum for i in found)
+        if (some := [i for i in found if i.stratum == name])
+    ]
+
+
+def seconds_each(store: Store, consultation_id: str) -> dict[str, float]:
+    """Each participant's median time from seeing a question to answering it."""
+    e = exposure.c
+    query = select(e.participant_id, e.answered_at - e.shown_at).where(
+        e.consultation_id == consultation_id, e.answered_at.is_not(None)
+    )
+    times: dict[str, list[float]] = {}
+    with store.read() as c:
+        for person, took in c.execute(query):
+            if 0 <= took <= MOST_SECONDS * 1000:
+                times.setdefault(person, []).append(took / 1000)
+    return {person: median(some) for person, some in times.items()}
+
+
+def people(store: Store, consultation_id: str, content: Consultation) -> list[Row]:
+    """Everybody who takes part, with their figures, in the order of joining."""
+    known = set(content.participants["participant"])
+    found = [p for p in participants.participants(store, consultation_id) if p.id in known]
+    times = seconds_each(store, consultation_id)
+    figures = quality((p.id for p in found), content.votes, content.comparisons, times)
+    return [Row(p, figures[p.id]) for p in found]
+
+
+def flags(rows: Sequence[Row]) -> dict[str, int]:
+    """How many who count carry each flag."""
+    return dict(
+        Counter(
+            flag for row in rows if row.person.excluded_at is None for flag in row.quality.flags
+        ).most_common()
+    )
+
+
+def shown_and_answered(store: Store, consultation_id: str) -> dict[str, tuple[int, int]]:
+    """For each kind of question: how often it was shown, and how often answered."""
+    e = exposure.c
+    query = (
+        select(e.kind, func.count(), func.count(e.answered_at))
+        .where(e.consultation_id == consultation_id)
+        .group_by(e.kind)
+    )
+    with store.read() as c:
+        return {kind: (int(shown), int(done)) for kind, shown, done in c.execute(query)}
+
+
+@dataclass(frozen=True)
+class Queued:
+    """A statement in the queue, with accepted or waiting ones that say nearly the same."""
+
+    statement: Statement
+    near: tuple[tuple[Statement, float], ...]
+    decided: Moderation | None
+
+
+def queue(
+    chosen: Sequence[Statement], everything: Sequence[Statement], log: Sequence[Moderation]
+) -> list[Queued]:
+    """What a moderator needs beside each statement."""
+    by_id = {s.id: s for s in everything}
+    others = [(s.id, s.text) for s in everything if s.state in ("accepted", "pending")]
+    last = {m.statement_id: m for m in log}
+    return [
+        Queued(
+            s,
+            tuple(
+                (by_id[n.id], n.likeness)
+                for n in near_duplicates(s.text, (o for o in others if o[0] != s.id))
+            ),
+            last.get(s.id),
+        )
+        for s in chosen
+    ]
+
+
+@dataclass(frozen=True)
+class Core:
+    """How far the common core is covered: pairs, and those enough people of a stratum saw."""
+
+    pairs: int
+    core: int
+    wanted: int
+    by_stratum: Mapping[str, int]
+
+
+def core(content: Consultation, design: PairDesign, item: str | None) -> Core:
+    """Coverage of the core, by one demographic item where there is one."""
+    pairs = pairs_of(dict(content.answers.select("answer", "prompt").iter_rows()), design)
+    strata_of: dict[str, str] = {}
+    if item is not None:
+        own = content.demographics.filter(pl.col("item") == item)
+        strata_of = dict(own.select("participant", "value").iter_rows())
+    kept = content.comparisons.filter(pl.col("participant").is_in(counted(content).implode()))
+    covered = core_coverage(pairs, kept, strata_of)
+    return Core(
+        pairs=len(pairs),
+        core=int(pairs.core.sum()),
+        wanted=design.core_raters,
+        by_stratum={
+            name: int((counts[pairs.core] >= design.core_raters).sum())
+            for name, counts in sorted(covered.items())
+        },
+    )

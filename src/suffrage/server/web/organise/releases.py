@@ -1,0 +1,113 @@
+"""Releases that organisers make on their pages: written beside the store, listed in it, downloaded as a zip."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from suffrage import settings as reading
+from suffrage.consult.release.release import MANIFEST, About, Release, ReleaseSettings, make_release
+from suffrage.errors import InputError, SuffrageError
+from suffrage.server.store import audit
+from suffrage.server.store.database import NotFoundError, now
+from suffrage.server.store.database_schema import release
+from suffrage.server.store.secret_keys import new_id
+from suffrage.server.web.organise.desk import Desk
+
+# Two at once would be given one number.
+_making = threading.Lock()
+
+
+def folder_of(desk: Desk) -> Path | None:
+    """Where this consultation's releases lie; None where the server has no folder for them."""
+    chosen: Path | None = desk.request.app.state.settings.releases
+    url = desk.store.engine.url
+    if chosen is None and url.get_backend_name() == "sqlite":
+        chosen = Path(str(url.database)).parent / "releases"
+    return None if chosen is None else chosen / desk.about.slug
+
+
+def proposed(desk: Desk) -> dict[str, Any]:
+    """The settings a release starts from."""
+    s = desk.about.settings
+    about = About(contact=s.contact)
+    return ReleaseSettings(licence=s.licence, about=about).model_dump(mode="json")
+
+
+def listed(desk: Desk) -> list[dict[str, Any]]:
+    """Those made here, the newest first."""
+    query = (
+        select(release).where(release.c.consultation_id == desk.id).order_by(release.c.at.desc())
+    )
+    with desk.store.read() as c:
+        return [dict(row) for row in c.execute(query).mappings()]
+
+
+def make(desk: Desk, wanted: dict[str, Any]) -> Release:
+    """Write the next release and put it on record.
+
+    Raises InputError on settings that do not fit, and where the finished files fail their own check.
+    """
+    folder = folder_of(desk)
+    if folder is None:
+        raise InputError("this server has no folder for releases; make them on the command line.")
+    checked = reading.validated(ReleaseSettings, wanted, "release")
+    at = now()
+    today = datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _making:
+        version = 1 + sum(path.name.startswith("release-") for path in folder.iterdir())
+        place = folder / f"release-{version}"
+        try:
+            made = make_release(desk.content, place, folder / "private.json", checked, today)
+        except InputError:
+            raise
+        except SuffrageError as error:
+            raise InputError(str(error)) from error
+        digest = hashlib.sha256((place / MANIFEST).read_bytes()).hexdigest()
+        row = {
+            "consultation_id": desk.id,
+            "id": new_id(),
+            "version": str(version),
+            "manifest": dict(made.manifest),
+            "sha256": digest,
+            "created_by": desk.member.id,
+            "at": at,
+        }
+        with desk.store.write() as c:
+            c.execute(insert(release).values(row))
+            detail = {"sha256": digest, "rows": made.manifest["rows"]}
+            audit.append(c, desk.id, desk.member.id, "release.make", str(version), detail)
+    return made
+
+
+def zipped(desk: Desk, version: str) -> bytes:
+    """All files of a release in one. Raises NotFoundError, and InputError where they were changed."""
+    row = next((r for r in listed(desk) if r["version"] == version), None)
+    folder = folder_of(desk)
+    if row is None or folder is None:
+        raise NotFoundError("there is no such release.")
+    place = folder / f"release-{version}"
+    told = {**row["manifest"]["files"], MANIFEST: {"sha256": row["sha256"]}}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in sorted(told):
+            path = place / name
+            content = path.read_bytes() if path.is_file() else b""
+            if hashlib.sha256(content).hexdigest() != told[name]["sha256"]:
+                raise InputError(
+                    "%(name)s is missing, or is not as it was released; look at the server's files.",
+                    name=name,
+                )
+            # A fixed time: the same release is the same file whenever it is fetched.
+            entry = zipfile.ZipInfo(f"{desk.about.slug}-release-{version}/{name}")
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            file.writestr(entry, content)
+    return out.getvalue()

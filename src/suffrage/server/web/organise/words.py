@@ -1,0 +1,191 @@
+"""What the organisers' pages call things, in the reader's language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_datetime
+
+from suffrage.consult.groups.findings import group_name
+from suffrage.server import quality
+from suffrage.server.web.languages import N_, SOURCE, Language
+
+REASONS = {
+    "duplicate": N_("Says what another one says"),
+    "off_topic": N_("Off topic"),
+    "unclear": N_("Not clear"),
+    "several_ideas": N_("Several ideas in one"),
+    "personal_details": N_("Personal details"),
+    "abusive": N_("Abusive"),
+    "spam": N_("Advertising or spam"),
+    "unlawful": N_("Against the law"),
+}
+DECISIONS = {**REASONS, "ok": N_("In order"), "restored": N_("Put back")}
+STATES = {
+    "pending": N_("Waiting"),
+    "flagged": N_("Held back"),
+    "accepted": N_("Accepted"),
+    "rejected": N_("Rejected"),
+}
+PHASES = {
+    "draft": N_("Draft: only organisers see it"),
+    "open": N_("Open: people can take part"),
+    "closed": N_("Closed: nothing more is taken"),
+    "archived": N_("Archived: kept as it is"),
+}
+PHASE = {
+    "draft": N_("draft"),
+    "open": N_("open"),
+    "closed": N_("closed"),
+    "archived": N_("archived"),
+}
+ROLES = {
+    "owner": N_("owner"),
+    "moderator": N_("moderator"),
+    "analyst": N_("analyst"),
+    "viewer": N_("viewer"),
+}
+VOTES = {1: N_("Agree"), 0: N_("Pass"), -1: N_("Disagree")}
+WAYS = {
+    "sampled": N_("drawn on its own"),
+    "diverse": N_("one of several asked for together"),
+}
+KINDS = {"vote": N_("Statements"), "comparison": N_("Pairs"), "reaction": N_("Answers")}
+SIGNS = {
+    quality.SPEED: N_("speed"),
+    quality.STRAIGHT: N_("straight-lining"),
+    quality.INSTRUCTED: N_("instructed pair missed"),
+    quality.REPEATS: N_("repeated pairs contradicted"),
+    quality.SIDE: N_("always one side"),
+}
+# Kinds of personal details, as `suffrage.server.texts` names them.
+DETAILS = {
+    "email": N_("an email address"),
+    "link": N_("a link"),
+    "handle": N_("a name on a network"),
+    "health number": N_("a health number"),
+    "tax number": N_("a tax number"),
+    "phone": N_("a phone number"),
+    "long number": N_("a long number"),
+    "address": N_("an address"),
+    "name": N_("a name"),
+}
+SECTIONS = (
+    ("overview", "", N_("Overview")),
+    ("statements", "/statements", N_("Statements")),
+    ("seeds", "/seeds", N_("Seeds")),
+    ("answers", "/answers", N_("Answers")),
+    ("participants", "/participants", N_("Participants")),
+    ("groups", "/groups", N_("Groups")),
+    ("principles", "/principles", N_("Principles")),
+    ("releases", "/releases", N_("Releases")),
+    ("audit", "/audit", N_("Audit log")),
+    ("settings", "/settings", N_("Settings")),
+)
+
+
+class Words:
+    """The tables above and the forms of figures, in one language."""
+
+    def __init__(self, language: Language) -> None:
+        self._ = language.translations.gettext
+        self._ngettext = language.translations.ngettext
+        try:
+            self._locale = Locale.parse(language.code)
+        except (UnknownLocaleError, ValueError):
+            self._locale = Locale.parse(SOURCE)
+        self.reasons = self._all(REASONS)
+        self.decisions = self._all(DECISIONS)
+        self.states = self._all(STATES)
+        self.phases = self._all(PHASES)
+        self.phase = self._all(PHASE)
+        self.roles = self._all(ROLES)
+        self.votes = {value: self._(text) for value, text in VOTES.items()}
+        self.ways = self._all(WAYS)
+        self.kinds = self._all(KINDS)
+        self.signs = self._all(SIGNS)
+        self.details = self._all(DETAILS)
+        self.sections = [(name, path, self._(text)) for name, path, text in SECTIONS]
+
+    def done(self, word: str, count: str) -> str:
+        """The message after a form, by the word in the address: no text of an address is ever shown.
+
+        "" for words that are none of ours.
+        """
+        _, ngettext = self._, self._ngettext
+        n = int(count) if count.isdigit() and len(count) < 7 else 0
+        told = {
+            "accepted": ngettext("%(num)s statement accepted.", "%(num)s statements accepted.", n),
+            "rejected": ngettext("%(num)s statement rejected.", "%(num)s statements rejected.", n),
+            "pending": ngettext(
+                "%(num)s statement put back into the queue.",
+                "%(num)s statements put back into the queue.",
+                n,
+            ),
+            "flagged": ngettext("%(num)s statement held back.", "%(num)s statements held back.", n),
+            "undone": ngettext(
+                "%(num)s statement put back as before.", "%(num)s statements put back as before.", n
+            ),
+            "seeds": ngettext("%(num)s statement is in.", "%(num)s statements are in.", n),
+            "answers": ngettext("%(num)s answer is in.", "%(num)s answers are in.", n),
+            "principles": ngettext("%(num)s principle is in.", "%(num)s principles are in.", n),
+            "hidden": _("The answer is out of the draw."),
+            "shown": _("The answer is in the draw again."),
+            "excluded": _("Left out of every count. You can take it back."),
+            "included": _("Counted again."),
+            "phase": _("The phase is changed."),
+            "settings": _("The settings are saved."),
+            "texts": _("Title and question are saved."),
+            "role": _("The role is changed."),
+            "principle": _("The principle is saved."),
+            "removed": _("The principle is removed."),
+            "again": _("The groups were found anew."),
+            "released": _("The release is made."),
+        }.get(word, "")
+        return told % {"num": n} if "%(num)s" in told else told
+
+    def moment(self, milliseconds: int | None) -> str:
+        """A time as people write it, in UTC."""
+        if milliseconds is None:
+            return "–"
+        at = datetime.fromtimestamp(milliseconds / 1000, UTC)
+        return f"{format_datetime(at, 'd MMMM y, HH:mm', locale=self._locale)} UTC"
+
+    def percent(self, share: float | None) -> str:
+        """A share as a whole percentage."""
+        return "–" if share is None else f"{100 * share:.0f}\u00a0%"
+
+    def number(self, value: float | None, digits: int = 2) -> str:
+        """A figure with so many digits."""
+        return "–" if value is None else f"{value:.{digits}f}"
+
+    def between(self, low: float, high: float) -> str:
+        """An interval of shares."""
+        return self._("%(low)s to %(high)s") % {
+            "low": self.percent(low),
+            "high": self.percent(high),
+        }
+
+    def interval(self, share: Mapping[str, float | None]) -> str:
+        """A share with its 95 % interval."""
+        agree, low, high = share["agree"], share["low"], share["high"]
+        if agree is None or low is None or high is None:
+            return self._("nobody voted")
+        return f"{self.percent(agree)} ({self.between(low, high)})"
+
+    def all_signs(self, flags: Sequence[str]) -> str:
+        """Signs of inattention, one after another."""
+        return ", ".join(self.signs.get(flag, flag) for flag in flags)
+
+    def all_details(self, kinds: Sequence[str]) -> str:
+        """Kinds of personal details, one after another."""
+        return ", ".join(self.details.get(kind, kind) for kind in kinds)
+
+    def group_name(self, place: int) -> str:
+        """The letter of a group."""
+        return group_name(place)
+
+    def _all(self, table: Mapping[str, str]) -> dict[str, str]:
+        return {key: self._(text) for key, text in table.items()}

@@ -1,0 +1,302 @@
+"""One request to a page: which consultation, whose it is, in which language, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import Depends
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from suffrage.server.store import consultations, participants, staff
+from suffrage.server.store.consultations import About
+from suffrage.server.store.database import NotFoundError, Store
+from suffrage.server.store.driver import Driver
+from suffrage.server.store.participants import Participant
+from suffrage.server.store.staff import Member, Role
+from suffrage.server.store.waiting_room import WaitingRoom
+from suffrage.server.web import protection
+from suffrage.server.web.languages import Language, direction, languages, own_name, preferred
+from suffrage.server.web.limits import Limits, network
+
+LANGUAGE = "language"
+STAFF = "staff"
+YEAR = 365 * 24 * 3600
+
+Answered = TypeVar("Answered")
+
+
+class LogInError(Exception):
+    """Nobody is logged in; the page leads to the log-in."""
+
+
+class ForbiddenError(Exception):
+    """The member of staff may not do this here."""
+
+
+@dataclass
+class Visit:
+    """A request to a page of one consultation. participant: None before joining."""
+
+    request: Request
+    store: Store
+    what: About
+    participant: Participant | None
+    language: Language
+
+    @property
+    def offered(self) -> list[Language]:
+        """The languages of this consultation that there are pages in."""
+        return offered(self.request, self.what)
+
+    @property
+    def person(self) -> str:
+        """A mark by which this browser tells whose unsent votes it keeps; "" where nobody is in."""
+        who = self.participant
+        return self.store.secrets.hash("unsent", who.id)[:16] if who else ""
+
+    def _(self, text: str, **values: Any) -> str:
+        """A text of the pages in the reader's language."""
+        said = self.language.translations.gettext(text)
+        return said % values if values else said
+
+    def say(self, texts: Mapping[str, str]) -> tuple[str, str]:
+        """A consultation's text in the reader's language, with the language it is in."""
+        return self.what.text(texts, self.language.code)
+
+    def url(self, page: str = "") -> str:
+        """The address of a page of this consultation."""
+        return f"/c/{self.what.slug}" + (f"/{page}" if page else "")
+
+    def go(self, page: str) -> RedirectResponse:
+        """After a form, to a page that can be loaded again."""
+        response = RedirectResponse(self.url(page), 303)
+        with_visit(self.request, response)
+        return response
+
+    def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """A page of this consultation."""
+        return answered(self.request, self.text(template, **values), self.language, status)
+
+    def text(self, template: str, **values: Any) -> str:
+        """The same as text."""
+        title, title_language = self.say(self.what.title)
+        context = {
+            "visit": self,
+            "what": self.what,
+            "participant": self.participant,
+            "title": title,
+            "title_language": title_language,
+            "person": self.person,
+            **values,
+        }
+        return rendered(self.request, template, self.language, self.offered, **context)
+
+
+def store_of(request: Request) -> Store:
+    """The open store of the server."""
+    found: Store = request.app.state.store
+    return found
+
+
+def spend(request: Request, act: str, caller: str | None = None) -> None:
+    """Count an act against the caller's allowances. Raises TooManyError."""
+    limits: Limits = request.app.state.limits
+    address = request.client.host if request.client else None
+    limits.spend(act, network(address), caller)
+
+
+def offered(request: Request, what: About) -> list[Language]:
+    """The languages of a consultation that there are pages in; English where none is."""
+    known = languages(request.app.state.settings.locales)
+    return [known[c] for c in what.settings.languages if c in known] or [known["en"]]
+
+
+def staff_languages(request: Request) -> list[Language]:
+    """The languages of the organisers' pages: all there are, whatever a consultation offers."""
+    return list(languages(request.app.state.settings.locales).values())
+
+
+def choose_language(request: Request, what: About | None) -> Language:
+    """By the reader's own choice, then their browser's, then the consultation's first."""
+    known = languages(request.app.state.settings.locales)
+    codes = [x.code for x in offered(request, what)] if what else list(known)
+    for code in (
+        request.query_params.get("lang"),
+        request.cookies.get(protection.cookie_name(request, LANGUAGE)),
+        preferred(request.headers.get("accept-language", ""), codes),
+    ):
+        if code in codes:
+            return known[code]
+    return known[codes[0]]
+
+
+def visit(request: Request, slug: str) -> Visit:
+    """The visit of a page under /c/{slug}. Raises NotFoundError for a consultation there is not."""
+    with store_of(request).read() as c:
+        return visit_within(Driver(c), request, slug)
+
+
+def visit_within(d: Driver, request: Request, slug: str) -> Visit:
+    """As `visit`, within a transaction."""
+    store = store_of(request)
+    seen = participants.enter(d, store.secrets, slug, session_of(request, slug))
+    request.state.what = seen.about
+    language = choose_language(request, seen.about)
+    return Visit(request, store, seen.about, seen.participant, language)
+
+
+def session_of(request: Request, slug: str) -> str:
+    """The session this browser has in a consultation, "" without one."""
+    return request.cookies.get(protection.cookie_name(request, f"in-{slug}"), "")
+
+
+async def done_together(
+    request: Request, session: str, act: Callable[[Driver], Answered]
+) -> Answered:
+    """Have an act done in one transaction with those of others who wait; see `WaitingRoom`."""
+    room: WaitingRoom = request.app.state.room
+    return await room.ask(session, act)
+
+
+async def checked_form(request: Request) -> FormData:
+    """A page's form, if it came from one of our pages. Raises ForgedError."""
+    if request.headers.get("content-type", "") == "application/x-www-form-urlencoded":
+        # What browsers send unless there is a file; the parser for those is slow.
+        sent = (await request.body()).decode("latin-1")
+        try:
+            pairs: list[tuple[str, str | UploadFile]] = [
+                *parse_qsl(sent, keep_blank_values=True, max_num_fields=protection.MOST_FIELDS)
+            ]
+        except ValueError as error:
+            raise HTTPException(400) from error
+        form = FormData(pairs)
+    else:
+        form = await request.form(max_files=1, max_fields=protection.MOST_FIELDS)
+    state = request.app.state
+    protection.check_form(request, form, state.store.secrets, state.settings.base_url)
+    return form
+
+
+APage = Annotated[Visit, Depends(visit)]
+Form = Annotated[FormData, Depends(checked_form)]
+
+
+def field(form: FormData, name: str, most: int = 4000) -> str:
+    """One text of a form, "" where it is absent."""
+    value = form.get(name)
+    return value[:most] if isinstance(value, str) else ""
+
+
+def with_visit(request: Request, response: Response) -> Response:
+    """Set the cookie that ties forms to this browser, where it has none."""
+    if getattr(request.state, "new_visit", False):
+        protection.set_cookie(request, response, protection.VISIT, request.state.visit)
+    wanted = request.query_params.get("lang")
+    if wanted and wanted in languages(request.app.state.settings.locales):
+        protection.set_cookie(request, response, LANGUAGE, wanted, YEAR)
+    return response
+
+
+def render(
+    request: Request,
+    template: str,
+    language: Language,
+    status: int = 200,
+    offered: list[Language] | None = None,
+    **values: Any,
+) -> HTMLResponse:
+    """A page in a language; staff and error pages too."""
+    text = rendered(request, template, language, offered, **values)
+    return answered(request, text, language, status)
+
+
+def rendered(
+    request: Request,
+    template: str,
+    language: Language,
+    offered: list[Language] | None = None,
+    **values: Any,
+) -> str:
+    """The text of a page."""
+    environment = request.app.state.environments(language)
+    if "csrf" not in values:
+        values["csrf"] = protection.csrf_token(request, request.app.state.store.secrets)
+    text: str = environment.get_template(template).render(
+        request=request,
+        language=language,
+        offered=offered or [],
+        direction=direction,
+        own_name=own_name,
+        path=request.url.path,
+        switch=_switch(request),
+        **values,
+    )
+    return text
+
+
+def answered(request: Request, text: str, language: Language, status: int = 200) -> HTMLResponse:
+    """A page's text as a response."""
+    response = HTMLResponse(text, status, {"Content-Language": language.code})
+    with_visit(request, response)
+    return response
+
+
+# What of an address a page in another language is told again. A page that is the same for everybody
+# must have nothing here.
+KEPT = {"join": ("t",), "about-you": ("from",)}
+KEPT_OF_STAFF = ("state", "show", "sort", "page")
+
+
+def _switch(request: Request) -> Callable[[str], str]:
+    """The address of the same page in another language."""
+    path = request.url.path
+    wanted = KEPT_OF_STAFF if path.startswith("/admin/") else KEPT.get(path.rsplit("/", 1)[-1], ())
+    kept = [(k, v) for k, v in parse_qsl(request.url.query) if k in wanted]
+    return lambda code: f"{request.url.path}?{urlencode([*kept, ('lang', code)])}"
+
+
+@dataclass
+class StaffVisit:
+    """A consultation, and the role in it of who asks."""
+
+    what: About
+    role: Role
+
+
+def member_of(request: Request) -> Member:
+    """Who of the staff asks. Raises LogInError."""
+    token = request.cookies.get(protection.cookie_name(request, STAFF))
+    member = staff.of_session(store_of(request), token) if token else None
+    if member is None:
+        raise LogInError
+    return member
+
+
+AMember = Annotated[Member, Depends(member_of)]
+
+
+def staff_who_may(act: str) -> Callable[..., StaffVisit]:
+    """A dependency for routes under /admin/c/{consultation_id}: staff whose role allows `act` there.
+
+    Without any role in it a consultation does not exist for them (404); with too small a one it is
+    refused (403).
+    """
+
+    def allowed(request: Request, consultation_id: str, member: AMember) -> StaffVisit:
+        store = store_of(request)
+        role = staff.role_of(store, consultation_id, member.id)
+        if role is None:
+            raise NotFoundError("there is no such consultation.")
+        if role not in staff.MAY[act]:
+            raise ForbiddenError
+        with store.read() as c:
+            what = consultations.about_id(c, consultation_id)
+        return StaffVisit(what, role)
+
+    return allowed

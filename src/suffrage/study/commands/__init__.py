@@ -1,0 +1,1 @@
+"""Single commands that read a study, one file each."""

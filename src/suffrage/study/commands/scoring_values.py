@@ -1,0 +1,144 @@
+"""Value scores of a study's populations, for `suffrage values score`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from suffrage.arrays import FloatArray
+from suffrage.errors import InputError
+from suffrage.population.where import select
+from suffrage.study.schema import Study, study_survey
+from suffrage.survey import Survey
+from suffrage.survey.survey import RESPONDENT
+from suffrage.values import world_values
+from suffrage.values.circle import FEWEST_VALUES, circle
+from suffrage.values.reliability import cronbach_alpha, mcdonald_omega
+from suffrage.values.scores import value_scores, weighted_mean
+from suffrage.values.taxonomy import item_key, taxonomy
+
+WORLD_VALUES = "WVS-7"
+
+
+def score_study(study: Study, instrument: str) -> dict[str, Any]:
+    """Means with errors of each value for each value set, reliabilities, and what can be drawn.
+
+    instrument: an item key's name, or "WVS-7" for the World Values Survey's constructs. The circle
+    is of everyone; it is None where the taxonomy has none. The map is None where the survey lacks
+    its indicators. Raises InputError when the survey lacks the instrument's items.
+    """
+    survey = study_survey(study)
+    if instrument == WORLD_VALUES:
+        return _world_values(study, survey)
+    key = item_key(instrument)
+    whose = taxonomy(key.taxonomy)
+    names = {value.id: value.name for value in whose.values}
+    everyone = value_scores(survey, key)
+    groups = {}
+    for spec in study.value_sets:
+        rows = select(survey, spec.where, spec.name)
+        found = value_scores(survey.with_responses(survey.responses[rows]), key)
+        mean, error = found.means()
+        groups[spec.name] = {
+            "respondents": len(found.respondents),
+            "set_aside": found.set_aside,
+            "mean": dict(zip(found.values, mean.tolist(), strict=True)),
+            "standard_error": dict(zip(found.values, error.tolist(), strict=True)),
+        }
+    drawn = None
+    places = {value.id: value.place for value in whose.values}
+    ring = [k for k, name in enumerate(everyone.values) if name in key.items]
+    if whose.is_circle and len(ring) >= FEWEST_VALUES:
+        most = max(place for place in places.values() if place is not None)
+        degrees = [(places[everyone.values[k]] or 0) * 360 / most for k in ring]
+        of = circle(
+            tuple(everyone.values[k] for k in ring),
+            everyone.scores[:, ring],
+            everyone.weights,
+            np.array(degrees),
+            study.seeds[0],
+        )
+        drawn = {
+            "values": list(of.values),
+            "points": of.points.tolist(),
+            "theory": of.theory.tolist(),
+            "stress": of.stress,
+            "correspondence": of.correspondence,
+            "p_value": of.p_value,
+            "degrees_off": of.off,
+        }
+    return {
+        "instrument": instrument,
+        "title": whose.title,
+        "scale": "centred",
+        "values": {v: names.get(v, _spoken(v)) for v in everyone.values},
+        "alpha": dict(zip(everyone.values, everyone.alpha.tolist(), strict=True)),
+        "omega": dict(zip(everyone.values, everyone.omega.tolist(), strict=True)),
+        "reversed": list(everyone.reversed),
+        "value_sets": groups,
+        "circle": drawn,
+        "map": None,
+    }
+
+
+def _spoken(higher_order: str) -> str:
+    """ "self_enhancement" as people write it: self-enhancement."""
+    return higher_order.replace("self_", "self-").replace("_", " ")
+
+
+def _world_values(study: Study, survey: Survey) -> dict[str, Any]:
+    names = world_values.available(survey)
+    if not names:
+        needed = "; ".join(
+            f"{name}: {', '.join(scale.variable for scale in scales)}"
+            for name, scales in world_values.SUB_INDICES.items()
+        )
+        raise InputError(f"this survey has the items of none of the sub-indices ({needed}).")
+    order = survey.responses[RESPONDENT].arg_sort()
+    ordered = survey.with_responses(survey.responses[order])
+    weights = ordered.weights
+    scores = {name: world_values.sub_index(ordered, name) for name in names}
+    parts = {name: world_values.sub_index_items(ordered, name) for name in names}
+    groups: dict[str, Any] = {}
+    members: list[tuple[str, FloatArray]] = []
+    for spec in study.value_sets:
+        rows = select(ordered, spec.where, spec.name)
+        member = np.zeros(len(weights))
+        member[rows] = 1.0
+        members.append((spec.name, member))
+        found = {name: weighted_mean(scores[name][rows], weights[rows]) for name in names}
+        groups[spec.name] = {
+            "respondents": int(member.sum()),
+            "set_aside": 0,
+            "mean": {name: mean for name, (mean, _) in found.items()},
+            "standard_error": {name: error for name, (_, error) in found.items()},
+        }
+    try:
+        indicators = world_values.map_indicators(ordered)
+    except InputError as error:
+        drawn, why = None, str(error)
+    else:
+        of = world_values.cultural_map(indicators, weights, members)
+        why = ""
+        drawn = {
+            "groups": list(of.groups),
+            "positions": of.positions.tolist(),
+            "errors": of.errors.tolist(),
+            "indicators": list(of.indicators),
+            "loadings": of.loadings.tolist(),
+            "explained": of.explained.tolist(),
+        }
+    return {
+        "instrument": WORLD_VALUES,
+        "title": "Welzel's sub-indices of secular and emancipative values",
+        "scale": "0 to 1",
+        "values": {name: name for name in names},
+        "alpha": {name: cronbach_alpha(parts[name], weights) for name in names},
+        "omega": {name: mcdonald_omega(parts[name], weights) for name in names},
+        "reversed": [],
+        "value_sets": groups,
+        "circle": None,
+        "map": drawn,
+        "no_map": why,
+    }

@@ -1,0 +1,303 @@
+"""Candidate answers to open prompts by a study's checkpoints, for the public to judge.
+
+Written in two ways. Sampled: each answer drawn on its own. Diverse: one prompt asks for several
+answers that rest on different values, because answers drawn one by one are too alike to show what
+people differ in (negatively correlated sampling, as in the Community Alignment data, 2026).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from suffrage import storage
+from suffrage.align import Checkpoint
+from suffrage.consult.candidate_answers import (
+    NEAR,
+    Candidate,
+    Prompt,
+    distinct,
+    read_open_prompts,
+    write_candidates,
+)
+from suffrage.errors import InputError
+from suffrage.models import LanguageModel
+from suffrage.models.asking import Message
+from suffrage.study.progress import Progress
+from suffrage.study.schema import Study
+from suffrage.study.segmenting import with_segments
+from suffrage.study.stages import Stage
+from suffrage.study.wiring import Wiring, groups_of, wire
+
+How = Literal["sampled", "diverse", "both"]
+WAYS: tuple[How, ...] = ("sampled", "diverse", "both")
+
+DIVERSE = (
+    "{prompt}\n\n"
+    "Write {count} different answers to this. Each must rest on other values than the rest: people "
+    "who disagree with one another should each find the answer they would give. Make every answer "
+    "complete in itself, without a list in it, and say nothing about the others. Put the number of "
+    "the answer and a full stop in front of each, beginning with 1."
+)
+_NUMBERED = re.compile(r"^[ \t]*(?:\*\*)?(?:answer\s+)?(\d{1,2})\s*[.):](?:\*\*)?\s+", re.I | re.M)
+
+
+class Writer(Protocol):
+    """What writing needs of a `LanguageModel`."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """Counts an answer's tokens."""
+
+    def write(
+        self, chats: Sequence[Sequence[Message]], count: int, longest: int, seed: int
+    ) -> list[list[str]]:
+        """`count` answers to each chat."""
+
+
+@dataclass(frozen=True)
+class CandidateSettings:
+    """count: answers to each prompt by each way and each source. longest: most tokens of one."""
+
+    count: int = 4
+    how: How = "both"
+    longest: int = 200
+    near: float = NEAR
+
+    def __post_init__(self) -> None:
+        if self.how not in WAYS:
+            raise InputError(f'--how "{self.how}": there are {", ".join(WAYS)}.')
+        for name in ("count", "longest"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name} is {getattr(self, name)}; it must be 1 or more.")
+        if self.how != "sampled" and self.count < 2:
+            raise InputError("--count is 1; several answers in one need 2 or more.")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Who writes: a method, its seed, and the value set it is asked to answer for, if any.
+
+    checkpoint: the folder a training left, None for the study's model. key: hash of what made it.
+    """
+
+    method: str
+    seed: int
+    value_set: str | None
+    persona: str | None
+    checkpoint: Path | None
+    key: str
+    name: str
+
+
+def write_study_candidates(
+    study: Study,
+    prompts: Path,
+    output: Path,
+    methods: Sequence[str] | None = None,
+    settings: CandidateSettings | None = None,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Have a study's checkpoints answer prompts, and write those that differ.
+
+    methods: names in the study; default all that are finished. Gives counts: asked for, written,
+    empty, short of what was asked in one, nearly the same and dropped, by way of writing. They
+    stand beside the answers, in a file that ends in .about.json.
+    Raises InputError on an unknown method, or one whose training is not finished.
+    """
+    s = settings or CandidateSettings()
+    asked = read_open_prompts(prompts)
+    wiring = wire(with_segments(study))
+    sources = study_sources(wiring, methods)
+    found: list[Candidate] = []
+    counts: Counter[str] = Counter()
+    loaded: tuple[Path | None, LanguageModel] | None = None
+    with Progress(1.0, quiet) as progress, progress.stage("answers", 1.0) as update:
+        for at, source in enumerate(sources):
+            if loaded is None or loaded[0] != source.checkpoint:
+                loaded = None  # one model in memory, not two
+                loaded = (source.checkpoint, _load(wiring, source.checkpoint))
+            for place, prompt in enumerate(asked):
+                found += candidates_of(loaded[1], source, prompt, s, counts, wiring.model.licence)
+                update((at + (place + 1) / len(asked)) / len(sources))
+    kept = distinct(found, s.near)
+    write_candidates(kept, output)
+    ways = Counter(one.made_with["how"] for one in kept)
+    written = Counter(one.made_with["how"] for one in found)
+    about = {
+        "study": study.study,
+        "prompts": len(asked),
+        "sources": [source.name for source in sources],
+        "asked": counts["asked"],
+        "written": len(found),
+        "empty": counts["empty"],
+        "missing": counts["missing"],
+        "nearly_the_same": len(found) - len(kept),
+        "kept": len(kept),
+        "by_way": {way: {"written": written[way], "kept": ways[way]} for way in sorted(written)},
+        "near": s.near,
+        "longest": s.longest,
+        "sha256": storage.file_hash(output),
+    }
+    storage.write_json(output.with_name(output.name + ".about.json"), about)
+    return about
+
+
+def study_sources(wiring: Wiring, methods: Sequence[str] | None = None) -> list[Source]:
+    """Who may write in a study: each method and training, for each value set it answers as.
+
+    Raises InputError on an unknown method, and on a training that is not finished.
+    """
+    study = wiring.study
+    known = [spec.name for spec in study.methods]
+    for name in methods or ():
+        if name not in known:
+            raise InputError(f'--methods "{name}": the study has {", ".join(known)}.')
+    found: list[Source] = []
+    for spec in study.methods:
+        if methods and spec.name not in methods:
+            continue
+        if spec.method.train is None:
+            found += _untrained(wiring, spec.name)
+            continue
+        for seed in study.seeds:
+            for group, members in groups_of(spec, study).items():
+                stage = wiring.align[spec.name, seed, group]
+                if not stage.finished:
+                    if methods:
+                        raise InputError(
+                            f"{stage.label} is not trained yet; `suffrage run {study.source.name} "
+                            "--only align` trains it."
+                        )
+                    continue
+                found += _trained(wiring, spec.name, seed, members, stage)
+    if not found:
+        raise InputError("nobody to write: the study has no untrained method and no training.")
+    return found
+
+
+def _untrained(wiring: Wiring, method: str) -> list[Source]:
+    spec = next(spec for spec in wiring.study.methods if spec.name == method)
+    seed, key = wiring.study.seeds[0], wiring.model.content
+    if not spec.method.asks_as_population:
+        return [Source(method, seed, None, None, None, key, method)]
+    return [
+        Source(method, seed, name, persona, None, key, f"{method}, {name}")
+        for name, persona in _personas(wiring, [v.name for v in wiring.study.value_sets])
+    ]
+
+
+def _trained(
+    wiring: Wiring, method: str, seed: int, members: Sequence[str], stage: Stage
+) -> list[Source]:
+    return [
+        Source(method, seed, name, persona, stage.folder, stage.key, f"{method}, {name}")
+        for name, persona in _personas(wiring, members)
+    ]
+
+
+def _personas(wiring: Wiring, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each value set with the words for its population, as in training. Raises InputError if none."""
+    from suffrage.population import ValueSet
+
+    for name in names:
+        stage = wiring.value_sets[name]
+        if not stage.finished:
+            raise InputError(
+                f"value set {name} is not built yet; `suffrage run "
+                f"{wiring.study.source.name} --only value_sets` builds it."
+            )
+        yield name, ValueSet.read(stage.folder).description
+
+
+def _load(wiring: Wiring, checkpoint: Path | None) -> LanguageModel:
+    """The study's model, with the adapter or in the whole form a training left."""
+    from suffrage.models import identify
+
+    dtype = wiring.study.scoring.dtype
+    if checkpoint is None:
+        return LanguageModel.load(wiring.model, dtype)
+    if Checkpoint.read(checkpoint).is_adapter:
+        return LanguageModel.load(wiring.model, dtype, checkpoint)
+    return LanguageModel.load(identify(str(checkpoint), checkpoint), dtype)
+
+
+def candidates_of(
+    model: Writer,
+    source: Source,
+    prompt: Prompt,
+    settings: CandidateSettings,
+    counts: Counter[str],
+    licence: str | None = None,
+) -> list[Candidate]:
+    """What one source writes to one prompt. counts: asked, empty and missing are added to it."""
+    found: list[Candidate] = []
+    for how in ("sampled", "diverse"):
+        if settings.how not in (how, "both"):
+            continue
+        # Each prompt has draws of its own, whichever others are asked and in whatever order.
+        seed = _seed(source.seed, source.name, prompt.id, how)
+        if how == "sampled":
+            chat = _chat(prompt.text, source.persona)
+            (texts,) = model.write([chat], settings.count, settings.longest, seed)
+        else:
+            wish = DIVERSE.format(prompt=prompt.text, count=settings.count)
+            chat = _chat(wish, source.persona)
+            longest = settings.longest * settings.count
+            ((together,),) = model.write([chat], 1, longest, seed)
+            texts = numbered_answers(together, settings.count)
+            counts["missing"] += settings.count - len(texts)
+        counts["asked"] += settings.count
+        for text in (text.strip() for text in texts):
+            if not text:
+                counts["empty"] += 1
+                continue
+            found.append(
+                Candidate(
+                    prompt_id=prompt.id,
+                    prompt=prompt.text,
+                    text=text,
+                    model=source.name,
+                    language=prompt.language,
+                    topic=prompt.topic,
+                    licence=licence or "",
+                    tokens=len(model.tokenizer(text, add_special_tokens=False)["input_ids"]),
+                    made_with={
+                        "how": how,
+                        "method": source.method,
+                        "value_set": source.value_set,
+                        "checkpoint": source.key,
+                        "seed": source.seed,
+                    },
+                )
+            )
+    return found
+
+
+def numbered_answers(text: str, most: int) -> list[str]:
+    """The answers of a numbered list, in order, at most `most`; none where nothing is numbered.
+
+    Counts up from 1 only: a number out of turn is part of an answer. The prompt asks for no lists
+    within answers, because one of those could go on where the count is.
+    """
+    starts: list[re.Match[str]] = []
+    for match in _NUMBERED.finditer(text):
+        if int(match.group(1)) == len(starts) + 1:
+            starts.append(match)
+    if not starts:
+        return []
+    ends = [*(match.start() for match in starts[1:]), len(text)]
+    return [text[m.end() : end].strip() for m, end in zip(starts, ends, strict=True)][:most]
+
+
+def _chat(text: str, persona: str | None) -> list[Message]:
+    asked = text if persona is None else f"{text}\n\nAnswer as {persona} would."
+    return [{"role": "user", "content": asked}]
+
+
+def _seed(*parts: Any) -> int:
+    return int(storage.content_hash(list(parts))[:8], 16)

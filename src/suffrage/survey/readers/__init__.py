@@ -1,0 +1,1 @@
+"""Survey readers: one file a survey, and the file formats they share."""

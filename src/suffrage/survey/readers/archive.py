@@ -1,0 +1,339 @@
+"""What readers of an archive's file share: a codebook that comes with Suffrage, and its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import polars as pl
+from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
+
+from suffrage import settings, storage
+from suffrage.errors import InputError
+from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
+from suffrage.survey.readers.codebook_file import Kinds, Options
+from suffrage.survey.readers.labelled_table import LabelledTable, kind_of_label, read_table
+from suffrage.survey.reading import (
+    Encoding,
+    ReaderOptions,
+    existing_file,
+    plain_code,
+    positions,
+)
+from suffrage.survey.respondents import FILE_ROW, with_file_rows
+from suffrage.survey.survey import Provenance, SetAside, Survey
+
+NO_WEIGHT = "none"
+# Demographics that are numbers, whatever label a file puts on some of them.
+COUNTED = ("age", "school_years", "year")
+
+
+class ArchiveOptions(ReaderOptions):
+    """path: the archive's file (.csv, .sav, .zsav, .dta or .parquet). items: only these.
+
+    weight: a weight column, or "none"; the reader's own default when left out.
+    encoding: of a file that is not UTF-8. wording: "own", or "file" for its variable labels.
+    """
+
+    path: str
+    items: tuple[str, ...] | None = None
+    weight: str | None = None
+    encoding: Encoding | None = None
+    wording: Literal["own", "file"] = "own"
+
+
+def _template(given: object) -> object:
+    return {} if given is None else given
+
+
+class Scale(BaseModel):
+    """Options as code: text in the order of the scale, or a range of points with named ends."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    options: Options = None
+    range: tuple[int, int] | None = None
+    ends: tuple[str, str] | None = None
+    direction: str | None = None
+    ordered: bool = True
+    non_response: Kinds = {}
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> Scale:
+        if (self.options is None) == (self.range is None):
+            raise ValueError("a scale needs either options, or a range with its ends")
+        if self.ordered and not self.direction:
+            raise ValueError("an ordered scale needs its direction in words")
+        return self
+
+    def as_options(self) -> tuple[Option, ...]:
+        """The options; a range's ends carry their number and their name."""
+        if self.options is not None:
+            return self.options
+        low, high = self.range or (0, 0)
+        names = dict(zip((low, high), self.ends or (), strict=True))
+        return tuple(
+            Option(code=str(n), text=f"{n} ({names[n]})" if n in names else str(n))
+            for n in range(low, high + 1)
+        )
+
+
+class Question(BaseModel):
+    """One item (`id`), or a battery: items fill the {} of the question, and share its scale."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    question: str
+    scale: str
+    topic: str
+    id: str | None = None
+    battery: str | None = None
+    items: Annotated[dict[str, str], BeforeValidator(_template)] = {}
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _either_one_or_many(self) -> Question:
+        if (self.id is None) != bool(self.items) or ("{}" in self.question) != bool(self.items):
+            raise ValueError("a question has an id, or items that fill the {} in it")
+        return self
+
+    def worded(self) -> dict[str, str]:
+        """Item id to the complete question."""
+        if self.id is not None:
+            return {self.id: self.question}
+        return {item: self.question.replace("{}", text) for item, text in self.items.items()}
+
+
+class ArchiveBook(BaseModel):
+    """A codebook under `survey/codebooks/`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: str
+    citation: str
+    terms: str
+    non_response: Kinds
+    scales: dict[str, Scale]
+    questions: tuple[Question, ...]
+
+    @field_validator("questions")
+    @classmethod
+    def _ids_are_distinct(cls, questions: tuple[Question, ...]) -> tuple[Question, ...]:
+        ids = [item for question in questions for item in question.worded()]
+        twice = sorted({item for item in ids if ids.count(item) > 1})
+        if twice:
+            raise ValueError(f"item {twice[0]} stands twice")
+        return questions
+
+    def items(self) -> dict[str, Item]:
+        """Every item, by id, in the order of the codebook."""
+        found = {}
+        for question in self.questions:
+            scale = self.scales[question.scale]
+            for item_id, text in question.worded().items():
+                found[item_id] = Item(
+                    id=item_id,
+                    question=text,
+                    options=scale.as_options(),
+                    ordered=scale.ordered,
+                    direction=scale.direction,
+                    topic=question.topic,
+                    battery=question.battery,
+                    note=question.note,
+                )
+        return found
+
+    def kinds(self) -> dict[str, Mapping[str, NonResponse]]:
+        """Item id to its codes of non-response."""
+        return {
+            item: {**self.non_response, **self.scales[question.scale].non_response}
+            for question in self.questions
+            for item in question.worded()
+        }
+
+
+def read_book(name: str) -> ArchiveBook:
+    """A codebook that comes with Suffrage."""
+    path = Path(__file__).parents[1] / "codebooks" / name
+    return settings.validated(ArchiveBook, settings.read_yaml(path), name)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An archive's file at hand: its table, and what each wanted variable is called in it.
+
+    spelled: variable in lower case to the file's own spelling.
+    """
+
+    path: Path
+    table: LabelledTable
+    frame: pl.DataFrame
+    spelled: Mapping[str, str]
+
+    def has(self, variable: str) -> bool:
+        """Whether the file has the variable, however it spells it."""
+        return variable.lower() in self.spelled
+
+    def column(self, variable: str) -> pl.Series:
+        """A variable's codes as text, stripped; empty cells are null."""
+        codes = self.frame[self.spelled[variable.lower()]].str.strip_chars()
+        return codes.set(codes == "", None)
+
+    def needed(self, variables: Sequence[str]) -> None:
+        """Raises InputError when the file lacks one of the variables."""
+        absent = [variable for variable in variables if not self.has(variable)]
+        if absent:
+            raise InputError(
+                f"{self.path.name} has no column {', '.join(absent)}; is it the archive's own "
+                "file, unchanged?"
+            )
+
+    def where(self, keep: pl.Series) -> Archive:
+        """The same over some of the rows."""
+        return Archive(self.path, self.table, self.frame.filter(keep), self.spelled)
+
+    def words(self, variable: str, name: str, labels: Mapping[str, str] | None = None) -> pl.Series:
+        """A demographic as text for people; null for what is no answer.
+
+        labels: code to word; the file's own value labels come after these, and a code that
+        neither names stays a code. Negative codes and what the file declares missing are unknown.
+        """
+        codes = self.column(variable)
+        column = self.spelled[variable.lower()]
+        texts = {**self.table.labels.get(column, {}), **(labels or {})}
+        # In numbers a label such as "89 or older" gives way to 89, so that they can be compared.
+        known: dict[str, str | None] = {}
+        for code in codes.unique().drop_nulls().to_list():
+            plain = plain_code(code)
+            word = texts.get(plain, plain)
+            declared = self.table.declared_missing(column, [plain])
+            unknown = declared or plain.startswith("-") or kind_of_label(word)
+            known[code] = None if unknown else plain if name in COUNTED else word
+        return codes.replace_strict(known, default=None, return_dtype=pl.String).alias(name)
+
+
+def open_archive(options: ArchiveOptions, folder: Path, wanted: Sequence[str]) -> Archive:
+    """Read the wanted variables of the archive's file, spelled in capitals or not.
+
+    Raises InputError on a file that is not there, cannot be read or has no rows.
+    """
+    path = existing_file(folder / options.path, "path")
+    lower = {name.lower() for name in wanted}
+    columns = [*wanted, *(name.lower() for name in wanted), *(name.upper() for name in wanted)]
+    table = read_table(path, set(columns), options.encoding)
+    if table.frame.is_empty():
+        raise InputError(f"{path.name} has none of the survey's columns, or no rows.")
+    spelled = {name.lower(): name for name in table.frame.columns if name.lower() in lower}
+    return Archive(path, table, with_file_rows(table.frame), spelled)
+
+
+def archive_files(options: ArchiveOptions, folder: Path) -> list[Path]:
+    """The archive's file. Raises InputError when it does not exist."""
+    return [existing_file(folder / options.path, "path")]
+
+
+def chosen_weight(options: ArchiveOptions, archive: Archive, default: Sequence[str]) -> str | None:
+    """The variable of the base weight: as the option says, else the first of `default` there is.
+
+    Raises InputError when the option names a weight the file lacks, and when it has none at all.
+    """
+    if options.weight == NO_WEIGHT:
+        return None
+    wanted = [options.weight] if options.weight else [*default]
+    for weight in wanted:
+        if archive.has(weight):
+            return archive.spelled[weight.lower()]
+    raise InputError(
+        f"{archive.path.name} has no weight {' or '.join(wanted)}; name a column of it under "
+        "`weight:`, or say `weight: none`."
+    )
+
+
+def build_survey(
+    reader: str,
+    options: ArchiveOptions,
+    book: ArchiveBook,
+    archive: Archive,
+    people: Sequence[pl.Series],
+    demographics: Sequence[str],
+    weight: str | None,
+    set_aside: Sequence[SetAside] = (),
+    names: Mapping[str, str] | None = None,
+) -> Survey:
+    """The survey of an archive's file.
+
+    people: respondent, weight, design and demographics. names: item id to the variable it is read
+    from, where the two differ. Items the file lacks are set aside; items nobody was asked too.
+    Raises InputError on an item the codebook or the file lacks, and on codes nobody declared.
+    """
+    items, kinds = book.items(), book.kinds()
+    variable = {item: (names or {}).get(item, item) for item in items}
+    unknown = [item for item in options.items or () if item not in items]
+    if unknown:
+        raise InputError(
+            f"survey.items: {unknown[0]} is not an item of the codebook of {reader}; it has "
+            f"{', '.join(list(items)[:8])} and others."
+        )
+    archive.needed([variable[item] for item in options.items or ()])
+    wanted = [item for item in options.items or items if archive.has(variable[item])]
+    if not wanted:
+        raise InputError(f"{archive.path.name} has none of the items of {reader}.")
+    absent = [item for item in items if not archive.has(variable[item])]
+    columns, kept = [], []
+    for item_id in wanted:
+        column = archive.spelled[variable[item_id].lower()]
+        item = items[item_id]
+        if options.wording == "file":
+            label = archive.table.wording.get(column)
+            if not label:
+                raise InputError(
+                    f"{archive.path.name} has no variable label for {column}; use `wording: own`."
+                )
+            item = item.model_copy(update={"question": label})
+        codes = {plain_code(c) for c in archive.frame[column].unique().drop_nulls().to_list()}
+        declared = {
+            **archive.table.declared_missing(column, codes),
+            **_labelled_non_response(archive.table, column, codes),
+            **kinds[item_id],
+        }
+        read = {
+            code: kind
+            for code, kind in declared.items()
+            if code not in {option.code for option in item.options}
+        }
+        frame, source = archive.frame, archive.path.name
+        columns.append(positions(frame[column], item, read, source, frame[FILE_ROW]))
+        kept.append(item)
+    aside = [*set_aside]
+    if absent and options.items is None:
+        aside.append(SetAside(", ".join(absent), len(absent), "not in the file"))
+    return Survey(
+        pl.DataFrame([*people, *columns]),
+        Codebook(
+            title=book.title,
+            items=tuple(kept),
+            demographics=tuple(demographics),
+            citation=book.citation,
+            terms=book.terms,
+        ),
+        Provenance(
+            reader=reader,
+            files={archive.path.name: storage.file_hash(archive.path)},
+            statement=f"Weighted by {weight}."
+            if weight
+            else "Unweighted: the figures stand for the people interviewed.",
+            weight_variable=weight,
+            set_aside=tuple(aside),
+        ),
+    )
+
+
+def _labelled_non_response(
+    table: LabelledTable, column: str, codes: set[str]
+) -> dict[str, NonResponse]:
+    """Codes whose label in the file words a kind of non-response."""
+    labels = table.labels.get(column, {})
+    kinds = {code: kind_of_label(labels[code]) for code in codes if code in labels}
+    return {code: kind for code, kind in kinds.items() if kind is not None}

@@ -1,0 +1,156 @@
+"""European Social Survey, rounds 8 to 11: the integrated file, as CSV, SPSS or Stata."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import field_validator
+
+from suffrage.errors import InputError
+from suffrage.survey.readers.archive import (
+    Archive,
+    ArchiveOptions,
+    archive_files,
+    build_survey,
+    chosen_weight,
+    open_archive,
+    read_book,
+)
+from suffrage.survey.reading import Reader
+from suffrage.survey.respondents import FILE_ROW, base_weights, named_respondents
+from suffrage.survey.survey import PSU, STRATUM, Survey
+
+COUNTRY, PERSON, ROUND = "cntry", "idno", "essround"
+# anweight is pspwght times pweight, for figures over several countries or within one.
+WEIGHTS = ("anweight", "pspwght", "pweight", "dweight")
+LABELLED = {
+    "sex": ("gndr", {"1": "male", "2": "female"}),
+    "age": ("agea", {}),
+    "school_years": ("eduyrs", {}),
+    "income_decile": ("hinctnta", {}),
+    "region": ("region", {}),
+}
+UNKNOWN = {
+    "gndr": ("9",),
+    "agea": ("999",),
+    "eduyrs": ("77", "88", "99"),
+    "hinctnta": ("77", "88", "99"),
+    "region": ("99999",),
+}
+
+
+class Options(ArchiveOptions):
+    """countries: only these, by their two letters. round: only this one, of a file with several."""
+
+    countries: tuple[str, ...] | None = None
+    round: int | None = None
+
+    @field_validator("countries", mode="before")
+    @classmethod
+    def _norway_is_no_truth_value(cls, countries: Any) -> Any:
+        if isinstance(countries, list) and False in countries:
+            raise ValueError('YAML reads NO as false; write Norway in quotes: "NO"')
+        return countries
+
+
+def read(options: Options, folder: Path) -> Survey:
+    """Read the file. Raises InputError on bad rows, unknown codes, and several rounds unchosen.
+
+    An item that the self-completion rounds call with an `a` at the end is read under its own name.
+    """
+    book = read_book("ess.yaml")
+    items = list(book.items())
+    archive = open_archive(
+        options,
+        folder,
+        [
+            *(COUNTRY, PERSON, ROUND, STRATUM, PSU, *WEIGHTS, *items),
+            *([options.weight] if options.weight else []),
+            *(f"{item}a" for item in items),
+            *(variable for variable, _ in LABELLED.values()),
+        ],
+    )
+    archive.needed([COUNTRY, PERSON])
+    archive = _chosen_rows(options, archive)
+    weight = chosen_weight(options, archive, ["anweight"])
+    design = _design(archive) if archive.has(STRATUM) and archive.has(PSU) else []
+    demographics = [archive.words(COUNTRY, "country")]
+    for name, (variable, labels) in LABELLED.items():
+        if archive.has(variable):
+            unknown = archive.column(variable).is_in(UNKNOWN[variable])
+            words = archive.words(variable, name, labels)
+            demographics.append(words.set(unknown.fill_null(False), None))
+    return build_survey(
+        "ess",
+        options,
+        book,
+        archive,
+        [
+            _respondents(archive),
+            base_weights(archive.frame, weight, archive.path.name),
+            *design,
+            *demographics,
+        ],
+        [column.name for column in demographics],
+        weight,
+        names={i: f"{i}a" for i in items if not archive.has(i) and archive.has(f"{i}a")},
+    )
+
+
+def _chosen_rows(options: Options, archive: Archive) -> Archive:
+    source = archive.path.name
+    if archive.has(ROUND):
+        rounds = sorted(set(archive.column(ROUND).drop_nulls().to_list()))
+        if options.round is None and len(rounds) > 1:
+            raise InputError(f"{source} holds rounds {', '.join(rounds)}; name one with `round:`.")
+        if options.round is not None:
+            if str(options.round) not in rounds:
+                raise InputError(
+                    f"survey.round: {options.round} is not in {source}, which has "
+                    f"{', '.join(rounds)}."
+                )
+            archive = archive.where((archive.column(ROUND) == str(options.round)).fill_null(False))
+    countries = set(archive.column(COUNTRY).drop_nulls().to_list())
+    absent = sorted(set(options.countries or ()) - countries)
+    if absent:
+        raise InputError(
+            f"survey.countries: {absent[0]} is not in {source}, which has "
+            f"{', '.join(sorted(countries))}."
+        )
+    if options.countries:
+        archive = archive.where(archive.column(COUNTRY).is_in(options.countries).fill_null(False))
+    return archive
+
+
+def _respondents(archive: Archive) -> pl.Series:
+    """Ids such as "NO-50013"; idno is unique within a country only."""
+    for variable in (COUNTRY, PERSON):
+        empty = archive.column(variable).is_null()
+        if empty.any():
+            row = archive.frame[FILE_ROW].filter(empty)[0]
+            raise InputError(
+                f"{archive.path.name} row {row}: {variable} is empty ({empty.sum()} such rows); "
+                "every respondent needs one."
+            )
+    joined = f"{COUNTRY}-{PERSON}"
+    ids = (archive.column(COUNTRY) + "-" + archive.column(PERSON)).alias(joined)
+    return named_respondents(archive.frame.with_columns(ids), joined, archive.path.name)
+
+
+def _design(archive: Archive) -> list[pl.Series]:
+    """Stratum and PSU, named so that each is unique over countries and strata."""
+    for variable in (STRATUM, PSU):
+        empty = archive.column(variable).is_null()
+        if empty.any():
+            row = archive.frame[FILE_ROW].filter(empty)[0]
+            raise InputError(
+                f"{archive.path.name} row {row}: {variable} is empty ({empty.sum()} such rows); "
+                "take the file with its sampling design, or remove both columns."
+            )
+    stratum = archive.column(COUNTRY) + "-" + archive.column(STRATUM)
+    return [stratum.alias(STRATUM), (stratum + "-" + archive.column(PSU)).alias(PSU)]
+
+
+READER = Reader("ess", Options, read, archive_files)

@@ -1,0 +1,261 @@
+"""A survey of your own: a CSV, Parquet, SPSS or Stata file and a codebook in YAML."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from suffrage import storage
+from suffrage.errors import InputError
+from suffrage.survey.codebook import Codebook, Item, NonResponse
+from suffrage.survey.readers.codebook_file import (
+    CodebookFile,
+    DemographicEntry,
+    ItemEntry,
+    option_list,
+    read_codebook,
+)
+from suffrage.survey.readers.labelled_table import LabelledTable, kind_of_label, read_table
+from suffrage.survey.reading import (
+    Encoding,
+    Reader,
+    ReaderOptions,
+    existing_file,
+    list_or_refuse,
+    plain_code,
+    positions,
+    unknown_codes,
+)
+from suffrage.survey.respondents import (
+    FILE_ROW,
+    base_weights,
+    named_respondents,
+    numbered_respondents,
+    with_file_rows,
+)
+from suffrage.survey.survey import Provenance, SetAside, Survey
+
+
+class Options(ReaderOptions):
+    """path: the data, ending in .csv, .parquet, .sav, .zsav or .dta. codebook: a YAML file.
+
+    encoding: of a CSV file that is not UTF-8, or of an SPSS or Stata file that misstates its own.
+    """
+
+    path: str
+    codebook: str
+    encoding: Encoding | None = None
+
+
+def files(options: Options, folder: Path) -> list[Path]:
+    """The data and its codebook. Raises InputError when one does not exist."""
+    return [
+        existing_file(folder / options.path, "path"),
+        existing_file(folder / options.codebook, "codebook"),
+    ]
+
+
+def read(options: Options, folder: Path) -> Survey:
+    """Read the data as its codebook says.
+
+    A code is an option when the item lists it, else what the item's non_response says, else the
+    codebook's, else what an SPSS or Stata file declares missing; any other code is an error.
+    """
+    path, codebook_path = files(options, folder)
+    book = read_codebook(codebook_path)
+    table = read_table(path, book.columns(), options.encoding)
+    check_columns(book, table, path.name, codebook_path.name)
+    frame = with_file_rows(table.frame)
+    return labelled_survey("labelled_file", book, table, frame, path, codebook_path)
+
+
+def labelled_survey(
+    reader: str,
+    book: CodebookFile,
+    table: LabelledTable,
+    frame: pl.DataFrame,
+    path: Path,
+    codebook_path: Path,
+    set_aside: tuple[SetAside, ...] = (),
+) -> Survey:
+    """The survey of a file's rows as a codebook says.
+
+    frame: the rows of `table` that are respondents, with `FILE_ROW`. set_aside: what is not in it.
+    Raises InputError as `read` does.
+    """
+    items = tuple(
+        _item(entry, book, table, f"{codebook_path.name}: items[{i}].options", path.name)
+        for i, entry in enumerate(book.items)
+    )
+    columns = [
+        named_respondents(frame, book.respondent, path.name)
+        if book.respondent
+        else numbered_respondents(frame, path.stem),
+        base_weights(frame, book.weight, path.name),
+        *(
+            _demographic(frame, name, entry, book, table, path.name)
+            for name, entry in book.demographics.items()
+        ),
+        *(
+            positions(
+                frame[entry.source_column],
+                item,
+                _kinds(entry, item, book, table),
+                path.name,
+                frame[FILE_ROW],
+            )
+            for entry, item in zip(book.items, items, strict=True)
+        ),
+    ]
+    unused = [name for name in table.all_columns if name not in book.columns()]
+    if unused:
+        set_aside = (
+            *set_aside,
+            SetAside(_listed(unused), len(unused), "not named in the codebook"),
+        )
+    return Survey(
+        pl.DataFrame(columns),
+        Codebook(
+            title=book.title,
+            items=items,
+            demographics=tuple(book.demographics),
+            citation=book.citation,
+            terms=book.terms,
+        ),
+        Provenance(
+            reader=reader,
+            files={file.name: storage.file_hash(file) for file in (path, codebook_path)},
+            statement=book.statement or _statement(book.weight),
+            weight_variable=book.weight,
+            set_aside=set_aside,
+        ),
+    )
+
+
+def _statement(weight: str | None) -> str:
+    if weight:
+        return f"Weighted by {weight}."
+    return (
+        "The file carries no weights: the figures stand for the people interviewed, and not "
+        "exactly for the population they were drawn from."
+    )
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:12])
+    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
+
+
+def check_columns(book: CodebookFile, table: LabelledTable, source: str, codebook: str) -> None:
+    """Raises InputError on a column that the codebook names and the file lacks, and on no rows."""
+    for column, key in book.columns().items():
+        if column not in table.all_columns:
+            spelled = {name.lower(): name for name in table.all_columns}
+            near = difflib.get_close_matches(column.lower(), spelled, 1)
+            hint = (
+                f'Did you mean "{spelled[near[0]]}"?'
+                if near
+                else f"It has {_listed([*table.all_columns])}."
+            )
+            raise InputError(f'{codebook}: {key}: {source} has no column "{column}". {hint}')
+    if table.frame.is_empty():
+        raise InputError(f"{source} has no rows; is the file complete?")
+
+
+def _item(
+    entry: ItemEntry, book: CodebookFile, table: LabelledTable, key: str, source: str
+) -> Item:
+    options = entry.options or _options_from_labels(entry, book, table, key, source)
+    return Item(
+        id=entry.id,
+        question=entry.question,
+        options=options[::-1] if entry.reversed else options,
+        ordered=entry.ordered,
+        topic=entry.topic,
+        battery=entry.battery,
+        note=entry.note,
+    )
+
+
+def _options_from_labels(
+    entry: ItemEntry, book: CodebookFile, table: LabelledTable, key: str, source: str
+) -> Any:
+    column = entry.source_column
+    labels = table.labels.get(column, {})
+    if not labels:
+        raise InputError(
+            f"{key}: they are missing, and {source} has no value labels for {column}; write "
+            "{code: text, code: text}."
+        )
+    declared = {*book.non_response, *entry.non_response, *table.declared_missing(column, labels)}
+    answers = {code: text for code, text in labels.items() if code not in declared}
+    for code, text in answers.items():
+        if kind_of_label(text) is not None:
+            raise InputError(
+                f'{key}: {source} labels {code} "{text}", and nothing says whether that is an '
+                "answer; put the code under non_response, or write the options out."
+            )
+    try:
+        return option_list(sorted(answers.items(), key=lambda pair: _number(pair[0])))
+    except ValueError as error:
+        raise InputError(f"{key}: from the value labels of {source}: {error}.") from error
+
+
+def _kinds(
+    entry: ItemEntry, item: Item, book: CodebookFile, table: LabelledTable
+) -> dict[str, NonResponse]:
+    column = entry.source_column
+    found = [plain_code(code) for code in table.frame[column].unique().drop_nulls().to_list()]
+    options = {option.code for option in item.options}
+    kinds = {
+        **table.declared_missing(column, found),
+        **book.non_response,
+        **entry.non_response,
+    }
+    return {code: kind for code, kind in kinds.items() if code not in options}
+
+
+def _demographic(
+    frame: pl.DataFrame,
+    name: str,
+    entry: DemographicEntry,
+    book: CodebookFile,
+    table: LabelledTable,
+    source: str,
+) -> pl.Series:
+    """A column as text for people; null where the cell is empty or holds a non-response code."""
+    texts = frame[entry.column].str.strip_chars()
+    known: dict[str, str | None] = {"": None}
+    for text in texts.unique().drop_nulls().to_list():
+        code = plain_code(text)
+        labels = entry.labels if entry.labels is not None else table.labels.get(entry.column, {})
+        label = labels.get(code, code)
+        if not text or (entry.labels is not None and code in entry.labels):
+            known[text] = label or None
+        elif code in book.non_response or table.declared_missing(entry.column, [code]):
+            known[text] = None
+        elif entry.labels is not None:
+            found = unknown_codes(texts, name, [text], source, frame[FILE_ROW])
+            list_or_refuse(
+                found,
+                f'{source} row {found[0].rows[0]}: {entry.column} is "{text}", which has no label; '
+                f"add it to demographics.{name}.labels, or to non_response.",
+            )
+            known[text] = None
+        else:
+            known[text] = None if kind_of_label(label) is not None else label
+    return texts.replace_strict(known, default=None, return_dtype=pl.String).alias(name)
+
+
+def _number(code: str) -> tuple[float, str]:
+    try:
+        return float(code), code
+    except ValueError:
+        return math.inf, code
+
+
+READER = Reader("labelled_file", Options, read, files)
