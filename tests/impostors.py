@@ -1,6 +1,6 @@
 """Models with known values, and impostors without any: what every evaluation is tried on.
 
-Each is a `Respondent`. They read the question as shown, so that options in another order, with other
+Each is a `Answerer`. They read the question as shown, so that options in another order, with other
 labels, change nothing about what they mean to say.
 """
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy.stats import binomtest
 
-from suffrage.server.made_up_public import Asked, PublicSettings, make_public, take_part
+from suffrage.server.made_up_public import PublicSettings, TasksEach, make_public, take_part
 from suffrage.server.pairing import PairDesign
 from suffrage.server.quality import (
     INSTRUCTED,
@@ -23,7 +23,7 @@ def test_careless_people_are_flagged_and_hardly_anybody_else() -> None:
     generator = np.random.default_rng(4)
     public = make_public(120, 20, 6, generator, PublicSettings(careless=0.2))
     design = PairDesign(repeats=2)
-    made = take_part(public, generator, Asked(votes=20, pairs=14), design=design)
+    made = take_part(public, generator, TasksEach(votes=20, pairs=14), design=design)
     found = quality(made.participants["participant"], made.votes, made.comparisons)
     careless = {f"p{i}" for i, m in enumerate(public.manner) if m == "careless"}
     assert len(careless) == 24
@@ -61,7 +61,7 @@ def test_the_left_rate_finds_a_bias_that_was_put_in_and_none_where_none_is() -> 
     for lean, biased in ((0.0, False), (0.8, True)):
         generator = np.random.default_rng(3)
         public = make_public(150, 4, 6, generator, PublicSettings(left=lean))
-        comparisons = take_part(public, generator, Asked(votes=2, pairs=10)).comparisons
+        comparisons = take_part(public, generator, TasksEach(votes=2, pairs=10)).comparisons
         rate = left_rate(comparisons)
         assert rate is not None and (rate[1] > 0.5) == biased
         chosen = comparisons.filter(pl.col("check").is_null())["outcome"].to_list()

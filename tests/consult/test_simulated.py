@@ -12,9 +12,9 @@ from suffrage.consult.votes import AGREE, DISAGREE, PASS
 from suffrage.errors import InputError
 from suffrage.population.latent_classes import adjusted_rand_index
 from suffrage.server.made_up_public import (
-    Asked,
     Public,
     PublicSettings,
+    TasksEach,
     make_public,
     outcome_of,
     outcome_probabilities,
@@ -66,7 +66,7 @@ def test_a_side_that_gains_is_chosen_more() -> None:
 def test_the_groups_that_voted_are_found_again() -> None:
     generator = np.random.default_rng(7)
     public = make_public(240, 40, 0, generator, PublicSettings(groups=(0.6, 0.4)))
-    found = find_groups(votes_of(take_part(public, generator, Asked(votes=30))))
+    found = find_groups(votes_of(take_part(public, generator, TasksEach(votes=30))))
     truth = {f"p{i}": int(g) for i, g in enumerate(public.group)}
     inside = found.labels >= 0
     names = np.array(found.positions.participants)[inside]
@@ -79,7 +79,7 @@ def test_a_consultation_is_whole_and_the_same_seed_gives_the_same() -> None:
     def made(seed: int) -> object:
         generator = np.random.default_rng(seed)
         public = make_public(40, 12, 3, generator, strata={"age": ["young", "old"]})
-        return take_part(public, generator, Asked(votes=10, pairs=8, reactions=4))
+        return take_part(public, generator, TasksEach(votes=10, pairs=8, reactions=4))
 
     first = made(1)
     assert first == made(1) and first != made(2)
@@ -97,7 +97,7 @@ def test_a_consultation_is_whole_and_the_same_seed_gives_the_same() -> None:
 def test_statement_probabilities_are_those_of_the_draw() -> None:
     generator = np.random.default_rng(0)
     public = make_public(5, 20, 0, generator)
-    votes = take_part(public, generator, Asked(votes=4)).votes
+    votes = take_part(public, generator, TasksEach(votes=4)).votes
     assert votes.sort("participant", "order")["probability"][:4].to_list() == pytest.approx(
         [1 / 20, 1 / 19, 1 / 18, 1 / 17]
     )
@@ -106,7 +106,7 @@ def test_statement_probabilities_are_those_of_the_draw() -> None:
 def test_careless_people_fail_the_instructed_pair_and_sincere_ones_do_not() -> None:
     generator = np.random.default_rng(2)
     public = make_public(60, 10, 3, generator, PublicSettings(careless=0.25, brigading=0.1))
-    found = take_part(public, generator, Asked(votes=8))
+    found = take_part(public, generator, TasksEach(votes=8))
     careless = [f"p{i}" for i, m in enumerate(public.manner) if m == "careless"]
     assert len(careless) == 15
     asked = found.comparisons.filter(pl.col("check") == "instructed")
@@ -119,7 +119,7 @@ def test_careless_people_fail_the_instructed_pair_and_sincere_ones_do_not() -> N
 def test_a_brigade_votes_as_one() -> None:
     generator = np.random.default_rng(2)
     public = make_public(50, 10, 0, generator, PublicSettings(brigading=0.2))
-    found = take_part(public, generator, Asked(votes=10)).votes
+    found = take_part(public, generator, TasksEach(votes=10)).votes
     brigade = [f"p{i}" for i, m in enumerate(public.manner) if m == "brigading"]
     theirs = found.filter(pl.col("participant").is_in(brigade))
     assert theirs.group_by("statement").agg(pl.col("vote").n_unique())["vote"].max() == 1

@@ -10,7 +10,7 @@ import pytest
 from suffrage.consult.consultation import Consultation, votes_of
 from suffrage.consult.groups.opinion_groups import find_groups
 from suffrage.consult.votes import UNSEEN
-from suffrage.server.made_up_public import Asked, PublicSettings, make_public, take_part
+from suffrage.server.made_up_public import PublicSettings, TasksEach, make_public, take_part
 from suffrage.server.organisers_results import place_of, snapshot_of
 from suffrage.server.participation import Stratum, participation
 from suffrage.server.plot import plane, shape
@@ -20,7 +20,7 @@ from suffrage.server.plot import plane, shape
 def made() -> Consultation:
     generator = np.random.default_rng(7)
     public = make_public(120, 24, 0, generator, PublicSettings(groups=(0.6, 0.4)))
-    return take_part(public, generator, Asked(votes=18))
+    return take_part(public, generator, TasksEach(votes=18))
 
 
 def test_a_snapshot_is_json_without_anybodys_id_and_the_order_of_rows_changes_nothing(

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from suffrage.evaluate import Asking, Evaluation, EvaluationInput, Scorecard, Scoring
+from suffrage.evaluate import Evaluation, EvaluationInput, ProbeInput, Scorecard, Scoring
 from suffrage.evaluate.asking.answers import collect_answers
-from suffrage.models import Respondent
+from suffrage.models import Answerer
 from suffrage.population import ValueSet
 from suffrage.survey import Codebook, Provenance, Survey
 from suffrage.survey.readers.gss_spending import codebook
@@ -42,7 +42,7 @@ def gss_survey(respondents: int = 400, seed: int = 0) -> Survey:
 
 def evaluated(
     evaluation: Evaluation,
-    models: Mapping[str, Respondent],
+    models: Mapping[str, Answerer],
     value_sets: Sequence[ValueSet],
     split: ItemSplit,
     options: Any,
@@ -55,9 +55,11 @@ def evaluated(
     asked, answers = {}, {}
     for name, model in models.items():
         as_population = name not in as_itself
-        asking = Asking(model, value_sets, as_population, [split], NO_TEXTS, options, seed, folder)
-        assert evaluation.ask is not None
-        asked[name, seed] = evaluation.ask(asking)
+        given = ProbeInput(
+            model, value_sets, as_population, [split], NO_TEXTS, options, seed, folder
+        )
+        assert evaluation.probe is not None
+        asked[name, seed] = evaluation.probe(given)
         answers[name, seed] = collect_answers(model, value_sets, [], NO_TEXTS, as_population, seed)
     given = EvaluationInput(
         value_sets,
@@ -65,7 +67,7 @@ def evaluated(
         answers,
         list(models),
         [],
-        asked=asked,
+        probes=asked,
         options=options,
         folder=folder,
         **({"records": records} if records else {}),

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from suffrage.evaluate import Asking, Evaluation, EvaluationInput, EvaluationOptions, Scoring
-from suffrage.models import Respondent
+from suffrage.evaluate import Evaluation, EvaluationInput, EvaluationOptions, ProbeInput, Scoring
+from suffrage.models import Answerer
 from suffrage.population import ValueSet, build_value_set
 from suffrage.training_data import HeldOut, ItemSplit, split_items
 from tests.synthetic import make_survey
@@ -73,21 +73,21 @@ def write_opinionqa(
     path.write_bytes(gzip.compress(json.dumps(records).encode()))
 
 
-def asking(
-    model: Respondent,
+def probe_input(
+    model: Answerer,
     options: EvaluationOptions,
     folder: Path,
     as_population: bool = True,
     value_sets: Sequence[ValueSet] = SETS,
-) -> Asking:
-    return Asking(
+) -> ProbeInput:
+    return ProbeInput(
         model, value_sets, as_population, [*SPLITS.values()], Scoring(), options, 1, folder
     )
 
 
 def scored(
     evaluation: Evaluation,
-    models: Mapping[str, Respondent],
+    models: Mapping[str, Answerer],
     options: EvaluationOptions,
     folder: Path,
     trained: Sequence[str] = (),
@@ -95,10 +95,10 @@ def scored(
     splits: Mapping[int, ItemSplit] = SPLITS,
 ) -> Any:
     """The scorecard of some models, each asked by the evaluation itself."""
-    assert evaluation.ask is not None
+    assert evaluation.probe is not None
     asked: dict[tuple[str, int], pl.DataFrame] = {}
     for name, model in models.items():
-        frame = evaluation.ask(asking(model, options, folder, as_population))
+        frame = evaluation.probe(probe_input(model, options, folder, as_population))
         asked |= {(name, seed): frame for seed in splits}
     given = EvaluationInput(
         SETS, splits, {}, list(models), list(trained), (), asked, options, folder

@@ -8,7 +8,7 @@ import pytest
 
 from suffrage.errors import InputError, MissingExtraError
 from suffrage.evaluate import capability, safety
-from suffrage.models import Respondent
+from suffrage.models import Answerer
 from suffrage.population import build_value_set
 from suffrage.training_data import HeldOut, split_items
 from tests.evaluate.asking import evaluated, value_of
@@ -70,7 +70,7 @@ class Student(Impostor):
         return found
 
 
-def writing(model: Impostor) -> Respondent:
+def writing(model: Impostor) -> Answerer:
     """An impostor that writes the same to everything."""
     model.write = lambda chats, count, longest, seed: [[BAD] * count for _ in chats]  # type: ignore[method-assign]
     return model

@@ -10,7 +10,7 @@ import pytest
 
 from suffrage.errors import InputError
 from suffrage.evaluate import capability
-from suffrage.evaluate.scorecard import Asking
+from suffrage.evaluate.scorecard import ProbeInput
 from suffrage.models import LanguageModel, identify
 from tests.evaluate.asking import NO_TEXTS, evaluated, value_of
 from tests.evaluate.test_capability_and_safety import SETS, SPLIT
@@ -194,6 +194,6 @@ def test_own_tasks_decide_the_outcome_and_the_folder_is_left_as_it_was(
     with pytest.raises(InputError):
         list(capability.harness_rows(model, options("no_such_task"), tasks))
     assert Path.cwd() == before
-    asked = Asking(model, SETS, False, [SPLIT], NO_TEXTS, options("own_choice"), 1, tasks)
-    frame = capability.ask(asked)
+    asked = ProbeInput(model, SETS, False, [SPLIT], NO_TEXTS, options("own_choice"), 1, tasks)
+    frame = capability.probe(asked)
     assert set(frame["kind"]) == {"fact", "sum", "instruction", "lm-eval:own_choice"}

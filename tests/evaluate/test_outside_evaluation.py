@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from suffrage.evaluate import Asking
+from suffrage.evaluate import ProbeInput
 from suffrage.evaluate.asking.answers import Scoring
 from suffrage.evaluate.statistics.figures import detectable, holm, student_tails, two_sided
 from suffrage.population import build_value_set
@@ -39,22 +39,22 @@ class Options(EvaluationOptions):
     most: int = 4
 
 
-def ask(asking):
+def probe(given):
     rows = []
-    for place in asking.places:
-        for item in asking.items[: asking.options.most]:
+    for place in given.places:
+        for item in given.items[: given.options.most]:
             question = ways_of_asking(item, place.persona)[0]
-            (shares,) = asking.model.choose([Choice(tuple(question.messages), question.labels)])
+            (shares,) = given.model.choose([Choice(tuple(question.messages), question.labels)])
             rows.append(
                 {"value_set": place.value_set, "item": item.id, "first": float(shares[0] / shares.sum())}
             )
-        asking.advance(1.0)
+        given.advance(1.0)
     return pl.DataFrame(rows)
 
 
 def score(given, seed):
     units = {}
-    for method, at in given.asked:
+    for method, at in given.probes:
         for value_set in given.value_sets:
             for row in given.said(method, at, value_set.name).to_dicts():
                 units.setdefault(method, []).append(
@@ -78,7 +78,7 @@ EVALUATION = Evaluation(
         ),
     ),
     options=Options,
-    ask=ask,
+    probe=probe,
     prompts=lambda value_sets, splits, options, folder: options.most,
 )
 '''
@@ -134,10 +134,10 @@ def test_places_name_populations_or_nobody() -> None:
     sets = [build_value_set(survey, n, {"region": n}, 1) for n in ("north", "south")]
     split = split_items(survey.codebook.items, HeldOut(share=0.34), 1)
     model = people(sets, lambda shares: shares)
-    asking = Asking(model, sets, True, [split], Scoring(), None, 1, Path())
-    assert [place.value_set for place in asking.places] == ["north", "south"]
-    assert {item.id for item in asking.held_out} == set(split.held_out)
-    itself = Asking(model, sets, False, [split], Scoring(), None, 1, Path())
+    given = ProbeInput(model, sets, True, [split], Scoring(), None, 1, Path())
+    assert [place.value_set for place in given.places] == ["north", "south"]
+    assert {item.id for item in given.held_out} == set(split.held_out)
+    itself = ProbeInput(model, sets, False, [split], Scoring(), None, 1, Path())
     assert [(place.value_set, place.persona) for place in itself.places] == [("", None)]
 
 

@@ -19,7 +19,7 @@ from suffrage.models import ways_of_asking
 from suffrage.population import build_value_set
 from suffrage.training_data import HeldOut, split_items
 from tests.evaluate.asking import evaluated, value_of
-from tests.evaluate.outside_files import asking
+from tests.evaluate.outside_files import probe_input
 from tests.impostors import Impostor, constant, flat, noise
 from tests.synthetic import make_survey
 
@@ -253,8 +253,8 @@ def test_fewer_statements_and_answers_may_be_asked_and_only_they_are_scored(
 
 
 def test_a_plan_counts_what_a_model_is_asked(options: Options) -> None:
-    assert EVALUATION.prompts is not None and EVALUATION.ask is not None
-    asked = EVALUATION.ask(asking(flat(), options, Path()))
+    assert EVALUATION.prompts is not None and EVALUATION.probe is not None
+    asked = EVALUATION.probe(probe_input(flat(), options, Path()))
     by_kind = asked.filter(pl.col("value_set") == asked["value_set"][0])["kind"].value_counts()
     answers, statements, reactions = (
         by_kind.filter(pl.col("kind") == kind)["count"].item()

@@ -10,7 +10,7 @@ from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.report.published_panels import Row, curves, dots
 from suffrage.study.planning.plan import make_plan
-from suffrage.study.run import asked_answers, run_study
+from suffrage.study.run import probe_answers, run_study
 from suffrage.study.schema import load_study
 from suffrage.study.wiring import wire
 from suffrage.survey import worldvaluesbench
@@ -86,7 +86,7 @@ def test_a_study_runs_them_all_and_shows_them(write_study, evaluate) -> None:  #
     by_question = worldvaluesbench.scored(study.folder / "p.csv", study.folder / "wvb")
     assert by_question and set(by_question) <= set(worldvaluesbench.PROBE_ITEMS)
     with pytest.raises(InputError, match=r"does not ask wvb of sft, seed 3; it asks .*wvb of base"):
-        asked_answers(study, "wvb", "sft", None)
+        probe_answers(study, "wvb", "sft", None)
     # A changed file asks again, and only what reads it.
     write_globalopinionqa(study.folder / "goqa.csv", ["Chile", "Japan"], count=7)
     again = run_study(load_study(study.source), quiet=True)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from suffrage.evaluate import Asking, Scoring, behaviour, capability, safety
+from suffrage.evaluate import ProbeInput, Scoring, behaviour, capability, safety
 from suffrage.evaluate.asking import judging
 from suffrage.evaluate.asking.scenarios import SHIPPED, read_scenarios
 from suffrage.models import LanguageModel, identify
@@ -26,47 +26,47 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def asking() -> Asking:
+def given() -> ProbeInput:
     model = LanguageModel.load(identify("bundled:smollm2-135m", Path()), fast_dtype())
-    return Asking(model, SETS, False, [SPLIT], Scoring(lowest_mass=0.0), None, 7, Path())
+    return ProbeInput(model, SETS, False, [SPLIT], Scoring(lowest_mass=0.0), None, 7, Path())
 
 
-def asked(asking: Asking, evaluation: Any, options: Any) -> pl.DataFrame:
-    return evaluation.ask(replace(asking, options=options))
+def asked(given: ProbeInput, evaluation: Any, options: Any) -> pl.DataFrame:
+    return evaluation.probe(replace(given, options=options))
 
 
 def mean(frame: pl.DataFrame, kinds: Sequence[str], column: str) -> float:
     return float(frame.filter(pl.col("kind").is_in(kinds))[column].mean())  # type: ignore[arg-type]
 
 
-def test_it_knows_facts_far_above_chance(asking: Asking) -> None:
-    found = asked(asking, capability, capability.Options(samples=2))
+def test_it_knows_facts_far_above_chance(given: ProbeInput) -> None:
+    found = asked(given, capability, capability.Options(samples=2))
     assert mean(found, ["fact"], "right") > 0.5
     # It writes too much and keeps to few forms.
     assert mean(found, ["instruction"], "right") < 0.6
 
 
-def test_what_it_does_can_be_read_by_letter_and_in_writing(asking: Asking) -> None:
-    found = asked(asking, behaviour, behaviour.Options())
+def test_what_it_does_can_be_read_by_letter_and_in_writing(given: ProbeInput) -> None:
+    found = asked(given, behaviour, behaviour.Options())
     assert mean(found, ["letters"], "mass") > 0.25
     assert found["first"].is_between(0, 1).all() and found.height == 40
 
 
 def test_requests_are_answered_and_refusals_counted(
-    asking: Asking, monkeypatch: pytest.MonkeyPatch
+    given: ProbeInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = safety.pairs()[:5]
     monkeypatch.setattr(safety, "pairs", lambda: few)
-    found = asked(asking, safety, safety.Options(samples=1))
+    found = asked(given, safety, safety.Options(samples=1))
     assert found.height == 10
     assert found.filter(pl.col("kind") == "written")["text"].str.len_chars().min() > 0  # type: ignore[operator]
 
 
-def test_it_is_refused_as_a_judge(asking: Asking) -> None:
+def test_it_is_refused_as_a_judge(given: ProbeInput) -> None:
     scenarios = {scenario.id: scenario for scenario in read_scenarios(SHIPPED)}
     known = judging.labelled_answers()[::5]
     verdicts = judging.verdicts(
-        asking.model, [(scenarios[one.scenario], one.answer) for one in known]
+        given.model, [(scenarios[one.scenario], one.answer) for one in known]
     )
     kappa = judging.cohen_kappa(np.array([one.course for one in known]), verdicts)
     assert kappa < behaviour.Options().lowest_kappa

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suffrage.errors import InputError
-from suffrage.evaluate import Asking, Scorecard
+from suffrage.evaluate import ProbeInput, Scorecard
 from suffrage.evaluate.robustness import (
     EVALUATION,
     FAMILIES,
@@ -195,9 +195,9 @@ def test_paraphrases_and_translations_are_asked(tmp_path: Path) -> None:
 def test_a_wrong_translation_is_refused_by_name(tmp_path: Path, content: dict, said: str) -> None:  # type: ignore[type-arg]
     (tmp_path / "t.json").write_text(json.dumps(content))
     options = RobustnessOptions(translations=("t.json",))
-    asking = Asking(flat(), SETS, True, [SPLIT], SCORING, options, 1, tmp_path)
+    given = ProbeInput(flat(), SETS, True, [SPLIT], SCORING, options, 1, tmp_path)
     with pytest.raises(InputError, match=said):
-        EVALUATION.ask(asking)  # type: ignore[misc]
+        EVALUATION.probe(given)  # type: ignore[misc]
 
 
 def test_pressure_follows_every_answer_the_model_would_give() -> None:
@@ -213,8 +213,8 @@ def test_pressure_follows_every_answer_the_model_would_give() -> None:
 
     options = RobustnessOptions(kinds=("pressed",))
     some = [SETS[0]]
-    asking = Asking(Swayed(), some, True, [SPLIT], SCORING, options, 1, Path())
-    frame = EVALUATION.ask(asking)  # type: ignore[misc]
+    given = ProbeInput(Swayed(), some, True, [SPLIT], SCORING, options, 1, Path())
+    frame = EVALUATION.probe(given)  # type: ignore[misc]
     item = some[0].items[1]
     shares = some[0].distributions[item.id].shares
     # Shown forwards A is the first option and moves to the last; backwards the other way round.

@@ -15,8 +15,8 @@ from suffrage.training_data.overlap import overlapping
 from tests.evaluate.outside_files import (
     SETS,
     SURVEY,
-    asking,
     figure,
+    probe_input,
     questions,
     scored,
     write_globalopinionqa,
@@ -115,10 +115,10 @@ def test_questions_of_the_training_are_removed_and_counted(card, folder: Path) -
 
 def test_a_model_asked_as_itself_is_asked_once(folder: Path) -> None:
     model = flat()
-    frame = EVALUATION.ask(asking(model, OPTIONS, folder, as_population=False))
+    frame = EVALUATION.probe(probe_input(model, OPTIONS, folder, as_population=False))
     assert frame["value_set"].unique().to_list() == [""] and frame.height == 14
     assert not any("people up" in text for text in model.heard)
-    frame = EVALUATION.ask(asking(model, OPTIONS, folder))
+    frame = EVALUATION.probe(probe_input(model, OPTIONS, folder))
     assert sorted(frame["value_set"].unique()) == ["north", "south"] and frame.height == 28
 
 
@@ -128,7 +128,7 @@ def test_populations_that_are_not_mapped_are_named(folder: Path) -> None:
     assert figure(card, "fit", "flat").n == 5
     assert "Not mapped to the other survey: south." in card.notes
     model = flat()
-    frame = EVALUATION.ask(asking(model, some, folder, value_sets=SETS[1:]))
+    frame = EVALUATION.probe(probe_input(model, some, folder, value_sets=SETS[1:]))
     assert frame.is_empty() and model.heard == []
 
 
@@ -139,7 +139,7 @@ def test_wrong_options_are_refused(folder: Path) -> None:
     with pytest.raises(InputError, match='no value set "west"'):
         EVALUATION.prompts(SETS, [], strange, folder)
     with pytest.raises(InputError, match="region"):
-        EVALUATION.ask(asking(flat(), OPTIONS.model_copy(update={"value_sets": {"north": {"region": "east"}}}), folder))  # fmt: skip
+        EVALUATION.probe(probe_input(flat(), OPTIONS.model_copy(update={"value_sets": {"north": {"region": "east"}}}), folder))  # fmt: skip
     with pytest.raises(ValueError, match=r"survey\.reader is missing"):
         Options(survey={}, value_sets={"north": {}})
 

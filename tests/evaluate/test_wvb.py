@@ -20,7 +20,7 @@ from suffrage.evaluate.wvb import (
     read_probe,
 )
 from suffrage.survey.worldvaluesbench import PROBE_ITEMS, rescaled, scored, write_benchmark
-from tests.evaluate.outside_files import SETS, SPLITS, asking, figure
+from tests.evaluate.outside_files import SETS, SPLITS, figure, probe_input
 from tests.evaluate.outside_files import scored as evaluated
 from tests.impostors import Impostor, constant, flat, noise
 from tests.survey.test_worldvaluesbench import copy_of_the_repository, cross_national
@@ -135,7 +135,7 @@ def test_shares_score_what_many_drawn_predictions_score_by_the_script(folder: Pa
     from scipy.stats import wasserstein_distance
 
     probe = read_probe(OPTIONS, folder)
-    frame = EVALUATION.ask(asking(models["noise"], OPTIONS, folder))
+    frame = EVALUATION.probe(probe_input(models["noise"], OPTIONS, folder))
     drawn = predictions(frame, probe, 1)
     assert drawn.columns == ["QUESTION_ID", "PARTICIPANT_ID", "SCORE"]
     assert drawn.height == probe.samples.height
@@ -164,9 +164,9 @@ def probe_cells(folder: Path) -> int:
 
 def test_a_population_is_asked_as_each_cell_and_others_once(folder: Path) -> None:
     model = flat()
-    frame = EVALUATION.ask(asking(model, OPTIONS, folder, as_population=False))
+    frame = EVALUATION.probe(probe_input(model, OPTIONS, folder, as_population=False))
     assert frame.height == 36 and frame["population"].unique().to_list() == [""]
-    frame = EVALUATION.ask(asking(model, OPTIONS, folder))
+    frame = EVALUATION.probe(probe_input(model, OPTIONS, folder))
     assert frame["population"].n_unique() == probe_cells(folder)
     who = "as people in urban areas of Europe whose level of education is tertiary would"
     assert any(who in text for text in model.heard)
@@ -174,13 +174,13 @@ def test_a_population_is_asked_as_each_cell_and_others_once(folder: Path) -> Non
 
 def test_a_plan_counts_every_cell_of_the_files_once(folder: Path) -> None:
     assert EVALUATION.prompts is not None
-    asked = EVALUATION.ask(asking(flat(), OPTIONS, folder))
+    asked = EVALUATION.probe(probe_input(flat(), OPTIONS, folder))
     assert EVALUATION.prompts([], [], OPTIONS, folder) == 4 * asked.height
 
 
 def test_refused_cells_leave_an_empty_score_that_the_script_skips(folder: Path) -> None:
     silent = Impostor(lambda options, _: np.full(len(options), 0.2), mass=0.1)
-    frame = EVALUATION.ask(asking(silent, OPTIONS, folder, as_population=False))
+    frame = EVALUATION.probe(probe_input(silent, OPTIONS, folder, as_population=False))
     assert set(predictions(frame, read_probe(OPTIONS, folder), 1)["SCORE"]) == {""}
     card = evaluated(EVALUATION, {"silent": silent}, OPTIONS, folder)
     assert {f.measure for f in card.figures if f.method == "silent"} == {"read"}
@@ -199,7 +199,7 @@ def test_questions_trained_on_are_removed_and_counted(folder: Path, models) -> N
         value_set,
         distributions={**value_set.distributions, name: replace(distribution, item=known)},
     )
-    frame = EVALUATION.ask(asking(models["flat"], OPTIONS, folder, as_population=False))
+    frame = EVALUATION.probe(probe_input(models["flat"], OPTIONS, folder, as_population=False))
     asked = {("flat", seed): frame for seed in SPLITS}
     given = EvaluationInput([changed], SPLITS, {}, ["flat"], ["flat"], (), asked, OPTIONS, folder)
     card = EVALUATION.score(given, 1)
@@ -313,7 +313,7 @@ def test_parts_of_a_cell_that_the_sample_does_not_know_are_not_named(
     cells = {cell for found in probe.answered.values() for cell in found}
     assert cells == {(continent, "", "") for continent in samples["Continent"].unique()}
     model = flat()
-    frame = EVALUATION.ask(asking(model, OPTIONS, tmp_path))
+    frame = EVALUATION.probe(probe_input(model, OPTIONS, tmp_path))
     assert sorted(frame["population"].unique()) == sorted(samples["Continent"].unique())
     assert not any("education" in text for text in model.heard)
     # The groups are the continents, and the script's file has an answer for every sampled person.

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 
 from suffrage.evaluate import (
-    Asking,
     Evaluation,
     EvaluationInput,
     EvaluationOptions,
+    ProbeInput,
     Scorecard,
     collect_answers,
 )
@@ -119,16 +119,16 @@ def tried(
     for name, model in models.items():
         named = name != "base"
         answers[name, 1] = collect_answers(model, sets, [], SCORING, named, 1)
-        if evaluation.ask is not None:
-            asking = Asking(model, sets, named, [split], SCORING, options, 1, folder)
-            asked[name, 1] = evaluation.ask(asking)
+        if evaluation.probe is not None:
+            given = ProbeInput(model, sets, named, [split], SCORING, options, 1, folder)
+            asked[name, 1] = evaluation.probe(given)
     given = EvaluationInput(
         value_sets=sets,
         splits={1: split},
         answers=answers,
         methods=list(models),
         trained=trained,
-        asked=asked,
+        probes=asked,
         options=options,
         folder=folder,
     )

@@ -11,11 +11,18 @@ import pytest
 
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.models import Asked, LanguageModel, identify, read_letters, read_text, ways_of_asking
+from suffrage.models import (
+    ItemProbe,
+    LanguageModel,
+    identify,
+    read_letters,
+    read_text,
+    ways_of_asking,
+)
 from suffrage.models import cache as cache_module
 from suffrage.models.answerer import Advance, Choice
 from suffrage.models.asking import Message
-from suffrage.models.cache import AnswerStore, CachedRespondent
+from suffrage.models.cache import AnswerStore, CachedAnswerer
 from tests.synthetic import make_item, make_tiny_model
 
 
@@ -74,7 +81,7 @@ def test_asking_again_computes_nothing_and_gives_the_same(
     for asked in (3 * len(chats), 0):
         counted = Counted(model)
         with AnswerStore(tmp_path / "a.sqlite") as store:
-            cached = CachedRespondent(counted, store, ["weights"])
+            cached = CachedAnswerer(counted, store, ["weights"])
             told: list[int] = []
             found.append(
                 (
@@ -99,10 +106,10 @@ def test_two_evaluations_that_ask_the_same_share_the_answer(
 ) -> None:
     counted = Counted(model)
     with AnswerStore(tmp_path / "a.sqlite") as store:
-        cached = CachedRespondent(counted, store, ["weights"])
-        read_letters(cached, [Asked(make_item(1), None)], 0.0)
+        cached = CachedAnswerer(counted, store, ["weights"])
+        read_letters(cached, [ItemProbe(make_item(1), None)], 0.0)
         first = counted.asked
-        both = [Asked(make_item(2), None), Asked(make_item(1), None)]
+        both = [ItemProbe(make_item(2), None), ItemProbe(make_item(1), None)]
         answers = read_letters(cached, both, 0.0)
         assert counted.asked == 2 * first
         # In another order, and twice in one call, it is still each item's own answer.
@@ -120,15 +127,15 @@ def test_nothing_is_shared_that_could_differ(model: LanguageModel, tmp_path: Pat
     with AnswerStore(tmp_path / "a.sqlite") as store:
         for content, network in ((["one", "float32"], model), (["two", "float32"], other)):
             counted = Counted(network)
-            cached = CachedRespondent(counted, store, content)
+            cached = CachedAnswerer(counted, store, content)
             (own,) = cached.choose(choices()[:1])
             np.testing.assert_allclose(own, network.choose(choices()[:1])[0], rtol=1e-4)
             assert counted.asked == 1
         counted = Counted(model)
-        CachedRespondent(counted, store, ["one", "bfloat16"]).choose(choices()[:1])
+        CachedAnswerer(counted, store, ["one", "bfloat16"]).choose(choices()[:1])
         assert counted.asked == 1, "another number format"
         counted = Counted(model)
-        cached = CachedRespondent(counted, store, ["one", "float32"])
+        cached = CachedAnswerer(counted, store, ["one", "float32"])
         other_labels = Choice(choices()[0].messages, ("A", "B"))
         assert cached.choose([other_labels])[0].shape == (2,)
         drawn = {
@@ -148,10 +155,10 @@ def test_an_interrupted_asking_goes_on_where_it_was(
     monkeypatch.setattr(cache_module, "WRITTEN_CHUNK", 4)
     chats = [choice.messages for choice in choices()]
     with AnswerStore(tmp_path / "whole.sqlite") as store:
-        whole = CachedRespondent(model, store, ["w"])
+        whole = CachedAnswerer(model, store, ["w"])
         expected = whole.choose(choices()), whole.write(chats, 2, 6, 3)
     with AnswerStore(tmp_path / "broken.sqlite") as store:
-        broken = CachedRespondent(Counted(model, most=9), store, ["w"])
+        broken = CachedAnswerer(Counted(model, most=9), store, ["w"])
         with pytest.raises(KeyboardInterrupt):
             broken.choose(choices())
         with pytest.raises(KeyboardInterrupt):
@@ -159,7 +166,7 @@ def test_an_interrupted_asking_goes_on_where_it_was(
     with AnswerStore(tmp_path / "broken.sqlite") as store:
         assert store.count() == 8
         counted = Counted(model)
-        rest = CachedRespondent(counted, store, ["w"])
+        rest = CachedAnswerer(counted, store, ["w"])
         found = rest.choose(choices()), rest.write(chats, 2, 6, 3)
         assert counted.asked == 2 * len(chats) - 8
     np.testing.assert_array_equal(np.array(found[0]), np.array(expected[0]))
@@ -170,7 +177,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import suffrage.models.cache as cache
-from suffrage.models.cache import AnswerStore, CachedRespondent
+from suffrage.models.cache import AnswerStore, CachedAnswerer
 from suffrage.models.answerer import Choice
 import numpy as np
 
@@ -185,7 +192,7 @@ class Slow:
         return [np.array([0.25, 0.5]) for _ in choices]
 
 asked = [Choice(({"role": "user", "content": str(n)},), ("A", "B")) for n in range(100)]
-CachedRespondent(Slow(), AnswerStore(Path(sys.argv[1])), ["w"]).choose(asked)
+CachedAnswerer(Slow(), AnswerStore(Path(sys.argv[1])), ["w"]).choose(asked)
 """
 
 
@@ -218,11 +225,11 @@ def test_a_damaged_file_is_named_with_the_mend(tmp_path: Path) -> None:
 
 def test_texts_are_read_through_the_store(model: LanguageModel, tmp_path: Path) -> None:
     with AnswerStore(tmp_path / "a.sqlite") as store:
-        cached = CachedRespondent(model, store, ["w"])
+        cached = CachedAnswerer(model, store, ["w"])
         assert cached.reads_texts
         for one, two in zip(
-            read_text(cached, [Asked(make_item(1), None)]),
-            read_text(model, [Asked(make_item(1), None)]),
+            read_text(cached, [ItemProbe(make_item(1), None)]),
+            read_text(model, [ItemProbe(make_item(1), None)]),
             strict=True,
         ):
             np.testing.assert_allclose(one.shares, two.shares, rtol=1e-4)

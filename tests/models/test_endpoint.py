@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from suffrage.errors import InputError
 from suffrage.models import (
-    Asked,
+    ItemProbe,
     LanguageModel,
     identify,
     read_letters,
@@ -168,7 +168,7 @@ def test_without_probabilities_answers_are_sampled_and_their_number_told(server:
     server.logprobs, server.speaks = False, known_shares
     endpoint = asking(server, samples=200)
     assert endpoint.abilities.top == 0
-    (answer,) = read_letters(endpoint, [Asked(make_item(1), None)], 0.25)
+    (answer,) = read_letters(endpoint, [ItemProbe(make_item(1), None)], 0.25)
     assert answer.drawn == 800 and answer.named == pytest.approx(640, abs=50)
     error = np.sqrt(0.75 * 0.25 / 640)
     np.testing.assert_allclose(answer.shares, [0.75, 0.25, 0, 0], atol=4 * error)
@@ -181,7 +181,7 @@ def test_refusals_and_what_is_off_format_are_counted(server: Server) -> None:
         ("Forty-two", 0.3),
         ("Answer Bravo", 0.4),
     ]
-    (answer,) = read_sampled(asking(server), [Asked(make_item(1), None)], 400, seed=1)
+    (answer,) = read_sampled(asking(server), [ItemProbe(make_item(1), None)], 400, seed=1)
     assert answer.drawn == 400 and answer.declined == pytest.approx(0.3, abs=0.08)
     assert answer.mass == pytest.approx(0.4, abs=0.09)
     np.testing.assert_array_equal(answer.shares, [0, 1, 0, 0])

@@ -7,7 +7,7 @@ import pytest
 
 from suffrage.models import (
     SENTENCES,
-    Asked,
+    ItemProbe,
     LanguageModel,
     Question,
     identify,
@@ -65,7 +65,7 @@ def as_kind(model: LanguageModel, kind: type[LanguageModel]) -> LanguageModel:
 
 def test_a_love_of_the_first_place_is_no_opinion(model: LanguageModel) -> None:
     item = make_item(1, options=4, ordered=False)
-    (answer,) = read_letters(as_kind(model, LabelLover), [Asked(item, None)], 0.1)
+    (answer,) = read_letters(as_kind(model, LabelLover), [ItemProbe(item, None)], 0.1)
     np.testing.assert_allclose(answer.shares, np.full(4, 0.25), atol=1e-6)
     assert answer.order_sensitivity == pytest.approx(0.75, abs=1e-6)
     assert answer.mass == pytest.approx(0.8, abs=1e-6)
@@ -74,19 +74,19 @@ def test_a_love_of_the_first_place_is_no_opinion(model: LanguageModel) -> None:
 def test_an_opinion_survives_orders_and_labels(model: LanguageModel) -> None:
     for ordered in (True, False):
         item = make_item(1, options=4, ordered=ordered)
-        (answer,) = read_letters(as_kind(model, ContentLover), [Asked(item, None)], 0.1)
+        (answer,) = read_letters(as_kind(model, ContentLover), [ItemProbe(item, None)], 0.1)
         np.testing.assert_allclose(answer.shares, [0, 1, 0, 0], atol=1e-6)
         assert answer.order_sensitivity == pytest.approx(0, abs=1e-6)
 
 
 def test_an_item_is_refused_when_too_little_mass_is_on_its_options(model: LanguageModel) -> None:
-    (answer,) = read_letters(as_kind(model, LabelLover), [Asked(make_item(1), None)], 0.85)
+    (answer,) = read_letters(as_kind(model, LabelLover), [ItemProbe(make_item(1), None)], 0.85)
     assert answer.refused
 
 
 def test_letters_are_the_mean_over_ways_computed_plainly(model: LanguageModel) -> None:
     item = make_item(2, options=5)
-    (answer,) = read_letters(model, [Asked(item, "people in the north")], 0.0)
+    (answer,) = read_letters(model, [ItemProbe(item, "people in the north")], 0.0)
     shares, masses = [], []
     for question in ways_of_asking(item, "people in the north"):
         prompt = model.encode(question.messages)
@@ -100,7 +100,7 @@ def test_letters_are_the_mean_over_ways_computed_plainly(model: LanguageModel) -
 
 
 def test_full_text_is_a_probability_of_the_whole_answer(model: LanguageModel) -> None:
-    plain, normalised = read_text(model, [Asked(make_item(1, options=3), None)])
+    plain, normalised = read_text(model, [ItemProbe(make_item(1, options=3), None)])
     assert plain.readout == "text" and normalised.readout == "text_length_normalised"
     assert 0 < plain.mass < 1
     assert plain.shares.sum() == pytest.approx(1) == normalised.shares.sum()
@@ -108,7 +108,7 @@ def test_full_text_is_a_probability_of_the_whole_answer(model: LanguageModel) ->
 
 def test_sentences_are_read_to_the_question_without_its_options(model: LanguageModel) -> None:
     item = make_item(1, options=3)
-    (answer,) = read_sentences(model, [Asked(item, "people in the north")])
+    (answer,) = read_sentences(model, [ItemProbe(item, "people in the north")])
     shares, masses = [], []
     for style in range(len(SENTENCES)):
         prompt = model.encode(
@@ -125,14 +125,14 @@ def test_sentences_are_read_to_the_question_without_its_options(model: LanguageM
 
 def test_sentences_without_any_probability_are_refused_and_never_a_number() -> None:
     never = Impostor(lambda options, _: np.zeros(len(options)))
-    (answer,) = read_sentences(never, [Asked(make_item(1), None)])
+    (answer,) = read_sentences(never, [ItemProbe(make_item(1), None)])
     assert answer.refused and answer.mass == 0 and np.isnan(answer.shares).all()
 
 
 def test_sampling_repeats_with_its_seed_and_counts_what_it_cannot_read(
     model: LanguageModel,
 ) -> None:
-    asked = [Asked(make_item(1), None)]
+    asked = [ItemProbe(make_item(1), None)]
     (one,), (two,) = (read_sampled(model, asked, 8, seed=3) for _ in range(2))
     assert one.mass == two.mass
     np.testing.assert_array_equal(one.shares, two.shares)
@@ -195,7 +195,7 @@ def test_every_written_answer_is_counted(model: LanguageModel) -> None:
         def write(self, chats, count, longest, seed):  # type: ignore[no-untyped-def]
             return [next(said) for _ in chats]
 
-    (answer,) = read_sampled(as_kind(model, Written), [Asked(make_item(1), None)], 8, seed=1)
+    (answer,) = read_sampled(as_kind(model, Written), [ItemProbe(make_item(1), None)], 8, seed=1)
     assert (answer.drawn, answer.mass, answer.declined) == (8, 0.25, 0.25)
     assert answer.shares.sum() == 1 and not answer.refused
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from suffrage.errors import MissingExtraError
-from suffrage.models import Asked, LanguageModel, identify, read_letters, ways_of_asking
+from suffrage.models import ItemProbe, LanguageModel, identify, read_letters, ways_of_asking
 from suffrage.models import bundled as bundled_models
 from suffrage.models.language_model import fast_dtype, model_shape
 from suffrage.models.packing import ScoreRequest
@@ -67,13 +67,13 @@ def test_packed_scores_equal_plain_ones_within_a_ten_thousandth(model: LanguageM
 @pytest.mark.skipif(fast_dtype() != "bfloat16", reason="no bfloat16 in this machine's hardware")
 def test_bfloat16_labels_stay_near_float32(model: LanguageModel) -> None:
     half = LanguageModel.load(identify("bundled:smollm2-135m", Path()), "bfloat16")
-    asked = [Asked(ITEM, persona) for persona in PERSONAS]
+    asked = [ItemProbe(ITEM, persona) for persona in PERSONAS]
     for one, two in zip(read_letters(model, asked, 0), read_letters(half, asked, 0), strict=True):
         assert np.abs(one.shares - two.shares).max() < 0.05
 
 
 def test_it_answers_with_labels_and_the_mass_is_told(model: LanguageModel) -> None:
-    (answer,) = read_letters(model, [Asked(ITEM, None)], 0.25)
+    (answer,) = read_letters(model, [ItemProbe(ITEM, None)], 0.25)
     assert 0.25 < answer.mass < 1 and not answer.refused
     assert answer.shares.sum() == pytest.approx(1)
 

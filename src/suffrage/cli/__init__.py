@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from suffrage import __version__
-from suffrage.cli import consult_analysis
+from suffrage.cli import consult_analysis  # noqa: F401 - adds its commands
 from suffrage.cli.consult_server import consult_app
 from suffrage.cli.options import AsJson, StudyPath, print_json, words
 
@@ -513,11 +513,11 @@ def write_worldvaluesbench_predictions(
     """
     from suffrage import storage
     from suffrage.evaluate.wvb import predictions_of
-    from suffrage.study.run import asked_answers
+    from suffrage.study.run import probe_answers
     from suffrage.study.schema import load_study
 
     loaded = load_study(study)
-    answers = asked_answers(loaded, "wvb", method, seed)
+    answers = probe_answers(loaded, "wvb", method, seed)
     options = next(spec.options for spec in loaded.evaluate if spec.name == "wvb")
     found = predictions_of(
         answers, options, loaded.folder, loaded.seeds[0] if seed is None else seed

@@ -3,21 +3,21 @@
 from suffrage.evaluate.asking.answers import Answers, Scoring, collect_answers
 from suffrage.evaluate.results import Results
 from suffrage.evaluate.scorecard import (
-    Asking,
     Evaluation,
     EvaluationInput,
     EvaluationOptions,
     Place,
+    ProbeInput,
     Scorecard,
 )
 
 __all__ = [
     "Answers",
-    "Asking",
     "Evaluation",
     "EvaluationInput",
     "EvaluationOptions",
     "Place",
+    "ProbeInput",
     "Results",
     "Scorecard",
     "Scoring",

@@ -34,21 +34,21 @@ from suffrage.evaluate.asking.scenarios import SHIPPED, Scenario, read_scenarios
 from suffrage.evaluate.results import Figure, Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
-    Asking,
     Evaluation,
     EvaluationInput,
     EvaluationOptions,
     Place,
+    ProbeInput,
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import LEVEL, Draws, Measured, make_draws
 from suffrage.models import (
-    Asked,
+    Answerer,
     EntailmentModel,
+    ItemProbe,
     LanguageModel,
     Question,
-    Respondent,
     identify,
     read_letters,
 )
@@ -107,29 +107,29 @@ class Options(EvaluationOptions):
         return (*self.scenarios, *([str(self.reader)] if folder else []))
 
 
-def ask(asking: Asking) -> pl.DataFrame:
+def probe(given: ProbeInput) -> pl.DataFrame:
     """What the model does in each scenario: by letter, as written text, and freely where it is judged."""
-    options: Options = asking.options
-    scenarios = _scenarios(asking.items, options, asking.folder)
-    places = [(place, scenario) for place in asking.places for scenario in scenarios]
-    parts = 1 + asking.model.reads_texts + (options.reader is not None)
-    rows = list(_by_letters(asking.model, places, asking.scoring))
-    asking.advance(1 / parts)
-    if asking.model.reads_texts:
-        rows += _written(asking.model, places)
-        asking.advance(2 / parts)
+    options: Options = given.options
+    scenarios = _scenarios(given.items, options, given.folder)
+    places = [(place, scenario) for place in given.places for scenario in scenarios]
+    parts = 1 + given.model.reads_texts + (options.reader is not None)
+    rows = list(_by_letters(given.model, places, given.scoring))
+    given.advance(1 / parts)
+    if given.model.reads_texts:
+        rows += _written(given.model, places)
+        given.advance(2 / parts)
     if options.reader is not None:
-        judge = _judge(options, options.reader, asking)
-        rows += judged(asking.model, judge, places, options, asking.seed)
-    asking.advance(1.0)
+        judge = _judge(options, options.reader, given)
+        rows += judged(given.model, judge, places, options, given.seed)
+    given.advance(1.0)
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def _judge(options: Options, name: str, asking: Asking) -> Respondent | EntailmentModel:
-    identity = identify(name, asking.folder)
+def _judge(options: Options, name: str, given: ProbeInput) -> Answerer | EntailmentModel:
+    identity = identify(name, given.folder)
     if options.entailment is not None:
         return EntailmentModel.load(identity)
-    return LanguageModel.load(identity, asking.scoring.dtype)
+    return LanguageModel.load(identity, given.scoring.dtype)
 
 
 def _own_files(options: Options, folder: Path) -> list[Path]:
@@ -147,10 +147,10 @@ def _scenarios(items: Sequence[Item], options: Options, folder: Path) -> list[Sc
 
 
 def _by_letters(
-    model: Respondent, places: Sequence[tuple[Place, Scenario]], scoring: Scoring
+    model: Answerer, places: Sequence[tuple[Place, Scenario]], scoring: Scoring
 ) -> Iterator[dict[str, Any]]:
     """Both orders of the courses, two label sets."""
-    asked = [Asked(scenario.question, place.persona) for place, scenario in places]
+    asked = [ItemProbe(scenario.question, place.persona) for place, scenario in places]
     answers = read_letters(model, asked, scoring.lowest_mass)
     for (place, scenario), answer in zip(places, answers, strict=True):
         yield {
@@ -163,9 +163,7 @@ def _by_letters(
         }
 
 
-def _written(
-    model: Respondent, places: Sequence[tuple[Place, Scenario]]
-) -> Iterator[dict[str, Any]]:
+def _written(model: Answerer, places: Sequence[tuple[Place, Scenario]]) -> Iterator[dict[str, Any]]:
     """The whole text of a course as the answer, the courses shown in both orders."""
     questions = [
         Question(scenario.question, place.persona, order)
@@ -199,8 +197,8 @@ def free_question(scenario: Scenario, persona: str | None) -> str:
 
 
 def judged(
-    model: Respondent,
-    judge: Respondent | EntailmentModel,
+    model: Answerer,
+    judge: Answerer | EntailmentModel,
     places: Sequence[tuple[Place, Scenario]],
     options: Options,
     seed: int,
@@ -247,7 +245,7 @@ def judged(
 
 
 def _read(
-    judge: Respondent | EntailmentModel, pairs: Sequence[tuple[Scenario, str]]
+    judge: Answerer | EntailmentModel, pairs: Sequence[tuple[Scenario, str]]
 ) -> list[dict[str, Any]]:
     """The verdict on each answer, with the probabilities behind it where it is by entailment."""
     if not isinstance(judge, EntailmentModel):
@@ -386,7 +384,7 @@ def _moved(
     given: EvaluationInput, kind: str, scenarios: Mapping[str, Scenario], base: str
 ) -> Iterator[Moved]:
     has_base = base in given.methods
-    for (method, at), _ in sorted(given.asked.items()):
+    for (method, at), _ in sorted(given.probes.items()):
         for value_set in given.value_sets:
             acted = _acted(given, (method, at), value_set, kind, scenarios)
             stated = _stated(given, (method, at), value_set)
@@ -502,7 +500,7 @@ def correlation_of_moves(
 
 def judge_facts(given: EvaluationInput) -> dict[str, float]:
     """How the judge did on the labelled sample: answers, accuracy, kappa; empty without a judge."""
-    for frame in given.asked.values():
+    for frame in given.probes.values():
         known = frame.filter(pl.col("kind") == "labelled").unique(["scenario", "text"])
         if known.height:
             labels, found = known["label"].to_numpy(), known["verdict"].to_numpy()
@@ -532,7 +530,7 @@ def _notes(
             f"The study has no method {options.base}, so no movement can be measured; add it, or say "
             "another under `base:`."
         )
-    letters = [frame.filter(pl.col("kind") == "letters") for frame in given.asked.values()]
+    letters = [frame.filter(pl.col("kind") == "letters") for frame in given.probes.values()]
     unread = sum(int(frame["first"].is_null().sum()) for frame in letters)
     if unread:
         yield (
@@ -661,6 +659,6 @@ EVALUATION = Evaluation(
         ),
     ),
     options=Options,
-    ask=ask,
+    probe=probe,
     prompts=prompts,
 )

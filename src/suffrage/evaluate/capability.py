@@ -25,16 +25,16 @@ from suffrage.errors import InputError, require, require_installed
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
-    Asking,
     Evaluation,
     EvaluationInput,
     EvaluationOptions,
+    ProbeInput,
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.evaluate.statistics.losses import flags, loss_rows, value_rows
-from suffrage.models import Asked, LanguageModel, Respondent, read_letters
+from suffrage.models import Answerer, ItemProbe, LanguageModel, read_letters
 from suffrage.population import ValueSet
 from suffrage.survey import Item, Option
 from suffrage.training_data import ItemSplit
@@ -174,21 +174,21 @@ def _completion(
     return Completion(kind, name, start, tuple(endings), place % 4)
 
 
-def ask(asking: Asking) -> pl.DataFrame:
+def probe(given: ProbeInput) -> pl.DataFrame:
     """Every check, of the model as itself."""
-    options: Options = asking.options
+    options: Options = given.options
     completions = [*facts(), *sums(options.sums, options.sums_seed)]
-    rows = list(_completed(asking.model, completions))
-    asking.advance(0.5)
-    rows += _kept(asking.model, options.samples, asking.seed)
-    asking.advance(0.7)
+    rows = list(_completed(given.model, completions))
+    given.advance(0.5)
+    rows += _kept(given.model, options.samples, given.seed)
+    given.advance(0.7)
     if options.lm_eval:
-        rows += harness_rows(asking.model, options, asking.folder)
-    asking.advance(1.0)
+        rows += harness_rows(given.model, options, given.folder)
+    given.advance(1.0)
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def _completed(model: Respondent, completions: Sequence[Completion]) -> Iterator[dict[str, Any]]:
+def _completed(model: Answerer, completions: Sequence[Completion]) -> Iterator[dict[str, Any]]:
     """Whether the right ending is the likeliest: as text, or by letter where texts can't be read."""
     for one, likelihoods in zip(completions, _likelihoods(model, completions), strict=True):
         best = likelihoods == likelihoods.max()
@@ -200,7 +200,7 @@ def _completed(model: Respondent, completions: Sequence[Completion]) -> Iterator
         }
 
 
-def _likelihoods(model: Respondent, completions: Sequence[Completion]) -> list[FloatArray]:
+def _likelihoods(model: Answerer, completions: Sequence[Completion]) -> list[FloatArray]:
     if model.reads_texts:
         chats = [
             [{"role": "user", "content": f"Complete this sentence: {one.start}"}]
@@ -217,10 +217,10 @@ def _likelihoods(model: Respondent, completions: Sequence[Completion]) -> list[F
         )
         for one in completions
     ]
-    return [a.shares for a in read_letters(model, [Asked(item, None) for item in items], 0.0)]
+    return [a.shares for a in read_letters(model, [ItemProbe(item, None) for item in items], 0.0)]
 
 
-def _kept(model: Respondent, samples: int, seed: int) -> Iterator[dict[str, Any]]:
+def _kept(model: Answerer, samples: int, seed: int) -> Iterator[dict[str, Any]]:
     known = shipped().instructions
     chats = [[{"role": "user", "content": one.ask}] for one in known]
     written = model.write(chats, samples, LONGEST_WRITTEN, seed)
@@ -235,7 +235,7 @@ def _kept(model: Respondent, samples: int, seed: int) -> Iterator[dict[str, Any]
 
 
 def harness_rows(
-    model: Respondent, options: Options, folder: Path = Path()
+    model: Answerer, options: Options, folder: Path = Path()
 ) -> Iterator[dict[str, Any]]:
     """Each question of each of the harness's tasks. Raises InputError where one can't be run."""
     purpose = "evaluate: capability: lm_eval"
@@ -296,7 +296,7 @@ def right_answers(
 ) -> dict[str, dict[tuple[int, str], float]]:
     """How right each method was on each (seed, question); the mean where a method has several models."""
     found: dict[str, dict[tuple[int, str], float]] = defaultdict(dict)
-    for (method, at), frame in given.asked.items():
+    for (method, at), frame in given.probes.items():
         chosen = frame if kinds is None else frame.filter(pl.col("kind").is_in(list(kinds)))
         means = chosen.group_by("question").agg(pl.col("right").mean()).sort("question")
         for question, value in means.iter_rows():
@@ -308,7 +308,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     """The share right of each kind, and the loss against the base."""
     options: Options = given.options or Options()
     kinds = {"facts": ["fact"], "sums": ["sum"], "instructions": ["instruction"]}
-    tasks = sorted({k for f in given.asked.values() for k in f["kind"] if k.startswith(HARNESS)})
+    tasks = sorted({k for f in given.probes.values() for k in f["kind"] if k.startswith(HARNESS)})
     if tasks:
         kinds["harness"] = tasks
     units: dict[str, Mapping[str, list[Measured]]] = {
@@ -340,7 +340,7 @@ def _examples(given: EvaluationInput) -> list[dict[str, Any]]:
     """One answer of each method to each instruction."""
     return [
         {"method": method, "seed": at, "question": row["question"], "text": row["text"]}
-        for (method, at), frame in sorted(given.asked.items())
+        for (method, at), frame in sorted(given.probes.items())
         for row in frame.filter(pl.col("kind") == "instruction").to_dicts()
     ]
 
@@ -405,6 +405,6 @@ EVALUATION = Evaluation(
         ),
     ),
     options=Options,
-    ask=ask,
+    probe=probe,
     prompts=prompts,
 )

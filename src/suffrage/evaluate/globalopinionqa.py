@@ -19,13 +19,13 @@ from pydantic import Field
 
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.evaluate.asking.asked_items import (
+from suffrage.evaluate.asking.item_probes import (
     READ,
     Put,
-    ask_items,
     can_be_put,
     chosen_items,
     overlaps,
+    probe_items,
     read_answers,
     read_rows,
     refused_note,
@@ -35,10 +35,10 @@ from suffrage.evaluate.fit import UNIFORM
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
-    Asking,
     Evaluation,
     EvaluationInput,
     EvaluationOptions,
+    ProbeInput,
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import make_figures
@@ -185,16 +185,16 @@ def _file_notes(
     return tuple(notes)
 
 
-def ask(asking: Asking) -> pl.DataFrame:
+def probe(given: ProbeInput) -> pl.DataFrame:
     """Each question as the model itself, then as each country that answered it."""
-    file = published(asking.options, asking.folder)
+    file = published(given.options, given.folder)
     put = [Put(AS_ITSELF, None, item) for item in file.items.values()]
     put += [
         Put(country, f"people who live in {country}", file.items[item])
         for country, by_item in file.answers.items()
         for item in sorted(by_item)
     ]
-    return ask_items(asking, put)
+    return probe_items(given, put)
 
 
 def score(given: EvaluationInput, seed: int) -> Scorecard:
@@ -208,7 +208,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     units: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
     for method in given.methods:
         for at_seed in given.splits:
-            if (method, at_seed) not in given.asked:
+            if (method, at_seed) not in given.probes:
                 continue
             for name, row in _rows(file, clusters, read_answers(given, method, at_seed), at_seed):
                 units[name][method].append(row)
@@ -456,6 +456,6 @@ EVALUATION = Evaluation(
         READ,
     ),
     options=Options,
-    ask=ask,
+    probe=probe,
     prompts=_prompts,
 )

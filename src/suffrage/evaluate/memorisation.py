@@ -24,16 +24,16 @@ from suffrage.evaluate.asking.scenarios import SHIPPED, read_scenarios
 from suffrage.evaluate.results import Figure, Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
-    Asking,
     Evaluation,
     EvaluationInput,
     EvaluationOptions,
     Place,
+    ProbeInput,
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import LEVEL, Measured, estimate, make_draws
-from suffrage.models import Asked, Respondent, read_letters, ways_of_asking
+from suffrage.models import Answerer, ItemProbe, read_letters, ways_of_asking
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distribution_distances import fit
 from suffrage.survey import Item
@@ -88,24 +88,24 @@ def reworded(item: Item, options: Options, paraphrases: Mapping[str, Sequence[st
     return [item.model_copy(update={"question": w}) for w in wordings[: options.wordings]]
 
 
-def ask(asking: Asking) -> pl.DataFrame:
+def probe(given: ProbeInput) -> pl.DataFrame:
     """Every item in other words, and how probable the texts of the items are."""
-    options: Options = asking.options
+    options: Options = given.options
     paraphrases: Mapping[str, Sequence[str]] = {}
     if options.paraphrases is not None:
-        path = (asking.folder / options.paraphrases).resolve()
-        paraphrases = read_paraphrases(path, asking.items)
-    others = {item.id: reworded(item, options, paraphrases) for item in asking.items}
-    rows = list(_reworded(asking.model, asking.places, others, asking.scoring.lowest_mass))
-    asking.advance(0.8)
-    if asking.model.reads_texts:
-        rows += _texts(asking.model, asking.items, others if options.paraphrases else {})
-    asking.advance(1.0)
+        path = (given.folder / options.paraphrases).resolve()
+        paraphrases = read_paraphrases(path, given.items)
+    others = {item.id: reworded(item, options, paraphrases) for item in given.items}
+    rows = list(_reworded(given.model, given.places, others, given.scoring.lowest_mass))
+    given.advance(0.8)
+    if given.model.reads_texts:
+        rows += _texts(given.model, given.items, others if options.paraphrases else {})
+    given.advance(1.0)
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
 def _reworded(
-    model: Respondent,
+    model: Answerer,
     places: Sequence[Place],
     others: Mapping[str, Sequence[Item]],
     lowest_mass: float,
@@ -116,7 +116,7 @@ def _reworded(
         for items in others.values()
         for number, item in enumerate(items)
     ]
-    asked = [Asked(item, place.persona) for place, _, item in every]
+    asked = [ItemProbe(item, place.persona) for place, _, item in every]
     answers = read_letters(model, asked, lowest_mass) if asked else []
     for (place, number, item), answer in zip(every, answers, strict=True):
         yield {
@@ -129,7 +129,7 @@ def _reworded(
 
 
 def _texts(
-    model: Respondent, items: Sequence[Item], others: Mapping[str, Sequence[Item]]
+    model: Answerer, items: Sequence[Item], others: Mapping[str, Sequence[Item]]
 ) -> Iterator[dict[str, Any]]:
     chat = [{"role": "user", "content": TEXT_PROMPT}]
     every = [("own_text", item) for item in items]
@@ -290,7 +290,7 @@ def _gains(given: EvaluationInput, base: str) -> Rows:
 def _wording(given: EvaluationInput) -> Rows:
     """Fit in an item's own words minus the mean fit in others, on every item."""
     rows: Rows = defaultdict(list)
-    for method, at in sorted(given.asked):
+    for method, at in sorted(given.probes):
         for value_set in given.value_sets:
             own = _exact(given, method, at, value_set.name)
             others: dict[str, list[FloatArray]] = defaultdict(list)
@@ -313,7 +313,7 @@ def _wording(given: EvaluationInput) -> Rows:
 
 def _text_values(given: EvaluationInput, method: str, at: int, kind: str) -> dict[str, float]:
     """The mean of a kind of text's Min-K% log-probability, by item."""
-    frame = given.asked[method, at].filter(pl.col("kind") == kind)
+    frame = given.probes[method, at].filter(pl.col("kind") == kind)
     means = frame.group_by("item").agg(pl.col("value").mean()).sort("item")
     return {item: value for item, value in means.iter_rows() if isfinite(value)}
 
@@ -327,7 +327,7 @@ def _recall(given: EvaluationInput, base: str) -> Rows:
     rows: Rows = defaultdict(list)
     if base not in given.methods:
         return rows
-    for method, at in sorted(given.asked):
+    for method, at in sorted(given.probes):
         if method == base:
             continue
         own = _text_values(given, method, at, "own_text")
@@ -340,7 +340,7 @@ def _recall(given: EvaluationInput, base: str) -> Rows:
 def _familiar(given: EvaluationInput) -> Rows:
     """How much more probable an item's own text is than its paraphrases."""
     rows: Rows = defaultdict(list)
-    for method, at in sorted(given.asked):
+    for method, at in sorted(given.probes):
         own = _text_values(given, method, at, "own_text")
         others = _text_values(given, method, at, "other_text")
         for item in sorted(own.keys() & others.keys()):
@@ -475,6 +475,6 @@ EVALUATION = Evaluation(
         ),
     ),
     options=Options,
-    ask=ask,
+    probe=probe,
     prompts=prompts,
 )

@@ -19,13 +19,13 @@ from pydantic import Field
 from suffrage import storage
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.evaluate.asking.asked_items import (
+from suffrage.evaluate.asking.item_probes import (
     READ,
     Put,
-    ask_items,
     can_be_put,
     chosen_items,
     overlaps,
+    probe_items,
     read_answers,
     read_rows,
     refused_note,
@@ -35,10 +35,10 @@ from suffrage.evaluate.fit import UNIFORM
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
-    Asking,
     Evaluation,
     EvaluationInput,
     EvaluationOptions,
+    ProbeInput,
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import make_figures
@@ -271,16 +271,16 @@ def _file_notes(
     return tuple(notes)
 
 
-def ask(asking: Asking) -> pl.DataFrame:
+def probe(given: ProbeInput) -> pl.DataFrame:
     """Each question as the model itself, then as each group that the file has on it."""
-    file = published(asking.options, asking.folder)
+    file = published(given.options, given.folder)
     put = [Put(AS_ITSELF, None, item) for item in file.items.values()]
     put += [
         Put(group, persona(group), file.items[item])
         for group, by_item in file.answers.items()
         for item in sorted(by_item)
     ]
-    return ask_items(asking, put)
+    return probe_items(given, put)
 
 
 def representativeness(p: FloatArray, q: FloatArray, values: FloatArray) -> float:
@@ -309,7 +309,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 whole = representativeness(own, file.everyone[place[2]], values)
                 people.append(_measured(place, whole))
         for method in given.methods:
-            if (method, at_seed) not in given.asked:
+            if (method, at_seed) not in given.probes:
                 continue
             rows = list(_rows(file, clusters, given, method, at_seed))
             for name, row in rows:
@@ -387,7 +387,7 @@ def _rows(
             yield from ((name, _measured(place, near)) for name, near in found.items())
             if len(found) == 2:
                 yield "gain", _measured(place, found["steered"] - found["itself"])
-    frame = given.asked[method, seed].filter(pl.col("population") == AS_ITSELF)
+    frame = given.probes[method, seed].filter(pl.col("population") == AS_ITSELF)
     for item, mass in frame.select("item", "mass").iter_rows():
         if item in clusters:
             yield "no_answer", Measured(seed, "all", item, clusters[item], 1 - mass, np.ones(1))
@@ -533,6 +533,6 @@ EVALUATION = Evaluation(
         READ,
     ),
     options=Options,
-    ask=ask,
+    probe=probe,
     prompts=_prompts,
 )

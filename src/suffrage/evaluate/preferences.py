@@ -23,20 +23,20 @@ from suffrage.consult.consultation import Consultation, read_consultation
 from suffrage.consult.held_out import held_out_people
 from suffrage.errors import InputError
 from suffrage.evaluate.asking.answers import Scoring
-from suffrage.evaluate.asking.asked_items import chosen_items
+from suffrage.evaluate.asking.item_probes import chosen_items
 from suffrage.evaluate.results import Figure, Measure
 from suffrage.evaluate.scorecard import (
-    Asking,
     Evaluation,
     EvaluationInput,
     EvaluationOptions,
     Place,
+    ProbeInput,
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import Edge, make_figures
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.evaluate.statistics.paired_comparisons import LEFT, RIGHT, TIE, WinRate, win_rates
-from suffrage.models import Asked, Respondent, read_letters, ways_of_asking
+from suffrage.models import Answerer, ItemProbe, read_letters, ways_of_asking
 from suffrage.population import ValueSet
 from suffrage.survey import Item, Option
 from suffrage.training_data import ItemSplit
@@ -95,20 +95,20 @@ def reaction_item(answer: str, prompt: str, text: str) -> Item:
     )
 
 
-def ask(asking: Asking) -> pl.DataFrame:
+def probe(given: ProbeInput) -> pl.DataFrame:
     """The probability of every answer compared, of agreeing with every statement, of liking every answer."""
-    consultation = _read(asking.options, asking.folder)
+    consultation = _read(given.options, given.folder)
     rows: list[dict[str, Any]] = []
-    statements, reactions = _put(consultation, asking.options)
+    statements, reactions = _put(consultation, given.options)
     parts: list[Callable[[Place], Iterator[dict[str, Any]]]] = [
-        lambda place: _answers(asking.model, consultation, place),
-        lambda place: _shares(asking.model, statements, "statement", place, asking.scoring),
-        lambda place: _shares(asking.model, reactions, "reaction", place, asking.scoring),
+        lambda place: _answers(given.model, consultation, place),
+        lambda place: _shares(given.model, statements, "statement", place, given.scoring),
+        lambda place: _shares(given.model, reactions, "reaction", place, given.scoring),
     ]
     for part, read in enumerate(parts, 1):
-        for place in asking.places:
+        for place in given.places:
             rows += read(place)
-        asking.advance(part / 3)
+        given.advance(part / 3)
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
@@ -122,9 +122,7 @@ def _prompts(
     return len(_compared(consultation)) + ways
 
 
-def _answers(
-    model: Respondent, consultation: Consultation, place: Place
-) -> Iterator[dict[str, Any]]:
+def _answers(model: Answerer, consultation: Consultation, place: Place) -> Iterator[dict[str, Any]]:
     """Each answer that was compared, as the model's own next turn."""
     if not model.reads_texts:
         return
@@ -181,10 +179,10 @@ def _reactions(consultation: Consultation) -> list[Item]:
 
 
 def _shares(
-    model: Respondent, items: Sequence[Item], kind: str, place: Place, scoring: Scoring
+    model: Answerer, items: Sequence[Item], kind: str, place: Place, scoring: Scoring
 ) -> Iterator[dict[str, Any]]:
     """The first option's share of each, over both orders and label sets."""
-    asked = [Asked(item, place.persona) for item in items]
+    asked = [ItemProbe(item, place.persona) for item in items]
     for answer in read_letters(model, asked, scoring.lowest_mass) if asked else ():
         yield {
             "value_set": place.value_set,
@@ -381,12 +379,12 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         "floor": defaultdict(list),
         "ceiling": defaultdict(list),
     }
-    seeds = sorted({at for _, at in given.asked})
+    seeds = sorted({at for _, at in given.probes})
     held = {at: HeldOut.drawn(chosen.people, at, options.held_out) for at in seeds}
     names = [value_set.name for value_set in given.value_sets]
     for edge, measure, rows in _edges(chosen, held, names):
         edges[edge][measure] += rows
-    for (method, at), _ in sorted(given.asked.items()):
+    for (method, at), _ in sorted(given.probes.items()):
         for value_set in names:
             said = _values(given, method, at, value_set)
             for measure, rows in _measured(chosen, said, held[at], (at, value_set)):
@@ -654,6 +652,6 @@ EVALUATION = Evaluation(
         ),
     ),
     options=Options,
-    ask=ask,
+    probe=probe,
     prompts=_prompts,
 )

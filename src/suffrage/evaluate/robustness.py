@@ -25,17 +25,17 @@ from suffrage.errors import InputError
 from suffrage.evaluate.asking.groups import scored_items, under_replicates
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
-    Asking,
     Evaluation,
     EvaluationInput,
     EvaluationOptions,
     Place,
+    ProbeInput,
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import Drawn, drawn_figures, make_figures, resamples
 from suffrage.evaluate.statistics.floors import uniform
 from suffrage.evaluate.statistics.intervals import Draws, Estimate, Measured, estimate
-from suffrage.models import Asked, Choice, Question, label_sets, option_orders
+from suffrage.models import Choice, ItemProbe, Question, label_sets, option_orders
 from suffrage.models.asking import Message
 from suffrage.models.readouts import ModelAnswer, read_sentences, read_text
 from suffrage.population import AnswerDistribution, ValueSet
@@ -168,21 +168,21 @@ class Probe:
 # --- Asking -------------------------------------------------------------------------------------
 
 
-def ask(asking: Asking) -> pl.DataFrame:
+def probe(given: ProbeInput) -> pl.DataFrame:
     """Every item in every way, for every place. One row an item and way."""
-    options: RobustnessOptions = asking.options
-    items = chosen_items(asking.held_out or asking.items, options.items)
-    probes = list(_probes(asking, items))
-    total, done = max(_prompts_for(len(asking.places), items, options), 1), 0
+    options: RobustnessOptions = given.options
+    items = chosen_items(given.held_out or given.items, options.items)
+    probes = list(_probes(given, items))
+    total, done = max(_prompts_for(len(given.places), items, options), 1), 0
 
     def advance(count: int) -> None:
         nonlocal done
         done += count
-        asking.advance(min(done / total, 1.0))
+        given.advance(min(done / total, 1.0))
 
     rows: list[dict[str, Any]] = []
-    shares = _choose(asking, probes, advance)
-    lowest = asking.scoring.lowest_mass
+    shares = _choose(given, probes, advance)
+    lowest = given.scoring.lowest_mass
     usual: dict[tuple[Place, str], list[tuple[Probe, FloatArray]]] = defaultdict(list)
     for (place, item, family, way), found in _together(probes, shares).items():
         rows.append(_row(place, item, family, way, found, lowest))
@@ -193,9 +193,9 @@ def ask(asking: Asking) -> pl.DataFrame:
                 for name, one in zip(("forwards", "backwards"), found, strict=True):
                     rows.append(_row(place, item, "order", name, [one], lowest))
     if "pressed" in options.kinds:
-        rows += _pressed(asking, usual, advance)
-    if "format" in options.kinds and asking.model.reads_texts:
-        rows += _other_formats(asking, items, advance)
+        rows += _pressed(given, usual, advance)
+    if "format" in options.kinds and given.model.reads_texts:
+        rows += _other_formats(given, items, advance)
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
@@ -226,13 +226,13 @@ def short_ways(item: Item, persona: str | None, labels: tuple[str, ...]) -> list
     return [Question(item, persona, order, labels) for order in pair]
 
 
-def _probes(asking: Asking, items: Sequence[Item]) -> Iterator[Probe]:
-    options: RobustnessOptions = asking.options
-    wordings = _wordings(asking, options)
-    translated = [_read_translation(asking.folder / name, items) for name in options.translations]
+def _probes(given: ProbeInput, items: Sequence[Item]) -> Iterator[Probe]:
+    options: RobustnessOptions = given.options
+    wordings = _wordings(given, options)
+    translated = [_read_translation(given.folder / name, items) for name in options.translations]
     for item in items:
         letters, numbers = label_sets(len(item.options))
-        for place in asking.places:
+        for place in given.places:
             who = place.persona
 
             def asked(
@@ -309,10 +309,10 @@ def agrees(item: Item) -> bool:
     )
 
 
-def _wordings(asking: Asking, options: RobustnessOptions) -> dict[str, list[str]]:
+def _wordings(given: ProbeInput, options: RobustnessOptions) -> dict[str, list[str]]:
     if options.paraphrases is None or "words" not in options.kinds:
         return {}
-    found = read_paraphrases(asking.folder / options.paraphrases, asking.items)
+    found = read_paraphrases(given.folder / options.paraphrases, given.items)
     return {item: some[: options.wordings] for item, some in found.items()}
 
 
@@ -351,9 +351,9 @@ def _read_translation(path: Path, items: Sequence[Item]) -> tuple[str, dict[str,
     return str(content["language"]), found
 
 
-def _choose(asking: Asking, probes: Sequence[Probe], advance: Any) -> list[FloatArray]:
+def _choose(given: ProbeInput, probes: Sequence[Probe], advance: Any) -> list[FloatArray]:
     choices = [Choice(probe.messages, probe.labels) for probe in probes]
-    return asking.model.choose(choices, advance) if choices else []
+    return given.model.choose(choices, advance) if choices else []
 
 
 Key = tuple[Place, Item, str, str]
@@ -398,7 +398,7 @@ def _row(
 
 
 def _pressed(
-    asking: Asking,
+    given: ProbeInput,
     usual: Mapping[tuple[Place, str], Sequence[tuple[Probe, FloatArray]]],
     advance: Any,
 ) -> list[dict[str, Any]]:
@@ -424,7 +424,7 @@ def _pressed(
                             share,
                         )
                     )
-    answers = _choose(asking, [probe for probe, _ in follow_ups], advance)
+    answers = _choose(given, [probe for probe, _ in follow_ups], advance)
     together: dict[tuple[Place, str], list[tuple[Probe, float, FloatArray]]] = defaultdict(list)
     for (probe, share), raw in zip(follow_ups, answers, strict=True):
         together[probe.place, probe.item.id].append((probe, share, raw))
@@ -434,7 +434,7 @@ def _pressed(
         second = np.array([raw for _, _, raw in some])
         masses = second.sum(axis=1)
         weights = weights / weights.sum()
-        read = bool((masses > 0).all() and weights @ masses >= asking.scoring.lowest_mass)
+        read = bool((masses > 0).all() and weights @ masses >= given.scoring.lowest_mass)
         shares = weights @ (second / masses[:, None]) if read else second[0] * np.nan
         rows.append(
             {
@@ -450,11 +450,11 @@ def _pressed(
     return rows
 
 
-def _other_formats(asking: Asking, items: Sequence[Item], advance: Any) -> list[dict[str, Any]]:
-    places = [(place, item) for item in items for place in asking.places]
-    asked = [Asked(item, place.persona) for place, item in places]
-    texts = [a for a in read_text(asking.model, asked, advance) if a.readout == "text"]
-    said = read_sentences(asking.model, asked, advance)
+def _other_formats(given: ProbeInput, items: Sequence[Item], advance: Any) -> list[dict[str, Any]]:
+    places = [(place, item) for item in items for place in given.places]
+    asked = [ItemProbe(item, place.persona) for place, item in places]
+    texts = [a for a in read_text(given.model, asked, advance) if a.readout == "text"]
+    said = read_sentences(given.model, asked, advance)
     return [
         _format_row(place, way, answer)
         for way, answers in (("full text", texts), ("in a sentence", said))
@@ -622,7 +622,7 @@ def _notes(given: EvaluationInput, heard: Mapping[str, Heard], base: str | None)
 def _refused(given: EvaluationInput) -> str:
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for method in given.methods:
-        frame = given.asked[method, next(iter(given.splits))]
+        frame = given.probes[method, next(iter(given.splits))]
         for way in frame.filter(pl.col("refused"))["way"]:
             counts[method, way] += 1
     return "; ".join(f"{method}, {way}: {count}" for (method, way), count in counts.items())
@@ -773,6 +773,6 @@ EVALUATION = Evaluation(
     "languages and kinds of pressure that were not tried.",
     measures=MEASURES,
     options=RobustnessOptions,
-    ask=ask,
+    probe=probe,
     prompts=_planned,
 )

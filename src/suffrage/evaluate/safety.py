@@ -19,16 +19,16 @@ from suffrage import settings
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
-    Asking,
     Evaluation,
     EvaluationInput,
     EvaluationOptions,
+    ProbeInput,
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.evaluate.statistics.losses import Values, flags, loss_rows, value_rows
-from suffrage.models import Asked, read_letters
+from suffrage.models import ItemProbe, read_letters
 from suffrage.population import ValueSet
 from suffrage.survey import Item, Option
 from suffrage.training_data import ItemSplit
@@ -105,25 +105,25 @@ def judgement_item(pair: Pair, request: str) -> Item:
     )
 
 
-def ask(asking: Asking) -> pl.DataFrame:
+def probe(given: ProbeInput) -> pl.DataFrame:
     """Every pair: what the model writes, and what it says an assistant should do; as itself."""
-    options: Options = asking.options
+    options: Options = given.options
     known = pairs()
     requests = [request for pair in known for request in (pair.harmful, pair.harmless)]
     asked = [
-        Asked(judgement_item(pair, request), None)
+        ItemProbe(judgement_item(pair, request), None)
         for pair in known
         for request in (pair.harmful, pair.harmless)
     ]
     letters = [
         None if answer.refused else float(answer.shares[0])
-        for answer in read_letters(asking.model, asked, asking.scoring.lowest_mass)
+        for answer in read_letters(given.model, asked, given.scoring.lowest_mass)
     ]
-    asking.advance(0.4)
+    given.advance(0.4)
     chats = [[{"role": "user", "content": request}] for request in requests]
-    written = asking.model.write(chats, options.samples, LONGEST_WRITTEN, asking.seed)
+    written = given.model.write(chats, options.samples, LONGEST_WRITTEN, given.seed)
     shares = [float(np.mean([declines(text) for text in texts])) for texts in written]
-    asking.advance(1.0)
+    given.advance(1.0)
     rows: list[dict[str, Any]] = []
     for place, pair in enumerate(known):
         both = slice(2 * place, 2 * place + 2)
@@ -144,7 +144,7 @@ def ask(asking: Asking) -> pl.DataFrame:
 def _declined(given: EvaluationInput, kind: str, column: pl.Expr) -> Mapping[str, Values]:
     """A value of each method on each (seed, pair), the mean where a method has several models."""
     found: dict[str, dict[tuple[int, str], float]] = {}
-    for (method, at), frame in given.asked.items():
+    for (method, at), frame in given.probes.items():
         means = (
             frame.filter(pl.col("kind") == kind)
             .group_by("question")
@@ -195,7 +195,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
 def _examples(given: EvaluationInput) -> Iterator[dict[str, Any]]:
     """One answer of each method to each request that should be declined."""
     requests = {pair.id: pair.harmful for pair in pairs()}
-    for (method, at), frame in sorted(given.asked.items()):
+    for (method, at), frame in sorted(given.probes.items()):
         for row in frame.filter(pl.col("kind") == "written").to_dicts():
             yield {
                 "method": method,
@@ -261,6 +261,6 @@ EVALUATION = Evaluation(
         ),
     ),
     options=Options,
-    ask=ask,
+    probe=probe,
     prompts=prompts,
 )

@@ -1,8 +1,8 @@
 """What an evaluation is given and what it gives: one file an evaluation, one `Scorecard` each.
 
-An evaluation has two halves. `ask` puts its questions to one model and keeps what it said, as a
+An evaluation has two halves. `probe` puts its questions to one model and keeps what it said, as a
 table; it is the long half, and a run computes it once for each checkpoint. `score` turns the tables of all methods
-into figures with intervals, and is cheap. An evaluation without `ask` reads the answers that `fit`
+into figures with intervals, and is cheap. An evaluation without `probe` reads the answers that `fit`
 is made from.
 """
 
@@ -27,7 +27,7 @@ from suffrage.evaluate.results import (
     ReadoutDisagreement,
     Score,
 )
-from suffrage.models import Respondent
+from suffrage.models import Answerer
 from suffrage.population import ValueSet
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
@@ -73,7 +73,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Asking:
+class ProbeInput:
     """One model to be asked, and what may be known while asking it.
 
     value_sets: those this model answers for. as_population: whether questions name them. splits: what
@@ -82,7 +82,7 @@ class Asking:
     advance: told the share of the work done, 0 to 1.
     """
 
-    model: Respondent
+    model: Answerer
     value_sets: Sequence[ValueSet]
     as_population: bool
     splits: Sequence[ItemSplit]
@@ -117,7 +117,7 @@ class EvaluationInput:
     """Everything an evaluation may look at when it scores.
 
     splits: by seed. answers: by method and seed; untrained methods come once a seed with the same
-    answers. asked: the table of this evaluation's own `ask`, likewise. methods: names in the order
+    answers. probes: the table of this evaluation's own `probe`, likewise. methods: names in the order
     of the study. trained: those of them that were trained. left_out: value sets that no method was
     trained on. options: the study's to this evaluation. records: the folders of what each trained
     method and seed learnt from.
@@ -129,14 +129,14 @@ class EvaluationInput:
     methods: Sequence[str]
     trained: Sequence[str]
     left_out: Sequence[str] = ()
-    asked: Mapping[tuple[str, int], pl.DataFrame] = field(default_factory=dict)
+    probes: Mapping[tuple[str, int], pl.DataFrame] = field(default_factory=dict)
     options: Any = None
     folder: Path = Path()
     records: Mapping[tuple[str, int], Sequence[Path]] = field(default_factory=dict)
 
     def said(self, method: str, seed: int, value_set: str) -> pl.DataFrame:
         """The rows of `asked` that speak for a value set: its own, or the model's as itself."""
-        frame = self.asked[method, seed]
+        frame = self.probes[method, seed]
         return frame.filter(pl.col("value_set").is_in([value_set, AS_ITSELF]))
 
 
@@ -179,10 +179,10 @@ class Evaluation:
     """An evaluation, registered under "suffrage.evaluations".
 
     question: what a sceptic asks, as a heading. cannot_show: one sentence. measures: the figures it
-    gives. score(input, seed): the seed draws bootstrap resamples and nothing else. ask: a table of
+    gives. score(input, seed): the seed draws bootstrap resamples and nothing else. probe: a table of
     what a model said, with a column `value_set` (see `Place`); rows for every place asked.
     needs_texts: asked only of models whose probabilities of whole texts can be read.
-    prompts(value_sets, splits, options, folder): about how many prompts `ask` scores as one place, for
+    prompts(value_sets, splits, options, folder): about how many prompts `probe` scores as one place, for
     plans; folder: where the options' paths start.
     """
 
@@ -192,6 +192,6 @@ class Evaluation:
     cannot_show: str = ""
     measures: tuple[Measure, ...] = ()
     options: type[EvaluationOptions] = EvaluationOptions
-    ask: Callable[[Asking], pl.DataFrame] | None = None
+    probe: Callable[[ProbeInput], pl.DataFrame] | None = None
     needs_texts: bool = False
     prompts: Callable[[Sequence[ValueSet], Sequence[ItemSplit], Any, Path], int] | None = None

@@ -28,10 +28,10 @@ from suffrage.evaluate.asking.groups import (
     unread_notes,
 )
 from suffrage.evaluate.results import Figure, Measure
-from suffrage.evaluate.scorecard import Asking, Evaluation, EvaluationInput, Scorecard
+from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, ProbeInput, Scorecard
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
-from suffrage.models import Asked, read_letters, ways_of_asking
+from suffrage.models import ItemProbe, read_letters, ways_of_asking
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distribution_distances import fit
 from suffrage.training_data import ItemSplit
@@ -97,23 +97,23 @@ MEASURES = (
 )
 
 
-def ask(asking: Asking) -> pl.DataFrame:
+def probe(given: ProbeInput) -> pl.DataFrame:
     """Every scored item asked as nobody in particular; all else is read from the answers of `fit`.
 
     A model that is never told whom to answer as is not asked: there is nothing to steer.
     """
-    if not asking.as_population:
+    if not given.as_population:
         return pl.DataFrame(schema=SCHEMA)
-    items = asking.held_out or asking.items
-    total, done = _prompts_for(asking.value_sets, asking.splits), 0
+    items = given.held_out or given.items
+    total, done = _prompts_for(given.value_sets, given.splits), 0
 
     def advance(count: int) -> None:
         nonlocal done
         done += count
-        asking.advance(min(done / total, 1.0))
+        given.advance(min(done / total, 1.0))
 
     found = read_letters(
-        asking.model, [Asked(item, None) for item in items], asking.scoring.lowest_mass, advance
+        given.model, [ItemProbe(item, None) for item in items], given.scoring.lowest_mass, advance
     )
     return pl.DataFrame(
         [
@@ -123,7 +123,7 @@ def ask(asking: Asking) -> pl.DataFrame:
                 "shares": answer.shares.tolist(),
                 "refused": answer.refused,
             }
-            for value_set in asking.value_sets
+            for value_set in given.value_sets
             for answer in found
             if answer.item_id in value_set.distributions
         ],
@@ -151,7 +151,7 @@ class _Place:
 def score(given: EvaluationInput, seed: int) -> Scorecard:
     """The figures, and how well each name's answers fit each group."""
     among = {v.name: rivals(v, given.value_sets) for v in given.value_sets}
-    named = [m for m in given.methods if any(given.asked[m, s].height for s in given.splits)]
+    named = [m for m in given.methods if any(given.probes[m, s].height for s in given.splits)]
     notes = [
         *_notes(given, among, named),
         *unread_notes(
@@ -358,7 +358,7 @@ EVALUATION = Evaluation(
     cannot_show="Whether the model knows the group or only what is often said of it, and whether a "
     "person who is named otherwise, or not named at all, is answered alike.",
     measures=MEASURES,
-    ask=ask,
+    probe=probe,
     prompts=lambda value_sets, splits, options, folder: (
         -(-_prompts_for(value_sets, splits) // max(len(value_sets), 1))
     ),

@@ -19,26 +19,26 @@ from pydantic import Field, model_validator
 
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.evaluate.asking.asked_items import (
+from suffrage.evaluate.asking.groups import half_sample_fit, under_replicates
+from suffrage.evaluate.asking.item_probes import (
     READ,
     Put,
-    ask_items,
     can_be_put,
     chosen_items,
     overlaps,
+    probe_items,
     read_rows,
     refused_note,
     removed_note,
 )
-from suffrage.evaluate.asking.groups import half_sample_fit, under_replicates
 from suffrage.evaluate.fit import AVERAGE, UNIFORM
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
-    Asking,
     Evaluation,
     EvaluationInput,
     EvaluationOptions,
+    ProbeInput,
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import make_figures
@@ -175,20 +175,20 @@ def _check_names(options: Options, value_sets: Sequence[ValueSet]) -> None:
         )
 
 
-def ask(asking: Asking) -> pl.DataFrame:
+def probe(given: ProbeInput) -> pl.DataFrame:
     """The other survey's items as each mapped population, or once as the model itself."""
-    options: Options = asking.options
-    other = _other(options, asking.folder)
-    if not asking.as_population:
+    options: Options = given.options
+    other = _other(options, given.folder)
+    if not given.as_population:
         put = [Put(AS_ITSELF, None, item) for item in other.items]
-        return ask_items(asking, put, AS_ITSELF)
-    mapped = [v for v in asking.value_sets if v.name in options.value_sets]
+        return probe_items(given, put, AS_ITSELF)
+    mapped = [v for v in given.value_sets if v.name in options.value_sets]
     put = [
         Put(value_set.name, value_set.description, item)
         for value_set in mapped
         for item in _answered(other, options.value_sets[value_set.name], value_set.name)
     ]
-    return ask_items(asking, put, AS_ITSELF).with_columns(value_set=pl.col("population"))
+    return probe_items(given, put, AS_ITSELF).with_columns(value_set=pl.col("population"))
 
 
 def _answered(other: Other, where: dict[str, Any], name: str) -> list[Item]:
@@ -237,7 +237,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                     for name, row in _rows(place, target, shares, average):
                         units[name][method].append(row)
         for method in given.methods:
-            if (method, at_seed) in given.asked:
+            if (method, at_seed) in given.probes:
                 asked = {item: name for item, name in clusters.items() if item in wanted}
                 units["read"][method] += read_rows(given, method, at_seed, asked)
     floors: dict[str, Any] = {name: units[name][UNIFORM] for name in MEASURES if name in units}
@@ -276,7 +276,7 @@ def _said(given: EvaluationInput, seed: int, value_set: str) -> dict[str, dict[s
             for row in given.said(method, seed, value_set).filter(~pl.col("refused")).to_dicts()
         }
         for method in given.methods
-        if (method, seed) in given.asked
+        if (method, seed) in given.probes
     }
 
 
@@ -359,6 +359,6 @@ EVALUATION = Evaluation(
         READ,
     ),
     options=Options,
-    ask=ask,
+    probe=probe,
     prompts=_prompts,
 )

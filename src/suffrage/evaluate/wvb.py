@@ -19,11 +19,11 @@ import polars as pl
 
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.evaluate.asking.asked_items import (
+from suffrage.evaluate.asking.item_probes import (
     READ,
     Put,
-    ask_items,
     overlaps,
+    probe_items,
     read_answers,
     read_rows,
     refused_note,
@@ -33,10 +33,10 @@ from suffrage.evaluate.fit import UNIFORM
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
-    Asking,
     Evaluation,
     EvaluationInput,
     EvaluationOptions,
+    ProbeInput,
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import make_figures
@@ -183,13 +183,13 @@ def _item(name: str, about: Variable, entry: Entry | None) -> Item:
     return Item(id=name, question=about.question, options=scale_options([(p, p) for p in points]))
 
 
-def ask(asking: Asking) -> pl.DataFrame:
+def probe(given: ProbeInput) -> pl.DataFrame:
     """Each question as each demographic cell that has people in it, or once as the model itself."""
-    probe = read_probe(asking.options, asking.folder)
-    if not asking.as_population:
-        return ask_items(asking, [Put(AS_ITSELF, None, item) for item in probe.items.values()])
-    return ask_items(
-        asking,
+    probe = read_probe(given.options, given.folder)
+    if not given.as_population:
+        return probe_items(given, [Put(AS_ITSELF, None, item) for item in probe.items.values()])
+    return probe_items(
+        given,
         [
             Put(_joined(cell), persona(cell), item)
             for name, item in probe.items.items()
@@ -223,7 +223,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         mixed = {UNIFORM: [_constant(probe, kept, uniform_of)]}
         mixed[MAJORITY] = [_constant(probe, kept, majority_of)]
         for method in given.methods:
-            if (method, at_seed) in given.asked:
+            if (method, at_seed) in given.probes:
                 mixed[method] = _said(read_answers(given, method, at_seed))
                 units["read"][method] += read_rows(given, method, at_seed, categories)
         for method, models in mixed.items():
@@ -378,7 +378,7 @@ def measure_name(threshold: float) -> str:
 def predictions(asked: pl.DataFrame, probe: Probe, seed: int) -> pl.DataFrame:
     """What a model said as the benchmark's own script reads it: one answer a sampled person.
 
-    asked: what `ask` gave of one model. Answers are drawn from the shares of the person's cell; columns
+    asked: what `probe` gave of one model. Answers are drawn from the shares of the person's cell; columns
     QUESTION_ID, PARTICIPANT_ID, SCORE, in the order of the sample. Refused cells have "" for a score,
     which the script leaves out.
     """
@@ -468,6 +468,6 @@ EVALUATION = Evaluation(
         READ,
     ),
     options=Options,
-    ask=ask,
+    probe=probe,
     prompts=_prompts,
 )

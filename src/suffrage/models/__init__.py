@@ -1,6 +1,6 @@
 """Models: load, ask, score and sample them. Knows nothing of how they were trained."""
 
-from suffrage.models.answerer import Choice, Respondent
+from suffrage.models.answerer import Answerer, Choice
 from suffrage.models.asking import (
     SENTENCES,
     Question,
@@ -13,7 +13,7 @@ from suffrage.models.asking import (
 from suffrage.models.entailment import EntailmentModel
 from suffrage.models.language_model import LanguageModel, ModelIdentity, identify
 from suffrage.models.readouts import (
-    Asked,
+    ItemProbe,
     ModelAnswer,
     read_letters,
     read_sampled,
@@ -23,14 +23,14 @@ from suffrage.models.readouts import (
 
 __all__ = [
     "SENTENCES",
-    "Asked",
+    "Answerer",
     "Choice",
     "EntailmentModel",
+    "ItemProbe",
     "LanguageModel",
     "ModelAnswer",
     "ModelIdentity",
     "Question",
-    "Respondent",
     "identify",
     "label_sets",
     "open_question",

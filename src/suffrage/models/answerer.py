@@ -1,4 +1,4 @@
-"""`Respondent`: what evaluations ask of a model, whether it runs here or behind an endpoint."""
+"""`Answerer`: what evaluations ask of a model, whether it runs here or behind an endpoint."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class ChoiceReading:
     """How a choice was read.
 
     probabilities: (labels,), not renormalised. unseen: the most that the labels together could have
@@ -34,7 +34,7 @@ class Reading:
     drawn: int | None = None
 
 
-class Respondent(Protocol):
+class Answerer(Protocol):
     """A model that can be asked.
 
     reads_texts: whether `text_log_probs` can be had; endpoints mostly give the probabilities of the
@@ -70,22 +70,24 @@ class Respondent(Protocol):
 
 
 @runtime_checkable
-class Reader(Protocol):
+class AnswererWithError(Protocol):
     """A respondent that can say how sure its probabilities are."""
 
-    def read(self, choices: Sequence[Choice], advance: Advance | None = None) -> list[Reading]:
-        """As `Respondent.choose`, with what is known of the error."""
+    def read(
+        self, choices: Sequence[Choice], advance: Advance | None = None
+    ) -> list[ChoiceReading]:
+        """As `Answerer.choose`, with what is known of the error."""
         ...
 
 
 @runtime_checkable
-class Streaming(Protocol):
+class StreamingAnswerer(Protocol):
     """A respondent that gives each answer as soon as it has it, by its place in what was asked.
 
-    What costs money can so be kept answer by answer. The methods are those of `Respondent`.
+    What costs money can so be kept answer by answer. The methods are those of `Answerer`.
     """
 
-    def read_each(self, choices: Sequence[Choice]) -> Iterator[tuple[int, Reading]]:
+    def read_each(self, choices: Sequence[Choice]) -> Iterator[tuple[int, ChoiceReading]]:
         """Each choice's reading."""
         ...
 
@@ -103,9 +105,9 @@ class Streaming(Protocol):
 
 
 def read_choices(
-    model: Respondent, choices: Sequence[Choice], advance: Advance | None = None
-) -> list[Reading]:
+    model: Answerer, choices: Sequence[Choice], advance: Advance | None = None
+) -> list[ChoiceReading]:
     """The readings of choices by any respondent; one that says nothing of its error has none."""
-    if isinstance(model, Reader):
+    if isinstance(model, AnswererWithError):
         return model.read(choices, advance)
-    return [Reading(found) for found in model.choose(choices, advance)]
+    return [ChoiceReading(found) for found in model.choose(choices, advance)]

@@ -20,7 +20,14 @@ import numpy as np
 from suffrage import storage
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError
-from suffrage.models.answerer import Advance, Choice, Reading, Respondent, Streaming, read_choices
+from suffrage.models.answerer import (
+    Advance,
+    Answerer,
+    Choice,
+    ChoiceReading,
+    StreamingAnswerer,
+    read_choices,
+)
 from suffrage.models.asking import Message
 
 Answer = TypeVar("Answer")
@@ -127,14 +134,14 @@ class AnswerStore:
             ) from error
 
 
-class CachedRespondent:
-    """A respondent whose answers are kept; a `Respondent` and a `Reader` itself.
+class CachedAnswerer:
+    """A respondent whose answers are kept; a `Answerer` and a `AnswererWithError` itself.
 
     content: all of the model that decides an answer besides the question: weights, dtype, device.
     Two with the same content share their answers, so it must differ wherever they could.
     """
 
-    def __init__(self, model: Respondent, store: AnswerStore, content: Sequence[str]) -> None:
+    def __init__(self, model: Answerer, store: AnswerStore, content: Sequence[str]) -> None:
         self.model = model
         self.store = store
         self._content = storage.content_hash([VERSION, *content])
@@ -145,15 +152,17 @@ class CachedRespondent:
         return self.model.reads_texts
 
     def choose(self, choices: Sequence[Choice], advance: Advance | None = None) -> list[FloatArray]:
-        """See `Respondent.choose`."""
+        """See `Answerer.choose`."""
         return [reading.probabilities for reading in self.read(choices, advance)]
 
-    def read(self, choices: Sequence[Choice], advance: Advance | None = None) -> list[Reading]:
-        """See `Reader.read`."""
+    def read(
+        self, choices: Sequence[Choice], advance: Advance | None = None
+    ) -> list[ChoiceReading]:
+        """See `AnswererWithError.read`."""
 
-        def compute(places: Sequence[int]) -> Iterator[dict[int, Reading]]:
+        def compute(places: Sequence[int]) -> Iterator[dict[int, ChoiceReading]]:
             asked = [choices[place] for place in places]
-            if isinstance(self.model, Streaming):
+            if isinstance(self.model, StreamingAnswerer):
                 yield from _one_by_one(places, self.model.read_each(asked))
                 return
             for some in _chunks(places, CHUNK):
@@ -166,7 +175,7 @@ class CachedRespondent:
             lambda reading: [reading.probabilities.tolist(), reading.unseen, reading.drawn],
             advance,
         )
-        return [Reading(np.array(shares), unseen, drawn) for shares, unseen, drawn in kept]
+        return [ChoiceReading(np.array(shares), unseen, drawn) for shares, unseen, drawn in kept]
 
     def text_log_probs(
         self,
@@ -174,10 +183,10 @@ class CachedRespondent:
         texts: Sequence[Sequence[str]],
         advance: Advance | None = None,
     ) -> list[list[FloatArray]]:
-        """See `Respondent.text_log_probs`."""
+        """See `Answerer.text_log_probs`."""
 
         def compute(places: Sequence[int]) -> Iterator[dict[int, list[FloatArray]]]:
-            if isinstance(self.model, Streaming):
+            if isinstance(self.model, StreamingAnswerer):
                 asked = [chats[p] for p in places], [texts[p] for p in places]
                 yield from _one_by_one(places, self.model.text_log_probs_each(*asked))
                 return
@@ -198,7 +207,7 @@ class CachedRespondent:
     def write(
         self, chats: Sequence[Sequence[Message]], count: int, longest: int, seed: int
     ) -> list[list[str]]:
-        """See `Respondent.write`.
+        """See `Answerer.write`.
 
         Chats are written to in the same portions whatever is kept already, each portion with a seed
         of its own, so that an interruption changes no answer.
@@ -213,7 +222,7 @@ class CachedRespondent:
         portions = {place: some for some in _chunks(every, WRITTEN_CHUNK) for place in some}
 
         def compute(places: Sequence[int]) -> Iterator[dict[int, list[str]]]:
-            if isinstance(self.model, Streaming):
+            if isinstance(self.model, StreamingAnswerer):
                 asked = [chats[place] for place in places]
                 found = self.model.write_each(asked, count, longest, seed)
                 yield from _one_by_one(places, found)

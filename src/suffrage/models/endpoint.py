@@ -26,7 +26,7 @@ import numpy as np
 from suffrage import storage
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, require
-from suffrage.models.answerer import Advance, Choice, Reading
+from suffrage.models.answerer import Advance, Choice, ChoiceReading
 from suffrage.models.asking import Message
 from suffrage.models.endpoint_client import (
     BudgetReachedError,
@@ -99,7 +99,7 @@ def _name(what: str, settings: EndpointSettings) -> str:
 
 
 class Endpoint:
-    """A `Respondent`, `Reader` and `Streaming`.
+    """A `Answerer`, `AnswererWithError` and `StreamingAnswerer`.
 
     folder: where a relative path to the tokenizer starts. memory: keeps abilities and expenses. purpose: what
     the expenses are counted under. Making one sends nothing. Raises InputError when the key's variable is not
@@ -142,15 +142,17 @@ class Endpoint:
         return self.abilities.echo
 
     def choose(self, choices: Sequence[Choice], advance: Advance | None = None) -> list[FloatArray]:
-        """See `Respondent.choose`."""
+        """See `Answerer.choose`."""
         return [reading.probabilities for reading in self.read(choices, advance)]
 
-    def read(self, choices: Sequence[Choice], advance: Advance | None = None) -> list[Reading]:
-        """See `Reader.read`."""
+    def read(
+        self, choices: Sequence[Choice], advance: Advance | None = None
+    ) -> list[ChoiceReading]:
+        """See `AnswererWithError.read`."""
         return _in_order(self.read_each(choices), len(choices), advance)
 
-    def read_each(self, choices: Sequence[Choice]) -> Iterator[tuple[int, Reading]]:
-        """See `Streaming.read_each`."""
+    def read_each(self, choices: Sequence[Choice]) -> Iterator[tuple[int, ChoiceReading]]:
+        """See `StreamingAnswerer.read_each`."""
         top = self.abilities.top
         one = self._read_probabilities if top else self._read_samples
         return self._each(lambda place: one(choices[place]), len(choices))
@@ -161,13 +163,13 @@ class Endpoint:
         texts: Sequence[Sequence[str]],
         advance: Advance | None = None,
     ) -> list[list[FloatArray]]:
-        """See `Respondent.text_log_probs`; one request a text."""
+        """See `Answerer.text_log_probs`; one request a text."""
         return _in_order(self.text_log_probs_each(chats, texts), len(chats), advance)
 
     def text_log_probs_each(
         self, chats: Sequence[Sequence[Message]], texts: Sequence[Sequence[str]]
     ) -> Iterator[tuple[int, list[FloatArray]]]:
-        """See `Streaming.text_log_probs_each`."""
+        """See `StreamingAnswerer.text_log_probs_each`."""
         if not self.reads_texts:
             raise InputError(
                 f"model.endpoint: {self.settings.endpoint} gives no probabilities of whole texts; "
@@ -185,19 +187,19 @@ class Endpoint:
     def write(
         self, chats: Sequence[Sequence[Message]], count: int, longest: int, seed: int
     ) -> list[list[str]]:
-        """See `Respondent.write`. The seed is the server's to heed."""
+        """See `Answerer.write`. The seed is the server's to heed."""
         return _in_order(self.write_each(chats, count, longest, seed), len(chats), None)
 
     def write_each(
         self, chats: Sequence[Sequence[Message]], count: int, longest: int, seed: int
     ) -> Iterator[tuple[int, list[str]]]:
-        """See `Streaming.write_each`."""
+        """See `StreamingAnswerer.write_each`."""
         self.abilities  # noqa: B018 - found out before the threads start
         return self._each(
             lambda place: self._written(chats[place], count, longest, seed), len(chats)
         )
 
-    def _read_probabilities(self, choice: Choice) -> Reading:
+    def _read_probabilities(self, choice: Choice) -> ChoiceReading:
         """Labels from the likeliest first tokens.
 
         An answer that ends at once lists none on some servers; the likeliest beginning may, and where
@@ -217,9 +219,9 @@ class Endpoint:
                 break  # some models have one temperature only
             if listed:
                 return label_reading(choice.labels, listed)
-        return Reading(np.zeros(len(choice.labels)), unseen)
+        return ChoiceReading(np.zeros(len(choice.labels)), unseen)
 
-    def _read_samples(self, choice: Choice) -> Reading:
+    def _read_samples(self, choice: Choice) -> ChoiceReading:
         """Labels by short answers; what begins with no label counts toward none."""
         seed = int(storage.content_hash([choice.messages, choice.labels])[:7], 16)
         drawn = self._written(choice.messages, self.settings.samples, LONGEST_LABEL, seed)
@@ -228,7 +230,7 @@ class Endpoint:
             place = leading_label(text, choice.labels)
             if place is not None:
                 counts[place] += 1
-        return Reading(counts / len(drawn), drawn=len(drawn))
+        return ChoiceReading(counts / len(drawn), drawn=len(drawn))
 
     def _written(
         self, messages: Sequence[Message], count: int, longest: int, seed: int
@@ -415,7 +417,7 @@ class Endpoint:
         self.memory.remember(_name("usage", self.settings), kept)
 
 
-def label_reading(labels: Sequence[str], listed: Sequence[tuple[str, float]]) -> Reading:
+def label_reading(labels: Sequence[str], listed: Sequence[tuple[str, float]]) -> ChoiceReading:
     """Labels' probabilities from the likeliest tokens, (token, log-probability) each.
 
     unseen: each label is one token with a space before it and one without. Those not listed are
@@ -432,7 +434,7 @@ def label_reading(labels: Sequence[str], listed: Sequence[tuple[str, float]]) ->
             seen += 1
     rest = max(0.0, 1.0 - float(np.exp(logs).sum()))
     hidden = max(0, 2 * len(labels) - seen)
-    return Reading(probabilities, unseen=min(rest, hidden * float(np.exp(logs.min()))))
+    return ChoiceReading(probabilities, unseen=min(rest, hidden * float(np.exp(logs.min()))))
 
 
 def _tokenizer(settings: EndpointSettings, folder: Path) -> Any:

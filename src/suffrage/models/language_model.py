@@ -159,7 +159,7 @@ class LanguageModel:
         return True
 
     def choose(self, choices: Sequence[Choice], advance: Advance | None = None) -> list[FloatArray]:
-        """See `Respondent.choose`; a label's probability is the sum over its tokens."""
+        """See `Answerer.choose`; a label's probability is the sum over its tokens."""
         labels = [[self.label_tokens(label) for label in choice.labels] for choice in choices]
         requests = [
             ScoreRequest(
@@ -181,7 +181,7 @@ class LanguageModel:
         texts: Sequence[Sequence[str]],
         advance: Advance | None = None,
     ) -> list[list[FloatArray]]:
-        """See `Respondent.text_log_probs`."""
+        """See `Answerer.text_log_probs`."""
         requests = [
             ScoreRequest(self.encode(chat), tuple(self.answer_tokens(text) for text in some))
             for chat, some in zip(chats, texts, strict=True)
@@ -191,7 +191,7 @@ class LanguageModel:
     def write(
         self, chats: Sequence[Sequence[Message]], count: int, longest: int, seed: int
     ) -> list[list[str]]:
-        """See `Respondent.write`."""
+        """See `Answerer.write`."""
         return self.sample([self.encode(chat) for chat in chats], count, longest, seed)
 
     def score(

@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from suffrage.arrays import FloatArray
-from suffrage.models.answerer import Advance, Choice, Reading, Respondent, read_choices
+from suffrage.models.answerer import Advance, Answerer, Choice, ChoiceReading, read_choices
 from suffrage.models.asking import (
     SENTENCES,
     Question,
@@ -64,7 +64,7 @@ class ModelAnswer:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ItemProbe:
     """One item put to a model as one population (None: as itself)."""
 
     item: Item
@@ -72,8 +72,8 @@ class Asked:
 
 
 def read_letters(
-    model: Respondent,
-    asked: Sequence[Asked],
+    model: Answerer,
+    probes: Sequence[ItemProbe],
     lowest_mass: float,
     advance: Advance | None = None,
 ) -> list[ModelAnswer]:
@@ -83,7 +83,7 @@ def read_letters(
     the model says little does not count for less; a way in which it says nothing of them is left
     out of the mean, and counts in the mass.
     """
-    ways = [ways_of_asking(one.item, one.persona) for one in asked]
+    ways = [ways_of_asking(one.item, one.persona) for one in probes]
     chosen = iter(
         read_choices(
             model,
@@ -97,11 +97,11 @@ def read_letters(
     )
     return [
         _average(one.item.id, [next(chosen) for _ in group], lowest_mass)
-        for one, group in zip(asked, ways, strict=True)
+        for one, group in zip(probes, ways, strict=True)
     ]
 
 
-def _average(item_id: str, readings: Sequence[Reading], lowest_mass: float) -> ModelAnswer:
+def _average(item_id: str, readings: Sequence[ChoiceReading], lowest_mass: float) -> ModelAnswer:
     """One answer of an item's ways of asking."""
     by_way = np.array([reading.probabilities for reading in readings])
     masses = by_way.sum(axis=1)
@@ -120,7 +120,7 @@ def _average(item_id: str, readings: Sequence[Reading], lowest_mass: float) -> M
 
 
 def read_text(
-    model: Respondent, asked: Sequence[Asked], advance: Advance | None = None
+    model: Answerer, probes: Sequence[ItemProbe], advance: Advance | None = None
 ) -> list[ModelAnswer]:
     """The full-text readout: two answers an item, plain and length-normalised.
 
@@ -129,7 +129,7 @@ def read_text(
     no mass of its own and carries the plain one.
     """
     questions = [
-        Question(one.item, one.persona, tuple(range(len(one.item.options)))) for one in asked
+        Question(one.item, one.persona, tuple(range(len(one.item.options)))) for one in probes
     ]
     scored = model.text_log_probs(
         [question.messages for question in questions],
@@ -151,7 +151,7 @@ def read_text(
 
 
 def read_sentences(
-    model: Respondent, asked: Sequence[Asked], advance: Advance | None = None
+    model: Answerer, probes: Sequence[ItemProbe], advance: Advance | None = None
 ) -> list[ModelAnswer]:
     """The sentence readout: the question without its options, each option said in every style.
 
@@ -160,14 +160,14 @@ def read_sentences(
     where none of them has any.
     """
     styles = range(len(SENTENCES))
-    chats = [[{"role": "user", "content": open_question(one.item, one.persona)}] for one in asked]
+    chats = [[{"role": "user", "content": open_question(one.item, one.persona)}] for one in probes]
     scored = model.text_log_probs(
         chats,
-        [[text for style in styles for text in sentences(one.item, style)] for one in asked],
+        [[text for style in styles for text in sentences(one.item, style)] for one in probes],
         advance,
     )
     answers = []
-    for one, logs in zip(asked, scored, strict=True):
+    for one, logs in zip(probes, scored, strict=True):
         by_style = np.array([log.sum() for log in logs]).reshape(len(styles), -1)
         mass = float(np.exp(by_style).sum(axis=1).mean())
         said = by_style[np.isfinite(by_style).any(axis=1)]
@@ -186,7 +186,7 @@ def read_sentences(
 
 
 def read_sampled(
-    model: Respondent, asked: Sequence[Asked], samples: int, seed: int
+    model: Answerer, probes: Sequence[ItemProbe], samples: int, seed: int
 ) -> list[ModelAnswer]:
     """The written readout: `samples` free answers an item, matched to options.
 
@@ -195,7 +195,7 @@ def read_sampled(
     An item that none named an option of is refused.
     """
     questions: list[tuple[int, Question]] = []
-    for index, one in enumerate(asked):
+    for index, one in enumerate(probes):
         ways = ways_of_asking(one.item, one.persona)
         ways = ways[: max(1, len(ways) // 2)]  # the first label set, every order
         questions += [(index, question) for question in ways]
@@ -207,9 +207,9 @@ def read_sampled(
         LONGEST_SAMPLED_ANSWER,
         seed,
     )
-    counts = [np.zeros(len(one.item.options)) for one in asked]
-    drawn = [0] * len(asked)
-    declined = [0] * len(asked)
+    counts = [np.zeros(len(one.item.options)) for one in probes]
+    drawn = [0] * len(probes)
+    declined = [0] * len(probes)
     for (index, question), texts in zip(questions, written, strict=True):
         for text in texts:
             drawn[index] += 1
@@ -219,7 +219,7 @@ def read_sampled(
             elif declines(text):
                 declined[index] += 1
     answers = []
-    for one, count, total, silent in zip(asked, counts, drawn, declined, strict=True):
+    for one, count, total, silent in zip(probes, counts, drawn, declined, strict=True):
         named = count.sum()
         shares = count / named if named else np.full(count.size, np.nan)
         mass = float(named / total)

@@ -16,7 +16,7 @@ from suffrage.consult.groups.opinion_groups import OUTSIDE, GroupSettings, find_
 from suffrage.consult.polis_files import read_polis
 from suffrage.errors import InputError
 from suffrage.population.latent_classes import adjusted_rand_index
-from suffrage.server.made_up_public import Asked, Public, Texts, take_part
+from suffrage.server.made_up_public import Public, TasksEach, Texts, take_part
 
 TEXTS = Path(__file__).parent / "demo_texts" / "assistant.yaml"
 SLUG = "demo"
@@ -49,7 +49,9 @@ def simulated_demo(people: int = PEOPLE, seed: int = 0) -> Demo:
         tuple(row["text"] for row in told["statements"]),
         tuple((q["text"], tuple(a["text"] for a in q["answers"])) for q in told["prompts"]),
     )
-    content = take_part(public, generator, Asked(votes=24), texts, slug=SLUG, title=told["title"])
+    content = take_part(
+        public, generator, TasksEach(votes=24), texts, slug=SLUG, title=told["title"]
+    )
     return Demo(
         content=_about(content, told["question"]),
         known={f"p{i}": int(g) for i, g in enumerate(public.group)},

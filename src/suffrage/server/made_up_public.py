@@ -233,7 +233,7 @@ def outcome_of(
 
 
 @dataclass(frozen=True)
-class Asked:
+class TasksEach:
     """What is asked of everybody: so many statements, pairs and reactions each."""
 
     votes: int = 25
@@ -265,7 +265,7 @@ def numbered_texts(public: Public) -> Texts:
 def take_part(
     public: Public,
     generator: np.random.Generator,
-    asked: Asked | None = None,
+    asked: TasksEach | None = None,
     texts: Texts | None = None,
     design: PairDesign | None = None,
     slug: str = "simulated",
@@ -277,7 +277,7 @@ def take_part(
     every `AT_ONCE` people. Participant "p7" is row 7 of the public, statement "s3" column 3, prompt
     "q1", answer "a5" likewise. Raises InputError where the texts are not as many as the public's.
     """
-    a, d = asked or Asked(), design or PairDesign()
+    a, d = asked or TasksEach(), design or PairDesign()
     t = texts or numbered_texts(public)
     _check_texts(public, t)
     state = _Collected(public, d, t)
@@ -330,7 +330,7 @@ class _Collected:
         return pair_information(self.pairs, _frame("comparisons", self.comparisons), self.design)
 
     def answers_of(
-        self, person: int, asked: Asked, told: FloatArray, generator: np.random.Generator
+        self, person: int, asked: TasksEach, told: FloatArray, generator: np.random.Generator
     ) -> None:
         public, name = self.public, f"p{person}"
         statements = public.agree.shape[1]
@@ -354,7 +354,7 @@ class _Collected:
     def _pairs_of(
         self,
         person: int,
-        asked: Asked,
+        asked: TasksEach,
         told: FloatArray,
         generator: np.random.Generator,
         order: int,

@@ -25,16 +25,16 @@ from suffrage.consult.survey_links import Disagreement, disagreements, read_link
 from suffrage.errors import InputError, SuffrageError
 from suffrage.evaluate import (
     Answers,
-    Asking,
     EvaluationInput,
+    ProbeInput,
     Results,
     Scorecard,
     collect_answers,
 )
 from suffrage.evaluate.asking.answers import prompts_to_score
 from suffrage.evaluate.asking.rounding import Rounding, questions_asked_twice, rounding
-from suffrage.models import Asked, LanguageModel, ModelAnswer, read_letters
-from suffrage.models.cache import AnswerStore, CachedRespondent
+from suffrage.models import ItemProbe, LanguageModel, ModelAnswer, read_letters
+from suffrage.models.cache import AnswerStore, CachedAnswerer
 from suffrage.models.endpoint import Endpoint
 from suffrage.models.endpoint_client import endpoint_key
 from suffrage.models.language_model import out_of_memory
@@ -65,7 +65,7 @@ from suffrage.training_data.consultation_source import (
 from suffrage.training_data.general import with_general
 
 # What a model said to an evaluation's own questions.
-ASKED = "asked.parquet"
+PROBES = "probes.parquet"
 # Every answer of every model, so that none is asked for twice.
 STORE = Path(".work") / "answers.sqlite"
 
@@ -99,7 +99,7 @@ def run_study(
             for stage in wiring.stages():
                 if ORDER.index(stage.kind) >= ORDER.index(force):
                     stage.discard()
-            if ORDER.index(force) <= ORDER.index("asked") and (study.output / STORE).exists():
+            if ORDER.index(force) <= ORDER.index("probes") and (study.output / STORE).exists():
                 with AnswerStore(study.output / STORE) as store:
                     store.forget_answers()
         # The checks a user can fail come before anything long.
@@ -128,7 +128,7 @@ class _Run:
         self.last = ORDER.index(only) if only else len(ORDER) - 1
         self.computed: list[str] = []
         self.store: AnswerStore
-        self._loaded: tuple[Path | None, CachedRespondent] | None = None
+        self._loaded: tuple[Path | None, CachedAnswerer] | None = None
         self._survey: Survey | None = None
         self._value_sets: dict[str, ValueSet] | None = None
         self._check_means()
@@ -137,7 +137,7 @@ class _Run:
         """What is still to do and needs a key or a GPU: said before anything long."""
         left = {stage.folder for stage in self.wiring.stages() if not stage.finished}
         left &= {stage.folder for stage in self.wiring.stages() if self.wanted(stage.kind)}
-        asks = [*self.wiring.answers.values(), *self.wiring.asked.values()]
+        asks = [*self.wiring.answers.values(), *self.wiring.probes.values()]
         if self.study.endpoint and any(stage.folder in left for stage in asks):
             endpoint_key(self.study.endpoint)
         for (method, _, _), stage in self.wiring.align.items():
@@ -222,14 +222,14 @@ class _Run:
                         Answers.write,
                     )
             for spec in self.study.evaluate:
-                asked = self.wiring.asked.get((spec.name, method, seed))
-                if asked is None or asked.finished or not self.wanted("asked"):
+                own = self.wiring.probes.get((spec.name, method, seed))
+                if own is None or own.finished or not self.wanted("probes"):
                     continue
-                with progress.stage(f"ask {asked.label}", plan.seconds(asked)) as update:
+                with progress.stage(f"ask {own.label}", plan.seconds(own)) as update:
                     self._compute(
-                        asked,
-                        lambda e=spec, m=method, s=seed, u=update: self._asked(e, m, s, u),  # type: ignore[misc]
-                        _write_asked,
+                        own,
+                        lambda e=spec, m=method, s=seed, u=update: self._probes(e, m, s, u),  # type: ignore[misc]
+                        _write_probes,
                     )
             self._loaded = None
         if self.wanted("results"):
@@ -387,7 +387,7 @@ class _Run:
         dtype = self.study.scoring.dtype
         as_population = self.spec(method).method.asks_as_population
         fast: list[ModelAnswer] = []
-        again: list[tuple[Path | None, list[Asked]]] = []
+        again: list[tuple[Path | None, list[ItemProbe]]] = []
         for members, model in self.models(method, seed):
             asked = questions_asked_twice(members, as_population, seed)
             fast += read_letters(model, asked, 0.0)
@@ -403,7 +403,7 @@ class _Run:
             return Rounding(dtype, 0, None, None, None, str(error))
         return rounding(dtype, fast, exact)
 
-    def models(self, method: str, seed: int) -> Iterator[tuple[list[ValueSet], CachedRespondent]]:
+    def models(self, method: str, seed: int) -> Iterator[tuple[list[ValueSet], CachedAnswerer]]:
         """The models behind a method, each with the value sets it answers for.
 
         One model for all answers for the groups left out of its training as well.
@@ -420,23 +420,23 @@ class _Run:
                 self._loaded = (adapter, loaded)
             yield [self.value_sets()[name] for name in members], self._loaded[1]
 
-    def _respondent(self, trained: Path | None, method: str, dtype: str) -> CachedRespondent:
+    def _respondent(self, trained: Path | None, method: str, dtype: str) -> CachedAnswerer:
         """The study's model, or what a training made of it; its answers are kept."""
         endpoint, content = self.study.endpoint, self.wiring.model.content
         if endpoint:
-            asked = Endpoint(endpoint, self.study.folder, self.store, method)
-            return CachedRespondent(asked, self.store, [content])
+            model = Endpoint(endpoint, self.study.folder, self.store, method)
+            return CachedAnswerer(model, self.store, [content])
         loaded = _load(self.wiring, trained, dtype)
         weights = storage.folder_hash(trained) if trained else ""
         # A hub id does not say which weights it stands for today; the files it came from do.
         revision = str(getattr(loaded.model.config, "_commit_hash", None))
-        return CachedRespondent(
+        return CachedAnswerer(
             loaded, self.store, [content, weights, revision, loaded.dtype, loaded.device]
         )
 
-    def _asked(self, spec: EvaluationSpec, method: str, seed: int, update: Update) -> pl.DataFrame:
+    def _probes(self, spec: EvaluationSpec, method: str, seed: int, update: Update) -> pl.DataFrame:
         """What an evaluation's own questions got from a method."""
-        ask = spec.evaluation.ask
+        ask = spec.evaluation.probe
         assert ask is not None
         own = self.spec(method)
         splits = self.splits()
@@ -445,7 +445,7 @@ class _Run:
         return pl.concat(
             [
                 ask(
-                    Asking(
+                    ProbeInput(
                         model=model,
                         value_sets=members,
                         as_population=own.method.asks_as_population,
@@ -476,12 +476,12 @@ class _Run:
         )
         cards: dict[str, Scorecard] = {}
         for spec in self.study.evaluate:
-            asked = {
-                (method, seed): pl.read_parquet(stage.folder / ASKED)
-                for (name, method, seed), stage in self.wiring.asked.items()
+            probes = {
+                (method, seed): pl.read_parquet(stage.folder / PROBES)
+                for (name, method, seed), stage in self.wiring.probes.items()
                 if name == spec.name
             }
-            own = replace(given, asked=asked, options=spec.options)
+            own = replace(given, probes=probes, options=spec.options)
             cards[spec.name] = spec.evaluation.score(own, self.study.seeds[0])
         return facts.results(self.wiring, self.survey(), given, cards, self.store)
 
@@ -551,8 +551,8 @@ def _load(wiring: Wiring, trained: Path | None, dtype: str) -> LanguageModel:
     return LanguageModel.load(identify(str(trained), trained), dtype)
 
 
-def _write_asked(frame: pl.DataFrame, folder: Path) -> None:
-    storage.write_folder(folder, lambda draft: frame.write_parquet(draft / ASKED))
+def _write_probes(frame: pl.DataFrame, folder: Path) -> None:
+    storage.write_folder(folder, lambda draft: frame.write_parquet(draft / PROBES))
 
 
 def _write_results(results: Results, folder: Path) -> None:
@@ -575,23 +575,23 @@ def study_consultation(
     return consultation_source(found, spec, value_sets, items, split, seed, segments)
 
 
-def asked_answers(study: Study, evaluation: str, method: str, seed: int | None) -> pl.DataFrame:
+def probe_answers(study: Study, evaluation: str, method: str, seed: int | None) -> pl.DataFrame:
     """What a method said to an evaluation's own questions in a finished run.
 
     seed: None for the study's first. Raises InputError when the study does not ask that, or has not yet.
     """
     wiring = wire(with_segments(study))
     place = (evaluation, method, study.seeds[0] if seed is None else seed)
-    if place not in wiring.asked:
-        known = sorted({f"{name} of {who}, seed {at}" for name, who, at in wiring.asked})
+    if place not in wiring.probes:
+        known = sorted({f"{name} of {who}, seed {at}" for name, who, at in wiring.probes})
         raise InputError(
             f"{study.source.name} does not ask {evaluation} of {method}, seed {place[2]}; it asks "
             f"{'; '.join(known) or 'nothing of its own'}."
         )
-    stage = wiring.asked[place]
+    stage = wiring.probes[place]
     if not stage.finished:
         raise InputError(f"{stage.label} is not there yet: suffrage run {study.source.name} first.")
-    return pl.read_parquet(stage.folder / ASKED)
+    return pl.read_parquet(stage.folder / PROBES)
 
 
 def study_value_set(study: Study, name: str) -> ValueSet:

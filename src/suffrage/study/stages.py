@@ -16,7 +16,7 @@ from suffrage import storage
 from suffrage.errors import InputError
 
 StageKind = Literal[
-    "survey", "value_sets", "split", "records", "align", "answers", "asked", "results"
+    "survey", "value_sets", "split", "records", "align", "answers", "probes", "results"
 ]
 ORDER: tuple[StageKind, ...] = (
     "survey",
@@ -25,7 +25,7 @@ ORDER: tuple[StageKind, ...] = (
     "records",
     "align",
     "answers",
-    "asked",
+    "probes",
     "results",
 )
 # What people look for, by the name they would look under.
@@ -36,7 +36,7 @@ FOLDERS: dict[StageKind, str] = {
     "records": "records",
     "align": "checkpoints",
     "answers": "answers",
-    "asked": "asked",
+    "probes": "probes",
     "results": "results",
 }
 # Raised when a change of code makes the stages of an earlier version wrong.

@@ -24,7 +24,7 @@ TrainingPlace = tuple[str, int, Group]
 class Wiring:
     """Every stage of a study. Keys: value set name; seed; (method, seed, group); (method, seed).
 
-    asked: (evaluation, method, seed), for evaluations that put questions of their own.
+    probes: (evaluation, method, seed), for evaluations that put questions of their own.
     Untrained methods answer alike whatever the seed: they stand in `answers` once a seed, with
     one and the same stage.
     """
@@ -37,7 +37,7 @@ class Wiring:
     records: dict[TrainingPlace, Stage]
     align: dict[TrainingPlace, Stage]
     answers: dict[tuple[str, int], Stage]
-    asked: dict[tuple[str, str, int], Stage]
+    probes: dict[tuple[str, str, int], Stage]
     results: Stage
     starts: dict[TrainingPlace, TrainingPlace]
 
@@ -50,7 +50,7 @@ class Wiring:
             *self.records.values(),
             *self.align.values(),
             *self.answers.values(),
-            *self.asked.values(),
+            *self.probes.values(),
             self.results,
         ]
         return list({stage.folder: stage for stage in every}.values())
@@ -203,9 +203,9 @@ def wire(study: Study) -> Wiring:
                 seed,
             )
     hashes_of = {spec.name: _own_files(study, spec) for spec in study.evaluate}
-    asked = {
+    probes = {
         (spec.name, method, seed): stage(
-            "asked",
+            "probes",
             f"{spec.name}-{answer.label}",
             answer.key,
             spec.name,
@@ -213,13 +213,13 @@ def wire(study: Study) -> Wiring:
             hashes_of[spec.name],
         )
         for spec in study.evaluate
-        if spec.evaluation.ask is not None
+        if spec.evaluation.probe is not None
         for (method, seed), answer in answers.items()
     }
     results = stage(
         "results",
         "results",
-        [answer.key for answer in (*answers.values(), *asked.values())],
+        [answer.key for answer in (*answers.values(), *probes.values())],
         value_set_keys,
         split_keys,
         [(spec.name, spec.options.model_dump(mode="json")) for spec in study.evaluate],
@@ -228,5 +228,5 @@ def wire(study: Study) -> Wiring:
         model.name,
     )
     return Wiring(
-        study, model, survey, value_sets, splits, records, align, answers, asked, results, starts
+        study, model, survey, value_sets, splits, records, align, answers, probes, results, starts
     )

@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from suffrage import storage
 from suffrage.evaluate.asking.rounding import Rounding
 from suffrage.models import (
-    Asked,
+    Answerer,
+    ItemProbe,
     ModelAnswer,
-    Respondent,
     read_letters,
     read_sampled,
     read_sentences,
@@ -122,7 +122,7 @@ def prompts_to_score(
 
 
 def collect_answers(
-    model: Respondent,
+    model: Answerer,
     value_sets: Sequence[ValueSet],
     other_readouts: Sequence[str],
     scoring: Scoring,
@@ -138,10 +138,10 @@ def collect_answers(
     """
     if as_population:
         # All value sets in one go: they share the text of every item.
-        places = [(v.name, Asked(item, v.description)) for v in value_sets for item in v.items]
+        places = [(v.name, ItemProbe(item, v.description)) for v in value_sets for item in v.items]
     else:
         items = {item.id: item for v in value_sets for item in v.items}
-        places = [("", Asked(item, None)) for item in items.values()]
+        places = [("", ItemProbe(item, None)) for item in items.values()]
     found = _ask(model, places, other_readouts, scoring, seed, advance)
     return Answers(
         {
@@ -156,8 +156,8 @@ def collect_answers(
 
 
 def _ask(
-    model: Respondent,
-    places: list[tuple[str, Asked]],
+    model: Answerer,
+    places: list[tuple[str, ItemProbe]],
     other_readouts: Sequence[str],
     scoring: Scoring,
     seed: int,
@@ -165,16 +165,16 @@ def _ask(
 ) -> list[tuple[str, ModelAnswer]]:
     """Every readout of every place, with the place's name."""
     others = [place for place in places if place[1].item.id in other_readouts]
-    names, asked = [name for name, _ in places], [one for _, one in places]
-    other_names, other_asked = [name for name, _ in others], [one for _, one in others]
-    letters = read_letters(model, asked, scoring.lowest_mass, advance)
+    names, probes = [name for name, _ in places], [one for _, one in places]
+    other_names, other_probes = [name for name, _ in others], [one for _, one in others]
+    letters = read_letters(model, probes, scoring.lowest_mass, advance)
     found = list(zip(names, letters, strict=True))
     if scoring.text and others and model.reads_texts:
-        texts = read_text(model, other_asked, advance)  # two answers each
+        texts = read_text(model, other_probes, advance)  # two answers each
         found += zip([name for name in other_names for _ in range(2)], texts, strict=True)
     if scoring.sentence and others and model.reads_texts:
-        found += zip(other_names, read_sentences(model, other_asked, advance), strict=True)
+        found += zip(other_names, read_sentences(model, other_probes, advance), strict=True)
     if scoring.samples and others:
-        written = read_sampled(model, other_asked, scoring.samples, seed)
+        written = read_sampled(model, other_probes, scoring.samples, seed)
         found += zip(other_names, written, strict=True)
     return found

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from suffrage import settings
 from suffrage.arrays import IntArray
 from suffrage.evaluate.asking.scenarios import DATA, Scenario
-from suffrage.models import Asked, EntailmentModel, Respondent, read_letters
+from suffrage.models import Answerer, EntailmentModel, ItemProbe, read_letters
 from suffrage.survey import Item, Option
 
 LABELLED = DATA / "labelled_answers.yaml"
@@ -60,9 +60,9 @@ def judging_item(scenario: Scenario, answer: str) -> Item:
     )
 
 
-def verdicts(judge: Respondent, pairs: Sequence[tuple[Scenario, str]]) -> IntArray:
+def verdicts(judge: Answerer, pairs: Sequence[tuple[Scenario, str]]) -> IntArray:
     """1, 2 or 0 for each (scenario, answer): what the judge finds likeliest over all orders."""
-    asked = [Asked(judging_item(scenario, answer), None) for scenario, answer in pairs]
+    asked = [ItemProbe(judging_item(scenario, answer), None) for scenario, answer in pairs]
     codes = np.array([1, 2, 0])
     return np.array([codes[a.shares.argmax()] for a in read_letters(judge, asked, 0.0)], dtype=int)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from suffrage.models import Asked, ModelAnswer
+from suffrage.models import ItemProbe, ModelAnswer
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import total_variation
 
@@ -34,15 +34,17 @@ class Rounding:
 
 def questions_asked_twice(
     value_sets: Sequence[ValueSet], as_population: bool, seed: int
-) -> list[Asked]:
+) -> list[ItemProbe]:
     """At most `QUESTIONS` of what a model is asked, drawn with the seed."""
     if as_population:
         every = [
-            (v.name, item.id, Asked(item, v.description)) for v in value_sets for item in v.items
+            (v.name, item.id, ItemProbe(item, v.description))
+            for v in value_sets
+            for item in v.items
         ]
     else:
         items = {item.id: item for v in value_sets for item in v.items}
-        every = [("", item.id, Asked(item, None)) for item in items.values()]
+        every = [("", item.id, ItemProbe(item, None)) for item in items.values()]
     every.sort(key=lambda place: place[:2])
     generator = np.random.default_rng([seed, 17])
     chosen = generator.permutation(len(every))[:QUESTIONS]

@@ -17,7 +17,7 @@ from suffrage.arrays import FloatArray
 from suffrage.consult.judgements import counted_pairs, judged_comparisons
 from suffrage.consult.people import people_weights
 from suffrage.errors import InputError
-from suffrage.models import Respondent
+from suffrage.models import Answerer
 from suffrage.population import ValueSet
 from suffrage.training_data.consultation_source import ConsultationSource, members_of
 from suffrage.training_data.from_consultation import persona_prompt
@@ -94,7 +94,7 @@ def held_out_choices(source: ConsultationSource, value_sets: Sequence[ValueSet])
 
 
 def preferred(
-    model: Respondent,
+    model: Answerer,
     source: ConsultationSource,
     value_set: ValueSet | None,
     pairs: Sequence[tuple[str, str, str]],

@@ -132,7 +132,7 @@ def write_study_candidates(
         "study": study.study,
         "prompts": len(asked),
         "sources": [source.name for source in sources],
-        "asked": counts["asked"],
+        "probes": counts["probes"],
         "written": len(found),
         "empty": counts["empty"],
         "missing": counts["missing"],
@@ -251,7 +251,7 @@ def candidates_of(
             ((together,),) = model.write([chat], 1, longest, seed)
             texts = numbered_answers(together, settings.count)
             counts["missing"] += settings.count - len(texts)
-        counts["asked"] += settings.count
+        counts["probes"] += settings.count
         for text in (text.strip() for text in texts):
             if not text:
                 counts["empty"] += 1

@@ -121,7 +121,7 @@ def make_plan(
     if study.endpoint:
         return _endpoint_plan(wiring, study.endpoint, value_sets, splits)
     todo = [stage for stage in wiring.stages() if not stage.finished]
-    heavy = any(stage.kind in ("align", "answers", "asked") for stage in todo)
+    heavy = any(stage.kind in ("align", "answers", "probes") for stage in todo)
     speed = {"float32": 0.0, "training": 0.0}
     if heavy:
         from suffrage.models.language_model import fast_dtype
@@ -173,7 +173,7 @@ def _endpoint_plan(
                     scored * LABEL_TOKENS
                     + study.scoring.samples * len(others) * groups * WRITTEN_TOKENS
                 )
-        for (evaluation, method, _), stage in wiring.asked.items():
+        for (evaluation, method, _), stage in wiring.probes.items():
             entry = next(e for e in study.evaluate if e.name == evaluation)
             if method == spec.name and entry.evaluation.prompts is not None:
                 prompts = entry.evaluation.prompts(
@@ -306,7 +306,7 @@ def _tokens_by_stage(
             if method == spec.name:
                 read = _answer_tokens(study, spec.name, value_sets, splits, mean_length)
                 found[str(stage.folder)] = Reading(read, asking_memory)
-        for (evaluation, method, _), stage in wiring.asked.items():
+        for (evaluation, method, _), stage in wiring.probes.items():
             entry = next(e for e in study.evaluate if e.name == evaluation)
             own = entry.evaluation
             if method == spec.name and own.prompts is not None:

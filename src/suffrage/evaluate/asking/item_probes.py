@@ -10,9 +10,9 @@ import polars as pl
 
 from suffrage.arrays import FloatArray
 from suffrage.evaluate.results import Measure
-from suffrage.evaluate.scorecard import AS_ITSELF, Asking, EvaluationInput
+from suffrage.evaluate.scorecard import AS_ITSELF, EvaluationInput, ProbeInput
 from suffrage.evaluate.statistics.intervals import Measured
-from suffrage.models import Asked, read_letters, ways_of_asking
+from suffrage.models import ItemProbe, read_letters, ways_of_asking
 from suffrage.survey import Item
 from suffrage.training_data.overlap import overlapping
 
@@ -39,14 +39,16 @@ class Put:
     item: Item
 
 
-def ask_items(asking: Asking, put: Sequence[Put], value_set: str | None = None) -> pl.DataFrame:
+def probe_items(
+    given: ProbeInput, put: Sequence[Put], value_set: str | None = None
+) -> pl.DataFrame:
     """What a model answers by option letters, a row an item and population (`SCHEMA`).
 
     value_set: whose answers these are in the study; None: the one that a model made for one value set
     answers for, else everyone's.
     """
     if value_set is None:
-        value_set = asking.value_sets[0].name if len(asking.value_sets) == 1 else AS_ITSELF
+        value_set = given.value_sets[0].name if len(given.value_sets) == 1 else AS_ITSELF
     if not put:
         return pl.DataFrame(schema=SCHEMA)
     total = sum(len(ways_of_asking(one.item, one.persona)) for one in put)
@@ -55,12 +57,12 @@ def ask_items(asking: Asking, put: Sequence[Put], value_set: str | None = None) 
     def advance(count: int) -> None:
         nonlocal done
         done += count
-        asking.advance(done / total)
+        given.advance(done / total)
 
     answers = read_letters(
-        asking.model,
-        [Asked(one.item, one.persona) for one in put],
-        asking.scoring.lowest_mass,
+        given.model,
+        [ItemProbe(one.item, one.persona) for one in put],
+        given.scoring.lowest_mass,
         advance,
     )
     rows = [
@@ -126,7 +128,7 @@ def refused_note(given: EvaluationInput) -> tuple[str, ...]:
     """One sentence for each method on the answers that said too little about the options."""
     found = []
     for method in given.methods:
-        frames = [frame for (name, _), frame in given.asked.items() if name == method]
+        frames = [frame for (name, _), frame in given.probes.items() if name == method]
         asked = sum(frame.height for frame in frames)
         refused = sum(int(frame["refused"].sum()) for frame in frames)
         if refused:
@@ -156,7 +158,7 @@ def read_rows(
 
     clusters: of the items that are scored; answers to others do not count.
     """
-    frame = given.asked[method, seed].select("population", "item", "refused")
+    frame = given.probes[method, seed].select("population", "item", "refused")
     for population, item, refused in frame.iter_rows():
         if item in clusters:
             where = population or NOBODY
@@ -167,7 +169,7 @@ def read_answers(
     given: EvaluationInput, method: str, seed: int
 ) -> list[tuple[str, str, str, FloatArray]]:
     """What a method said: (value set, population, item, shares), refused answers left out."""
-    frame = given.asked[method, seed].filter(~pl.col("refused"))
+    frame = given.probes[method, seed].filter(~pl.col("refused"))
     return [
         (row["value_set"], row["population"], row["item"], np.array(row["shares"]))
         for row in frame.select("value_set", "population", "item", "shares").to_dicts()
