@@ -9,7 +9,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 
-from suffrage.server.pairing import POLICY
+from suffrage.consult.pairing import POLICY
 from suffrage.server.store import consultations, statements
 from tests.consult.site import Site, consultation, crowd, site
 

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from suffrage.consult.consultation import empty
-from suffrage.errors import InputError
-from suffrage.server.demo import simulated_demo
-from suffrage.server.pairing import (
+from suffrage.consult.pairing import (
     LEAST_APART,
     POLICY,
     DrawnPair,
@@ -31,6 +29,8 @@ from suffrage.server.pairing import (
     seen_pairs,
     strengths,
 )
+from suffrage.errors import InputError
+from suffrage.server.demo import simulated_demo
 from suffrage.server.store import acts, consultations, participants
 from suffrage.server.store.consultations import set_phase, set_settings
 from suffrage.server.store.contents import from_consultation, to_consultation

@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 from scipy.stats import binomtest
 
-from suffrage.server.made_up_public import PublicSettings, TasksEach, make_public, take_part
-from suffrage.server.pairing import PairDesign
-from suffrage.server.quality import (
+from suffrage.consult.made_up_public import PublicSettings, TasksEach, make_public, take_part
+from suffrage.consult.pairing import PairDesign
+from suffrage.consult.quality import (
     INSTRUCTED,
     REPEATS,
     SIDE,

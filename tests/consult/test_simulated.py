@@ -8,10 +8,7 @@ import pytest
 
 from suffrage.consult.consultation import votes_of
 from suffrage.consult.groups.opinion_groups import find_groups
-from suffrage.consult.votes import AGREE, DISAGREE, PASS
-from suffrage.errors import InputError
-from suffrage.population.latent_classes import adjusted_rand_index
-from suffrage.server.made_up_public import (
+from suffrage.consult.made_up_public import (
     Public,
     PublicSettings,
     TasksEach,
@@ -22,7 +19,10 @@ from suffrage.server.made_up_public import (
     vote_of,
     without,
 )
-from suffrage.server.pairing import INSTRUCTED_OUTCOME
+from suffrage.consult.pairing import INSTRUCTED_OUTCOME
+from suffrage.consult.votes import AGREE, DISAGREE, PASS
+from suffrage.errors import InputError
+from suffrage.population.latent_classes import adjusted_rand_index
 
 
 def small(**changes: object) -> Public:

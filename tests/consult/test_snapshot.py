@@ -9,10 +9,10 @@ import pytest
 
 from suffrage.consult.consultation import Consultation, votes_of
 from suffrage.consult.groups.opinion_groups import find_groups
+from suffrage.consult.made_up_public import PublicSettings, TasksEach, make_public, take_part
+from suffrage.consult.participation import Stratum, participation
 from suffrage.consult.votes import UNSEEN
-from suffrage.server.made_up_public import PublicSettings, TasksEach, make_public, take_part
 from suffrage.server.organisers_results import place_of, snapshot_of
-from suffrage.server.participation import Stratum, participation
 from suffrage.server.plot import plane, shape
 
 

@@ -13,10 +13,10 @@ import polars as pl
 from suffrage import settings
 from suffrage.consult.consultation import Consultation, of_polis, votes_of
 from suffrage.consult.groups.opinion_groups import OUTSIDE, GroupSettings, find_groups
+from suffrage.consult.made_up_public import Public, TasksEach, Texts, take_part
 from suffrage.consult.polis_files import read_polis
 from suffrage.errors import InputError
 from suffrage.population.latent_classes import adjusted_rand_index
-from suffrage.server.made_up_public import Public, TasksEach, Texts, take_part
 
 TEXTS = Path(__file__).parent / "demo_texts" / "assistant.yaml"
 SLUG = "demo"

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from suffrage.server.pairing import INSTRUCTED_OUTCOME
+from suffrage.consult.pairing import INSTRUCTED_OUTCOME
 from suffrage.server.store import acts, consultations, participants, statements
 from suffrage.server.store.consultations import About
 from suffrage.server.store.database import RefusedError, Store

@@ -19,7 +19,7 @@ import polars as pl
 
 from suffrage.arrays import FloatArray, IntArray
 from suffrage.consult.groups.consensus import draw_statement, priority, routing_probabilities
-from suffrage.server.pairing import (
+from suffrage.consult.pairing import (
     Check,
     DrawnPair,
     PairDesign,
@@ -157,7 +157,7 @@ class Drawing:
     ) -> tuple[Exposure, Prompt, Answer, Answer] | None:
         """Two answers to one prompt that this participant has not seen side by side.
 
-        By the design of `suffrage.server.pairing`: a common core, then what tells most. Where there
+        By the design of `suffrage.consult.pairing`: a common core, then what tells most. Where there
         are pairs enough, a few test attention, and say so in the exposure.
         """
         prompts, shown = self.questions(what)

@@ -13,11 +13,11 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from suffrage.consult.candidate_answers import candidates_of_text
+from suffrage.consult.pairing import PairDesign
 from suffrage.consult.polis_files import neutralised
+from suffrage.consult.quality import left_rate
 from suffrage.errors import InputError
 from suffrage.server import plot
-from suffrage.server.pairing import PairDesign
-from suffrage.server.quality import left_rate
 from suffrage.server.store import acts, audit, participants, staff, statements
 from suffrage.server.store import shown_answers as answers
 from suffrage.server.store import stored_principles as principles

@@ -11,9 +11,9 @@ import polars as pl
 from sqlalchemy import func, select
 
 from suffrage.consult.consultation import Consultation
-from suffrage.server.pairing import PairDesign, core_coverage, pairs_of
-from suffrage.server.participation import Stratum, participation
-from suffrage.server.quality import Quality, quality
+from suffrage.consult.pairing import PairDesign, core_coverage, pairs_of
+from suffrage.consult.participation import Stratum, participation
+from suffrage.consult.quality import Quality, quality
 from suffrage.server.store import participants
 from suffrage.server.store.consultations import About, ConsultationSettings
 from suffrage.server.store.database import Store

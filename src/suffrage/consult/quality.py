@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from suffrage.consult.pairing import INSTRUCTED_OUTCOME
 from suffrage.errors import InputError
-from suffrage.server.pairing import INSTRUCTED_OUTCOME
 
 SPEED, STRAIGHT, INSTRUCTED, REPEATS, SIDE = (
     "speed",

@@ -17,9 +17,7 @@ import polars as pl
 
 from suffrage.arrays import FloatArray, IntArray
 from suffrage.consult.consultation import SCHEMAS, Consultation
-from suffrage.consult.votes import AGREE, DISAGREE, PASS
-from suffrage.errors import InputError
-from suffrage.server.pairing import (
+from suffrage.consult.pairing import (
     INSTRUCTED_OUTCOME,
     DrawnPair,
     PairDesign,
@@ -28,6 +26,8 @@ from suffrage.server.pairing import (
     pair_information,
     pairs_of,
 )
+from suffrage.consult.votes import AGREE, DISAGREE, PASS
+from suffrage.errors import InputError
 
 Manner = Literal["sincere", "careless", "brigading"]
 
