@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime
 
+from suffrage.consult import quality
 from suffrage.consult.groups.findings import group_name
-from suffrage.server import quality
 from suffrage.server.web.languages import N_, SOURCE, Language
 
 REASONS = {
