@@ -11,29 +11,16 @@ import pytest
 from suffrage import registry
 from suffrage.consult.consultation import Consultation, read_consultation, write_consultation
 from suffrage.errors import InputError
-from suffrage.population import build_value_set
-from suffrage.study.commands.held_out_public import (
-    OTHERS,
-    agreements,
-    held_out_choices,
-    others_preferred,
-    preferred,
-    write_agreements,
-)
 from suffrage.study.commands.simulated_public import PublicSettings, simulated_public, write_public
 from suffrage.study.run import (
     _Run,
     run_study,
     study_consultation,
     study_disagreements,
-    study_held_out_public,
 )
 from suffrage.study.schema import load_study
 from suffrage.study.wiring import wire
-from suffrage.training_data import HeldOut, split_items
-from suffrage.training_data.consultation_source import ConsultationSpec, consultation_source
 from suffrage.training_data.records import Records
-from tests.impostors import Impostor, flat
 from tests.study.conftest import Write
 from tests.synthetic import make_survey
 
@@ -93,18 +80,6 @@ def test_the_loop_runs_and_a_changed_vote_trains_only_what_heard_it(
     assert manifests["compared"]["made_from"]["consultation"]["content_hash"] == public.content_hash
     assert "consultation" not in manifests["survey-only"]["made_from"]
     assert run_study(study).computed == ()
-    found = study_held_out_public(study, "survey-only")
-    assert {row.method for row in found} == {
-        "prompt",
-        "survey-only",
-        "compared",
-        "liked",
-        "ccai",
-        OTHERS,
-    }
-    write_agreements(found, tmp_path / "held-out.csv")
-    assert pl.read_csv(tmp_path / "held-out.csv").height == len(found)
-
     tables = {n: getattr(public, n) for n in public.__dataclass_fields__}
     tables["reactions"] = public.reactions.with_columns(value=-pl.col("value"))
     write_consultation(Consultation(**tables), tmp_path / "public")
@@ -116,7 +91,7 @@ def test_the_loop_runs_and_a_changed_vote_trains_only_what_heard_it(
     ]
 
 
-def test_people_held_out_are_the_same_in_records_and_in_what_they_are_tested_on(
+def test_nothing_of_people_or_items_held_out_is_in_the_records(
     write_loop: Write,
 ) -> None:
     study = load_study(write_loop())
@@ -124,51 +99,10 @@ def test_people_held_out_are_the_same_in_records_and_in_what_they_are_tested_on(
     runner = _Run(wire(study), None, None)
     value_sets = list(runner.value_sets().values())
     source = study_consultation(study, value_sets, SURVEY.codebook.items, runner.splits()[3], 3)
-    choices = held_out_choices(source, value_sets)
-    assert set(choices["participant"]) <= set(source.held_out_people)
     assert not set(source.people) & set(source.held_out_people)
     held_out = set(runner.splits()[3].held_out)
-    assert set(choices.filter(pl.col("side") == "held_out")["prompt"]) <= held_out
     for stage in runner.wiring.records.values():
         assert not held_out & set(Records.read(stage.folder).frame["item"])
-
-
-def test_a_model_that_knows_the_people_agrees_with_them_and_a_flat_one_does_not() -> None:
-    """Against impostors: one reads each participant's group's true favourite, one says all alike."""
-    public, _ = simulated_public(SURVEY, PublicSettings(participants=200, comparisons=20), 1)
-    north = build_value_set(SURVEY, "north", {"region": "north"}, 1, "people up north")
-    tops = {item: d.shares.max() for item, d in north.distributions.items()}
-    # Where people are of one mind there is something to agree with.
-    clear = tuple(sorted(tops, key=lambda item: -tops[item])[1:4:2])
-    split = split_items(SURVEY.codebook.items, HeldOut(by="list", items=clear), 3)
-    spec = ConsultationSpec(folder=Path("x"), held_out=0.3)
-    source = consultation_source(public, spec, [north], SURVEY.codebook.items, split, 3)
-    choices = held_out_choices(source, [north])
-    pairs = choices.select("prompt", "first", "second").rows()
-
-    def knows(options: Any, question: str) -> Any:
-        item = next(i for i in SURVEY.codebook.items if i.question in question)
-        d = north.distributions[item.id]
-        # The expected utility of saying an option: minus its mean distance from what people hold.
-        spots = np.arange(len(d.shares)) / (len(d.shares) - 1)
-        gains = np.array([-(d.shares @ np.abs(spots - spot)) for spot in spots])
-        own = [
-            next(g for g, o in zip(gains, item.options, strict=True) if o.text in t)
-            for t in options
-        ]
-        return np.exp(np.array(own))
-
-    said = {
-        "knows": np.array(preferred(Impostor(knows), source, north, pairs)),
-        "flat": np.array(preferred(flat(), source, north, pairs)),
-        OTHERS: np.array(others_preferred(source, north, pairs)),
-    }
-    found = {(r.method, r.side): r for r in agreements(choices, said, "flat", 1)}
-    for side in ("held_out", "trained"):
-        assert found["flat", side].agreement == 0.5
-        assert found["knows", side].agreement > 0.6
-        assert found["knows", side].difference_low > 0  # type: ignore[operator]
-        assert abs(found["knows", side].agreement - found[OTHERS, side].agreement) < 0.1
 
 
 def test_the_survey_and_a_public_drawn_from_it_agree_and_a_turned_public_does_not(

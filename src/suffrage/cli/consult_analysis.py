@@ -322,38 +322,3 @@ def consult_against_survey(
     Console().print(disagreement_table(found))
     clear = sum(row["clear"] for row in found)
     typer.echo(f"{clear} of {len(found)} differ beyond chance (false discovery rate 5 %).")
-
-
-@consult_app.command("held-out")
-def consult_held_out(
-    study: StudyPath,
-    against: Annotated[
-        str | None, typer.Option(help="Compare the others to this method of the study.")
-    ] = None,
-    per_token: Annotated[
-        bool, typer.Option("--per-token", help="Where answers differ much in length.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Show how far each checkpoint agrees with the participants nobody trained on.
-
-    Example: `suffrage consult held-out examples/full_loop.yaml --against survey-only`
-    """
-    from dataclasses import asdict
-
-    from suffrage.report.terminal_pages.principles import agreement_text
-    from suffrage.study.commands.held_out_public import write_agreements
-    from suffrage.study.run import study_held_out_public
-    from suffrage.study.schema import load_study
-
-    loaded = load_study(study)
-    found = study_held_out_public(loaded, against, per_token)
-    path = loaded.output / "held-out-public.csv"
-    write_agreements(found, path)
-    if as_json:
-        print_json([asdict(row) for row in found])
-        return
-    from rich.console import Console
-
-    Console().print(agreement_text([asdict(row) for row in found]))
-    typer.echo(f"Table  {path}")

@@ -400,7 +400,7 @@ def _consultation_limits(wiring: Wiring) -> list[str]:
         f"{', '.join(heard)} learnt from a consultation (participants {read}): people who chose to "
         "take part, so that what they share beyond what weights can mend is learnt as well.",
         f"{spec.held_out:.0%} of the participants were never trained on; how far each checkpoint "
-        "agrees with them is told by `suffrage consult held-out`.",
+        "agrees with them is what the evaluation `preferences` shows.",
     ]
 
 

@@ -40,14 +40,6 @@ from suffrage.models.endpoint_client import endpoint_key
 from suffrage.models.language_model import out_of_memory
 from suffrage.population import ValueSet
 from suffrage.study import facts
-from suffrage.study.commands.held_out_public import (
-    OTHERS,
-    Agreement,
-    agreements,
-    held_out_choices,
-    others_preferred,
-    preferred,
-)
 from suffrage.study.planning.plan import Plan, make_plan
 from suffrage.study.progress import Progress, Update
 from suffrage.study.schema import EvaluationSpec, MethodSpec, Study, study_survey
@@ -491,42 +483,6 @@ class _Run:
             found.setdefault((method, seed), []).append(stage.folder)
         return found
 
-    def held_out_preferences(
-        self, per_token: bool
-    ) -> tuple[list[pl.DataFrame], list[dict[str, np.ndarray]]]:
-        """Choices of participants held out, seed by seed, and which answer each method prefers."""
-        value_sets = list(self.value_sets().values())
-        choices, preferences = [], []
-        for seed, split in self.splits().items():
-            source = study_consultation(
-                self.study, value_sets, self.survey().codebook.items, split, seed
-            )
-            own = held_out_choices(source, value_sets)
-            said: dict[str, np.ndarray] = {
-                spec.name: np.full(own.height, 0.5) for spec in self.study.methods
-            }
-            said[OTHERS] = np.full(own.height, 0.5)
-            for value_set in value_sets:
-                at = np.flatnonzero((own["value_set"] == value_set.name).to_numpy())
-                rows = own[at].select("prompt", "first", "second").rows()
-                pairs = sorted(set(rows))
-                place = {pair: n for n, pair in enumerate(pairs)}
-                where = [place[row] for row in rows]
-                said[OTHERS][at] = np.array(others_preferred(source, value_set, pairs))[where]
-            for spec in self.study.methods:
-                for members, model in self.models(spec.name, seed):
-                    for value_set in members:
-                        at = np.flatnonzero((own["value_set"] == value_set.name).to_numpy())
-                        rows = own[at].select("prompt", "first", "second").rows()
-                        pairs = sorted(set(rows))
-                        place = {pair: n for n, pair in enumerate(pairs)}
-                        asked_as = value_set if spec.method.asks_as_population else None
-                        read = np.array(preferred(model, source, asked_as, pairs, per_token))
-                        said[spec.name][at] = read[[place[row] for row in rows]]
-            choices.append(own)
-            preferences.append(said)
-        return choices, preferences
-
     def finish(self) -> Finished:
         """The results, written out beside the report, unless the run stopped before them."""
         if not self.wiring.results.finished or not self.wanted("results"):
@@ -635,29 +591,3 @@ def study_disagreements(study: Study, links: Path) -> list[Disagreement]:
             inside = {p: weights[p] for p in members_of(found, people, value_set)}
             rows += disagreements(found, inside, value_set, linked)
     return rows
-
-
-def study_held_out_public(
-    study: Study, against: str | None = None, per_token: bool = False
-) -> list[Agreement]:
-    """How far every method of a finished run agrees with the participants held out, over all seeds.
-
-    against: the method the others are compared to. per_token: see `preferred`. Raises InputError where the run is not finished,
-    or nobody was held out.
-    """
-    study = with_segments(study)
-    wiring = wire(study)
-    runner = _Run(wiring, None, None)
-    missing = [stage.label for stage in wiring.align.values() if not stage.finished]
-    if missing:
-        raise InputError(
-            f"{missing[0]} is not trained yet; `suffrage run {study.source.name}` first."
-        )
-    if against is not None and against not in [spec.name for spec in study.methods]:
-        raise InputError(f'there is no method "{against}" in {study.source.name}.')
-    with AnswerStore(study.output / STORE) as runner.store:
-        choices, preferences = runner.held_out_preferences(per_token)
-    together = {
-        name: np.concatenate([said[name] for said in preferences]) for name in preferences[0]
-    }
-    return agreements(pl.concat(choices), together, against, study.seeds[0])

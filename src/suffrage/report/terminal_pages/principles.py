@@ -1,4 +1,4 @@
-"""What terminals show of principles, and of how far checkpoints agree with people held out."""
+"""What terminals show of principles, and of where survey and consultation differ."""
 
 from __future__ import annotations
 
@@ -51,38 +51,6 @@ def principles_text(found: Principles, most: int = 20) -> RenderableType:
         told.append(Text(f"... and {more} more; --out or --json give all."))
     meaning = "Of each: the geometric mean over groups of the share that agrees, with 95 %."
     return Group(*(Text(line) for line in (*lines, meaning, "")), *told)
-
-
-def agreement_text(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Agreement with participants held out: a table for each value set and side."""
-    parts: list[RenderableType] = []
-    places = list(dict.fromkeys((row["value_set"], row["side"]) for row in rows))
-    for value_set, side in places:
-        own = [row for row in rows if (row["value_set"], row["side"]) == (value_set, side)]
-        about = "held out" if side == "held_out" else "trained on"
-        parts.append(
-            Text(
-                f"{value_set}: {own[0]['choices']} choices of {own[0]['participants']} participants "
-                f"held out, on {own[0]['prompts']} prompts about items {about}"
-            )
-        )
-        table = Table(box=None, pad_edge=False)
-        table.add_column("method", overflow="fold")
-        for name in ("agreement", "95 %", "difference", "95 %"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for row in own:
-            compared = row["difference"] is not None
-            table.add_row(
-                escape(row["method"]),
-                f"{row['agreement']:.2f}",
-                f"{row['low']:.2f} to {row['high']:.2f}",
-                f"{row['difference']:+.2f}" if compared else "",
-                f"{row['difference_low']:+.2f} to {row['difference_high']:+.2f}"
-                if compared
-                else "",
-            )
-        parts += [table, Text("")]
-    return Group(*parts)
 
 
 def disagreement_table(rows: Sequence[Mapping[str, Any]], most: int = 20) -> Table:
