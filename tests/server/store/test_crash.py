@@ -14,8 +14,8 @@ from suffrage.server.store.consultations import ConsultationSettings
 from suffrage.server.store.database import open_store
 from suffrage.server.store.participants import Scopes
 from suffrage.server.store.secret_keys import VARIABLE
-from tests.consult.databases import SECRET
-from tests.consult.server import serve
+from tests.server.databases import SECRET
+from tests.server.server_process import serve
 
 VOTERS = 6
 STATEMENTS = 150

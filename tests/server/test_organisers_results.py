@@ -10,10 +10,8 @@ import pytest
 from suffrage.consult.consultation import Consultation, votes_of
 from suffrage.consult.groups.opinion_groups import find_groups
 from suffrage.consult.made_up_public import PublicSettings, TasksEach, make_public, take_part
-from suffrage.consult.participation import Stratum, participation
 from suffrage.consult.votes import UNSEEN
 from suffrage.server.organisers_results import place_of, snapshot_of
-from suffrage.server.plot import plane, shape
 
 
 @pytest.fixture(scope="module")
@@ -78,33 +76,3 @@ def test_too_few_to_tell_says_so(made: Consultation) -> None:
     # Many people with few votes each are too few as well.
     early = snapshot_of(replace(made, votes=made.votes.filter(pl.col("order") < 3)))
     assert early["waiting"] == "0 people have voted on 7 statements or more; 15 are needed"
-
-
-def test_participation_by_hand() -> None:
-    people = pl.DataFrame(
-        [(f"p{i}", "age", "old" if i < 6 else "young") for i in range(10)]
-        + [("p1", "place", "town")],
-        schema=["participant", "item", "value"],
-        orient="row",
-    )
-    found = participation(people, {"age": {"young": 60, "old": 30, "child": 10}})
-    assert found == [
-        Stratum("age", "young", 4, 0.4, 0.6, 2),
-        Stratum("age", "old", 6, 0.6, 0.3, 0),
-        Stratum("age", "child", 0, 0.0, 0.1, 1),
-        Stratum("place", "town", None, None, None, None),  # one person: not told
-    ]
-    empty = participation(people[:0], {"age": {"young": 1}}, {"age": ("young", "old")})
-    assert [(row.value, row.count, row.share) for row in empty] == [
-        ("young", 0, None),
-        ("old", 0, None),
-    ]
-
-
-def test_a_drawing_tells_groups_apart_without_colour_and_is_escaped() -> None:
-    drawn = plane([[0, 0, 0], [1, 1, 1], [2, 0, -1]], [[0, 0], [1, 1]], "<b>", "A & B")
-    assert "&lt;b&gt;" in drawn and "A &amp; B" in drawn and "<b>" not in drawn
-    assert ">A</text>" in drawn and ">B</text>" in drawn
-    marks = {shape(g).split("fill=")[1].split(">")[1].split(" ")[0] for g in range(2)}
-    assert marks == {"<circle", "<polygon"}
-    assert len({shape(g) for g in range(5)}) == 5

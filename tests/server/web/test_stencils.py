@@ -9,7 +9,7 @@ from suffrage.server.store import consultations, participants, statements
 from suffrage.server.store.acts import Block, Exposure, Sitting
 from suffrage.server.web import participant_pages as pages
 from suffrage.server.web.stencils import MOST, Stencil, Stencils, mark
-from tests.consult.site import Site, consultation, site
+from tests.server.site import Site, consultation, site
 
 NASTY = "<b>&amp; \"'</b> \ue000csrf\ue001 %(done)s {{ 7*7 }}"
 

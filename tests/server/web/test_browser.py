@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from suffrage.server import participants_results as results
+from suffrage.server import web
 from suffrage.server.store import consultations, participants
 from suffrage.server.store import participants_results_table as snapshots
-from tests.consult.browser import (
+from tests.server.browser import (
     LOOKS,
     NARROW,
     RUNS,
@@ -23,7 +24,7 @@ from tests.consult.browser import (
     texts,
     visitor,
 )
-from tests.consult.site import BASE, Site, consultation, crowd, site
+from tests.server.site import BASE, Site, consultation, crowd, site
 
 PAGES = [
     "join",
@@ -366,7 +367,7 @@ def test_a_language_written_from_the_right_turns_the_page(tmp_path: Path) -> Non
     assert '<html lang="ar" dir="rtl">' in page and "تصويت" in page
     # The statement keeps its own language, and its direction is found from its letters.
     assert re.search(r'<span lang="en" dir="auto">An assistant', page)
-    styles = (Path(results.__file__).parent / "static" / "style.css").read_text()
+    styles = (Path(web.__file__).parent / "static" / "style.css").read_text()
     assert not re.search(
         r"(margin|padding|border)-(left|right)|[^-](left|right):|text-align: (left|right)", styles
     )

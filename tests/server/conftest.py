@@ -7,8 +7,8 @@ from argon2 import PasswordHasher
 
 from suffrage.server.store import database, staff
 from suffrage.server.store.secret_keys import VARIABLE
-from tests.consult.databases import SECRET, postgresql_server
-from tests.consult.organising import fill_office
+from tests.server.databases import SECRET, postgresql_server
+from tests.server.organising import fill_office
 
 
 @pytest.fixture(autouse=True)

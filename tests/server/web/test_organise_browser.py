@@ -12,7 +12,7 @@ import pytest
 
 from suffrage.consult.candidate_answers import Candidate, write_candidates
 from suffrage.server.store import participants, statements
-from tests.consult.browser import (
+from tests.server.browser import (
     LOOKS,
     RUNS,
     WIDE,
@@ -23,7 +23,7 @@ from tests.consult.browser import (
     texts,
     visitor,
 )
-from tests.consult.organising import PASSWORD, Office, open_office
+from tests.server.organising import PASSWORD, Office, open_office
 
 PAGES = {
     "overview": "",

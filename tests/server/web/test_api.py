@@ -11,7 +11,7 @@ from schemathesis.checks import not_a_server_error
 
 from suffrage.consult.pairing import POLICY
 from suffrage.server.store import consultations, statements
-from tests.consult.site import Site, consultation, crowd, site
+from tests.server.site import Site, consultation, crowd, site
 
 EXAMPLES = 6
 

@@ -20,8 +20,8 @@ from suffrage.server.store import participants_results_table as snapshots
 from suffrage.server.store.database import open_store
 from suffrage.server.store.secret_keys import FILE_VARIABLE, VARIABLE
 from suffrage.server.web import serving
-from tests.consult.server import serve
-from tests.consult.site import consultation, crowd
+from tests.server.server_process import serve
+from tests.server.site import consultation, crowd
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 from suffrage.server.store import consultations
 from suffrage.server.watcher import recompute
 from suffrage.server.web.metrics import BUCKETS, TOKEN, Metrics
-from tests.consult.site import Browser, Site, consultation, crowd, site
+from tests.server.site import Browser, Site, consultation, crowd, site
 
 SECRET = {"Authorization": "Bearer a token for scrapers"}
 

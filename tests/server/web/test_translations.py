@@ -20,11 +20,12 @@ from suffrage.errors import InputError
 from suffrage.server import participants_results as results
 from suffrage.server import web
 from suffrage.server.web.languages import languages
-from tests.consult.organising import Office, Visitor, open_office
-from tests.consult.site import consultation, crowd, site
-from tests.consult.test_organise import PAGES
+from tests.server.organising import Office, Visitor, open_office
+from tests.server.site import consultation, crowd, site
+from tests.server.web.test_organise import PAGES
 
 WEB = Path(web.__file__).parent
+PACKAGE = WEB.parents[1]
 LOCALES = WEB / "locale"
 TEMPLATES = sorted((WEB / "templates").rglob("*.html"))
 CATALOGUES = sorted(LOCALES.glob("*/LC_MESSAGES/messages.po"))
@@ -44,10 +45,14 @@ def collected() -> dict[Any, Any]:
         methods, options = parse_mapping_cfg(file)
     from babel.messages.extract import DEFAULT_KEYWORDS
 
-    found = extract_from_dir(
-        str(WEB.parent), methods, options, {**DEFAULT_KEYWORDS, "InputError": None}
-    )
-    return {m[2]: m for m in found if m[2]}
+    keywords = {**DEFAULT_KEYWORDS, "InputError": None}
+    # The two folders that scripts/translations names.
+    return {
+        m[2]: m
+        for folder in ("server", "consult")
+        for m in extract_from_dir(str(PACKAGE / folder), methods, options, keywords)
+        if m[2]
+    }
 
 
 def test_the_texts_collected_are_those_of_the_pages() -> None:

@@ -19,7 +19,7 @@ from suffrage.server.store import shown_answers as answers
 from suffrage.server.store import stored_principles as principles
 from suffrage.server.store.contents import to_consultation
 from suffrage.server.watcher import is_due
-from tests.consult.organising import Office, open_office
+from tests.server.organising import Office, open_office
 
 PAGES = (
     "",
