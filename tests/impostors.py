@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from suffrage.arrays import FloatArray
-from suffrage.models import Choice
+from suffrage.models import LabelChoice
 from suffrage.models.asking import Message
 from suffrage.population import ValueSet
 
@@ -32,7 +32,7 @@ class Impostor:
         self.heard: list[str] = []
 
     def choose(
-        self, choices: Sequence[Choice], advance: Callable[[int], None] | None = None
+        self, choices: Sequence[LabelChoice], advance: Callable[[int], None] | None = None
     ) -> list[FloatArray]:
         found = []
         for choice in choices:

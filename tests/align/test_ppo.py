@@ -20,13 +20,13 @@ from suffrage.align.ppo import (
     PPOSettings,
     Reward,
     advantages,
+    clipped_policy_loss,
+    clipped_value_loss,
     masked_mean,
     next_kl_weight,
-    policy_loss,
-    read,
+    read_rollout,
     rollout,
     run_ppo,
-    value_loss,
     whitened,
 )
 from suffrage.align.preference_model import (
@@ -74,7 +74,7 @@ def test_the_policy_loss_is_clipped_on_the_side_that_gains(
     new: float, old: float, a: float, clip: float
 ) -> None:
     x = torch.tensor([new], dtype=torch.float64, requires_grad=True)
-    loss = policy_loss(
+    loss = clipped_policy_loss(
         x, torch.tensor([old], dtype=torch.float64), torch.tensor([a], dtype=torch.float64), clip
     )
     ratio = np.exp(new - old)
@@ -94,7 +94,7 @@ def test_the_value_loss_takes_the_worse_of_clipped_and_plain(
     wanted = max((v - r) ** 2, (near - r) ** 2) / 2
     x = torch.tensor([v], dtype=torch.float64, requires_grad=True)
     rest = (torch.tensor([y], dtype=torch.float64) for y in (old, r))
-    loss = value_loss(x, *rest, 0.2)
+    loss = clipped_value_loss(x, *rest, 0.2)
     assert loss.item() == pytest.approx(wanted, abs=1e-9)
     if v != old and abs((v - r) ** 2 - (near - r) ** 2) < 1e-9 and near != v:
         return  # on the edge between the two either gradient is right
@@ -169,7 +169,7 @@ def test_a_padded_batch_reads_as_each_answer_does_alone(tiny_model: Path) -> Non
     answers: list[tuple[int, ...]] = [(100,), (110, 120, 0)]
     made = rollout(prompts, answers, 3)
     with torch.no_grad():
-        log_probs, values, entropy = read(model, head, made)
+        log_probs, values, entropy = read_rollout(model, head, made)
         for i, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
             alone = model(torch.tensor([[*prompt, *answer]]), output_hidden_states=True)
             p = alone.logits[0].softmax(-1).numpy()
@@ -201,7 +201,7 @@ def test_reading_the_last_positions_multiplies_the_weights_once_not_for_each_row
 
     rows = rollout([(5, 6, 7, 8)] * 6, [(9,)] * 6, 1)
     with Watch(), torch.no_grad():
-        read(model, torch.nn.Linear(model.config.hidden_size, 1), rows)
+        read_rollout(model, torch.nn.Linear(model.config.hidden_size, 1), rows)
     assert products == ["mm"]
 
 
@@ -292,9 +292,9 @@ def test_small_batches_and_ones_that_had_to_be_halved_take_the_same_steps(
         asked.append(len(given))
         if len(given) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
-        return read(model, head, given)
+        return read_rollout(model, head, given)
 
-    monkeypatch.setattr("suffrage.align.ppo.read", short_of_memory)
+    monkeypatch.setattr("suffrage.align.ppo.read_rollout", short_of_memory)
     halved, _ = ppo(tiny_model, tmp_path / "halved", token_parity)
     assert asked[:3] == [8, 4, 2] and max(asked[3:]) == 2, "what did not fit is not tried again"
     for other in (parts, halved):
@@ -308,7 +308,7 @@ def test_where_one_answer_does_not_fit_the_message_says_what_would(
     def too_much(model: Any, head: Any, given: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
 
-    monkeypatch.setattr("suffrage.align.ppo.read", too_much)
+    monkeypatch.setattr("suffrage.align.ppo.read_rollout", too_much)
     with pytest.raises(SuffrageError, match=r"out of memory while PPO.*gradient_checkpointing"):
         ppo(tiny_model, tmp_path, token_parity)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from suffrage.align import dpo, kto
 from suffrage.align.distribution import ordinal_loss
 from suffrage.align.dpo import margins, preference_loss
-from suffrage.align.kto import balance, exact_divergence, value_loss
+from suffrage.align.kto import balance, exact_divergence, kahneman_tversky_loss
 from suffrage.align.packed import ABSENT
 from suffrage.errors import SuffrageError
 
@@ -90,7 +90,7 @@ def test_the_robust_form_is_unbiased_under_flipped_labels(h: float, noise: float
 @given(numbers, st.floats(0, 4), fractions, st.floats(0.05, 2), st.floats(0.5, 2))
 def test_kto_is_the_papers_equation(r: float, z0: float, d: float, beta: float, ld: float) -> None:
     wanted = d * (ld - ld * sigma(beta * (r - z0))) + (1 - d) * (1.5 - 1.5 * sigma(beta * (z0 - r)))
-    found = value_loss(tensor(r), tensor(z0), tensor(d), beta, ld, 1.5).item()
+    found = kahneman_tversky_loss(tensor(r), tensor(z0), tensor(d), beta, ld, 1.5).item()
     assert found == pytest.approx(wanted, abs=1e-9)
 
 
@@ -98,7 +98,7 @@ def test_kto_is_the_papers_equation(r: float, z0: float, d: float, beta: float, 
 def test_ktos_reference_point_carries_no_gradient(r: float, z0: float, beta: float) -> None:
     reward = torch.tensor([r], dtype=torch.float64, requires_grad=True)
     point = torch.tensor([z0], dtype=torch.float64, requires_grad=True)
-    value_loss(reward, point, tensor(1.0), beta, 1.0, 1.0).sum().backward()
+    kahneman_tversky_loss(reward, point, tensor(1.0), beta, 1.0, 1.0).sum().backward()
     s = sigma(beta * (r - z0))
     assert point.grad is None
     assert reward.grad is not None and reward.grad.item() == pytest.approx(-beta * s * (1 - s))

@@ -30,7 +30,7 @@ from suffrage.evaluate import Evaluation, EvaluationOptions, Scorecard
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.evaluate.results import Measure
-from suffrage.models import Choice, ways_of_asking
+from suffrage.models import LabelChoice, ways_of_asking
 
 
 class Options(EvaluationOptions):
@@ -44,7 +44,7 @@ def probe(given):
     for place in given.places:
         for item in given.items[: given.options.most]:
             question = ways_of_asking(item, place.persona)[0]
-            (shares,) = given.model.choose([Choice(tuple(question.messages), question.labels)])
+            (shares,) = given.model.choose([LabelChoice(tuple(question.messages), question.labels)])
             rows.append(
                 {"value_set": place.value_set, "item": item.id, "first": float(shares[0] / shares.sum())}
             )

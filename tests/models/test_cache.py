@@ -20,7 +20,7 @@ from suffrage.models import (
     ways_of_asking,
 )
 from suffrage.models import cache as cache_module
-from suffrage.models.answerer import Advance, Choice
+from suffrage.models.answerer import Advance, LabelChoice
 from suffrage.models.asking import Message
 from suffrage.models.cache import AnswerStore, CachedAnswerer
 from tests.synthetic import make_item, make_tiny_model
@@ -39,7 +39,9 @@ class Counted:
             raise KeyboardInterrupt
         self.asked += questions
 
-    def choose(self, choices: Sequence[Choice], advance: Advance | None = None) -> list[FloatArray]:
+    def choose(
+        self, choices: Sequence[LabelChoice], advance: Advance | None = None
+    ) -> list[FloatArray]:
         self.count(len(choices))
         return self.model.choose(choices, advance)
 
@@ -64,9 +66,9 @@ def model(tiny_model: Path) -> LanguageModel:
     return LanguageModel.load(identify(str(tiny_model), Path()))
 
 
-def choices(items: int = 3) -> list[Choice]:
+def choices(items: int = 3) -> list[LabelChoice]:
     return [
-        Choice(tuple(question.messages), question.label_of_position)
+        LabelChoice(tuple(question.messages), question.label_of_position)
         for number in range(items)
         for question in ways_of_asking(make_item(number), "people up north")
     ]
@@ -136,7 +138,7 @@ def test_nothing_is_shared_that_could_differ(model: LanguageModel, tmp_path: Pat
         assert counted.asked == 1, "another number format"
         counted = Counted(model)
         cached = CachedAnswerer(counted, store, ["one", "float32"])
-        other_labels = Choice(choices()[0].messages, ("A", "B"))
+        other_labels = LabelChoice(choices()[0].messages, ("A", "B"))
         assert cached.choose([other_labels])[0].shape == (2,)
         drawn = {
             tuple(cached.write(chats, count, longest, seed)[0])
@@ -178,7 +180,7 @@ import os, signal, sys
 from pathlib import Path
 import suffrage.models.cache as cache
 from suffrage.models.cache import AnswerStore, CachedAnswerer
-from suffrage.models.answerer import Choice
+from suffrage.models.answerer import LabelChoice
 import numpy as np
 
 cache.CHUNK = 10
@@ -191,7 +193,7 @@ class Slow:
         Slow.asked += len(choices)
         return [np.array([0.25, 0.5]) for _ in choices]
 
-asked = [Choice(({"role": "user", "content": str(n)},), ("A", "B")) for n in range(100)]
+asked = [LabelChoice(({"role": "user", "content": str(n)},), ("A", "B")) for n in range(100)]
 CachedAnswerer(Slow(), AnswerStore(Path(sys.argv[1])), ["w"]).choose(asked)
 """
 

@@ -19,7 +19,7 @@ from suffrage.models import (
     ways_of_asking,
 )
 from suffrage.models import endpoint as endpoint_module
-from suffrage.models.answerer import Choice
+from suffrage.models.answerer import LabelChoice
 from suffrage.models.cache import AnswerStore
 from suffrage.models.endpoint import Endpoint, known_abilities, label_reading, spent_by_purpose
 from suffrage.models.endpoint_client import (
@@ -56,9 +56,9 @@ def asking(server: Server, memory: Memory | None = None, **more: object) -> Endp
     return Endpoint(settings, Path(), Memory() if memory is None else memory, first_wait=0.01)
 
 
-def choices(options: int = 4, number: int = 1) -> list[Choice]:
+def choices(options: int = 4, number: int = 1) -> list[LabelChoice]:
     return [
-        Choice(tuple(question.messages), question.label_of_position)
+        LabelChoice(tuple(question.messages), question.label_of_position)
         for question in ways_of_asking(make_item(number, options=options), "people up north")
     ]
 

@@ -22,7 +22,7 @@ from suffrage.models import (
     ways_of_asking,
 )
 from suffrage.models.packing import ScoreRequest
-from suffrage.models.readouts import declines, match_answer
+from suffrage.models.readouts import declines_to_answer, match_answer
 from suffrage.survey import Item, Option
 from tests.impostors import Impostor
 from tests.synthetic import make_item, make_tiny_model
@@ -185,7 +185,7 @@ def test_written_answers_are_matched(written: str, wanted: int | None) -> None:
     ],
 )
 def test_declining_is_told_from_what_is_off_format(written: str, wanted: bool) -> None:
-    assert declines(written) == wanted
+    assert declines_to_answer(written) == wanted
 
 
 def test_every_written_answer_is_counted(model: LanguageModel) -> None:

@@ -17,7 +17,7 @@ from suffrage.training_data.ai_preferences import (
     Judgement,
     ai_preference_records,
     as_binary,
-    judge_facts,
+    judge_reliability,
     pairs_to_train_on,
 )
 from suffrage.training_data.constitution import (
@@ -267,7 +267,7 @@ def test_judged_pairs_carry_the_judges_probability_and_nothing_is_dropped() -> N
     assert (rows[1]["chosen"], rows[1]["share"]) == ("No.", pytest.approx(0.8))
     assert len(pairs_to_train_on(judged(), "readable")) == 2
     assert len(pairs_to_train_on(judged(), "all")) == 4
-    facts = judge_facts(judged())
+    facts = judge_reliability(judged())
     assert facts["same_both_ways"] == 1.0 and facts["lean_to_a"] == pytest.approx(0.1 / 4)
 
 

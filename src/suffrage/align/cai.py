@@ -33,7 +33,7 @@ from suffrage.training_data.ai_preferences import (
     Judgement,
     ai_preference_records,
     as_binary,
-    judge_facts,
+    judge_reliability,
     pairs_to_train_on,
 )
 from suffrage.training_data.constitution import (
@@ -45,23 +45,21 @@ from suffrage.training_data.constitution import (
     Weighing,
 )
 from suffrage.training_data.critiques import (
-    counts,
     critique_messages,
     critique_records,
     outcome,
+    outcome_counts,
     revision_messages,
     to_train_on,
 )
 from suffrage.training_data.general import GENERAL
-from suffrage.training_data.records import Records, RecordSettings
+from suffrage.training_data.records import RecordRow, Records, RecordSettings
 
 CRITIQUES = "critiques.jsonl"
 JUDGEMENTS = "judgements.jsonl"
 CONSTITUTION = "constitution.json"
 FEEDBACK = "feedback.json"
 SHARED = tuple(TrainingOptions.model_fields)
-
-Row = dict[str, Any]
 
 
 class Options(TrainingOptions):
@@ -302,7 +300,7 @@ def _criticised(job: TrainingJob, prompts: Records, kept: Kept, spent: _Spent) -
 
 
 def _pairs(
-    job: TrainingJob, rows: Sequence[Row], kept: Kept, spent: _Spent
+    job: TrainingJob, rows: Sequence[RecordRow], kept: Kept, spent: _Spent
 ) -> list[tuple[str, str]]:
     """Two answers of the fine-tuned model to every prompt."""
     options: Options = job.options
@@ -341,8 +339,13 @@ def _judged(job: TrainingJob, prompts: Records, kept: Kept, spent: _Spent) -> Re
 
 
 def training_rows(
-    own: Sequence[Row], general: Sequence[Row], steps: int, batch: int, general_rows: int, seed: int
-) -> list[Row]:
+    own: Sequence[RecordRow],
+    general: Sequence[RecordRow],
+    steps: int,
+    batch: int,
+    general_rows: int,
+    seed: int,
+) -> list[RecordRow]:
     """`steps` batches: own rows in random order, again and again, then general ones in each.
 
     Raises ValueError when there is no own row.
@@ -353,7 +356,7 @@ def training_rows(
     wanted = steps * (batch - general_rows)
     rounds = -(-wanted // len(own))
     order = np.concatenate([generator.permutation(len(own)) for _ in range(rounds)])
-    found: list[Row] = []
+    found: list[RecordRow] = []
     for step in range(steps):
         at = step * (batch - general_rows)
         found += [own[place] for place in order[at : at + batch - general_rows]]
@@ -362,7 +365,7 @@ def training_rows(
 
 
 def _train_on_revisions(
-    job: TrainingJob, critiques: Records, general: list[Row], spent: _Spent
+    job: TrainingJob, critiques: Records, general: list[RecordRow], spent: _Spent
 ) -> TrainingFacts:
     """The first stage: plain fine-tuning on the last revisions."""
     options: Options = job.options
@@ -370,7 +373,7 @@ def _train_on_revisions(
     if not usable:
         raise SuffrageError(
             "none of the model's revisions can be trained on: "
-            f"{_words(counts(critiques.frame['outcome'].to_list()))}. They are kept in {job.work}. "
+            f"{_words(outcome_counts(critiques.frame['outcome'].to_list()))}. They are kept in {job.work}. "
             "A larger, instruction-tuned model writes better ones; raise longest, or say keep: all "
             "to train on them as they are."
         )
@@ -412,7 +415,7 @@ def _sl_seconds(folder: Path) -> float:
 
 
 def preference_job(
-    job: TrainingJob, pairs: Sequence[Row], general: Sequence[Row], steps: int
+    job: TrainingJob, pairs: Sequence[RecordRow], general: Sequence[RecordRow], steps: int
 ) -> TrainingJob:
     """The second stage as a training of the method `then` names, on these judged pairs."""
     options: Options = job.options
@@ -430,7 +433,7 @@ def preference_job(
 
 
 def _train_on_pairs(
-    job: TrainingJob, judged: Records, general: list[Row], steps: int, spent: _Spent
+    job: TrainingJob, judged: Records, general: list[RecordRow], steps: int, spent: _Spent
 ) -> TrainingFacts:
     """The second stage: the preference method, from the first stage's model."""
     options: Options = job.options
@@ -438,7 +441,7 @@ def _train_on_pairs(
     if not pairs:
         raise SuffrageError(
             "none of the judged pairs can be trained on: "
-            f"{_words(counts(judged.frame['outcome'].to_list(), JUDGEMENT_OUTCOMES))}. They are "
+            f"{_words(outcome_counts(judged.frame['outcome'].to_list(), JUDGEMENT_OUTCOMES))}. They are "
             f"kept in {job.work}. Say then: none to stop after the revisions, lower lowest_mass, "
             "or take a larger model."
         )
@@ -465,18 +468,18 @@ def _leave(job: TrainingJob, critiques: Records, judged: Records | None) -> None
     storage.write_json(job.output / CONSTITUTION, constitution)
     rows = critiques.frame.to_dicts()
     facts: dict[str, Any] = {
-        "drafts": counts([outcome(row["draft"]) for row in rows]),
-        "critiques": counts([one for row in rows for one in row["critique_outcomes"]]),
-        "revisions": counts([row["outcome"] for row in rows]),
+        "drafts": outcome_counts([outcome(row["draft"]) for row in rows]),
+        "critiques": outcome_counts([one for row in rows for one in row["critique_outcomes"]]),
+        "revisions": outcome_counts([row["outcome"] for row in rows]),
         "revisions_trained_on": len(to_train_on(critiques, options.keep)),
         "judgements": None,
     }
     if judged is not None:
         storage.write_text(job.output / JUDGEMENTS, _lines(judged))
         facts["judgements"] = {
-            **counts(judged.frame["outcome"].to_list(), JUDGEMENT_OUTCOMES),
+            **outcome_counts(judged.frame["outcome"].to_list(), JUDGEMENT_OUTCOMES),
             "trained_on": len(pairs_to_train_on(judged, options.keep)),
-            **judge_facts(judged),
+            **judge_reliability(judged),
         }
     storage.write_json(job.output / FEEDBACK, facts)
 

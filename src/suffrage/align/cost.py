@@ -16,7 +16,7 @@ _INTERVAL = 0.25  # seconds between samples of memory and power
 
 
 @dataclass
-class Usage:
+class ResourceUse:
     """Filled when the block ends. energy_kwh: CPU package and GPU, None when neither is readable.
 
     Energy is the machine's, other work on it included.
@@ -42,8 +42,8 @@ def release_freed() -> None:
 
 
 @contextlib.contextmanager
-def measured() -> Iterator[Usage]:
-    """Measure the block: `with measured() as usage: ...`.
+def measuring_resources() -> Iterator[ResourceUse]:
+    """Measure the block: `with measuring_resources() as usage: ...`.
 
     Memory is the process's resident memory on a CPU, the allocator's peak on a GPU.
     """
@@ -51,7 +51,7 @@ def measured() -> Iterator[Usage]:
     import torch
 
     release_freed()
-    usage = Usage()
+    usage = ResourceUse()
     on_gpu = torch.cuda.is_available()
     if on_gpu:
         torch.cuda.reset_peak_memory_stats()

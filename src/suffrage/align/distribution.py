@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
-from suffrage.align.packed import AnswerBatch, Objective, Row, train_packed
+from suffrage.align.packed import AnswerBatch, Objective, train_packed
+from suffrage.training_data.records import RecordRow
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +66,7 @@ def train(job: TrainingJob) -> TrainingFacts:
     """Train on distribution records."""
     options: Options = job.options
 
-    def answers(rows: Sequence[Row]) -> list[list[str]]:
+    def answers(rows: Sequence[RecordRow]) -> list[list[str]]:
         return [list(row["answers"]) for row in rows]
 
     def loss(batch: AnswerBatch) -> torch.Tensor:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
-from suffrage.align.packed import AnswerBatch, Objective, Row, train_packed
-from suffrage.training_data.records import Labels
+from suffrage.align.packed import AnswerBatch, Objective, train_packed
+from suffrage.training_data.records import Labels, RecordRow
 
 if TYPE_CHECKING:
     import torch
@@ -106,7 +106,7 @@ def train(job: TrainingJob) -> TrainingFacts:
     alpha, beta = options.weights
     likelihood = options.likelihood > 0
 
-    def answers(rows: Sequence[Row]) -> list[list[str]]:
+    def answers(rows: Sequence[RecordRow]) -> list[list[str]]:
         wanted = ("chosen", "rejected", *(("completion",) if likelihood else ()))
         return [[row[name] for name in wanted] for row in rows]
 

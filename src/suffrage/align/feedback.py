@@ -21,7 +21,7 @@ AT_ONCE = 32
 LETTERS = ("A", "B")
 
 
-class Writer(Protocol):
+class WritingModel(Protocol):
     """What writing needs of a `LanguageModel`."""
 
     def encode(self, messages: Sequence[Message]) -> Tokens:
@@ -33,7 +33,7 @@ class Writer(Protocol):
         """`count` answers to each prompt."""
 
 
-class Judge(Protocol):
+class JudgingModel(Protocol):
     """What judging needs of a `LanguageModel`."""
 
     def encode(self, messages: Sequence[Message]) -> Tokens:
@@ -117,7 +117,11 @@ def stage_seed(seed: int, stage: str, start: int) -> int:
 
 
 def write(
-    model: Writer, conversations: Sequence[Sequence[Message]], count: int, longest: int, seed: int
+    model: WritingModel,
+    conversations: Sequence[Sequence[Message]],
+    count: int,
+    longest: int,
+    seed: int,
 ) -> list[list[str]]:
     """`count` texts to each conversation, without the space around them."""
     prompts = [model.encode(messages) for messages in conversations]
@@ -125,7 +129,7 @@ def write(
     return [[text.strip() for text in some] for some in texts]
 
 
-def judge(model: Judge, pairs: Sequence[tuple[str, str, str, str]]) -> list[Judgement]:
+def judge(model: JudgingModel, pairs: Sequence[tuple[str, str, str, str]]) -> list[Judgement]:
     """Judge (question, first answer, second answer, principle) in both orders by "A" against "B".
 
     Source: Bai et al. (2022), section 4: normalised probabilities as labels; both orders, because

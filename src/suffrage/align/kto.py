@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
-from suffrage.align.packed import ABSENT, AnswerBatch, Objective, Row, train_packed
+from suffrage.align.packed import ABSENT, AnswerBatch, Objective, train_packed
 from suffrage.errors import SuffrageError
 from suffrage.training_data.general import GENERAL
-from suffrage.training_data.records import Labels
+from suffrage.training_data.records import Labels, RecordRow
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +53,7 @@ class Options(TrainingOptions):
         return self.z0 == "exact" or (self.z0 == "auto" and self.format == "option")
 
 
-def value_loss(
+def kahneman_tversky_loss(
     reward: torch.Tensor,
     z0: torch.Tensor,
     desirable: torch.Tensor,
@@ -114,7 +114,7 @@ def train(job: TrainingJob) -> TrainingFacts:
     lambda_d, lambda_u = options.desirable or lambda_d, options.undesirable or lambda_u
     with_reference = options.reference == "model"
 
-    def answers(rows: Sequence[Row]) -> list[list[str]]:
+    def answers(rows: Sequence[RecordRow]) -> list[list[str]]:
         if options.exact:
             return [list(row["answers"]) for row in rows]
         # Mismatched pairs: each question with the next record's answer, within the micro-batch.
@@ -141,7 +141,9 @@ def train(job: TrainingJob) -> TrainingFacts:
         if batch.reference is not None:
             reward = reward - batch.reference.gather(1, which)[:, 0]
         weight = batch.column("weight")
-        each = value_loss(reward, z0, batch.column("desirable"), options.beta, lambda_d, lambda_u)
+        each = kahneman_tversky_loss(
+            reward, z0, batch.column("desirable"), options.beta, lambda_d, lambda_u
+        )
         return (weight * each).sum() / weight.sum()
 
     return train_packed(job, Objective(answers, loss, needs_reference=with_reference))

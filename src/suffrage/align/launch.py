@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from suffrage import registry, storage
-from suffrage.align.cost import Usage, measured
+from suffrage.align.cost import ResourceUse, measuring_resources
 from suffrage.align.method import Method, TrainingFacts, TrainingJob
 from suffrage.errors import InputError, SuffrageError, require
 
@@ -65,10 +65,12 @@ def check_launches(method: Method) -> None:
         )
 
 
-def train_launched(method: Method, job: TrainingJob, launcher: Path) -> tuple[TrainingFacts, Usage]:
+def train_launched(
+    method: Method, job: TrainingJob, launcher: Path
+) -> tuple[TrainingFacts, ResourceUse]:
     """Train a job in the processes a launcher's configuration says.
 
-    Usage is that of the first process. An interrupted job goes on as it would in one process.
+    The resources are those of the first process. An interrupted job goes on as it would in one process.
     Raises SuffrageError with what stopped one of the processes, or their last words.
     """
     check_launches(method)
@@ -96,7 +98,7 @@ def train_launched(method: Method, job: TrainingJob, launcher: Path) -> tuple[Tr
             f"the training's processes ended with {child.returncode}; {log} ends:\n{words}"
         )
     done = storage.read_json(job.work / DONE)
-    return TrainingFacts(**done["facts"]), Usage(**done["usage"])
+    return TrainingFacts(**done["facts"]), ResourceUse(**done["usage"])
 
 
 def launch_command(launcher: Path, work: Path, environment: Mapping[str, str]) -> list[str]:
@@ -163,7 +165,7 @@ def _telling(work: Path) -> Callable[[int, int, float], None]:
     return on_step
 
 
-def main() -> None:
+def _train_in_this_process() -> None:
     """One of the processes: train the job in the folder named on the command line."""
     import torch
 
@@ -175,7 +177,7 @@ def main() -> None:
     method: Method = registry.load("methods", name)
     assert method.train is not None
     try:
-        with measured() as usage:
+        with measuring_resources() as usage:
             facts = method.train(replace(job, on_step=_telling(work)) if first else job)
     except SuffrageError as error:
         storage.write_json(work / FAILED, {"message": str(error)})
@@ -185,4 +187,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _train_in_this_process()

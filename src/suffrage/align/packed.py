@@ -26,11 +26,11 @@ from suffrage.models.language_model import (
 )
 from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
 from suffrage.training_data.general import GENERAL
+from suffrage.training_data.records import RecordRow
 
 if TYPE_CHECKING:
     import torch
 
-Row = dict[str, Any]
 REFERENCE = "reference.json"
 # A log-probability that stands for none: an answer a record does not have.
 ABSENT = -1e30
@@ -49,7 +49,7 @@ class AnswerBatch:
     log_probs: torch.Tensor
     reference: torch.Tensor | None
     lengths: torch.Tensor
-    rows: Sequence[Row]
+    rows: Sequence[RecordRow]
     mean_length: float = 1.0
 
     def column(self, name: str) -> torch.Tensor:
@@ -67,7 +67,7 @@ class Objective:
     loss(batch): a scalar. needs_reference: whether the starting model's are wanted beside them.
     """
 
-    answers: Callable[[Sequence[Row]], list[list[str]]]
+    answers: Callable[[Sequence[RecordRow]], list[list[str]]]
     loss: Callable[[AnswerBatch], torch.Tensor]
     needs_reference: bool = False
 
@@ -126,7 +126,7 @@ class Wanted:
         return sum(len(pack.tokens) for pack in self.packs)
 
 
-def wanted(prompts: Prompts, rows: Sequence[Row], answers: Sequence[Sequence[str]]) -> Wanted:
+def wanted(prompts: Prompts, rows: Sequence[RecordRow], answers: Sequence[Sequence[str]]) -> Wanted:
     """The packed rows that give these answers' log-probabilities.
 
     Long rows waste attention on tokens that may not see each other: rows are as long as scoring's.
@@ -181,7 +181,7 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     torch = require("torch", "align", "training")
     model, tokenizer = prepare(job)
     prompts = Prompts.of(tokenizer)
-    rows: list[Row] = [
+    rows: list[RecordRow] = [
         {**row, "place": place} for place, row in enumerate(job.records.frame.to_dicts())
     ]
     micro_batch = job.options.micro_batch_size()
@@ -195,7 +195,7 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
         prompts, [row for row in rows if row["format"] != GENERAL], objective
     )
 
-    def collate(batch: list[Row]) -> dict[str, Any]:
+    def collate(batch: list[RecordRow]) -> dict[str, Any]:
         own = [row for row in batch if row["format"] != GENERAL]
         general = [row for row in batch if row["format"] == GENERAL]
         found: dict[str, Any] = {"own": None, "general": None}
@@ -249,7 +249,7 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     return run_trainer(job, make)
 
 
-def _mean_length(prompts: Prompts, rows: list[Row], objective: Objective) -> float:
+def _mean_length(prompts: Prompts, rows: list[RecordRow], objective: Objective) -> float:
     lengths = [
         len(tokens)
         for row, some in zip(rows, objective.answers(rows), strict=True)
@@ -267,7 +267,7 @@ def _reference(
     job: TrainingJob,
     model: Any,
     prompts: Prompts,
-    rows: list[Row],
+    rows: list[RecordRow],
     objective: Objective,
     micro_batch: int,
 ) -> list[list[float]]:

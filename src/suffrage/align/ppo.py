@@ -80,7 +80,7 @@ def advantages(
     return found
 
 
-def policy_loss(
+def clipped_policy_loss(
     log_probs: torch.Tensor, old: torch.Tensor, advantage: torch.Tensor, clip: float
 ) -> torch.Tensor:
     """-min(ratio A, clip(ratio, 1 - e, 1 + e) A) of each token, ratio = exp(log pi - log pi_old)."""
@@ -90,7 +90,7 @@ def policy_loss(
     return -torch.minimum(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
 
 
-def value_loss(
+def clipped_value_loss(
     values: torch.Tensor, old: torch.Tensor, returns: torch.Tensor, clip: float
 ) -> torch.Tensor:
     """max((V - R)^2, (clip(V, V_old - e, V_old + e) - R)^2) / 2 of each token."""
@@ -155,7 +155,9 @@ def rollout(prompts: Sequence[Tokens], answers: Sequence[Tokens], longest: int) 
     return Rollout(ids, seen, ids[:, before:], seen[:, before:].float())
 
 
-def read(model: Any, head: Any, given: Rollout) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def read_rollout(
+    model: Any, head: Any, given: Rollout
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(answers, longest) log-probabilities of the actions, their states' values, and entropies.
 
     Logits are computed for the answers only: over a whole prompt they would be most of the memory.
@@ -322,9 +324,9 @@ class Learner:
         self.optimizer.zero_grad()
         for start in range(0, len(given), size):
             at = slice(start, start + size)
-            new, values, entropy = read(self.model, self.head, given.part(at))
-            clipped = policy_loss(new, old[at], advantage[at], settings.clip)
-            fitted = value_loss(values, old_values[at], returns[at], settings.clip)
+            new, values, entropy = read_rollout(self.model, self.head, given.part(at))
+            clipped = clipped_policy_loss(new, old[at], advantage[at], settings.clip)
+            fitted = clipped_value_loss(values, old_values[at], returns[at], settings.clip)
             each = clipped + settings.value_weight * fitted - settings.entropy_weight * entropy
             loss = (each * share[at]).sum()
             loss.backward()
@@ -338,7 +340,7 @@ class Learner:
         import torch
 
         found = [
-            read(self.model, self.head, given.part(slice(start, start + size)))
+            read_rollout(self.model, self.head, given.part(slice(start, start + size)))
             for start in range(0, len(given), size)
         ]
         return torch.cat([line[0] for line in found]), torch.cat([line[1] for line in found])

@@ -19,7 +19,7 @@ import numpy as np
 from suffrage import storage
 from suffrage.align.loop import Loop, saving_memory, trainable
 from suffrage.align.method import TrainingFacts, TrainingJob
-from suffrage.align.packed import Prompts, Row
+from suffrage.align.packed import Prompts
 from suffrage.align.training import OUT_OF_MEMORY_MEND, prepare, training_dtype
 from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models import ModelIdentity, identify
@@ -31,6 +31,7 @@ from suffrage.models.language_model import (
 )
 from suffrage.models.packing import ScoreRequest, packed
 from suffrage.training_data.general import GENERAL
+from suffrage.training_data.records import RecordRow
 
 if TYPE_CHECKING:
     import torch
@@ -121,7 +122,7 @@ class PreferenceModel:
             found = self.scores(rows, [[answer] for answer in answers])
         return [float(value) for value in found.cpu()]
 
-    def scores(self, rows: Sequence[Row], answers: Sequence[Sequence[str]]) -> torch.Tensor:
+    def scores(self, rows: Sequence[RecordRow], answers: Sequence[Sequence[str]]) -> torch.Tensor:
         """(all answers,) scores, the answers of each row in turn; differentiable."""
         import torch
 
@@ -226,7 +227,7 @@ def train_preference_model(
         seconds_before=loop.seconds_before,
     )
     model.eval()
-    report = measured(found, [row for row in rows if row["item"] in tested])
+    report = held_out_agreement(found, [row for row in rows if row["item"] in tested])
     report |= {"steps": steps, "items_trained": len({r["item"] for r in learnt})}
     storage.write_json(folder / "preference_model.json", report)
     storage.write_text(
@@ -245,7 +246,7 @@ def held_out_items(items: Sequence[str], seed: int) -> set[str]:
     return {different[place] for place in generator.permutation(len(different))[:count]}
 
 
-def measured(found: PreferenceModel, rows: Sequence[Row]) -> dict[str, Any]:
+def held_out_agreement(found: PreferenceModel, rows: Sequence[RecordRow]) -> dict[str, Any]:
     """Accuracy and calibration on pairs it was not trained on."""
     import torch
 

@@ -26,7 +26,7 @@ from suffrage import storage
 from suffrage.align.cost import release_freed
 from suffrage.align.loop import saving_memory
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
-from suffrage.align.packed import Prompts, Row, answer_log_probs, wanted
+from suffrage.align.packed import Prompts, answer_log_probs, wanted
 from suffrage.align.ppo import PPOSettings, Reward, run_ppo
 from suffrage.align.preference_model import PreferenceModel, train_preference_model
 from suffrage.align.sft import train as train_sft
@@ -34,7 +34,7 @@ from suffrage.align.training import LOG, prepare, training_dtype
 from suffrage.models.language_model import LanguageModel, device_name, out_of_memory
 from suffrage.models.packing import Tokens
 from suffrage.training_data.general import GENERAL
-from suffrage.training_data.records import Labels
+from suffrage.training_data.records import Labels, RecordRow
 
 if TYPE_CHECKING:
     import torch
@@ -180,7 +180,7 @@ def train(job: TrainingJob) -> TrainingFacts:
 
 
 def label_corrections(
-    model: Any, prompts: Prompts, rows: Sequence[Row]
+    model: Any, prompts: Prompts, rows: Sequence[RecordRow]
 ) -> dict[str, dict[str, float]]:
     """For each question, log(m / k) - log p(label) of each label it shows.
 
@@ -209,7 +209,7 @@ def toward_even_labels(
     keeps its probability in the reference. corrections: see `label_corrections`.
     """
 
-    def corrected(rows: Sequence[Row], answers: Sequence[Tokens]) -> torch.Tensor:
+    def corrected(rows: Sequence[RecordRow], answers: Sequence[Tokens]) -> torch.Tensor:
         import torch
 
         texts = said(tokenizer, answers)
@@ -230,7 +230,7 @@ def said(tokenizer: Any, answers: Sequence[Tokens]) -> list[str]:
 def answer_reward(preference: PreferenceModel, tokenizer: Any) -> Reward:
     """Scores of sampled answers. One that is no label, or says nothing, gets the worst of them less 1."""
 
-    def reward(rows: Sequence[Row], answers: Sequence[Tokens]) -> torch.Tensor:
+    def reward(rows: Sequence[RecordRow], answers: Sequence[Tokens]) -> torch.Tensor:
         import torch
 
         texts = said(tokenizer, answers)
@@ -249,7 +249,7 @@ def answer_reward(preference: PreferenceModel, tokenizer: Any) -> Reward:
     return reward
 
 
-def known_labels(row: Row) -> set[str]:
+def known_labels(row: RecordRow) -> set[str]:
     """The labels a question shows: what stands before the dot at the head of its lines."""
     lines = [line.split(". ", 1) for line in str(row["user"]).split("\n")]
     return {line[0] for line in lines if len(line) == 2 and len(line[0]) == 1}

@@ -49,7 +49,7 @@ from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models.asking import Message
 from suffrage.models.language_model import prompt_text
-from suffrage.training_data.preference_pairs import draw_pair
+from suffrage.training_data.preference_pairs import draw_option_pair
 from suffrage.training_data.records import Records
 
 # Rewards of each answer of a batch, from the records asked and what was said: texts and token ids.
@@ -174,7 +174,7 @@ def preference_pairs(records: Records, generator: np.random.Generator) -> Record
     rows = []
     for row in records.frame.to_dicts():
         shares = np.asarray(row["target"], dtype=float)
-        first, second = draw_pair(shares, generator)
+        first, second = draw_option_pair(shares, generator)
         if shares[first] < shares[second]:
             first, second = second, first
         rows.append(

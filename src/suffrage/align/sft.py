@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
-from suffrage.align.packed import AnswerBatch, Objective, Row, train_packed
+from suffrage.align.packed import AnswerBatch, Objective, train_packed
 from suffrage.training_data.general import GENERAL
+from suffrage.training_data.records import RecordRow
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,7 @@ def train(job: TrainingJob) -> TrainingFacts:
     )
     frame = job.records.frame.with_columns(format=as_text)
 
-    def answers(rows: Sequence[Row]) -> list[list[str]]:
+    def answers(rows: Sequence[RecordRow]) -> list[list[str]]:
         return [[row["completion"]] for row in rows]
 
     def loss(batch: AnswerBatch) -> torch.Tensor:

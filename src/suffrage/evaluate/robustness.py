@@ -35,7 +35,7 @@ from suffrage.evaluate.scorecard import (
 from suffrage.evaluate.statistics.figures import Drawn, drawn_figures, make_figures, resamples
 from suffrage.evaluate.statistics.floors import uniform
 from suffrage.evaluate.statistics.intervals import Draws, Estimate, Measured, estimate
-from suffrage.models import Choice, ItemProbe, Question, label_sets, option_orders
+from suffrage.models import ItemProbe, LabelChoice, Question, label_sets, option_orders
 from suffrage.models.asking import Message
 from suffrage.models.readouts import ModelAnswer, read_sentences, read_text
 from suffrage.population import AnswerDistribution, ValueSet
@@ -352,7 +352,7 @@ def _read_translation(path: Path, items: Sequence[Item]) -> tuple[str, dict[str,
 
 
 def _choose(given: ProbeInput, probes: Sequence[Probe], advance: Any) -> list[FloatArray]:
-    choices = [Choice(probe.messages, probe.labels) for probe in probes]
+    choices = [LabelChoice(probe.messages, probe.labels) for probe in probes]
     return given.model.choose(choices, advance) if choices else []
 
 

@@ -1,6 +1,6 @@
 """Models: load, ask, score and sample them. Knows nothing of how they were trained."""
 
-from suffrage.models.answerer import Answerer, Choice
+from suffrage.models.answerer import Answerer, LabelChoice
 from suffrage.models.asking import (
     SENTENCES,
     Question,
@@ -24,9 +24,9 @@ from suffrage.models.readouts import (
 __all__ = [
     "SENTENCES",
     "Answerer",
-    "Choice",
     "EntailmentModel",
     "ItemProbe",
+    "LabelChoice",
     "LanguageModel",
     "ModelAnswer",
     "ModelIdentity",

@@ -13,7 +13,7 @@ Advance = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Choice:
+class LabelChoice:
     """A chat whose next turn is one of a few one-character labels."""
 
     messages: tuple[Message, ...]
@@ -46,7 +46,9 @@ class Answerer(Protocol):
         """Whether the probability of a given text can be read."""
         ...
 
-    def choose(self, choices: Sequence[Choice], advance: Advance | None = None) -> list[FloatArray]:
+    def choose(
+        self, choices: Sequence[LabelChoice], advance: Advance | None = None
+    ) -> list[FloatArray]:
         """The probability of each label as the next turn, one array (labels,) a choice.
 
         Not renormalised: what is missing to 1 went to other answers.
@@ -74,7 +76,7 @@ class AnswererWithError(Protocol):
     """A respondent that can say how sure its probabilities are."""
 
     def read(
-        self, choices: Sequence[Choice], advance: Advance | None = None
+        self, choices: Sequence[LabelChoice], advance: Advance | None = None
     ) -> list[ChoiceReading]:
         """As `Answerer.choose`, with what is known of the error."""
         ...
@@ -87,7 +89,7 @@ class StreamingAnswerer(Protocol):
     What costs money can so be kept answer by answer. The methods are those of `Answerer`.
     """
 
-    def read_each(self, choices: Sequence[Choice]) -> Iterator[tuple[int, ChoiceReading]]:
+    def read_each(self, choices: Sequence[LabelChoice]) -> Iterator[tuple[int, ChoiceReading]]:
         """Each choice's reading."""
         ...
 
@@ -105,7 +107,7 @@ class StreamingAnswerer(Protocol):
 
 
 def read_choices(
-    model: Answerer, choices: Sequence[Choice], advance: Advance | None = None
+    model: Answerer, choices: Sequence[LabelChoice], advance: Advance | None = None
 ) -> list[ChoiceReading]:
     """The readings of choices by any respondent; one that says nothing of its error has none."""
     if isinstance(model, AnswererWithError):

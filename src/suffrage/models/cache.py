@@ -23,8 +23,8 @@ from suffrage.errors import InputError, SuffrageError
 from suffrage.models.answerer import (
     Advance,
     Answerer,
-    Choice,
     ChoiceReading,
+    LabelChoice,
     StreamingAnswerer,
     read_choices,
 )
@@ -151,12 +151,14 @@ class CachedAnswerer:
         """As the model does."""
         return self.model.reads_texts
 
-    def choose(self, choices: Sequence[Choice], advance: Advance | None = None) -> list[FloatArray]:
+    def choose(
+        self, choices: Sequence[LabelChoice], advance: Advance | None = None
+    ) -> list[FloatArray]:
         """See `Answerer.choose`."""
         return [reading.probabilities for reading in self.read(choices, advance)]
 
     def read(
-        self, choices: Sequence[Choice], advance: Advance | None = None
+        self, choices: Sequence[LabelChoice], advance: Advance | None = None
     ) -> list[ChoiceReading]:
         """See `AnswererWithError.read`."""
 

@@ -26,15 +26,15 @@ import numpy as np
 from suffrage import storage
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, require
-from suffrage.models.answerer import Advance, Choice, ChoiceReading
+from suffrage.models.answerer import Advance, ChoiceReading, LabelChoice
 from suffrage.models.asking import Message
 from suffrage.models.endpoint_client import (
     BudgetReachedError,
     Client,
     EndpointSettings,
+    EndpointUsage,
     FilteredError,
     RejectedError,
-    Usage,
 )
 from suffrage.models.language_model import answer_tokens, encode_text, prompt_text
 from suffrage.models.packing import Tokens
@@ -80,10 +80,10 @@ class Memory(Protocol):
         ...
 
 
-def spent_by_purpose(memory: Memory, settings: EndpointSettings) -> dict[str, Usage]:
+def spent_by_purpose(memory: Memory, settings: EndpointSettings) -> dict[str, EndpointUsage]:
     """What each purpose (a method) has spent at an endpoint over all runs."""
     kept = memory.recall(_name("usage", settings)) or {}
-    return {purpose: Usage(**usage) for purpose, usage in kept.items()}
+    return {purpose: EndpointUsage(**usage) for purpose, usage in kept.items()}
 
 
 def known_abilities(memory: Memory, settings: EndpointSettings) -> Abilities | None:
@@ -118,7 +118,7 @@ class Endpoint:
         self.purpose = purpose
         self.memory = memory
         self._before = spent_by_purpose(memory, settings)
-        spent = Usage()
+        spent = EndpointUsage()
         for usage in self._before.values():
             spent.add(usage)
         self.client = Client(settings, spent, first_wait)
@@ -141,17 +141,19 @@ class Endpoint:
         """Whether the server echoes with probabilities, and the study names the tokenizer."""
         return self.abilities.echo
 
-    def choose(self, choices: Sequence[Choice], advance: Advance | None = None) -> list[FloatArray]:
+    def choose(
+        self, choices: Sequence[LabelChoice], advance: Advance | None = None
+    ) -> list[FloatArray]:
         """See `Answerer.choose`."""
         return [reading.probabilities for reading in self.read(choices, advance)]
 
     def read(
-        self, choices: Sequence[Choice], advance: Advance | None = None
+        self, choices: Sequence[LabelChoice], advance: Advance | None = None
     ) -> list[ChoiceReading]:
         """See `AnswererWithError.read`."""
         return _in_order(self.read_each(choices), len(choices), advance)
 
-    def read_each(self, choices: Sequence[Choice]) -> Iterator[tuple[int, ChoiceReading]]:
+    def read_each(self, choices: Sequence[LabelChoice]) -> Iterator[tuple[int, ChoiceReading]]:
         """See `StreamingAnswerer.read_each`."""
         top = self.abilities.top
         one = self._read_probabilities if top else self._read_samples
@@ -199,7 +201,7 @@ class Endpoint:
             lambda place: self._written(chats[place], count, longest, seed), len(chats)
         )
 
-    def _read_probabilities(self, choice: Choice) -> ChoiceReading:
+    def _read_probabilities(self, choice: LabelChoice) -> ChoiceReading:
         """Labels from the likeliest first tokens.
 
         An answer that ends at once lists none on some servers; the likeliest beginning may, and where
@@ -221,7 +223,7 @@ class Endpoint:
                 return label_reading(choice.labels, listed)
         return ChoiceReading(np.zeros(len(choice.labels)), unseen)
 
-    def _read_samples(self, choice: Choice) -> ChoiceReading:
+    def _read_samples(self, choice: LabelChoice) -> ChoiceReading:
         """Labels by short answers; what begins with no label counts toward none."""
         seed = int(storage.content_hash([choice.messages, choice.labels])[:7], 16)
         drawn = self._written(choice.messages, self.settings.samples, LONGEST_LABEL, seed)
@@ -409,8 +411,8 @@ class Endpoint:
             raise failure
 
     def _keep_usage(self) -> None:
-        total = Usage()
-        total.add(self._before.get(self.purpose, Usage()))
+        total = EndpointUsage()
+        total.add(self._before.get(self.purpose, EndpointUsage()))
         total.add(self.client.used)
         every = {**self._before, self.purpose: total}
         kept = {purpose: asdict(usage) for purpose, usage in every.items()}

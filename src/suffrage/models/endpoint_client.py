@@ -165,7 +165,7 @@ def endpoint_key(settings: EndpointSettings) -> str | None:
 
 
 @dataclass
-class Usage:
+class EndpointUsage:
     """What was sent and spent. estimated: requests whose tokens the server did not count."""
 
     requests: int = 0
@@ -174,7 +174,7 @@ class Usage:
     money: float = 0.0
     estimated: int = 0
 
-    def add(self, other: Usage) -> None:
+    def add(self, other: EndpointUsage) -> None:
         """Count another's in."""
         for one in fields(self):
             setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
@@ -213,13 +213,16 @@ class Client:
     """
 
     def __init__(
-        self, settings: EndpointSettings, spent: Usage | None = None, first_wait: float = 0.5
+        self,
+        settings: EndpointSettings,
+        spent: EndpointUsage | None = None,
+        first_wait: float = 0.5,
     ) -> None:
         httpx = require("httpx", "endpoint", "a model behind an endpoint")
         require_installed("tenacity", "endpoint", "a model behind an endpoint")
         self.settings = settings
-        self.spent = spent or Usage()
-        self.used = Usage()
+        self.spent = spent or EndpointUsage()
+        self.used = EndpointUsage()
         self._key = endpoint_key(settings)
         self._first_wait = first_wait
         self._lock = threading.Lock()
@@ -288,7 +291,7 @@ class Client:
         most, guessed = self._priced(bound, longest), self._priced(likely, longest)
         self._reserve(most)
         # What a request that may have been worked on is taken to have cost, until it is known.
-        counted = Usage(requests=1)
+        counted = EndpointUsage(requests=1)
         try:
             content = json.dumps(self.settings.extra | body)
             response = self._http.post(self.settings.endpoint + path, content=content)
@@ -357,14 +360,14 @@ class Client:
             f"{said}. Everything answered is kept: run the same command again to go on."
         )
 
-    def _priced(self, input_tokens: int, output_tokens: int) -> Usage:
+    def _priced(self, input_tokens: int, output_tokens: int) -> EndpointUsage:
         prices = self.settings.prices
         money = 0.0
         if prices:
             money = (input_tokens * prices.input + output_tokens * prices.output) / 1e6
-        return Usage(1, input_tokens, output_tokens, money, 1)
+        return EndpointUsage(1, input_tokens, output_tokens, money, 1)
 
-    def _counted(self, answer: Any, guessed: Usage) -> Usage:
+    def _counted(self, answer: Any, guessed: EndpointUsage) -> EndpointUsage:
         usage = answer.get("usage") or {}
         read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
         if read is None:
@@ -373,7 +376,7 @@ class Client:
         found.estimated = 0
         return found
 
-    def _reserve(self, most: Usage) -> None:
+    def _reserve(self, most: EndpointUsage) -> None:
         budget, prices = self.settings.budget, self.settings.prices
         with self._lock:
             requests = self.spent.requests + self.used.requests + self._flying
@@ -395,7 +398,7 @@ class Client:
             self._flying += 1
             self._reserved += most.money
 
-    def _settle(self, most: Usage, counted: Usage) -> None:
+    def _settle(self, most: EndpointUsage, counted: EndpointUsage) -> None:
         with self._lock:
             self._flying -= 1
             self._reserved -= most.money

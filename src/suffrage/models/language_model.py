@@ -14,7 +14,7 @@ from suffrage import storage
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require, require_installed
 from suffrage.models import bundled
-from suffrage.models.answerer import Advance, Choice
+from suffrage.models.answerer import Advance, LabelChoice
 from suffrage.models.asking import Message
 from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
 from suffrage.models.shape import ModelShape, folder_shape
@@ -158,7 +158,9 @@ class LanguageModel:
         """A model at hand reads any text."""
         return True
 
-    def choose(self, choices: Sequence[Choice], advance: Advance | None = None) -> list[FloatArray]:
+    def choose(
+        self, choices: Sequence[LabelChoice], advance: Advance | None = None
+    ) -> list[FloatArray]:
         """See `Answerer.choose`; a label's probability is the sum over its tokens."""
         labels = [[self.label_tokens(label) for label in choice.labels] for choice in choices]
         requests = [

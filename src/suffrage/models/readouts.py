@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from suffrage.arrays import FloatArray
-from suffrage.models.answerer import Advance, Answerer, Choice, ChoiceReading, read_choices
+from suffrage.models.answerer import Advance, Answerer, ChoiceReading, LabelChoice, read_choices
 from suffrage.models.asking import (
     SENTENCES,
     Question,
@@ -88,7 +88,7 @@ def read_letters(
         read_choices(
             model,
             [
-                Choice(tuple(question.messages), question.label_of_position)
+                LabelChoice(tuple(question.messages), question.label_of_position)
                 for group in ways
                 for question in group
             ],
@@ -216,7 +216,7 @@ def read_sampled(
             position = match_answer(text, question)
             if position is not None:
                 counts[index][position] += 1
-            elif declines(text):
+            elif declines_to_answer(text):
                 declined[index] += 1
     answers = []
     for one, count, total, silent in zip(probes, counts, drawn, declined, strict=True):
@@ -280,7 +280,7 @@ _DECLINES = re.compile(
 )
 
 
-def declines(text: str) -> bool:
+def declines_to_answer(text: str) -> bool:
     """Whether a written answer says that it won't give one, in English."""
     return _DECLINES.search(text.lower().replace("’", "'")) is not None
 

@@ -16,7 +16,7 @@ import polars as pl
 from suffrage import registry, storage
 from suffrage.align import Checkpoint, TrainingJob, TrainingOptions
 from suffrage.align.checkpoint import MANIFEST
-from suffrage.align.cost import measured
+from suffrage.align.cost import measuring_resources
 from suffrage.align.launch import check_launches, train_launched
 from suffrage.align.sampled_groups import GroupOptions, vllm_settings
 from suffrage.consult.consultation import read_consultation
@@ -300,7 +300,7 @@ class _Run:
             if self.launcher:
                 made, usage = train_launched(spec.method, job, self.launcher)
             else:
-                with measured() as usage:
+                with measuring_resources() as usage:
                     made = train(job)
             price = self.study.price
             seconds = usage.seconds + made.seconds_before

@@ -137,7 +137,7 @@ def as_binary(pairs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def judge_facts(records: Records) -> dict[str, float]:
+def judge_reliability(records: Records) -> dict[str, float]:
     """How far the judge can be relied on, over pairs of two different answers.
 
     lean_to_a: -0.5 to 0.5. same_both_ways: share of pairs on which both orders agree. sureness: mean

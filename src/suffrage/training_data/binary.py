@@ -16,8 +16,8 @@ from suffrage.training_data.records import (
     RecordBuilder,
     Records,
     RecordSettings,
-    asked,
     origin,
+    question_and_answers,
     row_start,
     training_pairs,
 )
@@ -43,7 +43,9 @@ def build_binary(
     for place, (value_set, item_id) in enumerate(pairs):
         distribution = value_set.distributions[item_id]
         shares = distribution.shares
-        user, answers = asked(distribution.item, value_set.description, settings.format, generator)
+        user, answers = question_and_answers(
+            distribution.item, value_set.description, settings.format, generator
+        )
         if settings.labels == "drawn":
             desirable = float(place % 2 == 0)
             against = (1 - shares) / (shares.size - 1)

@@ -109,7 +109,7 @@ def critique_records(
     return Records("critique", pl.DataFrame(rows), dict(prompts.made_from))
 
 
-def counts(outcomes: Sequence[str], kinds: Sequence[str] = OUTCOMES) -> Mapping[str, int]:
+def outcome_counts(outcomes: Sequence[str], kinds: Sequence[str] = OUTCOMES) -> Mapping[str, int]:
     """How many of each kind, zeros included."""
     found: Counter[str] = Counter(outcomes)
     return {kind: found[kind] for kind in kinds}

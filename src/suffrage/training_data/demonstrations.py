@@ -18,8 +18,8 @@ from suffrage.training_data.records import (
     RecordBuilder,
     Records,
     RecordSettings,
-    asked,
     origin,
+    question_and_answers,
     row_start,
     training_pairs,
 )
@@ -70,7 +70,9 @@ def demonstrations(
     rows = []
     for place, (value_set, item_id) in enumerate(pairs):
         item = said(value_set.distributions[item_id].item)
-        user, answers = asked(item, value_set.description, settings.format, generator)
+        user, answers = question_and_answers(
+            item, value_set.description, settings.format, generator
+        )
         rows.append(
             {
                 **row_start(place, value_set.name, item_id, user, settings.format),

@@ -17,8 +17,8 @@ from suffrage.training_data.records import (
     RecordBuilder,
     Records,
     RecordSettings,
-    asked,
     origin,
+    question_and_answers,
     random_question,
     row_start,
     training_pairs,
@@ -46,7 +46,7 @@ def build_distributions(
         distribution = value_set.distributions[item_id]
         item, persona = distribution.item, value_set.description
         if settings.format == "written":
-            shown = [asked(item, persona, settings.format, generator)]
+            shown = [question_and_answers(item, persona, settings.format, generator)]
         else:
             question = random_question(item, persona, generator)
             turned = replace(question, order=question.order[::-1])

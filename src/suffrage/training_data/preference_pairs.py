@@ -17,15 +17,15 @@ from suffrage.training_data.records import (
     RecordBuilder,
     Records,
     RecordSettings,
-    asked,
     origin,
+    question_and_answers,
     row_start,
     training_pairs,
 )
 from suffrage.training_data.split import ItemSplit
 
 
-def draw_pair(shares: np.ndarray, generator: np.random.Generator) -> tuple[int, int]:
+def draw_option_pair(shares: np.ndarray, generator: np.random.Generator) -> tuple[int, int]:
     """Two options: the first drawn by its share, the second uniformly from the others.
 
     A pair then comes as often as somebody gives one of its two answers, which is how far it
@@ -63,8 +63,10 @@ def build_preferences(
     for place, (value_set, item_id) in enumerate(pairs):
         distribution = value_set.distributions[item_id]
         shares = distribution.shares
-        user, answers = asked(distribution.item, value_set.description, settings.format, generator)
-        first, second = draw_pair(shares, generator)
+        user, answers = question_and_answers(
+            distribution.item, value_set.description, settings.format, generator
+        )
+        first, second = draw_option_pair(shares, generator)
         share = float(shares[first] / (shares[first] + shares[second]))
         label = labelled(share, settings.labels, generator)
         if label < 0.5:

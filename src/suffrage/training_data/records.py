@@ -30,6 +30,8 @@ from suffrage.training_data.split import ItemSplit
 
 Format = Literal["option", "written"]
 Labels = Literal["shares", "drawn", "majority"]
+# One record, by column: what `Records.frame.to_dicts()` gives.
+RecordRow = dict[str, Any]
 # Where records come from: the survey's value sets, or what a consultation collected.
 Source = Literal["survey", "comparisons", "reactions"]
 
@@ -166,7 +168,7 @@ def random_question(item: Item, persona: str | None, generator: np.random.Genera
     return Question(item, persona, order, labels)
 
 
-def asked(
+def question_and_answers(
     item: Item, persona: str, format: Format, generator: np.random.Generator
 ) -> tuple[str, tuple[str, ...]]:
     """One way of asking drawn at random, and each option's answer to it, in the item's order."""
