@@ -1,4 +1,4 @@
-"""`suffrage consult`: what a consultation collected, read, released and trained on."""
+"""`suffrage consult` without a server: read, release and train on what a consultation collected."""
 
 from __future__ import annotations
 
@@ -7,35 +7,39 @@ from typing import Annotated
 
 import typer
 
-from suffrage.cli.consult_server import consult_app
-from suffrage.cli.options import AsJson, StudyPath, print_json, words
+from suffrage.cli.options import AsJson, StudyPath, comma_separated, print_json, print_rich
 
 
-@consult_app.command("groups")
-def consult_groups(
+def groups_command(
     folder: Annotated[Path, typer.Argument(help="The folder of a Polis export.")],
     prefix: Annotated[
-        str | None, typer.Option(help="Of the files' names, where a folder holds several exports.")
+        str | None,
+        typer.Option(help="The prefix of the file names, for a folder with several exports."),
     ] = None,
     agree: Annotated[
-        int | None, typer.Option(help="The vote that is agree, 1 or -1; default: by the counts.")
+        int | None,
+        typer.Option(help="The vote that means agree, 1 or -1; default: found from the counts."),
     ] = None,
     groups: Annotated[
-        int | None, typer.Option(help="How many groups; default: by stability and silhouette.")
+        int | None,
+        typer.Option(help="How many groups; default: chosen by stability and silhouette."),
     ] = None,
     moderated: Annotated[
-        str, typer.Option(help="Statements moderated out: drop, or zero as Polis does.")
+        str,
+        typer.Option(help="What to do with statements moderated out: drop, or zero as Polis does."),
     ] = "drop",
     strict: Annotated[
-        bool, typer.Option("--strict", help="Leave out undecided statements too.")
+        bool, typer.Option("--strict", help="Leave out statements that nobody has moderated, too.")
     ] = False,
-    resamples: Annotated[int, typer.Option(help="Resamples behind the stability.")] = 50,
-    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    resamples: Annotated[int, typer.Option(help="How many resamples measure stability.")] = 50,
+    seed: Annotated[int, typer.Option(help="The seed of every random draw.")] = 0,
     people: Annotated[
-        Path | None, typer.Option(help="CSV: participant and demographics, for --margins.")
+        Path | None,
+        typer.Option(help="A CSV file with participant and demographics, for --margins."),
     ] = None,
     margins: Annotated[
-        Path | None, typer.Option(help="YAML: the population's shares, as a study's weights.")
+        Path | None,
+        typer.Option(help="A YAML file with the population's shares, as under a study's weights."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -67,31 +71,33 @@ def consult_groups(
     if as_json:
         print_json(opinions.analysis_json(found))
         return
-    from rich.console import Console
-
-    Console().print(opinions.analysis_text(found))
+    print_rich(opinions.analysis_text(found))
 
 
-@consult_app.command("answers")
-def consult_answers(
+def answers_command(
     study: StudyPath,
     prompts: Annotated[
-        Path, typer.Option(help='A JSONL file of {"prompt": ...}, perhaps language and topic.')
+        Path,
+        typer.Option(help='A JSONL file of {"prompt": ...}, with language and topic if you like.'),
     ],
     output: Annotated[Path, typer.Option(help="The JSONL file to write.")],
     methods: Annotated[
-        str | None, typer.Option(help="Names in the study, with commas; default: all finished.")
+        str | None,
+        typer.Option(help="Methods of the study, separated by commas; default: all finished ones."),
     ] = None,
-    count: Annotated[int, typer.Option(help="Answers by each source and way.")] = 4,
+    count: Annotated[
+        int, typer.Option(help="How many answers each method writes in each way.")
+    ] = 4,
     how: Annotated[
-        str, typer.Option(help="sampled: one by one; diverse: several in one; or both.")
+        str, typer.Option(help="sampled (one at a time), diverse (several at once) or both.")
     ] = "both",
-    longest: Annotated[int, typer.Option(help="Most tokens of an answer.")] = 200,
+    longest: Annotated[int, typer.Option(help="The most tokens an answer may have.")] = 200,
     as_json: AsJson = False,
 ) -> None:
-    """Have a study's checkpoints answer open prompts, for people to judge.
+    """Let a study's checkpoints answer open prompts, for people to judge.
 
-    Nearly the same answers are dropped and counted. Each line says which checkpoint wrote it, and how.
+    Answers that are nearly the same are dropped and counted. Each line of the file says which
+    checkpoint wrote the answer, and how.
 
     Example: `suffrage consult answers study.yaml --prompts prompts.jsonl --output answers.jsonl`
     """
@@ -105,7 +111,7 @@ def consult_answers(
     from suffrage.study.schema import load_study
 
     settings = CandidateSettings(count=count, how=cast(How, how), longest=longest)
-    names = words(methods) if methods else None
+    names = comma_separated(methods) if methods else None
     found = write_study_candidates(load_study(study), prompts, output, names, settings, as_json)
     if as_json:
         print_json(found)
@@ -120,32 +126,36 @@ def consult_answers(
 
 
 Margins = Annotated[
-    Path | None, typer.Option(help="YAML: the population's shares, as a study's weights.")
+    Path | None,
+    typer.Option(help="A YAML file with the population's shares, as under a study's weights."),
 ]
 ReadAsPopulation = Annotated[
     bool,
-    typer.Option("--population", help="Weighted to the population, by margins or own weights."),
+    typer.Option("--population", help="Weight to the population, by margins or by own weights."),
 ]
 
 
-@consult_app.command("release")
-def consult_release(
+def release_command(
     folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
     out: Annotated[Path, typer.Argument(help="The folder of the release; it must not exist.")],
     private: Annotated[
         Path | None,
         typer.Option(
-            help="The private file, kept from release to release; default: beside FOLDER."
+            help="The private file, kept from release to release; default: next to FOLDER."
         ),
     ] = None,
     with_settings: Annotated[
-        Path | None, typer.Option("--settings", help="YAML: licence, crossed tables, joined rows.")
+        Path | None,
+        typer.Option(
+            "--settings", help="A YAML file with licence, crossed tables and joined rows."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a public dataset of a consultation: safe tables, a card, checksums, metadata.
 
-    Rows of those who consented, under new ids; who they are only as counts, suppressed and rounded.
+    It has the rows of those who consented, under new ids. Who they are is published only as counts,
+    suppressed and rounded.
 
     Example: `suffrage consult release town town-release-1 --settings release.yaml`
     """
@@ -174,24 +184,31 @@ def consult_release(
     typer.echo(f"Release  {out}\nPrivate  {private or beside} (keep it, and keep it secret)")
 
 
-@consult_app.command("principles")
-def consult_principles(
+def principles_command(
     folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
-    out: Annotated[Path | None, typer.Option(help="Write constitution.yaml and its trace.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write constitution.yaml and its trace to this folder.")
+    ] = None,
     least_share: Annotated[
-        float, typer.Option(help="Of the group that agrees least.", min=0, max=1)
+        float, typer.Option(help="The least share that must agree in every group.", min=0, max=1)
     ] = 0.5,
     population: ReadAsPopulation = False,
     margins: Margins = None,
-    groups: Annotated[int | None, typer.Option(help="How many; default: by stability.")] = None,
-    resamples: Annotated[int, typer.Option(help="Resamples behind the stability.")] = 50,
-    seed: Annotated[int, typer.Option(help="Of every random draw.")] = 0,
+    groups: Annotated[
+        int | None, typer.Option(help="How many groups; default: chosen by stability.")
+    ] = None,
+    resamples: Annotated[int, typer.Option(help="How many resamples measure stability.")] = 50,
+    seed: Annotated[int, typer.Option(help="The seed of every random draw.")] = 0,
     merges: Annotated[
-        Path | None, typer.Option(help="CSV: statement, same_as, why; merged by hand.")
+        Path | None,
+        typer.Option(help="A CSV file of statements merged by hand: statement, same_as, why."),
     ] = None,
     everyone: Annotated[
         bool,
-        typer.Option("--everyone", help="Whatever was consented to: to read, not to train on."),
+        typer.Option(
+            "--everyone",
+            help="Use everybody, whatever they consented to: to read, not to train on.",
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -227,15 +244,12 @@ def consult_principles(
     if as_json:
         print_json(found.trace())
         return
-    from rich.console import Console
-
-    Console().print(principles_text(found))
+    print_rich(principles_text(found))
     if out is not None:
         typer.echo(f"For ccai  {out / 'constitution.yaml'}\nTrace     {out / 'principles.json'}")
 
 
-@consult_app.command("records")
-def consult_records(
+def records_command(
     folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
     out: Annotated[Path, typer.Argument(help="The folder to write to.")],
     population: ReadAsPopulation = False,
@@ -244,7 +258,7 @@ def consult_records(
 ) -> None:
     """Write every table, and DPO and KTO records with TRL's names: Parquet, JSON lines, CSV.
 
-    For use inside: nothing is made safe here, see `consult release`.
+    For internal use: nothing here is anonymised. See `consult release`.
 
     Example: `suffrage consult records town town-records`
     """
@@ -265,19 +279,22 @@ def consult_records(
         typer.echo(f"{name:<13} {count:>9,} rows")
 
 
-@consult_app.command("from-survey")
-def consult_from_survey(
+def from_survey_command(
     study: StudyPath,
     out: Annotated[Path, typer.Argument(help="The folder of the consultation to write.")],
     participants: Annotated[
         int, typer.Option(help="How many respondents take part.", min=20)
     ] = 300,
-    comparisons: Annotated[int, typer.Option(help="Pairs that each compares.", min=1)] = 10,
-    seed: Annotated[int, typer.Option(help="Of who takes part and what they are asked.")] = 0,
+    comparisons: Annotated[
+        int, typer.Option(help="How many pairs each person compares.", min=1)
+    ] = 10,
+    seed: Annotated[
+        int, typer.Option(help="The seed of who takes part and what they are asked.")
+    ] = 0,
 ) -> None:
-    """Hold a made-up consultation among a survey's real respondents, to try the whole loop.
+    """Make up a consultation among a survey's real respondents, to try the whole loop.
 
-    What each says follows from what they answered; who is who is written beside it.
+    What each person says follows from what they answered. A second file records who is who.
 
     Example: `suffrage consult from-survey examples/full_loop.yaml runs/simulated-public`
     """
@@ -295,17 +312,17 @@ def consult_from_survey(
     typer.echo(f"Consultation  {out}\nWho is who    {beside}\nLinks         {links}")
 
 
-@consult_app.command("against-survey")
-def consult_against_survey(
+def against_survey_command(
     study: StudyPath,
     links: Annotated[
-        Path, typer.Argument(help="CSV: statement, item, options (codes, joined by |).")
+        Path,
+        typer.Argument(help="A CSV file with statement, item and options (codes joined by |)."),
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Show where a study's consultation and its survey say different things, population by population.
+    """Show where a study's consultation and its survey say different things, by population.
 
-    Example: `suffrage consult against-survey examples/full_loop.yaml runs/simulated-public-links.csv`
+    Example: `suffrage consult against-survey examples/full_loop.yaml links.csv`
     """
     from dataclasses import asdict
 
@@ -317,8 +334,6 @@ def consult_against_survey(
     if as_json:
         print_json(found)
         return
-    from rich.console import Console
-
-    Console().print(disagreement_table(found))
+    print_rich(disagreement_table(found))
     clear = sum(row["clear"] for row in found)
     typer.echo(f"{clear} of {len(found)} differ beyond chance (false discovery rate 5 %).")

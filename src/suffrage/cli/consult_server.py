@@ -1,4 +1,4 @@
-"""`suffrage consult`: make a consultation, serve it, and move it in and out of the store."""
+"""`suffrage consult` with a store: make a consultation, serve it, and move it in and out."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ import typer
 if TYPE_CHECKING:
     from suffrage.server.store.database import Store
 
-consult_app = typer.Typer(no_args_is_help=True, help="The public consultation.")
-
 Where = Annotated[
     str, typer.Argument(help="The store: a folder (SQLite) or a postgresql:// address.")
 ]
-Slug = Annotated[str, typer.Argument(help="Which consultation.")]
+Slug = Annotated[str, typer.Argument(help="The consultation's name in addresses.")]
 
 
-@consult_app.command("new")
-def new(
+def new_command(
     where: Where,
     slug: Annotated[str, typer.Option(help="Its name in addresses, such as water-2026.")],
     title: Annotated[str, typer.Option(help="What people see first.")],
-    question: Annotated[str, typer.Option(help="What is asked, in one sentence.")],
+    question: Annotated[str, typer.Option(help="The question, in one sentence.")],
     languages: Annotated[
-        str, typer.Option(help="Of the pages, with commas; those of the texts first.")
+        str,
+        typer.Option(help="The pages' languages, separated by commas, the texts' language first."),
     ] = "en",
     settings: Annotated[
-        Path | None, typer.Option(help="YAML: how it is run (docs/consultation.md).")
+        Path | None,
+        typer.Option(help="A YAML file that says how it is run (docs/consultation.md)."),
     ] = None,
     statements: Annotated[
-        Path | None, typer.Option(help="A text file: one statement of yours a line.")
+        Path | None, typer.Option(help="A text file with one of your statements a line.")
     ] = None,
     open_to_all: Annotated[
-        bool, typer.Option("--open-to-all", help="Let people in without an invitation.")
+        bool, typer.Option("--open-to-all", help="Let people take part without an invitation.")
     ] = False,
     start: Annotated[bool, typer.Option("--start", help="Open it at once.")] = False,
 ) -> None:
@@ -68,8 +67,7 @@ def new(
     typer.echo(f"Next          suffrage consult serve {_shown(where)}")
 
 
-@consult_app.command("phase")
-def phase(
+def phase_command(
     where: Where,
     slug: Slug,
     to: Annotated[str, typer.Argument(help="draft, open, closed or archived.")],
@@ -90,19 +88,18 @@ def phase(
     typer.echo(f"Consultation  {slug}, {to}")
 
 
-@consult_app.command("invite")
-def invite(
+def invite_command(
     where: Where,
     slug: Slug,
-    out: Annotated[Path, typer.Argument(help="CSV to write: a link a person, made only once.")],
+    out: Annotated[Path, typer.Argument(help="The CSV file to write, with one link a person.")],
     count: Annotated[int, typer.Option(help="How many people.", min=1, max=100_000)] = 100,
-    stratum: Annotated[str, typer.Option(help="Whom they are for, as a label.")] = "",
+    stratum: Annotated[str, typer.Option(help="A label of whom they are for.")] = "",
     base_url: Annotated[
-        str, typer.Option(help="Where people will find the server.")
+        str, typer.Option(help="The address where people will find the server.")
     ] = "http://127.0.0.1:8000",
-    days: Annotated[int | None, typer.Option(help="How long they are good for.", min=1)] = None,
+    days: Annotated[int | None, typer.Option(help="How many days they are valid.", min=1)] = None,
 ) -> None:
-    """Make single-use invitations. The store keeps no token: the file is the only copy.
+    """Make single-use invitations. The store keeps no token, so the file is the only copy.
 
     Example: `suffrage consult invite water water-2026 north.csv --count 200 --stratum north`
     """
@@ -131,26 +128,26 @@ def invite(
     typer.echo(f"Invitations   {count} in {out}")
 
 
-@consult_app.command("serve")
-def serve(
+def serve_command(
     where: Where,
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port.", min=0, max=65535)] = 8000,
     base_url: Annotated[
-        str | None, typer.Option(help="As people see it, such as https://consult.example.org.")
+        str | None,
+        typer.Option(help="The address as people see it, such as https://consult.example.org."),
     ] = None,
     proxy: Annotated[
         str | None,
-        typer.Option(help="Addresses of proxies whose word about the caller is taken."),
+        typer.Option(help="Addresses of proxies that are trusted to name the caller."),
     ] = None,
     results: Annotated[
-        bool, typer.Option(help="Keep results fresh in a process beside this one.")
+        bool, typer.Option(help="Keep results up to date in a second process.")
     ] = True,
     releases: Annotated[
         Path | None,
         typer.Option(
-            help="The folder for what organisers release on their pages. Default: beside a SQLite "
-            "store; with PostgreSQL pages release nothing until a folder is named."
+            help="The folder for what organisers release on their pages. Default: next to a SQLite "
+            "store. With PostgreSQL the pages release nothing until you name a folder."
         ),
     ] = None,
 ) -> None:
@@ -177,8 +174,7 @@ def serve(
     serving.run(app, host, port, proxy)
 
 
-@consult_app.command("export")
-def export(
+def export_command(
     where: Where,
     slug: Slug,
     out: Annotated[Path, typer.Argument(help="The folder to write.")],
@@ -215,16 +211,18 @@ def export(
     )
 
 
-@consult_app.command("import")
-def import_(
+def import_command(
     where: Where,
     folder: Annotated[
         Path, typer.Argument(help="What `consult export` wrote, or a folder of Polis files.")
     ],
     slug: Annotated[
-        str | None, typer.Option(help="Its name in the store; needed for Polis files.")
+        str | None,
+        typer.Option(help="The consultation's name in the store; needed for Polis files."),
     ] = None,
-    language: Annotated[str, typer.Option(help="Of the statements in Polis files.")] = "en",
+    language: Annotated[
+        str, typer.Option(help="The language of the statements in Polis files.")
+    ] = "en",
 ) -> None:
     """Put a consultation into a store as a new one, closed.
 
@@ -254,6 +252,57 @@ def import_(
     )
 
 
+def demo_command(
+    polis: Annotated[
+        Path | None, typer.Argument(help="The folder of a Polis export; default: made-up people.")
+    ] = None,
+    people: Annotated[int, typer.Option(help="How many made-up people.", min=20)] = 240,
+    seed: Annotated[int, typer.Option(help="The seed of the made-up people.")] = 0,
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="The prefix of the export's files, for a folder with several exports."),
+    ] = None,
+    agree: Annotated[
+        int | None, typer.Option(help="The vote that means agree in it, 1 or -1.")
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(help="A new folder to keep it in; default: it is deleted at the end."),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port.", min=0, max=65535)] = 8000,
+    look: Annotated[
+        bool, typer.Option("--look", help="Show what is found in it, and do not serve it.")
+    ] = False,
+) -> None:
+    """Open a consultation to try out, filled from a Polis export or with made-up people.
+
+    Shows how well the groups found agree with the known ones. Anybody can take part in it, so do
+    not serve it to the world.
+
+    Example: `suffrage consult demo`, `suffrage consult demo polis-export --port 9000`
+    """
+    _need_extra()
+    import tempfile
+
+    from suffrage.errors import InputError
+    from suffrage.server import demo as demos
+
+    if agree not in (None, 1, -1):
+        raise InputError(f"--agree is {agree}; it must be 1 or -1.")
+    made = demos.polis_demo(polis, prefix, agree) if polis else demos.simulated_demo(people, seed)
+    if store is not None and store.exists():
+        raise InputError(f"{store} exists; give the name of a folder that is not there yet.")
+    with tempfile.TemporaryDirectory(prefix="suffrage-demo-") as passing:
+        where = str(store or Path(passing) / "store")
+        opened = demos.open_demo(made, where)
+        for line in demos.told(made, opened):
+            typer.echo(line)
+        if look:
+            return
+        serve_command(where, host=host, port=port, base_url=None, proxy=None, results=True)
+
+
 def _need_extra() -> None:
     from suffrage.errors import require_installed
 
@@ -280,7 +329,7 @@ def _lines(path: Path) -> list[str]:
 
 
 def _shown(where: str) -> str:
-    """The store's address without its password."""
+    """Return the store's address without its password."""
     if "://" not in where:
         return where
     from sqlalchemy import make_url
@@ -289,7 +338,10 @@ def _shown(where: str) -> str:
 
 
 def _first_member(store: Store) -> tuple[str, str] | None:
-    """Make the first member of staff an owner of all, where there is none; address and password."""
+    """Make a first member of staff who owns every consultation that has none.
+
+    Returns the address and the password, or None where the member was there already.
+    """
     from suffrage.server.store import consultations, staff
     from suffrage.server.store.secret_keys import new_code
 
@@ -305,53 +357,3 @@ def _first_member(store: Store) -> tuple[str, str] | None:
             if not staff.members(store, what.id):
                 staff.set_role(store, what.id, member.id, "owner", "command line")
     return (email, password) if password else None
-
-
-@consult_app.command("demo")
-def demo(
-    polis: Annotated[
-        Path | None, typer.Argument(help="The folder of a Polis export; else people are made up.")
-    ] = None,
-    people: Annotated[int, typer.Option(help="How many made-up people.", min=20)] = 240,
-    seed: Annotated[int, typer.Option(help="Of the made-up people.")] = 0,
-    prefix: Annotated[
-        str | None, typer.Option(help="Of the export's files, where a folder holds several.")
-    ] = None,
-    agree: Annotated[
-        int | None, typer.Option(help="The vote that is agree in it, 1 or -1.")
-    ] = None,
-    store: Annotated[
-        Path | None, typer.Option(help="A new folder to keep it in; else it is gone at the end.")
-    ] = None,
-    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port.", min=0, max=65535)] = 8000,
-    look: Annotated[
-        bool, typer.Option("--look", help="Say what is found in it, and do not serve it.")
-    ] = False,
-) -> None:
-    """Open a running consultation to try out, filled from a Polis export or with made-up people.
-
-    Says how well the groups found agree with the known ones. Anybody can take part in it: do not
-    serve it to the world.
-
-    Example: `suffrage consult demo`, `suffrage consult demo polis-export --port 9000`
-    """
-    _need_extra()
-    import tempfile
-
-    from suffrage.errors import InputError
-    from suffrage.server import demo as demos
-
-    if agree not in (None, 1, -1):
-        raise InputError(f"--agree is {agree}; it must be 1 or -1.")
-    made = demos.polis_demo(polis, prefix, agree) if polis else demos.simulated_demo(people, seed)
-    if store is not None and store.exists():
-        raise InputError(f"{store} exists; give the name of a folder that is not there yet.")
-    with tempfile.TemporaryDirectory(prefix="suffrage-demo-") as passing:
-        where = str(store or Path(passing) / "store")
-        opened = demos.open_demo(made, where)
-        for line in demos.told(made, opened):
-            typer.echo(line)
-        if look:
-            return
-        serve(where, host=host, port=port, base_url=None, proxy=None, results=True)

@@ -1,4 +1,4 @@
-"""What the commands share: common arguments, and output for scripts."""
+"""What the commands share: common arguments, and output for people and for scripts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ StudyPath = Annotated[Path, typer.Argument(help="The study's YAML file.", metava
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
-def words(text: str) -> tuple[str, ...]:
-    """A list written with commas."""
+def comma_separated(text: str) -> tuple[str, ...]:
+    """Return the words of a list written with commas, without the spaces around them."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def print_json(content: Any) -> None:
-    """For scripts."""
+    """Print for scripts."""
     import json
 
     typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def print_rich(renderable: Any) -> None:
+    """Print a table or a page of Rich for people."""
+    from rich.console import Console
+
+    Console().print(renderable)

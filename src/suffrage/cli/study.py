@@ -1,0 +1,355 @@
+"""Commands that read a study: run it, plan it, report on it, and look into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from suffrage.cli.options import AsJson, StudyPath, comma_separated, print_json, print_rich
+
+
+def run_command(
+    study: StudyPath,
+    only: Annotated[
+        str | None, typer.Option(help="Stop after this stage, and compute only what it needs.")
+    ] = None,
+    force: Annotated[
+        str | None, typer.Option(help="Compute this stage and all later ones again.")
+    ] = None,
+    launcher: Annotated[
+        str | None,
+        typer.Option(
+            help="Train in several processes: an Accelerate configuration, or one that ships "
+            "(two-processes, gpus, fsdp, deepspeed-zero2, deepspeed-zero3)."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study, or continue one: survey, value sets, training, evaluation, report.
+
+    A finished stage is never computed twice. The stages, for --only and --force, are survey,
+    value_sets, split, records, align, answers, probes and results.
+
+    Example: `suffrage run examples/quickstart.yaml`
+    """
+    from suffrage.align.launch import launcher_file
+    from suffrage.study.run import check_only, run_study
+    from suffrage.study.schema import load_study
+
+    only_kind, force_kind = check_only(only, "--only"), check_only(force, "--force")
+    config = launcher_file(launcher) if launcher else None
+    finished = run_study(load_study(study), only_kind, force_kind, as_json, config)
+    if as_json:
+        results = finished.results
+        print_json(
+            {
+                "folder": str(finished.folder),
+                "computed": list(finished.computed),
+                "scores": [row.model_dump(mode="json") for row in results.scores]
+                if results
+                else [],
+                "asking": {
+                    method.name: method.asking.model_dump(mode="json")
+                    for method in (results.methods if results else [])
+                    if method.asking
+                },
+            }
+        )
+        return
+    if finished.results is None:
+        print_rich(f"Stopped after {only}; {len(finished.computed)} stages computed.")
+        return
+    from suffrage.report.costs import asking_line
+    from suffrage.report.terminal import scoreboard
+
+    print_rich(scoreboard(finished.results))
+    if asked := asking_line(finished.results):
+        typer.echo(f"Asked       {asked}")
+    for method in finished.results.methods:
+        for checkpoint in method.checkpoints:
+            typer.echo(f"Checkpoint  {finished.folder / checkpoint}")
+    typer.echo(f"Tables      {finished.folder / 'scores.csv'}, results.json, scoreboard.tex, .md")
+    typer.echo(f"Report      {finished.folder / 'report.html'}")
+
+
+def plan_command(
+    study: StudyPath,
+    gpus: Annotated[
+        bool, typer.Option("--gpus", help="Show 7B to 32B models on an A100, H100 or B200 instead.")
+    ] = False,
+    price: Annotated[
+        float | None, typer.Option(help="The cost of a GPU hour, with --gpus.", min=0)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what `run` would do, how long it would take and how much memory it would need.
+
+    Nothing long is started: the survey is read and the machine's speed is measured for a moment.
+    Every figure is an estimate.
+
+    Example: `suffrage plan examples/quickstart.yaml`, `suffrage plan study.yaml --gpus --price 2.5`
+    """
+    from suffrage.study.planning.plan import plan_study
+    from suffrage.study.schema import load_study
+
+    if gpus:
+        from suffrage.study.planning.hardware import hardware_plan, hardware_table
+
+        loaded = load_study(study)
+        rows = hardware_plan(loaded, price)
+        if as_json:
+            print_json(rows)
+        else:
+            currency = loaded.price.currency if loaded.price else "USD"
+            print_rich(hardware_table(rows, currency))
+        return
+    planned = plan_study(load_study(study))
+    if as_json:
+        print_json(planned.as_json())
+        return
+    from suffrage.report.terminal import plan_table
+
+    print_rich(plan_table(planned.as_json()))
+
+
+def report_command(study: StudyPath) -> None:
+    """Write a finished study's report and tables again.
+
+    Example: `suffrage report examples/quickstart.yaml`
+    """
+    from suffrage.report.page import write_report
+    from suffrage.report.tables import read_results, write_tables
+    from suffrage.study.schema import load_study
+
+    folder = load_study(study).output
+    results = read_results(folder / "results.json")
+    write_tables(results, folder)
+    write_report(results, folder / "report.html")
+    typer.echo(folder / "report.html")
+
+
+def compare_command(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(help="The folders of finished runs, such as runs/*.", metavar="RUN"),
+    ],
+    measure: Annotated[
+        str, typer.Option(help="fit, earth-movers, entropy, slope, or EVALUATION.MEASURE.")
+    ] = "fit",
+    html: Annotated[Path | None, typer.Option(help="Write the comparison as a page here.")] = None,
+    across_models: Annotated[
+        bool, typer.Option("--across-models", help="Allow different models in one table.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare runs in one leaderboard with paired differences, from their results.json.
+
+    Runs that differ in survey, questions, value sets, held-out items or model get separate tables,
+    with the reason. Differences have bootstrap intervals; Holm's correction covers all of them.
+
+    Example: `suffrage compare runs/* --html leaderboard.html`
+    """
+    from suffrage.report import leaderboard
+
+    found = leaderboard.compare_runs(runs, measure, across_models)
+    if html is not None:
+        leaderboard.write_leaderboard_page(found, html)
+    if as_json:
+        print_json(leaderboard.leaderboard_json(found))
+        return
+    print_rich(leaderboard.leaderboard_text(found))
+    if html is not None:
+        typer.echo(f"Page    {html}")
+
+
+def estimate_command(
+    study: StudyPath,
+    method: Annotated[
+        str, typer.Option(help="The method whose answers are combined with the people's.")
+    ],
+    sample: Annotated[
+        int | None,
+        typer.Option(help="How many people to draw from each group; default: all who answered."),
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="A value set; repeat for several. Default: all.")
+    ] = None,
+    item: Annotated[
+        list[str] | None, typer.Option(help="An item's id; repeat for several. Default: all.")
+    ] = None,
+    population: Annotated[
+        Path | None,
+        typer.Option(
+            help="Another study, whose survey gives the groups' shares. For people who were asked "
+            "in a small survey of their own."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The seed of the draw.")] = 0,
+    repeats: Annotated[
+        int,
+        typer.Option(
+            help="Draw this many more samples, and count how often the intervals cover.", min=0
+        ),
+    ] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Estimate what a population says from a few people and a finished study's model.
+
+    This is prediction-powered inference. It combines people's answers, the model's answers to the
+    same items and the groups' shares. The intervals are valid whatever the model says, and a
+    sentence says whether the model helped. A trained method is used on held-out items only.
+
+    Example: `suffrage estimate study.yaml --method prompt --sample 100 --group everyone`
+    """
+    from suffrage.report.terminal_pages import estimates
+    from suffrage.study.commands.estimating import estimate_study
+    from suffrage.study.schema import load_study
+
+    found = estimate_study(
+        load_study(study),
+        method,
+        sample,
+        group or [],
+        item or [],
+        seed,
+        repeats,
+        load_study(population) if population else None,
+    )
+    if as_json:
+        print_json(estimates.estimates_json(found))
+        return
+    print_rich(estimates.estimates_text(found))
+
+
+def doctor_command(as_json: AsJson = False) -> None:
+    """Show what this machine can do and which parts of Suffrage are installed.
+
+    Example: `suffrage doctor`
+    """
+    from suffrage.study.planning.doctor import diagnosis
+
+    found = diagnosis()
+    if as_json:
+        print_json(found)
+        return
+    for name, value in found.items():
+        typer.echo(f"{name:<22} {value}")
+
+
+def paraphrase_command(
+    study: StudyPath,
+    output: Annotated[Path, typer.Argument(help="The JSON file to write.")],
+    generator: Annotated[
+        str | None, typer.Option(help="The model that writes; default: the study's model.")
+    ] = None,
+    wanted: Annotated[int, typer.Option(help="How many wordings to ask for per item.", min=1)] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Let a model say every item in other words, for `augmented-sft`; drop wordings that drifted.
+
+    Example: `suffrage paraphrase study.yaml paraphrases.json --generator owner/name`
+    """
+    from suffrage.study.commands.paraphrasing import paraphrase
+    from suffrage.study.schema import load_study
+
+    found = paraphrase(load_study(study), generator, wanted, output, quiet=as_json)
+    if as_json:
+        print_json(found)
+        return
+    typer.echo(f"{found['kept']} of {found['asked']} wordings kept, {found['empty']} were empty.")
+    for why, count in found["dropped"].items():
+        typer.echo(f"  dropped {count:>4}  {why}")
+    typer.echo(f"Written {output}; it lists every dropped text with its reason.")
+
+
+def profile_command(
+    study: StudyPath,
+    value_set: Annotated[str, typer.Argument(help="The value set's name in the study.")],
+    against: Annotated[
+        str | None, typer.Option(help="Another value set, to show where the two differ most.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write an HTML page with the plot here.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print and plot a value set, or where two differ most.
+
+    Example: `suffrage profile study.yaml liberals --against conservatives --plot profile.html`
+    """
+    from suffrage.report.terminal_pages import profile as profiles
+    from suffrage.study.run import study_value_set
+    from suffrage.study.schema import load_study
+
+    loaded = load_study(study)
+    first = study_value_set(loaded, value_set)
+    other = study_value_set(loaded, against) if against else None
+    if plot is not None:
+        profiles.write_profile_page(first, other, plot)
+    if as_json:
+        print_json(profiles.profile_json(first, other))
+        return
+    table = profiles.comparison_table(first, other) if other else profiles.profile_table(first)
+    print_rich(table)
+    if plot is not None:
+        typer.echo(f"Plot  {plot}")
+
+
+def segment_command(
+    study: StudyPath,
+    value_set: Annotated[
+        str | None, typer.Argument(help="A value set's name; default: everyone in the survey.")
+    ] = None,
+    classes: Annotated[str, typer.Option(help="How many segments, or auto.")] = "auto",
+    most: Annotated[int, typer.Option(help="The largest number to try, with auto.")] = 6,
+    items: Annotated[str, typer.Option(help="Item ids, separated by commas; default: all.")] = "",
+    names: Annotated[
+        str, typer.Option(help="The segments' names, separated by commas, largest segment first.")
+    ] = "",
+    freeze: Annotated[
+        Path | None, typer.Option(help="Save the segments in this folder, for the next wave.")
+    ] = None,
+    frozen: Annotated[
+        Path | None,
+        typer.Option(help="Use segments saved by --freeze instead of finding new ones."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write an HTML page here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find segments of respondents who answer alike: how many, what marks them, who is in them.
+
+    Segments are latent classes, with weights and missing answers. Their number is chosen by
+    stability in resamples and by ICL.
+
+    Example: `suffrage segment examples/quickstart.yaml --plot segments.html`
+    """
+    from suffrage.report.terminal_pages import segments as pages
+    from suffrage.study.schema import load_study
+    from suffrage.study.segmenting import segment_study
+
+    found, survey, title = segment_study(
+        load_study(study),
+        value_set,
+        {
+            "classes": classes,
+            "most": most,
+            "items": comma_separated(items),
+            "names": comma_separated(names),
+        },
+        frozen,
+        quiet=as_json,
+    )
+    if freeze is not None:
+        found.write(freeze)
+    if plot is not None:
+        pages.write_segments_page(found, survey, title, plot)
+    if as_json:
+        print_json(pages.segments_json(found, survey))
+        return
+    print_rich(pages.segments_text(found, survey))
+    if plot is not None:
+        typer.echo(f"Plot    {plot}")
+    if freeze is not None:
+        typer.echo(f"Frozen  {freeze}")
