@@ -67,7 +67,7 @@ def questions(task: str, item_count: int, group_count: int, limit: int) -> list[
     The first `limit` step through all of them evenly; the others follow in order.
     """
     from suffrage.models import ways_of_asking
-    from suffrage.survey.readers.archive import read_book
+    from suffrage.survey.formats.archive import read_book
 
     items = list(read_book("gss.yaml").items().values())[:item_count]
     found = []

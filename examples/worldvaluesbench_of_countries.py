@@ -19,7 +19,7 @@ from pathlib import Path
 import polars as pl
 
 from suffrage import storage
-from suffrage.survey.readers.wvs7_codebook import variables
+from suffrage.survey.formats.wvs7_codebook import variables
 from suffrage.survey.reading import read_csv
 from suffrage.survey.worldvaluesbench import (
     CONTINENTS,

@@ -16,7 +16,7 @@ from suffrage.evaluate.asking.scenarios import SHIPPED, read_scenarios, scenario
 from suffrage.evaluate.behaviour import EVALUATION, Options
 from suffrage.population import build_value_set
 from suffrage.survey import read_survey
-from suffrage.survey.readers.archive import read_book
+from suffrage.survey.formats.archive import read_book
 from suffrage.survey.readers.gss_spending import codebook
 from suffrage.training_data import HeldOut, split_items
 from suffrage.training_data.split import NEAR_DUPLICATE, item_clusters

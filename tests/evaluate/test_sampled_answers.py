@@ -10,7 +10,7 @@ import pytest
 from suffrage.arrays import FloatArray
 from suffrage.evaluate import Answers, EvaluationInput, distances, equity
 from suffrage.evaluate.compare import Run, compare
-from suffrage.evaluate.statistics.sampled_answers import resampled_shares
+from suffrage.evaluate.statistics.sampled_answers import resampled_model_shares
 from suffrage.models import ModelAnswer
 from suffrage.population import build_value_set
 from suffrage.training_data import HeldOut, split_items
@@ -70,10 +70,10 @@ def test_fewer_drawn_answers_make_wider_intervals_about_the_same_figure(
 def test_the_spread_that_is_added_is_that_of_the_drawn_answers() -> None:
     # One item, two clusters of it, people known to the last: what is left is the model's own error.
     p = np.array([0.5, 0.3, 0.2])
-    again = resampled_shares("m", "q", "letters", p, 1.0, 50)
+    again = resampled_model_shares("m", "q", "letters", p, 1.0, 50)
     assert again is not None and again.shape == (200, 3)
     assert again.std(axis=0) == pytest.approx(np.sqrt(p * (1 - p) / 50), rel=0.2)
-    assert resampled_shares("m", "q", "letters", p, 0.0, 50) is None
+    assert resampled_model_shares("m", "q", "letters", p, 0.0, 50) is None
 
 
 @pytest.mark.parametrize("measure", ["fit", "earth-movers", "entropy", "slope"])

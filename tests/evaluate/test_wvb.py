@@ -19,11 +19,11 @@ from suffrage.evaluate.wvb import (
     predictions,
     read_probe,
 )
-from suffrage.survey.worldvaluesbench import PROBE_ITEMS, rescaled, scored, write_benchmark
+from suffrage.survey.worldvaluesbench import PROBE_ITEMS, scored, write_benchmark
 from tests.evaluate.outside_files import SETS, SPLITS, figure, probe_input
 from tests.evaluate.outside_files import scored as evaluated
 from tests.impostors import Impostor, constant, flat, noise
-from tests.survey.test_worldvaluesbench import copy_of_the_repository, cross_national
+from tests.survey.test_worldvaluesbench import copy_of_the_repository, cross_national, rescaled
 
 OPTIONS = Options(folder="wvb")
 

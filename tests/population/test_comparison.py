@@ -11,7 +11,7 @@ from suffrage.population import ValueSet, build_value_set
 from suffrage.population.comparison import (
     benjamini_hochberg,
     chi_squared_tail,
-    compare,
+    compare_value_sets,
     equality_p_value,
     respondents_worth,
 )
@@ -45,7 +45,7 @@ def test_distances_are_the_formulas() -> None:
     from scipy.spatial.distance import jensenshannon
 
     a, b = two_groups([60, 30, 10], [20, 30, 50], 3)
-    (row,) = compare(a, b)
+    (row,) = compare_value_sets(a, b)
     assert row.total_variation == pytest.approx(0.4)
     assert row.mean_difference == pytest.approx(0.25 - 0.65)
     assert row.jensen_shannon == pytest.approx(jensenshannon([6, 3, 1], [2, 3, 5], base=2))
@@ -70,9 +70,9 @@ def test_the_test_of_an_unweighted_table_is_pearsons() -> None:
 
 
 def test_unanimous_groups_that_disagree_differ_clearly() -> None:
-    (row,) = compare(*two_groups([80, 0], [0, 80], 2))
+    (row,) = compare_value_sets(*two_groups([80, 0], [0, 80], 2))
     assert row.clear and row.total_variation == 1 and row.p_value < 1e-20
-    (row,) = compare(*two_groups([80, 0], [80, 0], 2))
+    (row,) = compare_value_sets(*two_groups([80, 0], [80, 0], 2))
     assert not row.clear and row.total_variation == 0 and row.p_value == 1
 
 
@@ -82,21 +82,21 @@ def test_equal_populations_seldom_differ_also_with_many_rare_options() -> None:
     rows = []
     for _ in range(150):
         counts = (generator.multinomial(n, shares).tolist() for n in (60, 300))
-        rows += compare(*two_groups(*counts, options=9))
+        rows += compare_value_sets(*two_groups(*counts, options=9))
     # One item each, so that clear is the test at 5 %; the bound is 3 standard errors above it.
     assert np.mean([row.clear for row in rows]) < 0.10
     assert np.mean([row.low > 0 for row in rows if row.low is not None]) < 0.15
 
 
 def test_nominal_items_have_no_mean() -> None:
-    (row,) = compare(*two_groups([30, 30, 40], [60, 20, 20], 3, ordered=False))
+    (row,) = compare_value_sets(*two_groups([30, 30, 40], [60, 20, 20], 3, ordered=False))
     assert row.mean_difference is row.standard_error is row.mean_low is row.mean_high is None
 
 
 def test_without_resamples_the_distance_and_the_test_remain() -> None:
     a, b = two_groups([60, 30, 10], [20, 30, 50], 3)
-    (full,) = compare(a, b)
-    (row,) = compare(without_resamples(a), without_resamples(b))
+    (full,) = compare_value_sets(a, b)
+    (row,) = compare_value_sets(without_resamples(a), without_resamples(b))
     assert row.low is row.high is row.standard_error is row.mean_low is None
     assert row == replace(
         full, low=None, high=None, standard_error=None, mean_low=None, mean_high=None
@@ -109,9 +109,9 @@ def test_what_cannot_be_compared_is_refused() -> None:
         b, distributions={"q1": two_groups([60, 40], [40, 60], 2)[1].distributions["q1"]}
     )
     with pytest.raises(InputError, match="item q1 has other options in value set a than in b"):
-        compare(a, other)
+        compare_value_sets(a, other)
     with pytest.raises(InputError, match="have no item in common"):
-        compare(a, replace(b, distributions={"q7": b.distributions["q1"]}))
+        compare_value_sets(a, replace(b, distributions={"q7": b.distributions["q1"]}))
 
 
 def test_a_comparison_finds_the_difference_that_is_there_and_no_other() -> None:
@@ -119,14 +119,14 @@ def test_a_comparison_finds_the_difference_that_is_there_and_no_other() -> None:
     coin = np.random.default_rng(0).choice(["heads", "tails"], 2000)
     tossed = survey.with_responses(survey.responses.with_columns(age=pl.Series(coin)))
     heads, tails = (build_value_set(tossed, c, {"age": c}, 1) for c in ("heads", "tails"))
-    assert not any(row.clear for row in compare(heads, tails))
+    assert not any(row.clear for row in compare_value_sets(heads, tails))
     north, south = (build_value_set(survey, r, {"region": r}, 1) for r in ("north", "south"))
-    rows = compare(north, south)
+    rows = compare_value_sets(north, south)
     assert all(row.clear for row in rows if row.total_variation > 0.15)
     assert [r.total_variation for r in rows] == sorted(
         (r.total_variation for r in rows), reverse=True
     )
-    back = {row.item_id: row for row in compare(south, north)}
+    back = {row.item_id: row for row in compare_value_sets(south, north)}
     for row in rows:
         assert row.total_variation == pytest.approx(back[row.item_id].total_variation)
         assert row.mean_difference == pytest.approx(-(back[row.item_id].mean_difference or 0))

@@ -9,8 +9,6 @@ from suffrage.population import distributions
 from suffrage.population.distribution_distances import entropy
 from suffrage.population.distributions import (
     bootstrap_weights,
-    design_effect,
-    effective_sample_size,
     grouped_shares,
     half_sample_weights,
     in_blocks,
@@ -191,14 +189,3 @@ def test_halves_share_nobody_and_leave_nobody_out(count: int, seed: int) -> None
     np.testing.assert_allclose(first + second, np.tile(weights, (7, 1)))
     assert (first * second == 0).all()
     assert (np.abs((first > 0).sum(axis=1) - (second > 0).sum(axis=1)) <= 1).all()
-
-
-def test_kish_by_hand() -> None:
-    assert effective_sample_size(np.array([1.0, 1, 2])) == pytest.approx(16 / 6)
-    assert design_effect(np.array([1.0, 1, 2])) == pytest.approx(3 * 6 / 16)
-
-
-@pytest.mark.parametrize("weights", [[], [0.0, 0.0], [1.0, -1.0], [1.0, np.nan]])
-def test_weights_that_cannot_be_are_refused(weights: list[float]) -> None:
-    with pytest.raises(ValueError, match="weights"):
-        effective_sample_size(np.array(weights))

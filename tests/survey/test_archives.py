@@ -10,7 +10,7 @@ import pytest
 
 from suffrage.errors import InputError
 from suffrage.survey import NonResponse, Survey, read_survey
-from suffrage.survey.readers.archive import read_book
+from suffrage.survey.formats.archive import read_book
 
 DATA = Path(os.environ.get("SUFFRAGE_SHARED_DATA", "../shared/data"))
 WVS = {

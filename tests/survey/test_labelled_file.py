@@ -329,7 +329,7 @@ def test_the_example_in_the_documentation_works(tmp_path):
 
 
 def test_the_documentation_names_every_key_of_the_codebook():
-    from suffrage.survey.readers.codebook_file import CodebookFile, ItemEntry
+    from suffrage.survey.formats.codebook_file import CodebookFile, ItemEntry
 
     page = (Path(__file__).parents[2] / "docs" / "surveys.md").read_text(encoding="utf-8")
     for key in (*CodebookFile.model_fields, *ItemEntry.model_fields):

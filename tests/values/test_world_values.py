@@ -6,7 +6,7 @@ import pytest
 
 from suffrage.errors import InputError
 from suffrage.survey import Codebook, Provenance, Survey
-from suffrage.survey.readers.archive import read_book
+from suffrage.survey.formats.archive import read_book
 from suffrage.values.world_values import (
     EXPRESSION,
     INDICATORS,

@@ -19,6 +19,7 @@ from suffrage.consult.consultation import Consultation
 from suffrage.errors import InputError
 from suffrage.population import ValueSet
 from suffrage.population.comparison import FALSE_DISCOVERY_RATE, benjamini_hochberg
+from suffrage.survey import effective_sample_size
 
 COLUMNS = ("statement", "item", "options")
 Z95 = 1.959964
@@ -111,7 +112,7 @@ def disagreements(
         if not w.size:
             continue
         agree = (votes["vote"] == 1).to_numpy()
-        said, voters = float(w @ agree / w.sum()), float(w.sum() ** 2 / np.square(w).sum())
+        said, voters = float(w @ agree / w.sum()), effective_sample_size(w)
         survey = float(distribution.shares[held].sum())
         error = float(distribution.replicates[:, held].sum(axis=1).std(ddof=1))
         # A share drawn toward a half by one voter each way has an error also where all agree.

@@ -44,7 +44,7 @@ from suffrage.population.distribution_distances import (
     total_variation,
 )
 from suffrage.survey import Item
-from suffrage.survey.readers.labelled_table import kind_of_label
+from suffrage.survey.formats.labelled_table import kind_of_label
 
 TRAINED = "_trained"
 # method -> item -> value set -> (people's mean position, the model's, people resampled), of one seed

@@ -45,8 +45,8 @@ from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import ordinal_earth_movers_distance
 from suffrage.survey import Item
-from suffrage.survey.readers.wvs7_codebook import (
-    Entry,
+from suffrage.survey.formats.wvs7_codebook import (
+    VariableEntry,
     item_options,
     question_text,
     scale_options,
@@ -127,7 +127,7 @@ def read_probe(options: Options, folder: Path) -> Probe:
     metadata = variables(existing_file(root / METADATA, "folder"), Variable)
     codebook = {}
     if options.codebook is not None:
-        codebook = variables(existing_file(folder / options.codebook, "codebook"), Entry)
+        codebook = variables(existing_file(folder / options.codebook, "codebook"), VariableEntry)
     table = read_csv(existing_file(root / "full" / "full_value_qa.tsv", "folder"))
     rows = {plain_code(name): row for row, name in enumerate(table[INTERVIEW].to_list())}
     items: dict[str, Item] = {}
@@ -173,7 +173,7 @@ def _read_samples(root: Path) -> pl.DataFrame:
     return samples
 
 
-def _item(name: str, about: Variable, entry: Entry | None) -> Item:
+def _item(name: str, about: Variable, entry: VariableEntry | None) -> Item:
     """The question in a person's words, one option for each point of its scale."""
     assert about.scale is not None
     points = [str(code) for code in range(about.scale[0], about.scale[1] + 1)]

@@ -1,12 +1,9 @@
 """Populations: value sets, answer distributions and their uncertainty."""
 
-from suffrage.population.distributions import design_effect, effective_sample_size
 from suffrage.population.value_set import AnswerDistribution, ValueSet, build_value_set
 
 __all__ = [
     "AnswerDistribution",
     "ValueSet",
     "build_value_set",
-    "design_effect",
-    "effective_sample_size",
 ]

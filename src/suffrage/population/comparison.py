@@ -45,7 +45,7 @@ class ItemComparison:
     clear: bool
 
 
-def compare(first: ValueSet, second: ValueSet) -> list[ItemComparison]:
+def compare_value_sets(first: ValueSet, second: ValueSet) -> list[ItemComparison]:
     """Every item both populations answered, those that differ most first.
 
     Takes the two populations as drawn independently, which holds for groups without members in

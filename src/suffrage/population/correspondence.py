@@ -13,6 +13,7 @@ import numpy.typing as npt
 from suffrage.arrays import FloatArray, PositionArray
 from suffrage.errors import require
 from suffrage.population.latent_classes import one_hot
+from suffrage.survey import effective_sample_size
 
 KMEANS_STARTS = 20
 
@@ -78,7 +79,7 @@ def association(first: PositionArray, second: PositionArray, weights: FloatArray
     table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
     if min(table.shape) < 2:
         return 0.0
-    n = float(w.sum() ** 2 / np.square(w).sum())
+    n = effective_sample_size(w)
     expected = np.outer(table.sum(axis=1), table.sum(axis=0))
     phi = float((np.square(table - expected) / expected).sum())
     rows, columns = table.shape

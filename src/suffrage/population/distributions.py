@@ -17,26 +17,6 @@ from suffrage.arrays import FloatArray, PositionArray
 CHUNK_CELLS = 8_000_000
 
 
-def effective_sample_size(weights: FloatArray) -> float:
-    """Kish's effective sample size, (sum w)^2 / sum w^2.
-
-    weights: shape (respondents,), non-negative, at least one positive.
-    Raises ValueError on negative, missing or all-zero weights.
-    Source: Kish (1965), Survey Sampling, section 11.7.
-    """
-    if weights.size == 0 or not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError("weights must be finite and not negative, and there must be at least one")
-    total = weights.sum()
-    if total == 0:
-        raise ValueError("weights are all zero")
-    return float(total**2 / np.square(weights).sum())
-
-
-def design_effect(weights: FloatArray) -> float:
-    """Kish's design effect from unequal weighting, n / n_eff; 1 when all weights are equal."""
-    return weights.size / effective_sample_size(weights)
-
-
 @dataclass(frozen=True)
 class GroupedShares:
     """Weighted answer distributions of many items in many groups, as arrays.

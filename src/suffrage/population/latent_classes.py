@@ -20,7 +20,7 @@ import numpy as np
 
 from suffrage.arrays import FloatArray, PositionArray
 from suffrage.errors import InputError
-from suffrage.population.distributions import effective_sample_size
+from suffrage.survey import effective_sample_size
 
 STARTS = 20
 SHORT_ITERATIONS = 15

@@ -27,7 +27,8 @@ import numpy.typing as npt
 
 from suffrage.arrays import FloatArray, IntArray
 from suffrage.population.design import Design
-from suffrage.population.distributions import effective_sample_size, share_intervals
+from suffrage.population.distributions import share_intervals
+from suffrage.survey import effective_sample_size
 
 NORMAL = 1.959964
 # Cells with fewer people of the sample are joined into one.

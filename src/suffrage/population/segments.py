@@ -30,14 +30,13 @@ from suffrage.population.where import Where, select
 from suffrage.survey import Item, Survey
 from suffrage.survey.survey import RESPONDENT, WEIGHT
 
-Advance = Callable[[str, int, int], None]
+_Advance = Callable[[str, int, int], None]
 
 # Hennig (2007): a class whose mean overlap over bootstrap samples lies below 0.6 should not be
 # trusted; one above 0.75 is a valid pattern.
 TRUSTED_OVERLAP = 0.6
 VALID_OVERLAP = 0.75
 BOOTSTRAP_STARTS = 5
-MOST_MARKS = 3
 
 
 class SegmentSettings(BaseModel):
@@ -57,7 +56,7 @@ class SegmentSettings(BaseModel):
 
 
 @dataclass(frozen=True)
-class Candidate:
+class SegmentationCandidate:
     """One number of classes that was tried.
 
     overlap: each class's mean Jaccard overlap with its like in resamples. agreement: mean adjusted
@@ -122,7 +121,7 @@ class Segmentation:
     names: tuple[str, ...]
     respondents: tuple[str, ...]
     memberships: FloatArray
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[SegmentationCandidate, ...]
     rule: str
     contrast: float | None
     survey_hash: str
@@ -179,7 +178,8 @@ class Segmentation:
             respondents=tuple(table[RESPONDENT].to_list()),
             memberships=table.drop(RESPONDENT).to_numpy(),
             candidates=tuple(
-                Candidate(**{**c, "overlap": tuple(c["overlap"])}) for c in content["candidates"]
+                SegmentationCandidate(**{**c, "overlap": tuple(c["overlap"])})
+                for c in content["candidates"]
             ),
             rule=content["rule"],
             contrast=content["contrast"],
@@ -193,7 +193,7 @@ def find_segments(
     settings: SegmentSettings,
     seed: int,
     name: str = "segments",
-    advance: Advance | None = None,
+    advance: _Advance | None = None,
 ) -> Segmentation:
     """Find segments among the respondents that `where` picks out.
 
@@ -224,7 +224,7 @@ def find_segments(
             columns, options, weights, model, settings.bootstraps, generator, tell
         )
         candidates.append(
-            Candidate(
+            SegmentationCandidate(
                 classes=number,
                 log_likelihood=model.log_likelihood,
                 parameters=model.parameters,
@@ -454,7 +454,9 @@ def _stability(
     return np.mean(overlaps, axis=0), float(np.mean(agreements))
 
 
-def _choice(candidates: Sequence[Candidate], wanted: int | str, name: str) -> tuple[int, str]:
+def _choice(
+    candidates: Sequence[SegmentationCandidate], wanted: int | str, name: str
+) -> tuple[int, str]:
     if wanted != "auto":
         return int(wanted), f"{wanted} classes, as the study says"
     trusted = [candidate for candidate in candidates if candidate.trusted]

@@ -25,8 +25,6 @@ from suffrage.population.design import (
 )
 from suffrage.population.distributions import (
     bootstrap_weights,
-    design_effect,
-    effective_sample_size,
     grouped_shares,
     half_sample_weights,
     in_blocks,
@@ -40,7 +38,13 @@ from suffrage.population.pooling import (
     pooled_draws,
 )
 from suffrage.population.where import Where, describe, select
-from suffrage.survey import Item, NonResponse, Survey
+from suffrage.survey import (
+    Item,
+    NonResponse,
+    Survey,
+    design_effect,
+    effective_sample_size,
+)
 from suffrage.survey.survey import RESPONDENT
 
 REPLICATES = 200

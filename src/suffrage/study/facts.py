@@ -29,9 +29,9 @@ from suffrage.evaluate.results import (
     ValueSetFacts,
 )
 from suffrage.models.endpoint import Memory, known_abilities, spent_by_purpose
-from suffrage.population import ValueSet, effective_sample_size
+from suffrage.population import ValueSet
 from suffrage.study.self_feedback_facts import self_feedback
-from suffrage.survey import Survey
+from suffrage.survey import Survey, effective_sample_size
 from suffrage.training_data import ItemSplit
 
 if TYPE_CHECKING:

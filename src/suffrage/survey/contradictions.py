@@ -20,7 +20,7 @@ REVERSED_BELOW = -0.2
 FEWEST_ANSWERS = 30
 
 
-Kind = Literal["unknown code", "unanswered", "constant", "unused option", "reversed"]
+ContradictionKind = Literal["unknown code", "unanswered", "constant", "unused option", "reversed"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Contradiction:
 
     item: str
     what: str
-    kind: Kind
+    kind: ContradictionKind
     code: str | None = None
     file: str | None = None
     column: str | None = None

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from suffrage.errors import InputError
-from suffrage.survey.readers.labelled_table import LabelledTable, kind_of_label, read_table
-from suffrage.survey.reading import existing_file, plain_code
+from suffrage.survey.formats.labelled_table import LabelledTable, kind_of_label, read_table
+from suffrage.survey.reading import code_order, existing_file, plain_code
 
 # A column with more distinct codes than this is no item without labels.
 MOST_CODES = 11
@@ -66,12 +66,14 @@ def _item(column: str, table: LabelledTable) -> dict[str, Any] | None:
     codes = found | set(labels)
     kinds = table.declared_missing(column, codes)
     kinds |= {c: kind for c in codes if (kind := kind_of_label(labels.get(c, ""))) is not None}
-    options = sorted(codes - set(kinds), key=_number)
+    options = sorted(codes - set(kinds), key=code_order)
     answered = found - set(kinds)
-    whole = all(_number(code)[0] == int(_number(code)[0]) for code in options if _is_number(code))
+    whole = all(
+        code_order(code)[0] == int(code_order(code)[0]) for code in options if _iscode_order(code)
+    )
     if not 2 <= len(options) <= MOST_CODES or not whole or not answered:
         return None
-    if not labels and not all(_is_number(code) for code in options):
+    if not labels and not all(_iscode_order(code) for code in options):
         return None
     non_response: dict[str, list[str]] = {}
     for code, kind in sorted(kinds.items()):
@@ -88,12 +90,5 @@ def _item(column: str, table: LabelledTable) -> dict[str, Any] | None:
     }
 
 
-def _is_number(code: str) -> bool:
-    return math.isfinite(_number(code)[0])
-
-
-def _number(code: str) -> tuple[float, str]:
-    try:
-        return float(code), code
-    except ValueError:
-        return math.inf, code
+def _iscode_order(code: str) -> bool:
+    return math.isfinite(code_order(code)[0])

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
 from suffrage.survey.codebook import Item, NonResponse
+from suffrage.survey.effective_size import design_effect, effective_sample_size
 from suffrage.survey.survey import Provenance, Survey
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 # A demographic of numbers with more values than this is shown as a range.
-MOST_VALUES = 12
+MOST_VALUES_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class DemographicSummary:
     @property
     def is_range(self) -> bool:
         """Whether the values are many numbers, better shown as a range."""
-        return self.lowest is not None and len(self.values) > MOST_VALUES
+        return self.lowest is not None and len(self.values) > MOST_VALUES_SHOWN
 
 
 @dataclass(frozen=True)
@@ -153,13 +153,12 @@ class Inspection:
 def inspect(survey: Survey) -> Inspection:
     """Count what a survey holds. Permuting its rows changes nothing."""
     weights = survey.weights
-    n_eff = float(weights.sum() ** 2 / np.square(weights).sum())
     return Inspection(
         title=survey.codebook.title,
         respondents=survey.responses.height,
         weight_variable=survey.provenance.weight_variable,
-        n_eff=n_eff,
-        design_effect=weights.size / n_eff,
+        n_eff=effective_sample_size(weights),
+        design_effect=design_effect(weights),
         demographics=tuple(
             _demographic(survey.responses[name]) for name in survey.codebook.demographics
         ),
@@ -207,7 +206,9 @@ def _item(item: Item, positions: pl.Series) -> ItemSummary:
 def _values(summary: DemographicSummary) -> str:
     if summary.is_range:
         return f"{summary.lowest:g} to {summary.highest:g}"
-    shown = [f"{value} ({count:,})" for value, count in [*summary.values.items()][:MOST_VALUES]]
+    shown = [
+        f"{value} ({count:,})" for value, count in [*summary.values.items()][:MOST_VALUES_SHOWN]
+    ]
     more = len(summary.values) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -21,6 +22,8 @@ from suffrage.survey.survey import Survey
 
 # What a CSV file may be written in; SPSS and Stata files say themselves, and sometimes wrongly.
 Encoding = Literal["utf-8", "latin-1", "windows-1252"]
+# What a study says for `weight:` where everyone is to count the same.
+NO_WEIGHT = "none"
 # So many rows of an unknown code are named.
 ROWS_NAMED = 5
 
@@ -132,6 +135,20 @@ def plain_code(code: Any) -> str:
     except ValueError:
         return text
     return str(int(number)) if number.is_integer() else text
+
+
+def code_order(code: str) -> tuple[float, str]:
+    """A key that sorts codes by their number, and texts after all numbers."""
+    try:
+        return float(code), code
+    except ValueError:
+        return math.inf, code
+
+
+def first_names(names: Sequence[str]) -> str:
+    """The first twelve names and how many more there are, for a message."""
+    shown = ", ".join(names[:12])
+    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
+from suffrage.survey.effective_size import design_effect, effective_sample_size
 from suffrage.survey.raking import Margin, Raked, margin_shares, rake
 from suffrage.survey.survey import WEIGHT, Survey
 
@@ -171,18 +172,13 @@ def _representativeness(
             )
             for k, name in enumerate(margin.categories)
         ]
-
-    def n_eff(w: FloatArray) -> float:
-        return float(w.sum() ** 2 / np.square(w).sum())
-
-    effective = n_eff(base), n_eff(found.weights)
     return Representativeness(
         source=spec.source,
         categories=tuple(categories),
         dissimilarity=dissimilarity,
         n=base.size,
-        n_eff=effective,
-        design_effect=(base.size / effective[0], base.size / effective[1]),
+        n_eff=(effective_sample_size(base), effective_sample_size(found.weights)),
+        design_effect=(design_effect(base), design_effect(found.weights)),
         gap=found.gap,
         iterations=found.iterations,
         trimmed=found.trimmed,

@@ -23,16 +23,14 @@ from pydantic import BaseModel, ConfigDict
 
 from suffrage import storage
 from suffrage.errors import InputError
-from suffrage.survey.readers.labelled_table import read_table
-from suffrage.survey.readers.wvs7_codebook import Entry, variables
+from suffrage.survey.formats.labelled_table import read_table
+from suffrage.survey.formats.wvs7_codebook import REPEATED_INTERVIEW, VariableEntry, variables
 from suffrage.survey.reading import Encoding, existing_file, plain_code, read_csv
 
 INTERVIEW, COUNTRY, SETTLEMENT, EDUCATION = "D_INTERVIEW", "B_COUNTRY", "H_URBRURAL", "Q275"
 SETTLEMENTS = ("Urban", "Rural")
 METADATA, CODEBOOK = "question_metadata.json", "codebook.json"
 CONTINENTS, LEVELS = "country2continent.csv", "education2level.csv"
-# The benchmark leaves this one out because it stands on several rows.
-REPEATED_INTERVIEW = "858069901"
 SEED = 0
 # The first three items of each of the questionnaire's twelve topics.
 PROBE_FIRST = (1, 46, 57, 106, 112, 121, 131, 158, 164, 176, 199, 235)
@@ -81,14 +79,14 @@ class Variable(BaseModel):
 
 
 @dataclass(frozen=True)
-class Source:
+class BenchmarkFiles:
     """The benchmark's own files: variables and codes by name, and the groupings of its probe set.
 
     continents: country to continent. levels: education to one of four levels.
     """
 
     metadata: Mapping[str, Variable]
-    codebook: Mapping[str, Entry]
+    codebook: Mapping[str, VariableEntry]
     continents: Mapping[str, str]
     levels: Mapping[str, str]
 
@@ -169,12 +167,7 @@ def split(rows: int) -> dict[Part, list[int]]:
     return {"train": order[:train], "test": order[train:test], "valid": order[test:]}
 
 
-def rescaled(answers: npt.ArrayLike, lowest: int, highest: int) -> npt.NDArray[np.float64]:
-    """Answers from lowest to highest as numbers from 0 to 1, (x - lowest) / (highest - lowest)."""
-    return (np.asarray(answers, dtype=np.float64) - lowest) / (highest - lowest)
-
-
-def read_source(folder: Path) -> Source:
+def read_source(folder: Path) -> BenchmarkFiles:
     """The benchmark's files from a copy of its repository, wherever in it they lie.
 
     Raises InputError on a file that is not there or has another layout.
@@ -196,15 +189,15 @@ def read_source(folder: Path) -> Source:
             raise InputError(f"{name} has no column {absent[0]}; is it WorldValuesBench's?")
         return dict(frame.select(key, value).iter_rows())
 
-    return Source(
+    return BenchmarkFiles(
         variables(located(METADATA), Variable),
-        variables(located(CODEBOOK), Entry),
+        variables(located(CODEBOOK), VariableEntry),
         pairs(CONTINENTS, "Country", "Continent"),
         pairs(LEVELS, "Education", "Level"),
     )
 
 
-def prepared(frame: pl.DataFrame, source: Source, name: str) -> Benchmark:
+def prepared(frame: pl.DataFrame, source: BenchmarkFiles, name: str) -> Benchmark:
     """The benchmark's tables and parts.
 
     frame: the cross-national file, codes as text, rows in its own order. name: of the file.
@@ -247,7 +240,9 @@ def _as_texts(codes: pl.Series, choices: Mapping[str, str]) -> pl.Series:
     return codes.replace_strict(known, default=None, return_dtype=pl.String).alias(codes.name)
 
 
-def probe_samples(benchmark: Benchmark, source: Source, part: Part = "test") -> pl.DataFrame:
+def probe_samples(
+    benchmark: Benchmark, source: BenchmarkFiles, part: Part = "test"
+) -> pl.DataFrame:
     """The probe set: for each item, five participants of each continent, settlement and level.
 
     Continents and levels come in the order in which the part first has them, and one generator
@@ -365,33 +360,49 @@ def scored(scores: Path, folder: Path) -> dict[str, float]:
         kept = model.filter(model.is_finite().fill_null(False))
         if kept.is_empty():
             raise InputError(f"{scores.name}: {item} has no score that is a number.")
-        found[item] = _transported(
+        found[item] = worldvaluesbench_distance(
             theirs.cast(pl.Int64).to_numpy(), kept.cast(pl.Int64).to_numpy(), *scale
         )
     return found
 
 
-def distance(first: npt.ArrayLike, second: npt.ArrayLike, lowest: int, highest: int) -> float:
-    """The benchmark's figure: Wasserstein-1 between two lists of answers, rescaled to 0..1.
+def worldvaluesbench_distance(
+    first: npt.ArrayLike, second: npt.ArrayLike, lowest: int, highest: int
+) -> float:
+    """Return the benchmark's distance between two lists of answers to one question.
 
-    Each list holds whole numbers from lowest to highest. W1 = sum over points below the highest of
-    |F(x) - G(x)| / (highest - lowest), where F and G are the cumulative shares.
-    Raises InputError on an empty list, and on an answer outside the scale.
+    Parameters
+    ----------
+    first, second : array_like of int
+        Answers. A model may give whole numbers outside the scale.
+    lowest, highest : int
+        The ends of the question's scale.
+
+    Returns
+    -------
+    float
+        The Wasserstein-1 distance after answers are rescaled to 0 to 1:
+        the sum over whole numbers x of |F(x) - G(x)| / (highest - lowest),
+        where F and G are the cumulative shares.
+
+    Raises
+    ------
+    InputError
+        A list is empty.
+
+    References
+    ----------
+    Zhao et al. (2024), WorldValuesBench, LREC-COLING; `evaluation/evaluate.py` in its repository.
+
+    Examples
+    --------
+    >>> worldvaluesbench_distance([1, 1, 2], [4, 4, 4], 1, 4)
+    0.888888888888889
     """
     sides = (np.asarray(first), np.asarray(second))
-    for answers in sides:
-        if answers.size == 0:
-            raise InputError("there are no answers to compare; give at least one on each side.")
-        if answers.min() < lowest or answers.max() > highest:
-            raise InputError(f"an answer lies outside the scale {lowest} to {highest}.")
-    return _transported(*sides, lowest, highest)
-
-
-def _transported(
-    first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], lowest: int, highest: int
-) -> float:
-    """As `distance`, also for whole numbers outside the scale (a model may give them)."""
-    both = np.concatenate([first, second])
+    if not all(answers.size for answers in sides):
+        raise InputError("there are no answers to compare; give at least one on each side.")
+    both = np.concatenate(sides)
     points = np.arange(both.min(), both.max())
-    shares = [(answers[:, None] <= points).mean(axis=0) for answers in (first, second)]
+    shares = [(answers[:, None] <= points).mean(axis=0) for answers in sides]
     return float(np.abs(shares[0] - shares[1]).sum() / (highest - lowest))

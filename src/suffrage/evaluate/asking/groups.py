@@ -14,7 +14,7 @@ from suffrage.arrays import FloatArray
 from suffrage.evaluate.asking.answers import Answers
 from suffrage.evaluate.statistics.figures import resamples
 from suffrage.evaluate.statistics.intervals import Measured, estimate
-from suffrage.evaluate.statistics.sampled_answers import resampled_shares
+from suffrage.evaluate.statistics.sampled_answers import resampled_model_shares
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distribution_distances import fit
 from suffrage.training_data import ItemSplit
@@ -48,7 +48,7 @@ def drawn_letter_shares(answers: Answers, method: str) -> dict[tuple[str, str], 
         for answer in some
         if answer.readout == "letters" and not answer.refused
         if (
-            drawn := resampled_shares(
+            drawn := resampled_model_shares(
                 *(method, answer.item_id, answer.readout, answer.shares, answer.mass, answer.drawn)
             )
         )

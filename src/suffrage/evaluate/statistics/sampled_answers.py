@@ -14,7 +14,7 @@ SAMPLED_REPLICATES = 200
 
 def resampled_answer(answer: Answer) -> FloatArray | None:
     """An answer of sampled texts, sampled anew, (SAMPLED_REPLICATES, options); None where it was read."""
-    return resampled_shares(
+    return resampled_model_shares(
         answer.method,
         answer.item,
         answer.readout,
@@ -24,7 +24,7 @@ def resampled_answer(answer: Answer) -> FloatArray | None:
     )
 
 
-def resampled_shares(
+def resampled_model_shares(
     method: str, item: str, readout: str, shares: FloatArray, mass: float, drawn: int | None
 ) -> FloatArray | None:
     """So the sampling error of the model's answers is in every interval, beside that of people's.

@@ -7,7 +7,7 @@ from typing import Any
 
 from suffrage import storage
 from suffrage.population import AnswerDistribution, ValueSet
-from suffrage.population.comparison import ItemComparison, compare
+from suffrage.population.comparison import ItemComparison, compare_value_sets
 from suffrage.population.distributions import share_intervals
 
 BAR_WIDTH = 24
@@ -30,7 +30,7 @@ def profile_json(first: ValueSet, other: ValueSet | None = None) -> dict[str, An
     }
     if other is None:
         return {**facts, "shares": first.table().to_dicts()}
-    rows = [row.__dict__ for row in compare(first, other)]
+    rows = [row.__dict__ for row in compare_value_sets(first, other)]
     return {**facts, "against": other.name, "items": rows}
 
 
@@ -98,7 +98,7 @@ def comparison_table(first: ValueSet, second: ValueSet) -> Any:
     table.add_column("95 %", justify="right", no_wrap=True)
     table.add_column("Mean", justify="right")
     table.add_column("Clear", justify="center")
-    for row in compare(first, second):
+    for row in compare_value_sets(first, second):
         item = first.distributions[row.item_id].item
         mean = "" if row.mean_difference is None else f"{row.mean_difference:+.2f}"
         table.add_row(
@@ -145,7 +145,7 @@ def write_profile_page(first: ValueSet, other: ValueSet | None, path: Path) -> N
         loader=PackageLoader("suffrage.report"), autoescape=True, trim_blocks=True
     )
     comparisons: dict[str, ItemComparison] = (
-        {row.item_id: row for row in compare(first, other)} if other else {}
+        {row.item_id: row for row in compare_value_sets(first, other)} if other else {}
     )
     order = list(comparisons) if other else list(first.distributions)
     shown = [first] if other is None else [first, other]

@@ -9,9 +9,9 @@ from suffrage import storage
 from suffrage.population.segments import (
     TRUSTED_OVERLAP,
     VALID_OVERLAP,
-    Candidate,
     Mark,
     Segmentation,
+    SegmentationCandidate,
     Trait,
     dividing_items,
     marks,
@@ -101,7 +101,7 @@ def _heading(found: Segmentation) -> str:
     )
 
 
-def _candidate(row: Candidate) -> dict[str, str]:
+def _candidate(row: SegmentationCandidate) -> dict[str, str]:
     weakest = min(row.overlap)
     verdict = "" if row.trusted else " not stable"
     return {

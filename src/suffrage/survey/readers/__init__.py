@@ -1,1 +1,1 @@
-"""Survey readers: one file a survey, and the file formats they share."""
+"""Survey readers: one file for each survey. What they share is in `survey.formats`."""

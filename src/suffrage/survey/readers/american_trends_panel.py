@@ -17,9 +17,10 @@ import polars as pl
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse
-from suffrage.survey.readers.codebook_file import option_list
-from suffrage.survey.readers.labelled_table import kind_of_label
+from suffrage.survey.formats.codebook_file import option_list
+from suffrage.survey.formats.labelled_table import kind_of_label
 from suffrage.survey.reading import (
+    NO_WEIGHT,
     Encoding,
     Reader,
     ReaderOptions,
@@ -39,7 +40,6 @@ from suffrage.survey.survey import Provenance, SetAside, Survey
 
 INFO, METADATA, RESPONSES = "info.csv", "metadata.csv", "responses.csv"
 PERSON = "QKEY"
-NO_WEIGHT = "none"
 # What the release keeps of each person; metadata.csv lists those of a wave.
 DEMOGRAPHICS = (
     "CREGION",

@@ -9,7 +9,7 @@ import polars as pl
 from pydantic import field_validator
 
 from suffrage.errors import InputError
-from suffrage.survey.readers.archive import (
+from suffrage.survey.formats.archive import (
     Archive,
     ArchiveOptions,
     archive_files,

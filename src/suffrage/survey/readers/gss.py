@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from suffrage.errors import InputError
-from suffrage.survey.readers.archive import (
+from suffrage.survey.formats.archive import (
     Archive,
     ArchiveOptions,
     archive_files,

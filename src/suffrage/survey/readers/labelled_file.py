@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +11,21 @@ import polars as pl
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse
-from suffrage.survey.readers.codebook_file import (
+from suffrage.survey.formats.codebook_file import (
     CodebookFile,
     DemographicEntry,
     ItemEntry,
     option_list,
     read_codebook,
 )
-from suffrage.survey.readers.labelled_table import LabelledTable, kind_of_label, read_table
+from suffrage.survey.formats.labelled_table import LabelledTable, kind_of_label, read_table
 from suffrage.survey.reading import (
     Encoding,
     Reader,
     ReaderOptions,
+    code_order,
     existing_file,
+    first_names,
     list_or_refuse,
     plain_code,
     positions,
@@ -115,7 +116,7 @@ def labelled_survey(
     if unused:
         set_aside = (
             *set_aside,
-            SetAside(_listed(unused), len(unused), "not named in the codebook"),
+            SetAside(first_names(unused), len(unused), "not named in the codebook"),
         )
     return Survey(
         pl.DataFrame(columns),
@@ -145,11 +146,6 @@ def _statement(weight: str | None) -> str:
     )
 
 
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:12])
-    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
-
-
 def check_columns(book: CodebookFile, table: LabelledTable, source: str, codebook: str) -> None:
     """Raises InputError on a column that the codebook names and the file lacks, and on no rows."""
     for column, key in book.columns().items():
@@ -159,7 +155,7 @@ def check_columns(book: CodebookFile, table: LabelledTable, source: str, codeboo
             hint = (
                 f'Did you mean "{spelled[near[0]]}"?'
                 if near
-                else f"It has {_listed([*table.all_columns])}."
+                else f"It has {first_names([*table.all_columns])}."
             )
             raise InputError(f'{codebook}: {key}: {source} has no column "{column}". {hint}')
     if table.frame.is_empty():
@@ -200,7 +196,7 @@ def _options_from_labels(
                 "answer; put the code under non_response, or write the options out."
             )
     try:
-        return option_list(sorted(answers.items(), key=lambda pair: _number(pair[0])))
+        return option_list(sorted(answers.items(), key=lambda pair: code_order(pair[0])))
     except ValueError as error:
         raise InputError(f"{key}: from the value labels of {source}: {error}.") from error
 
@@ -249,13 +245,6 @@ def _demographic(
         else:
             known[text] = None if kind_of_label(label) is not None else label
     return texts.replace_strict(known, default=None, return_dtype=pl.String).alias(name)
-
-
-def _number(code: str) -> tuple[float, str]:
-    try:
-        return float(code), code
-    except ValueError:
-        return math.inf, code
 
 
 READER = Reader("labelled_file", Options, read, files)

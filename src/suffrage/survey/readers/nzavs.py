@@ -17,30 +17,25 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from suffrage import settings
 from suffrage.errors import InputError
-from suffrage.survey.readers.codebook_file import CodebookFile, written_code
-from suffrage.survey.readers.labelled_file import check_columns, labelled_survey
-from suffrage.survey.readers.labelled_table import LabelledTable, read_table
-from suffrage.survey.reading import Encoding, Reader, ReaderOptions, existing_file, plain_code
+from suffrage.survey.formats.codebook_file import CodebookFile, written_code
+from suffrage.survey.formats.labelled_table import LabelledTable, read_table
+from suffrage.survey.readers import labelled_file
+from suffrage.survey.readers.labelled_file import check_columns, files, labelled_survey
+from suffrage.survey.reading import NO_WEIGHT, Reader, plain_code
 from suffrage.survey.respondents import with_file_rows
 from suffrage.survey.survey import SetAside, Survey
 
-NO_WEIGHT = "none"
 # Waves are looked through for an item's column so far, to tell "not asked" from a slip of the pen.
 MOST_WAVES = 40
 
 
-class Options(ReaderOptions):
-    """path: the wide file, .sav or .csv. codebook: made from the template. wave: 1, 2...
+class Options(labelled_file.Options):
+    """As for `labelled_file`; the codebook is made from the template."""
 
-    weight: a column, which may hold {wave}, or "none"; the codebook's when left out.
-    encoding: of a file that is not UTF-8.
-    """
-
-    path: str
-    codebook: str
+    # Counted from 1.
     wave: int = Field(ge=1, lt=MOST_WAVES)
+    # A column, which may hold {wave}, or "none"; the codebook's when left out.
     weight: str | None = None
-    encoding: Encoding | None = None
 
 
 def _codes(given: Any) -> Any:
@@ -106,14 +101,6 @@ def in_wave(pattern: str, wave: int, item: str = "") -> str:
     if other:
         raise ValueError(f'"{pattern}": {{{other[0]}}} is neither {{wave}} nor {{id}}')
     return pattern.format(wave=wave, id=item)
-
-
-def files(options: Options, folder: Path) -> list[Path]:
-    """The data and its codebook. Raises InputError when one does not exist."""
-    return [
-        existing_file(folder / options.path, "path"),
-        existing_file(folder / options.codebook, "codebook"),
-    ]
 
 
 def read(options: Options, folder: Path) -> Survey:

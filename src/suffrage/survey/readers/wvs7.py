@@ -17,20 +17,22 @@ from pydantic import field_validator
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse
-from suffrage.survey.readers.wvs7_codebook import (
+from suffrage.survey.formats.wvs7_codebook import (
     NON_RESPONSE,
-    Entry,
     QuestionText,
+    VariableEntry,
     build_items,
     item_options,
     non_response,
     variables,
 )
 from suffrage.survey.reading import (
+    NO_WEIGHT,
     Reader,
     ReaderOptions,
     existing_file,
     existing_path,
+    first_names,
     list_or_refuse,
     plain_code,
     positions,
@@ -48,7 +50,6 @@ from suffrage.survey.survey import Provenance, SetAside, Survey
 
 COUNTRY, COUNTRY_ALPHA, INTERVIEW = "B_COUNTRY", "B_COUNTRY_ALPHA", "D_INTERVIEW"
 ARCHIVE_WEIGHT = "W_WEIGHT"
-NO_WEIGHT = "none"
 QUESTION = re.compile(r"Q(\d+)")
 RECODE = re.compile(r"Q\d+\w+")
 # From here on the questionnaire asks who the respondent is.
@@ -127,7 +128,7 @@ def read(options: Options, folder: Path) -> Survey:
     know, items it lacks, and rows without a country.
     """
     located = _located(options, folder)
-    entries = variables(located.codebook, Entry)
+    entries = variables(located.codebook, VariableEntry)
     questions = variables(located.questions, QuestionText) if located.questions else {}
     tables = {path.name: with_file_rows(read_csv(path)) for path in located.tables}
     columns = {column for table in tables.values() for column in table.columns} - {FILE_ROW}
@@ -210,7 +211,7 @@ def _has_country(path: Path) -> bool:
 def _choose(
     columns: set[str],
     wanted: Sequence[str] | None,
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, VariableEntry],
     questions: Mapping[str, QuestionText],
 ) -> tuple[list[str], list[SetAside]]:
     """The columns that become items, in questionnaire order, and why the others do not."""
@@ -234,9 +235,9 @@ def _choose(
     if not chosen:
         raise InputError(
             "survey.codebook: it describes no item of the files; it must hold the questions that "
-            f"are columns of the data, each with two options or more ({_listed(sorted(columns))})."
+            f"are columns of the data, each with two options or more ({first_names(sorted(columns))})."
         )
-    return chosen, [SetAside(_listed(names), len(names), why) for why, names in reasons.items()]
+    return chosen, [SetAside(first_names(names), len(names), why) for why, names in reasons.items()]
 
 
 def _questionnaire_order(column: str) -> tuple[int, str]:
@@ -247,7 +248,7 @@ def _questionnaire_order(column: str) -> tuple[int, str]:
 def _why_not(
     column: str,
     wanted: Sequence[str] | None,
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, VariableEntry],
     questions: Mapping[str, QuestionText],
 ) -> str | None:
     """Why a column is no item; None when it is one, "" when it is read as something else."""
@@ -274,11 +275,6 @@ def _why_not(
         if about.answer_data_type != "ordinal" or about.use_case != "value":
             return "not an ordered value question in the question metadata"
     return None
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:12])
-    return shown if len(names) <= 12 else f"{shown} and {len(names) - 12} more"
 
 
 def _weight(options: Options, tables: Mapping[str, pl.DataFrame]) -> str | None:
@@ -309,7 +305,7 @@ def _statement(weight: str | None, tables: int) -> str:
     )
 
 
-def _demographics(columns: set[str], entries: Mapping[str, Entry]) -> dict[str, str]:
+def _demographics(columns: set[str], entries: Mapping[str, VariableEntry]) -> dict[str, str]:
     """Each demographic of the survey and the variable it is read from."""
     found = {"country": COUNTRY}
     if COUNTRY_ALPHA in columns:
@@ -322,7 +318,9 @@ def _demographics(columns: set[str], entries: Mapping[str, Entry]) -> dict[str, 
     return found
 
 
-def _summary_rows(table: pl.DataFrame, name: str, entries: Mapping[str, Entry]) -> pl.Series:
+def _summary_rows(
+    table: pl.DataFrame, name: str, entries: Mapping[str, VariableEntry]
+) -> pl.Series:
     """Which rows are summaries; every other row must have a country of the codebook."""
     if COUNTRY not in table.columns:
         raise InputError(f"{name} has no column {COUNTRY}; is it a WVS wave 7 file?")
@@ -360,7 +358,7 @@ def _uniform(
     name: str,
     items: Sequence[Item],
     demographics: Mapping[str, str],
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, VariableEntry],
     weight: str | None,
 ) -> pl.DataFrame:
     """One file's people in the coding of `Survey`."""
@@ -385,7 +383,7 @@ def _uniform(
 
 
 def _read_demographic(
-    people: pl.DataFrame, variable: str, name: str, entries: Mapping[str, Entry]
+    people: pl.DataFrame, variable: str, name: str, entries: Mapping[str, VariableEntry]
 ) -> pl.Series:
     """A column as text for people: labels, the ISO code, or the age; null where unknown."""
     if variable not in people.columns:

@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from suffrage.errors import InputError
-from suffrage.survey.readers.archive import (
+from suffrage.survey.formats.archive import (
     ArchiveOptions,
     archive_files,
     build_survey,
@@ -19,6 +19,7 @@ from suffrage.survey.readers.archive import (
     open_archive,
     read_book,
 )
+from suffrage.survey.formats.wvs7_codebook import REPEATED_INTERVIEW
 from suffrage.survey.reading import Reader
 from suffrage.survey.respondents import FILE_ROW, base_weights, named_respondents
 from suffrage.survey.survey import SetAside, Survey
@@ -26,8 +27,6 @@ from suffrage.survey.survey import SetAside, Survey
 COUNTRY, ALPHA, YEAR, INTERVIEW = "B_COUNTRY", "B_COUNTRY_ALPHA", "A_YEAR", "D_INTERVIEW"
 # W_WEIGHT weights within a country, S018 gives each country 1,000, PWGHT its population.
 WEIGHTS = ("W_WEIGHT", "S018", "PWGHT")
-# Stands on more than one row of version 5; WorldValuesBench leaves it out as well.
-REPEATED_INTERVIEW = "858069901"
 SEX = {"1": "male", "2": "female"}
 LABELLED = {
     "sex": ("Q260", SEX),

@@ -18,13 +18,15 @@ from suffrage.errors import InputError
 from suffrage.survey.codebook import Item, NonResponse, Option
 from suffrage.survey.reading import plain_code
 
-Kind = TypeVar("Kind", bound=BaseModel)
+_Described = TypeVar("_Described", bound=BaseModel)
 
 # Kinds go by the code: the codebook spells each in many ways ("Missing;Unknown"...).
 NON_RESPONSE = {
     **{str(int(kind)): kind for kind in NonResponse},
     "-999": NonResponse.MISSING,
 }
+# Interview number that several rows of version 5 of the file share; WorldValuesBench leaves it out.
+REPEATED_INTERVIEW = "858069901"
 # Answers that are no point of their question's scale: the question did not apply to the person.
 NOT_APPLICABLE = {"Q221": "4", "Q222": "4", "Q254": "5"}
 # Questions whose codes are not in the order of their scale.
@@ -33,7 +35,7 @@ SCALE_ORDER = {"Q56": ("1", "3", "2"), "Q119": ("1", "2", "0", "3", "4")}
 NOMINAL = {"Q42", "Q91", "Q92", "Q93", "Q111", *(f"Q{number}" for number in range(152, 158))}
 
 
-class Entry(BaseModel):
+class VariableEntry(BaseModel):
     """One variable of the codebook."""
 
     model_config = ConfigDict(frozen=True)
@@ -67,7 +69,7 @@ class QuestionText(BaseModel):
     answer_data_type: str = "ordinal"
 
 
-def variables(path: Path, kind: type[Kind]) -> dict[str, Kind]:
+def variables(path: Path, kind: type[_Described]) -> dict[str, _Described]:
     """A JSON mapping from variable to what `kind` describes."""
     content = storage.read_json(path)
     try:
@@ -84,7 +86,7 @@ def variables(path: Path, kind: type[Kind]) -> dict[str, Kind]:
 
 def build_items(
     item_ids: Sequence[str],
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, VariableEntry],
     questions: Mapping[str, QuestionText],
 ) -> tuple[Item, ...]:
     """The items in the order given, with full question texts and topics where metadata has them.
@@ -113,7 +115,9 @@ def build_items(
     return tuple(items)
 
 
-def item_options(item_id: str, entry: Entry, about: QuestionText | None) -> tuple[Option, ...]:
+def item_options(
+    item_id: str, entry: VariableEntry, about: QuestionText | None
+) -> tuple[Option, ...]:
     """The options of a variable in the order of its scale; none when it has no coded answers."""
     answers = [pair for pair in entry.answers() if pair[0] != NOT_APPLICABLE.get(item_id)]
     order = SCALE_ORDER.get(item_id, ())

@@ -15,7 +15,7 @@ from suffrage.errors import InputError, require
 from suffrage.survey.codebook import NonResponse
 from suffrage.survey.reading import plain_code, read_csv
 
-Wanted = Collection[str] | None
+_Wanted = Collection[str] | None
 
 # How labels of codes that are no answers are worded, most specific first.
 NON_RESPONSE_WORDS = {
@@ -51,7 +51,7 @@ class LabelledTable:
         }
 
 
-Reading = Callable[[Path, Wanted, str | None], LabelledTable]
+_ReadTable = Callable[[Path, _Wanted, str | None], LabelledTable]
 
 
 def kind_of_label(label: str) -> NonResponse | None:
@@ -70,7 +70,7 @@ def read_table(
     encoding: of a CSV file that is not UTF-8, or of an SPSS or Stata file that misstates its own.
     Raises InputError on another kind of file, and on what cannot be read.
     """
-    readers: dict[str, Reading] = {
+    readers: dict[str, _ReadTable] = {
         ".csv": _read_text_table,
         ".parquet": _read_parquet,
         ".sav": _read_spss,
@@ -86,12 +86,12 @@ def read_table(
     return reader(path, wanted, encoding)
 
 
-def _read_text_table(path: Path, wanted: Wanted, encoding: str | None) -> LabelledTable:
+def _read_text_table(path: Path, wanted: _Wanted, encoding: str | None) -> LabelledTable:
     frame = read_csv(path, encoding or "utf-8")
     return LabelledTable(frame.select(_present(frame.columns, wanted)), tuple(frame.columns))
 
 
-def _read_parquet(path: Path, wanted: Wanted, encoding: str | None) -> LabelledTable:
+def _read_parquet(path: Path, wanted: _Wanted, encoding: str | None) -> LabelledTable:
     try:
         names = list(pl.read_parquet_schema(path))
         frame = pl.read_parquet(path, columns=_present(names, wanted))
@@ -101,16 +101,16 @@ def _read_parquet(path: Path, wanted: Wanted, encoding: str | None) -> LabelledT
         raise InputError(f"{path.name}: not readable as Parquet ({reason}).") from error
 
 
-def _read_spss(path: Path, wanted: Wanted, encoding: str | None) -> LabelledTable:
+def _read_spss(path: Path, wanted: _Wanted, encoding: str | None) -> LabelledTable:
     return _read_with_labels(path, wanted, encoding, "read_sav")
 
 
-def _read_stata(path: Path, wanted: Wanted, encoding: str | None) -> LabelledTable:
+def _read_stata(path: Path, wanted: _Wanted, encoding: str | None) -> LabelledTable:
     return _read_with_labels(path, wanted, encoding, "read_dta")
 
 
 def _read_with_labels(
-    path: Path, wanted: Wanted, encoding: str | None, function: str
+    path: Path, wanted: _Wanted, encoding: str | None, function: str
 ) -> LabelledTable:
     pyreadstat = require("pyreadstat", "labelled", f"reading {path.name}")
     # The library that reads these files spells it otherwise than Python does.
@@ -161,7 +161,7 @@ def _declared(meta: Any) -> dict[str, tuple[tuple[str, str], ...]]:
     return {**ranges, **letters}
 
 
-def _present(columns: Iterable[str], wanted: Wanted) -> list[str]:
+def _present(columns: Iterable[str], wanted: _Wanted) -> list[str]:
     return [column for column in columns if wanted is None or column in wanted]
 
 

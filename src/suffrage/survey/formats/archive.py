@@ -13,9 +13,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, mo
 from suffrage import settings, storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
-from suffrage.survey.readers.codebook_file import Kinds, Options
-from suffrage.survey.readers.labelled_table import LabelledTable, kind_of_label, read_table
+from suffrage.survey.formats.codebook_file import NonResponseCodes, OptionList
+from suffrage.survey.formats.labelled_table import LabelledTable, kind_of_label, read_table
 from suffrage.survey.reading import (
+    NO_WEIGHT,
     Encoding,
     ReaderOptions,
     existing_file,
@@ -25,7 +26,6 @@ from suffrage.survey.reading import (
 from suffrage.survey.respondents import FILE_ROW, with_file_rows
 from suffrage.survey.survey import Provenance, SetAside, Survey
 
-NO_WEIGHT = "none"
 # Demographics that are numbers, whatever label a file puts on some of them.
 COUNTED = ("age", "school_years", "year")
 
@@ -48,20 +48,20 @@ def _template(given: object) -> object:
     return {} if given is None else given
 
 
-class Scale(BaseModel):
-    """Options as code: text in the order of the scale, or a range of points with named ends."""
+class BookScale(BaseModel):
+    """OptionList as code: text in the order of the scale, or a range of points with named ends."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    options: Options = None
+    options: OptionList = None
     range: tuple[int, int] | None = None
     ends: tuple[str, str] | None = None
     direction: str | None = None
     ordered: bool = True
-    non_response: Kinds = {}
+    non_response: NonResponseCodes = {}
 
     @model_validator(mode="after")
-    def _one_way_to_say_it(self) -> Scale:
+    def _one_way_to_say_it(self) -> BookScale:
         if (self.options is None) == (self.range is None):
             raise ValueError("a scale needs either options, or a range with its ends")
         if self.ordered and not self.direction:
@@ -80,7 +80,7 @@ class Scale(BaseModel):
         )
 
 
-class Question(BaseModel):
+class BookQuestion(BaseModel):
     """One item (`id`), or a battery: items fill the {} of the question, and share its scale."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,7 +94,7 @@ class Question(BaseModel):
     note: str | None = None
 
     @model_validator(mode="after")
-    def _either_one_or_many(self) -> Question:
+    def _either_one_or_many(self) -> BookQuestion:
         if (self.id is None) != bool(self.items) or ("{}" in self.question) != bool(self.items):
             raise ValueError("a question has an id, or items that fill the {} in it")
         return self
@@ -114,13 +114,13 @@ class ArchiveBook(BaseModel):
     title: str
     citation: str
     terms: str
-    non_response: Kinds
-    scales: dict[str, Scale]
-    questions: tuple[Question, ...]
+    non_response: NonResponseCodes
+    scales: dict[str, BookScale]
+    questions: tuple[BookQuestion, ...]
 
     @field_validator("questions")
     @classmethod
-    def _ids_are_distinct(cls, questions: tuple[Question, ...]) -> tuple[Question, ...]:
+    def _ids_are_distinct(cls, questions: tuple[BookQuestion, ...]) -> tuple[BookQuestion, ...]:
         ids = [item for question in questions for item in question.worded()]
         twice = sorted({item for item in ids if ids.count(item) > 1})
         if twice:

@@ -31,7 +31,7 @@ def _labels(given: Any) -> dict[str, str]:
 
 
 def option_list(labels: Iterable[tuple[str, str]]) -> tuple[Option, ...]:
-    """Options in the order given. Raises ValueError on fewer than two, or on two alike."""
+    """OptionList in the order given. Raises ValueError on fewer than two, or on two alike."""
     pairs = list(labels)
     if len(pairs) < 2:
         raise ValueError(f"there are {len(pairs)} options; an item needs two or more")
@@ -63,9 +63,9 @@ def _demographic(given: Any) -> Any:
     return {"column": given} if isinstance(given, str) else given
 
 
-Labels = Annotated[dict[str, str], BeforeValidator(_labels)]
-Options = Annotated[tuple[Option, ...] | None, BeforeValidator(_options)]
-Kinds = Annotated[dict[str, NonResponse], BeforeValidator(_kinds)]
+_CodeLabels = Annotated[dict[str, str], BeforeValidator(_labels)]
+OptionList = Annotated[tuple[Option, ...] | None, BeforeValidator(_options)]
+NonResponseCodes = Annotated[dict[str, NonResponse], BeforeValidator(_kinds)]
 
 
 class DemographicEntry(BaseModel):
@@ -74,7 +74,7 @@ class DemographicEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: str
-    labels: Labels | None = None
+    labels: _CodeLabels | None = None
 
 
 class ItemEntry(BaseModel):
@@ -89,13 +89,13 @@ class ItemEntry(BaseModel):
     id: str = Field(min_length=1)
     question: str = Field(min_length=1)
     column: str = ""
-    options: Options = None
+    options: OptionList = None
     reversed: bool = False
     ordered: bool = True
     topic: str | None = None
     battery: str | None = None
     note: str | None = None
-    non_response: Kinds = {}
+    non_response: NonResponseCodes = {}
 
     @model_validator(mode="after")
     def _no_code_means_two_things(self) -> ItemEntry:
@@ -122,7 +122,7 @@ class CodebookFile(BaseModel):
     respondent: str | None = None
     weight: str | None = None
     demographics: dict[str, Annotated[DemographicEntry, BeforeValidator(_demographic)]] = {}
-    non_response: Kinds = {}
+    non_response: NonResponseCodes = {}
     items: tuple[ItemEntry, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -1,0 +1,1 @@
+"""What several readers share: archive files, labelled tables, codebooks in YAML and JSON."""
