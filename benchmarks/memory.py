@@ -82,7 +82,7 @@ def measure(name: str, steps: int) -> dict[str, Any]:
 
     from suffrage.study.planning.plan import plan_study
     from suffrage.study.run import run_study
-    from suffrage.study.schema import load_study
+    from suffrage.study.schema import read_study
 
     method = name.split()[0]
     with tempfile.TemporaryDirectory() as folder:
@@ -98,7 +98,7 @@ def measure(name: str, steps: int) -> dict[str, Any]:
         }
         path = Path(folder) / "study.yaml"
         path.write_text(yaml.safe_dump(study), encoding="utf-8")
-        loaded = load_study(path)
+        loaded = read_study(path)
         planned = plan_study(loaded)
         (estimated,) = [p.memory_bytes for p in planned.stages if p.stage.kind == "align"]
         finished = run_study(loaded, only="align", quiet=True)

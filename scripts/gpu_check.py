@@ -77,7 +77,7 @@ def check(name: str, model: str, steps: int, batch: int) -> dict[str, Any]:
 
     from suffrage.errors import SuffrageError
     from suffrage.study.run import run_study
-    from suffrage.study.schema import load_study
+    from suffrage.study.schema import read_study
 
     with tempfile.TemporaryDirectory() as folder:
         study = {
@@ -92,7 +92,7 @@ def check(name: str, model: str, steps: int, batch: int) -> dict[str, Any]:
         path = Path(folder) / "study.yaml"
         path.write_text(yaml.safe_dump(study), encoding="utf-8")
         try:
-            finished = run_study(load_study(path), only="align", quiet=True)
+            finished = run_study(read_study(path), only="align", quiet=True)
         except SuffrageError as error:
             return {"method": name, "error": str(error)}
         (manifest,) = (finished.folder / "checkpoints").glob(f"{name}-seed*-*/manifest.json")

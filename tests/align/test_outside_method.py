@@ -7,7 +7,7 @@ import pytest
 
 from suffrage import registry
 from suffrage.study.run import run_study
-from suffrage.study.schema import load_study
+from suffrage.study.schema import read_study
 from tests.study.conftest import write_study
 
 __all__ = ["write_study"]
@@ -36,7 +36,7 @@ def test_a_method_of_another_package_runs_in_a_study(
     monkeypatch.delitem(sys.modules, "last_word", raising=False)
     assert "last-word" in registry.names("methods")
     methods = ["base", {"method": "last-word", "steps": 2, "batch": 4}]
-    study = load_study(write_study(methods=methods))  # type: ignore[operator]
+    study = read_study(write_study(methods=methods))  # type: ignore[operator]
     finished = run_study(study, quiet=True)
     assert finished.results is not None
     made = next(m for m in finished.results.methods if m.name == "last-word")

@@ -10,7 +10,7 @@ from suffrage.consult.consultation import write_consultation
 from suffrage.errors import InputError
 from suffrage.evaluate.scorecard import Scorecard
 from suffrage.study.run import run_study
-from suffrage.study.schema import load_study
+from suffrage.study.schema import read_study
 from tests.evaluate.test_preferences import CONSULTATION
 from tests.study.conftest import write_study
 
@@ -46,7 +46,7 @@ def test_all_five_run_in_a_study_and_stand_in_its_report(write_study: Any, tmp_p
         },
     ]
     methods = ["base", {"method": "distribution", "steps": 2, "batch": 4}]
-    study = load_study(write_study(evaluate=evaluate, methods=methods))
+    study = read_study(write_study(evaluate=evaluate, methods=methods))
     results = run_study(study, quiet=True).results
     assert results is not None
     given = {(f.evaluation, f.measure, f.method) for f in results.figures}
@@ -72,7 +72,7 @@ def test_all_five_run_in_a_study_and_stand_in_its_report(write_study: Any, tmp_p
     # Another scenario asks again, and nothing else.
     OWN_AGAIN = [{**OWN[0], "situation": "It has come about otherwise."}, *OWN[1:]]
     (tmp_path / "own.yaml").write_text(yaml.safe_dump({"scenarios": OWN_AGAIN}))
-    again = run_study(load_study(study.source), quiet=True)
+    again = run_study(read_study(study.source), quiet=True)
     assert [step.split("-")[0] for step in again.computed] == ["asked behaviour"] * 2 + [
         "results results"
     ]
@@ -87,7 +87,7 @@ def test_a_judge_at_hand_is_examined_before_it_judges(
     monkeypatch.setattr(behaviour, "labelled_answers", lambda: few)
     (tmp_path / "own.yaml").write_text(yaml.safe_dump({"scenarios": OWN[:1]}))
     evaluate = [{"evaluation": "behaviour", "scenarios": ["own.yaml"], "judge": str(tiny_model)}]
-    study = load_study(write_study(evaluate=evaluate, methods=["base"]))
+    study = read_study(write_study(evaluate=evaluate, methods=["base"]))
     results = run_study(study, quiet=True).results
     assert results is not None
     (facts,) = results.evaluations
@@ -97,7 +97,7 @@ def test_a_judge_at_hand_is_examined_before_it_judges(
 
 
 def test_a_survey_without_scenarios_says_what_to_write(write_study: Any) -> None:
-    study = load_study(write_study(evaluate=["behaviour"], methods=["base"]))
+    study = read_study(write_study(evaluate=["behaviour"], methods=["base"]))
     with pytest.raises(
         InputError, match="no scenario belongs to an item of this survey; write some"
     ):

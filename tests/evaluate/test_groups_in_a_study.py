@@ -7,7 +7,7 @@ import pytest
 from suffrage.errors import InputError
 from suffrage.study.planning.plan import plan_study
 from suffrage.study.run import run_study
-from suffrage.study.schema import load_study
+from suffrage.study.schema import read_study
 from tests.study.conftest import write_study
 
 __all__ = ["write_study"]
@@ -16,7 +16,7 @@ ALL = ["fit", "steerability", "equity", {"evaluation": "robustness", "items": 2}
 
 
 def test_a_study_runs_all_four_and_asks_nothing_twice(write_study: object) -> None:
-    study = load_study(write_study(evaluate=ALL))  # type: ignore[operator]
+    study = read_study(write_study(evaluate=ALL))  # type: ignore[operator]
     planned = {s.stage.label: s.seconds for s in plan_study(study).stages}
     assert planned["robustness-base"] > 0 and planned["steerability-prompt"] > 0
     finished = run_study(study, quiet=True)
@@ -36,7 +36,7 @@ def test_a_missing_translation_is_named_before_anything_runs(
     write_study: object, tmp_path: Path
 ) -> None:
     entry = {"evaluation": "robustness", "translations": ["mi.json"]}
-    study = load_study(write_study(evaluate=["fit", entry]))  # type: ignore[operator]
+    study = read_study(write_study(evaluate=["fit", entry]))  # type: ignore[operator]
     with pytest.raises(InputError, match=r"robustness: .*mi\.json is not there"):
         run_study(study, quiet=True)
 
@@ -44,4 +44,4 @@ def test_a_missing_translation_is_named_before_anything_runs(
 def test_a_wrong_kind_of_change_names_the_place(write_study: object) -> None:
     entry = {"evaluation": "robustness", "kinds": ["typos"]}
     with pytest.raises(InputError, match=r"evaluate\[0\].*kinds"):
-        load_study(write_study(evaluate=[entry]))  # type: ignore[operator]
+        read_study(write_study(evaluate=[entry]))  # type: ignore[operator]

@@ -12,7 +12,7 @@ from suffrage.evaluate.asking.answers import Scoring
 from suffrage.evaluate.statistics.figures import detectable, holm, student_tails, two_sided
 from suffrage.population import build_value_set
 from suffrage.study.run import run_study
-from suffrage.study.schema import load_study
+from suffrage.study.schema import read_study
 from suffrage.training_data import HeldOut, split_items
 from tests.impostors import people
 from tests.study.conftest import write_study
@@ -103,7 +103,7 @@ def test_an_evaluation_of_another_package_runs_in_a_study(
     write_study: object,
 ) -> None:
     evaluate = ["fit", {"evaluation": "first-option", "most": 3}]
-    study = load_study(write_study(evaluate=evaluate))  # type: ignore[operator]
+    study = read_study(write_study(evaluate=evaluate))  # type: ignore[operator]
     finished = run_study(study, quiet=True)
     results = finished.results
     assert results is not None
@@ -118,7 +118,7 @@ def test_an_evaluation_of_another_package_runs_in_a_study(
     # What was asked is kept: the same study asks nothing again, and other options ask again.
     assert run_study(study, quiet=True).computed == ()
     evaluate[1] = {"evaluation": "first-option", "most": 2}
-    again = run_study(load_study(write_study(evaluate=evaluate)), quiet=True)  # type: ignore[operator]
+    again = run_study(read_study(write_study(evaluate=evaluate)), quiet=True)  # type: ignore[operator]
     assert [step.split()[0] for step in again.computed] == ["asked"] * 3 + ["results"]
 
 
@@ -126,7 +126,7 @@ def test_a_wrong_option_names_the_place(outside: None, write_study: object) -> N
     from suffrage.errors import InputError
 
     with pytest.raises(InputError, match=r"evaluate\[0\].*least"):
-        load_study(write_study(evaluate=[{"evaluation": "first-option", "least": 1}]))  # type: ignore[operator]
+        read_study(write_study(evaluate=[{"evaluation": "first-option", "least": 1}]))  # type: ignore[operator]
 
 
 def test_places_name_populations_or_nobody() -> None:

@@ -11,7 +11,7 @@ from suffrage.errors import InputError
 from suffrage.report.published_panels import Row, curves, dots
 from suffrage.study.planning.plan import make_plan
 from suffrage.study.run import probe_answers, run_study
-from suffrage.study.schema import load_study
+from suffrage.study.schema import read_study
 from suffrage.study.wiring import wire
 from suffrage.survey import worldvaluesbench
 from tests.evaluate.outside_files import write_globalopinionqa, write_opinionqa
@@ -55,7 +55,7 @@ def evaluate(tmp_path: Path) -> list[object]:
 
 def test_a_study_runs_them_all_and_shows_them(write_study, evaluate) -> None:  # type: ignore[no-untyped-def]
     # No cells by hundreds here: `base` is asked as itself alone, `prompt` is left out.
-    study = load_study(write_study(methods=["base"], evaluate=evaluate))
+    study = read_study(write_study(methods=["base"], evaluate=evaluate))
     results = run_study(study, quiet=True).results
     assert results is not None
     names = {f.evaluation for f in results.figures if f.method == "base"}
@@ -89,7 +89,7 @@ def test_a_study_runs_them_all_and_shows_them(write_study, evaluate) -> None:  #
         probe_answers(study, "wvb", "sft", None)
     # A changed file asks again, and only what reads it.
     write_globalopinionqa(study.folder / "goqa.csv", ["Chile", "Japan"], count=7)
-    again = run_study(load_study(study.source), quiet=True)
+    again = run_study(read_study(study.source), quiet=True)
     assert [step.split("-")[0] for step in again.computed] == [
         "asked globalopinionqa",
         "results results",
@@ -101,7 +101,7 @@ def test_the_plan_counts_their_prompts_without_reading_the_files(write_study, ev
     from suffrage.study.schema import study_survey
     from suffrage.training_data import split_items
 
-    study = load_study(write_study(methods=["base"], evaluate=evaluate))
+    study = read_study(write_study(methods=["base"], evaluate=evaluate))
     survey = study_survey(study)
     sets: dict[str, ValueSet] = {
         spec.name: build_value_set(survey, spec.name, spec.where, 1) for spec in study.value_sets

@@ -12,7 +12,7 @@ from suffrage import storage
 from suffrage.cli import main
 from suffrage.errors import MissingExtraError, SuffrageError, require
 from suffrage.study.run import run_study
-from suffrage.study.schema import load_study
+from suffrage.study.schema import read_study
 from tests.study.conftest import Write
 
 
@@ -162,7 +162,7 @@ def test_a_mistake_ends_with_exit_code_two_on_the_command_line(tmp_path: Path) -
 def test_a_full_disk_stops_with_a_mend_and_keeps_what_is_finished(
     write_study: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = load_study(write_study())
+    study = read_study(write_study())
     run_study(study, only="records")
     done = {path for path in study.output.rglob("*") if path.is_file()}
 

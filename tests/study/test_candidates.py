@@ -18,7 +18,7 @@ from suffrage.study.commands.write_candidates import (
     write_study_candidates,
 )
 from suffrage.study.run import run_study
-from suffrage.study.schema import load_study
+from suffrage.study.schema import read_study
 from tests.study.conftest import Write
 
 
@@ -68,7 +68,7 @@ def test_both_ways_are_asked_counted_and_told_apart() -> None:
 
 def test_a_studys_checkpoints_write_and_say_who_wrote(write_study: Write, tmp_path: Path) -> None:
     path = write_study(methods=["base", "prompt", {"method": "distribution", "steps": 1}])
-    study = load_study(path)
+    study = read_study(path)
     run_study(study, only="align", quiet=True)
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text('{"prompt": "Ban cars?"}\n{"prompt": "More trees?"}\n')
@@ -94,7 +94,7 @@ def test_a_studys_checkpoints_write_and_say_who_wrote(write_study: Write, tmp_pa
 def test_an_untrained_method_and_an_unknown_one_are_named(
     write_study: Write, tmp_path: Path
 ) -> None:
-    study = load_study(write_study())
+    study = read_study(write_study())
     prompts = tmp_path / "prompts.jsonl"
     prompts.write_text('{"prompt": "Ban cars?"}\n')
     for names, message in ((["distribution"], "not trained yet"), (["nobody"], "the study has")):

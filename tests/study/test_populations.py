@@ -8,7 +8,7 @@ import pytest
 from suffrage.cli import main
 from suffrage.errors import InputError
 from suffrage.study.run import run_study, study_value_set
-from suffrage.study.schema import load_study, study_representativeness, study_survey
+from suffrage.study.schema import read_study, study_representativeness, study_survey
 from tests.study.conftest import Write
 
 TARGETS = {"source": "a register", "margins": {"region": {"north": 0.7, "south": 0.3}}}
@@ -17,7 +17,7 @@ NORTH = {"name": "north", "where": {"region": "north"}}
 
 def test_a_part_keeps_the_conditions_of_its_whole(write_study: Write) -> None:
     part = {"name": "old-north", "of": "north", "where": {"age": {"min": 50}}}
-    study = load_study(write_study(value_sets=[NORTH, part]))
+    study = read_study(write_study(value_sets=[NORTH, part]))
     assert study.value_sets[1].where == {"region": "north", "age": {"min": 50}}
     assert study.value_sets[1].parent == {"region": "north"}
     whole, found = (study_value_set(study, name) for name in ("north", "old-north"))
@@ -36,12 +36,12 @@ def test_a_part_of_nothing_is_named(
     write_study: Write, part: dict[str, object], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        load_study(write_study(value_sets=[NORTH, part]))
+        read_study(write_study(value_sets=[NORTH, part]))
 
 
 def test_the_whole_run_stands_on_the_raked_survey(write_study: Write) -> None:
-    plain = run_study(load_study(write_study()), only="value_sets")
-    study = load_study(write_study(weights=TARGETS))
+    plain = run_study(read_study(write_study()), only="value_sets")
+    study = read_study(write_study(weights=TARGETS))
     raked = run_study(study, only="value_sets")
     assert "survey labelled_file" in plain.computed and "survey labelled_file" in raked.computed
     survey = study_survey(study)
@@ -68,21 +68,21 @@ def test_representativeness_is_printed_for_people_and_for_scripts(
 
 def test_without_targets_there_is_nothing_to_hold_a_sample_against(write_study: Write) -> None:
     with pytest.raises(InputError, match="there is no `weights:`"):
-        study_representativeness(load_study(write_study()))
+        study_representativeness(read_study(write_study()))
 
 
 def test_a_study_may_take_dont_know_for_an_answer(write_study: Write) -> None:
-    study = load_study(write_study(non_response_as_options=["don't know"]))
+    study = read_study(write_study(non_response_as_options=["don't know"]))
     item = study_survey(study).codebook.items[0]
     assert item.texts[-1] == "Don't know"
     with pytest.raises(InputError, match='"maybe" is not a kind of non-response'):
-        load_study(write_study(non_response_as_options=["maybe"]))
+        read_study(write_study(non_response_as_options=["maybe"]))
 
 
 def test_each_segment_becomes_a_value_set_found_once(write_study: Write) -> None:
     pytest.importorskip("sklearn")
     parts = {"name": "parts", "segments": {"classes": 2, "bootstraps": 2}}
-    study = load_study(write_study(value_sets=[NORTH, parts]))
+    study = read_study(write_study(value_sets=[NORTH, parts]))
     first = run_study(study, only="split")
     assert [name for name in first.computed if "value_sets" in name] == [
         "value_sets north",
@@ -109,8 +109,8 @@ def test_each_segment_becomes_a_value_set_found_once(write_study: Write) -> None
 
 def test_a_number_or_auto_is_enough_to_ask_for_segments(write_study: Write) -> None:
     for wanted in (3, "auto"):
-        study = load_study(write_study(value_sets=[{"name": "parts", "segments": wanted}]))
+        study = read_study(write_study(value_sets=[{"name": "parts", "segments": wanted}]))
         assert study.value_sets[0].segments is not None
         assert study.value_sets[0].segments.classes == wanted
     with pytest.raises(InputError, match="segments"):
-        load_study(write_study(value_sets=[{"name": "parts", "segments": "many"}]))
+        read_study(write_study(value_sets=[{"name": "parts", "segments": "many"}]))

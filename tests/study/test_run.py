@@ -15,14 +15,14 @@ from suffrage.errors import InputError
 from suffrage.models import LanguageModel
 from suffrage.study.commands.paraphrasing import paraphrase
 from suffrage.study.run import run_study
-from suffrage.study.schema import load_study, study_survey
+from suffrage.study.schema import read_study, study_survey
 from tests.study.conftest import Write
 
 SUFFRAGE = [sys.executable, "-m", "suffrage"]
 
 
 def test_a_study_runs_to_its_report_and_then_computes_nothing_again(write_study: Write) -> None:
-    study = load_study(
+    study = read_study(
         write_study(
             methods=[
                 "base",
@@ -61,14 +61,14 @@ def test_a_study_runs_to_its_report_and_then_computes_nothing_again(write_study:
 
 
 def test_the_same_study_elsewhere_gives_the_same_scores(write_study: Write, tmp_path: Path) -> None:
-    one = run_study(load_study(write_study())).results
-    two = run_study(load_study(write_study(output="elsewhere"))).results
+    one = run_study(read_study(write_study())).results
+    two = run_study(read_study(write_study(output="elsewhere"))).results
     assert one is not None and two is not None
     assert one.scores == two.scores and one.differences == two.differences
 
 
 def test_only_stops_early_and_force_computes_again(write_study: Write) -> None:
-    study = load_study(write_study())
+    study = read_study(write_study())
     early = run_study(study, only="records")
     assert early.results is None
     assert not any(step.startswith("align") for step in early.computed)
@@ -81,10 +81,10 @@ def test_only_stops_early_and_force_computes_again(write_study: Write) -> None:
 def test_a_changed_setting_computes_only_what_it_touches_and_loses_nothing(
     write_study: Write,
 ) -> None:
-    first = run_study(load_study(write_study()))
+    first = run_study(read_study(write_study()))
     before = set((first.folder / "checkpoints").iterdir())
     longer = {"method": "distribution", "steps": 5, "batch": 4}
-    second = run_study(load_study(write_study(methods=["base", "prompt", longer])))
+    second = run_study(read_study(write_study(methods=["base", "prompt", longer])))
     assert {step.split()[0] for step in second.computed} == {
         "records",
         "align",
@@ -115,12 +115,12 @@ def test_a_run_killed_in_training_ends_as_an_unbroken_one(
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (tmp_path / "broken" / "report.html").exists()
-    broken = run_study(load_study(path)).results
+    broken = run_study(read_study(path)).results
     resumed = json.loads(
         (tmp_path / "broken/checkpoints/distribution-seed3/manifest.json").read_text()
     )["resumed_from_step"]
     assert resumed > 0, "the second run went on from a saved point"
-    whole = run_study(load_study(write_study(methods=["base", training], output="whole"))).results
+    whole = run_study(read_study(write_study(methods=["base", training], output="whole"))).results
     assert folder_weights(tmp_path / "broken") == folder_weights(tmp_path / "whole")
     assert broken is not None and whole is not None
     assert broken.scores == whole.scores
@@ -132,11 +132,11 @@ def test_two_runs_in_one_folder_at_once_are_refused(write_study: Write, tmp_path
         FileLock(tmp_path / "out" / ".lock"),
         pytest.raises(InputError, match="another run is at work in this folder"),
     ):
-        run_study(load_study(write_study()))
+        run_study(read_study(write_study()))
 
 
 def test_checkpoints_load_in_the_readmes_three_lines(write_study: Write, tmp_path: Path) -> None:
-    finished = run_study(load_study(write_study()))
+    finished = run_study(read_study(write_study()))
     folder = str(finished.folder / "checkpoints" / "distribution-seed3")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -161,7 +161,7 @@ def test_a_model_paraphrases_items_and_training_uses_what_was_kept(
     write_study: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     path = write_study(methods=["base"])
-    study = load_study(path)
+    study = read_study(path)
     items = [item.question for item in study_survey(study).codebook.items]
     # What a model would write: one good wording an item, one that lost its way, one empty.
     answers = iter([[f"Tell us: {q}", items[0], ""] for q in items])
@@ -176,7 +176,7 @@ def test_a_model_paraphrases_items_and_training_uses_what_was_kept(
         "batch": 4,
         "paraphrases": str(tmp_path / "p.json"),
     }
-    finished = run_study(load_study(write_study(methods=["base", method])), quiet=True)
+    finished = run_study(read_study(write_study(methods=["base", method])), quiet=True)
     assert finished.results is not None
     records = next((finished.folder / "records").glob("augmented-sft*/records.json"))
     assert json.loads(records.read_text())["made_from"]["paraphrases"] == said["kept"]
@@ -187,7 +187,7 @@ def test_a_training_goes_on_from_anothers_checkpoint(write_study: Write) -> None
         {"method": "sft", "steps": 2, "batch": 4},
         {"method": "dpo", "from": "sft", "steps": 2, "batch": 4},
     ]
-    finished = run_study(load_study(write_study(methods=methods)), quiet=True)
+    finished = run_study(read_study(write_study(methods=methods)), quiet=True)
     manifest = next((finished.folder / "checkpoints").glob("dpo-*/manifest.json"))
     assert json.loads(manifest.read_text())["from"] == "sft"
     for wrong, said in (
@@ -195,7 +195,7 @@ def test_a_training_goes_on_from_anothers_checkpoint(write_study: Write) -> None
         (["base", {"method": "prompt", "from": "base"}], "from: is for methods that are trained"),
     ):
         with pytest.raises(InputError, match=said):
-            load_study(write_study(methods=wrong))
+            read_study(write_study(methods=wrong))
 
 
 def test_general_instructions_are_mixed_into_every_step(write_study: Write, tmp_path: Path) -> None:
@@ -203,11 +203,11 @@ def test_general_instructions_are_mixed_into_every_step(write_study: Write, tmp_
     general.write_text('{"prompt": "What is 2 + 2?", "completion": "4"}\n')
     mixed = {"steps": 2, "batch": 4, "general": str(general), "general_share": 0.25}
     methods = [{"method": name, **mixed} for name in ("distribution", "dpo", "kto", "sft")]
-    finished = run_study(load_study(write_study(methods=methods)), quiet=True)
+    finished = run_study(read_study(write_study(methods=methods)), quiet=True)
     for name in ("distribution", "dpo", "kto", "sft"):
         path = next((finished.folder / "records").glob(f"{name}-*/records.jsonl"))
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         assert [row["format"] == "general" for row in rows] == [False, False, False, True] * 2
     general.write_text("no json\n")
     with pytest.raises(InputError, match="line 1"):
-        run_study(load_study(write_study(methods=methods)), quiet=True)
+        run_study(read_study(write_study(methods=methods)), quiet=True)

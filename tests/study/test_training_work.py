@@ -3,7 +3,7 @@
 import pytest
 
 from suffrage.study.planning.training_work import Work, training_work
-from suffrage.study.schema import load_study
+from suffrage.study.schema import read_study
 from tests.study.conftest import Write
 
 QUESTION = 100.0
@@ -11,7 +11,7 @@ QUESTION = 100.0
 
 def work(write_study: Write, method: dict[str, object], steps: int = 10) -> Work:
     methods = [{"method": "sft", "name": "start", "steps": 5}, {"name": "tried", **method}]
-    study = load_study(write_study(methods=methods))
+    study = read_study(write_study(methods=methods))
     (spec,) = (spec for spec in study.methods if spec.name == "tried")
     return training_work(spec, steps, QUESTION)
 

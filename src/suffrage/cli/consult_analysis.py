@@ -108,11 +108,11 @@ def answers_command(
         How,
         write_study_candidates,
     )
-    from suffrage.study.schema import load_study
+    from suffrage.study.schema import read_study
 
     settings = CandidateSettings(count=count, how=cast(How, how), longest=longest)
     names = comma_separated(methods) if methods else None
-    found = write_study_candidates(load_study(study), prompts, output, names, settings, as_json)
+    found = write_study_candidates(read_study(study), prompts, output, names, settings, as_json)
     if as_json:
         print_json(found)
         return
@@ -303,10 +303,10 @@ def from_survey_command(
         simulated_public,
         write_public,
     )
-    from suffrage.study.schema import load_study, study_survey
+    from suffrage.study.schema import read_study, study_survey
 
     wanted = PublicSettings(participants=participants, comparisons=comparisons)
-    survey = study_survey(load_study(study))
+    survey = study_survey(read_study(study))
     found, truth = simulated_public(survey, wanted, seed)
     beside, links = write_public(found, truth, survey.codebook.items, out)
     typer.echo(f"Consultation  {out}\nWho is who    {beside}\nLinks         {links}")
@@ -328,9 +328,9 @@ def against_survey_command(
 
     from suffrage.report.terminal_pages.principles import disagreement_table
     from suffrage.study.run import study_disagreements
-    from suffrage.study.schema import load_study
+    from suffrage.study.schema import read_study
 
-    found = [asdict(row) for row in study_disagreements(load_study(study), links)]
+    found = [asdict(row) for row in study_disagreements(read_study(study), links)]
     if as_json:
         print_json(found)
         return

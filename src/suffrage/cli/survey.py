@@ -15,11 +15,11 @@ def inspect_command(study: StudyPath, as_json: AsJson = False) -> None:
 
     Example: `suffrage survey inspect examples/quickstart.yaml`
     """
-    from suffrage.study.schema import load_study
+    from suffrage.study.schema import read_study
     from suffrage.survey import read_survey
     from suffrage.survey.inspection import inspect
 
-    loaded = load_study(study)
+    loaded = read_study(study)
     inspection = inspect(read_survey(loaded.survey, loaded.folder))
     if as_json:
         print_json(inspection.as_json())
@@ -38,9 +38,9 @@ def representativeness_command(study: StudyPath, as_json: AsJson = False) -> Non
         representativeness_json,
         representativeness_text,
     )
-    from suffrage.study.schema import load_study, study_representativeness
+    from suffrage.study.schema import read_study, study_representativeness
 
-    found = study_representativeness(load_study(study))
+    found = study_representativeness(read_study(study))
     if as_json:
         print_json(representativeness_json(found))
         return
@@ -76,14 +76,14 @@ def check_command(
 
     from suffrage.errors import InputError
     from suffrage.settings import key_values
-    from suffrage.study.schema import load_study
+    from suffrage.study.schema import read_study
     from suffrage.survey.contradictions import checked
 
     is_study = path.suffix.lower() in (".yaml", ".yml")
     if is_study:
         if codebook is not None or options or reader != "labelled_file":
             raise InputError("--codebook, --reader and --option go with a data file, not a study.")
-        loaded = load_study(path)
+        loaded = read_study(path)
         section, folder = loaded.survey, loaded.folder
     else:
         section = {"reader": reader, "path": str(path), **key_values(options or [], "--option")}
@@ -209,9 +209,9 @@ def worldvaluesbench_predictions_command(
     from suffrage import storage
     from suffrage.evaluate.wvb import predictions_of
     from suffrage.study.run import probe_answers
-    from suffrage.study.schema import load_study
+    from suffrage.study.schema import read_study
 
-    loaded = load_study(study)
+    loaded = read_study(study)
     answers = probe_answers(loaded, "wvb", method, seed)
     options = next(spec.options for spec in loaded.evaluate if spec.name == "wvb")
     found = predictions_of(
@@ -233,9 +233,9 @@ def topics_command(
     Example: `suffrage survey topics examples/quickstart.yaml`
     """
     from suffrage.report.terminal_pages.topics import find_topics, topics_text
-    from suffrage.study.schema import load_study, study_survey
+    from suffrage.study.schema import read_study, study_survey
 
-    survey = study_survey(load_study(study))
+    survey = study_survey(read_study(study))
     found = find_topics(survey, topics)
     if as_json:
         print_json(found)

@@ -60,9 +60,9 @@ def score_values_command(
     """
     from suffrage.report.terminal_pages.values import scores_table, write_scores_page
     from suffrage.study.commands.scoring_values import score_study
-    from suffrage.study.schema import load_study
+    from suffrage.study.schema import read_study
 
-    loaded = load_study(study)
+    loaded = read_study(study)
     found = score_study(loaded, key)
     if plot is not None:
         write_scores_page(found, f"Values: {loaded.title or loaded.study}", plot)

@@ -291,7 +291,7 @@ def study_representativeness(study: Study) -> Representativeness:
     return weighted(read_survey(study.survey, study.folder), study.weights)[1]
 
 
-def load_study(path: Path) -> Study:
+def read_study(path: Path) -> Study:
     """Read and check a study's file.
 
     Raises InputError naming the file, the key, and what it may be.
