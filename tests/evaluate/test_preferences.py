@@ -1,5 +1,6 @@
 """Does it prefer what the public preferred? On a made-up consultation with known leanings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 
 from suffrage.consult.consultation import SCHEMAS, Consultation, write_consultation
 from suffrage.consult.held_out import held_out_people
+from suffrage.errors import InputError
 from suffrage.evaluate.preferences import (
     EVALUATION,
     Options,
-    choices,
     others_share,
+    participants_choices,
     statement_item,
 )
 from suffrage.models import ways_of_asking
@@ -36,6 +38,7 @@ LIKE = {
     for prompt, better in BETTER.items()
     for side in "xy"
 }
+SIDES = ("held_out", "trained")
 MODEL = {answer: "trained" if like > 0.5 else "base" for answer, like in LIKE.items()}
 
 
@@ -208,17 +211,112 @@ def test_nothing_of_participants_trained_on_or_excluded_is_counted(options: Opti
         max((votes["vote"] > 0).mean(), (votes["vote"] < 0).mean()), abs=0.06
     )
     assert any(f"{len(held)} of {PEOPLE} participants are held out" in n for n in card.notes)
-    assert "x" not in choices(CONSULTATION).people
+    assert "x" not in participants_choices(CONSULTATION, options).weights
 
 
-def test_the_others_are_counted_by_hand() -> None:
-    chosen = choices(CONSULTATION).comparisons
+def test_the_others_are_counted_by_hand(options: Options) -> None:
+    chosen = participants_choices(CONSULTATION, options).comparisons
     one = chosen[0]
-    same = [
-        c for c in chosen if set(c.about) == set(one.about) and c.participant != one.participant
-    ]
-    left = [c.said if c.about == one.about else 1 - c.said for c in same]
-    assert others_share(chosen)[one.key] == pytest.approx(np.mean(left))
+    some = [f"p{k:03d}" for k in range(20)]
+    assert one.participant == some[0]
+    same = [c.said for c in chosen if c.about == one.about and c.participant in some[1:]]
+    for others in (some, some[1:]):  # a participant's own choice never counts
+        assert others_share(chosen, others)[one] == pytest.approx(np.mean(same))
+    assert others_share(chosen, some[:1])[one] == 0.5
+
+
+def test_the_ceiling_is_what_people_trained_on_said(options: Options) -> None:
+    """So it does not change with what the other held-out people said."""
+    held = held_out_people([f"p{k:03d}" for k in range(PEOPLE)], options.held_out, 5)
+    chosen = participants_choices(CONSULTATION, options).votes
+    split = [c for c in chosen if c.participant in held]
+    others = {c.participant for c in chosen} - set(held)
+    best = others_share(chosen, others)
+    right = [float((best[c] > 0.5) == (c.said > 0.5)) if best[c] != 0.5 else 0.5 for c in split]
+    card = evaluated(EVALUATION, {"base": flat()}, SETS, SPLIT, options, ["base"], seed=5)
+    assert value_of(card, "votes", "base").ceiling == pytest.approx(np.mean(right))
+
+
+def test_a_pair_met_twice_counts_by_the_first_answer(options: Options) -> None:
+    first = CONSULTATION.comparisons.filter(pl.col("outcome").is_in(["left", "right"]))[:1]
+    other = {"left": "right", "right": "left"}[first["outcome"][0]]
+    again = first.with_columns(outcome=pl.lit(other), order=pl.lit(99, pl.Int32))
+    twice = replace(CONSULTATION, comparisons=pl.concat([CONSULTATION.comparisons, again]))
+    one, two = (participants_choices(c, options) for c in (CONSULTATION, twice))
+    assert set(one.comparisons) == set(two.comparisons)
+    assert two.left_out["comparisons of a pair met before"] == 1
+
+
+def test_a_population_is_compared_with_its_own_members(options: Options, tmp_path: Path) -> None:
+    """Half of the people live in the south, and say the opposite of what the north says."""
+    people = [f"p{k:03d}" for k in range(PEOPLE)]
+    south = people[::2]
+    turned = {
+        "votes": CONSULTATION.votes.with_columns(
+            vote=pl.when(pl.col("participant").is_in(south)).then(-pl.col("vote")).otherwise("vote")
+        ),
+        "comparisons": CONSULTATION.comparisons.with_columns(
+            outcome=pl.when(pl.col("participant").is_in(south))
+            .then(pl.col("outcome").replace({"left": "right", "right": "left"}))
+            .otherwise("outcome")
+        ),
+        "demographics": table(
+            "demographics",
+            [
+                {
+                    "participant": one,
+                    "item": "region",
+                    "value": "south" if one in south else "north",
+                }
+                for one in people
+            ],
+        ),
+    }
+    write_consultation(replace(CONSULTATION, **turned), tmp_path / "divided")
+    divided = options.model_copy(update={"consultation": str(tmp_path / "divided")})
+    both = [*SETS, build_value_set(SURVEY, "south", {"region": "south"}, 1, "people down south")]
+    card = evaluated(EVALUATION, {"knower": knower()}, both, SPLIT, divided)
+    by_place = {
+        f.value_set: f for f in card.figures if f.measure == "comparisons" and f.seed == "all"
+    }
+    assert by_place["north"].value > 0.6 > 0.4 > by_place["south"].value
+    # The other participants of the same place know what is said there, in either.
+    assert min(by_place["north"].ceiling, by_place["south"].ceiling) > 0.6
+    held = held_out_people(people, options.held_out, 5)
+    counts = f"north {len(set(held) - set(south))}, south {len(set(held) & set(south))}"
+    assert any(counts in note for note in card.notes)
+    undivided = evaluated(EVALUATION, {"knower": knower()}, both, SPLIT, options)
+    assert any("did not ask what tells these populations" in note for note in undivided.notes)
+
+
+def test_prompts_about_held_out_items_have_figures_of_their_own(
+    options: Options, tmp_path: Path
+) -> None:
+    asked = {item.id: item for item in SURVEY.codebook.items}
+    about = asked[SPLIT.held_out[0]].question
+    prompts = CONSULTATION.prompts.with_columns(
+        text=pl.when(pl.col("prompt") == "q3").then(pl.lit(about)).otherwise("text")
+    )
+    write_consultation(replace(CONSULTATION, prompts=prompts), tmp_path / "on-items")
+    given = options.model_copy(update={"consultation": str(tmp_path / "on-items")})
+    card = evaluated(EVALUATION, {"knower": knower()}, SETS, SPLIT, given)
+    parts = {side: value_of(card, f"comparisons_{side}", "knower") for side in SIDES}
+    assert (parts["held_out"].n, parts["trained"].n) == (1, PROMPTS - 1)
+    assert all(part.floor == 0.5 and part.ceiling is not None for part in parts.values())
+    # Without such a prompt there is nothing to tell apart.
+    whole = evaluated(EVALUATION, {"knower": knower()}, SETS, SPLIT, options)
+    assert value_of(whole, "comparisons_trained", "knower") is None
+
+
+def test_a_population_is_weighted_as_the_study_says(options: Options) -> None:
+    weighed = options.model_copy(update={"read_as": "population"})
+    with pytest.raises(InputError, match="participants have no weight"):
+        participants_choices(CONSULTATION, weighed)
+    heavy = pl.when(pl.col("participant") == "p000").then(3.0).otherwise(1.0)
+    people = CONSULTATION.participants.with_columns(weight=heavy)
+    chosen = participants_choices(replace(CONSULTATION, participants=people), weighed)
+    assert chosen.weights["p000"] == pytest.approx(3 * chosen.weights["p001"])
+    assert {c.weight for c in participants_choices(CONSULTATION, options).votes} == {1.0}
 
 
 def test_the_order_of_rows_changes_no_figure(options: Options, tmp_path: Path) -> None:
@@ -226,8 +324,6 @@ def test_the_order_of_rows_changes_no_figure(options: Options, tmp_path: Path) -
         name: getattr(CONSULTATION, name).reverse()
         for name in ("statements", "participants", "votes", "answers", "comparisons", "reactions")
     }
-    from dataclasses import replace
-
     write_consultation(replace(CONSULTATION, **turned), tmp_path / "turned")
     cards = [
         evaluated(EVALUATION, {"base": knower()}, SETS, SPLIT, given)

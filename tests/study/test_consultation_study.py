@@ -11,6 +11,8 @@ import pytest
 from suffrage import registry
 from suffrage.consult.consultation import Consultation, read_consultation, write_consultation
 from suffrage.errors import InputError
+from suffrage.evaluate import preferences
+from suffrage.population import build_value_set
 from suffrage.study.commands.simulated_public import PublicSettings, simulated_public, write_public
 from suffrage.study.run import (
     _Run,
@@ -20,7 +22,10 @@ from suffrage.study.run import (
 )
 from suffrage.study.schema import read_study
 from suffrage.study.wiring import wire
+from suffrage.training_data import HeldOut, split_items
 from suffrage.training_data.records import Records
+from tests.evaluate.asking import evaluated, value_of
+from tests.impostors import Impostor, flat
 from tests.study.conftest import Write
 from tests.synthetic import make_survey
 
@@ -58,6 +63,7 @@ def write_loop(write_study: Write, tmp_path: Path) -> Write:
         content = {
             "methods": METHODS,
             "consultation": {"folder": "public", "held_out": 0.3, "groups": 2, "resamples": 4},
+            "evaluate": ["fit", {"evaluation": "preferences", "consultation": "public"}],
             **changes,
         }
         return write_study(**content)
@@ -80,6 +86,9 @@ def test_the_loop_runs_and_a_changed_vote_trains_only_what_heard_it(
     assert manifests["compared"]["made_from"]["consultation"]["content_hash"] == public.content_hash
     assert "consultation" not in manifests["survey-only"]["made_from"]
     assert run_study(study).computed == ()
+    compared = [f for f in finished.results.figures if f.measure == "comparisons_held_out"]
+    assert {f.method for f in compared} == {"prompt", "survey-only", "compared", "liked", "ccai"}
+    assert {f.value_set for f in compared} == {"all", "north", "south"}
     tables = {n: getattr(public, n) for n in public.__dataclass_fields__}
     tables["reactions"] = public.reactions.with_columns(value=-pl.col("value"))
     write_consultation(Consultation(**tables), tmp_path / "public")
@@ -103,6 +112,44 @@ def test_nothing_of_people_or_items_held_out_is_in_the_records(
     held_out = set(runner.splits()[3].held_out)
     for stage in runner.wiring.records.values():
         assert not held_out & set(Records.read(stage.folder).frame["item"])
+
+
+def test_a_model_that_knows_the_people_agrees_with_them_and_a_flat_one_does_not(
+    tmp_path: Path,
+) -> None:
+    """Against impostors: one reads its group's true favourite, one says all alike."""
+    public, truth = simulated_public(SURVEY, PublicSettings(participants=200, comparisons=20), 1)
+    write_public(public, truth, SURVEY.codebook.items, tmp_path / "public")
+    north = build_value_set(SURVEY, "north", {"region": "north"}, 1, "people up north")
+    tops = {item: d.shares.max() for item, d in north.distributions.items()}
+    # Where people are of one mind there is something to agree with.
+    clear = tuple(sorted(tops, key=lambda item: -tops[item])[1:4:2])
+    split = split_items(SURVEY.codebook.items, HeldOut(by="list", items=clear), 3)
+
+    def knows(options: Any, question: str) -> Any:
+        item = next((i for i in SURVEY.codebook.items if i.question in question), None)
+        if item is None or not all(any(o.text in t for o in item.options) for t in options):
+            return np.full(len(options), 1 / len(options))
+        d = north.distributions[item.id]
+        # The expected utility of saying an option: minus its mean distance from what people hold.
+        spots = np.arange(len(d.shares)) / (len(d.shares) - 1)
+        gains = np.array([-(d.shares @ np.abs(spots - spot)) for spot in spots])
+        own = [
+            next(g for g, o in zip(gains, item.options, strict=True) if o.text in t)
+            for t in options
+        ]
+        shares = np.exp(np.array(own))
+        return shares / shares.sum()
+
+    models = {"flat": flat(), "knows": Impostor(knows)}
+    options = preferences.Options(consultation=str(tmp_path / "public"), held_out=0.3)
+    card = evaluated(preferences.EVALUATION, models, [north], split, options)
+    for side in ("held_out", "trained"):
+        measure = f"comparisons_{side}"
+        assert value_of(card, measure, "flat").value == 0.5
+        knower = value_of(card, measure, "knows")
+        assert knower.value > 0.6 and knower.low > 0.5
+        assert abs(knower.value - knower.ceiling) < 0.1
 
 
 def test_the_survey_and_a_public_drawn_from_it_agree_and_a_turned_public_does_not(

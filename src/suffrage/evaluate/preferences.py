@@ -1,8 +1,11 @@
-"""`preferences`: what people in a consultation chose, held out by participant.
+"""`preferences`: what participants of a consultation chose, who were held out of training.
 
-Comparisons: does the model find the preferred answer likelier? Votes and reactions: is its probability
-of "agree" and of "like" theirs? And where the answers compared came from checkpoints, how often each
-of them won.
+Does the model find the preferred one of two answers likelier? Are its probabilities of "agree" and
+of "like" those of the participants? And where the compared answers came from checkpoints: how often
+did each checkpoint win?
+
+Each population is compared with its own members among the participants, who count one each or by
+their weight, as in training. The ceiling is what members who were not held out said of the same.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from pydantic import Field
 from suffrage.arrays import FloatArray
 from suffrage.consult.consultation import Consultation, read_consultation
 from suffrage.consult.held_out import held_out_people
+from suffrage.consult.judgements import judged_comparisons
+from suffrage.consult.people import ReadAs, people_for, people_weights
 from suffrage.errors import InputError
 from suffrage.evaluate.asking.answers import Scoring
 from suffrage.evaluate.asking.item_probes import chosen_items
@@ -33,13 +38,16 @@ from suffrage.evaluate.scorecard import (
     ProbeInput,
     Scorecard,
 )
-from suffrage.evaluate.statistics.figures import Edge, make_figures
+from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.evaluate.statistics.paired_comparisons import LEFT, RIGHT, TIE, WinRate, win_rates
 from suffrage.models import Answerer, ItemProbe, read_letters, ways_of_asking
 from suffrage.population import ValueSet
 from suffrage.survey import Item, Option
+from suffrage.survey.weighting import WeightingSpec
 from suffrage.training_data import ItemSplit
+from suffrage.training_data.consultation_source import members_of, prompts_about_held_out
+from suffrage.training_data.from_consultation import persona_prompt
 
 NAME = "preferences"
 RESAMPLES = 200
@@ -54,17 +62,20 @@ SCHEMA = {
 
 
 class Options(EvaluationOptions):
-    """consultation: its folder, as `suffrage consult export` writes it. held_out: share of participants,
-    no more than training held out.
-
-    models: which method each `model` of the consultation's answers is, where the names differ. most:
-    statements voted on, and answers liked or disliked, that a model is asked of; None for all.
-    """
+    """What a study may say about the consultation and how to read it."""
 
     consultation: str
+    """The consultation's folder, as `suffrage consult export` writes it."""
     held_out: float = Field(default=0.25, gt=0, le=1)
+    """The share of participants to compare with; no larger than the share training holds out."""
+    read_as: ReadAs = "sample"
+    """One vote each, or weighted to the population; as in the study's `consultation` section."""
+    margins: WeightingSpec | None = None
+    """What to weight to, with `read_as: population`; None for the weights participants carry."""
     models: dict[str, str] = Field(default_factory=dict)
+    """Which method each `model` of the consultation's answers is, where the names differ."""
     most: int | None = Field(default=None, ge=1)
+    """How many statements, and how many answers to like, a model is asked about; None for all."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -96,7 +107,7 @@ def reaction_item(answer: str, prompt: str, text: str) -> Item:
 
 
 def probe(given: ProbeInput) -> pl.DataFrame:
-    """The probability of every answer compared, of agreeing with every statement, of liking every answer."""
+    """The log-probability of each answer compared, and the shares of "agree" and of "like"."""
     consultation = _read(given.options, given.folder)
     rows: list[dict[str, Any]] = []
     statements, reactions = _put(consultation, given.options)
@@ -115,7 +126,7 @@ def probe(given: ProbeInput) -> pl.DataFrame:
 def _prompts(
     value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
 ) -> int:
-    """Each answer compared, once; each statement and each answer liked or not, in all ways of asking."""
+    """Each answer compared once; each statement and each liked answer in all ways of asking."""
     consultation = _read(options, folder)
     statements, reactions = _put(consultation, options)
     ways = sum(len(ways_of_asking(item, None)) for item in (*statements, *reactions))
@@ -132,8 +143,17 @@ def _answers(model: Answerer, consultation: Consultation, place: Place) -> Itera
     for row in consultation.answers.sort("answer").to_dicts():
         if row["answer"] in wanted:
             texts[row["prompt"]][row["answer"]] = row["text"]
-    tail = f"\n\nAnswer as {place.persona} would." if place.persona else ""
-    chats = [[{"role": "user", "content": prompts[prompt] + tail}] for prompt in texts]
+    chats = [
+        [
+            {
+                "role": "user",
+                "content": persona_prompt(prompts[prompt], place.persona)
+                if place.persona
+                else prompts[prompt],
+            }
+        ]
+        for prompt in texts
+    ]
     scored = model.text_log_probs(chats, [list(some.values()) for some in texts.values()])
     for some, logs in zip(texts.values(), scored, strict=True):
         for answer, log in zip(some, logs, strict=True):
@@ -194,170 +214,165 @@ def _shares(
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One thing a participant chose.
+class ParticipantChoice:
+    """What one participant said of a statement, of an answer, or of two answers."""
 
-    key: distinct. about: what was chosen on. topic: its prompt or statement, what is resampled as
-    one. said: 1 or 0.
-    """
-
-    key: str
     participant: str
     weight: float
     about: tuple[str, ...]
+    """The statement, the answer, or the two answers in the order of their ids."""
     topic: str
+    """The prompt or the statement; choices on one topic are resampled together."""
     said: float
+    """1 for agree, for like, and for preferring the first of two answers; otherwise 0."""
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
-    """The usable choices of a consultation, without excluded participants."""
+class ParticipantsChoices:
+    """The usable choices of a consultation."""
 
-    people: tuple[str, ...]
-    comparisons: Sequence[Choice]
-    votes: Sequence[Choice]
-    reactions: Sequence[Choice]
+    weights: Mapping[str, float]
+    """Weight by participant, of everyone who takes part and is not excluded."""
+    comparisons: Sequence[ParticipantChoice]
+    votes: Sequence[ParticipantChoice]
+    reactions: Sequence[ParticipantChoice]
     left_out: Mapping[str, int]
+    """How many rows are not counted, by reason."""
 
 
-def choices(consultation: Consultation) -> Chosen:
-    """Comparisons (said 1: left preferred), votes (1: agree) and reactions (1: like).
+def participants_choices(consultation: Consultation, options: Options) -> ParticipantsChoices:
+    """Collect comparisons, votes and reactions of everyone who takes part.
 
-    Passes, ties and skipped pairs choose nothing; pairs that only test attention count for nothing.
+    A pass, a tie and a skipped pair choose nothing. Pairs that only test attention do not count. A
+    participant who met a pair twice counts with the first answer, as in the training records.
     """
-    people = consultation.participants.filter(~pl.col("excluded"))
-    weights = dict(people.select("participant", pl.col("weight").fill_null(1.0)).iter_rows())
+    everyone = people_for(consultation, "taking part")
+    weights, _ = people_weights(consultation, everyone, options.read_as, options.margins)
+    prompts = dict(consultation.answers.select("answer", "prompt").iter_rows())
 
-    def kept(table: pl.DataFrame) -> list[dict[str, Any]]:
-        return table.filter(pl.col("participant").is_in(list(weights))).to_dicts()
+    def kept(table: pl.DataFrame) -> pl.DataFrame:
+        return table.filter(pl.col("participant").is_in(list(weights)))
+
+    def choices(
+        rows: pl.DataFrame, about: tuple[str, ...], said: pl.Expr, topics: Mapping[str, str] | None
+    ) -> list[ParticipantChoice]:
+        found = rows.select("participant", *about, said.cast(pl.Float64).alias("said")).to_dicts()
+        return [
+            ParticipantChoice(
+                row["participant"],
+                weights[row["participant"]],
+                tuple(row[name] for name in about),
+                row[about[0]] if topics is None else topics[row[about[0]]],
+                row["said"],
+            )
+            for row in found
+        ]
 
     compared = kept(consultation.comparisons)
-    real = [row for row in compared if row["check"] is None]
-    sided = [row for row in real if row["outcome"] in ("left", "right")]
-    prompts = dict(consultation.answers.select("answer", "prompt").iter_rows())
+    real = compared.filter(pl.col("check").is_null())
+    judged = judged_comparisons(consultation, weights)
+    once = judged.unique(["participant", "first", "second"], keep="first", maintain_order=True)
+    sided = once.filter(pl.col("side").is_in(["first", "second"]))
     votes = kept(consultation.votes)
-    decided = [row for row in votes if row["vote"] != 0]
-    return Chosen(
-        tuple(sorted(weights)),
-        [
-            Choice(
-                f"{row['participant']}:{row['order']}:{row['left']}:{row['right']}",
-                row["participant"],
-                weights[row["participant"]],
-                (row["left"], row["right"]),
-                row["prompt"],
-                float(row["outcome"] == "left"),
-            )
-            for row in sided
-        ],
-        [
-            Choice(
-                f"{row['participant']}:{row['statement']}",
-                row["participant"],
-                weights[row["participant"]],
-                (row["statement"],),
-                row["statement"],
-                float(row["vote"] > 0),
-            )
-            for row in decided
-        ],
-        [
-            Choice(
-                f"{row['participant']}:{row['answer']}",
-                row["participant"],
-                weights[row["participant"]],
-                (row["answer"],),
-                prompts[row["answer"]],
-                float(row["value"] > 0),
-            )
-            for row in kept(consultation.reactions)
-        ],
-        {
-            "comparisons that test attention": len(compared) - len(real),
-            "comparisons without a preferred side": len(real) - len(sided),
-            "passes": len(votes) - len(decided),
+    decided = votes.filter(pl.col("vote") != 0)
+    return ParticipantsChoices(
+        weights=weights,
+        comparisons=choices(sided, ("first", "second"), pl.col("side") == "first", prompts),
+        votes=choices(decided, ("statement",), pl.col("vote") > 0, None),
+        reactions=choices(kept(consultation.reactions), ("answer",), pl.col("value") > 0, prompts),
+        left_out={
+            "comparisons that test attention": compared.height - real.height,
+            "comparisons of a pair met before": judged.height - once.height,
+            "comparisons without a preferred side": real.height
+            - (judged.height - once.height)
+            - sided.height,
+            "passes": votes.height - decided.height,
         },
     )
 
 
-def others_share(chosen: Sequence[Choice]) -> dict[str, float]:
-    """For each choice, the weighted share of the other people who said 1 on the same thing.
+def others_share(
+    chosen: Sequence[ParticipantChoice], others: Collection[str]
+) -> dict[ParticipantChoice, float]:
+    """The weighted share of other people who said 1 on the same thing, for each choice.
 
-    0.5 where nobody else did. A pair shown the other way round is the same thing, turned.
+    Parameters
+    ----------
+    chosen
+        The choices of one kind.
+    others
+        Whose choices count. A participant's own choice never counts for itself.
+
+    Returns
+    -------
+    dict
+        The share, 0 to 1, by choice; 0.5 where none of the others chose on the thing.
     """
-    sums: dict[tuple[str, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])
-    by_person: dict[tuple[tuple[str, ...], str], list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for one in chosen:
-        about, said = _turned(one)
-        for counted in (sums[about], by_person[about, one.participant]):
-            counted[0] += one.weight * said
-            counted[1] += one.weight
+    sums: dict[tuple[str, ...], FloatArray] = defaultdict(lambda: np.zeros(2))
+    counted = {one: one.weight * np.array([one.said, 1.0]) for one in chosen}
+    for one, worth in counted.items():
+        if one.participant in others:
+            sums[one.about] += worth
     found = {}
-    for one in chosen:
-        about, _ = _turned(one)
-        own = by_person[about, one.participant]
-        ones, total = sums[about][0] - own[0], sums[about][1] - own[1]
-        share = ones / total if total > 1e-12 else 0.5
-        found[one.key] = share if about == one.about else 1 - share
+    for one, worth in counted.items():
+        own = worth if one.participant in others else np.zeros(2)
+        ones, total = sums[one.about] - own
+        found[one] = float(ones / total) if total > 1e-12 else 0.5
     return found
 
 
-def _turned(choice: Choice) -> tuple[tuple[str, ...], float]:
-    about = tuple(sorted(choice.about))
-    return about, choice.said if about == choice.about else 1 - choice.said
-
-
 def right(share: float, said: float) -> float:
-    """1 when a share names the side that was said, 0 when the other, 0.5 when neither (or not a number)."""
+    """1 if a share is on the side of what was said, 0 if on the other side, 0.5 if on neither."""
     return 0.5 if share == 0.5 or isnan(share) else float((share > 0.5) == (said > 0.5))
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
-    """The held-out participants at one seed. times: (RESAMPLES, people), how often each was drawn."""
+class _HeldOutMembers:
+    """The members of one value set at one seed: who is held out, and who is not."""
 
+    seed: int
+    value_set: str
     people: tuple[str, ...]
+    """The held-out members."""
+    others: frozenset[str]
+    """The members not held out; all members where everyone is held out."""
     times: FloatArray
+    """How often each held-out member is drawn in each resample, (RESAMPLES, people)."""
 
     @classmethod
-    def drawn(cls, people: Sequence[str], seed: int, share: float) -> HeldOut:
-        """Those held out, with the resamples that intervals are made from."""
-        held = held_out_people(people, share, seed)
+    def drawn(
+        cls, seed: int, value_set: str, members: Sequence[str], share: float
+    ) -> _HeldOutMembers | None:
+        """Those held out, with the resamples behind the intervals; None if nobody is."""
+        held = held_out_people(members, share, seed)
         if not held:
-            raise InputError(
-                f"evaluate: preferences: none of {len(people)} participants is held out at seed {seed}; "
-                "raise held_out."
-            )
+            return None
         shares = np.full(len(held), 1 / len(held))
         times = np.random.default_rng([seed, 6]).multinomial(len(held), shares, size=RESAMPLES)
-        return cls(held, times.astype(float))
+        rest = frozenset(members) - set(held)
+        return cls(seed, value_set, held, rest or frozenset(members), times.astype(float))
 
-    def rows(
-        self,
-        place: tuple[int, str],
-        every: Sequence[Choice],
-        worth: Callable[[Choice], tuple[float, float] | None],
-    ) -> list[Measured]:
-        """One row for each thing chosen on, over the held-out people who chose.
+    def rows(self, chosen: Sequence[ParticipantChoice], worth: Worth) -> list[Measured]:
+        """One row for each thing that held-out members chose on.
 
-        worth: what a choice adds above and below the line; None leaves it out. Both what was chosen
-        on and who chose are resampled: a model without values may be lucky on a few things.
+        Both the things and the people are resampled, because a model without values may be lucky
+        on a few things.
         """
         at = {name: number for number, name in enumerate(self.people)}
         found: dict[tuple[str, tuple[str, ...]], list[tuple[int, float, float]]] = defaultdict(list)
-        for one in every:
+        for one in chosen:
             added = worth(one) if one.participant in at else None
             if added is not None:
-                thing = (one.topic, tuple(sorted(one.about)))
                 worths = (one.weight * added[0], one.weight * added[1])
-                found[thing].append((at[one.participant], *worths))
+                found[one.topic, one.about].append((at[one.participant], *worths))
         rows = []
         for (topic, about), parts in sorted(found.items()):
             who = [person for person, _, _ in parts]
             above, below = (np.array([part[k] for part in parts]) for k in (1, 2))
             rows.append(
                 Measured(
-                    *place,
+                    self.seed,
+                    self.value_set,
                     " ".join(about),
                     topic,
                     float(above.sum()),
@@ -369,48 +384,131 @@ class HeldOut:
         return rows
 
 
+# What a choice adds above and below the line of a figure; None leaves it out.
+Worth = Callable[[ParticipantChoice], tuple[float, float] | None]
+# The share that speaks for 1 on a choice; one number stands for every choice.
+SharesOfChoices = Mapping[ParticipantChoice, float] | float
+
+
+def _measured(
+    measure: str,
+    chosen: Sequence[ParticipantChoice],
+    shares: SharesOfChoices,
+    members: _HeldOutMembers,
+) -> Iterator[tuple[str, list[Measured]]]:
+    """The rows of a measure as accuracy and, where shares are probabilities, as skill."""
+    constant = constant_share(chosen, members.others)
+
+    def rows(rule: Callable[[float, float], tuple[float, float]]) -> list[Measured]:
+        def worth(one: ParticipantChoice) -> tuple[float, float] | None:
+            share = shares.get(one) if isinstance(shares, Mapping) else shares
+            return None if share is None else rule(share, one.said)
+
+        return members.rows(chosen, worth)
+
+    yield measure, rows(lambda share, said: (right(share, said), 1.0))
+    if measure in ("votes", "reactions"):
+        yield f"{measure}_skill", rows(lambda share, said: skill(share, said, constant))
+
+
+def skill(share: float, said: float, constant: float) -> tuple[float, float]:
+    """What one choice adds above and below the line of Brier's (1950) score as a skill.
+
+    The skill is 1 - sum (p - y)^2 / sum (c - y)^2, with c the constant answer.
+    """
+    by_constant = (constant - said) ** 2
+    return by_constant - (share - said) ** 2, by_constant
+
+
+def constant_share(chosen: Sequence[ParticipantChoice], others: Collection[str]) -> float:
+    """How often the people who are not held out said 1: the best constant answer."""
+    known = [one for one in chosen if one.participant in others]
+    total = sum(one.weight for one in known)
+    return sum(one.weight * one.said for one in known) / total if total > 0 else 0.5
+
+
+# measure -> method, or measure -> rows for an edge
+_Units = dict[str, dict[str, list[Measured]]]
+
+
 def score(given: EvaluationInput, seed: int) -> Scorecard:
     """Accuracy on what held-out participants chose, and skill beyond a constant answer."""
     options: Options = given.options
     consultation = _read(options, given.folder)
-    chosen = choices(consultation)
-    units: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
-    edges: dict[str, dict[str, list[Measured]]] = {
-        "floor": defaultdict(list),
-        "ceiling": defaultdict(list),
-    }
-    seeds = sorted({at for _, at in given.probes})
-    held = {at: HeldOut.drawn(chosen.people, at, options.held_out) for at in seeds}
-    names = [value_set.name for value_set in given.value_sets]
-    for edge, measure, rows in _edges(chosen, held, names):
-        edges[edge][measure] += rows
-    for (method, at), _ in sorted(given.probes.items()):
-        for value_set in names:
-            said = _values(given, method, at, value_set)
-            for measure, rows in _measured(chosen, said, held[at], (at, value_set)):
-                units[measure][method] += rows
-    floors: Edge = {**edges["floor"], "comparisons": 0.5, "comparisons_whole": 0.5}
-    ceilings: Edge = {**edges["ceiling"], "comparisons_whole": edges["ceiling"]["comparisons"]}
+    chosen = participants_choices(consultation, options)
+    held = _held_out(given, consultation, chosen, options)
+    units: _Units = defaultdict(lambda: defaultdict(list))
+    edges: _Units = defaultdict(lambda: defaultdict(list))
+    for members in held.values():
+        for edge, measure, rows in _edges(chosen, members):
+            edges[edge][measure] += rows
+    for method, at in sorted(given.probes):
+        for value_set in given.value_sets:
+            if (at, value_set.name) in held:
+                values = _values(given, method, at, value_set.name)
+                for measure, rows in _of_model(chosen, values, held[at, value_set.name]):
+                    units[measure][method] += rows
+    units |= _by_side(given, consultation, units)
+    top = edges["ceiling"]["comparisons"]
     figures, differences = make_figures(
-        NAME, units, given.methods, seed, floors, ceilings, given.left_out
+        NAME,
+        units,
+        given.methods,
+        seed,
+        {**edges["floor"], **dict.fromkeys(_COMPARISONS, 0.5)},
+        {**edges["ceiling"], **dict.fromkeys(_COMPARISONS, top)},
+        given.left_out,
     )
-    rates = model_win_rates(consultation, seed)
+    rates = model_win_rates(consultation, chosen.weights, seed)
+    counts = {at: len(held_out_people(chosen.weights, options.held_out, at)) for at, _ in held}
     return Scorecard(
         figures=(*figures, *_win_figures(rates, options, given.methods)),
         figure_differences=differences,
-        notes=tuple(_notes(consultation, chosen, held, options, rates)),
+        notes=(
+            *_people_notes(given, consultation, chosen, held, options),
+            *_notes(consultation, chosen, held, rates),
+        ),
         details={
             "win_rates": [vars(rate) for rate in rates],
-            "held_out": {str(at): len(one.people) for at, one in held.items()},
+            "held_out": {str(at): count for at, count in counts.items()},
         },
     )
 
 
-Values = Mapping[tuple[str, str], tuple[float, int]]
+def _held_out(
+    given: EvaluationInput,
+    consultation: Consultation,
+    chosen: ParticipantsChoices,
+    options: Options,
+) -> dict[tuple[int, str], _HeldOutMembers]:
+    """The members of each value set at each seed, where any of them is held out."""
+    found = {}
+    for at in sorted({at for _, at in given.probes}):
+        if not held_out_people(chosen.weights, options.held_out, at):
+            raise InputError(
+                f"evaluate: preferences: none of {len(chosen.weights)} participants is held out at "
+                f"seed {at}; raise held_out."
+            )
+        for value_set in given.value_sets:
+            people = tuple(chosen.weights)
+            if _is_told(consultation, value_set):
+                people = members_of(consultation, people, value_set)
+            members = _HeldOutMembers.drawn(at, value_set.name, people, options.held_out)
+            if members is not None:
+                found[at, value_set.name] = members
+    return found
 
 
-def _values(given: EvaluationInput, method: str, at: int, value_set: str) -> Values:
-    """(kind, id) to the value read and its number of tokens."""
+def _is_told(consultation: Consultation, value_set: ValueSet) -> bool:
+    """Whether the consultation asked what tells this population from others."""
+    return set(value_set.where) <= set(consultation.demographics["item"])
+
+
+# (kind, id) -> the value read, and its number of tokens
+_Values = Mapping[tuple[str, str], tuple[float, int]]
+
+
+def _values(given: EvaluationInput, method: str, at: int, value_set: str) -> _Values:
     return {
         (row["kind"], row["id"]): (row["value"], row["tokens"] or 1)
         for row in given.said(method, at, value_set).to_dicts()
@@ -418,99 +516,68 @@ def _values(given: EvaluationInput, method: str, at: int, value_set: str) -> Val
     }
 
 
-def _measured(
-    chosen: Chosen, said: Values, held: HeldOut, place: tuple[int, str]
+def _of_model(
+    chosen: ParticipantsChoices, values: _Values, members: _HeldOutMembers
 ) -> Iterator[tuple[str, list[Measured]]]:
-    """Every measure's rows of one model."""
-
-    def preferred(one: Choice, by_token: bool) -> tuple[float, float] | None:
-        sides = [said.get(("answer", answer)) for answer in one.about]
-        if sides[0] is None or sides[1] is None:
-            return None
-        (a, a_tokens), (b, b_tokens) = sides[0], sides[1]
-        gap = a / a_tokens - b / b_tokens if by_token else a - b
-        return right(0.5 + gap, one.said), 1.0
-
-    yield "comparisons", held.rows(place, chosen.comparisons, lambda one: preferred(one, True))
-    whole = held.rows(place, chosen.comparisons, lambda one: preferred(one, False))
-    yield "comparisons_whole", whole
-    for kind, measure, every in (
-        ("statement", "votes", chosen.votes),
-        ("reaction", "reactions", chosen.reactions),
+    """Every measure's rows of one model asked as one population."""
+    by_token: dict[ParticipantChoice, float] = {}
+    by_text: dict[ParticipantChoice, float] = {}
+    for one in chosen.comparisons:
+        first, second = (values.get(("answer", answer)) for answer in one.about)
+        if first is not None and second is not None:
+            by_token[one] = 0.5 + first[0] / first[1] - second[0] / second[1]
+            by_text[one] = 0.5 + first[0] - second[0]
+    yield from _measured("comparisons", chosen.comparisons, by_token, members)
+    yield from _measured("comparisons_whole", chosen.comparisons, by_text, members)
+    for measure, kind, every in (
+        ("votes", "statement", chosen.votes),
+        ("reactions", "reaction", chosen.reactions),
     ):
-        constant = constant_share(every, held.people)
-        shares = {one.key: found[0] for one in every if (found := said.get((kind, one.about[0])))}
-        for name, rule in _rules(measure, constant):
-            yield name, held.rows(place, every, _by(rule, shares))
-
-
-def _rules(
-    measure: str, constant: float
-) -> list[tuple[str, Callable[[float, float], tuple[float, float]]]]:
-    """What a share is worth when something was said: as accuracy, and as skill beyond a constant."""
-    return [
-        (measure, lambda share, said: (right(share, said), 1.0)),
-        (f"{measure}_skill", lambda share, said: skill(share, said, constant)),
-    ]
-
-
-def skill(share: float, said: float, constant: float) -> tuple[float, float]:
-    """Above and below the line of Brier's (1950) score as a skill.
-
-    1 - sum (p - y)^2 / sum (c - y)^2, c the constant answer.
-    """
-    by_constant = (constant - said) ** 2
-    return by_constant - (share - said) ** 2, by_constant
-
-
-def constant_share(chosen: Sequence[Choice], held: Collection[str]) -> float:
-    """How often those not held out said 1: the best constant answer. Of all, where nobody is left."""
-    known = [one for one in chosen if one.participant not in held] or list(chosen)
-    total = sum(one.weight for one in known)
-    return sum(one.weight * one.said for one in known) / total if total > 0 else 0.5
+        shares = {one: read[0] for one in every if (read := values.get((kind, one.about[0])))}
+        yield from _measured(measure, every, shares, members)
 
 
 def _edges(
-    chosen: Chosen, held: Mapping[int, HeldOut], value_sets: Sequence[str]
+    chosen: ParticipantsChoices, members: _HeldOutMembers
 ) -> Iterator[tuple[str, str, list[Measured]]]:
-    """Floors: the commoner answer whatever is asked. Ceilings: what the other people said of the same."""
+    """Ceilings: what members not held out said of the same. Floors: their commoner answer."""
     for measure, every in (
         ("comparisons", chosen.comparisons),
         ("votes", chosen.votes),
         ("reactions", chosen.reactions),
     ):
-        others = others_share(every)
-        for at, people in held.items():
-            constant = constant_share(every, people.people)
-            for place in [(at, value_set) for value_set in value_sets]:
-                for name, rule in _rules(measure, constant):
-                    best = _by(rule, others)
-                    yield "ceiling", name, people.rows(place, every, best)
-                    if (
-                        measure != "comparisons"
-                    ):  # there the sides are drawn, and a constant guesses
-                        yield "floor", name, people.rows(place, every, _by(rule, constant))
+        best = others_share(every, members.others)
+        for name, rows in _measured(measure, every, best, members):
+            yield "ceiling", name, rows
+        if measure != "comparisons":  # there a constant answer is a guess
+            constant = constant_share(every, members.others)
+            for name, rows in _measured(measure, every, constant, members):
+                yield "floor", name, rows
 
 
-def _by(
-    rule: Callable[[float, float], tuple[float, float]], shares: Mapping[str, float] | float
-) -> Callable[[Choice], tuple[float, float] | None]:
-    """The worth of each choice under a rule: one share for all, or one each."""
+def _by_side(given: EvaluationInput, consultation: Consultation, units: _Units) -> _Units:
+    """Comparisons on prompts about held-out items, and on the rest, where there are both."""
+    items = {item.id: item for value_set in given.value_sets for item in value_set.items}
+    held_out = {
+        at: prompts_about_held_out(consultation, [items[name] for name in sorted(items)], split)
+        for at, split in given.splits.items()
+    }
+    found: _Units = defaultdict(lambda: defaultdict(list))
+    for measure in ("comparisons", "comparisons_whole"):
+        for method, rows in units.get(measure, {}).items():
+            for row in rows:
+                side = "held_out" if row.cluster in held_out[row.seed] else "trained"
+                found[f"{measure}_{side}"][method].append(row)
+    return found if len(found) == 4 else {}
 
-    def worth(one: Choice) -> tuple[float, float] | None:
-        share = shares.get(one.key) if isinstance(shares, Mapping) else shares
-        return None if share is None else rule(share, one.said)
 
-    return worth
-
-
-def model_win_rates(consultation: Consultation, seed: int) -> list[WinRate]:
+def model_win_rates(
+    consultation: Consultation, weights: Mapping[str, float], seed: int
+) -> list[WinRate]:
     """How often each `model` of the answers won, over everyone; "both bad" counts as a tie.
 
-    Empty when fewer than two models were ever compared with each other.
+    weights: by participant. Empty if no two models were ever compared with each other.
     """
-    people = consultation.participants.filter(~pl.col("excluded"))
-    weights = dict(people.select("participant", pl.col("weight").fill_null(1.0)).iter_rows())
     models = dict(consultation.answers.select("answer", "model").iter_rows())
     places = {"left": LEFT, "right": RIGHT, "tie": TIE, "both_bad": TIE}
     rows = [
@@ -553,27 +620,52 @@ def _win_figures(
             )
 
 
+def _people_notes(
+    given: EvaluationInput,
+    consultation: Consultation,
+    chosen: ParticipantsChoices,
+    held: Mapping[tuple[int, str], _HeldOutMembers],
+    options: Options,
+) -> Iterator[str]:
+    """How many participants are held out, and who counts for which population."""
+    everyone = len(chosen.weights)
+    for at in sorted({at for at, _ in held} or {at for _, at in given.probes}):
+        count = len(held_out_people(chosen.weights, options.held_out, at))
+        yield (
+            f"Seed {at}: {count} of {everyone} participants are held out, those whose SHA-256 of "
+            f'"seed/id" lies in the lowest {options.held_out:.0%}.'
+        )
+        told = [v.name for v in given.value_sets if v.where and _is_told(consultation, v)]
+        if told:
+            counts = {name: held.get((at, name)) for name in told}
+            members = ", ".join(
+                f"{name} {0 if found is None else len(found.people)}"
+                for name, found in counts.items()
+            )
+            yield f"Seed {at}: held-out participants by population: {members}."
+    untold = [v.name for v in given.value_sets if not _is_told(consultation, v)]
+    if untold:
+        yield (
+            "The consultation did not ask what tells these populations from others, so every "
+            f"participant counts for each of them: {', '.join(untold)}."
+        )
+
+
 def _notes(
     consultation: Consultation,
-    chosen: Chosen,
-    held: Mapping[int, HeldOut],
-    options: Options,
+    chosen: ParticipantsChoices,
+    held: Mapping[tuple[int, str], _HeldOutMembers],
     rates: Sequence[WinRate],
 ) -> Iterator[str]:
-    for at, one in held.items():
-        yield (
-            f"Seed {at}: {len(one.people)} of {len(chosen.people)} participants are held out, those whose "
-            f'SHA-256 of "seed/id" lies in the lowest {options.held_out:.0%}.'
-        )
     left = ", ".join(f"{count} {what}" for what, count in chosen.left_out.items() if count)
     if left:
         yield f"Not counted: {left}."
     lengths = {a: len(t) for a, t in consultation.answers.select("answer", "text").iter_rows()}
-    everyone = {name for one in held.values() for name in one.people}
+    everyone = {name for members in held.values() for name in members.people}
     longer = [
-        right(0.5 + lengths[c.about[0]] - lengths[c.about[1]], c.said)
-        for c in chosen.comparisons
-        if c.participant in everyone
+        right(0.5 + lengths[one.about[0]] - lengths[one.about[1]], one.said)
+        for one in chosen.comparisons
+        if one.participant in everyone
     ]
     if longer:
         yield (
@@ -588,42 +680,69 @@ def _notes(
         )
 
 
+# The prompts a measure is over: what its name, label and explanation say of them.
+_PROMPTS = (
+    ("", "", ""),
+    (
+        "_held_out",
+        ", prompts about held-out items",
+        " Only prompts about items held out, about which nothing was trained on.",
+    ),
+    ("_trained", ", other prompts", " Only the other prompts, which training may have read."),
+)
+
+
+def _comparison_measures(name: str, label: str, explanation: str) -> Iterator[Measure]:
+    for suffix, which, limit in _PROMPTS:
+        yield Measure(
+            name=name + suffix,
+            label=label + which,
+            explanation=explanation + limit,
+            better="higher",
+            unit="pairs of answers",
+            headline=name + suffix == "comparisons",
+        )
+
+
+_COMPARISON_MEASURES = (
+    *_comparison_measures(
+        "comparisons",
+        "Comparisons",
+        "How often the preferred of two answers is the likelier by its mean log-probability a "
+        "token, over held-out participants. The ceiling is what participants of the same "
+        "population who were not held out preferred.",
+    ),
+    *_comparison_measures(
+        "comparisons_whole",
+        "Comparisons, whole answers",
+        "The same by the log-probability of the whole answer, which favours short ones.",
+    ),
+)
+_COMPARISONS = tuple(measure.name for measure in _COMPARISON_MEASURES)
+
+
 EVALUATION = Evaluation(
     NAME,
     score,
     question="Does it prefer what people who took part preferred?",
-    cannot_show="What people who did not take part would prefer; and a model may find an answer likelier "
-    "for its length or its manner.",
+    cannot_show="What people who did not take part would prefer; and a model may find an answer "
+    "likelier for its length or its manner.",
     measures=(
-        Measure(
-            name="comparisons",
-            label="Comparisons",
-            explanation="How often the preferred of two answers is the likelier by its mean log-probability "
-            "a token, over held-out participants; the ceiling is what the other people chose.",
-            better="higher",
-            unit="pairs of answers",
-            headline=True,
-        ),
-        Measure(
-            name="comparisons_whole",
-            label="Comparisons, whole answers",
-            explanation="The same by the log-probability of the whole answer, which favours short ones.",
-            better="higher",
-            unit="pairs of answers",
-        ),
+        *_COMPARISON_MEASURES,
         Measure(
             name="votes",
             label="Votes",
-            explanation="How often agree or disagree, whichever is likelier, is the vote; the floor is the "
-            "commoner vote on everything.",
+            explanation="How often agree or disagree, whichever is likelier, is the vote. The floor "
+            "is the commoner vote on everything.",
             better="higher",
             unit="statements",
         ),
         Measure(
             name="votes_skill",
             label="Votes, in proportion",
-            explanation="1 - (squared error of the probability of agreeing) / (that of the best constant): 0 "
-            "no better than a constant, below 0 worse. A parrot of the majority loses here.",
+            explanation="1 - (squared error of the probability of agreeing) / (that of the best "
+            "constant): 0 is no better than a constant, below 0 is worse. A parrot of the majority "
+            "loses here.",
             better="higher",
             unit="statements",
             headline=True,
@@ -645,8 +764,8 @@ EVALUATION = Evaluation(
         Measure(
             name="win_rate",
             label="Preferred by people",
-            explanation="How often people preferred this model's answers to those of the others, by a "
-            "Bradley-Terry model with ties after Davidson; intervals over participants.",
+            explanation="How often people preferred this model's answers to those of the others, "
+            "by a Bradley-Terry model with ties after Davidson; intervals over participants.",
             better="higher",
             unit="comparisons",
         ),

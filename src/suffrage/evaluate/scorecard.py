@@ -181,7 +181,6 @@ class Evaluation:
     question: what a sceptic asks, as a heading. cannot_show: one sentence. measures: the figures it
     gives. score(input, seed): the seed draws bootstrap resamples and nothing else. probe: a table of
     what a model said, with a column `value_set` (see `Place`); rows for every place asked.
-    needs_texts: asked only of models whose probabilities of whole texts can be read.
     prompts(value_sets, splits, options, folder): about how many prompts `probe` scores as one place, for
     plans; folder: where the options' paths start.
     """
@@ -193,5 +192,4 @@ class Evaluation:
     measures: tuple[Measure, ...] = ()
     options: type[EvaluationOptions] = EvaluationOptions
     probe: Callable[[ProbeInput], pl.DataFrame] | None = None
-    needs_texts: bool = False
     prompts: Callable[[Sequence[ValueSet], Sequence[ItemSplit], Any, Path], int] | None = None

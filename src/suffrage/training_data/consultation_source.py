@@ -125,7 +125,7 @@ def consultation_source(
         raise InputError(f"consultation {consultation.slug}: nobody to learn from: {why}.")
     # Weights are those of everyone, so that who is held out changes nobody else's.
     weights, raked = people_weights(consultation, consenting, spec.read_as, spec.margins)
-    prompts = about_held_out(_prompt_texts(consultation), items, split)
+    prompts = prompts_about_held_out(consultation, items, split)
     statements = about_held_out(
         dict(consultation.statements.select("statement", "text").iter_rows()), items, split
     )
@@ -209,6 +209,13 @@ def about_held_out(
                 found[key] = item
                 break
     return found
+
+
+def prompts_about_held_out(
+    consultation: Consultation, items: Sequence[Item], split: ItemSplit
+) -> dict[str, str]:
+    """The prompts that are, or have an answer, about an item held out, with the item."""
+    return about_held_out(_prompt_texts(consultation), items, split)
 
 
 def _prompt_texts(consultation: Consultation) -> dict[str, str]:
