@@ -44,13 +44,9 @@ def synthetic(participants: int, statements: int) -> np.ndarray:
 
 
 def ours(votes: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-    from suffrage.consult.groups.consensus import (
-        group_informed_consensus,
-        representativeness,
-        tally,
-    )
+    from suffrage.consult.groups.consensus import group_informed_consensus, group_representativeness
     from suffrage.consult.groups.opinion_groups import find_groups
-    from suffrage.consult.votes import arranged
+    from suffrage.consult.votes import arranged, tally
 
     people, statements = ([str(i) for i in range(size)] for size in votes.shape)
     matrix = arranged(people, statements, votes)
@@ -60,7 +56,7 @@ def ours(votes: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
         found = find_groups(matrix)
         t = tally(matrix.votes, found.labels, found.count)
         group_informed_consensus(t.agrees, t.seen)
-        representativeness(t)
+        group_representativeness(t)
         best = min(best, time.perf_counter() - start)
     return {"seconds": best}, found.labels
 

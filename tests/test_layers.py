@@ -27,7 +27,7 @@ LAYERS = [
     "values",
     "survey",
 ]
-FOUNDATION = {"arrays", "errors", "storage", "settings", "registry", "__version__"}
+FOUNDATION = {"arrays", "errors", "storage", "settings", "registry", "text_overlap", "__version__"}
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 

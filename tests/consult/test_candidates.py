@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suffrage.consult.candidate_answers import (
-    Candidate,
+    CandidateAnswer,
     distinct,
     likeness,
     prompt_id,
@@ -23,8 +23,8 @@ from tests.consult.test_consultation import make
 Q = "Should a town ban cars?"
 
 
-def answer(text: str, prompt: str = Q, **more: object) -> Candidate:
-    return Candidate(prompt_id(prompt), prompt, text, "m", **more)  # type: ignore[arg-type]
+def answer(text: str, prompt: str = Q, **more: object) -> CandidateAnswer:
+    return CandidateAnswer(prompt_id(prompt), prompt, text, "m", **more)  # type: ignore[arg-type]
 
 
 def test_a_file_read_back_is_equal(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from suffrage.cli import app
-from suffrage.consult.polis_files import Conversation, Statement, write_polis
+from suffrage.consult.polis.conversation import Conversation, PolisStatement
+from suffrage.consult.polis.write_files import write_polis
 from tests.consult.opinions import made_up_votes
 
 
@@ -18,7 +19,8 @@ def export(tmp_path: Path) -> Path:
     votes = matrix.votes.copy()
     votes[:, 4] = np.where(votes[:, 4] >= -1, 1, votes[:, 4])  # everyone agrees with one
     statements = tuple(
-        Statement(str(j), f"We want number {j}.", moderated=-1 if j == 9 else 1) for j in range(30)
+        PolisStatement(str(j), f"We want number {j}.", moderated=-1 if j == 9 else 1)
+        for j in range(30)
     )
     ids = {str(i): str(group) for i, group in enumerate(truth)}
     matrix = type(matrix)(matrix.participants, matrix.statements, votes)

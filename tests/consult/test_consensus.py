@@ -10,15 +10,15 @@ from suffrage.consult.groups.consensus import (
     difference_z,
     draw_statement,
     group_informed_consensus,
+    group_representativeness,
     lowest_share,
     majorities,
     priority,
     representative_statements,
-    representativeness,
     routing_probabilities,
     share_z,
-    tally,
 )
+from suffrage.consult.votes import tally
 from tests.consult.opinions import made_up_votes
 
 
@@ -78,7 +78,7 @@ def test_tallies_and_everything_from_them_match_the_formulas_written_plainly() -
     labels = truth.astype(np.int64)
     labels[:5] = -1
     t = tally(matrix.votes, labels, 3)
-    found = representativeness(t)
+    found = group_representativeness(t)
     consensus = group_informed_consensus(t.agrees, t.seen)
     for j in range(12):
         product, lowest = 1.0, 1.0
@@ -109,7 +109,7 @@ def test_turning_agree_into_disagree_turns_everything(seed: int) -> None:
     matrix, truth = made_up_votes(people=40, statements=8, seed=seed)
     turned = np.where(matrix.votes >= -1, -matrix.votes, matrix.votes)
     t, u = tally(matrix.votes, truth, 2), tally(turned, truth, 2)
-    a, b = representativeness(t), representativeness(u)
+    a, b = group_representativeness(t), group_representativeness(u)
     assert np.array_equal(t.agrees, u.disagrees) and np.array_equal(a.rat, b.rdt)
     assert np.array_equal(a.sufficient, b.sufficient)
     assert majorities(t).agree == majorities(u).disagree
@@ -133,8 +133,8 @@ def test_representative_statements_are_those_that_set_a_group_apart() -> None:
     t = type(tally(np.zeros((1, 1), dtype=np.int8), np.zeros(1, dtype=np.int64), 1))(
         agrees, seen - agrees, seen, seen
     )
-    first = representative_statements(representativeness(t), 0)
-    second = representative_statements(representativeness(t), 1)
+    first = representative_statements(group_representativeness(t), 0)
+    second = representative_statements(group_representativeness(t), 1)
     assert (first[0].statement, first[0].agrees) == (0, True)
     assert (0, False) in [(row.statement, row.agrees) for row in second]
 

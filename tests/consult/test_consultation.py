@@ -8,12 +8,12 @@ import pytest
 from suffrage.consult.consultation import (
     SCHEMAS,
     Consultation,
-    of_polis,
     read_consultation,
     votes_of,
     write_consultation,
 )
-from suffrage.consult.polis_files import read_polis
+from suffrage.consult.polis.conversation import consultation_of
+from suffrage.consult.polis.read_files import read_polis
 from suffrage.errors import InputError
 
 PEOPLE = pl.DataFrame({"participant": ["p1", "p2"]}).with_columns(
@@ -135,6 +135,6 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_polis_export_keeps_its_votes(shared_data: Path) -> None:
     conversation = read_polis(shared_data / "polis" / "scoop-hivemind.biodiversity")
-    made = of_polis(conversation, "town")
+    made = consultation_of(conversation, "town")
     assert votes_of(made).only(conversation.votes.statements) == conversation.votes
     assert not made.participants["consent_training"].any()

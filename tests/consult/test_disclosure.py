@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suffrage.consult.polis_files import read_polis
+from suffrage.consult.polis.read_files import read_polis
 from suffrage.consult.release.disclosure import (
     SUPPRESSED,
     UNKNOWN,
     JoinRule,
     breaks_of,
-    distance,
+    category_distance,
     generalised,
     personal_in,
     private_counts,
@@ -98,7 +98,7 @@ def test_joined_rows_always_keep_k_and_l_or_t(
             if rule.closeness is None:
                 assert len(set(own)) >= 3
             else:
-                assert distance(own, values) <= rule.closeness + 1e-9
+                assert category_distance(own, values) <= rule.closeness + 1e-9
 
 
 @given(joined())

@@ -7,7 +7,7 @@ import pytest
 
 from suffrage.consult.consultation import SCHEMAS, Consultation
 from suffrage.consult.held_out import held_out_people
-from suffrage.consult.judgements import Pair, counted_likings, counted_pairs
+from suffrage.consult.judgements import CountedPair, counted_likings, counted_pairs
 from suffrage.consult.people import people_for, people_weights
 from suffrage.consult.release.exports import dpo_rows, kto_rows, write_records
 from suffrage.errors import InputError
@@ -63,7 +63,7 @@ def test_sides_ties_and_both_bad_are_counted_as_by_hand() -> None:
         ]
     )
     weights = dict.fromkeys(public.participants["participant"], 1.0)
-    assert counted_pairs(public, weights) == [Pair("q0", "q0-0", "q0-1", 2, 1, 1, 1, 5)]
+    assert counted_pairs(public, weights) == [CountedPair("q0", "q0-0", "q0-1", 2, 1, 1, 1, 5)]
     assert counted_pairs(public, weights)[0].share == pytest.approx(2.5 / 4)
     heavier = counted_pairs(public, {**weights, "person-002": 3.0})[0]
     assert heavier.share == pytest.approx(2.5 / 6)

@@ -9,8 +9,8 @@ import pytest
 from suffrage.consult.consultation import votes_of
 from suffrage.consult.groups.opinion_groups import find_groups
 from suffrage.consult.made_up_public import (
+    MadeUpPublicSettings,
     Public,
-    PublicSettings,
     TasksEach,
     make_public,
     outcome_of,
@@ -65,7 +65,7 @@ def test_a_side_that_gains_is_chosen_more() -> None:
 
 def test_the_groups_that_voted_are_found_again() -> None:
     generator = np.random.default_rng(7)
-    public = make_public(240, 40, 0, generator, PublicSettings(groups=(0.6, 0.4)))
+    public = make_public(240, 40, 0, generator, MadeUpPublicSettings(groups=(0.6, 0.4)))
     found = find_groups(votes_of(take_part(public, generator, TasksEach(votes=30))))
     truth = {f"p{i}": int(g) for i, g in enumerate(public.group)}
     inside = found.labels >= 0
@@ -105,7 +105,7 @@ def test_statement_probabilities_are_those_of_the_draw() -> None:
 
 def test_careless_people_fail_the_instructed_pair_and_sincere_ones_do_not() -> None:
     generator = np.random.default_rng(2)
-    public = make_public(60, 10, 3, generator, PublicSettings(careless=0.25, brigading=0.1))
+    public = make_public(60, 10, 3, generator, MadeUpPublicSettings(careless=0.25, brigading=0.1))
     found = take_part(public, generator, TasksEach(votes=8))
     careless = [f"p{i}" for i, m in enumerate(public.manner) if m == "careless"]
     assert len(careless) == 15
@@ -118,7 +118,7 @@ def test_careless_people_fail_the_instructed_pair_and_sincere_ones_do_not() -> N
 
 def test_a_brigade_votes_as_one() -> None:
     generator = np.random.default_rng(2)
-    public = make_public(50, 10, 0, generator, PublicSettings(brigading=0.2))
+    public = make_public(50, 10, 0, generator, MadeUpPublicSettings(brigading=0.2))
     found = take_part(public, generator, TasksEach(votes=10)).votes
     brigade = [f"p{i}" for i, m in enumerate(public.manner) if m == "brigading"]
     theirs = found.filter(pl.col("participant").is_in(brigade))
@@ -132,4 +132,4 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(InputError, match="sum to 1"):
         small(agree=np.full((2, 2), 0.95))
     with pytest.raises(InputError, match="careless is -1"):
-        PublicSettings(careless=-1)
+        MadeUpPublicSettings(careless=-1)

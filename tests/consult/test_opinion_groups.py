@@ -19,7 +19,7 @@ from suffrage.consult.groups.opinion_groups import (
     principal_components,
 )
 from suffrage.consult.groups.stability import stable_groups
-from suffrage.consult.polis_files import read_polis
+from suffrage.consult.polis.read_files import read_polis
 from suffrage.consult.votes import UNSEEN, VoteMatrix, arranged
 from suffrage.errors import InputError
 from suffrage.population.latent_classes import adjusted_rand_index

@@ -16,7 +16,7 @@ from suffrage.consult.pairing import (
     PairDesign,
     check_places,
     core_coverage,
-    draw_pair,
+    draw_pair_to_show,
     information,
     instructed,
     next_pair,
@@ -89,7 +89,7 @@ def test_draws_come_as_often_as_the_probability_that_is_logged() -> None:
     pairs = pairs_of({f"a{i}": "q" for i in range(4)}, DESIGN)
     none = np.zeros(len(pairs), np.int64)
     p = pair_probabilities(pairs, np.arange(6.0), none, none > 0, DESIGN)
-    drawn = [draw_pair(pairs, p, generator) for _ in range(6000)]
+    drawn = [draw_pair_to_show(pairs, p, generator) for _ in range(6000)]
     places = pairs.places()
     count = Counter(places[frozenset((d.left, d.right))] for d in drawn if d)
     assert [count[at] / 6000 for at in range(6)] == pytest.approx(list(p), abs=0.025)

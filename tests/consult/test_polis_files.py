@@ -10,15 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from suffrage.consult.csv_files import neutralised, restored
 from suffrage.consult.groups.opinion_groups import GroupSettings, find_groups
-from suffrage.consult.polis_files import (
-    Conversation,
-    Statement,
-    neutralised,
-    read_polis,
-    restored,
-    write_polis,
-)
+from suffrage.consult.polis.conversation import Conversation, PolisStatement
+from suffrage.consult.polis.read_files import read_polis
+from suffrage.consult.polis.write_files import write_polis
 from suffrage.consult.votes import arranged
 from suffrage.errors import InputError
 
@@ -137,7 +133,7 @@ def test_any_conversation_comes_back_equal(tmp_path_factory, texts, events, topi
         schema={"statement": pl.String, "participant": pl.String, "vote": pl.Int8, "at": pl.Int64},
         orient="row",
     )
-    statements = tuple(Statement(str(i), t, moderated=i % 3 - 1) for i, t in enumerate(texts))
+    statements = tuple(PolisStatement(str(i), t, moderated=i % 3 - 1) for i, t in enumerate(texts))
     people = [str(i) for i in range(10)]
     empty = arranged(people, [s.id for s in statements], np.full((10, len(texts)), -128, np.int8))
     first = Conversation({"topic": topic}, statements, empty, log, {"3": "0"})

@@ -9,13 +9,12 @@ import yaml
 
 from suffrage.consult.consultation import Consultation, votes_of
 from suffrage.consult.groups.opinion_groups import GroupSettings
+from suffrage.consult.merged_statements import Merge, read_merges
 from suffrage.consult.people import people_for
 from suffrage.consult.principles import (
-    Merge,
     Principles,
     PrincipleSettings,
     find_principles,
-    read_merges,
     write_principles,
 )
 from suffrage.errors import InputError

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy.stats import binomtest
 
-from suffrage.consult.made_up_public import PublicSettings, TasksEach, make_public, take_part
+from suffrage.consult.made_up_public import MadeUpPublicSettings, TasksEach, make_public, take_part
 from suffrage.consult.pairing import PairDesign
 from suffrage.consult.quality import (
     INSTRUCTED,
@@ -21,7 +21,7 @@ from suffrage.consult.quality import (
 
 def test_careless_people_are_flagged_and_hardly_anybody_else() -> None:
     generator = np.random.default_rng(4)
-    public = make_public(120, 20, 6, generator, PublicSettings(careless=0.2))
+    public = make_public(120, 20, 6, generator, MadeUpPublicSettings(careless=0.2))
     design = PairDesign(repeats=2)
     made = take_part(public, generator, TasksEach(votes=20, pairs=14), design=design)
     found = quality(made.participants["participant"], made.votes, made.comparisons)
@@ -60,7 +60,7 @@ def test_the_chance_of_a_side_is_the_exact_binomial(count: int, of: int) -> None
 def test_the_left_rate_finds_a_bias_that_was_put_in_and_none_where_none_is() -> None:
     for lean, biased in ((0.0, False), (0.8, True)):
         generator = np.random.default_rng(3)
-        public = make_public(150, 4, 6, generator, PublicSettings(left=lean))
+        public = make_public(150, 4, 6, generator, MadeUpPublicSettings(left=lean))
         comparisons = take_part(public, generator, TasksEach(votes=2, pairs=10)).comparisons
         rate = left_rate(comparisons)
         assert rate is not None and (rate[1] > 0.5) == biased

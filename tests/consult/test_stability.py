@@ -10,11 +10,11 @@ from suffrage.consult.groups.stability import (
     difference_p,
     group_differences,
     group_stability,
-    raked_to_population,
     read_consensus,
     stable_groups,
     stable_number,
 )
+from suffrage.consult.people import raked_to_population
 from suffrage.consult.votes import UNSEEN, arranged
 from suffrage.errors import InputError
 from suffrage.survey.weighting import WeightingSpec

@@ -105,7 +105,7 @@ def test_a_held_out_question_in_the_records_is_named(tmp_path: Path) -> None:
     leaked = next(
         name
         for name in SPLIT.held_out
-        if len(memorisation.telling_words(list(ITEMS.values()))[name]) > 2
+        if len(memorisation.question_words(list(ITEMS.values()))[name]) > 2
     )
     row = {**records.frame.to_dicts()[0], "user": f"So then: {ITEMS[leaked].question}"}
     import polars as pl

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from suffrage.cli import app
 from suffrage.consult.consultation import read_consultation
-from suffrage.consult.polis_files import read_polis
+from suffrage.consult.polis.read_files import read_polis
 from suffrage.server.store import consultations, statements
 from suffrage.server.store import participants_results_table as snapshots
 from suffrage.server.store.database import open_store

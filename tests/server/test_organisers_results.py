@@ -9,7 +9,7 @@ import pytest
 
 from suffrage.consult.consultation import Consultation, votes_of
 from suffrage.consult.groups.opinion_groups import find_groups
-from suffrage.consult.made_up_public import PublicSettings, TasksEach, make_public, take_part
+from suffrage.consult.made_up_public import MadeUpPublicSettings, TasksEach, make_public, take_part
 from suffrage.consult.votes import UNSEEN
 from suffrage.server.organisers_results import place_of, snapshot_of
 
@@ -17,7 +17,7 @@ from suffrage.server.organisers_results import place_of, snapshot_of
 @pytest.fixture(scope="module")
 def made() -> Consultation:
     generator = np.random.default_rng(7)
-    public = make_public(120, 24, 0, generator, PublicSettings(groups=(0.6, 0.4)))
+    public = make_public(120, 24, 0, generator, MadeUpPublicSettings(groups=(0.6, 0.4)))
     return take_part(public, generator, TasksEach(votes=18))
 
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from suffrage.cli import app
-from suffrage.consult.candidate_answers import Prompt, read_candidates
+from suffrage.consult.candidate_answers import OpenPrompt, read_candidates
 from suffrage.errors import InputError
 from suffrage.study.commands.write_candidates import (
     CandidateSettings,
@@ -52,7 +52,7 @@ def test_both_ways_are_asked_counted_and_told_apart() -> None:
     pen, counts = Pen(), Counter[str]()
     source = Source("sft", 7, "north", "people up north", None, "key", "sft, north")
     settings = CandidateSettings(count=3)
-    found = candidates_of(pen, source, Prompt("Ban cars?", topic="traffic"), settings, counts)
+    found = candidates_of(pen, source, OpenPrompt("Ban cars?", topic="traffic"), settings, counts)
     assert [(c.text, c.made_with["how"]) for c in found] == [
         ("Perhaps so.", "sampled"),
         ("Yes to all.", "sampled"),

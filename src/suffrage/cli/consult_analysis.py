@@ -49,7 +49,7 @@ def groups_command(
     """
     from suffrage.consult.groups import analysis
     from suffrage.consult.groups.opinion_groups import GroupSettings
-    from suffrage.consult.polis_files import read_polis
+    from suffrage.consult.polis.read_files import read_polis
     from suffrage.errors import InputError
     from suffrage.report.terminal_pages import opinions
 
@@ -219,12 +219,8 @@ def principles_command(
     from suffrage.consult.consultation import read_consultation
     from suffrage.consult.groups import analysis
     from suffrage.consult.groups.opinion_groups import GroupSettings
-    from suffrage.consult.principles import (
-        PrincipleSettings,
-        find_principles,
-        read_merges,
-        write_principles,
-    )
+    from suffrage.consult.merged_statements import read_merges
+    from suffrage.consult.principles import PrincipleSettings, find_principles, write_principles
     from suffrage.report.terminal_pages.principles import principles_text
 
     found = find_principles(

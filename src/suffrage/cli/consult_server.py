@@ -187,8 +187,9 @@ def export_command(
     Example: `suffrage consult export water water-2026 water-tables`
     """
     _need_extra()
-    from suffrage.consult.consultation import to_polis, write_consultation
-    from suffrage.consult.polis_files import write_polis
+    from suffrage.consult.consultation import write_consultation
+    from suffrage.consult.polis.conversation import conversation_of
+    from suffrage.consult.polis.write_files import write_polis
     from suffrage.errors import InputError
     from suffrage.server.store import audit, consultations
     from suffrage.server.store.contents import to_consultation
@@ -202,7 +203,7 @@ def export_command(
         audit.append(c, chain, "command line", "export", kind, {"hash": content.content_hash})
     store.close()
     if kind == "polis":
-        write_polis(to_polis(content), out)
+        write_polis(conversation_of(content), out)
     else:
         write_consultation(content, out)
     typer.echo(
@@ -231,8 +232,9 @@ def import_command(
     _need_extra()
     from dataclasses import replace
 
-    from suffrage.consult.consultation import MANIFEST, of_polis, read_consultation
-    from suffrage.consult.polis_files import read_polis
+    from suffrage.consult.consultation import MANIFEST, read_consultation
+    from suffrage.consult.polis.conversation import consultation_of
+    from suffrage.consult.polis.read_files import read_polis
     from suffrage.errors import InputError
     from suffrage.server.store.contents import from_consultation
 
@@ -242,7 +244,7 @@ def import_command(
     elif slug is None:
         raise InputError("Polis files have no slug; name one with --slug.")
     else:
-        content = of_polis(read_polis(folder), slug, language)
+        content = consultation_of(read_polis(folder), slug, language)
     store = _open(where, create=True)
     from_consultation(store, content)
     store.close()

@@ -25,7 +25,7 @@ RUN = 3
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CandidateAnswer:
     """One answer. prompt: the text asked; prompt_id: the same for all answers to it.
 
     model: what people are told wrote it, once they have judged. made_with: method, value set,
@@ -48,7 +48,7 @@ class Candidate:
         return "a" + storage.content_hash([self.prompt_id, self.text, self.model, self.made_with])
 
 
-def write_candidates(candidates: Iterable[Candidate], path: Path) -> None:
+def write_candidates(candidates: Iterable[CandidateAnswer], path: Path) -> None:
     """Write the file, all or nothing."""
     storage.write_text(
         path,
@@ -56,7 +56,7 @@ def write_candidates(candidates: Iterable[Candidate], path: Path) -> None:
     )
 
 
-def read_candidates(path: Path) -> list[Candidate]:
+def read_candidates(path: Path) -> list[CandidateAnswer]:
     """Read the file. Raises InputError naming the line and the key where something is wrong.
 
     prompt, text and model are needed; prompt_id may be left out and is then made of the prompt.
@@ -68,7 +68,7 @@ def read_candidates(path: Path) -> list[Candidate]:
     return candidates_of_text(text, str(path))
 
 
-def candidates_of_text(text: str, name: str) -> list[Candidate]:
+def candidates_of_text(text: str, name: str) -> list[CandidateAnswer]:
     """The content of such a file. name: what messages call it. Raises as `read_candidates`."""
     found = []
     prompts: dict[str, str] = {}
@@ -88,7 +88,7 @@ def candidates_of_text(text: str, name: str) -> list[Candidate]:
     return found
 
 
-def _candidate(where: str, line: str) -> Candidate:
+def _candidate(where: str, line: str) -> CandidateAnswer:
     kinds: dict[str, tuple[type, ...]] = {
         "topic": (str, type(None)),
         "tokens": (int, type(None)),
@@ -102,7 +102,7 @@ def _candidate(where: str, line: str) -> Candidate:
         ) from error
     if not isinstance(row, dict):
         raise InputError("%(where)s: must be an object with prompt, text and model.", where=where)
-    known = [f.name for f in fields(Candidate)]
+    known = [f.name for f in fields(CandidateAnswer)]
     for key, value in row.items():
         if key not in known:
             raise InputError(
@@ -122,7 +122,7 @@ def _candidate(where: str, line: str) -> Candidate:
         if not row.get(key, "").strip():
             raise InputError("%(where)s: %(key)s is missing or empty.", where=where, key=key)
     row.setdefault("prompt_id", prompt_id(row["prompt"]))
-    return Candidate(**row)
+    return CandidateAnswer(**row)
 
 
 def prompt_id(prompt: str) -> str:
@@ -131,7 +131,7 @@ def prompt_id(prompt: str) -> str:
 
 
 @dataclass(frozen=True)
-class Prompt:
+class OpenPrompt:
     """What is asked. id: as in `Candidate.prompt_id`."""
 
     text: str
@@ -144,7 +144,7 @@ class Prompt:
         return prompt_id(self.text)
 
 
-def read_open_prompts(path: Path) -> list[Prompt]:
+def read_open_prompts(path: Path) -> list[OpenPrompt]:
     """Prompts of a JSONL file of {"prompt": ..., "language": ..., "topic": ...}.
 
     Only prompt is needed. Raises InputError naming the line, or the prompt that stands twice.
@@ -153,7 +153,7 @@ def read_open_prompts(path: Path) -> list[Prompt]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as text in UTF-8 ({error}).") from error
-    found: dict[str, Prompt] = {}
+    found: dict[str, OpenPrompt] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -164,7 +164,7 @@ def read_open_prompts(path: Path) -> list[Prompt]:
             raise InputError(f'{path}, line {number}: must be {{"prompt": ...}}.') from error
         if not isinstance(text, str) or not text.strip() or not isinstance(language, str):
             raise InputError(f"{path}, line {number}: prompt or language is no text.")
-        one = Prompt(text.strip(), language, None if topic is None else str(topic))
+        one = OpenPrompt(text.strip(), language, None if topic is None else str(topic))
         if one.id in found:
             raise InputError(f"{path}, line {number}: the prompt stands twice; ask it once.")
         found[one.id] = one
@@ -190,12 +190,12 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
-def distinct(candidates: Sequence[Candidate], near: float = NEAR) -> list[Candidate]:
+def distinct(candidates: Sequence[CandidateAnswer], near: float = NEAR) -> list[CandidateAnswer]:
     """Without those nearly the same as an earlier one to the same prompt.
 
     A pair of like answers would tell nothing, and cost somebody's time.
     """
-    kept: dict[str, list[Candidate]] = {}
+    kept: dict[str, list[CandidateAnswer]] = {}
     found = []
     for one in candidates:
         others = kept.setdefault(one.prompt_id, [])
@@ -205,7 +205,9 @@ def distinct(candidates: Sequence[Candidate], near: float = NEAR) -> list[Candid
     return found
 
 
-def with_candidates(consultation: Consultation, candidates: Sequence[Candidate]) -> Consultation:
+def with_candidates(
+    consultation: Consultation, candidates: Sequence[CandidateAnswer]
+) -> Consultation:
     """The consultation with these prompts and answers besides; those it has already stay once."""
     prompts, answers = consultation.prompts, consultation.answers
     known_prompts, known_answers = set(prompts["prompt"]), set(answers["answer"])

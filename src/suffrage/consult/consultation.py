@@ -16,13 +16,13 @@ from typing import Any
 import polars as pl
 
 from suffrage import storage
-from suffrage.consult.polis_files import Conversation, Statement
-from suffrage.consult.votes import UNSEEN, VoteMatrix, from_events
+from suffrage.consult.votes import VoteMatrix, from_events
 from suffrage.errors import InputError
 
 FORMAT = 1
 MANIFEST = "consultation.json"
 
+PARTICIPANT = "participant"
 STATES = ("accepted", "pending", "rejected", "flagged")
 OUTCOMES = ("left", "right", "tie", "both_bad", "skip")
 CHECKS = ("instructed", "repeat")
@@ -202,88 +202,6 @@ def votes_of(consultation: Consultation, excluded: bool = False) -> VoteMatrix:
         everyone=kept["participant"].to_list(),
         everything=consultation.statements["statement"].to_list(),
     )
-
-
-def of_polis(conversation: Conversation, slug: str, language: str = "en") -> Consultation:
-    """A Polis conversation's statements and last votes.
-
-    Polis files say nothing of consent: nobody counts as having agreed to training or to the
-    publication of texts. Whoever holds that consent says so in the participants' table.
-    """
-    states = {1: "accepted", 0: "pending", -1: "rejected"}
-    matrix = conversation.votes
-    known = set(matrix.participants)
-    statements = pl.DataFrame(
-        [
-            {
-                "statement": s.id,
-                "text": s.text,
-                "language": language,
-                "seed": s.seed,
-                "state": states[s.moderated],
-                "author": s.author if s.author in known else None,
-                "order": at,
-            }
-            for at, s in enumerate(conversation.statements)
-        ],
-        schema=dict(SCHEMAS["statements"]),
-    )
-    participants = pl.DataFrame({"participant": list(matrix.participants)}).with_columns(
-        verified=False,
-        language=pl.lit(language),
-        excluded=False,
-        exclusion_reason=pl.lit(None, pl.String),
-        consent_votes=True,
-        consent_texts=False,
-        consent_training=False,
-        weight=pl.lit(None, pl.Float64),
-    )
-    rows, columns = (matrix.votes != UNSEEN).nonzero()
-    votes = pl.DataFrame(
-        {
-            "participant": [matrix.participants[row] for row in rows],
-            "statement": [matrix.statements[column] for column in columns],
-            "vote": matrix.votes[rows, columns],
-        }
-    ).with_columns(
-        important=False,
-        order=pl.int_range(pl.len(), dtype=pl.Int32).over("participant"),
-        probability=pl.lit(None, pl.Float64),
-    )
-    about = conversation.about
-    return Consultation(
-        slug=slug,
-        title=about.get("topic", slug),
-        question=about.get("conversation-description", ""),
-        languages=(language,),
-        created="",
-        statements=statements,
-        participants=participants,
-        votes=votes,
-    )
-
-
-def to_polis(consultation: Consultation) -> Conversation:
-    """Statements and last votes as a Polis conversation, of participants who are not excluded.
-
-    Statements held back as flagged count as undecided. Nothing says who wrote a statement but for
-    their id among the voters, as in Polis' own exports.
-    """
-    states = {"accepted": 1, "pending": 0, "flagged": 0, "rejected": -1}
-    matrix = votes_of(consultation)
-    known = set(matrix.participants)
-    statements = tuple(
-        Statement(
-            row["statement"],
-            row["text"],
-            moderated=states[row["state"]],
-            author=row["author"] if row["author"] in known else None,
-            seed=row["seed"],
-        )
-        for row in consultation.statements.sort("order").iter_rows(named=True)
-    )
-    about = {"topic": consultation.title, "conversation-description": consultation.question}
-    return Conversation(about, statements, matrix)
 
 
 def write_consultation(consultation: Consultation, folder: Path) -> None:

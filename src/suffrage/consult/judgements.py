@@ -14,7 +14,7 @@ from suffrage.consult.consultation import Consultation
 
 
 @dataclass(frozen=True)
-class Pair:
+class CountedPair:
     """Two answers to one prompt, in the order of their ids, and the weight of what was said.
 
     first_wins, second_wins, ties, both_bad: sums of weights. people: who compared them.
@@ -90,7 +90,7 @@ def _weights(people: Mapping[str, float]) -> pl.DataFrame:
     )
 
 
-def counted_pairs(consultation: Consultation, people: Mapping[str, float]) -> list[Pair]:
+def counted_pairs(consultation: Consultation, people: Mapping[str, float]) -> list[CountedPair]:
     """Every pair these people compared; who met one twice counts by their first answer."""
     rows = judged_comparisons(consultation, people).unique(
         ["participant", "first", "second"], keep="first", maintain_order=True
@@ -112,7 +112,7 @@ def counted_pairs(consultation: Consultation, people: Mapping[str, float]) -> li
         .sort("prompt", "first", "second")
     )
     return [
-        Pair(*row)
+        CountedPair(*row)
         for row in counted.select(
             *("prompt", "first", "second", "first_wins", "second_wins", "tie", "both_bad", "people")
         ).iter_rows()

@@ -98,7 +98,7 @@ class Public:
 
 
 @dataclass(frozen=True)
-class PublicSettings:
+class MadeUpPublicSettings:
     """How a public is made up.
 
     groups: shares of the opinion groups. consensus: the share of statements that all groups think
@@ -135,7 +135,7 @@ def make_public(
     statements: int,
     prompts: int,
     generator: np.random.Generator,
-    settings: PublicSettings | None = None,
+    settings: MadeUpPublicSettings | None = None,
     strata: Mapping[str, Sequence[str]] | None = None,
 ) -> Public:
     """A public of opinion groups with their own probabilities and utilities.
@@ -144,7 +144,7 @@ def make_public(
     group has its own, Beta(0.7, 0.7), which is mostly near 0 or 1. strata: the values each
     demographic item may take; drawn evenly, and apart from the groups.
     """
-    s = settings or PublicSettings()
+    s = settings or MadeUpPublicSettings()
     shares = np.array(s.groups) / sum(s.groups)
     group = generator.choice(shares.size, people, p=shares)
     own = generator.beta(0.7, 0.7, (shares.size, statements))

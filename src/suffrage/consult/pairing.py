@@ -228,7 +228,7 @@ def pair_probabilities(
     return np.asarray(chance * lacking / lacking.sum() + (1 - chance) * spread)
 
 
-def draw_pair(
+def draw_pair_to_show(
     pairs: Pairs, probabilities: FloatArray, generator: np.random.Generator
 ) -> DrawnPair | None:
     """One pair by its probability, its sides by an even draw; None where nothing is open."""
@@ -295,7 +295,9 @@ def next_pair(
     if check == "repeat" and (again := repeated(shown, generator)) is not None:
         return again
     seen = seen_pairs(pairs, ((pair.left, pair.right) for pair in shown))
-    drawn = draw_pair(pairs, pair_probabilities(pairs, told, raters, seen, design), generator)
+    drawn = draw_pair_to_show(
+        pairs, pair_probabilities(pairs, told, raters, seen, design), generator
+    )
     return instructed(drawn) if drawn is not None and check == "instructed" else drawn
 
 

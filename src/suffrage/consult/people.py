@@ -1,4 +1,4 @@
-"""Who of a consultation may be used for what, who is held out of training, and what each counts for."""
+"""Who of a consultation may be used for what, and how much each participant counts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from suffrage.consult.consultation import Consultation
-from suffrage.consult.groups.stability import PARTICIPANT, raked_to_population
+from suffrage.arrays import FloatArray, IntArray
+from suffrage.consult.consultation import PARTICIPANT, Consultation
 from suffrage.consult.votes import id_order
 from suffrage.errors import InputError
-from suffrage.survey.weighting import Representativeness, WeightingSpec
+from suffrage.survey import Codebook, Provenance, Survey
+from suffrage.survey.survey import RESPONDENT, WEIGHT
+from suffrage.survey.weighting import Representativeness, WeightingSpec, weighted
 
 # What people consented to, as the participants' table has it; "taking part" asks for no more.
 Use = Literal["taking part", "votes", "texts", "training"]
@@ -41,17 +43,37 @@ def wide_demographics(consultation: Consultation, participants: Sequence[str]) -
     return frame
 
 
+def demographics_survey(wide: pl.DataFrame) -> Survey:
+    """Return participants as the respondents of a survey without items, each of weight 1.
+
+    wide: a column `participant` and a text column for each demographic item.
+    """
+    return Survey(
+        wide.rename({PARTICIPANT: RESPONDENT}).with_columns(pl.lit(1.0).alias(WEIGHT)),
+        Codebook(
+            title="Participants",
+            items=(),
+            demographics=tuple(column for column in wide.columns if column != PARTICIPANT),
+        ),
+        Provenance(reader="consultation", files={}, statement="", weight_variable=None),
+    )
+
+
 def people_weights(
     consultation: Consultation,
     participants: Sequence[str],
     read_as: ReadAs,
     margins: WeightingSpec | None = None,
 ) -> tuple[dict[str, float], Representativeness | None]:
-    """What each participant counts for, with mean 1, and how they stood to the margins.
+    """Return what each participant counts for, with mean 1, and how they compared with the margins.
 
-    sample: one each. population: raked to `margins`, or the weights of the participants' table
-    where no margins are given.
-    Raises InputError where somebody has no weight, or the margins cannot be met.
+    As a "sample" everybody counts 1. As the "population" people are raked to `margins`, or have
+    the weights of the participants' table where no margins are given.
+
+    Raises
+    ------
+    InputError
+        Somebody has no weight, all weights are 0, or the margins cannot be met.
     """
     if read_as == "sample":
         return dict.fromkeys(participants, 1.0), None
@@ -74,3 +96,47 @@ def people_weights(
     if values.sum() <= 0:
         raise InputError(f"consultation {consultation.slug}: all weights are 0.")
     return dict(zip(participants, (values / values.mean()).tolist(), strict=True)), None
+
+
+def raked_to_population(
+    people: pl.DataFrame, participants: Sequence[str], labels: IntArray, spec: WeightingSpec
+) -> tuple[FloatArray, Representativeness]:
+    """Rake those who are in an opinion group to a population's margins.
+
+    Parameters
+    ----------
+    people : DataFrame
+        A column `participant`, and one text column for each demographic item.
+    participants : sequence of str
+        Everybody, in the order of `labels`.
+    labels : array, shape (participants,)
+        The group of each participant; below 0 for those without a group.
+    spec : WeightingSpec
+        Margins with their source, bounds and trimming, as in a study's `weights` section.
+        A person who gave no demographics is an error, or with `unknown: keep` keeps their share.
+
+    Returns
+    -------
+    weights : array, shape (participants,)
+        Mean 1 over those with a group, and 0 for the others.
+    representativeness : Representativeness
+        How well those with a group matched the margins before and after.
+
+    Raises
+    ------
+    InputError
+        `people` has no column participant or a participant twice, or the margins cannot be met.
+    """
+    if PARTICIPANT not in people.columns:
+        raise InputError(f"people: no column participant; there are {', '.join(people.columns)}.")
+    grouped = [p for p, label in zip(participants, labels.tolist(), strict=True) if label >= 0]
+    frame = people.with_columns(pl.all().cast(pl.String))
+    if frame[PARTICIPANT].n_unique() < frame.height:
+        raise InputError("people: a participant stands twice; give one row each.")
+    frame = pl.DataFrame({PARTICIPANT: grouped}, schema={PARTICIPANT: pl.String}).join(
+        frame, on=PARTICIPANT, how="left", maintain_order="left"
+    )
+    raked, found = weighted(demographics_survey(frame), spec)
+    weights = np.zeros(len(participants))
+    weights[labels >= 0] = raked.weights / raked.weights.mean()
+    return weights, found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from suffrage.arrays import VoteArray
+from suffrage.arrays import FloatArray, IntArray, VoteArray
 from suffrage.errors import InputError
 
 AGREE, PASS, DISAGREE = 1, 0, -1
@@ -124,6 +124,69 @@ def from_events(
     kept = order[order.size - 1 - last]
     matrix[rows[kept], columns[kept]] = cast[kept]
     return VoteMatrix(tuple(people), tuple(things), matrix)
+
+
+@dataclass(frozen=True, eq=False)
+class Tallies:
+    """Votes on each statement by group; every array has the shape (groups, statements)."""
+
+    agrees: FloatArray
+    disagrees: FloatArray
+    # All votes, passes among them.
+    seen: FloatArray
+    # The sum of squared weights of those who voted: seen^2 / squares is Kish's effective number
+    # of voters. Without weights it equals `seen`.
+    squares: FloatArray
+
+    @property
+    def passes(self) -> FloatArray:
+        """Votes that neither agree nor disagree."""
+        return self.seen - self.agrees - self.disagrees
+
+    def effective(self) -> Tallies:
+        """The same shares, out of as many voters as the weighted ones are worth."""
+        worth = np.divide(
+            self.seen, self.squares, out=np.ones_like(self.seen), where=self.squares > 0
+        )
+        return Tallies(
+            self.agrees * worth, self.disagrees * worth, self.seen * worth, self.seen * worth
+        )
+
+    def rest(self) -> Tallies:
+        """For each group, the votes of all other groups."""
+        return Tallies(*(part.sum(axis=0) - part for part in self._parts))
+
+    def together(self) -> Tallies:
+        """All groups as one, shape (1, statements)."""
+        return Tallies(*(part.sum(axis=0, keepdims=True) for part in self._parts))
+
+    def as_one_statement(self, columns: Sequence[int]) -> Tallies:
+        """The votes on these statements added up, shape (groups, 1)."""
+        chosen = list(columns)
+        return Tallies(*(part[:, chosen].sum(axis=1, keepdims=True) for part in self._parts))
+
+    @property
+    def _parts(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        return self.agrees, self.disagrees, self.seen, self.squares
+
+
+def tally(
+    votes: VoteArray, labels: IntArray, groups: int, weights: FloatArray | None = None
+) -> Tallies:
+    """Count the votes of each group; a label below 0 is in none.
+
+    votes: (participants, statements). labels, weights: (participants,).
+    """
+    kinds = np.zeros((4, groups, votes.shape[1]))
+    for g in range(groups):
+        # Group by group and without matrix products: quick also where other work holds the cores.
+        inside = labels == g
+        rows = votes[inside]
+        for kind, chosen in enumerate((rows == AGREE, rows == DISAGREE, rows >= DISAGREE)):
+            kinds[kind, g] = chosen.sum(axis=0) if weights is None else weights[inside] @ chosen
+        if weights is not None:
+            kinds[3, g] = np.square(weights[inside]) @ (rows >= DISAGREE)
+    return Tallies(kinds[0], kinds[1], kinds[2], kinds[2] if weights is None else kinds[3])
 
 
 def sign_of_agree(

@@ -7,7 +7,6 @@ to it. And one check on the study itself: whether anything held out stands in wh
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -37,9 +36,10 @@ from suffrage.models import Answerer, ItemProbe, read_letters, ways_of_asking
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distribution_distances import fit
 from suffrage.survey import Item
+from suffrage.text_overlap import only_words
 from suffrage.training_data import ItemSplit, Records
 from suffrage.training_data.augmentation import read_paraphrases
-from suffrage.training_data.split import telling_words
+from suffrage.training_data.split import question_words
 
 NAME = "memorisation"
 # What may stand around a question; none of `training_data.augmentation.CONTEXTS`, which models train on.
@@ -351,13 +351,13 @@ def _familiar(given: EvaluationInput) -> Rows:
 def _overlap(given: EvaluationInput) -> tuple[Rows, list[dict[str, Any]]]:
     """For each held-out item the largest share of its telling words in one record, and what leaked."""
     items = {item.id: item for v in given.value_sets for item in v.items}
-    telling = telling_words(list(items.values()))
-    scenarios = [_plain(scenario.situation) for scenario in read_scenarios(SHIPPED)]
+    telling = question_words(list(items.values()))
+    scenarios = [only_words(scenario.situation) for scenario in read_scenarios(SHIPPED)]
     rows: Rows = defaultdict(list)
     leaks: list[dict[str, Any]] = []
     for (method, at), folders in sorted(given.records.items()):
         texts = {text for folder in folders for text in Records.read(folder).texts}
-        bags = {frozenset(_plain(text).split()) for text in texts}
+        bags = {frozenset(only_words(text).split()) for text in texts}
         for item in sorted(set(given.splits[at].held_out) & items.keys()):
             # One word alone ("welfare") would be found by chance.
             if len(telling[item]) < 2:
@@ -366,17 +366,13 @@ def _overlap(given: EvaluationInput) -> tuple[Rows, list[dict[str, Any]]]:
             rows[method].append(_text_row(given, at, item, float(share)))
             if share >= LEAKED:
                 leaks.append({"method": method, "seed": at, "item": item, "share": share})
-        whole = " | ".join(sorted(_plain(text) for text in texts))
+        whole = " | ".join(sorted(only_words(text) for text in texts))
         leaks += [
             {"method": method, "seed": at, "item": f"scenario: {text[:60]}", "share": 1.0}
             for text in scenarios
             if text in whole
         ]
     return rows, leaks
-
-
-def _plain(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.lower()))
 
 
 def _notes(

@@ -11,10 +11,11 @@ import numpy as np
 import polars as pl
 
 from suffrage import settings
-from suffrage.consult.consultation import Consultation, of_polis, votes_of
+from suffrage.consult.consultation import Consultation, votes_of
 from suffrage.consult.groups.opinion_groups import OUTSIDE, GroupSettings, find_groups
 from suffrage.consult.made_up_public import Public, TasksEach, Texts, take_part
-from suffrage.consult.polis_files import read_polis
+from suffrage.consult.polis.conversation import consultation_of
+from suffrage.consult.polis.read_files import read_polis
 from suffrage.errors import InputError
 from suffrage.population.latent_classes import adjusted_rand_index
 
@@ -91,7 +92,7 @@ def polis_demo(folder: Path, prefix: str | None = None, agree: int | None = None
     """The votes of a Polis export; its own groups are the known ones, where it has any."""
     conversation = read_polis(folder, prefix, agree)
     names = sorted(set(conversation.group_ids.values()))
-    content = of_polis(conversation, SLUG)
+    content = consultation_of(conversation, SLUG)
     return Demo(
         content=content,
         known={p: names.index(g) for p, g in conversation.group_ids.items()},

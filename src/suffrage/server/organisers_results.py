@@ -16,7 +16,7 @@ from suffrage.consult.groups.analysis import Analysis, analyse
 from suffrage.consult.groups.consensus import priority
 from suffrage.consult.groups.findings import analysis_json
 from suffrage.consult.groups.opinion_groups import GroupSettings
-from suffrage.consult.polis_files import Conversation, Statement
+from suffrage.consult.polis.conversation import Conversation, PolisStatement
 from suffrage.consult.votes import AGREE, DISAGREE, PASS, id_order
 from suffrage.errors import InputError
 
@@ -33,7 +33,7 @@ def conversation_of(consultation: Consultation) -> Conversation:
     votes = votes_of(consultation)
     rows = {row["statement"]: row for row in consultation.statements.iter_rows(named=True)}
     statements = tuple(
-        Statement(
+        PolisStatement(
             id=id,
             text=rows[id]["text"],
             moderated=_MODERATED[rows[id]["state"]],

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from suffrage import __version__
-from suffrage.consult.consultation import Consultation, to_polis
+from suffrage.consult.consultation import Consultation
+from suffrage.consult.polis.conversation import conversation_of
 from suffrage.server.store import acts
 from suffrage.server.store import contents as tables
 from suffrage.server.store import participants_results_table as snapshots
@@ -66,7 +67,7 @@ def compute(content: Consultation, resamples: int = RESAMPLES) -> dict[str, Any]
     """Groups, what sets each apart and what all agree on; private parts under "labels"."""
     from suffrage.consult.groups.analysis import analyse
 
-    a = analyse(to_polis(content), strict=True, resamples=resamples)
+    a = analyse(conversation_of(content), strict=True, resamples=resamples)
     texts = {
         row["statement"]: (row["text"], row["language"])
         for row in content.statements.iter_rows(named=True)

@@ -16,6 +16,7 @@ from suffrage import storage
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.survey import Item
+from suffrage.text_overlap import only_words
 
 # What may stand around a question without changing it. The first leaves it as it is.
 CONTEXTS = (
@@ -61,8 +62,8 @@ def drifted(
     answer round), when it says nothing new, or when another item's question is nearer to it than
     its own. others: paraphrases kept already.
     """
-    plain = _plain(wording)
-    if not plain or plain == _plain(original) or plain in {_plain(other) for other in others}:
+    plain = only_words(wording)
+    if not plain or plain in {only_words(text) for text in (original, *others)}:
         return "the same words"
     if not wording.rstrip().endswith("?") and original.rstrip().endswith("?"):
         return "no question"
@@ -91,7 +92,3 @@ def nearest_own(
 def wordings_of(item: Item, paraphrases: Mapping[str, Sequence[str]]) -> list[str]:
     """The item's own wording and its paraphrases."""
     return [item.question, *paraphrases.get(item.id, ())]
-
-
-def _plain(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.lower()))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.opinion_groups import GroupSettings
-from suffrage.consult.groups.stability import PARTICIPANT
 from suffrage.consult.held_out import held_out_people
 from suffrage.consult.people import (
     ReadAs,
+    demographics_survey,
     people_for,
     people_weights,
     wide_demographics,
@@ -25,11 +23,11 @@ from suffrage.consult.principles import LEAST_SHARE, PrincipleSettings, find_pri
 from suffrage.errors import InputError
 from suffrage.population import ValueSet
 from suffrage.population.where import select
-from suffrage.survey import Codebook, Item, Provenance, Survey
-from suffrage.survey.survey import RESPONDENT, WEIGHT
+from suffrage.survey import Item
 from suffrage.survey.weighting import WeightingSpec
+from suffrage.text_overlap import words_in
 from suffrage.training_data.constitution import Constitution
-from suffrage.training_data.split import ItemSplit, telling_words
+from suffrage.training_data.split import ItemSplit, question_words
 
 # A text that has this share of an item's telling words is about the item.
 ABOUT = 0.6
@@ -175,15 +173,9 @@ def members_of(
     if not people or not value_set.where:
         return tuple(people)
     wide = wide_demographics(consultation, people)
-    columns = tuple(name for name in wide.columns if name != PARTICIPANT)
-    if not set(value_set.where) <= set(columns):
+    survey = demographics_survey(wide)
+    if not set(value_set.where) <= set(survey.codebook.demographics):
         return ()
-    frame = wide.rename({PARTICIPANT: RESPONDENT}).with_columns(pl.lit(1.0).alias(WEIGHT))
-    survey = Survey(
-        frame,
-        Codebook(title="Participants", items=(), demographics=columns),
-        Provenance(reader="consultation", files={}, statement=""),
-    )
     try:
         rows = select(survey, value_set.where, value_set.name)
     except InputError:
@@ -199,12 +191,12 @@ def about_held_out(
     A text is about an item when it holds most of the words that tell its question from the others';
     so "We spend too little on the environment" is, where the item on it is held out.
     """
-    telling = telling_words(items)
+    telling = question_words(items)
     found = {}
     for key, text in texts.items():
-        words = set(re.findall(r"\w+", text.lower()))
+        words = set(words_in(text))
         for item in split.held_out:
-            own = telling.get(item, set())
+            own = telling.get(item, frozenset())
             if own and len(own & words) / len(own) >= ABOUT:
                 found[key] = item
                 break

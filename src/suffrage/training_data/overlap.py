@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from suffrage.survey import Item
-from suffrage.training_data.split import COMMON_WORD, NEAR_DUPLICATE, jaccard
+from suffrage.text_overlap import COMMON_WORD, jaccard, only_words, words_in
+from suffrage.training_data.split import NEAR_DUPLICATE
 
 # The part of the shorter question's telling words that stands in the other too.
 CONTAINED = 0.75
@@ -34,11 +35,11 @@ def overlapping(items: Sequence[Item], trained: Sequence[Item]) -> dict[str, str
     limit = max(2, COMMON_WORD * len(set(questions)))
     common = {word for word, n in counts.items() if n > limit}
     known = [
-        (item.id, _plain(item.question), *_compared(item.question, common)) for item in trained
+        (item.id, only_words(item.question), *_compared(item.question, common)) for item in trained
     ]
     found = {}
     for item in items:
-        plain = _plain(item.question)
+        plain = only_words(item.question)
         words, end = _compared(item.question, common)
         for name, other, other_words, other_end in known:
             if plain == other or _near(words, other_words) or _same_end(end, other_end):
@@ -47,12 +48,8 @@ def overlapping(items: Sequence[Item], trained: Sequence[Item]) -> dict[str, str
     return found
 
 
-def _plain(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.lower()))
-
-
 def _stems(text: str) -> set[str]:
-    return {word[:STEM] for word in re.findall(r"\w+", text.lower()) if len(word) > 3}
+    return {word[:STEM] for word in words_in(text) if len(word) > 3}
 
 
 def _compared(question: str, common: set[str]) -> tuple[set[str], set[str]]:

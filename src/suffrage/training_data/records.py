@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from suffrage.models import (
 )
 from suffrage.population import ValueSet
 from suffrage.survey import Item
+from suffrage.text_overlap import only_words
 from suffrage.training_data.constitution import ConstitutionSettings
 from suffrage.training_data.consultation_source import ConsultationSource
 from suffrage.training_data.split import ItemSplit
@@ -208,11 +208,11 @@ def check_nothing_held_out(records: Records, items: Sequence[Item], split: ItemS
 
     Raises SuffrageError naming the record and the item.
     """
-    held_out = {item.id: _plain(item.question) for item in items if item.id in split.held_out}
+    held_out = {item.id: only_words(item.question) for item in items if item.id in split.held_out}
     texts = {text: row["id"] for row in records.frame.to_dicts() for text in _texts(row)}
     for text, record_id in texts.items():
         for item_id, question in held_out.items():
-            if question in _plain(text):
+            if question in only_words(text):
                 raise SuffrageError(
                     f"record {record_id} holds the text of {item_id}, which is held out; "
                     "the build stops here so that no result rests on it."
@@ -232,7 +232,3 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, Sequence):
         for part in value:
             yield from _texts(part)
-
-
-def _plain(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.lower()))

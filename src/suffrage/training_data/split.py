@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.survey import Item
+from suffrage.text_overlap import jaccard, telling_words
 
 # Items whose telling words overlap by more than this (Jaccard) ask nearly the same.
 NEAR_DUPLICATE = 0.6
-# A word in more than this share of all questions tells nothing about one of them.
-COMMON_WORD = 0.25
 
 
 class HeldOut(BaseModel):
@@ -142,7 +140,7 @@ def item_clusters(items: Sequence[Item]) -> dict[str, str]:
 
     A cluster is named after its first item.
     """
-    words = telling_words(items)
+    words = question_words(items)
     name = {item.id: item.id for item in items}
     for i, first in enumerate(items):
         for second in items[i + 1 :]:
@@ -155,17 +153,9 @@ def item_clusters(items: Sequence[Item]) -> dict[str, str]:
     return name
 
 
-def telling_words(items: Sequence[Item]) -> dict[str, set[str]]:
-    """The words of each item's question that few other questions have."""
-    words = {item.id: set(re.findall(r"\w+", item.question.lower())) for item in items}
-    counts = Counter(word for found in words.values() for word in found)
-    limit = max(2, COMMON_WORD * len(items))
-    return {item: {w for w in found if counts[w] <= limit} for item, found in words.items()}
-
-
-def jaccard(first: set[str], second: set[str]) -> float:
-    """The shared part of two sets of words, 0 to 1; 0 where one is empty."""
-    return len(first & second) / len(first | second) if first and second else 0.0
+def question_words(items: Sequence[Item]) -> dict[str, frozenset[str]]:
+    """Return the words of each item's question that few other questions contain, by item id."""
+    return telling_words({item.id: item.question for item in items})
 
 
 def _groups_to_draw(

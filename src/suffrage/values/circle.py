@@ -64,7 +64,7 @@ def circle(
         raise InputError(f"everyone has the same score on {alike}: it has no place on a circle.")
     correlation = covariance / np.outer(spread, spread)
     index, p_value = correspondence_index(correlation, places, seed)
-    points, stress = plane(np.sqrt(np.maximum(2 - 2 * correlation, 0)))
+    points, stress = ordinal_scaling(np.sqrt(np.maximum(2 - 2 * correlation, 0)))
     points = turned(points, places)
     return Circle(
         values, points, places, stress, index, p_value, float(angles_off(points, places).mean())
@@ -97,7 +97,7 @@ def correspondence_index(
     return own, reached / (SHUFFLES + 1)
 
 
-def plane(distances: FloatArray) -> tuple[FloatArray, float]:
+def ordinal_scaling(distances: FloatArray) -> tuple[FloatArray, float]:
     """Points in the plane whose distances follow the order of these, and Kruskal's stress-1.
 
     distances: (n, n). Ordinal multidimensional scaling by majorisation (scikit-learn's SMACOF),

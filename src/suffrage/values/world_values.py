@@ -18,7 +18,7 @@ from suffrage.survey.survey import RESPONDENT
 
 
 @dataclass(frozen=True)
-class Scale:
+class StretchedVariable:
     """A variable stretched to run from 0 at one code to 1 at another, evenly between."""
 
     variable: str
@@ -28,12 +28,32 @@ class Scale:
 
 # Welzel (2013), Freedom Rising, online appendix; codes as wave 7 has them. Q33 has five steps
 # there, where the trend file has three.
-SUB_INDICES: dict[str, tuple[Scale, ...]] = {
-    "defiance": (Scale("Q45", 1, 3), Scale("Q254", 1, 4), Scale("Q27", 1, 4)),
-    "scepticism": (Scale("Q65", 1, 4), Scale("Q69", 1, 4), Scale("Q70", 1, 4)),
-    "autonomy": (Scale("Q8", 2, 1), Scale("Q11", 2, 1), Scale("Q17", 1, 2)),
-    "equality": (Scale("Q33", 1, 5), Scale("Q29", 1, 4), Scale("Q30", 1, 4)),
-    "choice": (Scale("Q182", 1, 10), Scale("Q184", 1, 10), Scale("Q185", 1, 10)),
+SUB_INDICES: dict[str, tuple[StretchedVariable, ...]] = {
+    "defiance": (
+        StretchedVariable("Q45", 1, 3),
+        StretchedVariable("Q254", 1, 4),
+        StretchedVariable("Q27", 1, 4),
+    ),
+    "scepticism": (
+        StretchedVariable("Q65", 1, 4),
+        StretchedVariable("Q69", 1, 4),
+        StretchedVariable("Q70", 1, 4),
+    ),
+    "autonomy": (
+        StretchedVariable("Q8", 2, 1),
+        StretchedVariable("Q11", 2, 1),
+        StretchedVariable("Q17", 1, 2),
+    ),
+    "equality": (
+        StretchedVariable("Q33", 1, 5),
+        StretchedVariable("Q29", 1, 4),
+        StretchedVariable("Q30", 1, 4),
+    ),
+    "choice": (
+        StretchedVariable("Q182", 1, 10),
+        StretchedVariable("Q184", 1, 10),
+        StretchedVariable("Q185", 1, 10),
+    ),
 }
 
 SECULAR = "traditional to secular-rational"
@@ -53,15 +73,15 @@ INDICATORS: dict[str, str] = {
     "people can be trusted": EXPRESSION,
     "post-materialist": EXPRESSION,
 }
-_PLAIN: dict[str, Scale] = {
-    "God not important": Scale("Q164", 10, 1),
-    "abortion justifiable": Scale("Q184", 1, 10),
-    "not proud of the nation": Scale("Q254", 1, 4),
-    "no more respect for authority": Scale("Q45", 1, 3),
-    "happy": Scale("Q46", 4, 1),
-    "signed a petition": Scale("Q209", 3, 1),
-    "homosexuality justifiable": Scale("Q182", 1, 10),
-    "people can be trusted": Scale("Q57", 2, 1),
+_PLAIN: dict[str, StretchedVariable] = {
+    "God not important": StretchedVariable("Q164", 10, 1),
+    "abortion justifiable": StretchedVariable("Q184", 1, 10),
+    "not proud of the nation": StretchedVariable("Q254", 1, 4),
+    "no more respect for authority": StretchedVariable("Q45", 1, 3),
+    "happy": StretchedVariable("Q46", 4, 1),
+    "signed a petition": StretchedVariable("Q209", 3, 1),
+    "homosexuality justifiable": StretchedVariable("Q182", 1, 10),
+    "people can be trusted": StretchedVariable("Q57", 2, 1),
 }
 _CHILDREN = ("Q8", "Q14", "Q15", "Q17")
 _AIMS = ("Q154", "Q155")
@@ -118,7 +138,7 @@ def map_indicators(survey: Survey) -> FloatArray:
     needed = [*(s.variable for s in _PLAIN.values()), *_CHILDREN, *_AIMS]
     _need(survey, needed, "the cultural map")
     found = {name: _stretched(survey, scale) for name, scale in _PLAIN.items()}
-    mentioned = [_stretched(survey, Scale(q, 2, 1)) for q in _CHILDREN]
+    mentioned = [_stretched(survey, StretchedVariable(q, 2, 1)) for q in _CHILDREN]
     found["autonomy of children"] = mentioned[0] + mentioned[1] - mentioned[2] - mentioned[3]
     aims = [_codes(survey, q) for q in _AIMS]
     wanted = [np.where(np.isnan(aim), np.nan, np.isin(aim, (2, 4))) for aim in aims]
@@ -198,7 +218,7 @@ def _oriented(loadings: FloatArray) -> FloatArray:
     return np.asarray(ordered * np.where(signs == 0, 1, signs))
 
 
-def _stretched(survey: Survey, scale: Scale) -> FloatArray:
+def _stretched(survey: Survey, scale: StretchedVariable) -> FloatArray:
     """NaN also for a code beyond the ends, such as "I am not of this nationality" of Q254."""
     found = _codes(survey, scale.variable)
     ends = sorted((scale.zero, scale.one))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from suffrage.consult.candidate_answers import Candidate, write_candidates
+from suffrage.consult.candidate_answers import CandidateAnswer, write_candidates
 from suffrage.consult.release.release import read_release
 from suffrage.server.store import acts, audit, consultations, participants, staff, statements
 from suffrage.server.store import organisers_results_table as analyses
@@ -211,7 +211,7 @@ def test_answers_are_imported_with_where_they_come_from_and_taken_out(
     office: Office, tmp_path: Path
 ) -> None:
     made = [
-        Candidate("q9", "Tea or coffee?", text, "base", made_with={"how": "diverse"})
+        CandidateAnswer("q9", "Tea or coffee?", text, "base", made_with={"how": "diverse"})
         for text in ("Tea.", "Coffee.")
     ]
     write_candidates(made, tmp_path / "a.jsonl")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from suffrage.consult.candidate_answers import Candidate, write_candidates
+from suffrage.consult.candidate_answers import CandidateAnswer, write_candidates
 from suffrage.server.store import participants, statements
 from tests.server.browser import (
     LOOKS,
@@ -259,7 +259,7 @@ def test_the_whole_path_of_an_organiser(
     # Answers of models: brought in, taken out of the draw, put back.
     go("Answers", "Answers of models")
     write_candidates(
-        [Candidate("q9", "Tea or coffee?", text, "base") for text in ("Tea.", "Coffee.")],
+        [CandidateAnswer("q9", "Tea or coffee?", text, "base") for text in ("Tea.", "Coffee.")],
         tmp_path / "a.jsonl",
     )
     page.locator("#file").set_input_files(tmp_path / "a.jsonl")

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select, text
 from starlette.routing import Route
 
-from suffrage.consult.consultation import to_polis
-from suffrage.consult.polis_files import read_polis, write_polis
+from suffrage.consult.polis.conversation import conversation_of
+from suffrage.consult.polis.read_files import read_polis
+from suffrage.consult.polis.write_files import write_polis
 from suffrage.server import participants_results as results
 from suffrage.server import texts, web
 from suffrage.server.store import (
@@ -558,7 +559,7 @@ def test_csv_formula_injection_text_is_neutralised_and_comes_back(
 ) -> None:
     what = consultations.about(here.store, "water")
     statements.add_seeds(here.store, what.id, [(start, "en")], "tests")
-    content = to_polis(tables.to_consultation(here.store, "water"))
+    content = conversation_of(tables.to_consultation(here.store, "water"))
     write_polis(content, tmp_path / "polis")
     raw = pl.read_csv(tmp_path / "polis" / "comments.csv", infer_schema=False)["comment-body"]
     assert not any(body[:1] in "=+-@\t\r\0" for body in raw)

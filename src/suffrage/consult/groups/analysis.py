@@ -11,16 +11,16 @@ import polars as pl
 from suffrage import settings
 from suffrage.consult.groups.opinion_groups import OUTSIDE, GroupSettings, OpinionGroups
 from suffrage.consult.groups.stability import (
-    Advance,
+    ConsensusReading,
     GroupDifferences,
-    Reading,
+    ResamplesDone,
     Stability,
     group_differences,
-    raked_to_population,
     read_consensus,
     stable_groups,
 )
-from suffrage.consult.polis_files import Conversation
+from suffrage.consult.people import raked_to_population
+from suffrage.consult.polis.conversation import Conversation
 from suffrage.consult.votes import VoteMatrix, id_order
 from suffrage.errors import InputError
 from suffrage.population.latent_classes import adjusted_rand_index
@@ -42,8 +42,8 @@ class Analysis:
     tried: tuple[Stability, ...]
     resamples: int
     differences: GroupDifferences
-    sample: Reading
-    population: Reading | None
+    sample: ConsensusReading
+    population: ConsensusReading | None
     representativeness: Representativeness | None
     exported_agreement: float | None
 
@@ -60,7 +60,7 @@ def analyse(
     resamples: int = 50,
     people: pl.DataFrame | None = None,
     margins: WeightingSpec | None = None,
-    advance: Advance | None = None,
+    advance: ResamplesDone | None = None,
 ) -> Analysis:
     """Find groups and read consensus.
 

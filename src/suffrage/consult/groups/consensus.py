@@ -12,69 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from suffrage.arrays import BoolArray, FloatArray, IntArray, VoteArray
-from suffrage.consult.votes import AGREE, DISAGREE
+from suffrage.arrays import BoolArray, FloatArray
+from suffrage.consult.votes import Tallies
 
 # One-sided normal quantile of 90 %.
 Z90 = 1.2816
 META_PRIORITY = 49.0
-
-
-@dataclass(frozen=True, eq=False)
-class Tallies:
-    """Votes on each statement by group, all (groups, statements).
-
-    squares: sum of squared weights of those who voted, so that seen^2 / squares is Kish's
-    effective number of voters; without weights it equals `seen`.
-    """
-
-    agrees: FloatArray
-    disagrees: FloatArray
-    seen: FloatArray
-    squares: FloatArray
-
-    @property
-    def passes(self) -> FloatArray:
-        """Votes that neither agree nor disagree."""
-        return self.seen - self.agrees - self.disagrees
-
-    def effective(self) -> Tallies:
-        """The same shares, out of as many voters as the weighted ones are worth."""
-        worth = np.divide(
-            self.seen, self.squares, out=np.ones_like(self.seen), where=self.squares > 0
-        )
-        return Tallies(
-            self.agrees * worth, self.disagrees * worth, self.seen * worth, self.seen * worth
-        )
-
-    def rest(self) -> Tallies:
-        """For each group, all the others together."""
-        parts = (self.agrees, self.disagrees, self.seen, self.squares)
-        return Tallies(*(part.sum(axis=0) - part for part in parts))
-
-    def together(self) -> Tallies:
-        """All groups as one, (1, statements)."""
-        parts = (self.agrees, self.disagrees, self.seen, self.squares)
-        return Tallies(*(part.sum(axis=0, keepdims=True) for part in parts))
-
-
-def tally(
-    votes: VoteArray, labels: IntArray, groups: int, weights: FloatArray | None = None
-) -> Tallies:
-    """Count the votes of each group; a label below 0 is in none.
-
-    votes: (participants, statements). labels, weights: (participants,).
-    """
-    kinds = np.zeros((4, groups, votes.shape[1]))
-    for g in range(groups):
-        # Group by group and without matrix products: quick also where other work holds the cores.
-        inside = labels == g
-        rows = votes[inside]
-        for kind, chosen in enumerate((rows == AGREE, rows == DISAGREE, rows >= DISAGREE)):
-            kinds[kind, g] = chosen.sum(axis=0) if weights is None else weights[inside] @ chosen
-        if weights is not None:
-            kinds[3, g] = np.square(weights[inside]) @ (rows >= DISAGREE)
-    return Tallies(kinds[0], kinds[1], kinds[2], kinds[2] if weights is None else kinds[3])
 
 
 def share(count: FloatArray, seen: FloatArray) -> FloatArray:
@@ -118,7 +61,7 @@ def difference_z(
 
 
 @dataclass(frozen=True, eq=False)
-class Representativeness:
+class GroupRepresentativeness:
     """How much each statement is a group's own, agreeing and disagreeing, all (groups, statements).
 
     pa, pd: shares; pat, pdt: their z against a half. ra, rd: share against that of all others;
@@ -155,11 +98,11 @@ class Representativeness:
         return np.asarray(agree | ((self.rdt > Z90) & (self.pdt > Z90)))
 
 
-def representativeness(t: Tallies) -> Representativeness:
+def group_representativeness(t: Tallies) -> GroupRepresentativeness:
     """Each group against all other grouped people."""
     r = t.rest()
     pa, pd = share(t.agrees, t.seen), share(t.disagrees, t.seen)
-    return Representativeness(
+    return GroupRepresentativeness(
         pa=pa,
         pd=pd,
         pat=share_z(t.agrees, t.seen),
@@ -180,7 +123,7 @@ class Representative:
 
 
 def representative_statements(
-    found: Representativeness, group: int, count: int = 5
+    found: GroupRepresentativeness, group: int, count: int = 5
 ) -> list[Representative]:
     """Polis' list of a group's statements, those agreed with first.
 
@@ -200,7 +143,7 @@ def representative_statements(
     return sorted(picked, key=lambda row: not row.agrees)
 
 
-def _best_agree(found: Representativeness, group: int) -> int | None:
+def _best_agree(found: GroupRepresentativeness, group: int) -> int | None:
     """The statement to stand first, in the order of statements, as Polis replaces one by the next."""
     best: int | None = None
     pa, pat, ra, rat = (x[group] for x in (found.pa, found.pat, found.ra, found.rat))

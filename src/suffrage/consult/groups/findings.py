@@ -12,7 +12,7 @@ import numpy as np
 
 from suffrage.arrays import FloatArray
 from suffrage.consult.groups.analysis import Analysis
-from suffrage.consult.groups.stability import Reading
+from suffrage.consult.groups.stability import ConsensusReading
 
 STATEMENTS = 5
 # A group stands out where it agrees by this much more, and the difference is beyond chance.
@@ -65,7 +65,7 @@ def _text(a: Analysis, j: int) -> dict[str, str]:
     return {"statement": statement, "text": texts[statement]}
 
 
-def _shares(reading: Reading, j: int) -> list[dict[str, float | None]]:
+def _shares(reading: ConsensusReading, j: int) -> list[dict[str, float | None]]:
     """Each group's share who agree, with its interval; None where nobody voted."""
     return [
         {
@@ -84,7 +84,7 @@ def _of_all(a: Analysis, score: FloatArray, lowest: FloatArray) -> list[dict[str
 
 
 def _consensus(a: Analysis, j: int) -> dict[str, Any]:
-    def told(reading: Reading) -> dict[str, Any]:
+    def told(reading: ConsensusReading) -> dict[str, Any]:
         return {
             "consensus": float(reading.consensus[j]),
             "low": float(reading.consensus_low[j]),

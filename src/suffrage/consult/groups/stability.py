@@ -8,16 +8,13 @@ from itertools import permutations
 from math import erfc, sqrt
 
 import numpy as np
-import polars as pl
 
 from suffrage.arrays import BoolArray, FloatArray, IntArray
 from suffrage.consult.groups.consensus import (
-    Tallies,
     consensus_root,
     group_informed_consensus,
     lowest_share,
     share,
-    tally,
 )
 from suffrage.consult.groups.opinion_groups import (
     GroupSettings,
@@ -27,19 +24,16 @@ from suffrage.consult.groups.opinion_groups import (
     partitions,
     place,
 )
-from suffrage.consult.votes import VoteMatrix
+from suffrage.consult.votes import Tallies, VoteMatrix, tally
 from suffrage.errors import InputError
 from suffrage.population.comparison import FALSE_DISCOVERY_RATE, benjamini_hochberg
 from suffrage.population.distributions import share_intervals
 from suffrage.population.latent_classes import adjusted_rand_index, matched_overlap
 from suffrage.population.segments import VALID_OVERLAP
-from suffrage.survey import Codebook, Provenance, Survey
-from suffrage.survey.survey import RESPONDENT, WEIGHT
-from suffrage.survey.weighting import Representativeness, WeightingSpec, weighted
 
-Advance = Callable[[int, int], None]
+# Called with the number of resamples done, and how many there are.
+ResamplesDone = Callable[[int, int], None]
 
-PARTICIPANT = "participant"
 DRAWS = 1000
 FOLDS = 5
 # Below this many expected in a cell the normal approximation of a difference fails.
@@ -73,7 +67,7 @@ def group_stability(
     moderated_out: Sequence[str] = (),
     settings: GroupSettings | None = None,
     resamples: int = 50,
-    advance: Advance | None = None,
+    advance: ResamplesDone | None = None,
 ) -> list[Stability]:
     """Bootstrap of participants: everything from the means on is found again in each resample.
 
@@ -126,7 +120,7 @@ def stable_number(found: Sequence[Stability]) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class ConsensusReading:
     """Consensus as one set of people gives it; intervals are 95 % and take the groups as given.
 
     voters, agree, low, high: (groups, statements): effective number of voters, share who agree of
@@ -156,7 +150,7 @@ def read_consensus(
     groups: int,
     weights: FloatArray | None = None,
     seed: int = 0,
-) -> Reading:
+) -> ConsensusReading:
     """Consensus of the sample, or with raked weights of the population.
 
     Weighted counts are scaled to the voters they are worth (Kish), so that equal weights give the
@@ -175,7 +169,7 @@ def read_consensus(
     counted = labels >= 0
     w = np.ones(labels.size) if weights is None else weights
     people = np.bincount(labels[counted], w[counted], groups)
-    return Reading(
+    return ConsensusReading(
         voters=t.seen,
         agree=np.where(empty, np.nan, shares),
         low=np.where(empty, 0.0, low),
@@ -297,47 +291,12 @@ def _matched(reference: IntArray, labels: IntArray, k: int) -> IntArray:
     return np.where(labels >= 0, np.array(best)[np.maximum(labels, 0)], labels)
 
 
-def raked_to_population(
-    people: pl.DataFrame, participants: Sequence[str], labels: IntArray, spec: WeightingSpec
-) -> tuple[FloatArray, Representativeness]:
-    """Weights that make those with a group stand for a population, and how well they did before.
-
-    people: a column `participant` and demographics as text. participants, labels: as in the groups.
-    spec: margins with their source, bounds and trimming, as a study's `weights` section.
-    Gives (participants,) with mean 1 over those with a group, 0 for the others. Who said nothing of
-    themselves is an error, or keeps the share they have with `unknown: keep`.
-    Raises InputError where the margins cannot be met.
-    """
-    if PARTICIPANT not in people.columns:
-        raise InputError(f"people: no column participant; there are {', '.join(people.columns)}.")
-    grouped = [p for p, label in zip(participants, labels.tolist(), strict=True) if label >= 0]
-    columns = tuple(column for column in people.columns if column != PARTICIPANT)
-    frame = people.with_columns(pl.all().cast(pl.String))
-    if frame[PARTICIPANT].n_unique() < frame.height:
-        raise InputError("people: a participant stands twice; give one row each.")
-    frame = (
-        pl.DataFrame({PARTICIPANT: grouped}, schema={PARTICIPANT: pl.String})
-        .join(frame, on=PARTICIPANT, how="left", maintain_order="left")
-        .rename({PARTICIPANT: RESPONDENT})
-        .with_columns(pl.lit(1.0).alias(WEIGHT))
-    )
-    survey = Survey(
-        frame,
-        Codebook(title="Participants", items=(), demographics=columns),
-        Provenance(reader="consultation", files={}, statement="", weight_variable=None),
-    )
-    raked, found = weighted(survey, spec)
-    weights = np.zeros(len(participants))
-    weights[labels >= 0] = raked.weights / raked.weights.mean()
-    return weights, found
-
-
 def stable_groups(
     matrix: VoteMatrix,
     moderated_out: Sequence[str] = (),
     settings: GroupSettings | None = None,
     resamples: int = 50,
-    advance: Advance | None = None,
+    advance: ResamplesDone | None = None,
 ) -> tuple[OpinionGroups, list[Stability]]:
     """The groups in the number that `stable_number` picks, and every number tried."""
     s = settings or GroupSettings()

@@ -162,10 +162,10 @@ class JoinRule:
         """Whether a class's values of one sensitive attribute are mixed enough."""
         if self.closeness is None:
             return len(set(own) - {UNKNOWN}) >= self.distinct
-        return distance(own, everyone) <= self.closeness + 1e-12
+        return category_distance(own, everyone) <= self.closeness + 1e-12
 
 
-def distance(own: Sequence[str], everyone: Sequence[str]) -> float:
+def category_distance(own: Sequence[str], everyone: Sequence[str]) -> float:
     """Total variation between two samples' distributions of categories, 0 to 1.
 
     Source: Li, Li and Venkatasubramanian (2007), t-closeness, for categories at equal distance.

@@ -23,10 +23,9 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from suffrage import settings, storage
-from suffrage.consult.consultation import STATES, Consultation
-from suffrage.consult.groups.stability import PARTICIPANT
+from suffrage.consult.consultation import PARTICIPANT, STATES, Consultation
+from suffrage.consult.csv_files import neutralised
 from suffrage.consult.people import people_for, wide_demographics
-from suffrage.consult.polis_files import neutralised
 from suffrage.consult.release.dataset_card import card, change_log, croissant
 from suffrage.consult.release.disclosure import (
     SMALLEST_CELL,

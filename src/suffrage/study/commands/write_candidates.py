@@ -18,8 +18,8 @@ from suffrage import storage
 from suffrage.align import Checkpoint
 from suffrage.consult.candidate_answers import (
     NEAR,
-    Candidate,
-    Prompt,
+    CandidateAnswer,
+    OpenPrompt,
     distinct,
     read_open_prompts,
     write_candidates,
@@ -113,7 +113,7 @@ def write_study_candidates(
     asked = read_open_prompts(prompts)
     wiring = wire(with_segments(study))
     sources = study_sources(wiring, methods)
-    found: list[Candidate] = []
+    found: list[CandidateAnswer] = []
     counts: Counter[str] = Counter()
     loaded: tuple[Path | None, LanguageModel] | None = None
     with Progress(1.0, quiet) as progress, progress.stage("answers", 1.0) as update:
@@ -229,13 +229,13 @@ def _load(wiring: Wiring, checkpoint: Path | None) -> LanguageModel:
 def candidates_of(
     model: Writer,
     source: Source,
-    prompt: Prompt,
+    prompt: OpenPrompt,
     settings: CandidateSettings,
     counts: Counter[str],
     licence: str | None = None,
-) -> list[Candidate]:
+) -> list[CandidateAnswer]:
     """What one source writes to one prompt. counts: asked, empty and missing are added to it."""
-    found: list[Candidate] = []
+    found: list[CandidateAnswer] = []
     for how in ("sampled", "diverse"):
         if settings.how not in (how, "both"):
             continue
@@ -257,7 +257,7 @@ def candidates_of(
                 counts["empty"] += 1
                 continue
             found.append(
-                Candidate(
+                CandidateAnswer(
                     prompt_id=prompt.id,
                     prompt=prompt.text,
                     text=text,

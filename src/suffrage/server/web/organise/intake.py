@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from suffrage.consult.polis_files import restored
+from suffrage.consult.csv_files import restored
 from suffrage.errors import InputError
 
 MOST_SEEDS = 2000

@@ -13,8 +13,8 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from suffrage.consult.candidate_answers import candidates_of_text
+from suffrage.consult.csv_files import neutralised
 from suffrage.consult.pairing import PairDesign
-from suffrage.consult.polis_files import neutralised
 from suffrage.consult.quality import left_rate
 from suffrage.errors import InputError
 from suffrage.server import plot

@@ -1,29 +1,24 @@
-"""Polis exports read and written, so that what was read, written and read again is equal.
+"""Polis export files, read.
 
-Read are comments.csv, participants-votes.csv (or participant-votes.csv), votes.csv (the log) and
-summary.csv, with a common prefix or none; votes.csv may also hold the table. Counts in the files
-are never believed: they disagree with the votes in many exports. They serve for one thing, to find
-out whether 1 or -1 is agree. Panel ids (`xid`) are not read. Written is the same set, and
-comment-groups.csv; text that a spreadsheet would take for a formula gets an apostrophe in front,
-which reading takes off again.
+Four files are read, with a common prefix or none: comments.csv, participants-votes.csv (or
+participant-votes.csv), votes.csv (the log, or a table of last votes) and summary.csv.
+The counts in the files are not used as results, because in many exports they disagree with the
+votes. They only show whether 1 or -1 means agree. Panel ids (`xid`) are not read.
+What `write_files` writes is read back equal.
 """
 
 from __future__ import annotations
 
 import csv
-import io
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from suffrage import storage
-from suffrage.consult.groups.consensus import tally
+from suffrage.consult.csv_files import read_csv_as_text, restored
+from suffrage.consult.polis.conversation import Conversation, PolisStatement
 from suffrage.consult.votes import (
     AGREE,
     DISAGREE,
@@ -37,80 +32,33 @@ from suffrage.consult.votes import (
 from suffrage.errors import InputError
 
 TABLE_NAMES = ("participants-votes.csv", "participant-votes.csv", "votes.csv")
-# Columns of a table of votes that are no statement.
+# Columns of a table of votes that are not statements.
 ABOUT_PEOPLE = {"participant", "xid", "group-id", "n-comments", "n-votes", "n-agree", "n-disagree"}
-# Rows of summary.csv that follow from the rest, and are counted anew.
+# Rows of summary.csv that follow from the rest and are counted from the votes.
 COUNTED = ("voters", "voters-in-conv", "commenters", "comments", "groups")
 # Times below this are seconds, above it milliseconds (1973 in milliseconds, 5138 in seconds).
 FIRST_MILLISECONDS = 100_000_000_000
-_FORMULA = re.compile(r"'*[=+\-@\t\r\0]")
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One statement. moderated: 1 accepted, 0 undecided, -1 out. created: milliseconds since 1970.
-
-    author: a participant's id. meta: about the consultation itself. seed: put in by the organisers.
-    """
-
-    id: str
-    text: str
-    moderated: int = 0
-    author: str | None = None
-    created: int | None = None
-    meta: bool = False
-    seed: bool = False
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """A consultation's statements and votes.
-
-    about: topic, url, description and what else summary.csv says, but for its counts. events: the
-    log, columns statement, participant, vote, at (milliseconds) and perhaps important, sorted by
-    statement, participant and time; None where a file holds last votes only. group_ids: the opinion
-    group of each participant who has one.
-    """
-
-    about: Mapping[str, str]
-    statements: tuple[Statement, ...]
-    votes: VoteMatrix
-    events: pl.DataFrame | None = None
-    group_ids: Mapping[str, str] = field(default_factory=dict)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Conversation):
-            return NotImplemented
-        same_log = (
-            self.events is None and other.events is None
-            if self.events is None or other.events is None
-            else self.events.equals(other.events)
-        )
-        return (
-            same_log
-            and dict(self.about) == dict(other.about)
-            and self.statements == other.statements
-            and self.votes == other.votes
-            and dict(self.group_ids) == dict(other.group_ids)
-        )
-
-    __hash__ = None  # type: ignore[assignment]  # holds arrays
-
-    def moderated_out(self, strict: bool = False) -> tuple[str, ...]:
-        """Statements that take no part: moderated out or about the consultation itself.
-
-        strict: also those nobody has decided on.
-        """
-        least = 1 if strict else 0
-        return tuple(s.id for s in self.statements if s.moderated < least or s.meta)
 
 
 def read_polis(folder: Path, prefix: str | None = None, agree: int | None = None) -> Conversation:
-    """Read an export.
+    """Read the files of a Polis export.
 
-    prefix: of the file names, as "raw_" in raw_comments.csv; found where there is one set only.
-    agree: the vote that means agree, 1 or -1; found from the files' own counts where they tell.
-    Raises InputError on missing files, several sets of files, columns, ids or votes that are none.
+    Parameters
+    ----------
+    folder : Path
+        The folder that contains the files.
+    prefix : str, optional
+        What the file names start with, as "raw_" in raw_comments.csv. It is found where the folder
+        contains one set of files only.
+    agree : int, optional
+        The vote that means agree, 1 or -1. It is found from the files' own counts where they
+        show it.
+
+    Raises
+    ------
+    InputError
+        Files or columns are missing, the folder contains several exports, an id stands twice, or
+        a vote is not -1, 0 or 1.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of a Polis export.")
@@ -137,39 +85,6 @@ def read_polis(folder: Path, prefix: str | None = None, agree: int | None = None
         )
     about = _read_summary(folder / f"{start}summary.csv")
     return Conversation(about, statements, votes, events, group_ids)
-
-
-def write_polis(conversation: Conversation, folder: Path) -> None:
-    """Write an export, all or nothing; every count is made from the votes.
-
-    Groups found here are written with `dataclasses.replace(conversation, group_ids=...)`.
-    """
-
-    def fill(draft: Path) -> None:
-        for name, rows in (
-            ("comments.csv", _comments(conversation)),
-            ("participants-votes.csv", _table(conversation)),
-            ("comment-groups.csv", _comment_groups(conversation)),
-            ("summary.csv", _summary(conversation)),
-        ):
-            _write_csv(draft / name, rows)
-        if conversation.events is not None:
-            _write_csv(draft / "votes.csv", _log(conversation.events))
-
-    storage.write_folder(folder, fill)
-
-
-def neutralised(text: str) -> str:
-    """The text with an apostrophe in front where a spreadsheet would take it for a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def restored(text: str) -> str:
-    """What `neutralised` was given."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
-
-
-# --- reading ---------------------------------------------------------------------------------
 
 
 def _prefix(folder: Path) -> str:
@@ -246,9 +161,9 @@ def _milliseconds(time: int) -> int:
     return time * 1000 if abs(time) < FIRST_MILLISECONDS else time
 
 
-def _read_comments(path: Path) -> tuple[tuple[Statement, ...], dict[str, tuple[int, int]]]:
+def _read_comments(path: Path) -> tuple[tuple[PolisStatement, ...], dict[str, tuple[int, int]]]:
     """The statements, and what the file says of their agrees and disagrees."""
-    statements: dict[str, Statement] = {}
+    statements: dict[str, PolisStatement] = {}
     counts = {}
     for line, row in _rows(path):
         key, text = _need(row, "comment-id", path), _need(row, "comment-body", path)
@@ -258,7 +173,7 @@ def _read_comments(path: Path) -> tuple[tuple[Statement, ...], dict[str, tuple[i
         if moderated not in (-1, 0, 1):
             raise InputError(f"{path.name} line {line}: moderated is {moderated}, not -1, 0 or 1.")
         time = row.get("timestamp", "")
-        statements[key] = Statement(
+        statements[key] = PolisStatement(
             id=key,
             text=restored(text),
             moderated=moderated,
@@ -275,13 +190,6 @@ def _read_comments(path: Path) -> tuple[tuple[Statement, ...], dict[str, tuple[i
     return tuple(statements[key] for key in sorted(statements, key=id_order)), counts
 
 
-def _frame(path: Path) -> pl.DataFrame:
-    try:
-        return pl.read_csv(path, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path}: not readable as CSV in UTF-8 ({error}).") from error
-
-
 def _votes(column: pl.Series, path: Path) -> pl.Series:
     cast = column.cast(pl.Float64, strict=False)  # some tools write 1.0
     wrong = column.is_not_null() & ~cast.is_in([-1.0, 0.0, 1.0]).fill_null(False)
@@ -296,7 +204,7 @@ def _votes(column: pl.Series, path: Path) -> pl.Series:
 
 def _read_table(path: Path, agree: int | None) -> tuple[VoteMatrix, dict[str, str]]:
     """A table of participants and their last votes, with agree as 1, and their group ids."""
-    frame = _frame(path)
+    frame = read_csv_as_text(path)
     statements = [column for column in frame.columns if column not in ABOUT_PEOPLE]
     cells = [_votes(frame[c], path).fill_null(UNSEEN).to_numpy() for c in statements]
     shape = (frame.height, len(statements))
@@ -324,7 +232,7 @@ def _read_log(
     agree: int | None,
 ) -> pl.DataFrame:
     """The log of votes with agree as 1: as the table has it, or else as the comments' counts say."""
-    frame = _frame(path)
+    frame = read_csv_as_text(path)
     for column in ("timestamp", "comment-id", "voter-id", "vote"):
         if column not in frame.columns:
             raise InputError(f"{path.name}: no column {column}; there are {frame.columns}.")
@@ -414,139 +322,3 @@ def _read_summary(path: Path) -> dict[str, str]:
         # The description is often written without quotes; its commas are its own.
         rows = [(row[0], ",".join(row[1:])) for row in csv.reader(file) if row]
     return {key: restored(value) for key, value in rows if key not in COUNTED}
-
-
-# --- writing ---------------------------------------------------------------------------------
-
-
-def _write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
-    text = io.StringIO(newline="")
-    # As RFC 4180 has it; with "\n" alone a text holding a bare "\r" would stand unquoted.
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerows(rows)
-    # Bytes, so that no platform turns a line break inside a text into another.
-    path.write_bytes(text.getvalue().encode())
-
-
-def _date(milliseconds: int | None) -> str:
-    if milliseconds is None:
-        return ""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
-
-
-def _comments(c: Conversation) -> Iterator[Sequence[object]]:
-    yield (
-        *("timestamp", "datetime", "comment-id", "author-id", "agrees", "disagrees"),
-        *("moderated", "is-meta", "is-seed", "comment-body"),
-    )
-    agrees, disagrees = (
-        dict(zip(c.votes.statements, c.votes.counts(vote).tolist(), strict=True))
-        for vote in (AGREE, DISAGREE)
-    )
-    for s in c.statements:
-        yield (
-            "" if s.created is None else s.created,
-            _date(s.created),
-            s.id,
-            s.author or "",
-            agrees.get(s.id, 0),
-            disagrees.get(s.id, 0),
-            s.moderated,
-            str(s.meta).lower(),
-            str(s.seed).lower(),
-            neutralised(s.text),
-        )
-
-
-def _table(c: Conversation) -> Iterator[Sequence[object]]:
-    yield (
-        *("participant", "group-id", "n-comments", "n-votes", "n-agree", "n-disagree"),
-        *c.votes.statements,
-    )
-    written: dict[str, int] = {}
-    for statement in c.statements:
-        if statement.author is not None:
-            written[statement.author] = written.get(statement.author, 0) + 1
-    words = {UNSEEN: "", -1: "-1", 0: "0", 1: "1"}
-    for person, votes in zip(c.votes.participants, c.votes.votes.tolist(), strict=True):
-        agrees, disagrees = votes.count(AGREE), votes.count(DISAGREE)
-        yield (
-            person,
-            c.group_ids.get(person, ""),
-            written.get(person, 0),
-            len(votes) - votes.count(UNSEEN),
-            agrees,
-            disagrees,
-            *(words[vote] for vote in votes),
-        )
-
-
-def _comment_groups(c: Conversation) -> Iterator[Sequence[object]]:
-    groups = sorted(set(c.group_ids.values()), key=id_order)
-    labels = np.array(
-        [groups.index(c.group_ids[p]) if p in c.group_ids else -1 for p in c.votes.participants],
-        dtype=np.int64,
-    )
-    everyone = tally(c.votes.votes, np.zeros_like(labels), 1)
-    each = tally(c.votes.votes, labels, len(groups))
-    names = [_letters(at) for at in range(len(groups))]
-    kinds = ("votes", "agrees", "disagrees", "passes")
-    yield (
-        "comment-id",
-        "comment",
-        *(f"total-{kind}" for kind in kinds),
-        *(f"group-{name}-{kind}" for name in names for kind in kinds),
-    )
-    counted = np.concatenate(
-        [
-            np.stack([t.seen, t.agrees, t.disagrees, t.passes], axis=1).reshape(
-                -1, len(c.votes.statements)
-            )
-            for t in (everyone, each)
-        ]
-    ).astype(np.int64)
-    column = {statement: at for at, statement in enumerate(c.votes.statements)}
-    for statement in c.statements:
-        at = column.get(statement.id)
-        counts = [0] * len(counted) if at is None else counted[:, at].tolist()
-        yield (statement.id, neutralised(statement.text), *counts)
-
-
-def _letters(at: int) -> str:
-    return (_letters(at // 26 - 1) if at >= 26 else "") + chr(ord("a") + at % 26)
-
-
-def _log(events: pl.DataFrame) -> Iterator[Sequence[object]]:
-    important = "important" in events.columns
-    yield (
-        *("timestamp", "datetime", "comment-id", "voter-id", "vote"),
-        *(("important",) if important else ()),
-    )
-    for row in events.iter_rows(named=True):
-        more = (row["important"],) if important else ()
-        yield (
-            row["at"],
-            _date(row["at"]),
-            row["statement"],
-            row["participant"],
-            row["vote"],
-            *more,
-        )
-
-
-def _summary(c: Conversation) -> Iterator[Sequence[object]]:
-    counts = {
-        "voters": int((c.votes.seen.sum(axis=1) > 0).sum()),
-        "voters-in-conv": len(c.group_ids),
-        "commenters": len({s.author for s in c.statements if s.author is not None}),
-        "comments": len(c.statements),
-        "groups": len(set(c.group_ids.values())),
-    }
-    first = ("topic", "url", "views")
-    for key in first:
-        if key in c.about:
-            yield key, neutralised(c.about[key])
-    yield from counts.items()
-    for key, value in c.about.items():
-        if key not in first:
-            yield key, neutralised(value)

@@ -1,0 +1,1 @@
+"""Polis: its conversations, and its export files read and written."""
