@@ -119,7 +119,7 @@ def wide_model(folder: Path) -> str:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     from suffrage.models import identify
-    from suffrage.models.language_model import load_weights
+    from suffrage.models.loading import load_weights
 
     model, tokenizer = load_weights(identify(SMOLLM, folder), "float32")
     config = AutoConfig.for_model(

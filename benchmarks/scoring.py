@@ -187,7 +187,8 @@ def with_suffrage(
     model: str, asked: list[Question], dtype: str, batch: int
 ) -> tuple[float, list[list[float]]]:
     """`LanguageModel.score`: prompts packed into rows, every shared prefix computed once."""
-    from suffrage.models.language_model import LanguageModel, identify
+    from suffrage.models.identity import identify
+    from suffrage.models.language_model import LanguageModel
     from suffrage.models.packing import ScoreRequest
 
     language_model = LanguageModel.load(identify(model, Path()), dtype)

@@ -75,7 +75,8 @@ def main() -> None:
 
 def written_out(job: TrainingJob) -> int:
     """Tokens of all records, each question written before each of its answers."""
-    from suffrage.models.language_model import answer_tokens, encode_text, load_weights, prompt_text
+    from suffrage.models.loading import load_weights
+    from suffrage.models.tokenizing import answer_tokens, encode_text, prompt_text
 
     _, tokenizer = load_weights(job.model, "float32")
     total = 0

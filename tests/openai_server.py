@@ -17,7 +17,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from suffrage.models import LanguageModel
-from suffrage.models.language_model import encode_text
+from suffrage.models.tokenizing import encode_text
 
 
 class RefusedError(Exception):

@@ -14,7 +14,7 @@ from suffrage.evaluate import ProbeInput, Scoring, behaviour, capability, safety
 from suffrage.evaluate.asking import judging
 from suffrage.evaluate.asking.scenarios import SHIPPED, read_scenarios
 from suffrage.models import LanguageModel, identify
-from suffrage.models.language_model import fast_dtype
+from suffrage.models.device import fast_dtype
 from tests.evaluate.test_behaviour import SETS, SPLIT
 
 pytestmark = [

@@ -10,7 +10,7 @@ import pytest
 from suffrage.errors import InputError, MissingExtraError
 from suffrage.models import bundled
 from suffrage.models.bundled import BUNDLED, TERMS_VARIABLE, bundled_files, weights_hash
-from suffrage.models.language_model import identify
+from suffrage.models.identity import identify
 
 GEMMA = "gemma3-270m"
 

@@ -13,20 +13,22 @@ from suffrage.errors import InputError
 from suffrage.models import (
     ItemProbe,
     LanguageModel,
+    endpoint_abilities,
     identify,
     read_letters,
     read_sampled,
     ways_of_asking,
 )
-from suffrage.models import endpoint as endpoint_module
 from suffrage.models.answerer import LabelChoice
 from suffrage.models.cache import AnswerStore
-from suffrage.models.endpoint import Endpoint, known_abilities, label_reading, spent_by_purpose
+from suffrage.models.endpoint import Endpoint
+from suffrage.models.endpoint_abilities import known_abilities, spent_by_purpose
+from suffrage.models.endpoint_api import label_reading
 from suffrage.models.endpoint_client import (
     BudgetReachedError,
     EndpointError,
-    EndpointSettings,
 )
+from suffrage.models.endpoint_settings import EndpointSettings
 from tests.openai_server import Server, busy, serving
 from tests.synthetic import make_item, make_tiny_model
 
@@ -66,7 +68,7 @@ def choices(options: int = 4, number: int = 1) -> list[LabelChoice]:
 @pytest.fixture
 def long_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """A random model spreads its probability over all tokens: lists long enough to show them all."""
-    monkeypatch.setattr(endpoint_module, "TOP_TOKENS", (300,))
+    monkeypatch.setattr(endpoint_abilities, "TOP_TOKENS", (300,))
 
 
 def test_labels_are_those_of_the_same_model_at_hand(

@@ -9,7 +9,8 @@ import pytest
 from suffrage.errors import MissingExtraError
 from suffrage.models import ItemProbe, LanguageModel, identify, read_letters, ways_of_asking
 from suffrage.models import bundled as bundled_models
-from suffrage.models.language_model import fast_dtype, model_shape
+from suffrage.models.device import fast_dtype
+from suffrage.models.identity import model_shape
 from suffrage.models.packing import ScoreRequest
 from suffrage.survey import Item, Option
 

@@ -12,7 +12,7 @@ import pytest
 
 from suffrage.errors import InputError, SuffrageError
 from suffrage.models import LanguageModel, identify
-from suffrage.models import endpoint as endpoint_module
+from suffrage.models import endpoint_abilities
 from suffrage.study.commands.paraphrasing import paraphrase
 from suffrage.study.planning.plan import plan_study
 from suffrage.study.run import STORE, run_study
@@ -30,7 +30,7 @@ def server(tiny_model: Path) -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def fresh(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     # A random model spreads its probability over all tokens: lists long enough to show them all.
-    monkeypatch.setattr(endpoint_module, "TOP_TOKENS", (300,))
+    monkeypatch.setattr(endpoint_abilities, "TOP_TOKENS", (300,))
     server.script, server.logprobs, server.speaks, server.key = [], True, None, None
     server.said.clear()
 

@@ -14,17 +14,10 @@ from suffrage import storage
 from suffrage.align.method import TrainingFacts, TrainingJob
 from suffrage.align.training import prepare, run_trainer, trainer_settings
 from suffrage.errors import SuffrageError, require
-from suffrage.models.language_model import (
-    answer_tokens,
-    device_name,
-    encode_text,
-    label_tokens,
-    out_of_memory,
-    pack_log_probs,
-    prompt_text,
-    row_length,
-)
+from suffrage.models.device import device_name, out_of_memory, row_length
+from suffrage.models.language_model import pack_log_probs
 from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
+from suffrage.models.tokenizing import answer_tokens, encode_text, label_tokens, prompt_text
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
 

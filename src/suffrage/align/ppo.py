@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from suffrage.align.loop import Loop, as_it_was, snapshot, trainable
 from suffrage.align.method import OnStep
 from suffrage.errors import SuffrageError, require
-from suffrage.models.language_model import LanguageModel, device_name, out_of_memory
+from suffrage.models.device import device_name, out_of_memory
+from suffrage.models.language_model import LanguageModel
 from suffrage.models.packing import Tokens
 
 if TYPE_CHECKING:

@@ -20,15 +20,11 @@ from suffrage import storage
 from suffrage.align.loop import Loop, saving_memory, trainable
 from suffrage.align.method import TrainingFacts, TrainingJob
 from suffrage.align.packed import Prompts
-from suffrage.align.training import OUT_OF_MEMORY_MEND, prepare, training_dtype
+from suffrage.align.training import OUT_OF_MEMORY_REMEDY, prepare, training_dtype
 from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models import ModelIdentity, identify
-from suffrage.models.language_model import (
-    device_name,
-    load_weights,
-    out_of_memory,
-    row_length,
-)
+from suffrage.models.device import device_name, out_of_memory, row_length
+from suffrage.models.loading import load_weights
 from suffrage.models.packing import ScoreRequest, packed
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
@@ -189,7 +185,7 @@ def train_preference_model(
     found.tokens_read = loop.extra.get("tokens", 0)
     batch = job.options.batch
     micro_batch = job.options.micro_batch or batch
-    with out_of_memory("training the preference model", OUT_OF_MEMORY_MEND):
+    with out_of_memory("training the preference model", OUT_OF_MEMORY_REMEDY):
         while loop.step < steps:
             chosen = [learnt[(loop.step * batch + k) % len(learnt)] for k in range(batch)]
             weight = sum(float(row["weight"]) for row in chosen)

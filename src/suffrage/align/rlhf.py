@@ -31,7 +31,8 @@ from suffrage.align.ppo import PPOSettings, Reward, run_ppo
 from suffrage.align.preference_model import PreferenceModel, train_preference_model
 from suffrage.align.sft import train as train_sft
 from suffrage.align.training import LOG, prepare, training_dtype
-from suffrage.models.language_model import LanguageModel, device_name, out_of_memory
+from suffrage.models.device import device_name, out_of_memory
+from suffrage.models.language_model import LanguageModel
 from suffrage.models.packing import Tokens
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import Labels, RecordRow

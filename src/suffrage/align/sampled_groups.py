@@ -48,7 +48,7 @@ from suffrage.align.training import prepare, run_trainer, trainer_settings
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models.asking import Message
-from suffrage.models.language_model import prompt_text
+from suffrage.models.tokenizing import prompt_text
 from suffrage.training_data.preference_pairs import draw_option_pair
 from suffrage.training_data.records import Records
 

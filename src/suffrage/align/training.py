@@ -16,13 +16,14 @@ from suffrage.align.checkpoint import Checkpoint
 from suffrage.align.method import OnStep, TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.errors import SuffrageError, require
 from suffrage.models import identify
-from suffrage.models.language_model import fast_dtype, load_weights, out_of_memory
+from suffrage.models.device import fast_dtype, out_of_memory
+from suffrage.models.loading import load_weights
 
 LOG = "training.jsonl"
 SECONDS = "seconds.json"
 # What trainings on sampled answers tell besides the loss, which says little of them.
 ALSO_LOGGED = ("reward", "off_format", "kl", "entropy")
-OUT_OF_MEMORY_MEND = "micro_batch: 1, gradient_checkpointing: true, dtype: bfloat16"
+OUT_OF_MEMORY_REMEDY = "micro_batch: 1, gradient_checkpointing: true, dtype: bfloat16"
 
 
 def training_dtype(options: TrainingOptions) -> str:
@@ -127,7 +128,7 @@ def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingF
     earlier = seconds_spent(job.work) if start else 0.0
     trainer = make([_progress_callback(job, transformers.TrainerCallback)])
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
-    with storage.disk_errors(job.work), out_of_memory("training", OUT_OF_MEMORY_MEND):
+    with storage.disk_errors(job.work), out_of_memory("training", OUT_OF_MEMORY_REMEDY):
         trainer.train(resume_from_checkpoint=str(start) if start else None)
         # By every process: where weights lie in shards, each has a part to give.
         trainer.save_model(str(job.output))

@@ -11,7 +11,8 @@ from suffrage.models.asking import (
     ways_of_asking,
 )
 from suffrage.models.entailment import EntailmentModel
-from suffrage.models.language_model import LanguageModel, ModelIdentity, identify
+from suffrage.models.identity import ModelIdentity, identify
+from suffrage.models.language_model import LanguageModel
 from suffrage.models.readouts import (
     ItemProbe,
     ModelAnswer,

@@ -1,181 +1,44 @@
 """Requests to an OpenAI-compatible server: retried, counted, priced, and stopped at a budget.
 
-The key is read from the environment when a client is made; it stands in the requests' header and
-nowhere else.
+The key is read from the environment when a client is made. It is written into the requests' header
+and nowhere else.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-
-from suffrage import storage
 from suffrage.errors import InputError, SuffrageError, require, require_installed
-from suffrage.models.language_model import ModelIdentity
+from suffrage.models.endpoint_settings import EndpointSettings, endpoint_key
 
 Parsed = TypeVar("Parsed")
 
 LONGEST_WAIT = 60.0
-# Where a server does not say how many tokens it read: about four letters of English make one, two of
-# most other scripts, so that the estimate is rather too high. A token is at least one byte, which
-# bounds what a request can cost, with some tokens for the chat's own marks.
+# Used where a server does not say how many tokens it read. About four letters of English make a
+# token, and two of most other scripts, so this estimate is rather too high. A token is at least one
+# byte, which bounds what a request can cost, with some tokens for the chat's own marks.
 BYTES_A_TOKEN = 3
 MARKS = 64
-# What decides neither an answer nor how it is read.
-_NOT_CONTENT = {"key", "prices", "budget", "concurrency", "timeout", "retries"}
-
-# What the readouts rest on.
-_OURS = {
-    "model",
-    "messages",
-    "prompt",
-    "n",
-    "seed",
-    "temperature",
-    "top_p",
-    "logprobs",
-    "top_logprobs",
-    "echo",
-    "stream",
-    "max_tokens",
-    "max_completion_tokens",
-}
-
-
-class Prices(BaseModel):
-    """What a million tokens cost, read and written."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-    currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
-
-
-class Budget(BaseModel):
-    """The most a study may spend at an endpoint, over all its runs: money, requests, or both."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    money: float | None = Field(default=None, gt=0)
-    requests: int | None = Field(default=None, ge=1)
-
-
-class EndpointSettings(BaseModel):
-    """A model behind an OpenAI-compatible address: `model: {endpoint: ..., name: ...}`.
-
-    endpoint: the address up to `/v1`. name: the model, as the server calls it. key: the name of the
-    environment variable that holds the key. chat: whether questions go to `/chat/completions`;
-    false for a base model, whose questions are plain text to `/completions`. tokenizer: the model's
-    own tokenizer (a folder or hub id), with which whole texts can be read where the server echoes.
-    logprobs: false leaves the server's probabilities aside. samples: short answers drawn to a
-    question where no probabilities can be had. version: anything that tells two models behind one
-    name apart, such as a date; answers of one are never taken for the other's. extra: what a server
-    wants besides in every request, such as what switches a model's thinking off. prices, budget: what
-    tokens cost, and the most to spend. concurrency: requests at a time. timeout: seconds to wait
-    for an answer. retries: tries after the first when the server is busy or fails.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    endpoint: str
-    name: str = Field(min_length=1)
-    key: str | None = None
-    chat: bool = True
-    tokenizer: str | None = None
-    logprobs: bool = True
-    samples: int = Field(default=24, ge=2, le=1000)
-    version: str | None = None
-    extra: dict[str, Any] = Field(default_factory=dict)
-    prices: Prices | None = None
-    budget: Budget = Budget()
-    concurrency: int = Field(default=8, ge=1, le=256)
-    timeout: float = Field(default=60.0, gt=0)
-    retries: int = Field(default=6, ge=0, le=20)
-
-    @field_validator("endpoint")
-    @classmethod
-    def _address(cls, given: str) -> str:
-        parts = urlsplit(given)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an address such as https://host/v1")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must hold no password, key or query; name the key's variable in key")
-        return given.rstrip("/")
-
-    @field_validator("extra")
-    @classmethod
-    def _decides_no_reading(cls, given: dict[str, Any]) -> dict[str, Any]:
-        ours = sorted(_OURS & set(given))
-        if ours:
-            raise ValueError(f"{ours[0]} is for the readouts to set")
-        return given
-
-    @model_validator(mode="after")
-    def _money_needs_prices(self) -> EndpointSettings:
-        if self.budget.money is not None and self.prices is None:
-            raise ValueError("budget.money needs prices, or nothing is known of what is spent")
-        return self
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """What stands for this model in a study: all that decides its answers."""
-        content = storage.content_hash(self.model_dump(mode="json", exclude=_NOT_CONTENT))
-        return ModelIdentity(f"{self.name} at {self.endpoint}", self.endpoint, content)
-
-
-def check_no_secrets(content: dict[str, Any], source: str) -> None:
-    """Refuse a key or password written out in a study, without repeating it.
-
-    Raises InputError when `key` cannot be the name of an environment variable, or the address
-    holds a password.
-    """
-    key = content.get("key")
-    if key is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", str(key)):
-        raise InputError(
-            f"{source}: model.key must be the name of an environment variable that holds the key, "
-            "such as OPENAI_API_KEY; never write the key itself into a study."
-        )
-    if re.search(r"//[^/]*@", str(content.get("endpoint", ""))):
-        raise InputError(
-            f"{source}: model.endpoint must hold no password; name the environment variable that "
-            "holds the key in model.key."
-        )
-
-
-def endpoint_key(settings: EndpointSettings) -> str | None:
-    """The key from the environment. Raises InputError when its variable is not set."""
-    if settings.key is None:
-        return None
-    found = os.environ.get(settings.key, "").strip()
-    if not found:
-        raise InputError(
-            f"model.key: the environment variable {settings.key} is not set; "
-            f"export {settings.key}=... with the key for {settings.endpoint} first."
-        )
-    return found
 
 
 @dataclass
 class EndpointUsage:
-    """What was sent and spent. estimated: requests whose tokens the server did not count."""
+    """What was sent to an endpoint and what it cost."""
 
     requests: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    # In the currency of the settings' prices; 0 without prices.
     money: float = 0.0
+    # Requests whose tokens the server did not count.
     estimated: int = 0
 
     def add(self, other: EndpointUsage) -> None:
-        """Count another's in."""
+        """Add another usage to this one."""
         for one in fields(self):
             setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
 
@@ -205,11 +68,21 @@ class _TryAgainError(Exception):
 
 
 class Client:
-    """Posts requests; safe from several threads.
+    """Posts requests; safe from several threads. `used` is what this client has used.
 
-    spent: what earlier runs used, which counts toward the budget. used: what this client used.
-    first_wait: seconds before the first new try; later waits double, with jitter.
-    Raises InputError when the key's variable is not set.
+    Parameters
+    ----------
+    settings : EndpointSettings
+        The address, the budget and how often to try again.
+    spent : EndpointUsage, optional
+        What earlier runs used. It counts toward the budget.
+    first_wait : float
+        Seconds before the first new try. Later waits double, with jitter.
+
+    Raises
+    ------
+    InputError
+        The environment variable of the key is not set.
     """
 
     def __init__(
@@ -249,12 +122,33 @@ class Client:
     def post(
         self, path: str, body: dict[str, Any], longest: int, parse: Callable[[Any], Parsed]
     ) -> Parsed:
-        """What `parse` makes of the server's answer.
+        """Post a request, and return what `parse` makes of the server's answer.
 
-        longest: most tokens the answer may have, all its choices together. Answers that cannot be
-        parsed are asked for again, as after 408, 429, 5xx and timeouts. Raises BudgetReachedError before
-        the budget could be passed, RejectedError and FilteredError on the server's own refusals, InputError on
-        a wrong key or address, EndpointError when no try succeeded.
+        A request is sent again after 408, 429, 5xx and timeouts, and when its answer cannot be
+        parsed.
+
+        Parameters
+        ----------
+        path : str
+            Such as "/chat/completions".
+        body : dict
+            The request, without the settings' `extra`.
+        longest : int
+            The most tokens that the answer may have, all its choices together.
+        parse : callable
+            Takes the decoded JSON. ValueError, KeyError, IndexError and TypeError mean that the
+            answer is not of the expected form.
+
+        Raises
+        ------
+        BudgetReachedError
+            The request could pass the budget. It was not sent.
+        RejectedError, FilteredError
+            The server refused the request.
+        InputError
+            The key or the address is wrong.
+        EndpointError
+            No try succeeded.
         """
         import tenacity
 
@@ -290,7 +184,7 @@ class Client:
         likely, bound = _input_tokens(body)
         most, guessed = self._priced(bound, longest), self._priced(likely, longest)
         self._reserve(most)
-        # What a request that may have been worked on is taken to have cost, until it is known.
+        # A request that the server may have worked on counts as this until its cost is known.
         counted = EndpointUsage(requests=1)
         try:
             content = json.dumps(self.settings.extra | body)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from suffrage.errors import InputError, require
 from suffrage.models import bundled
-from suffrage.models.language_model import ModelIdentity, device_name
+from suffrage.models.device import device_name
+from suffrage.models.identity import ModelIdentity
 
 # How the field's models spell "follows"; case does not matter.
 ENTAILMENT = ("entailment", "entail", "entails", "entailed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,95 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from suffrage import storage
 from suffrage.arrays import FloatArray
-from suffrage.errors import InputError, SuffrageError, require, require_installed
-from suffrage.models import bundled
 from suffrage.models.answerer import Advance, LabelChoice
 from suffrage.models.asking import Message
+from suffrage.models.device import device_name, out_of_memory, row_length
+from suffrage.models.identity import ModelIdentity
+from suffrage.models.loading import load_weights
 from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
-from suffrage.models.shape import ModelShape, folder_shape
+from suffrage.models.tokenizing import answer_tokens, encode_text, label_tokens, prompt_text
 
 if TYPE_CHECKING:
     import torch
 
 
-# On a CPU attention costs the square of the row, the rest is linear: the fastest length for
-# SmolLM2-135M lies near 512. A GPU wants more work at a time.
-CPU_ROW_LENGTH = 512
-GPU_ROW_LENGTH = 4096
 # Packed and plain log-probabilities may differ by rounding; more means the model ignores the mask.
 PACKING_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
-
-
-@dataclass(frozen=True)
-class ModelIdentity:
-    """What a model name in a study stands for, without loading it.
-
-    source: a folder, a hub id or "bundled:NAME". content: hash of the weights (hub ids: the id).
-    """
-
-    name: str
-    source: str
-    content: str
-    licence: str | None = None
-
-
-def identify(name: str, folder: Path) -> ModelIdentity:
-    """Resolve "bundled:NAME", a local path (relative to `folder`) or a hub id.
-
-    Raises InputError when it is a path that holds no model, or no such bundled model.
-    """
-    require_installed("torch", "align", "loading a model")
-    require_installed("transformers", "align", "loading a model")
-    if name.startswith(bundled.PREFIX):
-        short = name.removeprefix(bundled.PREFIX)
-        licence = bundled.bundled_model(short).licence
-        content = bundled.weights_hash(bundled.bundled_files(short))
-        return ModelIdentity(name, name, content, licence)
-    path = (folder / Path(name).expanduser()).resolve()
-    if path.exists():
-        if not (path / "config.json").is_file():
-            raise InputError(
-                f"model: {name} is not a model: it needs to be a folder with a config.json and "
-                "weights, as Transformers' save_pretrained writes it."
-            )
-        return ModelIdentity(name, str(path), storage.folder_hash(path))
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise InputError(
-            f"model: {name} does not exist; give a folder, a hub id (owner/name) or "
-            f"{', '.join(bundled.PREFIX + known for known in sorted(bundled.BUNDLED))}."
-        )
-    return ModelIdentity(name, name, name)
-
-
-def model_shape(identity: ModelIdentity) -> ModelShape | None:
-    """How large the model is, without loading it; None for a hub id not at hand."""
-    if identity.source.startswith(bundled.PREFIX):
-        return bundled.bundled_model(identity.source.removeprefix(bundled.PREFIX)).shape
-    return folder_shape(Path(identity.source))
-
-
-def device_name() -> str:
-    """The device models run on: "cuda" when a CUDA GPU is there, else "cpu"."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def row_length(device: str) -> int:
-    """How many tokens a packed row should hold on a device."""
-    return GPU_ROW_LENGTH if device == "cuda" else CPU_ROW_LENGTH
-
-
-def fast_dtype() -> str:
-    """bfloat16 where the machine computes it in hardware, else float32."""
-    import torch
-
-    if torch.cuda.is_available():
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return "bfloat16" if probe is not None and probe() else "float32"
 
 
 @dataclass
@@ -131,11 +56,6 @@ class LanguageModel:
             model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
         device = device_name()
         return cls(identity, model.to(device).eval(), tokenizer, dtype, device)
-
-    @property
-    def has_chat_template(self) -> bool:
-        """Whether questions are put as chat turns."""
-        return getattr(self.tokenizer, "chat_template", None) is not None
 
     def prompt_text(self, messages: Sequence[Message]) -> str:
         """The exact text the model reads up to where its answer begins."""
@@ -343,107 +263,6 @@ class LanguageModel:
         return self._packs_exactly
 
 
-def load_weights(identity: ModelIdentity, dtype: str, four_bits: bool = False) -> tuple[Any, Any]:
-    """The model and tokenizer behind an identity, in evaluation mode on the CPU.
-
-    four_bits: weights in 4-bit NormalFloat (Dettmers et al. 2023), on the GPU.
-    Raises InputError when 4 bits are asked for without a CUDA GPU, or when the source is not a causal language model or cannot be reached.
-    """
-    torch = require("torch", "align", "loading a model")
-    transformers = require("transformers", "align", "loading a model")
-    bundled.quieten(transformers)
-    more: dict[str, Any] = {}
-    if four_bits:
-        if not torch.cuda.is_available():
-            raise InputError("adapter: qlora needs a CUDA GPU; use adapter: lora here.")
-        require("bitsandbytes", "qlora", "adapter: qlora")
-        more = {
-            "device_map": {"": 0},
-            "quantization_config": transformers.BitsAndBytesConfig(
-                load_in_4bit=True,
-                bnb_4bit_quant_type="nf4",
-                bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=getattr(torch, dtype),
-            ),
-        }
-    source = identity.source
-    if source.startswith(bundled.PREFIX):
-        source = str(bundled.prepared_folder(source.removeprefix(bundled.PREFIX)))
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            source, dtype=getattr(torch, dtype), **more
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(
-            f"model: {identity.name} could not be loaded as a causal language model "
-            f"({_first_line(error)}). Check the name or folder; a hub id needs the network, or "
-            "HF_HOME with the model in it."
-        ) from error
-    model.get_output_embeddings().register_forward_pre_hook(_contiguous)
-    return model.eval(), tokenizer
-
-
-def _contiguous(module: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The last positions of several rows lie apart in memory, and of such states PyTorch multiplies
-    each row with its own copy of the weights: (vocabulary x width) bytes a row."""
-    return (given[0].contiguous(), *given[1:])
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0][:200]
-
-
-def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
-    """Messages as the exact text the model reads up to where its answer begins.
-
-    Without a chat template: the contents as paragraphs, then "Answer:". A template that knows no
-    system role gets the system text at the head of the first user turn.
-    """
-    if getattr(tokenizer, "chat_template", None) is None:
-        return "\n\n".join([*(m["content"] for m in messages), "Answer:"])
-    try:
-        return str(
-            tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=True
-            )
-        )
-    except Exception as error:
-        if messages[0]["role"] != "system":
-            raise SuffrageError(f"the model's chat template failed: {error}") from error
-        joined = f"{messages[0]['content']}\n\n{messages[1]['content']}"
-        return prompt_text(tokenizer, [{"role": "user", "content": joined}, *messages[2:]])
-
-
-def encode_text(tokenizer: Any, text: str) -> Tokens:
-    """A prompt text as token ids; the template has put the special tokens in already."""
-    plain = getattr(tokenizer, "chat_template", None) is None
-    return tuple(tokenizer(text, add_special_tokens=plain)["input_ids"])
-
-
-def answer_tokens(tokenizer: Any, answer: str) -> Tokens:
-    """An answer as it follows the prompt, with the token that ends the turn."""
-    lead = "" if getattr(tokenizer, "chat_template", None) is not None else " "
-    ids = tuple(tokenizer(lead + answer, add_special_tokens=False)["input_ids"])
-    end = tokenizer.eos_token_id
-    return ids if end is None else (*ids, end)
-
-
-def label_tokens(tokenizer: Any, label: str) -> Tokens:
-    """Every single token that means this label where an answer begins: "A" and " A".
-
-    Which of them a model uses differs (SmolLM2 "A", Gemma's base model " A"), so both count.
-    Raises ValueError when the tokenizer has no single token for it.
-    """
-    found = []
-    for text in (label, f" {label}"):
-        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        found += [token for token in ids[:1] if tokenizer.decode([token]).strip() == label]
-    if not found:
-        raise ValueError(f"the tokenizer has no single token for the label {label!r}")
-    return tuple(dict.fromkeys(found))
-
-
 def pack_log_probs(model: Any, pack: Pack) -> torch.Tensor:
     """Log-probability of every query of a pack, shape (queries,), differentiable.
 
@@ -477,32 +296,3 @@ def _one_by_one(requests: Sequence[ScoreRequest]) -> list[Pack]:
             pack.owners = [(index, which)] * len(continuation)
             packs.append(pack)
     return packs
-
-
-class out_of_memory:  # noqa: N801 - reads as a statement: with out_of_memory(...)
-    """Turn an out-of-memory failure into a message with the settings that would fit."""
-
-    def __init__(self, task: str, mend: str) -> None:
-        self.task, self.mend = task, mend
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: Any, trace: Any) -> None:
-        text = str(error).lower()
-        if kind is MemoryError or (
-            kind is not None
-            and issubclass(kind, RuntimeError)
-            and ("out of memory" in text or "can't allocate memory" in text)
-        ):
-            raise SuffrageError(
-                f"out of memory while {self.task}; finished stages are kept. Settings that need "
-                f"less: {self.mend}; or a smaller model."
-            ) from error
-
-
-def cpu_threads() -> int:
-    """How many CPU cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

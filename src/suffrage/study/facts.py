@@ -28,7 +28,7 @@ from suffrage.evaluate.results import (
     Target,
     ValueSetFacts,
 )
-from suffrage.models.endpoint import Memory, known_abilities, spent_by_purpose
+from suffrage.models.endpoint_abilities import Memory, known_abilities, spent_by_purpose
 from suffrage.population import ValueSet
 from suffrage.study.self_feedback_facts import self_feedback
 from suffrage.survey import Survey, effective_sample_size
@@ -58,7 +58,7 @@ def versions() -> dict[str, str]:
 
 def machine() -> dict[str, Any]:
     """What this machine is; no name, user or path of it."""
-    from suffrage.models.language_model import cpu_threads
+    from suffrage.models.device import cpu_threads
 
     facts: dict[str, Any] = {
         "system": platform.system(),

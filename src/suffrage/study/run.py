@@ -35,9 +35,9 @@ from suffrage.evaluate.asking.answers import prompts_to_score
 from suffrage.evaluate.asking.rounding import Rounding, questions_asked_twice, rounding
 from suffrage.models import ItemProbe, LanguageModel, ModelAnswer, read_letters
 from suffrage.models.cache import AnswerStore, CachedAnswerer
+from suffrage.models.device import out_of_memory
 from suffrage.models.endpoint import Endpoint
-from suffrage.models.endpoint_client import endpoint_key
-from suffrage.models.language_model import out_of_memory
+from suffrage.models.endpoint_settings import endpoint_key
 from suffrage.population import ValueSet
 from suffrage.study import facts
 from suffrage.study.planning.plan import Plan, make_plan

@@ -12,7 +12,7 @@ from suffrage import registry, settings
 from suffrage.align import Method, MethodOptions
 from suffrage.errors import InputError
 from suffrage.evaluate import Evaluation, EvaluationOptions, Scoring
-from suffrage.models.endpoint_client import EndpointSettings, check_no_secrets
+from suffrage.models.endpoint_settings import EndpointSettings, check_no_secrets
 from suffrage.population.segments import SegmentSettings
 from suffrage.survey import NonResponse, Survey, read_survey
 from suffrage.survey.non_response import with_non_response_as_options

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from suffrage.models.bundled import BUNDLED, cache_folder, package_folder
-from suffrage.models.language_model import cpu_threads
+from suffrage.models.device import cpu_threads
 
 PARTS = {
     "align": ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "gguf"),
@@ -45,7 +45,7 @@ def diagnosis() -> dict[str, str]:
     if find_spec("torch") is not None:
         import torch
 
-        from suffrage.models.language_model import fast_dtype
+        from suffrage.models.device import fast_dtype
 
         found["runs on"] = (
             torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU (no CUDA GPU)"

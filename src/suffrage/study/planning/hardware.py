@@ -12,7 +12,7 @@ from typing import Any
 
 from suffrage.align import TrainingOptions
 from suffrage.errors import InputError
-from suffrage.models.language_model import GPU_ROW_LENGTH
+from suffrage.models.device import GPU_ROW_LENGTH
 from suffrage.models.shape import ModelShape
 from suffrage.study.planning.memory import Adapting, training_bytes
 from suffrage.study.planning.plan import training_sizes

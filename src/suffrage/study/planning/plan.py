@@ -10,8 +10,9 @@ from typing import Any
 from suffrage.align import TrainingOptions
 from suffrage.evaluate.asking.answers import prompts_to_score
 from suffrage.models import ways_of_asking
-from suffrage.models.endpoint_client import EndpointSettings
-from suffrage.models.language_model import CPU_ROW_LENGTH, model_shape
+from suffrage.models.device import CPU_ROW_LENGTH
+from suffrage.models.endpoint_settings import EndpointSettings
+from suffrage.models.identity import model_shape
 from suffrage.population import ValueSet
 from suffrage.study.facts import pair_count
 from suffrage.study.planning.memory import StepSize, largest_step, training_bytes
@@ -124,7 +125,7 @@ def make_plan(
     heavy = any(stage.kind in ("align", "answers", "probes") for stage in todo)
     speed = {"float32": 0.0, "training": 0.0}
     if heavy:
-        from suffrage.models.language_model import fast_dtype
+        from suffrage.models.device import fast_dtype
 
         speed["float32"] = matrix_speed(study.scoring.dtype)
         speed["training"] = matrix_speed(fast_dtype())

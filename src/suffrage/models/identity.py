@@ -1,0 +1,59 @@
+"""Which model a name in a study means, and how large it is, without loading it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from suffrage import storage
+from suffrage.errors import InputError, require_installed
+from suffrage.models import bundled
+from suffrage.models.shape import ModelShape, folder_shape
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """What a model name in a study stands for, without loading it.
+
+    source: a folder, a hub id or "bundled:NAME". content: hash of the weights (hub ids: the id).
+    """
+
+    name: str
+    source: str
+    content: str
+    licence: str | None = None
+
+
+def identify(name: str, folder: Path) -> ModelIdentity:
+    """Resolve "bundled:NAME", a local path (relative to `folder`) or a hub id.
+
+    Raises InputError when it is a path that holds no model, or no such bundled model.
+    """
+    require_installed("torch", "align", "loading a model")
+    require_installed("transformers", "align", "loading a model")
+    if name.startswith(bundled.PREFIX):
+        short = name.removeprefix(bundled.PREFIX)
+        licence = bundled.bundled_model(short).licence
+        content = bundled.weights_hash(bundled.bundled_files(short))
+        return ModelIdentity(name, name, content, licence)
+    path = (folder / Path(name).expanduser()).resolve()
+    if path.exists():
+        if not (path / "config.json").is_file():
+            raise InputError(
+                f"model: {name} is not a model: it needs to be a folder with a config.json and "
+                "weights, as Transformers' save_pretrained writes it."
+            )
+        return ModelIdentity(name, str(path), storage.folder_hash(path))
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise InputError(
+            f"model: {name} does not exist; give a folder, a hub id (owner/name) or "
+            f"{', '.join(bundled.PREFIX + known for known in sorted(bundled.BUNDLED))}."
+        )
+    return ModelIdentity(name, name, name)
+
+
+def model_shape(identity: ModelIdentity) -> ModelShape | None:
+    """How large the model is, without loading it; None for a hub id not at hand."""
+    if identity.source.startswith(bundled.PREFIX):
+        return bundled.bundled_model(identity.source.removeprefix(bundled.PREFIX)).shape
+    return folder_shape(Path(identity.source))

@@ -1,0 +1,60 @@
+"""Weights and tokenizers from a folder, a hub id or a bundled model into memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from suffrage.errors import InputError, require
+from suffrage.models import bundled
+from suffrage.models.identity import ModelIdentity
+
+
+def load_weights(identity: ModelIdentity, dtype: str, four_bits: bool = False) -> tuple[Any, Any]:
+    """The model and tokenizer behind an identity, in evaluation mode on the CPU.
+
+    four_bits: weights in 4-bit NormalFloat (Dettmers et al. 2023), on the GPU.
+    Raises InputError when 4 bits are asked for without a CUDA GPU, or when the source is not a causal language model or cannot be reached.
+    """
+    torch = require("torch", "align", "loading a model")
+    transformers = require("transformers", "align", "loading a model")
+    bundled.quieten(transformers)
+    more: dict[str, Any] = {}
+    if four_bits:
+        if not torch.cuda.is_available():
+            raise InputError("adapter: qlora needs a CUDA GPU; use adapter: lora here.")
+        require("bitsandbytes", "qlora", "adapter: qlora")
+        more = {
+            "device_map": {"": 0},
+            "quantization_config": transformers.BitsAndBytesConfig(
+                load_in_4bit=True,
+                bnb_4bit_quant_type="nf4",
+                bnb_4bit_use_double_quant=True,
+                bnb_4bit_compute_dtype=getattr(torch, dtype),
+            ),
+        }
+    source = identity.source
+    if source.startswith(bundled.PREFIX):
+        source = str(bundled.prepared_folder(source.removeprefix(bundled.PREFIX)))
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            source, dtype=getattr(torch, dtype), **more
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(
+            f"model: {identity.name} could not be loaded as a causal language model "
+            f"({_first_line(error)}). Check the name or folder; a hub id needs the network, or "
+            "HF_HOME with the model in it."
+        ) from error
+    model.get_output_embeddings().register_forward_pre_hook(_contiguous)
+    return model.eval(), tokenizer
+
+
+def _contiguous(module: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The last positions of several rows lie apart in memory, and of such states PyTorch multiplies
+    each row with its own copy of the weights: (vocabulary x width) bytes a row."""
+    return (given[0].contiguous(), *given[1:])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:200]
