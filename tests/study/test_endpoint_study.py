@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from suffrage.errors import InputError, SuffrageError
-from suffrage.models import LanguageModel, identify
-from suffrage.models import endpoint_abilities
+from suffrage.models import LanguageModel, endpoint_abilities, identify
 from suffrage.study.commands.paraphrasing import paraphrase
 from suffrage.study.planning.plan import plan_study
 from suffrage.study.run import STORE, run_study
