@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from suffrage import registry
 from suffrage.errors import InputError
-from suffrage.survey import read_survey, survey_files
+from suffrage.survey import read_survey, readers, survey_files
 
 
 @pytest.mark.parametrize("function", [read_survey, survey_files])
@@ -27,3 +28,11 @@ from suffrage.survey import read_survey, survey_files
 def test_a_wrong_survey_section_names_its_key(function, section, message, tmp_path: Path):
     with pytest.raises(InputError, match=message):
         function(section, tmp_path)
+
+
+def test_the_folder_of_readers_holds_one_registered_reader_a_file():
+    folder = Path(readers.__file__).parent
+    files = sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__")
+    assert files == sorted(registry.names("readers"))
+    for name in files:
+        assert registry.load("readers", name).name == name

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 
 class NonResponse(IntEnum):
-    """Why there is no answer; kept apart, never an option by accident.
+    """Why there is no answer. Kinds are kept apart, and are never an option by accident.
 
-    The numbers are those of the World Values Survey, and stand in `Survey.responses`.
+    The numbers are those of the World Values Survey; `Survey.responses` holds them.
     """
 
     DONT_KNOW = -1
@@ -47,14 +47,13 @@ class NonResponse(IntEnum):
 
 
 class Option(BaseModel):
-    """One answer a person could give.
-
-    code: as it stands in the file. text: as the person read or heard it.
-    """
+    """One answer a person could give."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # As in the file.
     code: str
+    # As the person read or heard it.
     text: str
 
     @field_validator("code", mode="before")
@@ -64,23 +63,22 @@ class Option(BaseModel):
 
 
 class Item(BaseModel):
-    """One survey question with its options, in the order the questionnaire gives them.
-
-    ordered: the options form a scale (earth mover's distance applies).
-    direction: what moving toward the last option means, in words ("less trust"), for a scale.
-    topic: for holding out by topic. battery: items that share a stem; held out together.
-    note: what a reader of results should know (two wordings pooled, say).
-    """
+    """One survey question with its options, in the order the questionnaire gives them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     question: str = Field(min_length=1)
     options: tuple[Option, ...] = Field(min_length=2)
+    # The options form a scale, so that the earth mover's distance applies.
     ordered: bool = True
+    # Of a scale: what moving toward the last option means, in words ("less trust").
     direction: str | None = None
+    # For holding out by topic.
     topic: str | None = None
+    # Items that share a stem have the same battery; they are held out together.
     battery: str | None = None
+    # What a reader of results should know, for example that two wordings are pooled.
     note: str | None = None
 
     @model_validator(mode="after")
@@ -99,7 +97,7 @@ class Item(BaseModel):
 
 
 class Codebook(BaseModel):
-    """Every item of a survey, by id, and what the demographic columns are called."""
+    """Every item of a survey, by id, and the names of its demographic columns."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

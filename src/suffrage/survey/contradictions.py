@@ -16,37 +16,37 @@ from suffrage.survey.survey import Survey
 
 # Below this an item runs against the rest of its battery; a weak one may just measure less.
 REVERSED_BELOW = -0.2
-# Fewer complete answers than this say nothing of a correlation.
+# Fewer complete answers than this are too few for a correlation.
 FEWEST_ANSWERS = 30
-
 
 ContradictionKind = Literal["unknown code", "unanswered", "constant", "unused option", "reversed"]
 
 
 @dataclass(frozen=True)
 class Contradiction:
-    """One thing that codebook and data do not agree on.
+    """One thing that codebook and data do not agree on."""
 
-    item: its id, or a demographic's name. what: in one sentence, with the mend. code: as the file
-    or the codebook has it. file, column, rows, count: of an unknown code, where it stands (the
-    header is row 1; the first rows only) and how often.
-    """
-
+    # An item's id, or a demographic's name.
     item: str
+    # One sentence, with how to fix it.
     what: str
     kind: ContradictionKind
+    # As the file or the codebook has it.
     code: str | None = None
+    # The rest is for unknown codes: the file and column that hold the code,
     file: str | None = None
     column: str | None = None
+    # the first rows with it (the header is row 1),
     rows: tuple[int, ...] = ()
+    # and how many rows there are.
     count: int | None = None
 
 
 def checked(section: Mapping[str, Any], folder: Path) -> list[Contradiction]:
     """Every contradiction of the survey that a study's `survey:` section names.
 
-    An unknown code stops nothing here: it is listed with its rows, and read as missing.
-    Raises InputError on whatever else is wrong with the files.
+    An unknown code does not stop the reading: it is listed with its rows, and read as missing.
+    Raises InputError on anything else that is wrong with the files.
     """
     with unknown_codes_listed() as unknown:
         survey = read_survey(section, folder)
@@ -111,10 +111,24 @@ def _of_item(survey: Survey, item: Item) -> list[Contradiction]:
 
 
 def item_rest_correlations(answers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Pearson's correlation of each item with the mean of the others, over complete answers.
+    """Return Pearson's correlation of each item with the mean of the other items.
 
-    answers: shape (respondents, items), on one scale, NaN where there is no answer.
-    NaN where an item, or its rest, does not vary.
+    Parameters
+    ----------
+    answers : array, shape (respondents, items)
+        On one scale; NaN where there is no answer. Only respondents who answered
+        every item count.
+
+    Returns
+    -------
+    array, shape (items,)
+        -1 to 1; NaN where the item, or the mean of the others, does not vary.
+
+    Examples
+    --------
+    >>> answers = np.array([[0.0, 0.0, 1.0], [0.5, 0.5, 0.5], [1.0, 1.0, 0.0]])
+    >>> item_rest_correlations(answers).round(2)
+    array([nan, nan, -1.])
     """
     complete = answers[~np.isnan(answers).any(axis=1)]
     result = np.full(answers.shape[1], np.nan)

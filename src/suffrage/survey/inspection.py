@@ -21,14 +21,14 @@ MOST_VALUES_SHOWN = 12
 
 @dataclass(frozen=True)
 class DemographicSummary:
-    """values: respondents by value, the most frequent first. lowest, highest: of numbers.
-
-    unknown: respondents without a value.
-    """
+    """One demographic column at a glance."""
 
     name: str
+    # Respondents by value, the most frequent value first.
     values: Mapping[str, int]
+    # Respondents without a value.
     unknown: int
+    # Of a column of numbers only.
     lowest: float | None = None
     highest: float | None = None
 
@@ -40,7 +40,7 @@ class DemographicSummary:
 
 @dataclass(frozen=True)
 class ItemSummary:
-    """One item. answered, non_response: shares of the respondents, unweighted, adding up to 1."""
+    """One item at a glance."""
 
     id: str
     question: str
@@ -49,17 +49,19 @@ class ItemSummary:
     topic: str | None
     battery: str | None
     note: str | None
+    # Shares of the respondents, unweighted; with those of non-response they sum to 1.
     answered: float
     non_response: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A survey at a glance. n_eff, design_effect: Kish's, from the base weights."""
+    """A survey at a glance."""
 
     title: str
     respondents: int
     weight_variable: str | None
+    # Kish's, from the base weights.
     n_eff: float
     design_effect: float
     demographics: tuple[DemographicSummary, ...]

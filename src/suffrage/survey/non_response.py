@@ -20,9 +20,9 @@ TEXTS = {
 def with_non_response_as_options(survey: Survey, kinds: Sequence[NonResponse]) -> Survey:
     """The survey with these kinds of non-response as further options, after an item's own.
 
-    An item gets an option only where somebody gave that answer. It is then no scale any more (nobody
-    stands between "agree strongly" and "don't know"), so distances along a scale leave it out.
-    kinds: don't know or refused; what was never asked is no answer.
+    An item gets an option only where somebody gave that answer. The item is then no longer a
+    scale, because "don't know" has no place between the other options; distances along a scale
+    leave it out. kinds: don't know or refused; an item that was never asked has no answer.
     Raises InputError on another kind, and on an item that has such an option already.
     """
     unfit = [kind.label for kind in kinds if kind not in TEXTS]

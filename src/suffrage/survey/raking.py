@@ -1,4 +1,4 @@
-"""Raking: weights changed as little as can be so that margins meet known shares of the population.
+"""Raking: weights changed as little as possible so that margins meet known population shares.
 
 Symbols: d_i base weight, w_i = d_i g_i raked weight, g_i the ratio, x_i the indicators of the
 categories respondent i is in, lambda one number a category. Every solution has the form
@@ -25,29 +25,27 @@ TRIM_ROUNDS = 500
 
 @dataclass(frozen=True, eq=False)
 class Margin:
-    """One known distribution. A joint cell table is a margin over several columns at once.
-
-    codes: (respondents,), the category of each, -1 for unknown: those keep the share they have.
-    targets: (categories,), shares of the population, sum to 1.
-    """
+    """One known distribution. A joint cell table is a margin over several columns at once."""
 
     name: str
     categories: tuple[str, ...]
+    # Shape (respondents,): the category of each. Those with -1, unknown, keep the share they have.
     codes: IntArray
+    # Shape (categories,): shares of the population, which sum to 1.
     targets: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class Raked:
-    """Weights that meet the margins, or come as near as bounds and trimming allow.
+    """Weights that meet the margins, or come as near as bounds and trimming allow."""
 
-    weights: (respondents,), with the sum of the base weights. iterations: Newton steps in all.
-    gap: largest difference between a margin's share and its target. trimmed: respondents cut.
-    """
-
+    # Shape (respondents,); they have the sum of the base weights.
     weights: FloatArray
+    # Newton steps, over all rounds of trimming.
     iterations: int
+    # The largest difference between a margin's share and its target.
     gap: float
+    # How many respondents had their weight cut.
     trimmed: int
 
     @property
@@ -57,7 +55,7 @@ class Raked:
 
 
 def margin_shares(weights: FloatArray, margin: Margin) -> FloatArray:
-    """Weighted share of each category among respondents whose category is known."""
+    """Return the weighted share of each category among respondents whose category is known."""
     known = margin.codes >= 0
     sums = np.bincount(margin.codes[known], weights[known], margin.targets.size)
     return np.asarray(sums / sums.sum())
@@ -74,11 +72,40 @@ def rake(
     bounds: tuple[float, float] | None = None,
     trim: float | None = None,
 ) -> Raked:
-    """Raked weights.
+    """Rake base weights to the margins.
 
-    base: (respondents,), non-negative, sum above 0. bounds: (L, U), L < 1 < U, on the ratio of a
-    weight to its base weight. trim: no weight above so many times the mean of the base weights.
-    What is cut goes to the others, and the margins are met again, in turns.
+    Parameters
+    ----------
+    base : array, shape (respondents,)
+        Base weights, not negative, with a sum above 0.
+    margins : sequence of Margin
+        Every category has a positive base weight in the sample.
+    bounds : (float, float), optional
+        Lowest and highest ratio of a weight to its base weight; the first below 1, the
+        second above it.
+    trim : float, optional
+        No weight is above this many times the mean of the base weights. What is cut goes
+        to the others, and the margins are met again, in turns.
+
+    Returns
+    -------
+    Raked
+        The weights; `converged` is false where no weights meet the margins within the
+        bounds and the trimming.
+
+    References
+    ----------
+    Deming and Stephan (1940), Annals of Mathematical Statistics 11: 427-444.
+    Deville and Sarndal (1992), JASA 87: 376-382, case 6 for bounds.
+    Csiszar (1975), Annals of Probability 3: 146-158, for trimming in turns.
+
+    Examples
+    --------
+    Three of four respondents are men, and half of the population is:
+
+    >>> sex = Margin("sex", ("man", "woman"), np.array([0, 0, 0, 1]), np.array([0.5, 0.5]))
+    >>> rake(np.ones(4), [sex]).weights.round(3)
+    array([0.667, 0.667, 0.667, 2.   ])
     """
     total, size = float(base.sum()), base.size
     wanted = np.concatenate([m.targets * base[m.codes >= 0].sum() for m in margins])
@@ -90,7 +117,7 @@ def rake(
     cut = weights > highest * (1 + 1e-9)
     for _ in range(TRIM_ROUNDS):
         # In turns: into the limits, then back to the margins. Where weights that keep both exist,
-        # the two projections come together (Csiszar 1975); otherwise the gap stays, and is told.
+        # the two projections come together (Csiszar 1975); otherwise a gap stays, and is reported.
         weights, more = _calibrate(np.clip(weights, lowest, highest), margins, wanted, None)
         steps += more
         over = weights > highest * (1 + 1e-9)
@@ -109,7 +136,7 @@ def _calibrate(
 ) -> tuple[FloatArray, int]:
     """Weights w = d F(x' lambda), and how many Newton steps they took.
 
-    wanted: what the weights of each category are to sum to, all margins in a row.
+    `wanted` is what the weights of each category are to sum to, all margins in a row.
     """
     sizes = [margin.targets.size for margin in margins]
     starts = np.cumsum([0, *sizes])

@@ -20,11 +20,11 @@ from suffrage.errors import InputError
 from suffrage.survey.codebook import Item, NonResponse
 from suffrage.survey.survey import Survey
 
-# What a CSV file may be written in; SPSS and Stata files say themselves, and sometimes wrongly.
+# Encodings of a CSV file. SPSS and Stata files name their own, sometimes wrongly.
 Encoding = Literal["utf-8", "latin-1", "windows-1252"]
 # What a study says for `weight:` where everyone is to count the same.
 NO_WEIGHT = "none"
-# So many rows of an unknown code are named.
+# How many rows with an unknown code a message names.
 ROWS_NAMED = 5
 
 
@@ -36,15 +36,13 @@ class ReaderOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Reader:
-    """A survey reader: validated options in, `Survey` out.
-
-    read: relative paths in its options are relative to the folder given.
-    files: the files it will read, for the cache key.
-    """
+    """A survey reader: validated options in, `Survey` out."""
 
     name: str
     options: type[ReaderOptions]
+    # Reads the survey. Relative paths in the options are relative to the folder given.
     read: Callable[[Any, Path], Survey]
+    # The files that `read` will read, for the cache key.
     files: Callable[[Any, Path], list[Path]]
 
 
@@ -67,7 +65,7 @@ def read_csv(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
     """A CSV file with every column as text; commas, semicolons or tabs between the columns.
 
     Raises InputError on bytes that are not of the encoding (naming the first and its line), on an
-    empty file, on a column name that stands twice and on a row with too few or too many cells.
+    empty file, on a column name that appears twice and on a row with too few or too many cells.
     """
     raw = path.read_bytes()
     try:
@@ -98,7 +96,8 @@ def read_csv(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
         _check_row_lengths(text, separator, len(names), path.name)
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path.name}: not readable as CSV ({reason}).") from error
-    # Polars fills up a row cut short; its last cell is then empty, so only such files are searched.
+    # Polars fills up a row that is cut short. Its last cell is then empty, so only files with an
+    # empty last cell are searched.
     if len(names) > 1 and frame.height and frame[frame.columns[-1]].null_count():
         _check_row_lengths(text, separator, len(names), path.name)
     return frame
@@ -153,17 +152,16 @@ def first_names(names: Sequence[str]) -> str:
 
 @dataclass(frozen=True)
 class UnknownCode:
-    """A code of a file that its codebook does not know.
+    """A code of a file that its codebook does not know."""
 
-    source: the file's name. rows: the first `ROWS_NAMED` rows of the file with it (the header is
-    row 1). count: how many rows have it.
-    """
-
+    # The file's name.
     source: str
     item: str
     column: str
     code: str
+    # The first `ROWS_NAMED` rows of the file that have it (the header is row 1).
     rows: tuple[int, ...]
+    # How many rows have it.
     count: int
 
 
@@ -184,7 +182,7 @@ def unknown_codes_listed() -> Iterator[list[UnknownCode]]:
 def unknown_codes(
     column: pl.Series, item_id: str, codes: Sequence[str], source: str, rows: pl.Series | None
 ) -> list[UnknownCode]:
-    """Where each of the codes stands in a column, in the order of the file.
+    """Where each of the codes is in a column, in the order of the file.
 
     rows: the file's row number of each value; when None, the values are the file's, from row 2.
     """
@@ -214,10 +212,10 @@ def positions(
 ) -> pl.Series:
     """A column of codes as option positions and `NonResponse` numbers (Int8).
 
-    Empty cells are `MISSING`. rows: the file's row number of each value, for messages; left out,
-    the values are all of the file, from row 2.
-    Raises InputError naming the file, row, column and code of the first unknown code, but within
-    `unknown_codes_listed`.
+    Empty cells are `MISSING`. rows: the file's row number of each value, for messages; when None,
+    the values are the file's, from row 2.
+    Raises InputError naming the file, row, column and code of the first unknown code, except
+    within `unknown_codes_listed`.
     """
     codes = column.cast(pl.String).str.strip_chars()
     distinct = [code for code in codes.unique().to_list() if code not in (None, "")]
@@ -244,7 +242,7 @@ def positions(
 def read_survey(section: Mapping[str, Any], folder: Path) -> Survey:
     """The survey a study's `survey:` section names; its paths are relative to `folder`.
 
-    Raises InputError on an unknown reader or key, and on whatever the reader finds wrong.
+    Raises InputError on an unknown reader or key, and on anything that the reader finds wrong.
     """
     reader, options = _reader(section)
     return reader.read(options, folder)

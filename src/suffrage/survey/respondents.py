@@ -21,7 +21,7 @@ def with_file_rows(frame: pl.DataFrame) -> pl.DataFrame:
 def named_respondents(frame: pl.DataFrame, column: str, source: str) -> pl.Series:
     """Ids from a column of the file.
 
-    frame: made by `with_file_rows`. Raises InputError on an empty id, and on one that stands twice.
+    frame: made by `with_file_rows`. Raises InputError on an empty id, and on a repeated one.
     """
     ids = frame[column].cast(pl.String).str.strip_chars().alias(RESPONDENT)
     rows = frame[FILE_ROW]

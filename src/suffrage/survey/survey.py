@@ -33,30 +33,28 @@ class SetAside:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Which reader made this from which files (name and hash), and what it set aside.
+    """Where a survey comes from, and what its reader set aside."""
 
-    statement: one sentence on what the answers stand for, printed in every report.
-    weight_variable: the file's weight column, or None when every respondent counts the same.
-    """
-
+    # The reader's name.
     reader: str
+    # File name to content hash.
     files: dict[str, str]
+    # One sentence on what the answers stand for; every report prints it.
     statement: str
+    # The file's weight column, or None when every respondent counts the same.
     weight_variable: str | None = None
     set_aside: tuple[SetAside, ...] = ()
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Microdata in one uniform coding.
+    """Microdata in one uniform coding."""
 
-    responses: one row a respondent. Columns: `respondent` (text, unique), `weight` (float, above
-    or equal to 0), the demographics (text, null where unknown), and one column an item (Int8):
-    0..K-1 is the position of the chosen option in the codebook, a negative number a
-    `NonResponse`. Where the archive gives the sampling design: `stratum` and `psu` (text, never
-    null; a PSU's name is unique over all strata). Row order carries no meaning.
-    """
-
+    # One row a respondent, in an order that means nothing. Columns: `respondent` (text, unique),
+    # `weight` (float, 0 or above), the demographics (text, null where unknown), and one column an
+    # item (Int8): 0..K-1 is the position of the chosen option in the codebook, a negative number
+    # is a `NonResponse`. Where the archive gives the sampling design, also `stratum` and `psu`
+    # (text, never null; a PSU's name is unique over all strata).
     responses: pl.DataFrame
     codebook: Codebook
     provenance: Provenance
@@ -130,7 +128,7 @@ class Survey:
 
 
 def _check(responses: pl.DataFrame, codebook: Codebook) -> None:
-    """Hold the contract of `Survey.responses`; a reader that breaks it has a bug or bad input."""
+    """Check `Survey.responses`. A reader that breaks its contract has a bug, or bad input."""
     needed = [RESPONDENT, WEIGHT, *codebook.demographics, *codebook.item_ids]
     absent = [column for column in needed if column not in responses.columns]
     if absent:
@@ -140,7 +138,8 @@ def _check(responses: pl.DataFrame, codebook: Codebook) -> None:
     twice = responses.filter(pl.col(RESPONDENT).is_duplicated())
     if not twice.is_empty():
         raise InputError(
-            f"respondent {twice[RESPONDENT][0]!r} stands on {twice.height} rows; an id must be unique."
+            f"respondent {twice[RESPONDENT][0]!r} stands on {twice.height} rows; an id must be "
+            "unique."
         )
     check_weights(responses[WEIGHT].to_numpy().astype(np.float64), "weight")
     for name in (STRATUM, PSU):
@@ -155,7 +154,7 @@ def _check(responses: pl.DataFrame, codebook: Codebook) -> None:
 
 
 def check_weights(weights: FloatArray, column: str) -> None:
-    """Raises InputError on missing, infinite, negative or all-zero weights, naming the first row."""
+    """Raise InputError on missing, infinite, negative or all-zero weights, naming the first row."""
     for fault, where in (
         ("missing or not a finite number", ~np.isfinite(weights)),
         ("negative", weights < 0),

@@ -1,7 +1,7 @@
 """Representative weights: a study's targets, and the survey raked to them.
 
-A study says what is known of the population under `weights:`; the sample is held against it
-(`representativeness`), and its base weights are raked to it (`weighted`).
+A study says under `weights:` what is known of the population. `weighted` rakes the sample's base
+weights to it, and says how representative the sample was before and after.
 """
 
 from __future__ import annotations
@@ -24,28 +24,27 @@ from suffrage.survey.survey import WEIGHT, Survey
 JOIN = " x "
 # Targets may be rounded: they must come this near to 1 (or 100), and are then scaled to it.
 ROUNDING = 0.006
-# A weight this many times the mean is more noise than it corrects.
+# A weight this many times the mean adds more noise than it corrects.
 EXPLODED = 50.0
 _RANGE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(?:-|–|to)\s*(\d+(?:\.\d+)?)\s*$")
 _FROM = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*\+\s*$")
 
 
 class WeightingSpec(BaseModel):
-    """The study's `weights` section.
-
-    margins: for a demographic, or several joined by " x ", each category's share of the population,
-    as shares or percentages; categories of numbers may be ranges ("18-34", "65+").
-    source: where the shares are from, printed in every report. bounds: lowest and highest ratio of
-    a weight to its base weight. trim: no weight above so many times the mean.
-    unknown: what to do with respondents whose category is unknown: error, or keep their share.
-    """
+    """The study's `weights` section."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # For a demographic, or for several joined by " x ", each category's share of the population,
+    # as shares or percentages. Categories of numbers may be ranges ("18-34", "65+").
     margins: dict[str, dict[str, float]] = Field(min_length=1)
+    # Where the shares are from; every report prints it.
     source: str = Field(min_length=1)
+    # Lowest and highest ratio of a weight to its base weight.
     bounds: tuple[float, float] | None = None
+    # No weight is above this many times the mean.
     trim: float | None = Field(default=None, gt=1)
+    # What to do with respondents whose category is unknown: "error", or "keep" their share.
     unknown: str = Field(default="error", pattern="^(error|keep)$")
 
     @field_validator("margins", mode="before")
@@ -70,35 +69,37 @@ class WeightingSpec(BaseModel):
 
 @dataclass(frozen=True)
 class Category:
-    """One category of a margin: shares of respondents, of base weights, of raked weights, target."""
+    """One category of a margin."""
 
     margin: str
     name: str
     respondents: int
+    # Shares of the respondents, of the base weights and of the raked weights.
     sample: float
     base: float
     raked: float
+    # Share of the population.
     target: float
 
 
 @dataclass(frozen=True)
 class Representativeness:
-    """The sample against what is known of the population.
-
-    dissimilarity: by margin, half the sum of absolute differences from the targets, before and
-    after raking: the share of the sample that stands in the wrong place. n_eff, design_effect:
-    Kish's, before and after. gap: what raking left. largest_weight: in means.
-    """
+    """The sample compared with what is known of the population."""
 
     source: str
     categories: tuple[Category, ...]
+    # By margin, half the sum of absolute differences from the targets, before and after raking:
+    # the share of the sample that is in the wrong category.
     dissimilarity: Mapping[str, tuple[float, float]]
     n: int
+    # Kish's, before and after raking.
     n_eff: tuple[float, float]
     design_effect: tuple[float, float]
+    # The largest difference from a target that raking left.
     gap: float
     iterations: int
     trimmed: int
+    # As a multiple of the mean weight.
     largest_weight: float
 
     def missing(self, count: int = 5) -> list[Category]:

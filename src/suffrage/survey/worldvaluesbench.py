@@ -5,7 +5,7 @@ Zhao et al. (2024), WorldValuesBench, LREC-COLING; github.com/Demon702/WorldValu
 and `evaluation/evaluate.py`. Its split follows the order of rows in the file, which is why this
 module, unlike the rest of Suffrage, must be given the file's rows in their own order. Question
 metadata, codebook and the two groupings of the probe set are read from a copy of the benchmark's
-repository; none of its texts is here.
+repository; this module contains none of its texts.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ADJUSTMENT: Mapping[str, Mapping[int, int | None]] = {
     "Q254": {5: None},
 }
 Part = Literal["train", "test", "valid"]
-# So many participants of a cell are drawn, from cells that have more than so many.
+# How many participants of a cell are drawn. Cells that have no more than this are left out.
 SAMPLES = 5
 # Participants and examples (answers to value questions) in the table of the benchmark's README.
 PUBLISHED = {
@@ -59,7 +59,7 @@ PUBLISHED = {
 
 
 class Variable(BaseModel):
-    """What the question metadata says of a variable; a scale's ends are empty for texts."""
+    """What the question metadata says of a variable."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -67,6 +67,7 @@ class Variable(BaseModel):
     category: str
     use_case: Literal["value", "demographic"]
     answer_data_type: Literal["ordinal", "non_ordinal"]
+    # The ends of the scale; empty for texts.
     answer_scale_min: int | Literal[""]
     answer_scale_max: int | Literal[""]
 
@@ -80,14 +81,14 @@ class Variable(BaseModel):
 
 @dataclass(frozen=True)
 class BenchmarkFiles:
-    """The benchmark's own files: variables and codes by name, and the groupings of its probe set.
+    """What the benchmark's own files say."""
 
-    continents: country to continent. levels: education to one of four levels.
-    """
-
+    # By variable.
     metadata: Mapping[str, Variable]
     codebook: Mapping[str, VariableEntry]
+    # The two groupings of the probe set: country to continent,
     continents: Mapping[str, str]
+    # and education to one of four levels.
     levels: Mapping[str, str]
 
     def columns(self, use_case: str) -> list[str]:
@@ -98,15 +99,15 @@ class BenchmarkFiles:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The prepared tables, a row a participant.
+    """The prepared tables, with one row for each participant."""
 
-    demographics: texts. values: whole numbers. parts: rows of each part, in the part's own order.
-    outside: value question to how many answers lie outside its scale.
-    """
-
+    # Texts.
     demographics: pl.DataFrame
+    # Whole numbers.
     values: pl.DataFrame
+    # Row numbers of each part, in the part's own order.
     parts: Mapping[Part, list[int]]
+    # Value question to how many answers are outside its scale.
     outside: Mapping[str, int]
 
     def counts(self, samples: pl.DataFrame) -> dict[str, tuple[int, int]]:
@@ -168,7 +169,7 @@ def split(rows: int) -> dict[Part, list[int]]:
 
 
 def read_source(folder: Path) -> BenchmarkFiles:
-    """The benchmark's files from a copy of its repository, wherever in it they lie.
+    """The benchmark's files from a copy of its repository, in whichever folder of it they are.
 
     Raises InputError on a file that is not there or has another layout.
     """
@@ -396,8 +397,8 @@ def worldvaluesbench_distance(
 
     Examples
     --------
-    >>> worldvaluesbench_distance([1, 1, 2], [4, 4, 4], 1, 4)
-    0.888888888888889
+    >>> worldvaluesbench_distance([1, 3], [5, 5], 1, 5)
+    0.75
     """
     sides = (np.asarray(first), np.asarray(second))
     if not all(answers.size for answers in sides):

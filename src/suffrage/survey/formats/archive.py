@@ -31,16 +31,17 @@ COUNTED = ("age", "school_years", "year")
 
 
 class ArchiveOptions(ReaderOptions):
-    """path: the archive's file (.csv, .sav, .zsav, .dta or .parquet). items: only these.
+    """What a study may say to any reader of an archive's file."""
 
-    weight: a weight column, or "none"; the reader's own default when left out.
-    encoding: of a file that is not UTF-8. wording: "own", or "file" for its variable labels.
-    """
-
+    # The file (.csv, .sav, .zsav, .dta or .parquet).
     path: str
+    # Only these items.
     items: tuple[str, ...] | None = None
+    # A weight column, or "none"; the reader's own default when left out.
     weight: str | None = None
+    # Of a file that is not UTF-8.
     encoding: Encoding | None = None
+    # Questions in our own wording, or in that of the file's variable labels.
     wording: Literal["own", "file"] = "own"
 
 
@@ -49,11 +50,13 @@ def _template(given: object) -> object:
 
 
 class BookScale(BaseModel):
-    """OptionList as code: text in the order of the scale, or a range of points with named ends."""
+    """A scale that questions of the codebook share."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # Code to text in the order of the scale,
     options: OptionList = None
+    # or a range of numbers with names for its two ends.
     range: tuple[int, int] | None = None
     ends: tuple[str, str] | None = None
     direction: str | None = None
@@ -81,15 +84,18 @@ class BookScale(BaseModel):
 
 
 class BookQuestion(BaseModel):
-    """One item (`id`), or a battery: items fill the {} of the question, and share its scale."""
+    """One item, or several that share a stem and a scale."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     question: str
+    # The name of one of the codebook's scales.
     scale: str
     topic: str
+    # Of one item.
     id: str | None = None
     battery: str | None = None
+    # Of several: item id to the text that fills the {} of the question.
     items: Annotated[dict[str, str], BeforeValidator(_template)] = {}
     note: str | None = None
 
@@ -162,14 +168,13 @@ def read_book(name: str) -> ArchiveBook:
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive's file at hand: its table, and what each wanted variable is called in it.
-
-    spelled: variable in lower case to the file's own spelling.
-    """
+    """An archive's file that has been read."""
 
     path: Path
     table: LabelledTable
+    # The rows in use, with `FILE_ROW`.
     frame: pl.DataFrame
+    # Variable in lower case to the file's own spelling.
     spelled: Mapping[str, str]
 
     def has(self, variable: str) -> bool:
@@ -189,6 +194,16 @@ class Archive:
                 f"{self.path.name} has no column {', '.join(absent)}; is it the archive's own "
                 "file, unchanged?"
             )
+
+    def filled(self, variables: Sequence[str], advice: str) -> None:
+        """Raises InputError, ending in the advice, when one of the variables has an empty cell."""
+        for variable in variables:
+            empty = self.column(variable).is_null()
+            if empty.any():
+                raise InputError(
+                    f"{self.path.name} row {self.frame[FILE_ROW].filter(empty)[0]}: {variable} is "
+                    f"empty ({empty.sum()} such rows); {advice}"
+                )
 
     def where(self, keep: pl.Series) -> Archive:
         """The same over some of the rows."""
@@ -268,7 +283,7 @@ def build_survey(
     from, where the two differ. Items the file lacks are set aside; items nobody was asked too.
     Raises InputError on an item the codebook or the file lacks, and on codes nobody declared.
     """
-    items, kinds = book.items(), book.kinds()
+    items = book.items()
     variable = {item: (names or {}).get(item, item) for item in items}
     unknown = [item for item in options.items or () if item not in items]
     if unknown:
@@ -281,39 +296,22 @@ def build_survey(
     if not wanted:
         raise InputError(f"{archive.path.name} has none of the items of {reader}.")
     absent = [item for item in items if not archive.has(variable[item])]
-    columns, kept = [], []
-    for item_id in wanted:
-        column = archive.spelled[variable[item_id].lower()]
-        item = items[item_id]
-        if options.wording == "file":
-            label = archive.table.wording.get(column)
-            if not label:
-                raise InputError(
-                    f"{archive.path.name} has no variable label for {column}; use `wording: own`."
-                )
-            item = item.model_copy(update={"question": label})
-        codes = {plain_code(c) for c in archive.frame[column].unique().drop_nulls().to_list()}
-        declared = {
-            **archive.table.declared_missing(column, codes),
-            **_labelled_non_response(archive.table, column, codes),
-            **kinds[item_id],
-        }
-        read = {
-            code: kind
-            for code, kind in declared.items()
-            if code not in {option.code for option in item.options}
-        }
-        frame, source = archive.frame, archive.path.name
-        columns.append(positions(frame[column], item, read, source, frame[FILE_ROW]))
-        kept.append(item)
+    kinds = book.kinds()
+    columns = {item: archive.spelled[variable[item].lower()] for item in wanted}
+    asked = [_worded(items[item], columns[item], options, archive) for item in wanted]
     aside = [*set_aside]
     if absent and options.items is None:
         aside.append(SetAside(", ".join(absent), len(absent), "not in the file"))
     return Survey(
-        pl.DataFrame([*people, *columns]),
+        pl.DataFrame(
+            [
+                *people,
+                *(_answers(item, columns[item.id], kinds[item.id], archive) for item in asked),
+            ]
+        ),
         Codebook(
             title=book.title,
-            items=tuple(kept),
+            items=tuple(asked),
             demographics=tuple(demographics),
             citation=book.citation,
             terms=book.terms,
@@ -330,10 +328,35 @@ def build_survey(
     )
 
 
-def _labelled_non_response(
-    table: LabelledTable, column: str, codes: set[str]
-) -> dict[str, NonResponse]:
-    """Codes whose label in the file words a kind of non-response."""
-    labels = table.labels.get(column, {})
-    kinds = {code: kind_of_label(labels[code]) for code in codes if code in labels}
-    return {code: kind for code, kind in kinds.items() if kind is not None}
+def _worded(item: Item, column: str, options: ArchiveOptions, archive: Archive) -> Item:
+    """The item with the question that the study asks for: ours, or the file's variable label."""
+    if options.wording == "own":
+        return item
+    label = archive.table.wording.get(column)
+    if not label:
+        raise InputError(
+            f"{archive.path.name} has no variable label for {column}; use `wording: own`."
+        )
+    return item.model_copy(update={"question": label})
+
+
+def _answers(
+    item: Item, column: str, kinds: Mapping[str, NonResponse], archive: Archive
+) -> pl.Series:
+    """An item's answers as positions.
+
+    A code that is no option is what the codebook says, else what its label in the file says, else
+    what the file declares missing.
+    """
+    given = archive.frame[column]
+    codes = {plain_code(code) for code in given.unique().drop_nulls().to_list()}
+    labels = archive.table.labels.get(column, {})
+    labelled = {code: kind_of_label(labels[code]) for code in codes if code in labels}
+    declared = {
+        **archive.table.declared_missing(column, codes),
+        **{code: kind for code, kind in labelled.items() if kind is not None},
+        **kinds,
+    }
+    options = {option.code for option in item.options}
+    non_response = {code: kind for code, kind in declared.items() if code not in options}
+    return positions(given, item, non_response, archive.path.name, archive.frame[FILE_ROW])

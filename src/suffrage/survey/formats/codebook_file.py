@@ -1,4 +1,4 @@
-"""The codebook you write for a survey of your own: one YAML file (docs/surveys.md shows one)."""
+"""The codebook you write for your own survey: one YAML file (docs/surveys.md shows one)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _labels(given: Any) -> dict[str, str]:
 
 
 def option_list(labels: Iterable[tuple[str, str]]) -> tuple[Option, ...]:
-    """OptionList in the order given. Raises ValueError on fewer than two, or on two alike."""
+    """Options in the order given. Raises ValueError on fewer than two, or on two alike."""
     pairs = list(labels)
     if len(pairs) < 2:
         raise ValueError(f"there are {len(pairs)} options; an item needs two or more")
@@ -69,32 +69,35 @@ NonResponseCodes = Annotated[dict[str, NonResponse], BeforeValidator(_kinds)]
 
 
 class DemographicEntry(BaseModel):
-    """column: of the file. labels: what its codes mean; a code without a label is an error."""
+    """One demographic."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # The column of the file.
     column: str
+    # What its codes mean; a code without a label is then an error.
     labels: _CodeLabels | None = None
 
 
 class ItemEntry(BaseModel):
-    """One item. column: of the file, the id when left out.
-
-    options: code to text, in the order people saw them; left out, they are the value labels of an
-    SPSS or Stata file. reversed: the order turned round. non_response: besides the file's.
-    """
+    """One item."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(min_length=1)
     question: str = Field(min_length=1)
+    # The column of the file; the id when left out.
     column: str = ""
+    # Code to text, in the order people saw them; when left out, the value labels of an SPSS or
+    # Stata file.
     options: OptionList = None
+    # Reverse the order of the options.
     reversed: bool = False
     ordered: bool = True
     topic: str | None = None
     battery: str | None = None
     note: str | None = None
+    # In addition to those of the whole codebook.
     non_response: NonResponseCodes = {}
 
     @model_validator(mode="after")
@@ -111,7 +114,7 @@ class ItemEntry(BaseModel):
 
 
 class CodebookFile(BaseModel):
-    """All of the file. non_response: for every item that does not list the code as an option."""
+    """The whole codebook."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -122,6 +125,7 @@ class CodebookFile(BaseModel):
     respondent: str | None = None
     weight: str | None = None
     demographics: dict[str, Annotated[DemographicEntry, BeforeValidator(_demographic)]] = {}
+    # For every item that does not list the code as an option.
     non_response: NonResponseCodes = {}
     items: tuple[ItemEntry, ...] = Field(min_length=1)
 

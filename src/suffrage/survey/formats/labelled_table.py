@@ -19,7 +19,9 @@ _Wanted = Collection[str] | None
 
 # How labels of codes that are no answers are worded, most specific first.
 NON_RESPONSE_WORDS = {
-    NonResponse.DONT_KNOW: r"\b(don'?t|do not|does not|doesn'?t) know\b|^dk\b|\bunsure\b|^can'?t say",
+    NonResponse.DONT_KNOW: (
+        r"\b(don'?t|do not|does not|doesn'?t) know\b|^dk\b|\bunsure\b|^can'?t say"
+    ),
     NonResponse.REFUSED: r"\brefus|\bno answer\b|\bprefer not\b|^rather not|\bnot stated\b",
     NonResponse.NOT_APPLICABLE: r"\bnot applicable\b|^ina?p\b|^iap\b|^n/?a$",
     NonResponse.NOT_ASKED: r"\bnot asked\b",
@@ -29,16 +31,18 @@ NON_RESPONSE_WORDS = {
 
 @dataclass(frozen=True)
 class LabelledTable:
-    """A file's columns as text, with what it says itself of its codes.
+    """A file's columns as text, with what the file itself says about its codes."""
 
-    labels: column to code to label. missing: column to what the file declares user-missing, as
-    ranges of numbers (both ends in) or single texts. wording: column to its variable label.
-    """
-
+    # The columns that were wanted.
     frame: pl.DataFrame
+    # The names of all columns of the file.
     all_columns: tuple[str, ...]
+    # Column to code to label.
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    # Column to what the file declares user-missing: ranges of numbers, both ends included, or
+    # single texts (a range from the text to itself).
     missing: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    # Column to its variable label.
     wording: Mapping[str, str] = field(default_factory=dict)
 
     def declared_missing(self, column: str, codes: Collection[str]) -> dict[str, NonResponse]:
@@ -113,7 +117,7 @@ def _read_with_labels(
     path: Path, wanted: _Wanted, encoding: str | None, function: str
 ) -> LabelledTable:
     pyreadstat = require("pyreadstat", "labelled", f"reading {path.name}")
-    # The library that reads these files spells it otherwise than Python does.
+    # The library that reads these files spells this encoding without the hyphen.
     encoding = "latin1" if encoding == "latin-1" else encoding
     read_file = getattr(pyreadstat, function)
     try:

@@ -63,15 +63,15 @@ TERMS = "See the terms of use of Pew Research Center; the data may not be passed
 
 
 class Options(ReaderOptions):
-    """path: the folder of one wave. items: only these, such as SAFECRIME_W26.
+    """What a study may say to the reader."""
 
-    weight: a column, or "none"; WEIGHT_W and the number of the wave when left out.
-    encoding: of files that are not UTF-8.
-    """
-
+    # The folder of one wave.
     path: str
+    # Only these items, such as SAFECRIME_W26.
     items: tuple[str, ...] | None = None
+    # A column, or "none"; WEIGHT_W and the number of the wave when left out.
     weight: str | None = None
+    # Of files that are not UTF-8.
     encoding: Encoding | None = None
 
 
@@ -92,8 +92,8 @@ def read(options: Options, folder: Path) -> Survey:
     """Read one wave's respondents.
 
     An answer is a text; the release says which texts are points of a scale, and in which order.
-    What stands after those texts is refused, and an empty cell was not asked. Raises InputError on bad rows, on
-    answers that info.csv does not know and on a weight that is not there.
+    The texts after those count as refused, and an empty cell as not asked. Raises InputError on
+    bad rows, on answers that info.csv does not list and on a weight column that is not there.
     """
     paths = files(options, folder)
     wave_folder, encoding = paths[0].parent, options.encoding or "utf-8"
@@ -184,8 +184,8 @@ def _question(
 ) -> _Question:
     """The item: the first references have ordinals, which say their places on the scale.
 
-    The others ("Refused") are no answers, as in the release's own code. It is a scale when the
-    ordinals differ and none is negative; else the order is that asked in.
+    The others ("Refused") are not answers, as in the release's own code. The item is a scale when
+    the ordinals differ and none is negative; otherwise its options keep the order of the file.
     """
     texts = [str(text).strip() for text in references]
     points = [float(str(value)) for value in ordinals]
@@ -225,8 +225,8 @@ def _weight(options: Options, people: pl.DataFrame, folder: Path) -> str | None:
     number = re.search(r"_W(\d+)$", folder.name)
     if options.weight is None and number is None:
         raise InputError(
-            f"survey.weight is missing, and the folder {folder.name} does not end in the wave, such "
-            "as _W26; name a weight column, or none."
+            f"survey.weight is missing, and the folder {folder.name} does not end in the wave, "
+            "such as _W26; name a weight column, or none."
         )
     weight = options.weight or f"WEIGHT_W{number[1] if number else ''}"
     if weight not in people.columns:

@@ -19,7 +19,7 @@ from suffrage.survey.formats.archive import (
     read_book,
 )
 from suffrage.survey.reading import Reader
-from suffrage.survey.respondents import FILE_ROW, base_weights, named_respondents
+from suffrage.survey.respondents import base_weights, named_respondents
 from suffrage.survey.survey import PSU, STRATUM, Survey
 
 COUNTRY, PERSON, ROUND = "cntry", "idno", "essround"
@@ -42,9 +42,11 @@ UNKNOWN = {
 
 
 class Options(ArchiveOptions):
-    """countries: only these, by their two letters. round: only this one, of a file with several."""
+    """What a study may say to the reader."""
 
+    # Only these, by their two letters.
     countries: tuple[str, ...] | None = None
+    # Only this one, of a file with several rounds.
     round: int | None = None
 
     @field_validator("countries", mode="before")
@@ -126,14 +128,7 @@ def _chosen_rows(options: Options, archive: Archive) -> Archive:
 
 def _respondents(archive: Archive) -> pl.Series:
     """Ids such as "NO-50013"; idno is unique within a country only."""
-    for variable in (COUNTRY, PERSON):
-        empty = archive.column(variable).is_null()
-        if empty.any():
-            row = archive.frame[FILE_ROW].filter(empty)[0]
-            raise InputError(
-                f"{archive.path.name} row {row}: {variable} is empty ({empty.sum()} such rows); "
-                "every respondent needs one."
-            )
+    archive.filled([COUNTRY, PERSON], "every respondent needs one.")
     joined = f"{COUNTRY}-{PERSON}"
     ids = (archive.column(COUNTRY) + "-" + archive.column(PERSON)).alias(joined)
     return named_respondents(archive.frame.with_columns(ids), joined, archive.path.name)
@@ -141,14 +136,9 @@ def _respondents(archive: Archive) -> pl.Series:
 
 def _design(archive: Archive) -> list[pl.Series]:
     """Stratum and PSU, named so that each is unique over countries and strata."""
-    for variable in (STRATUM, PSU):
-        empty = archive.column(variable).is_null()
-        if empty.any():
-            row = archive.frame[FILE_ROW].filter(empty)[0]
-            raise InputError(
-                f"{archive.path.name} row {row}: {variable} is empty ({empty.sum()} such rows); "
-                "take the file with its sampling design, or remove both columns."
-            )
+    archive.filled(
+        [STRATUM, PSU], "take the file with its sampling design, or remove both columns."
+    )
     stratum = archive.column(COUNTRY) + "-" + archive.column(STRATUM)
     return [stratum.alias(STRATUM), (stratum + "-" + archive.column(PSU)).alias(PSU)]
 

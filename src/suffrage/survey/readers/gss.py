@@ -17,7 +17,7 @@ from suffrage.survey.formats.archive import (
     read_book,
 )
 from suffrage.survey.reading import Reader, plain_code
-from suffrage.survey.respondents import FILE_ROW, base_weights, named_respondents
+from suffrage.survey.respondents import base_weights, named_respondents
 from suffrage.survey.survey import PSU, STRATUM, Survey
 
 YEAR, PERSON, VSTRAT, VPSU = "year", "id", "vstrat", "vpsu"
@@ -34,8 +34,9 @@ LABELLED = {
 
 
 class Options(ArchiveOptions):
-    """year: of the cumulative file; may be left out where the file has one year only."""
+    """What a study may say to the reader."""
 
+    # Of the cumulative file; may be left out when the file has only one year.
     year: int | None = None
 
 
@@ -80,9 +81,7 @@ def read(options: Options, folder: Path) -> Survey:
 def _one_year(options: Options, archive: Archive) -> Archive:
     column = archive.column(YEAR)
     source = archive.path.name
-    if column.null_count():
-        row = archive.frame[FILE_ROW].filter(column.is_null())[0]
-        raise InputError(f"{source} row {row}: {YEAR} is empty; every respondent needs one.")
+    archive.filled([YEAR], "every respondent needs one.")
     years = sorted({plain_code(year) for year in column.to_list()})
     if options.year is None and len(years) > 1:
         raise InputError(

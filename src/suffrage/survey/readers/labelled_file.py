@@ -42,13 +42,13 @@ from suffrage.survey.survey import Provenance, SetAside, Survey
 
 
 class Options(ReaderOptions):
-    """path: the data, ending in .csv, .parquet, .sav, .zsav or .dta. codebook: a YAML file.
+    """What a study may say to the reader."""
 
-    encoding: of a CSV file that is not UTF-8, or of an SPSS or Stata file that misstates its own.
-    """
-
+    # The data, ending in .csv, .parquet, .sav, .zsav or .dta.
     path: str
+    # A YAML file.
     codebook: str
+    # Of a CSV file that is not UTF-8, or of an SPSS or Stata file that misstates its own.
     encoding: Encoding | None = None
 
 

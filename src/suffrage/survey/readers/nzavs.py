@@ -25,7 +25,7 @@ from suffrage.survey.reading import NO_WEIGHT, Reader, plain_code
 from suffrage.survey.respondents import with_file_rows
 from suffrage.survey.survey import SetAside, Survey
 
-# Waves are looked through for an item's column so far, to tell "not asked" from a slip of the pen.
+# How many waves are searched for an item's column, to distinguish "not asked" from a typing error.
 MOST_WAVES = 40
 
 
@@ -43,11 +43,12 @@ def _codes(given: Any) -> Any:
 
 
 class TookPart(BaseModel):
-    """A column that tells who took part in a wave: with one of the codes, or not empty."""
+    """How to know who took part in a wave."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: str
+    # Those with one of these codes took part; when left out, those whose cell is not empty.
     codes: Annotated[tuple[str, ...] | None, BeforeValidator(_codes)] = None
 
 
@@ -56,13 +57,11 @@ def _took_part(given: Any) -> Any:
 
 
 class PanelCodebook(CodebookFile):
-    """A codebook of `labelled_file`, whose columns may hold {wave}.
+    """A codebook of `labelled_file`, whose columns may contain {wave}."""
 
-    column: of an item that names none, from its {id} and the {wave} (two digits: {wave:02}).
-    took_part: left out, those took part who have a cell that is not empty under one of the items.
-    """
-
+    # The column of an item that names none, from its {id} and the {wave} (two digits: {wave:02}).
     column: str = "{id}.T{wave:02}"
+    # When left out, those took part who have a cell that is not empty under one of the items.
     took_part: Annotated[TookPart | None, BeforeValidator(_took_part)] = None
 
     @field_validator("column")

@@ -82,18 +82,17 @@ TERMS = "The WVS Association gives the data to each user after registration; no 
 
 
 class Options(ReaderOptions):
-    """What a study may say to the reader.
+    """What a study may say to the reader."""
 
-    path: a data file, several, or a folder, of which every CSV file with a country column is read.
-    codebook, questions: JSON in WorldValuesBench's format; when left out, `codebook.json` and
-    `question_metadata.json` beside the data. items: only these.
-    weight: a weight column, or "none"; when left out, W_WEIGHT where the files have it.
-    """
-
+    # A data file, several, or a folder, of which every CSV file with a country column is read.
     path: tuple[str, ...]
+    # JSON in WorldValuesBench's format; when left out, `codebook.json` and
+    # `question_metadata.json` next to the data.
     codebook: str | None = None
     questions: str | None = None
+    # Only these items.
     items: tuple[str, ...] | None = None
+    # A weight column, or "none"; when left out, W_WEIGHT where the files have it.
     weight: str | None = None
 
     @field_validator("path", mode="before")
@@ -170,7 +169,8 @@ def _located(options: Options, folder: Path) -> _Files:
     twice = sorted({stem for stem in stems if stems.count(stem) > 1})
     if twice:
         raise InputError(
-            f"survey.path: two files are called {twice[0]}; list each file once, under its own name."
+            f"survey.path: two files are called {twice[0]}; list each file once, under its own "
+            "name."
         )
     if not tables:
         raise InputError("survey.path: the list is empty; name a WVS wave 7 data file.")
@@ -235,7 +235,8 @@ def _choose(
     if not chosen:
         raise InputError(
             "survey.codebook: it describes no item of the files; it must hold the questions that "
-            f"are columns of the data, each with two options or more ({first_names(sorted(columns))})."
+            "are columns of the data, each with two options or more "
+            f"({first_names(sorted(columns))})."
         )
     return chosen, [SetAside(first_names(names), len(names), why) for why, names in reasons.items()]
 
@@ -300,8 +301,8 @@ def _statement(weight: str | None, tables: int) -> str:
         )
     where = "in each country" if tables > 1 else "in the survey"
     return (
-        f"These files are read without weights: the figures stand for the people interviewed {where}"
-        ", and not exactly for the adults of the country."
+        "These files are read without weights: the figures stand for the people interviewed "
+        f"{where}, and not exactly for the adults of the country."
     )
 
 

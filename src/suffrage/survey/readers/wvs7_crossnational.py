@@ -21,7 +21,7 @@ from suffrage.survey.formats.archive import (
 )
 from suffrage.survey.formats.wvs7_codebook import REPEATED_INTERVIEW
 from suffrage.survey.reading import Reader
-from suffrage.survey.respondents import FILE_ROW, base_weights, named_respondents
+from suffrage.survey.respondents import base_weights, named_respondents
 from suffrage.survey.survey import SetAside, Survey
 
 COUNTRY, ALPHA, YEAR, INTERVIEW = "B_COUNTRY", "B_COUNTRY_ALPHA", "A_YEAR", "D_INTERVIEW"
@@ -43,8 +43,9 @@ LABELLED = {
 
 
 class Options(ArchiveOptions):
-    """countries: only these, by their three letters."""
+    """What a study may say to the reader."""
 
+    # Only these, by their three letters.
     countries: tuple[str, ...] | None = None
 
 
@@ -59,13 +60,8 @@ def read(options: Options, folder: Path) -> Survey:
         [COUNTRY, ALPHA, YEAR, INTERVIEW, *WEIGHTS, *named, *variables, *book.items()],
     )
     archive.needed([ALPHA, INTERVIEW])
+    archive.filled([ALPHA], "remove rows that are no respondents.")
     alpha = archive.column(ALPHA)
-    if alpha.null_count():
-        row = archive.frame[FILE_ROW].filter(alpha.is_null())[0]
-        raise InputError(
-            f"{archive.path.name} row {row}: {ALPHA} is empty ({alpha.null_count()} such rows); "
-            "remove rows that are no respondents."
-        )
     absent = sorted(set(options.countries or ()) - set(alpha.to_list()))
     if absent:
         raise InputError(
