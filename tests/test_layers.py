@@ -1,9 +1,11 @@
-"""The architecture, held by tests: imports point down, and the light parts stay light."""
+"""The architecture: imports point down, inside packages too, and the light parts stay light."""
 
 import ast
+import graphlib
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 import suffrage
 
 SOURCE = Path(suffrage.__file__).parent
-# From the top down; the modules beside them (errors, storage, settings, registry) lie below all.
+# From the top down. The modules of FOUNDATION are below all of them.
 LAYERS = [
     "__main__",
     "cli",
@@ -28,6 +30,17 @@ LAYERS = [
     "survey",
 ]
 FOUNDATION = {"arrays", "errors", "storage", "settings", "registry", "text_overlap", "__version__"}
+# The parts of a package, from the top down: a part imports from itself and from later parts only.
+# A part is a module, an inner package, or OTHERS: whatever the list does not name.
+OTHERS = "every other module"
+PARTS = {
+    "consult": ["release", "principles", "groups", "polis", OTHERS],
+    "evaluate": [OTHERS, "asking.item_probes", "scorecard", "asking", "statistics", "results"],
+    "report": ["terminal_pages", OTHERS],
+    "server": ["web", OTHERS, "store", "texts"],
+    "study": ["commands", "run", "planning", OTHERS],
+    "survey": ["readers", "worldvaluesbench", "draft", "formats", OTHERS],
+}
 MODULES = sorted(SOURCE.rglob("*.py"))
 
 
@@ -59,6 +72,91 @@ def test_imports_point_down(module: Path) -> None:
     assert not above, f"{module.name} in {layer} imports {above}"
 
 
+def module_name(path: Path) -> str:
+    """`suffrage.models.answerer`; a package's `__init__.py` has the package's name."""
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+PATHS = {module_name(path): path for path in MODULES}
+
+
+def import_statements(
+    statements: list[ast.stmt], in_functions: bool
+) -> Iterator[ast.Import | ast.ImportFrom]:
+    """The imports that run; those for type checkers only are left out."""
+    for node in statements:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from import_statements(node.orelse, in_functions)
+        elif in_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for inner in ("body", "orelse", "finalbody"):
+                yield from import_statements(getattr(node, inner, []), in_functions)
+            for handler in getattr(node, "handlers", []):
+                yield from import_statements(handler.body, in_functions)
+
+
+def imported_modules(module: str, in_functions: bool) -> set[str]:
+    """The modules of this project that a module imports by name."""
+    found = set()
+    body = ast.parse(PATHS[module].read_text()).body
+    for node in import_statements(body, in_functions):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name in PATHS}
+        elif node.module in PATHS:
+            own = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= own & PATHS.keys()
+            found |= {node.module} if own - PATHS.keys() else set()
+    return found - {module}
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    graph = {module: imported_modules(module, in_functions=False) for module in PATHS}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(f"these modules import each other: {' > '.join(error.args[1])}")
+
+
+def part_of(module: str, package: str) -> str:
+    """The part of PARTS that a module belongs to: the longest one that its name begins with."""
+    inside = module.removeprefix(f"suffrage.{package}").removeprefix(".")
+    named = [part for part in PARTS[package] if f"{inside}.".startswith(f"{part}.")]
+    return max(named, key=len, default=OTHERS)
+
+
+@pytest.mark.parametrize("package", PARTS)
+def test_imports_inside_a_package_point_down(package: str) -> None:
+    order = PARTS[package]
+    own = [module for module in PATHS if f"{module}.".startswith(f"suffrage.{package}.")]
+    assert {part_of(module, package) for module in own} == set(order), "a part is not there"
+    upward = [
+        f"{module} imports {target}"
+        for module in own
+        for target in imported_modules(module, in_functions=True).intersection(own)
+        # A package's own `__init__.py` offers what its modules define.
+        if module != f"suffrage.{package}"
+        and order.index(part_of(target, package)) < order.index(part_of(module, package))
+    ]
+    assert upward == []
+
+
+def test_every_package_with_inner_packages_orders_them() -> None:
+    inner = {path.parent.parent.name for path in SOURCE.glob("*/*/__init__.py")}
+    assert inner <= set(PARTS)
+
+
+def test_only_the_command_line_imports_the_server() -> None:
+    outside = [
+        module
+        for module in PATHS
+        if not module.startswith(("suffrage.server", "suffrage.cli"))
+        and any(name.startswith("suffrage.server") for name in imported_modules(module, True))
+    ]
+    assert outside == []
+
+
 def test_every_folder_is_a_layer() -> None:
     folders = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
     assert folders <= set(LAYERS)
@@ -80,5 +178,6 @@ def test_reading_a_survey_needs_no_torch() -> None:
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    silent = [m.name for m in MODULES if not ast.get_docstring(ast.parse(m.read_text()))]
+    docstrings = {m: ast.get_docstring(ast.parse(m.read_text())) or "" for m in MODULES}
+    silent = [str(m.relative_to(SOURCE)) for m, text in docstrings.items() if len(text.split()) < 4]
     assert silent == []

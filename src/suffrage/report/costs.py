@@ -1,4 +1,4 @@
-"""What it cost."""
+"""Costs as people read them: seconds, memory, energy, money and tokens."""
 
 from __future__ import annotations
 
