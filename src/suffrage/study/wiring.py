@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,33 +13,39 @@ from suffrage.consult.consultation import read_consultation
 from suffrage.errors import InputError
 from suffrage.models import ModelIdentity, identify
 from suffrage.study.schema import EvaluationSpec, MethodSpec, Study
-from suffrage.study.stages import Stage, stage_key
+from suffrage.study.stages import Stage, StageKind, stage_key
 from suffrage.survey import survey_files
 
-# The value sets one training learns from, joined into one name; "" for all of them.
-Group = str
-TrainingPlace = tuple[str, int, Group]
+# The value sets that one training learns from, joined into one name; "" for all of them.
+TrainingGroup = str
+# A method, a seed and a group: which training.
+TrainingPlace = tuple[str, int, TrainingGroup]
+# A method and a seed: which model is asked.
+AnswerPlace = tuple[str, int]
+# An evaluation, a method and a seed: which questions of its own an evaluation puts to which model.
+ProbePlace = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """Every stage of a study. Keys: value set name; seed; (method, seed, group); (method, seed).
-
-    probes: (evaluation, method, seed), for evaluations that put questions of their own.
-    Untrained methods answer alike whatever the seed: they stand in `answers` once a seed, with
-    one and the same stage.
-    """
+    """Every stage of a study, by what it is of."""
 
     study: Study
+    # The model that the study trains and asks.
     model: ModelIdentity
     survey: Stage
+    # By the value set's name.
     value_sets: dict[str, Stage]
+    # By the seed.
     splits: dict[int, Stage]
     records: dict[TrainingPlace, Stage]
     align: dict[TrainingPlace, Stage]
-    answers: dict[tuple[str, int], Stage]
-    probes: dict[tuple[str, str, int], Stage]
+    # An untrained method answers alike whatever the seed: each of its seeds has the same stage.
+    answers: dict[AnswerPlace, Stage]
+    # Only of evaluations that put questions of their own.
+    probes: dict[ProbePlace, Stage]
     results: Stage
+    # For each training that goes on from another one's checkpoint, that other training.
     starts: dict[TrainingPlace, TrainingPlace]
 
     def stages(self) -> list[Stage]:
@@ -55,13 +62,9 @@ class Wiring:
         ]
         return list({stage.folder: stage for stage in every}.values())
 
-    def checkpoints(self, method: str, seed: int) -> dict[Group, Stage]:
+    def checkpoints(self, method: str, seed: int) -> dict[TrainingGroup, Stage]:
         """The trainings behind one method and seed, by group."""
-        return {
-            group: stage
-            for (name, at_seed, group), stage in self.align.items()
-            if (name, at_seed) == (method, seed)
-        }
+        return _checkpoints(self.align, method, seed)
 
     def start(self, place: TrainingPlace) -> Path | None:
         """The checkpoint a training goes on from, None when it starts from the study's model."""
@@ -69,26 +72,8 @@ class Wiring:
         return None if before is None else self.align[before].folder
 
 
-def _own_files(study: Study, spec: EvaluationSpec) -> list[str]:
-    """Hashes of the files an evaluation reads. Raises InputError when one is missing."""
-    found = []
-    for path in spec.options.files_in(study.folder):
-        if not path.exists():
-            raise InputError(f"{study.source.name}: evaluate: {spec.name}: {path} is not there.")
-        found.append(storage.folder_hash(path) if path.is_dir() else storage.file_hash(path))
-    return found
-
-
-def _consultation_key(study: Study) -> list[Any] | None:
-    """What decides what is learnt from the consultation: its content, and how it is read."""
-    if study.consultation is None:
-        return None
-    found = read_consultation(study.folder / study.consultation.folder)
-    return [found.content_hash, study.consultation.model_dump(mode="json", exclude={"folder"})]
-
-
-def groups_of(spec: MethodSpec, study: Study) -> dict[Group, list[str]]:
-    """The value sets each training of a method learns from: all together, or each apart."""
+def groups_of(spec: MethodSpec, study: Study) -> dict[TrainingGroup, list[str]]:
+    """The value sets that each training of a method learns from: all together, or each apart."""
     names = [value_set.name for value_set in study.value_sets if value_set.train]
     if spec.method.train is None:
         return {}
@@ -98,135 +83,270 @@ def groups_of(spec: MethodSpec, study: Study) -> dict[Group, list[str]]:
 
 
 def wire(study: Study) -> Wiring:
-    """The stages of a study with their keys; reads files only to hash them."""
+    """Find the stages of a study with their keys; files are read only to hash them.
+
+    Raises
+    ------
+    InputError
+        A file that the study names is missing, or its model cannot be found.
+    """
     model = (
         identify(study.model, study.folder)
         if isinstance(study.model, str)
         else study.model.identity
     )
+    survey = _survey_stage(study)
+    value_sets = _value_set_stages(study, survey)
+    splits = _split_stages(study, survey)
+    records = _record_stages(study, value_sets, splits)
+    starts = _starts(study, records)
+    align = _align_stages(study, model, records, starts)
+    answers = _answer_stages(study, model, value_sets, splits, align)
+    hashes = {spec.name: _evaluation_hashes(study, spec) for spec in study.evaluate}
+    probes = _probe_stages(study, answers, hashes)
+    results = _results_stage(study, model, value_sets, splits, answers, probes, hashes)
+    return Wiring(
+        study, model, survey, value_sets, splits, records, align, answers, probes, results, starts
+    )
 
-    def stage(kind: Any, label: str, *content: Any) -> Stage:
-        return Stage(kind, label, stage_key(kind, *content), study.output)
 
-    hashes = [storage.file_hash(path) for path in survey_files(study.survey, study.folder)]
-    survey = stage(
+def _stage(study: Study, kind: StageKind, label: str, *content: Any) -> Stage:
+    """A stage whose key hashes this content: all that decides its outcome, and nothing else."""
+    return Stage(kind, label, stage_key(kind, *content), study.output)
+
+
+def _survey_stage(study: Study) -> Stage:
+    return _stage(
+        study,
         "survey",
         str(study.survey.get("reader")),
         study.survey,
-        hashes,
+        [storage.file_hash(path) for path in survey_files(study.survey, study.folder)],
         study.weights.model_dump() if study.weights else None,
         [kind.label for kind in study.non_response_as_options],
     )
-    value_sets = {
-        spec.name: stage(
-            "value_sets", spec.name, survey.key, spec.model_dump(exclude={"train"}), study.seeds[0]
+
+
+def _value_set_stages(study: Study, survey: Stage) -> dict[str, Stage]:
+    """One a value set, the same whichever others there are, and whether it is trained on or not."""
+    return {
+        spec.name: _stage(
+            study,
+            "value_sets",
+            spec.name,
+            survey.key,
+            spec.model_dump(exclude={"train"}),
+            study.seeds[0],  # of its bootstrap
         )
         for spec in study.value_sets
     }
-    value_set_keys = [value_set.key for value_set in value_sets.values()]
-    splits = {
-        seed: stage(
-            "split", f"seed{seed}", survey.key, study.held_out.model_dump(), seed, study.trains
+
+
+def _split_stages(study: Study, survey: Stage) -> dict[int, Stage]:
+    return {
+        seed: _stage(
+            study,
+            "split",
+            f"seed{seed}",
+            survey.key,
+            study.held_out.model_dump(),
+            seed,
+            # A split that leaves nothing to train on is an error only where something is trained.
+            study.trains,
         )
         for seed in study.seeds
     }
-    records: dict[TrainingPlace, Stage] = {}
-    align: dict[TrainingPlace, Stage] = {}
-    answers: dict[tuple[str, int], Stage] = {}
-    starts: dict[TrainingPlace, TrainingPlace] = {}
-    public = _consultation_key(study)
-    split_keys = [split.key for split in splits.values()]
+
+
+def _trainings(study: Study) -> Iterator[tuple[MethodSpec, TrainingPlace, list[str]]]:
+    """Every training of a study with the value sets it learns from, in the order of work."""
     for spec in study.methods:
-        method, options = spec.method, spec.options.model_dump()
-        untrained = stage(
-            "answers",
-            spec.name,
-            method.name,
-            method.asks_as_population,
-            model.content,
-            value_set_keys,
-            split_keys,
-            study.scoring.model_dump(),
-            study.seeds[0],
-        )
         for seed in study.seeds:
-            if method.train is None:
-                answers[spec.name, seed] = untrained
-                continue
             for group, members in groups_of(spec, study).items():
-                label = "-".join(part for part in (spec.name, f"seed{seed}", group) if part)
-                place = (spec.name, seed, group)
-                sources = [value_sets[name].key for name in members]
-                assert isinstance(spec.options, TrainingOptions)
-                own_files = [study.folder / name for name in spec.options.files]
-                for path in own_files:
-                    if not path.is_file():
-                        raise InputError(f"{study.source.name}: {spec.name}: {path} is not there.")
-                records[place] = stage(
-                    "records",
-                    label,
-                    sources,
-                    splits[seed].key,
-                    method.records,
-                    options,
-                    seed,
-                    [storage.file_hash(path) for path in own_files],
-                    # Only where it is used: a consultation repeats no survey-only training.
-                    *([spec.records, public] if spec.uses_consultation else []),
-                )
-                before = None
-                if spec.start is not None:
-                    own = (spec.start, seed, group)
-                    starts[place] = own if own in align else (spec.start, seed, "")
-                    before = align[starts[place]].key
-                align[place] = stage(
-                    "align",
-                    label,
-                    records[place].key,
-                    method.name,
-                    options,
+                yield spec, (spec.name, seed, group), members
+
+
+def _training_label(place: TrainingPlace) -> str:
+    method, seed, group = place
+    return "-".join(part for part in (method, f"seed{seed}", group) if part)
+
+
+def _record_stages(
+    study: Study, value_sets: dict[str, Stage], splits: dict[int, Stage]
+) -> dict[TrainingPlace, Stage]:
+    consultation = _consultation_content(study)
+    hashes = {spec.name: _method_hashes(study, spec) for spec in study.methods}
+    return {
+        place: _stage(
+            study,
+            "records",
+            _training_label(place),
+            [value_sets[name].key for name in members],
+            splits[place[1]].key,
+            spec.method.records,
+            spec.options.model_dump(),
+            place[1],
+            hashes[spec.name],
+            # Only where it is used: a consultation repeats no survey-only training.
+            *([spec.records, consultation] if spec.uses_consultation else []),
+        )
+        for spec, place, members in _trainings(study)
+    }
+
+
+def _starts(
+    study: Study, trainings: dict[TrainingPlace, Stage]
+) -> dict[TrainingPlace, TrainingPlace]:
+    """Where a training goes on from: the other method's training of the same group, or of all."""
+    found: dict[TrainingPlace, TrainingPlace] = {}
+    for spec, place, _ in _trainings(study):
+        if spec.start is not None:
+            _, seed, group = place
+            own = (spec.start, seed, group)
+            found[place] = own if own in trainings else (spec.start, seed, "")
+    return found
+
+
+def _align_stages(
+    study: Study,
+    model: ModelIdentity,
+    records: dict[TrainingPlace, Stage],
+    starts: dict[TrainingPlace, TrainingPlace],
+) -> dict[TrainingPlace, Stage]:
+    found: dict[TrainingPlace, Stage] = {}
+    for spec, place, _ in _trainings(study):
+        before = starts.get(place)
+        found[place] = _stage(
+            study,
+            "align",
+            _training_label(place),
+            records[place].key,
+            spec.method.name,
+            spec.options.model_dump(),
+            model.content,
+            place[1],
+            # A study names a method to start from above the one that starts from it.
+            None if before is None else found[before].key,
+        )
+    return found
+
+
+def _answer_stages(
+    study: Study,
+    model: ModelIdentity,
+    value_sets: dict[str, Stage],
+    splits: dict[int, Stage],
+    align: dict[TrainingPlace, Stage],
+) -> dict[AnswerPlace, Stage]:
+    value_set_keys = [stage.key for stage in value_sets.values()]
+    found: dict[AnswerPlace, Stage] = {}
+    for spec in study.methods:
+        for seed in study.seeds:
+            if spec.method.train is None:
+                found[spec.name, seed] = _stage(
+                    study,
+                    "answers",
+                    spec.name,
+                    spec.method.name,
+                    spec.method.asks_as_population,
                     model.content,
-                    seed,
-                    before,
+                    value_set_keys,
+                    # It is asked once about what any seed holds out.
+                    [stage.key for stage in splits.values()],
+                    study.scoring.model_dump(),
+                    study.seeds[0],
                 )
-            answers[spec.name, seed] = stage(
-                "answers",
-                f"{spec.name}-seed{seed}",
-                [
-                    place_stage.key
-                    for key, place_stage in align.items()
-                    if key[:2] == (spec.name, seed)
-                ],
-                value_set_keys,
-                splits[seed].key,
-                study.scoring.model_dump(),
-                seed,
-            )
-    hashes_of = {spec.name: _own_files(study, spec) for spec in study.evaluate}
-    probes = {
-        (spec.name, method, seed): stage(
+            else:
+                found[spec.name, seed] = _stage(
+                    study,
+                    "answers",
+                    f"{spec.name}-seed{seed}",
+                    [stage.key for stage in _checkpoints(align, spec.name, seed).values()],
+                    value_set_keys,
+                    splits[seed].key,
+                    study.scoring.model_dump(),
+                    seed,
+                )
+    return found
+
+
+def _probe_stages(
+    study: Study, answers: dict[AnswerPlace, Stage], hashes: dict[str, list[str]]
+) -> dict[ProbePlace, Stage]:
+    """One an evaluation and model that is asked. hashes: of the files each evaluation reads."""
+    return {
+        (spec.name, method, seed): _stage(
+            study,
             "probes",
             f"{spec.name}-{answer.label}",
             answer.key,
             spec.name,
             spec.options.model_dump(mode="json"),
-            hashes_of[spec.name],
+            hashes[spec.name],
         )
         for spec in study.evaluate
         if spec.evaluation.probe is not None
         for (method, seed), answer in answers.items()
     }
-    results = stage(
+
+
+def _results_stage(
+    study: Study,
+    model: ModelIdentity,
+    value_sets: dict[str, Stage],
+    splits: dict[int, Stage],
+    answers: dict[AnswerPlace, Stage],
+    probes: dict[ProbePlace, Stage],
+    hashes: dict[str, list[str]],
+) -> Stage:
+    return _stage(
+        study,
         "results",
         "results",
-        [answer.key for answer in (*answers.values(), *probes.values())],
-        value_set_keys,
-        split_keys,
+        [stage.key for stage in (*answers.values(), *probes.values())],
+        [stage.key for stage in value_sets.values()],
+        [stage.key for stage in splits.values()],
         [(spec.name, spec.options.model_dump(mode="json")) for spec in study.evaluate],
-        hashes_of,
-        study.text,
+        hashes,
+        study.text,  # printed in the report
         model.name,
     )
-    return Wiring(
-        study, model, survey, value_sets, splits, records, align, answers, probes, results, starts
-    )
+
+
+def _checkpoints(
+    align: dict[TrainingPlace, Stage], method: str, seed: int
+) -> dict[TrainingGroup, Stage]:
+    return {
+        group: stage
+        for (name, at_seed, group), stage in align.items()
+        if (name, at_seed) == (method, seed)
+    }
+
+
+def _consultation_content(study: Study) -> list[Any] | None:
+    """What decides what is learnt from the consultation: its content, and how it is read."""
+    if study.consultation is None:
+        return None
+    found = read_consultation(study.folder / study.consultation.folder)
+    return [found.content_hash, study.consultation.model_dump(mode="json", exclude={"folder"})]
+
+
+def _method_hashes(study: Study, spec: MethodSpec) -> list[str]:
+    """Hashes of the files that decide a method's records."""
+    if not isinstance(spec.options, TrainingOptions):
+        return []
+    paths = [study.folder / name for name in spec.options.files]
+    for path in paths:
+        if not path.is_file():
+            raise InputError(f"{study.source.name}: {spec.name}: {path} is not there.")
+    return [storage.file_hash(path) for path in paths]
+
+
+def _evaluation_hashes(study: Study, spec: EvaluationSpec) -> list[str]:
+    """Hashes of the files and folders that an evaluation reads."""
+    found = []
+    for path in spec.options.files_in(study.folder):
+        if not path.exists():
+            raise InputError(f"{study.source.name}: evaluate: {spec.name}: {path} is not there.")
+        found.append(storage.folder_hash(path) if path.is_dir() else storage.file_hash(path))
+    return found
