@@ -18,10 +18,10 @@ import yaml
 
 from suffrage.consult.consultation import Consultation, read_consultation, write_consultation
 from suffrage.errors import InputError
-from suffrage.evaluate.robustness import Options as RobustnessOptions
+from suffrage.evaluate import EvaluationOptions
 from suffrage.study import stages
 from suffrage.study.commands.simulated_public import PublicSettings, simulated_public, write_public
-from suffrage.study.schema import EvaluationSpec, Study, load_study
+from suffrage.study.schema import EvaluationSpec, Study, read_study
 from suffrage.study.wiring import Wiring, wire
 from tests.synthetic import make_survey, write_survey_files
 
@@ -89,7 +89,7 @@ def keys_of(wiring: Wiring) -> dict[str, str]:
 def write(folder: Path, content: dict[str, Any], comment: str = "") -> dict[str, str]:
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False) + comment)
-    return keys_of(wire(load_study(path)))
+    return keys_of(wire(read_study(path)))
 
 
 @pytest.fixture(scope="module")
@@ -377,6 +377,12 @@ def with_evaluations(study: Study, change: Callable[[EvaluationSpec], Evaluation
     return study.model_copy(update={"evaluate": tuple(map(change, study.evaluate))})
 
 
+class MoreOptions(EvaluationOptions):
+    """Of another version of an evaluation."""
+
+    more: int = 0
+
+
 # What a study's text does not say: another version of a method or evaluation, or a plugin's.
 OBJECTS: dict[str, tuple[Callable[[Study], Study], list[str]]] = {
     "the kind of records a method learns from": (
@@ -418,7 +424,7 @@ OBJECTS: dict[str, tuple[Callable[[Study], Study], list[str]]] = {
             lambda spec: (
                 spec
                 if spec.name != "fit"
-                else spec.model_copy(update={"options": RobustnessOptions(wordings=1)})
+                else spec.model_copy(update={"options": MoreOptions(more=1)})
             ),
         ),
         ["results"],
@@ -433,7 +439,7 @@ def test_what_the_text_does_not_say_changes_the_keys_it_decides_and_no_others(
 ) -> None:
     change, patterns = OBJECTS[thing]
     write(folder, STUDY)
-    after = keys_of(wire(change(load_study(folder / "study.yaml"))))
+    after = keys_of(wire(change(read_study(folder / "study.yaml"))))
     both = original[1].keys() & after.keys()
     assert changed_keys(original[1], after) == expected(patterns, set(both))
 
@@ -443,7 +449,7 @@ def test_a_file_of_an_evaluation_that_asks_nothing_of_its_own_changes_the_result
 ) -> None:
     def keys() -> dict[str, str]:
         write(folder, STUDY)
-        study = load_study(folder / "study.yaml")
+        study = read_study(folder / "study.yaml")
         return keys_of(
             wire(
                 with_evaluations(
@@ -488,7 +494,7 @@ def test_a_value_set_of_another_changes_with_it(folder: Path) -> None:
 
 def test_another_segment_is_another_value_set(folder: Path) -> None:
     write(folder, STUDY)
-    study = load_study(folder / "study.yaml")
+    study = read_study(folder / "study.yaml")
     north, south = study.value_sets
     found = []
     for segment in (("segments/south-1", 0), ("segments/south-1", 1), ("segments/south-2", 1)):
@@ -545,7 +551,7 @@ def test_two_methods_share_no_stage_though_their_options_are_alike(folder: Path)
     twins = [{"method": name, "name": name, **SMALL} for name in ("rloo", "grpo")]
     path = folder / "study.yaml"
     path.write_text(yaml.safe_dump(STUDY | {"methods": twins, "consultation": None}))
-    stages_of = wire(load_study(path)).stages()
+    stages_of = wire(read_study(path)).stages()
     assert len({stage.folder for stage in stages_of}) == len(stages_of)
 
 
