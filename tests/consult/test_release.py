@@ -1,6 +1,7 @@
 """A release: nobody's id, nothing of who did not consent, the same twice for who asks twice."""
 
 import csv
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -11,14 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from suffrage.consult.consultation import Consultation
-from suffrage.consult.release.release import (
-    Joined,
-    Private,
+from suffrage.consult.release.release import make_release, read_release
+from suffrage.consult.release.release_settings import (
+    CoarseVotesSettings,
+    JoinedRowsSettings,
     ReleaseSettings,
-    faults_of,
-    make_release,
-    read_release,
 )
+from suffrage.consult.release.self_check import faults_of
 from suffrage.errors import InputError
 from tests.consult.publics import TOPICS, made_up_public, without_people
 
@@ -32,7 +32,9 @@ HARMFUL = (
     "\0=1+1",
     "long " * 20_000,
 )
-JOINED = Joined(attributes=("age", "region"), sensitive=("religion",), statements=("s0", "s1"))
+JOINED = JoinedRowsSettings(
+    attributes=("age", "region"), sensitive=("religion",), statements=("s0", "s1")
+)
 
 
 def released(
@@ -71,7 +73,7 @@ def test_any_release_keeps_k_and_l_and_tells_nobodys_id(
     folder = tmp_path_factory.mktemp("release")
     public = made_up_public(people, seed, consenting)
     rule = {"l": 3} if not close else {"t": 0.3}
-    joined = Joined(
+    joined = JoinedRowsSettings(
         attributes=("age", "region"), sensitive=("religion",), statements=("s0",), k=k, **rule
     )
     wanted = ReleaseSettings(joined=joined, cross=(("region", "religion"),))
@@ -167,7 +169,7 @@ def test_what_few_people_say_of_themselves_is_nowhere_to_be_read(tmp_path: Path)
     wanted = {
         "joined": JOINED,
         "cross": (("region", "religion"),),
-        "private": Private(stratum="region"),
+        "private": CoarseVotesSettings(stratum="region"),
     }
     released(Consultation(**{**tables, "demographics": rows}), tmp_path, **wanted)
     assert "lighthouse" not in everything_in(tmp_path / "one")
@@ -191,6 +193,22 @@ def test_the_order_of_rows_changes_no_table(tmp_path: Path) -> None:
     assert all(one[name].equals(two[name]) for name in one)
 
 
+def test_a_release_with_the_same_key_has_the_same_tables_to_the_byte(tmp_path: Path) -> None:
+    """Whoever changes these bytes on purpose says so in the changelog: releases are compared."""
+    private = {"format": 1, "consultation": "town", "key": "07" * 32, "releases": []}
+    (tmp_path / "private.json").write_text(json.dumps(private))
+    wanted = {
+        "joined": JOINED,
+        "cross": (("region", "religion"),),
+        "private": CoarseVotesSettings(stratum="region"),
+    }
+    released(made_up_public(60, 1, 0.9), tmp_path, **wanted)
+    digest = hashlib.sha256()
+    for path in sorted((tmp_path / "one" / "data").glob("*.csv")):
+        digest.update(path.name.encode() + path.read_bytes())
+    assert digest.hexdigest() == "f0c176846b88dd5b57b2a5726a7845a5baacb7cbdb79e805c302da3e25500f4a"
+
+
 def test_csv_is_harmless_and_parquet_and_jsonl_are_as_written(tmp_path: Path) -> None:
     public = made_up_public(30, 3, texts=HARMFUL)
     frames = released(public, tmp_path)
@@ -207,7 +225,7 @@ def test_csv_is_harmless_and_parquet_and_jsonl_are_as_written(tmp_path: Path) ->
 
 
 def test_noise_costs_epsilon_once_and_the_budget_holds(tmp_path: Path) -> None:
-    wanted = {"private": Private(stratum="region", epsilon=1.0, budget=2.0)}
+    wanted = {"private": CoarseVotesSettings(stratum="region", epsilon=1.0, budget=2.0)}
     public = made_up_public()
     one = released(public, tmp_path, "one", **wanted)
     # Hardly anybody changed: the same noisy table again, at no cost.
@@ -231,15 +249,13 @@ def test_noise_costs_epsilon_once_and_the_budget_holds(tmp_path: Path) -> None:
 
 def test_one_person_moves_at_most_five_counts(tmp_path: Path) -> None:
     """Before noise: with an epsilon so large that there is none."""
-    sure = {"private": Private(stratum="region", epsilon=1000, budget=1e6)}
+    sure = {"private": CoarseVotesSettings(stratum="region", epsilon=1000, budget=1e6)}
     frames = released(made_up_public(), tmp_path, **sure)
     people = made_up_public().participants.height
     assert frames["coarse_votes"]["count"].sum() <= 5 * people
 
 
 def test_the_metadata_list_every_file_and_column(tmp_path: Path) -> None:
-    import hashlib
-
     frames = released(made_up_public(), tmp_path)
     found = json.loads((tmp_path / "one" / "croissant.json").read_text())
     assert (
@@ -292,8 +308,11 @@ def test_rows_and_joined_rows_never_share_a_vote_in_any_release(tmp_path: Path) 
     ("more", "complaint"),
     [
         ({"cross": (("age", "shoes"),)}, '"shoes" is no demographic item'),
-        ({"private": Private(stratum="party")}, '"party" is no demographic item'),
-        ({"joined": Joined(attributes=("age",), statements=("s99",))}, '"s99" is no accepted'),
+        ({"private": CoarseVotesSettings(stratum="party")}, '"party" is no demographic item'),
+        (
+            {"joined": JoinedRowsSettings(attributes=("age",), statements=("s99",))},
+            '"s99" is no accepted',
+        ),
     ],
 )
 def test_a_mistake_in_the_settings_is_named(
@@ -305,7 +324,7 @@ def test_a_mistake_in_the_settings_is_named(
 
 def test_k_below_five_is_refused() -> None:
     with pytest.raises(ValueError, match="greater than or equal to 5"):
-        Joined(attributes=("age",), k=4)
+        JoinedRowsSettings(attributes=("age",), k=4)
 
 
 def test_the_private_file_is_of_one_consultation_and_its_owners(tmp_path: Path) -> None:

@@ -162,14 +162,15 @@ def release_command(
     from datetime import UTC, datetime
 
     from suffrage.consult.consultation import read_consultation
-    from suffrage.consult.release import release
+    from suffrage.consult.release.release import make_release
+    from suffrage.consult.release.release_settings import read_release_settings
 
     beside = folder.parent / f"{folder.name}-private.json"
-    made = release.make_release(
+    made = make_release(
         read_consultation(folder),
         out,
         private or beside,
-        release.read_settings(with_settings) if with_settings else None,
+        read_release_settings(with_settings) if with_settings else None,
         datetime.now(UTC).date().isoformat(),
     )
     if as_json:

@@ -204,6 +204,11 @@ def votes_of(consultation: Consultation, excluded: bool = False) -> VoteMatrix:
     )
 
 
+def accepted_statements(consultation: Consultation) -> pl.DataFrame:
+    """Return the rows of the statements that are accepted, and so open to everybody."""
+    return consultation.statements.filter(pl.col("state") == "accepted")
+
+
 def write_consultation(consultation: Consultation, folder: Path) -> None:
     """Write a Parquet file a table and `consultation.json` with their hashes, all or nothing."""
 

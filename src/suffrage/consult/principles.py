@@ -20,7 +20,7 @@ import yaml
 
 from suffrage import storage
 from suffrage.arrays import FloatArray
-from suffrage.consult.consultation import Consultation, votes_of
+from suffrage.consult.consultation import Consultation, accepted_statements, votes_of
 from suffrage.consult.groups.consensus import (
     consensus_root,
     group_informed_consensus,
@@ -228,7 +228,7 @@ def find_principles(
             "reading only can be had with --everyone."
         )
     states = consultation.statements
-    accepted = states.filter(pl.col("state") == "accepted")["statement"].to_list()
+    accepted = accepted_statements(consultation)["statement"].to_list()
     texts = dict(states.select("statement", "text").iter_rows())
     counted = _count_votes(consultation, people, set(accepted) - set(without), s, advance)
     passed = counted.statements_above(counted.lowest, s.least_share)

@@ -1,7 +1,6 @@
-"""The words of a release: its dataset card with a datasheet, its changelog, its Croissant metadata.
+"""The words of a release: its dataset card with a datasheet, and its changelog.
 
-The datasheet follows Gebru et al. (2021), Datasheets for Datasets; the metadata MLCommons' Croissant 1.0
-(http://mlcommons.org/croissant/1.0).
+The datasheet follows Gebru et al. (2021), Datasheets for Datasets.
 """
 
 from __future__ import annotations
@@ -9,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import polars as pl
-
 NOT_TOLD = "The organisers have not told."
-# Above this share of people singled out by three known votes the card warns.
+# The card warns where three known votes single out more than this share of people.
 FINGERPRINT = 0.1
-# Column -> what it means, in every table it stands in.
+# What each column means, in every table that has it.
 DICTIONARY = {
     "statement": "Id of a statement",
     "text": "The text as written, empty where withheld",
@@ -47,10 +44,56 @@ DICTIONARY = {
 
 
 def card(manifest: Mapping[str, Any], descriptions: Mapping[str, str]) -> str:
-    """The dataset card in Markdown, with the front matter that dataset hubs read."""
-    about, counts, privacy = manifest["about"], manifest["counts"], manifest["privacy"]
-    rows = manifest["rows"]
+    """Return the dataset card in Markdown, with the front matter that dataset hubs read.
+
+    Parameters
+    ----------
+    manifest : mapping
+        The manifest of the release.
+    descriptions : mapping
+        What each table contains, by its name.
+    """
+    about = manifest["about"]
     parts = [
+        *_front_matter(manifest),
+        *_title(manifest),
+        *_files(manifest, descriptions),
+        *_section(
+            "Motivation",
+            about["motivation"] or NOT_TOLD,
+            f"Funding: {about['funding'] or NOT_TOLD}",
+        ),
+        *_section("Composition", *_composition(manifest["counts"])),
+        *_section("Collection", *_collection(manifest)),
+        *_section("Consent and withdrawal", *_consent(manifest)),
+        *_section("Moderation", about["moderation"] or NOT_TOLD),
+        *_section("Privacy", *_privacy(manifest["privacy"], manifest["counts"])),
+        "### How far a row is a fingerprint",
+        "",
+        *_risk(manifest["privacy"]["re_identification"]),
+        "",
+        *_section("Uses", *_uses(about)),
+        *_section(
+            "Licence",
+            f"People's texts and choices: {manifest['licence']}. Models' answers: "
+            f"{manifest['model_licence']}.",
+        ),
+        *_section(
+            "Maintenance",
+            f"Contact: {about['contact'] or NOT_TOLD} Removal: ask there; the next release is made "
+            "without the person.",
+        ),
+        *_section("Columns", *(f"- `{name}`: {meaning}." for name, meaning in DICTIONARY.items())),
+    ]
+    return "\n".join(parts)
+
+
+def _section(title: str, *lines: str) -> list[str]:
+    return [f"## {title}", "", *lines, ""]
+
+
+def _front_matter(manifest: Mapping[str, Any]) -> list[str]:
+    return [
         "---",
         f"license: {manifest['licence'].lower()}",
         f"language: [{', '.join(manifest['languages'])}]",
@@ -63,32 +106,41 @@ def card(manifest: Mapping[str, Any], descriptions: Mapping[str, str]) -> str:
         ),
         "---",
         "",
+    ]
+
+
+def _title(manifest: Mapping[str, Any]) -> list[str]:
+    date = f" of {manifest['date']}" if manifest["date"] else ""
+    return [
         f"# {_plain(manifest['title'])}",
         "",
-        f"What a public consultation collected. Release {manifest['release']}"
-        + (f" of {manifest['date']}" if manifest["date"] else "")
-        + f", made by {manifest['code']}.",
+        f"What a public consultation collected. Release {manifest['release']}{date}, made by "
+        f"{manifest['code']}.",
         f"People were asked: {_plain(manifest['question'])}",
         "",
-        "## Files",
-        "",
-        "Each table as Parquet and JSON lines, which are lossless, and as CSV, in which an apostrophe",
+    ]
+
+
+def _files(manifest: Mapping[str, Any], descriptions: Mapping[str, str]) -> list[str]:
+    rows = manifest["rows"]
+    return _section(
+        "Files",
+        "Each table as Parquet and JSON lines, which are lossless, and as CSV, in which an "
+        "apostrophe",
         "stands before texts that a spreadsheet would run as a formula. `manifest.json` lists every "
         "file's SHA-256.",
         "",
         "| table | rows | what |",
         "| --- | --- | --- |",
         *(f"| {name} | {rows[name]:,} | {descriptions[name]} |" for name in manifest["tables"]),
-        "",
-        "## Motivation",
-        "",
-        about["motivation"] or NOT_TOLD,
-        f"Funding: {about['funding'] or NOT_TOLD}",
-        "",
-        "## Composition",
-        "",
-        f"- {counts['participants']:,} people took part and were not excluded ({counts['excluded']:,} "
-        f"were); the rows of {counts['in_rows']:,} who consented to it are published.",
+    )
+
+
+def _composition(counts: Mapping[str, Any]) -> list[str]:
+    return [
+        f"- {counts['participants']:,} people took part and were not excluded "
+        f"({counts['excluded']:,} were); the rows of {counts['in_rows']:,} who consented to it are "
+        "published.",
         "- Statements: " + ", ".join(f"{n} {s}" for s, n in counts["states"].items()) + ". Only "
         "accepted ones are published.",
         *(
@@ -98,70 +150,56 @@ def card(manifest: Mapping[str, Any], descriptions: Mapping[str, str]) -> str:
         "- A person has another id in each table and in each release. Rows are shuffled. A vote of "
         "an author on their own statement is left out, and nothing says who wrote what.",
         "- No time, address, token, panel id or weight is published: a weight would tell the group.",
-        "",
-        "## Collection",
-        "",
+    ]
+
+
+def _collection(manifest: Mapping[str, Any]) -> list[str]:
+    return [
         f"Collected: {manifest['collected'] or 'the consultation does not say when'}. Recruitment: "
-        f"{about['recruitment'] or NOT_TOLD}",
+        f"{manifest['about']['recruitment'] or NOT_TOLD}",
         "",
-        "Participants chose to take part. What they say stands for them; for a population only as far "
-        "as a reading with weights shows, and no weighting mends what made them take part.",
+        "Participants chose to take part. What they say stands for them; for a population only as "
+        "far as a reading with weights shows, and no weighting mends what made them take part.",
+    ]
+
+
+def _consent(manifest: Mapping[str, Any]) -> list[str]:
+    return [
+        manifest["about"]["consent"] or NOT_TOLD,
         "",
-        "## Consent and withdrawal",
-        "",
-        about["consent"] or NOT_TOLD,
-        "",
-        "Taking part, publication of rows, publication of texts and training are consented to one by one. "
-        "`training` says of each row whether its person allows the training of models: respect it. "
-        f"People who were in an earlier release and are in this one no more: {manifest['tombstones']}. "
-        "What was published before cannot be called back; use the newest release.",
-        "",
-        "## Moderation",
-        "",
-        about["moderation"] or NOT_TOLD,
-        "",
-        "## Privacy",
-        "",
-        f"- Counts of people: cells below {privacy['smallest_cell']} are suppressed, and others where a "
-        f"total would give them away ({privacy['cells_suppressed']} of {privacy['cells']} cells); the "
-        "rest are rounded at random to base 3, the same cell always alike. Tables that share an item "
-        "are protected each by itself.",
-        "- Values that fewer than six people gave are one, `rare values`. A table of counts is made anew "
-        "when six or more people came or went since it was made"
+        "Taking part, publication of rows, publication of texts and training are consented to one "
+        "by one. `training` says of each row whether its person allows the training of models: "
+        "respect it. People who were in an earlier release and are in this one no more: "
+        f"{manifest['tombstones']}. What was published before cannot be called back; use the "
+        "newest release.",
+    ]
+
+
+def _privacy(privacy: Mapping[str, Any], counts: Mapping[str, Any]) -> list[str]:
+    return [
+        f"- Counts of people: cells below {privacy['smallest_cell']} are suppressed, and others "
+        f"where a total would give them away ({privacy['cells_suppressed']} of {privacy['cells']} "
+        "cells); the rest are rounded at random to base 3, the same cell always alike. Tables that "
+        "share an item are protected each by itself.",
+        "- Values that fewer than six people gave are one, `rare values`. A table of counts is made "
+        "anew when six or more people came or went since it was made"
         + ("." if privacy["tables_renewed"] else "; these are those of an earlier release."),
         "- Texts were searched again for e-mail, telephone, tax and health numbers, accounts and "
         "addresses. The search knows no names.",
         *_joined(privacy, counts),
         *_private(privacy),
-        "",
-        "### How far a row is a fingerprint",
-        "",
-        *_risk(privacy["re_identification"]),
-        "",
-        "## Uses",
-        "",
-        "Research on opinion and on the alignment of models; training, of rows whose `training` is true.",
-        "Do not try to find out who anybody is, and do not join these files with others to that end. "
-        + (about["not_for"] or ""),
+    ]
+
+
+def _uses(about: Mapping[str, Any]) -> list[str]:
+    return [
+        "Research on opinion and on the alignment of models; training, of rows whose `training` is "
+        "true.",
+        "Do not try to find out who anybody is, and do not join these files with others to that "
+        "end. " + (about["not_for"] or ""),
         "",
         "Dating: opinions change. These are of the time they were collected in.",
-        "",
-        "## Licence",
-        "",
-        f"People's texts and choices: {manifest['licence']}. Models' answers: "
-        f"{manifest['model_licence']}.",
-        "",
-        "## Maintenance",
-        "",
-        f"Contact: {about['contact'] or NOT_TOLD} Removal: ask there; the next release is made "
-        "without the person.",
-        "",
-        "## Columns",
-        "",
-        *(f"- `{name}`: {meaning}." for name, meaning in DICTIONARY.items()),
-        "",
     ]
-    return "\n".join(parts)
 
 
 def _joined(privacy: Mapping[str, Any], counts: Mapping[str, Any]) -> list[str]:
@@ -236,119 +274,6 @@ def change_log(history: Sequence[Mapping[str, Any]]) -> str:
             "",
         ]
     return "\n".join(lines)
-
-
-CONTEXT: dict[str, Any] = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
-    "cr": "http://mlcommons.org/croissant/",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileProperty": "cr:fileProperty",
-    "fileObject": "cr:fileObject",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
-}
-_FORMATS = {"parquet": "application/x-parquet", "jsonl": "application/jsonlines", "csv": "text/csv"}
-
-
-def croissant(
-    manifest: Mapping[str, Any],
-    columns: Mapping[str, Mapping[str, Any]],
-    descriptions: Mapping[str, str],
-) -> dict[str, Any]:
-    """Croissant 1.0 metadata: every file with its SHA-256, every column of the Parquet files.
-
-    columns: Polars types by table and column.
-    """
-    title = manifest["title"] or manifest["consultation"]
-    return {
-        "@context": CONTEXT,
-        "@type": "sc:Dataset",
-        "name": manifest["consultation"],
-        "description": f"What the public consultation {title!r} collected, release {manifest['release']}: "
-        "votes on statements, choices between models' answers and reactions to them, with tables of "
-        "who took part that cannot be joined to them.",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "license": manifest["licence"],
-        "url": manifest["about"]["url"] or f"urn:suffrage:{manifest['consultation']}",
-        "version": f"{manifest['release']}.0.0",
-        "datePublished": manifest["date"],
-        "citeAs": f"{title}, release {manifest['release']}.",
-        "inLanguage": manifest["languages"],
-        "isLiveDataset": False,
-        "rai:personalSensitiveInformation": "Opinions; published rows share no id with attributes.",
-        "rai:dataCollection": manifest["about"]["recruitment"] or NOT_TOLD,
-        "rai:dataReleaseMaintenancePlan": "Withdrawn people are left out of the next release.",
-        "distribution": [
-            {
-                "@type": "cr:FileObject",
-                "@id": name,
-                "name": name,
-                "contentUrl": name,
-                "contentSize": f"{told['bytes']} B",
-                "encodingFormat": _FORMATS[name.rsplit(".", 1)[1]],
-                "sha256": told["sha256"],
-            }
-            for name, told in manifest["files"].items()
-        ],
-        "recordSet": [
-            {
-                "@type": "cr:RecordSet",
-                "@id": table,
-                "name": table,
-                "description": descriptions[table],
-                "field": [
-                    {
-                        "@type": "cr:Field",
-                        "@id": f"{table}/{column}",
-                        "name": column,
-                        "description": DICTIONARY.get(column, "An attribute, made coarse"),
-                        "dataType": _data_type(kind),
-                        "source": {
-                            "fileObject": {"@id": f"data/{table}.parquet"},
-                            "extract": {"column": column},
-                        },
-                    }
-                    for column, kind in own.items()
-                ],
-            }
-            for table, own in sorted(columns.items())
-        ],
-    }
-
-
-def _data_type(kind: Any) -> str:
-    if kind == pl.Boolean:
-        return "sc:Boolean"
-    if kind.is_integer():
-        return "sc:Integer"
-    return "sc:Float" if kind.is_float() else "sc:Text"
 
 
 def _plain(text: str) -> str:

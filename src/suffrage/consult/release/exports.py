@@ -13,7 +13,7 @@ from suffrage import storage
 from suffrage.consult.consultation import TABLES, Consultation
 from suffrage.consult.judgements import counted_pairs, judged_answers
 from suffrage.consult.people import ReadAs, people_for, people_weights
-from suffrage.consult.release.release import write_tables
+from suffrage.consult.release.open_formats import write_open_formats
 from suffrage.errors import InputError
 from suffrage.survey.weighting import WeightingSpec
 
@@ -99,7 +99,7 @@ def write_records(
     frames["kto"] = kto_rows(consultation, weights)
 
     def fill(draft: Path) -> None:
-        write_tables(draft, frames)
+        write_open_formats(draft, frames)
 
     storage.write_folder(folder, fill)
     return {name: frame.height for name, frame in frames.items()}

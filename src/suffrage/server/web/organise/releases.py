@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from suffrage import settings as reading
-from suffrage.consult.release.release import MANIFEST, About, Release, ReleaseSettings, make_release
+from suffrage.consult.release.release import MANIFEST, Release, make_release
+from suffrage.consult.release.release_settings import DatasheetSettings, ReleaseSettings
 from suffrage.errors import InputError, SuffrageError
 from suffrage.server.store import audit
 from suffrage.server.store.database import NotFoundError, now
@@ -37,7 +38,7 @@ def folder_of(desk: Desk) -> Path | None:
 def proposed(desk: Desk) -> dict[str, Any]:
     """The settings a release starts from."""
     s = desk.about.settings
-    about = About(contact=s.contact)
+    about = DatasheetSettings(contact=s.contact)
     return ReleaseSettings(licence=s.licence, about=about).model_dump(mode="json")
 
 
