@@ -14,6 +14,12 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from suffrage.align import TrainingJob, rlhf
+from suffrage.align.answer_rewards import (
+    answer_texts,
+    known_labels,
+    label_corrections,
+    toward_even_labels,
+)
 from suffrage.align.loop import Loop
 from suffrage.align.packed import Prompts
 from suffrage.align.ppo import (
@@ -36,7 +42,6 @@ from suffrage.align.preference_model import (
     held_out_items,
     train_preference_model,
 )
-from suffrage.align.rlhf import known_labels
 from suffrage.errors import InputError, SuffrageError
 from suffrage.models import LanguageModel, identify
 from suffrage.models.packing import Tokens
@@ -331,7 +336,7 @@ def people_reward(model: LanguageModel) -> Reward:
     score = {label: float(np.log(p)) for label, p in zip("ABC", PEOPLE, strict=True)}
 
     def reward(rows: Sequence[dict[str, Any]], answers: Sequence[Tokens]) -> torch.Tensor:
-        texts = rlhf.said(model.tokenizer, answers)
+        texts = answer_texts(model.tokenizer, answers)
         return torch.tensor([score.get(text, min(score.values()) - 1) for text in texts])
 
     return reward
@@ -340,7 +345,7 @@ def people_reward(model: LanguageModel) -> Reward:
 def test_the_correction_makes_the_labels_of_the_reference_even(tiny_model: Path) -> None:
     model = LanguageModel.load(identify(str(tiny_model), Path()))
     row = {"user": "A. x\nB. y\nC. z", "format": "option"}
-    found = rlhf.label_corrections(model.model, Prompts.of(model.tokenizer), [row, row])
+    found = label_corrections(model.model, Prompts.of(model.tokenizer), [row, row])
     prompt = model.encode([{"role": "user", "content": row["user"]}])
     with torch.no_grad():
         p = model.model(torch.tensor([prompt])).logits[0, -1].softmax(-1).numpy()
@@ -366,9 +371,9 @@ def test_the_proportional_form_keeps_the_peoples_shares_and_the_textbook_form_do
     # Begun from other shares than the people's, as after a fine-tuning that fell short.
     start = [0.3, 0.4, 0.3]
     _bring_to(model, prompt, start)
-    corrections = rlhf.label_corrections(model.model, Prompts.of(model.tokenizer), [row])
+    corrections = label_corrections(model.model, Prompts.of(model.tokenizer), [row])
     reward = people_reward(model)
-    even = rlhf.toward_even_labels(reward, corrections, model.tokenizer)
+    even = toward_even_labels(reward, corrections, model.tokenizer)
     kept, _ = ppo(tiny_model, tmp_path / "a", even, start, kl_weight=1.0, **settings)
     np.testing.assert_allclose(label_shares(kept), PEOPLE, atol=0.08)
     textbook, _ = ppo(tiny_model, tmp_path / "b", reward, start, kl_weight=0.3, **settings)
@@ -428,7 +433,7 @@ def test_the_preference_model_finds_known_odds_and_is_read_back(
     adapter: str, tiny_model: Path, tmp_path: Path
 ) -> None:
     given_ = preference_job(tiny_model, tmp_path, adapter=adapter)
-    found, report, _ = train_preference_model(given_, tmp_path / "pm", 80, lambda step, of: None)
+    found, report = train_preference_model(given_, tmp_path / "pm", 80, lambda step, of: None)
     scores = scored(found)
     wanted = np.array(list(STRENGTHS.values()))
     np.testing.assert_allclose(scores - scores[0], wanted, atol=0.15)
@@ -447,9 +452,7 @@ def test_the_preference_models_small_batches_add_up(tiny_model: Path, tmp_path: 
     found = []
     for place, more in enumerate(({}, {"micro_batch": 4}, {"gradient_checkpointing": True})):
         given_ = preference_job(tiny_model, tmp_path, **more)
-        model, _, _ = train_preference_model(
-            given_, tmp_path / f"pm{place}", 3, lambda step, of: None
-        )
+        model, _ = train_preference_model(given_, tmp_path / f"pm{place}", 3, lambda step, of: None)
         found.append(scored(model))
     np.testing.assert_allclose(found[1], found[0], atol=1e-4)
     np.testing.assert_allclose(found[2], found[0], atol=1e-4)

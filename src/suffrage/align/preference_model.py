@@ -7,7 +7,6 @@ head on the last token of the answer (Ouyang et al. 2022, equation 1, has hard l
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,7 +41,33 @@ HEAD = "head.safetensors"
 def bradley_terry_loss(
     chosen: torch.Tensor, rejected: torch.Tensor, share: torch.Tensor
 ) -> torch.Tensor:
-    """-s log sigma(r_w - r_l) - (1 - s) log sigma(r_l - r_w) of each pair, (pairs,)."""
+    """Cross-entropy of people's preferences under the model's, a pair.
+
+    -s log sigma(r_w - r_l) - (1 - s) log sigma(r_l - r_w)
+
+    Parameters
+    ----------
+    chosen, rejected : tensor, shape (pairs,)
+        The scores r_w and r_l of the two answers.
+    share : tensor, shape (pairs,)
+        s, the share of people behind the chosen answer, 0 to 1.
+
+    Returns
+    -------
+    tensor, shape (pairs,)
+        0 or more; least where sigma(r_w - r_l) = s.
+
+    References
+    ----------
+    Bradley and Terry (1952); Ouyang et al. (2022), equation 1, has hard labels.
+
+    Examples
+    --------
+    >>> import torch
+    >>> score = torch.zeros(1)
+    >>> bradley_terry_loss(score, score, torch.tensor([0.5])).tolist()
+    [0.6931471824645996]
+    """
     from torch.nn.functional import logsigmoid
 
     gap = chosen - rejected
@@ -51,22 +76,34 @@ def bradley_terry_loss(
 
 @dataclass
 class PreferenceModel:
-    """A model with a scalar head. head: (width,) weights and a bias, float32.
-
-    facts: of its training; None for one that was loaded. tokens_read: by `scores`, over all calls.
-    """
+    """A language model with a scalar head on the last token of an answer."""
 
     model: Any
     prompts: Prompts
+    # A linear layer from the model's width to one number, in float32.
     head: Any
+    # What its training took; None for a model that was loaded.
     facts: TrainingFacts | None = None
+    # Tokens that `scores` has read, over all calls.
     tokens_read: int = 0
 
     @classmethod
     def load(cls, folder: Path, base: ModelIdentity, dtype: str = "float32") -> PreferenceModel:
-        """What `save` left in a folder. base: the model its adapter was trained on.
+        """Read a preference model that `save` wrote.
 
-        Raises InputError when the folder holds no preference model, or one of another width.
+        Parameters
+        ----------
+        folder : Path
+            The adapter or whole model, with the head.
+        base : ModelIdentity
+            The model that the adapter was trained on.
+        dtype : str
+            Of the model's weights. The head is always float32.
+
+        Raises
+        ------
+        InputError
+            The folder holds no preference model, or one of another width.
         """
         torch = require("torch", "align", "a preference model")
         safetensors = require("safetensors.torch", "align", "a preference model")
@@ -91,7 +128,7 @@ class PreferenceModel:
         return cls(model.to(device).eval(), Prompts.of(tokenizer), head.to(device))
 
     def save(self, folder: Path) -> None:
-        """The adapter (or whole model) as PEFT or Transformers write it, and the head beside it."""
+        """Write the adapter (or whole model) as PEFT or Transformers do, with the head."""
         safetensors = require("safetensors.torch", "align", "a preference model")
 
         def fill(draft: Path) -> None:
@@ -105,9 +142,24 @@ class PreferenceModel:
     def score(
         self, users: Sequence[str], answers: Sequence[str], formats: Sequence[str]
     ) -> list[float]:
-        """The score of one answer to each question; formats: "option" or "written", as records'.
+        """Score one answer to each question.
 
-        sigma of the difference of two answers' scores is the share of people who prefer the first.
+        The sigmoid of the difference between two answers' scores is the share of people who prefer
+        the first.
+
+        Parameters
+        ----------
+        users : sequence of str
+            The questions.
+        answers : sequence of str
+            One answer to each question.
+        formats : sequence of str
+            "option" or "written" for each, as in records.
+
+        Returns
+        -------
+        list of float
+            One score an answer.
         """
         import torch
 
@@ -156,15 +208,34 @@ def last_states(model: Any, pack: Any) -> torch.Tensor:
 
 def train_preference_model(
     job: TrainingJob, folder: Path, steps: int, on_step: Callable[[int, int], None]
-) -> tuple[PreferenceModel, dict[str, Any], int]:
-    """Train on the job's preference records, but for a fifth of the items, which test it.
+) -> tuple[PreferenceModel, dict[str, Any]]:
+    """Train on the job's preference records, except for a fifth of the items, which test it.
 
-    Gives the model, its report, and the step it went on from. The report: accuracy (of what most
-    prefer, ties left out), the loss, the entropy of the labels (no model's loss is lower) and the
-    calibration error, all on held-out items; None where there are too few. A step's records are
-    computed `micro_batch` at a time. Goes on from where an earlier try stopped.
+    Continues where an earlier try stopped. A step's records are computed `micro_batch` at a time.
 
-    Raises SuffrageError when the loss is no number, or only one item is there to learn from.
+    Parameters
+    ----------
+    job : TrainingJob
+        Its records are preference records; general instructions among them are left out.
+    folder : Path
+        Where the training keeps its state and its report.
+    steps : int
+        How many steps of `batch` records.
+    on_step : callable
+        Called with the step and the number of steps.
+
+    Returns
+    -------
+    PreferenceModel
+        With the facts of its training.
+    dict
+        Its report on the held-out items: `agreement`, the number of pairs, the steps and how many
+        items it was trained on. The figures are None where there are too few items.
+
+    Raises
+    ------
+    SuffrageError
+        There is no item to learn from, or the loss is not a number.
     """
     torch = require("torch", "align", "training")
     rows = [r for r in job.records.frame.to_dicts() if r["format"] != GENERAL]
@@ -172,34 +243,17 @@ def train_preference_model(
     learnt = [row for row in rows if row["item"] not in tested]
     if not learnt:
         raise SuffrageError("the preference model needs pairs of more than one item.")
-    model, tokenizer = prepare(job)
-    device = device_name()
-    model = saving_memory(model.to(device), job.options)
-    torch.manual_seed(job.seed)
-    head = torch.nn.Linear(model.config.hidden_size, 1).to(device)
-    torch.nn.init.zeros_(head.weight)
-    found = PreferenceModel(model, Prompts.of(tokenizer), head)
-    parameters = [*trainable(model).values(), *head.parameters()]
+    found = _untrained(job)
+    parameters = [*trainable(found.model).values(), *found.head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=job.options.learning_rate, weight_decay=0.0)
-    loop = Loop(folder, model, {"head": head, "optimizer": optimizer}, job.seed)
+    loop = Loop(folder, found.model, {"head": found.head, "optimizer": optimizer}, job.seed)
     found.tokens_read = loop.extra.get("tokens", 0)
     batch = job.options.batch
-    micro_batch = job.options.micro_batch or batch
     with out_of_memory("training the preference model", OUT_OF_MEMORY_REMEDY):
         while loop.step < steps:
             chosen = [learnt[(loop.step * batch + k) % len(learnt)] for k in range(batch)]
-            weight = sum(float(row["weight"]) for row in chosen)
             optimizer.zero_grad()
-            loss = 0.0
-            for begin in range(0, batch, micro_batch):
-                part = chosen[begin : begin + micro_batch]
-                scores = found.scores(part, [[r["chosen"], r["rejected"]] for r in part])
-                share = torch.tensor([float(r["share"]) for r in part], device=device)
-                each = bradley_terry_loss(scores[0::2], scores[1::2], share)
-                weights = torch.tensor([float(r["weight"]) for r in part], device=device)
-                some = (weights * each).sum() / weight
-                some.backward()
-                loss += float(some.detach())
+            loss = _backward(found, chosen, job.options.micro_batch or batch)
             norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             if not (math.isfinite(loss) and torch.isfinite(norm)):
                 raise SuffrageError(
@@ -222,14 +276,42 @@ def train_preference_model(
         resumed_from=loop.resumed_from,
         seconds_before=loop.seconds_before,
     )
-    model.eval()
+    found.model.eval()
     report = held_out_agreement(found, [row for row in rows if row["item"] in tested])
     report |= {"steps": steps, "items_trained": len({r["item"] for r in learnt})}
     storage.write_json(folder / "preference_model.json", report)
-    storage.write_text(
-        folder / "preference_model.jsonl", "\n".join(json.dumps(line) for line in loop.log) + "\n"
-    )
-    return found, report, loop.resumed_from
+    loop.write_log(folder / "preference_model.jsonl")
+    return found, report
+
+
+def _untrained(job: TrainingJob) -> PreferenceModel:
+    """The job's model with a head that scores everything 0, on this machine's device."""
+    torch = require("torch", "align", "training")
+    model, tokenizer = prepare(job)
+    device = device_name()
+    model = saving_memory(model.to(device), job.options)
+    torch.manual_seed(job.seed)
+    head = torch.nn.Linear(model.config.hidden_size, 1).to(device)
+    torch.nn.init.zeros_(head.weight)
+    return PreferenceModel(model, Prompts.of(tokenizer), head)
+
+
+def _backward(found: PreferenceModel, chosen: Sequence[RecordRow], micro_batch: int) -> float:
+    """Add the gradient of the weighted mean loss over these records; the loss."""
+    import torch
+
+    weight = sum(float(row["weight"]) for row in chosen)
+    loss = 0.0
+    for begin in range(0, len(chosen), micro_batch):
+        part = chosen[begin : begin + micro_batch]
+        scores = found.scores(part, [[r["chosen"], r["rejected"]] for r in part])
+        share = torch.tensor([float(r["share"]) for r in part], device=scores.device)
+        each = bradley_terry_loss(scores[0::2], scores[1::2], share)
+        weights = torch.tensor([float(r["weight"]) for r in part], device=scores.device)
+        some = (weights * each).sum() / weight
+        some.backward()
+        loss += float(some.detach())
+    return loss
 
 
 def held_out_items(items: Sequence[str], seed: int) -> set[str]:
@@ -261,10 +343,28 @@ def held_out_agreement(found: PreferenceModel, rows: Sequence[RecordRow]) -> dic
 
 
 def agreement(p: np.ndarray, s: np.ndarray) -> dict[str, Any]:
-    """How well probabilities p fit shares s, (pairs,) each.
+    """How well probabilities fit the shares of people.
 
-    accuracy: of pairs that are no tie, p on the side of s. loss, floor: mean cross-entropy and the
-    entropy of the labels. calibration_error: mean over bins of p of |mean p - mean s|, weighted.
+    Parameters
+    ----------
+    p : array, shape (pairs,)
+        The model's probability that the first answer is preferred.
+    s : array, shape (pairs,)
+        The share of people who prefer it.
+
+    Returns
+    -------
+    dict
+        accuracy: the share of pairs, ties left out, with p on the same side of 1/2 as s; None
+        where all are ties. loss: mean cross-entropy. floor: the entropy of the labels, which no
+        model's loss is below. calibration_error: the mean over bins of p of |mean p - mean s|,
+        weighted by pairs. reliability: one row a bin.
+
+    Examples
+    --------
+    >>> found = agreement(np.array([0.9, 0.2]), np.array([0.8, 0.3]))
+    >>> found["accuracy"], round(found["calibration_error"], 3)
+    (1.0, 0.1)
     """
     clear = np.abs(s - 0.5) > 1e-9
     right = (p > 0.5) == (s > 0.5)

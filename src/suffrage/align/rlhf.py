@@ -11,59 +11,62 @@ are exp(score difference): what the preference model says of the people.
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import polars as pl
 from pydantic import Field, model_validator
 
 from suffrage import storage
+from suffrage.align.answer_rewards import answer_reward, label_corrections, toward_even_labels
 from suffrage.align.cost import release_freed
-from suffrage.align.loop import saving_memory
-from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
-from suffrage.align.packed import Prompts, answer_log_probs, wanted
+from suffrage.align.loop import Loop, saving_memory
+from suffrage.align.method import Method, OnStep, TrainingFacts, TrainingJob, TrainingOptions
+from suffrage.align.packed import Prompts
 from suffrage.align.ppo import PPOSettings, Reward, run_ppo
 from suffrage.align.preference_model import PreferenceModel, train_preference_model
 from suffrage.align.sft import train as train_sft
 from suffrage.align.training import LOG, prepare, training_dtype
 from suffrage.models.device import device_name, out_of_memory
 from suffrage.models.language_model import LanguageModel
-from suffrage.models.packing import Tokens
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import Labels, RecordRow
 
-if TYPE_CHECKING:
-    import torch
+# Where the phases keep what they are doing, in the folder that outlives an interruption.
+FINE_TUNED, PREFERENCE, PPO = "sft", "preference", "ppo"
+NEVER_ADAPTS = 10**12
 
 
 class Options(TrainingOptions):
-    """What a study may say to `rlhf`.
-
-    steps: of PPO. sft_steps, preference_steps: of the two phases before it; None for as many as
-    PPO's. rounds, minibatch: how often a step's answers are learnt from, and how many an update.
-    longest: tokens of a written answer. form: textbook; or proportional, for labelled options, which
-    keeps the people's odds. kl_weight (None: 0.1, or 1 in the proportional form), kl_target,
-    whiten_rewards: see `PPOSettings`. kl_adapts: steer the weight to the target (textbook only).
-    labels: shares, drawn or majority.
-    """
+    """What a study may say to `rlhf`; `steps` are those of PPO."""
 
     labels: Labels = "shares"
+    # textbook, or proportional (labelled options only), which keeps the people's odds.
     form: Literal["textbook", "proportional"] = "textbook"
+    # Steps of the two phases before PPO; None for as many as PPO has.
     sft_steps: int | None = Field(default=None, ge=1)
     preference_steps: int | None = Field(default=None, ge=1)
+    # None for learning_rate.
     ppo_learning_rate: float | None = Field(default=None, gt=0, lt=1)
+    # How often a step's answers are learnt from.
     rounds: int = Field(default=2, ge=1)
+    # Answers an update; None for all of a step's.
     minibatch: int | None = Field(default=None, ge=1)
+    # Most tokens of a written answer.
     longest: int = Field(default=32, ge=1)
+    # What a nat of divergence costs at first; None is 0.1, or 1 in the proportional form.
     kl_weight: float | None = Field(default=None, ge=0)
+    # Nats an answer that the weight is steered to.
     kl_target: float = Field(default=1.0, gt=0)
+    # Whether the weight is steered to the target (textbook form only).
     kl_adapts: bool = True
+    # Nats an answer at which a training has blown up.
     kl_stop: float = Field(default=20.0, gt=0)
+    # Divide each step's rewards by their deviation, which makes kl_weight relative.
     whiten_rewards: bool = False
 
     @model_validator(mode="after")
@@ -88,201 +91,197 @@ class Options(TrainingOptions):
             return self.kl_weight
         return 1.0 if self.form == "proportional" else 0.1
 
+    def ppo_settings(self, steps: int) -> PPOSettings:
+        """The settings of the last phase."""
+        adapts = self.kl_adapts and self.form == "textbook"
+        return PPOSettings(
+            steps=steps,
+            prompts=self.batch,
+            minibatch=self.minibatch or self.batch,
+            micro_batch=self.micro_batch,
+            rounds=self.rounds,
+            # A labelled option is one token; what follows it is not read.
+            longest=1 if self.format == "option" else self.longest,
+            learning_rate=self.ppo_learning_rate or self.learning_rate,
+            save_every=self.save_every,
+            kl_weight=self.penalty,
+            kl_target=self.kl_target,
+            kl_horizon=1000 if adapts else NEVER_ADAPTS,
+            kl_stop=self.kl_stop,
+            whiten_rewards=self.whiten_rewards,
+        )
+
+
+@dataclass(frozen=True)
+class _Phases:
+    """How many steps each phase takes; progress is reported over all of them together."""
+
+    # 0 where the training starts from a checkpoint.
+    fine_tuning: int
+    preference: int
+    ppo: int
+    on_step: OnStep
+
+    @classmethod
+    def of(cls, job: TrainingJob) -> _Phases:
+        options: Options = job.options
+        return cls(
+            fine_tuning=0 if job.start else (options.sft_steps or job.steps),
+            preference=options.preference_steps or job.steps,
+            ppo=job.steps,
+            on_step=job.on_step,
+        )
+
+    @property
+    def total(self) -> int:
+        return self.fine_tuning + self.preference + self.ppo
+
+    def fine_tuning_step(self, step: int, of: int, loss: float) -> None:
+        self.on_step(step, self.total, loss)
+
+    def preference_step(self, step: int, of: int) -> None:
+        self.on_step(self.fine_tuning + step, self.total, 0.0)
+
+    def ppo_step(self, step: int, of: int, loss: float) -> None:
+        self.on_step(self.fine_tuning + self.preference + step, self.total, loss)
+
 
 def train(job: TrainingJob) -> TrainingFacts:
-    """Three phases, each gone on with where an earlier try stopped."""
-    options: Options = job.options
-    steps = job.steps
-    phases = {
-        "sft": 0 if job.start else (options.sft_steps or steps),
-        "preference": options.preference_steps or steps,
-    }
-    whole = sum(phases.values()) + steps
+    """Fine-tune, learn what people prefer, then reinforce it.
 
-    def told(before: int) -> Any:
-        return lambda step, _, loss=0.0: job.on_step(before + step, whole, loss)
-
-    start, tuned = job.start, None
-    if not start:
-        start = job.work / "sft"
-        tuned = _fine_tune(job, start, phases["sft"], told(0))
-        release_freed()
-    preference, report, _ = train_preference_model(
+    Each phase continues where an earlier try stopped.
+    """
+    phases = _Phases.of(job)
+    fine_tuned, tuning = _fine_tuned(job, phases)
+    release_freed()
+    preference, report = train_preference_model(
         replace(job, work=job.work / "preference_base"),
-        job.work / "preference",
-        phases["preference"],
-        lambda step, of: told(phases["sft"])(step, of),
+        job.work / PREFERENCE,
+        phases.preference,
+        phases.preference_step,
     )
     release_freed()
-    judged = preference.facts
-    assert judged is not None
-    began = replace(job, start=start)
-    model, tokenizer = prepare(began)
-    model = saving_memory(model.to(device_name()), options)
-    language_model = LanguageModel(
-        job.model, model, tokenizer, training_dtype(options), device_name()
-    )
     rows = [row for row in job.records.frame.to_dicts() if row["format"] != GENERAL]
-    prompts = Prompts.of(tokenizer)
-    reward = answer_reward(preference, tokenizer)
-    if options.form == "proportional":
-        with out_of_memory("scoring", "dtype: bfloat16"):
-            reward = toward_even_labels(reward, label_corrections(model, prompts, rows), tokenizer)
-    adapts = options.kl_adapts and options.form == "textbook"
-    settings = PPOSettings(
-        steps=steps,
-        prompts=options.batch,
-        minibatch=options.minibatch or options.batch,
-        micro_batch=options.micro_batch,
-        rounds=options.rounds,
-        # A labelled option is one token; what follows it is not read.
-        longest=1 if options.format == "option" else options.longest,
-        learning_rate=options.ppo_learning_rate or options.learning_rate,
-        save_every=options.save_every,
-        kl_weight=options.penalty,
-        kl_target=options.kl_target,
-        kl_horizon=1000 if adapts else 10**12,
-        kl_stop=options.kl_stop,
-        whiten_rewards=options.whiten_rewards,
-    )
-    loop = run_ppo(
-        language_model,
-        rows,
-        [prompts.prompt(row["user"]) for row in rows],
-        reward,
-        settings,
-        job.work / "ppo",
-        job.seed,
-        told(phases["sft"] + phases["preference"]),
-    )
-    with storage.disk_errors(job.output):
-        model.save_pretrained(job.output)
-        tokenizer.save_pretrained(job.output)
-        preference.save(job.output / "preference_model")
-        shutil.copy(job.work / "preference" / "preference_model.jsonl", job.output)
-        if tuned:
-            shutil.copy(start / LOG, job.output / "sft.jsonl")
+    policy = _policy(replace(job, start=fine_tuned))
+    loop = _reinforced(job, policy, preference, rows, phases)
+    _write_results(job, policy, preference, report)
     loop.write_log(job.output / LOG)
-    storage.write_json(job.output / "preference_model.json", report)
-    earlier = [f for f in (tuned, judged) if f]
-    gone_on = tuned.resumed_from if tuned else 0
-    if judged.resumed_from:
-        gone_on = phases["sft"] + judged.resumed_from
-    if loop.resumed_from:
-        gone_on = phases["sft"] + phases["preference"] + loop.resumed_from
-    return TrainingFacts(
-        steps=whole,
-        examples=len(rows),
-        tokens=sum(f.tokens for f in earlier) + int(sum(entry["tokens"] for entry in loop.log)),
-        dtype=training_dtype(options),
-        resumed_from=gone_on,
-        seconds_before=sum(f.seconds_before for f in earlier) + loop.seconds_before,
-    )
+    if tuning:
+        shutil.copy(fine_tuned / LOG, job.output / "sft.jsonl")
+    return _facts(job, phases, tuning, preference.facts, loop, len(rows))
 
 
-def label_corrections(
-    model: Any, prompts: Prompts, rows: Sequence[RecordRow]
-) -> dict[str, dict[str, float]]:
-    """For each question, log(m / k) - log p(label) of each label it shows.
+def _fine_tuned(job: TrainingJob, phases: _Phases) -> tuple[Path, TrainingFacts | None]:
+    """The checkpoint that PPO starts from and is held to, and what making it cost.
 
-    p: the model's probability of a label, in all its spellings; m: their sum over the k labels.
+    Without a checkpoint in the study, the model is fine-tuned on the chosen answers. One that an
+    earlier try fine-tuned to the end is used as it is.
     """
-    import torch
-
-    known: dict[str, dict[str, float]] = {}
-    with torch.no_grad():
-        for row in rows:
-            if row["user"] in known:
-                continue
-            labels = sorted(known_labels(row))
-            log_p = answer_log_probs(model, wanted(prompts, [row], [labels]))[0]
-            even = log_p.logsumexp(0) - math.log(len(labels))
-            known[row["user"]] = dict(zip(labels, (even - log_p).tolist(), strict=True))
-    return known
-
-
-def toward_even_labels(
-    reward: Reward, corrections: Mapping[str, Mapping[str, float]], tokenizer: Any
-) -> Reward:
-    """A reward under which a KL penalty of weight 1 to p is one to p with its labels made even.
-
-    score - [log pi - log p] + [log even - log p] = score - [log pi - log even]. What is no label
-    keeps its probability in the reference. corrections: see `label_corrections`.
-    """
-
-    def corrected(rows: Sequence[RecordRow], answers: Sequence[Tokens]) -> torch.Tensor:
-        import torch
-
-        texts = said(tokenizer, answers)
-        more = [
-            corrections[row["user"]].get(text, 0.0) for row, text in zip(rows, texts, strict=True)
-        ]
-        scores = reward(rows, answers)
-        return scores + torch.tensor(more).to(scores)
-
-    return corrected
-
-
-def said(tokenizer: Any, answers: Sequence[Tokens]) -> list[str]:
-    """Sampled answers as text, without their end and the blanks around them."""
-    return [tokenizer.decode(list(a), skip_special_tokens=True).strip() for a in answers]
-
-
-def answer_reward(preference: PreferenceModel, tokenizer: Any) -> Reward:
-    """Scores of sampled answers. One that is no label, or says nothing, gets the worst of them less 1."""
-
-    def reward(rows: Sequence[RecordRow], answers: Sequence[Tokens]) -> torch.Tensor:
-        import torch
-
-        texts = said(tokenizer, answers)
-        fits = [
-            bool(text) and (row["format"] != "option" or text in known_labels(row))
-            for row, text in zip(rows, texts, strict=True)
-        ]
-        kept = [place for place, fit in enumerate(fits) if fit]
-        scores = torch.zeros(len(rows))
-        if kept:
-            found = preference.scores([rows[p] for p in kept], [[texts[p]] for p in kept])
-            scores[kept] = found.float().cpu()
-            scores[[p for p, fit in enumerate(fits) if not fit]] = float(scores[kept].min()) - 1
-        return scores
-
-    return reward
-
-
-def known_labels(row: RecordRow) -> set[str]:
-    """The labels a question shows: what stands before the dot at the head of its lines."""
-    lines = [line.split(". ", 1) for line in str(row["user"]).split("\n")]
-    return {line[0] for line in lines if len(line) == 2 and len(line[0]) == 1}
-
-
-def _fine_tune(job: TrainingJob, folder: Path, steps: int, on_step: Any) -> TrainingFacts:
-    """The first phase, into a folder; what it cost, all of it as before when it stood already."""
+    if job.start:
+        return job.start, None
+    folder = job.work / FINE_TUNED
     done = folder / "done.json"
     if done.exists():
-        return TrainingFacts(**storage.read_json(done))
-    frame = job.records.frame.filter(pl.col("format") != GENERAL)
-    needed = steps * job.options.batch
-    rounds = -(-needed // len(frame))
-    repeated = pl.concat([frame] * rounds).head(needed)
+        return folder, TrainingFacts(**storage.read_json(done))
     folder.mkdir(parents=True, exist_ok=True)
+    work = job.work / "sft_work"
     began = time.monotonic()
     made = train_sft(
         replace(
             job,
-            records=replace(job.records, frame=repeated),
-            steps=steps,
-            work=job.work / "sft_work",
+            records=replace(job.records, frame=_repeated(job, phases.fine_tuning)),
+            steps=phases.fine_tuning,
+            work=work,
             output=folder,
-            on_step=on_step,
+            on_step=phases.fine_tuning_step,
         )
     )
     storage.write_json(folder / "manifest.json", {"method": "sft", "part_of": "rlhf"})
     spent = made.seconds_before + time.monotonic() - began
+    # A later try did all of it before it began.
     whole = replace(made, resumed_from=made.steps, seconds_before=spent)
     storage.write_json(done, asdict(whole))
-    shutil.rmtree(job.work / "sft_work", ignore_errors=True)
-    return made
+    shutil.rmtree(work, ignore_errors=True)
+    return folder, made
+
+
+def _repeated(job: TrainingJob, steps: int) -> pl.DataFrame:
+    """The job's own records in their order, as often as the steps need them."""
+    frame = job.records.frame.filter(pl.col("format") != GENERAL)
+    needed = steps * job.options.batch
+    return pl.concat([frame] * -(-needed // len(frame))).head(needed)
+
+
+def _policy(job: TrainingJob) -> LanguageModel:
+    """The fine-tuned model, ready to be sampled and trained."""
+    options: Options = job.options
+    model, tokenizer = prepare(job)
+    model = saving_memory(model.to(device_name()), options)
+    return LanguageModel(job.model, model, tokenizer, training_dtype(options), device_name())
+
+
+def _reinforced(
+    job: TrainingJob,
+    policy: LanguageModel,
+    preference: PreferenceModel,
+    rows: Sequence[RecordRow],
+    phases: _Phases,
+) -> Loop:
+    """Train the policy by PPO on the questions of the records."""
+    options: Options = job.options
+    prompts = Prompts.of(policy.tokenizer)
+    reward: Reward = answer_reward(preference, policy.tokenizer)
+    if options.form == "proportional":
+        with out_of_memory("scoring", "dtype: bfloat16"):
+            corrections = label_corrections(policy.model, prompts, rows)
+        reward = toward_even_labels(reward, corrections, policy.tokenizer)
+    return run_ppo(
+        policy,
+        rows,
+        [prompts.prompt(row["user"]) for row in rows],
+        reward,
+        options.ppo_settings(phases.ppo),
+        job.work / PPO,
+        job.seed,
+        phases.ppo_step,
+    )
+
+
+def _write_results(
+    job: TrainingJob, policy: LanguageModel, preference: PreferenceModel, report: dict[str, Any]
+) -> None:
+    """The policy as the checkpoint, and the preference model with its report next to it."""
+    with storage.disk_errors(job.output):
+        policy.model.save_pretrained(job.output)
+        policy.tokenizer.save_pretrained(job.output)
+        preference.save(job.output / "preference_model")
+        shutil.copy(job.work / PREFERENCE / "preference_model.jsonl", job.output)
+    storage.write_json(job.output / "preference_model.json", report)
+
+
+def _facts(
+    job: TrainingJob,
+    phases: _Phases,
+    tuning: TrainingFacts | None,
+    judging: TrainingFacts | None,
+    loop: Loop,
+    examples: int,
+) -> TrainingFacts:
+    """What the three phases took together. The last phase that was resumed says from which step."""
+    resumed_from = tuning.resumed_from if tuning else 0
+    if judging and judging.resumed_from:
+        resumed_from = phases.fine_tuning + judging.resumed_from
+    if loop.resumed_from:
+        resumed_from = phases.fine_tuning + phases.preference + loop.resumed_from
+    earlier = [facts for facts in (tuning, judging) if facts]
+    return TrainingFacts(
+        steps=phases.total,
+        examples=examples,
+        tokens=sum(f.tokens for f in earlier) + int(sum(entry["tokens"] for entry in loop.log)),
+        dtype=training_dtype(job.options),
+        resumed_from=resumed_from,
+        seconds_before=sum(f.seconds_before for f in earlier) + loop.seconds_before,
+    )
 
 
 METHOD = Method(

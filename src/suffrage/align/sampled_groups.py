@@ -41,9 +41,9 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from suffrage import storage
+from suffrage.align.answer_rewards import answer_reward
 from suffrage.align.method import TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.align.preference_model import train_preference_model
-from suffrage.align.rlhf import answer_reward
 from suffrage.align.training import prepare, run_trainer, trainer_settings
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require
@@ -222,7 +222,7 @@ def score_by_preferences(job: TrainingJob, tokenizer: Any) -> Score:
         )
     generator = np.random.default_rng([job.seed, 13])
     # Its steps are told as none of the trainer's, so progress waits meanwhile.
-    model, report, _ = train_preference_model(
+    model, report = train_preference_model(
         replace(
             job,
             records=preference_pairs(job.records, generator),
