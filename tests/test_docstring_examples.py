@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import suffrage
+from tests.example_files import write_examples
 
 SOURCE = Path(suffrage.__file__).parent
 WITH_EXAMPLES = sorted(
@@ -16,8 +17,19 @@ WITH_EXAMPLES = sorted(
 )
 
 
+@pytest.fixture(scope="module")
+def example_folder(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """The files that examples read, and a finished run of the study among them."""
+    folder = write_examples(tmp_path_factory.mktemp("examples"), tiny_model)
+    suffrage.run_study(suffrage.read_study(folder / "study.yaml"), quiet=True)
+    return folder
+
+
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
-def test_docstring_examples_print_what_they_say(name: str) -> None:
+def test_docstring_examples_print_what_they_say(
+    name: str, example_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(example_folder)
     found = doctest.testmod(
         importlib.import_module(name),
         optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE,

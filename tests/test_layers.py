@@ -17,6 +17,7 @@ SOURCE = Path(suffrage.__file__).parent
 LAYERS = [
     "__main__",
     "cli",
+    "library",
     "server",
     "study",
     "report",

@@ -1,41 +1,116 @@
 """Suffrage: align a language model to the values a population holds, and show the evidence.
 
-The public types are loaded when first used, so that `import suffrage` stays light.
+The library's verbs and the types that they take and return are below. Each is loaded when it is
+first used, so that `import suffrage` is quick and needs neither NumPy nor PyTorch.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
-_PUBLIC = {
-    "Survey": "suffrage.survey",
-    "ValueSet": "suffrage.population",
-    "ItemSplit": "suffrage.training_data",
-    "Records": "suffrage.training_data",
-    "Checkpoint": "suffrage.align",
-    "Scorecard": "suffrage.evaluate",
-}
-
 if TYPE_CHECKING:
     from suffrage.align import Checkpoint
-    from suffrage.evaluate import Scorecard
-    from suffrage.population import ValueSet
-    from suffrage.survey import Survey
-    from suffrage.training_data import ItemSplit, Records
+    from suffrage.consult.consultation import Consultation, read_consultation
+    from suffrage.consult.groups.analysis import Analysis
+    from suffrage.consult.polis.conversation import Conversation
+    from suffrage.consult.polis.read_files import read_polis
+    from suffrage.errors import InputError, SuffrageError
+    from suffrage.evaluate import Results, Scorecard
+    from suffrage.evaluate.compare import Comparison
+    from suffrage.library import ItemAnswer, ask, find_opinion_groups, load_model
+    from suffrage.models import LanguageModel
+    from suffrage.population import AnswerDistribution, ValueSet, build_value_set
+    from suffrage.report.leaderboard import compare_runs
+    from suffrage.report.tables import read_results
+    from suffrage.study.run import Finished, run_study
+    from suffrage.study.schema import Study, read_study
+    from suffrage.survey import Item, Survey, read_survey
+    from suffrage.training_data import HeldOut, ItemSplit, Records, split_items
+    from suffrage.training_data.constitution import Constitution
+
+__version__ = "0.1.0"
+
+# The module that each public name is loaded from.
+_MODULES = {
+    # Verbs.
+    "ask": "library",
+    "build_value_set": "population",
+    "compare_runs": "report.leaderboard",
+    "find_opinion_groups": "library",
+    "load_model": "library",
+    "read_consultation": "consult.consultation",
+    "read_polis": "consult.polis.read_files",
+    "read_results": "report.tables",
+    "read_study": "study.schema",
+    "read_survey": "survey",
+    "run_study": "study.run",
+    "split_items": "training_data",
+    # Types.
+    "Analysis": "consult.groups.analysis",
+    "AnswerDistribution": "population",
+    "Checkpoint": "align",
+    "Comparison": "evaluate.compare",
+    "Constitution": "training_data.constitution",
+    "Consultation": "consult.consultation",
+    "Conversation": "consult.polis.conversation",
+    "Finished": "study.run",
+    "HeldOut": "training_data",
+    "InputError": "errors",
+    "Item": "survey",
+    "ItemAnswer": "library",
+    "ItemSplit": "training_data",
+    "LanguageModel": "models",
+    "Records": "training_data",
+    "Results": "evaluate",
+    "Scorecard": "evaluate",
+    "Study": "study.schema",
+    "SuffrageError": "errors",
+    "Survey": "survey",
+    "ValueSet": "population",
+}
 
 __all__ = [
+    "Analysis",
+    "AnswerDistribution",
     "Checkpoint",
+    "Comparison",
+    "Constitution",
+    "Consultation",
+    "Conversation",
+    "Finished",
+    "HeldOut",
+    "InputError",
+    "Item",
+    "ItemAnswer",
     "ItemSplit",
+    "LanguageModel",
     "Records",
+    "Results",
     "Scorecard",
+    "Study",
+    "SuffrageError",
     "Survey",
     "ValueSet",
     "__version__",
+    "ask",
+    "build_value_set",
+    "compare_runs",
+    "find_opinion_groups",
+    "load_model",
+    "read_consultation",
+    "read_polis",
+    "read_results",
+    "read_study",
+    "read_survey",
+    "run_study",
+    "split_items",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'suffrage' has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'suffrage' has no attribute {name!r}")
+    return getattr(import_module(f"suffrage.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,6 +8,7 @@ from typing import Any
 
 from suffrage import storage
 from suffrage.errors import InputError
+from suffrage.models import ModelIdentity
 
 MANIFEST = "manifest.json"
 
@@ -27,6 +28,16 @@ class Checkpoint:
     def is_adapter(self) -> bool:
         """Whether the folder holds a PEFT adapter rather than a whole model."""
         return (self.folder / "adapter_config.json").is_file()
+
+    @property
+    def base_model(self) -> ModelIdentity:
+        """The model that was trained, as it was known then."""
+        return ModelIdentity(**self.manifest["base_model"])
+
+    @property
+    def value_sets(self) -> dict[str, str]:
+        """What the training's questions called each population, by the value set's name."""
+        return dict(self.manifest["value_sets"])
 
     @classmethod
     def read(cls, folder: Path) -> Checkpoint:

@@ -234,11 +234,31 @@ def write_consultation(consultation: Consultation, folder: Path) -> None:
     storage.write_folder(folder, fill)
 
 
-def read_consultation(folder: Path) -> Consultation:
-    """Read back what `write_consultation` wrote.
+def read_consultation(folder: str | Path) -> Consultation:
+    """Read a consultation: its statements, votes, answers, comparisons and reactions.
 
-    Raises InputError naming the file, and the row and column, where something is not as written.
+    Parameters
+    ----------
+    folder : str or Path
+        A folder that `write_consultation` or `suffrage consult export` wrote.
+
+    Returns
+    -------
+    Consultation
+        One table for each kind of thing that was asked or answered.
+
+    Raises
+    ------
+    InputError
+        A file is missing, changed or not as it was written. The message names the row and column.
+
+    Examples
+    --------
+    >>> town = read_consultation("consultation")
+    >>> town.votes.height > town.participants.height
+    True
     """
+    folder = Path(folder)
     manifest = storage.read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(

@@ -289,21 +289,61 @@ def _rounded(content: Any) -> Any:
 def build_value_set(
     survey: Survey,
     name: str,
-    where: Where,
-    seed: int,
+    where: Where | None = None,
+    seed: int = 0,
     description: str | None = None,
     parent: Where | None = None,
     whole: Survey | None = None,
 ) -> ValueSet:
-    """The value set of the respondents that `where` picks out.
+    """Build the value set of one population: its weighted answers to every item, with their errors.
 
-    A population below REFUSE_BELOW effective respondents is refused; an item that fewer answered
-    is set aside by name, and so is one nobody was asked. An item below SHRINK_BELOW is drawn toward
-    the other respondents that `parent` picks out (none said: all of the survey) and says so.
-    whole: the survey the parent is taken from, the same respondents in the same order with weights
-    no smaller, where `survey` holds a segment's weights.
-    Raises InputError on unknown columns, an empty population, or too few respondents.
+    An item with fewer than 10 effective answers is set aside by name. An item with fewer than 50
+    is drawn toward the other respondents of the parent population, and says so.
+
+    Parameters
+    ----------
+    survey : Survey
+        The respondents.
+    name : str
+        The value set's name. The resamples depend on it, so that no value set changes another.
+    where : mapping, optional
+        The conditions that a respondent meets: a demographic column with a value, a list of
+        values, or `{"min": 18, "max": 29}`. Default: everyone.
+    seed : int
+        The seed of the resamples.
+    description : str, optional
+        The population as a question to a model names it, such as "people in Germany".
+    parent : mapping, optional
+        The conditions of the population that small groups are drawn toward. Default: everyone.
+    whole : Survey, optional
+        The survey that the parent is taken from, when `survey` holds a segment's weights: the same
+        respondents in the same order, with weights that are no smaller.
+
+    Returns
+    -------
+    ValueSet
+        For each item the shares of its options with standard errors and resamples, shapes
+        (options,), (options,) and (draws, options).
+
+    Raises
+    ------
+    InputError
+        A column or value is unknown, nobody meets the conditions, or the population has fewer than
+        10 effective respondents.
+
+    References
+    ----------
+    Kish (1965), Survey Sampling, section 11.7, for the effective sample size.
+
+    Examples
+    --------
+    >>> from suffrage import read_survey
+    >>> survey = read_survey("labelled_file", path="town.csv", codebook="town.yaml")
+    >>> north = build_value_set(survey, "north", where={"area": "north"})
+    >>> north.n, north.distributions["roads"].shares.round(2).tolist()
+    (60, [0.63, 0.27, 0.1])
     """
+    where = where or {}
     # Everything sees respondents in the order of their ids, so that the order of rows changes
     # nothing, not even a rounding error.
     by_id = survey.responses[RESPONDENT].arg_sort().to_numpy()

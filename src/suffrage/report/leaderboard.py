@@ -75,13 +75,44 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     ]
 
 
-def compare_runs(paths: Sequence[Path], measure: str, across_models: bool) -> Comparison:
-    """The comparison of the runs in these folders.
+def compare_runs(
+    paths: Sequence[str | Path], measure: str = "fit", across_models: bool = False
+) -> Comparison:
+    """Compare finished runs on the questions they held out, with paired differences.
 
-    Raises InputError on folders without results, on a measure none of them has, and where no run
-    of them has an answer to a held-out question.
+    Runs that differ in survey, questions, value sets, held-out items or model are kept apart.
+
+    Parameters
+    ----------
+    paths : sequence of str or Path
+        The folders of the runs, or their results.json files.
+    measure : str
+        "fit", "earth-movers", "entropy", "slope", or an evaluation's measure as
+        "EVALUATION.MEASURE".
+    across_models : bool
+        Whether runs of different models may be compared.
+
+    Returns
+    -------
+    Comparison
+        One leaderboard for the runs that can be compared, and why the others stand apart.
+
+    Raises
+    ------
+    InputError
+        A folder has no results, no run has the measure, or no run held a question out.
+
+    References
+    ----------
+    Holm (1979), A simple sequentially rejective multiple test procedure, for the p-values.
+
+    Examples
+    --------
+    >>> (board,) = compare_runs(["runs/town"]).boards
+    >>> sorted(standing.method for standing in board.standings)
+    ['average', 'base', 'prompt', 'uniform']
     """
-    runs = read_runs(paths)
+    runs = read_runs([Path(path) for path in paths])
     known = measures_of(runs)
     if measure not in known:
         raise InputError(f'--measure "{measure}": these runs have {", ".join(known)}.')

@@ -80,11 +80,31 @@ def write_tables(results: Results, folder: Path) -> None:
     storage.write_text(folder / "scoreboard.md", markdown_scoreboard(results))
 
 
-def read_results(path: Path) -> Results:
-    """Read back what `write_tables` wrote as results.json.
+def read_results(path: str | Path) -> Results:
+    """Read what a finished run found.
 
-    Raises InputError when the file is not there, not JSON, of another format, or incomplete.
+    Parameters
+    ----------
+    path : str or Path
+        The run's folder, or its results.json.
+
+    Returns
+    -------
+    Results
+        The study, its methods, scores, differences and answers.
+
+    Raises
+    ------
+    InputError
+        The file is missing, not JSON, of another format, or incomplete.
+
+    Examples
+    --------
+    >>> read_results("runs/town").study.name
+    'town'
     """
+    path = Path(path)
+    path = path / "results.json" if path.is_dir() else path
     content = storage.read_json(path)
     if not isinstance(content, dict) or "study" not in content:
         raise InputError(f"{path}: not a Suffrage results file; give the results.json of a run.")

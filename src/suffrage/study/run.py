@@ -78,11 +78,41 @@ def run_study(
     quiet: bool = False,
     launcher: Path | None = None,
 ) -> Finished:
-    """Run a study, going on from whatever is finished.
+    """Run a study, or continue it from whatever is finished.
 
-    only: stop after this kind of stage. force: compute this kind and all after it again. launcher:
-    an Accelerate configuration whose processes share each training.
-    Raises InputError on the user's mistakes, SuffrageError on a full disk, divergence or memory.
+    Parameters
+    ----------
+    study : Study
+        What `read_study` read.
+    only : str, optional
+        The kind of stage to stop after: survey, value_sets, split, records, align, answers, probes
+        or results.
+    force : str, optional
+        The kind of stage to compute again, with all later ones.
+    quiet : bool
+        Whether to leave out the progress bar.
+    launcher : Path, optional
+        An Accelerate configuration, whose processes share each training.
+
+    Returns
+    -------
+    Finished
+        The results, None when the run stopped before them, the folder with the report, and the
+        stages that were computed.
+
+    Raises
+    ------
+    InputError
+        A file, a model or an option of the study cannot be used.
+    SuffrageError
+        The disk or the memory is full, or a training diverged.
+
+    Examples
+    --------
+    >>> from suffrage import read_study
+    >>> finished = run_study(read_study("study.yaml"), quiet=True)
+    >>> [method.name for method in finished.results.methods]
+    ['uniform', 'average', 'base', 'prompt', 'ceiling']
     """
     with only_run_in(study.output):
         study = with_segments(study)

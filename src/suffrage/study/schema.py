@@ -291,11 +291,31 @@ def study_representativeness(study: Study) -> Representativeness:
     return weighted(read_survey(study.survey, study.folder), study.weights)[1]
 
 
-def read_study(path: Path) -> Study:
-    """Read and check a study's file.
+def read_study(path: str | Path) -> Study:
+    """Read and check the file that declares a study.
 
-    Raises InputError naming the file, the key, and what it may be.
+    Parameters
+    ----------
+    path : str or Path
+        The YAML file. Relative paths in it start from its folder.
+
+    Returns
+    -------
+    Study
+        The study, every option filled in.
+
+    Raises
+    ------
+    InputError
+        A key is unknown, missing or wrong. The message names the file, the key, and what it may be.
+
+    Examples
+    --------
+    >>> study = read_study("study.yaml")
+    >>> [own.name for own in study.value_sets], [method.name for method in study.methods]
+    (['north', 'south'], ['base', 'prompt'])
     """
+    path = Path(path)
     content = settings.read_yaml(path)
     for reserved in ("source", "text"):
         if reserved in content:

@@ -239,13 +239,44 @@ def positions(
     return codes.fill_null("").replace_strict(mapping, return_dtype=pl.Int8).alias(item.id)
 
 
-def read_survey(section: Mapping[str, Any], folder: Path) -> Survey:
-    """The survey a study's `survey:` section names; its paths are relative to `folder`.
+def read_survey(
+    reader: str | Mapping[str, Any], folder: str | Path = ".", **options: Any
+) -> Survey:
+    """Read a survey's files into one coding, with codebook, weights and provenance.
 
-    Raises InputError on an unknown reader or key, and on anything that the reader finds wrong.
+    Parameters
+    ----------
+    reader : str or mapping
+        The name of a survey reader, such as "labelled_file", "wvs7" or "ess", or the whole section
+        that a study has under `survey:`, with the reader's name under `reader`.
+    folder : str or Path
+        The folder that relative paths in the options start from.
+    **options
+        What the reader needs to know, such as `path` and `codebook`, as docs/surveys.md lists it.
+
+    Returns
+    -------
+    Survey
+        One row a respondent. Answers are positions from 0 among an item's options, or negative
+        numbers for kinds of non-response.
+
+    Raises
+    ------
+    InputError
+        There is no such reader or option, or a file is missing, incomplete or not as its codebook
+        says.
+
+    Examples
+    --------
+    >>> survey = read_survey("labelled_file", path="town.csv", codebook="town.yaml")
+    >>> survey.responses.height
+    120
+    >>> survey.codebook["roads"].texts
+    ('Too little', 'About right', 'Too much')
     """
-    reader, options = _reader(section)
-    return reader.read(options, folder)
+    given = {"reader": reader} if isinstance(reader, str) else reader
+    found, settled = _reader({**given, **options})
+    return found.read(settled, Path(folder))
 
 
 def survey_files(section: Mapping[str, Any], folder: Path) -> list[Path]:

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from suffrage import storage
+from suffrage import settings, storage
 from suffrage.errors import InputError
-from suffrage.survey import Item
+from suffrage.survey import Item, Survey
 from suffrage.text_overlap import jaccard, telling_words
 
 # Items whose telling words overlap by more than this (Jaccard) ask nearly the same.
@@ -94,13 +94,52 @@ class ItemSplit:
 
 
 def split_items(
-    items: Sequence[Item], held_out: HeldOut, seed: int, to_train: bool = True
+    items: Survey | Sequence[Item],
+    held_out: HeldOut | None = None,
+    seed: int = 7,
+    to_train: bool = True,
+    **rule: Any,
 ) -> ItemSplit:
-    """Divide items into trained and held out; batteries and near-duplicates stay on one side.
+    """Divide items into those to train on and those held out.
 
-    to_train: whether anything will be trained, so that some items must be left for it.
-    Raises InputError on unknown items or topics, and on a share that leaves one side empty.
+    Batteries and questions that ask nearly the same stay on one side.
+
+    Parameters
+    ----------
+    items : Survey or sequence of Item
+        The items, or the survey that has them.
+    held_out : HeldOut, optional
+        Which items to hold out. Default: as the keywords in `rule` say.
+    seed : int
+        The seed of the draw.
+    to_train : bool
+        Whether anything will be trained, so that some items must be left for it.
+    **rule
+        The fields of `HeldOut`: `by` ("item", "topic" or "list") with `share` (0 to 1), `topics`
+        or `items`.
+
+    Returns
+    -------
+    ItemSplit
+        The ids on both sides, and the cluster of each item.
+
+    Raises
+    ------
+    InputError
+        An item, a topic or a keyword is unknown, or a side would be empty.
+
+    Examples
+    --------
+    >>> from suffrage import read_survey
+    >>> survey = read_survey("labelled_file", path="town.csv", codebook="town.yaml")
+    >>> split_items(survey, by="topic", share=0.25, seed=7).held_out
+    ('parks',)
     """
+    if held_out is None:
+        held_out = settings.validated(HeldOut, rule, "split_items")
+    elif rule:
+        raise InputError(f"split_items: give held_out or {next(iter(rule))}, not both.")
+    items = items.codebook.items if isinstance(items, Survey) else items
     clusters = item_clusters(items)
     groups = _groups_to_draw(items, clusters, held_out)
     if held_out.by == "list" or held_out.topics:

@@ -40,12 +40,14 @@ COUNTED = ("voters", "voters-in-conv", "commenters", "comments", "groups")
 FIRST_MILLISECONDS = 100_000_000_000
 
 
-def read_polis(folder: Path, prefix: str | None = None, agree: int | None = None) -> Conversation:
+def read_polis(
+    folder: str | Path, prefix: str | None = None, agree: int | None = None
+) -> Conversation:
     """Read the files of a Polis export.
 
     Parameters
     ----------
-    folder : Path
+    folder : str or Path
         The folder that contains the files.
     prefix : str, optional
         What the file names start with, as "raw_" in raw_comments.csv. It is found where the folder
@@ -54,12 +56,24 @@ def read_polis(folder: Path, prefix: str | None = None, agree: int | None = None
         The vote that means agree, 1 or -1. It is found from the files' own counts where they
         show it.
 
+    Returns
+    -------
+    Conversation
+        The statements, everybody's last vote on each, and the log of votes where there is one.
+
     Raises
     ------
     InputError
         Files or columns are missing, the folder contains several exports, an id stands twice, or
         a vote is not -1, 0 or 1.
+
+    Examples
+    --------
+    >>> conversation = read_polis("polis-export")
+    >>> len(conversation.statements), conversation.votes.votes.shape
+    (20, (120, 20))
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of a Polis export.")
     start = _prefix(folder) if prefix is None else prefix

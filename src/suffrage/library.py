@@ -1,0 +1,236 @@
+"""The library's verbs that join several packages: load a model, ask it, find opinion groups.
+
+Every other verb is defined where its subject is. `suffrage/__init__.py` lists them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from suffrage.align import Checkpoint
+from suffrage.align.checkpoint import MANIFEST
+from suffrage.consult.consultation import Consultation
+from suffrage.consult.groups.analysis import Analysis, analyse, read_margins, read_people
+from suffrage.consult.groups.opinion_groups import GroupSettings
+from suffrage.consult.polis.conversation import Conversation, conversation_of
+from suffrage.errors import InputError
+from suffrage.evaluate import Scoring
+from suffrage.models import (
+    Answerer,
+    ItemProbe,
+    LanguageModel,
+    ModelAnswer,
+    identify,
+    read_letters,
+)
+from suffrage.population import ValueSet
+from suffrage.survey import Item, Option
+from suffrage.survey.weighting import WeightingSpec
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def load_model(model: str | Path | Checkpoint, dtype: str = "float32") -> LanguageModel:
+    """Load a model or a checkpoint, so that it can be asked many questions.
+
+    Parameters
+    ----------
+    model : str, Path or Checkpoint
+        A folder that Transformers or a training of Suffrage wrote, a hub id such as
+        "owner/name", or "bundled:smollm2-135m". An adapter is loaded over the model that its
+        manifest names.
+    dtype : {"float32", "bfloat16"}
+        The number format of the weights.
+
+    Returns
+    -------
+    LanguageModel
+        On the GPU where there is one.
+
+    Raises
+    ------
+    InputError
+        There is no such model, it is not a causal language model, or the model below an adapter
+        is not the one that was trained.
+
+    Examples
+    --------
+    >>> load_model("tiny-model").dtype
+    'float32'
+    """
+    folder = model.folder if isinstance(model, Checkpoint) else Path(model)
+    if not (folder / "adapter_config.json").is_file():
+        return LanguageModel.load(identify(str(folder), Path()), dtype)
+    if not (folder / MANIFEST).is_file():
+        raise InputError(
+            f"{folder}: an adapter without {MANIFEST}, so that its model is unknown; give the "
+            "folder that `suffrage run` wrote, or merge the adapter into its model."
+        )
+    trained = Checkpoint.read(folder).base_model
+    now = identify(trained.source, Path())
+    if now.content != trained.content:
+        raise InputError(
+            f"{folder}: was trained on {trained.name} with other weights than it has today; "
+            "put the former weights back, or train again."
+        )
+    return LanguageModel.load(now, dtype, folder)
+
+
+@dataclass(frozen=True, eq=False)
+class ItemAnswer:
+    """What a model answered to one question."""
+
+    item: Item
+    # The population that the model answered for, as the question named it; None for itself.
+    persona: str | None
+    # How the answer was read: shares, the probability on the options, order sensitivity.
+    reading: ModelAnswer
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of each option by its text; they sum to 1, or are all NaN."""
+        return dict(zip(self.item.texts, self.reading.shares.tolist(), strict=True))
+
+    @property
+    def refused(self) -> bool:
+        """Whether too little probability was on the options for the shares to mean anything."""
+        return self.reading.refused
+
+
+def ask(
+    model: str | Path | Checkpoint | Answerer,
+    question: str | Item,
+    options: Sequence[str] = (),
+    as_: str | ValueSet | None = None,
+    ordered: bool = True,
+) -> ItemAnswer:
+    """Ask a model or a checkpoint one question, and read the distribution of its answer.
+
+    The question has the wording that methods train on and evaluations ask. It is asked with two
+    sets of labels, a scale forwards and backwards, and other options in every rotation. The
+    probabilities of the labels are averaged over all of these.
+
+    Parameters
+    ----------
+    model : str, Path, Checkpoint or Answerer
+        A model as `load_model` takes it, or one that is loaded.
+    question : str or Item
+        The question's text, or a survey item with its options.
+    options : sequence of str
+        The texts of the answers, 2 to 26 of them; left out for an item.
+    as_ : str or ValueSet, optional
+        The population the model answers for, as in "Answer as people in Germany would", or a value
+        set, whose description is used. Default: the model answers as itself.
+    ordered : bool
+        Whether the options form a scale; an item says so itself.
+
+    Returns
+    -------
+    ItemAnswer
+        The share of each option, and how much probability was on the options at all.
+
+    Raises
+    ------
+    InputError
+        There is no such model, or the options are missing, too many or not distinct.
+
+    Examples
+    --------
+    >>> answer = ask(
+    ...     "tiny-model",
+    ...     "Is enough spent on roads?",
+    ...     ["Too little", "About right", "Too much"],
+    ...     as_="people up north",
+    ... )
+    >>> list(answer.shares), round(sum(answer.shares.values()), 6)
+    (['Too little', 'About right', 'Too much'], 1.0)
+    """
+    item = _item(question, options, ordered)
+    answerer = load_model(model) if isinstance(model, str | Path | Checkpoint) else model
+    persona = as_.description if isinstance(as_, ValueSet) else as_
+    (reading,) = read_letters(answerer, [ItemProbe(item, persona)], Scoring().lowest_mass)
+    return ItemAnswer(item, persona, reading)
+
+
+def _item(question: str | Item, options: Sequence[str], ordered: bool) -> Item:
+    if isinstance(question, Item):
+        if options:
+            raise InputError("ask: an item has options of its own; leave out `options`.")
+        return question
+    if not question.strip() or not 2 <= len(options) <= 26:
+        raise InputError(
+            f"ask: {len(options)} options for the question {question!r}; give a text and 2 to 26 "
+            "answers to choose from."
+        )
+    if len(set(options)) < len(options):
+        raise InputError(f"ask: two of the options {list(options)} have the same text.")
+    coded = tuple(Option(code=str(place), text=text) for place, text in enumerate(options))
+    return Item(id="question", question=question, options=coded, ordered=ordered)
+
+
+def find_opinion_groups(
+    votes: Conversation | Consultation,
+    groups: int | None = None,
+    moderated: Literal["drop", "zero"] = "drop",
+    strict: bool = False,
+    resamples: int = 50,
+    seed: int = 0,
+    people: str | Path | pl.DataFrame | None = None,
+    margins: str | Path | WeightingSpec | None = None,
+) -> Analysis:
+    """Find groups of people who vote alike: what marks each, what all agree on, how stable it is.
+
+    Parameters
+    ----------
+    votes : Conversation or Consultation
+        What `read_polis` or `read_consultation` read.
+    groups : int, optional
+        How many groups, 2 or more. Default: the number that is most stable.
+    moderated : {"drop", "zero"}
+        What becomes of statements moderated out: dropped, or zeroed as Polis does.
+    strict : bool
+        Whether statements that nobody has moderated are left out too.
+    resamples : int
+        How many resamples measure how stable the groups are.
+    seed : int
+        The seed of every random draw.
+    people : Path or data frame, optional
+        Demographics: a column `participant` and one column a demographic. Needs `margins`.
+    margins : Path or WeightingSpec, optional
+        The population's shares, to weight the participants to. Needs `people`.
+
+    Returns
+    -------
+    Analysis
+        The groups, their stability, and each statement's support with intervals.
+
+    Raises
+    ------
+    InputError
+        There are too few votes, a setting is out of range, or `people` comes without `margins`.
+
+    References
+    ----------
+    Small, Bjorkegren, Erkkila, Shaw and Megill (2021), Polis: scaling deliberation by mapping high
+    dimensional opinion spaces, Recerca 26(2).
+
+    Examples
+    --------
+    >>> from suffrage import read_polis
+    >>> found = find_opinion_groups(read_polis("polis-export"), resamples=5)
+    >>> found.found.sizes.tolist()
+    [64, 52]
+    """
+    conversation = votes if isinstance(votes, Conversation) else conversation_of(votes)
+    return analyse(
+        conversation,
+        GroupSettings(groups=groups, moderated=moderated, seed=seed),
+        strict,
+        resamples,
+        read_people(Path(people)) if isinstance(people, str | Path) else people,
+        read_margins(Path(margins)) if isinstance(margins, str | Path) else margins,
+    )
