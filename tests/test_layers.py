@@ -36,7 +36,15 @@ FOUNDATION = {"arrays", "errors", "storage", "settings", "registry", "text_overl
 OTHERS = "every other module"
 PARTS = {
     "consult": ["release", "principles", "groups", "polis", OTHERS],
-    "evaluate": [OTHERS, "asking.item_probes", "scorecard", "asking", "statistics", "results"],
+    "evaluate": [
+        OTHERS,
+        "asking.published_answers",
+        "asking.item_probes",
+        "scorecard",
+        "asking",
+        "statistics",
+        "results",
+    ],
     "report": ["terminal_pages", OTHERS],
     "server": ["web", OTHERS, "store", "texts"],
     "study": ["commands", "run", "planning", OTHERS],

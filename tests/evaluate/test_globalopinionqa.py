@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from suffrage.errors import InputError
-from suffrage.evaluate.globalopinionqa import EVALUATION, Options, country_name, published
+from suffrage.evaluate.globalopinionqa import EVALUATION, Options, country_name, read_countries
 from suffrage.population.globalopinionqa_table import globalopinionqa
 from tests.evaluate.outside_files import (
     SURVEY,
@@ -147,7 +147,7 @@ def test_awkward_rows_are_set_aside_merged_and_said(tmp_path: Path) -> None:
         [text[32], "{'India (Non-national sample)': [0.9, 0.1]}", "['Yes', 'No']", "GAS"],
     ]
     write_globalopinionqa(tmp_path / "goqa.csv", COUNTRIES, extra=extra)
-    file = published(OPTIONS, tmp_path)
+    file = read_countries(OPTIONS, tmp_path)
     both = next(i for i, item in file.items.items() if item.question == text[31])
     assert file.items[both].texts == ("1", "No")
     assert file.answers["South Korea"][both] == pytest.approx([0.6, 0.4])
@@ -163,16 +163,18 @@ def test_most_takes_the_same_questions_whatever_the_order_of_rows(tmp_path: Path
     write_globalopinionqa(tmp_path / "goqa.csv", COUNTRIES)
     lines = (tmp_path / "goqa.csv").read_text().splitlines()
     (tmp_path / "turned.csv").write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
-    some = [published(Options(path=f, most=5), tmp_path).items for f in ("goqa.csv", "turned.csv")]
+    some = [
+        read_countries(Options(path=f, most=5), tmp_path).items for f in ("goqa.csv", "turned.csv")
+    ]
     assert [*some[0]] == [*some[1]] and len(some[0]) == 5
 
 
 def test_nothing_left_and_unknown_countries_are_refused(tmp_path: Path) -> None:
     write_globalopinionqa(tmp_path / "goqa.csv", COUNTRIES)
     with pytest.raises(InputError, match='no population "Atlantis"'):
-        published(Options(path="goqa.csv", countries=("Atlantis",)), tmp_path)
+        read_countries(Options(path="goqa.csv", countries=("Atlantis",)), tmp_path)
     with pytest.raises(InputError, match="no question left"):
-        published(Options(path="goqa.csv", sources=("XYZ",)), tmp_path)
+        read_countries(Options(path="goqa.csv", sources=("XYZ",)), tmp_path)
 
 
 def test_the_file_as_published_is_read_and_trained_questions_found(shared_data: Path) -> None:
@@ -180,7 +182,7 @@ def test_the_file_as_published_is_read_and_trained_questions_found(shared_data: 
     from suffrage.training_data.overlap import overlapping
 
     path = shared_data / "globalopinionqa" / "global_opinions_layout.csv"
-    file = published(Options(path=path.name), path.parent)
+    file = read_countries(Options(path=path.name), path.parent)
     assert len(file.items) == 1300 and "South Korea" in file.answers
     assert any("9 rows of the file are set aside" in note for note in file.notes)
     wvs = shared_data / "wvs7"

@@ -11,9 +11,9 @@ from suffrage.errors import InputError
 from suffrage.evaluate.opinionqa import (
     EVALUATION,
     Options,
-    persona,
-    published,
-    representativeness,
+    group_persona,
+    read_groups,
+    representativeness_on_scale,
 )
 from suffrage.population.opinionqa_table import opinionqa
 from tests.evaluate.outside_files import SURVEY, figure, questions, scored, write_opinionqa
@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def models(folder: Path) -> dict[str, Impostor]:
     named = [
-        replace(v, description=persona(v.name))
+        replace(v, description=group_persona(v.name))
         for v in opinionqa(folder / "groups.json.gz", GROUPS)
     ]
     return {
@@ -69,9 +69,9 @@ def card(folder: Path, models: dict[str, Impostor]):  # type: ignore[no-untyped-
 def test_representativeness_of_a_worked_example() -> None:
     # Mass .5 moves one step of two and .25 two: (.5 + .5) / 2 = .5 of the way from end to end.
     p, q = np.array([0.75, 0.25, 0.0]), np.array([0.0, 0.75, 0.25])
-    assert representativeness(p, q, np.array([1.0, 2.0, 3.0])) == pytest.approx(0.5)
+    assert representativeness_on_scale(p, q, np.array([1.0, 2.0, 3.0])) == pytest.approx(0.5)
     # With the third option outside the scale: .75 and 0 of the two, so .75 of the mass moves.
-    assert representativeness(p, q, np.array([1.0, 2.0, np.nan])) == pytest.approx(0.25)
+    assert representativeness_on_scale(p, q, np.array([1.0, 2.0, np.nan])) == pytest.approx(0.25)
 
 
 def test_who_knows_every_group_represents_it_wholly(card) -> None:  # type: ignore[no-untyped-def]
@@ -121,7 +121,7 @@ def test_figures_and_peoples_own_are_scipys(card, folder: Path) -> None:  # type
     assert figure(card, "itself", "flat").ceiling == pytest.approx(np.mean([*own.values()]))
     worst = min(own, key=lambda group: own[group])
     assert any(f"{worst} worst with {own[worst]:.3f}" in note for note in card.notes)
-    assert any("the mean of the groups" in note for note in card.notes)
+    assert any("The mean of the groups" in note for note in card.notes)
 
 
 def test_scales_name_topics_and_leave_out_what_they_lack(folder: Path, models) -> None:  # type: ignore[no-untyped-def]
@@ -180,7 +180,7 @@ def test_refusals_stay_apart_on_both_sides(tmp_path: Path) -> None:
 
 def test_all_adults_of_the_file_are_taken_where_they_stand_in_it(tmp_path: Path) -> None:
     write_opinionqa(tmp_path / "groups.json.gz", [*GROUPS, "Overall"])
-    file = published(OPTIONS, tmp_path)
+    file = read_groups(OPTIONS, tmp_path)
     assert set(file.answers) == set(GROUPS)
     whole = next(v for v in opinionqa(tmp_path / "groups.json.gz") if v.name == "Overall")
     for item, shares in file.everyone.items():
@@ -199,19 +199,19 @@ def test_what_was_trained_on_is_left_out_and_bad_input_refused(tmp_path: Path) -
     with pytest.raises(InputError, match="every question overlaps"):
         scored(EVALUATION, {"f": flat()}, Options(path="one.json"), tmp_path, trained=["f"])
     with pytest.raises(InputError, match='no group "AGE_18-29"; it has POLPARTY_Democrat'):
-        published(Options(path="groups.json.gz", groups=("AGE_18-29",)), tmp_path)
+        read_groups(Options(path="groups.json.gz", groups=("AGE_18-29",)), tmp_path)
     (tmp_path / "scales.json").write_text('{"K_W1": {"options": []}}')
     with pytest.raises(InputError, match=r"scales\.json: K_W1 has no options, ordinal"):
-        published(Options(path="groups.json.gz", scales="scales.json"), tmp_path)
+        read_groups(Options(path="groups.json.gz", scales="scales.json"), tmp_path)
     write_scales(tmp_path / "scales.json", 1)
     with pytest.raises(InputError, match=r"no question has a scale in scales\.json"):
-        published(Options(path="groups.json.gz", scales="scales.json"), tmp_path)
+        read_groups(Options(path="groups.json.gz", scales="scales.json"), tmp_path)
 
 
 def test_the_published_files_meet(shared_data: Path) -> None:
     folder = shared_data / "opinionqa"
     options = Options(path="group_distributions_small.json.gz", scales="refined_qkey_dict.json")
-    file = published(options, folder)
+    file = read_groups(options, folder)
     assert len(file.items) > 300 and len(file.answers) == 22 and len(set(file.topics.values())) > 10
     for item, values in file.values.items():
         assert values.size == len(file.items[item].options)

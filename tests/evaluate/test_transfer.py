@@ -195,7 +195,7 @@ def test_a_published_table_can_be_the_other_survey(table: Path) -> None:
     assert figure(card, "fit", "flat").value == pytest.approx(row.floor)
     assert figure(card, "fit", "noise").value < row.floor
     assert not any(f.measure == "way" for f in card.figures)
-    assert any("goqa.csv (GAS). How many people stand behind" in note for note in card.notes)
+    assert any("goqa.csv (GAS). It does not say how many people" in note for note in card.notes)
     assert [path.name for path in PUBLISHED.files_in(table)] == ["goqa.csv"]
 
 

@@ -13,11 +13,11 @@ from suffrage.errors import InputError
 from suffrage.evaluate.wvb import (
     EVALUATION,
     Options,
+    cell_persona,
     majority_of,
     measure_name,
-    persona,
     predictions,
-    read_probe,
+    read_probe_set,
 )
 from suffrage.survey.worldvaluesbench import PROBE_ITEMS, scored, write_benchmark
 from tests.evaluate.outside_files import SETS, SPLITS, figure, probe_input
@@ -51,11 +51,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def sampled_people(folder: Path, change=lambda shares: shares) -> Impostor:  # type: ignore[no-untyped-def]
     """Who knows the sampled people's answers to each question, in the cell named or over all."""
-    probe = read_probe(OPTIONS, folder)
+    probe = read_probe_set(OPTIONS, folder)
 
     def says(options, question: str):  # type: ignore[no-untyped-def]
         name = next(n for n in probe.items if f"of {n}?" in question)
-        cells = [c for c in probe.answered[name] if persona(c) in question]
+        cells = [c for c in probe.answered[name] if cell_persona(c) in question]
         counts = np.zeros(5)
         for cell in cells or probe.answered[name]:
             counts += np.bincount(probe.answered[name][cell], minlength=5)
@@ -134,7 +134,7 @@ def test_figures_are_the_scripts_formula_over_the_files(card, folder: Path) -> N
 def test_shares_score_what_many_drawn_predictions_score_by_the_script(folder: Path, models) -> None:  # type: ignore[no-untyped-def]
     from scipy.stats import wasserstein_distance
 
-    probe = read_probe(OPTIONS, folder)
+    probe = read_probe_set(OPTIONS, folder)
     frame = EVALUATION.probe(probe_input(models["noise"], OPTIONS, folder))
     drawn = predictions(frame, probe, 1)
     assert drawn.columns == ["QUESTION_ID", "PARTICIPANT_ID", "SCORE"]
@@ -181,7 +181,7 @@ def test_a_plan_counts_every_cell_of_the_files_once(folder: Path) -> None:
 def test_refused_cells_leave_an_empty_score_that_the_script_skips(folder: Path) -> None:
     silent = Impostor(lambda options, _: np.full(len(options), 0.2), mass=0.1)
     frame = EVALUATION.probe(probe_input(silent, OPTIONS, folder, as_population=False))
-    assert set(predictions(frame, read_probe(OPTIONS, folder), 1)["SCORE"]) == {""}
+    assert set(predictions(frame, read_probe_set(OPTIONS, folder), 1)["SCORE"]) == {""}
     card = evaluated(EVALUATION, {"silent": silent}, OPTIONS, folder)
     assert {f.measure for f in card.figures if f.method == "silent"} == {"read"}
     assert figure(card, "read", "silent").value == 0
@@ -209,7 +209,7 @@ def test_questions_trained_on_are_removed_and_counted(folder: Path, models) -> N
 
 def test_files_of_another_kind_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"samples\.tsv does not exist"):
-        read_probe(Options(folder="none"), tmp_path)
+        read_probe_set(Options(folder="none"), tmp_path)
     (tmp_path / "wvb" / "probe").mkdir(parents=True)
     (tmp_path / "wvb" / "full").mkdir()
     source = folder / "wvb"
@@ -219,16 +219,16 @@ def test_files_of_another_kind_are_refused(folder: Path, tmp_path: Path) -> None
     whole = (source / "probe" / "samples.tsv").read_text()
     path.write_text(whole.replace("Continent", "Land"))
     with pytest.raises(InputError, match="no column Continent"):
-        read_probe(OPTIONS, tmp_path)
+        read_probe_set(OPTIONS, tmp_path)
     with pytest.raises(InputError, match="no column Continent"):
         EVALUATION.prompts([], [], OPTIONS, tmp_path)
     head = whole.splitlines()[0]
     path.write_text(f"{head}\nQ1\tX\tEurope\tUrban\tTertiary\t5\n")
     with pytest.raises(InputError, match=r"participant 5 is not in full_value_qa\.tsv \(Q1\)"):
-        read_probe(OPTIONS, tmp_path)
+        read_probe_set(OPTIONS, tmp_path)
     path.write_text(f"{head}\nQ999\tX\tEurope\tUrban\tTertiary\t5\n")
     with pytest.raises(InputError, match="Q999 is no value question"):
-        read_probe(OPTIONS, tmp_path)
+        read_probe_set(OPTIONS, tmp_path)
 
 
 def test_real_answers_and_wording(shared_data: Path, tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_real_answers_and_wording(shared_data: Path, tmp_path: Path) -> None:
     metadata = (wvs / "question_metadata.json").read_text()
     (tmp_path / "wvb" / "question_metadata.json").write_text(metadata)
     options = Options(folder="wvb", codebook=str(wvs / "codebook.json"))
-    probe = read_probe(options, tmp_path)
+    probe = read_probe_set(options, tmp_path)
     assert probe.items["Q158"].texts[0] == "1 (Completely disagree)"
     assert probe.items["Q122"].texts == ("Disagree", "Hard to say", "Agree")
     card = evaluated(EVALUATION, {"flat": flat()}, options, tmp_path)
@@ -297,9 +297,9 @@ def test_real_answers_and_wording(shared_data: Path, tmp_path: Path) -> None:
 def test_parts_of_a_cell_that_the_sample_does_not_know_are_not_named(
     folder: Path, tmp_path: Path
 ) -> None:
-    assert persona(("Asia", "", "")) == "people in Asia"
-    assert persona(("Asia", "Rural", "")) == "people in rural areas of Asia"
-    assert persona(("Asia", "", "Tertiary")) == (
+    assert cell_persona(("Asia", "", "")) == "people in Asia"
+    assert cell_persona(("Asia", "Rural", "")) == "people in rural areas of Asia"
+    assert cell_persona(("Asia", "", "Tertiary")) == (
         "people in Asia whose level of education is tertiary"
     )
     made = tmp_path / "wvb"
@@ -309,7 +309,7 @@ def test_parts_of_a_cell_that_the_sample_does_not_know_are_not_named(
     blank = pl.lit("")
     blanked = samples.with_columns(blank.alias("Urban / Rural"), blank.alias("Education"))
     blanked.write_csv(path, separator="\t")
-    probe = read_probe(OPTIONS, tmp_path)
+    probe = read_probe_set(OPTIONS, tmp_path)
     cells = {cell for found in probe.answered.values() for cell in found}
     assert cells == {(continent, "", "") for continent in samples["Continent"].unique()}
     model = flat()

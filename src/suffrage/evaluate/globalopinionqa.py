@@ -1,7 +1,8 @@
-"""`globalopinionqa`: how near a model's answers come to those of many countries (Durmus et al. 2023).
+"""`globalopinionqa`: how near a model's answers are to those of many countries.
 
 Each question is asked once of the model as itself and once as each country that answered it (the
-paper's cross-national prompting). Similarity is the mean of 1 - Jensen-Shannon distance.
+paper's cross-national prompting). Similarity is the mean of 1 - Jensen-Shannon distance. Source:
+Durmus et al. (2023).
 """
 
 from __future__ import annotations
@@ -21,15 +22,23 @@ from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.evaluate.asking.item_probes import (
     READ,
-    Put,
-    can_be_put,
+    ModelShares,
+    can_be_asked,
     chosen_items,
-    overlaps,
     probe_items,
-    read_answers,
     read_rows,
     refused_note,
     removed_note,
+    shares_by_model,
+    without_overlaps,
+)
+from suffrage.evaluate.asking.published_answers import (
+    NamedRow,
+    Place,
+    PublishedShares,
+    compared,
+    plain_row,
+    planned_prompts,
 )
 from suffrage.evaluate.fit import UNIFORM
 from suffrage.evaluate.results import Measure
@@ -47,7 +56,6 @@ from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit, fit_natural
 from suffrage.population.globalopinionqa_table import globalopinionqa, question_sources
-from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.split import item_clusters
 
@@ -68,23 +76,22 @@ LEAST_SERVED = 5
 FEWEST = 5
 # For plans: four options in four rotations with two label sets, and the published file's size.
 WAYS, COUNTRIES_A_QUESTION, COUNTRIES, QUESTIONS = 8, 12, 130, 2556
-# Measures that are 0 where nothing was gained, and have no floor to be worked out.
+# Measures that are 0 where nothing was gained. Their floor needs no rows.
 CHANGES = ("gain", "told_apart")
 BY_SOURCE = {WVS: "country_wvs", PEW: "country_pew"}
-# (name of the measure, row)
-Row = tuple[str, Measured]
 
 
 class Options(EvaluationOptions):
-    """path: the benchmark's CSV file, as published. countries: as the file spells them; None for all.
-
-    most: questions asked, spread over the file; None for all. sources: such as [GAS].
-    """
+    """What a study may say about the benchmark's file."""
 
     path: str
+    """The benchmark's CSV file, as published."""
     countries: tuple[str, ...] | None = None
+    """Countries as the file spells them; None for all."""
     most: int | None = Field(default=None, ge=1)
+    """How many questions are asked, spread over the file; None for all."""
     sources: tuple[str, ...] | None = None
+    """Surveys whose questions are asked, such as [GAS]; None for all."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -93,16 +100,11 @@ class Options(EvaluationOptions):
 
 
 @dataclass(frozen=True)
-class Published:
-    """What is asked and what the countries answered.
+class PublishedCountries(PublishedShares):
+    """What the countries answered; a country of several samples has the mean of theirs."""
 
-    answers: country to item to shares; a country of several samples has the mean of theirs.
-    """
-
-    items: Mapping[str, Item]
-    answers: Mapping[str, Mapping[str, FloatArray]]
     sources: Mapping[str, str]
-    notes: tuple[str, ...]
+    """The survey that each item is from."""
 
 
 def country_name(spelled: str) -> str:
@@ -111,17 +113,20 @@ def country_name(spelled: str) -> str:
     return SPELLINGS.get(plain, plain)
 
 
-def published(options: Options, folder: Path) -> Published:
-    """The questions and countries that the options leave, with notes on what the file holds.
+def read_countries(options: Options, folder: Path) -> PublishedCountries:
+    """Read the questions and countries that the options leave, with notes on what the file holds.
 
-    Raises InputError on a file of another layout, an unknown country, and when nothing is left.
+    Raises
+    ------
+    InputError
+        The file has another layout, a country is unknown, or no question is left.
     """
     path = folder / options.path
     value_sets = globalopinionqa(path, options.countries, options.sources)
     every = {item.id: item for value_set in value_sets for item in value_set.items}
     items = {
         item.id: item
-        for item in chosen_items([i for i in every.values() if can_be_put(i)], options.most)
+        for item in chosen_items([i for i in every.values() if can_be_asked(i)], options.most)
     }
     found: dict[str, dict[str, list[FloatArray]]] = defaultdict(lambda: defaultdict(list))
     for value_set in value_sets:
@@ -135,11 +140,11 @@ def published(options: Options, folder: Path) -> Published:
         for country, by_item in sorted(found.items())
     }
     sources = question_sources(path)
-    return Published(
+    return PublishedCountries(
         items,
         answers,
-        {item.id: sources.get(item.question, "") for item in items.values()},
         _file_notes(value_sets, found, len(items), len(every)),
+        {item.id: sources.get(item.question, "") for item in items.values()},
     )
 
 
@@ -187,39 +192,37 @@ def _file_notes(
 
 def probe(given: ProbeInput) -> pl.DataFrame:
     """Each question as the model itself, then as each country that answered it."""
-    file = published(given.options, given.folder)
-    put = [Put(AS_ITSELF, None, item) for item in file.items.values()]
-    put += [
-        Put(country, f"people who live in {country}", file.items[item])
-        for country, by_item in file.answers.items()
-        for item in sorted(by_item)
-    ]
-    return probe_items(given, put)
+    file = read_countries(given.options, given.folder)
+    return probe_items(given, file.probes(lambda country: f"people who live in {country}"))
 
 
 def score(given: EvaluationInput, seed: int) -> Scorecard:
-    """Similarity asked as each country and as itself, what being asked as a country adds, and to whom."""
-    file = published(given.options, given.folder)
-    removed = overlaps(given, list(file.items.values()))
-    kept = {name: item for name, item in file.items.items() if name not in removed}
-    if not kept:
-        raise InputError("evaluate: globalopinionqa: every question overlaps one trained on.")
-    clusters = item_clusters([kept[name] for name in sorted(kept)])
+    """Similarity as each country and as itself, what naming the country adds, and to whom."""
+    file = read_countries(given.options, given.folder)
+    kept, removed = without_overlaps(
+        given,
+        list(file.items.values()),
+        "evaluate: globalopinionqa: every question overlaps one trained on.",
+    )
+    clusters = item_clusters(sorted(kept, key=lambda item: item.id))
+    truth = {(c, item): p for c, by_item in file.answers.items() for item, p in by_item.items()}
+    even = {place: uniform(p.size) for place, p in truth.items()}
+    even |= {(AS_ITSELF, name): uniform(len(item.options)) for name, item in file.items.items()}
     units: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
+    tops: list[Measured] = []
     for method in given.methods:
         for at_seed in given.splits:
             if (method, at_seed) not in given.probes:
                 continue
-            for name, row in _rows(file, clusters, read_answers(given, method, at_seed), at_seed):
-                units[name][method].append(row)
+            for said in shares_by_model(given, method, at_seed):
+                for name, row in _rows(file, clusters, said, at_seed):
+                    units[name][method].append(row)
             units["read"][method] += read_rows(given, method, at_seed, clusters)
     for at_seed in given.splits:
-        for name, row in _floor_rows(file, clusters, at_seed):
-            units[name][UNIFORM].append(row)
-    truth = {(c, item): p for c, by_item in file.answers.items() for item, p in by_item.items()}
-    tops = [
-        row for at_seed in given.splits for _, row in _told_apart(file, clusters, truth, at_seed)
-    ]
+        tops += [row for _, row in _told_apart(file, clusters, truth, at_seed)]
+        for name, row in _rows(file, clusters, even, at_seed):
+            if name not in CHANGES:
+                units[name][UNIFORM].append(row)
     floors: dict[str, Any] = {
         name: rows[UNIFORM] for name, rows in units.items() if UNIFORM in rows
     }
@@ -231,7 +234,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         floors | dict.fromkeys(CHANGES, 0.0),
         {"told_apart": tops},
     )
-    sources = Counter(file.sources[name] or "unknown" for name in kept)
+    sources = Counter(file.sources[item.id] or "unknown" for item in kept)
     countries = _by_country(units, given.methods)
     return Scorecard(
         figures=figures,
@@ -250,63 +253,27 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
 
 
 def _rows(
-    file: Published,
-    clusters: Mapping[str, str],
-    said: Sequence[tuple[str, str, str, FloatArray]],
-    seed: int,
-) -> Iterator[Row]:
-    """A method's rows. A method with a model for each value set has those of each of its models."""
-    models = dict.fromkeys(value_set for value_set, _, _, _ in said)
-    by_place = {(model, population, item): shares for model, population, item, shares in said}
-    for model in models:
-        named_by_place = {
-            place[1:]: shares for place, shares in by_place.items() if place[0] == model
-        }
-        yield from _told_apart(file, clusters, named_by_place, seed)
-        for country, by_item in file.answers.items():
-            for item, people in by_item.items():
-                if item not in clusters:
-                    continue
-                place = (seed, country, item, clusters[item])
-                itself = by_place.get((model, AS_ITSELF, item))
-                named = by_place.get((model, country, item))
-                if itself is not None:
-                    yield "itself", _measured(place, fit(people, itself))
-                if named is None:
-                    continue
-                yield from _as_country(file, place, people, named)
-                if itself is not None:
-                    gain = fit(people, named) - fit(people, itself)
-                    yield "gain", _measured(place, gain)
+    file: PublishedCountries, clusters: Mapping[str, str], said: ModelShares, seed: int
+) -> Iterator[NamedRow]:
+    """The rows of one model's answers."""
 
+    def similarity(place: Place, people: FloatArray, answer: FloatArray) -> float:
+        return float(fit(people, answer))
 
-def _as_country(
-    file: Published, place: tuple[int, str, str, str], people: FloatArray, answer: FloatArray
-) -> Iterator[Row]:
-    similarity = fit(people, answer)
-    yield "country", _measured(place, similarity)
-    yield "country_natural", _measured(place, fit_natural(people, answer))
-    source = BY_SOURCE.get(file.sources[place[2]])
-    if source:
-        yield source, _measured(place, similarity)
-
-
-def _floor_rows(file: Published, clusters: Mapping[str, str], seed: int) -> Iterator[Row]:
-    """The even answer, as itself and as each country."""
-    for country, by_item in file.answers.items():
-        for item, people in by_item.items():
-            if item in clusters:
-                place = (seed, country, item, clusters[item])
-                yield "itself", _measured(place, fit(people, uniform(people.size)))
-                yield from _as_country(file, place, people, uniform(people.size))
+    yield from _told_apart(file, clusters, said, seed)
+    for name, row in compared(file.places(clusters, seed), said, similarity, "country"):
+        yield name, row
+        source = BY_SOURCE.get(file.sources[row.item])
+        if name == "country" and source:
+            yield source, row
+    for place, people in file.places(clusters, seed):
+        if place[1:3] in said:
+            yield "country_natural", plain_row(place, fit_natural(people, said[place[1:3]]))
 
 
 def _told_apart(
-    file: Published,
-    clusters: Mapping[str, str],
-    said: Mapping[tuple[str, str], FloatArray],
-    seed: int,
-) -> Iterator[Row]:
+    file: PublishedCountries, clusters: Mapping[str, str], said: ModelShares, seed: int
+) -> Iterator[NamedRow]:
     """How much nearer to a country the answer given as it lies than those given as the others.
 
     For country c: fit(c's people, answer as c) minus the mean over other countries a of
@@ -325,20 +292,16 @@ def _told_apart(
             own = np.diagonal(near)
             apart = own - (near.sum(axis=0) - own) / (len(countries) - 1)
             for country, value in zip(countries, apart, strict=True):
-                yield "told_apart", _measured((seed, country, item, clusters[item]), value)
-
-
-def _measured(place: tuple[int, str, str, str], value: FloatArray | float) -> Measured:
-    return Measured(*place, float(value), np.ones(1))
+                yield "told_apart", plain_row((seed, country, item, clusters[item]), value)
 
 
 def _by_country(
     units: Mapping[str, Mapping[str, Sequence[Measured]]], methods: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """For each method and country: similarity asked as itself and as the country, and how many items.
+    """The similarity as itself and as the country, for each method and country.
 
-    Over the items read both ways; countries with fewer than FEWEST of them are left out, as their means
-    say little.
+    Only items that could be read both ways count. Countries with fewer than `FEWEST` of them are
+    left out, because their means say little.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for method in methods:
@@ -363,7 +326,7 @@ def _by_country(
 
 
 def _numbered(rows: Sequence[Measured]) -> Iterator[tuple[int, Measured]]:
-    """Rows with how many of the same key came before: one a model, where a method has several."""
+    """Rows, each with the number of earlier rows of its key: a method may have several models."""
     seen: Counter[tuple[int, str, str]] = Counter()
     for row in rows:
         yield seen[row.key], row
@@ -382,27 +345,27 @@ def _least_served(countries: Mapping[str, Sequence[Mapping[str, Any]]]) -> Itera
 def _prompts(
     value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
 ) -> int:
-    """About as many as the published file would need, over the value sets: it is asked once for all."""
+    """About as many as the published file needs."""
     countries = COUNTRIES_A_QUESTION
     if options.countries is not None:
         countries = max(1, round(countries * len(options.countries) / COUNTRIES))
-    every = WAYS * (1 + countries) * (options.most or QUESTIONS)
-    return round(every / max(len(value_sets), 1))
+    return planned_prompts(options.most or QUESTIONS, countries, WAYS, value_sets)
 
 
 EVALUATION = Evaluation(
     "globalopinionqa",
     score,
-    question="Whose opinions in the world does it give, and can it give another country's when asked?",
-    cannot_show="Whether closeness to a country is knowledge of it or a stereotype, or how it would "
-    "answer in that country's language; and some of the file's questions name persons of one "
-    "country beside another's shares.",
+    question="Whose opinions in the world does it give, and can it give another country's when "
+    "asked?",
+    cannot_show="Whether closeness to a country is knowledge of it or a stereotype, or how it "
+    "would answer in that country's language. Some of the file's questions name persons of one "
+    "country next to another country's shares.",
     measures=(
         Measure(
             name="country",
             label="Similarity, asked as the country",
-            explanation="Mean over countries and questions of 1 - Jensen-Shannon distance (base 2), the "
-            "country named in the question. The floor is the even answer.",
+            explanation="Mean over countries and questions of 1 - Jensen-Shannon distance (base "
+            "2), the country named in the question. The floor is the even answer.",
             better="higher",
             unit="questions",
             headline=True,
@@ -424,17 +387,17 @@ EVALUATION = Evaluation(
         Measure(
             name="told_apart",
             label="Countries told apart",
-            explanation="How much nearer to a country the model's answer as that country lies than its "
-            "answers as the other countries do: 0 for a model that says the same, or anything at all, "
-            "for each. The ceiling is what the countries' own people would score.",
+            explanation="How much nearer to a country the model's answer as that country is than "
+            "its answers as the other countries are: 0 for a model that says the same, or anything "
+            "at all, for each. The ceiling is what the countries' own people would score.",
             better="higher",
             unit="questions",
         ),
         Measure(
             name="country_pew",
             label="As the country, Pew's questions",
-            explanation="The first figure on questions of Pew's Global Attitudes Survey alone: those "
-            "of the World Values Survey may be in a study's training.",
+            explanation="The first figure on questions of Pew's Global Attitudes Survey alone: "
+            "those of the World Values Survey may be in a study's training.",
             better="higher",
             unit="questions",
         ),

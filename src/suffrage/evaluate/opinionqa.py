@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,15 +21,23 @@ from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.evaluate.asking.item_probes import (
     READ,
-    Put,
-    can_be_put,
+    can_be_asked,
     chosen_items,
-    overlaps,
     probe_items,
-    read_answers,
     read_rows,
     refused_note,
     removed_note,
+    shares_by_model,
+    without_overlaps,
+)
+from suffrage.evaluate.asking.published_answers import (
+    NamedRow,
+    Place,
+    PublishedShares,
+    compared,
+    mean_by_population,
+    plain_row,
+    planned_prompts,
 )
 from suffrage.evaluate.fit import UNIFORM
 from suffrage.evaluate.results import Measure
@@ -70,23 +78,22 @@ PERSONAS = {
 OVERALL = "overall"
 # A group with fewer questions is not ranked, nor is a topic with fewer in each group.
 FEWEST, FEWEST_OF_TOPIC = 5, 2
-# For plans: four options forwards and backwards or rotated with two label sets, groups asked, questions.
+# For plans: four options in four ways with two label sets, groups asked, questions.
 WAYS, GROUPS_A_QUESTION, QUESTIONS = 8, 22, 500
-Row = tuple[str, Measured]
 
 
 class Options(EvaluationOptions):
-    """path: JSON records of one question and group each, .json or .json.gz, as published.
-
-    scales: a JSON file from question key to `options` and `ordinal`, the options' values (SubPOP's
-    `refined_qkey_dict.json`); without it options are taken in the order in which they stand.
-    groups: such as [POLPARTY_Democrat]; None for all. most: questions asked; None for all.
-    """
+    """What a study may say about the benchmark's files."""
 
     path: str
+    """JSON records of one question and group each, .json or .json.gz, as published."""
     scales: str | None = None
+    """A JSON file from question key to `options` and `ordinal`, the options' values (SubPOP's
+    `refined_qkey_dict.json`). Without it, options are taken in the order in which they stand."""
     groups: tuple[str, ...] | None = None
+    """Groups such as [POLPARTY_Democrat]; None for all."""
     most: int | None = Field(default=None, ge=1)
+    """How many questions are asked; None for all."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -95,33 +102,38 @@ class Options(EvaluationOptions):
 
 
 @dataclass(frozen=True)
-class Published:
-    """What is asked and what the groups answered.
+class PublishedGroups(PublishedShares):
+    """What groups of US adults answered, with the scales and topics of the questions."""
 
-    values: item to each option's value on its scale, NaN for one outside. answers: group to item to
-    shares over all its options. topics: item to the wave it was asked in, where known. everyone: item
-    to the shares of all US adults. no_answer: mean share of people who gave none, where the file has it.
-    """
-
-    items: Mapping[str, Item]
     values: Mapping[str, FloatArray]
-    answers: Mapping[str, Mapping[str, FloatArray]]
+    """Item to each option's value on its scale, NaN for an option outside it."""
     topics: Mapping[str, str]
+    """Item to the wave it was asked in, where known."""
     everyone: Mapping[str, FloatArray]
+    """Item to the shares of all US adults."""
     no_answer: float | None
-    notes: tuple[str, ...]
+    """The mean share of people who gave no answer, where the file has it."""
+
+    def places(self, clusters: Mapping[str, str], seed: int) -> Iterator[tuple[Place, FloatArray]]:
+        """As for every published table, without answers that are all off the scale."""
+        for place, shares in super().places(clusters, seed):
+            if shares[np.isfinite(self.values[place[2]])].sum() > 0:
+                yield place, shares
 
 
-def persona(group: str) -> str:
+def group_persona(group: str) -> str:
     """How a question names a group of the file, such as "POLPARTY_Democrat"."""
     attribute, _, words = group.partition("_")
     return PERSONAS.get(attribute, "US adults of the group {}").format(words or group)
 
 
-def published(options: Options, folder: Path) -> Published:
-    """The questions and groups that the options leave.
+def read_groups(options: Options, folder: Path) -> PublishedGroups:
+    """Read the questions and groups that the options leave.
 
-    Raises InputError on files of another layout, an unknown group, and when no question has a scale.
+    Raises
+    ------
+    InputError
+        A file has another layout, a group is unknown, or no question has a scale.
     """
     path = folder / options.path
     value_sets = opinionqa(path)
@@ -145,7 +157,7 @@ def published(options: Options, folder: Path) -> Published:
             topics[item.id] = scales.topic(item)
         if found is not None and np.unique(found[np.isfinite(found)]).size > 1:
             values[item.id] = found
-    usable = [item for item in every.values() if item.id in values and can_be_put(item)]
+    usable = [item for item in every.values() if item.id in values and can_be_asked(item)]
     if not usable:
         raise InputError(
             f"{path.name}: no question has a scale"
@@ -160,14 +172,14 @@ def published(options: Options, folder: Path) -> Published:
         v.name: {i: d.shares for i, d in v.distributions.items() if i in items} for v in groups
     }
     answers = {name: by_item for name, by_item in answers.items() if by_item}
-    return Published(
+    return PublishedGroups(
         items,
-        {item: values[item] for item in items},
         answers,
+        _file_notes(options, groups, everyone, len(items), len(every), len(usable)),
+        {item: values[item] for item in items},
         {item: topic for item, topic in topics.items() if topic and item in items},
         _everyone(everyone, answers, items),
         _no_answer(groups),
-        _file_notes(options, groups, everyone, len(items), len(every), len(usable)),
     )
 
 
@@ -193,7 +205,8 @@ class _Scales:
                 texts = [about[name] for name in ("original_qbody", "refined_qbody")]
             except (KeyError, TypeError, ValueError) as error:
                 raise InputError(
-                    f"{path.name}: {key} has no options, ordinal, original_qbody and refined_qbody; "
+                    f"{path.name}: {key} has no options, ordinal, original_qbody and "
+                    f"refined_qbody; "
                     "take SubPOP's refined_qkey_dict.json."
                 ) from error
             # Options beyond the values are no points of the scale; nor are those valued -1.
@@ -204,7 +217,7 @@ class _Scales:
         return cls(found)
 
     def values(self, item: Item) -> FloatArray | None:
-        """Each option's value, or None where the question is not known or an option has no value."""
+        """Each option's value; None if the question is unknown or an option has no value."""
         known = self.by_text.get(_plain(item.question))
         if known is None:
             return None
@@ -253,7 +266,8 @@ def _file_notes(
         for note in value_set.set_aside
     )
     scale = (
-        f"{every - usable} of {every} questions have no scale in {Path(options.scales).name} and are left out."
+        f"{every - usable} of {every} questions have no scale in {Path(options.scales).name} and "
+        "are left out."
         if options.scales
         else "No file of scales is named: options are taken as a scale in the order in which they "
         "stand, which is wrong where a middle answer stands last."
@@ -261,8 +275,9 @@ def _file_notes(
     whole = (
         "All US adults stand in the file."
         if everyone
-        else "The file has no row for all US adults: the mean of the groups that it gives on a question "
-        "stands for them, each counted once and the group itself among them, which flatters that mean."
+        else "The file has no row for all US adults. The mean of the groups that it gives on a "
+        "question stands for them. Each group counts once and is part of the mean it is compared "
+        "with, which flatters that mean."
     )
     notes = [f"{chosen} questions are asked of {len(groups)} groups.", scale, whole]
     if aside:
@@ -273,41 +288,34 @@ def _file_notes(
 
 def probe(given: ProbeInput) -> pl.DataFrame:
     """Each question as the model itself, then as each group that the file has on it."""
-    file = published(given.options, given.folder)
-    put = [Put(AS_ITSELF, None, item) for item in file.items.values()]
-    put += [
-        Put(group, persona(group), file.items[item])
-        for group, by_item in file.answers.items()
-        for item in sorted(by_item)
-    ]
-    return probe_items(given, put)
+    return probe_items(given, read_groups(given.options, given.folder).probes(group_persona))
 
 
-def representativeness(p: FloatArray, q: FloatArray, values: FloatArray) -> float:
+def representativeness_on_scale(p: FloatArray, q: FloatArray, values: FloatArray) -> float:
     """1 - WD(p, q) / WD_max on one question, over the options on its scale, 0 to 1."""
     return float(1 - ordinal_earth_movers_distance(p, q, values))
 
 
 def score(given: EvaluationInput, seed: int) -> Scorecard:
-    """Representativeness as itself and as each group, steerability, consistency, and people's own."""
-    file = published(given.options, given.folder)
-    removed = overlaps(given, list(file.items.values()))
-    kept = [name for name in sorted(file.items) if name not in removed]
-    if not kept:
-        raise InputError("evaluate: opinionqa: every question overlaps one trained on.")
-    clusters = item_clusters([file.items[name] for name in kept])
+    """Representativeness as itself and as each group, steerability, consistency, people's own."""
+    file = read_groups(given.options, given.folder)
+    kept, removed = without_overlaps(
+        given,
+        list(file.items.values()),
+        "evaluate: opinionqa: every question overlaps one trained on.",
+    )
+    clusters = item_clusters(sorted(kept, key=lambda item: item.id))
     units: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
     people: list[Measured] = []
     chance: list[Measured] = []
     for at_seed in given.splits:
-        for place, own in _places(file, clusters, at_seed):
-            values = file.values[place[2]]
-            even = representativeness(own, uniform(own.size), values)
+        for place, own in file.places(clusters, at_seed):
+            even = plain_row(place, _nearness(file)(place, own, uniform(own.size)))
             for name in ("itself", "steered"):
-                units[name][UNIFORM].append(_measured(place, even))
+                units[name][UNIFORM].append(even)
             if place[2] in file.everyone:
-                whole = representativeness(own, file.everyone[place[2]], values)
-                people.append(_measured(place, whole))
+                whole = _nearness(file)(place, own, file.everyone[place[2]])
+                people.append(plain_row(place, whole))
         for method in given.methods:
             if (method, at_seed) not in given.probes:
                 continue
@@ -332,8 +340,14 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         },
         {"itself": people},
     )
-    groups = {method: _by_group(units, method) for method in given.methods}
-    human = _means(people)
+    groups = {
+        method: {
+            name: mean_by_population(units.get(name, {}).get(method, ()), FEWEST)
+            for name in ("itself", "steered")
+        }
+        for method in given.methods
+    }
+    human = mean_by_population(people, FEWEST)
     return Scorecard(
         figures=figures,
         figure_differences=differences,
@@ -349,57 +363,36 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     )
 
 
-def _places(
-    file: Published, clusters: Mapping[str, str], seed: int
-) -> Iterator[tuple[tuple[int, str, str, str], FloatArray]]:
-    """Every group's answer to every question that is scored, those off the scale left out."""
-    for group, by_item in file.answers.items():
-        for item, shares in sorted(by_item.items()):
-            on_scale = shares[np.isfinite(file.values[item])].sum()
-            if item in clusters and on_scale > 0:
-                yield (seed, group, item, clusters[item]), shares
-
-
-def _measured(place: tuple[int, str, str, str], value: float) -> Measured:
-    return Measured(*place, value, np.ones(1))
+def _nearness(file: PublishedGroups) -> Callable[[Place, FloatArray, FloatArray], float]:
+    """Representativeness on the scale of the place's question."""
+    return lambda place, people, answer: representativeness_on_scale(
+        people, answer, file.values[place[2]]
+    )
 
 
 def _rows(
-    file: Published, clusters: Mapping[str, str], given: EvaluationInput, method: str, seed: int
-) -> Iterator[Row]:
-    """A method's rows. A method with a model for each value set has those of each of its models."""
-    said = {
-        (model, population, item): shares
-        for model, population, item, shares in read_answers(given, method, seed)
-    }
-    models = dict.fromkeys(model for model, _, _ in said)
-    for model in models:
-        for place, people in _places(file, clusters, seed):
-            group, item = place[1:3]
-            values = file.values[item]
-            found = {}
-            for name, population in (("itself", AS_ITSELF), ("steered", group)):
-                answer = said.get((model, population, item))
-                if answer is not None:
-                    near = representativeness(people, answer, values)
-                    if np.isfinite(near):
-                        found[name] = near
-            yield from ((name, _measured(place, near)) for name, near in found.items())
-            if len(found) == 2:
-                yield "gain", _measured(place, found["steered"] - found["itself"])
+    file: PublishedGroups,
+    clusters: Mapping[str, str],
+    given: EvaluationInput,
+    method: str,
+    seed: int,
+) -> Iterator[NamedRow]:
+    """A method's rows, of each of its models."""
+    for said in shares_by_model(given, method, seed):
+        yield from compared(file.places(clusters, seed), said, _nearness(file), "steered")
     frame = given.probes[method, seed].filter(pl.col("population") == AS_ITSELF)
     for item, mass in frame.select("item", "mass").iter_rows():
         if item in clusters:
-            yield "no_answer", Measured(seed, "all", item, clusters[item], 1 - mass, np.ones(1))
+            yield "no_answer", plain_row((seed, "all", item, clusters[item]), 1 - mass)
 
 
 def _consistency(
-    file: Published, rows: Sequence[Measured], seed: int
+    file: PublishedGroups, rows: Sequence[Measured], seed: int
 ) -> Iterator[tuple[Measured, Measured]]:
     """For each attribute and topic: is its best represented group there the one over all topics?
 
-    Beside it the chance of that, one in the number of groups. Attributes with one group, and topics in
-    which a group has fewer than FEWEST_OF_TOPIC questions, are left out.
+    Next to it, the chance of that: one in the number of groups. Attributes with one group are left
+    out, and so are topics in which a group has fewer than `FEWEST_OF_TOPIC` questions.
     """
     by_attribute: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
@@ -418,32 +411,12 @@ def _consistency(
                 continue
             place = (seed, attribute, topic, topic)
             same = 1.0 if _best(there) == best else 0.0
-            yield _measured(place, same), _measured(place, 1 / len(groups))
+            yield plain_row(place, same), plain_row(place, 1 / len(groups))
 
 
 def _best(points: Mapping[str, Sequence[float]]) -> str:
     """The group with the highest mean, the first by name where several have it."""
     return min(points, key=lambda group: (-round(float(np.mean(points[group])), 9), group))
-
-
-def _means(rows: Sequence[Measured]) -> dict[str, float]:
-    """Each group's mean, of groups with FEWEST questions or more."""
-    found: dict[str, list[float]] = defaultdict(list)
-    items: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        found[row.value_set].append(row.point)
-        items[row.value_set].add(row.item)
-    return {
-        group: float(np.mean(points))
-        for group, points in sorted(found.items())
-        if len(items[group]) >= FEWEST
-    }
-
-
-def _by_group(
-    units: Mapping[str, Mapping[str, Sequence[Measured]]], method: str
-) -> dict[str, dict[str, float]]:
-    return {name: _means(units.get(name, {}).get(method, ())) for name in ("itself", "steered")}
 
 
 def _human_notes(human: Mapping[str, float], no_answer: float | None) -> Iterator[str]:
@@ -457,7 +430,10 @@ def _human_notes(human: Mapping[str, float], no_answer: float | None) -> Iterato
     if no_answer is None:
         yield "The file leaves out people who refused; the model's own is shown apart."
     else:
-        yield f"Of the people asked, {100 * no_answer:.1f} % gave no answer, on average over questions."
+        yield (
+            f"Of the people asked, {100 * no_answer:.1f} % gave no answer, on average over "
+            "questions."
+        )
 
 
 def _worst_notes(groups: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Iterator[str]:
@@ -474,25 +450,25 @@ def _worst_notes(groups: Mapping[str, Mapping[str, Mapping[str, float]]]) -> Ite
 def _prompts(
     value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit], options: Options, folder: Path
 ) -> int:
-    """About as many as the published file would need, over the value sets: it is asked once for all."""
+    """About as many as the published file needs."""
     groups = GROUPS_A_QUESTION if options.groups is None else len(options.groups)
-    every = WAYS * (1 + groups) * (options.most or QUESTIONS)
-    return round(every / max(len(value_sets), 1))
+    return planned_prompts(options.most or QUESTIONS, groups, WAYS, value_sets)
 
 
 EVALUATION = Evaluation(
     "opinionqa",
     score,
-    question="Whose opinions among US adults does it give, and does it change when asked as a group?",
-    cannot_show="Whether the answer given as a group is how its members would put it, or a caricature "
-    "of them; and nothing of groups that no survey counts.",
+    question="Whose opinions among US adults does it give, and does it change when asked as a "
+    "group?",
+    cannot_show="Whether the answer given as a group is how its members would put it, or a "
+    "caricature of them; and nothing of groups that no survey counts.",
     measures=(
         Measure(
             name="steered",
             label="Representativeness, asked as the group",
-            explanation="1 less the mean earth mover's distance between the model's answers and the "
-            "group's, over the distance between the ends of the scale; the mean over groups and "
-            "questions, the group named in the question. The floor is the even answer.",
+            explanation="1 less the mean earth mover's distance between the model's answers and "
+            "the group's, over the distance between the ends of the scale; the mean over groups "
+            "and questions, the group named in the question. The floor is the even answer.",
             better="higher",
             unit="questions",
             headline=True,
@@ -500,8 +476,8 @@ EVALUATION = Evaluation(
         Measure(
             name="itself",
             label="Representativeness, asked as itself",
-            explanation="The same with no group named. The ceiling is the answer of all US adults, held "
-            "against each group: what one answer for everyone can reach.",
+            explanation="The same with no group named. The ceiling is the answer of all US adults "
+            "compared with each group: what one answer for everyone can reach.",
             better="higher",
             unit="questions",
         ),
@@ -516,8 +492,8 @@ EVALUATION = Evaluation(
             name="consistency",
             label="Consistency over topics",
             explanation="In how many topics (waves) the group represented best, among those of one "
-            "attribute, is the one represented best over all topics. The floor is chance. High for a "
-            "model with one group's views, and for one without any.",
+            "attribute, is the one represented best over all topics. The floor is chance. High for "
+            "a model with one group's views, and for one without any.",
             better=None,
             unit="topics",
             digits=2,

@@ -1,8 +1,8 @@
 """`transfer`: another survey's questions, put to models that were trained on this one.
 
-The strictest hold-out there is: other questions, other wording, other respondents, often another
-year. The study's populations are found in the other survey by conditions of their own, or among the countries of
-a published table of shares.
+This is the strictest hold-out: other questions, other wording, other respondents, often another
+year. The study's populations are found in the other survey by conditions of their own, or among the
+countries of a published table of shares.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from suffrage.errors import InputError
 from suffrage.evaluate.asking.groups import half_sample_fit, under_replicates
 from suffrage.evaluate.asking.item_probes import (
     READ,
-    Put,
-    can_be_put,
+    PopulationProbe,
+    can_be_asked,
     chosen_items,
-    overlaps,
     probe_items,
     read_rows,
     refused_note,
     removed_note,
+    without_overlaps,
 )
 from suffrage.evaluate.fit import AVERAGE, UNIFORM
 from suffrage.evaluate.results import Measure
@@ -57,19 +57,19 @@ MEASURES = ("fit", "emd")
 
 
 class Options(EvaluationOptions):
-    """survey: as a study's `survey:`, of the other survey; or published: a table in the layout of
-    GlobalOpinionQA, with sources: the surveys of it to take, such as [GAS], None for all.
-
-    value_sets: name of a value set of the study to the conditions that pick the same population out
-    of the other survey; `{country: ...}`, as the table spells it, for a published one. most: questions
-    asked, None for all.
-    """
+    """What a study may say about the other survey: name either `survey` or `published`."""
 
     survey: dict[str, Any] | None = None
+    """The other survey, as a study's `survey:` section."""
     published: str | None = None
+    """A table in the layout of GlobalOpinionQA."""
     sources: tuple[str, ...] | None = None
+    """The surveys to take from a published table, such as [GAS]; None for all."""
     value_sets: dict[str, dict[str, Any]] = Field(min_length=1)
+    """Name of a value set of the study to the conditions that pick the same population out of the
+    other survey; `{country: ...}`, as the table spells it, for a published one."""
     most: int | None = Field(default=None, ge=1)
+    """How many questions are asked; None for all."""
 
     @model_validator(mode="after")
     def _one_other_survey(self) -> Options:
@@ -82,7 +82,8 @@ class Options(EvaluationOptions):
         odd = [name for name, where in self.value_sets.items() if set(where) != {"country"}]
         if self.published is not None and odd:
             raise ValueError(
-                f"value_sets.{odd[0]} must be {{country: ...}}: a published table has countries alone"
+                f"value_sets.{odd[0]} must be {{country: ...}}: a published table has only "
+                f"countries"
             )
         return self
 
@@ -94,31 +95,31 @@ class Options(EvaluationOptions):
 
 
 @dataclass(frozen=True)
-class Other:
-    """The other survey: its items that can be asked, and whom it asked.
-
-    statement: one sentence on whom it stands for. has_people: whether respondents are at hand.
-    answered(name, conditions): the ids of the items that a population answered. targets(name, conditions,
-    description, seed): what it answered.
-    """
+class OtherSurvey:
+    """A survey or a published table that models are tested on."""
 
     title: str
     statement: str
+    """One sentence on whom its answers stand for."""
     has_people: bool
+    """Whether respondents are at hand."""
     items: list[Item]
+    """The items that can be asked."""
     answered: Callable[[str, dict[str, Any]], set[str]]
+    """From the name and conditions of a population, the ids of the items that it answered."""
     targets: Callable[[str, dict[str, Any], str, int], Mapping[str, AnswerDistribution]]
+    """From name, conditions, description and seed of a population, what it answered by item."""
 
 
-def _other(options: Options, folder: Path) -> Other:
+def _other(options: Options, folder: Path) -> OtherSurvey:
     other = _table(options, folder) if options.survey is None else _survey(options.survey, folder)
-    items = [item for item in other.items if can_be_put(item)]
+    items = [item for item in other.items if can_be_asked(item)]
     if not items:
         raise InputError(f"evaluate: transfer: {other.title} has no item to ask.")
     return replace(other, items=chosen_items(items, options.most))
 
 
-def _survey(section: dict[str, Any], folder: Path) -> Other:
+def _survey(section: dict[str, Any], folder: Path) -> OtherSurvey:
     survey = read_survey(section, folder)
 
     def answered(name: str, where: dict[str, Any]) -> set[str]:
@@ -131,7 +132,7 @@ def _survey(section: dict[str, Any], folder: Path) -> Other:
     ) -> Mapping[str, AnswerDistribution]:
         return build_value_set(survey, name, where, seed, description).distributions
 
-    return Other(
+    return OtherSurvey(
         survey.codebook.title,
         survey.provenance.statement,
         True,
@@ -141,7 +142,7 @@ def _survey(section: dict[str, Any], folder: Path) -> Other:
     )
 
 
-def _table(options: Options, folder: Path) -> Other:
+def _table(options: Options, folder: Path) -> OtherSurvey:
     """A published table as the other survey. Raises InputError on a country it does not have."""
     path = folder / str(options.published)
     countries = list(dict.fromkeys(str(w["country"]) for w in options.value_sets.values()))
@@ -154,10 +155,10 @@ def _table(options: Options, folder: Path) -> Other:
     ) -> Mapping[str, AnswerDistribution]:
         return found[str(where["country"])].distributions
 
-    return Other(
+    return OtherSurvey(
         f"the published table {path.name}{named}",
-        "How many people stand behind its shares it does not say: there is no ceiling, and intervals "
-        "resample questions alone.",
+        "It does not say how many people stand behind its shares, so there is no ceiling, and "
+        "intervals resample questions alone.",
         False,
         [items[name] for name in sorted(items)],
         lambda name, where: set(targets(name, where, "", 0)),
@@ -180,34 +181,31 @@ def probe(given: ProbeInput) -> pl.DataFrame:
     options: Options = given.options
     other = _other(options, given.folder)
     if not given.as_population:
-        put = [Put(AS_ITSELF, None, item) for item in other.items]
-        return probe_items(given, put, AS_ITSELF)
-    mapped = [v for v in given.value_sets if v.name in options.value_sets]
-    put = [
-        Put(value_set.name, value_set.description, item)
-        for value_set in mapped
-        for item in _answered(other, options.value_sets[value_set.name], value_set.name)
-    ]
-    return probe_items(given, put, AS_ITSELF).with_columns(value_set=pl.col("population"))
-
-
-def _answered(other: Other, where: dict[str, Any], name: str) -> list[Item]:
-    known = other.answered(name, where)
-    return [item for item in other.items if item.id in known]
+        probes = [PopulationProbe(AS_ITSELF, None, item) for item in other.items]
+        return probe_items(given, probes, AS_ITSELF)
+    probes = []
+    for value_set in given.value_sets:
+        if value_set.name in options.value_sets:
+            answered = other.answered(value_set.name, options.value_sets[value_set.name])
+            probes += [
+                PopulationProbe(value_set.name, value_set.description, item)
+                for item in other.items
+                if item.id in answered
+            ]
+    return probe_items(given, probes, AS_ITSELF).with_columns(value_set=pl.col("population"))
 
 
 def score(given: EvaluationInput, seed: int) -> Scorecard:
-    """Fit and earth mover's distance on the other survey, with floors, ceiling and the way between."""
+    """Fit and earth mover's distance on the other survey, floors, ceiling and the way between."""
     options: Options = given.options
     _check_names(options, given.value_sets)
     other = _other(options, given.folder)
-    removed = overlaps(given, other.items)
-    kept = [item for item in other.items if item.id not in removed]
-    if not kept:
-        raise InputError(
-            "evaluate: transfer: every question of the other survey overlaps one trained on; name "
-            "a survey that asks something else."
-        )
+    kept, removed = without_overlaps(
+        given,
+        other.items,
+        "evaluate: transfer: every question of the other survey overlaps one trained on; name "
+        "a survey that asks something else.",
+    )
     mapped = [v for v in given.value_sets if v.name in options.value_sets]
     wanted = {item.id for item in kept}
     targets = {
@@ -326,15 +324,15 @@ EVALUATION = Evaluation(
     "transfer",
     score,
     question="Does what it learned from this survey hold in another survey of the same people?",
-    cannot_show="Whether a gap comes from the model or from the surveys: they differ in year, mode of "
-    "asking, sample and wording as well.",
+    cannot_show="Whether a gap comes from the model or from the surveys: they differ in year, mode "
+    "of asking, sample and wording as well.",
     measures=(
         Measure(
             name="fit",
             label="Fit on the other survey",
             explanation="1 - Jensen-Shannon distance (base 2) between the model's shares and the "
             "population's in the other survey. The floor is the even answer, the ceiling one half "
-            "of the other survey's respondents held against the other.",
+            "of the other survey's respondents compared with the other.",
             better="higher",
             unit="items",
             headline=True,

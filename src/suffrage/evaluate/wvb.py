@@ -1,9 +1,10 @@
 """`wvb`: WorldValuesBench's probe set, 36 questions put to people of many walks of life.
 
-Zhao et al. (2024), LREC-COLING; github.com/Demon702/WorldValuesBench. The benchmark's files are made
-from the archive's file by `suffrage survey worldvaluesbench`. A model is asked as each demographic cell
-(continent, settlement, education); its answers, mixed as the cells are in the sample, are held against
-the sample's by the Wasserstein distance over answers rescaled to 0 to 1.
+`suffrage survey worldvaluesbench` makes the benchmark's files from the archive's file. A model is
+asked as each demographic cell (continent, settlement, education). Its answers are mixed as the
+cells are in the sample, and compared with the sample's answers by the Wasserstein distance over
+answers rescaled to 0 to 1. Source: Zhao et al. (2024), LREC-COLING;
+github.com/Demon702/WorldValuesBench.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.evaluate.asking.item_probes import (
     READ,
-    Put,
-    overlaps,
+    ModelShares,
+    PopulationProbe,
     probe_items,
-    read_answers,
     read_rows,
     refused_note,
     removed_note,
+    shares_by_model,
+    without_overlaps,
 )
 from suffrage.evaluate.fit import UNIFORM
 from suffrage.evaluate.results import Measure
@@ -74,14 +76,13 @@ Cell = tuple[str, str, str]
 
 
 class Options(EvaluationOptions):
-    """folder: as `suffrage survey worldvaluesbench` wrote it (probe/samples.tsv, full/, metadata).
-
-    codebook: WorldValuesBench's codebook.json, for the wording of the options; without it they are
-    numbers, their ends as the question names them.
-    """
+    """What a study may say about the benchmark's files."""
 
     folder: str
+    """As `suffrage survey worldvaluesbench` wrote it (probe/samples.tsv, full/, metadata)."""
     codebook: str | None = None
+    """WorldValuesBench's codebook.json, for the wording of the options. Without it they are
+    numbers, with their ends as the question names them."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -92,35 +93,38 @@ class Options(EvaluationOptions):
 
 
 @dataclass(frozen=True)
-class Probe:
-    """The questions and who answered them.
-
-    values: item to its codes as numbers. answered: item to cell to positions of the sampled people's
-    answers. everyone: item to the counts of all other people's answers. samples: as in the file.
-    categories: item to its category.
-    """
+class ProbeSet:
+    """The questions and who answered them."""
 
     items: Mapping[str, Item]
     values: Mapping[str, FloatArray]
+    """Item to its codes as numbers."""
     answered: Mapping[str, Mapping[Cell, list[int]]]
+    """Item to cell to the positions of the sampled people's answers."""
     everyone: Mapping[str, FloatArray]
+    """Item to the counts of all other people's answers."""
     categories: Mapping[str, str]
+    """Item to its category."""
     samples: pl.DataFrame
+    """The sample as in the file."""
 
 
-def persona(cell: Cell) -> str:
-    """How a question names a demographic cell; a part that the sample does not know is "" and not named."""
+def cell_persona(cell: Cell) -> str:
+    """How a question names a demographic cell, without the parts that the sample left empty."""
     continent, settlement, level = cell
     where = AREAS.get(settlement, settlement.lower())
     place = f"people in {where} of {continent}" if where else f"people in {continent}"
     return f"{place} whose level of education is {level.lower()}" if level else place
 
 
-def read_probe(options: Options, folder: Path) -> Probe:
-    """The benchmark's files as the evaluation reads them.
+def read_probe_set(options: Options, folder: Path) -> ProbeSet:
+    """Read the benchmark's files as the evaluation needs them.
 
-    Raises InputError on a file that is not there or has another layout, on a participant who is not in
-    the table or did not answer, and on an answer outside its scale.
+    Raises
+    ------
+    InputError
+        A file is not there or has another layout, a participant is not in the table or did not
+        answer, or an answer is outside its scale.
     """
     root = folder / options.folder
     samples = _read_samples(root)
@@ -151,7 +155,8 @@ def read_probe(options: Options, folder: Path) -> Probe:
                     "is not in full_value_qa.tsv" if row is None else "has no answer on the scale"
                 )
                 raise InputError(
-                    f"probe/samples.tsv: participant {sample[INTERVIEW]} {what} ({name}); make both "
+                    f"probe/samples.tsv: participant {sample[INTERVIEW]} {what} ({name}); make "
+                    f"both "
                     "files in one go."
                 )
             drawn.append(row)
@@ -160,7 +165,7 @@ def read_probe(options: Options, folder: Path) -> Probe:
         rest = np.delete(column, sorted(set(drawn)))
         rest = rest[(rest >= low) & (rest <= high)].astype(np.int64) - low
         everyone[name] = np.bincount(rest, minlength=high - low + 1).astype(np.float64)
-    return Probe(
+    return ProbeSet(
         items, values, answered, everyone, {n: metadata[n].category for n in items}, samples
     )
 
@@ -185,15 +190,16 @@ def _item(name: str, about: Variable, entry: VariableEntry | None) -> Item:
 
 def probe(given: ProbeInput) -> pl.DataFrame:
     """Each question as each demographic cell that has people in it, or once as the model itself."""
-    probe = read_probe(given.options, given.folder)
+    file = read_probe_set(given.options, given.folder)
     if not given.as_population:
-        return probe_items(given, [Put(AS_ITSELF, None, item) for item in probe.items.values()])
+        probes = [PopulationProbe(AS_ITSELF, None, item) for item in file.items.values()]
+        return probe_items(given, probes)
     return probe_items(
         given,
         [
-            Put(_joined(cell), persona(cell), item)
-            for name, item in probe.items.items()
-            for cell in probe.answered[name]
+            PopulationProbe(_joined(cell), cell_persona(cell), item)
+            for name, item in file.items.items()
+            for cell in file.answered[name]
         ],
     )
 
@@ -208,23 +214,27 @@ def _joined(cell: Cell) -> str:
 
 
 def score(given: EvaluationInput, seed: int) -> Scorecard:
-    """Distance from the sampled people on each question, and how many questions lie within each threshold."""
-    probe = read_probe(given.options, given.folder)
-    removed = overlaps(given, list(probe.items.values()))
-    kept = [name for name in probe.items if name not in removed]
-    if not kept:
-        raise InputError("evaluate: wvb: every probe question overlaps one trained on.")
+    """Distance from the sampled people by question, and how many lie within each threshold."""
+    file = read_probe_set(given.options, given.folder)
+    kept, removed = without_overlaps(
+        given,
+        list(file.items.values()),
+        "evaluate: wvb: every probe question overlaps one trained on.",
+    )
     units: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
     ceilings: dict[str, list[Measured]] = defaultdict(list)
     by_question: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    samples = {name: _Sample(probe, name, seed) for name in kept}
+    samples = {item.id: _Sample(file, item.id, seed) for item in kept}
+    categories = {name: file.categories[name] for name in samples}
+    constants: dict[str, list[ModelShares]] = {
+        method: [{(AS_ITSELF, name): make(file, name) for name in samples}]
+        for method, make in ((UNIFORM, uniform_of), (MAJORITY, majority_of))
+    }
     for at_seed in given.splits:
-        categories = {name: probe.categories[name] for name in kept}
-        mixed = {UNIFORM: [_constant(probe, kept, uniform_of)]}
-        mixed[MAJORITY] = [_constant(probe, kept, majority_of)]
+        mixed = dict(constants)
         for method in given.methods:
             if (method, at_seed) in given.probes:
-                mixed[method] = _said(read_answers(given, method, at_seed))
+                mixed[method] = shares_by_model(given, method, at_seed)
                 units["read"][method] += read_rows(given, method, at_seed, categories)
         for method, models in mixed.items():
             for said in models:
@@ -242,7 +252,6 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     figures, differences = make_figures(
         "wvb", units, [UNIFORM, MAJORITY, *given.methods], seed, floors, ceilings
     )
-    people = sum(len(found) for name in kept for found in probe.answered[name].values())
     return Scorecard(
         figures=figures,
         # Differences are against methods and the floor that every study has.
@@ -250,16 +259,10 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             d for d in differences if d.method in given.methods and d.against != MAJORITY
         ),
         notes=(
-            f"{len(kept)} questions with {people} answers of {probe.samples[INTERVIEW].n_unique()} "
-            "people, without weights, as the benchmark takes them.",
-            removed_note(given, removed, len(probe.items), "the probe set"),
-            *(
-                f"Not among the questions of the file: {', '.join(absent)}."
-                for absent in [[name for name in PROBE_ITEMS if name not in probe.items]]
-                if absent
-            ),
-            "A method asked as a population answers as each demographic cell; any other answers once "
-            "for all of them.",
+            *_probe_set_notes(file, list(samples)),
+            removed_note(given, removed, len(file.items), "the probe set"),
+            "A method asked as a population answers as each demographic cell; any other answers "
+            "once for all of them.",
             *refused_note(given),
         ),
         details={
@@ -273,41 +276,36 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     )
 
 
-# (population, item) -> shares, of one model; a model asked as itself has one population.
-Said = Mapping[tuple[str, str], FloatArray]
+def _probe_set_notes(file: ProbeSet, kept: Sequence[str]) -> Iterator[str]:
+    people = sum(len(found) for name in kept for found in file.answered[name].values())
+    yield (
+        f"{len(kept)} questions with {people} answers of {file.samples[INTERVIEW].n_unique()} "
+        "people, without weights, as the benchmark takes them."
+    )
+    absent = [name for name in PROBE_ITEMS if name not in file.items]
+    if absent:
+        yield f"Not among the questions of the file: {', '.join(absent)}."
 
 
-def _said(rows: Sequence[tuple[str, str, str, FloatArray]]) -> list[Said]:
-    """A method's answers by model; a method with a model for each value set has several."""
-    found: dict[str, dict[tuple[str, str], FloatArray]] = defaultdict(dict)
-    for model, population, item, shares in rows:
-        found[model][population, item] = shares
-    return list(found.values())
-
-
-def uniform_of(probe: Probe, name: str) -> FloatArray:
+def uniform_of(file: ProbeSet, name: str) -> FloatArray:
     """Every answer equally often."""
-    return uniform(probe.values[name].size)
+    return uniform(file.values[name].size)
 
 
-def majority_of(probe: Probe, name: str) -> FloatArray:
+def majority_of(file: ProbeSet, name: str) -> FloatArray:
     """The commonest answer of everyone who is not in the sample of the question."""
-    counts = probe.everyone[name]
+    counts = file.everyone[name]
     return np.asarray(np.eye(counts.size)[counts.argmax()])
-
-
-def _constant(probe: Probe, names: Sequence[str], make: Any) -> Said:
-    return {(AS_ITSELF, name): make(probe, name) for name in names}
 
 
 class _Sample:
     """The people sampled for one question, whole and by each part of a cell (continent, ...)."""
 
-    def __init__(self, probe: Probe, name: str, seed: int) -> None:
+    def __init__(self, file: ProbeSet, name: str, seed: int) -> None:
         self.name = name
-        self.cluster = probe.categories[name]
-        self.values = probe.values[name]
-        self.cells = probe.answered[name]
+        self.cluster = file.categories[name]
+        self.values = file.values[name]
+        self.cells = file.answered[name]
         generator = np.random.default_rng(
             [seed, PROBE_ITEMS.index(name) if name in PROBE_ITEMS else 0]
         )
@@ -319,7 +317,7 @@ class _Sample:
             for part in filter(None, cell):
                 self.groups[part].append(cell)
 
-    def rows(self, said: Said, seed: int) -> Iterator[tuple[str, Measured]]:
+    def rows(self, said: ModelShares, seed: int) -> Iterator[tuple[str, Measured]]:
         """One model's rows on this question; none where every answer was refused."""
         model = self._mixture(said, list(self.cells))
         if model is None:
@@ -335,9 +333,9 @@ class _Sample:
                 yield "w1_groups", Measured(seed, group, self.name, self.cluster, far, np.ones(1))
 
     def ceiling(self, seed: int) -> Iterator[tuple[str, Measured]]:
-        """As many people drawn anew from those sampled, held against them; the mean over many draws.
+        """As many people drawn again from those sampled, compared with them; the mean of draws.
 
-        So far a model that knew the population would lie from its sample (Suh et al. 2025 likewise).
+        A model that knew the population would be this far from its sample, as in Suh et al. (2025).
         """
         drawn = ordinal_earth_movers_distance(self.replicates, self.whole, self.values)
         rows = [dict(self._counted(seed, float(far), np.ones(1))) for far in drawn]
@@ -354,7 +352,7 @@ class _Sample:
             within = float(point <= threshold + SLACK)
             yield measure_name(threshold), Measured(*place, within, np.ones(1))
 
-    def _mixture(self, said: Said, cells: Sequence[Cell]) -> FloatArray | None:
+    def _mixture(self, said: ModelShares, cells: Sequence[Cell]) -> FloatArray | None:
         """The model's shares over cells, each counted as often as people of it were sampled."""
         total: FloatArray = np.zeros(self.values.size)
         for cell in cells:
@@ -375,12 +373,23 @@ def measure_name(threshold: float) -> str:
     return f"within_{round(100 * threshold):02d}"
 
 
-def predictions(asked: pl.DataFrame, probe: Probe, seed: int) -> pl.DataFrame:
-    """What a model said as the benchmark's own script reads it: one answer a sampled person.
+def predictions(asked: pl.DataFrame, file: ProbeSet, seed: int) -> pl.DataFrame:
+    """Write a model's answers as the benchmark's own script reads them.
 
-    asked: what `probe` gave of one model. Answers are drawn from the shares of the person's cell; columns
-    QUESTION_ID, PARTICIPANT_ID, SCORE, in the order of the sample. Refused cells have "" for a score,
-    which the script leaves out.
+    Parameters
+    ----------
+    asked
+        What `probe` returned for one model.
+    file
+        The probe set.
+    seed
+        Draws an answer from the shares of each person's cell.
+
+    Returns
+    -------
+    DataFrame
+        One row a sampled person, in the order of the sample, with QUESTION_ID, PARTICIPANT_ID and
+        SCORE. A refused cell has "" for a score, which the script leaves out.
     """
     kept = asked.filter(~pl.col("refused"))
     said = {
@@ -389,12 +398,12 @@ def predictions(asked: pl.DataFrame, probe: Probe, seed: int) -> pl.DataFrame:
     }
     generator = np.random.default_rng([seed, 4])
     rows = []
-    for sample in probe.samples.iter_rows(named=True):
+    for sample in file.samples.iter_rows(named=True):
         name, cell = sample[QUESTION], _cell(sample)
         shares = said.get((_joined(cell), name), said.get((AS_ITSELF, name)))
         score = ""
         if shares is not None:
-            score = str(int(generator.choice(probe.values[name], p=shares / shares.sum())))
+            score = str(int(generator.choice(file.values[name], p=shares / shares.sum())))
         rows.append((name, sample[INTERVIEW], score))
     names = ["QUESTION_ID", "PARTICIPANT_ID", "SCORE"]
     return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
@@ -414,7 +423,7 @@ def predictions_of(
             "files are of one model."
         )
     assert isinstance(options, Options)
-    return predictions(asked, read_probe(options, folder), seed)
+    return predictions(asked, read_probe_set(options, folder), seed)
 
 
 def _prompts(
@@ -444,14 +453,15 @@ EVALUATION = Evaluation(
     score,
     question="How does it do on WorldValuesBench, measured as that benchmark measures?",
     cannot_show="How well the public of any one country is met: the sample has five people of each "
-    "kind, without weights, and a study on the World Values Survey learns from the same respondents.",
+    "kind, without weights, and a study on the World Values Survey learns from the same "
+    "respondents.",
     measures=(
         Measure(
             name="w1",
             label="Wasserstein distance",
-            explanation="The mean over questions of the Wasserstein distance between the answers of the "
-            "people sampled and the model's, both rescaled to 0 to 1. The floor is the even answer, the "
-            "ceiling as many people drawn anew from the sample.",
+            explanation="The mean over questions of the Wasserstein distance between the answers "
+            "of the people sampled and the model's, both rescaled to 0 to 1. The floor is the even "
+            "answer, the ceiling as many people drawn anew from the sample.",
             better="lower",
             unit="questions",
         ),
@@ -459,9 +469,9 @@ EVALUATION = Evaluation(
         Measure(
             name="w1_groups",
             label="Wasserstein distance, by group",
-            explanation="The same within each continent, settlement and level of education, and the "
-            "mean over those groups: a model that says the same to all may be near the whole and far "
-            "from each.",
+            explanation="The same within each continent, settlement and level of education, and "
+            "the mean over those groups: a model that says the same to all may be near the whole "
+            "and far from each.",
             better="lower",
             unit="questions",
         ),

@@ -28,32 +28,30 @@ from suffrage.population import ValueSet
 
 
 class Scoring(BaseModel):
-    """The study's `scoring` section: how answers are read from a model.
-
-    dtype: float32 unless speed matters more than the third digit. lowest_mass: an item is refused
-    when the model puts less probability than this on its options. samples: written answers an
-    item for the sampled readout; 0 leaves it out. text: whether to read full option texts.
-    """
+    """The study's `scoring` section: how answers are read from a model."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dtype: str = Field(default="float32", pattern="^(float32|bfloat16)$")
+    """float32, unless speed matters more than the third digit."""
     lowest_mass: float = Field(default=0.25, ge=0, lt=1)
+    """An item is refused if the model puts less probability than this on its options."""
     samples: int = Field(default=12, ge=0)
+    """Written answers an item for the sampled readout; 0 leaves the readout out."""
     text: bool = True
+    """Whether to read the options' full texts."""
     sentence: bool = False
+    """Whether to read each option said in a sentence."""
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """One model's answers.
-
-    by_value_set: for the model asked as each value set, its answers. rounding: how far they lie from
-    those in float32; None where they are in float32, or a server's.
-    """
+    """One model's answers."""
 
     by_value_set: dict[str, list[ModelAnswer]]
+    """The answers of the model asked as each value set."""
     rounding: Rounding | None = None
+    """How far they are from those in float32; None if they are in float32, or a server's."""
 
     def write(self, folder: Path) -> None:
         """Write `answers.parquet` (and `rounding.json`), all or nothing."""
@@ -132,9 +130,15 @@ def collect_answers(
 ) -> Answers:
     """Ask the model every item as every value set.
 
-    other_readouts: the items also read by full text and by sampling (all by letters).
-    as_population: name the population in the prompt; otherwise the model is asked once, as
-    itself, and the same answers stand for every value set.
+    Parameters
+    ----------
+    other_readouts
+        The items also read by full text and by sampling. All are read by letters.
+    as_population
+        Whether the prompt names the population. Otherwise the model is asked once, as itself,
+        and the same answers stand for every value set.
+    seed
+        Of the written answers.
     """
     if as_population:
         # All value sets in one go: they share the text of every item.

@@ -61,7 +61,7 @@ def unread_notes(
     value_sets: Sequence[ValueSet],
     splits: Mapping[int, ItemSplit],
 ) -> list[str]:
-    """A sentence for each method with answers that could not be read: on which groups, and how many."""
+    """How many answers on which groups could not be read, a sentence for each such method."""
     counts: dict[str, dict[str, int]] = {}
     wanted: dict[str, dict[str, int]] = {}
     for (method, seed), some in answers.items():

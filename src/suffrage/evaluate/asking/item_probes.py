@@ -1,7 +1,8 @@
-"""Items that are not the study's, put to a model as populations that may not be the study's either."""
+"""Questions from outside the study, and the answers a model gives to them as some population."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from suffrage.arrays import FloatArray
+from suffrage.errors import InputError
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import AS_ITSELF, EvaluationInput, ProbeInput
 from suffrage.evaluate.statistics.intervals import Measured
@@ -16,9 +18,9 @@ from suffrage.models import ItemProbe, read_letters, ways_of_asking
 from suffrage.survey import Item
 from suffrage.training_data.overlap import overlapping
 
-# More options than there are letters cannot be put as one question.
+# A question has no more options than there are letters.
 MOST_OPTIONS = 26
-# What figures call a model that is asked as itself, where they name populations.
+# The population in the figures of a model asked as itself.
 NOBODY = "asked as itself"
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "value_set": pl.String,
@@ -30,28 +32,46 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 
 
+# (population, item) -> shares, of one model
+ModelShares = Mapping[tuple[str, str], FloatArray]
+
+
 @dataclass(frozen=True)
-class Put:
-    """One item put to a model. population: `AS_ITSELF` when no population is named in it."""
+class PopulationProbe:
+    """One item that a model is asked as one population."""
 
     population: str
+    """The population's name; `AS_ITSELF` if the question names none."""
     persona: str | None
+    """How the question names the population; None if it names none."""
     item: Item
 
 
 def probe_items(
-    given: ProbeInput, put: Sequence[Put], value_set: str | None = None
+    given: ProbeInput, probes: Sequence[PopulationProbe], value_set: str | None = None
 ) -> pl.DataFrame:
-    """What a model answers by option letters, a row an item and population (`SCHEMA`).
+    """Ask a model by option letters.
 
-    value_set: whose answers these are in the study; None: the one that a model made for one value set
-    answers for, else everyone's.
+    Parameters
+    ----------
+    given
+        The model, and how its answers are read.
+    probes
+        The items, and the population each is asked as.
+    value_set
+        Whose answers these are in the study. None stands for the value set that the model was
+        made for, or for all of them.
+
+    Returns
+    -------
+    DataFrame
+        One row a probe, with the columns of `SCHEMA`.
     """
     if value_set is None:
         value_set = given.value_sets[0].name if len(given.value_sets) == 1 else AS_ITSELF
-    if not put:
+    if not probes:
         return pl.DataFrame(schema=SCHEMA)
-    total = sum(len(ways_of_asking(one.item, one.persona)) for one in put)
+    total = sum(len(ways_of_asking(one.item, one.persona)) for one in probes)
     done = 0
 
     def advance(count: int) -> None:
@@ -61,7 +81,7 @@ def probe_items(
 
     answers = read_letters(
         given.model,
-        [ItemProbe(one.item, one.persona) for one in put],
+        [ItemProbe(one.item, one.persona) for one in probes],
         given.scoring.lowest_mass,
         advance,
     )
@@ -74,20 +94,21 @@ def probe_items(
             "mass": answer.mass,
             "refused": answer.refused,
         }
-        for one, answer in zip(put, answers, strict=True)
+        for one, answer in zip(probes, answers, strict=True)
     ]
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
-def can_be_put(item: Item) -> bool:
-    """Whether there are letters enough for its options."""
+def can_be_asked(item: Item) -> bool:
+    """Whether there are enough letters for the item's options."""
     return len(item.options) <= MOST_OPTIONS
 
 
 def chosen_items(items: Iterable[Item], most: int | None) -> list[Item]:
-    """The items, or `most` of them, the same ones for every model and in whatever order they come.
+    """Choose at most `most` of the items: the same for every model, whatever their order.
 
-    Their ids are hashes of their texts or names from a codebook: spread evenly through the sorted ids.
+    The chosen items are evenly spread over the sorted ids, which are hashes of the items' texts
+    or names from a codebook. None for `most` chooses all.
     """
     ordered = sorted(items, key=lambda item: item.id)
     if most is None or most >= len(ordered):
@@ -96,16 +117,38 @@ def chosen_items(items: Iterable[Item], most: int | None) -> list[Item]:
     return [ordered[place] for place in places]
 
 
-def overlaps(given: EvaluationInput, items: Sequence[Item]) -> dict[str, str]:
-    """The items that ask what any method was trained on in any seed, with the trained item's id.
+def without_overlaps(
+    given: EvaluationInput, items: Sequence[Item], complaint: str
+) -> tuple[list[Item], dict[str, str]]:
+    """Leave out the items that ask what any method was trained on in any seed.
 
-    None when nothing was trained. Every method is scored without them, so that all are on the same.
+    Every method is scored without them, so that all are scored on the same items.
+
+    Parameters
+    ----------
+    given
+        The study's items, splits and trained methods.
+    items
+        The items asked.
+    complaint
+        What the error says if no item is left.
+
+    Returns
+    -------
+    list of Item
+        The items left, in the same order.
+    dict
+        For each item left out, the id of the trained item. Empty if nothing was trained.
     """
-    if not given.trained:
-        return {}
-    names = {name for split in given.splits.values() for name in split.train}
-    trained = {item.id: item for v in given.value_sets for item in v.items if item.id in names}
-    return overlapping(items, [trained[name] for name in sorted(trained)])
+    removed = {}
+    if given.trained:
+        names = {name for split in given.splits.values() for name in split.train}
+        trained = {item.id: item for v in given.value_sets for item in v.items if item.id in names}
+        removed = overlapping(items, [trained[name] for name in sorted(trained)])
+    kept = [item for item in items if item.id not in removed]
+    if not kept:
+        raise InputError(complaint)
+    return kept, removed
 
 
 def removed_note(
@@ -142,9 +185,9 @@ def refused_note(given: EvaluationInput) -> tuple[str, ...]:
 READ = Measure(
     name="read",
     label="Answers that could be read",
-    explanation="Share of the questions put on which the model puts enough on the options. The other "
-    "figures leave the rest out: a method that answers fewer is seen on easier or harder questions than "
-    "another, which paired differences mend, and its floor, which is taken on the same questions.",
+    explanation="Share of the questions on which the model puts enough probability on the options. "
+    "The other figures leave the rest out, so a method that answers fewer may be seen on easier or "
+    "harder questions. Paired differences and the floor are taken on the same questions.",
     better="higher",
     unit="questions",
     digits=2,
@@ -165,12 +208,13 @@ def read_rows(
             yield Measured(seed, where, item, clusters[item], float(not refused), np.ones(1))
 
 
-def read_answers(
-    given: EvaluationInput, method: str, seed: int
-) -> list[tuple[str, str, str, FloatArray]]:
-    """What a method said: (value set, population, item, shares), refused answers left out."""
+def shares_by_model(given: EvaluationInput, method: str, seed: int) -> list[ModelShares]:
+    """What each model of a method answered; a method has one model for all value sets or one each.
+
+    Answers that could not be read are left out.
+    """
     frame = given.probes[method, seed].filter(~pl.col("refused"))
-    return [
-        (row["value_set"], row["population"], row["item"], np.array(row["shares"]))
-        for row in frame.select("value_set", "population", "item", "shares").to_dicts()
-    ]
+    found: dict[str, dict[tuple[str, str], FloatArray]] = defaultdict(dict)
+    for row in frame.select("value_set", "population", "item", "shares").to_dicts():
+        found[row["value_set"]][row["population"], row["item"]] = np.array(row["shares"])
+    return list(found.values())

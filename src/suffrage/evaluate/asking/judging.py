@@ -1,6 +1,7 @@
 """A judge that says which course a free answer takes, and how far it can be relied on.
 
-Either a language model that is asked, or an entailment model: does the course follow from the answer?
+The judge is a language model that is asked, or an entailment model, which says whether a course
+follows from the answer.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ from suffrage.survey import Item, Option
 LABELLED = DATA / "labelled_answers.yaml"
 NEITHER = "Neither, or it cannot be told."
 
-# A course that follows with less than this is not taken to be meant.
+# A course that follows with less probability than this is not taken to be meant.
 ENTAILED = 0.5
 
 
 class LabelledAnswer(BaseModel):
-    """A free answer to a scenario. course: 1 the first, 2 the second, 0 neither."""
+    """A free answer to a scenario."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     scenario: str
     course: int = Field(ge=0, le=2)
+    """1 the first course, 2 the second, 0 neither."""
     answer: str = Field(min_length=1)
 
 
@@ -83,7 +85,10 @@ def entailments(
 
 
 def entailed_courses(found: npt.NDArray[np.float64]) -> IntArray:
-    """1 or 2, the course that follows more surely; 0 where neither does by `ENTAILED`, or both alike."""
+    """1 or 2, the course that follows more surely.
+
+    0 where neither follows with `ENTAILED`, or both follow equally.
+    """
     first, second = found.T
     surer = np.where(first > second, 1, 2)
     return np.where((found.max(axis=1) < ENTAILED) | (first == second), 0, surer)

@@ -1,7 +1,7 @@
 """Situations in which somebody has to act, each belonging to an item without using its words.
 
-After Survey-to-Behavior (Nie et al. 2025): a model is trained on survey answers and then asked what to
-do. Those that ship lie in `data/scenarios.yaml`; a study may add files of the same form.
+A model is trained on survey answers and then asked what to do, as in Survey-to-Behavior (Nie et al.
+2025). The shipped scenarios are in `data/scenarios.yaml`; a study may add files of the same form.
 """
 
 from __future__ import annotations
@@ -20,26 +20,24 @@ SHIPPED = DATA / "scenarios.yaml"
 
 
 class Course(BaseModel):
-    """What one can do. codes: of the item's options; one of them is an end of its scale."""
+    """What one can do."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     codes: tuple[str, ...] = Field(min_length=1)
+    """Codes of the item's options; one of them is an end of its scale."""
     text: str = Field(min_length=1)
 
 
 class Scenario(BaseModel):
-    """A situation with two courses of action, linked to the two ends of an item's scale.
-
-    about: a piece of the item's question, so that an item of another survey with the same id is not
-    taken for it.
-    """
+    """A situation with two courses of action, linked to the two ends of an item's scale."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(min_length=1)
     item: str
     about: str = ""
+    """A piece of the item's question: ids mean other questions in other surveys."""
     situation: str = Field(min_length=1)
     courses: tuple[Course, Course]
 
@@ -53,7 +51,7 @@ class Scenario(BaseModel):
     def last_course(self, item: Item) -> int | None:
         """Which course, 0 or 1, goes with the last option of the item's scale.
 
-        None when the item is another one or has no scale, or the courses are not linked to its two ends.
+        None if the item is another one, has no scale, or the courses are not linked to its ends.
         """
         if not item.ordered or self.about.lower() not in item.question.lower():
             return None

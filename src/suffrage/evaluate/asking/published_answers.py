@@ -1,0 +1,112 @@
+"""Published answers of populations, and how near a model's answers are to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from suffrage.arrays import FloatArray
+from suffrage.evaluate.asking.item_probes import ModelShares, PopulationProbe
+from suffrage.evaluate.scorecard import AS_ITSELF
+from suffrage.evaluate.statistics.intervals import Measured
+from suffrage.population import ValueSet
+from suffrage.survey import Item
+
+# (seed, population, item, cluster)
+Place = tuple[int, str, str, str]
+# (name of the measure, row)
+NamedRow = tuple[str, Measured]
+
+
+@dataclass(frozen=True)
+class PublishedShares:
+    """The questions of a published table that are asked, and what its populations answered."""
+
+    items: Mapping[str, Item]
+    answers: Mapping[str, Mapping[str, FloatArray]]
+    """Population to item to the shares of the item's options."""
+    notes: tuple[str, ...]
+
+    def probes(self, persona: Callable[[str], str]) -> list[PopulationProbe]:
+        """Each question as the model itself, then as each population that answered it."""
+        itself = [PopulationProbe(AS_ITSELF, None, item) for item in self.items.values()]
+        return itself + [
+            PopulationProbe(population, persona(population), self.items[item])
+            for population, by_item in self.answers.items()
+            for item in sorted(by_item)
+        ]
+
+    def places(self, clusters: Mapping[str, str], seed: int) -> Iterator[tuple[Place, FloatArray]]:
+        """Every population's answer to each question that is scored.
+
+        clusters: by item, of the questions that are scored.
+        """
+        for population, by_item in self.answers.items():
+            for item, shares in by_item.items():
+                if item in clusters:
+                    yield (seed, population, item, clusters[item]), shares
+
+
+def compared(
+    places: Iterable[tuple[Place, FloatArray]],
+    said: ModelShares,
+    nearness: Callable[[Place, FloatArray, FloatArray], float],
+    named: str,
+) -> Iterator[NamedRow]:
+    """Compare one model's answers with those of each population.
+
+    Parameters
+    ----------
+    places
+        The populations' shares.
+    said
+        The model's shares.
+    nearness
+        How near an answer (last) is to the people's (second). NaN leaves the answer out.
+    named
+        The measure of the answers given as the population.
+
+    Yields
+    ------
+    (str, Measured)
+        Rows for "itself" and `named`, and for "gain", the second less the first.
+    """
+    for place, people in places:
+        found = {}
+        for measure, population in (("itself", AS_ITSELF), (named, place[1])):
+            answer = said.get((population, place[2]))
+            near = np.nan if answer is None else nearness(place, people, answer)
+            if np.isfinite(near):
+                found[measure] = near
+                yield measure, plain_row(place, near)
+        if len(found) == 2:
+            yield "gain", plain_row(place, found[named] - found["itself"])
+
+
+def plain_row(place: Place, value: float | FloatArray) -> Measured:
+    """A row whose people are not resampled."""
+    return Measured(*place, float(value), np.ones(1))
+
+
+def mean_by_population(rows: Sequence[Measured], fewest: int) -> dict[str, float]:
+    """Each population's mean, in the order of names, of those with `fewest` questions or more."""
+    by_name: dict[str, list[Measured]] = {}
+    for row in rows:
+        by_name.setdefault(row.value_set, []).append(row)
+    return {
+        name: float(np.mean([row.point for row in own]))
+        for name, own in sorted(by_name.items())
+        if len({row.item for row in own}) >= fewest
+    }
+
+
+def planned_prompts(
+    questions: int, populations: int, ways: int, value_sets: Sequence[ValueSet]
+) -> int:
+    """About how many prompts a value set: a published table is asked once for all of them.
+
+    ways: in which each question is asked, of each population and of nobody.
+    """
+    return round(ways * (1 + populations) * questions / max(len(value_sets), 1))
