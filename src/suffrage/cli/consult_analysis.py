@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+import suffrage
 from suffrage.cli.options import AsJson, StudyPath, comma_separated, print_json, print_rich
+from suffrage.errors import InputError
 
 
 def groups_command(
@@ -47,26 +49,21 @@ def groups_command(
 
     Example: `suffrage consult groups polis-export --moderated zero --groups 2`
     """
-    from suffrage.consult.groups import analysis
-    from suffrage.consult.groups.opinion_groups import GroupSettings
-    from suffrage.consult.polis.read_files import read_polis
-    from suffrage.errors import InputError
     from suffrage.report.terminal_pages import opinions
 
     if moderated not in ("drop", "zero"):
         raise InputError(f'--moderated is "{moderated}"; it must be drop or zero.')
     if agree not in (None, 1, -1):
         raise InputError(f"--agree is {agree}; it must be 1 or -1.")
-    how = GroupSettings(
-        groups=groups, moderated="zero" if moderated == "zero" else "drop", seed=seed
-    )
-    found = analysis.analyse(
-        read_polis(folder, prefix, agree),
-        how,
+    found = suffrage.find_opinion_groups(
+        suffrage.read_polis(folder, prefix, agree),
+        groups,
+        "zero" if moderated == "zero" else "drop",
         strict,
         resamples,
-        analysis.read_people(people) if people else None,
-        analysis.read_margins(margins) if margins else None,
+        seed,
+        people,
+        margins,
     )
     if as_json:
         print_json(opinions.analysis_json(found))
@@ -108,11 +105,12 @@ def answers_command(
         How,
         write_study_candidates,
     )
-    from suffrage.study.schema import read_study
 
     settings = CandidateSettings(count=count, how=cast(How, how), longest=longest)
     names = comma_separated(methods) if methods else None
-    found = write_study_candidates(read_study(study), prompts, output, names, settings, as_json)
+    found = write_study_candidates(
+        suffrage.read_study(study), prompts, output, names, settings, as_json
+    )
     if as_json:
         print_json(found)
         return
@@ -161,13 +159,12 @@ def release_command(
     """
     from datetime import UTC, datetime
 
-    from suffrage.consult.consultation import read_consultation
     from suffrage.consult.release.release import make_release
     from suffrage.consult.release.release_settings import read_release_settings
 
     beside = folder.parent / f"{folder.name}-private.json"
     made = make_release(
-        read_consultation(folder),
+        suffrage.read_consultation(folder),
         out,
         private or beside,
         read_release_settings(with_settings) if with_settings else None,
@@ -217,7 +214,6 @@ def principles_command(
 
     Example: `suffrage consult principles town --out town-principles`
     """
-    from suffrage.consult.consultation import read_consultation
     from suffrage.consult.groups import analysis
     from suffrage.consult.groups.opinion_groups import GroupSettings
     from suffrage.consult.merged_statements import read_merges
@@ -225,7 +221,7 @@ def principles_command(
     from suffrage.report.terminal_pages.principles import principles_text
 
     found = find_principles(
-        read_consultation(folder),
+        suffrage.read_consultation(folder),
         PrincipleSettings(
             least_share=least_share,
             merges=read_merges(merges) if merges else (),
@@ -259,12 +255,11 @@ def records_command(
 
     Example: `suffrage consult records town town-records`
     """
-    from suffrage.consult.consultation import read_consultation
     from suffrage.consult.groups import analysis
     from suffrage.consult.release.exports import write_records
 
     rows = write_records(
-        read_consultation(folder),
+        suffrage.read_consultation(folder),
         out,
         "population" if population else "sample",
         analysis.read_margins(margins) if margins else None,
@@ -300,10 +295,10 @@ def from_survey_command(
         simulated_public,
         write_public,
     )
-    from suffrage.study.schema import read_study, study_survey
+    from suffrage.study.schema import study_survey
 
     wanted = PublicSettings(participants=participants, comparisons=comparisons)
-    survey = study_survey(read_study(study))
+    survey = study_survey(suffrage.read_study(study))
     found, truth = simulated_public(survey, wanted, seed)
     beside, links = write_public(found, truth, survey.codebook.items, out)
     typer.echo(f"Consultation  {out}\nWho is who    {beside}\nLinks         {links}")
@@ -325,9 +320,8 @@ def against_survey_command(
 
     from suffrage.report.terminal_pages.principles import disagreement_table
     from suffrage.study.run import study_disagreements
-    from suffrage.study.schema import read_study
 
-    found = [asdict(row) for row in study_disagreements(read_study(study), links)]
+    found = [asdict(row) for row in study_disagreements(suffrage.read_study(study), links)]
     if as_json:
         print_json(found)
         return

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import suffrage
+from suffrage.errors import InputError
+
 if TYPE_CHECKING:
     from suffrage.server.store.database import Store
 
@@ -108,7 +111,6 @@ def invite_command(
     import io
 
     from suffrage import storage
-    from suffrage.errors import InputError
     from suffrage.server.store import consultations, participants
     from suffrage.server.store.database import now
 
@@ -190,7 +192,6 @@ def export_command(
     from suffrage.consult.consultation import write_consultation
     from suffrage.consult.polis.conversation import conversation_of
     from suffrage.consult.polis.write_files import write_polis
-    from suffrage.errors import InputError
     from suffrage.server.store import audit, consultations
     from suffrage.server.store.contents import to_consultation
 
@@ -232,19 +233,17 @@ def import_command(
     _need_extra()
     from dataclasses import replace
 
-    from suffrage.consult.consultation import MANIFEST, read_consultation
+    from suffrage.consult.consultation import MANIFEST
     from suffrage.consult.polis.conversation import consultation_of
-    from suffrage.consult.polis.read_files import read_polis
-    from suffrage.errors import InputError
     from suffrage.server.store.contents import from_consultation
 
     if (folder / MANIFEST).exists():
-        content = read_consultation(folder)
+        content = suffrage.read_consultation(folder)
         content = replace(content, slug=slug) if slug else content
     elif slug is None:
         raise InputError("Polis files have no slug; name one with --slug.")
     else:
-        content = consultation_of(read_polis(folder), slug, language)
+        content = consultation_of(suffrage.read_polis(folder), slug, language)
     store = _open(where, create=True)
     from_consultation(store, content)
     store.close()
@@ -287,7 +286,6 @@ def demo_command(
     _need_extra()
     import tempfile
 
-    from suffrage.errors import InputError
     from suffrage.server import demo as demos
 
     if agree not in (None, 1, -1):
@@ -321,7 +319,6 @@ def _open(where: str, create: bool = False) -> Store:
 
 
 def _lines(path: Path) -> list[str]:
-    from suffrage.errors import InputError
 
     try:
         text = path.read_text(encoding="utf-8-sig")

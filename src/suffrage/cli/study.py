@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import suffrage
 from suffrage.cli.options import AsJson, StudyPath, comma_separated, print_json, print_rich
 
 
@@ -35,12 +36,13 @@ def run_command(
     Example: `suffrage run examples/quickstart.yaml`
     """
     from suffrage.align.launch import launcher_file
-    from suffrage.study.run import check_only, run_study
-    from suffrage.study.schema import read_study
+    from suffrage.study.run import check_only
 
     only_kind, force_kind = check_only(only, "--only"), check_only(force, "--force")
     config = launcher_file(launcher) if launcher else None
-    finished = run_study(read_study(study), only_kind, force_kind, as_json, config)
+    finished = suffrage.run_study(
+        suffrage.read_study(study), only_kind, force_kind, as_json, config
+    )
     if as_json:
         results = finished.results
         print_json(
@@ -92,12 +94,11 @@ def plan_command(
     Example: `suffrage plan examples/quickstart.yaml`, `suffrage plan study.yaml --gpus --price 2.5`
     """
     from suffrage.study.planning.plan import plan_study
-    from suffrage.study.schema import read_study
 
     if gpus:
         from suffrage.study.planning.hardware import hardware_plan, hardware_table
 
-        loaded = read_study(study)
+        loaded = suffrage.read_study(study)
         rows = hardware_plan(loaded, price)
         if as_json:
             print_json(rows)
@@ -105,7 +106,7 @@ def plan_command(
             currency = loaded.price.currency if loaded.price else "USD"
             print_rich(hardware_table(rows, currency))
         return
-    planned = plan_study(read_study(study))
+    planned = plan_study(suffrage.read_study(study))
     if as_json:
         print_json(planned.as_json())
         return
@@ -120,11 +121,10 @@ def report_command(study: StudyPath) -> None:
     Example: `suffrage report examples/quickstart.yaml`
     """
     from suffrage.report.page import write_report
-    from suffrage.report.tables import read_results, write_tables
-    from suffrage.study.schema import read_study
+    from suffrage.report.tables import write_tables
 
-    folder = read_study(study).output
-    results = read_results(folder / "results.json")
+    folder = suffrage.read_study(study).output
+    results = suffrage.read_results(folder / "results.json")
     write_tables(results, folder)
     write_report(results, folder / "report.html")
     typer.echo(folder / "report.html")
@@ -153,7 +153,7 @@ def compare_command(
     """
     from suffrage.report import leaderboard
 
-    found = leaderboard.compare_runs(runs, measure, across_models)
+    found = suffrage.compare_runs(runs, measure, across_models)
     if html is not None:
         leaderboard.write_leaderboard_page(found, html)
     if as_json:
@@ -205,17 +205,16 @@ def estimate_command(
     """
     from suffrage.report.terminal_pages import estimates
     from suffrage.study.commands.estimating import estimate_study
-    from suffrage.study.schema import read_study
 
     found = estimate_study(
-        read_study(study),
+        suffrage.read_study(study),
         method,
         sample,
         group or [],
         item or [],
         seed,
         repeats,
-        read_study(population) if population else None,
+        suffrage.read_study(population) if population else None,
     )
     if as_json:
         print_json(estimates.estimates_json(found))
@@ -252,9 +251,8 @@ def paraphrase_command(
     Example: `suffrage paraphrase study.yaml paraphrases.json --generator owner/name`
     """
     from suffrage.study.commands.paraphrasing import paraphrase
-    from suffrage.study.schema import read_study
 
-    found = paraphrase(read_study(study), generator, wanted, output, quiet=as_json)
+    found = paraphrase(suffrage.read_study(study), generator, wanted, output, quiet=as_json)
     if as_json:
         print_json(found)
         return
@@ -281,9 +279,8 @@ def profile_command(
     """
     from suffrage.report.terminal_pages import profile as profiles
     from suffrage.study.run import study_value_set
-    from suffrage.study.schema import read_study
 
-    loaded = read_study(study)
+    loaded = suffrage.read_study(study)
     first = study_value_set(loaded, value_set)
     other = study_value_set(loaded, against) if against else None
     if plot is not None:
@@ -326,11 +323,10 @@ def segment_command(
     Example: `suffrage segment examples/quickstart.yaml --plot segments.html`
     """
     from suffrage.report.terminal_pages import segments as pages
-    from suffrage.study.schema import read_study
     from suffrage.study.segmenting import segment_study
 
     found, survey, title = segment_study(
-        read_study(study),
+        suffrage.read_study(study),
         value_set,
         {
             "classes": classes,

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+import suffrage
 from suffrage.cli.options import AsJson, StudyPath, print_json, print_rich
+from suffrage.errors import InputError
 
 
 def inspect_command(study: StudyPath, as_json: AsJson = False) -> None:
@@ -15,12 +17,10 @@ def inspect_command(study: StudyPath, as_json: AsJson = False) -> None:
 
     Example: `suffrage survey inspect examples/quickstart.yaml`
     """
-    from suffrage.study.schema import read_study
-    from suffrage.survey import read_survey
     from suffrage.survey.inspection import inspect
 
-    loaded = read_study(study)
-    inspection = inspect(read_survey(loaded.survey, loaded.folder))
+    loaded = suffrage.read_study(study)
+    inspection = inspect(suffrage.read_survey(loaded.survey, loaded.folder))
     if as_json:
         print_json(inspection.as_json())
         return
@@ -38,9 +38,9 @@ def representativeness_command(study: StudyPath, as_json: AsJson = False) -> Non
         representativeness_json,
         representativeness_text,
     )
-    from suffrage.study.schema import read_study, study_representativeness
+    from suffrage.study.schema import study_representativeness
 
-    found = study_representativeness(read_study(study))
+    found = study_representativeness(suffrage.read_study(study))
     if as_json:
         print_json(representativeness_json(found))
         return
@@ -74,16 +74,14 @@ def check_command(
     """
     from dataclasses import asdict
 
-    from suffrage.errors import InputError
     from suffrage.settings import key_values
-    from suffrage.study.schema import read_study
     from suffrage.survey.contradictions import checked
 
     is_study = path.suffix.lower() in (".yaml", ".yml")
     if is_study:
         if codebook is not None or options or reader != "labelled_file":
             raise InputError("--codebook, --reader and --option go with a data file, not a study.")
-        loaded = read_study(path)
+        loaded = suffrage.read_study(path)
         section, folder = loaded.survey, loaded.folder
     else:
         section = {"reader": reader, "path": str(path), **key_values(options or [], "--option")}
@@ -112,7 +110,6 @@ def draft_codebook_command(
 
     Example: `suffrage survey draft-codebook town.sav > town.yaml`
     """
-    from suffrage.errors import InputError
     from suffrage.survey.draft import codebook_template
     from suffrage.survey.draft import draft_codebook as draft
 
@@ -145,7 +142,6 @@ def worldvaluesbench_command(
     """
     from typing import cast, get_args
 
-    from suffrage.errors import InputError
     from suffrage.survey.reading import Encoding
     from suffrage.survey.worldvaluesbench import PUBLISHED, Part, write_benchmark
 
@@ -209,9 +205,8 @@ def worldvaluesbench_predictions_command(
     from suffrage import storage
     from suffrage.evaluate.wvb import predictions_of
     from suffrage.study.run import probe_answers
-    from suffrage.study.schema import read_study
 
-    loaded = read_study(study)
+    loaded = suffrage.read_study(study)
     answers = probe_answers(loaded, "wvb", method, seed)
     options = next(spec.options for spec in loaded.evaluate if spec.name == "wvb")
     found = predictions_of(
@@ -233,9 +228,9 @@ def topics_command(
     Example: `suffrage survey topics examples/quickstart.yaml`
     """
     from suffrage.report.terminal_pages.topics import find_topics, topics_text
-    from suffrage.study.schema import read_study, study_survey
+    from suffrage.study.schema import study_survey
 
-    survey = study_survey(read_study(study))
+    survey = study_survey(suffrage.read_study(study))
     found = find_topics(survey, topics)
     if as_json:
         print_json(found)

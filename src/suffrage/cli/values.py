@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import suffrage
 from suffrage.cli.options import AsJson, StudyPath, print_json, print_rich
 
 
@@ -60,9 +61,8 @@ def score_values_command(
     """
     from suffrage.report.terminal_pages.values import scores_table, write_scores_page
     from suffrage.study.commands.scoring_values import score_study
-    from suffrage.study.schema import read_study
 
-    loaded = read_study(study)
+    loaded = suffrage.read_study(study)
     found = score_study(loaded, key)
     if plot is not None:
         write_scores_page(found, f"Values: {loaded.title or loaded.study}", plot)
