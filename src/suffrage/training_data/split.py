@@ -94,7 +94,7 @@ class ItemSplit:
 
 
 def split_items(
-    items: Survey | Sequence[Item],
+    survey: Survey | Sequence[Item],
     held_out: HeldOut | None = None,
     seed: int = 7,
     to_train: bool = True,
@@ -106,8 +106,8 @@ def split_items(
 
     Parameters
     ----------
-    items : Survey or sequence of Item
-        The items, or the survey that has them.
+    survey : Survey or sequence of Item
+        The survey whose items to divide, or the items.
     held_out : HeldOut, optional
         Which items to hold out. Default: as the keywords in `rule` say.
     seed : int
@@ -139,7 +139,7 @@ def split_items(
         held_out = settings.validated(HeldOut, rule, "split_items")
     elif rule:
         raise InputError(f"split_items: give held_out or {next(iter(rule))}, not both.")
-    items = items.codebook.items if isinstance(items, Survey) else items
+    items = survey.codebook.items if isinstance(survey, Survey) else survey
     clusters = item_clusters(items)
     groups = _groups_to_draw(items, clusters, held_out)
     if held_out.by == "list" or held_out.topics:

@@ -1,0 +1,250 @@
+"""The library: what `import suffrage` offers, and that it does what the commands do."""
+
+import ast
+import inspect
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import suffrage
+from suffrage.align.checkpoint import MANIFEST
+from suffrage.errors import InputError
+from suffrage.models import ItemProbe, LanguageModel, identify, read_letters
+from suffrage.training_data import HeldOut
+from tests.example_files import write_examples
+
+SOURCE = Path(suffrage.__file__).parent
+README = SOURCE.parents[1] / "README.md"
+VERBS = [name for name in suffrage.__all__ if inspect.isfunction(getattr(suffrage, name))]
+TYPES = [name for name in suffrage.__all__ if inspect.isclass(getattr(suffrage, name))]
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """The folder with a small town's survey, study and consultation."""
+    return write_examples(tmp_path_factory.mktemp("town"), tiny_model)
+
+
+@pytest.fixture(scope="module")
+def survey(town: Path) -> suffrage.Survey:
+    return suffrage.read_survey("labelled_file", town, path="town.csv", codebook="town.yaml")
+
+
+@pytest.fixture(scope="module")
+def trained_run(town: Path) -> suffrage.Study:
+    """A finished study with one trained adapter."""
+    text = (
+        (town / "study.yaml")
+        .read_text()
+        .replace("- prompt\n", "- {method: sft, steps: 5, batch: 4, learning_rate: 0.01}\n")
+    )
+    (town / "trained.yaml").write_text(text.replace("runs/town", "runs/trained"))
+    study = suffrage.read_study(town / "trained.yaml")
+    assert suffrage.run_study(study, quiet=True).results is not None
+    return study
+
+
+# --- what is offered -------------------------------------------------------------------------
+
+
+def test_dir_lists_exactly_the_verbs_and_types() -> None:
+    assert dir(suffrage) == sorted([*VERBS, *TYPES, "__version__"])
+    assert len(VERBS) == 12
+
+
+def test_type_checkers_see_what_is_loaded_when_it_is_used() -> None:
+    body = ast.parse((SOURCE / "__init__.py").read_text()).body
+    guarded = next(node for node in body if isinstance(node, ast.If))
+    seen = {
+        alias.name: node.module
+        for node in guarded.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert set(seen) == {*VERBS, *TYPES}
+    for name, module in seen.items():
+        assert getattr(suffrage, name) is getattr(__import__(str(module), fromlist=[name]), name)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'read_surveys'"):
+        suffrage.read_surveys  # noqa: B018
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_documents_each_parameter_result_error_and_an_example(verb: str) -> None:
+    function = getattr(suffrage, verb)
+    text = inspect.getdoc(function) or ""
+    sections = re.split(r"\n(\w+)\n-{3,}\n", text)
+    parts = dict(zip(sections[1::2], sections[2::2], strict=True))
+    documented = re.findall(r"^(\*{0,2}\w+)(?: :|$)", parts["Parameters"], flags=re.MULTILINE)
+    wanted = inspect.signature(function).parameters.values()
+    assert documented == [str(p).split(":")[0].split("=")[0] for p in wanted]
+    assert parts["Returns"].strip() and "InputError" in parts["Raises"]
+    assert ">>> " in parts["Examples"]
+
+
+@pytest.mark.parametrize("path", sorted((SOURCE / "cli").glob("*.py")), ids=lambda p: p.stem)
+def test_commands_call_the_verbs_of_the_library(path: Path) -> None:
+    imported = {
+        alias.name
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert not imported & set(VERBS), "write suffrage.VERB instead"
+
+
+def test_the_passage_in_the_readme_runs(town: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = town / "runs/quickstart/checkpoints/distribution-seed7"
+    shutil.copytree(town / "tiny-model", checkpoint)
+    monkeypatch.chdir(town)
+    section = README.read_text().split("## From Python")[1]
+    passage = section.split("```python\n")[1].split("```")[0]
+    printed: list[object] = []
+    exec(passage, {"print": printed.append})
+    shares, said, sizes = printed
+    assert np.isclose(np.sum(shares), 1) and sum(said.values()) == pytest.approx(1)  # type: ignore[call-overload, attr-defined]
+    assert len(sizes) >= 2  # type: ignore[arg-type]
+
+
+# --- reading and splitting -------------------------------------------------------------------
+
+
+def test_a_reader_by_name_reads_what_a_studys_section_reads(
+    town: Path, survey: suffrage.Survey
+) -> None:
+    section = suffrage.read_study(town / "study.yaml").survey
+    assert suffrage.read_survey(section, town).content_hash == survey.content_hash
+
+
+def test_a_value_set_without_conditions_is_everyone(survey: suffrage.Survey) -> None:
+    everyone = suffrage.build_value_set(survey, "everyone")
+    assert everyone.n == survey.responses.height
+    assert everyone == suffrage.build_value_set(survey, "everyone", where={}, seed=0)
+
+
+def test_keywords_split_items_as_the_rule_of_a_study_does(survey: suffrage.Survey) -> None:
+    rule = HeldOut(by="list", items=("roads",))
+    assert suffrage.split_items(survey, by="list", items=["roads"]) == suffrage.split_items(
+        survey.codebook.items, rule
+    )
+    with pytest.raises(InputError, match="give held_out or by, not both"):
+        suffrage.split_items(survey, rule, by="list")
+    with pytest.raises(InputError, match='Did you mean "share"'):
+        suffrage.split_items(survey, shares=0.5)
+
+
+# --- asking ----------------------------------------------------------------------------------
+
+
+def test_a_question_in_words_is_asked_as_the_same_item_is(town: Path) -> None:
+    model = suffrage.load_model(town / "tiny-model")
+    options = ["Too little", "About right", "Too much"]
+    answer = suffrage.ask(model, "Is enough spent on roads?", options, as_="people up north")
+    again = suffrage.ask(model, answer.item, as_="people up north")
+    (reading,) = read_letters(model, [ItemProbe(answer.item, "people up north")], 0.25)
+    np.testing.assert_array_equal(answer.reading.shares, reading.shares)
+    np.testing.assert_array_equal(again.reading.shares, reading.shares)
+    assert list(answer.shares) == options and answer.persona == "people up north"
+
+
+def test_the_population_and_the_order_of_options_reach_the_question(town: Path) -> None:
+    model = suffrage.load_model(town / "tiny-model")
+    options = ["Red", "Green", "Blue"]
+    ways = [
+        suffrage.ask(model, "Which?", options, as_=as_, ordered=ordered).reading.shares.tolist()
+        for as_ in (None, "people up north")
+        for ordered in (True, False)
+    ]
+    assert len({tuple(way) for way in ways}) == 4
+
+
+def test_a_checkpoint_answers_as_its_run_recorded(trained_run: suffrage.Study) -> None:
+    results = suffrage.read_results(trained_run.output)
+    folder = next(trained_run.output.glob("checkpoints/sft*"))
+    checkpoint = suffrage.Checkpoint.read(folder)
+    assert checkpoint.is_adapter and checkpoint.value_sets["north"] == "people up north"
+    model = suffrage.load_model(checkpoint)
+    survey = suffrage.read_survey(trained_run.survey, trained_run.folder)
+    north = suffrage.build_value_set(survey, "north", {"area": "north"}, 7, "people up north")
+    recorded = [
+        row
+        for row in results.answers
+        if (row.method, row.value_set, row.readout) == ("sft", "north", "letters")
+    ]
+    assert recorded
+    for row in recorded:
+        answer = suffrage.ask(model, survey.codebook[row.item], as_=north)
+        np.testing.assert_allclose(answer.reading.shares, row.shares, atol=1e-4)
+    untrained = suffrage.ask(trained_run.folder / "tiny-model", north.items[0], as_=north)
+    trained = suffrage.ask(folder, north.items[0], as_=north)
+    assert not np.allclose(trained.reading.shares, untrained.reading.shares, atol=1e-4)
+
+
+def test_an_adapter_is_refused_over_other_weights_or_none(
+    trained_run: suffrage.Study, tmp_path: Path
+) -> None:
+    folder = next(trained_run.output.glob("checkpoints/sft*"))
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    manifest = json.loads((copy / MANIFEST).read_text())
+    manifest["base_model"]["content"] = "another"
+    (copy / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="with other weights than it has today"):
+        suffrage.load_model(copy)
+    (copy / MANIFEST).unlink()
+    with pytest.raises(InputError, match=r"an adapter without manifest\.json"):
+        suffrage.load_model(copy)
+
+
+@pytest.mark.parametrize(
+    ("question", "options", "message"),
+    [
+        ("Which?", [], "0 options"),
+        ("Which?", ["Red"], "1 options"),
+        (" ", ["Red", "Green"], "give a text"),
+        ("Which?", ["Red", "Red"], "have the same text"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_refused(
+    town: Path, question: str, options: list[str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        suffrage.ask(town / "tiny-model", question, options)
+
+
+def test_an_items_options_cannot_be_replaced(town: Path, survey: suffrage.Survey) -> None:
+    with pytest.raises(InputError, match="an item has options of its own"):
+        suffrage.ask(town / "tiny-model", survey.codebook["roads"], ["Yes", "No"])
+
+
+def test_a_folder_without_a_manifest_is_loaded_as_it_is(town: Path) -> None:
+    plain = LanguageModel.load(identify("tiny-model", town))
+    loaded = suffrage.load_model(town / "tiny-model")
+    assert loaded.identity.content == plain.identity.content
+
+
+# --- opinion groups --------------------------------------------------------------------------
+
+
+def test_a_consultation_has_the_groups_of_the_same_votes_in_polis_files(town: Path) -> None:
+    of_polis = suffrage.find_opinion_groups(
+        suffrage.read_polis(town / "polis-export"), groups=2, resamples=2
+    )
+    of_tables = suffrage.find_opinion_groups(
+        suffrage.read_consultation(town / "consultation"), groups=2, resamples=2
+    )
+    np.testing.assert_array_equal(of_polis.found.labels, of_tables.found.labels)
+    assert of_polis.found.count == 2
+
+
+def test_people_without_the_populations_shares_are_refused(town: Path, tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("participant,age\n0,young\n")
+    votes = suffrage.read_polis(town / "polis-export")
+    with pytest.raises(InputError, match="go together"):
+        suffrage.find_opinion_groups(votes, resamples=2, people=people)
