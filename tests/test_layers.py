@@ -39,6 +39,7 @@ PARTS = {
     "evaluate": [
         OTHERS,
         "asking.published_answers",
+        "asking.own_questions",
         "asking.item_probes",
         "scorecard",
         "asking",

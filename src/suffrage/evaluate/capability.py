@@ -1,16 +1,15 @@
-"""`capability`: what a model knew, reckoned and kept to before it was aligned, and after.
+"""`capability`: whether a model can still do what it could do before it was aligned.
 
-Small checks that need no network: facts, sums drawn by a seed, and instructions whose keeping a rule can
-check. Tasks of EleutherAI's evaluation harness stand beside them where it is installed.
+Small checks that need no network: facts, sums drawn by a seed, and instructions that a rule can
+check. Tasks of EleutherAI's evaluation harness are added where it is installed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from suffrage import settings
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, require, require_installed
+from suffrage.evaluate.asking.own_questions import cost_scorecard, values_by_question
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
@@ -31,9 +31,6 @@ from suffrage.evaluate.scorecard import (
     ProbeInput,
     Scorecard,
 )
-from suffrage.evaluate.statistics.figures import make_figures
-from suffrage.evaluate.statistics.intervals import Measured
-from suffrage.evaluate.statistics.losses import flags, loss_rows, value_rows
 from suffrage.models import Answerer, ItemProbe, LanguageModel, read_letters
 from suffrage.population import ValueSet
 from suffrage.survey import Item, Option
@@ -56,21 +53,24 @@ SCHEMA = {
 
 
 class Options(EvaluationOptions):
-    """sums: how many, drawn by sums_seed, the same for every model. samples: answers an instruction.
-
-    base, margin: a loss against this method beyond the margin, as a share of the questions, is
-    flagged. lm_eval: tasks of EleutherAI's harness; harness_limit: questions of each, None for all.
-    harness_tasks: a folder with tasks of one's own, in the harness's YAML; paths in it start there.
-    """
+    """What a study may say about the checks."""
 
     sums: int = Field(default=24, ge=4)
+    """How many sums are asked, the same ones of every model."""
     sums_seed: int = Field(default=0, ge=0)
+    """Draws the sums."""
     samples: int = Field(default=4, ge=1)
+    """Answers to each instruction."""
     base: str = "base"
+    """The method that losses are measured from."""
     margin: float = Field(default=0.05, ge=0, lt=1)
+    """A loss beyond this share of the questions is flagged."""
     lm_eval: tuple[str, ...] = ()
+    """Tasks of EleutherAI's harness."""
     harness_limit: int | None = Field(default=None, ge=1)
+    """Questions of each of these tasks; None for all."""
     harness_tasks: str | None = None
+    """A folder with tasks of one's own, in the harness's YAML; paths in it start there."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -94,13 +94,14 @@ class _Fact(BaseModel):
 
 
 class Instruction(BaseModel):
-    """What was asked for. pattern: what an answer that keeps to it matches as a whole."""
+    """Something to write in a form that was asked for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     ask: str
     pattern: str
+    """What a whole answer matches if it keeps to the instruction."""
 
     def kept(self, text: str) -> bool:
         """Whether an answer keeps to the instruction."""
@@ -189,7 +190,7 @@ def probe(given: ProbeInput) -> pl.DataFrame:
 
 
 def _completed(model: Answerer, completions: Sequence[Completion]) -> Iterator[dict[str, Any]]:
-    """Whether the right ending is the likeliest: as text, or by letter where texts can't be read."""
+    """Whether the right ending is the likeliest: as text, or by letter if texts cannot be read."""
     for one, likelihoods in zip(completions, _likelihoods(model, completions), strict=True):
         best = likelihoods == likelihoods.max()
         yield {
@@ -273,7 +274,8 @@ def harness_rows(
             measure = next((name for name in RIGHT if name in sample), None)
             if measure is None:
                 raise InputError(
-                    f"{purpose}: {task} has none of {', '.join(RIGHT)} for a question; leave it out."
+                    f"{purpose}: {task} has none of {', '.join(RIGHT)} for a question; leave it "
+                    f"out."
                 )
             yield {
                 "value_set": AS_ITSELF,
@@ -291,48 +293,24 @@ def _task_manager(own: Path | None) -> Any:
     return TaskManager(include_path=own)
 
 
-def right_answers(
-    given: EvaluationInput, kinds: Sequence[str] | None = None
-) -> dict[str, dict[tuple[int, str], float]]:
-    """How right each method was on each (seed, question); the mean where a method has several models."""
-    found: dict[str, dict[tuple[int, str], float]] = defaultdict(dict)
-    for (method, at), frame in given.probes.items():
-        chosen = frame if kinds is None else frame.filter(pl.col("kind").is_in(list(kinds)))
-        means = chosen.group_by("question").agg(pl.col("right").mean()).sort("question")
-        for question, value in means.iter_rows():
-            found[method][at, question] = value
-    return found
-
-
 def score(given: EvaluationInput, seed: int) -> Scorecard:
     """The share right of each kind, and the loss against the base."""
-    options: Options = given.options or Options()
+    given = replace(given, options=given.options or Options())
     kinds = {"facts": ["fact"], "sums": ["sum"], "instructions": ["instruction"]}
     tasks = sorted({k for f in given.probes.values() for k in f["kind"] if k.startswith(HARNESS)})
     if tasks:
         kinds["harness"] = tasks
-    units: dict[str, Mapping[str, list[Measured]]] = {
-        measure: {m: value_rows(v) for m, v in right_answers(given, wanted).items()}
-        for measure, wanted in kinds.items()
-    }
-    units["capability"] = {m: value_rows(v) for m, v in right_answers(given).items()}
-    units["capability_loss"] = loss_rows(right_answers(given), options.base)
-    figures, differences = make_figures(
+    right = pl.col("right")
+    values = {name: values_by_question(given, right, wanted) for name, wanted in kinds.items()}
+    return cost_scorecard(
+        given,
         NAME,
-        units,
-        given.methods,
         seed,
+        {**values, NAME: values_by_question(given, right)},
+        loss=(NAME, "capability_loss", "of what it could do"),
         floors={"facts": CHANCE, "sums": CHANCE, "instructions": 0.0},
         ceilings={"facts": 1.0, "sums": 1.0, "instructions": 1.0},
-    )
-    notes = list(flags(figures, "capability_loss", options.margin, "of what it could do"))
-    if options.base not in given.methods:
-        notes.append(f"The study has no method {options.base}, so no loss can be measured.")
-    return Scorecard(
-        figures=figures,
-        figure_differences=differences,
-        notes=tuple(notes),
-        details={"instructions": _examples(given), "margin": options.margin},
+        details={"instructions": _examples(given)},
     )
 
 
@@ -356,8 +334,8 @@ EVALUATION = Evaluation(
     NAME,
     score,
     question="Has it lost what it could do before?",
-    cannot_show="More than a loss that shows on a hundred easy questions in English: a larger benchmark sees "
-    "smaller losses, and other languages and long work are not tried.",
+    cannot_show="More than a loss that shows on a hundred easy questions in English: a larger "
+    "benchmark sees smaller losses, and other languages and long work are not tried.",
     measures=(
         Measure(
             name="capability",
@@ -370,7 +348,8 @@ EVALUATION = Evaluation(
         Measure(
             name="facts",
             label="Facts",
-            explanation="How often the true ending of a sentence is likelier than three false ones.",
+            explanation="How often the true ending of a sentence is likelier than three false "
+            "ones.",
             better="higher",
             unit="facts",
         ),
@@ -391,15 +370,16 @@ EVALUATION = Evaluation(
         Measure(
             name="harness",
             label="Harness",
-            explanation="The share right of the tasks of EleutherAI's evaluation harness, questions together.",
+            explanation="The share right of the tasks of EleutherAI's evaluation harness, "
+            "questions together.",
             better="higher",
             unit="questions",
         ),
         Measure(
             name="capability_loss",
             label="Capability lost",
-            explanation="The share right of the base minus that of the method, over all these questions; a "
-            "loss beyond the study's margin is flagged.",
+            explanation="The share right of the base minus that of the method, over all these "
+            "questions; a loss beyond the study's margin is flagged.",
             better="lower",
             unit="questions",
         ),

@@ -1,15 +1,15 @@
 """`memorisation`: has a model learnt people, or questions by heart?
 
-Three signs of learning by heart: it gains more on trained questions than on held-out ones, it answers worse as
-soon as a trained question is put in other words, and the texts of trained questions have become more probable
-to it. And one check on the study itself: whether anything held out stands in what was trained on.
+There are three signs of learning by heart. The model gains more on trained questions than on
+held-out ones. It answers worse as soon as a trained question is asked in other words. The texts of
+trained questions have become more probable to it. One check is on the study itself: whether
+anything held out is in what was trained on.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from math import ceil, isfinite
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import polars as pl
 from pydantic import Field
 
 from suffrage.arrays import FloatArray
+from suffrage.evaluate.asking.groups import letter_shares_as
 from suffrage.evaluate.asking.scenarios import SHIPPED, read_scenarios
 from suffrage.evaluate.results import Figure, Measure
 from suffrage.evaluate.scorecard import (
@@ -30,10 +31,10 @@ from suffrage.evaluate.scorecard import (
     ProbeInput,
     Scorecard,
 )
-from suffrage.evaluate.statistics.figures import make_figures
-from suffrage.evaluate.statistics.intervals import LEVEL, Measured, estimate, make_draws
+from suffrage.evaluate.statistics.figures import make_figures, resamples
+from suffrage.evaluate.statistics.intervals import Measured, estimate, percentile_interval
 from suffrage.models import Answerer, ItemProbe, read_letters, ways_of_asking
-from suffrage.population import AnswerDistribution, ValueSet
+from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit
 from suffrage.survey import Item
 from suffrage.text_overlap import only_words
@@ -42,7 +43,8 @@ from suffrage.training_data.augmentation import read_paraphrases
 from suffrage.training_data.split import question_words
 
 NAME = "memorisation"
-# What may stand around a question; none of `training_data.augmentation.CONTEXTS`, which models train on.
+# What may stand around a question; none of `training_data.augmentation.CONTEXTS`, which models
+# train on.
 TEMPLATES = (
     "Suppose an interviewer rings at the door and would like to know: {}",
     "{} Take a moment, then choose what comes nearest.",
@@ -64,14 +66,14 @@ SCHEMA: dict[str, Any] = {
 
 
 class Options(EvaluationOptions):
-    """paraphrases: a file as `suffrage paraphrase` writes it; without one, templates stand around the words.
-
-    wordings: how many of either, an item. base: the method that gains are measured from.
-    """
+    """What a study may say about other words."""
 
     paraphrases: str | None = None
+    """A file that `suffrage paraphrase` wrote; without one, templates are put around the words."""
     wordings: int = Field(default=2, ge=1)
+    """How many other wordings, paraphrases or templates, are asked of an item."""
     base: str = "base"
+    """The method that gains are measured from."""
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -153,8 +155,8 @@ def min_k_log_prob(log_probs: FloatArray, share: float = MIN_K) -> float:
     return float(np.sort(log_probs)[:count].mean())
 
 
-# method -> (seed, value set, item) -> row
-Rows = dict[str, list[Measured]]
+# method -> rows
+_Rows = dict[str, list[Measured]]
 
 
 def score(given: EvaluationInput, seed: int) -> Scorecard:
@@ -162,7 +164,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     options: Options = given.options or Options()
     gains = _gains(given, options.base)
     wording = _wording(given)
-    recall, familiar = _recall(given, options.base), _familiar(given)
+    recall, familiar = _text_gaps(given, options.base), _text_gaps(given, None)
     overlaps, leaks = _overlap(given)
     sides = {"trained": _on(given, wording, "trained"), "held_out": _on(given, wording, "held_out")}
     figures, differences = make_figures(
@@ -193,27 +195,19 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
 def gap_figures(
     given: EvaluationInput, measure: str, rows: Mapping[str, Sequence[Measured]], seed: int
 ) -> Iterator[Figure]:
-    """The mean over trained rows minus that over held-out rows, by method; the two share no item."""
+    """The mean over trained rows minus that over held-out rows, which share no item, by method."""
     every = [row for own in rows.values() for row in own]
     if not every:
         return
-    draws = make_draws(
-        [row.cluster for row in every],
-        [row.value_set for row in every],
-        max(row.replicates.size for row in every),
-        seed,
-    )
+    draws = resamples(every, seed)
     trained, held_out = _on(given, rows, "trained"), _on(given, rows, "held_out")
     for method in given.methods:
         if not trained.get(method) or not held_out.get(method):
             continue
         one, two = estimate(trained[method], draws), estimate(held_out[method], draws)
         drawn = one.draws - two.draws
-        drawn = drawn[np.isfinite(drawn)]
-        low = high = None
-        if one.low is not None and two.low is not None and drawn.size:
-            tail = (1 - LEVEL) / 2
-            low, high = (float(edge) for edge in np.quantile(drawn, [tail, 1 - tail]))
+        clusters = min(one.clusters, two.clusters)
+        low, high = percentile_interval(drawn[np.isfinite(drawn)], clusters)
         yield Figure(
             evaluation=NAME,
             measure=measure,
@@ -237,77 +231,53 @@ def _on(
     }
 
 
-def _row(
+def _fit_row(
     given: EvaluationInput,
     at: int,
-    target: AnswerDistribution,
-    value_set: str,
-    worth: Callable[[FloatArray], Any],
+    value_set: ValueSet,
+    item: str,
+    own: FloatArray,
+    others: Sequence[FloatArray],
 ) -> Measured:
-    """worth: of the population's shares, (..., options) -> (...)."""
-    item = target.item.id
-    cluster = given.splits[at].clusters[item]
-    point = float(worth(target.shares))
-    return Measured(at, value_set, item, cluster, point, np.asarray(worth(target.replicates)))
+    """The fit of `own` minus the mean fit of `others`, all shares of one item's options."""
+
+    def above(people: FloatArray) -> FloatArray:
+        return np.asarray(fit(people, own) - np.mean([fit(people, q) for q in others], axis=0))
+
+    target = value_set.distributions[item]
+    point, replicates = float(above(target.shares)), above(target.replicates)
+    return Measured(at, value_set.name, item, given.splits[at].clusters[item], point, replicates)
 
 
-def _fit_above(people: FloatArray, own: FloatArray, others: Sequence[FloatArray]) -> FloatArray:
-    """The fit of `own` minus the mean fit of `others`; people: (..., options)."""
-    return np.asarray(fit(people, own) - np.mean([fit(people, q) for q in others], axis=0))
-
-
-def _exact(given: EvaluationInput, method: str, at: int, value_set: str) -> dict[str, FloatArray]:
-    """The shares a method gives each item in its own words, where it could be read."""
-    return {
-        answer.item_id: answer.shares
-        for answer in given.answers[method, at].by_value_set[value_set]
-        if answer.readout == "letters" and not answer.refused
-    }
-
-
-def _gains(given: EvaluationInput, base: str) -> Rows:
+def _gains(given: EvaluationInput, base: str) -> _Rows:
     """Fit minus the base's, on every item."""
-    rows: Rows = defaultdict(list)
-    if base not in given.methods:
-        return rows
-    for method, at in sorted(given.answers):
+    rows: _Rows = defaultdict(list)
+    for method, at in sorted(given.answers) if base in given.methods else ():
         for value_set in given.value_sets if method != base else ():
-            own = _exact(given, method, at, value_set.name)
-            before = _exact(given, base, at, value_set.name)
-            for item in sorted(own.keys() & before.keys()):
-                rows[method].append(
-                    _row(
-                        given,
-                        at,
-                        value_set.distributions[item],
-                        value_set.name,
-                        partial(_fit_above, own=own[item], others=[before[item]]),
-                    )
-                )
+            own = letter_shares_as(given.answers[method, at], value_set.name)
+            before = letter_shares_as(given.answers[base, at], value_set.name)
+            rows[method] += [
+                _fit_row(given, at, value_set, item, own[item], [before[item]])
+                for item in sorted(own.keys() & before.keys())
+            ]
     return rows
 
 
-def _wording(given: EvaluationInput) -> Rows:
+def _wording(given: EvaluationInput) -> _Rows:
     """Fit in an item's own words minus the mean fit in others, on every item."""
-    rows: Rows = defaultdict(list)
+    rows: _Rows = defaultdict(list)
     for method, at in sorted(given.probes):
         for value_set in given.value_sets:
-            own = _exact(given, method, at, value_set.name)
+            own = letter_shares_as(given.answers[method, at], value_set.name)
             others: dict[str, list[FloatArray]] = defaultdict(list)
             said = given.said(method, at, value_set.name)
             for row in said.filter(pl.col("kind") == "wording").sort("item", "wording").to_dicts():
                 if row["shares"] is not None:
                     others[row["item"]].append(np.array(row["shares"]))
-            for item in sorted(own.keys() & others.keys() & value_set.distributions.keys()):
-                rows[method].append(
-                    _row(
-                        given,
-                        at,
-                        value_set.distributions[item],
-                        value_set.name,
-                        partial(_fit_above, own=own[item], others=others[item]),
-                    )
-                )
+            rows[method] += [
+                _fit_row(given, at, value_set, item, own[item], others[item])
+                for item in sorted(own.keys() & others.keys() & value_set.distributions.keys())
+            ]
     return rows
 
 
@@ -322,38 +292,33 @@ def _text_row(given: EvaluationInput, at: int, item: str, value: float) -> Measu
     return Measured(at, AS_ITSELF, item, given.splits[at].clusters[item], value, np.ones(1))
 
 
-def _recall(given: EvaluationInput, base: str) -> Rows:
-    """How much more probable an item's own text became than it is to the base."""
-    rows: Rows = defaultdict(list)
-    if base not in given.methods:
-        return rows
-    for method, at in sorted(given.probes):
+def _text_gaps(given: EvaluationInput, base: str | None) -> _Rows:
+    """How much more probable an item's own text is than it is to the base.
+
+    Without a base: than the item's paraphrases are.
+    """
+    rows: _Rows = defaultdict(list)
+    for method, at in sorted(given.probes) if base is None or base in given.methods else ():
         if method == base:
             continue
         own = _text_values(given, method, at, "own_text")
-        before = _text_values(given, base, at, "own_text")
-        for item in sorted(own.keys() & before.keys()):
-            rows[method].append(_text_row(given, at, item, own[item] - before[item]))
+        if base is None:
+            others = _text_values(given, method, at, "other_text")
+        else:
+            others = _text_values(given, base, at, "own_text")
+        rows[method] += [
+            _text_row(given, at, item, own[item] - others[item])
+            for item in sorted(own.keys() & others.keys())
+        ]
     return rows
 
 
-def _familiar(given: EvaluationInput) -> Rows:
-    """How much more probable an item's own text is than its paraphrases."""
-    rows: Rows = defaultdict(list)
-    for method, at in sorted(given.probes):
-        own = _text_values(given, method, at, "own_text")
-        others = _text_values(given, method, at, "other_text")
-        for item in sorted(own.keys() & others.keys()):
-            rows[method].append(_text_row(given, at, item, own[item] - others[item]))
-    return rows
-
-
-def _overlap(given: EvaluationInput) -> tuple[Rows, list[dict[str, Any]]]:
-    """For each held-out item the largest share of its telling words in one record, and what leaked."""
+def _overlap(given: EvaluationInput) -> tuple[_Rows, list[dict[str, Any]]]:
+    """The largest share of a held-out item's telling words in one record, and what leaked."""
     items = {item.id: item for v in given.value_sets for item in v.items}
     telling = question_words(list(items.values()))
     scenarios = [only_words(scenario.situation) for scenario in read_scenarios(SHIPPED)]
-    rows: Rows = defaultdict(list)
+    rows: _Rows = defaultdict(list)
     leaks: list[dict[str, Any]] = []
     for (method, at), folders in sorted(given.records.items()):
         texts = {text for folder in folders for text in Records.read(folder).texts}
@@ -380,12 +345,13 @@ def _notes(
 ) -> Iterator[str]:
     if options.paraphrases is None:
         yield (
-            "Without `paraphrases:` the words of a question stay as they are, and only what stands around "
-            "them changes; a file of paraphrases is the harder test."
+            "Without `paraphrases:` the words of a question stay as they are, and only what stands "
+            "around them changes; a file of paraphrases is the harder test."
         )
     if options.base not in given.methods:
         yield (
-            f"The study has no method {options.base}, so no gain can be measured; add it, or say another "
+            f"The study has no method {options.base}, so no gain can be measured; add it, or say "
+            f"another "
             "under `base:`."
         )
     for leak in leaks:
@@ -394,7 +360,10 @@ def _notes(
             f"{leak['item']}, which is held out, stand in one record."
         )
     if given.records and not leaks:
-        yield f"No record holds {LEAKED:.0%} of a held-out question's telling words, and none a scenario."
+        yield (
+            f"No record holds {LEAKED:.0%} of a held-out question's telling words, and none holds "
+            "a scenario."
+        )
 
 
 def prompts(
@@ -410,14 +379,14 @@ EVALUATION = Evaluation(
     NAME,
     score,
     question="Has it learnt these people, or the questions by heart?",
-    cannot_show="Whether the model saw the survey before any of this began: a text that was always probable "
-    "may be common, or may be remembered.",
+    cannot_show="Whether the model saw the survey before any of this began: a text that was always "
+    "probable may be common, or may be remembered.",
     measures=(
         Measure(
             name="gain_gap",
             label="Gain on trained minus held-out questions",
-            explanation="Fit minus the base's, on questions trained on, minus the same on questions held "
-            "out: 0 where what was learnt carries over whole.",
+            explanation="Fit minus the base's, on questions trained on, minus the same on "
+            "questions held out: 0 where what was learnt carries over whole.",
             better="nearer 0",
             unit="questions",
             headline=True,
@@ -425,8 +394,8 @@ EVALUATION = Evaluation(
         Measure(
             name="wording_gap",
             label="Loss in other words, trained minus held-out",
-            explanation="How much fit falls when a question is put in other words, on trained questions minus "
-            "on held-out ones: above 0 where the words themselves were learnt.",
+            explanation="How much fit falls when a question is put in other words, on trained "
+            "questions minus on held-out ones: above 0 where the words themselves were learnt.",
             better="nearer 0",
             unit="questions",
             headline=True,
@@ -448,24 +417,24 @@ EVALUATION = Evaluation(
         Measure(
             name="recall_gap",
             label="Text of trained questions recalled",
-            explanation="How much more probable the question's text became (its least probable fifth of "
-            "tokens, nats a token), on trained minus on held-out questions.",
+            explanation="How much more probable the question's text became (its least probable "
+            "fifth of tokens, nats a token), on trained minus on held-out questions.",
             better="nearer 0",
             unit="questions",
         ),
         Measure(
             name="familiar_wording",
             label="Own words likelier than paraphrases",
-            explanation="The same log-probability of a question's own text minus that of its paraphrases; high "
-            "values suggest that the model knew the questionnaire.",
+            explanation="The same log-probability of a question's own text minus that of its "
+            "paraphrases; high values suggest that the model knew the questionnaire.",
             better=None,
             unit="questions",
         ),
         Measure(
             name="overlap",
             label="Held-out words in records",
-            explanation="For each held-out question, the largest share of its telling words that one training "
-            "record holds; the mean.",
+            explanation="For each held-out question, the largest share of its telling words that "
+            "one training record holds; the mean.",
             better="lower",
             unit="questions",
         ),

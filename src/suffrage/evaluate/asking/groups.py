@@ -33,9 +33,17 @@ def scored_items(value_set: ValueSet, split: ItemSplit) -> list[str]:
 def letter_shares(answers: Answers) -> dict[tuple[str, str], FloatArray]:
     """What a model answered by letters, wherever it could be read."""
     return {
-        (value_set, answer.item_id): answer.shares
-        for value_set, some in answers.by_value_set.items()
-        for answer in some
+        (value_set, item): shares
+        for value_set in answers.by_value_set
+        for item, shares in letter_shares_as(answers, value_set).items()
+    }
+
+
+def letter_shares_as(answers: Answers, value_set: str) -> dict[str, FloatArray]:
+    """What a model asked as one value set answered by letters, by item, where it could be read."""
+    return {
+        answer.item_id: answer.shares
+        for answer in answers.by_value_set[value_set]
         if answer.readout == "letters" and not answer.refused
     }
 
