@@ -14,12 +14,15 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 
 from suffrage.align import TrainingJob, cai, ccai, dpo, kto
+from suffrage.align.constitutional_options import ConstitutionalOptions
 from suffrage.align.feedback import Kept, judge
+from suffrage.align.judged_pairs import preference_job
 from suffrage.errors import SuffrageError
 from suffrage.models import LanguageModel, identify
 from suffrage.models.packing import ScoreRequest, Tokens
 from suffrage.population import build_value_set
 from suffrage.training_data import HeldOut, Records, check_nothing_held_out, split_items
+from suffrage.training_data.general import steps_with_general
 from suffrage.training_data.prompts import build_prompts
 from tests.synthetic import make_survey
 
@@ -39,7 +42,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 def job(tiny: Path, folder: Path, steps: int = 3, **more: Any) -> TrainingJob:
     north = build_value_set(SURVEY, "north", {"region": "north"}, 1, "people in the north")
     given = {"batch": 4, "dtype": "float32", "drafts": PROMPTS, "longest": 6, "keep": "all"}
-    options = cai.Options(**{**given, **more})
+    options = ConstitutionalOptions(**{**given, **more})
     records = build_prompts(
         [north], SPLIT, PROMPTS, np.random.default_rng(1), options.record_settings
     )
@@ -253,7 +256,7 @@ def test_flipped_labels_move_the_answers_the_other_way(
     flipped = [{**pair, "share": 0.1} for pair in pairs]
     odds = []
     for name, rows in (("as judged", pairs), ("flipped", flipped)):
-        part = cai.preference_job(given, rows, [], 25)
+        part = preference_job(given, rows, [], 25)
         part = replace(part, work=tmp_path / name / "work", output=tmp_path / name / "out")
         part.output.mkdir(parents=True)
         (dpo.train if then == "dpo" else kto.train)(part)
@@ -296,7 +299,7 @@ def test_a_model_that_writes_a_held_out_question_stops_the_training(
 def test_general_instructions_come_in_every_step() -> None:
     own = [{"id": str(k), "format": "written"} for k in range(3)]
     general = [{"id": "g", "format": "general"}]
-    rows = cai.training_rows(own, general, steps=4, batch=3, general_rows=1, seed=1)
+    rows = steps_with_general(own, general, steps=4, batch=3, general_rows=1, seed=1)
     assert [row["format"] for row in rows] == ["written", "written", "general"] * 4
 
 
@@ -323,7 +326,7 @@ def test_general_instructions_train_in_both_stages(tiny_model: Path, tmp_path: P
 )
 def test_settings_that_cannot_work_are_refused(wrong: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
-        cai.Options(**wrong)
+        ConstitutionalOptions(**wrong)
 
 
 def test_ccai_wants_a_consultations_file() -> None:

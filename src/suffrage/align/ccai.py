@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from pydantic import field_validator
 
-from suffrage.align import cai
+from suffrage.align.cai import train
+from suffrage.align.constitutional_options import ConstitutionalOptions
 from suffrage.align.method import Method
 from suffrage.training_data.constitution import FROM_VALUE_SET, Weighing
 
 
-class Options(cai.Options):
+class Options(ConstitutionalOptions):
     """What a study may say to `ccai`: as to `cai`, with a consultation's file as constitution."""
 
     constitution: str
@@ -41,5 +42,5 @@ METHOD = Method(
     explanation="Trained on its own answers, revised and judged by principles a public agreed on.",
     options=Options,
     records="prompt",
-    train=cai.train,
+    train=train,
 )

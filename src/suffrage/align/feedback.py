@@ -1,17 +1,23 @@
-"""A model's own texts and judgements as training goes: each is kept as it comes, none made twice."""
+"""A model's own texts and judgements during a training: each is kept at once, none is made twice."""
 
 from __future__ import annotations
 
 import json
 import os
+import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from suffrage import storage
+from suffrage.align.checkpoint import Checkpoint
+from suffrage.align.method import TrainingJob
+from suffrage.align.training import SECONDS, seconds_spent, training_dtype
+from suffrage.models import LanguageModel, identify
 from suffrage.models.asking import Message
 from suffrage.models.packing import ScoreRequest, Tokens
 from suffrage.training_data.ai_preferences import Judgement, judge_messages
@@ -46,14 +52,73 @@ class JudgingModel(Protocol):
         """Log-probabilities of every continuation's tokens."""
 
 
+def writing_model(job: TrainingJob, start: Path | None) -> LanguageModel:
+    """The study's model, or a checkpoint over it, ready to write."""
+    dtype = training_dtype(job.options)
+    if start is None:
+        return LanguageModel.load(job.model, dtype)
+    if Checkpoint.read(start).is_adapter:
+        return LanguageModel.load(job.model, dtype, start)
+    return LanguageModel.load(identify(str(start), job.work), dtype)
+
+
+@dataclass
+class FeedbackProgress:
+    """Reports the progress of a whole training, and keeps how long writing and judging took.
+
+    The time inside `with progress:` is kept on disk, so that it outlives an interruption.
+    """
+
+    job: TrainingJob
+    # Everything there is to do: batches of prompts, and steps of training.
+    total: int
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        # Seconds that earlier tries spent.
+        self.before = seconds_spent(self.job.work)
+        self._spent = 0.0
+        self._since: float | None = None
+
+    def __enter__(self) -> FeedbackProgress:
+        self._since = time.monotonic()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._note()
+        self._since = None
+
+    def advance(self, prompts: int) -> None:
+        """One batch of prompts is done."""
+        self._note()
+        self.done += 1
+        self.job.on_step(self.done, self.total, float("nan"))
+
+    def step(self, step: int, total: int, loss: float) -> None:
+        """One step of a training is done, the `step`th since it began."""
+        self.job.on_step(self.done + step, self.total, loss)
+
+    def trained(self, steps: int) -> None:
+        """A whole training of so many steps is done."""
+        self.done += steps
+
+    def _note(self) -> None:
+        now = time.monotonic()
+        if self._since is not None:
+            self._spent += now - self._since
+            self._since = now
+        storage.write_json(self.job.work / SECONDS, {"seconds": self.before + self._spent})
+
+
 @dataclass
 class Kept:
     """A file of JSON lines that only grows: what was made, by stage and prompt.
 
-    A line a kill cut short is taken off when the file is read again.
+    A line that a kill cut short is removed when the file is read again.
     """
 
     path: Path
+    # By the names of the stage and of the prompt.
     found: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     @classmethod
@@ -154,3 +219,8 @@ def judge(model: JudgingModel, pairs: Sequence[tuple[str, str, str, str]]) -> li
         Judgement(shares[i], shares[i + 1], min(masses[i], masses[i + 1]))
         for i in range(0, len(requests), 2)
     ]
+
+
+def outcomes_in_words(counts: Mapping[str, int]) -> str:
+    """Counts of outcomes for a message, such as "3 ok, 1 off format"."""
+    return ", ".join(f"{number} {kind.replace('_', ' ')}" for kind, number in counts.items())

@@ -42,12 +42,12 @@ from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.evaluate.statistics.paired_comparisons import LEFT, RIGHT, TIE, WinRate, win_rates
 from suffrage.models import Answerer, ItemProbe, read_letters, ways_of_asking
+from suffrage.models.asking import persona_prompt
 from suffrage.population import ValueSet
 from suffrage.survey import Item, Option
 from suffrage.survey.weighting import WeightingSpec
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.consultation_source import members_of, prompts_about_held_out
-from suffrage.training_data.from_consultation import persona_prompt
 
 NAME = "preferences"
 RESAMPLES = 200

@@ -53,6 +53,17 @@ def open_question(item: Item, persona: str | None) -> str:
     return f"{item.question}\n\nSay in one sentence what {persona or 'you'} would answer."
 
 
+def persona_prompt(prompt: str, persona: str | None) -> str:
+    r"""A prompt, and as whom to answer it; None asks the model as itself.
+
+    Examples
+    --------
+    >>> persona_prompt("Should cars be banned?", "people in the north")
+    'Should cars be banned?\n\nAnswer as people in the north would.'
+    """
+    return prompt if persona is None else f"{prompt}\n\nAnswer as {persona} would."
+
+
 def sentences(item: Item, style: int) -> tuple[str, ...]:
     """Each option as a person would say it, all in the same of the `SENTENCES`."""
     return tuple(SENTENCES[style].format(text) for text in item.texts)

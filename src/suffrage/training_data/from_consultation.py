@@ -13,6 +13,7 @@ import polars as pl
 
 from suffrage.consult.judgements import counted_likings, counted_pairs
 from suffrage.errors import InputError
+from suffrage.models.asking import persona_prompt
 from suffrage.population import ValueSet
 from suffrage.training_data.consultation_source import ConsultationSource
 from suffrage.training_data.preference_pairs import labelled
@@ -20,15 +21,11 @@ from suffrage.training_data.records import (
     RecordBuilder,
     Records,
     RecordSettings,
+    in_random_rounds,
     origin,
     row_start,
 )
 from suffrage.training_data.split import ItemSplit
-
-
-def persona_prompt(prompt: str, description: str) -> str:
-    """A consultation's prompt, and as whom to answer it."""
-    return f"{prompt}\n\nAnswer as {description} would."
 
 
 def build_comparisons(
@@ -134,8 +131,7 @@ def _drawn(
             f"the consultation has no {what} to train on: of people who consented to training and "
             "are not held out, in a value set of the study, on a prompt about no item held out."
         )
-    rounds = -(-count // len(found))
-    order = np.concatenate([generator.permutation(len(found)) for _ in range(rounds)])[:count]
+    order = in_random_rounds(len(found), count, generator)
     mean = sum(entry["weight"] for entry in found) / len(found)
     return [(found[at], found[at]["weight"] / mean) for at in order]
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from suffrage import storage
 from suffrage.errors import InputError
-from suffrage.training_data.records import Records
+from suffrage.training_data.records import RecordRow, Records, in_random_rounds
 
 # What stands as the format of a general instruction.
 GENERAL = "general"
@@ -36,6 +38,50 @@ def read_general(path: Path) -> list[tuple[str, str]]:
     if not found:
         raise InputError(f"general: {path} holds no instruction.")
     return found
+
+
+def steps_with_general(
+    own: Sequence[RecordRow],
+    general: Sequence[RecordRow],
+    steps: int,
+    batch: int,
+    general_rows: int,
+    seed: int,
+) -> list[RecordRow]:
+    """Rows for `steps` steps of training, in the order of training.
+
+    Parameters
+    ----------
+    own : sequence of rows
+        The method's own records, each once in random order, then again.
+    general : sequence of rows
+        Instructions, in turn. May be empty where `general_rows` is 0.
+    steps, batch : int
+        How many steps, of how many rows.
+    general_rows : int
+        How many of a step's rows are instructions; they come last.
+    seed : int
+        Decides the order of the own records.
+
+    Returns
+    -------
+    list of rows
+        steps x batch of them, with `id` counting from 0.
+
+    Raises
+    ------
+    ValueError
+        There is no own record.
+    """
+    if not own:
+        raise ValueError("there must be a row to train on")
+    each = batch - general_rows
+    order = in_random_rounds(len(own), steps * each, np.random.default_rng([seed, 40]))
+    found: list[RecordRow] = []
+    for step in range(steps):
+        found += [own[place] for place in order[step * each : (step + 1) * each]]
+        found += [general[(step * general_rows + k) % len(general)] for k in range(general_rows)]
+    return [{**row, "id": f"{place:06d}"} for place, row in enumerate(found)]
 
 
 def with_general(records: Records, path: Path, batch: int, general: int) -> Records:

@@ -1,4 +1,4 @@
-"""Prompt records: what a model is asked before it criticises its own answers, and by which principle.
+"""Prompt records: what a model is asked, and by which principle it criticises its own answer.
 
 What they teach: nothing yet. The answers are written, criticised and judged in training, because
 that needs the model; everything drawn at random is drawn here.
@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from suffrage.errors import InputError, SuffrageError
-from suffrage.models import open_question
+from suffrage.models.asking import open_question, persona_prompt
 from suffrage.population import ValueSet
 from suffrage.training_data.constitution import (
     FROM_CONSULTATION,
@@ -24,8 +24,25 @@ from suffrage.training_data.constitution import (
     Principle,
     constitutions_for,
 )
-from suffrage.training_data.records import RecordBuilder, Records, RecordSettings, origin
+from suffrage.training_data.consultation_source import ConsultationSource
+from suffrage.training_data.records import (
+    RecordBuilder,
+    RecordRow,
+    Records,
+    RecordSettings,
+    in_random_rounds,
+    origin,
+    row_start,
+)
 from suffrage.training_data.split import ItemSplit
+
+
+class _Prompt(NamedTuple):
+    """A prompt, and the value set and the item it is about; "" for none."""
+
+    value_set: str
+    item: str
+    user: str
 
 
 def read_prompts(path: Path) -> list[str]:
@@ -65,47 +82,25 @@ def build_prompts(
     constitutions = constitutions_for(
         value_sets, split, wanted, settings.folder, public.constitution if public else None
     )
-    asked: list[tuple[str, str, str]] = [
-        (v.name, item_id, open_question(d.item, v.description))
-        for v in value_sets
-        for item_id, d in v.distributions.items()
-        if item_id in split.train
+    prompts = [
+        *_item_prompts(value_sets, split),
+        *_file_prompts(value_sets, wanted, settings.folder),
+        *(
+            _public_prompts(value_sets, public)
+            if public and wanted.source == FROM_CONSULTATION
+            else ()
+        ),
     ]
-    if not asked:
-        raise SuffrageError("no value set has an answer to any item that is trained on.")
-    if wanted.prompts:
-        for prompt in read_prompts((settings.folder / wanted.prompts).resolve()):
-            if wanted.source == FROM_VALUE_SET:
-                # Whose principles apply must be said, as it is with items.
-                asked += [
-                    (v.name, "", f"{prompt}\n\nAnswer as {v.description} would.")
-                    for v in value_sets
-                ]
-            else:
-                asked.append(("", "", prompt))
-    if public is not None and wanted.source == FROM_CONSULTATION:
-        # What the public was asked about is what its principles must be tried on.
-        for prompt, text in public.consultation.prompts.select("prompt", "text").iter_rows():
-            if prompt in public.prompts:
-                asked += [
-                    (v.name, "", f"{text}\n\nAnswer as {v.description} would.") for v in value_sets
-                ]
+    rows: list[RecordRow] = []
     count = min(count, wanted.most or count)
-    rounds = -(-count // len(asked))
-    order = np.concatenate([generator.permutation(len(asked)) for _ in range(rounds)])[:count]
-    rows: list[dict[str, Any]] = []
-    for place, index in enumerate(order):
-        name, item_id, user = asked[index]
-        constitution = constitutions[name or value_sets[0].name]
-        own = item_id if wanted.match == "item" and item_id else None
+    for place, index in enumerate(in_random_rounds(len(prompts), count, generator)):
+        prompt = prompts[index]
+        constitution = constitutions[prompt.value_set or value_sets[0].name]
+        own = prompt.item if wanted.match == "item" and prompt.item else None
         drawn = constitution.draw(wanted.rounds + 1, generator, wanted.weighing, own)
         rows.append(
             {
-                "id": f"{place:06d}",
-                "value_set": name,
-                "item": item_id,
-                "user": user,
-                "format": "written",
+                **row_start(place, prompt.value_set, prompt.item, prompt.user, "written"),
                 "principles": [_short(principle) for principle in drawn[:-1]],
                 "judged_by": _short(drawn[-1]),
             }
@@ -121,6 +116,49 @@ def build_prompts(
         **({"consultation": dict(public.facts)} if public else {}),
     }
     return Records("prompt", pl.DataFrame(rows), made_from)
+
+
+def _item_prompts(value_sets: Sequence[ValueSet], split: ItemSplit) -> list[_Prompt]:
+    """Every trained item as an open question, for every value set.
+
+    Raises SuffrageError where there is none.
+    """
+    found = [
+        _Prompt(v.name, item_id, open_question(d.item, v.description))
+        for v in value_sets
+        for item_id, d in v.distributions.items()
+        if item_id in split.train
+    ]
+    if not found:
+        raise SuffrageError("no value set has an answer to any item that is trained on.")
+    return found
+
+
+def _file_prompts(
+    value_sets: Sequence[ValueSet], wanted: ConstitutionSettings, folder: Path
+) -> list[_Prompt]:
+    """The prompts of the study's own file."""
+    if not wanted.prompts:
+        return []
+    texts = read_prompts((folder / wanted.prompts).resolve())
+    if wanted.source != FROM_VALUE_SET:
+        return [_Prompt("", "", text) for text in texts]
+    # Each value set has principles of its own, so the prompt says whose apply.
+    return [
+        _Prompt(v.name, "", persona_prompt(text, v.description))
+        for text in texts
+        for v in value_sets
+    ]
+
+
+def _public_prompts(value_sets: Sequence[ValueSet], public: ConsultationSource) -> list[_Prompt]:
+    """What the public was asked about: its principles must be tried on that."""
+    return [
+        _Prompt(v.name, "", persona_prompt(text, v.description))
+        for prompt, text in public.consultation.prompts.select("prompt", "text").iter_rows()
+        if prompt in public.prompts
+        for v in value_sets
+    ]
 
 
 def _short(principle: Principle) -> dict[str, str]:

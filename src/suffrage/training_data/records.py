@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from suffrage import storage
+from suffrage.arrays import IntArray
 from suffrage.errors import SuffrageError
 from suffrage.models import (
     SENTENCES,
@@ -90,12 +91,16 @@ class Records:
         """Every text in any record, each once."""
         return frozenset(text for row in self.frame.to_dicts() for text in _texts(row))
 
+    def as_json_lines(self) -> str:
+        """The records as JSON, one a line."""
+        lines = (json.dumps(row, ensure_ascii=False) for row in self.frame.to_dicts())
+        return "\n".join(lines) + "\n"
+
     def write(self, folder: Path) -> None:
         """Write `records.jsonl` and `records.json`, all or nothing."""
 
         def fill(draft: Path) -> None:
-            lines = (json.dumps(row, ensure_ascii=False) for row in self.frame.to_dicts())
-            (draft / "records.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+            (draft / "records.jsonl").write_text(self.as_json_lines(), encoding="utf-8")
             manifest = {
                 "kind": self.kind,
                 "count": len(self),
@@ -148,9 +153,21 @@ def training_pairs(
     ]
     if not pairs:
         raise SuffrageError("no value set has an answer to any item that is trained on.")
-    rounds = -(-count // len(pairs))
-    order = np.concatenate([generator.permutation(len(pairs)) for _ in range(rounds)])[:count]
-    return [pairs[index] for index in order]
+    return [pairs[index] for index in in_random_rounds(len(pairs), count, generator)]
+
+
+def in_random_rounds(size: int, count: int, generator: np.random.Generator) -> IntArray:
+    """`count` positions below `size`: every one once in random order, then every one again.
+
+    Examples
+    --------
+    >>> drawn = in_random_rounds(3, 7, np.random.default_rng(1))
+    >>> sorted(drawn[:3].tolist()), sorted(drawn[3:6].tolist()), len(drawn)
+    ([0, 1, 2], [0, 1, 2], 7)
+    """
+    rounds = -(-count // size)
+    order = np.concatenate([generator.permutation(size) for _ in range(rounds)])[:count]
+    return np.asarray(order, dtype=np.int64)
 
 
 def random_question(item: Item, persona: str | None, generator: np.random.Generator) -> Question:

@@ -26,7 +26,7 @@ from suffrage.consult.candidate_answers import (
 )
 from suffrage.errors import InputError
 from suffrage.models import LanguageModel
-from suffrage.models.asking import Message
+from suffrage.models.asking import Message, persona_prompt
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study
 from suffrage.study.segmenting import with_segments
@@ -295,8 +295,7 @@ def numbered_answers(text: str, most: int) -> list[str]:
 
 
 def _chat(text: str, persona: str | None) -> list[Message]:
-    asked = text if persona is None else f"{text}\n\nAnswer as {persona} would."
-    return [{"role": "user", "content": asked}]
+    return [{"role": "user", "content": persona_prompt(text, persona)}]
 
 
 def _seed(*parts: Any) -> int:
