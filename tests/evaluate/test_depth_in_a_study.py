@@ -73,7 +73,7 @@ def test_all_five_run_in_a_study_and_stand_in_its_report(write_study: Any, tmp_p
     OWN_AGAIN = [{**OWN[0], "situation": "It has come about otherwise."}, *OWN[1:]]
     (tmp_path / "own.yaml").write_text(yaml.safe_dump({"scenarios": OWN_AGAIN}))
     again = run_study(read_study(study.source), quiet=True)
-    assert [step.split("-")[0] for step in again.computed] == ["asked behaviour"] * 2 + [
+    assert [step.split("-")[0] for step in again.computed] == ["probes behaviour"] * 2 + [
         "results results"
     ]
 

@@ -119,7 +119,7 @@ def test_an_evaluation_of_another_package_runs_in_a_study(
     assert run_study(study, quiet=True).computed == ()
     evaluate[1] = {"evaluation": "first-option", "most": 2}
     again = run_study(read_study(write_study(evaluate=evaluate)), quiet=True)  # type: ignore[operator]
-    assert [step.split()[0] for step in again.computed] == ["asked"] * 3 + ["results"]
+    assert [step.split()[0] for step in again.computed] == ["probes"] * 3 + ["results"]
 
 
 def test_a_wrong_option_names_the_place(outside: None, write_study: object) -> None:

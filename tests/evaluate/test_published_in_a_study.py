@@ -91,7 +91,7 @@ def test_a_study_runs_them_all_and_shows_them(write_study, evaluate) -> None:  #
     write_globalopinionqa(study.folder / "goqa.csv", ["Chile", "Japan"], count=7)
     again = run_study(read_study(study.source), quiet=True)
     assert [step.split("-")[0] for step in again.computed] == [
-        "asked globalopinionqa",
+        "probes globalopinionqa",
         "results results",
     ]
 
@@ -108,7 +108,7 @@ def test_the_plan_counts_their_prompts_without_reading_the_files(write_study, ev
     }
     splits = {s: split_items(survey.codebook.items, study.held_out, s) for s in study.seeds}
     plan = make_plan(wire(study), sets, splits)
-    asked = [stage for stage in wire(study).stages() if stage.kind == "asked"]
+    asked = [stage for stage in wire(study).stages() if stage.kind == "probes"]
     assert len(asked) == 4 and all(plan.seconds(stage) > 0 for stage in asked)
 
 

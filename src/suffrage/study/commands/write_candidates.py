@@ -132,7 +132,7 @@ def write_study_candidates(
         "study": study.study,
         "prompts": len(asked),
         "sources": [source.name for source in sources],
-        "probes": counts["probes"],
+        "asked": counts["asked"],
         "written": len(found),
         "empty": counts["empty"],
         "missing": counts["missing"],
@@ -251,7 +251,7 @@ def candidates_of(
             ((together,),) = model.write([chat], 1, longest, seed)
             texts = numbered_answers(together, settings.count)
             counts["missing"] += settings.count - len(texts)
-        counts["probes"] += settings.count
+        counts["asked"] += settings.count
         for text in (text.strip() for text in texts):
             if not text:
                 counts["empty"] += 1
