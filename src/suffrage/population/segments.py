@@ -26,7 +26,7 @@ from suffrage.population.latent_classes import (
     fit_latent_classes,
     matched_overlap,
 )
-from suffrage.population.where import Where, select
+from suffrage.population.where import Where, select_by_id
 from suffrage.survey import Item, Survey
 from suffrage.survey.survey import RESPONDENT, WEIGHT
 
@@ -398,10 +398,7 @@ def _answers(
             f"segments {name}: items: there is no item {unknown[0]}; there are "
             f"{', '.join(survey.codebook.item_ids)}."
         )
-    chosen = np.zeros(survey.responses.height, dtype=bool)
-    chosen[select(survey, where, name)] = True
-    by_id = survey.responses[RESPONDENT].arg_sort().to_numpy()
-    rows = by_id[chosen[by_id]]
+    rows = select_by_id(survey, where, name)
     items, columns = [], []
     for item_id in wanted or survey.codebook.item_ids:
         column = survey.positions(item_id)[rows]

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from suffrage import storage
-from suffrage.arrays import FloatArray, PositionArray
+from suffrage.arrays import FloatArray, IntArray, PositionArray
 from suffrage.errors import InputError
 from suffrage.population.design import (
     Design,
@@ -37,7 +36,7 @@ from suffrage.population.pooling import (
     pool,
     pooled_draws,
 )
-from suffrage.population.where import Where, describe, select
+from suffrage.population.where import Where, describe, select, select_by_id
 from suffrage.survey import (
     Item,
     NonResponse,
@@ -45,7 +44,6 @@ from suffrage.survey import (
     design_effect,
     effective_sample_size,
 )
-from suffrage.survey.survey import RESPONDENT
 
 REPLICATES = 200
 HALF_SPLITS = 100
@@ -60,37 +58,34 @@ RESAMPLES = {
     "second_halves": "second_half",
 }
 ARRAYS = ("shares", "standard_errors", *RESAMPLES)
-# Figures that agree to so many decimals make the same value set: processors differ in the last
-# bits of a sum.
+# Value sets whose figures agree to this many decimals have the same hash, because processors differ
+# in the last bits of a sum.
 HASHED_DECIMALS = 9
 
 
 @dataclass(frozen=True, eq=False)
 class AnswerDistribution:
-    """How one population answered one item.
-
-    shares, standard_errors: (options,), weighted, over those who chose an option.
-    n: respondents who chose an option; n_eff: Kish's effective sample size of them.
-    non_response: weighted share of each kind among all respondents of the population.
-    replicates: (REPLICATES, options), bootstrap over respondents, the same draws for every item.
-    first_halves, second_halves: (HALF_SPLITS, options), random halves of the respondents. All
-    three have no rows where the respondents are not at hand.
-    Published tables may not say how many answered: n is then 0, n_eff and standard errors NaN.
-    pooled: the weight given to the rest of the parent population, 0 when the group stands for
-    itself. Of a pooled item, shares and errors are posterior means and standard deviations,
-    replicates posterior draws (`population.pooling`), and each half is drawn toward the parent with
-    the weight of the whole.
-    """
+    """How one population answered one item."""
 
     item: Item
+    # Shape (options,): weighted, over those who chose an option. Of a pooled item these are
+    # posterior means and standard deviations (`population.pooling`).
     shares: FloatArray
     standard_errors: FloatArray
+    # Respondents who chose an option, and their effective sample size (Kish). A published table
+    # may not say how many answered: n is then 0, and n_eff and the standard errors are NaN.
     n: int
     n_eff: float
+    # The weighted share of each kind among all respondents of the population.
     non_response: Mapping[str, float]
+    # Shape (REPLICATES, options): bootstrap over respondents, with the same draws for every item.
+    # Of a pooled item these are posterior draws. No rows where there are no respondents' answers.
     replicates: FloatArray
+    # Shape (HALF_SPLITS, options): random halves of the respondents. The halves of a pooled item
+    # are drawn toward the parent with the weight of the whole group.
     first_halves: FloatArray
     second_halves: FloatArray
+    # The weight given to the rest of the parent population; 0 when the group stands for itself.
     pooled: float = 0.0
 
     def __eq__(self, other: object) -> bool:
@@ -116,21 +111,25 @@ class ValueSet:
     """A named target: one population's answer distribution for each item, without respondents.
 
     It holds its own uncertainty (replicates and half-samples), so that everything after it,
-    ceilings and intervals included, works without the microdata.
-    description: the population as a prompt names it, such as "people whose country is Germany".
-    weighting: what the weights are, in one sentence.
-    n is 0, and n_eff and design_effect are NaN, for a published table that does not say.
+    including ceilings and intervals, works without the microdata.
     """
 
     name: str
+    # The population as a prompt names it, such as "people whose country is Germany".
     description: str
+    # Which respondents it is made of.
     where: Mapping[str, Any]
+    # By item id.
     distributions: Mapping[str, AnswerDistribution]
+    # Respondents and their effective number and design effect (Kish). For a published table that
+    # does not say how many there are, n is 0 and the other two are NaN.
     n: int
     n_eff: float
     design_effect: float
+    # What the weights are, in one sentence.
     weighting: str
     survey_hash: str
+    # Items left out, each with the reason.
     set_aside: tuple[str, ...] = ()
 
     def __eq__(self, other: object) -> bool:
@@ -344,22 +343,56 @@ def build_value_set(
     (60, [0.63, 0.27, 0.1])
     """
     where = where or {}
-    # Everything sees respondents in the order of their ids, so that the order of rows changes
-    # nothing, not even a rounding error.
-    by_id = survey.responses[RESPONDENT].arg_sort().to_numpy()
-    chosen = np.zeros(by_id.size, dtype=bool)
-    chosen[select(survey, where, name)] = True
-    rows = by_id[chosen[by_id]]
+    rows = select_by_id(survey, where, name)
     weights = survey.weights[rows]
+    n_eff = _effective_respondents(weights, name)
+    design = design_of(survey, rows)
+    seeds = [seed, int(storage.content_hash(name)[:8], 16)]
+    distributions, set_aside = _own_distributions(survey, rows, design, name, seeds)
+    if any(own.n_eff < SHRINK_BELOW for own in distributions.values()):
+        parent_rows = select(survey, parent or {}, name)
+        rest = _rest_weights(survey, whole or survey, rows, parent_rows)
+        distributions = _pooled(distributions, survey, rest, design is not None, [*seeds, 1])
+    return ValueSet(
+        name=name,
+        description=description or describe(where, survey),
+        where=dict(where),
+        distributions=distributions,
+        n=int(rows.size),
+        n_eff=n_eff,
+        design_effect=design_effect(weights),
+        weighting=_weighting(survey.provenance.weight_variable, design),
+        survey_hash=survey.content_hash,
+        set_aside=set_aside,
+    )
+
+
+def _effective_respondents(weights: FloatArray, name: str) -> float:
+    """The effective sample size. Raises InputError when it is too small for a value set."""
     if weights.sum() == 0:
         raise InputError(f"value set {name}: every respondent in it has weight 0.")
     n_eff = effective_sample_size(weights)
     if n_eff < REFUSE_BELOW:
         raise InputError(
-            f"value set {name}: {rows.size} respondents, {n_eff:.1f} effective; below "
+            f"value set {name}: {weights.size} respondents, {n_eff:.1f} effective; below "
             f"{REFUSE_BELOW:.0f} nothing can be said of a group. Widen `where`, or merge groups."
         )
-    items = survey.codebook.items
+    return n_eff
+
+
+def _weighting(variable: str | None, design: Design | None) -> str:
+    weights = f"weighted by {variable}" if variable else "unweighted: it stands for the sample"
+    return weights + (f"; errors by design ({design.words})" if design else "")
+
+
+def _own_distributions(
+    survey: Survey, rows: IntArray, design: Design | None, name: str, seeds: list[int]
+) -> tuple[dict[str, AnswerDistribution], tuple[str, ...]]:
+    """Each item's distribution from the group's own answers, and the items set aside with reasons.
+
+    Raises InputError when no item has enough answers.
+    """
+    items, weights = survey.codebook.items, survey.weights[rows]
     columns = [survey.positions(item.id)[rows] for item in items]
     options = [len(item.options) for item in items]
     found = grouped_shares(columns, options, weights, np.zeros(rows.size, dtype=np.int64), 1)
@@ -369,13 +402,8 @@ def build_value_set(
             f"value set {name}: no item has {REFUSE_BELOW:.0f} effective answers in it. Widen "
             "`where`, or merge groups."
         )
-    design = design_of(survey, rows)
     drawn = _resample(
-        [columns[j] for j in enough],
-        [options[j] for j in enough],
-        weights,
-        design,
-        [seed, int(storage.content_hash(name)[:8], 16)],
+        [columns[j] for j in enough], [options[j] for j in enough], weights, design, seeds
     )
     distributions: dict[str, AnswerDistribution] = {}
     for j, resampled in zip(enough, drawn, strict=True):
@@ -393,37 +421,12 @@ def build_value_set(
             first_halves=_fill_empty(resampled[1], shares),
             second_halves=_fill_empty(resampled[2], shares),
         )
-    if any(own.n_eff < SHRINK_BELOW for own in distributions.values()):
-        parent_rows = select(survey, parent or {}, name)
-        rest = _rest_weights(survey, whole or survey, rows, parent_rows)[by_id]
-        generator = np.random.default_rng([seed, int(storage.content_hash(name)[:8], 16), 1])
-        distributions = _pooled(
-            distributions,
-            [survey.positions(item_id)[by_id] for item_id in distributions],
-            rest,
-            design is not None,
-            generator,
-        )
-    variable = survey.provenance.weight_variable
-    return ValueSet(
-        name=name,
-        description=description or describe(where, survey),
-        where=dict(where),
-        distributions=distributions,
-        n=int(rows.size),
-        n_eff=n_eff,
-        design_effect=design_effect(weights),
-        weighting=(
-            f"weighted by {variable}" if variable else "unweighted: it stands for the sample"
-        )
-        + (f"; errors by design ({design.words})" if design else ""),
-        survey_hash=survey.content_hash,
-        set_aside=tuple(
-            f"{item.id} ({_why_set_aside(column, n)} {name})"
-            for item, column, n in zip(items, columns, found.n[:, 0], strict=True)
-            if item.id not in distributions
-        ),
+    set_aside = tuple(
+        f"{item.id} ({_why_set_aside(column, n)} {name})"
+        for item, column, n in zip(items, columns, found.n[:, 0], strict=True)
+        if item.id not in distributions
     )
+    return distributions, set_aside
 
 
 def _resample(
@@ -431,13 +434,10 @@ def _resample(
     options: list[int],
     weights: FloatArray,
     design: Design | None,
-    seed: list[int],
+    seeds: list[int],
 ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
-    """Replicates, first halves and second halves of each item, never all weights in memory.
-
-    seed: of the study and of the value set's name, so that adding a value set changes no other.
-    """
-    generator = np.random.default_rng(seed)
+    """Replicates, first halves and second halves of each item, never all weights in memory."""
+    generator = np.random.default_rng(seeds)
     replicates, first_halves, second_halves = [], [], []
     for size in in_blocks(REPLICATES, weights.size):
         drawn = (
@@ -463,10 +463,13 @@ def _fill_empty(resampled: FloatArray, shares: FloatArray) -> FloatArray:
 def _rest_weights(
     survey: Survey,
     whole: Survey,
-    rows: npt.NDArray[np.integer[Any]],
-    parent_rows: npt.NDArray[np.integer[Any]],
+    rows: IntArray,
+    parent_rows: IntArray,
 ) -> FloatArray:
-    """What each respondent of `whole` weighs in the parent beside the group (`rows` of `survey`)."""
+    """What is left of each respondent's weight in the parent without the group.
+
+    The group is made of the `rows` of `survey`, the parent of the `parent_rows` of `whole`.
+    """
     weights = np.zeros(whole.weights.size)
     weights[parent_rows] = whole.weights[parent_rows]
     weights[rows] -= survey.weights[rows]
@@ -475,24 +478,24 @@ def _rest_weights(
 
 def _pooled(
     own: dict[str, AnswerDistribution],
-    columns: list[PositionArray],
+    survey: Survey,
     rest: FloatArray,
     by_design: bool,
-    generator: np.random.Generator,
+    seeds: list[int],
 ) -> dict[str, AnswerDistribution]:
     """The same with small items drawn toward the rest of the parent population.
 
-    columns: everyone's positions, one column for each item. rest: everyone's weight in the parent
-    beside the group.
-    All items tell how like its parent the group is; only those below SHRINK_BELOW are pooled. By
-    design, what clusters take from the sample is taken from the items' sizes, on average over items,
-    because one item's few answers tell it badly. Without anybody else in the parent all stay as
-    they are.
+    rest: the weight of each of the survey's respondents in the parent without the group.
+    All items together decide how like its parent the group is; only those below SHRINK_BELOW are
+    pooled. In a clustered sample every item's size is divided by the mean design effect over
+    items, because one item's few answers estimate its own design effect badly. When nobody else is
+    in the parent, nothing changes.
     """
+    by_id = survey.rows_by_id
     around = grouped_shares(
-        columns,
+        [survey.positions(item_id)[by_id] for item_id in own],
         [d.shares.size for d in own.values()],
-        rest,
+        rest[by_id],
         np.zeros(rest.size, dtype=np.int64),
         1,
     )
@@ -509,6 +512,7 @@ def _pooled(
     }
     if not answers:
         return own
+    generator = np.random.default_rng(seeds)
     found = find_concentration(list(answers.values()))
     kappa = found.draws(REPLICATES, generator)
 

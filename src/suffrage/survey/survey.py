@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from suffrage import storage
-from suffrage.arrays import FloatArray
+from suffrage.arrays import FloatArray, IntArray, PositionArray
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, NonResponse
 
@@ -83,7 +82,16 @@ class Survey:
             object.__setattr__(self, "_hash", made)
         return self._hash
 
-    def positions(self, item_id: str) -> npt.NDArray[np.int8]:
+    @property
+    def rows_by_id(self) -> IntArray:
+        """Row numbers in the order of the respondents' ids.
+
+        What reads rows in this order gives the same result, to the last bit, in whatever order
+        the rows of the file are.
+        """
+        return self.responses[RESPONDENT].arg_sort().to_numpy().astype(np.int64)
+
+    def positions(self, item_id: str) -> PositionArray:
         """Option positions (or negative non-response) of every respondent, shape (respondents,)."""
         return self.responses[item_id].to_numpy()
 

@@ -60,7 +60,7 @@ def value_scores(survey: Survey, key: ItemKey) -> ValueScores:
         raise InputError(
             f"{key.instrument} needs {', '.join(absent)}, which this survey does not have."
         )
-    order = survey.responses[RESPONDENT].arg_sort().to_numpy()
+    order = survey.rows_by_id
     columns = {}
     for variable, name in names.items():
         assert name is not None

@@ -14,7 +14,6 @@ import numpy as np
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.survey import Survey
-from suffrage.survey.survey import RESPONDENT
 
 
 @dataclass(frozen=True)
@@ -232,8 +231,7 @@ def _codes(survey: Survey, variable: str) -> FloatArray:
         codes = np.array([float(option.code) for option in survey.codebook[variable].options])
     except ValueError as error:
         raise InputError(f"{variable} has a code that is not a number: {error}.") from error
-    order = survey.responses[RESPONDENT].arg_sort().to_numpy()
-    positions = survey.positions(variable)[order]
+    positions = survey.positions(variable)[survey.rows_by_id]
     return np.where(positions < 0, np.nan, codes[np.maximum(positions, 0)])
 
 

@@ -11,7 +11,6 @@ from suffrage.errors import InputError
 from suffrage.population.where import select
 from suffrage.study.schema import Study, study_survey
 from suffrage.survey import Survey
-from suffrage.survey.survey import RESPONDENT
 from suffrage.values import world_values
 from suffrage.values.circle import FEWEST_VALUES, circle
 from suffrage.values.reliability import cronbach_alpha, mcdonald_omega
@@ -95,8 +94,7 @@ def _world_values(study: Study, survey: Survey) -> dict[str, Any]:
             for name, scales in world_values.SUB_INDICES.items()
         )
         raise InputError(f"this survey has the items of none of the sub-indices ({needed}).")
-    order = survey.responses[RESPONDENT].arg_sort()
-    ordered = survey.with_responses(survey.responses[order])
+    ordered = survey.with_responses(survey.responses[survey.rows_by_id])
     weights = ordered.weights
     scores = {name: world_values.sub_index(ordered, name) for name in names}
     parts = {name: world_values.sub_index_items(ordered, name) for name in names}

@@ -234,7 +234,7 @@ def write_public(
 def _drawn_rows(survey: Survey, count: int, generator: np.random.Generator) -> np.ndarray:
     """Rows of `count` respondents who answered at least half of the items, by weight, in id order."""
     items = survey.codebook.items
-    by_id = survey.responses[RESPONDENT].arg_sort().to_numpy()
+    by_id = survey.rows_by_id
     answered = np.sum([survey.positions(item.id)[by_id] >= 0 for item in items], axis=0)
     able = by_id[(answered >= max(len(items) / 2, 1)) & (survey.weights[by_id] > 0)]
     if able.size < count:
