@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from math import erfc, exp, gamma, sqrt
 
 import numpy as np
-import numpy.typing as npt
 
-from suffrage.arrays import FloatArray
+from suffrage.arrays import BoolArray, FloatArray
 from suffrage.errors import InputError
 from suffrage.population.distribution_distances import jensen_shannon_distance, total_variation
 from suffrage.population.distributions import sample_worth
@@ -19,38 +18,53 @@ FALSE_DISCOVERY_RATE = 0.05
 
 @dataclass(frozen=True)
 class ItemComparison:
-    """One item in two populations, first minus second.
+    """One item in two populations; differences are the first minus the second.
 
-    total_variation: half the sum of absolute differences in shares, 0 to 1; the part of either
-    population that would have to answer otherwise. low, high: its 95 % interval, which excludes 0
-    where the two differ beyond noise on this item taken alone.
-    jensen_shannon: the distance in base 2, 0 to 1.
-    mean_difference: of the mean position on a scale from 0 to 1, with its standard error and 95 %
-    bootstrap interval (mean_low, mean_high); None for nominal items.
-    p_value: of the shares being equal. clear: beyond noise also among all items compared, holding
-    the false discovery rate at 5 %.
     Intervals and standard errors are None where a value set comes without resamples.
     """
 
     item_id: str
+    # Half the sum of absolute differences in shares, 0 to 1: the part of either population that
+    # would have to answer otherwise.
     total_variation: float
+    # Its 95% interval, which excludes 0 where the two differ beyond noise on this item alone.
     low: float | None
     high: float | None
+    # The distance in base 2, 0 to 1.
     jensen_shannon: float
+    # Of the mean position on a scale from 0 to 1, with its standard error and 95% bootstrap
+    # interval; None for nominal items.
     mean_difference: float | None
     standard_error: float | None
     mean_low: float | None
     mean_high: float | None
+    # Of equal shares.
     p_value: float
+    # Whether the two differ beyond noise among all items compared (false discovery rate 5%).
     clear: bool
 
 
 def compare_value_sets(first: ValueSet, second: ValueSet) -> list[ItemComparison]:
-    """Every item both populations answered, those that differ most first.
+    """Compare two populations on every item that both answered.
 
-    Takes the two populations as drawn independently, which holds for groups without members in
-    common. A small group is compared as it stands, drawn toward its parent, so that its
-    differences are understated. Raises InputError when they share no item, or an item's options differ.
+    The two are taken as drawn independently, which holds for groups without members in common.
+    A small group is compared as it is, drawn toward its parent, so that its differences are
+    understated.
+
+    Parameters
+    ----------
+    first, second : ValueSet
+        The two populations.
+
+    Returns
+    -------
+    list of ItemComparison
+        The items that differ most first.
+
+    Raises
+    ------
+    InputError
+        They have no item in common, or an item's options differ.
     """
     shared = [item for item in first.distributions if item in second.distributions]
     if not shared:
@@ -104,7 +118,7 @@ def _compare_item(
 
 
 def _resampling_noise(a: AnswerDistribution, b: AnswerDistribution) -> FloatArray:
-    """How far resampling alone moves the difference in shares: (draws, options), around 0."""
+    """By how much resampling alone changes the difference in shares: (draws, options), around 0."""
     count = min(len(a.replicates), len(b.replicates))
     if count == 0:
         return np.empty((0, a.shares.size))
@@ -114,13 +128,13 @@ def _resampling_noise(a: AnswerDistribution, b: AnswerDistribution) -> FloatArra
 
 
 def _distance_interval(distance: float, noise: FloatArray) -> tuple[float | None, float | None]:
-    """A 95 % interval of the total variation: the distance less and plus what noise makes of it.
+    """A 95% interval of the total variation: the distance minus and plus what noise adds to it.
 
-    Percentiles of resampled distances lie too high, since noise makes any two populations differ:
-    of two equal ones with ten options they hold the truth in none of 20 cases. With c the 95 %
+    Percentiles of resampled distances are too high, because noise makes any two populations differ:
+    for two equal ones with ten options they contain the truth in none of 20 cases. With c the 95%
     quantile of the distance that noise alone covers, the triangle inequality gives
-    |TV(sample) - TV(population)| <= c in 95 % of samples, for any number of options; cautious where
-    the populations differ.
+    |TV(sample) - TV(population)| <= c in 95% of samples, for any number of options. The interval
+    is cautious where the populations differ.
     """
     if not noise.size:
         return None, None
@@ -129,13 +143,27 @@ def _distance_interval(distance: float, noise: FloatArray) -> tuple[float | None
 
 
 def equality_p_value(a: AnswerDistribution, b: AnswerDistribution) -> float:
-    """The p-value of equal shares: Pearson's test with the Rao-Scott first-order correction.
+    """Return the p-value of equal shares, by Pearson's test with the Rao-Scott correction.
 
-    X^2 = m1 m2 / (m1 + m2) sum_k (p1_k - p2_k)^2 / p_k, chi-squared with K-1 degrees of freedom, p
-    the shares of both together, over the K options that anyone chose. m is what each sample is
-    worth (`respondents_worth`). Needs no resamples, and holds with options that few chose, where
-    a Wald test with a resampled covariance rejects far too often.
-    Source: Rao and Scott (1981), JASA 76: 221-230; Scott and Rao (1981) for two samples.
+    X^2 = m1 m2 / (m1 + m2) sum_k (p1_k - p2_k)^2 / p_k is chi-squared with K-1 degrees of freedom;
+    p are the shares of both together, over the K options that anyone chose, and m is what each
+    sample is worth (`respondents_worth`). The test needs no resamples, and holds with options that
+    few chose, where a Wald test with a resampled covariance rejects far too often.
+
+    Parameters
+    ----------
+    a, b : AnswerDistribution
+        One item in two populations, with the same options.
+
+    Returns
+    -------
+    float
+        0 to 1.
+
+    References
+    ----------
+    Rao and Scott (1981), JASA 76: 221-230, first-order correction.
+    Scott and Rao (1981) for two samples.
     """
     worth_a, worth_b = respondents_worth(a), respondents_worth(b)
     together = (worth_a * a.shares + worth_b * b.shares) / (worth_a + worth_b)
@@ -151,11 +179,28 @@ def respondents_worth(d: AnswerDistribution) -> float:
 
 
 def chi_squared_tail(statistic: float, degrees: int) -> float:
-    """P(chi-squared with `degrees` > statistic), by the finite recurrence in the degrees.
+    """Return the probability that a chi-squared variable is above the statistic.
 
-    With 0 degrees of freedom the statistic is always 0, and the answer 1.
+    Parameters
+    ----------
+    statistic : float
+        Not negative.
+    degrees : int
+        Degrees of freedom. With 0 of them the statistic is always 0, and the result 1.
 
-    Source: Abramowitz and Stegun (1964), 26.4.4 and 26.4.5.
+    Returns
+    -------
+    float
+        0 to 1, by the finite recurrence in the degrees.
+
+    References
+    ----------
+    Abramowitz and Stegun (1964), 26.4.4 and 26.4.5.
+
+    Examples
+    --------
+    >>> round(chi_squared_tail(3.841, 1), 3)
+    0.05
     """
     if degrees == 0:
         return 1.0
@@ -168,10 +213,29 @@ def chi_squared_tail(statistic: float, degrees: int) -> float:
     return min(tail, 1.0)
 
 
-def benjamini_hochberg(p_values: FloatArray, rate: float) -> npt.NDArray[np.bool_]:
-    """Which hypotheses are rejected at this false discovery rate, as booleans.
+def benjamini_hochberg(p_values: FloatArray, rate: float) -> BoolArray:
+    """Return which hypotheses are rejected at a false discovery rate.
 
-    Source: Benjamini and Hochberg (1995), procedure (1).
+    Parameters
+    ----------
+    p_values : array, shape (hypotheses,)
+        In any order.
+    rate : float
+        The expected share of false discoveries among the rejected, 0 to 1.
+
+    Returns
+    -------
+    array of bool, shape (hypotheses,)
+        True where the hypothesis is rejected.
+
+    References
+    ----------
+    Benjamini and Hochberg (1995), JRSS B 57: 289-300, procedure (1).
+
+    Examples
+    --------
+    >>> benjamini_hochberg(np.array([0.2, 0.01, 0.02, 0.9]), 0.05)
+    array([False,  True,  True, False])
     """
     order = np.argsort(p_values)
     ranked = p_values[order] <= rate * np.arange(1, p_values.size + 1) / p_values.size

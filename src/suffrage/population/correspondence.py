@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from suffrage.arrays import FloatArray, PositionArray
+from suffrage.arrays import FloatArray, IntArray, PositionArray
 from suffrage.errors import require
 from suffrage.population.latent_classes import one_hot
 from suffrage.survey import effective_sample_size
@@ -21,13 +20,33 @@ KMEANS_STARTS = 20
 def principal_coordinates(
     columns: Sequence[PositionArray], options: Sequence[int], weights: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Respondents on the axes of a multiple correspondence analysis, and the axes' inertias.
+    """Return respondents on the axes of a multiple correspondence analysis, and the axes' inertias.
 
-    Correspondence analysis of the indicator matrix Z, respondents by options, with masses from the
-    weights: the singular values of D_r^-1/2 (P - r c') D_c^-1/2, P = Z / sum Z. A missing answer
-    leaves its item's columns empty. Axes with inertia above 1/J are kept, corrected as Benzecri
-    (1979): (J/(J-1) (lambda - 1/J))^2. Source: Greenacre & Blasius (2006), chapter 2.
-    Gives (respondents, axes) and (axes,); at least one axis.
+    This is the correspondence analysis of the indicator matrix Z, respondents by options, with
+    masses from the weights: the singular values of D_r^-1/2 (P - r c') D_c^-1/2, P = Z / sum Z.
+    A missing answer leaves its item's columns empty. Axes with inertia above 1/J are kept,
+    corrected by (J/(J-1) (lambda - 1/J))^2.
+
+    Parameters
+    ----------
+    columns : sequence of J arrays, shape (respondents,)
+        Positions 0..K_j-1, or negative for no answer.
+    options : sequence of int
+        K_j of each item.
+    weights : array, shape (respondents,)
+        Not negative.
+
+    Returns
+    -------
+    coordinates : array, shape (respondents, axes)
+        With at least one axis; zeros for respondents who answered nothing.
+    inertias : array, shape (axes,)
+        Corrected, largest first.
+
+    References
+    ----------
+    Greenacre and Blasius (2006), Multiple Correspondence Analysis, chapter 2.
+    Benzecri (1979) for the correction.
     """
     table = one_hot(columns, options) * weights[:, None]
     used = table.sum(axis=0) > 0
@@ -56,7 +75,27 @@ def corresponding_clusters(
     clusters: int,
     generator: np.random.Generator,
 ) -> PositionArray:
-    """k-means on the principal coordinates, (respondents,), 0..clusters-1."""
+    """Return each respondent's cluster by k-means on the principal coordinates.
+
+    Parameters
+    ----------
+    columns, options, weights
+        As for `principal_coordinates`.
+    clusters : int
+        How many.
+    generator : numpy Generator
+        Draws the seed of the k-means' starts.
+
+    Returns
+    -------
+    array of int, shape (respondents,)
+        0..clusters-1.
+
+    Raises
+    ------
+    MissingExtraError
+        scikit-learn is not installed.
+    """
     require("sklearn", "segments", "segments")
     from sklearn.cluster import KMeans
 
@@ -69,7 +108,24 @@ def corresponding_clusters(
 
 
 def association(first: PositionArray, second: PositionArray, weights: FloatArray) -> float:
-    """Cramer's V of two items, bias-corrected (Bergsma 2013), 0 to 1, over those who answered both."""
+    """Return the bias-corrected Cramer's V of two items, over those who answered both.
+
+    Parameters
+    ----------
+    first, second : array, shape (respondents,)
+        Positions, or negative for no answer.
+    weights : array, shape (respondents,)
+        Not negative.
+
+    Returns
+    -------
+    float
+        0 (independent, or too few answers) to 1.
+
+    References
+    ----------
+    Bergsma (2013), Journal of the Korean Statistical Society 42: 323-328.
+    """
     both = (first >= 0) & (second >= 0)
     w = weights[both]
     if both.sum() < 2 or w.sum() == 0:
@@ -90,11 +146,29 @@ def association(first: PositionArray, second: PositionArray, weights: FloatArray
 
 def item_topics(
     columns: Sequence[PositionArray], weights: FloatArray, topics: int | None = None
-) -> tuple[npt.NDArray[np.int64], FloatArray]:
-    """Items that are answered together: a topic number each, and the associations behind it.
+) -> tuple[IntArray, FloatArray]:
+    """Group items that are answered together, by average-linkage clustering on 1 - Cramer's V.
 
-    Average-linkage clustering on 1 - Cramer's V; as many topics as give the highest mean
-    silhouette, unless the number is given. Gives (items,) and (items, items).
+    Parameters
+    ----------
+    columns : sequence of arrays, shape (respondents,)
+        One for each item: positions, or negative for no answer.
+    weights : array, shape (respondents,)
+        Not negative.
+    topics : int, optional
+        How many; the number with the highest mean silhouette when None.
+
+    Returns
+    -------
+    topic : array of int, shape (items,)
+        The number of each item's topic.
+    associations : array, shape (items, items)
+        Cramer's V of each two items.
+
+    Raises
+    ------
+    MissingExtraError
+        scikit-learn is not installed.
     """
     require("sklearn", "segments", "topics of items")
     from sklearn.cluster import AgglomerativeClustering
@@ -106,7 +180,7 @@ def item_topics(
         for j in range(i):
             v[i, j] = v[j, i] = association(columns[i], columns[j], weights)
 
-    def clustered(number: int) -> npt.NDArray[np.int64]:
+    def clustered(number: int) -> IntArray:
         found = AgglomerativeClustering(number, metric="precomputed", linkage="average")
         return np.asarray(found.fit_predict(1 - v), dtype=np.int64)
 

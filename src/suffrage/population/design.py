@@ -1,8 +1,9 @@
 """Standard errors and bootstrap weights of a stratified, clustered sample.
 
 Symbols: h stratum, n_h primary sampling units (PSUs) in it, c a PSU, w_i weight. PSUs are taken as
-drawn with replacement within strata (the ultimate-cluster approximation), which errs to the safe
-side. Source: Sarndal, Swensson and Wretman (1992), section 4.5 and 5.5; Lohr (2nd ed.), section 9.1.
+drawn with replacement within strata (the ultimate-cluster approximation), which overstates errors
+rather than understates them. Source: Sarndal, Swensson and Wretman (1992), sections 4.5 and 5.5;
+Lohr (2nd ed.), section 9.1.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from suffrage.arrays import FloatArray, IntArray, PositionArray
 from suffrage.survey import Survey
@@ -19,13 +19,12 @@ from suffrage.survey.survey import PSU, STRATUM
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """Where each of some respondents stands in the design of the whole sample.
+    """Where each of some respondents is in the design of the whole sample."""
 
-    psu: (respondents,), 0..M-1. stratum: (M,), 0..H-1, of each PSU of the whole sample: those
-    without a respondent here count as well, because another sample could have had one in them.
-    """
-
+    # Shape (respondents,): 0..M-1.
     psu: IntArray
+    # Shape (M,): 0..H-1, the stratum of each PSU of the whole sample. PSUs without a respondent
+    # here count as well, because another sample could have had one in them.
     stratum: IntArray
 
     @property
@@ -41,7 +40,7 @@ class Design:
         return f"{self.sizes.size} strata{lone}, {self.stratum.size} sampling units"
 
 
-def design_of(survey: Survey, rows: npt.NDArray[np.integer]) -> Design | None:
+def design_of(survey: Survey, rows: IntArray) -> Design | None:
     """The design behind some rows of a survey; None where the archive gives none."""
     if not survey.has_design:
         return None
@@ -51,39 +50,101 @@ def design_of(survey: Survey, rows: npt.NDArray[np.integer]) -> Design | None:
     return Design(psu[rows].astype(np.int64), stratum.astype(np.int64))
 
 
+def scaled_deviations(totals: FloatArray, design: Design) -> FloatArray:
+    """Return what each sampling unit adds to the error of an estimate.
+
+    With z_hc a PSU's total and zbar_h a stratum's mean of them, the variance of the estimate is
+    sum_h n_h/(n_h - 1) sum_c (z_hc - zbar_h)^2. A stratum of one PSU is compared with the mean of
+    all PSUs instead, which overstates its part rather than drops it.
+
+    Parameters
+    ----------
+    totals : array, shape (M, K)
+        z_hc: each PSU's sum of its respondents' influences on K estimates.
+    design : Design
+        The stratum of each PSU.
+
+    Returns
+    -------
+    array, shape (M, K)
+        sqrt(n_h/(n_h - 1)) (z_hc - zbar_h): squares sum to variances, products to covariances.
+    """
+    strata = design.sizes
+    sums = np.zeros((strata.size, totals.shape[1]))
+    np.add.at(sums, design.stratum, totals)
+    alone = strata == 1
+    means = sums / np.maximum(strata, 1)[:, None]
+    centre = np.where(alone[:, None], totals.mean(axis=0), means)
+    scale = np.sqrt(np.where(alone, 1.0, strata / np.maximum(strata - 1, 1)))
+    return np.asarray((totals - centre[design.stratum]) * scale[design.stratum, None])
+
+
 def design_standard_errors(
     column: PositionArray, options: int, weights: FloatArray, design: Design
 ) -> FloatArray:
-    """Linearised standard errors of an item's shares, shape (options,).
+    """Return linearised standard errors of an item's shares.
 
     The share p_k is a ratio, linearised as z_i = w_i (1[y_i = k] - p_k) / sum w over those who
-    answered, 0 for all others. With z_hc a PSU's total and zbar_h a stratum's mean of them, the
-    variance is sum_h n_h/(n_h - 1) sum_c (z_hc - zbar_h)^2. A stratum of one PSU is compared with
-    the mean of all PSUs instead, which overstates rather than drops its part.
+    answered, 0 for all others; variances follow from `scaled_deviations`.
+
+    Parameters
+    ----------
+    column : array, shape (respondents,)
+        Positions 0..options-1, or negative for no answer.
+    options : int
+        K.
+    weights : array, shape (respondents,)
+        Not negative.
+    design : Design
+        Of the same respondents.
+
+    Returns
+    -------
+    array, shape (options,)
+        In shares, 0 or above.
+
+    References
+    ----------
+    Sarndal, Swensson and Wretman (1992), sections 4.5 and 5.5.
     """
     answered = column >= 0
     w = np.where(answered, weights, 0.0)
     total = w.sum()
-    units, strata = design.stratum.size, design.sizes
+    units = design.stratum.size
     cells = design.psu * options + np.maximum(column, 0)
     by_option = np.bincount(cells, w, units * options).reshape(units, options)
     p = by_option.sum(axis=0) / total
     z = (by_option - by_option.sum(axis=1, keepdims=True) * p) / total
-    sums = np.zeros((strata.size, options))
-    np.add.at(sums, design.stratum, z)
-    centre = np.where((strata == 1)[:, None], z.mean(axis=0), sums / strata[:, None])
-    correction = np.where(strata == 1, 1.0, strata / np.maximum(strata - 1, 1))
-    squares = np.square(z - centre[design.stratum])
-    return np.asarray(np.sqrt((squares * correction[design.stratum, None]).sum(axis=0)))
+    return np.asarray(np.sqrt(np.square(scaled_deviations(z, design)).sum(axis=0)))
 
 
 def design_bootstrap_weights(
     weights: FloatArray, design: Design, replicates: int, generator: np.random.Generator
 ) -> FloatArray:
-    """Weights times bootstrap factors, shape (replicates, respondents).
+    """Return weights times bootstrap factors of whole sampling units.
 
-    The rescaled bootstrap of Rao and Wu (1988): n_h - 1 PSUs drawn with replacement in each
-    stratum, times n_h/(n_h - 1). A stratum of one PSU keeps it.
+    Draws n_h - 1 PSUs with replacement in each stratum, times n_h/(n_h - 1). A stratum of one PSU
+    keeps it.
+
+    Parameters
+    ----------
+    weights : array, shape (respondents,)
+        Base weights.
+    design : Design
+        Of the same respondents.
+    replicates : int
+        How many.
+    generator : numpy Generator
+        The source of randomness.
+
+    Returns
+    -------
+    array, shape (replicates, respondents)
+        0 where a respondent's PSU was not drawn.
+
+    References
+    ----------
+    Rao and Wu (1988), JASA 83: 231-241, the rescaled bootstrap.
     """
     factors = np.ones((replicates, design.stratum.size))
     for h, size in enumerate(design.sizes):

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from suffrage.arrays import FloatArray, PositionArray
+from suffrage.arrays import FloatArray, IntArray, PositionArray
 
 # The most numbers a working matrix holds: 64 MB of float64.
 CHUNK_CELLS = 8_000_000
@@ -21,15 +20,16 @@ CHUNK_CELLS = 8_000_000
 class GroupedShares:
     """Weighted answer distributions of many items in many groups, as arrays.
 
-    Axes: J items, G groups, K the most options any item has. Cells of options an item does not
-    have hold 0; where nobody with a weight answered, shares and errors are NaN; where one did,
+    Axes: J items, G groups, K the most options any item has. Options that an item does not have
+    are 0. Where nobody with a weight answered, shares and errors are NaN; where one person did,
     the errors are.
-    shares, standard_errors: (J, G, K). n, n_eff: (J, G), of those who chose an option.
     """
 
+    # Shape (J, G, K).
     shares: FloatArray
     standard_errors: FloatArray
-    n: npt.NDArray[np.int64]
+    # Shape (J, G): of those who chose an option.
+    n: IntArray
     n_eff: FloatArray
 
 
@@ -37,19 +37,44 @@ def grouped_shares(
     positions: list[PositionArray],
     options: list[int],
     weights: FloatArray,
-    groups: npt.NDArray[np.int64],
+    groups: IntArray,
     group_count: int,
 ) -> GroupedShares:
-    """Weighted shares with linearised standard errors, one pass over each item.
+    """Return weighted shares with linearised standard errors, in one pass over each item.
 
-    positions: J columns of shape (respondents,), 0..K_j-1 or negative for non-response.
-    options: K_j of each item. weights: (respondents,). groups: (respondents,), 0..G-1, or
-    negative for respondents in no group.
-
-    The share is a ratio of weighted totals, so its variance is Taylor-linearised:
+    A share is a ratio of weighted totals, so its variance is Taylor-linearised:
     n/(n-1) * sum w_i^2 (1[y_i=k] - p_k)^2 / (sum w_i)^2, which needs only the sums of w and of w^2
-    by option. Source: Lohr, Sampling: Design and Analysis (2nd ed.), section 9.1; respondents are
-    taken as drawn independently with replacement (no strata or clusters here).
+    by option. Respondents are taken as drawn independently with replacement; `population.design`
+    is for strata and clusters.
+
+    Parameters
+    ----------
+    positions : list of J arrays, shape (respondents,)
+        0..K_j-1, or negative for non-response.
+    options : list of int
+        K_j of each item.
+    weights : array, shape (respondents,)
+        Not negative.
+    groups : array of int, shape (respondents,)
+        0..G-1, or negative for respondents in no group.
+    group_count : int
+        G.
+
+    Returns
+    -------
+    GroupedShares
+        Of every item in every group.
+
+    References
+    ----------
+    Lohr, Sampling: Design and Analysis (2nd ed.), section 9.1.
+
+    Examples
+    --------
+    >>> answers, everyone = np.array([0, 1, 1, -1], dtype=np.int8), np.zeros(4, dtype=np.int64)
+    >>> found = grouped_shares([answers], [2], np.array([2.0, 1.0, 1.0, 1.0]), everyone, 1)
+    >>> found.shares[0, 0]
+    array([0.5, 0.5])
     """
     shape = (len(positions), group_count, max(options))
     shares, errors = np.zeros(shape), np.zeros(shape)
@@ -60,7 +85,7 @@ def grouped_shares(
         positions = [column[inside] for column in positions]
         weights, groups = weights[inside], groups[inside]
     squares = np.square(weights)
-    first_cells: dict[int, npt.NDArray[np.int64]] = {}
+    first_cells: dict[int, IntArray] = {}
     for j, (column, k) in enumerate(zip(positions, options, strict=True)):
         # Non-response has a cell of its own before those of the options: counting it and
         # leaving it out costs less than picking the answers first.
@@ -90,13 +115,35 @@ def share_intervals(
     n_eff: float | FloatArray,
     quantile: float = 1.959964,
 ) -> tuple[FloatArray, FloatArray]:
-    """Low and high ends of 95 % intervals of shares, within 0 to 1 also for shares of 0 and 1.
+    """Return 95% intervals of shares that stay within 0 to 1, also for shares of 0 and 1.
 
-    shares, standard_errors: (options,), n_eff of one shape with them or one number. Wilson's score
-    interval with p(1-p)/SE^2 as the number of respondents, or n_eff where that cannot be had.
-    quantile: of the normal distribution, or of Student's t where few stand behind the errors.
-    Source: Wilson (1927), JASA 22: 209-212; the number of respondents as in Korn and Graubard
-    (1998), Survey Methodology 24: 193-201.
+    These are Wilson's score intervals with p(1-p)/SE^2 as the number of respondents, or n_eff where
+    the standard error is 0.
+
+    Parameters
+    ----------
+    shares, standard_errors : array, shape (options,)
+        In shares.
+    n_eff : float or array, shape (options,)
+        Effective respondents.
+    quantile : float
+        Of the normal distribution, or of Student's t where the errors rest on few people.
+
+    Returns
+    -------
+    low, high : array, shape (options,)
+        The ends, 0 to 1, on either side of the share.
+
+    References
+    ----------
+    Wilson (1927), JASA 22: 209-212.
+    Korn and Graubard (1998), Survey Methodology 24: 193-201, for the number of respondents.
+
+    Examples
+    --------
+    >>> low, high = share_intervals(np.array([0.0]), np.array([0.0]), 20)
+    >>> low, high.round(3)
+    (array([0.]), array([0.161]))
     """
     z2 = quantile**2
     sure = standard_errors > 0
@@ -112,10 +159,21 @@ def resampled_shares(
     options: list[int],
     respondent_weights: FloatArray,
 ) -> list[FloatArray]:
-    """Answer distributions under many sets of respondent weights at once.
+    """Return answer distributions under many sets of respondent weights at once.
 
-    respondent_weights: (replicates, respondents): base weight times how often each respondent was
-    drawn. Gives one array (replicates, K_j) an item; a replicate in which nobody answered is NaN.
+    Parameters
+    ----------
+    positions : list of J arrays, shape (respondents,)
+        0..K_j-1, or negative for non-response.
+    options : list of int
+        K_j of each item.
+    respondent_weights : array, shape (replicates, respondents)
+        Base weight times how often each respondent was drawn.
+
+    Returns
+    -------
+    list of J arrays, shape (replicates, K_j)
+        Shares; NaN in a replicate in which nobody answered.
     """
     ends = np.cumsum(options)
     totals = np.zeros((respondent_weights.shape[0], int(ends[-1])))
@@ -137,7 +195,7 @@ def resampled_shares(
 
 
 def in_blocks(count: int, respondents: int) -> list[int]:
-    """How many of `count` weight matrix rows to hold at once: sizes that sum to `count`."""
+    """Return how many of `count` weight matrix rows to hold at once: sizes that sum to `count`."""
     size = max(1, min(count, CHUNK_CELLS // max(respondents, 1)))
     return [min(size, count - start) for start in range(0, count, size)]
 
@@ -145,10 +203,34 @@ def in_blocks(count: int, respondents: int) -> list[int]:
 def bootstrap_weights(
     weights: FloatArray, replicates: int, generator: np.random.Generator
 ) -> FloatArray:
-    """Base weights times bootstrap counts, shape (replicates, respondents).
+    """Return base weights times bootstrap counts, by the n-1 bootstrap.
 
-    The n-1 bootstrap of Rao and Wu (1988): n-1 draws with replacement, scaled by n/(n-1), which
-    makes the variance of a mean unbiased also for few respondents.
+    Draws n-1 respondents with replacement, scaled by n/(n-1), which makes the variance of a mean
+    unbiased also for few respondents.
+
+    Parameters
+    ----------
+    weights : array, shape (respondents,)
+        Base weights. One respondent alone keeps theirs.
+    replicates : int
+        How many.
+    generator : numpy Generator
+        The source of randomness.
+
+    Returns
+    -------
+    array, shape (replicates, respondents)
+        0 where a respondent was not drawn.
+
+    References
+    ----------
+    Rao and Wu (1988), JASA 83: 231-241.
+
+    Examples
+    --------
+    >>> drawn = bootstrap_weights(np.ones(3), 1000, np.random.default_rng(0))
+    >>> float(drawn.sum(axis=1).min()), float(drawn.sum(axis=1).max())
+    (3.0, 3.0)
     """
     n = weights.size
     if n == 1:
@@ -160,9 +242,22 @@ def bootstrap_weights(
 def half_sample_weights(
     weights: FloatArray, splits: int, generator: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    """Random halves of the respondents: two weight matrices, each (splits, respondents).
+    """Return weights of random halves of the respondents.
 
-    Every respondent is in exactly one half; halves differ in size by at most one.
+    Parameters
+    ----------
+    weights : array, shape (respondents,)
+        Base weights.
+    splits : int
+        How many.
+    generator : numpy Generator
+        The source of randomness.
+
+    Returns
+    -------
+    first, second : array, shape (splits, respondents)
+        Every respondent has their weight in one of the two and 0 in the other; the halves
+        differ in size by at most one.
     """
     order = np.argsort(generator.random((splits, weights.size)), axis=1)
     first = np.zeros((splits, weights.size))
@@ -171,11 +266,26 @@ def half_sample_weights(
 
 
 def sample_worth(shares: FloatArray, standard_errors: FloatArray, n_eff: float) -> float:
-    """How many respondents drawn with equal weights would give as sure an answer distribution.
+    """Return how many equally weighted respondents would give as sure an answer distribution.
 
     (K-1) / sum_k (SE_k^2 / p_k), which is n over the mean generalised design effect, but never
-    more than n_eff: the linearised errors of options that few chose are unsure themselves.
-    Source: Rao and Scott (1981), JASA 76: 221-230.
+    more than n_eff, because the linearised errors of options that few chose are themselves unsure.
+
+    Parameters
+    ----------
+    shares, standard_errors : array, shape (options,)
+        Of one item.
+    n_eff : float
+        Effective respondents (Kish).
+
+    Returns
+    -------
+    float
+        At most n_eff.
+
+    References
+    ----------
+    Rao and Scott (1981), JASA 76: 221-230.
     """
     chosen = (shares > 0) & (standard_errors > 0)
     if chosen.sum() < 2:

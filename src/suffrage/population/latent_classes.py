@@ -6,8 +6,9 @@ Answers are independent within a class: P(y_i) = sum_c pi_c prod_j theta_{c j y_
 over the items i answered (missing at random). Source: McCutcheon (1987), Latent Class Analysis;
 weights as a pseudo-likelihood: Vermunt & Magidson (2007).
 
-Ours rather than StepMix's: every random start is a block of columns of one matrix product, which
-the bootstrap of the number of classes needs (benchmarks/profile.py); a test holds the two equal.
+The code is ours and not StepMix's because every random start is a block of columns of one matrix
+product, which the bootstrap of the number of classes needs (benchmarks/segments.py). A test checks
+that the two agree.
 """
 
 from __future__ import annotations
@@ -35,21 +36,23 @@ SMALLEST = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class LatentClasses:
-    """A fitted model; classes in order of falling share.
+    """A fitted model. Classes are in order of falling share."""
 
-    shares: (classes,), sums to 1. profiles: one (classes, options) array an item, rows sum to 1.
-    log_likelihood: of the weighted answers, weights scaled to sum to n_eff. n_eff: Kish's effective
-    sample size. parameters: free ones. iterations: of the best run. entropy: of the memberships
-    in nats, summed over respondents with the scaled weights. converged: whether the best run was.
-    """
-
+    # Shape (classes,), sums to 1.
     shares: FloatArray
+    # One array for each item, shape (classes, options); rows sum to 1.
     profiles: tuple[FloatArray, ...]
+    # Of the weighted answers, with weights that sum to n_eff.
     log_likelihood: float
+    # Kish's effective sample size.
     n_eff: float
+    # How many are free.
     parameters: int
+    # Of the best run.
     iterations: int
+    # Of the memberships, in nats, summed over respondents with the same weights.
     entropy: float
+    # Whether the best run converged.
     converged: bool
 
     @property
@@ -71,10 +74,22 @@ class LatentClasses:
         return 1 - self.entropy / (self.n_eff * float(np.log(classes)))
 
     def memberships(self, positions: Sequence[PositionArray]) -> FloatArray:
-        """P(class | answers), shape (respondents, classes).
+        """Return P(class | answers).
 
-        positions: one column an item, in the order of `profiles`; negative for no answer. A
-        respondent who answered nothing gets the shares of the classes.
+        Parameters
+        ----------
+        positions : sequence of arrays, shape (respondents,)
+            One column for each item, in the order of `profiles`; negative for no answer.
+
+        Returns
+        -------
+        array, shape (respondents, classes)
+            Rows sum to 1. A respondent who answered nothing gets the shares of the classes.
+
+        Raises
+        ------
+        ValueError
+            An answer is outside the options that the classes were found with.
         """
         for column, profile in zip(positions, self.profiles, strict=True):
             if column.size and int(column.max()) >= profile.shape[1]:
@@ -86,7 +101,10 @@ class LatentClasses:
 
 
 def one_hot(positions: Sequence[PositionArray], options: Sequence[int]) -> FloatArray:
-    """(respondents, sum of options): 1 where an option was chosen; a missing answer is all zeros."""
+    """Return 1 where an option was chosen, shape (respondents, sum of options).
+
+    A missing answer is all zeros.
+    """
     table = np.zeros((positions[0].size, sum(options)))
     start = 0
     for column, count in zip(positions, options, strict=True):
@@ -104,11 +122,49 @@ def fit_latent_classes(
     generator: np.random.Generator,
     starts: int = STARTS,
 ) -> LatentClasses:
-    """The best of `starts` random starts.
+    """Fit latent classes and return the best of several random starts.
 
-    positions: J columns of shape (respondents,), 0..K_j-1 or negative. options: K_j. weights:
-    (respondents,), non-negative. All starts run a few steps together, the best few to the end.
-    Raises InputError when a class empties in every one of them.
+    All starts run a few steps together; the best few run to the end.
+
+    Parameters
+    ----------
+    positions : sequence of J arrays, shape (respondents,)
+        0..K_j-1, or negative for no answer.
+    options : sequence of int
+        K_j of each item.
+    weights : array, shape (respondents,)
+        Not negative.
+    classes : int
+        How many.
+    generator : numpy Generator
+        Draws the starts.
+    starts : int
+        How many random starts.
+
+    Returns
+    -------
+    LatentClasses
+        The run with the highest log-likelihood.
+
+    Raises
+    ------
+    InputError
+        A class empties in every run.
+
+    References
+    ----------
+    McCutcheon (1987), Latent Class Analysis.
+    Vermunt and Magidson (2007), for weights as a pseudo-likelihood.
+
+    Examples
+    --------
+    Half of the people agree with both statements, half disagree with both:
+
+    >>> answers = np.repeat(np.array([0, 1], dtype=np.int8), 50)
+    >>> generator = np.random.default_rng(0)
+    >>> found = fit_latent_classes([answers, answers], [2, 2], np.ones(100), 2, generator)
+    >>> found.shares.round(2)
+    array([0.5, 0.5])
     """
     table = one_hot(positions, options)
     n_eff = effective_sample_size(weights)
@@ -124,33 +180,44 @@ def fit_latent_classes(
     _, likelihoods = _expect(table, w, shares, theta)
     best = np.argsort(-likelihoods, kind="stable")[:KEPT_STARTS]
     runs = [_to_the_end(table, w, shares[r : r + 1], theta[:, r : r + 1], edges) for r in best]
-    sound = [run for run in runs if (run[0] * n_eff).min() >= EMPTY_BELOW]
+    sound = [run for run in runs if (run.shares * n_eff).min() >= EMPTY_BELOW]
     if not sound:
         raise InputError(
             f"{classes} classes: one of them empties; {n_eff:.0f} effective respondents do not "
             "hold so many. Ask for fewer."
         )
-    shares_, theta_, likelihood, iterations, converged, entropy = max(sound, key=lambda run: run[2])
-    order = np.argsort(-shares_, kind="stable")
+    chosen = max(sound, key=lambda run: run.log_likelihood)
+    order = np.argsort(-chosen.shares, kind="stable")
     return LatentClasses(
-        shares=shares_[order],
-        profiles=tuple(theta_[a:b, order].T for a, b in pairwise(edges)),
-        log_likelihood=likelihood,
+        shares=chosen.shares[order],
+        profiles=tuple(chosen.theta[a:b, order].T for a, b in pairwise(edges)),
+        log_likelihood=chosen.log_likelihood,
         n_eff=n_eff,
         parameters=classes - 1 + classes * int(sum(options) - len(options)),
-        iterations=iterations,
-        entropy=entropy,
-        converged=converged,
+        iterations=chosen.iterations,
+        entropy=chosen.entropy,
+        converged=chosen.converged,
     )
 
 
-_Run = tuple[FloatArray, FloatArray, float, int, bool, float]
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """Where one random start ended."""
+
+    # Shape (classes,).
+    shares: FloatArray
+    # Shape (sum of options, classes).
+    theta: FloatArray
+    log_likelihood: float
+    iterations: int
+    converged: bool
+    entropy: float
 
 
 def _to_the_end(
     table: FloatArray, w: FloatArray, shares: FloatArray, theta: FloatArray, edges: FloatArray
 ) -> _Run:
-    """One run until the log-likelihood stands still."""
+    """Run from one start until the log-likelihood no longer changes."""
     before, iterations, converged = -np.inf, 0, False
     while not converged and iterations < MAX_ITERATIONS:
         memberships, (likelihood,) = _expect(table, w, shares, theta)
@@ -160,7 +227,7 @@ def _to_the_end(
             shares, theta = _maximise(table, w, memberships, edges)
         iterations += 1
     entropy = -float(np.sum(w[:, None, None] * memberships * _log(memberships)))
-    return shares[0], theta[:, 0], float(likelihood), iterations, converged, max(entropy, 0.0)
+    return _Run(shares[0], theta[:, 0], float(likelihood), iterations, converged, max(entropy, 0.0))
 
 
 def _expect(
@@ -203,10 +270,31 @@ def _log(probabilities: FloatArray) -> FloatArray:
 
 
 def adjusted_rand_index(first: PositionArray, second: PositionArray, weights: FloatArray) -> float:
-    """Agreement of two partitions of the same respondents, 1 same, 0 as by chance.
+    """Return the agreement of two partitions of the same respondents, corrected for chance.
 
-    Hubert & Arabie (1985) with weights in place of counts, scaled to sum to the number of
-    respondents.
+    Weights take the place of counts, scaled to sum to the number of respondents.
+
+    Parameters
+    ----------
+    first, second : array of int, shape (respondents,)
+        The class of each respondent in either partition, from 0.
+    weights : array, shape (respondents,)
+        Not negative.
+
+    Returns
+    -------
+    float
+        1 for the same partition, 0 for agreement as by chance, below 0 for less.
+
+    References
+    ----------
+    Hubert and Arabie (1985), Journal of Classification 2: 193-218.
+
+    Examples
+    --------
+    >>> classes = np.array([0, 0, 1, 1], dtype=np.int8)
+    >>> adjusted_rand_index(classes, 1 - classes, np.ones(4))
+    1.0
     """
     w = weights * (weights.size / weights.sum())
     table = np.zeros((int(first.max()) + 1, int(second.max()) + 1))
@@ -222,9 +310,29 @@ def adjusted_rand_index(first: PositionArray, second: PositionArray, weights: Fl
 
 
 def matched_overlap(first: PositionArray, second: PositionArray, weights: FloatArray) -> FloatArray:
-    """For each class of `first`, its largest Jaccard overlap with a class of `second`.
+    """Return, for each class of `first`, its largest Jaccard overlap with a class of `second`.
 
-    Source: Hennig (2007), cluster-wise assessment of stability.
+    Parameters
+    ----------
+    first, second : array of int, shape (respondents,)
+        The class of each respondent in either partition, from 0.
+    weights : array, shape (respondents,)
+        Not negative.
+
+    Returns
+    -------
+    array, shape (classes of first,)
+        0 (no member in common with any class) to 1 (the same members).
+
+    References
+    ----------
+    Hennig (2007), Computational Statistics & Data Analysis 52: 258-271.
+
+    Examples
+    --------
+    >>> first, second = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    >>> matched_overlap(first, second, np.ones(4)).round(2)
+    array([0.67, 0.5 ])
     """
     found = np.zeros(int(first.max()) + 1)
     for c in range(found.size):
