@@ -1,7 +1,7 @@
 """GlobalOpinionQA (Durmus et al. 2023): countries' answers to World Values and Pew questions.
 
 The file has a row for each question: `question`, `selections` (country to shares, as Python writes
-a dictionary), `options` and `source`. How many people stand behind a share it does not say.
+a dictionary), `options` and `source`. It does not say how many people a share is from.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def globalopinionqa(
 ) -> list[ValueSet]:
     """The value sets of countries, as the file spells them. sources: such as "GAS" and "WVS".
 
-    Items are unordered: the file does not say which options form a scale, and some stand out of
+    Items are unordered: the file does not say which options form a scale, and some are out of
     order. Raises InputError on a file of another layout, naming the row.
     """
     if not path.is_file():
@@ -58,7 +58,7 @@ def _answers(path: Path, sources: Sequence[str] | None) -> Iterator[PublishedAns
 
 
 def question_sources(path: Path) -> dict[str, str]:
-    """Question to the survey it is from, as the file says ("GAS", "WVS"); "" where it does not."""
+    """Question to its survey, as the file names it ("GAS", "WVS"); "" where it does not."""
     frame = read_csv(path)
     if "source" not in frame.columns:
         return {}
@@ -66,7 +66,7 @@ def question_sources(path: Path) -> dict[str, str]:
 
 
 def _literal(text: str | None, kind: type, source: str, row: int, column: str) -> Any:
-    """A list or dictionary written by Python; `defaultdict(<class 'list'>, {...})` for its {...}."""
+    """A list or dictionary written by Python; of `defaultdict(<class 'list'>, {...})`, the {...}."""
     plain = (text or "").strip()
     if plain.startswith("defaultdict("):
         plain = plain[plain.index("{") if "{" in plain else 0 : -1]
@@ -74,7 +74,8 @@ def _literal(text: str | None, kind: type, source: str, row: int, column: str) -
         found = ast.literal_eval(plain)
     except (ValueError, SyntaxError) as error:
         raise InputError(
-            f"{source} record {row}: {column} is not readable ({error}); take the file as published."
+            f"{source} record {row}: {column} is not readable ({error}); take the file as "
+            "published."
         ) from error
     if not isinstance(found, kind):
         raise InputError(f"{source} record {row}: {column} must be a {kind.__name__}.")

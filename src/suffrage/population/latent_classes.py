@@ -170,16 +170,10 @@ def fit_latent_classes(
     n_eff = effective_sample_size(weights)
     w = weights * (n_eff / weights.sum())
     edges = np.cumsum([0, *options])
-    tried = 1 if classes == 1 else starts
     # Soft random memberships; runs differ by them alone.
+    tried = 1 if classes == 1 else starts
     memberships = generator.dirichlet(np.ones(classes), size=(len(w), tried))
-    shares, theta = _maximise(table, w, memberships, edges)
-    for _ in range(SHORT_ITERATIONS):
-        memberships, likelihoods = _expect(table, w, shares, theta)
-        shares, theta = _maximise(table, w, memberships, edges)
-    _, likelihoods = _expect(table, w, shares, theta)
-    best = np.argsort(-likelihoods, kind="stable")[:KEPT_STARTS]
-    runs = [_to_the_end(table, w, shares[r : r + 1], theta[:, r : r + 1], edges) for r in best]
+    runs = _best_runs(table, w, memberships, edges)
     sound = [run for run in runs if (run.shares * n_eff).min() >= EMPTY_BELOW]
     if not sound:
         raise InputError(
@@ -212,6 +206,19 @@ class _Run:
     iterations: int
     converged: bool
     entropy: float
+
+
+def _best_runs(
+    table: FloatArray, w: FloatArray, memberships: FloatArray, edges: FloatArray
+) -> list[_Run]:
+    """Run from every start for a few steps, and from the best few to the end."""
+    shares, theta = _maximise(table, w, memberships, edges)
+    for _ in range(SHORT_ITERATIONS):
+        memberships, _ = _expect(table, w, shares, theta)
+        shares, theta = _maximise(table, w, memberships, edges)
+    _, likelihoods = _expect(table, w, shares, theta)
+    best = np.argsort(-likelihoods, kind="stable")[:KEPT_STARTS]
+    return [_to_the_end(table, w, shares[r : r + 1], theta[:, r : r + 1], edges) for r in best]
 
 
 def _to_the_end(

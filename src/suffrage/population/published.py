@@ -23,12 +23,14 @@ TOLERANCE = 0.02
 
 @dataclass(frozen=True)
 class PublishedAnswer:
-    """One population's answers to one question. shares: of the options as published."""
+    """One population's answers to one question, as published."""
 
     population: str
     question: str
     options: tuple[str, ...]
+    # Of the options, in the same order.
     shares: tuple[float, ...]
+    # The publisher's name for the question.
     key: str | None = None
     ordered: bool = False
     topic: str | None = None
@@ -40,10 +42,10 @@ class PublishedAnswer:
 
 
 def answer_distribution(answer: PublishedAnswer) -> AnswerDistribution:
-    """The distribution over the options that are answers, renormalised; the rest by its kind.
+    """The distribution over the options that are answers, renormalised, and non-response by kind.
 
-    n is 0 and n_eff and errors are NaN, since a share alone says nothing of how many answered.
-    Raises ValueError, in words, on a table that no distribution can be read from.
+    n is 0, and n_eff and errors are NaN, because a share alone does not say how many answered.
+    Raises ValueError with the reason when no distribution can be read from the table.
     """
     if len(answer.options) != len(answer.shares):
         raise ValueError(f"{len(answer.options)} options but {len(answer.shares)} shares")
@@ -98,8 +100,8 @@ def published_value_sets(
 ) -> list[ValueSet]:
     """One value set for each population (all when None), in the order of their names.
 
-    Items come in the order of their ids, so the order of rows changes nothing. What no
-    distribution can be read from is set aside by name, and so is what stands twice.
+    Items come in the order of their ids, so the order of rows changes nothing. A question without a
+    readable distribution is set aside by name, and so is one that appears twice.
     Raises InputError on a population that is not in the table, and on one left with no item.
     """
     by_population: dict[str, list[PublishedAnswer]] = {}

@@ -1,7 +1,7 @@
 """Segments: latent classes of respondents found in a survey, chosen, named and kept.
 
-How many there are is decided by a stated rule: among numbers of classes in which every class comes
-back when the respondents are drawn anew, the one with the lowest ICL.
+A stated rule decides how many there are: among the numbers of classes in which every class comes
+back when the respondents are resampled, the one with the lowest ICL.
 """
 
 from __future__ import annotations
@@ -40,28 +40,25 @@ BOOTSTRAP_STARTS = 5
 
 
 class SegmentSettings(BaseModel):
-    """How to look for segments.
-
-    classes: how many, or "auto". most: the most to try. items: which to use (none named: all).
-    bootstraps: resamples behind the stability. names: your own, largest segment first.
-    """
+    """How to look for segments."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # How many, or "auto".
     classes: int | Literal["auto"] = Field(default="auto")
+    # The most to try.
     most: int = Field(default=6, ge=2, le=20)
+    # Which items to use; all when none is named.
     items: tuple[str, ...] = ()
+    # How many resamples the stability is measured in.
     bootstraps: int = Field(default=20, ge=2)
+    # Your own names, largest segment first.
     names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class SegmentationCandidate:
-    """One number of classes that was tried.
-
-    overlap: each class's mean Jaccard overlap with its like in resamples. agreement: mean adjusted
-    Rand index between the resamples' partitions and this one.
-    """
+    """One number of classes that was tried; its criteria are those of `LatentClasses`."""
 
     classes: int
     log_likelihood: float
@@ -69,8 +66,11 @@ class SegmentationCandidate:
     bic: float
     icl: float
     separation: float
+    # Of the smallest class.
     smallest_share: float
+    # Each class's mean Jaccard overlap with the most similar class of a resample.
     overlap: tuple[float, ...]
+    # The mean adjusted Rand index between the resamples' partitions and this one.
     agreement: float
 
     @property
@@ -81,23 +81,26 @@ class SegmentationCandidate:
 
 @dataclass(frozen=True)
 class Mark:
-    """An answer that tells a segment from the rest: the shares who give it inside and outside."""
+    """An answer that distinguishes a segment from the rest."""
 
     item_id: str
     position: int
+    # The shares who give it inside and outside the segment.
     inside: float
     outside: float
 
 
 @dataclass(frozen=True)
 class Trait:
-    """A demographic category's share in a segment, with a 95 % interval, and in all respondents."""
+    """A demographic category's share in a segment, and among everyone segmented."""
 
     column: str
     category: str
+    # In the segment, with a 95% interval.
     share: float
     low: float
     high: float
+    # Among everyone.
     everyone: float
 
     @property
@@ -108,21 +111,23 @@ class Trait:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """Segments of one population of one survey.
+    """Segments of one population of one survey."""
 
-    items: those used. model: the classes. names: one a class. respondents: ids, sorted.
-    memberships: (respondents, classes), rows sum to 1. candidates: every number tried; empty where
-    the segments were frozen in an earlier wave. contrast: adjusted Rand index with k-means on the
-    axes of a multiple correspondence analysis, as many clusters.
-    """
-
+    # The items used.
     items: tuple[Item, ...]
+    # The latent classes, and one name for each.
     model: LatentClasses
     names: tuple[str, ...]
+    # Ids, sorted.
     respondents: tuple[str, ...]
+    # Shape (respondents, classes); rows sum to 1.
     memberships: FloatArray
+    # Every number of classes tried; empty when the segments were found in an earlier wave.
     candidates: tuple[SegmentationCandidate, ...]
+    # How the number of classes was chosen, in words.
     rule: str
+    # The adjusted Rand index with as many clusters by k-means on the axes of a multiple
+    # correspondence analysis.
     contrast: float | None
     survey_hash: str
 
@@ -195,11 +200,33 @@ def find_segments(
     name: str = "segments",
     advance: _Advance | None = None,
 ) -> Segmentation:
-    """Find segments among the respondents that `where` picks out.
+    """Find segments among some of a survey's respondents.
 
-    advance: called with a word for what is done, how much is done, and of how much.
-    Raises InputError on items the survey lacks or that everyone answered alike, on a class that
-    empties, and when no number of classes is stable.
+    Parameters
+    ----------
+    survey : Survey
+        The answers and weights.
+    where : mapping
+        Which respondents; everyone when empty.
+    settings : SegmentSettings
+        How many classes to try, and on which items.
+    seed : int
+        Of the starts and resamples.
+    name : str
+        For messages, and for segments without a name of their own.
+    advance : callable, optional
+        Called with a word for what is done, how many steps are done, and of how many.
+
+    Returns
+    -------
+    Segmentation
+        Largest segment first; the same whatever the order of the survey's rows.
+
+    Raises
+    ------
+    InputError
+        The survey lacks an item, everyone answered a named item alike, a class empties, or no
+        number of classes is stable.
     """
     items, columns, weights, rows = _answers(survey, where, settings.items, name)
     options = [len(item.options) for item in items]
@@ -223,19 +250,7 @@ def find_segments(
         overlap, agreement = _stability(
             columns, options, weights, model, settings.bootstraps, generator, tell
         )
-        candidates.append(
-            SegmentationCandidate(
-                classes=number,
-                log_likelihood=model.log_likelihood,
-                parameters=model.parameters,
-                bic=model.bic,
-                icl=model.icl,
-                separation=model.separation,
-                smallest_share=float(model.shares.min()),
-                overlap=tuple(float(x) for x in overlap),
-                agreement=agreement,
-            )
-        )
+        candidates.append(_candidate(model, overlap, agreement))
     chosen, rule = _choice(candidates, settings.classes, name)
     model = fitted[chosen]
     memberships = model.memberships(columns)
@@ -317,10 +332,11 @@ def segment_survey(survey: Survey, segmentation: Segmentation, segment: int) -> 
 def marks(
     segmentation: Segmentation, segment: int, allowed: Sequence[str] | None = None
 ) -> list[Mark]:
-    """The answers that tell a segment most from the others, one an item, most telling first.
+    """The answer to each item that most distinguishes a segment, most distinguishing item first.
 
-    allowed: items that may be named; a prompt's description must not give away held-out items.
-    Telling is the difference of the shares inside and outside (in the model's profiles).
+    An answer distinguishes a segment by the difference of the shares inside and outside it, in the
+    model's profiles. allowed: items that may be named; a prompt's description must not reveal
+    held-out items.
     """
     model = segmentation.model
     others = np.delete(model.shares, segment)
@@ -336,7 +352,7 @@ def marks(
 
 
 def traits(segmentation: Segmentation, survey: Survey, segment: int) -> list[Trait]:
-    """Every demographic category's share in a segment beside its share among everyone segmented.
+    """Every demographic category's share in a segment next to its share among everyone segmented.
 
     Categories are those of the codebook's demographics with at most 20 different values.
     """
@@ -375,7 +391,7 @@ def traits(segmentation: Segmentation, survey: Survey, segment: int) -> list[Tra
 
 
 def dividing_items(segmentation: Segmentation) -> list[tuple[str, float]]:
-    """How much each item tells of the segment, most first: mutual information in bits.
+    """How much each item says about the segment, most first: mutual information in bits.
 
     I(class; answer) = H(answer) - sum_c pi_c H(answer | c), from the model's profiles.
     """
@@ -409,7 +425,8 @@ def _answers(
         elif item_id in wanted:
             alike = "nobody answered" if given.size == 0 else "everyone answered alike"
             raise InputError(
-                f"segments {name}: item {item_id}, which {alike}, tells nothing apart; leave it out."
+                f"segments {name}: item {item_id}, which {alike}, tells nothing apart; leave it "
+                "out."
             )
     if len(items) < 2 and not frozen:
         raise InputError(
@@ -417,6 +434,22 @@ def _answers(
             "in how answers go together."
         )
     return items, columns, survey.weights[rows], rows
+
+
+def _candidate(
+    model: LatentClasses, overlap: FloatArray, agreement: float
+) -> SegmentationCandidate:
+    return SegmentationCandidate(
+        classes=model.shares.size,
+        log_likelihood=model.log_likelihood,
+        parameters=model.parameters,
+        bic=model.bic,
+        icl=model.icl,
+        separation=model.separation,
+        smallest_share=float(model.shares.min()),
+        overlap=tuple(float(x) for x in overlap),
+        agreement=agreement,
+    )
 
 
 def _stability(
@@ -460,8 +493,8 @@ def _choice(
     if not trusted:
         weakest = ", ".join(f"{c.classes}: {min(c.overlap):.2f}" for c in candidates)
         raise InputError(
-            f"segments {name}: no number of classes is stable (the least stable class's overlap, by "
-            f"number of classes: {weakest}; {TRUSTED_OVERLAP} is needed). The answers show no "
+            f"segments {name}: no number of classes is stable (the least stable class's overlap, "
+            f"by number of classes: {weakest}; {TRUSTED_OVERLAP} is needed). The answers show no "
             "segments that another sample would show again; fix a number only with a reason."
         )
     best = min(trusted, key=lambda candidate: candidate.icl)
