@@ -66,7 +66,7 @@ def paraphrase(
             dropped.append({"item": item.id, "text": text, "why": why})
     found = {
         "generator": model.identity.name,
-        "probes": wanted * len(items),
+        "asked": wanted * len(items),
         "kept": sum(len(some) for some in kept.values()),
         "dropped": dict(Counter(row["why"] for row in dropped).most_common()),
         "empty": sum(not text for some in texts for text in some),
