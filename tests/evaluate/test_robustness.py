@@ -20,7 +20,6 @@ from suffrage.evaluate.robustness import (
     PUSHES,
     RobustnessOptions,
     agrees,
-    chosen_items,
     fieller,
 )
 from suffrage.models.asking import SENTENCES
@@ -260,12 +259,6 @@ def test_no_frame_is_one_that_training_uses() -> None:
     assert not set(FRAMES) & set(CONTEXTS)
     assert all(frame.count("{}") == 1 for frame in (*FRAMES, PRESSURE))
     assert all("{" not in push for push in PUSHES.values())
-
-
-def test_items_are_chosen_at_even_steps() -> None:
-    items = [_item("a", "b").model_copy(update={"id": str(k)}) for k in range(9)]
-    assert [i.id for i in chosen_items(items, 3)] == ["0", "4", "8"]
-    assert chosen_items(items, None) == items
 
 
 def test_fieller_covers_a_ratio_of_noisy_gains() -> None:

@@ -1,9 +1,10 @@
-"""`steerability`: whether naming a group moves the answers toward that group, and not just anywhere.
+"""`steerability`: whether naming a group moves the answers toward that group, or just anywhere.
 
-Symbols: F(g, q) the fit of shares q to group g; m_h the model's answer when asked as h, m_0 as itself.
-A group's rivals are those it can be told from (`groups.rivals`). Items held out only, where any are.
+Symbols: F(g, q) the fit of shares q to group g; m_h the model's answer when asked as h, m_0 as
+itself. A group's rivals are those it can be told from (`groups.rivals`). Items held out only, where
+any are.
 
-What it cannot show: whether the model knows the group, or only what is often said of it.
+It cannot show whether the model knows the group, or only what is often said of it.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from suffrage.evaluate.asking.groups import (
     above_zero,
     between_row,
     denominators,
+    items_to_score,
     letter_shares,
     rivals,
     scored_items,
     under_replicates,
     unread_notes,
 )
+from suffrage.evaluate.asking.item_probes import counted
 from suffrage.evaluate.results import Figure, Measure
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, ProbeInput, Scorecard
 from suffrage.evaluate.statistics.figures import make_figures
@@ -52,9 +55,10 @@ MEASURES = (
     Measure(
         name="name_adds",
         label="What the name adds",
-        explanation="Fit of the answers given under a group’s own name, less the fit of the mean answer under "
-        "all the groups’ names. Above 0 only where naming this group rather than another brings the answers "
-        "nearer to it; a model that exaggerates, or moves at random, falls below 0.",
+        explanation="Fit of the answers given under a group’s own name, less the fit of the mean "
+        "answer under all the groups’ names. Above 0 only where naming this group rather than "
+        "another brings the answers nearer to it; a model that exaggerates, or moves at random, "
+        "falls below 0.",
         better="higher",
         unit="questions",
         headline=True,
@@ -62,25 +66,25 @@ MEASURES = (
     Measure(
         name="gain",
         label="Gain over no name",
-        explanation="Fit of the answers given under a group’s own name, less the fit of what the model "
-        "answers as itself.",
+        explanation="Fit of the answers given under a group’s own name, less the fit of what the "
+        "model answers as itself.",
         better="higher",
         unit="questions",
     ),
     Measure(
         name="over_others",
         label="Gain over other names",
-        explanation="Fit of the answers given under a group’s own name, less the mean fit to the same "
-        "group of the answers given under the other names.",
+        explanation="Fit of the answers given under a group’s own name, less the mean fit to the "
+        "same group of the answers given under the other names.",
         better="higher",
         unit="questions",
     ),
     Measure(
         name="nearest",
         label="Own name nearest",
-        explanation="Share of groups and questions for which no other name’s answers lie nearer to the "
-        "group than those under its own; where several lie equally near, each counts its part. The floor is "
-        "guessing.",
+        explanation="Share of groups and questions for which no other name’s answers lie nearer to "
+        "the group than those under its own; where several lie equally near, each counts its part. "
+        "The floor is guessing.",
         better="higher",
         unit="questions",
     ),
@@ -88,8 +92,8 @@ MEASURES = (
         name="apart",
         label="Distance between groups",
         explanation="How far apart the model’s groups are over how far apart people’s are (squared "
-        "differences of shares, freed of sampling noise). 0 is one answer for all; above 1 groups are "
-        "made more different than they are.",
+        "differences of shares, freed of sampling noise). 0 is one answer for all; above 1 groups "
+        "are made more different than they are.",
         better="nearer 1",
         unit="questions",
         digits=2,
@@ -105,15 +109,11 @@ def probe(given: ProbeInput) -> pl.DataFrame:
     if not given.as_population:
         return pl.DataFrame(schema=SCHEMA)
     items = given.held_out or given.items
-    total, done = _prompts_for(given.value_sets, given.splits), 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        given.advance(min(done / total, 1.0))
-
     found = read_letters(
-        given.model, [ItemProbe(item, None) for item in items], given.scoring.lowest_mass, advance
+        given.model,
+        [ItemProbe(item, None) for item in items],
+        given.scoring.lowest_mass,
+        counted(given, _prompts_for(given.value_sets, given.splits)),
     )
     return pl.DataFrame(
         [
@@ -132,9 +132,7 @@ def probe(given: ProbeInput) -> pl.DataFrame:
 
 
 def _prompts_for(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit]) -> int:
-    out = {item for split in splits for item in split.held_out}
-    items = {i.id: i for v in value_sets for i in v.items if not out or i.id in out}
-    return sum(len(ways_of_asking(item, None)) for item in items.values())
+    return sum(len(ways_of_asking(item, None)) for item in items_to_score(value_sets, splits))
 
 
 @dataclass(frozen=True)
@@ -186,8 +184,9 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         units["apart"] = defaultdict(list)
         if named:
             notes.append(
-                "On these questions the groups do not differ beyond sampling noise: how far apart the "
-                "model puts them is not held against it, and what a name could add is next to nothing."
+                "On these questions the groups do not differ beyond sampling noise: how far apart "
+                "the model puts them is not held against it, and what a name could add is next to "
+                "nothing."
             )
     figures, differences = make_figures(
         NAME,
@@ -222,8 +221,8 @@ def _notes(
     alone = [name for name, others in among.items() if not others]
     if len(alone) == len(among):
         return [
-            "There are no two groups here of which neither is a part of the other, so nothing can be "
-            "said of steering."
+            "There are no two groups here of which neither is a part of the other, so nothing can "
+            "be said of steering."
         ]
     notes = []
     if alone:

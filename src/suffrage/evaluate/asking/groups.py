@@ -17,6 +17,7 @@ from suffrage.evaluate.statistics.intervals import Measured, estimate
 from suffrage.evaluate.statistics.sampled_answers import resampled_model_shares
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distribution_distances import fit
+from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
 
 # (value set, item) -> shares
@@ -28,6 +29,13 @@ def scored_items(value_set: ValueSet, split: ItemSplit) -> list[str]:
     return [
         item for item in value_set.distributions if not split.held_out or item in split.held_out
     ]
+
+
+def items_to_score(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit]) -> list[Item]:
+    """The items held out in any of the splits; all of them where nothing is held out."""
+    out = {item for split in splits for item in split.held_out}
+    items = {i.id: i for v in value_sets for i in v.items if not out or i.id in out}
+    return list(items.values())
 
 
 def letter_shares(answers: Answers) -> dict[tuple[str, str], FloatArray]:

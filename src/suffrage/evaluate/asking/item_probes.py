@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,18 +72,11 @@ def probe_items(
     if not probes:
         return pl.DataFrame(schema=SCHEMA)
     total = sum(len(ways_of_asking(one.item, one.persona)) for one in probes)
-    done = 0
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        given.advance(done / total)
-
     answers = read_letters(
         given.model,
         [ItemProbe(one.item, one.persona) for one in probes],
         given.scoring.lowest_mass,
-        advance,
+        counted(given, total),
     )
     rows = [
         {
@@ -97,6 +90,18 @@ def probe_items(
         for one, answer in zip(probes, answers, strict=True)
     ]
     return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def counted(given: ProbeInput, total: int) -> Callable[[int], None]:
+    """What to call with each number of prompts that are done, out of `total`."""
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        given.advance(min(done / total, 1.0))
+
+    return advance
 
 
 def can_be_asked(item: Item) -> bool:
