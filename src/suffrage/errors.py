@@ -1,4 +1,4 @@
-"""Errors a user can act on. Each message says what was wrong, where, and the mend."""
+"""Errors that a user can act on: each message says what is wrong, where, and how to fix it."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -6,7 +6,7 @@ from types import ModuleType
 
 
 class SuffrageError(Exception):
-    """Something stopped the work that is not the user's mistake (exit code 1)."""
+    """The work stopped for a reason that is not the user's mistake (exit code 1)."""
 
     exit_code = 1
 
@@ -14,7 +14,17 @@ class SuffrageError(Exception):
 class InputError(SuffrageError):
     """The user's input cannot be used as it is (exit code 2).
 
-    message: may hold %(names)s, filled from values; pages say it in another language with the same.
+    Parameters
+    ----------
+    message : str
+        One sentence. It may contain `%(name)s`, so that pages can translate it.
+    **values
+        What to fill in for each name.
+
+    Examples
+    --------
+    >>> print(InputError("%(file)s: no such file.", file="town.csv"))
+    town.csv: no such file.
     """
 
     exit_code = 2
@@ -25,13 +35,25 @@ class InputError(SuffrageError):
 
 
 class MissingExtraError(InputError):
-    """A command needs an optional part of Suffrage that is not installed."""
+    """An optional part of Suffrage is needed and not installed (exit code 2)."""
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:
-    """Import `module`, or say which extra brings it.
+    """Import an optional module.
 
-    Raises MissingExtraError when it is not installed.
+    Parameters
+    ----------
+    module : str
+        The module's name.
+    extra : str
+        The extra of Suffrage that installs it.
+    purpose : str
+        What needs it, to begin the error's sentence.
+
+    Raises
+    ------
+    MissingExtraError
+        The module is not installed. The message has the pip command that installs it.
     """
     try:
         return import_module(module)
@@ -44,6 +66,6 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
 
 
 def require_installed(module: str, extra: str, purpose: str) -> None:
-    """As `require`, without the time it takes to import."""
+    """Check that a module is installed as `require` does, without the time that importing takes."""
     if find_spec(module) is None:
         require(module, extra, purpose)

@@ -1,7 +1,7 @@
-"""The extension points: what a study names by one word is found here.
+"""The extension points: this module finds what a study names with one word.
 
-Another package adds a survey reader, method, evaluation or record builder by declaring an
-entry point in one of the groups below; Suffrage's own are declared the same way.
+Another package adds a survey reader, a method, an evaluation or a record builder by declaring an
+entry point in one of the groups below. Suffrage declares its own in the same way.
 """
 
 from importlib.metadata import entry_points
@@ -13,12 +13,12 @@ Group = Literal["readers", "methods", "evaluations", "record_builders"]
 
 
 def names(group: Group) -> list[str]:
-    """What is registered in a group, sorted."""
+    """Return the names that are registered in a group, sorted."""
     return sorted({point.name for point in entry_points(group=f"suffrage.{group}")})
 
 
 def load(group: Group, name: str) -> Any:
-    """The registered object.
+    """Return the object that is registered under a name.
 
     Raises InputError when no installed package registers that name.
     """

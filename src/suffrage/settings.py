@@ -1,4 +1,4 @@
-"""YAML files people write: read strictly, and every mistake named by its key."""
+"""YAML files that people write: they are read strictly, and a mistake is named by its key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key may stand only once."""
+    """YAML in which a key may appear only once."""
 
 
 def _mapping_without_twins(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -37,7 +37,10 @@ _StrictLoader.add_constructor("tag:yaml.org,2002:map", _mapping_without_twins)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file's mapping. Raises InputError naming the line of a mistake."""
+    """Read a YAML file that contains keys and values.
+
+    Raises InputError naming the line of a mistake.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -57,9 +60,24 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def key_values(pairs: list[str], option: str) -> dict[str, Any]:
-    """The `key=value` pairs of a command line's option, values as YAML reads them.
+    """Read the `key=value` pairs of a command line's option.
 
-    Raises InputError on a pair without a key or an equals sign.
+    Parameters
+    ----------
+    pairs : list of str
+        Each with a key, an equals sign and a value in YAML.
+    option : str
+        The option's name, for messages.
+
+    Raises
+    ------
+    InputError
+        A pair has no key or no equals sign, or its value is not YAML.
+
+    Examples
+    --------
+    >>> key_values(["wave=10", "countries=[DE, FR]"], "--option")
+    {'wave': 10, 'countries': ['DE', 'FR']}
     """
     found: dict[str, Any] = {}
     for pair in pairs:
@@ -74,15 +92,33 @@ def key_values(pairs: list[str], option: str) -> dict[str, Any]:
 
 
 def validated(schema: type[Settings], content: Any, source: str, under: str = "") -> Settings:
-    """The content as the schema's object.
+    """Check what a file says against a schema.
 
-    source: the file's name, for messages. under: the key the content stands at.
-    Raises InputError naming the first wrong key, what was wrong, and what it may be.
+    Parameters
+    ----------
+    schema : type
+        The Pydantic model that the content has to fit.
+    content
+        What the file says, as `read_yaml` gives it.
+    source : str
+        The file's name, for messages.
+    under : str
+        The key that the content is at.
+
+    Returns
+    -------
+    schema
+        The content as the schema's object.
+
+    Raises
+    ------
+    InputError
+        A key is unknown, missing or wrong. The message names the key and what it may be.
     """
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        # A misspelt key is the likely reason for one that is missing, so it is named first.
+        # When a key is misspelt, another one is missing: the misspelt one is the mistake.
         problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         place = _place(under, problem["loc"])
         raise InputError(f"{source}: {place}{_complaint(problem, schema, content)}") from error
@@ -112,7 +148,7 @@ def _complaint(problem: Any, schema: type[BaseModel], content: Any) -> str:
 
 
 def _keys_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """The keys of the model that stands at this place, none when there is no model there."""
+    """Return the keys of the model at this place, or none when no model is there."""
     current: type[BaseModel] | None = schema
     for part in location:
         if isinstance(part, int) or current is None:
@@ -125,7 +161,7 @@ def _keys_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[s
 
 
 def expand_variables(value: Any, source: str, place: str) -> Any:
-    """${NAME} in texts replaced by the environment's value, through lists and mappings.
+    """Replace `${NAME}` in texts by the environment's value, also inside lists and mappings.
 
     Raises InputError naming a variable that is not set.
     """

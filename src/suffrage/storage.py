@@ -1,4 +1,4 @@
-"""Writing that is all or nothing, and hashes that say what made a file."""
+"""Files are written whole or not at all, and hashes identify what made them."""
 
 import contextlib
 import errno
@@ -17,19 +17,25 @@ HASH_LENGTH = 16
 
 
 def content_hash(content: Any) -> str:
-    """A short SHA-256 of anything JSON can hold; equal content gives an equal hash."""
+    """Return a short SHA-256 of anything that JSON can express; equal content has an equal hash.
+
+    Examples
+    --------
+    >>> content_hash({"b": 1, "a": 2}) == content_hash({"a": 2, "b": 1})
+    True
+    """
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
 
 
 def file_hash(path: Path) -> str:
-    """A short SHA-256 of a file's bytes."""
+    """Return a short SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:HASH_LENGTH]
 
 
 def folder_hash(folder: Path) -> str:
-    """A short SHA-256 over the names and bytes of every file in a folder."""
+    """Return a short SHA-256 of the names and bytes of every file in a folder."""
     return content_hash(
         {
             str(path.relative_to(folder)): file_hash(path)
@@ -41,7 +47,7 @@ def folder_hash(folder: Path) -> str:
 
 @contextlib.contextmanager
 def disk_errors(target: Path) -> Iterator[None]:
-    """Turn a full disk or a forbidden folder into a message that names the mend."""
+    """Turn a full disk or a forbidden folder into a message that says what to do."""
     try:
         yield
     except OSError as error:
@@ -64,7 +70,7 @@ def _existing_parent(path: Path) -> Path:
 
 @contextlib.contextmanager
 def atomic_path(target: Path) -> Iterator[Path]:
-    """A temporary path beside `target`, moved onto it only when the block ends well."""
+    """Give a temporary path next to `target`, which replaces it only if the block succeeds."""
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
@@ -83,18 +89,21 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write a text file all or nothing, in UTF-8."""
+    """Write a text file in UTF-8, all or nothing."""
     with atomic_path(target) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
 def write_json(target: Path, content: Any) -> None:
-    """Write JSON all or nothing, keys in the order given."""
+    """Write a JSON file, all or nothing, with keys in the order given."""
     write_text(target, json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file, or say why it cannot be read."""
+    """Read a JSON file.
+
+    Raises InputError when it is missing or not JSON in UTF-8.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -104,14 +113,14 @@ def read_json(path: Path) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy scalars and arrays as Python numbers and lists."""
+    """Return NumPy scalars and arrays as Python numbers and lists, and anything else as text."""
     if hasattr(value, "tolist"):
         return value.tolist()
     return str(value)
 
 
 def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` write into a draft folder, then put the whole of it in place of `target`."""
+    """Let `fill` write into a draft folder, which then replaces `target` as a whole."""
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
