@@ -1,8 +1,12 @@
 """One public name, one meaning: names are defined once, and the glossary has the library's."""
 
 import ast
+import importlib
+import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
+
+import pytest
 
 import suffrage
 
@@ -35,6 +39,7 @@ STILL_TWICE = {
     "about",
     "chosen_items",
     "compare",
+    "compared",
     "compute",
     "consent",
     "conversation_of",
@@ -94,3 +99,43 @@ def test_every_contract_name_is_defined_in_several_files() -> None:
     found = definitions()
     for name in CONTRACTS:
         assert len([module for module in found[name] if is_contract(name, module)]) > 1, name
+
+
+# A line of the glossary: the word, in backticks if it is a name in code, and its module.
+ENTRY = re.compile(r"^- \*\*(?P<word>.+?)\*\* \(`(?P<module>[\w.]+)`\): (?P<meaning>.+)$")
+
+
+def glossary() -> list[re.Match[str]]:
+    """The entries of docs/glossary.md."""
+    text = (SOURCE.parents[1] / "docs" / "glossary.md").read_text(encoding="utf-8")
+    lines = text.split("\n- ")[1:]
+    found = [ENTRY.match("- " + " ".join(line.split())) for line in lines]
+    assert None not in found, f"not an entry: {lines[found.index(None)]}"
+    return [entry for entry in found if entry]
+
+
+def test_the_glossary_has_every_word_once_in_alphabetical_order() -> None:
+    words = [entry["word"] for entry in glossary()]
+    assert len(set(words)) == len(words)
+    assert words == sorted(words, key=lambda word: (word.strip("`").casefold(), word))
+
+
+def test_the_glossary_has_every_public_name_of_the_library() -> None:
+    defined = {entry["word"].strip("`"): entry["module"] for entry in glossary()}
+    for name in set(suffrage.__all__) - {"__version__"}:
+        assert defined.get(name) == getattr(suffrage, name).__module__, name
+
+
+@pytest.mark.parametrize("entry", glossary(), ids=lambda entry: entry["word"])
+def test_the_code_has_every_name_of_the_glossary(entry: re.Match[str]) -> None:
+    module = importlib.import_module(entry["module"])
+    word = entry["word"].strip("`")
+    if word != entry["word"]:
+        assert getattr(module, word).__module__ == entry["module"]
+
+
+@pytest.mark.parametrize("entry", glossary(), ids=lambda entry: entry["word"])
+def test_a_meaning_is_one_sentence_or_two(entry: re.Match[str]) -> None:
+    assert entry["meaning"].endswith(".")
+    sentences = re.split(r"(?<=[.!?])\s+(?=[A-Z])", entry["meaning"])
+    assert len(sentences) <= 2
