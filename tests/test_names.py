@@ -26,14 +26,9 @@ CONTRACTS = {
 }
 # Names that still have two meanings. A name leaves this list when one of the two is renamed.
 STILL_TWICE = {
-    "About",
     "Answer",
-    "Joined",
-    "Pair",
     "Panel",
     "Principle",
-    "Probe",
-    "Published",
     "Row",
     "Snapshot",
     "about",
@@ -55,9 +50,7 @@ STILL_TWICE = {
     "mine",
     "newest",
     "of_session",
-    "persona",
     "propose",
-    "published",
     "react",
     "results",
     "run",
@@ -65,7 +58,6 @@ STILL_TWICE = {
     "verdict",
     "vote",
     "withdraw",
-    "write_tables",
 }
 
 
