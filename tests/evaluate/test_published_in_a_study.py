@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.report.published_panels import Row, curves, dots
+from suffrage.study.commands.finished_probes import probe_answers
 from suffrage.study.planning.plan import make_plan
-from suffrage.study.run import probe_answers, run_study
+from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
 from suffrage.study.wiring import wire
 from suffrage.survey import worldvaluesbench

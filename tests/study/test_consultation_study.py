@@ -13,14 +13,12 @@ from suffrage.consult.consultation import Consultation, read_consultation, write
 from suffrage.errors import InputError
 from suffrage.evaluate import preferences
 from suffrage.population import build_value_set
+from suffrage.study.commands.disagreements import study_disagreements
 from suffrage.study.commands.simulated_public import PublicSettings, simulated_public, write_public
-from suffrage.study.run import (
-    _Run,
-    run_study,
-    study_consultation,
-    study_disagreements,
-)
+from suffrage.study.inputs import StudyInputs
+from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
+from suffrage.study.stage_outputs import study_consultation
 from suffrage.study.wiring import wire
 from suffrage.training_data import HeldOut, split_items
 from suffrage.training_data.records import Records
@@ -105,12 +103,12 @@ def test_nothing_of_people_or_items_held_out_is_in_the_records(
 ) -> None:
     study = read_study(write_loop())
     run_study(study, only="records")
-    runner = _Run(wire(study), None, None)
-    value_sets = list(runner.value_sets().values())
-    source = study_consultation(study, value_sets, SURVEY.codebook.items, runner.splits()[3], 3)
+    inputs = StudyInputs(wire(study))
+    value_sets, split = list(inputs.value_sets.values()), inputs.splits[3]
+    source = study_consultation(study, value_sets, SURVEY.codebook.items, split, 3)
     assert not set(source.people) & set(source.held_out_people)
-    held_out = set(runner.splits()[3].held_out)
-    for stage in runner.wiring.records.values():
+    held_out = set(split.held_out)
+    for stage in inputs.wiring.records.values():
         assert not held_out & set(Records.read(stage.folder).frame["item"])
 
 

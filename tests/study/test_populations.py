@@ -7,8 +7,9 @@ import pytest
 
 from suffrage.cli import main
 from suffrage.errors import InputError
-from suffrage.study.run import run_study, study_value_set
+from suffrage.study.run import run_study
 from suffrage.study.schema import read_study, study_representativeness, study_survey
+from suffrage.study.segmenting import study_value_set
 from tests.study.conftest import Write
 
 TARGETS = {"source": "a register", "margins": {"region": {"north": 0.7, "south": 0.3}}}

@@ -169,6 +169,7 @@ def test_a_model_paraphrases_items_and_training_uses_what_was_kept(
         patch.setattr(LanguageModel, "sample", lambda *_, **__: [next(answers)])
         said = paraphrase(study, None, 3, tmp_path / "p.json", quiet=True)
     assert said["kept"] >= 1 and said["empty"] == len(items)
+    assert said["asked"] == 3 * len(items)
     assert sum(said["dropped"].values()) + said["kept"] == 2 * len(items)
     method = {
         "method": "augmented-sft",

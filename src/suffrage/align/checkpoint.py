@@ -8,7 +8,7 @@ from typing import Any
 
 from suffrage import storage
 from suffrage.errors import InputError
-from suffrage.models import ModelIdentity
+from suffrage.models import LanguageModel, ModelIdentity, identify
 
 MANIFEST = "manifest.json"
 
@@ -45,3 +45,27 @@ class Checkpoint:
         if not (folder / MANIFEST).is_file():
             raise InputError(f"{folder}: no checkpoint here (a {MANIFEST} is missing).")
         return cls(folder, storage.read_json(folder / MANIFEST))
+
+
+def load_checkpoint(base: ModelIdentity, checkpoint: Path | None, dtype: str) -> LanguageModel:
+    """Load a model as a training left it, ready to be asked.
+
+    Parameters
+    ----------
+    base : ModelIdentity
+        The model that was trained.
+    checkpoint : Path or None
+        The folder the training left: an adapter or a whole model. None loads the base itself.
+    dtype : str
+        The number format to compute in, such as "float32".
+
+    Raises
+    ------
+    InputError
+        The folder holds no checkpoint, or the model cannot be loaded.
+    """
+    if checkpoint is None:
+        return LanguageModel.load(base, dtype)
+    if Checkpoint.read(checkpoint).is_adapter:
+        return LanguageModel.load(base, dtype, checkpoint)
+    return LanguageModel.load(identify(str(checkpoint), checkpoint), dtype)

@@ -319,7 +319,7 @@ def against_survey_command(
     from dataclasses import asdict
 
     from suffrage.report.terminal_pages.principles import disagreement_table
-    from suffrage.study.run import study_disagreements
+    from suffrage.study.commands.disagreements import study_disagreements
 
     found = [asdict(row) for row in study_disagreements(suffrage.read_study(study), links)]
     if as_json:

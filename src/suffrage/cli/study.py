@@ -36,9 +36,9 @@ def run_command(
     Example: `suffrage run examples/quickstart.yaml`
     """
     from suffrage.align.launch import launcher_file
-    from suffrage.study.run import check_only
+    from suffrage.study.stages import stage_kind
 
-    only_kind, force_kind = check_only(only, "--only"), check_only(force, "--force")
+    only_kind, force_kind = stage_kind(only, "--only"), stage_kind(force, "--force")
     config = launcher_file(launcher) if launcher else None
     finished = suffrage.run_study(
         suffrage.read_study(study), only_kind, force_kind, as_json, config
@@ -278,7 +278,7 @@ def profile_command(
     Example: `suffrage profile study.yaml liberals --against conservatives --plot profile.html`
     """
     from suffrage.report.terminal_pages import profile as profiles
-    from suffrage.study.run import study_value_set
+    from suffrage.study.segmenting import study_value_set
 
     loaded = suffrage.read_study(study)
     first = study_value_set(loaded, value_set)

@@ -204,7 +204,7 @@ def worldvaluesbench_predictions_command(
     """
     from suffrage import storage
     from suffrage.evaluate.wvb import predictions_of
-    from suffrage.study.run import probe_answers
+    from suffrage.study.commands.finished_probes import probe_answers
 
     loaded = suffrage.read_study(study)
     answers = probe_answers(loaded, "wvb", method, seed)

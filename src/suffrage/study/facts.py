@@ -32,17 +32,11 @@ from suffrage.models.endpoint_abilities import Memory, known_abilities, spent_by
 from suffrage.population import ValueSet
 from suffrage.study.self_feedback_facts import self_feedback
 from suffrage.survey import Survey, effective_sample_size
-from suffrage.training_data import ItemSplit
 
 if TYPE_CHECKING:
     from suffrage.study.wiring import Wiring
 
 PACKAGES = ("suffrage", "torch", "transformers", "trl", "peft", "numpy", "polars")
-
-
-def pair_count(value_sets: Sequence[ValueSet], split: ItemSplit) -> int:
-    """How many pairs of a value set and an item trained on there are."""
-    return sum(item in split.train for value_set in value_sets for item in value_set.distributions)
 
 
 def versions() -> dict[str, str]:
@@ -85,7 +79,7 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def results(
+def results_of(
     wiring: Wiring,
     survey: Survey,
     given: EvaluationInput,

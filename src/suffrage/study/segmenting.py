@@ -119,6 +119,19 @@ def built_value_set(study: Study, survey: Survey, spec: ValueSetSpec) -> ValueSe
     )
 
 
+def study_value_set(study: Study, name: str) -> ValueSet:
+    """One value set of a study, built from its survey.
+
+    Raises InputError when the study has no value set of that name.
+    """
+    study = with_segments(study)
+    for spec in study.value_sets:
+        if spec.name == name:
+            return built_value_set(study, study_survey(study), spec)
+    names = ", ".join(spec.name for spec in study.value_sets)
+    raise InputError(f'the study has no value set "{name}"; it has {names}.')
+
+
 def _described(spec: ValueSetSpec, found: Segmentation, place: int, told: list[str]) -> str:
     whole = spec.description or "people"
     texts = {item.id: item for item in found.items}

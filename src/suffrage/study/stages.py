@@ -90,6 +90,19 @@ def stage_key(kind: StageKind, *content: Any) -> str:
     return storage.content_hash([VERSION, kind, *content])
 
 
+def stage_kind(name: str | None, flag: str) -> StageKind | None:
+    """A kind of stage by the name a user gave, None where none was given.
+
+    flag: the command's option, for the message. Raises InputError that lists the stages.
+    """
+    if name is None:
+        return None
+    for kind in ORDER:
+        if kind == name:
+            return kind
+    raise InputError(f'{flag} "{name}": the stages are {", ".join(ORDER)}.')
+
+
 @contextlib.contextmanager
 def only_run_in(output: Path) -> Iterator[None]:
     """Hold a run's folder for this process alone.
@@ -122,7 +135,7 @@ def _holder(output: Path) -> str:
         return ""
 
 
-def compute(stage: Stage, make: Callable[[], Any], write: Callable[[Any, Path], None]) -> None:
+def compute_once(stage: Stage, make: Callable[[], Any], write: Callable[[Any, Path], None]) -> None:
     """Make and write a stage's output unless it stands already."""
     if not stage.finished:
         write(make(), stage.folder)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from suffrage import storage
+from suffrage import registry, storage
 from suffrage.arrays import IntArray
 from suffrage.errors import SuffrageError
 from suffrage.models import (
@@ -133,6 +133,18 @@ class RecordBuilder:
         [Sequence[ValueSet], ItemSplit, int, np.random.Generator, RecordSettings], Records
     ]
     source: Source = "survey"
+
+
+def record_builder(kind: str | None, source: Source) -> RecordBuilder:
+    """The builder of one kind of records from one source.
+
+    Raises SuffrageError when no installed package registers such a builder.
+    """
+    for name in registry.names("record_builders"):
+        builder: RecordBuilder = registry.load("record_builders", name)
+        if (builder.kind, builder.source) == (kind, source):
+            return builder
+    raise SuffrageError(f"no installed package makes {kind} records from {source}.")
 
 
 def training_pairs(

@@ -131,6 +131,6 @@ def hardware_table(rows: list[dict[str, Any]], currency: str) -> Any:
     note = (
         "Estimated, not measured: data-sheet speed (dense bfloat16) times "
         f"{REACHED:.0%}, activations recomputed; answers written by "
-        "plain generation take longer than that. ProbeInput the models is not in it."
+        "plain generation take longer than that. Asking the models is not in it."
     )
     return Group(table, Text(f"\n{note}", style="dim"))

@@ -14,7 +14,7 @@ from suffrage.models.device import CPU_ROW_LENGTH
 from suffrage.models.endpoint_settings import EndpointSettings
 from suffrage.models.identity import model_shape
 from suffrage.population import ValueSet
-from suffrage.study.facts import pair_count
+from suffrage.study.inputs import pair_count
 from suffrage.study.planning.memory import StepSize, largest_step, training_bytes
 from suffrage.study.planning.training_work import NOTHING, Work, training_work
 from suffrage.study.schema import Study, study_survey

@@ -1,0 +1,82 @@
+"""What the long stages of a study start from, read once from its first stages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from suffrage.align import TrainingOptions
+from suffrage.population import ValueSet
+from suffrage.study.schema import MethodSpec, Study
+from suffrage.study.wiring import TrainingPlace, Wiring, groups_of
+from suffrage.survey import Item, Survey
+from suffrage.training_data import ItemSplit
+
+
+def pair_count(value_sets: Sequence[ValueSet], split: ItemSplit) -> int:
+    """How many pairs of a value set and an item trained on there are."""
+    return sum(item in split.train for value_set in value_sets for item in value_set.distributions)
+
+
+class StudyInputs:
+    """A study's survey, value sets and splits, each read when it is first needed.
+
+    The stages that make them must be finished by then.
+    """
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.wiring = wiring
+
+    @property
+    def study(self) -> Study:
+        """The study that is run."""
+        return self.wiring.study
+
+    @cached_property
+    def survey(self) -> Survey:
+        """The survey in its one coding, weighted as the study says."""
+        return Survey.read(self.wiring.survey.folder)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The survey's items."""
+        return tuple(self.survey.codebook.items)
+
+    @cached_property
+    def value_sets(self) -> dict[str, ValueSet]:
+        """Every value set by its name."""
+        stages = self.wiring.value_sets
+        return {name: ValueSet.read(stage.folder) for name, stage in stages.items()}
+
+    @cached_property
+    def splits(self) -> dict[int, ItemSplit]:
+        """The split of items by its seed."""
+        return {seed: ItemSplit.read(stage.folder) for seed, stage in self.wiring.splits.items()}
+
+    def method(self, name: str) -> MethodSpec:
+        """The study's entry for a method."""
+        return next(spec for spec in self.study.methods if spec.name == name)
+
+    def splits_asked_about(self, method: str, seed: int) -> list[ItemSplit]:
+        """A trained model's own split; every one of them for an untrained model, asked once."""
+        if self.method(method).method.train is None:
+            return list(self.splits.values())
+        return [self.splits[seed]]
+
+    def learnt_from(self, place: TrainingPlace) -> list[ValueSet]:
+        """The value sets that one training learns from."""
+        method, _, group = place
+        names = groups_of(self.method(method), self.study)[group]
+        return [self.value_sets[name] for name in names]
+
+    def training_options(self, method: str) -> TrainingOptions:
+        """The options of a method that is trained."""
+        options = self.method(method).options
+        assert isinstance(options, TrainingOptions)
+        return options
+
+    def steps(self, place: TrainingPlace) -> int:
+        """How many steps one training takes."""
+        method, seed, _ = place
+        pairs = pair_count(self.learnt_from(place), self.splits[seed])
+        return self.training_options(method).step_count(pairs)

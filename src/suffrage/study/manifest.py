@@ -1,0 +1,66 @@
+"""The manifest of a checkpoint: everything that made it, and what that cost."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from suffrage.align.cost import ResourceUse
+from suffrage.align.method import TrainingFacts
+from suffrage.study.facts import machine, versions
+from suffrage.study.inputs import StudyInputs
+from suffrage.study.schema import Study
+from suffrage.study.wiring import TrainingPlace
+from suffrage.training_data import Records
+
+# Raised when readers of earlier manifests would misread one.
+FORMAT = 1
+
+
+def checkpoint_manifest(
+    inputs: StudyInputs,
+    place: TrainingPlace,
+    records: Records,
+    trained: TrainingFacts,
+    usage: ResourceUse,
+) -> dict[str, Any]:
+    """What a checkpoint's manifest says, ready to be written as JSON."""
+    method, seed, _ = place
+    study = inputs.study
+    return {
+        "format": FORMAT,
+        "study": study.study,
+        "method": method,
+        "settings": inputs.training_options(method).model_dump(),
+        "from": inputs.method(method).start,
+        "seed": seed,
+        "base_model": asdict(inputs.wiring.model),
+        "records": records.content_hash,
+        "made_from": dict(records.made_from),
+        "value_sets": {
+            name: value_set.description for name, value_set in inputs.value_sets.items()
+        },
+        "survey": inputs.survey.content_hash,
+        "dtype": trained.dtype,
+        "cost": _cost(study, trained, usage),
+        "resumed_from_step": trained.resumed_from,
+        "processes": trained.processes,
+        "machine": machine(),
+        "versions": versions(),
+    }
+
+
+def _cost(study: Study, trained: TrainingFacts, usage: ResourceUse) -> dict[str, Any]:
+    """Time and money of the whole training, whatever interrupted it; memory of the last part."""
+    price = study.price
+    seconds = usage.seconds + trained.seconds_before
+    return {
+        "seconds": seconds,
+        "peak_memory_bytes": usage.peak_memory_bytes,
+        "steps": trained.steps,
+        "examples": trained.examples,
+        "tokens": trained.tokens,
+        "energy_kwh": usage.energy_kwh,
+        "money": price.per_hour * seconds / 3600 if price else None,
+        "currency": price.currency if price else None,
+    }

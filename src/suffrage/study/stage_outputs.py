@@ -1,0 +1,295 @@
+"""What each long stage of a study computes, from what earlier stages left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from suffrage import storage
+from suffrage.align import TrainingJob
+from suffrage.align.checkpoint import MANIFEST
+from suffrage.align.cost import ResourceUse, measuring_resources
+from suffrage.align.launch import train_launched
+from suffrage.align.method import Method, TrainingFacts
+from suffrage.consult.consultation import read_consultation
+from suffrage.errors import InputError, SuffrageError
+from suffrage.evaluate import (
+    Answers,
+    EvaluationInput,
+    ProbeInput,
+    Results,
+    Scorecard,
+    collect_answers,
+)
+from suffrage.evaluate.asking.answers import prompts_to_score
+from suffrage.evaluate.asking.rounding import Rounding, questions_asked_twice, rounding
+from suffrage.models import ItemProbe, ModelAnswer, read_letters
+from suffrage.models.cache import AnswerStore
+from suffrage.models.device import out_of_memory
+from suffrage.population import ValueSet
+from suffrage.study.facts import results_of
+from suffrage.study.inputs import StudyInputs
+from suffrage.study.manifest import checkpoint_manifest
+from suffrage.study.models_at_hand import ModelOfMethod, ModelsAtHand, models_of
+from suffrage.study.progress import Update
+from suffrage.study.schema import EvaluationSpec, Study
+from suffrage.study.stages import Stage
+from suffrage.study.wiring import TrainingPlace
+from suffrage.survey import Item
+from suffrage.training_data import ItemSplit, Records, check_nothing_held_out
+from suffrage.training_data.augmentation import read_paraphrases
+from suffrage.training_data.consultation_source import ConsultationSource, consultation_source
+from suffrage.training_data.general import with_general
+from suffrage.training_data.records import RecordSettings, record_builder
+
+# What a model said to an evaluation's own questions.
+PROBES = "probes.parquet"
+# Of the time that asking takes, what scoring takes where answers are sampled afterwards.
+SCORING_SHARE = 0.6
+
+
+def study_consultation(
+    study: Study, value_sets: list[ValueSet], items: Sequence[Item], split: ItemSplit, seed: int
+) -> ConsultationSource:
+    """What of the study's consultation may be trained on at one seed.
+
+    Raises InputError where the study has none, or nobody can be learnt from.
+    """
+    spec = study.consultation
+    if spec is None:
+        raise InputError(f"{study.source.name}: there is no `consultation:` in the study.")
+    segments = [own.name for own in study.value_sets if own.segment is not None]
+    found = read_consultation(study.folder / spec.folder)
+    return consultation_source(found, spec, value_sets, items, split, seed, segments)
+
+
+def records_of_training(inputs: StudyInputs, place: TrainingPlace) -> Records:
+    """The records of one training. Raises InputError where they cannot be made."""
+    method, seed, _ = place
+    spec, split = inputs.method(method), inputs.splits[seed]
+    options = inputs.training_options(method)
+    builder = record_builder(spec.method.records, spec.records)
+    count = inputs.steps(place) * (options.batch - options.general_rows)
+    generator = np.random.default_rng([seed, 3])
+    records = builder.build(
+        inputs.learnt_from(place), split, count, generator, _record_settings(inputs, place)
+    )
+    if options.general:
+        general = (inputs.study.folder / options.general).resolve()
+        records = with_general(records, general, options.batch, options.general_rows)
+    check_nothing_held_out(records, inputs.items, split)
+    return records
+
+
+def _record_settings(inputs: StudyInputs, place: TrainingPlace) -> RecordSettings:
+    method, seed, _ = place
+    study, options = inputs.study, inputs.training_options(method)
+    settings = replace(options.record_settings, folder=study.folder)
+    if inputs.method(method).uses_consultation:
+        source = study_consultation(
+            study, inputs.learnt_from(place), inputs.items, inputs.splits[seed], seed
+        )
+        settings = replace(settings, consultation=source)
+    paraphrases = getattr(options, "paraphrases", None)
+    if paraphrases:
+        path = (study.folder / paraphrases).resolve()
+        settings = replace(settings, paraphrases=read_paraphrases(path, inputs.items))
+    return settings
+
+
+def train_checkpoint(
+    inputs: StudyInputs,
+    place: TrainingPlace,
+    stage: Stage,
+    launcher: Path | None,
+    update: Update,
+    draft: Path,
+) -> None:
+    """Train one model into a folder, and write its manifest there.
+
+    Parameters
+    ----------
+    inputs : StudyInputs
+        What the study starts from.
+    place : TrainingPlace
+        Which training.
+    stage : Stage
+        The training's stage, which says where an interrupted training keeps its state.
+    launcher : Path or None
+        An Accelerate configuration whose processes share the training; None trains in this one.
+    update : Update
+        Called with the share of the steps that is done.
+    draft : Path
+        An empty folder to fill.
+    """
+    method, seed, _ = place
+    records = Records.read(inputs.wiring.records[place].folder)
+    job = TrainingJob(
+        model=inputs.wiring.model,
+        records=records,
+        options=inputs.training_options(method),
+        steps=inputs.steps(place),
+        seed=seed,
+        work=stage.work,
+        output=draft,
+        on_step=lambda step, total, loss: update(step / total),
+        start=inputs.wiring.start(place),
+        check=partial(check_nothing_held_out, items=inputs.items, split=inputs.splits[seed]),
+    )
+    trained, usage = _train(inputs.method(method).method, job, launcher)
+    manifest = checkpoint_manifest(inputs, place, records, trained, usage)
+    storage.write_json(draft / MANIFEST, manifest)
+
+
+def _train(
+    method: Method, job: TrainingJob, launcher: Path | None
+) -> tuple[TrainingFacts, ResourceUse]:
+    if launcher:
+        return train_launched(method, job, launcher)
+    assert method.train is not None
+    with measuring_resources() as usage:
+        trained = method.train(job)
+    return trained, usage
+
+
+def answers_of_method(
+    inputs: StudyInputs, hand: ModelsAtHand, method: str, seed: int, update: Update
+) -> Answers:
+    """What a method's models answer to every item, as each value set."""
+    study, as_population = inputs.study, inputs.method(method).method.asks_as_population
+    # Full text and sampling cost more: only where an item is held out.
+    relevant = inputs.splits_asked_about(method, seed)
+    held_out = sorted({item for split in relevant for item in split.held_out})
+    total = prompts_to_score(
+        list(inputs.value_sets.values()), held_out, as_population, study.scoring
+    )
+    advance = _counted(total, update, SCORING_SHARE if study.scoring.samples else 1.0)
+    by_value_set: dict[str, list[ModelAnswer]] = {}
+    for model in models_of(inputs, method, seed):
+        found = collect_answers(
+            hand.answerer(model),
+            model.value_sets,
+            held_out,
+            study.scoring,
+            as_population,
+            seed,
+            advance,
+        )
+        by_value_set.update(found.by_value_set)
+    if study.endpoint or study.scoring.dtype == "float32":
+        return Answers(by_value_set)
+    return Answers(by_value_set, _rounding(inputs, hand, method, seed))
+
+
+def _counted(total: int, update: Update, share: float) -> Callable[[int], None]:
+    """Turns counts of prompts into the share of the work that is done, up to `share`."""
+    done = 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        update(done / total * share)
+
+    return advance
+
+
+def _rounding(inputs: StudyInputs, hand: ModelsAtHand, method: str, seed: int) -> Rounding:
+    """How far a method's answers lie from those in float32, on some of its questions."""
+    dtype = inputs.study.scoring.dtype
+    as_population = inputs.method(method).method.asks_as_population
+    fast: list[ModelAnswer] = []
+    again: list[tuple[ModelOfMethod, list[ItemProbe]]] = []
+    for model in models_of(inputs, method, seed):
+        asked = questions_asked_twice(model.value_sets, as_population, seed)
+        fast += read_letters(hand.answerer(model), asked, 0.0)
+        again.append((model, asked))
+    hand.release()
+    exact: list[ModelAnswer] = []
+    try:
+        with out_of_memory("asking in float32", "scoring.dtype: float32 on a larger machine"):
+            for model, asked in again:
+                exact += read_letters(hand.answerer(model, "float32"), asked, 0.0)
+    except SuffrageError as error:
+        return Rounding(dtype, 0, None, None, None, str(error))
+    finally:
+        hand.release()
+    return rounding(dtype, fast, exact)
+
+
+def probes_of_method(
+    inputs: StudyInputs,
+    hand: ModelsAtHand,
+    spec: EvaluationSpec,
+    method: str,
+    seed: int,
+    update: Update,
+) -> pl.DataFrame:
+    """What an evaluation's own questions got from a method's models."""
+    probe = spec.evaluation.probe
+    assert probe is not None
+    models = models_of(inputs, method, seed)
+    frames = []
+    for number, model in enumerate(models):
+        given = ProbeInput(
+            model=hand.answerer(model),
+            value_sets=model.value_sets,
+            as_population=inputs.method(method).method.asks_as_population,
+            splits=inputs.splits_asked_about(method, seed),
+            scoring=inputs.study.scoring,
+            options=spec.options,
+            seed=seed,
+            folder=inputs.study.folder,
+            advance=lambda share, n=number: update((n + share) / len(models)),  # type: ignore[misc]
+        )
+        frames.append(probe(given))
+        del given  # it holds the model, and the next one is loaded in its place
+    return pl.concat(frames)
+
+
+def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
+    """Everything the study found, from all that its models said."""
+    study, wiring = inputs.study, inputs.wiring
+    given = EvaluationInput(
+        value_sets=list(inputs.value_sets.values()),
+        splits=inputs.splits,
+        answers={place: Answers.read(stage.folder) for place, stage in wiring.answers.items()},
+        methods=[spec.name for spec in study.methods],
+        trained=[spec.name for spec in study.methods if spec.method.train],
+        left_out=study.left_out,
+        folder=study.folder,
+        records=_record_folders(inputs),
+    )
+    cards: dict[str, Scorecard] = {}
+    for spec in study.evaluate:
+        probes = {
+            (method, seed): pl.read_parquet(stage.folder / PROBES)
+            for (name, method, seed), stage in wiring.probes.items()
+            if name == spec.name
+        }
+        own = replace(given, probes=probes, options=spec.options)
+        cards[spec.name] = spec.evaluation.score(own, study.seeds[0])
+    return results_of(wiring, inputs.survey, given, cards, store)
+
+
+def _record_folders(inputs: StudyInputs) -> dict[tuple[str, int], list[Path]]:
+    found: dict[tuple[str, int], list[Path]] = {}
+    for (method, seed, _), stage in inputs.wiring.records.items():
+        found.setdefault((method, seed), []).append(stage.folder)
+    return found
+
+
+def write_probes(frame: pl.DataFrame, folder: Path) -> None:
+    """Write what was said to an evaluation's own questions, all or nothing."""
+    storage.write_folder(folder, lambda draft: frame.write_parquet(draft / PROBES))
+
+
+def write_results(results: Results, folder: Path) -> None:
+    """Write `results.json`, all or nothing."""
+    content = json.loads(results.model_dump_json())
+    storage.write_folder(folder, lambda draft: storage.write_json(draft / "results.json", content))
