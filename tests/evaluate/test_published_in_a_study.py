@@ -10,10 +10,9 @@ from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.report.published_panels import Row, curves, dots
 from suffrage.study.commands.finished_probes import probe_answers
-from suffrage.study.planning.plan import make_plan
+from suffrage.study.planning.plan import plan_study
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
-from suffrage.study.wiring import wire
 from suffrage.survey import worldvaluesbench
 from tests.evaluate.outside_files import write_globalopinionqa, write_opinionqa
 from tests.evaluate.test_transfer import OTHER
@@ -98,18 +97,9 @@ def test_a_study_runs_them_all_and_shows_them(write_study, evaluate) -> None:  #
 
 
 def test_the_plan_counts_their_prompts_without_reading_the_files(write_study, evaluate) -> None:  # type: ignore[no-untyped-def]
-    from suffrage.population import ValueSet, build_value_set
-    from suffrage.study.schema import study_survey
-    from suffrage.training_data import split_items
-
     study = read_study(write_study(methods=["base"], evaluate=evaluate))
-    survey = study_survey(study)
-    sets: dict[str, ValueSet] = {
-        spec.name: build_value_set(survey, spec.name, spec.where, 1) for spec in study.value_sets
-    }
-    splits = {s: split_items(survey.codebook.items, study.held_out, s) for s in study.seeds}
-    plan = make_plan(wire(study), sets, splits)
-    asked = [stage for stage in wire(study).stages() if stage.kind == "probes"]
+    plan = plan_study(study)
+    asked = [planned.stage for planned in plan.stages if planned.stage.kind == "probes"]
     assert len(asked) == 4 and all(plan.seconds(stage) > 0 for stage in asked)
 
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from suffrage.study.planning.training_work import Work, training_work
+from suffrage.study.planning.training_work import TrainingWork, training_work
 from suffrage.study.schema import read_study
 from tests.study.conftest import Write
 
 QUESTION = 100.0
 
 
-def work(write_study: Write, method: dict[str, object], steps: int = 10) -> Work:
+def work(write_study: Write, method: dict[str, object], steps: int = 10) -> TrainingWork:
     methods = [{"method": "sft", "name": "start", "steps": 5}, {"name": "tried", **method}]
     study = read_study(write_study(methods=methods))
     (spec,) = (spec for spec in study.methods if spec.name == "tried")
@@ -17,7 +17,9 @@ def work(write_study: Write, method: dict[str, object], steps: int = 10) -> Work
 
 
 def test_a_loss_on_given_answers_learns_from_each_record_once(write_study: Write) -> None:
-    assert work(write_study, {"method": "sft", "batch": 4}) == Work(learnt=10 * 4 * QUESTION)
+    assert work(write_study, {"method": "sft", "batch": 4}) == TrainingWork(
+        learnt=10 * 4 * QUESTION
+    )
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def test_a_loss_on_given_answers_learns_from_each_record_once(write_study: Write
 def test_a_reference_reads_everything_once_more(
     write_study: Write, method: dict[str, object], read: float
 ) -> None:
-    assert work(write_study, method) == Work(learnt=4000.0, read=read)
+    assert work(write_study, method) == TrainingWork(learnt=4000.0, read=read)
 
 
 def test_rlhf_is_its_three_phases(write_study: Write) -> None:
@@ -51,7 +53,7 @@ def test_each_record_of_a_group_method_is_answered_many_times(write_study: Write
     options = {"batch": 4, "num_generations": 8, "format": "written", "longest": 16}
     found = work(write_study, {"method": "grpo", **options})
     answers = 10 * 4 * 8
-    assert found == Work(
+    assert found == TrainingWork(
         learnt=answers * 116, read=answers * (100 + 116), written=float(answers * 16)
     )
     judged = work(write_study, {"method": "grpo", **options, "reward": "preference_model"})
@@ -68,4 +70,4 @@ def test_a_constitution_costs_its_texts_and_both_stages(write_study: Write) -> N
     assert found.read == drafts + 2 * 6 * 100 + 2 * 6 * (4 * 100 + 2 * 20)
     assert found.learnt == 10 * 4 * 120 + 7 * 4 * 140
     alone = work(write_study, {"method": "cai", **options, "then": "none"})
-    assert alone == Work(learnt=10 * 4 * 120, read=drafts, written=6 * 3 * 20)
+    assert alone == TrainingWork(learnt=10 * 4 * 120, read=drafts, written=6 * 3 * 20)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suffrage import storage
-from suffrage.errors import InputError, require_installed
+from suffrage.errors import InputError
 from suffrage.models import bundled
 from suffrage.models.shape import ModelShape, folder_shape
 
@@ -29,8 +29,6 @@ def identify(name: str, folder: Path) -> ModelIdentity:
 
     Raises InputError when it is a path that holds no model, or no such bundled model.
     """
-    require_installed("torch", "align", "loading a model")
-    require_installed("transformers", "align", "loading a model")
     if name.startswith(bundled.PREFIX):
         short = name.removeprefix(bundled.PREFIX)
         licence = bundled.bundled_model(short).licence

@@ -7,10 +7,11 @@ from functools import cached_property
 
 from suffrage.align import TrainingOptions
 from suffrage.population import ValueSet
-from suffrage.study.schema import MethodSpec, Study
+from suffrage.study.schema import MethodSpec, Study, study_survey
+from suffrage.study.segmenting import built_value_set
 from suffrage.study.wiring import TrainingPlace, Wiring, groups_of
 from suffrage.survey import Item, Survey
-from suffrage.training_data import ItemSplit
+from suffrage.training_data import ItemSplit, split_items
 
 
 def pair_count(value_sets: Sequence[ValueSet], split: ItemSplit) -> int:
@@ -80,3 +81,29 @@ class StudyInputs:
         method, seed, _ = place
         pairs = pair_count(self.learnt_from(place), self.splits[seed])
         return self.training_options(method).step_count(pairs)
+
+
+class ComputedInputs(StudyInputs):
+    """The same, computed from the survey's files; nothing is written, and no stage needs to be there."""
+
+    @cached_property
+    def survey(self) -> Survey:
+        """The survey as its reader gives it."""
+        return study_survey(self.study)
+
+    @cached_property
+    def value_sets(self) -> dict[str, ValueSet]:
+        """Every value set by its name."""
+        return {
+            spec.name: built_value_set(self.study, self.survey, spec)
+            for spec in self.study.value_sets
+        }
+
+    @cached_property
+    def splits(self) -> dict[int, ItemSplit]:
+        """The split of items by its seed."""
+        study = self.study
+        return {
+            seed: split_items(self.items, study.held_out, seed, study.trains)
+            for seed in study.seeds
+        }

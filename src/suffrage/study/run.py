@@ -104,7 +104,7 @@ def run_study(
         run.check_means()
         run.prepare()
         if run.wants("records"):
-            plan = make_plan(wiring, run.inputs.value_sets, run.inputs.splits)
+            plan = make_plan(run.inputs)
             with (
                 Progress(plan.seconds_left, quiet) as progress,
                 AnswerStore(study.output / STORE) as store,

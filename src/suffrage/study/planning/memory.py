@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from suffrage import registry
 from suffrage.align import TrainingOptions
 from suffrage.models.packing import ScoreRequest, packed
 from suffrage.models.shape import ModelShape
@@ -23,6 +22,7 @@ from suffrage.population import ValueSet
 from suffrage.study.schema import MethodSpec
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.constitution import FROM_CONSULTATION, FROM_VALUE_SET
+from suffrage.training_data.records import record_builder
 
 Adapting = Literal["lora", "qlora", "full"]
 
@@ -70,8 +70,7 @@ def largest_step(
     """
     options = spec.options
     assert isinstance(options, TrainingOptions)
-    builders = [registry.load("record_builders", n) for n in registry.names("record_builders")]
-    builder = next(b for b in builders if (b.kind, b.source) == (spec.method.records, "survey"))
+    builder = record_builder(spec.method.records, "survey")
     settings = replace(options.record_settings, folder=folder)
     constitution = settings.constitution
     if constitution is not None and constitution.source == FROM_CONSULTATION:

@@ -13,15 +13,18 @@ JUDGED = 4.0
 
 
 @dataclass(frozen=True)
-class Work:
-    """Tokens of a training. learnt: forward and backward; read: forward only; written: one by one."""
+class TrainingWork:
+    """Tokens of a training by what is done with them."""
 
+    # Forward and backward.
     learnt: float = 0.0
+    # Forward only.
     read: float = 0.0
+    # One by one.
     written: float = 0.0
 
-    def __add__(self, other: Work) -> Work:
-        return Work(
+    def __add__(self, other: TrainingWork) -> TrainingWork:
+        return TrainingWork(
             self.learnt + other.learnt, self.read + other.read, self.written + other.written
         )
 
@@ -31,10 +34,10 @@ class Work:
         return self.learnt + self.read + self.written
 
 
-NOTHING = Work()
+NOTHING = TrainingWork()
 
 
-def training_work(spec: MethodSpec, steps: int, question: float) -> Work:
+def training_work(spec: MethodSpec, steps: int, question: float) -> TrainingWork:
     """The tokens of one training of `steps` steps, whose questions have `question` tokens.
 
     Instructions mixed in count as questions do. Answers of labelled options are one token.
@@ -52,38 +55,40 @@ def training_work(spec: MethodSpec, steps: int, question: float) -> Work:
     return _given(options, spec.method.records, records, question)
 
 
-def _given(options: Any, kind: str | None, records: float, question: float) -> Work:
+def _given(options: Any, kind: str | None, records: float, question: float) -> TrainingWork:
     """A loss on given answers; preference methods read all once more, by the model they began from."""
     free = getattr(options, "form", "") == "simpo" or getattr(options, "reference", "") == "none"
     referred = kind in ("preference", "binary") and not free
-    return Work(learnt=records * question, read=records * question * referred)
+    return TrainingWork(learnt=records * question, read=records * question * referred)
 
 
-def _preference_model(options: Any, records: float, question: float) -> Work:
+def _preference_model(options: Any, records: float, question: float) -> TrainingWork:
     steps = options.preference_steps
-    return Work(learnt=(steps * options.batch if steps else records) * question)
+    return TrainingWork(learnt=(steps * options.batch if steps else records) * question)
 
 
-def _rlhf(options: Any, records: float, question: float, started: bool) -> Work:
+def _rlhf(options: Any, records: float, question: float, started: bool) -> TrainingWork:
     """Demonstrations unless begun elsewhere, pairs, then PPO: each answer is written, read by the
     policy, its reference and the preference model, and learnt from `rounds` times."""
     answer = 1 if options.format == "option" else options.longest
     first = 0.0 if started else (options.sft_steps or 0) * options.batch or records
     whole = records * (question + answer)
-    ppo = Work(
+    ppo = TrainingWork(
         learnt=options.rounds * whole,
         read=records * question + 3 * whole,
         written=records * answer,
     )
-    return Work(learnt=first * question) + _preference_model(options, records, question) + ppo
+    return (
+        TrainingWork(learnt=first * question) + _preference_model(options, records, question) + ppo
+    )
 
 
-def _groups(options: Any, records: float, question: float) -> Work:
+def _groups(options: Any, records: float, question: float) -> TrainingWork:
     """Each record's answers are written, read by policy and reference, and learnt from."""
     answers = records * options.num_generations
     whole = answers * (question + options.longest_answer)
     judged = options.reward == "preference_model"
-    work = Work(
+    work = TrainingWork(
         learnt=whole,
         read=answers * question + (1 + judged) * whole,
         written=answers * options.longest_answer,
@@ -91,19 +96,21 @@ def _groups(options: Any, records: float, question: float) -> Work:
     return work + (_preference_model(options, records, question) if judged else NOTHING)
 
 
-def _constitutional(options: Any, steps: int, question: float) -> Work:
+def _constitutional(options: Any, steps: int, question: float) -> TrainingWork:
     """Drafts, critiques and revisions, each read with all before it; the last are learnt, then pairs
     of answers are written, judged in both orders and learnt from."""
     written = NOTHING
     for text in range(1 + 2 * options.rounds):
         before = question + text * options.longest
-        written += Work(read=options.drafts * before, written=options.drafts * options.longest)
+        written += TrainingWork(
+            read=options.drafts * before, written=options.drafts * options.longest
+        )
     answer = question + options.longest
-    total = written + Work(learnt=steps * options.batch * answer)
+    total = written + TrainingWork(learnt=steps * options.batch * answer)
     second = options.second_steps(steps)
     if second:
         pairs = options.drafts
-        total += Work(read=2 * pairs * question, written=2 * pairs * options.longest)
-        total += Work(read=2 * pairs * (JUDGED * question + 2 * options.longest))
-        total += Work(learnt=second * options.batch * (answer + options.longest))
+        total += TrainingWork(read=2 * pairs * question, written=2 * pairs * options.longest)
+        total += TrainingWork(read=2 * pairs * (JUDGED * question + 2 * options.longest))
+        total += TrainingWork(learnt=second * options.batch * (answer + options.longest))
     return total

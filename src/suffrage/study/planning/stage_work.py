@@ -1,0 +1,162 @@
+"""What the stages that run a model would do: prompts, tokens and memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from suffrage.align import TrainingOptions
+from suffrage.evaluate.asking.answers import prompts_to_score
+from suffrage.models import ways_of_asking
+from suffrage.models.device import CPU_ROW_LENGTH
+from suffrage.models.identity import model_shape
+from suffrage.study.inputs import StudyInputs
+from suffrage.study.planning.memory import largest_step, training_bytes
+from suffrage.study.planning.training_work import NOTHING, TrainingWork, training_work
+from suffrage.study.schema import MethodSpec
+from suffrage.study.wiring import TrainingPlace
+from suffrage.survey import Item
+
+# Times the arithmetic of one forward pass that a token takes: to learn from (attention, adapters
+# and optimiser included), to read, and to write by itself. Measured on SmolLM2-135M with 2 cores
+# (docs/results.md, "methods on two countries").
+LEARNT_FACTOR, READ_FACTOR, WRITTEN_FACTOR = 7.0, 1.5, 3.0
+# Packed rows read an item's text once for all populations; each adds the tokens that name it and
+# end the turn. The ways of asking one item share its question.
+TAIL_TOKENS = 25.0
+SHARED_QUESTION = 0.8
+# About how many tokens a sampled answer has, each of them a pass of its own that costs double.
+SAMPLED_TOKENS = 16 * 2
+# What the allocator keeps besides of layers computed again and again (gradient checkpointing),
+# measured.
+RECOMPUTING_BYTES = 0.1e9
+# Besides the weights, of a model that is asked.
+READING_BYTES = 0.3e9
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """What a stage that runs the model takes."""
+
+    # Tokens, each times the forward passes its arithmetic is worth.
+    passes: float
+    # Bytes besides the runtime's.
+    memory: float
+    # The tokens of a training by kind.
+    training: TrainingWork = NOTHING
+
+
+def work_by_stage(inputs: StudyInputs) -> dict[Path, StageWork]:
+    """What each stage that runs the model takes, by the stage's folder."""
+    wiring = inputs.wiring
+    shape, length = model_shape(wiring.model), mean_prompt_length(inputs)
+    width = 4 if inputs.study.scoring.dtype == "float32" else 2
+    asking_memory = (shape.parameters if shape else 0) * width + READING_BYTES
+    found = {
+        stage.folder: _training_work(inputs, place, length) for place, stage in wiring.align.items()
+    }
+    for (method, _), stage in wiring.answers.items():
+        tokens = _answer_tokens(inputs, inputs.method(method), length)
+        found[stage.folder] = StageWork(tokens, asking_memory)
+    for folder, prompts in probe_prompts(inputs).items():
+        found[folder] = StageWork(prompts * length * SHARED_QUESTION, asking_memory)
+    return found
+
+
+def _training_work(inputs: StudyInputs, place: TrainingPlace, length: float) -> StageWork:
+    spec = inputs.method(place[0])
+    work = training_work(spec, inputs.steps(place), length)
+    passes = work.learnt * LEARNT_FACTOR + work.read * READ_FACTOR + work.written * WRITTEN_FACTOR
+    return StageWork(passes, _training_memory(inputs, place), work)
+
+
+def _training_memory(inputs: StudyInputs, place: TrainingPlace) -> float:
+    """Bytes of a training besides the runtime's, 0 where the model is not at hand."""
+    method, seed, _ = place
+    spec, options = inputs.method(method), inputs.training_options(method)
+    shape = model_shape(inputs.wiring.model)
+    if shape is None:
+        return 0.0
+    step = largest_step(
+        spec,
+        inputs.learnt_from(place),
+        inputs.splits[seed],
+        seed,
+        options.micro_batch_size(),
+        CPU_ROW_LENGTH,
+        inputs.study.folder,
+    )
+    width = 2 if options.dtype != "float32" and options.adapter != "none" else 4
+    more = RECOMPUTING_BYTES if options.gradient_checkpointing else 0.0
+    return training_bytes(spec, shape, step, width) + more
+
+
+def asked_as(inputs: StudyInputs, spec: MethodSpec) -> int:
+    """As how many populations a method's models are asked, at least once as themselves."""
+    return len(inputs.value_sets) if spec.method.asks_as_population else 1
+
+
+def scored_prompts(inputs: StudyInputs, spec: MethodSpec) -> int:
+    """How many prompts the answers of one method take, before any are sampled."""
+    return prompts_to_score(
+        list(inputs.value_sets.values()),
+        held_out_in_any(inputs),
+        spec.method.asks_as_population,
+        inputs.study.scoring,
+    )
+
+
+def held_out_in_any(inputs: StudyInputs) -> list[str]:
+    """The items that any seed holds out."""
+    return sorted({item for split in inputs.splits.values() for item in split.held_out})
+
+
+def probe_prompts(inputs: StudyInputs) -> dict[Path, float]:
+    """How many prompts each stage of an evaluation's own questions puts to a model, by folder."""
+    study = inputs.study
+    evaluations = {spec.name: spec for spec in study.evaluate}
+    found: dict[Path, float] = {}
+    for (evaluation, method, _), stage in inputs.wiring.probes.items():
+        entry = evaluations[evaluation]
+        if entry.evaluation.prompts is not None:
+            prompts = entry.evaluation.prompts(
+                list(inputs.value_sets.values()),
+                list(inputs.splits.values()),
+                entry.options,
+                study.folder,
+            )
+            found[stage.folder] = asked_as(inputs, inputs.method(method)) * prompts
+    return found
+
+
+def mean_prompt_length(inputs: StudyInputs) -> float:
+    """About how many tokens a question has, over all value sets and items."""
+    lengths = [
+        _prompt_tokens(item, value_set.description)
+        for value_set in inputs.value_sets.values()
+        for item in value_set.items
+    ]
+    return sum(lengths) / len(lengths)
+
+
+def _prompt_tokens(item: Item, description: str | None) -> float:
+    """About how many tokens a question takes: four characters each, and the chat's own marks."""
+    question = ways_of_asking(item, description)[0]
+    return 20 + len(question.user_text) / 4
+
+
+def _answer_tokens(inputs: StudyInputs, spec: MethodSpec, length: float) -> float:
+    places = asked_as(inputs, spec)
+    # A written answer costs its prompt once and the passes of its own tokens.
+    answers = inputs.study.scoring.samples * len(held_out_in_any(inputs)) * places
+    written = answers * (length + SAMPLED_TOKENS)
+    prompts = scored_prompts(inputs, spec)
+    read = prompts / places * (length * SHARED_QUESTION + (places - 1) * TAIL_TOKENS)
+    return read + written
+
+
+def training_places(inputs: StudyInputs, method: str) -> list[TrainingPlace]:
+    """The trainings of a method, none where it is not trained."""
+    if not isinstance(inputs.method(method).options, TrainingOptions):
+        return []
+    return [place for place in inputs.wiring.align if place[0] == method]
