@@ -12,7 +12,7 @@ from suffrage.consult.candidate_answers import OpenPrompt, read_candidates
 from suffrage.errors import InputError
 from suffrage.study.commands.write_candidates import (
     CandidateSettings,
-    Source,
+    CandidateSource,
     candidates_of,
     numbered_answers,
     write_study_candidates,
@@ -50,7 +50,7 @@ class Pen:
 
 def test_both_ways_are_asked_counted_and_told_apart() -> None:
     pen, counts = Pen(), Counter[str]()
-    source = Source("sft", 7, "north", "people up north", None, "key", "sft, north")
+    source = CandidateSource("sft", 7, "north", "people up north", None, "key", "sft, north")
     settings = CandidateSettings(count=3)
     found = candidates_of(pen, source, OpenPrompt("Ban cars?", topic="traffic"), settings, counts)
     assert [(c.text, c.made_with["how"]) for c in found] == [

@@ -14,10 +14,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from suffrage import storage
-from suffrage.align.checkpoint import Checkpoint
+from suffrage.align.checkpoint import load_checkpoint
 from suffrage.align.method import TrainingJob
 from suffrage.align.training import SECONDS, seconds_spent, training_dtype
-from suffrage.models import LanguageModel, identify
+from suffrage.models import LanguageModel
 from suffrage.models.asking import Message
 from suffrage.models.packing import ScoreRequest, Tokens
 from suffrage.training_data.ai_preferences import Judgement, judge_messages
@@ -54,12 +54,7 @@ class JudgingModel(Protocol):
 
 def writing_model(job: TrainingJob, start: Path | None) -> LanguageModel:
     """The study's model, or a checkpoint over it, ready to write."""
-    dtype = training_dtype(job.options)
-    if start is None:
-        return LanguageModel.load(job.model, dtype)
-    if Checkpoint.read(start).is_adapter:
-        return LanguageModel.load(job.model, dtype, start)
-    return LanguageModel.load(identify(str(start), job.work), dtype)
+    return load_checkpoint(job.model, start, training_dtype(job.options))
 
 
 @dataclass

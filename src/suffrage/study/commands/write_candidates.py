@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from suffrage import storage
-from suffrage.align import Checkpoint
+from suffrage.align.checkpoint import load_checkpoint
 from suffrage.consult.candidate_answers import (
     NEAR,
     CandidateAnswer,
@@ -46,7 +46,7 @@ DIVERSE = (
 _NUMBERED = re.compile(r"^[ \t]*(?:\*\*)?(?:answer\s+)?(\d{1,2})\s*[.):](?:\*\*)?\s+", re.I | re.M)
 
 
-class Writer(Protocol):
+class CandidateWriter(Protocol):
     """What writing needs of a `LanguageModel`."""
 
     @property
@@ -61,11 +61,14 @@ class Writer(Protocol):
 
 @dataclass(frozen=True)
 class CandidateSettings:
-    """count: answers to each prompt by each way and each source. longest: most tokens of one."""
+    """How many answers are written, and in which way."""
 
+    # Answers to each prompt by each way and each source.
     count: int = 4
     how: How = "both"
+    # The most tokens of one answer.
     longest: int = 200
+    # Of two answers with this share of their three-word runs in common, one is dropped.
     near: float = NEAR
 
     def __post_init__(self) -> None:
@@ -79,18 +82,19 @@ class CandidateSettings:
 
 
 @dataclass(frozen=True)
-class Source:
-    """Who writes: a method, its seed, and the value set it is asked to answer for, if any.
-
-    checkpoint: the folder a training left, None for the study's model. key: hash of what made it.
-    """
+class CandidateSource:
+    """Who writes: a method at one seed, asked to answer for a value set where it names one."""
 
     method: str
     seed: int
+    # The value set it answers for, and the words for it; None where it answers as itself.
     value_set: str | None
     persona: str | None
+    # The folder a training left, None for the study's model.
     checkpoint: Path | None
+    # The hash of what made it.
     key: str
+    # What people are told wrote an answer, once they have judged it.
     name: str
 
 
@@ -104,26 +108,40 @@ def write_study_candidates(
 ) -> dict[str, Any]:
     """Have a study's checkpoints answer prompts, and write those that differ.
 
-    methods: names in the study; default all that are finished. Gives counts: asked for, written,
-    empty, short of what was asked in one, nearly the same and dropped, by way of writing. They
-    stand beside the answers, in a file that ends in .about.json.
-    Raises InputError on an unknown method, or one whose training is not finished.
+    The counts are also written next to the answers, in a file that ends in .about.json.
+
+    Parameters
+    ----------
+    study : Study
+        Its methods and checkpoints write.
+    prompts : Path
+        A file of open prompts; see `read_open_prompts`.
+    output : Path
+        The file of JSON lines to write.
+    methods : sequence of str or None
+        Names in the study; None for every method that is finished.
+    settings : CandidateSettings or None
+        How many answers are written and in which way.
+    quiet : bool
+        Show no progress.
+
+    Returns
+    -------
+    dict
+        How many answers were asked for, written, empty, missing where several were asked for at
+        once, and dropped as nearly the same, also by way of writing.
+
+    Raises
+    ------
+    InputError
+        A method is unknown, or its training is not finished.
     """
     s = settings or CandidateSettings()
     asked = read_open_prompts(prompts)
     wiring = wire(with_segments(study))
     sources = study_sources(wiring, methods)
-    found: list[CandidateAnswer] = []
     counts: Counter[str] = Counter()
-    loaded: tuple[Path | None, LanguageModel] | None = None
-    with Progress(1.0, quiet) as progress, progress.stage("answers", 1.0) as update:
-        for at, source in enumerate(sources):
-            if loaded is None or loaded[0] != source.checkpoint:
-                loaded = None  # one model in memory, not two
-                loaded = (source.checkpoint, _load(wiring, source.checkpoint))
-            for place, prompt in enumerate(asked):
-                found += candidates_of(loaded[1], source, prompt, s, counts, wiring.model.licence)
-                update((at + (place + 1) / len(asked)) / len(sources))
+    found = _written(wiring, sources, asked, s, counts, quiet)
     kept = distinct(found, s.near)
     write_candidates(kept, output)
     ways = Counter(one.made_with["how"] for one in kept)
@@ -147,7 +165,33 @@ def write_study_candidates(
     return about
 
 
-def study_sources(wiring: Wiring, methods: Sequence[str] | None = None) -> list[Source]:
+def _written(
+    wiring: Wiring,
+    sources: Sequence[CandidateSource],
+    prompts: Sequence[OpenPrompt],
+    settings: CandidateSettings,
+    counts: Counter[str],
+    quiet: bool,
+) -> list[CandidateAnswer]:
+    """Every answer of every source. What was asked for and not written is added to counts."""
+    dtype, licence = wiring.study.scoring.dtype, wiring.model.licence
+    found: list[CandidateAnswer] = []
+    loaded: tuple[Path | None, LanguageModel] | None = None
+    with Progress(1.0, quiet) as progress, progress.stage("answers", 1.0) as update:
+        for at, source in enumerate(sources):
+            if loaded is None or loaded[0] != source.checkpoint:
+                loaded = None  # one model in memory, not two
+                loaded = (
+                    source.checkpoint,
+                    load_checkpoint(wiring.model, source.checkpoint, dtype),
+                )
+            for place, prompt in enumerate(prompts):
+                found += candidates_of(loaded[1], source, prompt, settings, counts, licence)
+                update((at + (place + 1) / len(prompts)) / len(sources))
+    return found
+
+
+def study_sources(wiring: Wiring, methods: Sequence[str] | None = None) -> list[CandidateSource]:
     """Who may write in a study: each method and training, for each value set it answers as.
 
     Raises InputError on an unknown method, and on a training that is not finished.
@@ -157,7 +201,7 @@ def study_sources(wiring: Wiring, methods: Sequence[str] | None = None) -> list[
     for name in methods or ():
         if name not in known:
             raise InputError(f'--methods "{name}": the study has {", ".join(known)}.')
-    found: list[Source] = []
+    found: list[CandidateSource] = []
     for spec in study.methods:
         if methods and spec.name not in methods:
             continue
@@ -180,22 +224,22 @@ def study_sources(wiring: Wiring, methods: Sequence[str] | None = None) -> list[
     return found
 
 
-def _untrained(wiring: Wiring, method: str) -> list[Source]:
+def _untrained(wiring: Wiring, method: str) -> list[CandidateSource]:
     spec = next(spec for spec in wiring.study.methods if spec.name == method)
     seed, key = wiring.study.seeds[0], wiring.model.content
     if not spec.method.asks_as_population:
-        return [Source(method, seed, None, None, None, key, method)]
+        return [CandidateSource(method, seed, None, None, None, key, method)]
     return [
-        Source(method, seed, name, persona, None, key, f"{method}, {name}")
+        CandidateSource(method, seed, name, persona, None, key, f"{method}, {name}")
         for name, persona in _personas(wiring, [v.name for v in wiring.study.value_sets])
     ]
 
 
 def _trained(
     wiring: Wiring, method: str, seed: int, members: Sequence[str], stage: Stage
-) -> list[Source]:
+) -> list[CandidateSource]:
     return [
-        Source(method, seed, name, persona, stage.folder, stage.key, f"{method}, {name}")
+        CandidateSource(method, seed, name, persona, stage.folder, stage.key, f"{method}, {name}")
         for name, persona in _personas(wiring, members)
     ]
 
@@ -214,21 +258,9 @@ def _personas(wiring: Wiring, names: Sequence[str]) -> Iterator[tuple[str, str]]
         yield name, ValueSet.read(stage.folder).description
 
 
-def _load(wiring: Wiring, checkpoint: Path | None) -> LanguageModel:
-    """The study's model, with the adapter or in the whole form a training left."""
-    from suffrage.models import identify
-
-    dtype = wiring.study.scoring.dtype
-    if checkpoint is None:
-        return LanguageModel.load(wiring.model, dtype)
-    if Checkpoint.read(checkpoint).is_adapter:
-        return LanguageModel.load(wiring.model, dtype, checkpoint)
-    return LanguageModel.load(identify(str(checkpoint), checkpoint), dtype)
-
-
 def candidates_of(
-    model: Writer,
-    source: Source,
+    model: CandidateWriter,
+    source: CandidateSource,
     prompt: OpenPrompt,
     settings: CandidateSettings,
     counts: Counter[str],
