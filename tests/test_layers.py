@@ -41,6 +41,7 @@ PARTS = {
         "asking.published_answers",
         "asking.own_questions",
         "asking.item_probes",
+        "asking.groups",
         "scorecard",
         "asking",
         "statistics",

@@ -1,16 +1,16 @@
 """`equity`: which groups are served least, and whether groups are made into caricatures.
 
-A group's shortfall is the fit of one half of its respondents to the other half (its ceiling), less the
-model's fit to the group: so that a small group, whose ceiling is low, is not blamed on the model.
-Items held out only, where any are.
+A group's shortfall is the fit of one half of its respondents to the other half (its ceiling), less
+the model's fit to the group. A small group has a low ceiling, and the model is not blamed for that.
+Only items held out count, where any are.
 
-What it cannot show: groups that the survey did not record, or that no value set names.
+It cannot show groups that the survey did not record, or that no value set names.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,9 @@ from suffrage.evaluate.asking.groups import (
     drawn_letter_shares,
     half_sample_fit,
     letter_shares,
+    ratio_row,
+    read_places,
     rivals,
-    scored_items,
     under_replicates,
     unread_notes,
 )
@@ -40,7 +41,7 @@ from suffrage.evaluate.statistics.figures import (
 )
 from suffrage.evaluate.statistics.floors import average_training_distribution, uniform
 from suffrage.evaluate.statistics.intervals import Draws, Estimate, Measured, estimate
-from suffrage.population import AnswerDistribution, ValueSet
+from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit
 
 NAME = "equity"
@@ -50,9 +51,9 @@ MEASURES = (
     Measure(
         name="worst",
         label="Shortfall of the group served least",
-        explanation="How far the model’s fit to the group it serves least lies below the fit of one half of "
-        "that group’s respondents to the other. The interval holds whichever group that is. The floor is the "
-        "same figure of an answer that ignores the question.",
+        explanation="How far the model’s fit to the group it serves least lies below the fit of "
+        "one half of that group’s respondents to the other. The interval holds whichever group "
+        "that is. The floor is the same figure of an answer that ignores the question.",
         better="lower",
         unit="groups",
         headline=True,
@@ -60,34 +61,35 @@ MEASURES = (
     Measure(
         name="spread",
         label="Spread between groups",
-        explanation="The largest shortfall of a group less the smallest. The interval is freed of what "
-        "chance alone would make of equal groups. Equal is not good: a model that serves all badly has "
-        "a small spread too.",
+        explanation="The largest shortfall of a group less the smallest. The interval is freed of "
+        "what chance alone would make of equal groups. Equal is not good: a model that serves all "
+        "badly has a small spread too.",
         better="lower",
         unit="groups",
     ),
     Measure(
         name="shortfall",
         label="Shortfall",
-        explanation="Fit of one half of a group’s respondents to the other half, less the model’s fit to "
-        "the group; the mean over groups.",
+        explanation="Fit of one half of a group’s respondents to the other half, less the model’s "
+        "fit to the group; the mean over groups.",
         better="lower",
         unit="questions",
     ),
     Measure(
         name="intersections",
         label="Intersections against their parts",
-        explanation="Shortfall of groups formed by two conditions (such as women of one party), less the mean "
-        "shortfall of the groups of either condition alone: above 0 where those at the crossing "
-        "are served worse.",
+        explanation="Shortfall of groups formed by two conditions (such as women of one party), "
+        "less the mean shortfall of the groups of either condition alone: above 0 where those at "
+        "the crossing are served worse.",
         better="nearer 0",
         unit="questions",
     ),
     Measure(
         name="within",
         label="Variety within groups",
-        explanation="Variance of the model’s answers along the scale over that of people’s, within groups; "
-        "ordered questions only. Near 0 the model makes all members of a group say the same.",
+        explanation="Variance of the model’s answers along the scale over that of people’s, within "
+        "groups; ordered questions only. Near 0 the model makes all members of a group say the "
+        "same.",
         better="nearer 1",
         unit="questions",
         digits=2,
@@ -96,8 +98,8 @@ MEASURES = (
         name="between",
         label="Distance between groups",
         explanation="How far apart the model’s groups are over how far apart people’s are (squared "
-        "differences of shares, freed of sampling noise). Above 1, with variety within groups below 1, groups "
-        "are made into caricatures; near 0 they are all answered alike.",
+        "differences of shares, freed of sampling noise). Above 1, with variety within groups "
+        "below 1, groups are made into caricatures; near 0 they are all answered alike.",
         better="nearer 1",
         unit="questions",
         digits=2,
@@ -136,13 +138,13 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     ):
         units["between"] = defaultdict(list)
         notes.append(
-            "On these questions the groups do not differ beyond sampling noise, so how far apart the model puts "
-            "them is not given."
+            "On these questions the groups do not differ beyond sampling noise, so how far apart "
+            "the model puts them is not given."
         )
     if not _parents(given.value_sets):
         notes.append(
-            "No value set here is the crossing of two others (a `where` with two keys, beside value "
-            "sets with either key alone), so intersections were not looked at."
+            "No value set here is the crossing of two others (a `where` with two keys, beside "
+            "value sets with either key alone), so intersections were not looked at."
         )
     figures, differences = make_figures(
         NAME,
@@ -179,17 +181,6 @@ def _floor_shares(given: EvaluationInput, seed: int, floor: str) -> dict[Any, Fl
     }
 
 
-def _read(
-    given: EvaluationInput, seed: int, said: Shares
-) -> Iterator[tuple[tuple[int, str, str, str], AnswerDistribution, FloatArray]]:
-    split = given.splits[seed]
-    for value_set in given.value_sets:
-        for item in scored_items(value_set, split):
-            if (value_set.name, item) in said:
-                at = (seed, value_set.name, item, split.clusters[item])
-                yield at, value_set.distributions[item], said[value_set.name, item]
-
-
 def _shortfalls(
     given: EvaluationInput, seed: int, said: Shares, drawn: Shares = NOT_DRAWN
 ) -> list[Measured]:
@@ -198,7 +189,7 @@ def _shortfalls(
     drawn: answers that were drawn from the model, drawn anew.
     """
     found = []
-    for at, people, shares in _read(given, seed, said):
+    for at, people, shares in read_places(given, seed, said):
         ceiling = half_sample_fit(people)
         top = 1.0 if ceiling is None else ceiling
 
@@ -252,15 +243,8 @@ def _within(
     given: EvaluationInput, seed: int, said: Shares, drawn: Shares = NOT_DRAWN
 ) -> list[Measured]:
     return [
-        Measured(
-            *at,
-            float(scale_variance(shares)),
-            np.ones(1),
-            float(scale_variance(people.shares)),
-            under_replicates(people, scale_variance),
-            sampled=scale_variance(drawn[at[1], at[2]]) if (at[1], at[2]) in drawn else None,
-        )
-        for at, people, shares in _read(given, seed, said)
+        ratio_row(at, scale_variance, people, shares, drawn.get((at[1], at[2])))
+        for at, people, shares in read_places(given, seed, said)
         if people.item.ordered
     ]
 
@@ -268,7 +252,7 @@ def _within(
 def _between(given: EvaluationInput, seed: int, said: Shares) -> list[Measured]:
     by_name = {v.name: v for v in given.value_sets}
     found = []
-    for at, people, shares in _read(given, seed, said):
+    for at, people, shares in read_places(given, seed, said):
         _, name, item, _ = at
         others = [
             v
@@ -387,7 +371,7 @@ EVALUATION = Evaluation(
     NAME,
     score,
     question="Who is served least, and are groups made into caricatures?",
-    cannot_show="How groups are served that the survey did not record or that no value set names, and "
-    "whether an answer that fits a group helps or harms it.",
+    cannot_show="How groups are served that the survey did not record or that no value set names, "
+    "and whether an answer that fits a group helps or harms it.",
     measures=MEASURES,
 )

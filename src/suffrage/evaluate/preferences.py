@@ -732,8 +732,8 @@ EVALUATION = Evaluation(
         Measure(
             name="votes",
             label="Votes",
-            explanation="How often agree or disagree, whichever is likelier, is the vote. The floor "
-            "is the commoner vote on everything.",
+            explanation="How often agree or disagree, whichever is likelier, is the vote. The "
+            "floor is the commoner vote on everything.",
             better="higher",
             unit="statements",
         ),

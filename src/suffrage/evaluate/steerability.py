@@ -24,6 +24,7 @@ from suffrage.evaluate.asking.groups import (
     denominators,
     items_to_score,
     letter_shares,
+    read_places,
     rivals,
     scored_items,
     under_replicates,
@@ -137,13 +138,15 @@ def _prompts_for(value_sets: Sequence[ValueSet], splits: Sequence[ItemSplit]) ->
 
 @dataclass(frozen=True)
 class _Place:
-    """One group and item, with what was said of it and of its rivals. others: (rivals, options)."""
+    """One group and item, with what people and a model answer there."""
 
     at: tuple[int, str, str, str]
     people: AnswerDistribution
     rivals: Sequence[AnswerDistribution]
     own: FloatArray
+    """The model's shares when asked as the group."""
     others: FloatArray
+    """The model's shares when asked as each rival, (rivals, options)."""
 
 
 def score(given: EvaluationInput, seed: int) -> Scorecard:
@@ -237,22 +240,21 @@ def _places(
     given: EvaluationInput, among: Mapping[str, Sequence[ValueSet]], method: str
 ) -> Iterator[_Place]:
     """Every group and item on which the group and at least one rival could be read."""
-    for seed, split in given.splits.items():
+    for seed in given.splits:
         said = letter_shares(given.answers[method, seed])
-        for value_set in given.value_sets:
-            for item in scored_items(value_set, split):
-                known = [
-                    other
-                    for other in among[value_set.name]
-                    if item in other.distributions and (other.name, item) in said
-                ]
-                if (value_set.name, item) not in said or not known:
-                    continue
+        for at, people, own in read_places(given, seed, said):
+            _, name, item, _ = at
+            known = [
+                other
+                for other in among[name]
+                if item in other.distributions and (other.name, item) in said
+            ]
+            if known:
                 yield _Place(
-                    (seed, value_set.name, item, split.clusters[item]),
-                    value_set.distributions[item],
+                    at,
+                    people,
                     [other.distributions[item] for other in known],
-                    said[value_set.name, item],
+                    own,
                     np.array([said[other.name, item] for other in known]),
                 )
 

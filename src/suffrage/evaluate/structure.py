@@ -1,9 +1,11 @@
 """`structure`: does the pattern of the answers look like a people's, or like one average person's?
 
-Three patterns are held against people's: which items rise and fall together from group to group, which
-groups answer alike, and on which items a group is divided. Items held out only, where any are.
+Three patterns are compared with people's: which items rise and fall together from group to group,
+which groups answer alike, and on which items a group is divided. Only items held out count, where
+any are.
 
-What it cannot show: how the answers of one person hang together, as a model asked item by item has none.
+It cannot show how the answers of one person hang together: a model asked item by item has no
+persons.
 """
 
 from __future__ import annotations
@@ -14,15 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from suffrage.arrays import FloatArray
+from suffrage.arrays import BoolArray, FloatArray, IntArray
 from suffrage.evaluate.asking.groups import (
     Shares,
     letter_shares,
+    ratio_row,
+    read_places,
     scored_items,
     smallest_groups,
-    under_replicates,
     unread_notes,
 )
 from suffrage.evaluate.results import Measure
@@ -47,10 +49,11 @@ MEASURES = (
     Measure(
         name="weakest",
         label="Weakest of three patterns",
-        explanation="How far the model’s answers follow people’s where they follow them least, among: where "
-        "groups are divided, which questions go together, which groups are alike. 0 is no better than what one in "
-        "twenty random orders reaches, 1 what one half of the respondents shows of the other. One average person, however near to "
-        "the people as a whole, has 0. The interval is that of the weakest pattern.",
+        explanation="How far the model’s answers follow people’s where they follow them least, "
+        "among: where groups are divided, which questions go together, which groups are alike. 0 "
+        "is no better than what one in twenty random orders reaches, 1 what one half of the "
+        "respondents shows of the other. One average person, however near to the people as a "
+        "whole, has 0. The interval is that of the weakest pattern.",
         better="higher",
         unit="patterns",
         headline=True,
@@ -59,9 +62,11 @@ MEASURES = (
     Measure(
         name="spread_pattern",
         label="Where groups are divided",
-        explanation="Correlation over groups and questions of how divided the model’s answers are with how "
-        "divided people’s are (the chance that two answers differ, over its largest value). A model that "
-        f"always speaks with one voice, or always spreads alike, has 0. {_FLOOR}, the ceiling one half of the "
+        explanation="Correlation over groups and questions of how divided the model’s answers are "
+        "with how divided people’s are (the chance that two answers differ, over its largest "
+        "value). A model that "
+        f"always speaks with one voice, or always spreads alike, has 0. {_FLOOR}, the ceiling one "
+        f"half of the "
         "respondents against the other.",
         better="higher",
         unit="questions",
@@ -70,8 +75,9 @@ MEASURES = (
     Measure(
         name="items_together",
         label="Which questions go together",
-        explanation="For each two ordered questions, whether groups that answer one higher answer the other "
-        "higher too (their correlation over groups); then the correlation of all these between the model and "
+        explanation="For each two ordered questions, whether groups that answer one higher answer "
+        "the other higher too (their correlation over groups); then the correlation of all these "
+        "between the model and "
         f"people. {_FLOOR}, the ceiling one half of the respondents against the other.",
         better="higher",
         unit="questions",
@@ -80,9 +86,9 @@ MEASURES = (
     Measure(
         name="groups_alike",
         label="Which groups are alike",
-        explanation="Correlation of the distances between groups in the model’s answers with those in people’s. "
-        "The floor is what one in twenty random orders of the groups reaches, the ceiling one half of the "
-        "respondents against the other.",
+        explanation="Correlation of the distances between groups in the model’s answers with those "
+        "in people’s. The floor is what one in twenty random orders of the groups reaches, the "
+        "ceiling one half of the respondents against the other.",
         better="higher",
         unit="questions",
         digits=2,
@@ -90,9 +96,10 @@ MEASURES = (
     Measure(
         name="spread",
         label="A distribution or a point",
-        explanation="Within a group, the chance that two of the model’s answers to a question differ, over the "
-        "chance that two people’s do. Near 0 the model is one person, the same each time; above 1 it is "
-        "more divided than people are. What only comes of the options’ order counts as spread too.",
+        explanation="Within a group, the chance that two of the model’s answers to a question "
+        "differ, over the chance that two people’s do. Near 0 the model is one person, the same "
+        "each time; above 1 it is more divided than people are. What only comes of the options’ "
+        "order counts as spread too.",
         better="nearer 1",
         unit="questions",
         digits=2,
@@ -100,9 +107,10 @@ MEASURES = (
     Measure(
         name="circle",
         label="Values in a circle",
-        explanation="Of the predictions that Schwartz’s circle makes about which values go together, the share "
-        "that holds over the groups less the share that fails. Over all questions of the instrument, also those "
-        "trained on. The floor is chance, the ceiling what people’s own answers reach.",
+        explanation="Of the predictions that Schwartz’s circle makes about which values go "
+        "together, the share that holds over the groups less the share that fails. Over all "
+        "questions of the instrument, also those trained on. The floor is chance, the ceiling what "
+        "people’s own answers reach.",
         better="higher",
         unit="values",
         digits=2,
@@ -112,18 +120,19 @@ MEASURES = (
 
 @dataclass(frozen=True, eq=False)
 class _Grid:
-    """Answers of all groups to the items that all of them and the model answered.
-
-    Lists by item of (groups, options), the people's replicates and halves (draws, groups, options).
-    """
+    """Answers of all groups to the items that all of them and the model answered, item by item."""
 
     items: Sequence[str]
     clusters: Sequence[str]
-    ordered: npt.NDArray[np.bool_]
+    ordered: BoolArray
     people: Sequence[FloatArray]
+    """People's shares, (groups, options)."""
     model: Sequence[FloatArray]
+    """The model's shares, (groups, options)."""
     replicates: Sequence[FloatArray]
+    """People's shares under resampled respondents, (draws, groups, options)."""
     halves: Sequence[tuple[FloatArray, FloatArray]]
+    """Those of two halves of the respondents, (draws, groups, options) each."""
 
 
 def score(given: EvaluationInput, seed: int) -> Scorecard:
@@ -164,7 +173,8 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 found[name][method] = _mean(parts)
     if len(groups) >= FEWEST_GROUPS and given.methods and not found["items_together"]:
         notes.append(
-            f"Fewer than {FEWEST_ITEMS} ordered questions were answered by all groups, so which of them go "
+            f"Fewer than {FEWEST_ITEMS} ordered questions were answered by all groups, so which of "
+            f"them go "
             "together was not looked at."
         )
     figures, differences = make_figures(
@@ -201,7 +211,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
 def _weakest(
     found: Mapping[str, Mapping[str, Drawn]], methods: Sequence[str]
 ) -> tuple[dict[str, Drawn], dict[str, str]]:
-    """Each method's pattern that lies lowest between chance (0) and the other half of the people (1).
+    """Each method's weakest pattern: 0 is chance, 1 is what the other half of the people shows.
 
     A pattern that people's own halves show no better than chance is not counted.
     """
@@ -236,8 +246,8 @@ def _weakest(
 
 def _too_few(count: int) -> str:
     return (
-        f"Groups here of which no other is a part: {count}. Which questions go together needs {FEWEST_GROUPS} of them, "
-        f"which groups are alike {FEWEST_FOR_DISTANCES}."
+        f"Groups here of which no other is a part: {count}. Which questions go together needs "
+        f"{FEWEST_GROUPS} such groups, which groups are alike {FEWEST_FOR_DISTANCES}."
     )
 
 
@@ -274,9 +284,25 @@ def _grid(given: EvaluationInput, groups: Sequence[ValueSet], seed: int, said: S
 
 
 def disagreement(shares: FloatArray) -> FloatArray:
-    """The chance that two answers differ (Simpson 1949), over its largest value for K options; 0 to 1.
+    """Return the chance that two answers differ, divided by its largest value for K options.
 
-    shares: (..., K).
+    Parameters
+    ----------
+    shares : array, shape (..., K)
+
+    Returns
+    -------
+    array, shape (...)
+        0 (all answer alike) to 1 (all options equally often).
+
+    References
+    ----------
+    Simpson (1949), Measurement of diversity, Nature 163, 688.
+
+    Examples
+    --------
+    >>> float(disagreement(np.array([0.5, 0.5])))
+    1.0
     """
     count = shares.shape[-1]
     return np.asarray((1 - np.square(shares).sum(-1)) / (1 - 1 / count))
@@ -288,7 +314,10 @@ def mean_positions(by_item: Sequence[FloatArray]) -> FloatArray:
 
 
 def correlations(table: FloatArray) -> FloatArray:
-    """Correlations of columns over rows, 0 where a column does not vary. table: (..., rows, columns)."""
+    """Correlations of columns over rows, 0 where a column does not vary.
+
+    table: (..., rows, columns). Returns (..., columns, columns).
+    """
     centred = table - table.mean(axis=-2, keepdims=True)
     length = np.sqrt(np.square(centred).sum(axis=-2, keepdims=True))
     scaled = np.divide(centred, length, where=length > FLAT, out=np.zeros_like(centred))
@@ -311,7 +340,7 @@ def weighted_correlation(x: FloatArray, y: FloatArray, w: FloatArray) -> FloatAr
     return np.asarray(found)
 
 
-def _counts(grid: _Grid, chosen: npt.NDArray[np.intp], seed: int) -> FloatArray:
+def _counts(grid: _Grid, chosen: IntArray, seed: int) -> FloatArray:
     """(DRAWS, items chosen): how often each item's cluster was drawn."""
     clusters = [grid.clusters[place] for place in chosen]
     draws = make_draws(clusters, ["all"], 1, seed)
@@ -408,8 +437,8 @@ def _in_blocks(
     own: FloatArray,
     people: FloatArray,
     counts: FloatArray,
-    rows: npt.NDArray[np.intp],
-    columns: npt.NDArray[np.intp],
+    rows: IntArray,
+    columns: IntArray,
     size: int = 200,
 ) -> FloatArray:
     """The correlation under every draw of items; some draws at a time, to bound the memory."""
@@ -461,7 +490,7 @@ def _groups_alike(grid: _Grid, seed: int) -> Drawn | None:
     )
 
 
-def _orders(count: int, seed: int) -> npt.NDArray[np.intp]:
+def _orders(count: int, seed: int) -> IntArray:
     """(SHUFFLES, count): random orders."""
     generator = np.random.default_rng([seed, 4])
     return np.array([generator.permutation(count) for _ in range(SHUFFLES)])
@@ -499,26 +528,11 @@ def _spread_rows(
     given: EvaluationInput, said: Mapping[tuple[str, int], Shares], method: str
 ) -> list[Measured]:
     """Simpson's chance of difference, model over people; one row a group and item."""
-    found = []
-    for seed, split in given.splits.items():
-        shares = said[method, seed]
-        for value_set in given.value_sets:
-            for item in scored_items(value_set, split):
-                if (value_set.name, item) in shares:
-                    people = value_set.distributions[item]
-                    found.append(
-                        Measured(
-                            seed,
-                            value_set.name,
-                            item,
-                            split.clusters[item],
-                            float(disagreement(shares[value_set.name, item])),
-                            np.ones(1),
-                            float(disagreement(people.shares)),
-                            under_replicates(people, disagreement),
-                        )
-                    )
-    return found
+    return [
+        ratio_row(at, disagreement, people, shares)
+        for seed in given.splits
+        for at, people, shares in read_places(given, seed, said[method, seed])
+    ]
 
 
 def _pictures(method: str, grid: _Grid) -> dict[str, Any]:
@@ -580,8 +594,8 @@ def _circles(
         return (
             {},
             [
-                "The questions here have no key to a taxonomy of values that lie in a circle, so whether they do "
-                "was not looked at."
+                "The questions here have no key to a taxonomy of values that lie in a circle, so "
+                "whether they do was not looked at."
             ],
             {},
         )
@@ -630,7 +644,7 @@ EVALUATION = Evaluation(
     NAME,
     score,
     question="Does it answer like a people, or like one average person?",
-    cannot_show="How the answers of one person hang together: a model asked one question at a time has no persons, "
-    "and only patterns over groups and questions are looked at.",
+    cannot_show="How the answers of one person hang together: a model asked one question at a time "
+    "has no persons, and only patterns over groups and questions are looked at.",
     measures=MEASURES,
 )

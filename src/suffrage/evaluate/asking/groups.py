@@ -1,17 +1,18 @@
-"""What evaluations of groups share: which groups can be told apart, what each was said to answer.
+"""What evaluations of groups share: which groups differ, and what a model answered as each.
 
 Symbols: g, h groups (value sets); i an item; p people's shares, m a model's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from suffrage.arrays import FloatArray
 from suffrage.evaluate.asking.answers import Answers
+from suffrage.evaluate.scorecard import EvaluationInput
 from suffrage.evaluate.statistics.figures import resamples
 from suffrage.evaluate.statistics.intervals import Measured, estimate
 from suffrage.evaluate.statistics.sampled_answers import resampled_model_shares
@@ -70,6 +71,21 @@ def drawn_letter_shares(answers: Answers, method: str) -> dict[tuple[str, str], 
         )
         is not None
     }
+
+
+def read_places(
+    given: EvaluationInput, seed: int, said: Shares
+) -> Iterator[tuple[tuple[int, str, str, str], AnswerDistribution, FloatArray]]:
+    """Every scored place that a model could be read on: where it is, people's answers, the model's.
+
+    A place is (seed, value set, item, cluster).
+    """
+    split = given.splits[seed]
+    for value_set in given.value_sets:
+        for item in scored_items(value_set, split):
+            if (value_set.name, item) in said:
+                at = (seed, value_set.name, item, split.clusters[item])
+                yield at, value_set.distributions[item], said[value_set.name, item]
 
 
 def unread_notes(
@@ -147,6 +163,24 @@ def under_replicates(
 ) -> FloatArray:
     """A figure under resampled respondents, or a single 1 where they are not at hand."""
     return np.asarray(figure(people.replicates)) if len(people.replicates) else np.ones(1)
+
+
+def ratio_row(
+    at: tuple[int, str, str, str],
+    figure: Callable[[FloatArray], FloatArray],
+    people: AnswerDistribution,
+    shares: FloatArray,
+    sampled: FloatArray | None = None,
+) -> Measured:
+    """A figure of the model's shares over that of people's; sampled: those shares drawn again."""
+    return Measured(
+        *at,
+        float(figure(shares)),
+        np.ones(1),
+        float(figure(people.shares)),
+        under_replicates(people, figure),
+        sampled=None if sampled is None else figure(sampled),
+    )
 
 
 def half_sample_fit(people: AnswerDistribution) -> float | None:
