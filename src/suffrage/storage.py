@@ -28,6 +28,11 @@ def content_hash(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
 
 
+def hash_share(text: str) -> float:
+    """Return a number from 0 to 1 that depends on the text alone and looks random."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") / 2**64
+
+
 def file_hash(path: Path) -> str:
     """Return a short SHA-256 of a file's bytes."""
     with path.open("rb") as file:

@@ -9,16 +9,14 @@ from hypothesis import strategies as st
 
 from suffrage.consult.candidate_answers import (
     CandidateAnswer,
+    candidates_of_text,
     distinct,
     likeness,
     prompt_id,
-    read_candidates,
     read_open_prompts,
-    with_candidates,
     write_candidates,
 )
 from suffrage.errors import InputError
-from tests.consult.test_consultation import make
 
 Q = "Should a town ban cars?"
 
@@ -33,7 +31,7 @@ def test_a_file_read_back_is_equal(tmp_path: Path) -> None:
         answer("Kāo, e hoa!", language="mi"),
     ]
     write_candidates(made, tmp_path / "a.jsonl")
-    assert read_candidates(tmp_path / "a.jsonl") == made
+    assert candidates_of_text((tmp_path / "a.jsonl").read_text("utf-8"), "a.jsonl") == made
 
 
 @pytest.mark.parametrize(
@@ -48,11 +46,10 @@ def test_a_file_read_back_is_equal(tmp_path: Path) -> None:
         ('{"prompt": "a", "prompt_id": "q", "text": "b", "model": "m"}', "stands for another"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, line: str, message: str) -> None:
+def test_what_is_wrong_is_named_with_its_line(line: str, message: str) -> None:
     first = '{"prompt": "other", "prompt_id": "q", "text": "b", "model": "m"}'
-    (tmp_path / "a.jsonl").write_text(f"{first}\n{line}\n")
     with pytest.raises(InputError, match=message):
-        read_candidates(tmp_path / "a.jsonl")
+        candidates_of_text(f"{first}\n{line}\n", "a.jsonl")
 
 
 def test_prompts_are_read_and_none_may_stand_twice(tmp_path: Path) -> None:
@@ -87,11 +84,3 @@ def test_likeness_by_hand() -> None:
     # runs: {a b c, b c d} and {b c d, c d e}
     assert likeness("a b c d", "b c d e") == pytest.approx(1 / 3)
     assert likeness("yes", "no") == 0
-
-
-def test_answers_join_a_consultation_once() -> None:
-    before = make()
-    after = with_candidates(before, [answer("Yes."), answer("No.")])
-    assert after.answers.height == before.answers.height + 2
-    assert after.prompts["text"].to_list() == ["Trees?", Q]
-    assert with_candidates(after, [answer("No."), answer("Yes.")]) == after

@@ -6,9 +6,8 @@ import polars as pl
 import pytest
 
 from suffrage.consult.consultation import SCHEMAS, Consultation
-from suffrage.consult.held_out import held_out_people
 from suffrage.consult.judgements import CountedPair, counted_likings, counted_pairs
-from suffrage.consult.people import people_for, people_weights
+from suffrage.consult.people import held_out_people, people_for, people_weights
 from suffrage.consult.release.exports import dpo_rows, kto_rows, write_records
 from suffrage.errors import InputError
 from suffrage.survey.weighting import WeightingSpec

@@ -37,7 +37,7 @@ def test_careless_people_are_flagged_and_hardly_anybody_else() -> None:
     assert once and not any(REPEATS in found[p].flags for p in once)
 
 
-def test_speed_is_held_against_the_median_person() -> None:
+def test_speed_is_compared_with_the_median_person() -> None:
     votes = pl.DataFrame(
         schema={
             "participant": pl.String,

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from suffrage.consult.consultation import SCHEMAS, Consultation, write_consultation
-from suffrage.consult.held_out import held_out_people
+from suffrage.consult.people import held_out_people
 from suffrage.errors import InputError
 from suffrage.evaluate.preferences import (
     EVALUATION,

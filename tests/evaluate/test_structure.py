@@ -14,7 +14,8 @@ from suffrage.evaluate.structure import (
 )
 from suffrage.population import build_value_set
 from suffrage.survey import Codebook, Item, Option, Provenance, Survey
-from suffrage.values.taxonomy import item_key, taxonomy
+from suffrage.values.item_keys import item_key
+from suffrage.values.taxonomies import taxonomy
 from tests.evaluate.trial import all_held_out, figure, has, impostors, survey, tried, value_sets
 from tests.impostors import majority, people
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from suffrage.cli import app
-from suffrage.consult.candidate_answers import OpenPrompt, read_candidates
+from suffrage.consult.candidate_answers import OpenPrompt, candidates_of_text
 from suffrage.errors import InputError
 from suffrage.study.commands.write_candidates import (
     CandidateSettings,
@@ -77,7 +77,7 @@ def test_a_studys_checkpoints_write_and_say_who_wrote(write_study: Write, tmp_pa
     result = CliRunner().invoke(app, [*command, "--output", str(tmp_path / "a.jsonl"), "--json"])
     assert result.exit_code == 0, result.output
     told = json.loads(result.output)
-    found = read_candidates(tmp_path / "a.jsonl")
+    found = candidates_of_text((tmp_path / "a.jsonl").read_text("utf-8"), "a.jsonl")
     assert told["kept"] == len(found) and told["asked"] == 2 * 2 * 5
     assert told["written"] + told["empty"] == told["asked"]
     assert {c.model for c in found} <= {

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from suffrage.errors import InputError
 from suffrage.survey import Codebook, Item, Option, Provenance, Survey
+from suffrage.values.item_keys import item_key
 from suffrage.values.reliability import cronbach_alpha
 from suffrage.values.scores import value_scores
-from suffrage.values.taxonomy import item_key, taxonomy, taxonomy_names
+from suffrage.values.taxonomies import taxonomy, taxonomy_names
 
 KEY = item_key("PVQ-21")
 COUNTS = {"schwartz10": 10, "schwartz19": 19, "rokeach36": 36, "kiesel54": 54}

@@ -16,7 +16,7 @@ def list_taxonomies_command(as_json: AsJson = False) -> None:
 
     Example: `suffrage values list`
     """
-    from suffrage.values.taxonomy import taxonomy, taxonomy_names
+    from suffrage.values.taxonomies import taxonomy, taxonomy_names
 
     found = [taxonomy(name) for name in taxonomy_names()]
     if as_json:
@@ -35,7 +35,7 @@ def show_taxonomy_command(
     Example: `suffrage values show schwartz10`
     """
     from suffrage.report.terminal_pages.values import taxonomy_json, taxonomy_table
-    from suffrage.values.taxonomy import taxonomy
+    from suffrage.values.taxonomies import taxonomy
 
     found = taxonomy(name)
     if as_json:

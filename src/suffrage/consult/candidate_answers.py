@@ -1,45 +1,42 @@
 """Candidate answers to prompts as a file of JSON lines: written by models, judged by the public.
 
-One line an answer, with where it comes from. Whatever writes such a file may be judged: a study's
-checkpoints, a model elsewhere, people.
+Each line is one answer and says where it comes from. The answers may be written by a study's
+checkpoints, by models elsewhere, or by people.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from suffrage import storage
-from suffrage.consult.consultation import SCHEMAS, Consultation
 from suffrage.errors import InputError
+from suffrage.text_overlap import jaccard, words_in
 
-# Of two answers with this share of their three-word runs in common, one is dropped.
+# Of two answers that share this part of their runs of three words, one is dropped.
 NEAR = 0.8
 RUN = 3
 
 
 @dataclass(frozen=True)
 class CandidateAnswer:
-    """One answer. prompt: the text asked; prompt_id: the same for all answers to it.
+    """One answer to a prompt, and where it comes from."""
 
-    model: what people are told wrote it, once they have judged. made_with: method, value set,
-    checkpoint, seed and how it was drawn, as far as known. tokens: its length for a model.
-    """
-
+    # The same for all answers to one prompt.
     prompt_id: str
     prompt: str
     text: str
+    # The author that people are shown after they have judged.
     model: str
     language: str = "en"
     topic: str | None = None
     licence: str = ""
+    # The answer's length for the model that wrote it.
     tokens: int | None = None
+    # Method, value set, checkpoint, seed and sampling, where they are known.
     made_with: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -49,27 +46,30 @@ class CandidateAnswer:
 
 
 def write_candidates(candidates: Iterable[CandidateAnswer], path: Path) -> None:
-    """Write the file, all or nothing."""
+    """Write a file of candidate answers, all or nothing."""
     storage.write_text(
         path,
         "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in candidates),
     )
 
 
-def read_candidates(path: Path) -> list[CandidateAnswer]:
-    """Read the file. Raises InputError naming the line and the key where something is wrong.
-
-    prompt, text and model are needed; prompt_id may be left out and is then made of the prompt.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as text in UTF-8 ({error}).") from error
-    return candidates_of_text(text, str(path))
-
-
 def candidates_of_text(text: str, name: str) -> list[CandidateAnswer]:
-    """The content of such a file. name: what messages call it. Raises as `read_candidates`."""
+    """Read the text of a file of candidate answers.
+
+    A line needs prompt, text and model. Without a prompt_id, it is made from the prompt.
+
+    Parameters
+    ----------
+    text : str
+        The content of the file.
+    name : str
+        What messages call the file.
+
+    Raises
+    ------
+    InputError
+        A line is not valid; the message names the line and the key.
+    """
     found = []
     prompts: dict[str, str] = {}
     for number, line in enumerate(text.split("\n"), 1):
@@ -126,13 +126,13 @@ def _candidate(where: str, line: str) -> CandidateAnswer:
 
 
 def prompt_id(prompt: str) -> str:
-    """An id that says which prompt it is, wherever it is asked."""
+    """Return a prompt's id, which depends on its text alone."""
     return "q" + storage.content_hash(prompt.strip())
 
 
 @dataclass(frozen=True)
 class OpenPrompt:
-    """What is asked. id: as in `Candidate.prompt_id`."""
+    """A prompt that models are to answer freely."""
 
     text: str
     language: str = "en"
@@ -140,14 +140,19 @@ class OpenPrompt:
 
     @property
     def id(self) -> str:
-        """Made of the text."""
+        """The `prompt_id` of its answers."""
         return prompt_id(self.text)
 
 
 def read_open_prompts(path: Path) -> list[OpenPrompt]:
-    """Prompts of a JSONL file of {"prompt": ..., "language": ..., "topic": ...}.
+    """Read prompts from JSON lines of {"prompt": ..., "language": ..., "topic": ...}.
 
-    Only prompt is needed. Raises InputError naming the line, or the prompt that stands twice.
+    Only prompt is needed.
+
+    Raises
+    ------
+    InputError
+        The file or a line cannot be read, a prompt stands twice, or there is none.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -174,26 +179,27 @@ def read_open_prompts(path: Path) -> list[OpenPrompt]:
 
 
 def likeness(one: str, other: str) -> float:
-    """The share of three-word runs that two texts have in common (Jaccard), 0 to 1.
+    """Return the share of runs of three words that two texts have in common (Jaccard).
 
-    Case and punctuation count for nothing; of shorter texts the words themselves are compared.
+    Case and punctuation do not count. Where a text has fewer words, shorter runs are compared.
+
+    Examples
+    --------
+    >>> likeness("a b c d", "b c d e")
+    0.3333333333333333
     """
-    a, b = _words(one), _words(other)
+    a, b = words_in(one.casefold()), words_in(other.casefold())
     size = min(RUN, len(a), len(b))
     if size == 0:
         return float(a == b)
-    runs = [{tuple(w[i : i + size]) for i in range(len(w) - size + 1)} for w in (a, b)]
-    return len(runs[0] & runs[1]) / len(runs[0] | runs[1])
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.casefold())
+    runs = [{" ".join(w[i : i + size]) for i in range(len(w) - size + 1)} for w in (a, b)]
+    return jaccard(runs[0], runs[1])
 
 
 def distinct(candidates: Sequence[CandidateAnswer], near: float = NEAR) -> list[CandidateAnswer]:
-    """Without those nearly the same as an earlier one to the same prompt.
+    """Leave out answers that are nearly the same as an earlier one to the same prompt.
 
-    A pair of like answers would tell nothing, and cost somebody's time.
+    Comparing two such answers shows nothing and costs somebody's time.
     """
     kept: dict[str, list[CandidateAnswer]] = {}
     found = []
@@ -203,28 +209,3 @@ def distinct(candidates: Sequence[CandidateAnswer], near: float = NEAR) -> list[
             others.append(one)
             found.append(one)
     return found
-
-
-def with_candidates(
-    consultation: Consultation, candidates: Sequence[CandidateAnswer]
-) -> Consultation:
-    """The consultation with these prompts and answers besides; those it has already stay once."""
-    prompts, answers = consultation.prompts, consultation.answers
-    known_prompts, known_answers = set(prompts["prompt"]), set(answers["answer"])
-    new_prompts = {c.prompt_id: c for c in candidates if c.prompt_id not in known_prompts}
-    new_answers = {c.id: c for c in candidates if c.id not in known_answers}
-    more_prompts = pl.DataFrame(
-        [(c.prompt_id, c.prompt, c.language, c.topic) for c in new_prompts.values()],
-        schema=dict(SCHEMAS["prompts"]),
-        orient="row",
-    )
-    more_answers = pl.DataFrame(
-        [(c.id, c.prompt_id, c.text, c.model, c.language) for c in new_answers.values()],
-        schema=dict(SCHEMAS["answers"]),
-        orient="row",
-    )
-    return replace(
-        consultation,
-        prompts=pl.concat([prompts, more_prompts]),
-        answers=pl.concat([answers, more_answers]),
-    )

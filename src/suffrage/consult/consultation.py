@@ -1,7 +1,7 @@
 """`Consultation`: what one public consultation collected, as plain tables.
 
-The store exports into it and imports from it; releases, exports and training read nothing else.
-No table holds a time of day, an address or a token, and every id is minted at random.
+The server's store exports and imports it, and releases, exports and training read nothing else.
+No table contains a time of day, an address or a token, and every id is random.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CHECKS = ("instructed", "repeat")
 
 _TEXT, _FLAG, _PLACE, _SHARE = pl.String(), pl.Boolean(), pl.Int32(), pl.Float64()
 
-# Each table's columns; a star marks those that may be unknown.
+# The columns of each table; a star marks those that may be empty.
 _COLUMNS: dict[str, dict[str, pl.DataType]] = {
     "statements": {
         "statement": _TEXT,
@@ -105,7 +105,7 @@ _KEYS = {
     "answers": ("answer",),
     "reactions": ("participant", "answer"),
 }
-# column -> the table whose key it must be in.
+# The table in whose key the values of a column must be.
 _POINTS_TO = {
     "participant": "participants",
     "author": "participants",
@@ -126,24 +126,19 @@ _ALLOWED: dict[tuple[str, str], tuple[Any, ...]] = {
 
 
 def empty(table: str) -> pl.DataFrame:
-    """A table with its columns and no rows."""
+    """Return a table with its columns and no rows."""
     return pl.DataFrame(schema=dict(SCHEMAS[table]))
 
 
 @dataclass(frozen=True, eq=False)
 class Consultation:
-    """What was asked and answered. Every table has the columns of `SCHEMAS`, checked when made.
+    """What was asked and answered. Every table has the columns of `SCHEMAS`.
 
-    statements: state is one of `STATES`; seed: put in by the organisers; author: a participant, or
-    unknown. participants: who took part, with what each consented to, whether an invitation vouches
-    for them, and their weight to the population where they were raked. demographics: one row an
-    answer, apart from the rest because a release never joins them. votes: 1 agree, 0 pass, -1
-    disagree, the last one a participant gave; order: its place among that participant's acts;
-    probability: with which the statement was drawn. comparisons: two answers to one prompt, as they
-    stood left and right; core: of the common core that many people see; check: "instructed" or
-    "repeat" where the pair tests attention. reactions: 1 like, -1 dislike.
-
-    Raises InputError naming table, row and column where a table is not so.
+    Raises
+    ------
+    InputError
+        A table has other columns, a value is not allowed, or an id is missing or stands twice.
+        The message names the table, the row and the column.
     """
 
     slug: str
@@ -151,13 +146,23 @@ class Consultation:
     question: str
     languages: tuple[str, ...]
     created: str
+    # What was voted on. `state` is one of `STATES`; `seed`: put in by the organisers; `author`: a
+    # participant, or unknown.
     statements: pl.DataFrame = field(default_factory=partial(empty, "statements"))
+    # Who took part and what each consented to. `verified`: an invitation vouches for them;
+    # `weight`: their weight to the population, where they were raked.
     participants: pl.DataFrame = field(default_factory=partial(empty, "participants"))
+    # One row for each answer, in a table of its own because a release never joins them.
     demographics: pl.DataFrame = field(default_factory=partial(empty, "demographics"))
+    # The last vote of a participant on a statement: 1 agree, 0 pass, -1 disagree. `order`: its
+    # place among that participant's acts; `probability`: with which the statement was drawn.
     votes: pl.DataFrame = field(default_factory=partial(empty, "votes"))
     prompts: pl.DataFrame = field(default_factory=partial(empty, "prompts"))
     answers: pl.DataFrame = field(default_factory=partial(empty, "answers"))
+    # Two answers to one prompt, as they were shown left and right. `core`: part of the common core
+    # that many people see; `check`: "instructed" or "repeat" where the pair tests attention.
     comparisons: pl.DataFrame = field(default_factory=partial(empty, "comparisons"))
+    # 1 like, -1 dislike.
     reactions: pl.DataFrame = field(default_factory=partial(empty, "reactions"))
 
     def __post_init__(self) -> None:
@@ -180,7 +185,7 @@ class Consultation:
 
     @property
     def content_hash(self) -> str:
-        """Equal for equal content, whatever the order of the rows."""
+        """A hash that is equal for equal content, whatever the order of the rows."""
         return storage.content_hash(
             [
                 [self.slug, self.title, self.question, list(self.languages), self.created],
@@ -190,7 +195,10 @@ class Consultation:
 
 
 def votes_of(consultation: Consultation, excluded: bool = False) -> VoteMatrix:
-    """Participants x statements; excluded participants are left out unless wanted."""
+    """Return the last votes, participants by statements.
+
+    Excluded participants are left out, unless `excluded` is true.
+    """
     people = consultation.participants
     kept = people if excluded else people.filter(~pl.col("excluded"))
     votes = consultation.votes.filter(pl.col("participant").is_in(kept["participant"].implode()))
@@ -210,7 +218,7 @@ def accepted_statements(consultation: Consultation) -> pl.DataFrame:
 
 
 def write_consultation(consultation: Consultation, folder: Path) -> None:
-    """Write a Parquet file a table and `consultation.json` with their hashes, all or nothing."""
+    """Write one Parquet file for each table and `consultation.json`, all or nothing."""
 
     def fill(draft: Path) -> None:
         hashes = {}
@@ -310,8 +318,8 @@ def _checked(table: str, frame: pl.DataFrame) -> pl.DataFrame:
             if wrong.any():
                 row = wrong.arg_max() or 0
                 raise InputError(
-                    f"{table}, row {row + 1}: {column} is {frame[column][row]!r}; it must be one of "
-                    f"{', '.join(map(str, allowed))}."
+                    f"{table}, row {row + 1}: {column} is {frame[column][row]!r}; it must be one "
+                    f"of {', '.join(map(str, allowed))}."
                 )
     if (key := _KEYS.get(table)) and frame.height:
         twice = frame.select(key).is_duplicated()
@@ -333,7 +341,7 @@ def _check_points(
 
 
 def _check_pairs(comparisons: pl.DataFrame, answers: pl.DataFrame) -> None:
-    """Two different answers to the prompt they stand under."""
+    """Check that a comparison has two different answers to its prompt."""
     prompts = dict(zip(answers["answer"], answers["prompt"], strict=True))
     for at, row in enumerate(comparisons.select("prompt", "left", "right").iter_rows()):
         prompt, left, right = row

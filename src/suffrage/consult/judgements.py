@@ -1,6 +1,6 @@
-"""What people said of answers, counted: of two answers, and of one.
+"""What people said of answers, counted for pairs of answers and for single answers.
 
-Derived views: the outcomes as given stay in the consultation for ever.
+These are derived views: the outcomes as people gave them stay in the consultation.
 """
 
 from __future__ import annotations
@@ -15,39 +15,41 @@ from suffrage.consult.consultation import Consultation
 
 @dataclass(frozen=True)
 class CountedPair:
-    """Two answers to one prompt, in the order of their ids, and the weight of what was said.
-
-    first_wins, second_wins, ties, both_bad: sums of weights. people: who compared them.
-    """
+    """Two answers to one prompt, and what people said of them."""
 
     prompt: str
+    # The answers, in the order of their ids.
     first: str
     second: str
+    # Sums of the weights of those who said so.
     first_wins: float
     second_wins: float
     ties: float
     both_bad: float
+    # How many people compared the two.
     people: int
 
     @property
     def decided(self) -> float:
-        """The weight of those who preferred one, or held both for equal."""
+        """The weight of those who preferred one answer or found both equally good."""
         return self.first_wins + self.second_wins + self.ties
 
     @property
     def share(self) -> float:
-        """The share behind the first; a tie is half a vote for each."""
+        """The share that prefers the first; a tie is half a vote for each."""
         return (self.first_wins + self.ties / 2) / self.decided
 
 
 @dataclass(frozen=True)
 class Liking:
-    """One answer, and the weight of those who liked and disliked it. people: how many they are."""
+    """One answer, and what people said of it."""
 
     prompt: str
     answer: str
+    # Sums of weights.
     likes: float
     dislikes: float
+    # How many people judged it.
     people: int
 
     @property
@@ -57,11 +59,21 @@ class Liking:
 
 
 def judged_comparisons(consultation: Consultation, people: Mapping[str, float]) -> pl.DataFrame:
-    """The comparisons of these people that say something of the answers.
+    """Return the comparisons of these people that say something of the answers.
 
-    Left out are those that test attention, and skipped ones. Adds `first` and `second`, the answers
-    in the order of their ids, `side` (first, second, tie or both_bad), `weight`, and `pair`.
-    people: weight by participant.
+    Comparisons that test attention and skipped ones are left out.
+
+    Parameters
+    ----------
+    consultation : Consultation
+    people : mapping
+        Weight by participant.
+
+    Returns
+    -------
+    DataFrame
+        The columns of the comparisons, `first` and `second` (the answers in the order of their
+        ids), `side` (first, second, tie or both_bad), and `weight`.
     """
     rows = consultation.comparisons.filter(
         pl.col("participant").is_in(list(people))
@@ -91,7 +103,10 @@ def _weights(people: Mapping[str, float]) -> pl.DataFrame:
 
 
 def counted_pairs(consultation: Consultation, people: Mapping[str, float]) -> list[CountedPair]:
-    """Every pair these people compared; who met one twice counts by their first answer."""
+    """Count every pair that these people compared.
+
+    Somebody who met a pair twice counts by their first answer.
+    """
     rows = judged_comparisons(consultation, people).unique(
         ["participant", "first", "second"], keep="first", maintain_order=True
     )
@@ -99,7 +114,7 @@ def counted_pairs(consultation: Consultation, people: Mapping[str, float]) -> li
     def total(side: str) -> pl.Expr:
         return pl.col("weight").filter(pl.col("side") == side).sum().alias(side)
 
-    # Weights sum in the order of ids, so that no order of rows reaches a last digit.
+    # Weights are summed in the order of ids, so that the order of rows changes no digit.
     counted = (
         rows.group_by("prompt", "first", "second", maintain_order=True)
         .agg(
@@ -120,10 +135,15 @@ def counted_pairs(consultation: Consultation, people: Mapping[str, float]) -> li
 
 
 def judged_answers(consultation: Consultation, people: Mapping[str, float]) -> pl.DataFrame:
-    """What each of these people thinks of single answers: participant, answer, prompt, value, weight.
+    """Return what each of these people thinks of single answers.
 
-    A reaction counts as given; "both bad" dislikes both answers of a pair, where their author did
-    not react to it otherwise.
+    A reaction counts as it was given. "Both bad" dislikes both answers of a pair, unless the same
+    person reacted to the answer otherwise.
+
+    Returns
+    -------
+    DataFrame
+        Columns participant, answer, prompt, value (1 or -1) and weight.
     """
     given = consultation.reactions.filter(pl.col("participant").is_in(list(people))).select(
         "participant", "answer", "value"
@@ -149,7 +169,7 @@ def judged_answers(consultation: Consultation, people: Mapping[str, float]) -> p
 
 
 def counted_likings(consultation: Consultation, people: Mapping[str, float]) -> list[Liking]:
-    """Every answer these people judged by itself."""
+    """Count every answer that these people judged by itself."""
     counted = (
         judged_answers(consultation, people)
         .group_by("prompt", "answer", maintain_order=True)

@@ -1,8 +1,8 @@
-"""A simulated public whose true values are known: for demonstrations, tests and the load benchmark.
+"""A simulated public whose true values are known, for demonstrations and tests.
 
-What each person would say is held as arrays of true probabilities, so that whatever makes those
-arrays (opinion groups drawn here, or the answers of real respondents) can take part in a made-up
-consultation. What comes out is a plain `Consultation`, and beside it the truth to hold it against.
+A public is a set of arrays with each person's true probabilities. They may come from opinion
+groups drawn here or from the answers of real respondents. The public takes part in a made-up
+consultation; the result is a plain `Consultation`, which can be compared with the truth.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from suffrage.errors import InputError
 
 Manner = Literal["sincere", "careless", "brigading"]
 
-# People who answer between two looks at what pairs still tell.
+# How many people answer before the information of pairs is computed again.
 AT_ONCE = 25
 # Strength in log odds at which an answer is as often liked as not.
 LIKED_FROM = 0.0
@@ -41,24 +41,32 @@ LIKED_FROM = 0.0
 class Public:
     """People and what each would truly say.
 
-    agree, disagree: (people, statements), the rest to 1 is a pass. utility: (people, answers), log
-    odds against an answer of strength 0. prompt_of: (answers,), each answer's prompt, numbered from
-    0. group: (people,), the true group. manner: (people,), whether they say what they think:
-    "careless" people answer without reading, "brigading" ones all alike, as `brigade` says for each
-    statement (1 or -1). tie: Davidson's nu, 0 for none. left: log odds that the left side gains.
-    strata: for each demographic item, one value a person.
-    Raises InputError where shapes do not fit or a probability is none.
+    Raises
+    ------
+    InputError
+        Shapes do not fit, or a value is not a probability.
     """
 
+    # The probabilities of agreeing and disagreeing, shape (people, statements). The rest is a pass.
     agree: FloatArray
     disagree: FloatArray
+    # How much each person likes each answer, in log odds against an answer of strength 0: shape
+    # (people, answers).
     utility: FloatArray
+    # The prompt of each answer, numbered from 0: shape (answers,).
     prompt_of: IntArray
+    # The true group of each person, shape (people,).
     group: IntArray
+    # Whether each person says what they think. "Careless" people answer without reading, and
+    # "brigading" people all vote as `brigade` says.
     manner: tuple[Manner, ...] = ()
+    # 1 or -1 for each statement, shape (statements,).
     brigade: IntArray = field(default_factory=lambda: np.zeros(0, np.int64))
+    # Davidson's nu; without ties it is 0.
     tie: float = 0.4
+    # The log odds that an answer gains by being on the left.
     left: float = 0.0
+    # For each demographic item, the value of each person.
     strata: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -99,21 +107,23 @@ class Public:
 
 @dataclass(frozen=True)
 class MadeUpPublicSettings:
-    """How a public is made up.
+    """How a public is made up."""
 
-    groups: shares of the opinion groups. consensus: the share of statements that all groups think
-    alike of. passes: how often somebody passes. answers: to each prompt. divided: standard
-    deviation of a group's own part of an answer's strength, against 1 for what all share. careless,
-    brigading: shares of people who do so.
-    """
-
+    # The shares of the opinion groups.
     groups: tuple[float, ...] = (0.45, 0.35, 0.2)
+    # The share of statements on which all groups think alike.
     consensus: float = 0.3
+    # How often somebody passes.
     passes: float = 0.1
+    # How many answers each prompt has.
     answers: int = 4
+    # The standard deviation of a group's own part of an answer's strength; that of the part that
+    # all groups share is 1.
     divided: float = 1.0
+    # As in `Public`.
     tie: float = 0.4
     left: float = 0.0
+    # The shares of people who answer in this manner.
     careless: float = 0.0
     brigading: float = 0.0
 
@@ -138,11 +148,19 @@ def make_public(
     settings: MadeUpPublicSettings | None = None,
     strata: Mapping[str, Sequence[str]] | None = None,
 ) -> Public:
-    """A public of opinion groups with their own probabilities and utilities.
+    """Make a public of opinion groups with their own probabilities and utilities.
 
-    On a statement of consensus every group agrees with probability Beta(16, 4); on the others each
-    group has its own, Beta(0.7, 0.7), which is mostly near 0 or 1. strata: the values each
-    demographic item may take; drawn evenly, and apart from the groups.
+    On a statement of consensus every group agrees with the same probability, drawn from
+    Beta(16, 4). On the others each group has its own, from Beta(0.7, 0.7), mostly near 0 or 1.
+
+    Parameters
+    ----------
+    people, statements, prompts : int
+        How many there are.
+    generator : numpy Generator
+    settings : MadeUpPublicSettings, optional
+    strata : mapping, optional
+        The values of each demographic item; drawn evenly and independently of the groups.
     """
     s = settings or MadeUpPublicSettings()
     shares = np.array(s.groups) / sum(s.groups)
@@ -183,9 +201,9 @@ def make_public(
 
 
 def vote_of(public: Public, person: int, statement: int, generator: np.random.Generator) -> int:
-    """What somebody votes: 1 agree, 0 pass, -1 disagree.
+    """Draw a person's vote: 1 agree, 0 pass, -1 disagree.
 
-    Careless people always agree, the likeliest way to be through soonest.
+    Careless people always agree, the quickest way to finish.
     """
     manner = public.manner[person]
     if manner == "careless":
@@ -201,11 +219,11 @@ def vote_of(public: Public, person: int, statement: int, generator: np.random.Ge
 
 
 def outcome_probabilities(public: Public, person: int, left: int, right: int) -> dict[str, float]:
-    """How a sincere person judges two answers.
+    """Return the probability of each outcome when a sincere person compares two answers.
 
-    Davidson (1970): left : right : tie = x : y : nu sqrt(x y), x and y the exponents of utility,
-    the left's with what its side gains. A tie is "both bad" rather than "tie" in the odds of liking
-    neither against liking both.
+    In Davidson's (1970) model left : right : tie = x : y : nu sqrt(x y), with x and y the
+    exponentials of utility, the left's with what its side gains. A tie is "both bad" instead of
+    "tie" in the odds of liking neither to liking both.
     """
     x, y = public.utility[person, left] + public.left, public.utility[person, right]
     weights = np.exp(np.array([x, y, (x + y) / 2]) - max(x, y)) * [1, 1, public.tie]
@@ -225,7 +243,7 @@ def outcome_probabilities(public: Public, person: int, left: int, right: int) ->
 def outcome_of(
     public: Public, person: int, left: int, right: int, generator: np.random.Generator
 ) -> str:
-    """How somebody judges two answers; careless people take the left one, whatever it says."""
+    """Draw the outcome when somebody compares two answers; careless people choose the left one."""
     if public.manner[person] == "careless":
         return "left"
     p = outcome_probabilities(public, person, left, right)
@@ -234,7 +252,7 @@ def outcome_of(
 
 @dataclass(frozen=True)
 class TasksEach:
-    """What is asked of everybody: so many statements, pairs and reactions each."""
+    """How many statements, pairs and reactions everybody is asked for."""
 
     votes: int = 25
     pairs: int = 8
@@ -243,14 +261,15 @@ class TasksEach:
 
 @dataclass(frozen=True)
 class Texts:
-    """What the consultation asks: statements; prompts, each with its answers."""
+    """The texts that the consultation asks about."""
 
     statements: tuple[str, ...]
+    # Each prompt with its answers.
     prompts: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def numbered_texts(public: Public) -> Texts:
-    """Texts that say only which they are."""
+    """Return texts that only give the number of a statement, prompt or answer."""
     statements = tuple(f"Statement {j + 1}" for j in range(public.agree.shape[1]))
     prompts = tuple(
         (
@@ -271,21 +290,38 @@ def take_part(
     slug: str = "simulated",
     title: str = "A simulated consultation",
 ) -> Consultation:
-    """Everybody takes part once, in random order.
+    """Let everybody take part once, in random order.
 
-    Statements are drawn evenly, pairs by the design, whose information is looked at again after
-    every `AT_ONCE` people. Participant "p7" is row 7 of the public, statement "s3" column 3, prompt
-    "q1", answer "a5" likewise. Raises InputError where the texts are not as many as the public's.
+    Statements are drawn evenly, and pairs by the design, whose information is computed again after
+    every `AT_ONCE` people. Participant "p7" is row 7 of the public and statement "s3" column 3;
+    prompts ("q1") and answers ("a5") are numbered in the same way.
+
+    Parameters
+    ----------
+    public : Public
+    generator : numpy Generator
+    asked : TasksEach, optional
+        How much everybody is asked.
+    texts : Texts, optional
+        The texts of statements, prompts and answers; by default they only give a number.
+    design : PairDesign, optional
+    slug, title : str
+        The consultation's.
+
+    Raises
+    ------
+    InputError
+        The texts are not as many as the public's statements and answers.
     """
     a, d = asked or TasksEach(), design or PairDesign()
     t = texts or numbered_texts(public)
     _check_texts(public, t)
-    state = _Collected(public, d, t)
+    collected = _Collected(public, d)
     order = generator.permutation(public.people)
     for start in range(0, public.people, AT_ONCE):
-        told = state.information()
+        told = collected.information()
         for person in order[start : start + AT_ONCE]:
-            state.answers_of(int(person), a, told, generator)
+            collected.answers_of(int(person), a, told, generator)
     return Consultation(
         slug=slug,
         title=title,
@@ -295,7 +331,7 @@ def take_part(
         statements=_statements(t),
         participants=_participants(public),
         demographics=_demographics(public),
-        votes=_frame("votes", state.votes),
+        votes=_frame("votes", collected.votes),
         prompts=_frame(
             "prompts", [(f"q{q}", text, "en", None) for q, (text, _) in enumerate(t.prompts)]
         ),
@@ -308,15 +344,15 @@ def take_part(
                 )
             ],
         ),
-        comparisons=_frame("comparisons", state.comparisons),
-        reactions=_frame("reactions", state.reactions),
+        comparisons=_frame("comparisons", collected.comparisons),
+        reactions=_frame("reactions", collected.reactions),
     )
 
 
 class _Collected:
-    """What was said so far."""
+    """What people have said until now."""
 
-    def __init__(self, public: Public, design: PairDesign, texts: Texts) -> None:
+    def __init__(self, public: Public, design: PairDesign) -> None:
         self.public = public
         self.design = design
         self.pairs = pairs_of({f"a{i}": f"q{q}" for i, q in enumerate(public.prompt_of)}, design)
@@ -396,7 +432,7 @@ class _Collected:
 
 
 def without(public: Public, manner: Manner) -> Public:
-    """The public in which those who do so are sincere instead."""
+    """Return the public in which people of this manner are sincere instead."""
     kept: tuple[Manner, ...] = tuple("sincere" if m == manner else m for m in public.manner)
     return replace(public, manner=kept)
 

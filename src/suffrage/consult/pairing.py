@@ -1,14 +1,14 @@
 """Which two answers to show next, by a stated design, and with which probability.
 
-Two answers to one prompt make a pair. Part of the pairs are a common core, that enough people of
-every stratum see, so that groups can be compared on the same pairs; the rest goes where it tells
-most. A floor is drawn evenly, so that every pair can come up and every comparison can be weighted
-by one over its probability. Nothing here reads or writes anything: the caller logs each showing.
+Two answers to one prompt are a pair. Some pairs form a common core that enough people of every
+stratum see, so that groups can be compared on the same pairs. The other draws go where they are
+most informative. A part of the draws, the floor, is even over all pairs, so that every pair can be
+shown and every comparison can be weighted by one over its probability. These functions neither
+read nor write anything: the caller logs what is shown.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from suffrage import storage
 from suffrage.arrays import BoolArray, FloatArray, IntArray
 from suffrage.consult.votes import id_order
 from suffrage.errors import InputError
@@ -24,30 +25,30 @@ from suffrage.errors import InputError
 Check = Literal["instructed", "repeat"]
 
 POLICY = "core-and-information/1"
-# What an instructed pair asks to choose: who always picks one side, or chooses blindly, fails.
+# What an instructed pair asks for: somebody who always picks one side, or chooses blindly, fails.
 INSTRUCTED_OUTCOME = "tie"
 NEWTON_ROUNDS = 50
-# Pairs between a pair and its repetition, so that it is not answered from memory.
+# How many pairs are shown between a pair and its repetition, so that memory does not help.
 LEAST_APART = 3
 
 
 @dataclass(frozen=True)
 class PairDesign:
-    """How pairs are drawn; it is published with the data.
+    """How pairs are drawn. The design is published with the data."""
 
-    core_share: of all pairs, those in the common core. core_raters: people of each stratum that
-    should see each core pair. core_chance: how often a core pair that still lacks raters is drawn.
-    floor: part of the other draws that is even over all pairs. prior: standard deviation of an
-    answer's strength before anything is known, in log odds. repeats: pairs asked again with sides
-    swapped, instructed: pairs that say what to choose, in one person's block.
-    """
-
+    # The share of all pairs that is in the common core.
     core_share: float = 0.2
+    # How many people of each stratum should see each core pair.
     core_raters: int = 10
+    # How often a core pair that still lacks raters is drawn.
     core_chance: float = 0.5
+    # The part of the other draws that is even over all pairs.
     floor: float = 0.2
+    # The standard deviation of an answer's strength before anything is known, in log odds.
     prior: float = 1.5
+    # How many pairs of one person's block are asked again with sides swapped.
     repeats: int = 1
+    # How many pairs of one person's block say what to choose.
     instructed: int = 1
 
     def __post_init__(self) -> None:
@@ -66,21 +67,20 @@ class PairDesign:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Every pair of answers to one prompt, in the order of their ids.
-
-    prompts, first, second: (pairs,), ids, first before second in `id_order`. core: (pairs,).
-    """
+    """Every pair of answers to one prompt, in the order of their ids; one element for each pair."""
 
     prompts: tuple[str, ...]
+    # The answers, `first` before `second` in `id_order`.
     first: tuple[str, ...]
     second: tuple[str, ...]
+    # Whether the pair is in the common core.
     core: BoolArray
 
     def __len__(self) -> int:
         return len(self.prompts)
 
     def places(self) -> dict[frozenset[str], int]:
-        """Where the pair of two answers stands, whichever side they were on."""
+        """The place of each pair, whichever side its answers are on."""
         return {
             frozenset(two): at for at, two in enumerate(zip(self.first, self.second, strict=True))
         }
@@ -88,26 +88,32 @@ class Pairs:
 
 @dataclass(frozen=True)
 class DrawnPair:
-    """One pair to show. probability: of the pair; which side is left is an even draw besides.
-
-    check: "instructed" or "repeat" where it tests attention; its probability is then 1.
-    """
+    """One pair to show."""
 
     prompt: str
     left: str
     right: str
+    # The probability of the pair; which answer is left is a further, even draw.
     probability: float
     core: bool
+    # Set where the pair tests attention; its probability is then 1.
     check: Check | None = None
     policy: str = POLICY
 
 
 def pairs_of(prompt_of: Mapping[str, str], design: PairDesign, seed: int = 0) -> Pairs:
-    """All pairs among answers, given each answer's prompt.
+    """Return all pairs among answers.
 
-    Whether a pair is core hangs on its own ids and the seed: an answer that comes later takes no
-    pair out of the core, and puts in its own only. There is at least one core pair, unless the
-    design has none.
+    Whether a pair is in the core depends on its own ids and the seed only: an answer that is added
+    later takes no pair out of the core. There is at least one core pair, unless the design has
+    none.
+
+    Parameters
+    ----------
+    prompt_of : mapping
+        The prompt of each answer.
+    design : PairDesign
+    seed : int
     """
     by_prompt: dict[str, list[str]] = {}
     for answer, prompt in prompt_of.items():
@@ -117,7 +123,7 @@ def pairs_of(prompt_of: Mapping[str, str], design: PairDesign, seed: int = 0) ->
         for prompt in sorted(by_prompt, key=id_order)
         for first, second in combinations(sorted(by_prompt[prompt], key=id_order), 2)
     ]
-    ranks = np.array([_rank(seed, *row) for row in rows])
+    ranks = np.array([storage.hash_share("\0".join((str(seed), *row))) for row in rows])
     core = ranks < design.core_share
     if rows and design.core_share > 0 and not core.any():
         core[ranks.argmin()] = True
@@ -125,18 +131,28 @@ def pairs_of(prompt_of: Mapping[str, str], design: PairDesign, seed: int = 0) ->
     return Pairs(prompts, first, second, core)
 
 
-def _rank(seed: int, *ids: str) -> float:
-    """A number in 0 to 1 that hangs on the ids alone."""
-    digest = hashlib.sha256("\0".join((str(seed), *ids)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
-
-
 def strengths(wins: FloatArray, prior: float = 1.5) -> tuple[FloatArray, FloatArray]:
-    """Bradley-Terry strengths and their covariance, from a table of wins.
+    """Return Bradley-Terry strengths and their covariance, from a table of wins.
 
-    wins: (answers, answers), how often the row's answer was chosen over the column's; a tie is half
-    a win for each. P(i over j) = 1 / (1 + exp(s_j - s_i)), s ~ N(0, prior^2). Gives s (answers,)
-    and the inverse of the negative log posterior's second derivative at its least.
+    The model is P(i over j) = 1 / (1 + exp(s_j - s_i)) with s ~ N(0, prior^2).
+
+    Parameters
+    ----------
+    wins : array, shape (answers, answers)
+        How often the row's answer was chosen over the column's; a tie is half a win for each.
+    prior : float
+        Standard deviation of the strengths, in log odds.
+
+    Returns
+    -------
+    strengths : array, shape (answers,)
+        The most probable strengths.
+    covariance : array, shape (answers, answers)
+        The inverse of the second derivative of the negative log posterior at that point.
+
+    References
+    ----------
+    Bradley and Terry (1952), Rank analysis of incomplete block designs.
     """
     count = len(wins)
     s = np.zeros(count)
@@ -147,7 +163,7 @@ def strengths(wins: FloatArray, prior: float = 1.5) -> tuple[FloatArray, FloatAr
         weight = met * p * (1 - p)
         curve = np.diag(weight.sum(axis=1)) - weight + np.eye(count) / prior**2
         step = np.linalg.solve(curve, slope)
-        # A step of Newton's may overshoot where everything points one way.
+        # Newton's step may be too long where all comparisons point one way.
         s = s + step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-300))
         if np.abs(step).max() < 1e-10:
             break
@@ -158,11 +174,21 @@ def strengths(wins: FloatArray, prior: float = 1.5) -> tuple[FloatArray, FloatAr
 
 
 def information(wins: FloatArray, prior: float = 1.5) -> FloatArray:
-    """What one more comparison of each two answers would tell, (answers, answers), in nats.
+    """Return how informative one more comparison of each two answers would be, in nats.
 
-    log(1 + p (1 - p) v): by how much the log determinant of the strengths' precision would grow,
-    v being the variance of the two strengths' difference (D-optimality). Highest for answers that
-    are near and little compared; 0 on the diagonal.
+    It is log(1 + p (1 - p) v), by which the log determinant of the strengths' precision would
+    grow, with v the variance of the difference of the two strengths (D-optimality). It is highest
+    for answers of similar strength that were seldom compared, and 0 on the diagonal.
+
+    Parameters
+    ----------
+    wins : array, shape (answers, answers)
+        As in `strengths`.
+    prior : float
+
+    Returns
+    -------
+    array, shape (answers, answers)
     """
     s, covariance = strengths(wins, prior)
     p = 1 / (1 + np.exp(s[None, :] - s[:, None]))
@@ -174,10 +200,10 @@ def information(wins: FloatArray, prior: float = 1.5) -> FloatArray:
 
 
 def pair_information(pairs: Pairs, comparisons: pl.DataFrame, design: PairDesign) -> FloatArray:
-    """The information of each pair, (pairs,), from what was compared so far.
+    """Return how informative each pair would be after the comparisons made, shape (pairs,).
 
-    comparisons: columns left, right, outcome and check, as in a `Consultation`. Skips and attention
-    checks count for nothing; "both bad" is a tie.
+    comparisons: columns left, right, outcome and check, as in a `Consultation`. Skips and
+    attention checks do not count, and "both bad" is a tie.
     """
     counted = comparisons.filter(pl.col("check").is_null() & (pl.col("outcome") != "skip"))
     wins: dict[str, dict[str, float]] = {}
@@ -208,11 +234,27 @@ def pair_probabilities(
     seen: BoolArray,
     design: PairDesign,
 ) -> FloatArray:
-    """The probability of each pair to be shown next to one person, (pairs,).
+    """Return the probability of each pair to be shown next to one person.
 
-    told: information. raters: people of this person's stratum who saw each pair. seen: pairs this
-    person saw. With `core_chance` a core pair that lacks raters, each in proportion to how many it
-    lacks; else by information over all pairs not seen, with an even floor. All 0 where all are seen.
+    With probability `core_chance` the next pair is a core pair that lacks raters, each in
+    proportion to how many it lacks. Otherwise the pair is drawn among all that the person has not
+    seen, in proportion to `told`, with an even floor.
+
+    Parameters
+    ----------
+    pairs : Pairs
+    told : array, shape (pairs,)
+        How informative each pair would be, from `pair_information`.
+    raters : array, shape (pairs,)
+        How many people of this person's stratum saw each pair.
+    seen : array, shape (pairs,)
+        Whether this person saw the pair.
+    design : PairDesign
+
+    Returns
+    -------
+    array, shape (pairs,)
+        All 0 where the person has seen every pair.
     """
     open_to = ~seen
     if not open_to.any():
@@ -231,7 +273,7 @@ def pair_probabilities(
 def draw_pair_to_show(
     pairs: Pairs, probabilities: FloatArray, generator: np.random.Generator
 ) -> DrawnPair | None:
-    """One pair by its probability, its sides by an even draw; None where nothing is open."""
+    """Draw a pair by its probability, and its sides evenly; None where every probability is 0."""
     if probabilities.sum() <= 0:
         return None
     at = int(generator.choice(len(pairs), p=probabilities / probabilities.sum()))
@@ -246,10 +288,10 @@ def draw_pair_to_show(
 def check_places(
     length: int, design: PairDesign, generator: np.random.Generator
 ) -> dict[int, Check]:
-    """Where in a block of `length` pairs attention is tested, by place from 0.
+    """Draw the places, from 0, at which a block of `length` pairs tests attention.
 
-    Repetitions come late enough that an earlier pair lies at least `LEAST_APART` back; nothing is
-    tested at the first place, and a block too short for a test has none.
+    A repetition comes more than `LEAST_APART` pairs after the start. The first pair tests
+    nothing, and a block that is too short for a test has none.
     """
     places: dict[int, Check] = {}
     late = [at for at in range(length) if at > LEAST_APART]
@@ -262,9 +304,10 @@ def check_places(
 
 
 def repeated(shown: Sequence[DrawnPair], generator: np.random.Generator) -> DrawnPair | None:
-    """An earlier pair with its sides swapped, at least `LEAST_APART` back; None where there is none.
+    """Draw a pair shown at least `LEAST_APART` pairs ago, with its sides swapped.
 
-    shown: the person's pairs so far, in order. Pairs that tested attention are not repeated.
+    Pairs that tested attention are not repeated; None where there is no other.
+    shown: the person's pairs, in order.
     """
     old = [pair for pair in shown[: max(len(shown) - LEAST_APART, 0)] if pair.check is None]
     if not old:
@@ -274,7 +317,7 @@ def repeated(shown: Sequence[DrawnPair], generator: np.random.Generator) -> Draw
 
 
 def instructed(pair: DrawnPair) -> DrawnPair:
-    """The pair as an instructed one: the page asks for `INSTRUCTED_OUTCOME`."""
+    """Return the pair as an instructed one: the page asks for `INSTRUCTED_OUTCOME`."""
     return DrawnPair(pair.prompt, pair.left, pair.right, 1.0, pair.core, "instructed")
 
 
@@ -287,9 +330,21 @@ def next_pair(
     design: PairDesign,
     generator: np.random.Generator,
 ) -> DrawnPair | None:
-    """The next pair of one person's block, an attention check where the block has one.
+    """Draw the next pair of one person's block, an attention check where the block has one.
 
-    shown: what this person saw, in order. checks: as from `check_places`.
+    Parameters
+    ----------
+    pairs : Pairs
+    told : array, shape (pairs,)
+        How informative each pair would be, from `pair_information`.
+    raters : array, shape (pairs,)
+        How many people of this person's stratum saw each pair.
+    shown : sequence of DrawnPair
+        What this person saw, in order.
+    checks : mapping
+        Where the block tests attention, from `check_places`.
+    design : PairDesign
+    generator : numpy Generator
     """
     check = checks.get(len(shown))
     if check == "repeat" and (again := repeated(shown, generator)) is not None:
@@ -302,7 +357,7 @@ def next_pair(
 
 
 def seen_pairs(pairs: Pairs, shown: Iterable[tuple[str, str]]) -> BoolArray:
-    """Which pairs are among those shown, whichever way round, (pairs,)."""
+    """Return whether each pair is among those shown, in either order; shape (pairs,)."""
     places = pairs.places()
     seen = np.zeros(len(pairs), dtype=bool)
     seen[[places[two] for one in shown if (two := frozenset(one)) in places]] = True
@@ -312,9 +367,10 @@ def seen_pairs(pairs: Pairs, shown: Iterable[tuple[str, str]]) -> BoolArray:
 def core_coverage(
     pairs: Pairs, comparisons: pl.DataFrame, stratum_of: Mapping[str, str]
 ) -> dict[str, IntArray]:
-    """How many people of each stratum compared each pair, (pairs,); one who skipped did not.
+    """Return how many people of each stratum compared each pair, shape (pairs,).
 
-    stratum_of: each participant's stratum; who has none counts in the stratum "".
+    A skipped pair was not compared. stratum_of: each participant's stratum; people without one
+    count in the stratum "".
     """
     places = pairs.places()
     found: dict[str, IntArray] = {}

@@ -1,4 +1,4 @@
-"""Who took part, held against the population: who is still missing, and how many of them."""
+"""Who took part, compared with the population: who is still missing, and how many."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 
 import polars as pl
 
-# Below this many people a count is not told: it could point at somebody.
+# A smaller count is not shown, because it could point at somebody.
 LEAST_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Stratum:
-    """People of one demographic value.
-
-    count: who took part; None where fewer than `LEAST_SHOWN` did, and so too few to tell. share:
-    among those who answered the item. target: the population's share, None where none is known.
-    missing: how many more it would take at the present number, None without a target.
-    """
+    """People of one demographic value."""
 
     item: str
     value: str
+    # How many took part; None where fewer than `LEAST_SHOWN` did.
     count: int | None
+    # The share among those who answered the item.
     share: float | None
+    # The population's share; None where it is not known.
     target: float | None
+    # How many more people of this value there would have to be at the present number of
+    # participants; None without a target.
     missing: int | None
 
 
@@ -33,11 +33,21 @@ def participation(
     targets: Mapping[str, Mapping[str, float]] | None = None,
     values: Mapping[str, tuple[str, ...]] | None = None,
 ) -> list[Stratum]:
-    """Each item's values in the order of `values`, then of targets, then by name.
+    """Count the people of each demographic value and compare them with the targets.
 
-    demographics: columns participant, item, value, of those who count. values: an item's possible
-    values, so that one nobody gave is shown as missing. Targets need not sum to 1: they are taken
-    in proportion.
+    Parameters
+    ----------
+    demographics : DataFrame
+        Columns participant, item and value, of those who count.
+    targets : mapping, optional
+        The population's share of each value, by item. They need not sum to 1.
+    values : mapping, optional
+        The possible values of an item, so that one that nobody gave is shown as missing.
+
+    Returns
+    -------
+    list of Stratum
+        Item by item, in the order of `values`, then of `targets`, then by name.
     """
     wanted, known = targets or {}, values or {}
     counted = {

@@ -1,13 +1,14 @@
-"""Who of a consultation may be used for what, and how much each participant counts."""
+"""Who of a consultation may be used for what, who is held out, and how much each one counts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import polars as pl
 
+from suffrage import storage
 from suffrage.arrays import FloatArray, IntArray
 from suffrage.consult.consultation import PARTICIPANT, Consultation
 from suffrage.consult.votes import id_order
@@ -16,13 +17,13 @@ from suffrage.survey import Codebook, Provenance, Survey
 from suffrage.survey.survey import RESPONDENT, WEIGHT
 from suffrage.survey.weighting import Representativeness, WeightingSpec, weighted
 
-# What people consented to, as the participants' table has it; "taking part" asks for no more.
+# What people may have consented to; "taking part" needs no further consent.
 Use = Literal["taking part", "votes", "texts", "training"]
 ReadAs = Literal["sample", "population"]
 
 
 def people_for(consultation: Consultation, use: Use) -> tuple[str, ...]:
-    """Participants who consented to this use and were not excluded, in `id_order`."""
+    """Return participants who consented to this use and were not excluded, in `id_order`."""
     kept = consultation.participants.filter(~pl.col("excluded"))
     if use != "taking part":
         kept = kept.filter(pl.col(f"consent_{use}"))
@@ -30,7 +31,7 @@ def people_for(consultation: Consultation, use: Use) -> tuple[str, ...]:
 
 
 def wide_demographics(consultation: Consultation, participants: Sequence[str]) -> pl.DataFrame:
-    """One row a participant, a text column an item, null where they did not say."""
+    """Return one row for each participant and a text column for each item; null where unknown."""
     frame = pl.DataFrame({PARTICIPANT: list(participants)}, schema={PARTICIPANT: pl.String})
     for item in sorted(consultation.demographics["item"].unique().to_list()):
         rows = consultation.demographics.filter(pl.col("item") == item)
@@ -41,6 +42,24 @@ def wide_demographics(consultation: Consultation, participants: Sequence[str]) -
             maintain_order="left",
         )
     return frame
+
+
+def held_out_people(participants: Iterable[str], share: float, seed: int) -> tuple[str, ...]:
+    """Return the participants that nobody trains on, in `id_order`.
+
+    They are those whose hash of seed and id is below the share. A person's side depends on nobody
+    else, so that late comers and withdrawals move no one, and a smaller share holds out some of
+    the same people.
+
+    Parameters
+    ----------
+    participants : iterable of str
+    share : float
+        From 0 to 1; reached on average.
+    seed : int
+    """
+    out = (p for p in participants if storage.hash_share(f"{seed}/{p}") < share)
+    return tuple(sorted(out, key=id_order))
 
 
 def demographics_survey(wide: pl.DataFrame) -> Survey:

@@ -1,19 +1,23 @@
-"""Signs that a participant did not read what they answered. They flag; nobody is left out by them.
+"""Signs that a participant did not read what they answered. A sign excludes nobody.
 
-Sincere people trip each of them: agreeing with everything is common among people who mean it. So
-every figure is shown with its reason, exclusion is an organiser's act that can be undone, and
-results are worth reading with and without the flagged.
+Sincere people show every one of these signs too: some people do agree with everything. So every
+figure is shown with its reason, only an organiser excludes somebody, and can undo it, and results
+should be read with and without the people who have a sign.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import comb
+from statistics import median
 
+import numpy as np
 import polars as pl
 
 from suffrage.consult.pairing import INSTRUCTED_OUTCOME
 from suffrage.errors import InputError
+from suffrage.population.distributions import share_intervals
 
 SPEED, STRAIGHT, INSTRUCTED, REPEATS, SIDE = (
     "speed",
@@ -22,23 +26,23 @@ SPEED, STRAIGHT, INSTRUCTED, REPEATS, SIDE = (
     "repeated pairs contradicted",
     "always one side",
 )
-SWAPPED = {"left": "right", "right": "left"}
+SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
 class QualitySettings:
-    """From where on a sign is one.
+    """The limits from which a figure counts as a sign."""
 
-    fast: times the median participant's median time an act, below which somebody is fast.
-    least_votes, least_choices: fewer tell nothing of straight lines or sides. contradicted: repeated
-    pairs; one alone is common between answers somebody finds equally good. side: how improbable
-    a share of left choices must be for somebody who has no preference, two-sided.
-    """
-
+    # Somebody is fast whose median time for an act is below this part of the median of all
+    # participants.
     fast: float = 1 / 3
+    # Straight lines need at least so many votes, and sides so many choices of a side.
     least_votes: int = 10
     least_choices: int = 8
+    # How many repeated pairs must be contradicted. One alone is common between answers that
+    # somebody finds equally good.
     contradicted: int = 2
+    # How improbable the share of left choices must be without a preference, two-sided.
     side: float = 0.001
 
     def __post_init__(self) -> None:
@@ -49,23 +53,24 @@ class QualitySettings:
 
 @dataclass(frozen=True)
 class Quality:
-    """One participant's figures. None: too little to tell.
-
-    seconds: median between their acts. same: share of their commonest vote. instructed_missed,
-    instructed: of the pairs that say what to choose. contradicted, repeats: repeated pairs in which
-    the other answer was chosen. left: share of left among left and right. flags: what is unusual.
-    """
+    """One participant's figures; None where there is too little to tell."""
 
     participant: str
     votes: int
     comparisons: int
+    # The median time between their acts.
     seconds: float | None
+    # The share of their most frequent vote.
     same: float | None
+    # Pairs that say what to choose, and how many of them were answered otherwise.
     instructed: int
     instructed_missed: int
+    # Repeated pairs with a choice both times, and how many of them got the other answer.
     repeats: int
     contradicted: int
+    # The share of left among choices of left and right.
     left: float | None
+    # The signs that apply.
     flags: tuple[str, ...]
 
 
@@ -76,94 +81,99 @@ def quality(
     seconds: Mapping[str, float] | None = None,
     settings: QualitySettings | None = None,
 ) -> dict[str, Quality]:
-    """The figures of each participant.
+    """Return the figures of each participant.
 
-    votes, comparisons: tables of a `Consultation`. seconds: each participant's median time between
-    two acts, where it is known.
+    Parameters
+    ----------
+    participants : iterable of str
+    votes, comparisons : DataFrame
+        Tables of a `Consultation`.
+    seconds : mapping, optional
+        Each participant's median time between two acts, where it is known.
+    settings : QualitySettings, optional
     """
     s = settings or QualitySettings()
     times = dict(seconds or {})
-    slow = _median(list(times.values()))
+    usual = median(times.values()) if times else None
     voted = {
-        row["participant"]: row
-        for row in votes.group_by("participant")
-        .agg(
-            pl.len().alias("votes"),
-            pl.col("vote").value_counts().struct.field("count").max().alias("commonest"),
-        )
-        .iter_rows(named=True)
+        person: (int(count), int(most))
+        for person, count, most in votes.group_by("participant")
+        .agg(pl.len(), pl.col("vote").value_counts().struct.field("count").max().alias("most"))
+        .iter_rows()
     }
     judged: dict[str, list[dict[str, str]]] = {}
     for row in comparisons.sort("order").iter_rows(named=True):
         judged.setdefault(row["participant"], []).append(row)
-    found = {}
-    for person in participants:
-        own = judged.get(person, [])
-        count = int(voted[person]["votes"]) if person in voted else 0
-        same = voted[person]["commonest"] / count if count and count >= s.least_votes else None
-        asked = [row for row in own if row["check"] == "instructed"]
-        missed = sum(row["outcome"] != INSTRUCTED_OUTCOME for row in asked)
-        repeats, contradicted = _repeats(own)
-        chosen = [
-            row["outcome"]
-            for row in own
-            if row["check"] is None and row["outcome"] in ("left", "right")
-        ]
-        left = chosen.count("left") / len(chosen) if len(chosen) >= s.least_choices else None
-        time = times.get(person)
-        flags = [
-            name
-            for name, holds in (
-                (SPEED, time is not None and slow is not None and time < s.fast * slow),
-                (STRAIGHT, same == 1),
-                (INSTRUCTED, missed > 0),
-                (REPEATS, contradicted >= s.contradicted),
-                (SIDE, left is not None and _two_sided(chosen.count("left"), len(chosen)) < s.side),
-            )
-            if holds
-        ]
-        found[person] = Quality(
-            participant=person,
-            votes=count,
-            comparisons=len(own),
-            seconds=time,
-            same=same,
-            instructed=len(asked),
-            instructed_missed=missed,
-            repeats=repeats,
-            contradicted=contradicted,
-            left=left,
-            flags=tuple(flags),
+    return {
+        person: _quality_of(
+            person, *voted.get(person, (0, 0)), judged.get(person, []), times.get(person), usual, s
         )
-    return found
+        for person in participants
+    }
+
+
+def _quality_of(
+    person: str,
+    votes: int,
+    most_frequent: int,
+    judged: list[dict[str, str]],
+    time: float | None,
+    usual_time: float | None,
+    s: QualitySettings,
+) -> Quality:
+    """One participant's figures, from how often they voted and gave their most frequent vote."""
+    same = most_frequent / votes if votes and votes >= s.least_votes else None
+    instructed = [row for row in judged if row["check"] == "instructed"]
+    missed = sum(row["outcome"] != INSTRUCTED_OUTCOME for row in instructed)
+    repeats, contradicted = _repeats(judged)
+    sides = [row["outcome"] for row in judged if row["check"] is None and row["outcome"] in SIDES]
+    lefts = sides.count("left")
+    left = lefts / len(sides) if len(sides) >= s.least_choices else None
+    signs = {
+        SPEED: time is not None and usual_time is not None and time < s.fast * usual_time,
+        STRAIGHT: same == 1,
+        INSTRUCTED: missed > 0,
+        REPEATS: contradicted >= s.contradicted,
+        SIDE: left is not None and _two_sided(lefts, len(sides)) < s.side,
+    }
+    return Quality(
+        participant=person,
+        votes=votes,
+        comparisons=len(judged),
+        seconds=time,
+        same=same,
+        instructed=len(instructed),
+        instructed_missed=missed,
+        repeats=repeats,
+        contradicted=contradicted,
+        left=left,
+        flags=tuple(name for name, applies in signs.items() if applies),
+    )
 
 
 def left_rate(comparisons: pl.DataFrame) -> tuple[float, float, float] | None:
-    """The share of left among all left and right choices, with its 95 % interval (Wilson 1927).
+    """Return the share of left among all choices of left and right, with its 95% interval.
 
-    None where nobody chose a side. Beyond a half, a side is being preferred for itself, because
-    sides are drawn evenly.
+    The interval is Wilson's (1927). Sides are drawn evenly, so that an interval that does not
+    contain a half shows that people prefer one side for itself. None where nobody chose a side.
     """
-    kept = comparisons.filter(
-        pl.col("check").is_null() & pl.col("outcome").is_in(["left", "right"])
-    )["outcome"]
+    kept = comparisons.filter(pl.col("check").is_null() & pl.col("outcome").is_in(SIDES))["outcome"]
     n = kept.len()
     if not n:
         return None
-    p, z = int((kept == "left").sum()) / n, 1.959964
-    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * ((p * (1 - p) + z**2 / (4 * n)) / n) ** 0.5 / (1 + z**2 / n)
-    return p, middle - half, middle + half
+    share = np.array([int((kept == "left").sum()) / n])
+    low, high = share_intervals(share, np.zeros(1), n)
+    return float(share[0]), float(low[0]), float(high[0])
 
 
 def _repeats(own: list[dict[str, str]]) -> tuple[int, int]:
-    """Repeated pairs with a choice both times, and those where the other answer was chosen."""
+    """Count repeated pairs with a choice both times, and those where the answer changed."""
     first: dict[frozenset[str], str] = {}
     repeats = contradicted = 0
     for row in own:
         outcome = row["outcome"]
         two = frozenset((row["left"], row["right"]))
-        winner = row[outcome] if outcome in SWAPPED else ""
+        winner = row[outcome] if outcome in SIDES else ""
         if row["check"] is None:
             first.setdefault(two, winner)
         elif row["check"] == "repeat" and first.get(two) and winner:
@@ -173,16 +183,7 @@ def _repeats(own: list[dict[str, str]]) -> tuple[int, int]:
 
 
 def _two_sided(count: int, of: int) -> float:
-    """Exact two-sided p of a count under even odds."""
-    from math import comb
+    """Exact two-sided p-value of a count under even odds."""
 
     tail = min(count, of - count)
     return float(min(1.0, 2 * sum(comb(of, k) for k in range(tail + 1)) / 2**of))
-
-
-def _median(values: list[float]) -> float | None:
-    ordered = sorted(values)
-    if not ordered:
-        return None
-    middle = len(ordered) // 2
-    return (ordered[middle] + ordered[~middle]) / 2

@@ -1,4 +1,4 @@
-"""Votes on statements as a matrix: participants x statements, whatever they came from."""
+"""Votes on statements as a matrix of participants by statements, and their counts by group."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from suffrage.arrays import FloatArray, IntArray, VoteArray
 from suffrage.errors import InputError
 
 AGREE, PASS, DISAGREE = 1, 0, -1
-# A pass is a vote; not having seen a statement is none.
+# A pass is a vote; a statement that somebody has not seen has no vote of theirs.
 UNSEEN = -128
 
 
 def id_order(key: str) -> tuple[int, int, str]:
-    """Sorts "2" before "10", and numbers before words."""
+    """Return a sort key that puts "2" before "10", and numbers before words.
+
+    Examples
+    --------
+    >>> sorted(["b", "10", "2"], key=id_order)
+    ['2', '10', 'b']
+    """
     return (0, int(key), key) if key.isascii() and key.isdigit() else (1, 0, key)
 
 
@@ -25,12 +31,12 @@ def id_order(key: str) -> tuple[int, int, str]:
 class VoteMatrix:
     """The last vote of each participant on each statement.
 
-    participants, statements: ids, each in `id_order`, so that no order of rows in a file reaches
-    what is computed. votes: (participants, statements), AGREE, PASS, DISAGREE or UNSEEN.
+    Ids are in `id_order`, so that the order of rows in a file changes no result.
     """
 
     participants: tuple[str, ...]
     statements: tuple[str, ...]
+    # Shape (participants, statements): AGREE, PASS, DISAGREE or UNSEEN.
     votes: VoteArray
 
     def __post_init__(self) -> None:
@@ -52,15 +58,15 @@ class VoteMatrix:
 
     @property
     def seen(self) -> npt.NDArray[np.bool_]:
-        """Where there is a vote, a pass among them: (participants, statements)."""
+        """Where there is a vote, passes included: shape (participants, statements)."""
         return np.asarray(self.votes != UNSEEN)
 
     def counts(self, vote: int) -> npt.NDArray[np.int64]:
-        """How many gave this vote to each statement, (statements,)."""
+        """Return how many participants gave this vote to each statement, shape (statements,)."""
         return np.asarray((self.votes == vote).sum(axis=0))
 
     def only(self, statements: Iterable[str]) -> VoteMatrix:
-        """The same participants on these statements only."""
+        """Return the votes of the same participants on these statements only."""
         wanted = set(statements)
         keep = [at for at, statement in enumerate(self.statements) if statement in wanted]
         return VoteMatrix(
@@ -71,7 +77,7 @@ class VoteMatrix:
 def arranged(
     participants: Sequence[str], statements: Sequence[str], votes: VoteArray
 ) -> VoteMatrix:
-    """A table in any order of rows and columns as a matrix.
+    """Return a table with rows and columns in any order as a matrix.
 
     Raises InputError where an id stands twice.
     """
@@ -96,11 +102,21 @@ def from_events(
     everyone: Iterable[str] = (),
     everything: Iterable[str] = (),
 ) -> VoteMatrix:
-    """The matrix that a log of votes leaves: a later vote replaces an earlier one.
+    """Return the matrix of last votes from a log: a later vote replaces an earlier one.
 
-    One event an element; at: when, in any unit. Of events at one time the one given later counts.
-    everyone, everything: ids of participants and statements that the log may lack.
-    Raises InputError where a vote is none of -1, 0, 1.
+    Parameters
+    ----------
+    participants, statements, votes : sequences
+        One element for each event.
+    at : sequence of int
+        When each event was, in any unit. Of events at one time the last in the list counts.
+    everyone, everything : iterables of str
+        Ids of participants and statements, which need not be in the log.
+
+    Raises
+    ------
+    InputError
+        A vote is not -1, 0 or 1.
     """
     cast = np.asarray(votes, dtype=np.int64)
     wrong = np.flatnonzero(~np.isin(cast, (AGREE, PASS, DISAGREE)))
@@ -144,7 +160,7 @@ class Tallies:
         return self.seen - self.agrees - self.disagrees
 
     def effective(self) -> Tallies:
-        """The same shares, out of as many voters as the weighted ones are worth."""
+        """Return the same shares among the effective number of voters (Kish)."""
         worth = np.divide(
             self.seen, self.squares, out=np.ones_like(self.seen), where=self.squares > 0
         )
@@ -173,13 +189,26 @@ class Tallies:
 def tally(
     votes: VoteArray, labels: IntArray, groups: int, weights: FloatArray | None = None
 ) -> Tallies:
-    """Count the votes of each group; a label below 0 is in none.
+    """Count the votes of each group.
 
-    votes: (participants, statements). labels, weights: (participants,).
+    Parameters
+    ----------
+    votes : array, shape (participants, statements)
+    labels : array, shape (participants,)
+        Each participant's group; below 0 for those without one.
+    groups : int
+        How many groups there are.
+    weights : array, shape (participants,), optional
+        What each participant counts; 1 by default.
+
+    Examples
+    --------
+    >>> tally(np.array([[1, -1], [1, 0]], dtype=np.int8), np.array([0, 0]), 1).agrees
+    array([[2., 0.]])
     """
     kinds = np.zeros((4, groups, votes.shape[1]))
     for g in range(groups):
-        # Group by group and without matrix products: quick also where other work holds the cores.
+        # Group by group and without matrix products, which is quick even when all cores are busy.
         inside = labels == g
         rows = votes[inside]
         for kind, chosen in enumerate((rows == AGREE, rows == DISAGREE, rows >= DISAGREE)):
@@ -195,11 +224,21 @@ def sign_of_agree(
     agrees: Sequence[int] | npt.NDArray[np.int64],
     disagrees: Sequence[int] | npt.NDArray[np.int64],
 ) -> int:
-    """Which vote means agree in a file: 1 or -1, whichever fits the file's own counts better.
+    """Return which vote means agree in a file, 1 or -1: the one that fits the file's own counts.
 
-    plus, minus: votes of +1 and -1, by participant or by statement. agrees, disagrees: what the
-    file says of the same. Polis stores agree as -1; most exports, not all, turn it to +1.
-    Raises InputError where both fit equally well, as when agrees and disagrees are everywhere even.
+    Polis stores agree as -1; most exports, but not all, change it to +1.
+
+    Parameters
+    ----------
+    plus, minus : sequences of int
+        Votes of +1 and of -1, by participant or by statement.
+    agrees, disagrees : sequences of int
+        The file's own counts of the same.
+
+    Raises
+    ------
+    InputError
+        Both fit equally well.
     """
     p, m, a, d = (np.asarray(x, dtype=np.int64) for x in (plus, minus, agrees, disagrees))
     same = int(np.abs(p - a).sum() + np.abs(m - d).sum())

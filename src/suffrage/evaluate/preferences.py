@@ -23,9 +23,8 @@ from pydantic import Field
 
 from suffrage.arrays import FloatArray
 from suffrage.consult.consultation import Consultation, read_consultation
-from suffrage.consult.held_out import held_out_people
 from suffrage.consult.judgements import judged_comparisons
-from suffrage.consult.people import ReadAs, people_for, people_weights
+from suffrage.consult.people import ReadAs, held_out_people, people_for, people_weights
 from suffrage.errors import InputError
 from suffrage.evaluate.asking.answers import Scoring
 from suffrage.evaluate.asking.item_probes import chosen_items

@@ -33,7 +33,8 @@ from suffrage.evaluate.statistics.figures import Drawn, drawn_figures, make_figu
 from suffrage.evaluate.statistics.intervals import DRAWS, Measured, make_draws
 from suffrage.population import ValueSet
 from suffrage.values.circle import FEWEST_VALUES, correspondence_index
-from suffrage.values.taxonomy import ItemKey, instruments, item_key, taxonomy
+from suffrage.values.item_keys import ItemKey, instruments, item_key
+from suffrage.values.taxonomies import taxonomy
 
 NAME = "structure"
 FEWEST_GROUPS = 3
@@ -556,13 +557,11 @@ def _pictures(method: str, grid: _Grid) -> dict[str, Any]:
 
 def _key(items: set[str]) -> tuple[ItemKey, dict[str, str]] | None:
     """The instrument all of whose items are there, and what each variable is called here."""
-    spelled = {item.lower(): item for item in items}
     for instrument in instruments():
         key = item_key(instrument)
-        # The ESS's self-completion rounds add an "a" to every name.
-        names = {v: spelled.get(v.lower()) or spelled.get(f"{v.lower()}a") for v in key.variables}
-        if all(names.values()):
-            return key, {variable: str(name) for variable, name in names.items()}
+        names = key.names_in(items)
+        if len(names) == len(key.variables):
+            return key, names
     return None
 
 

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.opinion_groups import GroupSettings
-from suffrage.consult.held_out import held_out_people
 from suffrage.consult.people import (
     ReadAs,
     demographics_survey,
+    held_out_people,
     people_for,
     people_weights,
     wide_demographics,

@@ -1,8 +1,8 @@
-"""Whether values lie in a circle, as theory says: scaling in the plane, and how well it fits.
+"""Whether values form a circle, as theory says: scaling in the plane, and how well it fits.
 
-Two answers, by independent roads: the correspondence index counts which of theory's predictions
-about correlations hold, without any drawing; multidimensional scaling draws the values, and
-angles are then held against theory's.
+There are two independent tests. The correspondence index counts how many of theory's predictions
+about correlations hold, without any drawing. Multidimensional scaling places the values in the
+plane, and their angles are compared with theory's.
 """
 
 from __future__ import annotations
@@ -21,32 +21,45 @@ FEWEST_VALUES = 5
 
 @dataclass(frozen=True, eq=False)
 class Circle:
-    """Values in the plane, turned so that they lie as near as they can to where theory puts them.
-
-    points: (values, 2), of mean 0. theory: theory's angle of each value in degrees.
-    stress: Kruskal's stress-1 of the drawing, 0 is perfect. correspondence: from -1 to 1, the
-    share of theory's predictions that hold less the share that fail; p_value: the share of random
-    orders of the values that do as well. off: mean absolute angle to theory in degrees (90 is
-    expected by chance before turning).
-    """
+    """Values in the plane, rotated to be as near as possible to where theory puts them."""
 
     values: tuple[str, ...]
+    # Shape (values, 2), of mean 0.
     points: FloatArray
+    # Theory's angle of each value in degrees, shape (values,).
     theory: FloatArray
+    # Kruskal's stress-1 of the points; 0 is perfect.
     stress: float
+    # The share of theory's predictions that hold less the share that fail, from -1 to 1.
     correspondence: float
+    # The share of random orders of the values with at least that correspondence.
     p_value: float
+    # The mean absolute angle to theory in degrees; 90 is expected by chance before the rotation.
     off: float
 
 
 def circle(
     values: tuple[str, ...], scores: FloatArray, weights: FloatArray, places: FloatArray, seed: int
 ) -> Circle:
-    """Recover the circle from scores.
+    """Recover the circle of values from scores.
 
-    scores: (respondents, values), NaN where missing (complete rows count); places: each value's
-    place on theory's circle in degrees; equal places are neighbours without an order.
-    Raises InputError with fewer than five values or respondents, or a value that does not vary.
+    Parameters
+    ----------
+    values : tuple of str
+        The names of the values.
+    scores : array, shape (respondents, values)
+        NaN where missing; only complete rows count.
+    weights : array, shape (respondents,)
+    places : array, shape (values,)
+        Each value's place on theory's circle in degrees; values with equal places are neighbours
+        without an order.
+    seed : int
+        Of the random orders behind the p-value.
+
+    Raises
+    ------
+    InputError
+        There are fewer than five values or complete rows, or a value does not vary.
     """
     complete = ~np.isnan(scores).any(axis=1)
     if len(values) < FEWEST_VALUES or complete.sum() < FEWEST_VALUES:
@@ -74,12 +87,23 @@ def circle(
 def correspondence_index(
     correlation: FloatArray, places: FloatArray, seed: int
 ) -> tuple[float, float]:
-    """Hubert and Arabie's (1987) correspondence index of a circular order, and its p-value.
+    """Return the correspondence index of a circular order, and its p-value.
 
-    Theory predicts that a pair nearer on the circle correlates more than a pair farther apart, for
-    every two pairs of different distance. The index is (held - failed) / predictions, ties count
-    for neither. The p-value is of random orders of the values (Tracey 1997): the share of
-    999 of them, and the one observed, that reach the index.
+    For every two pairs of values at different distances, theory predicts that the pair that is
+    nearer on the circle has the higher correlation. The index is (predictions that hold -
+    predictions that fail) / predictions, and ties count for neither. The p-value is the share of
+    orders that reach the index, among 999 random ones and the one observed.
+
+    Parameters
+    ----------
+    correlation : array, shape (values, values)
+    places : array, shape (values,)
+        Degrees.
+    seed : int
+
+    References
+    ----------
+    Hubert and Arabie (1987), Psychological Bulletin 102; Tracey (1997), RANDALL.
     """
     rows, columns = np.triu_indices(len(places), 1)
     between = _apart(places[rows], places[columns])
@@ -98,10 +122,12 @@ def correspondence_index(
 
 
 def ordinal_scaling(distances: FloatArray) -> tuple[FloatArray, float]:
-    """Points in the plane whose distances follow the order of these, and Kruskal's stress-1.
+    """Return points in the plane whose distances have the order of these, and Kruskal's stress-1.
 
-    distances: (n, n). Ordinal multidimensional scaling by majorisation (scikit-learn's SMACOF),
-    begun at Torgerson's (1952) classical solution, so that nothing of theory's order enters.
+    This is ordinal multidimensional scaling by majorisation (scikit-learn's SMACOF). It starts at
+    Torgerson's (1952) classical solution, so that theory's order does not influence it.
+
+    distances: shape (n, n).
     """
     import warnings
 
@@ -126,9 +152,9 @@ def ordinal_scaling(distances: FloatArray) -> tuple[FloatArray, float]:
 
 
 def turned(points: FloatArray, places: FloatArray) -> FloatArray:
-    """The points turned, or mirrored, so that their directions are nearest to theory's.
+    """Return the points rotated or mirrored so that their directions are nearest to theory's.
 
-    Orthogonal Procrustes on directions (Schönemann 1966): only turning, no stretching.
+    This is orthogonal Procrustes analysis on directions (Schönemann 1966): nothing is stretched.
     """
     radians = np.deg2rad(places)
     target = np.column_stack([np.cos(radians), np.sin(radians)])
@@ -139,7 +165,7 @@ def turned(points: FloatArray, places: FloatArray) -> FloatArray:
 
 
 def angles_off(points: FloatArray, places: FloatArray) -> FloatArray:
-    """How far each point's direction is from theory's, in degrees from 0 to 180."""
+    """Return how far each point's direction is from theory's, in degrees from 0 to 180."""
     found = np.rad2deg(np.arctan2(points[:, 1], points[:, 0]))
     return _apart(found, places)
 

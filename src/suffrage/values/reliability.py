@@ -11,10 +11,22 @@ TOLERANCE = 1e-9
 
 
 def cronbach_alpha(answers: FloatArray, weights: FloatArray) -> float:
-    """Cronbach's (1951) alpha, k/(k-1) (1 - sum of item variances / variance of the sum).
+    """Return Cronbach's alpha, k/(k-1) (1 - sum of item variances / variance of the sum).
 
-    answers: (respondents, items), NaN where missing; complete rows count. NaN with one item, or
-    where the sum does not vary.
+    Parameters
+    ----------
+    answers : array, shape (respondents, items)
+        NaN where missing; only complete rows count.
+    weights : array, shape (respondents,)
+
+    Returns
+    -------
+    float
+        NaN with one item, or where the sum does not vary.
+
+    References
+    ----------
+    Cronbach (1951), Psychometrika 16.
     """
     k = answers.shape[1]
     found = _covariance(answers, weights)
@@ -25,12 +37,25 @@ def cronbach_alpha(answers: FloatArray, weights: FloatArray) -> float:
 
 
 def mcdonald_omega(answers: FloatArray, weights: FloatArray) -> float:
-    """McDonald's (1999) omega of one factor: (sum of loadings)^2 over the variance of the sum.
+    """Return McDonald's omega of one factor: (sum of loadings)^2 over the variance of the sum.
 
-    The variance of the sum is the model's, (sum l)^2 + sum of uniquenesses. Loadings are of
-    maximum likelihood on the covariances. answers: (respondents, items), NaN where missing;
-    complete rows count. NaN below three items, which do not identify a factor, and where an item
-    does not vary.
+    The variance of the sum is the model's, (sum l)^2 + sum of uniquenesses. Loadings are estimated
+    by maximum likelihood from the covariances.
+
+    Parameters
+    ----------
+    answers : array, shape (respondents, items)
+        NaN where missing; only complete rows count.
+    weights : array, shape (respondents,)
+
+    Returns
+    -------
+    float
+        NaN below three items, which do not identify a factor, and where an item does not vary.
+
+    References
+    ----------
+    McDonald (1999), Test Theory.
     """
     found = _covariance(answers, weights)
     if answers.shape[1] < 3 or found is None or (np.diag(found) <= 0).any():
@@ -41,10 +66,15 @@ def mcdonald_omega(answers: FloatArray, weights: FloatArray) -> float:
 
 
 def one_factor(covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Loadings l and uniquenesses u of one factor, covariance = l l' + diag(u).
+    """Return loadings l and uniquenesses u of one factor, covariance = l l' + diag(u).
 
-    Maximum likelihood by expectation and maximisation (Rubin and Thayer 1982, Psychometrika 47,
-    equations 4 to 6). covariance: (items, items), positive variances.
+    They are maximum likelihood estimates, found by expectation and maximisation.
+
+    covariance: shape (items, items), with positive variances.
+
+    References
+    ----------
+    Rubin and Thayer (1982), Psychometrika 47, equations 4 to 6.
     """
     variances = np.diag(covariance)
     values, vectors = np.linalg.eigh(covariance)
@@ -53,7 +83,8 @@ def one_factor(covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
     for _ in range(STEPS):
         precision = 1 / unique
         scale = 1 + float(precision @ loadings**2)
-        regression = precision * loadings / scale  # the factor's mean given the items
+        # The factor's mean given the items.
+        regression = precision * loadings / scale
         crossed = covariance @ regression
         second = 1 - float(regression @ loadings) + float(regression @ crossed)
         new = crossed / second
@@ -70,7 +101,7 @@ def _covariance(answers: FloatArray, weights: FloatArray) -> FloatArray | None:
     x, w = answers[complete], weights[complete]
     if w.sum() == 0:
         return None
-    # What does not vary has a variance of exactly 0, not of rounding.
+    # An item that does not vary gets a variance of exactly 0, without rounding errors.
     x = np.where(np.ptp(x, axis=0) == 0, 0.0, x)
     w = w / w.sum()
     centred = x - w @ x

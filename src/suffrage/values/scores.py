@@ -6,72 +6,68 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from suffrage.arrays import FloatArray
+from suffrage.arrays import BoolArray, FloatArray, IntArray
 from suffrage.errors import InputError
 from suffrage.survey import Survey
 from suffrage.survey.survey import RESPONDENT
+from suffrage.values.item_keys import ItemKey
 from suffrage.values.reliability import cronbach_alpha, mcdonald_omega
-from suffrage.values.taxonomy import ItemKey, taxonomy
+from suffrage.values.taxonomies import taxonomy
 
 # Our rule: a respondent who skipped more than a quarter of the items, or gave one answer to all,
-# says nothing about which values matter more to them.
+# does not show which values matter more to them.
 FEWEST_ANSWERED = 0.75
 
 
 @dataclass(frozen=True, eq=False)
 class ValueScores:
-    """Scores of each respondent on each value.
+    """Scores of each respondent on each value."""
 
-    scores: (respondents, values), the mean of the value's items minus the person's mean over all
-    items, so that a row's weight lies in what matters more, not in how high a person rates;
-    NaN where none of a value's items was answered. The taxonomy's higher-order values follow the
-    values, each the mean of the items of the values that belong to it alone. alpha, omega:
-    Cronbach's and McDonald's, NaN below two and three items. set_aside: respondents left out, and
-    reversed: items that run against their value.
-    """
-
+    # The values, followed by the taxonomy's higher-order values.
     values: tuple[str, ...]
     respondents: tuple[str, ...]
+    # The mean of the value's items minus the person's mean over all items, so that scores show
+    # what matters more to a person and not how high the person rates. NaN where none of a value's
+    # items was answered. A higher-order value is the mean of the items of the values that belong
+    # to it alone. Shape (respondents, values).
     scores: FloatArray
+    # Shape (respondents,).
     weights: FloatArray
+    # Cronbach's alpha, NaN below two items, and McDonald's omega, NaN below three: (values,).
     alpha: FloatArray
     omega: FloatArray
+    # How many respondents were left out.
     set_aside: int
+    # Items that correlate negatively with the other items of their value.
     reversed: tuple[str, ...]
 
     def means(self) -> tuple[FloatArray, FloatArray]:
-        """Weighted mean score of each value and its linearised standard error."""
+        """Return the weighted mean score of each value and its linearised standard error."""
         found = [weighted_mean(column, self.weights) for column in self.scores.T]
         return np.array([mean for mean, _ in found]), np.array([error for _, error in found])
 
 
 def value_scores(survey: Survey, key: ItemKey) -> ValueScores:
-    """Every respondent's scores.
+    """Score every respondent on the values of an instrument.
 
-    The first option of an item must be the most of it ("very much like me"): answers are turned
-    round, and run from 1 to the number of options.
-    Raises InputError when the survey lacks items of the key, or nobody answered enough of them.
+    Answers are reversed, so that they run from 1 to the number of options: the first option of an
+    item must be the one that agrees most ("very much like me").
+
+    Parameters
+    ----------
+    survey : Survey
+    key : ItemKey
+        Which items measure which value.
+
+    Raises
+    ------
+    InputError
+        The survey lacks items of the key, or nobody answered enough of them.
     """
-    spelled = {item.lower(): item for item in survey.codebook.item_ids}
-    # The ESS's self-completion rounds add an "a" to every name.
-    names = {v: spelled.get(v.lower()) or spelled.get(f"{v.lower()}a") for v in key.variables}
-    absent = [variable for variable, name in names.items() if name is None]
-    if absent:
-        raise InputError(
-            f"{key.instrument} needs {', '.join(absent)}, which this survey does not have."
-        )
     order = survey.rows_by_id
-    columns = {}
-    for variable, name in names.items():
-        assert name is not None
-        positions = survey.positions(name)[order].astype(np.float64)
-        high = len(survey.codebook[name].options)
-        columns[variable] = np.where(positions < 0, np.nan, high - positions)
+    columns = _reversed_answers(survey, key, order)
     answers = np.column_stack(list(columns.values()))
-    given = ~np.isnan(answers)
-    filled = np.where(given, answers, np.inf)
-    alike = filled.min(axis=1) == np.where(given, answers, -np.inf).max(axis=1)
-    kept = (given.mean(axis=1) >= FEWEST_ANSWERED) & ~alike
+    kept = _answered_enough(answers)
     if not kept.any():
         raise InputError(f"nobody answered enough items of {key.instrument}, and not all alike.")
     own_mean = np.nanmean(answers[kept], axis=1, keepdims=True)
@@ -80,20 +76,17 @@ def value_scores(survey: Survey, key: ItemKey) -> ValueScores:
     scores, alphas, omegas, against = [], [], [], []
     for name, items in groups.items():
         part = np.column_stack([columns[item] for item in items])[kept]
-        answered = ~np.isnan(part)
-        sums, counts = np.nansum(part, axis=1), answered.sum(axis=1)
+        sums, counts = np.nansum(part, axis=1), (~np.isnan(part)).sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             scores.append(sums / counts - own_mean[:, 0])
         alphas.append(cronbach_alpha(part, weights))
         omegas.append(mcdonald_omega(part, weights))
-        if name not in key.items:
-            continue
-        centred = part - own_mean
-        against += [item for item, r in zip(items, _item_rest(centred), strict=True) if r < 0]
-    ids = survey.responses[RESPONDENT].to_numpy()[order][kept]
+        if name in key.items:
+            rest = _item_rest(part - own_mean)
+            against += [item for item, r in zip(items, rest, strict=True) if r < 0]
     return ValueScores(
         values=tuple(groups),
-        respondents=tuple(ids),
+        respondents=tuple(survey.responses[RESPONDENT].to_numpy()[order][kept]),
         scores=np.column_stack(scores),
         weights=weights,
         alpha=np.array(alphas),
@@ -103,10 +96,35 @@ def value_scores(survey: Survey, key: ItemKey) -> ValueScores:
     )
 
 
-def weighted_mean(scores: FloatArray, weights: FloatArray) -> tuple[float, float]:
-    """The weighted mean of those who have a score, and its linearised standard error.
+def _reversed_answers(survey: Survey, key: ItemKey, order: IntArray) -> dict[str, FloatArray]:
+    """Answers by variable, higher for more agreement, NaN where missing, in the order of ids."""
+    names = key.names_in(survey.codebook.item_ids)
+    absent = [variable for variable in key.variables if variable not in names]
+    if absent:
+        raise InputError(
+            f"{key.instrument} needs {', '.join(absent)}, which this survey does not have."
+        )
+    columns = {}
+    for variable in key.variables:
+        positions = survey.positions(names[variable])[order].astype(np.float64)
+        high = len(survey.codebook[names[variable]].options)
+        columns[variable] = np.where(positions < 0, np.nan, high - positions)
+    return columns
 
-    scores, weights: (respondents,), NaN where there is no score. NaN when nobody has one.
+
+def _answered_enough(answers: FloatArray) -> BoolArray:
+    """Who answered enough items, and did not give the same answer to all: (respondents,)."""
+    given = ~np.isnan(answers)
+    lowest = np.where(given, answers, np.inf).min(axis=1)
+    highest = np.where(given, answers, -np.inf).max(axis=1)
+    return np.asarray((given.mean(axis=1) >= FEWEST_ANSWERED) & (lowest != highest))
+
+
+def weighted_mean(scores: FloatArray, weights: FloatArray) -> tuple[float, float]:
+    """Return the weighted mean of those who have a score, and its linearised standard error.
+
+    Both are NaN where nobody has a score. scores, weights: shape (respondents,), scores NaN where
+    there is none.
     """
     given = ~np.isnan(scores)
     x, w = scores[given], weights[given]
@@ -119,7 +137,7 @@ def weighted_mean(scores: FloatArray, weights: FloatArray) -> tuple[float, float
 
 
 def higher_order_items(key: ItemKey) -> dict[str, tuple[str, ...]]:
-    """Items of each higher-order value: those of values that belong to it and to no other."""
+    """Return the items of each higher-order value: of the values that belong to it alone."""
     found: dict[str, tuple[str, ...]] = {}
     for value in taxonomy(key.taxonomy).values:
         if len(value.higher_order) == 1 and value.id in key.items:
@@ -129,6 +147,7 @@ def higher_order_items(key: ItemKey) -> dict[str, tuple[str, ...]]:
 
 
 def _item_rest(answers: FloatArray) -> list[float]:
+    """Each item's correlation with the mean of the others; 0 where it cannot be computed."""
     complete = answers[~np.isnan(answers).any(axis=1)]
     found = []
     for j in range(answers.shape[1]):

@@ -1,7 +1,7 @@
 """Constructs of the World Values Survey, wave 7: Welzel's sub-indices, and the cultural map.
 
-Variables are those of the archive's cross-national file. Only what could be checked against a
-public source is here; docs/values.md says what was left out and why.
+Variables are those of the archive's cross-national file. Only constructs that could be checked
+against a public source are here; docs/values.md says what was left out and why.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from suffrage.survey import Survey
 
 @dataclass(frozen=True)
 class StretchedVariable:
-    """A variable stretched to run from 0 at one code to 1 at another, evenly between."""
+    """A variable that runs evenly from 0 at one code to 1 at another."""
 
     variable: str
+    # The codes that become 0 and 1.
     zero: float
     one: float
 
@@ -58,8 +59,8 @@ SUB_INDICES: dict[str, tuple[StretchedVariable, ...]] = {
 SECULAR = "traditional to secular-rational"
 EXPRESSION = "survival to self-expression"
 
-# The map's ten indicators (Inglehart and Baker 2000, table 1), each turned so that more is
-# more secular-rational, or more self-expression.
+# The map's ten indicators (Inglehart and Baker 2000, table 1), each in the direction in which more
+# is more secular-rational, or more self-expression.
 INDICATORS: dict[str, str] = {
     "God not important": SECULAR,
     "autonomy of children": SECULAR,
@@ -88,38 +89,38 @@ _AIMS = ("Q154", "Q155")
 
 @dataclass(frozen=True, eq=False)
 class CulturalMap:
-    """Groups on the two axes, in standard deviations of the respondents; 0 is their mean.
-
-    loadings: (10, 2), secular-rational first; explained: the share of the indicators' variance
-    each axis holds. positions, errors: (groups, 2), with linearised standard errors that take the
-    loadings as given.
-    """
+    """Groups on the two axes, in standard deviations of the respondents; 0 is their mean."""
 
     groups: tuple[str, ...]
     indicators: tuple[str, ...]
+    # Shape (10, 2), the axis to secular-rational first.
     loadings: FloatArray
+    # The share of the indicators' variance that each axis explains, shape (2,).
     explained: FloatArray
+    # Shape (groups, 2), with linearised standard errors that take the loadings as given.
     positions: FloatArray
     errors: FloatArray
 
 
 def sub_index(survey: Survey, name: str) -> FloatArray:
-    """Each respondent's score from 0 to 1, the mean of the three items; NaN where one is missing.
+    """Return each respondent's score from 0 to 1, the mean of three items.
 
-    In the order of respondents' ids. Raises InputError when the survey lacks items.
+    It is NaN where an item is missing.
+
+    Scores are in the order of respondents' ids. Raises InputError when the survey lacks items.
     """
     return np.asarray(sub_index_items(survey, name).mean(axis=1))
 
 
 def sub_index_items(survey: Survey, name: str) -> FloatArray:
-    """The three items of a sub-index, each from 0 to 1: (respondents, 3), NaN where missing."""
+    """Return the three items of a sub-index from 0 to 1: (respondents, 3), NaN where missing."""
     scales = SUB_INDICES[name]
     _need(survey, [scale.variable for scale in scales], name)
     return np.column_stack([_stretched(survey, scale) for scale in scales])
 
 
 def available(survey: Survey) -> tuple[str, ...]:
-    """The sub-indices whose items the survey has."""
+    """Return the sub-indices whose items the survey has."""
     return tuple(
         name
         for name, scales in SUB_INDICES.items()
@@ -128,11 +129,16 @@ def available(survey: Survey) -> tuple[str, ...]:
 
 
 def map_indicators(survey: Survey) -> FloatArray:
-    """(respondents, 10) indicators of the cultural map, NaN where missing, in order of ids.
+    """Return the indicators of the cultural map: (respondents, 10), in the order of ids.
 
-    Autonomy of children is (independence + determination) - (religious faith + obedience) of those
-    mentioned; post-materialism counts how many of two aims are giving people more say or protecting
-    freedom of speech. Raises InputError naming the items the survey lacks.
+    They are NaN where missing. Autonomy of children is (independence + determination) - (religious
+    faith + obedience), of those mentioned. Post-materialism counts how many of two aims are giving
+    people more say or protecting freedom of speech.
+
+    Raises
+    ------
+    InputError
+        The survey lacks items; the message names them.
     """
     needed = [*(s.variable for s in _PLAIN.values()), *_CHILDREN, *_AIMS]
     _need(survey, needed, "the cultural map")
@@ -148,13 +154,28 @@ def map_indicators(survey: Survey) -> FloatArray:
 def cultural_map(
     indicators: FloatArray, weights: FloatArray, groups: Sequence[tuple[str, FloatArray]]
 ) -> CulturalMap:
-    """Where groups stand on the two axes.
+    """Return where groups are on the two axes.
 
-    The weighted correlations of the indicators over all respondents (pairs both of which were
-    answered), two principal components turned by varimax, regression scores. Each group's
-    indicators are averaged over those of it who answered. indicators: (respondents, 10), as
-    `map_indicators` gives; weights: (respondents,); groups: names with (respondents,) memberships
-    from 0 to 1. Raises InputError when an indicator does not vary, or a group answered none.
+    The weighted correlations of the indicators over all respondents give two principal components,
+    which are rotated by varimax, and regression scores. A correlation uses everybody who answered
+    both indicators. A group's indicators are means over its members who answered.
+
+    Parameters
+    ----------
+    indicators : array, shape (respondents, 10)
+        From `map_indicators`.
+    weights : array, shape (respondents,)
+    groups : sequence
+        Names with memberships from 0 to 1, shape (respondents,).
+
+    Raises
+    ------
+    InputError
+        An indicator does not vary, or nobody of a group answered it.
+
+    References
+    ----------
+    Inglehart and Baker (2000), American Sociological Review 65.
     """
     given = ~np.isnan(indicators)
     w = weights[:, None] * given
@@ -194,9 +215,9 @@ def cultural_map(
 
 
 def varimax(loadings: FloatArray) -> FloatArray:
-    """Loadings on two factors turned to Kaiser's (1958) varimax criterion, rows normalised.
+    """Return loadings on two factors after a varimax rotation with normalised rows.
 
-    loadings: (variables, 2). The angle is Kaiser's closed form for two factors.
+    The angle is Kaiser's (1958) closed form for two factors. loadings: shape (variables, 2).
     """
     length = np.linalg.norm(loadings, axis=1, keepdims=True)
     x, y = (loadings / np.where(length > 0, length, 1)).T
@@ -218,7 +239,7 @@ def _oriented(loadings: FloatArray) -> FloatArray:
 
 
 def _stretched(survey: Survey, scale: StretchedVariable) -> FloatArray:
-    """NaN also for a code beyond the ends, such as "I am not of this nationality" of Q254."""
+    """From 0 to 1; NaN also for codes beyond the ends, as "not of this nationality" in Q254."""
     found = _codes(survey, scale.variable)
     ends = sorted((scale.zero, scale.one))
     inside = (found >= ends[0]) & (found <= ends[1])

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from suffrage import settings
-from suffrage.consult.groups.opinion_groups import OUTSIDE, GroupSettings, OpinionGroups
+from suffrage.consult.csv_files import read_csv_as_text
+from suffrage.consult.groups.opinion_groups import GroupSettings, OpinionGroups
 from suffrage.consult.groups.stability import (
     ConsensusReading,
     GroupDifferences,
@@ -21,7 +22,7 @@ from suffrage.consult.groups.stability import (
 )
 from suffrage.consult.people import raked_to_population
 from suffrage.consult.polis.conversation import Conversation
-from suffrage.consult.votes import VoteMatrix, id_order
+from suffrage.consult.votes import VoteMatrix
 from suffrage.errors import InputError
 from suffrage.population.latent_classes import adjusted_rand_index
 from suffrage.survey.weighting import Representativeness, WeightingSpec
@@ -29,27 +30,26 @@ from suffrage.survey.weighting import Representativeness, WeightingSpec
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """What one conversation shows.
-
-    votes: on the statements that take part, after moderation. found: groups. tried: every number of
-    groups. differences, sample, population: over `votes.statements`; population where margins
-    were given. exported_agreement: adjusted Rand index with the groups in the file, if any.
-    """
+    """What one conversation shows. Readings and differences are over `votes.statements`."""
 
     conversation: Conversation
+    # Votes on the statements that take part, after moderation.
     votes: VoteMatrix
     found: OpinionGroups
+    # Every number of groups tried.
     tried: tuple[Stability, ...]
     resamples: int
     differences: GroupDifferences
     sample: ConsensusReading
+    # Only where margins of the population were given.
     population: ConsensusReading | None
     representativeness: Representativeness | None
+    # The adjusted Rand index with the groups that the file names, if it names any.
     exported_agreement: float | None
 
     @property
     def stability(self) -> Stability:
-        """That of the number of groups reported."""
+        """The stability of the number of groups reported."""
         return next(row for row in self.tried if row.groups == self.found.count)
 
 
@@ -64,8 +64,26 @@ def analyse(
 ) -> Analysis:
     """Find groups and read consensus.
 
-    strict: statements nobody has decided on take no part either. people, margins: demographics by
-    participant and the population's shares, for a reading of the population.
+    Parameters
+    ----------
+    conversation : Conversation
+    wanted : GroupSettings, optional
+    strict : bool
+        Whether statements that nobody has decided on are left out too.
+    resamples : int
+        How many resamples of participants show the groups' stability.
+    people : DataFrame, optional
+        Demographics by participant, for a reading of the population. Needs `margins`.
+    margins : WeightingSpec, optional
+        The population's shares. Needs `people`.
+    advance : callable, optional
+        Called after each resample with the number done and the number in all.
+
+    Raises
+    ------
+    InputError
+        No groups can be found, only one of `people` and `margins` is given, or the margins cannot
+        be met.
     """
     if (people is None) != (margins is None):
         raise InputError("people and margins go together: give both, or neither.")
@@ -74,9 +92,9 @@ def analyse(
     found, tried = stable_groups(conversation.votes, out, s, resamples, advance)
     away = set(out)
     votes = conversation.votes.only(x for x in conversation.votes.statements if x not in away)
-    # Zeroed columns take part in finding groups, and in nothing that is told of them.
-    told = replace(found, settings=replace(found.settings, groups=found.count))
-    differences = _without(group_differences(conversation.votes, told, out), conversation, away)
+    # Zeroed columns take part in finding groups, and in no result about them.
+    reported = replace(found, settings=replace(found.settings, groups=found.count))
+    differences = _without(group_differences(conversation.votes, reported, out), conversation, away)
     sample = read_consensus(votes, found.labels, found.count, seed=s.seed)
     population, raked = None, None
     if people is not None and margins is not None:
@@ -97,16 +115,13 @@ def analyse(
 
 
 def read_margins(path: Path) -> WeightingSpec:
-    """Margins of a population from a YAML file: what a study says under `weights`."""
+    """Read a population's margins from a YAML file, as a study has them under `weights`."""
     return settings.validated(WeightingSpec, settings.read_yaml(path), path.name)
 
 
 def read_people(path: Path) -> pl.DataFrame:
-    """Demographics from a CSV file with a column `participant`; empty cells are unknown."""
-    try:
-        return pl.read_csv(path, infer_schema=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{path}: not readable as CSV in UTF-8 ({error}).") from error
+    """Read demographics from a CSV file with a column `participant`; empty cells are unknown."""
+    return read_csv_as_text(path)
 
 
 def _without(
@@ -117,13 +132,7 @@ def _without(
 
 
 def _exported_agreement(conversation: Conversation, found: OpinionGroups) -> float | None:
-    names = sorted(set(conversation.group_ids.values()), key=id_order)
-    exported = np.array(
-        [
-            names.index(conversation.group_ids[p]) if p in conversation.group_ids else OUTSIDE
-            for p in conversation.votes.participants
-        ]
-    )
+    exported = conversation.group_labels()
     both = (exported >= 0) & (found.labels >= 0)
     if both.sum() < 2:
         return None

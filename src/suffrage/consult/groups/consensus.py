@@ -1,8 +1,8 @@
-"""What the groups agree on, what sets each apart, and which statement to show next.
+"""What the groups agree on, and what sets each apart, by the formulas of Polis.
 
-Written with A agrees, D disagrees, P passes and S = A + D + P of a group or of everyone; a pass
-is a vote. Counts may be weighted, and need not be whole. Formulas are those of Polis
-(compdemocracy/polis, repness.clj and conversation.clj).
+A is the number of agrees, D of disagrees, P of passes, and S = A + D + P, of a group or of
+everyone; a pass is a vote. Counts may be weighted, so that they need not be whole numbers.
+Source: compdemocracy/polis, repness.clj and conversation.clj.
 """
 
 from __future__ import annotations
@@ -15,44 +15,69 @@ import numpy as np
 from suffrage.arrays import BoolArray, FloatArray
 from suffrage.consult.votes import Tallies
 
-# One-sided normal quantile of 90 %.
+# The normal quantile of a one-sided 90%.
 Z90 = 1.2816
 META_PRIORITY = 49.0
 
 
 def share(count: FloatArray, seen: FloatArray) -> FloatArray:
-    """(count + 1) / (seen + 2): a share drawn toward a half by one vote each way."""
+    """Return (count + 1) / (seen + 2): a share shrunk toward a half by one vote each way."""
     return np.asarray((count + 1) / (seen + 2))
 
 
 def group_informed_consensus(count: FloatArray, seen: FloatArray) -> FloatArray:
-    """prod_g (A_g + 1) / (S_g + 2): high only where every group agrees, (statements,).
+    """Return group-informed consensus, which is high only where every group agrees.
 
-    count: agrees (for consensus against a statement: disagrees). count, seen: (groups, statements).
-    Falls with the number of groups, 0.5^k without any vote: compare across k by its k-th root.
+    Parameters
+    ----------
+    count : array, shape (groups, statements)
+        Agrees, or disagrees for consensus against a statement.
+    seen : array, shape (groups, statements)
+        All votes.
+
+    Returns
+    -------
+    array, shape (statements,)
+        The product over groups of (A + 1) / (S + 2). It falls with the number of groups k, to
+        0.5^k without any vote; `consensus_root` can be compared across numbers of groups.
+
+    References
+    ----------
+    Small et al. (2021), Polis: scaling deliberation by mapping high dimensional opinion spaces.
+
+    Examples
+    --------
+    >>> group_informed_consensus(np.array([[8.0], [2.0]]), np.array([[8.0], [8.0]]))
+    array([0.27])
     """
     return np.asarray(share(count, seen).prod(axis=0))
 
 
 def consensus_root(consensus: FloatArray, groups: int) -> FloatArray:
-    """The geometric mean of the groups' shares, comparable across numbers of groups."""
+    """Return the geometric mean of the groups' shares, comparable across numbers of groups."""
     return np.asarray(consensus ** (1 / groups))
 
 
 def lowest_share(count: FloatArray, seen: FloatArray) -> FloatArray:
-    """The share in the group that agrees least, (statements,)."""
+    """Return the share of the group that agrees least, shape (statements,)."""
     return np.asarray(share(count, seen).min(axis=0))
 
 
 def share_z(count: FloatArray, seen: FloatArray) -> FloatArray:
-    """z of a share against a half: 2 sqrt(n+1) ((s+1)/(n+1) - 1/2). It is 1, not 0, without votes."""
+    """Return z of a share compared with a half: 2 sqrt(n+1) ((s+1)/(n+1) - 1/2).
+
+    Without votes it is 1, not 0.
+    """
     return np.asarray(2 * np.sqrt(seen + 1) * ((count + 1) / (seen + 1) - 0.5))
 
 
 def difference_z(
     count: FloatArray, other_count: FloatArray, seen: FloatArray, other_seen: FloatArray
 ) -> FloatArray:
-    """z of one share against another, with one vote added to each count and number; 0 where both are 1."""
+    """Return z of one share compared with another; 0 where both are 1.
+
+    One vote is added to each count and to each number.
+    """
     n, m = seen + 1, other_seen + 1
     a, b = (count + 1) / n, (other_count + 1) / m
     pooled = (count + 1 + other_count + 1) / (n + m)
@@ -62,18 +87,21 @@ def difference_z(
 
 @dataclass(frozen=True, eq=False)
 class GroupRepresentativeness:
-    """How much each statement is a group's own, agreeing and disagreeing, all (groups, statements).
+    """How strongly each statement represents each group, with Polis' names.
 
-    pa, pd: shares; pat, pdt: their z against a half. ra, rd: share against that of all others;
-    rat, rdt: z of the difference. Names as in Polis.
+    Every array has the shape (groups, statements); "a" is for agreeing and "d" for disagreeing.
     """
 
+    # Shares of the group.
     pa: FloatArray
     pd: FloatArray
+    # z of these shares compared with a half.
     pat: FloatArray
     pdt: FloatArray
+    # The group's share divided by that of all others.
     ra: FloatArray
     rd: FloatArray
+    # z of the difference from all others.
     rat: FloatArray
     rdt: FloatArray
 
@@ -99,7 +127,7 @@ class GroupRepresentativeness:
 
 
 def group_representativeness(t: Tallies) -> GroupRepresentativeness:
-    """Each group against all other grouped people."""
+    """Compare each group with all other people who are in a group."""
     r = t.rest()
     pa, pd = share(t.agrees, t.seen), share(t.disagrees, t.seen)
     return GroupRepresentativeness(
@@ -116,20 +144,23 @@ def group_representativeness(t: Tallies) -> GroupRepresentativeness:
 
 @dataclass(frozen=True)
 class Representative:
-    """A statement that represents a group: its column, and whether by agreeing."""
+    """A statement that represents a group."""
 
+    # The statement's column.
     statement: int
+    # Whether the group stands out by agreeing, rather than by disagreeing.
     agrees: bool
 
 
 def representative_statements(
     found: GroupRepresentativeness, group: int, count: int = 5
 ) -> list[Representative]:
-    """Polis' list of a group's statements, those agreed with first.
+    """Return Polis' list of the statements that represent a group, those agreed with first.
 
-    The best agreed one stands first where there is one; then the sufficient ones by `metric`;
-    where there are none, the one with the largest z against the others. It holds no rate of false
-    discovery: with many statements some pass by chance (see `stability.group_differences`).
+    The best agreed statement comes first where there is one, then the sufficient ones by
+    `metric`. Where there are none, the list is the one statement with the largest z compared with
+    the other groups. The false discovery rate is not controlled: with many statements some pass
+    by chance. `stability.group_differences` controls it.
     """
     metric, agrees = found.metric[group], found.agrees[group]
     order = sorted(np.flatnonzero(found.sufficient[group]), key=lambda j: (-metric[j], j))
@@ -144,7 +175,7 @@ def representative_statements(
 
 
 def _best_agree(found: GroupRepresentativeness, group: int) -> int | None:
-    """The statement to stand first, in the order of statements, as Polis replaces one by the next."""
+    """The statement that comes first: Polis goes through them in order and keeps the better one."""
     best: int | None = None
     pa, pat, ra, rat = (x[group] for x in (found.pa, found.pat, found.ra, found.rat))
     whole = ra * rat * pa * pat
@@ -158,29 +189,6 @@ def _best_agree(found: GroupRepresentativeness, group: int) -> int | None:
         elif pa[j] * pat[j] > pa[best] * pat[best]:
             best = j
     return best
-
-
-@dataclass(frozen=True, eq=False)
-class Majorities:
-    """Columns of the statements that most of everyone agree, or disagree, with, strongest first."""
-
-    agree: tuple[int, ...]
-    disagree: tuple[int, ...]
-
-
-def majorities(t: Tallies, count: int = 5) -> Majorities:
-    """Polis' majority consensus over all voters: share above a half and z beyond 90 %, by share x z.
-
-    Blind to groups: a large group alone can make one.
-    """
-    all_of = t.together()
-
-    def strongest(votes: FloatArray) -> tuple[int, ...]:
-        p, z = share(votes, all_of.seen)[0], share_z(votes, all_of.seen)[0]
-        kept = np.flatnonzero((p > 0.5) & (z > Z90))
-        return tuple(int(j) for j in sorted(kept, key=lambda j: (-p[j] * z[j], j))[:count])
-
-    return Majorities(strongest(all_of.agrees), strongest(all_of.disagrees))
 
 
 def priority(

@@ -1,6 +1,6 @@
 """What an analysis found, as plain values: the groups, what sets each apart, what all agree on.
 
-Shown on terminals, on organisers' pages and to participants alike.
+Terminals, organisers' pages and participants' pages show the same values.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ LEAST_GAP = 0.1
 
 
 def group_name(place: int) -> str:
-    """The name of a group: A for the largest."""
+    """Return the name of a group: A for the largest."""
     return chr(ord("A") + place)
 
 
 def analysis_json(a: Analysis, count: int = STATEMENTS) -> dict[str, Any]:
-    """The analysis for scripts."""
+    """Return the analysis as values that JSON can hold; lists have at most `count` statements."""
     found = a.found
     return {
         "about": dict(a.conversation.about),
@@ -84,7 +84,7 @@ def _of_all(a: Analysis, score: FloatArray, lowest: FloatArray) -> list[dict[str
 
 
 def _consensus(a: Analysis, j: int) -> dict[str, Any]:
-    def told(reading: ConsensusReading) -> dict[str, Any]:
+    def as_values(reading: ConsensusReading) -> dict[str, Any]:
         return {
             "consensus": float(reading.consensus[j]),
             "low": float(reading.consensus_low[j]),
@@ -95,12 +95,12 @@ def _consensus(a: Analysis, j: int) -> dict[str, Any]:
             "groups": _shares(reading, j),
         }
 
-    population = told(a.population) if a.population else None
-    return {**_text(a, j), "sample": told(a.sample), "population": population}
+    population = as_values(a.population) if a.population else None
+    return {**_text(a, j), "sample": as_values(a.sample), "population": population}
 
 
 def _marks(a: Analysis, group: int, agrees: bool) -> list[dict[str, Any]]:
-    """Statements a group agrees (disagrees) with more than the others, beyond chance, largest first."""
+    """Statements a group agrees (disagrees) with more than the others do, beyond chance."""
     d = a.differences
     gap, clear, p = (
         (d.agrees_more, d.clear_agree, d.p_agree)

@@ -1,11 +1,12 @@
-"""Opinion groups: people who vote alike, found as Polis finds them, without its accidents.
+"""Opinion groups: people who vote alike, found by the steps of Polis.
 
-Columns without a vote are filled with the statement's mean, two principal components taken, every
-participant placed by the votes they gave (lifted where those are few), and the places clustered
-in two stages. Differences from Polis, each on purpose: components come from an exact
-decomposition instead of a power iteration from a random start; k-means takes the best of many
-seeded starts instead of the first k points; statements moderated out are dropped unless asked to
-be zeroed. Nothing here depends on the order of rows or columns, or on which sign means agree.
+Cells without a vote are filled with the statement's mean, and two principal components are taken.
+Every participant is placed by the votes they gave (farther out where those are few), and the
+places are clustered in two stages. There are three deliberate differences from Polis. Components
+come from an exact decomposition, not from a power iteration with a random start. K-means takes
+the best of many seeded starts, not the first k points. Statements moderated out are dropped
+unless zeroing is asked for. The result depends neither on the order of rows or columns nor on
+which sign means agree.
 
 Source: Small, Bjorkegren, Erkkila, Shaw and Megill (2021), Polis: scaling deliberation by mapping
 high dimensional opinion spaces, Recerca 26(2).
@@ -36,19 +37,18 @@ SUBSPACE_ROUNDS = 500
 
 @dataclass(frozen=True)
 class GroupSettings:
-    """How groups are looked for; the defaults are Polis', but for `moderated`.
+    """How groups are found. The defaults are Polis' own, except for `moderated`."""
 
-    groups: how many, or None for the number with the best silhouette, at most `most`.
-    moderated: statements moderated out are dropped, or, as Polis does, zeroed: a pass by everyone.
-    least_votes: with fewer a participant stays outside; at least `least_people` are taken in.
-    base_clusters: clusters of the first stage.
-    """
-
+    # How many groups; None for the number with the best silhouette, at most `most`.
     groups: int | None = None
+    # Statements moderated out are dropped, or zeroed as in Polis: everybody passes on them.
     moderated: Literal["drop", "zero"] = "drop"
     most: int = 5
+    # A participant with fewer votes is in no group, unless there would be fewer people than
+    # `least_people` in all groups together.
     least_votes: int = 7
     least_people: int = 15
+    # The most clusters of the first stage.
     base_clusters: int = 100
     seed: int = 0
 
@@ -68,34 +68,33 @@ class GroupSettings:
 
 @dataclass(frozen=True, eq=False)
 class Positions:
-    """Everybody's place in the plane of opinion, before any clustering.
-
-    participants, statements: as in the matrix, statements after moderation. places:
-    (participants, 2). components: (2, statements), orthonormal rows. centre: (statements,), mean
-    votes. explained: (2,), share of variance. inside: (participants,), who is clustered.
-    extremity: (statements,), how far out somebody stands who only agreed with it.
-    """
+    """Everybody's place in the plane of opinion, before any clustering."""
 
     participants: tuple[str, ...]
+    # The statements that take part, after moderation.
     statements: tuple[str, ...]
+    # Shape (participants, 2).
     places: FloatArray
+    # Shape (2, statements), orthonormal rows.
     components: FloatArray
+    # The mean vote on each statement, shape (statements,).
     centre: FloatArray
+    # The share of variance of each component, shape (2,).
     explained: FloatArray
+    # Who is clustered, shape (participants,).
     inside: BoolArray
+    # How far out somebody would be who only agreed with this statement, shape (statements,).
     extremity: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class OpinionGroups:
-    """Who votes alike. Groups are numbered by size, the largest first.
-
-    labels: (participants,), the group's number, OUTSIDE for those with too few votes.
-    silhouettes: mean silhouette of the base clusters' centres for each number of groups tried.
-    """
+    """Who votes alike. Groups are numbered by size, the largest first."""
 
     positions: Positions
+    # The number of each participant's group, OUTSIDE with too few votes; shape (participants,).
     labels: IntArray
+    # For each number of groups tried, the mean silhouette of the base clusters' centres.
     silhouettes: dict[int, float]
     settings: GroupSettings
 
@@ -121,10 +120,10 @@ class OpinionGroups:
 def moderated(
     matrix: VoteMatrix, moderated_out: Iterable[str], how: Literal["drop", "zero"]
 ) -> VoteMatrix:
-    """The matrix without the statements moderated out, or with a pass by everyone on them.
+    """Return the matrix without the statements moderated out, or with everybody passing on them.
 
-    Zeroed columns still count as votes where few votes are lifted, as in Polis: people with few
-    votes then stand nearer to the middle than they would.
+    As in Polis, zeroed columns still count as votes where people with few votes are moved
+    outward. These people are then nearer to the middle than they would be.
     """
     out = set(moderated_out)
     if how == "drop":
@@ -137,10 +136,12 @@ def moderated(
 def in_conversation(
     seen_counts: npt.NDArray[np.int64], statements: int, s: GroupSettings
 ) -> BoolArray:
-    """Who is clustered: those with min(7, statements) votes, and the most active up to 15 people.
+    """Return who is clustered: those with min(7, statements) votes, and at least 15 people.
 
-    seen_counts: (participants,), votes of each, passes among them. Of equally active people the one
-    with the lower id comes first.
+    Where fewer people have so many votes, the most active of the others are taken in. Of equally
+    active people the one with the lower id comes first.
+
+    seen_counts: shape (participants,), the votes of each, passes included.
     """
     inside = seen_counts >= max(min(s.least_votes, statements), 1)
     missing = s.least_people - int(inside.sum())
@@ -154,7 +155,7 @@ def in_conversation(
 def centred(
     votes: VoteArray, seen: BoolArray, weights: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Votes less the statement's mean, 0 where unseen; and the means.
+    """Return votes less the statement's mean, 0 where unseen, and the means.
 
     Filling with the mean and then centring leaves exactly 0, so the filled matrix is never made.
     """
@@ -169,11 +170,27 @@ def centred(
 def principal_components(
     x: FloatArray, weights: FloatArray, count: int = COMPONENTS
 ) -> tuple[FloatArray, FloatArray]:
-    """The first right singular vectors of sqrt(w) x, (count, columns), and their variance shares.
+    """Return the first principal components of weighted rows.
 
-    Block power iteration with Rayleigh-Ritz on the smaller of the two cross-products, to machine
-    precision: exact like a full decomposition, and far cheaper. The sign is fixed so that the
-    largest loading is positive. Where x has fewer directions than `count`, the others are 0.
+    Block power iteration with Rayleigh-Ritz on the smaller of the two cross-products reaches
+    machine precision: it is as exact as a full decomposition and far cheaper.
+
+    Parameters
+    ----------
+    x : array, shape (rows, columns)
+        Centred.
+    weights : array, shape (rows,)
+        Non-negative.
+    count : int
+        How many components.
+
+    Returns
+    -------
+    components : array, shape (count, columns)
+        Right singular vectors of sqrt(w) x. The sign of each is such that its largest loading is
+        positive. Where x has fewer directions than `count`, the others are 0.
+    explained : array, shape (count,)
+        Shares of the variance.
     """
     scaled = x if (weights == 1).all() else x * np.sqrt(weights)[:, None]
     wide = x.shape[0] < x.shape[1]
@@ -214,7 +231,7 @@ def _leading(gram: FloatArray, count: int) -> tuple[FloatArray, FloatArray]:
 def _filled_up(
     values: FloatArray, vectors: FloatArray, count: int
 ) -> tuple[FloatArray, FloatArray]:
-    """`count` of each, 0 where there are fewer: everybody may differ along one line only."""
+    """`count` of each, filled with 0: everybody may differ along one line only."""
     short = count - values.size
     return np.pad(values.clip(0), (0, short)), np.pad(vectors, ((0, 0), (0, short)))
 
@@ -222,7 +239,8 @@ def _filled_up(
 def _orthonormal(basis: FloatArray) -> FloatArray:
     """An orthonormal basis of the columns' span, by the eigenvectors of their few cross-products.
 
-    Twice, for accuracy; a tall QR decomposition is slow out of proportion where cores are busy.
+    It is done twice for accuracy. A tall QR decomposition is disproportionately slow where cores
+    are busy.
     """
     for _ in range(2):
         scaled = basis / np.maximum(np.linalg.norm(basis, axis=0), 1e-300)
@@ -240,9 +258,22 @@ def place(
 ) -> Positions:
     """Place every participant by their votes.
 
-    proj_ik = sqrt(C / n_i) sum_j (v_ij - centre_j) pc_kj over the n_i of C statements that i voted on.
-    weights: (participants,), how much each counts in means and components; default 1.
-    Raises InputError where there is nothing to place.
+    The place of participant i on component k is sqrt(C / n_i) sum_j (v_ij - centre_j) pc_kj, over
+    the n_i of C statements that i voted on.
+
+    Parameters
+    ----------
+    matrix : VoteMatrix
+    moderated_out : iterable of str
+        Statements that take no part.
+    settings : GroupSettings, optional
+    weights : array, shape (participants,), optional
+        How much each participant counts in means and components; 1 by default.
+
+    Raises
+    ------
+    InputError
+        There is no participant, or no statement is left.
     """
     s = settings or GroupSettings()
     out = set(moderated_out)
@@ -254,7 +285,7 @@ def place(
     x, centre = centred(used.votes, seen, w)
     pcs, explained = principal_components(x, w)
     lift = np.sqrt(len(used.statements) / np.maximum(seen.sum(axis=1), 1))
-    # Whether somebody is in counts the votes they really gave, also where columns are zeroed.
+    # Who is inside is decided by the votes really given, even where columns are zeroed.
     given = (matrix if s.moderated == "zero" else used).seen.sum(axis=1)
     inside = in_conversation(given, len(used.statements), s)
     return Positions(
@@ -270,13 +301,16 @@ def place(
 
 
 def extremity(centre: FloatArray, components: FloatArray) -> FloatArray:
-    """|| sqrt(C) (1 - centre_j) (pc_1j, pc_2j) ||: where agreeing with j alone would place somebody."""
+    """Return how far from the middle agreeing with one statement alone would place somebody.
+
+    It is || sqrt(C) (1 - centre_j) (pc_1j, pc_2j) || for statement j of C.
+    """
     spread = np.sqrt(centre.size) * (1 - centre) * components
     return np.asarray(np.sqrt(np.square(spread).sum(axis=0)))
 
 
 def most_groups(base_clusters: int, most: int) -> int:
-    """Most groups to try: min(most, 2 + floor(base clusters / 12))."""
+    """Return the most groups to try: min(most, 2 + floor(base clusters / 12))."""
     return min(most, 2 + base_clusters // 12)
 
 
@@ -285,11 +319,23 @@ def cluster(
 ) -> OpinionGroups:
     """Cluster the places in two stages.
 
-    First up to 100 base clusters of people, then groups of base clusters, each counting as many as
-    it holds; then the groups' centres settle on the people themselves, which Polis leaves out. The number of groups is the one whose base clusters have the best mean silhouette
-    (each counting once, ties to more groups). weights: as in `place`; who weighs 0 decides nothing,
-    but is given the group they stand in.
-    Raises InputError where fewer than two places differ.
+    People form up to 100 base clusters, and base clusters form groups, each counting as many
+    people as it contains. Then the groups' centres settle on the people themselves, a step that
+    Polis does not have. The number of groups is the one whose base clusters have the best mean
+    silhouette; each base cluster counts once, and of equal numbers the larger is taken.
+
+    Parameters
+    ----------
+    positions : Positions
+        From `place`.
+    settings : GroupSettings, optional
+    weights : array, shape (participants,), optional
+        As in `place`. A person of weight 0 decides nothing, but is given the group of their place.
+
+    Raises
+    ------
+    InputError
+        Fewer places differ than groups are asked for, or fewer than two.
     """
     s = settings or GroupSettings()
     found = partitions(positions, s, weights)
@@ -301,7 +347,7 @@ def cluster(
 def partitions(
     positions: Positions, s: GroupSettings, weights: FloatArray | None = None
 ) -> dict[int, tuple[IntArray, float]]:
-    """For each number of groups tried: labels (participants,), and the mean silhouette."""
+    """Return, for each number of groups tried, labels (participants,) and the mean silhouette."""
     w = np.ones(len(positions.participants)) if weights is None else weights
     counted = positions.inside & (w > 0)
     centres, sizes = base_clusters(positions.places[counted], w[counted], s)
@@ -330,7 +376,7 @@ def partitions(
         labels[inside] = _settled_on_people(people, w[inside], of_base[nearest], k)
         labels = _by_size(labels, w)
         if int(labels.max()) + 1 < k:
-            continue  # a group came out that nobody is in: these are not k groups
+            continue  # A group is empty: these are not k groups.
         found[k] = labels, mean_silhouette(centres, of_base)
     if not found:
         raise InputError(
@@ -343,7 +389,7 @@ def partitions(
 def base_clusters(
     points: FloatArray, weights: FloatArray, s: GroupSettings
 ) -> tuple[FloatArray, FloatArray]:
-    """Centres of the first stage, (clusters, 2), and the weight in each."""
+    """Return the centres of the first stage, (clusters, 2), and the weight in each."""
     distinct, where = np.unique(points, axis=0, return_inverse=True)
     if len(distinct) <= s.base_clusters:
         return distinct, np.bincount(where.ravel(), weights).astype(np.float64)
@@ -358,10 +404,24 @@ def base_clusters(
 def k_means(
     points: FloatArray, weights: FloatArray, k: int, generator: np.random.Generator, starts: int
 ) -> IntArray:
-    """Labels of the best of several runs of Lloyd's algorithm from k-means++ starts.
+    """Return the labels of the best of several runs of Lloyd's algorithm from k-means++ starts.
 
-    points: (n, d). weights: (n,), positive. Best: least weighted squared distance to the centres.
-    Source: Arthur and Vassilvitskii (2007), k-means++.
+    The best run has the least weighted squared distance to the centres.
+
+    Parameters
+    ----------
+    points : array, shape (n, d)
+    weights : array, shape (n,)
+        Positive.
+    k : int
+        How many clusters.
+    generator : numpy Generator
+    starts : int
+        How many runs.
+
+    References
+    ----------
+    Arthur and Vassilvitskii (2007), k-means++.
     """
     best, least = np.zeros(len(points), dtype=np.int64), np.inf
     for _ in range(starts):
@@ -376,7 +436,7 @@ def k_means(
 def settled(
     points: FloatArray, weights: FloatArray, centres: FloatArray, still: float = STILL
 ) -> FloatArray:
-    """Lloyd's algorithm: each centre moves to the mean of the points nearest to it, until all stay."""
+    """Return centres after Lloyd's algorithm: each moves to its points' mean until all stay."""
     k = len(centres)
     for _ in range(LLOYD_ROUNDS):
         labels = _nearest(points, centres)
@@ -420,8 +480,8 @@ def _spread_out(
 
 def _nearest(points: FloatArray, centres: FloatArray) -> IntArray:
     """The nearest centre of each point, the first of equally near ones."""
-    # |p - c|^2 less |p|^2, which is the same for every centre. In single precision, which moves
-    # only those who stand on a border, and without a matrix product: the plane is too narrow for one.
+    # |p - c|^2 less |p|^2, which is the same for every centre. Single precision changes only
+    # those on a border. A matrix product would not pay: points have two coordinates.
     off = np.square(centres).sum(axis=1).astype(np.float32)
     for axis in range(points.shape[1]):
         along = points[:, axis, None].astype(np.float32)
@@ -430,9 +490,14 @@ def _nearest(points: FloatArray, centres: FloatArray) -> IntArray:
 
 
 def mean_silhouette(points: FloatArray, labels: IntArray) -> float:
-    """Mean of (b - a) / max(a, b) over points, each counting once; 0 for one alone in its cluster.
+    """Return the mean silhouette of points, each counting once.
 
-    Source: Rousseeuw (1987).
+    A point's silhouette is (b - a) / max(a, b), with a its mean distance to its own cluster and b
+    to the nearest other cluster; 0 for a point alone in its cluster.
+
+    References
+    ----------
+    Rousseeuw (1987), Silhouettes.
     """
     k = int(labels.max()) + 1
     member = (labels[:, None] == np.arange(k)).astype(np.float64)
@@ -450,12 +515,12 @@ def mean_silhouette(points: FloatArray, labels: IntArray) -> float:
 
 
 def _by_size(labels: IntArray, weights: FloatArray) -> IntArray:
-    """The same partition with the largest group first; of equal ones that of the lowest id first."""
+    """The same partition with the largest group first; of equal groups that of the lowest id."""
     inside = labels >= 0
     size = np.bincount(labels[inside], weights[inside])
     counts = np.bincount(labels[inside])
     first = [int((labels == k).argmax()) for k in range(size.size)]
-    # A group that none is in exists only among base clusters of nobody; it comes last, and off.
+    # A group without anybody is left out.
     order = sorted((k for k in range(size.size) if counts[k]), key=lambda k: (-size[k], first[k]))
     rank = np.full(size.size, OUTSIDE)
     rank[order] = np.arange(len(order))
@@ -468,5 +533,5 @@ def find_groups(
     settings: GroupSettings | None = None,
     weights: FloatArray | None = None,
 ) -> OpinionGroups:
-    """Place everybody, then cluster: `place` and `cluster` in one go."""
+    """Place everybody by their votes, then cluster the places: `place` followed by `cluster`."""
     return cluster(place(matrix, moderated_out, settings, weights), settings, weights)

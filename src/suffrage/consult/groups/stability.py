@@ -1,4 +1,7 @@
-"""How far groups, and what is said of them, would hold with other people: what Polis does not tell."""
+"""How stable opinion groups and their consensus are: bootstrap, intervals and tests.
+
+Polis reports none of these.
+"""
 
 from __future__ import annotations
 
@@ -36,29 +39,29 @@ ResamplesDone = Callable[[int, int], None]
 
 DRAWS = 1000
 FOLDS = 5
-# Below this many expected in a cell the normal approximation of a difference fails.
+# With fewer expected in a cell, the normal approximation of a difference fails.
 LEAST_EXPECTED = 5.0
 
 
 @dataclass(frozen=True)
 class Stability:
-    """One number of groups, and how it comes back when the participants are drawn anew.
-
-    agreement: mean adjusted Rand index between the groups found in resamples and these, over all
-    participants with a group, also those not drawn; agreement_low: its fifth percentile.
-    overlap: each group's mean Jaccard overlap with its like, largest group first.
-    """
+    """One number of groups, and how well resamples of the participants find the same groups."""
 
     groups: int
     silhouette: float
+    # People in each group, the largest first.
     sizes: tuple[int, ...]
+    # The mean adjusted Rand index between the groups found in resamples and these, over all
+    # participants with a group, whether they were drawn or not.
     agreement: float
+    # The fifth percentile of that index.
     agreement_low: float
+    # Each group's mean Jaccard overlap with the most similar group of a resample.
     overlap: tuple[float, ...]
 
     @property
     def trusted(self) -> bool:
-        """Whether every group comes back (Hennig 2007: a mean overlap of 0.75 or more is a pattern)."""
+        """Whether every group is found again: a mean overlap of 0.75 or more (Hennig 2007)."""
         return min(self.overlap) >= VALID_OVERLAP
 
 
@@ -69,9 +72,23 @@ def group_stability(
     resamples: int = 50,
     advance: ResamplesDone | None = None,
 ) -> list[Stability]:
-    """Bootstrap of participants: everything from the means on is found again in each resample.
+    """Bootstrap the participants, and find means, components and groups again in each resample.
 
-    advance: told how many resamples are done, of how many.
+    Parameters
+    ----------
+    matrix : VoteMatrix
+    moderated_out : sequence of str
+        Statements that take no part.
+    settings : GroupSettings, optional
+    resamples : int
+        2 or more.
+    advance : callable, optional
+        Called after each resample with the number done and the number in all.
+
+    Returns
+    -------
+    list of Stability
+        One for each number of groups tried.
     """
     if resamples < 2:
         raise InputError(f"resamples is {resamples}; stability needs 2 or more.")
@@ -107,11 +124,11 @@ def group_stability(
 
 
 def stable_number(found: Sequence[Stability]) -> int:
-    """The number of groups to report.
+    """Return the number of groups to report.
 
-    Of the numbers whose groups all come back the one with the best silhouette; where none do, the
-    one whose groups agree most between resamples. The silhouette alone, Polis' rule, often picks
-    a number that another tenth of the public would change.
+    Of the numbers whose groups are all found again, it is the one with the best silhouette. Where
+    there is none, it is the one whose groups agree most between resamples. Polis' rule, the
+    silhouette alone, often picks a number that another tenth of the public would change.
     """
     trusted = [row for row in found if row.trusted]
     if trusted:
@@ -121,25 +138,25 @@ def stable_number(found: Sequence[Stability]) -> int:
 
 @dataclass(frozen=True, eq=False)
 class ConsensusReading:
-    """Consensus as one set of people gives it; intervals are 95 % and take the groups as given.
+    """Consensus among one set of people, with 95% intervals that take the groups as given."""
 
-    voters, agree, low, high: (groups, statements): effective number of voters, share who agree of
-    those who voted (NaN without voters), Wilson's interval. sizes: (groups,), share of people.
-    consensus, consensus_low, consensus_high, against, root, lowest, lowest_against: (statements,):
-    group-informed consensus with its interval, the same for disagreeing, its k-th root, the share
-    who agree, or disagree, in the group with the least.
-    """
-
+    # The effective number of voters, shape (groups, statements).
     voters: FloatArray
+    # The share who agree of those who voted, with Wilson's interval, shape (groups, statements).
+    # The share is NaN where nobody voted.
     agree: FloatArray
     low: FloatArray
     high: FloatArray
+    # The share of people in each group, shape (groups,).
     sizes: FloatArray
+    # Group-informed consensus with its interval, and that against a statement: (statements,).
     consensus: FloatArray
     consensus_low: FloatArray
     consensus_high: FloatArray
     against: FloatArray
+    # The k-th root of `consensus` with k groups, shape (statements,).
     root: FloatArray
+    # The share of the group that agrees least, or disagrees least, shape (statements,).
     lowest: FloatArray
     lowest_against: FloatArray
 
@@ -151,16 +168,27 @@ def read_consensus(
     weights: FloatArray | None = None,
     seed: int = 0,
 ) -> ConsensusReading:
-    """Consensus of the sample, or with raked weights of the population.
+    """Read consensus of the sample, or of the population with raked weights.
 
-    Weighted counts are scaled to the voters they are worth (Kish), so that equal weights give the
-    sample's own figures. A group's share has the distribution Beta(A + 1, S - A + 1), whose mean is
-    Polis' (A + 1) / (S + 2); the product of independent means is the mean of the product, so the
-    consensus lies in its own interval's distribution as its mean.
+    Weighted counts are scaled to the effective number of voters (Kish), so that equal weights give
+    the sample's own figures. A group's share has the distribution Beta(A + 1, S - A + 1), whose
+    mean is Polis' (A + 1) / (S + 2). Because the mean of a product of independent shares is the
+    product of their means, the consensus is the mean of the distribution its interval comes from.
+
+    Parameters
+    ----------
+    matrix : VoteMatrix
+    labels : array, shape (participants,)
+        Each participant's group; below 0 for those without one.
+    groups : int
+        How many groups there are.
+    weights : array, shape (participants,), optional
+    seed : int
+        Of the draws that make intervals.
     """
     t = tally(matrix.votes, labels, groups, weights)
     t = t if weights is None else t.effective()
-    # Empty cells have no share: 0.5 stands in while intervals are made, NaN is what is told.
+    # A cell without voters has no share: it is 0.5 while intervals are made, and NaN in the result.
     empty = t.seen <= 0
     shares = np.where(empty, 0.5, t.agrees / np.where(empty, 1, t.seen))
     low, high = share_intervals(shares, np.zeros_like(shares), np.where(empty, 1.0, t.seen))
@@ -197,17 +225,16 @@ def _consensus_interval(
 
 @dataclass(frozen=True, eq=False)
 class GroupDifferences:
-    """Where a group differs from all others, all (groups, statements).
+    """Where a group differs from all others; every array has the shape (groups, statements)."""
 
-    agrees_more, disagrees_more: difference in shares, group less others. p_agree, p_disagree:
-    one-sided p-values of it being above 0, NaN where too few voted. clear_agree, clear_disagree: beyond chance among all
-    groups, statements and both directions, holding the false discovery rate at 5 %.
-    """
-
+    # The group's share less that of all others.
     agrees_more: FloatArray
     disagrees_more: FloatArray
+    # One-sided p-values of these differences being above 0; NaN where too few voted.
     p_agree: FloatArray
     p_disagree: FloatArray
+    # Whether the difference is beyond chance, at a false discovery rate of 5% over all groups,
+    # statements and both directions.
     clear_agree: BoolArray
     clear_disagree: BoolArray
 
@@ -218,13 +245,24 @@ def group_differences(
     moderated_out: Sequence[str] = (),
     rate: float = FALSE_DISCOVERY_RATE,
 ) -> GroupDifferences:
-    """Which statements tell groups apart beyond chance.
+    """Test which statements tell groups apart beyond chance.
 
-    Groups are made of votes, so they differ in those votes also where nothing is behind it. Every
-    statement is therefore tested on groups found without it: statements fall in five parts, groups
-    are found on the other four, and matched to those reported. Benjamini-Hochberg over all tests;
-    cells with fewer than five expected are not tested, and count in no family of tests.
-    The differences in shares are those of the groups reported.
+    Groups are made from votes, so that they differ in those votes even where there is nothing to
+    find. Every statement is therefore tested on groups found without it: statements are divided
+    into five parts, groups are found on the other four, and matched to the groups reported.
+    Benjamini and Hochberg's procedure covers all tests. Cells with fewer than five expected votes
+    are not tested and do not count as tests. The differences in shares are those of the groups
+    reported.
+
+    Parameters
+    ----------
+    matrix : VoteMatrix
+    found : OpinionGroups
+        The groups reported.
+    moderated_out : sequence of str
+        Statements that take no part.
+    rate : float
+        The false discovery rate.
     """
     k = found.count
     out = set(moderated_out)
@@ -242,7 +280,7 @@ def group_differences(
         try:
             labels = find_groups(others, moderated_out, settings).labels
         except InputError:
-            continue  # without this part nobody differs: nothing can be tested
+            continue  # Without this part nobody differs, so that nothing can be tested.
         labels = _matched(found.labels, labels, k)
         t = tally(matrix.votes[:, left_out], labels, k)
         rest = t.rest()
@@ -267,9 +305,9 @@ def group_differences(
 def difference_p(
     count: FloatArray, seen: FloatArray, other_count: FloatArray, other_seen: FloatArray
 ) -> FloatArray:
-    """One-sided p-value of a share being above another: the pooled two-proportion z test.
+    """Return the one-sided p-value of a share being above another: pooled two-proportion z test.
 
-    NaN where fewer than five are expected in any of the four cells.
+    It is NaN where fewer than five are expected in any of the four cells.
     """
     total = seen + other_seen
     pooled = np.divide(count + other_count, total, out=np.zeros_like(total), where=total > 0)
@@ -298,7 +336,14 @@ def stable_groups(
     resamples: int = 50,
     advance: ResamplesDone | None = None,
 ) -> tuple[OpinionGroups, list[Stability]]:
-    """The groups in the number that `stable_number` picks, and every number tried."""
+    """Find groups in the number that is asked for, or else the number that `stable_number` picks.
+
+    Returns
+    -------
+    groups : OpinionGroups
+    tried : list of Stability
+        One for each number of groups tried.
+    """
     s = settings or GroupSettings()
     tried = group_stability(matrix, moderated_out, s, resamples, advance)
     number = s.groups or stable_number(tried)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 
+from suffrage.arrays import IntArray
 from suffrage.consult.consultation import PARTICIPANT, SCHEMAS, Consultation, votes_of
-from suffrage.consult.votes import UNSEEN, VoteMatrix
+from suffrage.consult.votes import UNSEEN, VoteMatrix, id_order
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,21 @@ class Conversation:
         )
 
     __hash__ = None  # type: ignore[assignment]  # holds arrays
+
+    def group_labels(self) -> IntArray:
+        """Return the number of each participant's group, in the order of group ids; -1 without one.
+
+        Shape (participants,), in the order of the votes.
+        """
+        groups = sorted(set(self.group_ids.values()), key=id_order)
+        place = {group: at for at, group in enumerate(groups)}
+        return np.array(
+            [
+                place[self.group_ids[p]] if p in self.group_ids else -1
+                for p in self.votes.participants
+            ],
+            dtype=np.int64,
+        )
 
     def moderated_out(self, strict: bool = False) -> tuple[str, ...]:
         """Return the statements that take no part: moderated out, or about the consultation itself.

@@ -120,7 +120,7 @@ def _prefix(folder: Path) -> str:
 
 
 def _vote_files(folder: Path, prefix: str) -> tuple[Path | None, Path | None]:
-    """The table of last votes and the log, told apart by their headers."""
+    """The table of last votes and the log, recognised by their headers."""
     table, log = None, None
     for name in TABLE_NAMES:
         path = folder / f"{prefix}{name}"
@@ -135,7 +135,7 @@ def _vote_files(folder: Path, prefix: str) -> tuple[Path | None, Path | None]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line numbers and rows; commas in a last column that was written unquoted stay in it."""
+    """Line numbers and rows. An unquoted last column keeps its commas."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
@@ -176,7 +176,7 @@ def _milliseconds(time: int) -> int:
 
 
 def _read_comments(path: Path) -> tuple[tuple[PolisStatement, ...], dict[str, tuple[int, int]]]:
-    """The statements, and what the file says of their agrees and disagrees."""
+    """The statements, and the file's own counts of their agrees and disagrees."""
     statements: dict[str, PolisStatement] = {}
     counts = {}
     for line, row in _rows(path):
@@ -225,12 +225,12 @@ def _read_table(path: Path, agree: int | None) -> tuple[VoteMatrix, dict[str, st
     votes = np.stack(cells, axis=1).astype(np.int8) if cells else np.empty(shape, dtype=np.int8)
     sign = agree or 1
     if agree is None and {"n-agree", "n-disagree"} <= set(frame.columns):
-        told = [
+        counted = [
             frame[c].cast(pl.Int64, strict=False).fill_null(0).to_numpy()
             for c in ("n-agree", "n-disagree")
         ]
         plus, minus = (votes == AGREE).sum(axis=1), (votes == DISAGREE).sum(axis=1)
-        sign = _sign(path, plus, minus, *told)
+        sign = _sign(path, plus, minus, *counted)
     if sign < 0:
         votes = np.where(votes == UNSEEN, votes, -votes).astype(np.int8)
     people = frame["participant"].to_list()
@@ -245,7 +245,7 @@ def _read_log(
     table: VoteMatrix | None,
     agree: int | None,
 ) -> pl.DataFrame:
-    """The log of votes with agree as 1: as the table has it, or else as the comments' counts say."""
+    """The log of votes with agree as 1, by the table of votes or else by the comments' counts."""
     frame = read_csv_as_text(path)
     for column in ("timestamp", "comment-id", "voter-id", "vote"):
         if column not in frame.columns:
@@ -279,7 +279,7 @@ def _log_sign(
     counts: Mapping[str, tuple[int, int]],
     table: VoteMatrix | None,
 ) -> int:
-    """By the last votes of a table, cell by cell; without one by the comments' counts."""
+    """The sign of agree: by the last votes of a table, or without one by the comments' counts."""
     last = _last_votes(events)
     if table is not None:
         shared = set(last.statements) & set(table.statements)
@@ -287,9 +287,9 @@ def _log_sign(
         both = [p for p in last.participants if p in rows]
         here = set(both)
         log = last.only(shared).votes[[p in here for p in last.participants]]
-        told = table.only(shared).votes[[rows[p] for p in both]]
-        same = int(((log == told) & (np.abs(log) == 1)).sum())
-        turned = int(((log == -told) & (np.abs(log) == 1)).sum())
+        last_votes = table.only(shared).votes[[rows[p] for p in both]]
+        same = int(((log == last_votes) & (np.abs(log) == 1)).sum())
+        turned = int(((log == -last_votes) & (np.abs(log) == 1)).sum())
         if same != turned:
             return 1 if same > turned else -1
     place = {statement: at for at, statement in enumerate(last.statements) if statement in counts}
@@ -313,7 +313,7 @@ def _last_votes(events: pl.DataFrame, table: VoteMatrix | None = None) -> VoteMa
 
 def _sign(path: Path, *counts: Sequence[int] | npt.NDArray[np.int64]) -> int:
     if not np.any(counts[0]) and not np.any(counts[1]):
-        return 1  # passes only: nothing to turn
+        return 1  # There are only passes, so that no sign needs to change.
     try:
         return sign_of_agree(*counts)
     except InputError as error:
@@ -321,7 +321,7 @@ def _sign(path: Path, *counts: Sequence[int] | npt.NDArray[np.int64]) -> int:
 
 
 def _sorted_log(events: pl.DataFrame) -> pl.DataFrame:
-    """By statement, participant and time, ids in `id_order`; events at one time keep their order."""
+    """The log by statement, participant and time; events at one time keep their order."""
     ranks = {}
     for column in ("statement", "participant"):
         ids = sorted(events[column].unique().to_list(), key=id_order)
@@ -333,6 +333,6 @@ def _read_summary(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8-sig", newline="") as file:
-        # The description is often written without quotes; its commas are its own.
+        # The description is often written without quotes, so that it may contain commas.
         rows = [(row[0], ",".join(row[1:])) for row in csv.reader(file) if row]
     return {key: restored(value) for key, value in rows if key not in COUNTED}

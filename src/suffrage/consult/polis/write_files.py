@@ -12,13 +12,15 @@ import polars as pl
 from suffrage import storage
 from suffrage.consult.csv_files import neutralised, write_csv
 from suffrage.consult.polis.conversation import Conversation
-from suffrage.consult.votes import AGREE, DISAGREE, UNSEEN, id_order, tally
+from suffrage.consult.votes import AGREE, DISAGREE, UNSEEN, tally
 
 
 def write_polis(conversation: Conversation, folder: Path) -> None:
     """Write an export, all or nothing; every count is made from the votes.
 
-    Groups found here are written with `dataclasses.replace(conversation, group_ids=...)`.
+    Texts that a spreadsheet would run as a formula get an apostrophe in front, which `read_polis`
+    takes off again. To write groups that were found here, use
+    `dataclasses.replace(conversation, group_ids=...)`.
     """
 
     def fill(draft: Path) -> None:
@@ -89,14 +91,10 @@ def _table(c: Conversation) -> Iterator[Sequence[object]]:
 
 
 def _comment_groups(c: Conversation) -> Iterator[Sequence[object]]:
-    groups = sorted(set(c.group_ids.values()), key=id_order)
-    labels = np.array(
-        [groups.index(c.group_ids[p]) if p in c.group_ids else -1 for p in c.votes.participants],
-        dtype=np.int64,
-    )
+    labels, groups = c.group_labels(), len(set(c.group_ids.values()))
     everyone = tally(c.votes.votes, np.zeros_like(labels), 1)
-    each = tally(c.votes.votes, labels, len(groups))
-    names = [_letters(at) for at in range(len(groups))]
+    each = tally(c.votes.votes, labels, groups)
+    names = [_letters(at) for at in range(groups)]
     kinds = ("votes", "agrees", "disagrees", "passes")
     yield (
         "comment-id",

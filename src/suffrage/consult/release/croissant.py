@@ -53,18 +53,25 @@ def croissant(
     columns: Mapping[str, Mapping[str, Any]],
     descriptions: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Croissant 1.0 metadata: every file with its SHA-256, every column of the Parquet files.
+    """Return a release's Croissant metadata: every file with its SHA-256, and every column.
 
-    columns: Polars types by table and column.
+    Parameters
+    ----------
+    manifest : mapping
+        The manifest of the release, with its files.
+    columns : mapping
+        The Polars type of each column, by table.
+    descriptions : mapping
+        What each table contains, by its name.
     """
     title = manifest["title"] or manifest["consultation"]
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "name": manifest["consultation"],
-        "description": f"What the public consultation {title!r} collected, release {manifest['release']}: "
-        "votes on statements, choices between models' answers and reactions to them, with tables of "
-        "who took part that cannot be joined to them.",
+        "description": f"What the public consultation {title!r} collected, release "
+        f"{manifest['release']}: votes on statements, choices between models' answers and "
+        "reactions to them, with tables of who took part that cannot be joined to them.",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "license": manifest["licence"],
         "url": manifest["about"]["url"] or f"urn:suffrage:{manifest['consultation']}",
@@ -82,11 +89,11 @@ def croissant(
                 "@id": name,
                 "name": name,
                 "contentUrl": name,
-                "contentSize": f"{told['bytes']} B",
+                "contentSize": f"{listed['bytes']} B",
                 "encodingFormat": _FORMATS[name.rsplit(".", 1)[1]],
-                "sha256": told["sha256"],
+                "sha256": listed["sha256"],
             }
-            for name, told in manifest["files"].items()
+            for name, listed in manifest["files"].items()
         ],
         "recordSet": [
             {

@@ -127,8 +127,8 @@ def _files(manifest: Mapping[str, Any], descriptions: Mapping[str, str]) -> list
         "Files",
         "Each table as Parquet and JSON lines, which are lossless, and as CSV, in which an "
         "apostrophe",
-        "stands before texts that a spreadsheet would run as a formula. `manifest.json` lists every "
-        "file's SHA-256.",
+        "stands before texts that a spreadsheet would run as a formula. `manifest.json` lists "
+        "every file's SHA-256.",
         "",
         "| table | rows | what |",
         "| --- | --- | --- |",
@@ -149,7 +149,8 @@ def _composition(counts: Mapping[str, Any]) -> list[str]:
         ),
         "- A person has another id in each table and in each release. Rows are shuffled. A vote of "
         "an author on their own statement is left out, and nothing says who wrote what.",
-        "- No time, address, token, panel id or weight is published: a weight would tell the group.",
+        "- No time, address, token, panel id or weight is published: a weight would tell the "
+        "group.",
     ]
 
 
@@ -181,8 +182,8 @@ def _privacy(privacy: Mapping[str, Any], counts: Mapping[str, Any]) -> list[str]
         f"where a total would give them away ({privacy['cells_suppressed']} of {privacy['cells']} "
         "cells); the rest are rounded at random to base 3, the same cell always alike. Tables that "
         "share an item are protected each by itself.",
-        "- Values that fewer than six people gave are one, `rare values`. A table of counts is made "
-        "anew when six or more people came or went since it was made"
+        "- Values that fewer than six people gave are one, `rare values`. A table of counts is "
+        "made anew when six or more people came or went since it was made"
         + ("." if privacy["tables_renewed"] else "; these are those of an earlier release."),
         "- Texts were searched again for e-mail, telephone, tax and health numbers, accounts and "
         "addresses. The search knows no names.",
@@ -221,10 +222,10 @@ def _private(privacy: Mapping[str, Any]) -> list[str]:
     if not wanted:
         return []
     return [
-        f"- `coarse_votes`: epsilon = {wanted['epsilon']:g} (two-sided geometric noise; five votes of "
-        f"a person count, drawn at random). Spent over all releases: {privacy['epsilon_spent']:g} of "
-        f"{wanted['budget']:g}. The guarantee covers the votes in this table; its strata are those of "
-        "the counts, and the rows beside it have none."
+        f"- `coarse_votes`: epsilon = {wanted['epsilon']:g} (two-sided geometric noise; five votes "
+        "of a person count, drawn at random). Spent over all releases: "
+        f"{privacy['epsilon_spent']:g} of {wanted['budget']:g}. The guarantee covers the votes in "
+        "this table; its strata are those of the counts, and the rows beside it have none."
     ]
 
 
@@ -232,7 +233,8 @@ def _risk(tested: Sequence[Mapping[str, Any]]) -> list[str]:
     if not tested:
         return ["No rows of votes are published."]
     lines = [
-        "A self-test on the published votes: people who are the only one with a few of their votes,",
+        "A self-test on the published votes: people who are the only one with a few of their "
+        "votes,",
         "drawn at random. Who knows these votes of somebody from elsewhere finds their whole row.",
         "",
         "| votes known | people singled out | people tested |",
@@ -243,8 +245,9 @@ def _risk(tested: Sequence[Mapping[str, Any]]) -> list[str]:
     three = next((t["unique"] for t in tested if t["known"] == 3), 0.0)
     if three > FINGERPRINT:
         lines.append(
-            f"**A row of votes here is a fingerprint**: three known votes single out {three:.0%}. New "
-            "ids do not make it anonymous; it is published because these people consented to it."
+            f"**A row of votes here is a fingerprint**: three known votes single out {three:.0%}. "
+            "New ids do not make it anonymous; it is published because these people consented to "
+            "it."
         )
     else:
         lines.append("Three known votes single out few people here.")
@@ -252,15 +255,15 @@ def _risk(tested: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def change_log(history: Sequence[Mapping[str, Any]]) -> str:
-    """Every release, newest first: who came and went, in numbers, and what was made anew."""
+    """Return the changelog in Markdown: for every release how many came and went, newest first."""
     lines = ["# Changelog", ""]
     for each in reversed(history):
         date = f", {each['date']}" if each["date"] else ""
         lines += [
             f"## Release {each['number']}{date}",
             "",
-            f"- {each['joined']} people new, {each['withdrawn']} withdrawn or excluded since the one "
-            "before.",
+            f"- {each['joined']} people new, {each['withdrawn']} withdrawn or excluded since the "
+            "one before.",
             "- Tables of counts: "
             + ("made anew where due." if each["tables_renewed"] else "as before."),
             *(
@@ -277,7 +280,7 @@ def change_log(history: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """One line that no Markdown reader takes for anything else."""
+    """One line in which no character has a meaning in Markdown."""
     line = " ".join(text.split())
     return "".join(f"\\{c}" if c in "<>[]`*_#|" else c for c in line)
 

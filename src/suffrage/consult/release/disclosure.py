@@ -1,7 +1,8 @@
-"""Statistical disclosure control: what may be told of few people, as pure functions.
+"""Statistical disclosure control: what may be published about few people, as pure functions.
 
-Tables of counts are suppressed and rounded; joined rows are generalised until everybody stands among
-k alike; noisy counts are differentially private. `risk` tells how far a row of votes is a fingerprint.
+Tables of counts are suppressed and rounded. Joined rows are generalised until everybody is one of
+k alike. Counts with noise are differentially private. `risk` measures how often a few votes single
+a person out.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ SUPPRESSED = -1
 UNKNOWN = "not given"
 RARE = "rare values"
 ANY = "any"
-# Numbers of more kinds are told in ranges.
+# Where there are more distinct numbers, they are published in ranges.
 MANY_NUMBERS = 8
 OR = " or "
 
-# Held to be identifying wherever they stand in a text: e-mail, web accounts, telephone, New Zealand tax
-# (IRD) and health (NHI) numbers, street addresses.
+# Details that identify somebody wherever they are in a text: e-mail addresses, web accounts,
+# telephone numbers, New Zealand tax (IRD) and health (NHI) numbers, street addresses.
 PERSONAL = {
     "e-mail": re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"),
     "account": re.compile(r"(?<![\w@])@\w{3,}|https?://\S+", re.IGNORECASE),
@@ -48,31 +49,42 @@ PERSONAL = {
 
 
 def personal_in(text: str) -> str | None:
-    """The first kind of personal detail a text seems to hold, None without any.
+    """Return the first kind of personal detail that a text seems to contain; None without any.
 
-    A rule of thumb: it misses names, and takes some numbers for telephones.
+    This is a rule of thumb: it misses names, and takes some numbers for telephone numbers.
+
+    Examples
+    --------
+    >>> personal_in("Write to me at ana@example.org")
+    'e-mail'
     """
     return next((kind for kind, pattern in PERSONAL.items() if pattern.search(text)), None)
 
 
 def without_rare(values: Sequence[str], smallest: int = SMALLEST_CELL) -> list[str]:
-    """The values, with those that fewer than `smallest` people gave as one.
+    """Return the values, with all values that fewer than `smallest` people gave replaced by one.
 
-    A suppressed count under its own label would still tell that somebody is there, and a label may
-    be what somebody wrote themselves.
+    A suppressed count under its own label would still show that somebody is there, and a label may
+    be something that a person wrote themselves.
     """
     counts = Counter(values)
     return [value if counts[value] >= smallest else RARE for value in values]
 
 
 def are_numbers(values: Sequence[str]) -> bool:
-    """Whether these are numbers of more than a few kinds, such as ages."""
+    """Return whether the values are many different numbers, such as ages."""
     known = {value for value in values if value != UNKNOWN}
     return len(known) > MANY_NUMBERS and all(_is_number(value) for value in known)
 
 
 def in_bands(values: Sequence[str]) -> list[str]:
-    """Numbers in bands of ten, such as "30 to 39"."""
+    """Return numbers in bands of ten.
+
+    Examples
+    --------
+    >>> in_bands(["34", "not given"])
+    ['30 to 39', 'not given']
+    """
 
     def band(value: str) -> str:
         low = int(float(value) // 10 * 10)
@@ -82,16 +94,19 @@ def in_bands(values: Sequence[str]) -> list[str]:
 
 
 def keyed_number(key: bytes, *label: Hashable) -> float:
-    """A number in 0 to 1 that follows from a secret key and a label, and looks random without it."""
+    """Return a number from 0 to 1 that depends on a secret key and a label alone.
+
+    Without the key it looks random.
+    """
     digest = hmac.new(key, repr(label).encode(), hashlib.sha256).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def rounded(count: int, key: bytes, *label: Hashable) -> int:
-    """Random rounding to base 3: to the nearer multiple with 2/3, to the farther one with 1/3.
+    """Round a count at random to base 3: with 2/3 to the nearer multiple, with 1/3 to the other.
 
-    The same count of the same cell is always rounded alike, so that asking again tells no more.
-    Unbiased: its expectation over keys is the count.
+    The same count of the same cell is always rounded in the same way, so that publishing it again
+    shows nothing new. The expectation over keys is the count.
     """
     rest = count % ROUNDING_BASE
     up = keyed_number(key, *label, count) < rest / ROUNDING_BASE
@@ -99,11 +114,21 @@ def rounded(count: int, key: bytes, *label: Hashable) -> int:
 
 
 def suppressed_cells(counts: IntArray, smallest: int = SMALLEST_CELL) -> BoolArray:
-    """Which cells of a table may not be told: (rows, columns), or (categories,).
+    """Return which cells of a table must be suppressed.
 
-    Cells below `smallest`; and, as long as a row's or column's total would give them away, the
-    smallest further cell of it: no line has exactly one hidden cell, nor hidden cells that
-    together make fewer than `smallest` people (unless all are hidden).
+    These are cells below `smallest`, and further cells as long as the total of a row or column
+    would give a hidden cell away. In the end no row or column has exactly one hidden cell, nor
+    hidden cells with fewer than `smallest` people together, unless all its cells are hidden.
+
+    Parameters
+    ----------
+    counts : array, shape (rows, columns) or (categories,)
+    smallest : int
+        The smallest count that may be published.
+
+    Returns
+    -------
+    array of bool, the shape of `counts`
     """
     table = counts.reshape(1, -1) if counts.ndim == 1 else counts
     hidden = table < smallest
@@ -126,13 +151,13 @@ def suppressed_cells(counts: IntArray, smallest: int = SMALLEST_CELL) -> BoolArr
 
 
 def safe_counts(counts: IntArray, key: bytes, *label: Hashable) -> IntArray:
-    """A table as it may be published: SUPPRESSED, or rounded at random."""
+    """Return a table as it may be published: each cell is SUPPRESSED, or rounded at random."""
     hidden = suppressed_cells(counts)
-    told = np.full(counts.shape, SUPPRESSED, dtype=np.int64)
+    safe = np.full(counts.shape, SUPPRESSED, dtype=np.int64)
     for at in np.ndindex(*counts.shape):
         if not hidden[at]:
-            told[at] = rounded(int(counts[at]), key, *label, at)
-    return told
+            safe[at] = rounded(int(counts[at]), key, *label, at)
+    return safe
 
 
 # --- joined rows -----------------------------------------------------------------------------
@@ -140,14 +165,14 @@ def safe_counts(counts: IntArray, key: bytes, *label: Hashable) -> IntArray:
 
 @dataclass(frozen=True)
 class JoinRule:
-    """What rows that join attributes must meet: k alike, and the sensitive attributes mixed among them.
+    """What joined rows must meet: k people alike in attributes, and mixed sensitive attributes."""
 
-    distinct: l, least distinct values of each sensitive attribute in a class; closeness: instead,
-    the largest distance (total variation) of its distribution in a class from that of everyone.
-    """
-
+    # The fewest people in a class of equal rows.
     k: int = 10
+    # l, the fewest distinct values of each sensitive attribute in a class.
     distinct: int = 3
+    # t, used instead of l where it is given: the largest distance (total variation) of a sensitive
+    # attribute's distribution in a class from its distribution over everyone.
     closeness: float | None = None
 
     def __post_init__(self) -> None:
@@ -159,16 +184,23 @@ class JoinRule:
             raise ValueError("t must lie in 0 to 1")
 
     def mixed(self, own: Sequence[str], everyone: Sequence[str]) -> bool:
-        """Whether a class's values of one sensitive attribute are mixed enough."""
+        """Return whether a class's values of one sensitive attribute are mixed enough."""
         if self.closeness is None:
             return len(set(own) - {UNKNOWN}) >= self.distinct
         return category_distance(own, everyone) <= self.closeness + 1e-12
 
 
 def category_distance(own: Sequence[str], everyone: Sequence[str]) -> float:
-    """Total variation between two samples' distributions of categories, 0 to 1.
+    """Return the total variation between two samples' distributions of categories, 0 to 1.
 
-    Source: Li, Li and Venkatasubramanian (2007), t-closeness, for categories at equal distance.
+    References
+    ----------
+    Li, Li and Venkatasubramanian (2007), t-Closeness; here for categories at equal distance.
+
+    Examples
+    --------
+    >>> category_distance(["a", "a"], ["a", "b"])
+    0.5
     """
     a, b = Counter(own), Counter(everyone)
     return sum(abs(a[x] / len(own) - b[x] / len(everyone)) for x in a.keys() | b.keys()) / 2
@@ -177,13 +209,34 @@ def category_distance(own: Sequence[str], everyone: Sequence[str]) -> float:
 def generalised(
     columns: Mapping[str, Sequence[str]], sensitive: Mapping[str, Sequence[str]], rule: JoinRule
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """Attributes made so coarse that the rule holds, and the sensitive attributes given up.
+    """Make attributes so coarse that the rule holds.
 
-    columns: values by attribute, one a person. Everybody begins as one class and is split by one
-    attribute after another as long as every part keeps the rule; categories too small for a part
-    of their own are joined. A sensitive attribute that is not mixed even over everyone is given up:
-    the attribute, not the people. Source: LeFevre, DeWitt and Ramakrishnan (2006), Mondrian.
-    Raises ValueError where there are fewer than k people.
+    Everybody begins in one class. Classes are split by one attribute after another as long as
+    every part keeps the rule; categories that are too small for a part of their own are joined.
+
+    Parameters
+    ----------
+    columns : mapping
+        The values of each attribute, one for each person.
+    sensitive : mapping
+        The values of each sensitive attribute, one for each person.
+    rule : JoinRule
+
+    Returns
+    -------
+    coarse : dict
+        The attributes, made coarse.
+    given_up : list of str
+        Sensitive attributes that are not mixed even over everyone.
+
+    Raises
+    ------
+    ValueError
+        There are fewer than k people.
+
+    References
+    ----------
+    LeFevre, DeWitt and Ramakrishnan (2006), Mondrian Multidimensional K-Anonymity.
     """
     count = len(next(iter(columns.values()))) if columns else 0
     if count < rule.k:
@@ -196,7 +249,7 @@ def generalised(
             rule.mixed([values[r] for r in rows], values) for values in kept.values()
         )
 
-    told = {name: [ANY] * count for name in columns}
+    coarse = {name: [ANY] * count for name in columns}
     # Each class with the attributes it may still be split by.
     waiting = [(list(range(count)), frozenset(columns))]
     while waiting:
@@ -210,15 +263,15 @@ def generalised(
             continue
         for label, part in best[2]:
             for r in part:
-                told[best[1]][r] = label
+                coarse[best[1]][r] = label
             waiting.append((part, open_to - {best[1]}))
-    return told, given_up
+    return coarse, given_up
 
 
 def _parts(
     given: list[tuple[str, int]], allowed: Callable[[list[int]], bool]
 ) -> list[tuple[str, list[int]]]:
-    """A split into parts that each keep the rule, or none: rare categories joined, numbers halved."""
+    """Parts that each keep the rule, or none: rare categories joined, numbers in ranges."""
     values = sorted({value for value, _ in given})
     if are_numbers(values):
         return _ranges(given, allowed)
@@ -231,7 +284,7 @@ def _parts(
         while groups and not allowed([r for v in groups[-1] for r in by_value[v]]):
             if len(groups) == 1:
                 return []
-            # The smallest fitting category keeps the rare ones company.
+            # The smallest category of its own joins the rare ones.
             smallest = min(groups[:-1], key=lambda g: (sum(len(by_value[v]) for v in g), g))
             groups.remove(smallest)
             groups[-1] = sorted([*groups[-1], *smallest])
@@ -243,7 +296,7 @@ def _parts(
 def _ranges(
     given: list[tuple[str, int]], allowed: Callable[[list[int]], bool]
 ) -> list[tuple[str, list[int]]]:
-    """Numbers in as many ranges of about equal size as keep the rule; the unknown apart."""
+    """Numbers in as many ranges of about equal size as keep the rule; the unknown are a part."""
     unknown = [r for value, r in given if value == UNKNOWN]
     if unknown and not allowed(unknown):
         return []
@@ -280,9 +333,9 @@ def _entropy(parts: Sequence[tuple[str, list[int]]]) -> float:
 def breaks_of(
     columns: Mapping[str, Sequence[str]], sensitive: Mapping[str, Sequence[str]], rule: JoinRule
 ) -> list[str]:
-    """Where published rows break the rule, in words; empty where they keep it.
+    """Return where published rows break the rule, in words; empty where they keep it.
 
-    Classes are found anew, as equal rows, without knowledge of how they were made.
+    Classes are found as equal rows, without knowledge of how the rows were made.
     """
     rows = list(zip(*columns.values(), strict=True)) if columns else []
     classes: dict[tuple[str, ...], list[int]] = {}
@@ -307,12 +360,25 @@ def breaks_of(
 def private_counts(
     counts: IntArray, epsilon: float, most: int, generator: np.random.Generator
 ) -> IntArray:
-    """Counts with two-sided geometric noise: epsilon-differentially private.
+    """Return counts with two-sided geometric noise: they are epsilon-differentially private.
 
-    most: how many of the counts one person can change by one (votes are clipped to it), so that the
-    noise has scale most / epsilon, as Laplace's would; whole numbers leave no trace of their making in
-    floating point. Negative counts stay: cut off, they would be biased.
-    Source: Dwork, McSherry, Nissim and Smith (2006); Ghosh, Roughgarden and Sundararajan (2009).
+    The noise has the scale most / epsilon, as Laplace noise would. It consists of whole numbers,
+    because floating point numbers can show how they were made. Negative counts stay, because
+    cutting them off would bias the counts.
+
+    Parameters
+    ----------
+    counts : array of int
+    epsilon : float
+        Above 0.
+    most : int
+        How many of the counts one person can change by one; votes are limited to it.
+    generator : numpy Generator
+
+    References
+    ----------
+    Dwork, McSherry, Nissim and Smith (2006), Calibrating noise to sensitivity; Ghosh, Roughgarden
+    and Sundararajan (2009), Universally utility-maximizing privacy mechanisms.
     """
     if epsilon <= 0 or most < 1:
         raise ValueError("epsilon and most must be above 0")
@@ -326,20 +392,30 @@ def private_counts(
 
 @dataclass(frozen=True)
 class Risk:
-    """How often `known` of a person's votes single them out. tried: people tested; shares 0 to 1."""
+    """How often a few known votes single a person out."""
 
+    # How many votes are known.
     known: int
+    # The share of people tested whom these votes single out, 0 to 1.
     unique: float
+    # How many people were tested.
     tried: int
 
 
 def risk(
     votes: VoteArray, known: Sequence[int], generator: np.random.Generator, most: int = 500
 ) -> list[Risk]:
-    """A self-test: of people who voted on enough, how many are unique given a few of their votes.
+    """Test how many people are unique given a few of their votes, drawn at random.
 
-    votes: (people, statements), UNSEEN where none. Each of at most `most` people is tested with
-    votes drawn from their own.
+    Parameters
+    ----------
+    votes : array, shape (people, statements)
+        UNSEEN where there is no vote.
+    known : sequence of int
+        The numbers of known votes to try; only people who voted as often are tested.
+    generator : numpy Generator
+    most : int
+        The most people to test for each number.
     """
     found = []
     given = votes != UNSEEN

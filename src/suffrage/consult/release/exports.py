@@ -1,6 +1,6 @@
-"""A consultation's tables and training records in open formats, for use inside: nothing is made safe here.
+"""A consultation's tables and training records in open formats, for internal use only.
 
-What may be published is made by `suffrage consult release`.
+Nothing is made safe here; `suffrage consult release` makes what may be published.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from suffrage.survey.weighting import WeightingSpec
 
 
 def dpo_rows(consultation: Consultation, people: dict[str, float]) -> pl.DataFrame:
-    """One row a compared pair, with TRL's `prompt`, `chosen` and `rejected`.
+    """Return one row for each compared pair, with TRL's `prompt`, `chosen` and `rejected`.
 
-    share: of those who did not find both bad, how many preferred the chosen, a tie being half a
-    vote; 0.5 or more. people: who compared the two. TRL's own trainer takes chosen as certain:
+    `share` is the part that preferred the chosen answer, of those who did not find both bad; a
+    tie is half a vote, so that it is 0.5 or more. TRL's own trainer takes every choice as certain:
     leave out shares near a half there.
+
+    people: the weight of each participant who counts.
     """
-    texts = dict(consultation.answers.select("answer", "text").iter_rows())
-    prompts = dict(consultation.prompts.select("prompt", "text").iter_rows())
+    prompts, texts = _prompts_and_answers(consultation)
     rows = []
     for pair in counted_pairs(consultation, people):
         if pair.decided <= 0:
@@ -53,12 +54,14 @@ def dpo_rows(consultation: Consultation, people: dict[str, float]) -> pl.DataFra
 
 
 def kto_rows(consultation: Consultation, people: dict[str, float]) -> pl.DataFrame:
-    """One row a judgement of one answer, with TRL's `prompt`, `completion` and `label`.
+    """Return one row for each judgement of an answer, with TRL's `prompt`, `completion`, `label`.
 
-    A like is desirable, a dislike is not; "both bad" makes two undesirable rows. No id of a person.
+    A like is desirable and a dislike is not; "both bad" makes two undesirable rows. No row has the
+    id of a person.
+
+    people: the weight of each participant who counts.
     """
-    texts = dict(consultation.answers.select("answer", "text").iter_rows())
-    prompts = dict(consultation.prompts.select("prompt", "text").iter_rows())
+    prompts, texts = _prompts_and_answers(consultation)
     judged = judged_answers(consultation, people).sort("answer", "value", "weight")
     return pl.DataFrame(
         {
@@ -84,14 +87,25 @@ def write_records(
     read_as: ReadAs = "sample",
     margins: WeightingSpec | None = None,
 ) -> dict[str, int]:
-    """Write every table, `dpo` and `kto`, each as Parquet, JSON lines and CSV; rows by table.
+    """Write every table, `dpo` and `kto`, each as Parquet, JSON lines and CSV.
 
-    Records are made of those who consented to training. Raises InputError where nobody did.
+    Records are made from those who consented to training.
+
+    Returns
+    -------
+    dict
+        The number of rows of each table.
+
+    Raises
+    ------
+    InputError
+        Nobody consented to training, or the weights cannot be made.
     """
     people = people_for(consultation, "training")
     if not people:
         raise InputError(
-            f"consultation {consultation.slug}: nobody consented to training, so there are no records."
+            f"consultation {consultation.slug}: nobody consented to training, so there are no "
+            "records."
         )
     weights, _ = people_weights(consultation, people, read_as, margins)
     frames = {name: getattr(consultation, name) for name in TABLES}
@@ -103,3 +117,11 @@ def write_records(
 
     storage.write_folder(folder, fill)
     return {name: frame.height for name, frame in frames.items()}
+
+
+def _prompts_and_answers(consultation: Consultation) -> tuple[dict[str, str], dict[str, str]]:
+    """The texts of prompts, and of answers, by id."""
+    return (
+        dict(consultation.prompts.select("prompt", "text").iter_rows()),
+        dict(consultation.answers.select("answer", "text").iter_rows()),
+    )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from suffrage import storage
-from suffrage.values.taxonomy import Taxonomy
+from suffrage.values.taxonomies import Taxonomy
 
 
 def taxonomy_json(found: Taxonomy) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from suffrage.study.schema import Study, study_survey
 from suffrage.survey import Survey
 from suffrage.values import world_values
 from suffrage.values.circle import FEWEST_VALUES, circle
+from suffrage.values.item_keys import item_key
 from suffrage.values.reliability import cronbach_alpha, mcdonald_omega
 from suffrage.values.scores import value_scores, weighted_mean
-from suffrage.values.taxonomy import item_key, taxonomy
+from suffrage.values.taxonomies import taxonomy
 
 WORLD_VALUES = "WVS-7"
 
