@@ -111,7 +111,7 @@ def test_two_groups_are_too_few_and_the_report_says_so() -> None:
     some = SETS[:3]
     found = tried(EVALUATION, {"knows": people(some, lambda s: s)}, some, SPLIT)
     assert not has(found, "items_together", "knows") and has(found, "spread_pattern", "knows")
-    assert any("needs 3 of them" in note for note in found.notes)
+    assert any("needs 3 such groups" in note for note in found.notes)
     assert any("no key to a taxonomy" in note for note in found.notes)
 
 
