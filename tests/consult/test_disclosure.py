@@ -1,4 +1,4 @@
-"""Disclosure control: small cells hidden, rounding unbiased, joined rows never alone, noise as wide as told."""
+"""Disclosure control: hidden small cells, unbiased rounding, k rows alike, noise as stated."""
 
 from collections import Counter
 from pathlib import Path
@@ -32,7 +32,7 @@ TABLES = st.lists(
 
 @given(TABLES)
 def test_no_hidden_cell_follows_from_a_total(rows: list[list[int]]) -> None:
-    """Whoever knows every total and every shown cell is left with six people or none in each line."""
+    """Whoever knows every total and every shown cell is left with six people or none in a line."""
     counts = np.array(rows)
     hidden = suppressed_cells(counts)
     assert hidden[counts < 6].all()
@@ -132,7 +132,7 @@ def test_large_samples_keep_detail() -> None:
 
 
 def test_private_noise_is_as_wide_as_its_epsilon_and_unbiased() -> None:
-    """Against the variance of the two-sided geometric: 2 a / (1 - a)^2 with a = exp(-epsilon / m)."""
+    """The variance of two-sided geometric noise is 2 a / (1 - a)^2 with a = exp(-epsilon / m)."""
     generator = np.random.default_rng(3)
     noisy = private_counts(np.full(200_000, 40), 1.0, 5, generator)
     a = np.exp(-1 / 5)
@@ -141,7 +141,7 @@ def test_private_noise_is_as_wide_as_its_epsilon_and_unbiased() -> None:
 
 
 def test_neighbouring_tables_are_as_likely_within_e_to_the_epsilon() -> None:
-    """One person's five counts moved by one: the log ratio of the noise's probabilities sums to epsilon."""
+    """One person moves five counts by one: the log ratios of the noise's probabilities add up."""
     a = np.exp(-1 / 5)
     noise = np.arange(-30, 31)
     p = (1 - a) / (1 + a) * a ** np.abs(noise)
@@ -180,7 +180,7 @@ def test_personal_details_are_found(text: str, kind: str | None) -> None:
 
 
 def test_risk_on_real_votes_is_as_measured_before(shared_data: Path) -> None:
-    """The public input to Collective Constitutional AI: 34, 61, 79, 90 and 97 %, measured otherwise."""
+    """For the public input to Collective Constitutional AI another program found these shares."""
     votes = read_polis(shared_data / "polis" / "ccai", "clean_").votes.votes
     found = risk(votes, (3, 4, 5, 6, 8), np.random.default_rng(0))
     told = [0.34, 0.61, 0.79, 0.90, 0.97]

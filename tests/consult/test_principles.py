@@ -1,4 +1,4 @@
-"""Principles: supported by every group, traced to statements and votes, merged without losing weight."""
+"""Principles: every group supports them; they name statements and votes, and merge by weight."""
 
 from pathlib import Path
 

@@ -57,7 +57,7 @@ def test_defiance_follows_the_archives_own_coding() -> None:
 
 
 def world(n: int, seed: int) -> tuple[Survey, np.ndarray]:
-    """Two countries' answers, the second more secular and less self-expressive; and who is there."""
+    """Two countries' answers, the second more secular and less self-expressive; and its people."""
     generator = np.random.default_rng(seed)
     there = generator.random(n) < 0.5
     secular = generator.normal(np.where(there, 0.8, -0.8), 1)
