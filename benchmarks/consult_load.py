@@ -179,7 +179,7 @@ def serve(where: str, port: int, results: bool) -> None:
     url = f"http://{HOST}:{port}"
     app = create_app(ServerSettings(where, base_url=url, limits=limits, results=results))
     serving.start_logging()
-    serving.run(app, HOST, port)
+    serving.run_server(app, HOST, port)
 
 
 def prepare(where: str, slug: str, statements: int) -> None:
@@ -191,7 +191,9 @@ def prepare(where: str, slug: str, statements: int) -> None:
 
     store = open_store(where, create=True)
     settings = ConsultationSettings(open_to_all=True)
-    about = consultations.create(store, slug, {"en": "Load"}, {"en": "How much?"}, settings)
+    about = consultations.create_consultation(
+        store, slug, {"en": "Load"}, {"en": "How much?"}, settings
+    )
     texts = [(f"Rule number {n}: the assistant should do it.", "en") for n in range(statements)]
     add_seeds(store, about.id, texts, "benchmark")
     consultations.set_phase(store, about.id, "open", "benchmark")
@@ -405,7 +407,7 @@ def reconcile(where: str, slug: str, people: list[Person]) -> dict[str, int]:
     from suffrage.server.store.database_schema import exposure, vote, vote_event
 
     store = open_store(where)
-    about = consultations.about(store, slug)
+    about = consultations.find_consultation(store, slug)
     with store.read() as c:
         rows = {
             (r.participant_id, r.statement_id): (r.value, str(r.event_id))

@@ -8,13 +8,10 @@ from hypothesis import strategies as st
 from suffrage.consult.groups.consensus import (
     consensus_root,
     difference_z,
-    draw_statement,
     group_informed_consensus,
     group_representativeness,
     lowest_share,
-    priority,
     representative_statements,
-    routing_probabilities,
     share_z,
 )
 from suffrage.consult.votes import tally
@@ -39,30 +36,6 @@ def test_a_shares_z_is_polis(count: int, seen: int, z: float) -> None:
 )
 def test_a_differences_z_is_polis(vector: tuple[int, ...], z: float) -> None:
     assert difference_z(*map(array, vector))[0] == pytest.approx(z, abs=1e-8)
-
-
-@pytest.mark.parametrize(
-    ("agrees", "passes", "seen", "extremity", "expected"),
-    [
-        (0, 0, 0, 0, 5.0625),
-        (1, 0, 1, 0, 12.529726),
-        (20, 3, 20, 0, 1.372383),
-        (18, 3, 20, 1, 4.493699),
-        (50, 10, 100, 1.5, 1.243681),
-    ],
-)
-def test_priority_is_polis(
-    agrees: int, passes: int, seen: int, extremity: float, expected: float
-) -> None:
-    found = priority(array(agrees), array(passes), array(seen), array(extremity))
-    assert found[0] == pytest.approx(expected, abs=1e-6)
-
-
-def test_priorities_vary_and_only_meta_statements_get_theirs() -> None:
-    # In production all were once 49 for sixteen months, and routing was blind.
-    seen = array(0, 3, 50)
-    found = priority(seen * 0.8, seen * 0.1, seen, array(0.1, 2, 1), np.array([False, False, True]))
-    assert found[2] == 49 and len(set(found.round(6))) == 3
 
 
 def test_consensus_of_nobody_is_a_half_to_the_power_of_groups() -> None:
@@ -135,15 +108,3 @@ def test_representative_statements_are_those_that_set_a_group_apart() -> None:
     second = representative_statements(group_representativeness(t), 1)
     assert (first[0].statement, first[0].agrees) == (0, True)
     assert (0, False) in [(row.statement, row.agrees) for row in second]
-
-
-def test_routing_follows_priorities_above_a_floor() -> None:
-    open_to = np.array([True, True, False, True])
-    polis = routing_probabilities(array(1, 3, 50, np.nan), open_to, floor=0)
-    assert polis == pytest.approx([0.2, 0.6, 0, 0.2])
-    found = routing_probabilities(array(1, 3, 50, np.nan), open_to)
-    assert found.sum() == pytest.approx(1) and found[open_to].min() >= 0.2 / 3 and found[2] == 0
-    generator = np.random.default_rng(0)
-    drawn = [draw_statement(found, generator, ["a", "b", "c", "d"]) for _ in range(3000)]
-    assert drawn.count("b") / 3000 == pytest.approx(found[1], abs=0.03) and "c" not in drawn
-    assert draw_statement(np.zeros(2), generator, ["a", "b"]) is None

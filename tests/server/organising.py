@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 
 from suffrage.server.demo import simulated_demo
 from suffrage.server.store import consultations, staff, statements
-from suffrage.server.store.consultations import About
+from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.contents import from_consultation
 from suffrage.server.store.database import Store, open_store
 from suffrage.server.watcher import recompute
@@ -33,7 +33,7 @@ class Office:
     """A served consultation, and its staff by role."""
 
     store: Store
-    about: About
+    about: StoredConsultation
     app: Any
     members: dict[str, staff.Member] = field(default_factory=dict)
 
@@ -90,14 +90,14 @@ def fill_office(where: str, people: int = 60) -> None:
         "It should be able to sing.",
         "Call me on 021 123 4567 about the assistant.",
     ):
-        statements.propose(store, about.id, "p1", text, "en")
-    statements.propose(
+        statements.propose_statement(store, about.id, "p1", text, "en")
+    statements.propose_statement(
         store, about.id, "p2", "It should answer in rhyme <script>alert(1)</script>", "en"
     )
     for role in ROLES:
         member = staff.add_member(store, f"{role}@example.org", PASSWORD, name=role.title())
         staff.set_role(store, about.id, member.id, role, "test")  # type: ignore[arg-type]
-    recompute(store, about.slug, about.id, resamples=3)
+    recompute(store, about, resamples=3)
     store.close()
 
 
@@ -106,6 +106,6 @@ def open_office(where: str, **more: Any) -> Office:
     settings = ServerSettings(store=where, base_url="http://testserver", limits=None, **more)
     app = create_app(settings)
     store = app.state.store
-    about = consultations.about(store, "demo")
-    members = {role: member for member, role in staff.members(store, about.id)}
+    about = consultations.find_consultation(store, "demo")
+    members = {role: member for member, role in staff.list_members(store, about.id)}
     return Office(store, about, app, members)

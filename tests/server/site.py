@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from suffrage.server.store import consultations, staff, statements
 from suffrage.server.store import database_schema as schema
 from suffrage.server.store import shown_answers as answers
-from suffrage.server.store.consultations import About, ConsultationSettings
+from suffrage.server.store.consultations import ConsultationSettings, StoredConsultation
 from suffrage.server.store.database import Store, open_store
 from suffrage.server.store.secret_keys import new_id
 from suffrage.server.web.app import create_app
@@ -40,9 +40,11 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def consultation(store: Store, slug: str = "water", count: int = 12, **settings: Any) -> About:
+def consultation(
+    store: Store, slug: str = "water", count: int = 12, **settings: Any
+) -> StoredConsultation:
     """An open consultation with statements and two prompts of two answers."""
-    made = consultations.create(
+    made = consultations.create_consultation(
         store,
         slug,
         {"en": f"Talking about {slug}"},
@@ -54,20 +56,20 @@ def consultation(store: Store, slug: str = "water", count: int = 12, **settings:
         (f"An assistant should follow rule {_word(n)} about {slug}.", "en") for n in range(count)
     ]
     statements.add_seeds(store, made.id, texts, "tests")
-    prompts = [answers.Prompt(f"p{n}", f"Question {n}?", "en") for n in (1, 2)]
+    prompts = [answers.ShownPrompt(f"p{n}", f"Question {n}?", "en") for n in (1, 2)]
     given = [
-        answers.Answer(f"a{n}{side}", f"p{n}", f"Answer {n}{side}.", f"model-{side}", "en")
+        answers.ShownAnswer(f"a{n}{side}", f"p{n}", f"Answer {n}{side}.", f"model-{side}", "en")
         for n in (1, 2)
         for side in "xy"
     ]
     answers.put_prompts(store, made.id, prompts, given, "tests")
-    return consultations.about(store, slug)
+    return consultations.find_consultation(store, slug)
 
 
-def crowd(store: Store, what: About, people: int = 30, seed: int = 0) -> list[str]:
+def crowd(store: Store, what: StoredConsultation, people: int = 30, seed: int = 0) -> list[str]:
     """People of two kinds who vote as their kind does, straight into the store."""
     generator = np.random.default_rng(seed)
-    shown = [s.id for s in statements.statements(store, what.id, ["accepted"])]
+    shown = [s.id for s in statements.list_statements(store, what.id, ["accepted"])]
     ids = [new_id() for _ in range(people)]
     of = {"consultation_id": what.id}
     votes = [
@@ -100,7 +102,9 @@ class Site:
         )
         return Browser(client)
 
-    def staff(self, what: About, role: staff.Role, email: str = "ana@example.org") -> staff.Member:
+    def staff(
+        self, what: StoredConsultation, role: staff.Role, email: str = "ana@example.org"
+    ) -> staff.Member:
         """A member of staff with a role."""
         member = staff.member_of_email(self.store, email) or staff.add_member(
             self.store, email, PASSWORD

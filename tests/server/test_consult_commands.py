@@ -16,9 +16,9 @@ from suffrage.cli import app
 from suffrage.consult.consultation import read_consultation
 from suffrage.consult.polis.read_files import read_polis
 from suffrage.server.store import consultations, statements
-from suffrage.server.store import participants_results_table as snapshots
 from suffrage.server.store.database import open_store
 from suffrage.server.store.secret_keys import FILE_VARIABLE, VARIABLE
+from suffrage.server.store.stored_results import newest_results
 from suffrage.server.web import serving
 from tests.server.server_process import serve
 from tests.server.site import consultation, crowd
@@ -47,9 +47,9 @@ def test_one_command_makes_a_consultation_people_can_join(tmp_path: Path) -> Non
     result = made(tmp_path, "--statements", seeds, "--settings", settings, "--start")
     assert result.exit_code == 0 and "open, 2 statements" in result.output
     store = open_store(str(tmp_path / "store"))
-    what = consultations.about(store, "water")
+    what = consultations.find_consultation(store, "water")
     assert (what.phase, what.settings.minutes) == ("open", 20)
-    assert [s.text for s in statements.statements(store, what.id)] == [
+    assert [s.text for s in statements.list_statements(store, what.id)] == [
         "Say when unsure.",
         "Be brief.",
     ]
@@ -111,7 +111,7 @@ def test_a_folder_for_releases_can_be_named(
 ) -> None:
     made(tmp_path)
     served: list[Any] = []
-    monkeypatch.setattr(serving, "run", lambda app, *_: served.append(app))
+    monkeypatch.setattr(serving, "run_server", lambda app, *_: served.append(app))
     monkeypatch.setattr(serving, "start_logging", lambda: None)
     store = tmp_path / "store"
     result = said("serve", store, "--no-results", "--releases", tmp_path / "published")
@@ -134,9 +134,11 @@ def test_serving_prints_the_first_log_in_once_and_keeps_results_fresh(tmp_path: 
         log_in = re.search(r"organiser@localhost   password: ([0-9A-Z-]{19})", told[2])
         assert log_in, told
         began = time.monotonic()
-        while snapshots.newest(store, what.id) is None and time.monotonic() - began < 90:
+        while (
+            newest_results(store, what.id, "participants") is None and time.monotonic() - began < 90
+        ):
             time.sleep(0.3)
-        last = snapshots.newest(store, what.id)
+        last = newest_results(store, what.id, "participants")
         assert last is not None and last.people == 20
     finally:
         process.terminate()

@@ -1,30 +1,38 @@
 """Groups found apart from requests: when, with what, and never in a vote's way."""
 
 import subprocess
-import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
-from suffrage.server import watcher as recomputation
+from suffrage.server import watcher
 from suffrage.server.demo import simulated_demo
-from suffrage.server.store import acts, participants
-from suffrage.server.store import organisers_results_table as analyses
-from suffrage.server.store.consultations import About, set_phase, set_settings
+from suffrage.server.store import participants
+from suffrage.server.store.consultations import (
+    StoredConsultation,
+    find_consultation,
+    set_phase,
+    set_settings,
+)
 from suffrage.server.store.contents import from_consultation
 from suffrage.server.store.database import Store, open_store
+from suffrage.server.store.database_schema import results
+from suffrage.server.store.stored_results import Audience, StoredResults, newest_results
+from suffrage.server.store.stored_votes import count_vote_events
 from suffrage.server.watcher import (
     LEAST_SECONDS,
     is_due,
     recompute,
     start_watching,
-    votes_behind,
     watch,
 )
 from suffrage.server.web import app
 from suffrage.server.web.server_settings import ServerSettings
+from tests.server import acts
 
 
 @pytest.fixture
@@ -33,57 +41,67 @@ def where(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def opened(where: str) -> tuple[Store, About]:
+def opened(where: str) -> tuple[Store, StoredConsultation]:
     store = open_store(where, create=True)
     about = from_consultation(store, simulated_demo(60).content)
     set_settings(store, about.id, {"open_to_all": True}, "test")
     set_phase(store, about.id, "open", "test")
-    return store, about
+    return store, find_consultation(store, about.slug)
 
 
-def vote(store: Store, about: About, value: int = 1) -> None:
-    person = participants.join(store, about.id, None, "en").participant
+def vote(store: Store, about: StoredConsultation, value: int = 1) -> None:
+    person = participants.join_consultation(store, about.id, None, "en").participant
     participants.give_consent(
         store, about.id, person.id, participants.Scopes(take_part=True), "hash"
     )
-    acts.vote_on(store, about.id, person.id, "s1", value)
+    acts.vote(store, about.id, person.id, "s1", value)
 
 
-def test_a_snapshot_is_due_after_a_vote_and_after_an_act_of_staff(
-    opened: tuple[Store, About],
+def test_results_are_due_after_a_vote_and_after_an_act_of_staff(
+    opened: tuple[Store, StoredConsultation],
 ) -> None:
     store, about = opened
-    assert is_due(store, about.id)
-    first = recompute(store, about.slug, about.id, resamples=2)
+    assert is_due(store, find_consultation(store, "demo"))
+    first = recompute(store, about, resamples=2)
     assert len(first.result["groups"]) >= 2 and first.version == 1
-    assert not is_due(store, about.id) and votes_behind(store, about.id, first) == 0
+    assert (
+        not is_due(store, find_consultation(store, "demo"))
+        and count_vote_events(store, about.id, first.event_id) == 0
+    )
     vote(store, about)
-    assert is_due(store, about.id) and votes_behind(store, about.id, first) == 1
-    second = recompute(store, about.slug, about.id, resamples=2)
-    assert second.people == first.people + 1 and not is_due(store, about.id)
-    participants.exclude(store, about.id, "p1", "a test", "test")
-    assert is_due(store, about.id)
-    assert recompute(store, about.slug, about.id, resamples=2).people == first.people
+    assert (
+        is_due(store, find_consultation(store, "demo"))
+        and count_vote_events(store, about.id, first.event_id) == 1
+    )
+    second = recompute(store, about, resamples=2)
+    assert second.people == first.people + 1 and not is_due(store, find_consultation(store, "demo"))
+    participants.exclude_participant(store, about.id, "p1", "a test", "test")
+    assert is_due(store, find_consultation(store, "demo"))
+    assert recompute(store, about, resamples=2).people == first.people
 
 
 def test_votes_that_come_while_it_works_count_as_behind(
-    opened: tuple[Store, About], monkeypatch: pytest.MonkeyPatch
+    opened: tuple[Store, StoredConsultation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, about = opened
-    real = recomputation.to_consultation
+    real = watcher.to_consultation
 
     def slow(*given: object) -> object:
         found = real(*given)  # type: ignore[arg-type]
         vote(store, about)
         return found
 
-    monkeypatch.setattr(recomputation, "to_consultation", slow)
-    made = recompute(store, about.slug, about.id, resamples=2)
-    assert votes_behind(store, about.id, made) == 1 and is_due(store, about.id)
+    monkeypatch.setattr(watcher, "to_consultation", slow)
+    made = recompute(store, about, resamples=2)
+    assert count_vote_events(store, about.id, made.event_id) == 1 and is_due(
+        store, find_consultation(store, "demo")
+    )
 
 
 def test_it_waits_between_two_and_goes_on_after_a_fault(
-    opened: tuple[Store, About], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    opened: tuple[Store, StoredConsultation],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     store, _ = opened
     now, done = [0.0], []
@@ -93,7 +111,7 @@ def test_it_waits_between_two_and_goes_on_after_a_fault(
         if len(done) == 2:
             raise RuntimeError("a fault")
 
-    monkeypatch.setattr(recomputation, "recompute", found)
+    monkeypatch.setattr(watcher, "recompute", found)
     watch(
         store,
         lambda: now[0] < 50,
@@ -101,22 +119,24 @@ def test_it_waits_between_two_and_goes_on_after_a_fault(
         clock=lambda: now[0],
     )
     assert done[0] == 0 and done[1] == LEAST_SECONDS
-    assert done[2] == LEAST_SECONDS + recomputation.AFTER_FAILURE
+    assert done[2] == LEAST_SECONDS + watcher.AFTER_FAILURE
     assert "a fault" in capsys.readouterr().err
 
 
-def test_a_process_of_its_own_follows_the_votes(where: str, opened: tuple[Store, About]) -> None:
+def test_a_process_of_its_own_follows_the_votes(
+    where: str, opened: tuple[Store, StoredConsultation]
+) -> None:
     store, about = opened
     process = start_watching(where)
     try:
         deadline = time.monotonic() + 300
-        while analyses.newest(store, about.id) is None and time.monotonic() < deadline:
+        while newest_results(store, about.id, "organisers") is None and time.monotonic() < deadline:
             time.sleep(0.2)
-        first = analyses.newest(store, about.id)
+        first = newest_results(store, about.id, "organisers")
         assert first is not None
         vote(store, about, -1)
         while time.monotonic() < deadline:
-            last = analyses.newest(store, about.id)
+            last = newest_results(store, about.id, "organisers")
             if last is not None and last.version > first.version:
                 break
             time.sleep(0.2)
@@ -127,13 +147,12 @@ def test_a_process_of_its_own_follows_the_votes(where: str, opened: tuple[Store,
 
 
 def test_the_watching_process_is_started_anew_when_it_ends(
-    opened: tuple[Store, About], where: str, monkeypatch: pytest.MonkeyPatch
+    opened: tuple[Store, StoredConsultation], where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(store: str) -> subprocess.Popen[bytes]:
-        code = "import time; time.sleep(60)"
-        started.append(subprocess.Popen([sys.executable, "-c", code]))
+        started.append(subprocess.Popen(["sleep", "60"]))
         return started[-1]
 
     monkeypatch.setattr(app, "start_watching", start)
@@ -148,34 +167,91 @@ def test_the_watching_process_is_started_anew_when_it_ends(
     assert [process.wait(20) != 0 for process in started] == [True, True]
 
 
-def test_one_part_that_fails_keeps_the_other_from_nothing(
-    opened: tuple[Store, About], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_store_that_does_not_answer_is_asked_again(
+    opened: tuple[Store, StoredConsultation],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     store, _ = opened
     now, found = [0.0], []
 
     def lost(*_: object) -> None:
-        raise IndexError("results fail")
+        found.append(now[0])
+        if len(found) == 1:
+            raise IndexError("groups fail")
 
     listed = [OSError("the database is away"), None]
-    real = recomputation.all_consultations
+    real = watcher.list_consultations
 
-    def listing(store: Store) -> list[About]:
+    def listing(store: Store) -> list[StoredConsultation]:
         error = listed.pop() if listed else None
         if error is not None:
             raise error
         return real(store)
 
-    monkeypatch.setattr(recomputation, "recompute", lambda *_: found.append(now[0]))
-    monkeypatch.setattr(recomputation, "all_consultations", listing)
+    monkeypatch.setattr(watcher, "recompute", lost)
+    monkeypatch.setattr(watcher, "list_consultations", listing)
     watch(
         store,
-        lambda: now[0] < 50,
-        lost,
+        lambda: now[0] < 90,
         sleep=lambda seconds: now.__setitem__(0, now[0] + seconds),
         clock=lambda: now[0],
     )
     assert len(found) > 5
     said = capsys.readouterr().err
-    assert "results of" in said and "results fail" in said and "the database is away" in said
+    assert "groups of" in said and "groups fail" in said and "the database is away" in said
     assert "in lost" in said  # where in the code it failed
+
+
+def test_participants_see_a_step_and_organisers_see_every_computation(
+    opened: tuple[Store, StoredConsultation],
+) -> None:
+    store, about = opened
+
+    def seen(by: Audience) -> tuple[int, int]:
+        found = newest_results(store, about.id, by)
+        assert found is not None
+        return found.version, found.people
+
+    recompute(store, about, resamples=2)
+    assert seen("organisers") == seen("participants") == (1, 60)
+    for more in range(1, 5):
+        vote(store, about)
+        recompute(store, about, resamples=2)
+        assert seen("organisers") == (1 + more, 60 + more) and seen("participants") == (1, 60)
+    vote(store, about)
+    recompute(store, about, resamples=2)
+    assert seen("organisers") == seen("participants") == (6, 65)
+    with store.read() as c:
+        assert c.scalar(select(func.count()).select_from(results)) == 1
+
+
+def test_two_computations_at_once_make_one_step(
+    opened: tuple[Store, StoredConsultation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, about = opened
+    real, inner = watcher.save_results, []
+
+    def late(*given: Any) -> StoredResults:
+        if not inner:
+            # Another process computes and stores between this one's computation and its saving.
+            inner.append(None)
+            vote(store, about)
+            recompute(store, about, resamples=2)
+        return real(*given)
+
+    monkeypatch.setattr(watcher, "save_results", late)
+    recompute(store, about, resamples=2)
+    shown = newest_results(store, about.id, "participants")
+    assert shown is not None and (shown.version, shown.people) == (1, 61)
+
+
+def test_participants_see_nothing_of_a_draft_or_an_archived_consultation(
+    opened: tuple[Store, StoredConsultation],
+) -> None:
+    store, about = opened
+    for phase in ("draft", "archived"):
+        set_phase(store, about.id, phase, "test")
+        recompute(store, find_consultation(store, about.slug), resamples=2)
+        assert newest_results(store, about.id, "participants") is None
+    assert newest_results(store, about.id, "organisers") is not None

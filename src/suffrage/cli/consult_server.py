@@ -60,7 +60,7 @@ def new_command(
     first = wanted.languages[0]
     lines = _lines(statements) if statements else []
     store = _open(where, create=True)
-    what = consultations.create(store, slug, {first: title}, {first: question}, wanted)
+    what = consultations.create_consultation(store, slug, {first: title}, {first: question}, wanted)
     if lines:
         add_seeds(store, what.id, [(line, first) for line in lines], "command line")
     if start:
@@ -85,7 +85,7 @@ def phase_command(
     from suffrage.server.store import consultations
 
     store = _open(where)
-    what = consultations.about(store, slug)
+    what = consultations.find_consultation(store, slug)
     consultations.set_phase(store, what.id, cast("consultations.Phase", to), "command line")
     store.close()
     typer.echo(f"Consultation  {slug}, {to}")
@@ -111,15 +111,15 @@ def invite_command(
     import io
 
     from suffrage import storage
-    from suffrage.server.store import consultations, participants
-    from suffrage.server.store.database import now
+    from suffrage.server.store import consultations, invitations
+    from suffrage.server.store.database import DAY, now
 
     if out.exists():
         raise InputError(f"{out} exists; its invitations would be lost. Choose another name.")
     store = _open(where)
-    what = consultations.about(store, slug)
-    expires = None if days is None else now() + days * participants.DAY
-    tokens = participants.invite(store, what.id, count, "command line", stratum, expires)
+    what = consultations.find_consultation(store, slug)
+    expires = None if days is None else now() + days * DAY
+    tokens = invitations.create_invitations(store, what.id, count, "command line", stratum, expires)
     store.close()
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
@@ -167,13 +167,13 @@ def serve_command(
     app = create_app(ServerSettings(where, base_url=url, results=results, releases=releases))
     store = app.state.store
     serving.start_logging()
-    for what in consultations.all_consultations(store):
+    for what in consultations.list_consultations(store):
         typer.echo(f"Consultation  {url}/c/{what.slug} ({what.phase})")
     typer.echo(f"Organisers    {url}/admin")
     first = _first_member(store)
     if first:
         typer.echo(f"First log-in  {first[0]}   password: {first[1]}   (shown only now)")
-    serving.run(app, host, port, proxy)
+    serving.run_server(app, host, port, proxy)
 
 
 def export_command(
@@ -200,8 +200,8 @@ def export_command(
     store = _open(where)
     content = to_consultation(store, slug)
     with store.write() as c:
-        chain = consultations.about(store, slug).id
-        audit.append(c, chain, "command line", "export", kind, {"hash": content.content_hash})
+        chain = consultations.find_consultation(store, slug).id
+        audit.append_entry(c, chain, "command line", "export", kind, {"hash": content.content_hash})
     store.close()
     if kind == "polis":
         write_polis(conversation_of(content), out)
@@ -296,7 +296,7 @@ def demo_command(
     with tempfile.TemporaryDirectory(prefix="suffrage-demo-") as passing:
         where = str(store or Path(passing) / "store")
         opened = demos.open_demo(made, where)
-        for line in demos.told(made, opened):
+        for line in demos.demo_lines(made, opened):
             typer.echo(line)
         if look:
             return
@@ -345,14 +345,14 @@ def _first_member(store: Store) -> tuple[str, str] | None:
     from suffrage.server.store.secret_keys import new_code
 
     email = "organiser@localhost"
-    everything = consultations.all_consultations(store)
+    everything = consultations.list_consultations(store)
     member = staff.member_of_email(store, email)
     password = None
-    if member is None and not any(staff.members(store, what.id) for what in everything):
+    if member is None and not any(staff.list_members(store, what.id) for what in everything):
         password = new_code()
         member = staff.add_member(store, email, password)
     if member is not None:
         for what in everything:
-            if not staff.members(store, what.id):
+            if not staff.list_members(store, what.id):
                 staff.set_role(store, what.id, member.id, "owner", "command line")
     return (email, password) if password else None

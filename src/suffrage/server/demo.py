@@ -120,8 +120,12 @@ def found_again(demo: Demo, groups: int | None = None) -> float | None:
 
 
 def open_demo(demo: Demo, where: str) -> Mapping[str, Any]:
-    """Put the demonstration into a new store, open to all, and give the first snapshot's result."""
-    from suffrage.server.store.consultations import set_phase, set_settings
+    """Put the demonstration into a new store, open to all, and return the first results."""
+    from suffrage.server.store.consultations import (
+        find_consultation,
+        set_phase,
+        set_settings,
+    )
     from suffrage.server.store.contents import from_consultation
     from suffrage.server.store.database import open_store
     from suffrage.server.watcher import recompute
@@ -148,12 +152,12 @@ def open_demo(demo: Demo, where: str) -> Mapping[str, Any]:
             "demo",
         )
         set_phase(store, about.id, "open", "demo")
-        return recompute(store, about.slug, about.id).result
+        return recompute(store, find_consultation(store, about.slug)).result
     finally:
         store.close()
 
 
-def told(demo: Demo, result: Mapping[str, Any]) -> list[str]:
+def demo_lines(demo: Demo, result: Mapping[str, Any]) -> list[str]:
     """In a few lines, what is in it and what was found."""
     content = demo.content
     lines = [

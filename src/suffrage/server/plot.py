@@ -49,7 +49,7 @@ SHAPES: tuple[Callable[[float, float, float], str], ...] = (
 )
 
 
-def shape(group: int, size: float = 5) -> str:
+def group_mark(group: int, size: float = 5) -> str:
     """A group's mark alone, for a key. Decoration: the letter stands beside it."""
     drawn = SHAPES[group % len(SHAPES)](8, 8, size)
     return (
@@ -58,7 +58,7 @@ def shape(group: int, size: float = 5) -> str:
     )
 
 
-def plane(
+def groups_drawing(
     places: Sequence[Sequence[float]],
     centres: Sequence[Sequence[float]],
     title: str,

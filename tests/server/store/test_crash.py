@@ -48,7 +48,7 @@ def test_every_acknowledged_vote_outlives_a_killed_server_and_none_is_doubled(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_store(address, create=True)
-    made = consultations.create(
+    made = consultations.create_consultation(
         store, "water", {"en": "Water"}, {"en": "How?"}, ConsultationSettings(open_to_all=True)
     )
     consultations.set_phase(store, made.id, "open", "tests")
@@ -56,7 +56,7 @@ def test_every_acknowledged_vote_outlives_a_killed_server_and_none_is_doubled(
     ids = [s.id for s in statements.add_seeds(store, made.id, texts, "tests")]
     voters = []
     for _ in range(VOTERS):
-        joined = participants.join(store, made.id, None, "en")
+        joined = participants.join_consultation(store, made.id, None, "en")
         participants.give_consent(store, made.id, joined.participant.id, Scopes(True), "text")
         voters.append(Voter({"Authorization": f"Bearer {joined.session}"}, ids))
     store.close()

@@ -1,9 +1,7 @@
 """The store: each act is stored whole, once, in its own consultation, on both databases."""
 
-import subprocess
-import sys
+import multiprocessing
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,22 +16,27 @@ from sqlalchemy.exc import DBAPIError
 from suffrage.consult import consultation as plain
 from suffrage.errors import InputError
 from suffrage.server.store import (
-    acts,
     audit,
     consultations,
     database,
+    demographics,
+    invitations,
     participants,
     secret_keys,
     staff,
     statements,
+    stored_judgements,
+    stored_votes,
+    withdrawals,
 )
 from suffrage.server.store import contents as tables
 from suffrage.server.store import database_schema as schema
-from suffrage.server.store import participants_results_table as snapshots
 from suffrage.server.store import shown_answers as answers
 from suffrage.server.store.consultations import ConsultationSettings
 from suffrage.server.store.database import NotFoundError, RefusedError, Store
 from suffrage.server.store.participants import Scopes
+from tests.server import acts
+from tests.server.opening import open_together
 
 ALL = Scopes(take_part=True, votes=True, texts=True, training=True)
 AGE = {
@@ -52,27 +55,29 @@ class Running:
     statements: list[str]
 
     def person(self) -> str:
-        joined = participants.join(self.store, self.id, None, "en")
+        joined = participants.join_consultation(self.store, self.id, None, "en")
         participants.give_consent(self.store, self.id, joined.participant.id, ALL, "text")
         return joined.participant.id
 
-    def vote(self, person: str, statement: int, value: int) -> acts.Receipt:
-        return acts.vote_on(self.store, self.id, person, self.statements[statement], value)
+    def vote(self, person: str, statement: int, value: int) -> stored_votes.Receipt:
+        return acts.vote(self.store, self.id, person, self.statements[statement], value)
 
 
 def running(store: Store, slug: str = "water") -> Running:
     settings = ConsultationSettings.model_validate(
         {"open_to_all": True, "languages": ["en", "mi"], "demographics": [AGE]}
     )
-    made = consultations.create(store, slug, {"en": "Water"}, {"en": "What now?"}, settings)
+    made = consultations.create_consultation(
+        store, slug, {"en": "Water"}, {"en": "What now?"}, settings
+    )
     consultations.set_phase(store, made.id, "open", "tests")
     texts = [(f"Statement {name} of {slug}", "en") for name in ("one", "two", "three")]
     seeds = statements.add_seeds(store, made.id, texts, "tests")
     answers.put_prompts(
         store,
         made.id,
-        [answers.Prompt("q", "Should it?", "en")],
-        [answers.Answer(a, "q", f"Answer {a}", "model", "en") for a in ("a", "b")],
+        [answers.ShownPrompt("q", "Should it?", "en")],
+        [answers.ShownAnswer(a, "q", f"Answer {a}", "model", "en") for a in ("a", "b")],
         "tests",
     )
     return Running(store, made.id, [s.id for s in seeds])
@@ -90,7 +95,7 @@ def test_migrations_make_the_tables_the_code_describes(store: Store) -> None:
 
 def test_opening_again_changes_nothing(store: Store, address: str, here: Running) -> None:
     again = database.open_store(address)
-    assert consultations.about(again, "water").id == here.id
+    assert consultations.find_consultation(again, "water").id == here.id
     again.close()
 
 
@@ -98,7 +103,7 @@ def test_the_last_vote_counts_and_every_vote_is_logged(here: Running) -> None:
     person = here.person()
     for value in (1, -1, 0):
         here.vote(person, 0, value)
-    votes = acts.votes_by(here.store, here.id, person)
+    votes = stored_votes.votes_by(here.store, here.id, person)
     assert [(v.statement_id, v.value) for v in votes] == [(here.statements[0], 0)]
     with here.store.read() as c:
         logged = c.scalars(select(schema.vote_event.c.value).order_by(schema.vote_event.c.id))
@@ -116,7 +121,7 @@ def test_concurrent_votes_of_one_person_leave_one_row(here: Running) -> None:
     person = here.person()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda at: here.vote(person, 0, (-1, 1)[at % 2]), range(16)))
-    assert len(acts.votes_by(here.store, here.id, person)) == 1
+    assert len(stored_votes.votes_by(here.store, here.id, person)) == 1
 
 
 def test_concurrent_votes_of_many_people_all_count(here: Running) -> None:
@@ -124,25 +129,27 @@ def test_concurrent_votes_of_many_people_all_count(here: Running) -> None:
     with ThreadPoolExecutor(12) as pool:
         receipts = list(pool.map(lambda p: here.vote(p, 0, 1), people))
     assert len({r.id for r in receipts}) == 12
-    assert snapshots.voters(here.store, here.id) == (12, 12)
+    assert acts.voters(here.store, here.id) == (12, 12)
 
 
 def test_what_fails_halfway_leaves_nothing(here: Running) -> None:
     person = here.person()
-    before = participants.get(here.store, here.id, person).acts
+    before = participants.find_participant(here.store, here.id, person).acts
     with pytest.raises(NotFoundError):
-        acts.vote_on(here.store, here.id, person, "nowhere", 1)
-    assert participants.get(here.store, here.id, person).acts == before
+        acts.vote(here.store, here.id, person, "nowhere", 1)
+    assert participants.find_participant(here.store, here.id, person).acts == before
 
 
 def test_an_invitation_lets_one_person_in_also_when_used_twice_at_once(here: Running) -> None:
-    (token,) = participants.invite(here.store, here.id, 1, "tests", "north")
+    (token,) = invitations.create_invitations(here.store, here.id, 1, "tests", "north")
     barrier = threading.Barrier(6)
 
     def attempt(_: int) -> bool:
         barrier.wait()
         try:
-            return participants.join(here.store, here.id, token, "en").participant.verified
+            return participants.join_consultation(
+                here.store, here.id, token, "en"
+            ).participant.verified
         except RefusedError as error:
             assert error.reason == "used"
             return False
@@ -152,11 +159,11 @@ def test_an_invitation_lets_one_person_in_also_when_used_twice_at_once(here: Run
 
 
 def test_looking_at_an_invitation_does_not_use_it_up(here: Running) -> None:
-    (token,) = participants.invite(here.store, here.id, 1, "tests")
-    assert participants.invitation_is_good(here.store, here.id, token)
-    assert participants.invitation_is_good(here.store, here.id, token)
-    participants.join(here.store, here.id, token, "en")
-    assert not participants.invitation_is_good(here.store, here.id, token)
+    (token,) = invitations.create_invitations(here.store, here.id, 1, "tests")
+    assert invitations.is_usable_invitation(here.store, here.id, token)
+    assert invitations.is_usable_invitation(here.store, here.id, token)
+    participants.join_consultation(here.store, here.id, token, "en")
+    assert not invitations.is_usable_invitation(here.store, here.id, token)
 
 
 @pytest.mark.parametrize("why", ["expired", "revoked", "unknown", "elsewhere"])
@@ -164,22 +171,24 @@ def test_an_invitation_that_is_not_good_is_refused(here: Running, why: str) -> N
     other = running(here.store, "other")
     of = other.id if why == "elsewhere" else here.id
     expires = database.now() - 1 if why == "expired" else None
-    (token,) = participants.invite(here.store, of, 1, "tests", expires=expires)
+    (token,) = invitations.create_invitations(here.store, of, 1, "tests", expires=expires)
     if why == "revoked":
-        (made,) = participants.invitations(here.store, here.id)
-        participants.revoke_invitation(here.store, here.id, made.id, "tests")
+        (made,) = invitations.list_invitations(here.store, here.id)
+        invitations.revoke_invitation(here.store, here.id, made.id, "tests")
     if why == "unknown":
         token = secret_keys.new_token()
     with pytest.raises(RefusedError, match="used before, or is not valid"):
-        participants.join(here.store, here.id, token, "en")
+        participants.join_consultation(here.store, here.id, token, "en")
 
 
 def test_without_consent_nothing_is_stored(here: Running) -> None:
-    joined = participants.join(here.store, here.id, None, "en").participant
+    joined = participants.join_consultation(here.store, here.id, None, "en").participant
     for act in (
         lambda: here.vote(joined.id, 0, 1),
-        lambda: statements.propose(here.store, here.id, joined.id, "A thought of mine", "en"),
-        lambda: acts.react(here.store, here.id, joined.id, "a", 1),
+        lambda: statements.propose_statement(
+            here.store, here.id, joined.id, "A thought of mine", "en"
+        ),
+        lambda: stored_judgements.record_reaction(here.store, here.id, joined.id, "a", 1),
     ):
         with pytest.raises(RefusedError) as refused:
             act()
@@ -189,7 +198,7 @@ def test_without_consent_nothing_is_stored(here: Running) -> None:
 def test_consent_given_and_narrowed_stays_on_record(here: Running) -> None:
     person = here.person()
     participants.give_consent(here.store, here.id, person, Scopes(take_part=True), "text 2")
-    now = participants.get(here.store, here.id, person)
+    now = participants.find_participant(here.store, here.id, person)
     assert (now.takes_part, now.consent_votes, now.consent_training) == (True, False, False)
     with here.store.read() as c:
         rows = c.execute(select(schema.consent).order_by(schema.consent.c.id)).all()
@@ -218,15 +227,15 @@ def test_nothing_of_another_consultation_can_be_reached(here: Running) -> None:
     person, stranger = here.person(), there.person()
     shown = acts.show(here.store, there.id, stranger, "comparison", "q", "p", 0.5, "a", "b")
     for act in (
-        lambda: acts.vote_on(here.store, here.id, stranger, here.statements[0], 1),
-        lambda: acts.vote_on(here.store, here.id, person, there.statements[0], 1),
-        lambda: acts.compare(here.store, here.id, person, shown.id, "left"),
-        lambda: participants.withdraw(here.store, here.id, stranger),
-        lambda: participants.exclude(here.store, here.id, stranger, "why", "tests"),
-        lambda: statements.moderate(
+        lambda: acts.vote(here.store, here.id, stranger, here.statements[0], 1),
+        lambda: acts.vote(here.store, here.id, person, there.statements[0], 1),
+        lambda: stored_judgements.record_comparison(here.store, here.id, person, shown.id, "left"),
+        lambda: withdrawals.withdraw_participant(here.store, here.id, stranger),
+        lambda: participants.exclude_participant(here.store, here.id, stranger, "why", "tests"),
+        lambda: statements.moderate_statements(
             here.store, here.id, [there.statements[0]], "rejected", "spam", None
         ),
-        lambda: statements.get(here.store, here.id, there.statements[0]),
+        lambda: statements.find_statement(here.store, here.id, there.statements[0]),
     ):
         with pytest.raises(NotFoundError):
             act()
@@ -234,24 +243,27 @@ def test_nothing_of_another_consultation_can_be_reached(here: Running) -> None:
 
 def test_sessions_and_codes_open_their_own_consultation_only(here: Running) -> None:
     there = running(here.store, "other")
-    joined = participants.join(here.store, here.id, None, "en")
+    joined = participants.join_consultation(here.store, here.id, None, "en")
     code = participants.return_code(here.store, here.id, joined.participant.id)
-    assert participants.of_session(here.store, here.id, joined.session) == joined.participant
-    assert participants.of_session(here.store, there.id, joined.session) is None
+    assert (
+        participants.participant_of_session(here.store, here.id, joined.session)
+        == joined.participant
+    )
+    assert participants.participant_of_session(here.store, there.id, joined.session) is None
     with pytest.raises(RefusedError):
         participants.come_back(here.store, there.id, code)
     typed = code.lower().replace("-", "  ").replace("0", "o").replace("1", "l")
     assert participants.come_back(here.store, here.id, typed).participant == joined.participant
-    participants.leave(here.store, here.id, joined.session)
-    assert participants.of_session(here.store, here.id, joined.session) is None
+    participants.end_session(here.store, here.id, joined.session)
+    assert participants.participant_of_session(here.store, here.id, joined.session) is None
 
 
 def test_no_token_code_or_password_is_in_the_database(here: Running) -> None:
-    (token,) = participants.invite(here.store, here.id, 1, "tests")
-    joined = participants.join(here.store, here.id, token, "en")
+    (token,) = invitations.create_invitations(here.store, here.id, 1, "tests")
+    joined = participants.join_consultation(here.store, here.id, token, "en")
     code = participants.return_code(here.store, here.id, joined.participant.id)
     staff.add_member(here.store, "ana@example.org", "a long password")
-    logged = staff.log_in(here.store, "ana@example.org", "a long password")
+    logged = staff.log_in_member(here.store, "ana@example.org", "a long password")
     assert logged
     with here.store.read() as c:
         everything = " ".join(
@@ -267,83 +279,85 @@ def test_no_token_code_or_password_is_in_the_database(here: Running) -> None:
 def test_a_new_key_makes_no_old_token_or_code_void(
     here: Running, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (token,) = participants.invite(here.store, here.id, 1, "tests")
-    joined = participants.join(here.store, here.id, None, "en")
+    (token,) = invitations.create_invitations(here.store, here.id, 1, "tests")
+    joined = participants.join_consultation(here.store, here.id, None, "en")
     id = joined.participant.id
     participants.give_consent(here.store, here.id, id, ALL, "text")
-    participants.set_demographics(here.store, here.id, id, {"age": "young"})
+    demographics.set_demographics(here.store, here.id, id, {"age": "young"})
     code = participants.return_code(here.store, here.id, id)
     old = here.store.secrets.keys[0].decode()
     monkeypatch.setenv(secret_keys.VARIABLE, "n" * 40 + "," + old)
     rotated = database.open_store(address)
-    assert participants.of_session(rotated, here.id, joined.session) is not None
+    assert participants.participant_of_session(rotated, here.id, joined.session) is not None
     assert participants.return_code(rotated, here.id, id) == code
-    assert participants.join(rotated, here.id, token, "en").participant.verified
-    participants.set_demographics(rotated, here.id, id, {"age": "old"})
-    assert participants.demographics(rotated, here.id, id) == {"age": "old"}
+    assert participants.join_consultation(rotated, here.id, token, "en").participant.verified
+    demographics.set_demographics(rotated, here.id, id, {"age": "old"})
+    assert demographics.demographics_of(rotated, here.id, id) == {"age": "old"}
     rotated.close()
 
 
 def test_demographics_are_not_stored_under_the_participants_id(here: Running) -> None:
     person = here.person()
-    participants.set_demographics(here.store, here.id, person, {"age": "young"})
+    demographics.set_demographics(here.store, here.id, person, {"age": "young"})
     with here.store.read() as c:
         (row,) = c.execute(select(schema.demographic)).all()
     assert person not in tuple(row)
-    assert participants.demographics(here.store, here.id, person) == {"age": "young"}
-    participants.set_demographics(here.store, here.id, person, {"age": None})
-    assert participants.demographics(here.store, here.id, person) == {}
+    assert demographics.demographics_of(here.store, here.id, person) == {"age": "young"}
+    demographics.set_demographics(here.store, here.id, person, {"age": None})
+    assert demographics.demographics_of(here.store, here.id, person) == {}
     with pytest.raises(RefusedError):
-        participants.set_demographics(here.store, here.id, person, {"age": "ancient"})
+        demographics.set_demographics(here.store, here.id, person, {"age": "ancient"})
 
 
 def test_withdrawing_leaves_nothing_but_that_somebody_did(here: Running) -> None:
     person, other = here.person(), here.person()
-    participants.set_demographics(here.store, here.id, person, {"age": "young"})
+    demographics.set_demographics(here.store, here.id, person, {"age": "young"})
     here.vote(person, 0, 1)
     shown = acts.show(here.store, here.id, person, "comparison", "q", "p", 0.5, "a", "b")
-    acts.compare(here.store, here.id, person, shown.id, "left")
-    acts.react(here.store, here.id, person, "a", 1)
-    alone = statements.propose(here.store, here.id, person, "Nobody voted on this", "en")
-    voted = statements.propose(here.store, here.id, person, "Somebody voted on this", "en")
-    statements.moderate(here.store, here.id, [voted.id], "accepted", "ok", None)
-    acts.vote_on(here.store, here.id, other, voted.id, 1)
-    receipt = participants.withdraw(here.store, here.id, person)
-    assert receipt in {e.hash for e in audit.entries(here.store, here.id)}
+    stored_judgements.record_comparison(here.store, here.id, person, shown.id, "left")
+    stored_judgements.record_reaction(here.store, here.id, person, "a", 1)
+    alone = statements.propose_statement(here.store, here.id, person, "Nobody voted on this", "en")
+    voted = statements.propose_statement(
+        here.store, here.id, person, "Somebody voted on this", "en"
+    )
+    statements.moderate_statements(here.store, here.id, [voted.id], "accepted", "ok", None)
+    acts.vote(here.store, here.id, other, voted.id, 1)
+    receipt = withdrawals.withdraw_participant(here.store, here.id, person)
+    assert receipt in {e.hash for e in audit.list_entries(here.store, here.id)}
     with here.store.read() as c:
         for table in schema.metadata.sorted_tables:
             if table.name not in ("participant", "audit"):
                 rows = [tuple(row) for row in c.execute(select(table))]
                 assert not any(person in row for row in rows), table.name
         assert c.execute(select(schema.demographic)).all() == []
-    texts = {s.id: s.text for s in statements.statements(here.store, here.id)}
+    texts = {s.id: s.text for s in statements.list_statements(here.store, here.id)}
     assert alone.id not in texts
-    assert texts[voted.id] == participants.TAKEN_BACK
+    assert texts[voted.id] == withdrawals.TAKEN_BACK
     left = tables.to_consultation(here.store, "water")
     assert left.participants["participant"].to_list() == [other]
-    assert participants.counts(here.store, here.id)["withdrawn"] == 1
+    assert participants.count_participants(here.store, here.id)["withdrawn"] == 1
     with pytest.raises(RefusedError):
         here.vote(person, 0, 1)
 
 
 def test_statements_can_stay_without_their_author(here: Running) -> None:
     person = here.person()
-    kept = statements.propose(here.store, here.id, person, "This may stay", "en")
-    participants.withdraw(here.store, here.id, person, keep_statements=True)
-    assert statements.get(here.store, here.id, kept.id).text == "This may stay"
-    assert statements.get(here.store, here.id, kept.id).author_id is None
+    kept = statements.propose_statement(here.store, here.id, person, "This may stay", "en")
+    withdrawals.withdraw_participant(here.store, here.id, person, keep_statements=True)
+    assert statements.find_statement(here.store, here.id, kept.id).text == "This may stay"
+    assert statements.find_statement(here.store, here.id, kept.id).author_id is None
 
 
 def test_exclusion_is_kept_apart_from_what_was_said_and_taken_back(here: Running) -> None:
     person = here.person()
     here.vote(person, 0, 1)
-    participants.exclude(here.store, here.id, person, "pasted text", "tests")
-    assert snapshots.voters(here.store, here.id) == (0, 0)
+    participants.exclude_participant(here.store, here.id, person, "pasted text", "tests")
+    assert acts.voters(here.store, here.id) == (0, 0)
     here.vote(person, 1, 1)  # they can go on
     out = tables.to_consultation(here.store, "water")
     assert out.votes.height == 2 and out.participants["excluded"].to_list() == [True]
-    participants.include(here.store, here.id, person, "tests")
-    assert snapshots.voters(here.store, here.id) == (1, 2)
+    participants.include_participant(here.store, here.id, person, "tests")
+    assert acts.voters(here.store, here.id) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -359,14 +373,16 @@ def test_a_statement_waits_where_it_should(
     here: Running, how: str, wording: str, state: str
 ) -> None:
     consultations.set_settings(here.store, here.id, {"moderation": how}, "tests")
-    made = statements.propose(here.store, here.id, here.person(), wording, "en")
+    made = statements.propose_statement(here.store, here.id, here.person(), wording, "en")
     assert made.state == state
 
 
 def test_only_accepted_statements_are_voted_on_and_votes_outlive_rejection(here: Running) -> None:
     person, other = here.person(), here.person()
     here.vote(person, 0, 1)
-    statements.moderate(here.store, here.id, [here.statements[0]], "rejected", "off_topic", None)
+    statements.moderate_statements(
+        here.store, here.id, [here.statements[0]], "rejected", "off_topic", None
+    )
     here.vote(person, 0, -1)  # who voted may change it
     with pytest.raises(RefusedError) as refused:
         here.vote(other, 0, 1)
@@ -375,32 +391,34 @@ def test_only_accepted_statements_are_voted_on_and_votes_outlive_rejection(here:
 
 def test_every_decision_has_its_reason_and_can_be_undone(here: Running) -> None:
     id = here.statements[0]
-    statements.moderate(here.store, here.id, [id], "rejected", "spam", None, "twice")
-    statements.moderate(here.store, here.id, [id], "accepted", "restored", None)
-    told = statements.decisions(here.store, here.id, id)
+    statements.moderate_statements(here.store, here.id, [id], "rejected", "spam", None, "twice")
+    statements.moderate_statements(here.store, here.id, [id], "accepted", "restored", None)
+    told = statements.list_decisions(here.store, here.id, id)
     assert [(d.from_state, d.to_state, d.reason, d.note) for d in told] == [
         ("accepted", "rejected", "spam", "twice"),
         ("rejected", "accepted", "restored", ""),
     ]
     with pytest.raises(InputError):
-        statements.moderate(here.store, here.id, [id], "rejected", "because", None)
+        statements.moderate_statements(here.store, here.id, [id], "rejected", "because", None)
 
 
 def test_the_same_words_are_one_statement(here: Running) -> None:
     person, other = here.person(), here.person()
-    one = statements.propose(here.store, here.id, person, "Teach Māori at school", "en")
-    two = statements.propose(here.store, here.id, other, "teach maaori at School!", "en")
+    one = statements.propose_statement(here.store, here.id, person, "Teach Māori at school", "en")
+    two = statements.propose_statement(here.store, here.id, other, "teach maaori at School!", "en")
     assert one.id == two.id
 
 
 def test_a_pair_is_answered_once(here: Running) -> None:
     person = here.person()
     shown = acts.show(here.store, here.id, person, "comparison", "q", "p", 0.5, "b", "a")
-    first = acts.compare(here.store, here.id, person, shown.id, "left", 2, "clear")
-    again = acts.compare(here.store, here.id, person, shown.id, "left")
+    first = stored_judgements.record_comparison(
+        here.store, here.id, person, shown.id, "left", 2, "clear"
+    )
+    again = stored_judgements.record_comparison(here.store, here.id, person, shown.id, "left")
     assert (again.id, again.new) == (first.id, False)
     with pytest.raises(RefusedError) as refused:
-        acts.compare(here.store, here.id, person, shown.id, "right")
+        stored_judgements.record_comparison(here.store, here.id, person, shown.id, "right")
     assert refused.value.reason == "replay"
     kept = tables.to_consultation(here.store, "water").comparisons.row(0, named=True)
     assert (kept["left"], kept["right"], kept["probability"]) == ("b", "a", 0.5)
@@ -409,20 +427,20 @@ def test_a_pair_is_answered_once(here: Running) -> None:
 def test_a_page_loaded_again_shows_the_same_until_it_is_answered(here: Running) -> None:
     person = here.person()
     shown = acts.show(here.store, here.id, person, "vote", here.statements[1], "p", 0.25)
-    assert acts.open_exposure(here.store, here.id, person, "vote") == shown
-    acts.vote_on(here.store, here.id, person, here.statements[1], 1, exposure_id=shown.id)
-    assert acts.open_exposure(here.store, here.id, person, "vote") is None
+    assert acts.open_question(here.store, here.id, person, "vote") == shown
+    acts.vote(here.store, here.id, person, here.statements[1], 1, exposure_id=shown.id)
+    assert acts.open_question(here.store, here.id, person, "vote") is None
     assert tables.to_consultation(here.store, "water").votes["probability"].to_list() == [0.25]
 
 
 def test_prompts_never_change_under_what_was_compared(here: Running) -> None:
     with pytest.raises(InputError, match="another text"):
         answers.put_prompts(
-            here.store, here.id, [answers.Prompt("q", "Otherwise?", "en")], [], "tests"
+            here.store, here.id, [answers.ShownPrompt("q", "Otherwise?", "en")], [], "tests"
         )
     with pytest.raises(InputError, match="is not here"):
         answers.put_prompts(
-            here.store, here.id, [], [answers.Answer("c", "z", "text", "m", "en")], "tests"
+            here.store, here.id, [], [answers.ShownAnswer("c", "z", "text", "m", "en")], "tests"
         )
 
 
@@ -434,7 +452,7 @@ def test_the_audit_log_cannot_be_changed_or_deleted(here: Running) -> None:
 
 
 def test_a_changed_dropped_or_cut_audit_entry_is_found(here: Running) -> None:
-    chain = audit.entries(here.store, here.id)
+    chain = audit.list_entries(here.store, here.id)
     assert len(chain) >= 3 and audit.first_broken(chain) is None
     assert audit.first_broken([*chain[:1], replace(chain[1], actor="x"), *chain[2:]]) == 2
     assert audit.first_broken([*chain[:1], *chain[2:]]) == 2
@@ -446,7 +464,7 @@ def test_a_changed_dropped_or_cut_audit_entry_is_found(here: Running) -> None:
 def test_two_writers_of_the_audit_log_do_not_fork_it(here: Running) -> None:
     def write(at: int) -> None:
         with here.store.write() as c:
-            audit.append(c, here.id, "tests", "act", str(at))
+            audit.append_entry(c, here.id, "tests", "act", str(at))
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(write, range(24)))
@@ -456,30 +474,35 @@ def test_two_writers_of_the_audit_log_do_not_fork_it(here: Running) -> None:
 def test_staff_come_in_by_password_and_do_what_their_role_may(here: Running) -> None:
     ana = staff.add_member(here.store, "Ana@example.org", "a long password")
     staff.set_role(here.store, here.id, ana.id, "owner", "tests")
-    member, session = staff.log_in(here.store, "ana@EXAMPLE.org", "a long password") or (None, "")
-    assert member == ana and staff.of_session(here.store, session) == ana
-    assert staff.log_in(here.store, "ana@example.org", "another password") is None
-    assert staff.log_in(here.store, "bob@example.org", "a long password") is None
+    member, session = staff.log_in_member(here.store, "ana@EXAMPLE.org", "a long password") or (
+        None,
+        "",
+    )
+    assert member == ana and staff.member_of_session(here.store, session) == ana
+    assert staff.log_in_member(here.store, "ana@example.org", "another password") is None
+    assert staff.log_in_member(here.store, "bob@example.org", "a long password") is None
     assert "owner" in staff.MAY["moderate"] and "viewer" not in staff.MAY["moderate"]
     with pytest.raises(InputError, match="needs an owner"):
         staff.set_role(here.store, here.id, ana.id, "viewer", "tests")
-    staff.disable(here.store, ana.id, "tests")
-    assert staff.of_session(here.store, session) is None
-    assert staff.log_in(here.store, "ana@example.org", "a long password") is None
+    staff.disable_member(here.store, ana.id, "tests")
+    assert staff.member_of_session(here.store, session) is None
+    assert staff.log_in_member(here.store, "ana@example.org", "a long password") is None
 
 
 def filled(here: Running) -> plain.Consultation:
     for at in range(3):
         person = here.person()
-        participants.set_demographics(here.store, here.id, person, {"age": "young"})
+        demographics.set_demographics(here.store, here.id, person, {"age": "young"})
         here.vote(person, at, 1)
         here.vote(person, (at + 1) % 3, -1)
         shown = acts.show(here.store, here.id, person, "comparison", "q", "p", 0.5, "a", "b")
-        acts.compare(here.store, here.id, person, shown.id, "tie", 3, "both clear")
-        acts.react(here.store, here.id, person, "b", -1)
-        statements.propose(here.store, here.id, person, f"Thought {'abc'[at]}", "en")
+        stored_judgements.record_comparison(
+            here.store, here.id, person, shown.id, "tie", 3, "both clear"
+        )
+        stored_judgements.record_reaction(here.store, here.id, person, "b", -1)
+        statements.propose_statement(here.store, here.id, person, f"Thought {'abc'[at]}", "en")
     participants.set_weights(here.store, here.id, {person: 1.5}, "tests")
-    participants.exclude(here.store, here.id, person, "spam", "tests")
+    participants.exclude_participant(here.store, here.id, person, "spam", "tests")
     return tables.to_consultation(here.store, "water")
 
 
@@ -536,19 +559,14 @@ def test_a_database_of_a_newer_version_is_refused(store: Store, address: str) ->
 
 
 def test_two_processes_that_open_an_empty_store_at_once_both_find_it_whole(address: str) -> None:
-    code = (
-        "import sys, time; from suffrage.server.store.database import open_store; "
-        "from alembic import command; import suffrage.server.store.database_schema; "
-        "time.sleep(max(float(sys.argv[2]) - time.time(), 0)); "
-        "open_store(sys.argv[1], create=True).close()"
-    )
-    start = str(time.time() + 4)
-    both = [
-        subprocess.Popen([sys.executable, "-c", code, address, start], stderr=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    told = [process.communicate(timeout=120)[1].decode() for process in both]
-    assert [process.returncode for process in both] == [0, 0], told
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(2)
+    both = [context.Process(target=open_together, args=(address, ready)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(120)
+    assert [process.exitcode for process in both] == [0, 0]
     store = database.open_store(address)
     with store.read() as c:
         assert c.scalar(text("SELECT count(*) FROM alembic_version")) == 1

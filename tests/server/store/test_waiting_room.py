@@ -8,34 +8,35 @@ import pytest
 from sqlalchemy import func, select
 
 from suffrage.errors import SuffrageError
-from suffrage.server.store import acts, consultations, participants, statements
+from suffrage.server.store import consultations, exposures, participants, statements, stored_votes
 from suffrage.server.store import database_schema as schema
-from suffrage.server.store.acts import Receipt
-from suffrage.server.store.consultations import About, ConsultationSettings
+from suffrage.server.store.consultations import ConsultationSettings, StoredConsultation
 from suffrage.server.store.database import NotFoundError, RefusedError, Store
 from suffrage.server.store.driver import Driver
-from suffrage.server.store.participants import Joined, Scopes
+from suffrage.server.store.participants import NewSession, Scopes
+from suffrage.server.store.stored_votes import Receipt
 from suffrage.server.store.waiting_room import WaitingRoom
 from suffrage.server.web.drawing import Drawing
+from tests.server import acts
 
 PEOPLE = 12
 
 
 @pytest.fixture
-def what(store: Store) -> About:
-    made = consultations.create(
+def what(store: Store) -> StoredConsultation:
+    made = consultations.create_consultation(
         store, "water", {"en": "Water"}, {"en": "How?"}, ConsultationSettings(open_to_all=True)
     )
     consultations.set_phase(store, made.id, "open", "tests")
     statements.add_seeds(
         store, made.id, [(f"Statement number {n}", "en") for n in range(9)], "tests"
     )
-    return consultations.about(store, "water")
+    return consultations.find_consultation(store, "water")
 
 
 @pytest.fixture
-def people(store: Store, what: About) -> list[Joined]:
-    made = [participants.join(store, what.id, None, "en") for _ in range(PEOPLE)]
+def people(store: Store, what: StoredConsultation) -> list[NewSession]:
+    made = [participants.join_consultation(store, what.id, None, "en") for _ in range(PEOPLE)]
     for joined in made:
         participants.give_consent(store, what.id, joined.participant.id, Scopes(True), "text")
     return made
@@ -63,8 +64,8 @@ def voting(
         seen = participants.enter(d, store.secrets, "water", session)
         if seen.participant is None:
             raise NotFoundError("nobody")
-        of = seen.about.id, seen.participant.id
-        return acts.cast_vote(d, *of, statement, value, False, exposure)
+        of = seen.consultation.id, seen.participant.id
+        return stored_votes.record_vote(d, *of, statement, value, False, exposure)
 
     return session, act
 
@@ -83,9 +84,9 @@ def counted(store: Store) -> tuple[int, int, int]:
 
 
 def test_votes_that_wait_together_are_each_stored_with_their_own_receipt(
-    store: Store, what: About, people: list[Joined], room: WaitingRoom
+    store: Store, what: StoredConsultation, people: list[NewSession], room: WaitingRoom
 ) -> None:
-    ids = [s.id for s in statements.statements(store, what.id)]
+    ids = [s.id for s in statements.list_statements(store, what.id)]
     asked = [
         voting(store, one.session, id, (n + at) % 3 - 1)
         for at, id in enumerate(ids)
@@ -106,9 +107,9 @@ def test_votes_that_wait_together_are_each_stored_with_their_own_receipt(
 
 
 def test_the_same_vote_by_two_sessions_at_once_is_one_event(
-    store: Store, what: About, people: list[Joined], room: WaitingRoom
+    store: Store, what: StoredConsultation, people: list[NewSession], room: WaitingRoom
 ) -> None:
-    id = statements.statements(store, what.id)[0].id
+    id = statements.list_statements(store, what.id)[0].id
     code = participants.return_code(store, what.id, people[0].participant.id)
     other = participants.come_back(store, what.id, code).session
     asked = [voting(store, session, id) for session in (people[0].session, other) for _ in range(5)]
@@ -119,14 +120,14 @@ def test_the_same_vote_by_two_sessions_at_once_is_one_event(
 
 
 def test_one_question_at_a_time_however_many_pages_ask(
-    store: Store, what: About, people: list[Joined], room: WaitingRoom
+    store: Store, what: StoredConsultation, people: list[NewSession], room: WaitingRoom
 ) -> None:
     drawing = Drawing(store, seed=1)
 
-    def asking(one: Joined) -> tuple[str, Callable[[Driver], str]]:
+    def asking(one: NewSession) -> tuple[str, Callable[[Driver], str]]:
         def act(d: Driver) -> str:
             seen = participants.enter(d, store.secrets, "water", one.session)
-            drawn = drawing.next_within(d, seen.about, one.participant.id)
+            drawn = drawing.next_statement(d, seen.consultation, one.participant.id)
             assert drawn is not None
             return drawn[0].id
 
@@ -134,14 +135,14 @@ def test_one_question_at_a_time_however_many_pages_ask(
 
     shown = together(room, [asking(one) for one in people for _ in range(3)])
     assert len(set(shown)) == len(people)
-    assert len(acts.exposures(store, what.id)) == len(people)
+    assert len(exposures.list_exposures(store, what.id)) == len(people)
 
 
 def test_what_is_refused_is_refused_alone_and_leaves_nothing(
-    store: Store, what: About, people: list[Joined], room: WaitingRoom
+    store: Store, what: StoredConsultation, people: list[NewSession], room: WaitingRoom
 ) -> None:
-    first, second = (s.id for s in statements.statements(store, what.id)[:2])
-    statements.moderate(store, what.id, [second], "rejected", "spam", None)
+    first, second = (s.id for s in statements.list_statements(store, what.id)[:2])
+    statements.moderate_statements(store, what.id, [second], "rejected", "spam", None)
     participants.give_consent(store, what.id, people[0].participant.id, Scopes(False), "none")
     shown = acts.show(store, what.id, people[1].participant.id, "vote", first, "p", 0.5)
     found = together(
@@ -162,21 +163,24 @@ def test_what_is_refused_is_refused_alone_and_leaves_nothing(
     assert isinstance(found[3], RefusedError) and found[3].reason == "state"
     assert all(isinstance(found[at], SuffrageError) for at in (2, 4, 5, 6))
     assert counted(store)[:2] == (2, 2)
-    assert acts.exposures(store, what.id)[0].answered_at is not None
+    assert exposures.list_exposures(store, what.id)[0].answered_at is not None
 
 
 def test_what_fails_takes_no_other_act_with_it(
-    store: Store, what: About, people: list[Joined], room: WaitingRoom
+    store: Store, what: StoredConsultation, people: list[NewSession], room: WaitingRoom
 ) -> None:
-    id = statements.statements(store, what.id)[0].id
+    id = statements.list_statements(store, what.id)[0].id
 
     def broken(d: Driver) -> None:
-        participants.begin_acts(d, what.id, people[0].participant.id, 1)
+        participants.begin_act(d, what.id, people[0].participant.id)
         raise ZeroDivisionError
 
     def refused_by_the_database(d: Driver) -> None:
         told = {"consultation_id": what.id, "participant_id": people[0].participant.id}
-        d.one(acts._EVENT, {**told, "statement_id": id, "value": None, "important": False, "at": 0})
+        d.one(
+            stored_votes._LOG,
+            {**told, "statement_id": id, "value": None, "important": False, "at": 0},
+        )
 
     asked = [voting(store, one.session, id) for one in people]
     found = together(room, [("a", broken), ("b", refused_by_the_database), *asked])
@@ -187,9 +191,9 @@ def test_what_fails_takes_no_other_act_with_it(
 
 
 def test_nobody_is_answered_before_the_commit(
-    store: Store, what: About, people: list[Joined], room: WaitingRoom, monkeypatch
+    store: Store, what: StoredConsultation, people: list[NewSession], room: WaitingRoom, monkeypatch
 ) -> None:
-    id = statements.statements(store, what.id)[0].id
+    id = statements.list_statements(store, what.id)[0].id
     real, failures = store.engine.dialect.do_commit, []
 
     def failing(connection: object) -> None:

@@ -10,7 +10,9 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 
 from suffrage.consult.pairing import POLICY
-from suffrage.server.store import consultations, statements
+from suffrage.server.store import consultations, exposures, statements
+from suffrage.server.store.driver import Driver
+from suffrage.server.web.drawing import Drawing
 from tests.server.site import Site, consultation, crowd, site
 
 EXAMPLES = 6
@@ -67,12 +69,11 @@ def test_a_whole_participation_by_the_api(here: Site) -> None:
 
 
 def test_sides_of_pairs_are_drawn_evenly_and_stored(here: Site) -> None:
-    from suffrage.server.store import acts
 
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     for person in crowd(here.store, what, 60):
         here.app.state.drawing.next_pair(what, person)
-    shown = acts.exposures(here.store, what.id, kind="comparison")
+    shown = exposures.list_exposures(here.store, what.id, kind="comparison")
     left = [str(e.left_id)[-1] for e in shown]
     assert 15 <= left.count("x") <= 45 and len(shown) == 60
     assert {e.policy for e in shown} == {POLICY}
@@ -82,17 +83,18 @@ def test_sides_of_pairs_are_drawn_evenly_and_stored(here: Site) -> None:
 
 
 def test_every_statement_keeps_a_part_of_the_draw_and_probabilities_are_logged(here: Site) -> None:
-    from suffrage.server.store import acts
-
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     ids = crowd(here.store, what, 40)
     new = statements.add_seeds(here.store, what.id, [("A new thought", "en")], "tests")[0]
-    here.app.state.drawing.forget()
-    drawn = [here.app.state.drawing.next_statement(what, id) for id in ids[:10]]
+    drawing = Drawing(here.store, seed=1)
+    with here.store.write() as c:
+        drawn = [drawing.next_statement(Driver(c), what, id) for id in ids[:10]]
     assert {d[1].id for d in drawn if d} == {new.id}  # the only one they have not voted on
     visitor = here.browser().join()
     visitor.get("/c/water/vote")
-    (shown,) = [e for e in acts.exposures(here.store, what.id, kind="vote") if e.probability != 1]
+    (shown,) = [
+        e for e in exposures.list_exposures(here.store, what.id, kind="vote") if e.probability != 1
+    ]
     assert shown.probability is not None and shown.probability >= 0.2 / 13
 
 

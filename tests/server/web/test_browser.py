@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from suffrage.server import participants_results as results
 from suffrage.server import web
-from suffrage.server.store import consultations, participants
-from suffrage.server.store import participants_results_table as snapshots
+from suffrage.server.store import consultations, invitations, stored_votes
+from suffrage.server.store.stored_results import newest_results
+from suffrage.server.watcher import recompute
 from tests.server.browser import (
     LOOKS,
     NARROW,
@@ -57,7 +57,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     made = site(tmp_path_factory.mktemp("live"))
     what = consultation(made.store)
     crowd(made.store, what, 30)
-    assert results.refresh(made.store, what)
+    assert recompute(made.store, what)
     with served(made.app) as url:
         yield Live(made, url)
 
@@ -76,8 +76,8 @@ def join(page: Any, lang: str = "en") -> None:
 
 
 def voters_on(live: Live, statement: str) -> int:
-    what = consultations.about(live.site.store, "water")
-    return sum(snapshots.tallies(live.site.store, what.id)[statement][2:])
+    what = consultations.find_consultation(live.site.store, "water")
+    return sum(stored_votes.statement_tallies(live.site.store, what.id)[statement][2:])
 
 
 @pytest.mark.parametrize(("scripts", "size", "lang"), RUNS)
@@ -382,8 +382,8 @@ def test_the_language_switch_keeps_its_place_and_stays(tmp_path: Path) -> None:
     assert link and link.group(1) == "/c/water/compare?lang=mi"
     assert '<html lang="mi"' in browser.get(link.group(1)).text
     # An invitation is not lost on the way.
-    token = participants.invite(
-        made.store, consultations.about(made.store, "water").id, 1, "tests"
+    token = invitations.create_invitations(
+        made.store, consultations.find_consultation(made.store, "water").id, 1, "tests"
     )[0]
     page = made.browser().get(f"/c/water/join?t={token}").text
     assert f'href="/c/water/join?t={token}&amp;lang=mi"' in page
@@ -399,11 +399,13 @@ def test_results_are_told_in_words_a_table_and_a_picture(tmp_path: Path) -> None
     made = site(tmp_path / "store")
     what = consultation(made.store, results="everyone")
     crowd(made.store, what, 40)
-    results.refresh(made.store, what)
+    recompute(made.store, what)
     page = made.browser().get("/c/water/results").text
     assert 'role="img"' in page and "<title" in page and "<desc" in page
     assert "<caption>Sizes of the groups" in page
-    last = snapshots.newest(made.store, consultations.about(made.store, "water").id)
+    last = newest_results(
+        made.store, consultations.find_consultation(made.store, "water").id, "participants"
+    )
     assert last is not None
     sizes = [str(group["people"]) for group in last.result["groups"]]
     assert all(f"<td>{size}</td>" in page for size in sizes) and sum(map(int, sizes)) == 40

@@ -7,7 +7,7 @@ import polars as pl
 
 from suffrage.consult.pairing import POLICY
 from suffrage.server.demo import simulated_demo
-from suffrage.server.store import acts, consultations, participants
+from suffrage.server.store import consultations, participants, stored_judgements
 from suffrage.server.store.consultations import set_phase, set_settings
 from suffrage.server.store.contents import from_consultation, to_consultation
 from suffrage.server.store.database import open_store
@@ -19,10 +19,10 @@ def test_a_served_consultation_draws_by_the_design_and_logs_it(tmp_path: Path) -
     about = from_consultation(store, simulated_demo(20).content)
     set_settings(store, about.id, {"open_to_all": True}, "test")
     set_phase(store, about.id, "open", "test")
-    drawing, about = Drawing(store, seed=1), consultations.about(store, "demo")
+    drawing, about = Drawing(store, seed=1), consultations.find_consultation(store, "demo")
     seen = []
     for _ in range(3):
-        person = participants.join(store, about.id, None, "en").participant
+        person = participants.join_consultation(store, about.id, None, "en").participant
         participants.give_consent(store, about.id, person.id, participants.Scopes(True), "text")
         mine = []
         for _ in range(10):
@@ -32,7 +32,7 @@ def test_a_served_consultation_draws_by_the_design_and_logs_it(tmp_path: Path) -
             assert left.prompt_id == right.prompt_id == prompt.id
             again = drawing.next_pair(about, person.id)
             assert again is not None and again[0].id == exposure.id  # the same until answered
-            acts.compare(store, about.id, person.id, exposure.id, "tie")
+            stored_judgements.record_comparison(store, about.id, person.id, exposure.id, "tie")
             mine.append(exposure)
         kinds = Counter(e.attention for e in mine)
         assert kinds["repeat"] == 1 and kinds["instructed"] == 1

@@ -50,9 +50,9 @@ def test_votes_requests_and_times_are_counted(here: Site) -> None:
 
 
 def test_times_of_finding_groups_are_told(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     crowd(here.store, what, 30)
-    recompute(here.store, "water", what.id, resamples=2)
+    recompute(here.store, what, resamples=2)
     found = told(here.browser())
     assert found['suffrage_groups_seconds{consultation="water"}'] > 0
     assert 0 <= found['suffrage_groups_age_seconds{consultation="water"}'] < 60
@@ -70,7 +70,7 @@ def test_a_time_falls_in_the_bucket_whose_bound_it_does_not_pass() -> None:
 def test_nobody_without_the_token_learns_that_it_is_there(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here.staff(consultations.about(here.store, "water"), "owner")
+    here.staff(consultations.find_consultation(here.store, "water"), "owner")
     visitor = here.browser()
     visitor.log_in()
     for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer wrong"}):

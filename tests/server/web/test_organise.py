@@ -13,12 +13,21 @@ import pytest
 
 from suffrage.consult.candidate_answers import CandidateAnswer, write_candidates
 from suffrage.consult.release.release import read_release
-from suffrage.server.store import acts, audit, consultations, participants, staff, statements
-from suffrage.server.store import organisers_results_table as analyses
+from suffrage.server.store import (
+    audit,
+    consultations,
+    invitations,
+    staff,
+    statements,
+    stored_votes,
+    withdrawals,
+)
 from suffrage.server.store import shown_answers as answers
 from suffrage.server.store import stored_principles as principles
 from suffrage.server.store.contents import to_consultation
+from suffrage.server.store.stored_results import newest_results
 from suffrage.server.watcher import is_due
+from tests.server import acts
 from tests.server.organising import Office, open_office
 
 PAGES = (
@@ -58,11 +67,11 @@ def office(filled_office: Path, tmp_path: Path) -> Iterator[Office]:
 
 
 def actions(office: Office) -> list[str]:
-    return [e.action for e in audit.entries(office.store, office.about.id)]
+    return [e.action for e in audit.list_entries(office.store, office.about.id)]
 
 
-def waiting(office: Office) -> list[statements.Statement]:
-    return statements.statements(office.store, office.about.id, ["pending"])
+def waiting(office: Office) -> list[statements.StoredStatement]:
+    return statements.list_statements(office.store, office.about.id, ["pending"])
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -118,7 +127,7 @@ def test_single_votes_and_the_log_itself_are_for_some_only(
 
 
 def test_another_consultation_does_not_exist(office: Office) -> None:
-    other = consultations.create(office.store, "other", {"en": "Other"}, {"en": "?"})
+    other = consultations.create_consultation(office.store, "other", {"en": "Other"}, {"en": "?"})
     outsider = staff.add_member(office.store, "outsider@example.org", "a long password")
     staff.set_role(office.store, other.id, outsider.id, "owner", "test")
     visitor = office.client(None)
@@ -136,7 +145,7 @@ def test_another_consultation_does_not_exist(office: Office) -> None:
     visitor.post("/statements", 404, one=f"accepted:{first.id}")
     visitor.post("/participants", 404, exclude="p1", reason__p1="no")
     visitor.post("/principles", 404, text="A principle", source=first.id)
-    assert statements.get(office.store, office.about.id, first.id).state == "pending"
+    assert statements.find_statement(office.store, office.about.id, first.id).state == "pending"
 
 
 def test_forms_from_elsewhere_are_refused(office: Office) -> None:
@@ -147,7 +156,7 @@ def test_forms_from_elsewhere_are_refused(office: Office) -> None:
     visitor.token = real
     visitor.http.headers["origin"] = "https://elsewhere.example"
     visitor.post("/settings", 403, what="phase", phase="closed")
-    assert consultations.about(office.store, "demo").phase == "open"
+    assert consultations.find_consultation(office.store, "demo").phase == "open"
 
 
 def test_a_moderator_decides_and_takes_it_back(office: Office) -> None:
@@ -160,12 +169,12 @@ def test_a_moderator_decides_and_takes_it_back(office: Office) -> None:
     answer = visitor.post(
         "/statements", one=f"rejected:{sing.id}", **{f"reason__{sing.id}": "off_topic"}
     )
-    assert statements.get(office.store, office.about.id, sing.id).state == "rejected"
+    assert statements.find_statement(office.store, office.about.id, sing.id).state == "rejected"
     after = visitor.get(answer.headers["location"])
     assert "1 statement rejected." in after and ">Undo<" in after
     undo = after.split('name="undo" value="')[1].split('"')[0]
     visitor.post("/statements", undo=undo)
-    assert statements.get(office.store, office.about.id, sing.id).state == "pending"
+    assert statements.find_statement(office.store, office.about.id, sing.id).state == "pending"
     log = visitor.get("/statements/log")
     assert "Off topic" in log and "Put back" in log and "Moderator" in log
     assert actions(office).count("statement.moderate") == 2
@@ -195,7 +204,7 @@ def test_seeds_come_as_lines_and_as_a_file_and_never_twice(office: Office) -> No
     visitor.post("/seeds", lines="It should like cats.\n\nIt should like dogs.\n")
     csv = b'text,language\n"It should like cats.",en\n\'=1+1 is two,en\n'
     visitor.post("/seeds", files={"file": ("seeds.csv", csv, "text/csv")})
-    texts = [s.text for s in statements.statements(office.store, office.about.id) if s.seed]
+    texts = [s.text for s in statements.list_statements(office.store, office.about.id) if s.seed]
     assert texts.count("It should like cats.") == 1 and "=1+1 is two" in texts
     for wrong, message in (
         (b"name\nx\n", "no column text"),
@@ -222,10 +231,10 @@ def test_answers_are_imported_with_where_they_come_from_and_taken_out(
     shown = visitor.get("/answers")
     assert "Tea or coffee?" in shown and "one of several asked for together" in shown
     visitor.post("/answers", hide=made[0].id)
-    drawn = {a.id for a in answers.answers(office.store, office.about.id)}
+    drawn = {a.id for a in answers.list_answers(office.store, office.about.id)}
     assert made[0].id not in drawn and made[1].id in drawn
     visitor.post("/answers", show=made[0].id)
-    assert made[0].id in {a.id for a in answers.answers(office.store, office.about.id)}
+    assert made[0].id in {a.id for a in answers.list_answers(office.store, office.about.id)}
     bad = visitor.post("/answers", 422, files={"file": ("a.jsonl", b"{", "application/jsonl")})
     assert "line 1: not readable as JSON" in bad.text
     assert actions(office).count("answer.show") == 2
@@ -252,45 +261,45 @@ def test_votes_are_shown_only_where_asked_for_and_looking_is_logged(office: Offi
     assert "Disagree" not in visitor.get("/participants?show=all")
     assert "participant.votes.view" not in actions(office)
     assert "Disagree" in visitor.get("/participants/p1")
-    entry = audit.entries(office.store, office.about.id)[-1]
+    entry = audit.list_entries(office.store, office.about.id)[-1]
     assert (entry.action, entry.object) == ("participant.votes.view", "p1")
     assert entry.actor == office.members["analyst"].id
 
 
 def test_groups_say_how_old_they_are_and_are_told_as_table_and_drawing(office: Office) -> None:
-    for vote in acts.votes_by(office.store, office.about.id, "p1")[:2]:
+    for vote in stored_votes.votes_by(office.store, office.about.id, "p1")[:2]:
         other = -1 if vote.value == 1 else 1
-        acts.vote_on(office.store, office.about.id, "p1", vote.statement_id, other)
+        acts.vote(office.store, office.about.id, "p1", vote.statement_id, other)
     visitor, looked = office.client("analyst"), actions(office).count("groups.view")
     shown = visitor.get("/groups")
     assert "2 votes since." in shown and '<svg class="plane"' in shown and "Silhouette" in shown
     assert "What all groups agree with" in shown and "The assistant should say so" in shown
-    last = analyses.newest(office.store, office.about.id)
+    last = newest_results(office.store, office.about.id, "organisers")
     visitor.post("/groups")
-    again = analyses.newest(office.store, office.about.id)
+    again = newest_results(office.store, office.about.id, "organisers")
     assert last is not None and again is not None and again.version == last.version + 1
     assert "0 votes since." in visitor.get("/groups")
     # Looking is on record, and makes nothing due by itself.
     assert actions(office).count("groups.view") == looked + 2
-    assert not is_due(office.store, office.about.id)
+    assert not is_due(office.store, office.about)
 
 
 def test_a_principle_keeps_the_statements_it_comes_from(office: Office) -> None:
     visitor = office.client("analyst")
     visitor.get("/principles")
     visitor.post("/principles", text="Say what you know.", source=["s0", "s3"], rationale="Both.")
-    (made,) = principles.principles(office.store, office.about.id)
+    (made,) = principles.list_principles(office.store, office.about.id)
     assert (made.text, made.sources, made.version) == ("Say what you know.", ("s0", "s3"), 1)
     assert made.merged_by == office.members["analyst"].id
     visitor.post("/principles", id=made.id, text="Say only what you know.", source=["s0"])
-    (after,) = principles.principles(office.store, office.about.id)
+    (after,) = principles.list_principles(office.store, office.about.id)
     assert (after.text, after.sources, after.version) == ("Say only what you know.", ("s0",), 2)
     visitor.post("/principles", 422, text="Without any source")
     visitor.post("/principles", 404, text="Of a lost one", source="nowhere")
     shown = visitor.get("/principles")
     assert "The assistant should say so when it does not know." in shown and "disagree" in shown
     visitor.post("/principles", remove=made.id)
-    assert principles.principles(office.store, office.about.id) == []
+    assert principles.list_principles(office.store, office.about.id) == []
     assert actions(office).count("principle.put") == 2 and "principle.remove" in actions(office)
 
 
@@ -305,9 +314,9 @@ def test_principles_are_taken_from_a_constitution_all_or_none(office: Office) ->
     lost = {"text": "Choose the other.", "sources": ["statement s999: Nobody said this."]}
     visitor.post("/principles", 404, files=sent(good, lost))
     visitor.post("/principles", 422, files=sent(good, {"text": "Without a source"}))
-    assert principles.principles(office.store, office.about.id) == []
+    assert principles.list_principles(office.store, office.about.id) == []
     visitor.post("/principles", files=sent(good))
-    (made,) = principles.principles(office.store, office.about.id)
+    (made,) = principles.list_principles(office.store, office.about.id)
     assert (made.text, made.sources) == ("Choose the honest answer.", ("s0",))
 
 
@@ -317,7 +326,7 @@ def test_the_audit_log_is_shown_whole_and_a_break_is_told(
     visitor = office.client("owner")
     assert "The chain is whole" in visitor.get("/audit")
     lines = visitor.get("/audit.jsonl").splitlines()
-    entries = [audit.Entry(**json.loads(line)) for line in lines]
+    entries = [audit.AuditEntry(**json.loads(line)) for line in lines]
     assert audit.first_broken(entries) is None and entries[-1].action == "audit.view"
     monkeypatch.setattr(audit, "check_chain", lambda *_: 3)
     assert "broken at entry 3" in visitor.get("/audit")
@@ -329,7 +338,7 @@ def test_settings_phases_and_texts_change_and_mistakes_are_told(office: Office) 
     visitor.post("/settings", what="settings", yaml="minutes: 20\ncontact: town@example.org\n")
     visitor.post("/settings", what="texts", title__en="New title", question__en="And now?")
     visitor.post("/settings", what="phase", phase="closed")
-    about = consultations.about(office.store, "demo")
+    about = consultations.find_consultation(office.store, "demo")
     assert (about.settings.minutes, about.title["en"], about.phase) == (20, "New title", "closed")
     assert about.settings.demographics[0].item == "age"  # what was not sent stays
     for values, message in (
@@ -373,7 +382,7 @@ def test_invitations_are_told_once_as_a_file(office: Office) -> None:
     rows = answer.text.splitlines()
     assert rows[0] == "stratum,link" and len(rows) == 4 and rows[1].startswith("'=old,http")
     token = rows[1].split("t=")[1]
-    assert participants.invitation_is_good(office.store, office.about.id, token)
+    assert invitations.is_usable_invitation(office.store, office.about.id, token)
     assert token not in visitor.get("/settings") and token not in visitor.get("/audit")
     visitor.post("/settings", 422, what="invite", count="many")
     assert "0 of 3 used" in visitor.get()
@@ -409,7 +418,7 @@ def test_a_release_is_made_listed_and_downloaded_as_it_was(office: Office, tmp_p
     visitor.post("/releases", 422, yaml="licence: 3")
     visitor.post("/releases", 422, yaml="cross: [[age, age]]")
     visitor.post("/releases", yaml="licence: CC0-1.0\nabout: {contact: town@example.org}")
-    participants.withdraw(office.store, office.about.id, "p1")
+    withdrawals.withdraw_participant(office.store, office.about.id, "p1")
     visitor.post("/releases", yaml="licence: CC0-1.0")
     shown = visitor.get("/releases")
     sums = re.findall(r'<code class="long">([0-9a-f]{64})</code>', shown)

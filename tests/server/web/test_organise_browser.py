@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from suffrage.consult.candidate_answers import CandidateAnswer, write_candidates
-from suffrage.server.store import participants, statements
+from suffrage.server.store import statements, withdrawals
 from tests.server.browser import (
     LOOKS,
     RUNS,
@@ -134,7 +134,7 @@ def test_a_moderator_works_through_the_queue_with_keys_alone(
     assert page.locator(f'[name=chosen][value="{first}"]').is_checked()
     page.keyboard.press("a")
     page.wait_for_url(re.compile("done=accepted"))
-    assert statements.get(made.store, made.about.id, first).state == "accepted"
+    assert statements.find_statement(made.store, made.about.id, first).state == "accepted"
     assert page.locator("article").count() == before - 1
     # The focus is where the work goes on.
     second = page.evaluate("document.activeElement.id").removeprefix("s-")
@@ -146,10 +146,10 @@ def test_a_moderator_works_through_the_queue_with_keys_alone(
         page.locator(f"#s-{second}").focus()
     page.keyboard.press("r")
     page.wait_for_url(re.compile("done=rejected"))
-    assert statements.get(made.store, made.about.id, second).state == "rejected"
+    assert statements.find_statement(made.store, made.about.id, second).state == "rejected"
     page.get_by_role("button", name="Undo").click()
     page.wait_for_url(re.compile("done=undone"))
-    assert statements.get(made.store, made.about.id, second).state == "pending"
+    assert statements.find_statement(made.store, made.about.id, second).state == "pending"
     page.context.close()
 
 
@@ -320,7 +320,7 @@ def test_the_whole_path_of_an_organiser(
     go("Releases", "Releases")
     press("Make the release")
     assert told() == _("The release is made.")
-    participants.withdraw(made.store, made.about.id, "p1")
+    withdrawals.withdraw_participant(made.store, made.about.id, "p1")
     go("Overview", "Overview")
     gone = page.locator(".figures div", has_text=_("Withdrew"))
     assert gone.locator("dd").inner_text() == "1"

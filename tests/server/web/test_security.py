@@ -20,12 +20,12 @@ from starlette.routing import Route
 from suffrage.consult.polis.conversation import conversation_of
 from suffrage.consult.polis.read_files import read_polis
 from suffrage.consult.polis.write_files import write_polis
-from suffrage.server import participants_results as results
 from suffrage.server import texts, web
+from suffrage.server.participants_results import public_part
 from suffrage.server.store import (
-    acts,
     audit,
     consultations,
+    invitations,
     participants,
     secret_keys,
     staff,
@@ -33,10 +33,12 @@ from suffrage.server.store import (
 )
 from suffrage.server.store import contents as tables
 from suffrage.server.store import database_schema as schema
-from suffrage.server.store import participants_results_table as snapshots
+from suffrage.server.store.stored_results import StoredResults, newest_results
+from suffrage.server.watcher import recompute
 from suffrage.server.web.limits import Limits, TooManyError, network
 from suffrage.server.web.server_settings import DEFAULT_LIMITS, Allowance
 from suffrage.server.web.visit import StaffVisit, staff_who_may
+from tests.server import acts
 from tests.server.site import BASE, Site, consultation, crowd, site
 
 DOCS = Path(__file__).parents[3] / "docs" / "consultation.md"
@@ -76,14 +78,17 @@ def test_vote_stuffing_by_sending_a_vote_many_times_leaves_one(here: Site) -> No
     form = {**visitor.hidden, "vote": "agree"}
     for _ in range(5):
         assert visitor.client.post("/c/water/vote", data=form).status_code == 200
-    assert snapshots.voters(here.store, consultations.about(here.store, "water").id) == (1, 1)
+    assert acts.voters(here.store, consultations.find_consultation(here.store, "water").id) == (
+        1,
+        1,
+    )
 
 
 def test_vote_stuffing_at_once_leaves_one(here: Site) -> None:
     headers, _ = api_session(here)
     client = here.browser().client
-    what = consultations.about(here.store, "water")
-    first = statements.statements(here.store, what.id)[0].id
+    what = consultations.find_consultation(here.store, "water")
+    first = statements.list_statements(here.store, what.id)[0].id
 
     def vote(at: int) -> int:
         body = {"vote": (-1, 1)[at % 2]}
@@ -92,16 +97,16 @@ def test_vote_stuffing_at_once_leaves_one(here: Site) -> None:
 
     with ThreadPoolExecutor(6) as pool:
         assert set(pool.map(vote, range(18))) == {200}
-    assert snapshots.voters(here.store, what.id) == (1, 1)
+    assert acts.voters(here.store, what.id) == (1, 1)
 
 
 # Duplicate identity
 
 
 def test_duplicate_identity_an_invitation_lets_one_person_in(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     consultations.set_settings(here.store, what.id, {"open_to_all": False}, "tests")
-    (token,) = participants.invite(here.store, what.id, 1, "tests")
+    (token,) = invitations.create_invitations(here.store, what.id, 1, "tests")
     first = here.browser()
     assert first.join(token=token).page.url.path == "/c/water/about-you"
     second = here.browser().get(f"/c/water/join?t={token}")
@@ -111,16 +116,16 @@ def test_duplicate_identity_an_invitation_lets_one_person_in(here: Site) -> None
 
 
 def test_duplicate_identity_without_an_invitation_nobody_comes_in(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     consultations.set_settings(here.store, what.id, {"open_to_all": False}, "tests")
     refused = here.browser().client.post("/api/v1/c/water/session", json={})
     assert refused.json()["error"]["reason"] == "invited"
-    assert participants.counts(here.store, what.id)["joined"] == 0
+    assert participants.count_participants(here.store, what.id)["joined"] == 0
 
 
 def test_duplicate_identity_people_without_invitation_are_marked(here: Site) -> None:
-    what = consultations.about(here.store, "water")
-    (token,) = participants.invite(here.store, what.id, 1, "tests")
+    what = consultations.find_consultation(here.store, "water")
+    (token,) = invitations.create_invitations(here.store, what.id, 1, "tests")
     here.browser().join()
     here.browser().join(token=token)
     verified = tables.to_consultation(here.store, "water").participants["verified"]
@@ -173,7 +178,10 @@ def test_csrf_every_form_needs_its_token(here: Site) -> None:
         for body in ({"sure": "yes", "vote": "agree"}, {"csrf": "0" * 64, "sure": "yes"}):
             assert visitor.client.post(path, data=body).status_code == 403, path
     assert (
-        participants.counts(here.store, consultations.about(here.store, "water").id)["joined"] == 1
+        participants.count_participants(
+            here.store, consultations.find_consultation(here.store, "water").id
+        )["joined"]
+        == 1
     )
 
 
@@ -300,7 +308,7 @@ def test_stored_xss_no_field_reaches_a_page_as_markup(tmp_path: Path) -> None:
     visitor.get("/c/water/statement/new")
     visitor.send("/c/water/statement/new", text=f"I say {XSS}")
     crowd(made.store, what, 30)
-    results.refresh(made.store, what)
+    recompute(made.store, what)
     for _ in range(8):
         visitor.vote()
     visitor.get("/c/water/compare")
@@ -415,7 +423,7 @@ def test_access_control_another_consultations_session_is_no_session(here: Site) 
 
 def test_access_control_ids_of_another_consultation_are_not_found(here: Site) -> None:
     other = consultation(here.store, "energy")
-    theirs = statements.statements(here.store, other.id)[0].id
+    theirs = statements.list_statements(here.store, other.id)[0].id
     there, _ = api_session(here, "energy")
     client = here.browser().client
     shown = client.get("/api/v1/c/energy/next?kind=comparison", headers=there).json()
@@ -433,21 +441,21 @@ def test_access_control_ids_of_another_consultation_are_not_found(here: Site) ->
 
 
 def test_access_control_a_rejected_statement_is_not_shown_to_others(here: Site) -> None:
-    what = consultations.about(here.store, "water")
-    id = statements.statements(here.store, what.id)[0].id
-    statements.moderate(here.store, what.id, [id], "rejected", "unlawful", None)
+    what = consultations.find_consultation(here.store, "water")
+    id = statements.list_statements(here.store, what.id)[0].id
+    statements.moderate_statements(here.store, what.id, [id], "rejected", "unlawful", None)
     page = here.browser().join().get(f"/c/water/vote/{id}")
     assert page.status_code == 404 and "amber" not in page.text
 
 
 def test_access_control_a_statement_moderated_out_leaves_the_results_at_once(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     consultations.set_settings(here.store, what.id, {"results": "everyone"}, "tests")
     crowd(here.store, what, 40)
-    results.refresh(here.store, what)
+    recompute(here.store, what)
     assert "rule amber" in here.browser().get("/c/water/results").text
-    (id,) = [s.id for s in statements.statements(here.store, what.id) if "amber" in s.text]
-    statements.moderate(here.store, what.id, [id], "rejected", "unlawful", None)
+    (id,) = [s.id for s in statements.list_statements(here.store, what.id) if "amber" in s.text]
+    statements.moderate_statements(here.store, what.id, [id], "rejected", "unlawful", None)
     assert "rule amber" not in here.browser().get("/c/water/results").text
 
 
@@ -490,7 +498,7 @@ def test_access_control_staff_do_what_their_role_allows(
 
 
 def test_access_control_a_logged_out_session_is_no_session(here: Site) -> None:
-    here.staff(consultations.about(here.store, "water"), "owner")
+    here.staff(consultations.find_consultation(here.store, "water"), "owner")
     visitor = here.browser()
     visitor.log_in()
     kept = dict(visitor.client.cookies)
@@ -502,7 +510,7 @@ def test_access_control_a_logged_out_session_is_no_session(here: Site) -> None:
 
 
 def test_access_control_which_part_of_a_log_in_was_wrong_is_not_told(here: Site) -> None:
-    here.staff(consultations.about(here.store, "water"), "owner")
+    here.staff(consultations.find_consultation(here.store, "water"), "owner")
     pages = [
         here.browser().log_in(email, "wrong") for email in ("ana@example.org", "no@example.org")
     ]
@@ -513,9 +521,9 @@ def test_access_control_which_part_of_a_log_in_was_wrong_is_not_told(here: Site)
 def test_timing_side_channel_an_unknown_name_costs_the_same_work_as_a_wrong_password(
     here: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ana = here.staff(consultations.about(here.store, "water"), "owner")
+    ana = here.staff(consultations.find_consultation(here.store, "water"), "owner")
     gone = staff.add_member(here.store, "gone@example.org", "a long password")
-    staff.disable(here.store, gone.id, "tests")
+    staff.disable_member(here.store, gone.id, "tests")
     hasher, done = staff._hasher(), []
 
     class Watched:
@@ -535,7 +543,7 @@ def test_timing_side_channel_an_unknown_name_costs_the_same_work_as_a_wrong_pass
     try:
         for email in (ana.email, "nobody@example.org", "gone@example.org", ""):
             done.clear()
-            assert staff.log_in(here.store, email, "wrong password") is None
+            assert staff.log_in_member(here.store, email, "wrong password") is None
             work.append(list(done))
     finally:
         event.remove(*listen)
@@ -557,7 +565,7 @@ def test_access_control_no_id_reaches_the_query_or_the_disk(here: Site, nasty: s
 def test_csv_formula_injection_text_is_neutralised_and_comes_back(
     here: Site, tmp_path: Path, start: str
 ) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     statements.add_seeds(here.store, what.id, [(start, "en")], "tests")
     content = conversation_of(tables.to_consultation(here.store, "water"))
     write_polis(content, tmp_path / "polis")
@@ -587,14 +595,14 @@ def test_csv_formula_injection_text_is_neutralised_and_comes_back(
     ],
 )
 def test_pii_in_statements_is_held_back(here: Site, written: str, kind: str) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     consultations.set_settings(here.store, what.id, {"moderation": "after"}, "tests")
     headers, _ = api_session(here)
     body = {"text": written, "different": True}
     client = here.browser().client
     sent = client.post("/api/v1/c/water/statements", json=body, headers=headers).json()
     assert sent["state"] == "flagged"
-    assert kind in statements.get(here.store, what.id, sent["id"]).flags
+    assert kind in statements.find_statement(here.store, what.id, sent["id"]).flags
     assert sent["id"] not in {s.id for s in here.app.state.drawing.accepted(what)}
 
 
@@ -616,20 +624,20 @@ def test_pii_in_statements_does_not_hold_back_ordinary_ones(written: str) -> Non
 
 
 def test_toxicity_spam_waits_for_a_person_and_is_never_deleted(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     headers, _ = api_session(here)
     client = here.browser().client
     body = {"text": "Buy pills at once", "different": True}
     sent = client.post("/api/v1/c/water/statements", json=body, headers=headers).json()
     assert sent["state"] == "pending"
-    statements.moderate(here.store, what.id, [sent["id"]], "rejected", "spam", None)
+    statements.moderate_statements(here.store, what.id, [sent["id"]], "rejected", "spam", None)
     again = client.post("/api/v1/c/water/statements", json=body, headers=headers).json()
     assert again["id"] == sent["id"] and again["state"] == "rejected"
-    assert statements.get(here.store, what.id, sent["id"]).text == "Buy pills at once"
+    assert statements.find_statement(here.store, what.id, sent["id"]).text == "Buy pills at once"
 
 
 def test_toxicity_spam_one_person_cannot_fill_the_list(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     consultations.set_settings(here.store, what.id, {"statements_each": 2}, "tests")
     headers, _ = api_session(here)
     client = here.browser().client
@@ -646,7 +654,7 @@ def test_toxicity_spam_one_person_cannot_fill_the_list(here: Site) -> None:
 
 
 def test_withdrawal_deletes_and_gives_a_receipt_the_log_knows(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     visitor = here.browser().join()
     for _ in range(3):
         visitor.vote()
@@ -655,27 +663,33 @@ def test_withdrawal_deletes_and_gives_a_receipt_the_log_knows(here: Site) -> Non
     done = visitor.send("/c/water/mine/withdraw", sure="yes")
     receipt = re.search(r"receipt=(\w+)", str(done.url))
     assert receipt and receipt.group(1) in done.text
-    logged = [e for e in audit.entries(here.store, what.id) if e.action == "participant.withdraw"]
+    logged = [
+        e for e in audit.list_entries(here.store, what.id) if e.action == "participant.withdraw"
+    ]
     assert [e.hash[:16] for e in logged] == [receipt.group(1)]
-    assert snapshots.voters(here.store, what.id) == (0, 0)
+    assert acts.voters(here.store, what.id) == (0, 0)
     assert visitor.get("/c/water/mine").url.path == "/c/water/join"
 
 
 def test_withdrawal_leaves_no_trace_of_the_person_in_results_and_texts(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     visitor = here.browser().join()
-    (person,) = participants.participants(here.store, what.id)
+    (person,) = participants.list_participants(here.store, what.id)
     for _ in range(12):
         visitor.vote()
     visitor.get("/c/water/statement/new")
     visitor.send("/c/water/statement/new", text="Only I would say zanzibar")
     others = crowd(here.store, what, 30)
-    (mine,) = [s for s in statements.statements(here.store, what.id) if s.author_id == person.id]
-    statements.moderate(here.store, what.id, [mine.id], "accepted", "ok", None)
-    statements.translate(here.store, what.id, mine.id, "mi", "zanzibar", "machine", "tests")
-    acts.vote_on(here.store, what.id, others[0], mine.id, 1)
-    results.refresh(here.store, what)
-    first = snapshots.newest(here.store, what.id)
+    (mine,) = [
+        s for s in statements.list_statements(here.store, what.id) if s.author_id == person.id
+    ]
+    statements.moderate_statements(here.store, what.id, [mine.id], "accepted", "ok", None)
+    statements.translate_statement(
+        here.store, what.id, mine.id, "mi", "zanzibar", "machine", "tests"
+    )
+    acts.vote(here.store, what.id, others[0], mine.id, 1)
+    recompute(here.store, what)
+    first = newest_results(here.store, what.id, "participants")
     assert first and person.id in first.result["labels"]
     visitor.get("/c/water/mine/withdraw")
     visitor.send("/c/water/mine/withdraw", sure="yes")
@@ -684,11 +698,15 @@ def test_withdrawal_leaves_no_trace_of_the_person_in_results_and_texts(here: Sit
             if table.name not in ("participant", "audit"):
                 rows = str([tuple(row) for row in c.execute(select(table))])
                 assert person.id not in rows, table.name
-                assert "zanzibar" not in rows or table.name == "snapshot", table.name
+                assert "zanzibar" not in rows or table.name == "results", table.name
+    # What organisers see has lost the text with the next computation.
+    recompute(here.store, what)
+    last = newest_results(here.store, what.id, "organisers")
+    assert last is not None and "zanzibar" not in json.dumps(last.result)
 
 
 def test_withdrawal_works_on_another_device_and_after_closing(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     first = here.browser().join()
     first.vote()
     code = re.search(r'class="big"[^>]*>([0-9A-Z-]{19})<', first.get("/c/water/mine").text)
@@ -699,7 +717,7 @@ def test_withdrawal_works_on_another_device_and_after_closing(here: Site) -> Non
     assert second.send("/c/water/join", code=code.group(1).lower()).status_code == 200
     second.get("/c/water/mine/withdraw")
     second.send("/c/water/mine/withdraw", sure="yes")
-    assert participants.counts(here.store, what.id)["withdrawn"] == 1
+    assert participants.count_participants(here.store, what.id)["withdrawn"] == 1
     assert first.get("/c/water/mine").url.path == "/c/water/join"
 
 
@@ -718,15 +736,15 @@ def test_withdrawal_everything_held_can_be_taken_along_first(here: Site) -> None
 
 
 def test_k_anonymity_results_never_tell_of_few_people(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     ids = crowd(here.store, what, 40)
     rare = statements.add_seeds(here.store, what.id, [("Hardly anyone saw this", "en")], "tests")[0]
     for id in ids[:4]:
-        acts.vote_on(here.store, what.id, id, rare.id, 1)
-    results.refresh(here.store, what)
-    last = snapshots.newest(here.store, what.id)
+        acts.vote(here.store, what.id, id, rare.id, 1)
+    recompute(here.store, what)
+    last = newest_results(here.store, what.id, "participants")
     assert last is not None
-    told = json.dumps(results.public(last.result))
+    told = json.dumps(public_part(last.result))
     assert rare.id not in told and not any(id in told for id in ids)
     assert min(group["people"] for group in last.result["groups"]) >= 5
 
@@ -735,8 +753,8 @@ def test_k_anonymity_demographics_are_joined_to_votes_nowhere_in_the_database(he
     visitor = here.browser().join()
     visitor.get("/c/water/about-you")
     visitor.send("/c/water/about-you", age="40+")
-    what = consultations.about(here.store, "water")
-    (person,) = participants.participants(here.store, what.id)
+    what = consultations.find_consultation(here.store, "water")
+    (person,) = participants.list_participants(here.store, what.id)
     with here.store.read() as c:
         (row,) = c.execute(select(schema.demographic)).all()
         linked = c.execute(
@@ -750,11 +768,13 @@ def test_k_anonymity_demographics_are_joined_to_votes_nowhere_in_the_database(he
 
 
 def test_timing_side_channel_no_results_before_enough_people_and_own_votes(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     crowd(here.store, what, 14)
-    assert results.refresh(here.store, what) is None
+    recompute(here.store, what)
+    assert newest_results(here.store, what.id, "participants") is None
     crowd(here.store, what, 2, seed=1)
-    assert results.refresh(here.store, what) is not None
+    recompute(here.store, what)
+    assert newest_results(here.store, what.id, "participants") is not None
     visitor = here.browser().join()
     for at in range(7):
         assert "after 7 votes" in visitor.get("/c/water/results").text, at
@@ -764,22 +784,28 @@ def test_timing_side_channel_no_results_before_enough_people_and_own_votes(here:
 
 
 def test_timing_side_channel_results_change_by_five_people_at_least(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     crowd(here.store, what, 16)
-    first = results.refresh(here.store, what)
+
+    def step() -> StoredResults | None:
+        recompute(here.store, what)
+        return newest_results(here.store, what.id, "participants")
+
+    first = step()
+    assert first is not None
     for n in range(4):
         crowd(here.store, what, 1, seed=10 + n)
-        assert results.refresh(here.store, what) is None
+        assert step() == first
     crowd(here.store, what, 1, seed=20)
-    second = results.refresh(here.store, what)
-    assert first and second and second.people - first.people == 5
+    second = step()
+    assert second is not None and second.people - first.people == 5
 
 
-def test_timing_side_channel_everybody_sees_the_same_snapshot(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+def test_timing_side_channel_everybody_sees_the_same_results(here: Site) -> None:
+    what = consultations.find_consultation(here.store, "water")
     consultations.set_settings(here.store, what.id, {"results": "everyone"}, "tests")
     crowd(here.store, what, 20)
-    results.refresh(here.store, what)
+    recompute(here.store, what)
     client = here.browser().client
     before = client.get("/api/v1/c/water/results")
     crowd(here.store, what, 2, seed=3)
@@ -793,15 +819,15 @@ def test_timing_side_channel_everybody_sees_the_same_snapshot(here: Site) -> Non
 
 
 def test_audit_log_holds_every_act_of_the_organisers_unbroken(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     _, person = api_session(here)
-    id = statements.statements(here.store, what.id)[0].id
-    statements.moderate(here.store, what.id, [id], "rejected", "off_topic", None)
-    participants.exclude(here.store, what.id, person, "spam", "tests")
+    id = statements.list_statements(here.store, what.id)[0].id
+    statements.moderate_statements(here.store, what.id, [id], "rejected", "off_topic", None)
+    participants.exclude_participant(here.store, what.id, person, "spam", "tests")
     here.staff(what, "owner")
     consultations.set_settings(here.store, what.id, {"minutes": 20}, "tests")
     consultations.set_phase(here.store, what.id, "closed", "tests")
-    chain = audit.entries(here.store, what.id)
+    chain = audit.list_entries(here.store, what.id)
     said = {e.action for e in chain}
     assert said >= {
         "consultation.create",
@@ -815,7 +841,7 @@ def test_audit_log_holds_every_act_of_the_organisers_unbroken(here: Site) -> Non
     }
     assert audit.check_chain(here.store, what.id) is None
     lines = audit.as_json_lines(chain).splitlines()
-    downloaded = [audit.Entry(**json.loads(line)) for line in lines]
+    downloaded = [audit.AuditEntry(**json.loads(line)) for line in lines]
     assert audit.first_broken(downloaded) is None
     assert audit.first_broken([replace(downloaded[0], at=0), *downloaded[1:]]) == 1
 
@@ -831,13 +857,13 @@ def test_backup_secret_nothing_secret_is_logged(here: Site) -> None:
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     try:
-        what = consultations.about(here.store, "water")
+        what = consultations.find_consultation(here.store, "water")
         here.staff(what, "owner")
-        (token,) = participants.invite(here.store, what.id, 1, "tests")
+        (token,) = invitations.create_invitations(here.store, what.id, 1, "tests")
         visitor = here.browser().join(token=token)
         visitor.vote()
         code = participants.return_code(
-            here.store, what.id, participants.participants(here.store, what.id)[0].id
+            here.store, what.id, participants.list_participants(here.store, what.id)[0].id
         )
         visitor.log_in()
         cookies = list(visitor.client.cookies.values())
@@ -862,8 +888,8 @@ def test_backup_secret_a_copy_of_the_database_opens_no_session(
     from suffrage.server.store.database import open_store
 
     copy = open_store(str(tmp_path / "store"))
-    what = consultations.about(copy, "water")
+    what = consultations.find_consultation(copy, "water")
     session = headers["Authorization"].split()[1]
-    assert participants.of_session(copy, what.id, session) is None
+    assert participants.participant_of_session(copy, what.id, session) is None
     assert participants.return_code(copy, what.id, person) == ""
     copy.close()

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from suffrage.server.store import consultations, participants, statements
-from suffrage.server.store.acts import Block, Exposure, Sitting
+from suffrage.server.store.exposures import Exposure
+from suffrage.server.store.sittings import Block, Sitting
 from suffrage.server.web import participant_pages as pages
 from suffrage.server.web.stencils import MOST, Stencil, Stencils, mark
 from tests.server.site import Site, consultation, site
@@ -27,8 +28,8 @@ def here(tmp_path: Path) -> Site:
 def test_a_filled_page_is_the_whole_page(
     here: Site, monkeypatch: pytest.MonkeyPatch, recorded: str, language: str, seed: bool
 ) -> None:
-    what = consultations.about(here.store, "water")
-    first = statements.statements(here.store, what.id)[0]
+    what = consultations.find_consultation(here.store, "water")
+    first = statements.list_statements(here.store, what.id)[0]
     exposure = Exposure(
         "e" * 16, "p", "vote", first.id, None, None, False, None, "x", 0.5, 3, 4, None
     )
@@ -43,7 +44,7 @@ def test_a_filled_page_is_the_whole_page(
                     exposure=exposure,
                     statement=replace(first, text=text, seed=seed),
                     translation=None,
-                    sitting=Sitting(done, bool(recorded), Block("b", 5 + done, 6, 0, None)),
+                    sitting=Sitting(done, bool(recorded), Block("b", 5 + done, 6)),
                     recorded=recorded,
                 )
                 cut, whole = ways(v, shown), pages._whole_vote_page(v, shown, None)
@@ -59,7 +60,7 @@ def test_a_filled_page_is_the_whole_page(
 
 
 def test_a_changed_consultation_has_a_page_of_its_own_at_once(here: Site) -> None:
-    what = consultations.about(here.store, "water")
+    what = consultations.find_consultation(here.store, "water")
     visitor, other = here.browser().join(), here.browser().join()
     assert "Talking about water" in visitor.get("/c/water/vote").text
     consultations.set_texts(here.store, what.id, {"en": "Rivers"}, what.question, "tests")
@@ -70,7 +71,7 @@ def test_a_changed_consultation_has_a_page_of_its_own_at_once(here: Site) -> Non
     assert "About 99 minutes" in visitor.get("/c/water/vote").text
     consultations.set_phase(here.store, what.id, "closed", "tests")
     assert "not open now" in visitor.get("/c/water/vote").text
-    assert participants.counts(here.store, what.id)["joined"] == 2
+    assert participants.count_participants(here.store, what.id)["joined"] == 2
 
 
 def test_nobody_gets_the_token_or_statement_of_another(here: Site) -> None:
@@ -89,7 +90,7 @@ def test_values_are_escaped_and_put_nowhere_but_in_holes() -> None:
 
 
 def test_only_so_many_stencils_are_kept(here: Site) -> None:
-    what, kept, made = consultations.about(here.store, "water"), Stencils(), []
+    what, kept, made = consultations.find_consultation(here.store, "water"), Stencils(), []
     for kind in [*range(MOST + 1), 0, MOST]:
         kept.of(what, kind, lambda: made.append(1) or "page")  # type: ignore[func-returns-value]
     assert len(made) == MOST + 2  # the first was forgotten, the last was not

@@ -17,8 +17,8 @@ from babel.messages.pofile import read_po
 from jinja2 import Environment, nodes
 
 from suffrage.errors import InputError
-from suffrage.server import participants_results as results
 from suffrage.server import web
+from suffrage.server.watcher import recompute
 from suffrage.server.web.languages import languages
 from tests.server.organising import Office, Visitor, open_office
 from tests.server.site import consultation, crowd, site
@@ -278,7 +278,7 @@ def test_every_page_of_participants_is_said_in_the_readers_language(
     made = site(tmp_path / "store", locales=strange)
     what = consultation(made.store, languages=["en", "zz"])
     crowd(made.store, what, 30)
-    results.refresh(made.store, what)
+    recompute(made.store, what)
     browser = made.browser()
     left: list[str] = []
 

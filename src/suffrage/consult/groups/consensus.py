@@ -7,7 +7,6 @@ Source: compdemocracy/polis, repness.clj and conversation.clj.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,6 @@ from suffrage.consult.votes import Tallies
 
 # The normal quantile of a one-sided 90%.
 Z90 = 1.2816
-META_PRIORITY = 49.0
 
 
 def share(count: FloatArray, seen: FloatArray) -> FloatArray:
@@ -189,46 +187,3 @@ def _best_agree(found: GroupRepresentativeness, group: int) -> int | None:
         elif pa[j] * pat[j] > pa[best] * pat[best]:
             best = j
     return best
-
-
-def priority(
-    agrees: FloatArray,
-    passes: FloatArray,
-    seen: FloatArray,
-    extremity: FloatArray,
-    meta: BoolArray | bool = False,
-) -> FloatArray:
-    """How much a statement should be shown next, (statements,), above 0.
-
-    (I (1 + 8 2^(-S/5)))^2 with I = (1 - (P+1)/(S+2)) (E+1) (A+1)/(S+2): new, agreed with, telling
-    and seldom passed on come first. Statements about the consultation itself (`meta`) get 49.
-    """
-    importance = (1 - (passes + 1) / (seen + 2)) * (extremity + 1) * (agrees + 1) / (seen + 2)
-    found = np.square(importance * (1 + 8 * np.exp2(-seen / 5)))
-    return np.where(meta, META_PRIORITY, found)
-
-
-def routing_probabilities(
-    priorities: FloatArray, open_to: BoolArray, floor: float = 0.2
-) -> FloatArray:
-    """The probability of each statement to be shown next to one participant, (statements,).
-
-    open_to: shown statements they have not voted on. floor: the part drawn evenly, so that nothing
-    is never shown, and votes can be weighted by one over these probabilities (log them). With
-    floor 0 these are Polis'. A priority of 0 or NaN counts as 1. All 0 where nothing is open.
-    """
-    if not 0 <= floor <= 1:
-        raise ValueError(f"floor is {floor}; it must lie in 0 to 1")
-    if not open_to.any():
-        return np.zeros(open_to.size)
-    weight = np.where(open_to, np.where(priorities > 0, priorities, 1.0), 0.0)
-    return np.asarray((1 - floor) * weight / weight.sum() + floor * open_to / open_to.sum())
-
-
-def draw_statement(
-    probabilities: FloatArray, generator: np.random.Generator, statements: Sequence[str]
-) -> str | None:
-    """The statement to show next, or None where nothing is open."""
-    if probabilities.sum() <= 0:
-        return None
-    return statements[int(generator.choice(probabilities.size, p=probabilities))]

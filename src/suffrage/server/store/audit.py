@@ -22,7 +22,7 @@ FIRST = "0" * 64
 
 
 @dataclass(frozen=True)
-class Entry:
+class AuditEntry:
     """One act. at: milliseconds since 1970. detail: what the action needs, never votes or tokens."""
 
     chain: str
@@ -36,7 +36,7 @@ class Entry:
     at: int
 
 
-def append(
+def append_entry(
     c: Connection,
     chain: str,
     actor: str,
@@ -76,15 +76,17 @@ def append(
     return hash
 
 
-def entries(store: Store, chain: str, after: int = 0, most: int | None = None) -> list[Entry]:
+def list_entries(
+    store: Store, chain: str, after: int = 0, most: int | None = None
+) -> list[AuditEntry]:
     """A chain in order, from the entry after number `after` on."""
     query = select(audit).where(audit.c.chain == chain, audit.c.number > after)
     with store.read() as c:
         rows = c.execute(query.order_by(audit.c.number).limit(most)).mappings()
-        return [Entry(**row) for row in rows]
+        return [AuditEntry(**row) for row in rows]
 
 
-def first_broken(chain: Iterable[Entry]) -> int | None:
+def first_broken(chain: Iterable[AuditEntry]) -> int | None:
     """The number of the first entry that is not as it was written, or follows a gap; None where whole.
 
     Takes a chain from its start, as `entries` gives it or as read from a download.
@@ -102,7 +104,7 @@ def first_broken(chain: Iterable[Entry]) -> int | None:
 
 def check_chain(store: Store, chain: str) -> int | None:
     """As `first_broken` for a chain in the store, whose last entry must also be the head's."""
-    found = entries(store, chain)
+    found = list_entries(store, chain)
     broken = first_broken(found)
     if broken is not None:
         return broken
@@ -112,7 +114,7 @@ def check_chain(store: Store, chain: str) -> int | None:
     return None if (head is None and not found) or (head and head.hash == last) else len(found) + 1
 
 
-def as_json_lines(chain: Iterable[Entry]) -> str:
+def as_json_lines(chain: Iterable[AuditEntry]) -> str:
     """A chain as a download: one JSON object a line."""
     return "".join(json.dumps(asdict(e), ensure_ascii=False, sort_keys=True) + "\n" for e in chain)
 

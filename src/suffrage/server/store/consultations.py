@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import Connection, Text, bindparam, cast, insert, select, update
+from sqlalchemy import Connection, Text, cast, insert, select, update
 
 from suffrage import settings as reading
 from suffrage.errors import InputError
@@ -50,29 +50,31 @@ class DemographicItem(_Settings):
 
 
 class ConsultationSettings(_Settings):
-    """How a consultation is run.
+    """How a consultation is run."""
 
-    languages: of the pages, the first where nothing else is known. open_to_all: people may take
-    part without an invitation; they are marked unverified. statements_by: who may write statements.
-    moderation: before, nothing written is shown until accepted; after, at once unless it looks like
-    personal details. results: to whom. least_votes, least_people, batch: results are shown to those
-    with so many votes of their own, once so many people voted, and computed anew each so many more.
-    floor: part of the draw of statements that is even. minutes: goal of one sitting.
-    """
-
+    # Of the pages, the first where nothing else is known.
     languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("en",)
     intro: Texts = {}
+    # People may take part without an invitation; they are marked as unverified.
     open_to_all: bool = False
+    # Who may write statements.
     statements_by: Literal["participants", "organisers"] = "participants"
+    # before: nothing written is shown until it is accepted. after: it is shown at once unless it
+    # looks like personal details.
     moderation: Literal["before", "after"] = "before"
     moderation_policy: Texts = {}
     statement_characters: Annotated[int, Field(ge=80, le=1000)] = 200
     statements_each: Annotated[int, Field(ge=0, le=100)] = 10
+    # To whom results are shown.
     results: Literal["participants", "organisers", "everyone"] = "participants"
+    # Results are shown to those with so many votes of their own, once so many people have voted, and
+    # are renewed each time so many more have.
     least_votes: Annotated[int, Field(ge=0)] = 7
     least_people: Annotated[int, Field(ge=5)] = 15
     batch: Annotated[int, Field(ge=5)] = 5
+    # The part of the draw of statements that is even.
     floor: Annotated[float, Field(ge=0, le=1)] = 0.2
+    # The goal of one sitting.
     minutes: Annotated[int, Field(ge=1, le=120)] = 15
     core_share: Annotated[float, Field(ge=0, le=1)] = 0.2
     demographics: tuple[DemographicItem, ...] = ()
@@ -87,11 +89,12 @@ class ConsultationSettings(_Settings):
 
 
 @dataclass(frozen=True)
-class About:
-    """One consultation, as it stands. title, question: by language. Times in milliseconds."""
+class StoredConsultation:
+    """One consultation, as it stands. Times in milliseconds."""
 
     id: str
     slug: str
+    # By language.
     title: Mapping[str, str]
     question: Mapping[str, str]
     phase: Phase
@@ -108,14 +111,14 @@ class About:
         return "", language
 
 
-def create(
+def create_consultation(
     store: Store,
     slug: str,
     title: Mapping[str, str],
     question: Mapping[str, str],
     settings: ConsultationSettings | None = None,
     actor: str = "command line",
-) -> About:
+) -> StoredConsultation:
     """Make a consultation, in draft. Raises InputError where the slug is taken or not one."""
     if not SLUG.fullmatch(slug):
         raise InputError(
@@ -136,30 +139,28 @@ def create(
                 created=now(),
             )
         )
-        audit.append(c, id, actor, "consultation.create", slug)
-    return about(store, slug)
+        audit.append_entry(c, id, actor, "consultation.create", slug)
+    return find_consultation(store, slug)
 
 
-def about(store: Store, slug: str) -> About:
+def find_consultation(store: Store, slug: str) -> StoredConsultation:
     """The consultation of a slug. Raises NotFoundError."""
+    query = select(*STORED).where(consultation.c.slug == slug)
     with store.read() as c:
-        return _about(
-            found(c, select(consultation).where(consultation.c.slug == slug), "consultation")
-        )
+        return consultation_of_row(tuple(found(c, query, "consultation")))
 
 
-def about_id(c: Connection, consultation_id: str) -> About:
+def find_consultation_by_id(c: Connection, consultation_id: str) -> StoredConsultation:
     """The consultation of an id, within a transaction. Raises NotFoundError."""
-    query = select(consultation).where(consultation.c.id == consultation_id)
-    return _about(found(c, query, "consultation"))
+    query = select(*STORED).where(consultation.c.id == consultation_id)
+    return consultation_of_row(tuple(found(c, query, "consultation")))
 
 
-def all_consultations(store: Store) -> list[About]:
+def list_consultations(store: Store) -> list[StoredConsultation]:
     """Every consultation of the store, by slug."""
+    query = select(*STORED).order_by(consultation.c.slug)
     with store.read() as c:
-        return [
-            _about(row) for row in c.execute(select(consultation).order_by(consultation.c.slug))
-        ]
+        return [consultation_of_row(tuple(row)) for row in c.execute(query)]
 
 
 def set_phase(store: Store, consultation_id: str, phase: Phase, actor: str) -> None:
@@ -171,7 +172,7 @@ def set_phase(store: Store, consultation_id: str, phase: Phase, actor: str) -> N
             known=", ".join(PHASES),
         )
     with store.write() as c:
-        before = about_id(c, consultation_id)
+        before = find_consultation_by_id(c, consultation_id)
         changes: dict[str, Any] = {"phase": phase}
         if phase == "open":
             changes |= {"opened": before.opened or now(), "closed": None}
@@ -179,7 +180,7 @@ def set_phase(store: Store, consultation_id: str, phase: Phase, actor: str) -> N
             changes["closed"] = now()
         c.execute(update(consultation).where(consultation.c.id == consultation_id).values(changes))
         detail = {"from": before.phase, "to": phase}
-        audit.append(c, consultation_id, actor, "consultation.phase", phase, detail)
+        audit.append_entry(c, consultation_id, actor, "consultation.phase", phase, detail)
 
 
 def set_texts(
@@ -191,7 +192,7 @@ def set_texts(
 ) -> None:
     """Change title and question."""
     with store.write() as c:
-        before = about_id(c, consultation_id)
+        before = find_consultation_by_id(c, consultation_id)
         c.execute(
             update(consultation)
             .where(consultation.c.id == consultation_id)
@@ -201,7 +202,7 @@ def set_texts(
             "from": {"title": dict(before.title), "question": dict(before.question)},
             "to": {"title": dict(title), "question": dict(question)},
         }
-        audit.append(c, consultation_id, actor, "consultation.texts", "", detail)
+        audit.append_entry(c, consultation_id, actor, "consultation.texts", "", detail)
 
 
 def set_settings(
@@ -209,7 +210,7 @@ def set_settings(
 ) -> ConsultationSettings:
     """Change some settings and leave the others. Raises InputError naming a wrong key or value."""
     with store.write() as c:
-        before = about_id(c, consultation_id).settings.model_dump(mode="json")
+        before = find_consultation_by_id(c, consultation_id).settings.model_dump(mode="json")
         after = reading.validated(ConsultationSettings, {**before, **changes}, "settings")
         plain = after.model_dump(mode="json")
         c.execute(
@@ -220,82 +221,46 @@ def set_settings(
             for key in plain
             if plain[key] != before.get(key)
         }
-        audit.append(c, consultation_id, actor, "consultation.settings", "", changed)
+        audit.append_entry(c, consultation_id, actor, "consultation.settings", "", changed)
     return after
 
 
-# Made once: before every vote, making a statement anew costs more than running it.
-_PHASE = select(consultation.c.phase).where(consultation.c.id == bindparam("of"))
+def require_open(c: Connection, consultation_id: str) -> StoredConsultation:
+    """Return the consultation, if people may act in it now. Raises RefusedError "closed"."""
+    what = find_consultation_by_id(c, consultation_id)
+    require_open_phase(what.phase)
+    return what
 
 
-def check_open(c: Connection, consultation_id: str) -> None:
-    """As `need_open`, without reading the settings: before every vote. Raises RefusedError."""
-    phase = c.scalar(_PHASE, {"of": consultation_id})
+def require_open_phase(phase: str | None) -> None:
+    """Refuse an act in any phase but "open", and where there is no consultation (None)."""
     if phase is None:
         raise NotFoundError("there is no such consultation.")
     if phase != "open":
         raise RefusedError("closed", "this consultation is not open now.")
 
 
-def need_open(c: Connection, consultation_id: str) -> About:
-    """The consultation, if people may act in it now. Raises RefusedError."""
-    what = about_id(c, consultation_id)
-    if what.phase != "open":
-        raise RefusedError("closed", "this consultation is not open now.")
-    return what
-
-
-# A consultation with its texts and settings as they are stored, for `about_stored`.
-STORED = (
-    consultation.c.id,
-    consultation.c.slug,
-    cast(consultation.c.title, Text),
-    cast(consultation.c.question, Text),
-    consultation.c.phase,
-    cast(consultation.c.settings, Text),
-    consultation.c.created,
-    consultation.c.opened,
-    consultation.c.closed,
+# A consultation as `consultation_of_row` reads it: JSON comes as text from either database.
+STORED = tuple(
+    cast(column, Text) if column.name in ("title", "question", "settings") else column
+    for column in (consultation.c[name] for name in StoredConsultation.__dataclass_fields__)
 )
 
 
 @lru_cache(maxsize=64)
-def about_stored(
-    id: str,
-    slug: str,
-    title: str,
-    question: str,
-    phase: Phase,
-    settings: str,
-    created: int,
-    opened: int | None,
-    closed: int | None,
-) -> About:
-    """A consultation from the columns of `STORED`; made once for as long as the row stays as it is."""
-    return About(
-        id=id,
-        slug=slug,
-        title=json.loads(title),
-        question=json.loads(question),
-        phase=phase,
-        settings=_settings(settings),
-        created=created,
-        opened=opened,
-        closed=closed,
-    )
+def consultation_of_row(row: tuple[Any, ...]) -> StoredConsultation:
+    """Return the consultation of a driver's row of the columns `STORED`.
 
-
-def _about(row: Any) -> About:
-    return About(
-        id=row.id,
-        slug=row.slug,
-        title=row.title,
-        question=row.question,
-        phase=row.phase,
-        settings=_settings(json.dumps(row.settings)),
-        created=row.created,
-        opened=row.opened,
-        closed=row.closed,
+    It is made once for as long as the row stays as it is.
+    """
+    values = dict(zip(StoredConsultation.__dataclass_fields__, row, strict=True))
+    return StoredConsultation(
+        **{
+            **values,
+            "title": json.loads(values["title"]),
+            "question": json.loads(values["question"]),
+            "settings": _settings(values["settings"]),
+        }
     )
 
 

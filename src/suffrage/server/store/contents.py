@@ -2,128 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, insert, select
 
 from suffrage.consult.consultation import SCHEMAS, Consultation
 from suffrage.errors import InputError
 from suffrage.server.store import audit
-from suffrage.server.store.consultations import SLUG, About, ConsultationSettings, about
-from suffrage.server.store.database import Store, now
-from suffrage.server.store.database_schema import (
-    answer,
-    comparison,
-    consultation,
-    demographic,
-    participant,
-    prompt,
-    reaction,
-    statement,
-    vote,
+from suffrage.server.store import database_schema as schema
+from suffrage.server.store.consultations import (
+    SLUG,
+    ConsultationSettings,
+    StoredConsultation,
+    find_consultation,
 )
-from suffrage.server.store.participants import person_keys
+from suffrage.server.store.database import Store, now
+from suffrage.server.store.demographics import person_key, person_keys
 from suffrage.server.store.secret_keys import new_id
 from suffrage.server.texts import fold
 
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A table of `Consultation` and the table of the store that holds it."""
+
+    stored: Table
+    # From a column of the consultation's table to the one of the store's.
+    columns: Mapping[str, str]
+    # Columns that are worked out from the store's.
+    made: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
+
+    def query(self, names: Iterable[str], consultation_id: str) -> Select[Any]:
+        """Read the columns of these names."""
+        found = {name: self.stored.c[of] for name, of in self.columns.items()}
+        columns = ({**found, **self.made}[name].label(name) for name in names)
+        return select(*columns).where(self.stored.c.consultation_id == consultation_id)
+
+    def written(self, row: Row) -> dict[str, Any]:
+        """What the store keeps of a row of the consultation's table."""
+        return {of: row[name] for name, of in self.columns.items()}
+
+
+def _same(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+# In the order in which they are written: what others point to comes first.
+_PAIRS = {
+    "participants": _Pair(
+        schema.participant,
+        {"participant": "id"}
+        | _same("verified", "language", "exclusion_reason", "weight")
+        | _same("consent_votes", "consent_texts", "consent_training"),
+        {"excluded": schema.participant.c.excluded_at.is_not(None)},
+    ),
+    "demographics": _Pair(
+        schema.demographic,
+        _same("item", "value"),
+        {"participant": schema.demographic.c.person_key},
+    ),
+    "statements": _Pair(
+        schema.statement,
+        {"statement": "id", "author": "author_id", "order": "position"}
+        | _same("text", "language", "seed", "state"),
+    ),
+    "votes": _Pair(
+        schema.vote,
+        {"participant": "participant_id", "statement": "statement_id"}
+        | {"vote": "value", "order": "position"}
+        | _same("important", "probability"),
+    ),
+    "prompts": _Pair(schema.prompt, {"prompt": "id"} | _same("text", "language", "topic")),
+    "answers": _Pair(
+        schema.answer,
+        {"answer": "id", "prompt": "prompt_id"} | _same("text", "model", "language"),
+    ),
+    "comparisons": _Pair(
+        schema.comparison,
+        {"participant": "participant_id", "prompt": "prompt_id"}
+        | {"left": "left_id", "right": "right_id", "check": "attention", "order": "position"}
+        | _same("outcome", "confidence", "reasons", "core", "probability"),
+    ),
+    "reactions": _Pair(
+        schema.reaction,
+        {"participant": "participant_id", "answer": "answer_id", "order": "position"}
+        | _same("value", "reasons"),
+    ),
+}
+
 
 def to_consultation(store: Store, slug: str) -> Consultation:
-    """All that was collected, at one moment. People who withdrew or never consented are not in it.
+    """Return all that was collected, at one moment.
 
-    Needs the store's secret, without which demographics belong to nobody. Raises NotFoundError.
+    People who withdrew or never consented are not in it. The store's secret is needed, without which
+    demographics belong to nobody. Raises NotFoundError.
     """
-    what = about(store, slug)
+    what = find_consultation(store, slug)
+    stored = schema.consultation.c
     with store.read() as c:
-        people = _rows(c, participant, what.id, participant.c.takes_part)
-        ids = [row["id"] for row in people]
-        known = set(ids)
-        keys = person_keys(store, what.id, ids)
-        label = c.scalar(select(consultation.c.created_label).where(consultation.c.id == what.id))
-        tables = {
-            "statements": [
-                {
-                    "statement": row["id"],
-                    "author": row["author_id"] if row["author_id"] in known else None,
-                    "order": row["position"],
-                    **_same(row, "text", "language", "seed", "state"),
-                }
-                for row in _rows(c, statement, what.id)
-            ],
-            "participants": [
-                {
-                    "participant": row["id"],
-                    "excluded": row["excluded_at"] is not None,
-                    **_same(row, "verified", "language", "exclusion_reason", "weight"),
-                    **_same(row, "consent_votes", "consent_texts", "consent_training"),
-                }
-                for row in people
-            ],
-            "demographics": [
-                {"participant": keys[row["person_key"]], **_same(row, "item", "value")}
-                for row in _rows(c, demographic, what.id)
-                if row["person_key"] in keys
-            ],
-            "votes": [
-                {
-                    "participant": row["participant_id"],
-                    "statement": row["statement_id"],
-                    "vote": row["value"],
-                    "order": row["position"],
-                    **_same(row, "important", "probability"),
-                }
-                for row in _rows(c, vote, what.id)
-                if row["participant_id"] in known
-            ],
-            "prompts": [
-                {"prompt": row["id"], **_same(row, "text", "language", "topic")}
-                for row in _rows(c, prompt, what.id)
-            ],
-            "answers": [
-                {
-                    "answer": row["id"],
-                    "prompt": row["prompt_id"],
-                    **_same(row, "text", "model", "language"),
-                }
-                for row in _rows(c, answer, what.id)
-            ],
-            "comparisons": [
-                {
-                    "participant": row["participant_id"],
-                    "prompt": row["prompt_id"],
-                    "left": row["left_id"],
-                    "right": row["right_id"],
-                    "check": row["attention"],
-                    "order": row["position"],
-                    **_same(row, "outcome", "confidence", "reasons", "core", "probability"),
-                }
-                for row in _rows(c, comparison, what.id)
-                if row["participant_id"] in known
-            ],
-            "reactions": [
-                {
-                    "participant": row["participant_id"],
-                    "answer": row["answer_id"],
-                    "order": row["position"],
-                    **_same(row, "value", "reasons"),
-                }
-                for row in _rows(c, reaction, what.id)
-                if row["participant_id"] in known
-            ],
-        }
+        tables = {name: _read(c, name, what.id) for name in _PAIRS}
+        label = c.scalar(select(stored.created_label).where(stored.id == what.id))
+    people = tables["participants"]["participant"]
+    keys = person_keys(store, what.id, people.to_list())
+    tables["demographics"] = tables["demographics"].with_columns(
+        pl.col("participant").replace_strict(keys, default=None, return_dtype=pl.String)
+    )
+    known = pl.col("participant").is_in(people.implode())
+    tables = {
+        name: table.filter(known) if "participant" in table.columns else table
+        for name, table in tables.items()
+    }
+    author = pl.col("author")
+    tables["statements"] = tables["statements"].with_columns(
+        pl.when(author.is_in(people.implode())).then(author)
+    )
     language = what.settings.languages[0]
     return Consultation(
         slug=what.slug,
         title=what.text(what.title, language)[0],
         question=what.text(what.question, language)[0],
         languages=what.settings.languages,
-        created=label or _date(what.created),
-        **{name: pl.DataFrame(rows, schema=dict(SCHEMAS[name])) for name, rows in tables.items()},
+        created=label or datetime.fromtimestamp(what.created / 1000, UTC).date().isoformat(),
+        **tables,
     )
 
 
-def from_consultation(store: Store, content: Consultation, actor: str = "command line") -> About:
+def _read(c: Connection, name: str, consultation_id: str) -> pl.DataFrame:
+    """One of the consultation's tables; of participants those who take part."""
+    columns = dict(SCHEMAS[name])
+    query = _PAIRS[name].query(columns, consultation_id)
+    if name == "participants":
+        query = query.where(schema.participant.c.takes_part)
+    return pl.DataFrame([tuple(row) for row in c.execute(query)], schema=columns, orient="row")
+
+
+def from_consultation(
+    store: Store, content: Consultation, actor: str = "command line"
+) -> StoredConsultation:
     """Put a consultation into the store as a new one, closed, with its ids as they are.
 
     Raises InputError where the slug is taken or is none.
@@ -135,11 +156,12 @@ def from_consultation(store: Store, content: Consultation, actor: str = "command
     languages = content.languages or ("en",)
     settings = ConsultationSettings(languages=languages)
     id, at = new_id(), now()
+    taken = select(schema.consultation.c.id).where(schema.consultation.c.slug == content.slug)
     with store.write() as c:
-        if c.scalar(select(consultation.c.id).where(consultation.c.slug == content.slug)):
+        if c.scalar(taken):
             raise InputError(f'slug "{content.slug}" is taken in this store; rename one of them.')
         c.execute(
-            insert(consultation).values(
+            insert(schema.consultation).values(
                 id=id,
                 slug=content.slug,
                 title={languages[0]: content.title},
@@ -150,147 +172,43 @@ def from_consultation(store: Store, content: Consultation, actor: str = "command
                 created=at,
             )
         )
-        acts = _acts(content)
-        _put(
-            c,
-            participant,
-            id,
-            (
-                {
-                    "id": row["participant"],
-                    "takes_part": True,
-                    "acts": acts.get(row["participant"], 0),
-                    "created": at,
-                    "excluded_at": at if row["excluded"] else None,
-                    **_same(row, "verified", "language", "exclusion_reason", "weight"),
-                    **_same(row, "consent_votes", "consent_texts", "consent_training"),
-                }
-                for row in content.participants.iter_rows(named=True)
-            ),
-        )
-        _put(
-            c,
-            demographic,
-            id,
-            (
-                {
-                    "person_key": store.secrets.hash("person", f"{id}\0{row['participant']}"),
-                    **_same(row, "item", "value"),
-                }
-                for row in content.demographics.iter_rows(named=True)
-            ),
-        )
-        _put(
-            c,
-            statement,
-            id,
-            (
-                {
-                    "id": row["statement"],
-                    "text_key": fold(row["text"]),
-                    "author_id": row["author"],
-                    "flags": [],
-                    "position": row["order"],
-                    "created": at,
-                    **_same(row, "text", "language", "seed", "state"),
-                }
-                for row in content.statements.iter_rows(named=True)
-            ),
-        )
-        _put(
-            c,
-            vote,
-            id,
-            (
-                {
-                    "participant_id": row["participant"],
-                    "statement_id": row["statement"],
-                    "value": row["vote"],
-                    "position": row["order"],
-                    "updated": at,
-                    **_same(row, "important", "probability"),
-                }
-                for row in content.votes.iter_rows(named=True)
-            ),
-        )
-        _put(
-            c,
-            prompt,
-            id,
-            (
-                {"id": row["prompt"], "position": n, **_same(row, "text", "language", "topic")}
-                for n, row in enumerate(content.prompts.iter_rows(named=True))
-            ),
-        )
-        _put(
-            c,
-            answer,
-            id,
-            (
-                {
-                    "id": row["answer"],
-                    "prompt_id": row["prompt"],
-                    "made_with": {},
-                    "shown": True,
-                    "position": n,
-                    **_same(row, "text", "model", "language"),
-                }
-                for n, row in enumerate(content.answers.iter_rows(named=True))
-            ),
-        )
-        _put(
-            c,
-            comparison,
-            id,
-            (
-                {
-                    "id": new_id(),
-                    "participant_id": row["participant"],
-                    "prompt_id": row["prompt"],
-                    "left_id": row["left"],
-                    "right_id": row["right"],
-                    "attention": row["check"],
-                    "position": row["order"],
-                    "at": at,
-                    **_same(row, "outcome", "confidence", "reasons", "core", "probability"),
-                }
-                for row in content.comparisons.iter_rows(named=True)
-            ),
-        )
-        _put(
-            c,
-            reaction,
-            id,
-            (
-                {
-                    "participant_id": row["participant"],
-                    "answer_id": row["answer"],
-                    "position": row["order"],
-                    "updated": at,
-                    **_same(row, "value", "reasons"),
-                }
-                for row in content.reactions.iter_rows(named=True)
-            ),
-        )
-        audit.append(
+        more = _what_only_the_store_has(store, content, id, at)
+        for name, pair in _PAIRS.items():
+            rows = [
+                {"consultation_id": id, **pair.written(row), **more[name](row, place)}
+                for place, row in enumerate(getattr(content, name).iter_rows(named=True))
+            ]
+            if rows:
+                c.execute(insert(pair.stored), rows)
+        audit.append_entry(
             c, id, actor, "consultation.import", content.slug, {"hash": content.content_hash}
         )
-    return about(store, content.slug)
+    return find_consultation(store, content.slug)
 
 
-def _rows(c: Connection, table: Table, consultation_id: str, *where: Any) -> list[dict[str, Any]]:
-    query = select(table).where(table.c.consultation_id == consultation_id, *where)
-    return [dict(row) for row in c.execute(query).mappings()]
+def _what_only_the_store_has(
+    store: Store, content: Consultation, id: str, at: int
+) -> dict[str, Callable[[Row, int], dict[str, Any]]]:
+    """For each table what a row has in the store alone, from the row and its place.
 
-
-def _same(row: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: row[name] for name in names}
-
-
-def _put(c: Connection, table: Table, consultation_id: str, rows: Iterable[dict[str, Any]]) -> None:
-    listed = [{"consultation_id": consultation_id, **row} for row in rows]
-    if listed:
-        c.execute(insert(table), listed)
+    id: of the consultation. at: the time of the import.
+    """
+    acts = _acts(content)
+    return {
+        "participants": lambda row, _: {
+            "takes_part": True,
+            "acts": acts.get(row["participant"], 0),
+            "created": at,
+            "excluded_at": at if row["excluded"] else None,
+        },
+        "demographics": lambda row, _: {"person_key": person_key(store, id, row["participant"])},
+        "statements": lambda row, _: {"text_key": fold(row["text"]), "flags": [], "created": at},
+        "votes": lambda *_: {"updated": at},
+        "prompts": lambda _, place: {"position": place},
+        "answers": lambda _, place: {"made_with": {}, "shown": True, "position": place},
+        "comparisons": lambda *_: {"id": new_id(), "at": at},
+        "reactions": lambda *_: {"updated": at},
+    }
 
 
 def _acts(content: Consultation) -> dict[str, int]:
@@ -301,9 +219,3 @@ def _acts(content: Consultation) -> dict[str, int]:
     )
     last = acts.group_by("participant").agg(pl.col("order").max() + 1)
     return dict(last.iter_rows())
-
-
-def _date(milliseconds: int) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).date().isoformat()

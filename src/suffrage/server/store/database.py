@@ -20,6 +20,9 @@ from suffrage.server.store.secret_keys import Secrets, find_secrets, make_secret
 DATABASE = "consultation.db"
 SECRET = "secret.key"
 BUSY_MS = 5000
+# In milliseconds, as all times of the store.
+HOUR = 3_600_000
+DAY = 24 * HOUR
 MIGRATIONS = Path(__file__).parent / "migrations"
 # A number of our own among those that PostgreSQL's advisory locks are known by.
 _MIGRATING = 0x5AFF_7A6E

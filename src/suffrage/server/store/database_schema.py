@@ -386,23 +386,10 @@ block = Table(
     Index("ix_block_participant", "consultation_id", "participant_id"),
 )
 
-snapshot = Table(
-    "snapshot",
-    metadata,
-    _consultation(key=True),
-    Column("version", Integer, primary_key=True),
-    Column("event_id", _NUMBER, nullable=False),
-    Column("people", Integer, nullable=False),
-    Column("votes", Integer, nullable=False),
-    Column("settings", JSON, nullable=False),
-    Column("code_version", Text, nullable=False),
-    Column("result", JSON, nullable=False),
-    Column("created", _TIME, nullable=False),
-)
-
-# What organisers see: found anew after every few votes, where `snapshot` moves in steps for privacy.
-analysis = Table(
-    "analysis",
+# One row a computation of the groups. Those that participants see are several people's votes apart, for
+# privacy: only these rows have `participants_results`.
+results = Table(
+    "results",
     metadata,
     _consultation(key=True),
     Column("version", Integer, primary_key=True),
@@ -412,7 +399,8 @@ analysis = Table(
     Column("votes", Integer, nullable=False),
     Column("settings", JSON, nullable=False),
     Column("code_version", Text, nullable=False),
-    Column("result", JSON, nullable=False),
+    Column("organisers_results", JSON(none_as_null=True)),
+    Column("participants_results", JSON(none_as_null=True)),
     Column("created", _TIME, nullable=False),
 )
 

@@ -1,4 +1,4 @@
-"""Participants: invited, joined, what they consent to, who they are, and their way out."""
+"""Participants: who has joined, whose session it is, what they consent to, who is left out."""
 
 from __future__ import annotations
 
@@ -9,49 +9,30 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from suffrage.server.store import audit
 from suffrage.server.store.consultations import (
     STORED,
-    About,
-    about_id,
-    about_stored,
-    need_open,
+    StoredConsultation,
+    consultation_of_row,
+    find_consultation_by_id,
+    require_open,
 )
-from suffrage.server.store.database import (
-    NotFoundError,
-    RefusedError,
-    Store,
-    found,
-    now,
-)
+from suffrage.server.store.database import DAY, NotFoundError, RefusedError, Store, found, now
 from suffrage.server.store.database_schema import (
-    block,
-    comparison,
     consent,
     consultation,
-    demographic,
-    exposure,
     invitation,
     participant,
     participant_session,
-    reaction,
-    statement,
-    statement_translation,
-    vote,
-    vote_event,
 )
 from suffrage.server.store.driver import Driver, Prepared
-from suffrage.server.store.participants_results_table import drop_label
-from suffrage.server.store.secret_keys import Secrets, new_id, new_token, read_code
-from suffrage.server.texts import fold
+from suffrage.server.store.invitations import use_invitation
+from suffrage.server.store.secret_keys import ALPHABET, Secrets, new_id, new_token, read_code
 
 SESSION_DAYS = 60
-DAY = 24 * 3600 * 1000
-# What stands where a statement stood that others voted on and its author took back.
-TAKEN_BACK = "[taken back by the person who wrote it]"
-_INVITATION, _SESSION, _RETURN, _PERSON = "invitation", "participant session", "return", "person"
+_SESSION, _RETURN = "participant session", "return"
 
 
 @dataclass(frozen=True)
@@ -74,8 +55,8 @@ class Participant:
 
 
 @dataclass(frozen=True)
-class Joined:
-    """A new participant, and the secret of the session they act in."""
+class NewSession:
+    """A participant, and the secret of the session they act in."""
 
     participant: Participant
     session: str
@@ -91,88 +72,9 @@ class Scopes:
     training: bool = False
 
 
-@dataclass(frozen=True)
-class Invitation:
-    """An invitation without its token. Times in milliseconds."""
-
-    id: str
-    stratum: str
-    created: int
-    expires: int | None
-    used_at: int | None
-    revoked_at: int | None
-
-
-def invite(
-    store: Store,
-    consultation_id: str,
-    count: int,
-    actor: str,
-    stratum: str = "",
-    expires: int | None = None,
-) -> list[str]:
-    """Make single-use invitations and give their tokens, which are nowhere else.
-
-    expires: milliseconds since 1970.
-    """
-    tokens = [new_token() for _ in range(count)]
-    with store.write() as c:
-        about_id(c, consultation_id)
-        if tokens:
-            c.execute(
-                insert(invitation),
-                [
-                    {
-                        "consultation_id": consultation_id,
-                        "id": new_id(),
-                        "token_hash": store.secrets.hash(_INVITATION, token),
-                        "stratum": stratum,
-                        "created": now(),
-                        "expires": expires,
-                    }
-                    for token in tokens
-                ],
-            )
-        detail = {"count": count, "stratum": stratum, "expires": expires}
-        audit.append(c, consultation_id, actor, "invitation.create", stratum, detail)
-    return tokens
-
-
-def invitations(store: Store, consultation_id: str) -> list[Invitation]:
-    """All invitations, the newest last."""
-    columns = [invitation.c[name] for name in Invitation.__dataclass_fields__]
-    query = select(*columns).where(invitation.c.consultation_id == consultation_id)
-    with store.read() as c:
-        rows = c.execute(query.order_by(invitation.c.created, invitation.c.id)).mappings()
-        return [Invitation(**row) for row in rows]
-
-
-def revoke_invitation(store: Store, consultation_id: str, invitation_id: str, actor: str) -> None:
-    """Make an unused invitation void. Raises RefusedError where it was used."""
-    with store.write() as c:
-        done = c.execute(
-            update(invitation)
-            .where(
-                invitation.c.consultation_id == consultation_id,
-                invitation.c.id == invitation_id,
-                invitation.c.used_at.is_(None),
-            )
-            .values(revoked_at=now())
-        )
-        if done.rowcount == 0:
-            raise RefusedError("used", "there is no unused invitation of that id.")
-        audit.append(c, consultation_id, actor, "invitation.revoke", invitation_id)
-
-
-def invitation_is_good(store: Store, consultation_id: str, token: str) -> bool:
-    """Whether a token would be let in. Uses nothing up: pages are fetched before people see them."""
-    with store.read() as c:
-        return bool(
-            c.scalar(select(invitation.c.id).where(*_usable(store, consultation_id, token)))
-        )
-
-
-def join(store: Store, consultation_id: str, token: str | None, language: str) -> Joined:
+def join_consultation(
+    store: Store, consultation_id: str, token: str | None, language: str
+) -> NewSession:
     """Take part, with an invitation's token or, where the consultation is open to all, without.
 
     Raises RefusedError: "used" for a token that is unknown, used, revoked or out of date (which of
@@ -180,21 +82,12 @@ def join(store: Store, consultation_id: str, token: str | None, language: str) -
     """
     session, at = new_token(), now()
     with store.write() as c:
-        what = need_open(c, consultation_id)
+        what = require_open(c, consultation_id)
         invitation_id = None
-        if token is None:
-            if not what.settings.open_to_all:
-                raise RefusedError("invited", "this consultation is by invitation.")
-        else:
-            # One statement checks and uses up: of two at once only one finds the row.
-            invitation_id = c.scalar(
-                update(invitation)
-                .where(*_usable(store, consultation_id, token))
-                .values(used_at=at)
-                .returning(invitation.c.id)
-            )
-            if invitation_id is None:
-                raise RefusedError("used", "this invitation was used before, or is not valid.")
+        if token is not None:
+            invitation_id = use_invitation(c, store, consultation_id, token, at)
+        elif not what.settings.open_to_all:
+            raise RefusedError("invited", "this consultation is by invitation.")
         id = new_id()
         c.execute(
             insert(participant).values(
@@ -211,10 +104,10 @@ def join(store: Store, consultation_id: str, token: str | None, language: str) -
         )
         _open_session(c, store, consultation_id, id, session)
         person = _participant(c, consultation_id, id)
-    return Joined(person, session)
+    return NewSession(person, session)
 
 
-def come_back(store: Store, consultation_id: str, code: str) -> Joined:
+def come_back(store: Store, consultation_id: str, code: str) -> NewSession:
     """A new session for whoever has the return code. Raises RefusedError "used"."""
     session = new_token()
     with store.write() as c:
@@ -229,7 +122,7 @@ def come_back(store: Store, consultation_id: str, code: str) -> Joined:
             raise RefusedError("used", "this code is not known here.")
         _open_session(c, store, consultation_id, id, session)
         person = _participant(c, consultation_id, id)
-    return Joined(person, session)
+    return NewSession(person, session)
 
 
 def return_code(store: Store, consultation_id: str, participant_id: str) -> str:
@@ -251,7 +144,7 @@ def return_code(store: Store, consultation_id: str, participant_id: str) -> str:
     return ""
 
 
-def of_session(store: Store, consultation_id: str, session: str) -> Participant | None:
+def participant_of_session(store: Store, consultation_id: str, session: str) -> Participant | None:
     """Whose session this is, in this consultation and no other."""
     given = {
         "of": consultation_id,
@@ -265,9 +158,10 @@ def of_session(store: Store, consultation_id: str, session: str) -> Participant 
 
 @dataclass(frozen=True)
 class Entered:
-    """Somebody at the door of a consultation. participant: None without a session in it."""
+    """Somebody at the door of a consultation."""
 
-    about: About
+    consultation: StoredConsultation
+    # None without a session in it.
     participant: Participant | None
 
 
@@ -283,8 +177,7 @@ def enter(d: Driver, secrets: Secrets, slug: str, session: str) -> Entered:
     row = d.one(_entering(len(hashes)), given)
     if row is None:
         raise NotFoundError("there is no such consultation.")
-    what = about_stored(*row[: len(STORED)])
-    rest = row[len(STORED) :]
+    what, rest = consultation_of_row(row[: len(STORED)]), row[len(STORED) :]
     if rest[0] is None:
         return Entered(what, None)
     person = _person(rest)
@@ -321,7 +214,7 @@ def _person(row: Sequence[Any]) -> Participant:
 _TRUTHS = ("verified", "takes_part", "consent_votes", "consent_texts", "consent_training")
 
 
-def leave(store: Store, consultation_id: str, session: str) -> None:
+def end_session(store: Store, consultation_id: str, session: str) -> None:
     """End a session."""
     with store.write() as c:
         c.execute(
@@ -341,8 +234,8 @@ def give_consent(
     """
     digest = hashlib.sha256(text.encode()).hexdigest()
     with store.write() as c:
-        person = _active(c, consultation_id, participant_id)
-        what = about_id(c, consultation_id)
+        person = find_active_participant(c, consultation_id, participant_id)
+        what = find_consultation_by_id(c, consultation_id)
         wider = (
             (scopes.take_part and not person.takes_part)
             or (scopes.votes and not person.consent_votes)
@@ -350,7 +243,7 @@ def give_consent(
             or (scopes.training and not person.consent_training)
         )
         if wider:
-            need_open(c, consultation_id)
+            require_open(c, consultation_id)
         c.execute(
             update(participant)
             .where(*_is(consultation_id, participant_id))
@@ -373,126 +266,16 @@ def give_consent(
         )
 
 
-def set_language(store: Store, consultation_id: str, participant_id: str, language: str) -> None:
-    """The language somebody reads the pages in."""
-    with store.write() as c:
-        what = about_id(c, consultation_id)
-        c.execute(
-            update(participant)
-            .where(*_is(consultation_id, participant_id))
-            .values(language=_language(what, language))
-        )
-
-
-def set_demographics(
-    store: Store, consultation_id: str, participant_id: str, answers: Mapping[str, str | None]
-) -> None:
-    """Set the items given, and take back those given as None or "".
-
-    Raises RefusedError "not_offered" for an item or value the consultation does not ask.
-    """
-    with store.write() as c:
-        what = need_open(c, consultation_id)
-        _active(c, consultation_id, participant_id)
-        allowed = {
-            item.item: {option.value for option in item.options}
-            for item in what.settings.demographics
-        }
-        keys = _person_keys(store, consultation_id, participant_id)
-        for item, value in answers.items():
-            if item not in allowed or (value and value not in allowed[item]):
-                raise RefusedError("not_offered", f"{item[:40]!r} has no such answer here.")
-            c.execute(
-                delete(demographic).where(
-                    demographic.c.consultation_id == consultation_id,
-                    demographic.c.person_key.in_(keys),
-                    demographic.c.item == item,
-                )
-            )
-            if value:
-                c.execute(
-                    insert(demographic).values(
-                        consultation_id=consultation_id,
-                        person_key=keys[0],
-                        item=item,
-                        value=value,
-                    )
-                )
-
-
-def demographics(store: Store, consultation_id: str, participant_id: str) -> dict[str, str]:
-    """A participant's own answers about themselves."""
-    query = select(demographic.c.item, demographic.c.value).where(
-        demographic.c.consultation_id == consultation_id,
-        demographic.c.person_key.in_(_person_keys(store, consultation_id, participant_id)),
-    )
-    with store.read() as c:
-        return {row.item: row.value for row in c.execute(query)}
-
-
-def withdraw(
-    store: Store, consultation_id: str, participant_id: str, keep_statements: bool = False
-) -> str:
-    """Delete all a participant gave, and give a receipt: the audit entry's hash.
-
-    Left is a row that says somebody withdrew. Statements of theirs that others voted on stay: as
-    they are and without an author where they wish so, or with their text taken out. Always
-    possible, also when the consultation is closed.
-    """
-    with store.write() as c:
-        _active(c, consultation_id, participant_id)
-        written = c.scalars(
-            select(statement.c.id).where(
-                statement.c.consultation_id == consultation_id,
-                statement.c.author_id == participant_id,
-            )
-        ).all()
-        for table in (vote, vote_event, comparison, reaction, exposure, block, consent):
-            c.execute(delete(table).where(*_by(table, consultation_id, participant_id)))
-        c.execute(
-            delete(participant_session).where(
-                *_by(participant_session, consultation_id, participant_id)
-            )
-        )
-        c.execute(
-            delete(demographic).where(
-                demographic.c.consultation_id == consultation_id,
-                demographic.c.person_key.in_(_person_keys(store, consultation_id, participant_id)),
-            )
-        )
-        drop_label(c, consultation_id, participant_id)
-        for id in written:
-            _take_back(c, consultation_id, id, keep_statements)
-        c.execute(
-            update(participant)
-            .where(*_is(consultation_id, participant_id))
-            .values(
-                withdrawn_at=now(),
-                return_hash=None,
-                invitation_id=None,
-                takes_part=False,
-                consent_votes=False,
-                consent_texts=False,
-                consent_training=False,
-                acts=0,
-                weight=None,
-                exclusion_reason=None,
-            )
-        )
-        detail = {"statements": len(written), "kept": keep_statements}
-        return audit.append(
-            c, consultation_id, "participant", "participant.withdraw", participant_id, detail
-        )
-
-
-def exclude(
+def exclude_participant(
     store: Store, consultation_id: str, participant_id: str, reason: str, actor: str
 ) -> None:
     """Leave a participant out of every count; nothing of theirs is deleted, and they can go on."""
     _set_excluded(store, consultation_id, participant_id, reason, actor)
 
 
-def include(store: Store, consultation_id: str, participant_id: str, actor: str) -> None:
+def include_participant(
+    store: Store, consultation_id: str, participant_id: str, actor: str
+) -> None:
     """Take an exclusion back."""
     _set_excluded(store, consultation_id, participant_id, None, actor)
 
@@ -504,10 +287,12 @@ def set_weights(
     with store.write() as c:
         for id, weight in weights.items():
             c.execute(update(participant).where(*_is(consultation_id, id)).values(weight=weight))
-        audit.append(c, consultation_id, actor, "participant.weights", "", {"count": len(weights)})
+        audit.append_entry(
+            c, consultation_id, actor, "participant.weights", "", {"count": len(weights)}
+        )
 
 
-def participants(store: Store, consultation_id: str) -> list[Participant]:
+def list_participants(store: Store, consultation_id: str) -> list[Participant]:
     """Everybody who ever joined, in the order of joining."""
     query = select(*_COLUMNS).where(participant.c.consultation_id == consultation_id)
     with store.read() as c:
@@ -515,13 +300,21 @@ def participants(store: Store, consultation_id: str) -> list[Participant]:
         return [Participant(**row) for row in rows]
 
 
-def get(store: Store, consultation_id: str, participant_id: str) -> Participant:
+def find_participant(store: Store, consultation_id: str, participant_id: str) -> Participant:
     """One participant. Raises NotFoundError."""
     with store.read() as c:
         return _participant(c, consultation_id, participant_id)
 
 
-def stratum(store: Store, consultation_id: str, participant_id: str) -> str:
+def find_active_participant(c: Connection, consultation_id: str, id: str) -> Participant:
+    """Return a participant who has not withdrawn. Raises RefusedError "withdrawn"."""
+    person = _participant(c, consultation_id, id)
+    if person.withdrawn_at is not None:
+        raise RefusedError("withdrawn", "this participant has withdrawn.")
+    return person
+
+
+def stratum_of(store: Store, consultation_id: str, participant_id: str) -> str:
     """What the participant's invitation was for, "" without one."""
     query = (
         select(invitation.c.stratum)
@@ -536,7 +329,7 @@ def stratum(store: Store, consultation_id: str, participant_id: str) -> str:
         return str(c.scalar(query) or "")
 
 
-_NEXT_ACT = (
+_NEXT_ACT = Prepared(
     update(participant)
     .where(
         participant.c.consultation_id == bindparam("of"),
@@ -544,43 +337,25 @@ _NEXT_ACT = (
         participant.c.takes_part,
         participant.c.withdrawn_at.is_(None),
     )
-    .values(acts=participant.c.acts + bindparam("many"))
+    .values(acts=participant.c.acts + 1)
     .returning(participant.c.acts)
 )
-_NEXT_ACTS = Prepared(_NEXT_ACT)
 
 
-def begin_act(c: Connection, consultation_id: str, participant_id: str) -> int:
-    """The place of the act that is being stored among this participant's; holds their row till commit.
+def begin_act(d: Driver, consultation_id: str, participant_id: str) -> int:
+    """Return the place of the act that is being stored among this participant's, from 0.
 
-    Raises RefusedError "withdrawn" or "consent", and NotFoundError.
+    It holds the participant's row until the commit. Raises RefusedError "withdrawn" or "consent", and
+    NotFoundError.
     """
-    number = c.scalar(_NEXT_ACT, {"of": consultation_id, "who": participant_id, "many": 1})
-    if number is None:
-        raise _may_not_act(c, consultation_id, participant_id)
-    return int(number) - 1
-
-
-def begin_acts(d: Driver, consultation_id: str, participant_id: str, many: int) -> int:
-    """As `begin_act` for several acts that follow each other; gives the place of the first."""
-    given = {"of": consultation_id, "who": participant_id, "many": many}
-    row = d.one(_NEXT_ACTS, given)
+    row = d.one(_NEXT_ACT, {"of": consultation_id, "who": participant_id})
     if row is None:
-        raise _may_not_act(d.connection, consultation_id, participant_id)
-    return int(row[0]) - many
+        find_active_participant(d.connection, consultation_id, participant_id)
+        raise RefusedError("consent", "nothing is stored before consent to take part is given.")
+    return int(row[0]) - 1
 
 
-def _may_not_act(c: Connection, consultation_id: str, participant_id: str) -> RefusedError:
-    _active(c, consultation_id, participant_id)
-    return RefusedError("consent", "nothing is stored before consent to take part is given.")
-
-
-def person_keys(store: Store, consultation_id: str, ids: Sequence[str]) -> dict[str, str]:
-    """From each key the demographics may stand under to the participant; needs the secret."""
-    return {key: id for id in ids for key in _person_keys(store, consultation_id, id)}
-
-
-def counts(store: Store, consultation_id: str) -> dict[str, int]:
+def count_participants(store: Store, consultation_id: str) -> dict[str, int]:
     """How many joined, take part, are verified, excluded and withdrew."""
     p = participant.c
     query = select(
@@ -618,34 +393,9 @@ def _is(consultation_id: str, id: str) -> list[Any]:
     return [participant.c.consultation_id == consultation_id, participant.c.id == id]
 
 
-def _by(table: Any, consultation_id: str, participant_id: str) -> list[Any]:
-    return [
-        table.c.consultation_id == consultation_id,
-        table.c.participant_id == participant_id,
-    ]
-
-
 def _participant(c: Connection, consultation_id: str, id: str) -> Participant:
     row = found(c, select(*_COLUMNS).where(*_is(consultation_id, id)), "participant")
     return Participant(**row._mapping)
-
-
-def _active(c: Connection, consultation_id: str, id: str) -> Participant:
-    person = _participant(c, consultation_id, id)
-    if person.withdrawn_at is not None:
-        raise RefusedError("withdrawn", "this participant has withdrawn.")
-    return person
-
-
-def _usable(store: Store, consultation_id: str, token: str) -> list[Any]:
-    i = invitation.c
-    return [
-        i.consultation_id == consultation_id,
-        i.token_hash.in_(store.secrets.hashes(_INVITATION, token)),
-        i.used_at.is_(None),
-        i.revoked_at.is_(None),
-        or_(i.expires.is_(None), i.expires > now()),
-    ]
 
 
 def _open_session(
@@ -670,41 +420,12 @@ def _code(key: bytes, consultation_id: str, participant_id: str) -> str:
     number = int.from_bytes(made.digest()[:10], "big")
     for _ in range(16):
         number, at = divmod(number, 32)
-        letters += "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[at]
+        letters += ALPHABET[at]
     return read_code(letters)
 
 
-def _person_keys(store: Store, consultation_id: str, participant_id: str) -> list[str]:
-    return store.secrets.hashes(_PERSON, f"{consultation_id}\0{participant_id}")
-
-
-def _language(what: About, wanted: str) -> str:
+def _language(what: StoredConsultation, wanted: str) -> str:
     return wanted if wanted in what.settings.languages else what.settings.languages[0]
-
-
-def _take_back(c: Connection, consultation_id: str, id: str, keep: bool) -> None:
-    of = [statement.c.consultation_id == consultation_id, statement.c.id == id]
-    voted = c.scalar(
-        select(func.count()).where(
-            vote.c.consultation_id == consultation_id, vote.c.statement_id == id
-        )
-    )
-    if keep:
-        c.execute(update(statement).where(*of).values(author_id=None))
-    elif voted:
-        c.execute(
-            delete(statement_translation).where(
-                statement_translation.c.consultation_id == consultation_id,
-                statement_translation.c.statement_id == id,
-            )
-        )
-        c.execute(
-            update(statement)
-            .where(*of)
-            .values(author_id=None, text=TAKEN_BACK, text_key=fold(TAKEN_BACK), state="rejected")
-        )
-    else:
-        c.execute(delete(statement).where(*of))
 
 
 def _set_excluded(
@@ -723,4 +444,4 @@ def _set_excluded(
             raise NotFoundError("there is no such participant.")
         action = "participant.include" if reason is None else "participant.exclude"
         detail = {} if reason is None else {"reason": reason}
-        audit.append(c, consultation_id, actor, action, participant_id, detail)
+        audit.append_entry(c, consultation_id, actor, action, participant_id, detail)

@@ -21,7 +21,7 @@ VARIABLE = "SUFFRAGE_SECRET"
 FILE_VARIABLE = "SUFFRAGE_SECRET_FILE"
 LEAST_CHARACTERS = 32
 # Crockford's base 32: no letter looks like a figure, and none is U.
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CODE_CHARACTERS = 16
 _READ_AS = str.maketrans({"O": "0", "I": "1", "L": "1"})
 
@@ -56,13 +56,13 @@ def new_token() -> str:
 
 def new_code() -> str:
     """A code of 80 random bits that can be read aloud: four groups of four characters."""
-    letters = "".join(secrets.choice(_ALPHABET) for _ in range(CODE_CHARACTERS))
+    letters = "".join(secrets.choice(ALPHABET) for _ in range(CODE_CHARACTERS))
     return "-".join(letters[at : at + 4] for at in range(0, CODE_CHARACTERS, 4))
 
 
 def read_code(typed: str) -> str:
     """What somebody typed as `new_code` wrote it: case, spaces, O for 0 and I or L for 1 forgiven."""
-    letters = "".join(ch for ch in typed.upper().translate(_READ_AS) if ch in _ALPHABET)
+    letters = "".join(ch for ch in typed.upper().translate(_READ_AS) if ch in ALPHABET)
     return "-".join(letters[at : at + 4] for at in range(0, len(letters), 4))
 
 

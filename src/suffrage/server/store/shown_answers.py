@@ -10,13 +10,13 @@ from sqlalchemy import Table, select, update
 
 from suffrage.errors import InputError
 from suffrage.server.store import audit
-from suffrage.server.store.consultations import about_id
+from suffrage.server.store.consultations import find_consultation_by_id
 from suffrage.server.store.database import NotFoundError, Store, next_position, upsert
 from suffrage.server.store.database_schema import answer, prompt
 
 
 @dataclass(frozen=True)
-class Prompt:
+class ShownPrompt:
     """What was put to the models."""
 
     id: str
@@ -26,7 +26,7 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ShownAnswer:
     """One model's answer. model: never shown to participants. shown: false takes it out of the draw."""
 
     id: str
@@ -43,8 +43,8 @@ class Answer:
 def put_prompts(
     store: Store,
     consultation_id: str,
-    prompts: Sequence[Prompt],
-    answers: Sequence[Answer],
+    prompts: Sequence[ShownPrompt],
+    answers: Sequence[ShownAnswer],
     actor: str,
 ) -> None:
     """Put prompts and answers in, all or none; those whose ids are there must be the same.
@@ -53,8 +53,8 @@ def put_prompts(
     compared is never changed afterwards.
     """
     with store.write() as c:
-        about_id(c, consultation_id)
-        both: tuple[tuple[Table, Sequence[Prompt | Answer]], ...] = (
+        find_consultation_by_id(c, consultation_id)
+        both: tuple[tuple[Table, Sequence[ShownPrompt | ShownAnswer]], ...] = (
             (prompt, prompts),
             (answer, answers),
         )
@@ -71,7 +71,7 @@ def put_prompts(
                             id=f"{table.name} {thing.id}",
                         )
                     continue
-                if isinstance(thing, Answer) and not c.scalar(
+                if isinstance(thing, ShownAnswer) and not c.scalar(
                     select(prompt.c.id).where(
                         prompt.c.consultation_id == consultation_id,
                         prompt.c.id == thing.prompt_id,
@@ -83,7 +83,7 @@ def put_prompts(
                         prompt=thing.prompt_id,
                     )
                 values = {"position": position + at, **vars(thing)}
-                if isinstance(thing, Answer):
+                if isinstance(thing, ShownAnswer):
                     values["made_with"] = dict(thing.made_with)
                 c.execute(
                     upsert(c, table)
@@ -92,7 +92,7 @@ def put_prompts(
                 )
                 known[thing.id] = thing.text
         detail = {"prompts": len(prompts), "answers": len(answers)}
-        audit.append(c, consultation_id, actor, "answers.import", "", detail)
+        audit.append_entry(c, consultation_id, actor, "answers.import", "", detail)
 
 
 def set_shown(store: Store, consultation_id: str, answer_id: str, shown: bool, actor: str) -> None:
@@ -105,24 +105,24 @@ def set_shown(store: Store, consultation_id: str, answer_id: str, shown: bool, a
         )
         if done.rowcount == 0:
             raise NotFoundError("there is no such answer.")
-        audit.append(c, consultation_id, actor, "answer.show", answer_id, {"shown": shown})
+        audit.append_entry(c, consultation_id, actor, "answer.show", answer_id, {"shown": shown})
 
 
-def prompts(store: Store, consultation_id: str) -> list[Prompt]:
+def list_prompts(store: Store, consultation_id: str) -> list[ShownPrompt]:
     """All prompts, in the order they came."""
-    columns = [prompt.c[name] for name in Prompt.__dataclass_fields__]
+    columns = [prompt.c[name] for name in ShownPrompt.__dataclass_fields__]
     query = select(*columns).where(prompt.c.consultation_id == consultation_id)
     with store.read() as c:
         rows = c.execute(query.order_by(prompt.c.position)).mappings()
-        return [Prompt(**row) for row in rows]
+        return [ShownPrompt(**row) for row in rows]
 
 
-def answers(store: Store, consultation_id: str, shown_only: bool = True) -> list[Answer]:
+def list_answers(store: Store, consultation_id: str, shown_only: bool = True) -> list[ShownAnswer]:
     """Answers in the order they came, those taken out of the draw only where wanted."""
-    columns = [answer.c[name] for name in Answer.__dataclass_fields__]
+    columns = [answer.c[name] for name in ShownAnswer.__dataclass_fields__]
     query = select(*columns).where(answer.c.consultation_id == consultation_id)
     if shown_only:
         query = query.where(answer.c.shown)
     with store.read() as c:
         rows = c.execute(query.order_by(answer.c.position)).mappings()
-        return [Answer(**row) for row in rows]
+        return [ShownAnswer(**row) for row in rows]

@@ -10,13 +10,12 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from suffrage.errors import InputError
 from suffrage.server.store import audit
-from suffrage.server.store.consultations import about_id
-from suffrage.server.store.database import NotFoundError, Store, now, upsert
+from suffrage.server.store.consultations import find_consultation_by_id
+from suffrage.server.store.database import HOUR, NotFoundError, Store, now, upsert
 from suffrage.server.store.database_schema import ROLES, staff, staff_role, staff_session
 from suffrage.server.store.secret_keys import new_id, new_token
 
 Role = Literal["viewer", "analyst", "moderator", "owner"]
-HOUR = 3600 * 1000
 SESSION_HOURS = 12
 LEAST_PASSWORD = 12
 _SESSION = "staff session"
@@ -55,7 +54,7 @@ def add_member(
         c.execute(
             insert(staff).values(id=id, email=email, name=name, password_hash=hashed, created=now())
         )
-        audit.append(c, audit.SITE, actor, "staff.add", id)
+        audit.append_entry(c, audit.SITE, actor, "staff.add", id)
         return _member(c, id)
 
 
@@ -67,16 +66,18 @@ def set_password(store: Store, staff_id: str, password: str, actor: str) -> None
         _member(c, staff_id)
         c.execute(update(staff).where(staff.c.id == staff_id).values(password_hash=hashed))
         c.execute(delete(staff_session).where(staff_session.c.staff_id == staff_id))
-        audit.append(c, audit.SITE, actor, "staff.password", staff_id)
+        audit.append_entry(c, audit.SITE, actor, "staff.password", staff_id)
 
 
-def disable(store: Store, staff_id: str, actor: str, disabled: bool = True) -> None:
+def disable_member(store: Store, staff_id: str, actor: str, disabled: bool = True) -> None:
     """Let a member in no longer, and end their sessions; or let them in again."""
     with store.write() as c:
         _member(c, staff_id)
         c.execute(update(staff).where(staff.c.id == staff_id).values(disabled=disabled))
         c.execute(delete(staff_session).where(staff_session.c.staff_id == staff_id))
-        audit.append(c, audit.SITE, actor, "staff.disable", staff_id, {"disabled": disabled})
+        audit.append_entry(
+            c, audit.SITE, actor, "staff.disable_member", staff_id, {"disabled": disabled}
+        )
 
 
 def set_role(
@@ -88,7 +89,7 @@ def set_role(
             'role is "%(role)s"; it must be one of %(known)s.', role=role, known=", ".join(ROLES)
         )
     with store.write() as c:
-        about_id(c, consultation_id)
+        find_consultation_by_id(c, consultation_id)
         _member(c, staff_id)
         before = _role(c, consultation_id, staff_id)
         owners = c.scalar(
@@ -114,10 +115,10 @@ def set_role(
                 )
             )
         detail = {"from": before, "to": role}
-        audit.append(c, consultation_id, actor, "staff.role", staff_id, detail)
+        audit.append_entry(c, consultation_id, actor, "staff.role", staff_id, detail)
 
 
-def log_in(store: Store, email: str, password: str) -> tuple[Member, str] | None:
+def log_in_member(store: Store, email: str, password: str) -> tuple[Member, str] | None:
     """The member and a new session's token, or None; which of the two was wrong is not told.
 
     Takes as long for an address that is not known.
@@ -145,11 +146,11 @@ def log_in(store: Store, email: str, password: str) -> tuple[Member, str] | None
                 expires=at + SESSION_HOURS * HOUR,
             )
         )
-        audit.append(c, audit.SITE, row.id, "staff.login", row.id)
+        audit.append_entry(c, audit.SITE, row.id, "staff.login", row.id)
         return _member(c, row.id), token
 
 
-def of_session(store: Store, token: str) -> Member | None:
+def member_of_session(store: Store, token: str) -> Member | None:
     """Whose session this is."""
     query = select(staff_session.c.staff_id).where(
         staff_session.c.token_hash.in_(store.secrets.hashes(_SESSION, token)),
@@ -161,7 +162,7 @@ def of_session(store: Store, token: str) -> Member | None:
     return None if member is None or member.disabled else member
 
 
-def log_out(store: Store, token: str) -> None:
+def log_out_member(store: Store, token: str) -> None:
     """End a session."""
     with store.write() as c:
         c.execute(
@@ -186,7 +187,7 @@ def roles_of(store: Store, staff_id: str) -> dict[str, Role]:
         return {row.consultation_id: row.role for row in c.execute(query)}
 
 
-def members(store: Store, consultation_id: str) -> list[tuple[Member, Role]]:
+def list_members(store: Store, consultation_id: str) -> list[tuple[Member, Role]]:
     """Who has a role in a consultation, by address."""
     query = (
         select(*_COLUMNS, staff_role.c.role)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from suffrage.consult.consultation import STATES
 from suffrage.errors import InputError
 from suffrage.server.store import audit
-from suffrage.server.store.consultations import about_id, need_open
+from suffrage.server.store.consultations import find_consultation_by_id, require_open
 from suffrage.server.store.database import (
     NotFoundError,
     RefusedError,
@@ -23,6 +23,7 @@ from suffrage.server.store.database import (
     now,
 )
 from suffrage.server.store.database_schema import moderation_event, statement, statement_translation
+from suffrage.server.store.driver import Driver
 from suffrage.server.store.participants import begin_act
 from suffrage.server.store.secret_keys import new_id
 from suffrage.server.texts import Near, clean, fold, near_duplicates, personal_details
@@ -44,7 +45,7 @@ REASONS = (
 
 
 @dataclass(frozen=True)
-class Statement:
+class StoredStatement:
     """One statement. flags: kinds of personal details it may hold."""
 
     id: str
@@ -54,7 +55,6 @@ class Statement:
     seed: bool
     state: State
     flags: Sequence[str]
-    supersedes_id: str | None
     position: int
     created: int
 
@@ -73,9 +73,9 @@ class Moderation:
     at: int
 
 
-def propose(
+def propose_statement(
     store: Store, consultation_id: str, participant_id: str, text: str, language: str
-) -> Statement:
+) -> StoredStatement:
     """Store what a participant wrote; their own agreement is not assumed.
 
     Text is cleaned. It waits where the consultation moderates before, and where it may hold
@@ -85,11 +85,11 @@ def propose(
     """
     tidy = clean(text)
     with store.write() as c:
-        what = need_open(c, consultation_id)
+        what = require_open(c, consultation_id)
         s = what.settings
         if s.statements_by != "participants":
             raise RefusedError("statements", "the organisers write the statements here.")
-        begin_act(c, consultation_id, participant_id)
+        begin_act(Driver(c), consultation_id, participant_id)
         if not fold(tidy):
             raise RefusedError("empty", "the statement has no words.")
         if len(tidy) > s.statement_characters:
@@ -124,14 +124,14 @@ def add_seeds(
     texts: Iterable[tuple[str, str]],
     actor: str,
     state: State = "accepted",
-) -> list[Statement]:
+) -> list[StoredStatement]:
     """Put in statements of the organisers' own, as (text, language); those there are come back as they are.
 
     Raises InputError naming the row of one that is empty or too long.
     """
     done = []
     with store.write() as c:
-        s = about_id(c, consultation_id).settings
+        s = find_consultation_by_id(c, consultation_id).settings
         for row, (text, language) in enumerate(texts, 1):
             tidy = clean(text)
             if not fold(tidy) or len(tidy) > s.statement_characters:
@@ -144,11 +144,11 @@ def add_seeds(
             same = _by_key(c, consultation_id, fold(tidy))
             id = same.id if same else _insert(c, consultation_id, tidy, language, state, seed=True)
             done.append(same or _get(c, consultation_id, id))
-        audit.append(c, consultation_id, actor, "statement.seed", "", {"count": len(done)})
+        audit.append_entry(c, consultation_id, actor, "statement.seed", "", {"count": len(done)})
     return done
 
 
-def moderate(
+def moderate_statements(
     store: Store,
     consultation_id: str,
     ids: Sequence[str],
@@ -185,35 +185,14 @@ def moderate(
             )
             _log(c, consultation_id, id, staff_id, before.state, to, reason, clean(note))
             detail = {"from": before.state, "to": to, "reason": reason}
-            audit.append(c, consultation_id, staff_id or "rules", "statement.moderate", id, detail)
+            audit.append_entry(
+                c, consultation_id, staff_id or "rules", "statement.moderate", id, detail
+            )
             moved += 1
     return moved
 
 
-def supersede(store: Store, consultation_id: str, old: str, text: str, actor: str) -> Statement:
-    """Another wording as a statement of its own that points to the old one, which leaves the draw."""
-    with store.write() as c:
-        s = about_id(c, consultation_id).settings
-        before = _get(c, consultation_id, old)
-        tidy = clean(text)
-        if not fold(tidy) or len(tidy) > s.statement_characters:
-            raise InputError(
-                f"the new wording has {len(tidy)} characters; it needs 1 to {s.statement_characters}."
-            )
-        id = _insert(
-            c, consultation_id, tidy, before.language, "accepted", seed=True, supersedes=old
-        )
-        c.execute(
-            update(statement)
-            .where(statement.c.consultation_id == consultation_id, statement.c.id == old)
-            .values(state="rejected")
-        )
-        _log(c, consultation_id, old, None, before.state, "rejected", "unclear", f"now {id}")
-        audit.append(c, consultation_id, actor, "statement.supersede", old, {"by": id})
-        return _get(c, consultation_id, id)
-
-
-def translate(
+def translate_statement(
     store: Store,
     consultation_id: str,
     statement_id: str,
@@ -240,10 +219,12 @@ def translate(
                 index_elements=["consultation_id", "statement_id", "language"], set_=values
             )
         )
-        audit.append(c, consultation_id, actor, "statement.translate", statement_id)
+        audit.append_entry(c, consultation_id, actor, "statement.translate", statement_id)
 
 
-def translations(store: Store, consultation_id: str, language: str) -> dict[str, tuple[str, str]]:
+def translations_into(
+    store: Store, consultation_id: str, language: str
+) -> dict[str, tuple[str, str]]:
     """Statement -> (text, source) in a language, where there is one."""
     t = statement_translation.c
     query = select(t.statement_id, t.text, t.source).where(
@@ -253,25 +234,25 @@ def translations(store: Store, consultation_id: str, language: str) -> dict[str,
         return {row.statement_id: (row.text, row.source) for row in c.execute(query)}
 
 
-def statements(
+def list_statements(
     store: Store, consultation_id: str, states: Sequence[str] | None = None
-) -> list[Statement]:
+) -> list[StoredStatement]:
     """Statements in the order they came, those of some states only where given."""
     query = select(*_COLUMNS).where(statement.c.consultation_id == consultation_id)
     if states is not None:
         query = query.where(statement.c.state.in_(list(states)))
     with store.read() as c:
         rows = c.execute(query.order_by(statement.c.position)).mappings()
-        return [Statement(**row) for row in rows]
+        return [StoredStatement(**row) for row in rows]
 
 
-def get(store: Store, consultation_id: str, statement_id: str) -> Statement:
+def find_statement(store: Store, consultation_id: str, statement_id: str) -> StoredStatement:
     """One statement. Raises NotFoundError."""
     with store.read() as c:
         return _get(c, consultation_id, statement_id)
 
 
-def decisions(
+def list_decisions(
     store: Store, consultation_id: str, statement_id: str | None = None
 ) -> list[Moderation]:
     """What was decided, of one statement or all, in order."""
@@ -284,16 +265,16 @@ def decisions(
         return [Moderation(**row) for row in rows]
 
 
-def similar(store: Store, consultation_id: str, text: str, most: int = 3) -> list[Near]:
+def similar_statements(store: Store, consultation_id: str, text: str, most: int = 3) -> list[Near]:
     """Accepted statements that say nearly the same: what a participant may be shown."""
-    found = statements(store, consultation_id, ["accepted"])
+    found = list_statements(store, consultation_id, ["accepted"])
     return near_duplicates(clean(text), ((s.id, s.text) for s in found), most=most)
 
 
-_COLUMNS = [statement.c[name] for name in Statement.__dataclass_fields__]
+_COLUMNS = [statement.c[name] for name in StoredStatement.__dataclass_fields__]
 
 
-def _get(c: Connection, consultation_id: str, id: str) -> Statement:
+def _get(c: Connection, consultation_id: str, id: str) -> StoredStatement:
     row = c.execute(
         select(*_COLUMNS).where(
             statement.c.consultation_id == consultation_id, statement.c.id == id
@@ -301,17 +282,17 @@ def _get(c: Connection, consultation_id: str, id: str) -> Statement:
     ).one_or_none()
     if row is None:
         raise NotFoundError("there is no such statement.")
-    return Statement(**row._mapping)
+    return StoredStatement(**row._mapping)
 
 
-def _by_key(c: Connection, consultation_id: str, key: str) -> Statement | None:
+def _by_key(c: Connection, consultation_id: str, key: str) -> StoredStatement | None:
     row = c.execute(
         select(*_COLUMNS)
         .where(statement.c.consultation_id == consultation_id, statement.c.text_key == key)
         .order_by(statement.c.position)
         .limit(1)
     ).one_or_none()
-    return None if row is None else Statement(**row._mapping)
+    return None if row is None else StoredStatement(**row._mapping)
 
 
 def _insert(
@@ -323,7 +304,6 @@ def _insert(
     author: str | None = None,
     seed: bool = False,
     flags: Sequence[str] = (),
-    supersedes: str | None = None,
 ) -> str:
     id = new_id()
     c.execute(
@@ -337,7 +317,6 @@ def _insert(
             seed=seed,
             state=state,
             flags=list(flags),
-            supersedes_id=supersedes,
             position=next_position(c, statement.c.position, consultation_id),
             created=now(),
         )

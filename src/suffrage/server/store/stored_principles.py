@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select, update
 
 from suffrage.errors import InputError
 from suffrage.server.store import audit
-from suffrage.server.store.consultations import about_id
+from suffrage.server.store.consultations import find_consultation_by_id
 from suffrage.server.store.database import NotFoundError, Store, next_position
 from suffrage.server.store.database_schema import principle, principle_source, statement
 from suffrage.server.store.secret_keys import new_id
@@ -20,7 +20,7 @@ MOST_CHARACTERS = 500
 
 
 @dataclass(frozen=True)
-class Principle:
+class StoredPrinciple:
     """One principle. sources: statement ids. version: how often it was written."""
 
     id: str
@@ -31,7 +31,7 @@ class Principle:
     rationale: str
 
 
-def put(
+def write_principle(
     store: Store,
     consultation_id: str,
     text: str,
@@ -39,7 +39,7 @@ def put(
     actor: str,
     rationale: str = "",
     principle_id: str | None = None,
-) -> Principle:
+) -> StoredPrinciple:
     """Write a principle, a new one or another wording of one there is.
 
     Raises InputError where it has no words, is too long or comes from no statement, and
@@ -56,7 +56,7 @@ def put(
         raise InputError("a principle comes from statements; choose one at least.")
     wanted = list(dict.fromkeys(sources))
     with store.write() as c:
-        about_id(c, consultation_id)
+        find_consultation_by_id(c, consultation_id)
         query = select(statement.c.id).where(
             statement.c.consultation_id == consultation_id, statement.c.id.in_(wanted)
         )
@@ -100,11 +100,11 @@ def put(
             ],
         )
         detail = {"text": tidy, "sources": wanted, "version": version}
-        audit.append(c, consultation_id, actor, "principle.put", id, detail)
-    return Principle(id, tidy, version, tuple(wanted), actor, why)
+        audit.append_entry(c, consultation_id, actor, "principle.put", id, detail)
+    return StoredPrinciple(id, tidy, version, tuple(wanted), actor, why)
 
 
-def remove(store: Store, consultation_id: str, principle_id: str, actor: str) -> None:
+def remove_principle(store: Store, consultation_id: str, principle_id: str, actor: str) -> None:
     """Take a principle away; the log keeps what it said. Raises NotFoundError."""
     with store.write() as c:
         text = c.scalar(select(principle.c.text).where(*_is(consultation_id, principle_id)))
@@ -112,10 +112,12 @@ def remove(store: Store, consultation_id: str, principle_id: str, actor: str) ->
             raise NotFoundError("there is no such principle.")
         c.execute(delete(principle_source).where(*_of(consultation_id, principle_id)))
         c.execute(delete(principle).where(*_is(consultation_id, principle_id)))
-        audit.append(c, consultation_id, actor, "principle.remove", principle_id, {"text": text})
+        audit.append_entry(
+            c, consultation_id, actor, "principle.remove", principle_id, {"text": text}
+        )
 
 
-def principles(store: Store, consultation_id: str) -> list[Principle]:
+def list_principles(store: Store, consultation_id: str) -> list[StoredPrinciple]:
     """All of them, in the order they came."""
     with store.read() as c:
         rows = c.execute(
@@ -131,7 +133,7 @@ def principles(store: Store, consultation_id: str) -> list[Principle]:
         ):
             sources.setdefault(row.principle_id, []).append(row)
     return [
-        Principle(
+        StoredPrinciple(
             row.id,
             row.text,
             row.version,

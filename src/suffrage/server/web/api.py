@@ -8,17 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from suffrage.consult.pairing import INSTRUCTED_OUTCOME
-from suffrage.server.store import acts, consultations, participants, statements
-from suffrage.server.store.consultations import About
+from suffrage.server.store import (
+    consultations,
+    demographics,
+    participants,
+    statements,
+    stored_judgements,
+    stored_votes,
+    withdrawals,
+)
+from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.database import RefusedError, Store
 from suffrage.server.store.driver import Driver
 from suffrage.server.store.participants import Participant, Scopes
@@ -174,18 +184,18 @@ class Call:
     """A call on behalf of one participant."""
 
     store: Store
-    what: About
+    what: StoredConsultation
     person: Participant
 
 
-def consultation(request: Request, slug: Slug) -> About:
+def consultation(request: Request, slug: Slug) -> StoredConsultation:
     """The consultation that is asked for."""
-    what = consultations.about(store_of(request), slug)
+    what = consultations.find_consultation(store_of(request), slug)
     request.state.what = what
     return what
 
 
-AConsultation = Annotated[About, Depends(consultation)]
+AConsultation = Annotated[StoredConsultation, Depends(consultation)]
 
 
 @dataclass(frozen=True)
@@ -199,10 +209,10 @@ class Bearer:
         """Whose session it is, within a transaction. Answers 401 where nobody's."""
         store = store_of(request)
         seen = participants.enter(d, store.secrets, self.slug, self.token)
-        request.state.what = seen.about
+        request.state.what = seen.consultation
         if seen.participant is None:
             raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
-        return Call(store, seen.about, seen.participant)
+        return Call(store, seen.consultation, seen.participant)
 
 
 async def bearer(slug: Slug, authorization: Annotated[str, Header(max_length=300)] = "") -> Bearer:
@@ -231,11 +241,23 @@ JSON_ONLY = [Depends(is_json)]
 _ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": ErrorReply} for code in (400, 401, 403, 404, 409, 413, 415, 422, 429)
 }
-router = APIRouter(prefix="/api/v1/c/{slug}", tags=["participants"], responses=_ERRORS)
+
+
+class _Route(APIRoute):
+    """Described to programs without the "endpoint" of the function's name."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        name = options.pop("name", None) or endpoint.__name__.removesuffix("_endpoint")
+        super().__init__(path, endpoint, name=name, **options)
+
+
+router = APIRouter(
+    prefix="/api/v1/c/{slug}", tags=["participants"], responses=_ERRORS, route_class=_Route
+)
 
 
 @router.get("")
-def about(what: AConsultation) -> dict[str, Any]:
+def about_endpoint(what: AConsultation) -> dict[str, Any]:
     """What the consultation is about and how it is run."""
     s = what.settings
     return {
@@ -252,14 +274,14 @@ def about(what: AConsultation) -> dict[str, Any]:
 
 
 @router.post("/session", status_code=201, dependencies=JSON_ONLY)
-def session(request: Request, what: AConsultation, body: SessionRequest) -> SessionReply:
+def session_endpoint(request: Request, what: AConsultation, body: SessionRequest) -> SessionReply:
     """Join, or come back."""
     spend(request, "join")
     store = store_of(request)
     if body.code:
         joined = participants.come_back(store, what.id, body.code)
     else:
-        joined = participants.join(store, what.id, body.token, body.language)
+        joined = participants.join_consultation(store, what.id, body.token, body.language)
     person = joined.participant
     return SessionReply(
         session=joined.session,
@@ -270,7 +292,7 @@ def session(request: Request, what: AConsultation, body: SessionRequest) -> Sess
 
 
 @router.post("/consent", status_code=204, dependencies=JSON_ONLY)
-def consent(request: Request, call: Caller, body: ConsentRequest) -> None:
+def consent_endpoint(request: Request, call: Caller, body: ConsentRequest) -> None:
     """Agree to the text of the consent page, each scope on its own."""
     spend(request, "write", call.person.id)
     known = languages(request.app.state.settings.locales)
@@ -280,7 +302,7 @@ def consent(request: Request, call: Caller, body: ConsentRequest) -> None:
 
 
 @router.delete("/consent", status_code=204)
-def revoke(request: Request, call: Caller) -> None:
+def revoke_endpoint(request: Request, call: Caller) -> None:
     """Take all consent back; what was given stays and is not counted. `DELETE me` deletes it."""
     spend(request, "write", call.person.id)
     participants.give_consent(
@@ -289,14 +311,16 @@ def revoke(request: Request, call: Caller) -> None:
 
 
 @router.put("/demographics", status_code=204, dependencies=JSON_ONLY)
-def demographics(request: Request, call: Caller, body: dict[ShortText, ShortText | None]) -> None:
+def demographics_endpoint(
+    request: Request, call: Caller, body: dict[ShortText, ShortText | None]
+) -> None:
     """Answers about oneself, by item; null takes one back."""
     spend(request, "write", call.person.id)
-    participants.set_demographics(call.store, call.what.id, call.person.id, body)
+    demographics.set_demographics(call.store, call.what.id, call.person.id, body)
 
 
 @router.get("/next")
-async def next_item(
+async def next_item_endpoint(
     request: Request,
     bearer: ABearer,
     kind: Annotated[Literal["vote", "comparison", "reaction"], Query()] = "vote",
@@ -318,13 +342,15 @@ async def next_item(
 
 
 @router.put("/votes/{statement_id}", dependencies=JSON_ONLY)
-async def vote(request: Request, bearer: ABearer, statement_id: Id, body: VoteRequest) -> VoteReply:
+async def vote_endpoint(
+    request: Request, bearer: ABearer, statement_id: Id, body: VoteRequest
+) -> VoteReply:
     """Vote. The same again changes nothing, so that a lost reply can be asked for again."""
 
     def cast(d: Driver) -> VoteReply:
         call = bearer.call_within(d, request)
         spend(request, "vote", call.person.id)
-        done = acts.cast_vote(
+        done = stored_votes.record_vote(
             d,
             call.what.id,
             call.person.id,
@@ -342,7 +368,7 @@ async def vote(request: Request, bearer: ABearer, statement_id: Id, body: VoteRe
 
 
 def _next_vote(d: Driver, request: Request, call: Call, voted: bool = False) -> NextReply:
-    drawn = request.app.state.drawing.next_within(d, call.what, call.person.id, voted)
+    drawn = request.app.state.drawing.next_statement(d, call.what, call.person.id, voted)
     if drawn is None:
         return NextReply()
     return NextReply(exposure=drawn[0].id, statement=StatementOut(**_text(drawn[1])))
@@ -372,23 +398,25 @@ def _next_answer(request: Request, call: Call) -> NextReply:
 
 
 @router.post("/statements", dependencies=JSON_ONLY)
-def propose(request: Request, call: Caller, body: StatementRequest) -> StatementReply:
+def propose_endpoint(request: Request, call: Caller, body: StatementRequest) -> StatementReply:
     """Write a statement. Where like ones are there they come back first, and nothing is stored."""
     if not body.different:
         spend(request, "write", call.person.id)
-        near = statements.similar(call.store, call.what.id, body.text)
+        near = statements.similar_statements(call.store, call.what.id, body.text)
         if near:
             return StatementReply(id=None, state=None, near=[NearReply(**vars(n)) for n in near])
     spend(request, "statement", call.person.id)
-    made = statements.propose(call.store, call.what.id, call.person.id, body.text, body.language)
+    made = statements.propose_statement(
+        call.store, call.what.id, call.person.id, body.text, body.language
+    )
     return StatementReply(id=made.id, state=made.state, near=[])
 
 
 @router.post("/comparisons", dependencies=JSON_ONLY)
-def compare(request: Request, call: Caller, body: ComparisonRequest) -> ReceiptReply:
+def compare_endpoint(request: Request, call: Caller, body: ComparisonRequest) -> ReceiptReply:
     """Say which answer is better; one outcome to one showing."""
     spend(request, "vote", call.person.id)
-    done = acts.compare(
+    done = stored_judgements.record_comparison(
         call.store,
         call.what.id,
         call.person.id,
@@ -402,10 +430,12 @@ def compare(request: Request, call: Caller, body: ComparisonRequest) -> ReceiptR
 
 
 @router.put("/reactions/{answer_id}", dependencies=JSON_ONLY)
-def react(request: Request, call: Caller, answer_id: Id, body: ReactionRequest) -> ReceiptReply:
+def react_endpoint(
+    request: Request, call: Caller, answer_id: Id, body: ReactionRequest
+) -> ReceiptReply:
     """Like or dislike an answer; a later one replaces it."""
     spend(request, "vote", call.person.id)
-    done = acts.react(
+    done = stored_judgements.record_reaction(
         call.store,
         call.what.id,
         call.person.id,
@@ -418,42 +448,44 @@ def react(request: Request, call: Caller, answer_id: Id, body: ReactionRequest) 
 
 
 @router.get("/me")
-def me(call: Caller) -> dict[str, Any]:
+def me_endpoint(call: Caller) -> dict[str, Any]:
     """Everything the store holds of the caller."""
     return everything_of(call.store, call.what, call.person)
 
 
 @router.delete("/me")
-def withdraw(
+def withdraw_endpoint(
     request: Request,
     call: Caller,
     keep_statements: Annotated[bool, Query()] = False,
 ) -> dict[str, str]:
     """Withdraw: everything is deleted. The receipt is an entry of the audit log."""
     spend(request, "write", call.person.id)
-    receipt = participants.withdraw(call.store, call.what.id, call.person.id, keep_statements)
+    receipt = withdrawals.withdraw_participant(
+        call.store, call.what.id, call.person.id, keep_statements
+    )
     return {"receipt": receipt[:16]}
 
 
 @router.get("/results")
-def results(
+def results_endpoint(
     request: Request,
     what: AConsultation,
     authorization: Annotated[str, Header(max_length=300)] = "",
     if_none_match: Annotated[str, Header(max_length=200)] = "",
 ) -> Response:
-    """The newest snapshot, as the results page would show it to the caller."""
+    """The newest results, as the results page would show them to the caller."""
     store = store_of(request)
     token = authorization.partition(" ")[2]
-    person = participants.of_session(store, what.id, token) if token else None
+    person = participants.participant_of_session(store, what.id, token) if token else None
     shown = results_for(store, what, person)
-    snapshot = shown["snapshot"]
+    found = shown["computation"]
     content = {
         "why_not": shown["why"] or None,
         "own_votes": shown["own"],
-        "version": snapshot.version if snapshot else None,
-        "people": snapshot.people if snapshot else None,
-        "votes": snapshot.votes if snapshot else None,
+        "version": found.version if found else None,
+        "people": found.people if found else None,
+        "votes": found.votes if found else None,
         "computed": shown["computed"] or None,
         "my_group": shown["my_group"],
         "result": shown["result"],

@@ -30,7 +30,7 @@ from suffrage.server.web import participant_pages as pages
 from suffrage.server.web.drawing import Drawing
 from suffrage.server.web.languages import Language
 from suffrage.server.web.limits import Limits, TooManyError
-from suffrage.server.web.metrics import Metrics, metrics
+from suffrage.server.web.metrics import Metrics, metrics_endpoint
 from suffrage.server.web.organise.organiser_pages import router as organise
 from suffrage.server.web.participant_pages import refusal
 from suffrage.server.web.picture import groups_picture
@@ -102,7 +102,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/healthz", healthy, include_in_schema=False)
     app.add_api_route("/readyz", ready, include_in_schema=False)
-    app.add_api_route("/metrics", metrics, include_in_schema=False)
+    app.add_api_route("/metrics", metrics_endpoint, include_in_schema=False)
     _answer_errors(app)
     if settings.hosts:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts))
@@ -167,83 +167,89 @@ def environments() -> Callable[[Language], Environment]:
 
 
 def _answer_errors(app: FastAPI) -> None:
-    def answer(request: Request, status: int, reason: str, message: str = "") -> Response:
-        if request.url.path.startswith(API):
-            content = {"error": {"reason": reason, "message": message or reason}}
-            return JSONResponse(content, status)
-        what = getattr(request.state, "what", None)
+    """Answer every error as JSON in the API and as a page elsewhere."""
+    answers: dict[type[Exception], Callable[[Request, Any], Response]] = {
+        NotFoundError: lambda request, _: _error(request, 404, "not_found"),
+        RefusedError: _refused,
+        InputError: _wrong,
+        ForgedError: lambda request, _: _error(request, 403, "forged"),
+        ForbiddenError: lambda request, _: _error(request, 403, "forbidden"),
+        LogInError: _not_logged_in,
+        TooManyError: _too_many,
+        HTTPException: _http_error,
+        RequestValidationError: _invalid,
+        Exception: _failed,
+    }
+    for kind, handler in answers.items():
+        app.add_exception_handler(kind, handler)
+
+
+def _error(request: Request, status: int, reason: str, message: str = "") -> Response:
+    """An error's answer. reason: one word, by which programs and the page know what it is."""
+    if request.url.path.startswith(API):
+        content = {"error": {"reason": reason, "message": message or reason}}
+        return JSONResponse(content, status)
+    what = getattr(request.state, "what", None)
+    language = choose_language(request, what)
+    title = what.text(what.title, language.code) if what else ("", "en")
+    return render(
+        request,
+        "error.html",
+        language,
+        status,
+        offered(request, what) if what else staff_languages(request),
+        reason=reason,
+        message=message,
+        what=what,
+        title=title[0],
+        title_language=title[1],
+        participant=None,
+    )
+
+
+def _refused(request: Request, error: RefusedError) -> Response:
+    forbidden = ("consent", "withdrawn", "used", "invited")
+    what = getattr(request.state, "what", None)
+    said = str(error)
+    if what is not None:
         language = choose_language(request, what)
-        title = what.text(what.title, language.code) if what else ("", "en")
-        return render(
-            request,
-            "error.html",
-            language,
-            status,
-            offered(request, what) if what else staff_languages(request),
-            reason=reason,
-            message=message,
-            what=what,
-            title=title[0],
-            title_language=title[1],
-            participant=None,
-        )
+        said = refusal(Visit(request, request.app.state.store, what, None, language), error)
+    return _error(request, 403 if error.reason in forbidden else 409, error.reason, said)
 
-    @app.exception_handler(NotFoundError)
-    def not_found(request: Request, error: NotFoundError) -> Response:
-        return answer(request, 404, "not_found")
 
-    @app.exception_handler(RefusedError)
-    def refused(request: Request, error: RefusedError) -> Response:
-        status = {"consent": 403, "withdrawn": 403, "used": 403, "invited": 403}
+def _wrong(request: Request, error: InputError) -> Response:
+    said = str(error)
+    if not request.url.path.startswith(API):
         what = getattr(request.state, "what", None)
-        said = str(error)
-        if what is not None:
-            language = choose_language(request, what)
-            said = refusal(Visit(request, request.app.state.store, what, None, language), error)
-        return answer(request, status.get(error.reason, 409), error.reason, said)
+        said = choose_language(request, what).told(error)[0]
+    return _error(request, 422, "wrong", said)
 
-    @app.exception_handler(InputError)
-    def wrong(request: Request, error: InputError) -> Response:
-        said = str(error)
-        if not request.url.path.startswith(API):
-            what = getattr(request.state, "what", None)
-            said = choose_language(request, what).told(error)[0]
-        return answer(request, 422, "wrong", said)
 
-    @app.exception_handler(ForgedError)
-    def forged(request: Request, error: ForgedError) -> Response:
-        return answer(request, 403, "forged")
+def _not_logged_in(request: Request, error: LogInError) -> Response:
+    if request.url.path.startswith(API):
+        return _error(request, 401, "log_in")
+    return with_visit(request, RedirectResponse("/admin/login", 303))
 
-    @app.exception_handler(ForbiddenError)
-    def forbidden(request: Request, error: ForbiddenError) -> Response:
-        return answer(request, 403, "forbidden")
 
-    @app.exception_handler(LogInError)
-    def log_in(request: Request, error: LogInError) -> Response:
-        if request.url.path.startswith(API):
-            return answer(request, 401, "log_in")
-        return with_visit(request, RedirectResponse("/admin/login", 303))
+def _too_many(request: Request, error: TooManyError) -> Response:
+    response = _error(request, 429, "too_many", str(error.seconds))
+    response.headers["Retry-After"] = str(error.seconds)
+    return response
 
-    @app.exception_handler(TooManyError)
-    def too_many(request: Request, error: TooManyError) -> Response:
-        response = answer(request, 429, "too_many", str(error.seconds))
-        response.headers["Retry-After"] = str(error.seconds)
-        return response
 
-    @app.exception_handler(HTTPException)
-    def http(request: Request, error: HTTPException) -> Response:
-        reasons = {401: "log_in", 404: "not_found", 405: "method", 415: "json"}
-        response = answer(request, error.status_code, reasons.get(error.status_code, "wrong"))
-        response.headers.update(error.headers or {})
-        return response
+def _http_error(request: Request, error: HTTPException) -> Response:
+    reasons = {401: "log_in", 404: "not_found", 405: "method", 415: "json"}
+    response = _error(request, error.status_code, reasons.get(error.status_code, "wrong"))
+    response.headers.update(error.headers or {})
+    return response
 
-    @app.exception_handler(RequestValidationError)
-    def invalid(request: Request, error: RequestValidationError) -> Response:
-        problem: Any = error.errors()[0]
-        place = ".".join(str(part) for part in problem["loc"][1:])
-        return answer(request, 422, "wrong", f"{place}: {problem['msg']}")
 
-    @app.exception_handler(Exception)
-    def failed(request: Request, error: Exception) -> Response:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return answer(request, 500, "failed")
+def _invalid(request: Request, error: RequestValidationError) -> Response:
+    problem: Any = error.errors()[0]
+    place = ".".join(str(part) for part in problem["loc"][1:])
+    return _error(request, 422, "wrong", f"{place}: {problem['msg']}")
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _error(request, 500, "failed")

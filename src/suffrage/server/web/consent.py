@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from suffrage.server.store.consultations import About
+from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.web.languages import SOURCE, Language, languages
 
 
@@ -25,7 +25,7 @@ class ConsentText:
         return "\n".join((*self.paragraphs, *(f"[{k}] {v}" for k, v in self.scopes.items())))
 
 
-def consent_text(what: About, language: Language) -> ConsentText:
+def consent_text(what: StoredConsultation, language: Language) -> ConsentText:
     """The consent text of a consultation in a language.
 
     In English where the language's translation is a draft: nobody can agree to words that may be wrong.

@@ -15,10 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import numpy as np
-import polars as pl
 
 from suffrage.arrays import FloatArray, IntArray
-from suffrage.consult.groups.consensus import draw_statement, priority, routing_probabilities
 from suffrage.consult.pairing import (
     Check,
     DrawnPair,
@@ -30,16 +28,23 @@ from suffrage.consult.pairing import (
     pair_information,
     pairs_of,
 )
-from suffrage.server.store import acts, participants, statements
-from suffrage.server.store import participants_results_table as snapshots
+from suffrage.server.next_statement import draw_statement, priority, routing_probabilities
+from suffrage.server.store import (
+    consultations,
+    exposures,
+    participants,
+    statements,
+    stored_judgements,
+    stored_votes,
+)
 from suffrage.server.store import shown_answers as answers
-from suffrage.server.store.acts import Exposure
-from suffrage.server.store.consultations import About
+from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.database import Store
 from suffrage.server.store.driver import Driver
-from suffrage.server.store.participants_results_table import Snapshot
-from suffrage.server.store.shown_answers import Answer, Prompt
-from suffrage.server.store.statements import Statement
+from suffrage.server.store.exposures import Exposure, ExposureKind
+from suffrage.server.store.shown_answers import ShownAnswer, ShownPrompt
+from suffrage.server.store.statements import StoredStatement
+from suffrage.server.store.stored_results import StoredResults, newest_results
 
 # Name and version of each rule, stored with all it draws.
 STATEMENT_POLICY = "polis-priority/1"
@@ -67,20 +72,24 @@ class _Kept:
 
 @dataclass(frozen=True, eq=False)
 class _Deck:
-    """Statements open to votes with their priorities, (statements,). at: the place of each id."""
+    """Statements open to votes with their priorities."""
 
-    statements: list[Statement]
+    statements: list[StoredStatement]
     ids: list[str]
+    # The place of each id.
     at: dict[str, int]
+    # (statements,)
     priorities: FloatArray
     # By identity: kept here, so that no other object can be in its place.
     made_of: tuple[object, object, object]
 
     @staticmethod
     def of(
-        accepted: list[Statement], counts: dict[str, tuple[int, int, int]], last: Snapshot | None
+        accepted: list[StoredStatement],
+        counts: dict[str, tuple[int, int, int]],
+        last: StoredResults | None,
     ) -> _Deck:
-        """By Polis' priority, with the extremity of the last snapshot."""
+        """By Polis' priority, with the extremity of the results that participants see."""
         ids = [s.id for s in accepted]
         extremity = last.result.get("extremity", {}) if last else {}
         agrees, passes, seen = (
@@ -118,28 +127,26 @@ class Drawing:
         self._generator = np.random.default_rng(self.seed)
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="drawing")
 
-    def next_statement(self, what: About, participant_id: str) -> tuple[Exposure, Statement] | None:
-        """A statement this participant has not voted on, None when there is none."""
-        with self.store.write() as c:
-            return self.next_within(Driver(c), what, participant_id)
+    def next_statement(
+        self, d: Driver, what: StoredConsultation, participant_id: str, voted: bool = False
+    ) -> tuple[Exposure, StoredStatement] | None:
+        """Return a statement this participant has not voted on, None when there is none.
 
-    def next_within(
-        self, d: Driver, what: About, participant_id: str, voted: bool = False
-    ) -> tuple[Exposure, Statement] | None:
-        """As `next_statement`, within a transaction. voted: a vote of theirs was cast in it before."""
+        voted: whether a vote of theirs was stored in the same transaction before.
+        """
         deck = self._deck(what)
-        before = acts.still_open(d, what.id, participant_id, "vote")
+        before = exposures.open_exposure(d, what.id, participant_id, "vote")
         if before is None and not voted:
             # Of two pages asked for at once the second waits here, and shows what the first drew.
-            participants.begin_acts(d, what.id, participant_id, 1)
-            before = acts.still_open(d, what.id, participant_id, "vote")
+            participants.begin_act(d, what.id, participant_id)
+            before = exposures.open_exposure(d, what.id, participant_id, "vote")
         if before is not None and before.item_id in deck.at:
             return before, deck.statements[deck.at[before.item_id]]
         open_to = np.ones(len(deck.statements), dtype=bool)
         open_to[
             [
                 deck.at[id]
-                for id in acts.statements_voted_on(d, what.id, participant_id)
+                for id in stored_votes.statements_voted_on(d, what.id, participant_id)
                 if id in deck.at
             ]
         ] = False
@@ -149,19 +156,21 @@ class Drawing:
         if id is None:
             return None
         p = float(probabilities[deck.at[id]])
-        exposure = acts.put_before(d, what.id, participant_id, id, STATEMENT_POLICY, p)
+        exposure = exposures.record_exposure(
+            d, what.id, participant_id, "vote", id, STATEMENT_POLICY, p
+        )
         return exposure, deck.statements[deck.at[id]]
 
     def next_pair(
-        self, what: About, participant_id: str
-    ) -> tuple[Exposure, Prompt, Answer, Answer] | None:
+        self, what: StoredConsultation, participant_id: str
+    ) -> tuple[Exposure, ShownPrompt, ShownAnswer, ShownAnswer] | None:
         """Two answers to one prompt that this participant has not seen side by side.
 
         By the design of `suffrage.consult.pairing`: a common core, then what tells most. Where there
         are pairs enough, a few test attention, and say so in the exposure.
         """
         prompts, shown = self.questions(what)
-        before = acts.open_exposure(self.store, what.id, participant_id, "comparison")
+        before = self._open_question(what, participant_id, "comparison")
         if before is None or before.left_id not in shown or before.right_id not in shown:
             before = self._draw_pair(what, participant_id, prompts, shown)
         if before is None:
@@ -170,58 +179,64 @@ class Drawing:
         return before, prompts[before.item_id], left, right
 
     def next_answer(
-        self, what: About, participant_id: str
-    ) -> tuple[Exposure, Prompt, Answer] | None:
+        self, what: StoredConsultation, participant_id: str
+    ) -> tuple[Exposure, ShownPrompt, ShownAnswer] | None:
         """An answer this participant has not been asked about."""
         prompts, shown = self.questions(what)
-        before = acts.open_exposure(self.store, what.id, participant_id, "reaction")
+        before = self._open_question(what, participant_id, "reaction")
         if before is None or before.item_id not in shown:
             seen = {
-                e.item_id for e in acts.exposures(self.store, what.id, participant_id, "reaction")
+                e.item_id
+                for e in exposures.list_exposures(self.store, what.id, participant_id, "reaction")
             }
-            seen |= {r["answer_id"] for r in acts.reactions_by(self.store, what.id, participant_id)}
+            seen |= {
+                r["answer_id"]
+                for r in stored_judgements.reactions_by(self.store, what.id, participant_id)
+            }
             left = [id for id in shown if id not in seen]
             if not left:
                 return None
             with self._lock:
                 id = left[int(self._generator.integers(len(left)))]
-            before = acts.show(
-                self.store, what.id, participant_id, "reaction", id, ANSWER_POLICY, 1 / len(left)
+            before = self._record(
+                what, participant_id, "reaction", id, ANSWER_POLICY, 1 / len(left)
             )
         answer = shown[before.item_id]
         return before, prompts[answer.prompt_id], answer
 
-    def accepted(self, what: About) -> list[Statement]:
+    def accepted(self, what: StoredConsultation) -> list[StoredStatement]:
         """Statements open to votes."""
         return self._recent(
-            what, "accepted", lambda: statements.statements(self.store, what.id, ["accepted"])
+            what, "accepted", lambda: statements.list_statements(self.store, what.id, ["accepted"])
         )
 
-    def translations(self, what: About, language: str) -> dict[str, tuple[str, str]]:
+    def translations(self, what: StoredConsultation, language: str) -> dict[str, tuple[str, str]]:
         """Statements' texts in a language they were not written in, and who translated them."""
         return self._recent(
             what,
             f"translations {language}",
-            lambda: statements.translations(self.store, what.id, language),
+            lambda: statements.translations_into(self.store, what.id, language),
         )
 
-    def questions(self, what: About) -> tuple[dict[str, Prompt], dict[str, Answer]]:
+    def questions(
+        self, what: StoredConsultation
+    ) -> tuple[dict[str, ShownPrompt], dict[str, ShownAnswer]]:
         """Prompts and shown answers by id."""
         return self._recent(
             what,
             "questions",
             lambda: (
-                {p.id: p for p in answers.prompts(self.store, what.id)},
-                {a.id: a for a in answers.answers(self.store, what.id)},
+                {p.id: p for p in answers.list_prompts(self.store, what.id)},
+                {a.id: a for a in answers.list_answers(self.store, what.id)},
             ),
         )
 
     def _draw_pair(
         self,
-        what: About,
+        what: StoredConsultation,
         participant_id: str,
-        prompts: dict[str, Prompt],
-        shown: dict[str, Answer],
+        prompts: dict[str, ShownPrompt],
+        shown: dict[str, ShownAnswer],
     ) -> Exposure | None:
         design = PairDesign(core_share=what.settings.core_share)
         pairs = self._recent(
@@ -239,18 +254,17 @@ class Drawing:
                 e.core,
                 cast(Check | None, e.attention),
             )
-            for e in acts.exposures(self.store, what.id, participant_id, "comparison")
+            for e in exposures.list_exposures(self.store, what.id, participant_id, "comparison")
         ]
-        stratum = participants.stratum(self.store, what.id, participant_id)
+        stratum = participants.stratum_of(self.store, what.id, participant_id)
         of = raters.get(stratum, np.zeros(len(pairs), np.int64))
         checks = _checks(participant_id, len(seen), len(pairs), design)
         with self._lock:
             drawn = next_pair(pairs, told, of, seen, checks, design, self._generator)
         if drawn is None or drawn.left not in shown or drawn.right not in shown:
             return None
-        return acts.show(
-            self.store,
-            what.id,
+        return self._record(
+            what,
             participant_id,
             "comparison",
             drawn.prompt,
@@ -262,21 +276,35 @@ class Drawing:
             drawn.check,
         )
 
+    def _record(self, what: StoredConsultation, participant_id: str, *shown: Any) -> Exposure:
+        """Record a showing in a transaction of its own. shown: as `record_exposure` takes it."""
+        with self.store.write() as c:
+            consultations.require_open(c, what.id)
+            return exposures.record_exposure(Driver(c), what.id, participant_id, *shown)
+
+    def _open_question(
+        self, what: StoredConsultation, participant_id: str, kind: ExposureKind
+    ) -> Exposure | None:
+        with self.store.read() as c:
+            return exposures.open_exposure(Driver(c), what.id, participant_id, kind)
+
     def _compared(
-        self, what: About, pairs: Pairs, design: PairDesign
+        self, what: StoredConsultation, pairs: Pairs, design: PairDesign
     ) -> tuple[FloatArray, dict[str, IntArray]]:
         """What each pair still tells, and how many people of each stratum saw it."""
-        rows, strata = acts.compared(self.store, what.id)
-        kinds = {"participant": pl.String, "left": pl.String, "right": pl.String}
-        kinds |= {"outcome": pl.String, "check": pl.String}
-        table = pl.DataFrame(rows, schema=kinds, orient="row")
+        table = stored_judgements.comparisons_that_count(self.store, what.id)
+        strata = dict(table.select("participant", "stratum").iter_rows())
         return pair_information(pairs, table, design), core_coverage(pairs, table, strata)
 
-    def _deck(self, what: About) -> _Deck:
+    def _deck(self, what: StoredConsultation) -> _Deck:
         """What is drawn from, and how strongly."""
         accepted = self.accepted(what)
-        counts = self._lately(what, "tallies", lambda: snapshots.tallies(self.store, what.id))
-        last = self._lately(what, "snapshot", lambda: snapshots.newest(self.store, what.id))
+        counts = self._lately(
+            what, "tallies", lambda: stored_votes.statement_tallies(self.store, what.id)
+        )
+        last = self._lately(
+            what, "results", lambda: newest_results(self.store, what.id, "participants")
+        )
         deck: _Deck | None = self._decks.get(what.id)
         if deck is None or not deck.is_of(accepted, counts, last):
             deck = _Deck.of(accepted, counts, last)
@@ -284,7 +312,11 @@ class Drawing:
         return deck
 
     def _recent(
-        self, what: About, name: str, read: Callable[[], Kept], seconds: float = SECONDS
+        self,
+        what: StoredConsultation,
+        name: str,
+        read: Callable[[], Kept],
+        seconds: float = SECONDS,
     ) -> Kept:
         key = (what.id, name)
         kept = self._kept.get(key)
@@ -292,7 +324,7 @@ class Drawing:
             return kept.value  # type: ignore[no-any-return]
         return self._read(key, read, seconds)
 
-    def _lately(self, what: About, name: str, read: Callable[[], Kept]) -> Kept:
+    def _lately(self, what: StoredConsultation, name: str, read: Callable[[], Kept]) -> Kept:
         """As `_recent` of what may be older: while it is read anew nobody waits for it."""
         key, at = (what.id, name), time.monotonic()
         kept = self._kept.get(key)
@@ -311,11 +343,6 @@ class Drawing:
         ended = time.monotonic()
         self._kept[key] = _Kept(found, ended + max(seconds, rest * (ended - began)))
         return found
-
-    def forget(self) -> None:
-        """Read anew what is the same for all, as after a decision of the organisers."""
-        self._kept.clear()
-        self._decks.clear()
 
 
 def _checks(participant_id: str, shown: int, pairs: int, design: PairDesign) -> dict[int, Check]:

@@ -18,8 +18,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from suffrage.server.store import organisers_results_table as analyses
 from suffrage.server.store.database import Store
+from suffrage.server.store.stored_results import computation_times
 from suffrage.server.store.waiting_room import WaitingRoom
 
 TOKEN = "SUFFRAGE_METRICS_TOKEN"
@@ -87,7 +87,7 @@ class Metrics:
             "Votes and draws asked for, refused ones among them.",
             [("suffrage_committed_acts_total", room.acts)],
         )
-        found = analyses.times(store)
+        found = computation_times(store)
         for name, help, value in (
             ("suffrage_groups_seconds", "How long finding the groups took the last time.", 0),
             ("suffrage_groups_age_seconds", "Since the groups were found.", 1),
@@ -105,7 +105,7 @@ class Metrics:
         yield f'suffrage_request_seconds_count{{part="{part}"}}', total
 
 
-def metrics(request: Request) -> Response:
+def metrics_endpoint(request: Request) -> Response:
     """With the token; else it is not there (404)."""
     if not _may_see(request):
         raise HTTPException(404)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from suffrage.server.participants_results import public
-from suffrage.server.store import acts, participants, statements
-from suffrage.server.store import participants_results_table as snapshots
-from suffrage.server.store.consultations import About
+from suffrage.server.participants_results import public_part
+from suffrage.server.store import demographics, statements, stored_judgements, stored_votes
+from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.database import Store
 from suffrage.server.store.participants import Participant
+from suffrage.server.store.stored_results import newest_results
 
 
-def everything_of(store: Store, what: About, person: Participant) -> dict[str, Any]:
+def everything_of(store: Store, what: StoredConsultation, person: Participant) -> dict[str, Any]:
     """All the store holds of a participant, as a plain mapping."""
-    texts = {s.id: s for s in statements.statements(store, what.id)}
+    texts = {s.id: s for s in statements.list_statements(store, what.id)}
     return {
         "consultation": what.slug,
         "participant": person.id,
@@ -28,7 +28,7 @@ def everything_of(store: Store, what: About, person: Participant) -> dict[str, A
             "publish_texts": person.consent_texts,
             "training": person.consent_training,
         },
-        "about_you": participants.demographics(store, what.id, person.id),
+        "about_you": demographics.demographics_of(store, what.id, person.id),
         "votes": [
             {
                 "statement": x.statement_id,
@@ -36,27 +36,29 @@ def everything_of(store: Store, what: About, person: Participant) -> dict[str, A
                 "vote": x.value,
                 "important": x.important,
             }
-            for x in acts.votes_by(store, what.id, person.id)
+            for x in stored_votes.votes_by(store, what.id, person.id)
         ],
         "statements": [
             {"id": s.id, "text": s.text, "state": s.state}
             for s in texts.values()
             if s.author_id == person.id
         ],
-        "comparisons": acts.comparisons_by(store, what.id, person.id),
-        "reactions": acts.reactions_by(store, what.id, person.id),
+        "comparisons": stored_judgements.comparisons_by(store, what.id, person.id),
+        "reactions": stored_judgements.reactions_by(store, what.id, person.id),
     }
 
 
-def results_for(store: Store, what: About, person: Participant | None) -> dict[str, Any]:
+def results_for(
+    store: Store, what: StoredConsultation, person: Participant | None
+) -> dict[str, Any]:
     """What the results page shows somebody, or why not yet.
 
     why: "" where results are shown; else hidden (organisers keep them), join, votes (of one's own
     are missing) or people (too few have voted).
     """
     s = what.settings
-    last = snapshots.newest(store, what.id)
-    own = len(acts.votes_by(store, what.id, person.id)) if person else 0
+    last = newest_results(store, what.id, "participants")
+    own = len(stored_votes.votes_by(store, what.id, person.id)) if person else 0
     why = ""
     if s.results == "organisers":
         why = "hidden"
@@ -74,16 +76,16 @@ def results_for(store: Store, what: About, person: Participant | None) -> dict[s
     return {
         "why": why,
         "own": own,
-        "snapshot": shown,
-        "result": _still_shown(store, what, public(shown.result)) if shown else None,
+        "computation": shown,
+        "result": _still_shown(store, what, public_part(shown.result)) if shown else None,
         "my_group": group,
         "computed": _date(shown.created) if shown else "",
     }
 
 
-def _still_shown(store: Store, what: About, result: dict[str, Any]) -> dict[str, Any]:
+def _still_shown(store: Store, what: StoredConsultation, result: dict[str, Any]) -> dict[str, Any]:
     """Without statements that were taken back or moderated out since the results were computed."""
-    accepted = {s.id for s in statements.statements(store, what.id, ["accepted"])}
+    accepted = {s.id for s in statements.list_statements(store, what.id, ["accepted"])}
 
     def kept(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [row for row in rows if row["id"] in accepted]

@@ -12,13 +12,25 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from suffrage.consult.consultation import OUTCOMES
-from suffrage.server.store import acts, participants, statements
+from suffrage.server.store import (
+    demographics,
+    exposures,
+    invitations,
+    participants,
+    sittings,
+    statements,
+    stored_judgements,
+    stored_votes,
+    withdrawals,
+)
 from suffrage.server.store import shown_answers as answers
-from suffrage.server.store.acts import Exposure, Receipt, Sitting
 from suffrage.server.store.database import RefusedError
 from suffrage.server.store.driver import Driver
+from suffrage.server.store.exposures import Exposure
 from suffrage.server.store.participants import Participant, Scopes
-from suffrage.server.store.statements import Statement
+from suffrage.server.store.sittings import Sitting
+from suffrage.server.store.statements import StoredStatement
+from suffrage.server.store.stored_votes import Receipt
 from suffrage.server.web import protection
 from suffrage.server.web.consent import consent_text
 from suffrage.server.web.drawing import Drawing
@@ -53,14 +65,14 @@ def drawing(request: Request) -> Drawing:
 
 
 @router.get("/")
-def front(request: Request) -> Response:
+def front_page(request: Request) -> Response:
     """Where the server's bare address leads."""
     language = choose_language(request, None)
     return render(request, "front.html", language, offered=staff_languages(request))
 
 
 @router.get("/c/{slug}")
-def landing(v: APage) -> Response:
+def landing_page(v: APage) -> Response:
     """What it is about, and how to take part."""
     intro = v.say(v.what.settings.intro)
     return v.page("landing.html", intro=intro, question=v.say(v.what.question))
@@ -71,12 +83,12 @@ def join_page(v: APage, t: str = "") -> Response:
     """Nothing is used up by looking: programs fetch links before people do."""
     if v.participant is not None and not t:
         return _on(v, v.participant)
-    good = bool(t) and participants.invitation_is_good(v.store, v.what.id, t[:200])
+    good = bool(t) and invitations.is_usable_invitation(v.store, v.what.id, t[:200])
     return _join_page(v, t[:200] if good else "", bad=bool(t) and not good)
 
 
 @router.post("/c/{slug}/join")
-def join(v: APage, form: Form) -> Any:
+def post_join(v: APage, form: Form) -> Any:
     """With an invitation, without one where that is allowed, or with the code to come back."""
     spend(v.request, "join")
     code, token = field(form, "code", 100), field(form, "token", 200)
@@ -84,7 +96,9 @@ def join(v: APage, form: Form) -> Any:
         if code:
             joined = participants.come_back(v.store, v.what.id, code)
         else:
-            joined = participants.join(v.store, v.what.id, token or None, v.language.code)
+            joined = participants.join_consultation(
+                v.store, v.what.id, token or None, v.language.code
+            )
     except RefusedError as error:
         if error.reason not in ("used", "invited"):
             raise
@@ -102,12 +116,12 @@ def join(v: APage, form: Form) -> Any:
 
 
 @router.post("/c/{slug}/leave")
-def leave(v: APage, form: Form) -> Any:
+def post_leave(v: APage, form: Form) -> Any:
     """End this browser's session."""
     name = f"in-{v.what.slug}"
     session = v.request.cookies.get(protection.cookie_name(v.request, name))
     if session:
-        participants.leave(v.store, v.what.id, session)
+        participants.end_session(v.store, v.what.id, session)
     response = v.go("")
     protection.drop_cookie(v.request, response, name)
     return response
@@ -122,7 +136,7 @@ def consent_page(v: APage) -> Response:
 
 
 @router.post("/c/{slug}/consent")
-def consent(v: APage, form: Form) -> Any:
+def post_consent(v: APage, form: Form) -> Any:
     """Consent to take part comes first; the rest is free."""
     if v.participant is None:
         return v.go("join")
@@ -141,23 +155,23 @@ def consent(v: APage, form: Form) -> Any:
 
 
 @router.get("/c/{slug}/about-you")
-def about_you(v: APage) -> Response:
+def about_you_page(v: APage) -> Response:
     """Questions about the person, every one of which may be left out."""
     if (away := _not_in(v)) or v.participant is None:
         return away or v.go("join")
-    given = participants.demographics(v.store, v.what.id, v.participant.id)
+    given = demographics.demographics_of(v.store, v.what.id, v.participant.id)
     return v.page("about_you.html", given=given)
 
 
 @router.post("/c/{slug}/about-you")
-def save_about_you(v: APage, form: Form) -> Any:
+def post_about_you(v: APage, form: Form) -> Any:
     """What is given is stored, what is emptied is deleted."""
     if (away := _not_in(v)) or v.participant is None:
         return away or v.go("join")
     spend(v.request, "write", v.participant.id)
     if not field(form, "skip"):
         given = {item.item: field(form, item.item, 80) for item in v.what.settings.demographics}
-        participants.set_demographics(v.store, v.what.id, v.participant.id, dict(given))
+        demographics.set_demographics(v.store, v.what.id, v.participant.id, dict(given))
     return v.go("mine?saved=about" if field(form, "from") == "mine" else "vote")
 
 
@@ -178,12 +192,12 @@ async def vote_page(request: Request) -> Response:
 
 
 @router.get("/c/{slug}/vote/{statement_id}")
-def one_statement(v: APage, statement_id: str) -> Response:
+def chosen_statement_page(v: APage, statement_id: str) -> Response:
     """A statement of one's choice, as to change a vote."""
     if (away := _not_in(v)) or v.participant is None:
         return away or v.go("join")
-    found = statements.get(v.store, v.what.id, statement_id[:64])
-    mine = acts.votes_by(v.store, v.what.id, v.participant.id)
+    found = statements.find_statement(v.store, v.what.id, statement_id[:64])
+    mine = stored_votes.votes_by(v.store, v.what.id, v.participant.id)
     if found.state != "accepted" and found.id not in {x.statement_id for x in mine}:
         return v.page("gone.html", 404)
     with v.store.write() as c:
@@ -191,7 +205,7 @@ def one_statement(v: APage, statement_id: str) -> Response:
     return _vote_page(v, standing, next((x for x in mine if x.statement_id == found.id), None))
 
 
-async def vote(request: Request) -> Response:
+async def post_vote(request: Request) -> Response:
     """Store a vote, and draw what comes next; its confirmation stands on the next page."""
     form = await checked_form(request)
     slug, statement_id = request.path_params["slug"], field(form, "statement", 64)
@@ -205,7 +219,7 @@ async def vote(request: Request) -> Response:
         spend(request, "vote", v.participant.id)
         if value is None:
             return v, None
-        done = acts.cast_vote(
+        done = stored_votes.record_vote(
             d,
             v.what.id,
             v.participant.id,
@@ -215,7 +229,7 @@ async def vote(request: Request) -> Response:
             field(form, "exposure", 64) or None,
         )
         if not from_mine:
-            drawing(request).next_within(d, v.what, v.participant.id, voted=True)
+            drawing(request).next_statement(d, v.what, v.participant.id, voted=True)
         return v, done
 
     v, done = await done_together(request, session_of(request, slug), cast)
@@ -226,7 +240,7 @@ async def vote(request: Request) -> Response:
 
 
 @router.get("/c/{slug}/statement/new")
-def new_statement(v: APage) -> Response:
+def write_statement_page(v: APage) -> Response:
     """Where a statement is written."""
     if (away := _not_in(v)) or v.participant is None:
         return away or v.go("join")
@@ -234,19 +248,21 @@ def new_statement(v: APage) -> Response:
 
 
 @router.post("/c/{slug}/statement/new")
-def propose(v: APage, form: Form) -> Any:
+def post_statement(v: APage, form: Form) -> Any:
     """Like statements are shown first; who finds theirs different sends it all the same."""
     if (away := _not_in(v)) or v.participant is None:
         return away or v.go("join")
     text = field(form, "text", 5000)
     if not form.get("different"):
         spend(v.request, "write", v.participant.id)
-        near = statements.similar(v.store, v.what.id, text)
+        near = statements.similar_statements(v.store, v.what.id, text)
         if near:
             return v.page("statement.html", 200, text=text, near=near, problem="")
     spend(v.request, "statement", v.participant.id)
     try:
-        made = statements.propose(v.store, v.what.id, v.participant.id, text, _written_in(v, form))
+        made = statements.propose_statement(
+            v.store, v.what.id, v.participant.id, text, _written_in(v, form)
+        )
     except RefusedError as error:
         if error.reason not in ("empty", "length", "too_many", "language"):
             raise
@@ -256,7 +272,7 @@ def propose(v: APage, form: Form) -> Any:
 
 
 @router.get("/c/{slug}/statement/sent")
-def sent(v: APage, state: str = "") -> Response:
+def statement_sent_page(v: APage, state: str = "") -> Response:
     """What happens with a statement now."""
     if (away := _not_in(v)) or v.participant is None:
         return away or v.go("join")
@@ -274,12 +290,12 @@ def compare_page(v: APage, recorded: str = "") -> Response:
         drawn=drawn,
         recorded=recorded,
         reasons=REASONS,
-        done=len(acts.comparisons_by(v.store, v.what.id, v.participant.id)),
+        done=len(stored_judgements.comparisons_by(v.store, v.what.id, v.participant.id)),
     )
 
 
 @router.post("/c/{slug}/compare")
-def compare(v: APage, form: Form) -> Any:
+def post_comparison(v: APage, form: Form) -> Any:
     """Store which is better, and why if somebody says so."""
     if (away := _not_in(v)) or v.participant is None:
         return away or v.go("join")
@@ -288,7 +304,7 @@ def compare(v: APage, form: Form) -> Any:
     if outcome not in OUTCOMES:
         return v.go("compare")
     took = field(form, "took", 9)
-    acts.compare(
+    stored_judgements.record_comparison(
         v.store,
         v.what.id,
         v.participant.id,
@@ -312,24 +328,24 @@ def answers_page(v: APage, recorded: str = "") -> Response:
         drawn=drawn,
         recorded=recorded,
         reasons=REASONS,
-        done=len(acts.reactions_by(v.store, v.what.id, v.participant.id)),
+        done=len(stored_judgements.reactions_by(v.store, v.what.id, v.participant.id)),
     )
 
 
 @router.post("/c/{slug}/answers")
-def react(v: APage, form: Form) -> Any:
+def post_reaction(v: APage, form: Form) -> Any:
     """Store a like or dislike, or pass over."""
     if (away := _not_in(v)) or v.participant is None:
         return away or v.go("join")
     spend(v.request, "vote", v.participant.id)
     said, exposure = field(form, "reaction", 20), field(form, "exposure", 64)
     if said == "skip":
-        acts.pass_over(v.store, v.what.id, v.participant.id, exposure)
+        exposures.pass_over(v.store, v.what.id, v.participant.id, exposure)
         return v.go("answers")
     value = {"like": 1, "dislike": -1}.get(said)
     if value is None:
         return v.go("answers")
-    acts.react(
+    stored_judgements.record_reaction(
         v.store,
         v.what.id,
         v.participant.id,
@@ -342,29 +358,29 @@ def react(v: APage, form: Form) -> Any:
 
 
 @router.get("/c/{slug}/mine")
-def mine(v: APage, saved: str = "") -> Response:
+def mine_page(v: APage, saved: str = "") -> Response:
     """All a participant gave: to see, change, take along or take back."""
     if (away := _not_in(v)) or v.participant is None:
         return away or v.go("join")
-    all_of = {s.id: s for s in statements.statements(v.store, v.what.id)}
-    prompts = {p.id: p for p in answers.prompts(v.store, v.what.id)}
+    all_of = {s.id: s for s in statements.list_statements(v.store, v.what.id)}
+    prompts = {p.id: p for p in answers.list_prompts(v.store, v.what.id)}
     id = v.participant.id
     return v.page(
         "mine.html",
         saved=saved,
-        votes=[(x, all_of[x.statement_id]) for x in acts.votes_by(v.store, v.what.id, id)],
+        votes=[(x, all_of[x.statement_id]) for x in stored_votes.votes_by(v.store, v.what.id, id)],
         written=[s for s in all_of.values() if s.author_id == id],
-        comparisons=acts.comparisons_by(v.store, v.what.id, id),
-        reactions=acts.reactions_by(v.store, v.what.id, id),
+        comparisons=stored_judgements.comparisons_by(v.store, v.what.id, id),
+        reactions=stored_judgements.reactions_by(v.store, v.what.id, id),
         prompts=prompts,
-        about=participants.demographics(v.store, v.what.id, id),
+        about=demographics.demographics_of(v.store, v.what.id, id),
         code=participants.return_code(v.store, v.what.id, id),
         consent=consent_text(v.what, v.language),
     )
 
 
 @router.get("/c/{slug}/mine/download")
-def download(v: APage) -> Response:
+def download_mine(v: APage) -> Response:
     """The same as a file."""
     if v.participant is None:
         return v.go("join")
@@ -385,7 +401,7 @@ def withdraw_page(v: APage) -> Response:
 
 
 @router.post("/c/{slug}/mine/withdraw")
-def withdraw(v: APage, form: Form) -> Any:
+def post_withdrawal(v: APage, form: Form) -> Any:
     """Delete everything, and show a receipt."""
     if v.participant is None:
         return v.go("join")
@@ -393,35 +409,35 @@ def withdraw(v: APage, form: Form) -> Any:
     if form.get("sure") != "yes":
         return v.page("withdraw.html", 422, missing=True)
     keep = form.get("keep") == "yes"
-    receipt = participants.withdraw(v.store, v.what.id, v.participant.id, keep)
+    receipt = withdrawals.withdraw_participant(v.store, v.what.id, v.participant.id, keep)
     response = v.go(f"withdrawn?receipt={receipt[:16]}")
     protection.drop_cookie(v.request, response, f"in-{v.what.slug}")
     return response
 
 
 @router.get("/c/{slug}/withdrawn")
-def withdrawn(v: APage, receipt: str = "") -> Response:
+def withdrawn_page(v: APage, receipt: str = "") -> Response:
     """That it is done."""
     known = receipt if receipt.isascii() and receipt.isalnum() and len(receipt) == 16 else ""
     return v.page("withdrawn.html", receipt=known)
 
 
 @router.get("/c/{slug}/results")
-def results(v: APage) -> Response:
+def results_page(v: APage) -> Response:
     """What came out, once enough people voted, and after some votes of one's own."""
     shown = results_for(v.store, v.what, v.participant)
     return v.page("results.html", **{**shown, "computed": v.language.day(shown["computed"])})
 
 
 @router.get("/c/{slug}/moderation-policy")
-def policy(v: APage) -> Response:
+def policy_page(v: APage) -> Response:
     """What is not shown, and why."""
     own = v.say(v.what.settings.moderation_policy)
     return v.page("policy.html", own=own)
 
 
 @router.get("/c/{slug}/privacy")
-def privacy(v: APage) -> Response:
+def privacy_page(v: APage) -> Response:
     """What is stored, for how long, and who sees it."""
     return v.page("privacy.html", consent=consent_text(v.what, v.language))
 
@@ -472,7 +488,7 @@ def _open(v: Visit) -> bool:
 # Asked for with every vote, so they stand before all other addresses, and without FastAPI's frame.
 VOTING = (
     Route("/c/{slug}/vote", vote_page, methods=["GET"]),
-    Route("/c/{slug}/vote", vote, methods=["POST"]),
+    Route("/c/{slug}/vote", post_vote, methods=["POST"]),
 )
 
 
@@ -481,7 +497,7 @@ class _Standing:
     """What the page for voting shows somebody: what is drawn, and how far they are."""
 
     exposure: Exposure | None
-    statement: Statement | None
+    statement: StoredStatement | None
     translation: tuple[str, str] | None
     sitting: Sitting
     recorded: str
@@ -490,15 +506,15 @@ class _Standing:
 
 
 def _standing(
-    d: Driver, v: Visit, participant_id: str, recorded: str, chosen: Statement | None = None
+    d: Driver, v: Visit, participant_id: str, recorded: str, chosen: StoredStatement | None = None
 ) -> _Standing:
     """Read it within a transaction. chosen: a statement of their own choice in place of a draw."""
     draw, exposure, statement = drawing(v.request), None, chosen
     if chosen is None and _open(v):
-        drawn = draw.next_within(d, v.what, participant_id)
+        drawn = draw.next_statement(d, v.what, participant_id)
         exposure, statement = drawn or (None, None)
     minutes = v.what.settings.minutes if _open(v) else None
-    sitting = acts.sitting(d, v.what.id, participant_id, recorded[:64], minutes)
+    sitting = sittings.current_sitting(d, v.what.id, participant_id, recorded[:64], minutes)
     translated = draw.translations(v.what, v.language.code)
     return _Standing(
         exposure,

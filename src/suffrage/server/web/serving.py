@@ -18,7 +18,7 @@ def start_logging() -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
-def run(app: object, host: str, port: int, proxy: str | None = None) -> None:
+def run_server(app: object, host: str, port: int, proxy: str | None = None) -> None:
     """Answer until the process is told to end. proxy: addresses whose word about the caller is taken."""
     import uvicorn
 

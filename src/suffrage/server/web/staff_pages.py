@@ -34,11 +34,11 @@ def log_in_page(request: Request) -> HTMLResponse:
 
 
 @router.post("/login")
-def log_in(request: Request, form: Form) -> Any:
+def post_log_in(request: Request, form: Form) -> Any:
     """Ten attempts an hour, for a network and for an address."""
     email = field(form, "email", 200).strip().lower()
     spend(request, "login", email)
-    found = staff.log_in(store_of(request), email, field(form, "password", 1024))
+    found = staff.log_in_member(store_of(request), email, field(form, "password", 1024))
     if found is None:
         return _page(request, "login.html", 403, email=email, failed=True)
     response = RedirectResponse("/admin", 303)
@@ -49,22 +49,22 @@ def log_in(request: Request, form: Form) -> Any:
 
 
 @router.post("/logout")
-def log_out(request: Request, form: Form) -> Any:
+def post_log_out(request: Request, form: Form) -> Any:
     """End the session here and in the store."""
     token = request.cookies.get(protection.cookie_name(request, STAFF))
     if token:
-        staff.log_out(store_of(request), token)
+        staff.log_out_member(store_of(request), token)
     response = RedirectResponse("/admin/login", 303)
     protection.drop_cookie(request, response, STAFF)
     return with_visit(request, response)
 
 
 @router.get("")
-def mine(request: Request, member: AMember) -> HTMLResponse:
+def staff_page(request: Request, member: AMember) -> HTMLResponse:
     """The consultations this member has a role in."""
     store = store_of(request)
     roles = staff.roles_of(store, member.id)
-    theirs = [a for a in consultations.all_consultations(store) if a.id in roles]
+    theirs = [a for a in consultations.list_consultations(store) if a.id in roles]
     return _page(request, "staff.html", member=member, consultations=theirs, roles=roles)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from markupsafe import escape
 
-from suffrage.server.store.consultations import About
+from suffrage.server.store.consultations import StoredConsultation
 
 # Characters for private use: no text has them (`texts.clean`), and escaping leaves them as they are.
 _BEGIN, _END = "\ue000", "\ue001"
@@ -49,9 +49,11 @@ class Stencils:
     """The stencils of a process, the least used forgotten first."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, Hashable], tuple[About, Stencil]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, Hashable], tuple[StoredConsultation, Stencil]] = (
+            OrderedDict()
+        )
 
-    def of(self, what: About, kind: Hashable, page: Callable[[], str]) -> Stencil:
+    def of(self, what: StoredConsultation, kind: Hashable, page: Callable[[], str]) -> Stencil:
         """The stencil of a kind of page of a consultation, as it stands now."""
         key = (what.id, kind)
         kept = self._kept.pop(key, None)

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from suffrage.server.store import consultations, participants, staff
-from suffrage.server.store.consultations import About
+from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.database import NotFoundError, Store
 from suffrage.server.store.driver import Driver
 from suffrage.server.store.participants import Participant
@@ -45,7 +45,7 @@ class Visit:
 
     request: Request
     store: Store
-    what: About
+    what: StoredConsultation
     participant: Participant | None
     language: Language
 
@@ -111,7 +111,7 @@ def spend(request: Request, act: str, caller: str | None = None) -> None:
     limits.spend(act, network(address), caller)
 
 
-def offered(request: Request, what: About) -> list[Language]:
+def offered(request: Request, what: StoredConsultation) -> list[Language]:
     """The languages of a consultation that there are pages in; English where none is."""
     known = languages(request.app.state.settings.locales)
     return [known[c] for c in what.settings.languages if c in known] or [known["en"]]
@@ -122,7 +122,7 @@ def staff_languages(request: Request) -> list[Language]:
     return list(languages(request.app.state.settings.locales).values())
 
 
-def choose_language(request: Request, what: About | None) -> Language:
+def choose_language(request: Request, what: StoredConsultation | None) -> Language:
     """By the reader's own choice, then their browser's, then the consultation's first."""
     known = languages(request.app.state.settings.locales)
     codes = [x.code for x in offered(request, what)] if what else list(known)
@@ -146,9 +146,9 @@ def visit_within(d: Driver, request: Request, slug: str) -> Visit:
     """As `visit`, within a transaction."""
     store = store_of(request)
     seen = participants.enter(d, store.secrets, slug, session_of(request, slug))
-    request.state.what = seen.about
-    language = choose_language(request, seen.about)
-    return Visit(request, store, seen.about, seen.participant, language)
+    request.state.what = seen.consultation
+    language = choose_language(request, seen.consultation)
+    return Visit(request, store, seen.consultation, seen.participant, language)
 
 
 def session_of(request: Request, slug: str) -> str:
@@ -265,14 +265,14 @@ def _switch(request: Request) -> Callable[[str], str]:
 class StaffVisit:
     """A consultation, and the role in it of who asks."""
 
-    what: About
+    what: StoredConsultation
     role: Role
 
 
 def member_of(request: Request) -> Member:
     """Who of the staff asks. Raises LogInError."""
     token = request.cookies.get(protection.cookie_name(request, STAFF))
-    member = staff.of_session(store_of(request), token) if token else None
+    member = staff.member_of_session(store_of(request), token) if token else None
     if member is None:
         raise LogInError
     return member
@@ -296,7 +296,7 @@ def staff_who_may(act: str) -> Callable[..., StaffVisit]:
         if role not in staff.MAY[act]:
             raise ForbiddenError
         with store.read() as c:
-            what = consultations.about_id(c, consultation_id)
+            what = consultations.find_consultation_by_id(c, consultation_id)
         return StaffVisit(what, role)
 
     return allowed

@@ -22,13 +22,16 @@ from starlette.responses import RedirectResponse, Response
 from suffrage.consult.consultation import Consultation
 from suffrage.errors import InputError
 from suffrage.server.store import audit
-from suffrage.server.store import organisers_results_table as analyses
-from suffrage.server.store.consultations import About
+from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.contents import to_consultation
 from suffrage.server.store.database import NotFoundError, Store
-from suffrage.server.store.organisers_results_table import Snapshot
 from suffrage.server.store.staff import MAY, Member, Role
-from suffrage.server.watcher import State, state_of
+from suffrage.server.store.stored_results import (
+    ActsSoFar,
+    StoredResults,
+    acts_so_far,
+    newest_results,
+)
 from suffrage.server.web import protection
 from suffrage.server.web.languages import Language
 from suffrage.server.web.organise.words import Words
@@ -74,7 +77,7 @@ class Desk:
     request: Request
     store: Store
     member: Member
-    about: About
+    about: StoredConsultation
     role: Role
 
     @property
@@ -101,9 +104,9 @@ class Desk:
         return _content(self.store, self.about)
 
     @cached_property
-    def snapshot(self) -> Snapshot | None:
-        """The last result."""
-        return analyses.newest(self.store, self.id)
+    def results(self) -> StoredResults | None:
+        """The last results."""
+        return newest_results(self.store, self.id, "organisers")
 
     @cached_property
     def language(self) -> Language:
@@ -123,7 +126,7 @@ class Desk:
     def viewed(self, what: str, object: str = "") -> None:
         """Put into the audit log that something sensitive was looked at."""
         with self.store.write() as c:
-            audit.append(c, self.id, self.member.id, f"{what}.view", object)
+            audit.append_entry(c, self.id, self.member.id, f"{what}.view", object)
 
     def page(
         self,
@@ -149,15 +152,15 @@ class Desk:
         )
 
 
-_last: dict[tuple[str, str], tuple[State, Consultation]] = {}
+_last: dict[tuple[str, str], tuple[ActsSoFar, Consultation]] = {}
 _reading = threading.Lock()
 
 
-def _content(store: Store, about: About) -> Consultation:
+def _content(store: Store, about: StoredConsultation) -> Consultation:
     """The tables, read again only after something happened."""
     key = (str(store.engine.url), about.id)
     with _reading:
-        state = state_of(store, about.id)
+        state = acts_so_far(store, about.id)
         kept = _last.get(key)
         if kept is None or kept[0] != state:
             kept = (state, to_consultation(store, about.slug))
@@ -169,7 +172,7 @@ Show = Callable[[Desk], Response]
 Act = Callable[[Desk, Sent], "str | Response"]
 
 
-def page(show: Show, view: str = "view") -> Any:
+def desk_page(show: Show, view: str = "view") -> Any:
     """The endpoint of a page under /admin/c/{consultation_id} for who may `view`."""
     allowed = staff_who_may(view)
 
@@ -179,7 +182,7 @@ def page(show: Show, view: str = "view") -> Any:
     return endpoint
 
 
-def form(act: Act, do: str) -> Any:
+def desk_form(act: Act, do: str) -> Any:
     """The endpoint of a form for who may `do`.
 
     act: gives where to go on, as the query of the same page ("done=..."), or a whole response. What
@@ -237,6 +240,6 @@ def _back(request: Request, query: str) -> Response:
     return response
 
 
-def short(id: str) -> str:
+def short_id(id: str) -> str:
     """A few characters made of an id, to tell people apart in a list without their whole id."""
     return hashlib.sha256(id.encode()).hexdigest()[:6]

@@ -18,30 +18,29 @@ from suffrage.consult.pairing import PairDesign
 from suffrage.consult.quality import left_rate
 from suffrage.errors import InputError
 from suffrage.server import plot
-from suffrage.server.store import acts, audit, participants, staff, statements
+from suffrage.server.store import audit, invitations, participants, staff, statements, stored_votes
 from suffrage.server.store import shown_answers as answers
 from suffrage.server.store import stored_principles as principles
 from suffrage.server.store.consultations import Phase, set_phase, set_settings, set_texts
-from suffrage.server.store.database import now
+from suffrage.server.store.database import DAY, now
 from suffrage.server.store.staff import Role
 from suffrage.server.store.statements import State
-from suffrage.server.watcher import recompute, votes_behind
+from suffrage.server.watcher import recompute
 from suffrage.server.web.organise import intake, releases, words
 from suffrage.server.web.organise import page_figures as figures
-from suffrage.server.web.organise.desk import Act, Desk, Sent, Show, form, page, short
+from suffrage.server.web.organise.desk import Act, Desk, Sent, Show, desk_form, desk_page, short_id
 
 A_PAGE = 25
-DAY = 24 * 3600 * 1000
 
 # --- overview --------------------------------------------------------------------------------
 
 
 def _overview(desk: Desk) -> Response:
     content = desk.content
-    rows = figures.people(desk.store, desk.id, content)
+    rows = figures.participant_rows(desk.store, desk.id, content)
     states = Counter(content.statements["state"])
     values = {
-        "counts": participants.counts(desk.store, desk.id),
+        "counts": participants.count_participants(desk.store, desk.id),
         "votes": content.votes.height,
         "comparisons": content.comparisons.height,
         "reactions": content.reactions.height,
@@ -49,12 +48,12 @@ def _overview(desk: Desk) -> Response:
         "strata": [
             (item, list(rows))
             for item, rows in groupby(
-                figures.strata(content, desk.about.settings), lambda row: row.item
+                figures.strata_of(content, desk.about.settings), lambda row: row.item
             )
         ],
-        "labels": figures.labels(desk.about, desk.language.code),
-        "invited": figures.invited(desk.store, desk.id),
-        "flags": figures.flags(rows),
+        "labels": figures.item_labels(desk.about, desk.language.code),
+        "invited": figures.invitations_by_stratum(desk.store, desk.id),
+        "flags": figures.count_flags(rows),
         "shown": figures.shown_and_answered(desk.store, desk.id),
         "left": left_rate(content.comparisons),
         "lag": _lag(desk),
@@ -63,11 +62,13 @@ def _overview(desk: Desk) -> Response:
 
 
 def _lag(desk: Desk) -> dict[str, Any]:
-    """When the last snapshot was made, and how many votes came since."""
-    last = desk.snapshot
+    """When the last results were computed, and how many votes came since."""
+    last = desk.results
     return {
         "computed": None if last is None else last.created,
-        "behind": votes_behind(desk.store, desk.id, last),
+        "behind": stored_votes.count_vote_events(
+            desk.store, desk.id, after=0 if last is None else last.event_id
+        ),
         "version": None if last is None else last.version,
         "seconds": None if last is None else (now() - last.created) // 1000,
     }
@@ -77,7 +78,7 @@ def _lag(desk: Desk) -> dict[str, Any]:
 
 
 def _statements(desk: Desk) -> Response:
-    everything = statements.statements(desk.store, desk.id)
+    everything = statements.list_statements(desk.store, desk.id)
     counts = Counter(str(s.state) for s in everything)
     state = desk.query("state", "pending")
     if state not in words.STATES:
@@ -86,13 +87,13 @@ def _statements(desk: Desk) -> Response:
     pages = max(1, -(-len(of_state) // A_PAGE))
     at = desk.page_number(pages)
     shown = of_state[(at - 1) * A_PAGE : at * A_PAGE]
-    log = statements.decisions(desk.store, desk.id)
+    log = statements.list_decisions(desk.store, desk.id)
     events = {str(m.id) for m in log}
     undo = [id for id in desk.query("undo").split("-") if id in events]
     values = {
         "states": [(s, word, counts.get(s, 0)) for s, word in desk.words.states.items()],
         "state": state,
-        "queue": figures.queue(shown, everything, log),
+        "queue": figures.moderation_queue(shown, everything, log),
         "page": at,
         "pages": pages,
         "undo": undo,
@@ -117,15 +118,15 @@ def _moderate(desk: Desk, sent: Sent) -> str:
         reason = "restored"
     elif reason not in words.REASONS:
         raise InputError("give the reason: the person who wrote it and the public are told it.")
-    before = statements.decisions(desk.store, desk.id)
+    before = statements.list_decisions(desk.store, desk.id)
     last = before[-1].id if before else 0
     note = sent.get(f"note:{id}" if one else "note")
-    moved = statements.moderate(
+    moved = statements.moderate_statements(
         desk.store, desk.id, ids, cast(State, to), reason, desk.member.id, note
     )
     made = [
         str(m.id)
-        for m in statements.decisions(desk.store, desk.id)
+        for m in statements.list_decisions(desk.store, desk.id)
         if m.id > last and m.staff_id == desk.member.id and m.statement_id in ids
     ]
     return urlencode({"done": to, "count": moved, "undo": "-".join(made)})
@@ -133,7 +134,7 @@ def _moderate(desk: Desk, sent: Sent) -> str:
 
 def _undo(desk: Desk, events: list[str]) -> str:
     """Put statements back as they were before some decisions, those that are still so."""
-    log = {str(m.id): m for m in statements.decisions(desk.store, desk.id)}
+    log = {str(m.id): m for m in statements.list_decisions(desk.store, desk.id)}
     chosen = [log[id] for id in events if id in log]
     if not chosen:
         raise InputError("there is nothing to take back.")
@@ -143,19 +144,21 @@ def _undo(desk: Desk, events: list[str]) -> str:
             m.statement_id
             for m in chosen
             if m.from_state == state
-            and statements.get(desk.store, desk.id, m.statement_id).state == m.to_state
+            and statements.find_statement(desk.store, desk.id, m.statement_id).state == m.to_state
         ]
-        moved += statements.moderate(
+        moved += statements.moderate_statements(
             desk.store, desk.id, ids, cast(State, state), "restored", desk.member.id
         )
     return urlencode({"done": "undone", "count": moved})
 
 
 def _decisions(desk: Desk) -> Response:
-    texts = {s.id: s for s in statements.statements(desk.store, desk.id)}
-    names = {m.id: m.name or m.email for m, _ in staff.members(desk.store, desk.id)}
+    texts = {s.id: s for s in statements.list_statements(desk.store, desk.id)}
+    names = {m.id: m.name or m.email for m, _ in staff.list_members(desk.store, desk.id)}
     log = [
-        m for m in reversed(statements.decisions(desk.store, desk.id)) if m.statement_id in texts
+        m
+        for m in reversed(statements.list_decisions(desk.store, desk.id))
+        if m.statement_id in texts
     ]
     values = {
         "log": log[:200],
@@ -171,7 +174,7 @@ def _decisions(desk: Desk) -> Response:
 
 
 def _seeds(desk: Desk) -> Response:
-    found = [s for s in statements.statements(desk.store, desk.id) if s.seed]
+    found = [s for s in statements.list_statements(desk.store, desk.id) if s.seed]
     return desk.page("seeds.html", "seeds", {"seeds": found, "may": desk.may("manage")})
 
 
@@ -189,7 +192,7 @@ def _add_seeds(desk: Desk, sent: Sent) -> str:
 
 
 def _answers(desk: Desk) -> Response:
-    found = answers.answers(desk.store, desk.id, shown_only=False)
+    found = answers.list_answers(desk.store, desk.id, shown_only=False)
     by_prompt: dict[str, list[Any]] = {}
     for one in found:
         by_prompt.setdefault(one.prompt_id, []).append(one)
@@ -197,10 +200,12 @@ def _answers(desk: Desk) -> Response:
     item = items[0] if items else next(iter(desk.content.demographics["item"].sort()), None)
     design = PairDesign(core_share=desk.about.settings.core_share)
     values = {
-        "prompts": [(p, by_prompt.get(p.id, [])) for p in answers.prompts(desk.store, desk.id)],
+        "prompts": [
+            (p, by_prompt.get(p.id, [])) for p in answers.list_prompts(desk.store, desk.id)
+        ],
         "models": len({one.model for one in found}),
         "count": len(found),
-        "core": figures.core(desk.content, design, item),
+        "core": figures.cover_core(desk.content, design, item),
         "item": item,
         "left": left_rate(desk.content.comparisons),
         "may": desk.may("manage"),
@@ -222,9 +227,9 @@ def _add_answers(desk: Desk, sent: Sent) -> str:
     answers.put_prompts(
         desk.store,
         desk.id,
-        [answers.Prompt(id, c.prompt, c.language, c.topic) for id, c in first.items()],
+        [answers.ShownPrompt(id, c.prompt, c.language, c.topic) for id, c in first.items()],
         [
-            answers.Answer(
+            answers.ShownAnswer(
                 c.id, c.prompt_id, c.text, c.model, c.language, c.made_with, c.tokens, c.licence
             )
             for c in {c.id: c for c in found}.values()
@@ -238,8 +243,8 @@ def _add_answers(desk: Desk, sent: Sent) -> str:
 
 
 def _people(desk: Desk) -> Response:
-    rows = figures.people(desk.store, desk.id, desk.content)
-    counts = figures.flags(rows)
+    rows = figures.participant_rows(desk.store, desk.id, desk.content)
+    counts = figures.count_flags(rows)
     wanted = desk.query("show", "flagged")
     kept = [
         row
@@ -257,7 +262,7 @@ def _people(desk: Desk) -> Response:
         "show": wanted,
         "page": at,
         "pages": pages,
-        "short": short,
+        "short": short_id,
         "total": len(rows),
         "excluded": sum(row.person.excluded_at is not None for row in rows),
         "flagged": sum(bool(r.quality.flags) and r.person.excluded_at is None for r in rows),
@@ -269,25 +274,26 @@ def _people(desk: Desk) -> Response:
 
 def _exclude(desk: Desk, sent: Sent) -> str:
     if sent.get("include"):
-        participants.include(desk.store, desk.id, sent.get("include"), desk.member.id)
+        participants.include_participant(desk.store, desk.id, sent.get("include"), desk.member.id)
         return urlencode({"done": "included"})
     id = sent.get("exclude")
     reason = sent.get(f"reason:{id}").strip()[:300]
     if not reason:
         raise InputError("give the reason: it stands in the log, and in what is released.")
-    participants.exclude(desk.store, desk.id, id, reason, desk.member.id)
+    participants.exclude_participant(desk.store, desk.id, id, reason, desk.member.id)
     return urlencode({"done": "excluded"})
 
 
 def _votes_of(desk: Desk) -> Response:
-    person = participants.get(desk.store, desk.id, desk.request.path_params["person"])
-    texts = {s.id: s for s in statements.statements(desk.store, desk.id)}
+    person = participants.find_participant(desk.store, desk.id, desk.request.path_params["person"])
+    texts = {s.id: s for s in statements.list_statements(desk.store, desk.id)}
     desk.viewed("participant.votes", person.id)
     values = {
         "person": person,
-        "short": short(person.id),
+        "short": short_id(person.id),
         "votes": [
-            (texts[v.statement_id], v) for v in acts.votes_by(desk.store, desk.id, person.id)
+            (texts[v.statement_id], v)
+            for v in stored_votes.votes_by(desk.store, desk.id, person.id)
         ],
     }
     return desk.page("votes.html", "participants", values)
@@ -297,7 +303,7 @@ def _votes_of(desk: Desk) -> Response:
 
 
 def _groups(desk: Desk) -> Response:
-    last = desk.snapshot
+    last = desk.results
     result = dict(last.result) if last else None
     found = result if result and not result.get("waiting") else None
     drawing = ""
@@ -306,7 +312,7 @@ def _groups(desk: Desk) -> Response:
             desk._("group %(name)s: %(count)s people", name=row["name"], count=row["size"])
             for row in found["groups"]
         )
-        drawing = plot.plane(
+        drawing = plot.groups_drawing(
             found["places"],
             found["plane"]["centres"],
             desk._("Where people stand, by how alike they vote"),
@@ -316,14 +322,13 @@ def _groups(desk: Desk) -> Response:
             ),
         )
     if last:
-        desk.viewed("groups", f"snapshot {last.version}")
+        desk.viewed("groups", f"results {last.version}")
     values = {
         "lag": _lag(desk),
         "waiting": desk.language.told(_why(result)) if result and not found else None,
         "found": found,
         "drawing": drawing,
-        "mark": plot.shape,
-        "snapshot": last,
+        "mark": plot.group_mark,
         "may": desk.may("analyse"),
         "sort": desk.query("sort", "divided"),
         "all": _sorted(found, desk.query("sort", "divided")) if found else [],
@@ -351,15 +356,15 @@ def _sorted(found: dict[str, Any], by: str) -> list[dict[str, Any]]:
 
 
 def _again(desk: Desk, sent: Sent) -> str:
-    recompute(desk.store, desk.about.slug, desk.id)
+    recompute(desk.store, desk.about)
     return urlencode({"done": "again"})
 
 
 def _principles(desk: Desk) -> Response:
-    everything = statements.statements(desk.store, desk.id)
-    names = {m.id: m.name or m.email for m, _ in staff.members(desk.store, desk.id)}
+    everything = statements.list_statements(desk.store, desk.id)
+    names = {m.id: m.name or m.email for m, _ in staff.list_members(desk.store, desk.id)}
     values = {
-        "principles": principles.principles(desk.store, desk.id),
+        "principles": principles.list_principles(desk.store, desk.id),
         "texts": {s.id: s for s in everything},
         "accepted": [s for s in everything if s.state == "accepted"],
         "names": names,
@@ -370,26 +375,26 @@ def _principles(desk: Desk) -> Response:
 
 
 def _support(desk: Desk) -> dict[str, dict[str, Any]]:
-    """What the last snapshot says of each statement."""
-    last = desk.snapshot
+    """What the last results say of each statement."""
+    last = desk.results
     return {} if last is None else {row["statement"]: row for row in last.result.get("all", [])}
 
 
 def _write_principle(desk: Desk, sent: Sent) -> str:
     if sent.get("remove"):
-        principles.remove(desk.store, desk.id, sent.get("remove"), desk.member.id)
+        principles.remove_principle(desk.store, desk.id, sent.get("remove"), desk.member.id)
         return urlencode({"done": "removed"})
     if sent.file is not None:
         read = intake.principles_of_constitution(sent.file_text())
         # All are looked at before the first is written.
         for _, ids in read:
             for id in ids:
-                statements.get(desk.store, desk.id, id)
+                statements.find_statement(desk.store, desk.id, id)
         for text, ids in read:
             why = desk._("From a constitution made of this consultation's votes.")
-            principles.put(desk.store, desk.id, text, ids, desk.member.id, why)
+            principles.write_principle(desk.store, desk.id, text, ids, desk.member.id, why)
         return urlencode({"done": "principles", "count": len(read)})
-    principles.put(
+    principles.write_principle(
         desk.store,
         desk.id,
         sent.get("text"),
@@ -403,31 +408,31 @@ def _write_principle(desk: Desk, sent: Sent) -> str:
 
 def _releases(desk: Desk) -> Response:
     values = {
-        "releases": releases.listed(desk),
-        "here": releases.folder_of(desk) is not None,
-        "yaml": intake.yaml_of(releases.proposed(desk)),
+        "releases": releases.list_releases(desk),
+        "here": releases.releases_folder(desk) is not None,
+        "yaml": intake.yaml_of(releases.proposed_settings(desk)),
         "may": desk.may("manage"),
     }
     return desk.page("releases.html", "releases", values)
 
 
 def _release(desk: Desk, sent: Sent) -> str:
-    releases.make(desk, intake.settings_of_yaml(sent.get("yaml")))
+    releases.make_next_release(desk, intake.settings_of_yaml(sent.get("yaml")))
     return urlencode({"done": "released"})
 
 
 def _release_file(desk: Desk) -> Response:
     version = desk.request.path_params["version"]
     name = f"{desk.about.slug}-release-{version}.zip"
-    return _download(releases.zipped(desk, version), name, "application/zip")
+    return _download(releases.release_zip(desk, version), name, "application/zip")
 
 
 # --- audit log and settings ------------------------------------------------------------------
 
 
 def _audit(desk: Desk) -> Response:
-    entries = audit.entries(desk.store, desk.id)
-    names = {m.id: m.name or m.email for m, _ in staff.members(desk.store, desk.id)}
+    entries = audit.list_entries(desk.store, desk.id)
+    names = {m.id: m.name or m.email for m, _ in staff.list_members(desk.store, desk.id)}
     values = {
         "entries": list(reversed(entries[-200:])),
         "count": len(entries),
@@ -440,7 +445,7 @@ def _audit(desk: Desk) -> Response:
 
 def _audit_file(desk: Desk) -> Response:
     desk.viewed("audit")
-    text = audit.as_json_lines(audit.entries(desk.store, desk.id))
+    text = audit.as_json_lines(audit.list_entries(desk.store, desk.id))
     return _download(text, f"{desk.about.slug}-audit.jsonl", "application/jsonl; charset=utf-8")
 
 
@@ -449,10 +454,10 @@ def _settings(desk: Desk) -> Response:
     plain = s.model_dump(mode="json")
     own_page = {"demographics", "targets"}
     values = {
-        "members": staff.members(desk.store, desk.id),
+        "members": staff.list_members(desk.store, desk.id),
         "roles": get_args(Role),
         "languages": s.languages,
-        "invited": figures.invited(desk.store, desk.id),
+        "invited": figures.invitations_by_stratum(desk.store, desk.id),
         "people_yaml": intake.yaml_of({key: plain[key] for key in sorted(own_page)}),
         "more_yaml": intake.yaml_of({k: v for k, v in plain.items() if k not in own_page}),
         "may": desk.may("manage"),
@@ -510,7 +515,9 @@ def _invite(desk: Desk, sent: Sent) -> Response:
         raise InputError("how many days are they good for? A number from 1 to 365, or nothing.")
     expires = now() + int(days) * DAY if days else None
     stratum = sent.get("stratum").strip()[:80]
-    tokens = participants.invite(desk.store, desk.id, int(count), desk.member.id, stratum, expires)
+    tokens = invitations.create_invitations(
+        desk.store, desk.id, int(count), desk.member.id, stratum, expires
+    )
     start = f"{desk.request.url.scheme}://{desk.request.url.netloc}/c/{desk.about.slug}/join?t="
     out = io.StringIO()
     rows = csv.writer(out)
@@ -541,9 +548,9 @@ router = APIRouter(prefix="/admin/c/{consultation_id}", include_in_schema=False)
 def _section(
     path: str, show: Show, act: Act | None = None, view: str = "view", do: str = "manage"
 ) -> None:
-    router.add_api_route(path, page(show, view), methods=["GET"], response_model=None)
+    router.add_api_route(path, desk_page(show, view), methods=["GET"], response_model=None)
     if act is not None:
-        router.add_api_route(path, form(act, do), methods=["POST"], response_model=None)
+        router.add_api_route(path, desk_form(act, do), methods=["POST"], response_model=None)
 
 
 _section("", _overview)

@@ -14,12 +14,12 @@ from suffrage.consult.consultation import Consultation
 from suffrage.consult.pairing import PairDesign, core_coverage, pairs_of
 from suffrage.consult.participation import Stratum, participation
 from suffrage.consult.quality import Quality, quality
-from suffrage.server.store import participants
-from suffrage.server.store.consultations import About, ConsultationSettings
+from suffrage.server.store import invitations, participants
+from suffrage.server.store.consultations import ConsultationSettings, StoredConsultation
 from suffrage.server.store.database import Store
 from suffrage.server.store.database_schema import exposure
 from suffrage.server.store.participants import Participant
-from suffrage.server.store.statements import Moderation, Statement
+from suffrage.server.store.statements import Moderation, StoredStatement
 from suffrage.server.texts import near_duplicates
 
 # A page left open over lunch says nothing about reading speed.
@@ -27,26 +27,28 @@ MOST_SECONDS = 600
 
 
 @dataclass(frozen=True)
-class Row:
+class ParticipantRow:
     """One person in the list: what the store knows, and how they answered."""
 
     person: Participant
     quality: Quality
 
 
-def counted(content: Consultation) -> pl.Series:
+def participants_who_count(content: Consultation) -> pl.Series:
     """Who counts: everybody who is not excluded."""
     return content.participants.filter(~pl.col("excluded"))["participant"]
 
 
-def strata(content: Consultation, settings: ConsultationSettings) -> list[Stratum]:
+def strata_of(content: Consultation, settings: ConsultationSettings) -> list[Stratum]:
     """Participation by stratum of those who count, against the targets."""
-    own = content.demographics.filter(pl.col("participant").is_in(counted(content).implode()))
+    own = content.demographics.filter(
+        pl.col("participant").is_in(participants_who_count(content).implode())
+    )
     values = {d.item: tuple(o.value for o in d.options) for d in settings.demographics}
     return participation(own, settings.targets, values)
 
 
-def labels(about: About, language: str) -> dict[str | tuple[str, str], str]:
+def item_labels(about: StoredConsultation, language: str) -> dict[str | tuple[str, str], str]:
     """What items about people, and their values, are called in a language."""
     found: dict[str | tuple[str, str], str] = {}
     for item in about.settings.demographics:
@@ -57,7 +59,7 @@ def labels(about: About, language: str) -> dict[str | tuple[str, str], str]:
 
 
 @dataclass(frozen=True)
-class Invited:
+class InvitationCounts:
     """Invitations of one stratum: how many were made, used, and are still good."""
 
     stratum: str
@@ -66,11 +68,11 @@ class Invited:
     open: int
 
 
-def invited(store: Store, consultation_id: str) -> list[Invited]:
+def invitations_by_stratum(store: Store, consultation_id: str) -> list[InvitationCounts]:
     """Invitations by stratum."""
-    found = participants.invitations(store, consultation_id)
+    found = invitations.list_invitations(store, consultation_id)
     return [
-        Invited(
+        InvitationCounts(
             name,
             len(some),
             sum(i.used_at is not None for i in some),
@@ -95,16 +97,18 @@ def seconds_each(store: Store, consultation_id: str) -> dict[str, float]:
     return {person: median(some) for person, some in times.items()}
 
 
-def people(store: Store, consultation_id: str, content: Consultation) -> list[Row]:
+def participant_rows(
+    store: Store, consultation_id: str, content: Consultation
+) -> list[ParticipantRow]:
     """Everybody who takes part, with their figures, in the order of joining."""
     known = set(content.participants["participant"])
-    found = [p for p in participants.participants(store, consultation_id) if p.id in known]
+    found = [p for p in participants.list_participants(store, consultation_id) if p.id in known]
     times = seconds_each(store, consultation_id)
     figures = quality((p.id for p in found), content.votes, content.comparisons, times)
-    return [Row(p, figures[p.id]) for p in found]
+    return [ParticipantRow(p, figures[p.id]) for p in found]
 
 
-def flags(rows: Sequence[Row]) -> dict[str, int]:
+def count_flags(rows: Sequence[ParticipantRow]) -> dict[str, int]:
     """How many who count carry each flag."""
     return dict(
         Counter(
@@ -129,13 +133,15 @@ def shown_and_answered(store: Store, consultation_id: str) -> dict[str, tuple[in
 class Queued:
     """A statement in the queue, with accepted or waiting ones that say nearly the same."""
 
-    statement: Statement
-    near: tuple[tuple[Statement, float], ...]
+    statement: StoredStatement
+    near: tuple[tuple[StoredStatement, float], ...]
     decided: Moderation | None
 
 
-def queue(
-    chosen: Sequence[Statement], everything: Sequence[Statement], log: Sequence[Moderation]
+def moderation_queue(
+    chosen: Sequence[StoredStatement],
+    everything: Sequence[StoredStatement],
+    log: Sequence[Moderation],
 ) -> list[Queued]:
     """What a moderator needs beside each statement."""
     by_id = {s.id: s for s in everything}
@@ -155,7 +161,7 @@ def queue(
 
 
 @dataclass(frozen=True)
-class Core:
+class CoreCoverage:
     """How far the common core is covered: pairs, and those enough people of a stratum saw."""
 
     pairs: int
@@ -164,16 +170,18 @@ class Core:
     by_stratum: Mapping[str, int]
 
 
-def core(content: Consultation, design: PairDesign, item: str | None) -> Core:
+def cover_core(content: Consultation, design: PairDesign, item: str | None) -> CoreCoverage:
     """Coverage of the core, by one demographic item where there is one."""
     pairs = pairs_of(dict(content.answers.select("answer", "prompt").iter_rows()), design)
     strata_of: dict[str, str] = {}
     if item is not None:
         own = content.demographics.filter(pl.col("item") == item)
         strata_of = dict(own.select("participant", "value").iter_rows())
-    kept = content.comparisons.filter(pl.col("participant").is_in(counted(content).implode()))
+    kept = content.comparisons.filter(
+        pl.col("participant").is_in(participants_who_count(content).implode())
+    )
     covered = core_coverage(pairs, kept, strata_of)
-    return Core(
+    return CoreCoverage(
         pairs=len(pairs),
         core=int(pairs.core.sum()),
         wanted=design.core_raters,

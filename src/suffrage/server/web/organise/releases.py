@@ -26,7 +26,7 @@ from suffrage.server.web.organise.desk import Desk
 _making = threading.Lock()
 
 
-def folder_of(desk: Desk) -> Path | None:
+def releases_folder(desk: Desk) -> Path | None:
     """Where this consultation's releases lie; None where the server has no folder for them."""
     chosen: Path | None = desk.request.app.state.settings.releases
     url = desk.store.engine.url
@@ -35,14 +35,14 @@ def folder_of(desk: Desk) -> Path | None:
     return None if chosen is None else chosen / desk.about.slug
 
 
-def proposed(desk: Desk) -> dict[str, Any]:
+def proposed_settings(desk: Desk) -> dict[str, Any]:
     """The settings a release starts from."""
     s = desk.about.settings
     about = DatasheetSettings(contact=s.contact)
     return ReleaseSettings(licence=s.licence, about=about).model_dump(mode="json")
 
 
-def listed(desk: Desk) -> list[dict[str, Any]]:
+def list_releases(desk: Desk) -> list[dict[str, Any]]:
     """Those made here, the newest first."""
     query = (
         select(release).where(release.c.consultation_id == desk.id).order_by(release.c.at.desc())
@@ -51,12 +51,12 @@ def listed(desk: Desk) -> list[dict[str, Any]]:
         return [dict(row) for row in c.execute(query).mappings()]
 
 
-def make(desk: Desk, wanted: dict[str, Any]) -> Release:
+def make_next_release(desk: Desk, wanted: dict[str, Any]) -> Release:
     """Write the next release and put it on record.
 
     Raises InputError on settings that do not fit, and where the finished files fail their own check.
     """
-    folder = folder_of(desk)
+    folder = releases_folder(desk)
     if folder is None:
         raise InputError("this server has no folder for releases; make them on the command line.")
     checked = reading.validated(ReleaseSettings, wanted, "release")
@@ -85,14 +85,14 @@ def make(desk: Desk, wanted: dict[str, Any]) -> Release:
         with desk.store.write() as c:
             c.execute(insert(release).values(row))
             detail = {"sha256": digest, "rows": made.manifest["rows"]}
-            audit.append(c, desk.id, desk.member.id, "release.make", str(version), detail)
+            audit.append_entry(c, desk.id, desk.member.id, "release.make", str(version), detail)
     return made
 
 
-def zipped(desk: Desk, version: str) -> bytes:
+def release_zip(desk: Desk, version: str) -> bytes:
     """All files of a release in one. Raises NotFoundError, and InputError where they were changed."""
-    row = next((r for r in listed(desk) if r["version"] == version), None)
-    folder = folder_of(desk)
+    row = next((r for r in list_releases(desk) if r["version"] == version), None)
+    folder = releases_folder(desk)
     if row is None or folder is None:
         raise NotFoundError("there is no such release.")
     place = folder / f"release-{version}"

@@ -1,5 +1,8 @@
 """The first tables, and what keeps the audit log from being rewritten."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -20,662 +23,328 @@ POSTGRESQL_GUARDS = [
     "CREATE TRIGGER audit_guard BEFORE UPDATE OR DELETE OR TRUNCATE ON audit "
     "FOR EACH STATEMENT EXECUTE FUNCTION audit_guard()",
 ]
+NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TYPES: dict[str, Any] = {
+    "text": sa.Text(),
+    "json": sa.JSON(),
+    "integer": sa.Integer(),
+    "small": sa.SmallInteger(),
+    "float": sa.Float(),
+    "boolean": sa.Boolean(),
+    # Milliseconds since 1970, and the number of a log's row.
+    "time": sa.BigInteger(),
+    "number": NUMBER,
+}
+# How a default is written: Boolean ones each database in its own way.
+DEFAULTS: dict[str, Any] = {"''": "", "0": "0", "false": sa.false()}
+VALUES = {
+    "phase": "'draft', 'open', 'closed', 'archived'",
+    "role": "'viewer', 'analyst', 'moderator', 'owner'",
+    "state": "'accepted', 'pending', 'rejected', 'flagged'",
+    "source": "'human', 'machine'",
+    "outcome": "'left', 'right', 'tie', 'both_bad', 'skip'",
+    "kind": "'vote', 'comparison', 'reaction'",
+}
 
 
 def upgrade() -> None:
-    """Make the tables."""
-    op.create_table(
-        "audit",
-        sa.Column("chain", sa.Text(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("previous", sa.Text(), nullable=False),
-        sa.Column("hash", sa.Text(), nullable=False),
-        sa.Column("actor", sa.Text(), nullable=False),
-        sa.Column("action", sa.Text(), nullable=False),
-        sa.Column("object", sa.Text(), nullable=False),
-        sa.Column("detail", sa.JSON(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("chain", "number", name=op.f("pk_audit")),
-    )
-    op.create_table(
-        "audit_head",
-        sa.Column("chain", sa.Text(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("hash", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("chain", name=op.f("pk_audit_head")),
-    )
-    op.create_table(
-        "consultation",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("slug", sa.Text(), nullable=False),
-        sa.Column("title", sa.JSON(), nullable=False),
-        sa.Column("question", sa.JSON(), nullable=False),
-        sa.Column("phase", sa.Text(), nullable=False),
-        sa.Column("settings", sa.JSON(), nullable=False),
-        sa.Column("created_label", sa.Text(), server_default="", nullable=False),
-        sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.Column("opened", sa.BigInteger(), nullable=True),
-        sa.Column("closed", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint(
-            "phase IN ('draft', 'open', 'closed', 'archived')", name=op.f("ck_consultation_phase")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_consultation")),
-        sa.UniqueConstraint("slug", name=op.f("uq_consultation_slug")),
-    )
-    op.create_table(
-        "staff",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("email", sa.Text(), nullable=False),
-        sa.Column("name", sa.Text(), server_default="", nullable=False),
-        sa.Column("password_hash", sa.Text(), nullable=False),
-        sa.Column("disabled", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_staff")),
-        sa.UniqueConstraint("email", name=op.f("uq_staff_email")),
-    )
-    op.create_table(
-        "demographic",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("person_key", sa.Text(), nullable=False),
-        sa.Column("item", sa.Text(), nullable=False),
-        sa.Column("value", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_demographic_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint(
-            "consultation_id", "person_key", "item", name=op.f("pk_demographic")
-        ),
-    )
-    op.create_table(
-        "invitation",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("token_hash", sa.Text(), nullable=False),
-        sa.Column("stratum", sa.Text(), server_default="", nullable=False),
-        sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.Column("expires", sa.BigInteger(), nullable=True),
-        sa.Column("used_at", sa.BigInteger(), nullable=True),
-        sa.Column("revoked_at", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_invitation_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("consultation_id", "id", name=op.f("pk_invitation")),
-        sa.UniqueConstraint("token_hash", name=op.f("uq_invitation_token_hash")),
-    )
-    op.create_table(
-        "principle",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_principle_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("consultation_id", "id", name=op.f("pk_principle")),
-    )
-    op.create_table(
-        "prompt",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("language", sa.Text(), nullable=False),
-        sa.Column("topic", sa.Text(), nullable=True),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_prompt_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("consultation_id", "id", name=op.f("pk_prompt")),
-    )
-    op.create_table(
-        "release",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("manifest", sa.JSON(), nullable=False),
-        sa.Column("sha256", sa.Text(), nullable=False),
-        sa.Column("created_by", sa.Text(), nullable=True),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_release_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(["created_by"], ["staff.id"], name=op.f("fk_release_created_by")),
-        sa.PrimaryKeyConstraint("consultation_id", "id", name=op.f("pk_release")),
-        sa.UniqueConstraint(
-            "consultation_id", "version", name=op.f("uq_release_consultation_id_version")
-        ),
-    )
-    op.create_table(
-        "snapshot",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.Column("event_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("people", sa.Integer(), nullable=False),
-        sa.Column("votes", sa.Integer(), nullable=False),
-        sa.Column("settings", sa.JSON(), nullable=False),
-        sa.Column("code_version", sa.Text(), nullable=False),
-        sa.Column("result", sa.JSON(), nullable=False),
-        sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_snapshot_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("consultation_id", "version", name=op.f("pk_snapshot")),
-    )
-    op.create_table(
-        "staff_role",
-        sa.Column("staff_id", sa.Text(), nullable=False),
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("role", sa.Text(), nullable=False),
-        sa.CheckConstraint(
-            "role IN ('viewer', 'analyst', 'moderator', 'owner')", name=op.f("ck_staff_role_role")
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_staff_role_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["staff_id"], ["staff.id"], name=op.f("fk_staff_role_staff_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("staff_id", "consultation_id", name=op.f("pk_staff_role")),
-    )
-    op.create_table(
-        "staff_session",
-        sa.Column("token_hash", sa.Text(), nullable=False),
-        sa.Column("staff_id", sa.Text(), nullable=False),
-        sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.Column("expires", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["staff_id"], ["staff.id"], name=op.f("fk_staff_session_staff_id"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_staff_session")),
-    )
-    op.create_index("ix_staff_session_staff_id", "staff_session", ["staff_id"], unique=False)
-    op.create_table(
-        "answer",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("prompt_id", sa.Text(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("model", sa.Text(), nullable=False),
-        sa.Column("language", sa.Text(), nullable=False),
-        sa.Column("made_with", sa.JSON(), nullable=False),
-        sa.Column("tokens", sa.Integer(), nullable=True),
-        sa.Column("licence", sa.Text(), server_default="", nullable=False),
-        sa.Column("shown", sa.Boolean(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "prompt_id"],
-            ["prompt.consultation_id", "prompt.id"],
-            name=op.f("fk_answer_consultation_id_prompt_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_answer_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("consultation_id", "id", name=op.f("pk_answer")),
-    )
-    op.create_table(
-        "participant",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("invitation_id", sa.Text(), nullable=True),
-        sa.Column("verified", sa.Boolean(), nullable=False),
-        sa.Column("language", sa.Text(), nullable=False),
-        sa.Column("return_hash", sa.Text(), nullable=True),
-        sa.Column("takes_part", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("consent_votes", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("consent_texts", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("consent_training", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("acts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("weight", sa.Float(), nullable=True),
-        sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.Column("withdrawn_at", sa.BigInteger(), nullable=True),
-        sa.Column("excluded_at", sa.BigInteger(), nullable=True),
-        sa.Column("exclusion_reason", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "invitation_id"],
-            ["invitation.consultation_id", "invitation.id"],
-            name=op.f("fk_participant_consultation_id_invitation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_participant_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("consultation_id", "id", name=op.f("pk_participant")),
-        sa.UniqueConstraint("return_hash", name=op.f("uq_participant_return_hash")),
-    )
-    op.create_table(
-        "block",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("participant_id", sa.Text(), nullable=False),
-        sa.Column("started", sa.BigInteger(), nullable=False),
-        sa.Column("goal", sa.BigInteger(), nullable=False),
-        sa.Column("extended", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("finished", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "participant_id"],
-            ["participant.consultation_id", "participant.id"],
-            name=op.f("fk_block_consultation_id_participant_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_block_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("consultation_id", "id", name=op.f("pk_block")),
-    )
-    op.create_index(
-        "ix_block_participant", "block", ["consultation_id", "participant_id"], unique=False
-    )
-    op.create_table(
-        "comparison",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("participant_id", sa.Text(), nullable=False),
-        sa.Column("prompt_id", sa.Text(), nullable=False),
-        sa.Column("left_id", sa.Text(), nullable=False),
-        sa.Column("right_id", sa.Text(), nullable=False),
-        sa.Column("outcome", sa.Text(), nullable=False),
-        sa.Column("confidence", sa.SmallInteger(), nullable=True),
-        sa.Column("reasons", sa.Text(), server_default="", nullable=False),
-        sa.Column("core", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("attention", sa.Text(), nullable=True),
-        sa.Column("probability", sa.Float(), nullable=True),
-        sa.Column("exposure_id", sa.Text(), nullable=True),
-        sa.Column("response_ms", sa.Integer(), nullable=True),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint(
-            "outcome IN ('left', 'right', 'tie', 'both_bad', 'skip')",
-            name=op.f("ck_comparison_outcome"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "left_id"],
-            ["answer.consultation_id", "answer.id"],
-            name=op.f("fk_comparison_consultation_id_left_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "participant_id"],
-            ["participant.consultation_id", "participant.id"],
-            name=op.f("fk_comparison_consultation_id_participant_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "prompt_id"],
-            ["prompt.consultation_id", "prompt.id"],
-            name=op.f("fk_comparison_consultation_id_prompt_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "right_id"],
-            ["answer.consultation_id", "answer.id"],
-            name=op.f("fk_comparison_consultation_id_right_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_comparison_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("consultation_id", "id", name=op.f("pk_comparison")),
-        sa.UniqueConstraint("consultation_id", "exposure_id", name="uq_comparison_exposure"),
-    )
-    op.create_index(
-        "ix_comparison_participant",
-        "comparison",
-        ["consultation_id", "participant_id"],
-        unique=False,
-    )
-    op.create_index(
-        "ix_comparison_prompt", "comparison", ["consultation_id", "prompt_id"], unique=False
-    )
-    op.create_table(
-        "consent",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("participant_id", sa.Text(), nullable=False),
-        sa.Column("text_version", sa.Text(), nullable=False),
-        sa.Column("text_hash", sa.Text(), nullable=False),
-        sa.Column("scopes", sa.JSON(), nullable=False),
-        sa.Column("given_at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "participant_id"],
-            ["participant.consultation_id", "participant.id"],
-            name=op.f("fk_consent_consultation_id_participant_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_consent_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent")),
-    )
-    op.create_index(
-        "ix_consent_participant", "consent", ["consultation_id", "participant_id"], unique=False
-    )
-    op.create_table(
-        "exposure",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("participant_id", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("item_id", sa.Text(), nullable=False),
-        sa.Column("left_id", sa.Text(), nullable=True),
-        sa.Column("right_id", sa.Text(), nullable=True),
-        sa.Column("core", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("attention", sa.Text(), nullable=True),
-        sa.Column("policy", sa.Text(), nullable=False),
-        sa.Column("probability", sa.Float(), nullable=True),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("shown_at", sa.BigInteger(), nullable=False),
-        sa.Column("answered_at", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint(
-            "kind IN ('vote', 'comparison', 'reaction')", name=op.f("ck_exposure_kind")
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "participant_id"],
-            ["participant.consultation_id", "participant.id"],
-            name=op.f("fk_exposure_consultation_id_participant_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_exposure_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("consultation_id", "id", name=op.f("pk_exposure")),
-    )
-    op.create_index(
-        "ix_exposure_participant",
-        "exposure",
-        ["consultation_id", "participant_id", "kind"],
-        unique=False,
-    )
-    op.create_table(
-        "participant_session",
-        sa.Column("token_hash", sa.Text(), nullable=False),
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("participant_id", sa.Text(), nullable=False),
-        sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.Column("expires", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "participant_id"],
-            ["participant.consultation_id", "participant.id"],
-            name=op.f("fk_participant_session_consultation_id_participant_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_participant_session_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_participant_session")),
-    )
-    op.create_index(
-        "ix_participant_session_participant",
-        "participant_session",
-        ["consultation_id", "participant_id"],
-        unique=False,
-    )
-    op.create_table(
-        "reaction",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("participant_id", sa.Text(), nullable=False),
-        sa.Column("answer_id", sa.Text(), nullable=False),
-        sa.Column("value", sa.SmallInteger(), nullable=False),
-        sa.Column("reasons", sa.Text(), server_default="", nullable=False),
-        sa.Column("exposure_id", sa.Text(), nullable=True),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("updated", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("value IN (-1, 1)", name=op.f("ck_reaction_value")),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "answer_id"],
-            ["answer.consultation_id", "answer.id"],
-            name=op.f("fk_reaction_consultation_id_answer_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "participant_id"],
-            ["participant.consultation_id", "participant.id"],
-            name=op.f("fk_reaction_consultation_id_participant_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint(
-            "consultation_id", "participant_id", "answer_id", name=op.f("pk_reaction")
-        ),
-    )
-    op.create_table(
-        "statement",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("text_key", sa.Text(), nullable=False),
-        sa.Column("language", sa.Text(), nullable=False),
-        sa.Column("author_id", sa.Text(), nullable=True),
-        sa.Column("seed", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("flags", sa.JSON(), nullable=False),
-        sa.Column("supersedes_id", sa.Text(), nullable=True),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint(
-            "state IN ('accepted', 'pending', 'rejected', 'flagged')",
-            name=op.f("ck_statement_state"),
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "author_id"],
-            ["participant.consultation_id", "participant.id"],
-            name=op.f("fk_statement_consultation_id_author_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_statement_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("consultation_id", "id", name=op.f("pk_statement")),
-    )
-    op.create_index("ix_statement_state", "statement", ["consultation_id", "state"], unique=False)
-    op.create_index(
-        "ix_statement_text_key", "statement", ["consultation_id", "text_key"], unique=False
-    )
-    op.create_table(
-        "moderation_event",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("statement_id", sa.Text(), nullable=False),
-        sa.Column("staff_id", sa.Text(), nullable=True),
-        sa.Column("from_state", sa.Text(), nullable=False),
-        sa.Column("to_state", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("note", sa.Text(), server_default="", nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "statement_id"],
-            ["statement.consultation_id", "statement.id"],
-            name=op.f("fk_moderation_event_consultation_id_statement_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_moderation_event_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["staff_id"], ["staff.id"], name=op.f("fk_moderation_event_staff_id")
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_moderation_event")),
-    )
-    op.create_index(
-        "ix_moderation_event_statement",
-        "moderation_event",
-        ["consultation_id", "statement_id"],
-        unique=False,
-    )
-    op.create_table(
-        "principle_source",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("principle_id", sa.Text(), nullable=False),
-        sa.Column("statement_id", sa.Text(), nullable=False),
-        sa.Column("merged_by", sa.Text(), server_default="", nullable=False),
-        sa.Column("rationale", sa.Text(), server_default="", nullable=False),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "principle_id"],
-            ["principle.consultation_id", "principle.id"],
-            name=op.f("fk_principle_source_consultation_id_principle_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "statement_id"],
-            ["statement.consultation_id", "statement.id"],
-            name=op.f("fk_principle_source_consultation_id_statement_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint(
-            "consultation_id", "principle_id", "statement_id", name=op.f("pk_principle_source")
-        ),
-    )
-    op.create_table(
-        "statement_translation",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("statement_id", sa.Text(), nullable=False),
-        sa.Column("language", sa.Text(), nullable=False),
-        sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("source", sa.Text(), nullable=False),
-        sa.Column("reviewed", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.CheckConstraint(
-            "source IN ('human', 'machine')", name=op.f("ck_statement_translation_source")
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "statement_id"],
-            ["statement.consultation_id", "statement.id"],
-            name=op.f("fk_statement_translation_consultation_id_statement_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint(
-            "consultation_id", "statement_id", "language", name=op.f("pk_statement_translation")
-        ),
-    )
-    op.create_table(
-        "vote",
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("participant_id", sa.Text(), nullable=False),
-        sa.Column("statement_id", sa.Text(), nullable=False),
-        sa.Column("value", sa.SmallInteger(), nullable=False),
-        sa.Column("important", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.Column("exposure_id", sa.Text(), nullable=True),
-        sa.Column("probability", sa.Float(), nullable=True),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("event_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("updated", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("value IN (-1, 0, 1)", name=op.f("ck_vote_value")),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "participant_id"],
-            ["participant.consultation_id", "participant.id"],
-            name=op.f("fk_vote_consultation_id_participant_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "statement_id"],
-            ["statement.consultation_id", "statement.id"],
-            name=op.f("fk_vote_consultation_id_statement_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint(
-            "consultation_id", "participant_id", "statement_id", name=op.f("pk_vote")
-        ),
-    )
-    op.create_index("ix_vote_statement", "vote", ["consultation_id", "statement_id"], unique=False)
-    op.create_table(
-        "vote_event",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            autoincrement=True,
-            nullable=False,
-        ),
-        sa.Column("consultation_id", sa.Text(), nullable=False),
-        sa.Column("participant_id", sa.Text(), nullable=False),
-        sa.Column("statement_id", sa.Text(), nullable=False),
-        sa.Column("value", sa.SmallInteger(), nullable=False),
-        sa.Column("important", sa.Boolean(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "participant_id"],
-            ["participant.consultation_id", "participant.id"],
-            name=op.f("fk_vote_event_consultation_id_participant_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id", "statement_id"],
-            ["statement.consultation_id", "statement.id"],
-            name=op.f("fk_vote_event_consultation_id_statement_id"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["consultation_id"],
-            ["consultation.id"],
-            name=op.f("fk_vote_event_consultation_id"),
-            ondelete="CASCADE",
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_vote_event")),
-    )
-    op.create_index(
-        "ix_vote_event_consultation", "vote_event", ["consultation_id", "id"], unique=False
-    )
-    op.create_index(
-        "ix_vote_event_participant",
-        "vote_event",
-        ["consultation_id", "participant_id"],
-        unique=False,
-    )
+    """Make the tables; what others point to comes first."""
+    _make_logs_and_staff()
+    _make_people()
+    _make_what_is_put_to_people()
+    _make_what_people_say()
+    _make_what_comes_of_it()
     on_sqlite = op.get_bind().dialect.name == "sqlite"
     for guard in SQLITE_GUARDS if on_sqlite else POSTGRESQL_GUARDS:
         op.execute(guard)
+
+
+def _make_logs_and_staff() -> None:
+    _table(
+        "audit",
+        "chain text, number integer, previous text, hash text, actor text, action text, "
+        "object text, detail json, at time",
+        key="chain number",
+    )
+    _table("audit_head", "chain text, number integer, hash text", key="chain")
+    _table(
+        "consultation",
+        "id text, slug text unique, title json, question json, phase text listed, settings json, "
+        "created_label text '', created time, opened time?, closed time?",
+        key="id",
+    )
+    _table(
+        "staff",
+        "id text, email text unique, name text '', password_hash text, disabled boolean false, "
+        "created time",
+        key="id",
+    )
+    _table(
+        "staff_role",
+        "staff_id text, consultation_id text, role text listed",
+        key="staff_id consultation_id",
+        staff="staff_id",
+    )
+    _table(
+        "staff_session",
+        "token_hash text, staff_id text, created time, expires time",
+        key="token_hash",
+        staff="staff_id",
+        indexes={"ix_staff_session_staff_id": "staff_id"},
+    )
+
+
+def _make_people() -> None:
+    _table(
+        "demographic",
+        "consultation_id text, person_key text, item text, value text",
+        key="consultation_id person_key item",
+    )
+    _table(
+        "invitation",
+        "consultation_id text, id text, token_hash text unique, stratum text '', created time, "
+        "expires time?, used_at time?, revoked_at time?",
+    )
+    _table(
+        "participant",
+        "consultation_id text, id text, invitation_id text?, verified boolean, language text, "
+        "return_hash text? unique, takes_part boolean false, consent_votes boolean false, "
+        "consent_texts boolean false, consent_training boolean false, acts integer 0, "
+        "weight float?, created time, withdrawn_at time?, excluded_at time?, "
+        "exclusion_reason text?",
+        to={"invitation_id": "invitation"},
+    )
+    whose = {"participant_id": "participant"}
+    _table(
+        "participant_session",
+        "token_hash text, consultation_id text, participant_id text, created time, expires time",
+        key="token_hash",
+        to=whose,
+        indexes={"ix_participant_session_participant": "consultation_id participant_id"},
+    )
+    _table(
+        "consent",
+        "id number, consultation_id text, participant_id text, text_version text, text_hash text, "
+        "scopes json, given_at time",
+        key="id",
+        to=whose,
+        indexes={"ix_consent_participant": "consultation_id participant_id"},
+    )
+    _table(
+        "block",
+        "consultation_id text, id text, participant_id text, started time, goal time, "
+        "extended integer 0, finished time?",
+        to=whose,
+        indexes={"ix_block_participant": "consultation_id participant_id"},
+    )
+
+
+def _make_what_is_put_to_people() -> None:
+    _table(
+        "statement",
+        "consultation_id text, id text, text text, text_key text, language text, author_id text?, "
+        "seed boolean false, state text listed, flags json, supersedes_id text?, "
+        "position integer, created time",
+        to={"author_id": "participant"},
+        indexes={
+            "ix_statement_state": "consultation_id state",
+            "ix_statement_text_key": "consultation_id text_key",
+        },
+    )
+    _table(
+        "statement_translation",
+        "consultation_id text, statement_id text, language text, text text, source text listed, "
+        "reviewed boolean false",
+        key="consultation_id statement_id language",
+        to={"statement_id": "statement"},
+        of_consultation=False,
+    )
+    _table(
+        "moderation_event",
+        "id number, consultation_id text, statement_id text, staff_id text?, from_state text, "
+        "to_state text, reason text, note text '', at time",
+        key="id",
+        to={"statement_id": "statement"},
+        staff="staff_id",
+        indexes={"ix_moderation_event_statement": "consultation_id statement_id"},
+    )
+    _table(
+        "prompt",
+        "consultation_id text, id text, text text, language text, topic text?, position integer",
+    )
+    _table(
+        "answer",
+        "consultation_id text, id text, prompt_id text, text text, model text, language text, "
+        "made_with json, tokens integer?, licence text '', shown boolean, position integer",
+        to={"prompt_id": "prompt"},
+    )
+    _table(
+        "exposure",
+        "consultation_id text, id text, participant_id text, kind text listed, item_id text, "
+        "left_id text?, right_id text?, core boolean false, attention text?, policy text, "
+        "probability float?, position integer, shown_at time, answered_at time?",
+        to={"participant_id": "participant"},
+        indexes={"ix_exposure_participant": "consultation_id participant_id kind"},
+    )
+
+
+def _make_what_people_say() -> None:
+    on_statement = {"participant_id": "participant", "statement_id": "statement"}
+    _table(
+        "vote",
+        "consultation_id text, participant_id text, statement_id text, value small, "
+        "important boolean false, exposure_id text?, probability float?, position integer, "
+        "event_id number?, updated time",
+        key="consultation_id participant_id statement_id",
+        to=on_statement,
+        of_consultation=False,
+        check="value IN (-1, 0, 1)",
+        indexes={"ix_vote_statement": "consultation_id statement_id"},
+    )
+    _table(
+        "vote_event",
+        "id number, consultation_id text, participant_id text, statement_id text, value small, "
+        "important boolean, at time",
+        key="id",
+        to=on_statement,
+        indexes={
+            "ix_vote_event_participant": "consultation_id participant_id",
+            "ix_vote_event_consultation": "consultation_id id",
+        },
+    )
+    _table(
+        "comparison",
+        "consultation_id text, id text, participant_id text, prompt_id text, left_id text, "
+        "right_id text, outcome text listed, confidence small?, reasons text '', "
+        "core boolean false, attention text?, probability float?, exposure_id text?, "
+        "response_ms integer?, position integer, at time",
+        to={
+            "participant_id": "participant",
+            "prompt_id": "prompt",
+            "left_id": "answer",
+            "right_id": "answer",
+        },
+        unique={"uq_comparison_exposure": "consultation_id exposure_id"},
+        indexes={
+            "ix_comparison_participant": "consultation_id participant_id",
+            "ix_comparison_prompt": "consultation_id prompt_id",
+        },
+    )
+    _table(
+        "reaction",
+        "consultation_id text, participant_id text, answer_id text, value small, "
+        "reasons text '', exposure_id text?, position integer, updated time",
+        key="consultation_id participant_id answer_id",
+        to={"participant_id": "participant", "answer_id": "answer"},
+        of_consultation=False,
+        check="value IN (-1, 1)",
+    )
+
+
+def _make_what_comes_of_it() -> None:
+    _table(
+        "snapshot",
+        "consultation_id text, version integer, event_id number, people integer, votes integer, "
+        "settings json, code_version text, result json, created time",
+        key="consultation_id version",
+    )
+    _table(
+        "principle",
+        "consultation_id text, id text, text text, version integer, position integer",
+    )
+    _table(
+        "principle_source",
+        "consultation_id text, principle_id text, statement_id text, merged_by text '', "
+        "rationale text ''",
+        key="consultation_id principle_id statement_id",
+        to={"principle_id": "principle", "statement_id": "statement"},
+        of_consultation=False,
+    )
+    _table(
+        "release",
+        "consultation_id text, id text, version text, manifest json, sha256 text, "
+        "created_by text?, at time",
+        staff="created_by",
+        unique={"uq_release_consultation_id_version": "consultation_id version"},
+    )
+
+
+def _table(
+    name: str,
+    columns: str,
+    key: str = "consultation_id id",
+    to: Mapping[str, str] | None = None,
+    staff: str = "",
+    of_consultation: bool = True,
+    check: str = "",
+    unique: Mapping[str, str] | None = None,
+    indexes: Mapping[str, str] | None = None,
+) -> None:
+    """Make a table.
+
+    Parameters
+    ----------
+    columns : str
+        "name type" with commas between. A type with a question mark may be empty; then may follow a
+        default, "unique", and "listed" where the values are those of `VALUES`.
+    to : mapping
+        From columns to the tables they point to, always within the same consultation.
+    staff : str
+        The column that points to a member of staff.
+    of_consultation : bool
+        Whether `consultation_id`, where there is one, points to the consultation by itself.
+    check : str
+        What must hold for `value`.
+    unique, indexes : mapping
+        From names to columns.
+    """
+    parts: list[Any] = []
+    for column, type, *more in (part.split() for part in columns.split(", ")):
+        default = next((DEFAULTS[word] for word in more if word in DEFAULTS), None)
+        empty = type.endswith("?")
+        counted = key == column == "id" and type == "number"
+        parts.append(
+            sa.Column(
+                column,
+                TYPES[type.removesuffix("?")],
+                server_default=default,
+                nullable=empty,
+                autoincrement=True if counted else "auto",
+            )
+        )
+        if "unique" in more:
+            parts.append(sa.UniqueConstraint(column, name=op.f(f"uq_{name}_{column}")))
+        if "listed" in more:
+            rule = f"{column} IN ({VALUES[column]})"
+            parts.append(sa.CheckConstraint(rule, name=op.f(f"ck_{name}_{column}")))
+    if check:
+        parts.append(sa.CheckConstraint(check, name=op.f(f"ck_{name}_value")))
+    for rule, names in (unique or {}).items():
+        parts.append(sa.UniqueConstraint(*names.split(), name=op.f(rule)))
+    parts.append(sa.PrimaryKeyConstraint(*key.split(), name=op.f(f"pk_{name}")))
+    parts += _keys(name, to or {}, staff, of_consultation and "consultation_id" in columns)
+    op.create_table(name, *parts)
+    for index, names in (indexes or {}).items():
+        op.create_index(index, name, names.split())
+
+
+def _keys(
+    name: str, to: Mapping[str, str], staff: str, of_consultation: bool
+) -> list[sa.ForeignKeyConstraint]:
+    """The keys of a table into others; see `_table`."""
+    keys = [
+        (["consultation_id", column], [f"{other}.consultation_id", f"{other}.id"], "CASCADE")
+        for column, other in to.items()
+    ]
+    if of_consultation:
+        keys.append((["consultation_id"], ["consultation.id"], "CASCADE"))
+    if staff:
+        # What a member of staff decided or made is not deleted with them; their roles are.
+        own = name.startswith("staff_")
+        keys.append(([staff], ["staff.id"], "CASCADE" if own else ""))
+    return [
+        sa.ForeignKeyConstraint(
+            own, other, name=op.f(f"fk_{name}_{'_'.join(own)}"), ondelete=delete or None
+        )
+        for own, other, delete in keys
+    ]

@@ -1,0 +1,93 @@
+"""What the votes of a running consultation show at one moment: one computation for both audiences.
+
+Organisers see each computation (`organisers_results`), participants one in several people's votes
+(`participants_results`): see `is_next_step`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from suffrage.arrays import FloatArray
+from suffrage.consult.consultation import Consultation
+from suffrage.consult.groups.analysis import Analysis, analyse
+from suffrage.consult.groups.opinion_groups import GroupSettings
+from suffrage.consult.polis.conversation import Conversation, conversation_of
+from suffrage.errors import InputError
+from suffrage.server.store.consultations import ConsultationSettings
+
+RESAMPLES = 20
+
+
+@dataclass(frozen=True, eq=False)
+class ConsultationResults:
+    """What is found in a consultation now."""
+
+    content: Consultation
+    # Statements and votes as the analysis takes them, without excluded participants.
+    conversation: Conversation
+    # The groups; None where there are none yet.
+    analysis: Analysis | None
+    # Why there are none.
+    waiting: InputError | None
+
+    @property
+    def people(self) -> int:
+        """How many people who count have voted."""
+        return int(self.conversation.votes.seen.any(axis=1).sum())
+
+    @property
+    def votes(self) -> int:
+        """How many votes they gave."""
+        return int(self.conversation.votes.seen.sum())
+
+
+def find_results(
+    content: Consultation, settings: GroupSettings | None = None, resamples: int = RESAMPLES
+) -> ConsultationResults:
+    """Find the groups in the votes on accepted statements."""
+    conversation = conversation_of(content)
+    s = settings or GroupSettings()
+    votes = conversation.votes
+    accepted = votes.only(x.id for x in conversation.statements if x.moderated == 1)
+    needed = max(min(s.least_votes, len(accepted.statements)), 1)
+    enough = int((accepted.seen.sum(axis=1) >= needed).sum())
+    try:
+        if enough < s.least_people:
+            # Among people who have hardly voted there is nothing to find, and it would change.
+            raise InputError(
+                "%(enough)s people have voted on %(needed)s statements or more; %(least)s are needed",
+                enough=enough,
+                needed=needed,
+                least=s.least_people,
+            )
+        analysis = analyse(conversation, s, strict=True, resamples=resamples)
+    except InputError as error:
+        return ConsultationResults(content, conversation, None, error)
+    return ConsultationResults(content, conversation, analysis, None)
+
+
+def group_centres(analysis: Analysis) -> FloatArray:
+    """Return the mean place of each group's people, (groups, 2)."""
+    labels, places = analysis.found.labels, analysis.found.positions.places
+    return np.array([places[labels == g].mean(axis=0) for g in range(analysis.found.count)])
+
+
+def is_next_step(people: int, last: int | None, settings: ConsultationSettings) -> bool:
+    """Whether participants may see these results.
+
+    Two that they see never differ by the votes of fewer than `batch` people, so that nobody can tell
+    from two of them how one person voted.
+
+    Parameters
+    ----------
+    people : int
+        How many people's votes these results count.
+    last : int, optional
+        How many those that participants see now count; None where they see none.
+    """
+    if people < settings.least_people:
+        return False
+    return last is None or abs(people - last) >= settings.batch
