@@ -13,6 +13,7 @@ from suffrage.cli import main
 from suffrage.errors import MissingExtraError, SuffrageError, require
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
+from suffrage.study.stages import ORDER
 from tests.study.conftest import Write
 
 
@@ -151,6 +152,11 @@ def test_only_and_force_list_the_stages(
 ) -> None:
     message = said(capsys, monkeypatch, "run", str(write_study()), "--only", "trainings")
     assert "the stages are survey, value_sets, split" in message
+
+
+def test_the_help_of_run_lists_every_stage() -> None:
+    shown = " ".join(command("run", "--help").stdout.replace("│", " ").split())
+    assert f"one of {', '.join(ORDER)}." in shown
 
 
 def test_a_mistake_ends_with_exit_code_two_on_the_command_line(tmp_path: Path) -> None:

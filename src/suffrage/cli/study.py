@@ -9,12 +9,16 @@ import typer
 
 import suffrage
 from suffrage.cli.options import AsJson, StudyPath, comma_separated, print_json, print_rich
+from suffrage.study.stages import ORDER
+
+STAGES = ", ".join(ORDER)
 
 
 def run_command(
     study: StudyPath,
     only: Annotated[
-        str | None, typer.Option(help="Stop after this stage, and compute only what it needs.")
+        str | None,
+        typer.Option(help=f"Stop after this stage, one of {STAGES}. Compute only what it needs."),
     ] = None,
     force: Annotated[
         str | None, typer.Option(help="Compute this stage and all later ones again.")
@@ -30,8 +34,7 @@ def run_command(
 ) -> None:
     """Run a study, or continue one: survey, value sets, training, evaluation, report.
 
-    A finished stage is never computed twice. The stages, for --only and --force, are survey,
-    value_sets, split, records, align, answers, probes and results.
+    A finished stage is never computed twice.
 
     Example: `suffrage run examples/quickstart.yaml`
     """

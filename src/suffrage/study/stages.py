@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from suffrage import storage
 from suffrage.errors import InputError
 
@@ -109,6 +107,8 @@ def only_run_in(output: Path) -> Iterator[None]:
 
     Raises InputError when another run holds it; the lock of a killed run is free again.
     """
+    from filelock import FileLock, Timeout
+
     with storage.disk_errors(output):
         output.mkdir(parents=True, exist_ok=True)
         lock = FileLock(output / ".lock", timeout=0)
