@@ -79,7 +79,7 @@ def test_one_answer_from_the_file_to_the_scoreboard(tmp_path: Path, tiny_model: 
     scoring = Scoring(samples=0, text=False, lowest_mass=0)
     answers = collect_answers(trained, [north], [], scoring, as_population=True, seed=1)
     given = EvaluationInput([north], {1: split}, {("mine", 1): answers}, ["mine"], ["mine"])
-    card = fit_evaluation.run(given, seed=1)
+    card = fit_evaluation.score(given, seed=1)
     answer = next(a for a in card.answers if a.method == "mine" and a.item == "roads")
     middle = (roads.shares + np.array(answer.shares)) / 2
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from suffrage.errors import InputError
-from suffrage.evaluate.compare import Run, compare, difference_of
+from suffrage.evaluate.compare import Run, compare_results, difference_of
 from suffrage.evaluate.results import Results
 from suffrage.evaluate.statistics.figures import holm
 from suffrage.population.distribution_distances import fit
@@ -17,10 +17,9 @@ from suffrage.report.leaderboard import (
     leaderboard_json,
     leaderboard_text,
     read_runs,
-    verdict_of,
     write_leaderboard_page,
 )
-from suffrage.report.tables import write_tables
+from suffrage.report.tables import write_results
 from tests.report.example_results import example_results
 
 
@@ -52,7 +51,7 @@ def results() -> Results:
 def test_a_figure_is_the_mean_over_held_out_answers_and_the_same_as_by_hand(
     results: Results,
 ) -> None:
-    (board,) = compare([run("one", results)]).boards
+    (board,) = compare_results([run("one", results)]).boards
     targets = {(t.value_set, t.item): np.array(t.shares) for t in results.targets}
     for standing in board.standings:
         by_hand = [
@@ -69,7 +68,7 @@ def test_the_same_answers_in_two_runs_are_one_row_and_are_not_compared_with_them
     results: Results,
 ) -> None:
     other = blended(results, "sft", 0.1)
-    (board,) = compare([run("one", results), run("two", other)]).boards
+    (board,) = compare_results([run("one", results), run("two", other)]).boards
     rows = [(s.method, s.runs) for s in board.standings]
     assert ("base", ("one", "two")) in rows
     assert ("uniform", ("one", "two")) in rows
@@ -81,15 +80,15 @@ def test_the_better_of_two_runs_is_told_apart_and_the_correction_is_holms(
     results: Results,
 ) -> None:
     near, far = blended(results, "sft", 0.05), blended(results, "sft", 0.4)
-    (board,) = compare([run("near", near), run("far", far)]).boards
+    (board,) = compare_results([run("near", near), run("far", far)]).boards
     at = {(s.method, s.runs[0]): place for place, s in enumerate(board.standings)}
     pair = board.pair(at["sft", "near"], at["sft", "far"])
     assert pair is not None and pair.low is not None
     assert pair.value > 0 and pair.low > 0
-    assert verdict_of(pair) == "higher"
+    assert pair.verdict == "higher"
     turned = board.pair(at["sft", "far"], at["sft", "near"])
     assert turned is not None and turned.value == -pair.value
-    assert verdict_of(turned) == "lower"
+    assert turned.verdict == "lower"
     tested = [p for p in board.pairs if p.p is not None]
     assert [p.adjusted for p in tested] == pytest.approx(holm([p.p or 0.0 for p in tested]))
 
@@ -99,8 +98,8 @@ def test_what_is_better_lower_or_nearer_one_comes_first(results: Results) -> Non
         run("near", blended(results, "sft", 0.05)),
         run("far", blended(results, "sft", 0.6)),
     ]
-    for measure in ("earth-movers", "entropy", "slope"):
-        (board,) = compare(runs, measure).boards
+    for measure in ("emd", "entropy_ratio", "slope"):
+        (board,) = compare_results(runs, measure).boards
         places = {s.runs[0]: k for k, s in enumerate(board.standings) if s.method == "sft"}
         assert places["near"] < places["far"], measure
         pair = board.pair(places["near"], places["far"])
@@ -111,7 +110,7 @@ def test_only_seeds_with_the_same_held_out_items_are_compared(results: Results) 
     one_seed = results.model_copy(update={"answers": [a for a in results.answers if a.seed == 7]})
     items = [i.model_copy(update={"side": {7: i.side[7]}}) for i in results.items]
     one_seed = one_seed.model_copy(update={"items": items})
-    (board,) = compare([run("both", results), run("one", one_seed, seeds=[7])]).boards
+    (board,) = compare_results([run("both", results), run("one", one_seed, seeds=[7])]).boards
     assert board.splits == 1
     assert any("seeds 8 are left out" in note for note in board.notes)
     held = {i.id for i in results.items if i.side[7] == "held_out"}
@@ -125,8 +124,8 @@ def test_seeds_that_hold_out_the_same_items_are_averaged_and_not_counted_as_ques
     items = [i.model_copy(update={"side": {7: i.side[7], 9: i.side[7]}}) for i in one.items]
     again = [a.model_copy(update={"seed": 9}) for a in one.answers]
     twice = one.model_copy(update={"items": items, "answers": [*one.answers, *again]})
-    (single,) = compare([run("single", one)]).boards
-    (double,) = compare([run("double", twice, seeds=[7, 9])]).boards
+    (single,) = compare_results([run("single", one)]).boards
+    (double,) = compare_results([run("double", twice, seeds=[7, 9])]).boards
     assert [(s.method, s.value, s.low) for s in single.standings] == [
         (s.method, s.value, s.low) for s in double.standings
     ]
@@ -158,19 +157,19 @@ def test_runs_that_are_not_alike_get_tables_of_their_own_with_the_reason(
     }
     for reason, other in cases.items():
         assert reason in (difference_of(one, run("two", other)) or ""), reason
-        found = compare([one, run("two", other)])
+        found = compare_results([one, run("two", other)])
         assert any(reason in why for why in found.apart)
         assert all(len(board.runs) == 1 for board in found.boards)
     strange = run("two", results, model="owner/other")
     assert "models differ" in (difference_of(one, strange) or "")
-    together = compare([one, strange], across_models=True)
+    together = compare_results([one, strange], across_models=True)
     assert len(together.boards) == 1
     assert any("different models" in note for note in together.boards[0].notes)
 
 
 def test_the_order_of_runs_changes_no_figure(results: Results) -> None:
     runs = [run("one", results), run("two", blended(results, "sft", 0.2))]
-    there, back = (compare(order).boards[0] for order in (runs, runs[::-1]))
+    there, back = (compare_results(order).boards[0] for order in (runs, runs[::-1]))
     assert [(s.method, s.value, s.low, s.high) for s in there.standings] == [
         (s.method, s.value, s.low, s.high) for s in back.standings
     ]
@@ -180,18 +179,18 @@ def test_the_order_of_runs_changes_no_figure(results: Results) -> None:
 def test_folders_without_results_and_unknown_measures_are_named(
     results: Results, tmp_path: Path
 ) -> None:
-    write_tables(results, tmp_path / "one")
+    write_results(results, tmp_path / "one")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty: no results\.json there"):
         read_runs([tmp_path / "one", tmp_path / "empty"])
     with pytest.raises(InputError, match="given twice"):
         read_runs([tmp_path / "one", tmp_path / "one" / "results.json"])
-    with pytest.raises(InputError, match=r'"speed": these runs have fit, earth-movers'):
+    with pytest.raises(InputError, match=r'"speed": these runs have fit, emd'):
         compare_runs([tmp_path / "one"], "speed", False)
     trained = [
         i.model_copy(update={"side": dict.fromkeys(i.side, "trained")}) for i in results.items
     ]
-    write_tables(results.model_copy(update={"items": trained}), tmp_path / "none")
+    write_results(results.model_copy(update={"items": trained}), tmp_path / "none")
     with pytest.raises(InputError, match="holds nothing out"):
         compare_runs([tmp_path / "none"], "fit", False)
 
@@ -199,8 +198,8 @@ def test_folders_without_results_and_unknown_measures_are_named(
 def test_terminal_json_and_page_show_the_same_figures(results: Results, tmp_path: Path) -> None:
     from rich.console import Console
 
-    write_tables(results, tmp_path / "one")
-    write_tables(blended(results, "sft", 0.2), tmp_path / "two")
+    write_results(results, tmp_path / "one")
+    write_results(blended(results, "sft", 0.2), tmp_path / "two")
     found = compare_runs([tmp_path / "one", tmp_path / "two"], "fit", False)
     assert [r.name for r in found.boards[0].runs] == ["nz-pilot (one)", "nz-pilot (two)"]
     console = Console(width=120, record=True, file=(tmp_path / "out.txt").open("w"))

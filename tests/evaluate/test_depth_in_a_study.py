@@ -8,7 +8,6 @@ import yaml
 
 from suffrage.consult.consultation import write_consultation
 from suffrage.errors import InputError
-from suffrage.evaluate.scorecard import Scorecard
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
 from tests.evaluate.test_preferences import CONSULTATION
@@ -102,15 +101,3 @@ def test_a_survey_without_scenarios_says_what_to_write(write_study: Any) -> None
         InputError, match="no scenario belongs to an item of this survey; write some"
     ):
         run_study(study, quiet=True)
-
-
-def test_scorecards_write_themselves_and_read_back_equal(tmp_path: Path) -> None:
-    from suffrage.evaluate import behaviour
-    from tests.evaluate.asking import evaluated
-    from tests.evaluate.test_behaviour import SETS, SPLIT, THEMSELVES, actor
-    from tests.impostors import flat
-
-    models = {"base": flat(), "deep": actor(lambda place: place, THEMSELVES)}
-    card = evaluated(behaviour.EVALUATION, models, SETS, SPLIT, behaviour.Options(), ["base"])
-    card.write(tmp_path / "card")
-    assert Scorecard.read(tmp_path / "card").figures == card.figures

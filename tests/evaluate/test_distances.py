@@ -65,31 +65,32 @@ def card(given: EvaluationInput) -> Scorecard:
     return EVALUATION.score(given, 1)
 
 
-def figure(card: Scorecard, measure: str, method: str, value_set: str = "all"):  # type: ignore[no-untyped-def]
+def figure(card: Scorecard, measure: str, method: str, side: str = "held_out"):  # type: ignore[no-untyped-def]
     return next(
         f
         for f in card.figures
-        if (f.measure, f.method, f.value_set, f.seed) == (measure, method, value_set, "all")
+        if (f.measure, f.method, f.value_set, f.seed, f.side)
+        == (measure, method, "all", "all", side)
     )
 
 
 def test_the_truth_is_at_the_best_of_every_measure(card: Scorecard) -> None:
     best = {
-        "js_distance": 1, "js_divergence": 1, "js_distance_natural": 1, "wasserstein": 0,
+        "js_similarity": 1, "js_similarity_divergence": 1, "js_similarity_natural": 1, "wasserstein": 0,
         "wasserstein_codes": 0, "wasserstein_scale": 0, "total_variation": 0, "mode_accuracy": 1,
         "correlation_items": 1, "correlation_groups": 1, "calibration_error": 0,
     }  # fmt: skip
     for name, value in best.items():
         assert figure(card, name, "truth").value == pytest.approx(value, abs=1e-6), name
-        assert figure(card, name + "_trained", "truth").value == pytest.approx(value, abs=1e-6)
-    for name in ("js_distance", "wasserstein", "total_variation"):
+        assert figure(card, name, "truth", "trained").value == pytest.approx(value, abs=1e-6)
+    for name in ("js_similarity", "wasserstein", "total_variation"):
         assert figure(card, f"way_{name}", "truth").value > 1
         row = figure(card, name, "truth")
         assert abs(row.ceiling - row.value) < abs(row.floor - row.value)
 
 
 @pytest.mark.parametrize("name", IMPOSTORS)
-@pytest.mark.parametrize("way", ["way_js_distance", "way_wasserstein", "way_total_variation"])
+@pytest.mark.parametrize("way", ["way_js_similarity", "way_wasserstein", "way_total_variation"])
 def test_no_impostor_comes_half_of_the_way(card: Scorecard, name: str, way: str) -> None:
     row = figure(card, way, name)
     assert row.value < 0.5
@@ -97,7 +98,7 @@ def test_no_impostor_comes_half_of_the_way(card: Scorecard, name: str, way: str)
 
 
 def test_an_even_answer_is_calibrated_and_tells_nothing_apart(card: Scorecard) -> None:
-    for name in ("js_distance", "wasserstein", "total_variation", "mode_accuracy"):
+    for name in ("js_similarity", "wasserstein", "total_variation", "mode_accuracy"):
         flat, floor = figure(card, name, "flat"), figure(card, name, "uniform")
         assert flat.value == pytest.approx(floor.value) == pytest.approx(flat.floor)
     assert figure(card, "calibration_error", "flat").value == pytest.approx(0, abs=1e-9)
@@ -129,7 +130,7 @@ def test_means_are_what_a_plain_loop_with_scipy_gives(card: Scorecard) -> None:
                 emd.append(wasserstein_distance(at, at, p, q))
                 pairs.append((p @ at, q @ at))
             r.append(pearsonr(*zip(*pairs, strict=True)).statistic)
-    assert figure(card, "js_distance_natural", "parrot").value == pytest.approx(np.mean(js))
+    assert figure(card, "js_similarity_natural", "parrot").value == pytest.approx(np.mean(js))
     assert figure(card, "wasserstein", "parrot").value == pytest.approx(np.mean(emd))
     assert figure(card, "wasserstein_codes", "parrot").value == pytest.approx(np.mean(emd))
     found = figure(card, "correlation_items", "parrot")
@@ -152,7 +153,8 @@ def test_differences_are_of_the_figures_and_floors_only_stand_against_methods(
     row = next(
         d
         for d in card.figure_differences
-        if (d.measure, d.method, d.against) == ("correlation_items", "parrot", "truth")
+        if (d.measure, d.method, d.against, d.side)
+        == ("correlation_items", "parrot", "truth", "held_out")
     )
     one, two = (figure(card, "correlation_items", m).value for m in ("parrot", "truth"))
     assert row.value == pytest.approx(one - two) and row.high < 0 and row.adjusted is not None
@@ -167,7 +169,7 @@ def test_the_order_of_value_sets_and_answers_changes_nothing(
         for place, answers in given.answers.items()
     }
     again = EVALUATION.score(replace(given, value_sets=SETS[::-1], answers=turned), 1)
-    for name in ("js_distance", "correlation_items", "correlation_groups", "resolution"):
+    for name in ("js_similarity", "correlation_items", "correlation_groups", "resolution"):
         one, two = figure(card, name, "parrot"), figure(again, name, "parrot")
         assert (one.value, one.low) == pytest.approx((two.value, two.low))
 

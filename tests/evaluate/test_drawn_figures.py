@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from suffrage.evaluate.statistics.figures import Drawn, drawn_figures
-from suffrage.evaluate.statistics.intervals import DRAWS
+from suffrage.evaluate.statistics.figures import drawn_figures
+from suffrage.evaluate.statistics.intervals import DRAWS, Estimate
 from suffrage.evaluate.statistics.summed import (
     Summed,
     calibration_error,
@@ -19,15 +19,15 @@ from suffrage.evaluate.statistics.summed import (
 )
 
 
-def drawn(value: float, clusters: int) -> Drawn:
+def drawn(value: float, clusters: int) -> Estimate:
     """Draws about a value, none of which is on the other side of 0."""
     noise = np.random.default_rng(1).uniform(-1, 1, DRAWS) * 0.1
-    return Drawn(value, value + noise, value - 0.1, value + 0.1, 9, clusters=clusters)
+    return Estimate(value, value + noise, value - 0.1, value + 0.1, 9, clusters=clusters)
 
 
 @pytest.mark.parametrize("clusters", [2, 4, 12])
 def test_a_difference_that_no_draw_contradicts_has_students_tail(clusters: int) -> None:
-    nothing = Drawn(0.0, np.zeros(DRAWS), 0.0, 0.0, 9, clusters=30)
+    nothing = Estimate(0.0, np.zeros(DRAWS), 0.0, 0.0, 9, clusters=30)
     found = {"one": nothing, "two": drawn(2.0, clusters)}
     _, (gap,) = drawn_figures("e", "m", found, ["one", "two"])
     spread = found["two"].draws
@@ -35,7 +35,7 @@ def test_a_difference_that_no_draw_contradicts_has_students_tail(clusters: int) 
     plain = 2 * stats.t.sf(t, clusters - 1)
     # Counting draws reaches no further than this.
     assert gap.p == pytest.approx(min(plain, 2 / (DRAWS + 1)), rel=1e-6)
-    without = {name: Drawn(one.value, one.draws, one.low, one.high, one.n) for name, one in found.items()}  # fmt: skip
+    without = {name: Estimate(one.value, one.draws, one.low, one.high, one.n) for name, one in found.items()}  # fmt: skip
     assert drawn_figures("e", "m", without, ["one", "two"])[1][0].p == pytest.approx(
         2 / (DRAWS + 1)
     )

@@ -10,7 +10,8 @@ from suffrage.evaluate.asking.groups import (
     scored_items,
     smallest_groups,
 )
-from suffrage.evaluate.statistics.figures import Drawn, drawn_figures
+from suffrage.evaluate.statistics.figures import drawn_figures
+from suffrage.evaluate.statistics.intervals import Estimate
 from suffrage.population import build_value_set
 from suffrage.training_data import ItemSplit
 from tests.evaluate.trial import all_held_out, survey, value_sets
@@ -87,9 +88,9 @@ def test_distance_between_samples_of_one_population_is_nought_on_average() -> No
 def test_figures_made_elsewhere_are_compared_on_their_draws() -> None:
     draws = np.random.default_rng(0).normal(0, 0.1, 2000)
     found = {
-        "a": Drawn(0.5, 0.5 + draws, 0.3, 0.7, 9, floor=0.1, ceiling=1.0),
-        "b": Drawn(0.9, 0.9 + draws, 0.7, 1.1, 8),
-        "c": Drawn(0.4, 0.4 - draws, None, None, 8),
+        "a": Estimate(0.5, 0.5 + draws, 0.3, 0.7, 9, floor=0.1, ceiling=1.0),
+        "b": Estimate(0.9, 0.9 + draws, 0.7, 1.1, 8),
+        "c": Estimate(0.4, 0.4 - draws, None, None, 8),
     }
     figures, differences = drawn_figures("x", "m", found, ["b", "a", "c", "absent"])
     assert [f.method for f in figures] == ["b", "a", "c"]

@@ -9,7 +9,7 @@ import pytest
 
 from suffrage.arrays import FloatArray
 from suffrage.evaluate import Answers, EvaluationInput, distances, equity
-from suffrage.evaluate.compare import Run, compare
+from suffrage.evaluate.compare import Run, compare_results
 from suffrage.evaluate.statistics.sampled_answers import resampled_model_shares
 from suffrage.models import ModelAnswer
 from suffrage.population import build_value_set
@@ -50,7 +50,7 @@ def interval(card: Any, measure: str, value_set: str = "all") -> tuple[float, fl
 @pytest.mark.parametrize(
     ("score", "measure"),
     [
-        (distances.EVALUATION.score, "js_distance"),
+        (distances.EVALUATION.score, "js_similarity"),
         (distances.EVALUATION.score, "total_variation"),
         (distances.EVALUATION.score, "way_wasserstein"),
         (equity.EVALUATION.score, "shortfall"),
@@ -76,7 +76,7 @@ def test_the_spread_that_is_added_is_that_of_the_drawn_answers() -> None:
     assert resampled_model_shares("m", "q", "letters", p, 0.0, 50) is None
 
 
-@pytest.mark.parametrize("measure", ["fit", "earth-movers", "entropy", "slope"])
+@pytest.mark.parametrize("measure", ["fit", "emd", "entropy_ratio", "slope"])
 def test_a_leaderboard_carries_it_too(measure: str) -> None:
     results = example_results()
 
@@ -91,7 +91,7 @@ def test_a_leaderboard_carries_it_too(measure: str) -> None:
                 ]
             }
         )
-        (board,) = compare([Run("a", changed)], measure).boards
+        (board,) = compare_results([Run("a", changed)], measure).boards
         row = next(s for s in board.standings if s.method == "prompt")
         assert row.low is not None and row.high is not None
         return row.high - row.low

@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from suffrage.evaluate import fit as fit_evaluation
 from suffrage.evaluate.results import (
-    Answer,
     Cost,
-    Difference,
     EvaluationFacts,
+    Figure,
+    FigureDifference,
     ItemFacts,
     Measure,
     MethodFacts,
     ReadoutDisagreement,
     Results,
-    Score,
+    ScoredAnswer,
     StudyFacts,
     SurveyFacts,
     Target,
@@ -190,6 +191,12 @@ EVALUATIONS: dict[str, tuple[str, list[tuple[str, str, str | None, float, float]
         [("accuracy", "Agreement with people’s choices", "higher", 0.5, 0.08)],
     ),
 }
+FIT = EvaluationFacts(
+    name=fit_evaluation.NAME,
+    question=fit_evaluation.EVALUATION.question,
+    cannot_show=fit_evaluation.EVALUATION.cannot_show,
+    measures=list(fit_evaluation.EVALUATION.measures),
+)
 READOUTS = ("letters", "text", "text_length_normalised", "sampled")
 
 
@@ -205,7 +212,7 @@ def example_results(
     items = _items(seeds, repeat_items)
     targets = _targets(generator, value_sets, items)
     answers = _answers(generator, items, targets, seeds, methods)
-    scores = _scores(generator, answers, targets, value_sets, seeds)
+    figures = _figures(generator, answers, targets, value_sets, seeds)
     return Results(
         study=StudyFacts(
             name="nz-pilot",
@@ -243,8 +250,9 @@ def example_results(
         held_out={"by": "topic", "share": 0.25},
         items=items,
         methods=_methods(methods, len(seeds)),
-        scores=scores,
-        differences=_differences(generator, scores, list(methods)),
+        evaluations=[FIT],
+        figures=figures,
+        figure_differences=_differences(generator, figures, list(methods)),
         targets=list(targets.values()),
         answers=answers,
         readouts=_disagreements(answers, methods),
@@ -285,7 +293,8 @@ def with_evaluations(results: Results, names: Sequence[str] = tuple(EVALUATIONS)
                 ]
                 for method in methods
             }
-        found, gaps = make_figures(name, units, methods, 1)
+        side = "held_out" if name == "distances" else None
+        found, gaps = make_figures(name, units, methods, 1, side=side)  # type: ignore[arg-type]
         figures += found
         differences += gaps
         facts.append(
@@ -308,7 +317,11 @@ def with_evaluations(results: Results, names: Sequence[str] = tuple(EVALUATIONS)
             )
         )
     return results.model_copy(
-        update={"evaluations": facts, "figures": figures, "figure_differences": differences}
+        update={
+            "evaluations": [*results.evaluations, *facts],
+            "figures": [*results.figures, *figures],
+            "figure_differences": [*results.figure_differences, *differences],
+        }
     )
 
 
@@ -362,7 +375,7 @@ def _answers(
     targets: dict[tuple[str, str], Target],
     seeds: Sequence[int],
     methods: Sequence[str],
-) -> list[Answer]:
+) -> list[ScoredAnswer]:
     answers = []
     for item in items:
         size = len(item.options)
@@ -407,9 +420,9 @@ def _answer(
     readout: Any,
     mass: float,
     order_sensitivity: float | None,
-) -> Answer:
+) -> ScoredAnswer:
     p, refused = np.array(target.shares), mass == 0
-    return Answer(
+    return ScoredAnswer(
         method=method,
         seed=seed,
         value_set=target.value_set,
@@ -425,10 +438,12 @@ def _answer(
     )
 
 
-def _value(answer: Answer, metric: str, targets: dict[tuple[str, str], Target]) -> float | None:
+def _value(
+    answer: ScoredAnswer, metric: str, targets: dict[tuple[str, str], Target]
+) -> float | None:
     if answer.refused:
         return None
-    if metric == "fit_jsd":
+    if metric == "fit":
         return answer.fit
     if metric == "emd":
         return answer.emd
@@ -439,14 +454,14 @@ def _value(answer: Answer, metric: str, targets: dict[tuple[str, str], Target]) 
     return float(entropy(q) / entropy(p))
 
 
-def _scores(
+def _figures(
     generator: np.random.Generator,
-    answers: Sequence[Answer],
+    answers: Sequence[ScoredAnswer],
     targets: dict[tuple[str, str], Target],
     value_sets: Sequence[str],
     seeds: Sequence[int],
-) -> list[Score]:
-    scores = []
+) -> list[Figure]:
+    figures = []
     scopes: list[tuple[Any, str]] = [("all", "all")]
     scopes += [("all", name) for name in value_sets] if len(value_sets) > 1 else []
     scopes += [(seed, "all") for seed in seeds] if len(seeds) > 1 else []
@@ -454,18 +469,20 @@ def _scores(
     for seed, value_set in scopes:
         for side in ("held_out", "trained"):
             for metric, ceiling in (
-                ("fit_jsd", 0.95),
+                ("fit", 0.95),
                 ("emd", 0.02),
                 ("entropy_ratio", 1.0),
                 ("slope", 1.0),
             ):
-                scores.append(
-                    _score("ceiling", seed, value_set, side, "letters", metric, [ceiling] * 4, None)
+                figures.append(
+                    _figure(
+                        "ceiling", seed, value_set, side, "letters", metric, [ceiling] * 4, None
+                    )
                 )
         for method, side, readout in places:
             if readout != "letters" and (seed, value_set) != ("all", "all"):
                 continue
-            for metric in ("fit_jsd", "emd", "entropy_ratio", "slope"):
+            for metric in ("fit", "emd", "entropy_ratio", "slope"):
                 found = [
                     value
                     for a in answers
@@ -475,13 +492,13 @@ def _scores(
                     and (value := _value(a, metric, targets)) is not None
                 ]
                 if found:
-                    scores.append(
-                        _score(method, seed, value_set, side, readout, metric, found, generator)
+                    figures.append(
+                        _figure(method, seed, value_set, side, readout, metric, found, generator)
                     )
-    return [_with_way(score, scores) for score in scores]
+    return [_with_edges(figure, figures) for figure in figures]
 
 
-def _score(
+def _figure(
     method: str,
     seed: Any,
     value_set: str,
@@ -490,74 +507,76 @@ def _score(
     metric: Any,
     found: list[float],
     generator: np.random.Generator | None,
-) -> Score:
+) -> Figure:
     low, high = min(found), max(found)
     if generator is not None:
         drawn = generator.choice(found, size=(200, len(found))).mean(axis=1)
         low, high = (float(edge) for edge in np.quantile(drawn, [0.025, 0.975]))
-    return Score(
+    return Figure(
+        evaluation=FIT.name,
+        measure=metric,
         method=method,
         seed=seed,
         value_set=value_set,
         side=side,
         readout=readout,
-        metric=metric,
         value=float(np.mean(found)),
         low=low,
         high=high,
-        items=4 if side == "held_out" else 8,
+        n=4 if side == "held_out" else 8,
     )
 
 
-def _with_way(score: Score, scores: Sequence[Score]) -> Score:
-    def value(method: str) -> float:
-        return next(
-            s.value
-            for s in scores
-            if (s.method, s.seed, s.value_set, s.side, s.metric, s.readout)
-            == (method, score.seed, score.value_set, score.side, "fit_jsd", "letters")
+def _with_edges(figure: Figure, figures: Sequence[Figure]) -> Figure:
+    floor, ceiling = (
+        next(
+            f.value
+            for f in figures
+            if (f.method, f.seed, f.value_set, f.side, f.measure, f.readout)
+            == (edge, figure.seed, figure.value_set, figure.side, figure.measure, "letters")
         )
-
-    if score.metric != "fit_jsd":
-        return score
-    floor, ceiling = value("average"), value("ceiling")
-    return score.model_copy(update={"way": (score.value - floor) / (ceiling - floor)})
+        for edge in ("average", "ceiling")
+    )
+    return figure.model_copy(update={"floor": floor, "ceiling": ceiling})
 
 
 def _differences(
-    generator: np.random.Generator, scores: Sequence[Score], methods: list[str]
-) -> list[Difference]:
+    generator: np.random.Generator, figures: Sequence[Figure], methods: list[str]
+) -> list[FigureDifference]:
     values = {
-        (s.method, s.value_set, s.side, s.metric): s
-        for s in scores
-        if s.seed == "all" and s.readout == "letters"
+        (f.method, f.value_set, f.side, f.measure): f
+        for f in figures
+        if f.seed == "all" and f.readout == "letters"
     }
     pairs = [(method, floor) for method in methods for floor in FLOORS]
     pairs += [(later, earlier) for earlier, later in combinations(methods, 2)]
     found = []
     for method, against in pairs:
-        for (name, value_set, side, metric), score in values.items():
+        for (name, value_set, side, measure), figure in values.items():
             if name != method:
                 continue
-            value = score.value - values[against, value_set, side, metric].value
+            value = figure.value - values[against, value_set, side, measure].value
             half = float(generator.uniform(0.02, 0.05))
             found.append(
-                Difference(
+                FigureDifference(
+                    evaluation=FIT.name,
+                    measure=measure,
                     method=method,
                     against=against,
                     value_set=value_set,
                     side=side,
-                    metric=metric,
                     value=value,
                     low=value - half,
                     high=value + half,
-                    items=score.items,
+                    n=figure.n,
                 )
             )
     return found
 
 
-def _disagreements(answers: Sequence[Answer], methods: Sequence[str]) -> list[ReadoutDisagreement]:
+def _disagreements(
+    answers: Sequence[ScoredAnswer], methods: Sequence[str]
+) -> list[ReadoutDisagreement]:
     by_place = {(a.method, a.seed, a.value_set, a.item, a.readout): a for a in answers}
     found = []
     for method in methods:

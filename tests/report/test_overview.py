@@ -11,22 +11,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from suffrage.evaluate.results import Figure, Measure, Results
+from suffrage.evaluate.results import Figure, FigureDifference, Measure, Results
 from suffrage.evaluate.statistics.figures import critical_value, detectable, detectable_among
-from suffrage.report.cells import Cell, abreast, main_score, make_table
+from suffrage.report.cells import Cell, abreast, in_sentence, make_table
 from suffrage.report.evaluations import UNSAID, evaluation_sections
-from suffrage.report.finding import finding, in_sentence
+from suffrage.report.finding import finding
 from suffrage.report.overview import (
     MARGIN,
     ORDER,
     evaluation_power,
     flag_sentence,
+    gap_of,
     glance_tables,
     headline_lines,
     loss_table,
-    turned_gap,
 )
 from suffrage.report.page import render_report, write_report
+from suffrage.report.tables import fit_figure
 
 from .example_results import EVALUATIONS, EVERY_MODEL, example_results, with_evaluations
 
@@ -92,17 +93,25 @@ def test_above_0_is_better_whichever_way_a_measure_points(
     better: Any, one: float, two: float, wanted: float | None, verdict: str
 ) -> None:
     measure = Measure(name="m", label="M", explanation="", better=better, unit="u")
-    gap = turned_gap(
-        one - two, (one - two - 0.1, one - two + 0.1), 0.01, measure, figure(one), figure(two)
+    found = FigureDifference(
+        evaluation="e",
+        measure="m",
+        method="one",
+        against="two",
+        value=one - two,
+        low=one - two - 0.1,
+        high=one - two + 0.1,
+        n=3,
+        adjusted=0.01,
     )
+    figures = {"one": figure(one), "two": figure(two)}
+    gap = gap_of(found, measure, figures)
     assert gap.value == (None if wanted is None else pytest.approx(wanted))
     assert gap.verdict == verdict
     if wanted is not None:
         assert gap.low is not None and gap.high is not None
         assert (gap.low, gap.high) == (pytest.approx(wanted - 0.1), pytest.approx(wanted + 0.1))
-    corrected = turned_gap(
-        one - two, (one - two - 0.1, one - two + 0.1), 0.2, measure, figure(one), figure(two)
-    )
+    corrected = gap_of(found.model_copy(update={"adjusted": 0.2}), measure, figures)
     assert corrected.verdict == "same"  # the interval leaves out 0, the correction does not
 
 
@@ -148,7 +157,7 @@ def test_every_headline_figure_stands_on_the_page_with_its_mark_and_power(
     (table,) = glance_tables(results)
     cells = {row[0].text: row for row in table.rows}
     for line in lines:
-        row = cells[line.measure.label]
+        row = cells[line.label]
         for column, name in enumerate(("base", "prompt", "sft", "distribution"), start=1):
             assert row[column].text == f"{line.figures[name].value:.3f}".replace("-", "−")
             gap = line.gaps.get(name)
@@ -172,12 +181,12 @@ def changed(results: Results, method: str, against: str, **update: object) -> Re
     """The same results with another difference in held-out fit over everyone."""
     return results.model_copy(
         update={
-            "differences": [
+            "figure_differences": [
                 d.model_copy(update=update)
-                if (d.method, d.against, d.side, d.metric, d.value_set)
-                == (method, against, "held_out", "fit_jsd", "all")
+                if (d.method, d.against, d.side, d.measure, d.value_set)
+                == (method, against, "held_out", "fit", "all")
                 else d
-                for d in results.differences
+                for d in results.figure_differences
             ]
         }
     )
@@ -185,7 +194,7 @@ def changed(results: Results, method: str, against: str, **update: object) -> Re
 
 def test_of_many_methods_the_nearest_is_named_and_the_others_counted(whole: Results) -> None:
     told = finding(whole)
-    scores = {m.name: main_score(whole, m.name) for m in whole.methods if m.kind == "trained"}
+    scores = {m.name: fit_figure(whole, m.name) for m in whole.methods if m.kind == "trained"}
     best = max(scores, key=lambda name: scores[name].value)  # type: ignore[union-attr]
     label = next(m.label for m in whole.methods if m.name == best)
     assert in_sentence(label) in told.lead and f"{scores[best].value:.2f}" in told.lead  # type: ignore[union-attr]
@@ -218,7 +227,7 @@ def test_a_blunt_correction_is_said_with_what_it_could_have_seen(whole: Results)
         more = {"value": -0.4 if low else 0.04, "p": 0.001, "adjusted": 0.2, "detectable": 0.056}
         blunt = changed(blunt, name, "base", **ends, **more)
     lead, rest = finding(blunt).lead, finding(blunt).rest
-    kto = main_score(blunt, "kto-plain")
+    kto = fit_figure(blunt, "kto-plain")
     assert kto is not None
     assert "3 are not told apart on so few questions" in lead
     assert (
@@ -226,8 +235,8 @@ def test_a_blunt_correction_is_said_with_what_it_could_have_seen(whole: Results)
         in rest
     )
     family = sum(
-        (d.metric, d.side, d.value_set) == ("fit_jsd", "held_out", "all") and d.p is not None
-        for d in blunt.differences
+        (d.measure, d.side, d.value_set) == ("fit", "held_out", "all") and d.p is not None
+        for d in blunt.figure_differences
     )
     clusters = len({i.cluster for i in blunt.items if "held_out" in i.side.values()})
     needed = detectable_among(0.056, family, clusters)

@@ -16,11 +16,12 @@ import pytest
 
 from suffrage.evaluate.results import Figure, Results
 from suffrage.report.answer_cards import mean_shares
+from suffrage.report.dot_plot import axis_ticks
 from suffrage.report.failures import falls, worst_items
 from suffrage.report.finding import finding
+from suffrage.report.numbers import NO_INTERVAL, interval, number
 from suffrage.report.page import render_report, write_report
-from suffrage.report.scoreboard import axis_ticks
-from suffrage.report.tables import NO_INTERVAL, interval, number, scoreboard_rows
+from suffrage.report.tables import scoreboard_rows
 
 from .example_results import ITEMS, example_results
 
@@ -67,12 +68,12 @@ def with_difference(
     value = -0.03 if low is None or high is None else (low + high) / 2
     return changed(
         results,
-        differences=[
+        figure_differences=[
             d.model_copy(update={"value": value, "low": low, "high": high})
-            if (d.method, d.against, d.side, d.metric, d.value_set)
-            == (method, "base", "held_out", "fit_jsd", "all")
+            if (d.method, d.against, d.side, d.measure, d.value_set)
+            == (method, "base", "held_out", "fit", "all")
             else d
-            for d in results.differences
+            for d in results.figure_differences
         ],
     )
 
@@ -107,15 +108,15 @@ def test_a_pooled_item_stands_with_the_weight_of_the_parent(results: Results) ->
 def test_a_changed_score_changes_the_page(results: Results, page: str) -> None:
     place = next(
         at
-        for at, s in enumerate(results.scores)
-        if (s.method, s.side, s.metric, s.seed, s.value_set, s.readout)
-        == ("sft", "held_out", "fit_jsd", "all", "all", "letters")
+        for at, f in enumerate(results.figures)
+        if (f.method, f.side, f.measure, f.seed, f.value_set, f.readout)
+        == ("sft", "held_out", "fit", "all", "all", "letters")
     )
-    scores = list(results.scores)
-    scores[place] = scores[place].model_copy(update={"value": 0.43219})
-    text = Page(render_report(changed(results, scores=scores))).text
+    figures = list(results.figures)
+    figures[place] = figures[place].model_copy(update={"value": 0.43219})
+    text = Page(render_report(changed(results, figures=figures))).text
     assert "0.432" in text
-    before = number(results.scores[place].value, 3)
+    before = number(results.figures[place].value, 3)
     assert text.count(before) < Page(page).text.count(before)
     assert "0.432" not in Page(page).text
 
@@ -186,8 +187,8 @@ def test_missing_intervals_read_as_not_enough_items(results: Results) -> None:
     nowhere: dict[str, Any] = {"low": None, "high": None}
     bare = changed(
         results,
-        scores=[s.model_copy(update={**nowhere, "way": None}) for s in results.scores],
-        differences=[d.model_copy(update=nowhere) for d in results.differences],
+        figures=[f.model_copy(update={**nowhere, "floor": None}) for f in results.figures],
+        figure_differences=[d.model_copy(update=nowhere) for d in results.figure_differences],
     )
     text = Page(render_report(bare)).text
     assert NO_INTERVAL in text
@@ -217,8 +218,8 @@ def test_one_value_set_and_one_seed_render() -> None:
 def test_nothing_held_out_is_said_first(results: Results) -> None:
     only_trained = changed(
         results,
-        scores=[s for s in results.scores if s.side == "trained"],
-        differences=[d for d in results.differences if d.side == "trained"],
+        figures=[f for f in results.figures if f.side == "trained"],
+        figure_differences=[d for d in results.figure_differences if d.side == "trained"],
         answers=[a for a in results.answers if a.side == "trained"],
         items=[
             i.model_copy(update={"side": dict.fromkeys(i.side, "trained")}) for i in results.items
@@ -332,8 +333,10 @@ def test_a_model_that_refuses_everything_still_has_its_row(results: Results) -> 
             else a
             for a in results.answers
         ],
-        scores=[s for s in results.scores if s.method != "prompt"],
-        differences=[d for d in results.differences if "prompt" not in (d.method, d.against)],
+        figures=[f for f in results.figures if f.method != "prompt"],
+        figure_differences=[
+            d for d in results.figure_differences if "prompt" not in (d.method, d.against)
+        ],
     )
     text = Page(render_report(silent)).text
     assert "Could not be read: too little probability on the options." in text

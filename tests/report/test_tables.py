@@ -13,16 +13,13 @@ import pytest
 
 from suffrage.errors import InputError
 from suffrage.evaluate.results import Results
+from suffrage.report.numbers import duration, interval, number, signed
 from suffrage.report.tables import (
-    duration,
-    find_difference,
-    interval,
+    fit_difference,
     latex_escaped,
-    number,
     read_results,
     scoreboard_rows,
-    signed,
-    write_tables,
+    write_results,
 )
 
 from .example_results import example_results
@@ -36,7 +33,7 @@ def results() -> Results:
 @pytest.fixture(scope="module")
 def folder(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "tables"
-    write_tables(results, folder)
+    write_results(results, folder)
     return folder
 
 
@@ -52,18 +49,26 @@ def test_results_read_back_equal(results: Results, folder: Path) -> None:
     assert [a for a in read.answers if not a.refused] == kept
 
 
-def test_scores_csv_holds_every_score_to_the_last_digit(results: Results, folder: Path) -> None:
-    rows = rows_of(folder, "scores.csv")
-    assert len(rows) == len(results.scores)
-    for row, score in zip(rows, results.scores, strict=True):
-        assert (row["method"], row["seed"]) == (score.method, str(score.seed))
-        assert float(row["value"]) == score.value
-        assert (float(row["low"]) if row["low"] else None) == score.low
-        assert (float(row["way"]) if row["way"] else None) == score.way
+def test_figures_csv_holds_every_figure_to_the_last_digit(results: Results, folder: Path) -> None:
+    rows = rows_of(folder, "figures.csv")
+    assert len(rows) == len(results.figures)
+    for row, figure in zip(rows, results.figures, strict=True):
+        for name in ("evaluation", "measure", "method", "value_set", "side", "readout"):
+            assert row[name] == getattr(figure, name)
+        assert (row["seed"], row["n"]) == (str(figure.seed), str(figure.n))
+        for name in ("value", "low", "high", "floor", "ceiling"):
+            assert (float(row[name]) if row[name] else None) == getattr(figure, name)
+
+
+def test_the_way_is_the_place_between_floor_and_ceiling(results: Results) -> None:
+    figure = next(f for f in results.figures if f.measure == "fit")
+    assert figure.model_copy(update={"value": 0.625, "floor": 0.5, "ceiling": 1.0}).way == 0.25
+    for edges in ({"floor": None}, {"ceiling": None}, {"floor": 0.9, "ceiling": 0.9}):
+        assert figure.model_copy(update=edges).way is None
 
 
 def test_differences_csv_says_where_the_interval_lies(results: Results, folder: Path) -> None:
-    for row, d in zip(rows_of(folder, "differences.csv"), results.differences, strict=True):
+    for row, d in zip(rows_of(folder, "differences.csv"), results.figure_differences, strict=True):
         assert d.low is not None
         assert d.high is not None
         assert float(row["value"]) == d.value
@@ -88,9 +93,9 @@ def test_answers_csv_has_one_row_an_answer_with_its_population(
 
 
 def test_a_cell_is_never_a_formula(results: Results, tmp_path: Path) -> None:
-    scores = [results.scores[0].model_copy(update={"method": "=HYPERLINK(1)"})]
-    write_tables(results.model_copy(update={"scores": scores}), tmp_path)
-    assert rows_of(tmp_path, "scores.csv")[0]["method"] == "'=HYPERLINK(1)"
+    figures = [results.figures[0].model_copy(update={"method": "=HYPERLINK(1)"})]
+    write_results(results.model_copy(update={"figures": figures}), tmp_path)
+    assert rows_of(tmp_path, "figures.csv")[0]["method"] == "'=HYPERLINK(1)"
 
 
 def test_the_latex_table_holds_the_scoreboard(results: Results, folder: Path) -> None:
@@ -133,7 +138,7 @@ def test_latex_special_characters_are_escaped(results: Results, tmp_path: Path) 
         r"50\% \& \$x\_1\$ \#\{\textbackslash{}a\} \textasciitilde{}\textasciicircum{}"
     )
     study = results.study.model_copy(update={"title": "50% & more_\n\\end{table}"})
-    write_tables(results.model_copy(update={"study": study}), tmp_path)
+    write_results(results.model_copy(update={"study": study}), tmp_path)
     tex = (tmp_path / "scoreboard.tex").read_text(encoding="utf-8")
     assert r"50\% \& more\_ \textbackslash{}end\{table\}" in tex
     assert [line for line in tex.splitlines() if line == r"\end{table}"] == [r"\end{table}"]
@@ -144,8 +149,9 @@ def test_latex_special_characters_are_escaped(results: Results, tmp_path: Path) 
     [
         ("{", "not readable as JSON"),
         ("[]", "not a Suffrage results file"),
-        ('{"study": {}, "format": 9}', "format is 9"),
-        ('{"study": {}, "format": 1}', "faults"),
+        ('{"study": {}, "version": 9}', "version 9, and this Suffrage reads version 2"),
+        ('{"study": {}, "format": 1}', "no version.*write it again with `suffrage run`"),
+        ('{"study": {}, "version": 2}', "faults"),
     ],
 )
 def test_a_file_that_is_no_results_file_is_refused(text: str, said: str, tmp_path: Path) -> None:
@@ -159,15 +165,15 @@ def test_a_missing_or_cut_file_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_results(tmp_path / "nothing.json")
     content = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    content["scores"][3]["value"] = "high"
+    content["figures"][3]["value"] = "high"
     (tmp_path / "results.json").write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(InputError, match=r"scores\.3\.value"):
+    with pytest.raises(InputError, match=r"figures\.3\.value"):
         read_results(tmp_path / "results.json")
 
 
 def test_a_difference_turned_round_keeps_its_interval(results: Results) -> None:
-    there = find_difference(results, "sft", "base", "held_out")
-    back = find_difference(results, "base", "sft", "held_out")
+    there = fit_difference(results, "sft", "base", "held_out")
+    back = fit_difference(results, "base", "sft", "held_out")
     assert there is not None
     assert back is not None
     assert there.low is not None

@@ -7,8 +7,9 @@ import io
 import pytest
 from rich.console import Console
 
+from suffrage.report.numbers import number, percent
 from suffrage.report.page import render_report
-from suffrage.report.tables import number, percent, scoreboard_rows
+from suffrage.report.tables import scoreboard_rows
 from suffrage.report.terminal import scoreboard
 
 from .example_results import example_results
@@ -49,7 +50,7 @@ def test_missing_intervals_and_labels_with_markup_do_not_break_it() -> None:
     results = example_results(methods=["base"])
     bare = results.model_copy(
         update={
-            "scores": [s.model_copy(update={"low": None, "high": None}) for s in results.scores],
+            "figures": [f.model_copy(update={"low": None, "high": None}) for f in results.figures],
             "methods": [m.model_copy(update={"label": f"[red]{m.name}"}) for m in results.methods],
         }
     )
@@ -62,11 +63,11 @@ def test_missing_intervals_and_labels_with_markup_do_not_break_it() -> None:
 def test_fit_said_in_a_sentence_is_shown_where_it_was_read() -> None:
     results = example_results()
     said = [
-        score.model_copy(update={"readout": "sentence", "value": 0.123})
-        for score in results.scores
-        if score.readout == "text" and score.method == "sft"
+        figure.model_copy(update={"readout": "sentence", "value": 0.123})
+        for figure in results.figures
+        if figure.readout == "text" and figure.method == "sft"
     ]
-    results = results.model_copy(update={"scores": [*results.scores, *said]})
+    results = results.model_copy(update={"figures": [*results.figures, *said]})
     console = Console(file=io.StringIO(), width=80)
     console.print(scoreboard(results))
     text = console.file.getvalue()  # type: ignore[attr-defined]

@@ -99,7 +99,7 @@ def test_a_budget_stops_the_run_and_a_greater_one_goes_on(
     cut = run_study(read_study(audit(server, write_study, "cut", model=large)), quiet=True).results
     assert len(server.said) == all_requests, "nothing was asked twice"
     assert whole is not None and cut is not None
-    assert cut.scores == whole.scores
+    assert cut.figures == whole.figures
 
 
 def test_sampled_answers_widen_the_intervals_and_say_so(server: Server, write_study: Write) -> None:
@@ -119,9 +119,9 @@ def test_sampled_answers_widen_the_intervals_and_say_so(server: Server, write_st
         assert all(a.drawn == 4 * samples for a in answers)
         (score,) = [
             s
-            for s in results.scores
-            if (s.method, s.value_set, s.side, s.metric, s.readout)
-            == ("base", "all", "trained", "fit_jsd", "letters")
+            for s in results.figures
+            if (s.method, s.value_set, s.side, s.measure, s.readout)
+            == ("base", "all", "trained", "fit", "letters")
         ]
         assert score.low is not None and score.high is not None
         widths.append(score.high - score.low)

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from suffrage import cli
 from suffrage.errors import InputError
-from suffrage.evaluate.results import Answer, MethodFacts, Results
+from suffrage.evaluate.results import MethodFacts, Results, ScoredAnswer
 from suffrage.population.where import select
-from suffrage.report.tables import read_results, write_tables
+from suffrage.report.tables import read_results, write_results
 from suffrage.report.terminal_pages.estimates import verdict
 from suffrage.study.commands.estimating import estimate_study
 from suffrage.study.schema import Study, read_study, study_survey
@@ -55,7 +55,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
             even = np.full(3, 1 / 3)
             for method, shares in (("knows", truth), ("even", even), ("trained", truth[::-1])):
                 answers.append(
-                    Answer(
+                    ScoredAnswer(
                         method=method,
                         seed=7,
                         value_set=spec.name,
@@ -70,11 +70,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
                         emd=0.1,
                     )
                 )
-    write_tables(_results(survey, answers), study.output)
+    write_results(_results(survey, answers), study.output)
     return study
 
 
-def _results(survey: Any, answers: list[Answer]) -> Results:
+def _results(survey: Any, answers: list[ScoredAnswer]) -> Results:
     plain = example_results(value_sets=["nz"], seeds=[7])
     methods = [
         MethodFacts(name=name, label=name.title(), kind=kind, explanation="Made up.")  # type: ignore[arg-type]
@@ -85,8 +85,8 @@ def _results(survey: Any, answers: list[Answer]) -> Results:
             "survey": plain.survey.model_copy(update={"files": dict(survey.provenance.files)}),
             "methods": methods,
             "answers": answers,
-            "scores": [],
-            "differences": [],
+            "figures": [],
+            "figure_differences": [],
             "readouts": [],
         }
     )
@@ -179,7 +179,7 @@ def test_a_small_sample_of_its_own_takes_the_shares_of_groups_from_another_surve
     (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
     small = read_study(tmp_path / "study.yaml")
     saved = read_results(study.output / "results.json")
-    write_tables(_results(study_survey(small), saved.answers), small.output)
+    write_results(_results(study_survey(small), saved.answers), small.output)
 
     (one,) = estimate_study(small, "knows", None, ["everyone"], [ITEM], population=study).estimates
     # By hand: the regression estimator of the sample, the groups' shares taken from the GSS.
@@ -209,7 +209,7 @@ def test_answers_to_other_options_are_not_joined_with_these_people(
         update={"id": ITEM, "question": item.question, "options": list(item.texts[::-1])}
     )
     elsewhere = study.model_copy(update={"output": tmp_path})
-    write_tables(saved.model_copy(update={"items": [turned]}), tmp_path)
+    write_results(saved.model_copy(update={"items": [turned]}), tmp_path)
     with pytest.raises(InputError, match="other options when"):
         estimate_study(elsewhere, "knows", 50)
 

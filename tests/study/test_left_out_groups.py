@@ -60,9 +60,9 @@ def test_means_over_left_out_and_trained_groups_make_up_the_mean_over_all(
     def value(value_set: str, method: str = "distribution") -> float:
         return next(
             s.value
-            for s in results.scores
-            if (s.method, s.value_set, s.side, s.metric, s.readout)
-            == (method, value_set, "held_out", "fit_jsd", "letters")
+            for s in results.figures
+            if (s.method, s.value_set, s.side, s.measure, s.readout)
+            == (method, value_set, "held_out", "fit", "letters")
         )
 
     assert value(LEFT_OUT) == pytest.approx(value("old-south"))
@@ -86,12 +86,12 @@ def test_the_mean_of_the_trained_groups_is_a_floor_for_left_out_groups_alone(
         by_hand += float(fit(np.array(own[item]), np.array(mean)))
     scores = {
         (s.value_set, s.side): s.value
-        for s in results.scores
-        if s.method == "others" and s.metric == "fit_jsd"
+        for s in results.figures
+        if s.method == "others" and s.measure == "fit"
     }
     assert scores[LEFT_OUT, "held_out"] == pytest.approx(by_hand / len(held_out))
     assert {value_set for value_set, _ in scores} == {LEFT_OUT, "old-south"}
-    against = {d.value_set for d in results.differences if d.against == "others"}
+    against = {d.value_set for d in results.figure_differences if d.against == "others"}
     assert against == {LEFT_OUT, "old-south"}
 
 
@@ -150,6 +150,7 @@ def test_other_evaluations_too_have_means_over_the_groups_left_out(write_study: 
             for f in results.figures
             if (f.evaluation, f.measure, f.method, f.seed)
             == (evaluation, measure, "distribution", "all")
+            and f.side in (None, "held_out")
         }
 
     for evaluation, measure in (

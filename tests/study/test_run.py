@@ -52,7 +52,7 @@ def test_a_study_runs_to_its_report_and_then_computes_nothing_again(write_study:
     assert all(cost.money and cost.currency == "NZD" for cost in apart.costs)
     page = (finished.folder / "report.html").read_text()
     assert "people up north" in page and "http://" not in page.split("<body")[0]
-    for name in ("results.json", "scores.csv", "differences.csv", "scoreboard.tex"):
+    for name in ("results.json", "figures.csv", "differences.csv", "scoreboard.tex"):
         assert (finished.folder / name).stat().st_size > 0
     assert {r.readout for r in finished.results.answers} >= {"letters", "text"}
     again = run_study(study)
@@ -64,7 +64,7 @@ def test_the_same_study_elsewhere_gives_the_same_scores(write_study: Write, tmp_
     one = run_study(read_study(write_study())).results
     two = run_study(read_study(write_study(output="elsewhere"))).results
     assert one is not None and two is not None
-    assert one.scores == two.scores and one.differences == two.differences
+    assert one.figures == two.figures and one.figure_differences == two.figure_differences
 
 
 def test_only_stops_early_and_force_computes_again(write_study: Write) -> None:
@@ -123,7 +123,7 @@ def test_a_run_killed_in_training_ends_as_an_unbroken_one(
     whole = run_study(read_study(write_study(methods=["base", training], output="whole"))).results
     assert folder_weights(tmp_path / "broken") == folder_weights(tmp_path / "whole")
     assert broken is not None and whole is not None
-    assert broken.scores == whole.scores
+    assert broken.figures == whole.figures
 
 
 def test_two_runs_in_one_folder_at_once_are_refused(write_study: Write, tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def run_command(
             {
                 "folder": str(finished.folder),
                 "computed": list(finished.computed),
-                "scores": [row.model_dump(mode="json") for row in results.scores]
+                "figures": [row.model_dump(mode="json") for row in results.figures]
                 if results
                 else [],
                 "asking": {
@@ -75,7 +75,7 @@ def run_command(
     for method in finished.results.methods:
         for checkpoint in method.checkpoints:
             typer.echo(f"Checkpoint  {finished.folder / checkpoint}")
-    typer.echo(f"Tables      {finished.folder / 'scores.csv'}, results.json, scoreboard.tex, .md")
+    typer.echo(f"Tables      {finished.folder / 'figures.csv'}, results.json, scoreboard.tex, .md")
     typer.echo(f"Report      {finished.folder / 'report.html'}")
 
 
@@ -124,11 +124,11 @@ def report_command(study: StudyPath) -> None:
     Example: `suffrage report examples/quickstart.yaml`
     """
     from suffrage.report.page import write_report
-    from suffrage.report.tables import write_tables
+    from suffrage.report.tables import write_results
 
     folder = suffrage.read_study(study).output
     results = suffrage.read_results(folder / "results.json")
-    write_tables(results, folder)
+    write_results(results, folder)
     write_report(results, folder / "report.html")
     typer.echo(folder / "report.html")
 
@@ -139,7 +139,7 @@ def compare_command(
         typer.Argument(help="The folders of finished runs, such as runs/*.", metavar="RUN"),
     ],
     measure: Annotated[
-        str, typer.Option(help="fit, earth-movers, entropy, slope, or EVALUATION.MEASURE.")
+        str, typer.Option(help="fit, emd, entropy_ratio, slope, or EVALUATION.MEASURE.")
     ] = "fit",
     html: Annotated[Path | None, typer.Option(help="Write the comparison as a page here.")] = None,
     across_models: Annotated[

@@ -1,11 +1,12 @@
-"""Runs against each other, from what their `results.json` carries.
+"""Runs compared with one another, from their `results.json`.
 
-Two runs can be compared where they were asked the same questions by the same populations, and held
-the same questions out. A unit is one held-out question of one value set under one split of the
-items; a run's answer to it is the mean over its seeds with that split. Questions are resampled in
-their clusters, the same for every run, and so are the respondents: of them a result carries shares
-and standard errors, so they are drawn from the Dirichlet distribution with that mean and that mean
-squared error, the questions apart. Answers that were drawn from a model are drawn anew.
+Two runs can be compared where the same populations were asked the same questions, and the same
+questions were held out. A unit is one held-out question of one value set under one split of the
+items; a run's answer to it is the mean over its seeds with that split. Clusters of questions are
+resampled, the same for every run, and so are the respondents. A result has only the shares and
+standard errors of the respondents' answers, so these are drawn from the Dirichlet distribution
+with that mean and that mean squared error, independently for each question. Answers that were
+sampled from a model are sampled again.
 """
 
 from __future__ import annotations
@@ -19,83 +20,32 @@ from typing import Literal
 import numpy as np
 
 from suffrage.arrays import FloatArray
-from suffrage.evaluate.results import ItemFacts, Measure, Metric, Results, Target
-from suffrage.evaluate.statistics.figures import detectable, holm, two_sided
+from suffrage.evaluate.fit import ANSWER_MEASURES, CEILING, NAME, AnswerMeasure
+from suffrage.evaluate.results import ALL, Contrast, Measure, Results, Target
+from suffrage.evaluate.statistics.figures import contrast_of, holm_corrected
 from suffrage.evaluate.statistics.intervals import (
     Draws,
     Estimate,
     Measured,
-    estimate,
+    bootstrap_estimate,
     make_draws,
     percentile_interval,
 )
 from suffrage.evaluate.statistics.sampled_answers import resampled_answer
-from suffrage.population.distribution_distances import (
-    above_even,
-    earth_movers_distance,
-    entropy,
-    fit,
-)
 
 REPLICATES = 200
 SHARES_AGREE = 1e-6
-# Answers nearer than this are one model's, asked in batches cut otherwise.
+# Answers nearer than this come from one model, asked in batches of another size.
 ANSWERS_AGREE = 1e-3
 Kind = Literal["floor", "untrained", "trained"]
-# The measures worked out anew from answers, so that differences between runs are paired.
-FROM_ANSWERS: dict[str, tuple[Metric, Measure]] = {
-    "fit": (
-        "fit_jsd",
-        Measure(
-            name="fit",
-            label="Fit",
-            explanation="1 minus the Jensen-Shannon distance (base 2) between the model's and the "
-            "population's answers, on questions held out.",
-            better="higher",
-            unit="questions",
-        ),
-    ),
-    "earth-movers": (
-        "emd",
-        Measure(
-            name="earth-movers",
-            label="Earth mover’s distance",
-            explanation="How far answers would have to be moved along the scale to turn the "
-            "model's into the population's, on ordered questions held out.",
-            better="lower",
-            unit="questions",
-        ),
-    ),
-    "entropy": (
-        "entropy_ratio",
-        Measure(
-            name="entropy",
-            label="Entropy ratio",
-            explanation="How spread out the model's answers are over how spread out people's are.",
-            better="nearer 1",
-            unit="questions",
-        ),
-    ),
-    "slope": (
-        "slope",
-        Measure(
-            name="slope",
-            label="Proportionality slope",
-            explanation="Of the model's shares on people's: above 1 makes majorities larger.",
-            better="nearer 1",
-            unit="questions",
-        ),
-    ),
-}
-
 Split = frozenset[str]
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run. name: what tells it from the others that are compared with it."""
+    """One run."""
 
-    name: str
+    name: str  # different from the names of the runs it is compared with
     results: Results
 
     @property
@@ -109,10 +59,7 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """One method of one run, or of several whose answers are the same to the third digit.
-
-    unread: units that could not be read.
-    """
+    """One method of one run, or of several runs whose answers are the same to the third digit."""
 
     runs: tuple[str, ...]
     method: str
@@ -122,61 +69,41 @@ class Standing:
     low: float | None
     high: float | None
     n: int
-    unread: int
+    unread: int  # units that could not be read
 
 
-@dataclass(frozen=True)
-class Pair:
+class StandingDifference(Contrast):
     """How much better `first` is than `second`, both places in the standings; negative: worse.
 
-    For measures that should be near 1, how much nearer it is. p is two-sided, adjusted by Holm's
-    correction over all pairs. detectable: the difference this comparison would have seen four times
-    in five.
+    For measures that should be near 1, how much nearer it is. Holm's correction goes over all
+    pairs.
     """
 
     first: int
     second: int
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    p: float | None
-    adjusted: float | None
-    detectable: float | None
 
 
 @dataclass(frozen=True, eq=False)
 class Leaderboard:
-    """Runs that can be compared, best first. notes: what a reader must know of this table.
-
-    paired: whether differences between runs could be worked out; else pairs are within runs.
-    ceiling: the fit of one half of the respondents to the other; None for other measures.
-    """
+    """Runs that can be compared, best first."""
 
     measure: Measure
     runs: tuple[Run, ...]
     standings: tuple[Standing, ...]
-    pairs: tuple[Pair, ...]
-    paired: bool
+    pairs: tuple[StandingDifference, ...]
+    paired: bool  # whether differences between runs could be worked out; else pairs are within runs
     questions: int
     splits: int
-    ceiling: float | None
-    notes: tuple[str, ...]
+    ceiling: float | None  # the figure of one half of the respondents against the other
+    notes: tuple[str, ...]  # what a reader must know of this table
 
-    def pair(self, first: int, second: int) -> Pair | None:
+    def pair(self, first: int, second: int) -> StandingDifference | None:
         """The pair of two places, turned round when it is stored the other way."""
         for found in self.pairs:
             if (found.first, found.second) == (first, second):
                 return found
             if (found.second, found.first) == (first, second):
-                return replace(
-                    found,
-                    first=first,
-                    second=second,
-                    value=-found.value,
-                    low=None if found.high is None else -found.high,
-                    high=None if found.low is None else -found.low,
-                )
+                return found.turned(first=first, second=second)
         return None
 
 
@@ -189,21 +116,31 @@ class Comparison:
 
 
 def measures_of(runs: Sequence[Run]) -> dict[str, Measure]:
-    """What runs can be compared by: those from answers, then "evaluation.measure" of the others."""
-    found = {name: measure for name, (_, measure) in FROM_ANSWERS.items()}
+    """What runs can be compared by: the measures of `fit`, then "evaluation.measure" of others."""
+    found = {name: measure.shown for name, measure in ANSWER_MEASURES.items()}
     for run in runs:
         given = {(f.evaluation, f.measure) for f in run.results.figures}
         for facts in run.results.evaluations:
             for measure in facts.measures:
-                if (facts.name, measure.name) in given:
+                if facts.name != NAME and (facts.name, measure.name) in given:
                     found.setdefault(f"{facts.name}.{measure.name}", measure)
     return found
 
 
-def compare(runs: Sequence[Run], measure: str = "fit", across_models: bool = False) -> Comparison:
+def compare_results(
+    runs: Sequence[Run], measure: str = "fit", across_models: bool = False
+) -> Comparison:
     """Leaderboards of the runs that can be compared with one another.
 
-    measure: a key of `measures_of`. across_models: let runs of different models share a table.
+    Parameters
+    ----------
+    runs : sequence of Run
+        Each with a name of its own.
+    measure : str
+        A key of `measures_of`. Those of `fit` are worked out from the answers, so that differences
+        between runs are paired.
+    across_models : bool
+        Whether runs of different models may share a table.
     """
     tables: list[list[Run]] = []
     apart: list[str] = []
@@ -224,8 +161,8 @@ def compare(runs: Sequence[Run], measure: str = "fit", across_models: bool = Fal
             apart += reasons
     what = measures_of(runs)[measure]
     boards = [
-        _from_answers(table, *FROM_ANSWERS[measure])
-        if measure in FROM_ANSWERS
+        _from_answers(table, ANSWER_MEASURES[measure])
+        if measure in ANSWER_MEASURES
         else _from_figures(table, measure, what)
         for table in tables
     ]
@@ -293,20 +230,21 @@ def _shared_splits(runs: Sequence[Run]) -> list[Split]:
 # --- From answers ------------------------------------------------------------------------------
 
 
-def _from_answers(runs: Sequence[Run], metric: Metric, measure: Measure) -> Leaderboard:
+def _from_answers(runs: Sequence[Run], measure: AnswerMeasure) -> Leaderboard:
     splits = _shared_splits(runs)
-    entries = _merged([entry for run in runs for entry in _entries(run, splits, metric)])
+    entries = _merged([entry for run in runs for entry in _entries(run, splits, measure)])
     entries = [entry for entry in entries if entry.rows]
     every = [row for entry in entries for row in entry.rows]
+    shown = measure.shown
     if not every:
-        return Leaderboard(measure, tuple(runs), (), (), True, 0, len(splits), None, ())
+        return Leaderboard(shown, tuple(runs), (), (), True, 0, len(splits), None, ())
     names = [row.value_set for row in every]
     draws = make_draws([row.cluster for row in every], names, REPLICATES, 0)
-    found = [(entry, estimate(entry.rows, draws)) for entry in entries]
-    good = _goodness(measure)
+    found = [(entry, bootstrap_estimate(entry.rows, draws)) for entry in entries]
+    good = _goodness(shown)
     found.sort(key=lambda pair: (-good(np.array(pair[1].value)), pair[0].label, pair[0].runs))
     standings = tuple(
-        Standing(e.runs, e.method, e.label, e.kind, f.value, f.low, f.high, f.items, e.unread)
+        Standing(e.runs, e.method, e.label, e.kind, f.value, f.low, f.high, f.n, e.unread)
         for e, f in found
     )
     notes = _notes(runs, splits)
@@ -316,14 +254,14 @@ def _from_answers(runs: Sequence[Run], metric: Metric, measure: Measure) -> Lead
             "alone stands for what was read."
         )
     return Leaderboard(
-        measure,
+        shown,
         tuple(runs),
         standings,
         _pairs(found, draws, good),
         True,
         len({row.item for row in every}),
         len(splits),
-        _ceiling(runs[0], splits, metric),
+        _ceiling(runs[0], splits, shown.name),
         tuple(notes),
     )
 
@@ -339,7 +277,7 @@ class _Entry:
     said: Mapping[tuple[int, str, str, int], FloatArray]  # split, value set, item, seed's place
 
 
-def _entries(run: Run, splits: Sequence[Split], metric: Metric) -> list[_Entry]:
+def _entries(run: Run, splits: Sequence[Split], measure: AnswerMeasure) -> list[_Entry]:
     results = run.results
     at = {seed: splits.index(split) for seed, split in run.splits.items() if split in splits}
     items = {item.id: item for item in results.items}
@@ -359,15 +297,12 @@ def _entries(run: Run, splits: Sequence[Split], metric: Metric) -> list[_Entry]:
         if answer.refused:
             unread[answer.method] += 1
             continue
-        item: ItemFacts = items[answer.item]
-        where = (at[answer.seed], *place, item.cluster)
-        p, q = np.array(targets[place].shares), np.array(answer.shares)
-        if metric == "emd" and not item.ordered:
+        item = items[answer.item]
+        if measure.ordered_only and not item.ordered:
             continue
-        row = _row(metric, where, p, resampled[place], q)
-        drawn = resampled_answer(answer)
-        if drawn is not None:
-            row = replace(row, sampled=_above(metric, p, drawn))
+        unit = (at[answer.seed], *place, item.cluster)
+        p, q = np.array(targets[place].shares), np.array(answer.shares)
+        row = measure.row(unit, p, resampled[place], q, resampled_answer(answer))
         rows[answer.method][row.key].append(row)
     return [
         _Entry(
@@ -382,36 +317,6 @@ def _entries(run: Run, splits: Sequence[Split], metric: Metric) -> list[_Entry]:
         for facts in results.methods
         if facts.kind != "ceiling" and facts.name in rows
     ]
-
-
-def _row(
-    metric: Metric,
-    where: tuple[int, str, str, str],
-    p: FloatArray,
-    resampled: FloatArray,
-    q: FloatArray,
-) -> Measured:
-    """A model's answer q held against people's p, and p resampled, as `fit` does."""
-    if metric == "fit_jsd":
-        return Measured(*where, float(fit(p, q)), fit(resampled, q))
-    if metric == "emd":
-        distances = earth_movers_distance(resampled, q)
-        return Measured(*where, float(earth_movers_distance(p, q)), distances)
-    if metric == "entropy_ratio":
-        above, below = float(entropy(q)), float(entropy(p))
-        return Measured(*where, above, np.ones(1), below, entropy(resampled))
-    own = above_even(resampled, resampled)
-    together = above_even(resampled, q)
-    return Measured(*where, float(above_even(p, q)), together, float(above_even(p, p)), own)
-
-
-def _above(metric: Metric, p: FloatArray, drawn: FloatArray) -> FloatArray:
-    """What `_row` has above the line, under the sampling error of answers that were drawn."""
-    if metric == "fit_jsd":
-        return fit(p, drawn)
-    if metric == "emd":
-        return earth_movers_distance(p, drawn)
-    return entropy(drawn) if metric == "entropy_ratio" else above_even(p, drawn)
 
 
 def _mean_row(rows: Sequence[Measured]) -> Measured:
@@ -482,9 +387,9 @@ def _pairs(
     found: Sequence[tuple[_Entry, Estimate]],
     draws: Draws,
     good: Callable[[FloatArray], FloatArray],
-) -> tuple[Pair, ...]:
+) -> tuple[StandingDifference, ...]:
     """Every pair with a model in it, floors included."""
-    pairs: list[Pair] = []
+    pairs: list[StandingDifference] = []
     for first, second in combinations(range(len(found)), 2):
         (a, one), (b, two) = found[first], found[second]
         if a.kind == b.kind == "floor":
@@ -494,41 +399,33 @@ def _pairs(
             continue
         if len(shared) < max(len(a.rows), len(b.rows)):
             one, two = (
-                estimate([row for row in entry.rows if row.key in shared], draws)
+                bootstrap_estimate([row for row in entry.rows if row.key in shared], draws)
                 for entry in (a, b)
             )
         drawn = good(one.draws) - good(two.draws)
         drawn = drawn[np.isfinite(drawn)]
         clusters = len({row.cluster for row in a.rows if row.key in shared})
-        low, high = percentile_interval(drawn, clusters)
         value = float(good(np.array(one.value)) - good(np.array(two.value)))
-        p = None if low is None else two_sided(drawn, clusters)
-        seen = None if low is None else detectable(drawn)
-        pairs.append(Pair(first, second, value, low, high, one.items, p, None, seen))
-    return _corrected(pairs)
+        ends = percentile_interval(drawn, clusters)
+        gap = contrast_of(Estimate(value, drawn, *ends, one.n, clusters=clusters))
+        pairs.append(StandingDifference(first=first, second=second, **gap))
+    return tuple(holm_corrected(pairs))
 
 
-def _corrected(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
-    """The pairs with Holm's correction over all that have a p-value."""
-    adjusted = iter(holm([pair.p for pair in pairs if pair.p is not None]))
-    return tuple(
-        pair if pair.p is None else replace(pair, adjusted=next(adjusted)) for pair in pairs
-    )
+def _ceiling(run: Run, splits: Sequence[Split], measure: str) -> float | None:
+    """The mean ceiling over the seeds compared, from the run's own figures."""
+    seeds = [seed for seed, split in run.splits.items() if split in splits]
 
+    def values(*wanted: int | Literal["all"]) -> list[float]:
+        found = (
+            run.results.figure(NAME, measure, CEILING, seed=seed, side="held_out")
+            for seed in wanted
+        )
+        return [figure.value for figure in found if figure]
 
-def _ceiling(run: Run, splits: Sequence[Split], metric: Metric) -> float | None:
-    """The mean ceiling over the seeds compared, from the run's own scores."""
-    seeds = {seed for seed, split in run.splits.items() if split in splits}
-    values = {
-        score.seed: score.value
-        for score in run.results.scores
-        if (score.method, score.metric, score.side, score.value_set, score.readout)
-        == ("ceiling", metric, "held_out", "all", "letters")
-    }
-    if seeds == set(run.splits) and "all" in values:
-        return values["all"]
-    own = [value for seed, value in values.items() if seed in seeds]
-    return float(np.mean(own)) if own else None
+    over_all = values(ALL) if len(seeds) == len(run.splits) else []
+    known = over_all or values(*seeds)
+    return float(np.mean(known)) if known else None
 
 
 def _notes(runs: Sequence[Run], splits: Sequence[Split]) -> list[str]:
@@ -561,46 +458,38 @@ def _notes(runs: Sequence[Run], splits: Sequence[Split]) -> list[str]:
 
 
 def _from_figures(runs: Sequence[Run], name: str, measure: Measure) -> Leaderboard:
-    """A measure of which runs carry only figures: intervals side by side, pairs within runs."""
+    """A measure of which runs have only figures: intervals next to one another, pairs within runs."""
     evaluation, own = name.split(".", 1)
     good = _goodness(measure)
     found = []
     for run in runs:
-        facts = {method.name: method for method in run.results.methods}
-        for f in run.results.figures:
-            if (f.evaluation, f.measure, f.seed, f.value_set) == (evaluation, own, "all", "all"):
-                label, kind = facts[f.method].label, facts[f.method].kind
-                assert kind != "ceiling"
+        for facts in run.results.methods:
+            f = run.results.figure(evaluation, own, facts.name, side="held_out")
+            if f is not None and facts.kind != "ceiling":
+                figures = (f.value, f.low, f.high, f.n)
                 found.append(
-                    Standing((run.name,), f.method, label, kind, f.value, f.low, f.high, f.n, 0)
+                    Standing((run.name,), facts.name, facts.label, facts.kind, *figures, 0)
                 )
     found.sort(key=lambda s: (-float(good(np.array(s.value))), s.label, s.runs))
     at = {(standing.runs[0], standing.method): place for place, standing in enumerate(found)}
     pairs = []
     for run in runs:
-        for d in run.results.figure_differences:
-            if (d.evaluation, d.measure) != (evaluation, own):
-                continue
-            first, second = at[run.name, d.method], at[run.name, d.against]
-            sign = -1 if measure.better == "lower" else 1
-            low, high = (d.low, d.high) if sign > 0 else (_turned(d.high), _turned(d.low))
-            pairs.append(
-                Pair(first, second, sign * d.value, low, high, d.n, d.p, None, d.detectable)
-            )
+        for d in run.results.differences_of(evaluation, own, side="held_out"):
+            first, second = at.get((run.name, d.method)), at.get((run.name, d.against))
+            if first is not None and second is not None:
+                better = d.turned() if measure.better == "lower" else d
+                gap = better.model_dump(include=set(Contrast.model_fields), exclude={"adjusted"})
+                pairs.append(StandingDifference(first=first, second=second, **gap))
     notes = _notes(runs, _shared_splits(runs))
     if len(runs) > 1:
         notes.append(
             "A run carries this measure's figures but not the units behind them, so differences "
             "between runs are not tested; intervals that overlap may still differ."
         )
-    # A signed difference says nothing about which of two is nearer to a point between them.
-    kept = () if measure.better in ("nearer 0", "nearer 1") else _corrected(pairs)
+    # A signed difference does not say which of two is nearer to a point between them.
+    kept = () if measure.better in ("nearer 0", "nearer 1") else tuple(holm_corrected(pairs))
     n = max((standing.n for standing in found), default=0)
     splits = len(_shared_splits(runs))
     return Leaderboard(
         measure, tuple(runs), tuple(found), kept, False, n, splits, None, tuple(notes)
     )
-
-
-def _turned(value: float | None) -> float | None:
-    return None if value is None else -value

@@ -17,8 +17,8 @@ from pydantic import Field
 
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.evaluate.fit import AVERAGE, OTHERS, UNIFORM, all_answers
-from suffrage.evaluate.results import Answer, Figure, FigureDifference, Measure, Side
+from suffrage.evaluate.fit import AVERAGE, OTHERS, SIDES, UNIFORM, all_answers
+from suffrage.evaluate.results import Figure, FigureDifference, Measure, ScoredAnswer
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, EvaluationOptions, Scorecard
 from suffrage.evaluate.statistics.figures import Units, make_figures
 from suffrage.evaluate.statistics.intervals import Measured
@@ -46,7 +46,7 @@ from suffrage.population.distribution_distances import (
 from suffrage.survey import Item
 from suffrage.survey.formats.labelled_table import kind_of_label
 
-TRAINED = "_trained"
+NAME = "distances"
 # method -> item -> value set -> (people's mean position, the model's, people resampled), of one seed
 Means = dict[str, dict[str, dict[str, tuple[float, float, FloatArray]]]]
 
@@ -128,9 +128,9 @@ def scale_values(item: Item, given: tuple[float, ...] | None) -> FloatArray | No
 
 
 KINDS: Mapping[str, Kind] = {
-    "js_distance": Kind(lambda i, p, q, o: fit(p, q), True),
-    "js_divergence": Kind(lambda i, p, q, o: 1 - jensen_shannon_divergence(p, q), True),
-    "js_distance_natural": Kind(lambda i, p, q, o: fit_natural(p, q), True),
+    "js_similarity": Kind(lambda i, p, q, o: fit(p, q), True),
+    "js_similarity_divergence": Kind(lambda i, p, q, o: 1 - jensen_shannon_divergence(p, q), True),
+    "js_similarity_natural": Kind(lambda i, p, q, o: fit_natural(p, q), True),
     "wasserstein": Kind(_ordered, False),
     "wasserstein_codes": Kind(_by_code, False),
     "wasserstein_scale": Kind(_by_value, False),
@@ -138,7 +138,7 @@ KINDS: Mapping[str, Kind] = {
     "mode_accuracy": Kind(lambda i, p, q, o: modes_shared(p, q), True, counted=True),
 }
 # Distances shown as the share of the way from the average answer to half the people.
-CORRECTED = ("js_distance", "wasserstein", "total_variation")
+CORRECTED = ("js_similarity", "wasserstein", "total_variation")
 SUMMED: Mapping[str, tuple[Statistic, float | None, float | None]] = {
     "correlation_items": (correlation, 0.0, 1.0),
     "correlation_groups": (correlation, 0.0, 1.0),
@@ -148,7 +148,7 @@ SUMMED: Mapping[str, tuple[Statistic, float | None, float | None]] = {
 
 
 def score(given: EvaluationInput, seed: int) -> Scorecard:
-    """Every distance on the held-out items, and on the trained ones under the same name + "_trained"."""
+    """Every distance on the held-out items, and on those trained on."""
     options = given.options or Options()
     notes = _notes(given, options)
     answers = [
@@ -159,30 +159,21 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     methods = [UNIFORM, AVERAGE, *given.methods]
     figures: list[Figure] = []
     differences: list[FigureDifference] = []
-    sides: tuple[tuple[Side, str], ...] = (("held_out", ""), ("trained", TRAINED))
-    for side, suffix in sides:
+    for side in SIDES:
         chosen = [answer for answer in answers if answer.side == side]
         units, ceilings = _distances(given, chosen, options)
         floors: dict[str, Any] = {
             name: 0.0 if name.startswith("way_") else by_method.get(UNIFORM, ())
             for name, by_method in units.items()
         }
-        made = make_figures(
-            "distances",
-            {name + suffix: by_method for name, by_method in units.items()},
-            methods,
-            seed,
-            {name + suffix: rows for name, rows in floors.items()},
-            {name + suffix: rows for name, rows in ceilings.items()},
-            given.left_out,
-        )
+        made = make_figures(NAME, units, methods, seed, floors, ceilings, given.left_out, side=side)
         figures += made[0]
         differences += made[1]
         for name, by_method in _summed(given, chosen).items():
             statistic, floor, ceiling = SUMMED[name]
+            edges = (floor, ceiling, given.left_out)
             more = summed_figures(
-                *("distances", name + suffix, statistic, by_method, methods, seed, floor, ceiling),
-                given.left_out,
+                NAME, name, statistic, by_method, methods, seed, *edges, side=side
             )
             figures += more[0]
             differences += more[1]
@@ -210,7 +201,7 @@ def _notes(given: EvaluationInput, options: Options) -> tuple[str, ...]:
 
 
 def _distances(
-    given: EvaluationInput, answers: list[Answer], options: Options
+    given: EvaluationInput, answers: list[ScoredAnswer], options: Options
 ) -> tuple[Units, dict[str, Any]]:
     """For each distance its rows by method, and the rows or number at its ceiling."""
     targets = {v.name: v.distributions for v in given.value_sets}
@@ -274,7 +265,9 @@ def _halves(kind: Kind, target: AnswerDistribution, options: Options) -> float |
     return float(np.mean(found))
 
 
-def _summed(given: EvaluationInput, answers: list[Answer]) -> dict[str, dict[str, list[Summed]]]:
+def _summed(
+    given: EvaluationInput, answers: list[ScoredAnswer]
+) -> dict[str, dict[str, list[Summed]]]:
     """Rows of the figures that are no mean over items, by measure and method."""
     targets = {v.name: v.distributions for v in given.value_sets}
     found: dict[str, dict[str, list[Summed]]] = {name: defaultdict(list) for name in SUMMED}
@@ -333,9 +326,9 @@ def _across_groups(given: EvaluationInput, means: dict[int, Means]) -> Iterator[
 
 
 _HALVES = "The ceiling is one half of the people held against the other, the floor the even answer."
-_HELD = (
+MEASURES = (
     Measure(
-        name="js_distance",
+        name="js_similarity",
         label="1 - JS distance, base 2",
         explanation="Fit as elsewhere on this page: 1 less the Jensen-Shannon distance, the square "
         f"root of the divergence with logarithms to base 2, from 0 to 1. {_HALVES}",
@@ -343,7 +336,7 @@ _HELD = (
         unit="items",
     ),
     Measure(
-        name="js_divergence",
+        name="js_similarity_divergence",
         label="1 - JS divergence, base 2",
         explanation="1 less the divergence itself, without the root, from 0 to 1: the same order "
         "of models on one item, with small gaps made smaller.",
@@ -351,7 +344,7 @@ _HELD = (
         unit="items",
     ),
     Measure(
-        name="js_distance_natural",
+        name="js_similarity_natural",
         label="1 - JS distance, natural log",
         explanation="GlobalOpinionQA's similarity (Durmus et al. 2023) with natural logarithms, which "
         "the common implementation takes when no base is said; it cannot fall below 0.167. A figure "
@@ -447,31 +440,18 @@ _HELD = (
             digits=2,
         )
         for name, label, what in (
-            ("js_distance", "JS distance", "1 - Jensen-Shannon distance"),
+            ("js_similarity", "JS distance", "1 - Jensen-Shannon distance"),
             ("wasserstein", "earth mover's", "Earth mover's distance at equal steps"),
             ("total_variation", "total variation", "Total variation"),
         )
     ),
 )
 EVALUATION = Evaluation(
-    "distances",
+    NAME,
     score,
     question="Is it near these people by every measure, or only by the one that was chosen?",
     cannot_show="Which of these distances matters for a use of the model, or anything that fit "
     "cannot show, since both read the same answers.",
-    measures=(
-        *_HELD,
-        *(
-            m.model_copy(
-                update={
-                    "name": m.name + TRAINED,
-                    "label": f"{m.label}, items trained on",
-                    "headline": False,
-                    "in_table": False,
-                }
-            )
-            for m in _HELD
-        ),
-    ),
+    measures=MEASURES,
     options=Options,
 )

@@ -33,14 +33,13 @@ from suffrage.evaluate.asking.groups import (
 from suffrage.evaluate.results import LEARNED, LEFT_OUT, Figure, FigureDifference, Measure
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
 from suffrage.evaluate.statistics.figures import (
-    Drawn,
     drawn_figure,
     drawn_figures,
     make_figures,
     resamples,
 )
 from suffrage.evaluate.statistics.floors import average_training_distribution, uniform
-from suffrage.evaluate.statistics.intervals import Draws, Estimate, Measured, estimate
+from suffrage.evaluate.statistics.intervals import Draws, Estimate, Measured, bootstrap_estimate
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit
 
@@ -281,8 +280,8 @@ def _served(
         max(found.value for found in _by_group(given, some, draws).values())
         for some in floor_rows.values()
     )
-    worst: dict[str, Drawn] = {}
-    spread: dict[str, Drawn] = {}
+    worst: dict[str, Estimate] = {}
+    spread: dict[str, Estimate] = {}
     least = {}
     parts: list[Figure] = []
     for method in given.methods:
@@ -330,11 +329,11 @@ def _by_group(
     for value_set in given.value_sets:
         own = [row for row in rows if row.value_set == value_set.name]
         if own:
-            found[value_set.name] = estimate(own, draws)
+            found[value_set.name] = bootstrap_estimate(own, draws)
     return found
 
 
-def _worst(groups: Mapping[str, Estimate], floor: float | None) -> Drawn:
+def _worst(groups: Mapping[str, Estimate], floor: float | None) -> Estimate:
     """The largest shortfall among groups."""
     values = np.array([found.value for found in groups.values()])
     drawn = np.array([found.draws for found in groups.values()])
@@ -352,7 +351,7 @@ def _extreme(
     groups: Mapping[str, Estimate],
     floor: float | None,
     lowest: float = -np.inf,
-) -> Drawn:
+) -> Estimate:
     """A largest value or a range, less and plus what noise covers in 95 % of draws.
 
     Percentiles of resampled maxima lie too high, as noise picks another group each time. By the
@@ -364,7 +363,7 @@ def _extreme(
         covered = float(np.quantile(noise[np.isfinite(noise)], 0.95))
         low, high = max(value - covered, lowest), value + covered
     clusters = min(found.clusters for found in groups.values())
-    return Drawn(value, draws, low, high, len(groups), floor, clusters=clusters)
+    return Estimate(value, draws, low, high, len(groups), floor, clusters=clusters)
 
 
 EVALUATION = Evaluation(

@@ -32,7 +32,7 @@ from suffrage.evaluate.scorecard import (
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import make_figures, resamples
-from suffrage.evaluate.statistics.intervals import Measured, estimate, percentile_interval
+from suffrage.evaluate.statistics.intervals import Measured, bootstrap_estimate, percentile_interval
 from suffrage.models import Answerer, ItemProbe, read_letters, ways_of_asking
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit
@@ -204,7 +204,10 @@ def gap_figures(
     for method in given.methods:
         if not trained.get(method) or not held_out.get(method):
             continue
-        one, two = estimate(trained[method], draws), estimate(held_out[method], draws)
+        one, two = (
+            bootstrap_estimate(trained[method], draws),
+            bootstrap_estimate(held_out[method], draws),
+        )
         drawn = one.draws - two.draws
         clusters = min(one.clusters, two.clusters)
         low, high = percentile_interval(drawn[np.isfinite(drawn)], clusters)
@@ -217,7 +220,7 @@ def gap_figures(
             value=one.value - two.value,
             low=low,
             high=high,
-            n=one.items + two.items,
+            n=one.n + two.n,
             floor=0.0,
         )
 

@@ -1,17 +1,22 @@
-"""`Results`: everything a run found, in one object; `results.json` is this, written out.
+"""`Results`: everything a run found, in one object; `results.json` holds the same.
 
-The report, the tables and any later comparison read nothing else.
+The report, the tables and the comparison of runs read nothing else.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# Raised when an older results.json can no longer be read.
+RESULTS_VERSION = 2
+# Of p-values after Holm's correction.
+SIGNIFICANT = 0.05
 Side = Literal["held_out", "trained"]
 Readout = Literal["letters", "text", "text_length_normalised", "sentence", "sampled"]
-Metric = Literal["fit_jsd", "emd", "entropy_ratio", "slope"]
+Verdict = Literal["higher", "lower", "same", "unknown"]
+ALL: Literal["all"] = "all"
 # Means over value sets; no value set's name has a space in it.
 LEARNED, LEFT_OUT = "groups trained on", "groups left out"
 
@@ -21,13 +26,13 @@ class _Row(BaseModel):
 
 
 class StudyFacts(_Row):
-    """What was run. config: the study file as given; command: how to run it again."""
+    """What was run."""
 
     name: str
     title: str
     seeds: list[int]
-    config: str
-    command: str
+    config: str  # the study file as given
+    command: str  # runs the study again
     finished: str
     versions: dict[str, str]
     machine: dict[str, Any]
@@ -37,14 +42,14 @@ class StudyFacts(_Row):
 
 
 class SurveyFacts(_Row):
-    """Who was asked. statement: one sentence on what the answers stand for."""
+    """Who was asked."""
 
     title: str
     reader: str
     respondents: int
     weight_variable: str | None
     n_eff: float
-    statement: str
+    statement: str  # one sentence on whom the answers represent
     set_aside: list[dict[str, Any]]  # {what, count, why}
     files: dict[str, str]
     citation: str | None = None
@@ -52,11 +57,7 @@ class SurveyFacts(_Row):
 
 
 class ValueSetFacts(_Row):
-    """One population.
-
-    set_aside: items it was not asked. pooled_items: the weight of the parent population on each
-    item drawn toward it. left_out: no method was trained on it.
-    """
+    """One population."""
 
     name: str
     description: str
@@ -65,13 +66,13 @@ class ValueSetFacts(_Row):
     n_eff: float
     design_effect: float
     weighting: str
-    set_aside: list[str]
-    pooled_items: dict[str, float]
-    left_out: bool = False
+    set_aside: list[str]  # items it was not asked
+    pooled_items: dict[str, float]  # the parent population's weight on each item drawn toward it
+    left_out: bool = False  # no method was trained on it
 
 
 class ItemFacts(_Row):
-    """One item, and on which side of the split it lies in each seed."""
+    """One item, and its side of the split in each seed."""
 
     id: str
     question: str
@@ -85,72 +86,64 @@ class ItemFacts(_Row):
 
 
 class Cost(_Row):
-    """What one checkpoint cost. energy_kwh, money: None where nothing measured or priced it."""
+    """What one checkpoint cost."""
 
     seconds: float
     peak_memory_bytes: int
     steps: int
     examples: int
     tokens: int
-    energy_kwh: float | None = None
-    money: float | None = None
+    energy_kwh: float | None = None  # None where nothing measured it
+    money: float | None = None  # None where nothing priced it
     currency: str | None = None
 
 
 class AskingCost(_Row):
-    """What asking a model behind an endpoint cost a method, over all runs of the study.
-
-    estimated: requests whose tokens the server did not count. money: None where no prices are known.
-    """
+    """What a method's questions to an endpoint cost, over all runs of the study."""
 
     requests: int
     input_tokens: int
     output_tokens: int
-    estimated: int
-    money: float | None
+    estimated: int  # requests whose tokens the server did not count
+    money: float | None  # None where no prices are known
     currency: str | None
 
 
 class EndpointFacts(_Row):
-    """The model behind an address, and how it could be read.
-
-    listed: likeliest tokens whose probabilities the server tells; 0: answers were drawn, `samples` to
-    each way of asking. reads_texts: whether whole texts could be read. answered_by: what the server
-    calls the model.
-    """
+    """The model behind an address, and how it could be read."""
 
     endpoint: str
     name: str
-    answered_by: str | None
+    answered_by: str | None  # what the server calls the model
     version: str | None
+    # The server gives the probabilities of so many likeliest tokens; with 0, answers were sampled.
     listed: int
-    samples: int
-    reads_texts: bool
+    samples: int  # for each way of asking
+    reads_texts: bool  # whether the probabilities of whole texts could be read
 
 
 class RoundingError(_Row):
-    """How far a method's answers, computed in `dtype`, lie from those in float32.
+    """How much a method's answers change with the number format they are computed in.
 
-    questions: items asked both ways, drawn from the study's own. mean, largest: total variation between
-    the two answers, 0 to 1. mass: largest change of the probability on the options. why: what kept it
-    from being measured; the figures are then None.
+    The answers in `dtype` are compared with those in float32, on questions drawn from the study's.
+    The three figures are None where `why` says what kept them from being measured.
     """
 
     method: str
     seed: int
     dtype: str
-    questions: int
-    mean: float | None
-    largest: float | None
-    mass: float | None
+    questions: int  # items asked both ways
+    mean: float | None  # total variation between the two answers, 0 to 1
+    largest: float | None  # the same, of the item where it is largest
+    mass: float | None  # largest change of the probability on the options
     why: str | None = None
 
 
 class MethodFacts(_Row):
     """A row of the scoreboard.
 
-    kind: "untrained" (base, prompt), "trained", "floor" (needs no model: uniform, average training
-    distribution) or "ceiling" (half against half).
+    "untrained" methods are `base` and `prompt`. A "floor" needs no model: the uniform answer, or
+    the average training answer. The "ceiling" is one half of the respondents against the other.
     """
 
     name: str
@@ -159,51 +152,8 @@ class MethodFacts(_Row):
     explanation: str
     settings: dict[str, Any] = Field(default_factory=dict)
     checkpoints: list[str] = Field(default_factory=list)  # paths relative to the run's folder
-    costs: list[Cost] = Field(default_factory=list)  # one a checkpoint
+    costs: list[Cost] = Field(default_factory=list)  # one for each checkpoint
     asking: AskingCost | None = None
-
-
-class Score(_Row):
-    """A figure of the scoreboard with its 95 % interval.
-
-    value_set, seed: "all" for the mean over them; value_set also `LEARNED` and `LEFT_OUT`, the means
-    over the groups that were trained on and those that were not. low, high: bootstrap over item clusters and
-    respondents, None with fewer than two clusters. way: share of the way from the average-training
-    floor (0) to the ceiling (1), for fit_jsd.
-    """
-
-    method: str
-    seed: int | Literal["all"]
-    value_set: str
-    side: Side
-    readout: Readout
-    metric: Metric
-    value: float
-    low: float | None
-    high: float | None
-    items: int
-    way: float | None = None
-
-
-class Difference(_Row):
-    """method minus against, on the same items, respondents and resamples; 95 % interval.
-
-    p, adjusted, detectable: as in `FigureDifference`, corrected for all differences of the same
-    metric, side and value set.
-    """
-
-    method: str
-    against: str
-    value_set: str
-    side: Side
-    metric: Metric
-    value: float
-    low: float | None
-    high: float | None
-    items: int
-    p: float | None = None
-    adjusted: float | None = None
-    detectable: float | None = None
 
 
 class Target(_Row):
@@ -218,16 +168,8 @@ class Target(_Row):
     non_response: dict[str, float]
 
 
-class Answer(_Row):
-    """What a model answered to an item, asked as a value set.
-
-    shares: over the options, renormalised. mass: probability on all options before that.
-    order_sensitivity: mean total variation between option orders. refused: mass too small to read.
-    unseen: the most the options could have besides, where a server lists its likeliest tokens only.
-    drawn: sampled answers, None where probabilities were read; declined: share of them that would not
-    answer. What is left, 1 - mass - declined, was off format.
-    fit, emd: against the target (None when refused; emd None for nominal items).
-    """
+class ScoredAnswer(_Row):
+    """A model's answer to an item for one value set, and its distance from the population's."""
 
     method: str
     seed: int
@@ -235,14 +177,15 @@ class Answer(_Row):
     item: str
     side: Side
     readout: Readout
-    shares: list[float]
-    mass: float
-    order_sensitivity: float | None
-    refused: bool
-    fit: float | None
-    emd: float | None
-    unseen: float = 0.0
-    drawn: int | None = None
+    shares: list[float]  # over the options; they sum to 1
+    mass: float  # probability on all options together, before the shares were made to sum to 1
+    order_sensitivity: float | None  # mean total variation between orders of the options
+    refused: bool  # too little mass to be read
+    fit: float | None  # None when refused
+    emd: float | None  # None when refused, and for nominal items
+    unseen: float = 0.0  # the most the options could have besides, where a server lists few tokens
+    drawn: int | None = None  # how many answers were sampled; None where probabilities were read
+    # The share of sampled answers that would not answer; 1 - mass - declined were off format.
     declined: float | None = None
 
 
@@ -257,92 +200,115 @@ class ReadoutDisagreement(_Row):
 
 
 class Measure(_Row):
-    """One figure an evaluation gives of each method.
-
-    better: where the good values lie, or None where neither way is better. unit: what `n` of its
-    figures counts. headline: shown on the one scoreboard of all evaluations. in_table: false for
-    a figure that is shown in its evaluation's own tables alone.
-    """
+    """One figure an evaluation gives of each method."""
 
     name: str
     label: str
     explanation: str
-    better: Literal["higher", "lower", "nearer 0", "nearer 1"] | None
-    unit: str
-    headline: bool = False
+    better: Literal["higher", "lower", "nearer 0", "nearer 1"] | None  # None: neither way is
+    unit: str  # what `n` of its figures counts
+    headline: bool = False  # shown on the one scoreboard of all evaluations
     digits: int = 3
-    in_table: bool = True
+    in_table: bool = True  # False for a figure shown in its evaluation's own tables only
 
 
 class Figure(_Row):
-    """A method's figure on a measure, with its 95 % interval.
+    """A method's figure on a measure of an evaluation, with its 95% interval.
 
-    value_set, seed: "all" for the mean over them. n: how many different units lie behind it. floor,
-    ceiling: what needs no model or no values, and the best that can be had; None where there is none.
+    The interval comes from resampling clusters of items, and respondents; it is None with fewer
+    than two clusters.
     """
 
     evaluation: str
     measure: str
     method: str
-    seed: int | Literal["all"]
-    value_set: str
+    seed: int | Literal["all"]  # "all" for the mean over seeds
+    value_set: str  # "all" for the mean over value sets; also `LEARNED` and `LEFT_OUT`
+    side: Side | None = None  # of the split its items are on; None where there is no such split
+    readout: Readout | None = None  # how the model's answers were read, where that differs
     value: float
     low: float | None
     high: float | None
-    n: int
-    floor: float | None = None
-    ceiling: float | None = None
+    n: int  # different units behind it
+    floor: float | None = None  # what needs no model, or no values; None where there is none
+    ceiling: float | None = None  # the best that can be had; None where there is none
+
+    @property
+    def way(self) -> float | None:
+        """Share of the way from the floor (0) to the ceiling (1), where more is better."""
+        if self.floor is None or self.ceiling is None or self.ceiling - self.floor <= 1e-9:
+            return None
+        return (self.value - self.floor) / (self.ceiling - self.floor)
 
 
-class FigureDifference(_Row):
-    """method minus against on the same units and resamples, over all value sets and seeds.
+class Contrast(_Row):
+    """The difference of two figures on the same units and resamples, with its 95% interval."""
 
-    p: two-sided, from the bootstrap; adjusted: the same after Holm's correction for all differences
-    of this measure. detectable: the difference this study would have seen four times in five.
+    value: float
+    low: float | None
+    high: float | None
+    n: int  # different units behind it
+    p: float | None = None  # two-sided, from the bootstrap
+    adjusted: float | None = None  # p after Holm's correction
+    detectable: float | None = None  # the difference this study would see four times in five
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the difference is above 0, below it, cannot be told from it, or is unknown.
+
+        The p-value after Holm's correction decides, or the interval where there is no p-value.
+        """
+        if self.low is None or self.high is None:
+            return "unknown"
+        if self.adjusted is None:
+            return "higher" if self.low > 0 else "lower" if self.high < 0 else "same"
+        if self.adjusted >= SIGNIFICANT:
+            return "same"
+        return "higher" if self.value > 0 else "lower"
+
+    def turned(self, **names: Any) -> Self:
+        """The second figure minus the first. names: fields that change places with it."""
+        low = None if self.high is None else -self.high
+        high = None if self.low is None else -self.low
+        return self.model_copy(update={"value": -self.value, "low": low, "high": high, **names})
+
+
+class FigureDifference(Contrast):
+    """`method` minus `against` on a measure of an evaluation, over all seeds.
+
+    Holm's correction goes over all differences of the same measure, side and value set.
     """
 
     evaluation: str
     measure: str
     method: str
     against: str
-    value: float
-    low: float | None
-    high: float | None
-    n: int
-    p: float | None
-    adjusted: float | None
-    detectable: float | None
+    value_set: str = ALL
+    side: Side | None = None
 
 
 class EvaluationFacts(_Row):
-    """What an evaluation asks, and what it can't show.
-
-    notes: what happened in this run (items removed, answers off format). details: what its own
-    part of the report is drawn from.
-    """
+    """What an evaluation asks, and what it cannot show."""
 
     name: str
     question: str
     cannot_show: str
     measures: list[Measure]
-    notes: list[str] = Field(default_factory=list)
-    details: dict[str, Any] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)  # what happened in this run
+    details: dict[str, Any] = Field(default_factory=dict)  # what its part of the report draws
 
 
 class PrincipleFacts(_Row):
-    """A principle a model held its answers against.
-
-    value_set: whose it is, "all" for one constitution. critiques, judgements: times it was sampled.
-    """
+    """A principle by which a model judged its own answers."""
 
     id: str
-    value_set: str
+    value_set: str  # whose it is; "all" for one constitution
     text: str
     support: float | None
     group_support: dict[str, float]
     sources: list[str]
-    critiques: int
-    judgements: int
+    critiques: int  # times it was sampled
+    judgements: int  # times it was sampled
 
 
 class Exchange(_Row):
@@ -356,63 +322,112 @@ class Exchange(_Row):
     outcome: str
 
 
-class Verdict(_Row):
-    """Two answers judged by a principle.
-
-    share: the judge's probability for the chosen. a_first, a_second: of the letter "A" in either
-    order.
-    """
+class JudgedPair(_Row):
+    """Two answers judged by a principle."""
 
     question: str
     principle: str
     chosen: str
     rejected: str
-    share: float
-    a_first: float
-    a_second: float
+    share: float  # the judge's probability for the chosen
+    a_first: float  # of the letter "A", in one order of the two
+    a_second: float  # of the letter "A", in the other order
     outcome: str
 
 
 class SelfFeedback(_Row):
-    """What one checkpoint's model said of its own answers.
-
-    drafts, critiques, revisions: texts by what became of them. judgements: the same for pairs, with
-    how far the judge can be relied on; None when nothing was judged. exchanges, verdicts: a few, at
-    even steps through all.
-    """
+    """What one checkpoint's model said of its own answers."""
 
     method: str
     seed: int
     group: str
     principles: list[PrincipleFacts]
-    drafts: dict[str, int]
+    drafts: dict[str, int]  # texts by what became of them
     critiques: dict[str, int]
     revisions: dict[str, int]
     revisions_trained_on: int
+    # Pairs by what became of them, and how reliable the judge is; None when nothing was judged.
     judgements: dict[str, float] | None
-    exchanges: list[Exchange]
-    verdicts: list[Verdict]
+    exchanges: list[Exchange]  # a few, at even steps through all
+    verdicts: list[JudgedPair]  # a few, at even steps through all
 
 
 class Results(_Row):
-    """A whole run. limits: sentences on what this run cannot show, made from its own facts."""
+    """A whole run."""
 
-    format: int = 1
+    version: int = RESULTS_VERSION
     study: StudyFacts
     survey: SurveyFacts
     value_sets: list[ValueSetFacts]
     held_out: dict[str, Any]  # the study's `held_out` section
     items: list[ItemFacts]
     methods: list[MethodFacts]
-    scores: list[Score]
-    differences: list[Difference]
-    targets: list[Target]
-    answers: list[Answer]
-    readouts: list[ReadoutDisagreement]
-    limits: list[str]
-    endpoint: EndpointFacts | None = None
-    rounding: list[RoundingError] = Field(default_factory=list)
     evaluations: list[EvaluationFacts] = Field(default_factory=list)
     figures: list[Figure] = Field(default_factory=list)
     figure_differences: list[FigureDifference] = Field(default_factory=list)
+    targets: list[Target]
+    answers: list[ScoredAnswer]
+    readouts: list[ReadoutDisagreement]
+    limits: list[str]  # sentences on what this run cannot show, made from its own facts
+    endpoint: EndpointFacts | None = None
+    rounding: list[RoundingError] = Field(default_factory=list)
     self_feedback: list[SelfFeedback] = Field(default_factory=list)
+
+    @property
+    def main_side(self) -> Side:
+        """The side the report leads with: questions held out, unless there are none."""
+        sides = {side for item in self.items for side in item.side.values()}
+        return "trained" if sides == {"trained"} else "held_out"
+
+    def figure(
+        self,
+        evaluation: str,
+        measure: str,
+        method: str,
+        value_set: str = ALL,
+        seed: int | Literal["all"] = ALL,
+        side: Side | None = None,
+        readout: Readout = "letters",
+    ) -> Figure | None:
+        """The figure at a place, or None.
+
+        `side` and `readout` matter only where the figures have them; a side of None means
+        `main_side`.
+        """
+        place = (evaluation, measure, method, value_set, seed)
+        sides, readouts = (None, side or self.main_side), (None, readout)
+        for f in self.figures:
+            if (
+                (f.evaluation, f.measure, f.method, f.value_set, f.seed) == place
+                and f.side in sides
+                and f.readout in readouts
+            ):
+                return f
+        return None
+
+    def difference(
+        self,
+        evaluation: str,
+        measure: str,
+        method: str,
+        against: str,
+        value_set: str = ALL,
+        side: Side | None = None,
+    ) -> FigureDifference | None:
+        """`method` minus `against`, turned round when it is stored the other way, or None."""
+        names = {method, against}
+        for d in self.differences_of(evaluation, measure, value_set, side):
+            if {d.method, d.against} == names:
+                return d if d.method == method else d.turned(method=method, against=against)
+        return None
+
+    def differences_of(
+        self, evaluation: str, measure: str, value_set: str = ALL, side: Side | None = None
+    ) -> list[FigureDifference]:
+        """All pairs of methods on a measure: one family of Holm's correction."""
+        place, sides = (evaluation, measure, value_set), (None, side or self.main_side)
+        return [
+            d
+            for d in self.figure_differences
+            if (d.evaluation, d.measure, d.value_set) == place and d.side in sides
+        ]

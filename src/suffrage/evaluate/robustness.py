@@ -34,9 +34,9 @@ from suffrage.evaluate.scorecard import (
     ProbeInput,
     Scorecard,
 )
-from suffrage.evaluate.statistics.figures import Drawn, drawn_figures, make_figures, resamples
+from suffrage.evaluate.statistics.figures import drawn_figures, make_figures, resamples
 from suffrage.evaluate.statistics.floors import uniform
-from suffrage.evaluate.statistics.intervals import Draws, Estimate, Measured, estimate
+from suffrage.evaluate.statistics.intervals import Draws, Estimate, Measured, bootstrap_estimate
 from suffrage.models import ItemProbe, LabelChoice, Question, label_sets, option_orders
 from suffrage.models.asking import Message
 from suffrage.models.readouts import read_sentences, read_text
@@ -500,13 +500,13 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             units["gain"][method] = usual
     every = [row for rows in units["gain"].values() for row in rows]
     draws = resamples(every, seed) if every else None
-    shares: dict[Family, dict[str, Drawn]] = {family: {} for family in FAMILIES}
-    least: dict[str, Drawn] = {}
+    shares: dict[Family, dict[str, Estimate]] = {family: {} for family in FAMILIES}
+    least: dict[str, Estimate] = {}
     weakest: dict[str, str] = {}
     for method, found_gains in gains.items():
         if draws is None or not units["gain"][method]:
             continue
-        whole = estimate(units["gain"][method], draws)
+        whole = bootstrap_estimate(units["gain"][method], draws)
         if not _clear(whole):
             notes.append(_no_gain(method, str(base), whole))
             continue
@@ -658,7 +658,7 @@ def _clear(gain: Estimate) -> bool:
     return gain.low is not None and gain.low > 0
 
 
-def _survives(pairs: Sequence[Pair], draws: Draws) -> Drawn | None:
+def _survives(pairs: Sequence[Pair], draws: Draws) -> Estimate | None:
     """The gain asked otherwise over the gain as usual on the same rows.
 
     None if the gain as usual is not clear of 0.
@@ -669,8 +669,8 @@ def _survives(pairs: Sequence[Pair], draws: Draws) -> Drawn | None:
     """
     if not pairs:
         return None
-    above = estimate([now for now, _ in pairs], draws)
-    below = estimate([before for _, before in pairs], draws)
+    above = bootstrap_estimate([now for now, _ in pairs], draws)
+    below = bootstrap_estimate([before for _, before in pairs], draws)
     if not _clear(below):
         return None
     kept = np.isfinite(above.draws) & np.isfinite(below.draws)
@@ -679,7 +679,7 @@ def _survives(pairs: Sequence[Pair], draws: Draws) -> Drawn | None:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = np.where(below.draws > 0, above.draws / below.draws, np.nan)
-    return Drawn(above.value / below.value, drawn, low, high, above.items, 0.0, 1.0, above.clusters)
+    return Estimate(above.value / below.value, drawn, low, high, above.n, 0.0, 1.0, above.clusters)
 
 
 def fieller(
@@ -727,13 +727,13 @@ def _fit_by_way(heard: Heard, seed: int) -> dict[str, dict[str, Any]]:
     result = {}
     order = ["usual", *FAMILIES]
     for way in sorted(by_way, key=lambda name: order.index(family[name])):
-        found = estimate(by_way[way], resamples(by_way[way], seed))
+        found = bootstrap_estimate(by_way[way], resamples(by_way[way], seed))
         result[way] = {
             "family": family[way],
             "value": found.value,
             "low": found.low,
             "high": found.high,
-            "items": found.items,
+            "items": found.n,
         }
     return result
 

@@ -1,9 +1,9 @@
 """What an evaluation is given and what it gives: one file an evaluation, one `Scorecard` each.
 
-An evaluation has two halves. `probe` puts its questions to one model and keeps what it said, as a
-table; it is the long half, and a run computes it once for each checkpoint. `score` turns the tables of all methods
-into figures with intervals, and is cheap. An evaluation without `probe` reads the answers that `fit`
-is made from.
+An evaluation has two halves. `probe` asks one model its questions and keeps the answers as a
+table. This half takes long, and a run computes it once for each checkpoint. `score` turns the
+tables of all methods into figures with intervals, and is cheap. An evaluation without `probe`
+reads the answers that `fit` is made from.
 """
 
 from __future__ import annotations
@@ -16,16 +16,13 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from suffrage import storage
 from suffrage.evaluate.asking.answers import Answers, Scoring
 from suffrage.evaluate.results import (
-    Answer,
-    Difference,
     Figure,
     FigureDifference,
     Measure,
     ReadoutDisagreement,
-    Score,
+    ScoredAnswer,
 )
 from suffrage.models import Answerer
 from suffrage.population import ValueSet
@@ -33,27 +30,16 @@ from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
 
 AS_ITSELF = ""
-ROWS: dict[str, type[BaseModel]] = {
-    "scores": Score,
-    "differences": Difference,
-    "answers": Answer,
-    "readouts": ReadoutDisagreement,
-    "figures": Figure,
-    "figure_differences": FigureDifference,
-}
 
 
 class EvaluationOptions(BaseModel):
-    """What a study may say to an evaluation; each evaluation's own options add to it.
-
-    files: paths relative to the study's file whose content decides the outcome.
-    """
+    """What a study may say to an evaluation; each evaluation's own options add to it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The files these options name."""
+        """Files whose content decides the outcome, as paths relative to the study's file."""
         return ()
 
     def files_in(self, folder: Path) -> list[Path]:
@@ -63,34 +49,27 @@ class EvaluationOptions(BaseModel):
 
 @dataclass(frozen=True)
 class Place:
-    """Whom a model is asked as. value_set: `AS_ITSELF` when its answers stand for every value set.
+    """Whom a model is asked as."""
 
-    persona: how the question names the population; None when the model is asked as itself.
-    """
-
-    value_set: str
-    persona: str | None
+    value_set: str  # `AS_ITSELF` when its answers count for every value set
+    persona: str | None  # how the question names the population; None when asked as itself
 
 
 @dataclass(frozen=True)
 class ProbeInput:
-    """One model to be asked, and what may be known while asking it.
-
-    value_sets: those this model answers for. as_population: whether questions name them. splits: what
-    is held out, one split for a trained model, one a seed for an untrained one, which is asked once
-    for all. scoring: how the study reads answers. folder: where the study's relative paths start.
-    advance: told the share of the work done, 0 to 1.
-    """
+    """One model to be asked, and what may be known while asking it."""
 
     model: Answerer
-    value_sets: Sequence[ValueSet]
-    as_population: bool
+    value_sets: Sequence[ValueSet]  # those this model answers for
+    as_population: bool  # whether questions name them
+    # What is held out: one split for a trained model, one for each seed for an untrained one,
+    # which is asked once for all seeds.
     splits: Sequence[ItemSplit]
-    scoring: Scoring
+    scoring: Scoring  # how the study reads answers
     options: Any
     seed: int
-    folder: Path
-    advance: Callable[[float], None] = lambda share: None
+    folder: Path  # where the study's relative paths start
+    advance: Callable[[float], None] = lambda share: None  # called with the share done, 0 to 1
 
     @property
     def places(self) -> list[Place]:
@@ -114,82 +93,52 @@ class ProbeInput:
 
 @dataclass(frozen=True)
 class EvaluationInput:
-    """Everything an evaluation may look at when it scores.
-
-    splits: by seed. answers: by method and seed; untrained methods come once a seed with the same
-    answers. probes: the table of this evaluation's own `probe`, likewise. methods: names in the order
-    of the study. trained: those of them that were trained. left_out: value sets that no method was
-    trained on. options: the study's to this evaluation. records: the folders of what each trained
-    method and seed learnt from.
-    """
+    """Everything an evaluation may look at when it scores."""
 
     value_sets: Sequence[ValueSet]
-    splits: Mapping[int, ItemSplit]
+    splits: Mapping[int, ItemSplit]  # by seed
+    # By method and seed; an untrained method has the same answers in every seed.
     answers: Mapping[tuple[str, int], Answers]
-    methods: Sequence[str]
-    trained: Sequence[str]
-    left_out: Sequence[str] = ()
+    methods: Sequence[str]  # names in the order of the study
+    trained: Sequence[str]  # those of them that were trained
+    left_out: Sequence[str] = ()  # value sets that no method was trained on
+    # The tables of this evaluation's own `probe`, by method and seed.
     probes: Mapping[tuple[str, int], pl.DataFrame] = field(default_factory=dict)
-    options: Any = None
+    options: Any = None  # what the study says to this evaluation
     folder: Path = Path()
+    # Folders of what each trained method learnt from, by method and seed.
     records: Mapping[tuple[str, int], Sequence[Path]] = field(default_factory=dict)
 
     def said(self, method: str, seed: int, value_set: str) -> pl.DataFrame:
-        """The rows of `asked` that speak for a value set: its own, or the model's as itself."""
+        """The rows of `probes` that speak for a value set: its own, or the model's as itself."""
         frame = self.probes[method, seed]
         return frame.filter(pl.col("value_set").is_in([value_set, AS_ITSELF]))
 
 
 @dataclass(frozen=True)
 class Scorecard:
-    """Rows of the scoreboard, with what lies behind them. notes, details: see `EvaluationFacts`."""
+    """What an evaluation found. notes, details: as in `EvaluationFacts`."""
 
-    scores: tuple[Score, ...] = ()
-    differences: tuple[Difference, ...] = ()
-    answers: tuple[Answer, ...] = ()
-    readouts: tuple[ReadoutDisagreement, ...] = ()
     figures: tuple[Figure, ...] = ()
     figure_differences: tuple[FigureDifference, ...] = ()
     notes: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
-
-    def write(self, folder: Path) -> None:
-        """Write `scorecard.json`, all or nothing."""
-        content: dict[str, Any] = {
-            name: [row.model_dump(mode="json") for row in getattr(self, name)] for name in ROWS
-        }
-        content |= {"notes": list(self.notes), "details": dict(self.details)}
-        storage.write_folder(
-            folder, lambda draft: storage.write_json(draft / "scorecard.json", content)
-        )
-
-    @classmethod
-    def read(cls, folder: Path) -> Scorecard:
-        """Read back what `write` wrote."""
-        content = storage.read_json(folder / "scorecard.json")
-        rows: dict[str, Any] = {
-            name: tuple(kind.model_validate(row) for row in content[name])
-            for name, kind in ROWS.items()
-        }
-        return cls(**rows, notes=tuple(content["notes"]), details=content["details"])
+    answers: tuple[ScoredAnswer, ...] = ()
+    readouts: tuple[ReadoutDisagreement, ...] = ()
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An evaluation, registered under "suffrage.evaluations".
-
-    question: what a sceptic asks, as a heading. cannot_show: one sentence. measures: the figures it
-    gives. score(input, seed): the seed draws bootstrap resamples and nothing else. probe: a table of
-    what a model said, with a column `value_set` (see `Place`); rows for every place asked.
-    prompts(value_sets, splits, options, folder): about how many prompts `probe` scores as one place, for
-    plans; folder: where the options' paths start.
-    """
+    """An evaluation, registered under "suffrage.evaluations"."""
 
     name: str
-    score: Callable[[EvaluationInput, int], Scorecard]
-    question: str = ""
-    cannot_show: str = ""
+    score: Callable[[EvaluationInput, int], Scorecard]  # the seed draws bootstrap resamples only
+    question: str = ""  # what a sceptic asks, as a heading
+    cannot_show: str = ""  # one sentence
     measures: tuple[Measure, ...] = ()
     options: type[EvaluationOptions] = EvaluationOptions
+    # A table of what a model said, with rows for every place and a column `value_set`.
     probe: Callable[[ProbeInput], pl.DataFrame] | None = None
+    # (value sets, splits, options, folder of the options' paths): about how many prompts `probe`
+    # scores as one place, for plans.
     prompts: Callable[[Sequence[ValueSet], Sequence[ItemSplit], Any, Path], int] | None = None

@@ -29,8 +29,8 @@ from suffrage.evaluate.asking.groups import (
 )
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
-from suffrage.evaluate.statistics.figures import Drawn, drawn_figures, make_figures
-from suffrage.evaluate.statistics.intervals import DRAWS, Measured, make_draws
+from suffrage.evaluate.statistics.figures import drawn_figures, make_figures
+from suffrage.evaluate.statistics.intervals import DRAWS, Estimate, Measured, make_draws
 from suffrage.population import ValueSet
 from suffrage.values.circle import FEWEST_VALUES, correspondence_index
 from suffrage.values.item_keys import ItemKey, instruments, item_key
@@ -141,7 +141,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     groups = smallest_groups(given.value_sets)
     said = {place: letter_shares(answers) for place, answers in given.answers.items()}
     notes = [] if len(groups) >= FEWEST_FOR_DISTANCES else [_too_few(len(groups))]
-    found: dict[str, dict[str, Drawn]] = {
+    found: dict[str, dict[str, Estimate]] = {
         name: {} for name in ("spread_pattern", "items_together", "groups_alike")
     }
     patterns = {
@@ -156,7 +156,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     }
     pictures: dict[str, Any] = {}
     for method in given.methods:
-        by_seed: dict[str, list[Drawn]] = {name: [] for name in patterns}
+        by_seed: dict[str, list[Estimate]] = {name: [] for name in patterns}
         for split_seed in given.splits:
             grid = _grid(given, groups, split_seed, said[method, split_seed])
             for name, pattern in patterns.items():
@@ -210,8 +210,8 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
 
 
 def _weakest(
-    found: Mapping[str, Mapping[str, Drawn]], methods: Sequence[str]
-) -> tuple[dict[str, Drawn], dict[str, str]]:
+    found: Mapping[str, Mapping[str, Estimate]], methods: Sequence[str]
+) -> tuple[dict[str, Estimate], dict[str, str]]:
     """Each method's weakest pattern: 0 is chance, 1 is what the other half of the people shows.
 
     A pattern that people's own halves show no better than chance is not counted.
@@ -230,7 +230,7 @@ def _weakest(
                 )
                 draws = (one.draws - floor) / (top - floor)
                 value = (one.value - floor) / (top - floor)
-                ways[name] = Drawn(value, draws, low, high, one.n, 0.0, 1.0, one.clusters)
+                ways[name] = Estimate(value, draws, low, high, one.n, 0.0, 1.0, one.clusters)
         if ways:
             name = min(ways, key=lambda pattern: ways[pattern].value)
             found_way = ways[name]
@@ -240,7 +240,7 @@ def _weakest(
             least = np.maximum(np.min([way.draws for way in ways.values()], axis=0), 0.0)
             value = max(found_way.value, 0.0)
             clusters = min(way.clusters for way in ways.values())
-            result[method] = Drawn(value, least, low, high, len(ways), 0.0, 1.0, clusters)
+            result[method] = Estimate(value, least, low, high, len(ways), 0.0, 1.0, clusters)
             which[method] = name
     return result, which
 
@@ -358,7 +358,7 @@ def _with_noise(
     floor: float,
     ceiling: float | None,
     seed: int,
-) -> Drawn:
+) -> Estimate:
     """Draws over items, moved by what resampled respondents do to the pattern."""
     if under_replicates.size > 1:
         generator = np.random.default_rng([seed, 3])
@@ -367,10 +367,10 @@ def _with_noise(
     low = high = None
     if clusters > 1:
         low, high = (float(q) for q in np.clip(np.quantile(draws, [0.025, 0.975]), -1, 1))
-    return Drawn(value, draws, low, high, items, floor, ceiling, clusters)
+    return Estimate(value, draws, low, high, items, floor, ceiling, clusters)
 
 
-def _spread_pattern(grid: _Grid, seed: int) -> Drawn | None:
+def _spread_pattern(grid: _Grid, seed: int) -> Estimate | None:
     """How divided answers are, over groups and items: model against people."""
     if len(grid.items) < FEWEST_ITEMS:
         return None
@@ -402,7 +402,7 @@ def _spread_pattern(grid: _Grid, seed: int) -> Drawn | None:
     )
 
 
-def _items_together(grid: _Grid, seed: int) -> Drawn | None:
+def _items_together(grid: _Grid, seed: int) -> Estimate | None:
     """Correlations of items over groups: a Mantel (1967) correlation of the two matrices."""
     places = np.flatnonzero(grid.ordered)
     if places.size < FEWEST_ITEMS:
@@ -451,7 +451,7 @@ def _in_blocks(
     )
 
 
-def _groups_alike(grid: _Grid, seed: int) -> Drawn | None:
+def _groups_alike(grid: _Grid, seed: int) -> Estimate | None:
     """Distances between groups, mean total variation over items: model against people."""
     if not grid.items:
         return None
@@ -505,7 +505,7 @@ def _mean_or_none(values: FloatArray) -> float | None:
     return float(values.mean()) if values.size else None
 
 
-def _mean(parts: Sequence[Drawn]) -> Drawn:
+def _mean(parts: Sequence[Estimate]) -> Estimate:
     """The mean over seeds, whose draws are of the same resamples."""
     if len(parts) == 1:
         return parts[0]
@@ -513,7 +513,7 @@ def _mean(parts: Sequence[Drawn]) -> Drawn:
     whole = all(part.low is not None for part in parts)
     low, high = np.quantile(draws, [0.025, 0.975]).tolist() if whole else (None, None)
     tops = [part.ceiling for part in parts]
-    return Drawn(
+    return Estimate(
         float(np.mean([part.value for part in parts])),
         draws,
         low,
@@ -587,7 +587,7 @@ def _circles(
     groups: Sequence[ValueSet],
     said: Mapping[tuple[str, int], Shares],
     seed: int,
-) -> tuple[dict[str, Drawn], list[str], dict[str, Any]]:
+) -> tuple[dict[str, Estimate], list[str], dict[str, Any]]:
     found = _key({item for v in groups for item in v.distributions})
     if found is None:
         return (
@@ -617,7 +617,7 @@ def _circles(
         return correspondence_index(correlations(table), degrees, seed)
 
     people = index([{i: d.shares for i, d in v.distributions.items()} for v in groups])
-    result: dict[str, Drawn] = {}
+    result: dict[str, Estimate] = {}
     details: dict[str, Any] = {"instrument": key.instrument, "p": {}}
     for method in given.methods:
         parts = []
@@ -632,7 +632,7 @@ def _circles(
             value = float(np.mean([part[0] for part in parts]))
             top = None if people is None else people[0]
             draws = np.full(DRAWS, value)
-            result[method] = Drawn(value, draws, None, None, len(key.items), 0.0, top)
+            result[method] = Estimate(value, draws, None, None, len(key.items), 0.0, top)
             details["p"][method] = float(max(part[1] for part in parts))
     if people is not None:
         details["p"]["people"] = people[1]

@@ -10,20 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from suffrage.evaluate.results import (
-    Answer,
     ItemFacts,
     MethodFacts,
     Results,
+    ScoredAnswer,
     Side,
     Target,
 )
 from suffrage.population.distributions import share_intervals
-from suffrage.report.cells import SIDE_NAMES, colours, model_methods, thousands
-from suffrage.report.tables import (
-    NOTHING,
-    number,
-    percent,
-)
+from suffrage.report.cells import SIDE_NAMES, colours, model_methods
+from suffrage.report.numbers import NOTHING, number, percent, thousands
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class OptionBar:
 
 
 @dataclass(frozen=True)
-class Panel:
+class AnswerPanel:
     """What one method answered beside the population; bars None when it could not be read."""
 
     label: str
@@ -59,7 +55,7 @@ class Card:
     basis: str
     scale: str
     options: Sequence[OptionBar]
-    panels: Sequence[Panel]
+    panels: Sequence[AnswerPanel]
 
 
 @dataclass(frozen=True)
@@ -72,25 +68,25 @@ class ValueSetCards:
     trained: Sequence[Card]
 
 
-AnswersAt = Mapping[tuple[str, str, str, Side], Sequence[Answer]]
+AnswersAt = Mapping[tuple[str, str, str, Side], Sequence[ScoredAnswer]]
 
 
 def letter_answers(results: Results) -> AnswersAt:
     """Answers by option letter, one a seed, by method, value set, item and side."""
-    found: dict[tuple[str, str, str, Side], list[Answer]] = defaultdict(list)
+    found: dict[tuple[str, str, str, Side], list[ScoredAnswer]] = defaultdict(list)
     for answer in results.answers:
         if answer.readout == "letters":
             found[answer.method, answer.value_set, answer.item, answer.side].append(answer)
     return found
 
 
-def mean_shares(answers: Sequence[Answer]) -> list[float] | None:
+def mean_shares(answers: Sequence[ScoredAnswer]) -> list[float] | None:
     """The mean answer over the seeds that could be read; None when none could."""
     read = [answer.shares for answer in answers if not answer.refused]
     return [math.fsum(column) / len(read) for column in zip(*read, strict=True)] if read else None
 
 
-def mean_fit(answers: Sequence[Answer]) -> float | None:
+def mean_fit(answers: Sequence[ScoredAnswer]) -> float | None:
     """The mean fit over the seeds that could be read; None when none could."""
     fits = [answer.fit for answer in answers if answer.fit is not None]
     return math.fsum(fits) / len(fits) if fits else None
@@ -172,11 +168,11 @@ def _panel(
     shares: Sequence[float] | None,
     fit: float | None,
     width: Callable[[float], float],
-) -> Panel:
+) -> AnswerPanel:
     if shares is None:
-        return Panel(method.label, style, NOTHING, None, "")
+        return AnswerPanel(method.label, style, NOTHING, None, "")
     spoken = ", ".join(f"{place + 1}: {percent(share)}" for place, share in enumerate(shares))
-    return Panel(
+    return AnswerPanel(
         label=method.label,
         style=style,
         fit=number(fit),

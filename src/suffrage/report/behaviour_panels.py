@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from suffrage.evaluate.results import EvaluationFacts, Results
-from suffrage.report.cells import Cell, make_table, model_methods, thousands
+from suffrage.report.cells import Cell, make_table, model_methods
 from suffrage.report.evaluations import Panel
-from suffrage.report.tables import NOTHING, interval, number, percent
+from suffrage.report.numbers import NOTHING, interval, number, percent, thousands
 
 SHOWN = 100  # characters of a written answer
 

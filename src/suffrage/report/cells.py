@@ -7,28 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from suffrage.evaluate.results import (
-    Difference,
     MethodFacts,
     Readout,
     Results,
-    Score,
     Side,
+    Verdict,
 )
-from suffrage.report.tables import (
-    NO_INTERVAL,
-    NOTHING,
-    by_kind,
-    find_difference,
-    find_score,
-    interval,
-    main_side,
-    number,
-)
+from suffrage.report.numbers import NO_INTERVAL, NOTHING, WithInterval, interval, number, signed
+from suffrage.report.tables import by_kind
 
 BASE = "base"
 PROMPT = "prompt"
-AVERAGE = "average"
-UNIFORM = "uniform"
 NOT_MEASURED = "not measured"
 INTERVAL_NAME = "95\u00a0% interval"
 WORST_SHOWN = 3
@@ -41,7 +30,7 @@ READOUT_NAMES: dict[Readout, str] = {
     "sentence": "Said in a sentence",
     "sampled": "Written answers",
 }
-VERDICT_NAMES = {
+VERDICT_NAMES: dict[Verdict, str] = {
     "higher": "closer",
     "lower": "further",
     "same": "cannot be told apart",
@@ -104,16 +93,32 @@ def abreast(table: Table, most: int) -> list[Table]:
 SIDE_NAMES: dict[Side, str] = {"held_out": "held out", "trained": "trained on"}
 
 
-def score_cell(score: Score | None, digits: int = 3) -> Cell:
-    """A score with its interval below it."""
-    if score is None:
+def figure_cell(figure: WithInterval | None, digits: int = 3) -> Cell:
+    """A figure with its interval below it."""
+    if figure is None:
         return Cell(NOTHING)
-    return Cell(number(score.value, digits), interval(score.low, score.high, digits))
+    return Cell(number(figure.value, digits), interval(figure.low, figure.high, digits))
 
 
-def thousands(count: float) -> str:
-    """A count with thin spaces between thousands from 10 000 on."""
-    return f"{count:.0f}" if count < 9999.5 else f"{count:,.0f}".replace(",", "\u202f")
+def difference_cell(difference: WithInterval | None, digits: int = 3) -> Cell:
+    """A difference with its interval below it."""
+    if difference is None:
+        return Cell(NOTHING)
+    span = interval(difference.low, difference.high, digits, with_sign=True)
+    return Cell(signed(difference.value, digits), span)
+
+
+def in_sentence(label: str) -> str:
+    """A label inside a sentence: a word begins in lower case, "DPO" and names of people do not."""
+    first = label.split(" ", 1)[0]
+    return label[:1].lower() + label[1:] if first[1:].islower() else label
+
+
+def compared_cell(results: Results, method: str, against: str) -> Cell:
+    """Which two methods a row compares."""
+    labels = {method.name: method.label for method in results.methods}
+    one, two = (labels.get(name, name) for name in (method, against))
+    return Cell(one, f"against {in_sentence(two)}")
 
 
 def fact_pairs(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -126,11 +131,6 @@ def fact_pairs(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         for key, value in facts.items()
         if value is not None
     ]
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun: "1 item", "2 items"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def methods_of_kind(results: Results, *kinds: str) -> list[MethodFacts]:
@@ -147,16 +147,6 @@ def base_method(results: Results) -> MethodFacts | None:
     """The untrained model everything is held against: `base`, or else the first untrained one."""
     untrained = methods_of_kind(results, "untrained")
     return next((m for m in untrained if m.name == BASE), untrained[0] if untrained else None)
-
-
-def main_score(results: Results, method: str) -> Score | None:
-    """A method's fit over all value sets on the side the page leads with."""
-    return find_score(results, method, main_side(results))
-
-
-def main_difference(results: Results, method: str, against: str) -> Difference | None:
-    """The paired difference of two methods' fit on the side the page leads with."""
-    return find_difference(results, method, against, main_side(results))
 
 
 def colours(results: Results) -> dict[str, str]:

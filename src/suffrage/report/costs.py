@@ -10,11 +10,9 @@ from suffrage.evaluate.results import (
     Cost,
     Results,
 )
-from suffrage.report.cells import NOT_MEASURED, Cell, Table, make_table, thousands
-from suffrage.report.tables import (
-    by_kind,
-    duration,
-)
+from suffrage.report.cells import NOT_MEASURED, Cell, Table, make_table
+from suffrage.report.numbers import duration, thousands
+from suffrage.report.tables import by_kind
 
 
 def cost_table(results: Results) -> Table:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from suffrage.evaluate.fit import NAME as FIT
 from suffrage.evaluate.results import (
+    ALL,
     LEARNED,
     LEFT_OUT,
     EvaluationFacts,
@@ -13,14 +15,22 @@ from suffrage.evaluate.results import (
     FigureDifference,
     Measure,
     Results,
+    Verdict,
 )
-from suffrage.report.cells import Cell, Table, make_table, model_methods
-from suffrage.report.finding import in_sentence
-from suffrage.report.overview import FIT, evaluation_power, in_order, turned_gap
-from suffrage.report.tables import NOTHING, Verdict, interval, number, signed
+from suffrage.report.cells import (
+    Cell,
+    Table,
+    compared_cell,
+    difference_cell,
+    figure_cell,
+    make_table,
+    model_methods,
+)
+from suffrage.report.numbers import NOTHING, number
+from suffrage.report.overview import evaluation_power, gap_of, in_order
 
 UNSAID = "its maker does not say; take its figures with care."
-# More measures than this do not fit a page beside their intervals.
+# More measures than this do not fit a page next to their intervals.
 MEASURES_ABREAST = 5
 BETTER_NAMES: dict[Verdict, str] = {
     "higher": "better",
@@ -32,17 +42,13 @@ BETTER_NAMES: dict[Verdict, str] = {
 
 @dataclass(frozen=True)
 class Panel:
-    """What an evaluation shows beside its figures.
-
-    markup: an inline SVG or other HTML that its maker has escaped. text: what the picture shows, for
-    those who do not see it, and its caption. folded: what opens the tables; they lie open where it is empty.
-    """
+    """What an evaluation shows next to its figures."""
 
     title: str
-    text: str
-    markup: str = ""
+    text: str  # the caption, which also says what the picture shows to those who do not see it
+    markup: str = ""  # an inline SVG or other HTML that its maker has escaped
     tables: Sequence[Table] = field(default=())
-    folded: str = ""
+    folded: str = ""  # a heading to fold the tables under; they are open where it is empty
 
 
 # Evaluations with something of their own to draw, from `EvaluationFacts.details`.
@@ -51,13 +57,13 @@ PANELS: dict[str, Callable[[Results, EvaluationFacts], list[Panel]]] = {}
 
 @dataclass(frozen=True)
 class Section:
-    """One evaluation on the page. power: what the study could have seen, in words."""
+    """One evaluation on the page."""
 
     name: str
     question: str
     cannot_show: str
     figures: Sequence[Table]
-    power: Sequence[str]
+    power: Sequence[str]  # what the study could have seen, in words
     differences: Table | None
     left_out: Table | None
     measures: Sequence[tuple[str, str]]
@@ -85,43 +91,26 @@ def evaluation_sections(results: Results) -> list[Section]:
     ]
 
 
-def find_figure(
-    results: Results, evaluation: str, measure: str, method: str, value_set: str = "all"
-) -> Figure | None:
-    """The figure over all seeds at a place, or None."""
-    wanted = (evaluation, measure, method, value_set, "all")
-    return next(
-        (
-            f
-            for f in results.figures
-            if (f.evaluation, f.measure, f.method, f.value_set, f.seed) == wanted
-        ),
-        None,
-    )
-
-
 def _explained(measure: Measure) -> str:
-    return (
-        f"{measure.explanation} {measure.better.capitalize()} is better."
-        if (measure.better)
-        else measure.explanation
-    )
+    if measure.better is None:
+        return measure.explanation
+    return f"{measure.explanation} {measure.better.capitalize()} is better."
 
 
-def _figure_cell(figure: Figure | None, digits: int) -> Cell:
-    if figure is None:
-        return Cell(NOTHING)
-    return Cell(number(figure.value, digits), interval(figure.low, figure.high, digits))
+def _over_all(results: Results, evaluation: str, measure: Measure) -> list[Figure]:
+    """Every method's figure over all value sets and seeds, on the side the report leads with."""
+    place = (evaluation, measure.name, ALL, ALL)
+    return [
+        f
+        for f in results.figures
+        if (f.evaluation, f.measure, f.value_set, f.seed) == place
+        and f.side in (None, results.main_side)
+    ]
 
 
 def _figure_tables(results: Results, facts: EvaluationFacts) -> list[Table]:
     """All figures of an evaluation, so many measures abreast."""
-    measures = [
-        m
-        for m in facts.measures
-        if m.in_table
-        and any((f.evaluation, f.measure) == (facts.name, m.name) for f in results.figures)
-    ]
+    measures = [m for m in facts.measures if m.in_table and _over_all(results, facts.name, m)]
     blocks = max(1, -(-len(measures) // MEASURES_ABREAST))
     size = -(-len(measures) // blocks)
     return [
@@ -142,7 +131,7 @@ def _figure_table(
         [
             Cell(method.label),
             *(
-                _figure_cell(find_figure(results, facts.name, m.name, method.name), m.digits)
+                figure_cell(results.figure(facts.name, m.name, method.name), m.digits)
                 for m in measures
             ),
         ]
@@ -158,18 +147,18 @@ def _figure_table(
 
 
 def _left_out_table(results: Results, facts: EvaluationFacts) -> Table | None:
-    """Each measure over the groups trained on and those left out; None where there are none such."""
+    """Each measure over the groups trained on and those left out; None without such groups."""
     rows = []
     for measure in facts.measures:
         if not measure.in_table:
             continue
         for method in model_methods(results):
             learned, apart = (
-                find_figure(results, facts.name, measure.name, method.name, scope)
+                results.figure(facts.name, measure.name, method.name, scope)
                 for scope in (LEARNED, LEFT_OUT)
             )
             if apart is not None:
-                cells = (_figure_cell(one, measure.digits) for one in (learned, apart))
+                cells = (figure_cell(one, measure.digits) for one in (learned, apart))
                 rows.append([Cell(method.label, measure.label), *cells])
     if not rows:
         return None
@@ -187,10 +176,8 @@ def _left_out_table(results: Results, facts: EvaluationFacts) -> Table | None:
 def _edge_cell(results: Results, evaluation: str, measure: Measure, edge: str) -> Cell:
     values = {
         round(value, 6)
-        for f in results.figures
-        if (f.evaluation, f.measure, f.value_set, f.seed)
-        == (evaluation, measure.name, "all", "all")
-        and (value := getattr(f, edge)) is not None
+        for f in _over_all(results, evaluation, measure)
+        if (value := getattr(f, edge)) is not None
     }
     if not values:
         return Cell(NOTHING)
@@ -200,24 +187,20 @@ def _edge_cell(results: Results, evaluation: str, measure: Measure, edge: str) -
 
 
 def _counted(results: Results, evaluation: str, measure: Measure) -> Cell:
-    counts = {
-        f.n
-        for f in results.figures
-        if (f.evaluation, f.measure, f.value_set, f.seed)
-        == (evaluation, measure.name, "all", "all")
-    }
+    counts = {f.n for f in _over_all(results, evaluation, measure)}
     shown = str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
     return Cell(f"{shown} {measure.unit}")
 
 
 def _difference_table(results: Results, facts: EvaluationFacts) -> Table | None:
     """Differences of the headline measures, with Holm's correction and what could be seen."""
-    labels = {method.name: method.label for method in results.methods}
     measures = {m.name: m for m in facts.measures if m.headline}
     found = [
         d
         for d in results.figure_differences
-        if d.evaluation == facts.name and d.measure in measures
+        if (d.evaluation, d.value_set) == (facts.name, ALL)
+        and d.measure in measures
+        and d.side in (None, results.main_side)
     ]
     if not found:
         return None
@@ -229,29 +212,23 @@ def _difference_table(results: Results, facts: EvaluationFacts) -> Table | None:
         ("p, corrected", True),
         ("Smallest to be seen", True),
     ]
-    rows = [_difference_row(results, d, measures[d.measure], labels) for d in found]
+    rows = [_difference_row(results, d, measures[d.measure]) for d in found]
     return make_table("Paired differences", columns, rows)
 
 
-def _difference_row(
-    results: Results, d: FigureDifference, measure: Measure, labels: dict[str, str]
-) -> list[Cell]:
-    one, two = (
-        find_figure(results, d.evaluation, d.measure, name) for name in (d.method, d.against)
-    )
-    found = turned_gap(d.value, (d.low, d.high), d.adjusted, measure, one, two).verdict
+def _difference_row(results: Results, d: FigureDifference, measure: Measure) -> list[Cell]:
+    figures = {
+        name: figure
+        for name in (d.method, d.against)
+        if (figure := results.figure(d.evaluation, d.measure, name)) is not None
+    }
+    verdict = gap_of(d, measure, figures).verdict
     known = d.adjusted is not None
     return [
-        Cell(
-            labels.get(d.method, d.method),
-            f"against {in_sentence(labels.get(d.against, d.against))}",
-        ),
+        compared_cell(results, d.method, d.against),
         Cell(measure.label),
-        Cell(
-            signed(d.value, measure.digits),
-            interval(d.low, d.high, measure.digits, with_sign=True),
-        ),
-        Cell(BETTER_NAMES[found], mark="" if found == "unknown" else found)
+        difference_cell(d, measure.digits),
+        Cell(BETTER_NAMES[verdict], mark="" if verdict == "unknown" else verdict)
         if known
         else Cell(NOTHING),
         Cell(number(d.adjusted, 3) if known else NOTHING),

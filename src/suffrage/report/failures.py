@@ -6,8 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from suffrage.evaluate.results import (
-    Answer,
     Results,
+    ScoredAnswer,
     Side,
 )
 from suffrage.report.answer_cards import letter_answers, mean_fit
@@ -18,18 +18,13 @@ from suffrage.report.cells import (
     Cell,
     Table,
     base_method,
+    figure_cell,
     make_table,
     methods_of_kind,
     model_methods,
-    score_cell,
 )
-from suffrage.report.tables import (
-    NOTHING,
-    find_score,
-    main_side,
-    number,
-    signed,
-)
+from suffrage.report.numbers import NOTHING, number, signed
+from suffrage.report.tables import fit_figure
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ def falls(results: Results, method: str, base: str, side: Side) -> tuple[list[Fa
 
 def made_worse_table(results: Results) -> Table | None:
     """The largest falls of each trained method; None when there is none."""
-    base, side = base_method(results), main_side(results)
+    base, side = base_method(results), results.main_side
     if base is None:
         return None
     questions = {item.id: item.question for item in results.items}
@@ -96,7 +91,7 @@ def worst_items(
     results: Results, method: str, side: Side, count: int = WORST_SHOWN
 ) -> list[tuple[str, float]]:
     """The items with the lowest mean fit over value sets and seeds, worst first."""
-    by_item: dict[str, list[Answer]] = defaultdict(list)
+    by_item: dict[str, list[ScoredAnswer]] = defaultdict(list)
     for (name, _, item, at), answers in letter_answers(results).items():
         if name == method and at == side:
             by_item[item] += answers
@@ -107,7 +102,7 @@ def worst_items(
 def worst_item_table(results: Results) -> Table:
     """Each model's worst questions."""
     questions = {item.id: item.question for item in results.items}
-    side = main_side(results)
+    side = results.main_side
     rows = [
         [
             Cell(method.label),
@@ -127,14 +122,14 @@ def worst_item_table(results: Results) -> Table:
 
 def weak_spot_table(results: Results) -> Table:
     """For each model: its worst and best value set, places made worse, entropy ratio."""
-    base, side = base_method(results), main_side(results)
+    base, side = base_method(results), results.main_side
     several = len(results.value_sets) > 1
     rows = []
     for method in model_methods(results):
         by_value_set = [
             (score.value, v.name)
             for v in results.value_sets
-            if (score := find_score(results, method.name, side, value_set=v.name))
+            if (score := fit_figure(results, method.name, side, value_set=v.name))
         ]
         worst, best = (min(by_value_set), max(by_value_set)) if by_value_set else (None, None)
         fell = "trains nothing"
@@ -145,9 +140,9 @@ def weak_spot_table(results: Results) -> Table:
             Cell(number(worst[0], 3) if worst else NOTHING, worst[1] if worst else ""),
             Cell(number(best[0], 3) if best else NOTHING, best[1] if best else ""),
         ]
-        entropy = find_score(results, method.name, side, "entropy_ratio")
+        entropy = fit_figure(results, method.name, side, "entropy_ratio")
         rows.append(
-            [Cell(method.label), *(spots if several else []), Cell(fell), score_cell(entropy)]
+            [Cell(method.label), *(spots if several else []), Cell(fell), figure_cell(entropy)]
         )
     spots_columns = [("Worst value set", True), ("Best value set", True)] if several else []
     columns = [
@@ -163,7 +158,7 @@ def flattening(results: Results) -> list[str]:
     """One sentence a model on whether its answers are more alike than people's."""
     sentences = []
     for method in model_methods(results):
-        score = find_score(results, method.name, main_side(results), "entropy_ratio")
+        score = fit_figure(results, method.name, results.main_side, "entropy_ratio")
         if score is None:
             continue
         if score.low is None or score.high is None:

@@ -5,38 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from suffrage.evaluate.results import (
-    Difference,
-    MethodFacts,
-    Results,
-)
+from suffrage.evaluate.fit import AVERAGE, NAME, UNIFORM
+from suffrage.evaluate.results import ALL, FigureDifference, MethodFacts, Results, Verdict
 from suffrage.evaluate.statistics.figures import detectable_among
 from suffrage.report.cells import (
-    AVERAGE,
     BASE,
     INTERVAL_NAME,
     PROMPT,
-    UNIFORM,
     base_method,
-    main_difference,
-    main_score,
+    in_sentence,
     methods_of_kind,
-    plural,
 )
+from suffrage.report.numbers import NO_INTERVAL, interval, number, plural, signed
 from suffrage.report.overview import MARGIN
-from suffrage.report.tables import (
-    NO_INTERVAL,
-    Verdict,
-    interval,
-    main_side,
-    number,
-    signed,
-    verdict,
-)
+from suffrage.report.tables import fit_difference, fit_figure
 
-# More trained methods than this are told of together; each has its row in the tables.
-TOLD_SINGLY = 3
-# Losses that are told with the gain: measure, and where.
+# More trained methods than this are reported together; each has its row in the tables.
+NAMED_SINGLY = 3
+# Losses that are reported with the gain: measure, and where.
 LOSSES = {
     "capability_loss": "on questions of what it could do before",
     "safety_loss": "at telling harmful requests from harmless ones",
@@ -45,10 +31,10 @@ LOSSES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """lead: the trained methods against the untrained model. rest: what puts that in its place."""
+    """What was found, in sentences."""
 
-    lead: str
-    rest: str
+    lead: str  # the trained methods against the untrained model
+    rest: str  # what these figures should be compared with
 
 
 def finding(results: Results) -> Finding:
@@ -58,9 +44,9 @@ def finding(results: Results) -> Finding:
     rest: list[str] = []
     if base and trained:
         compared = _compared(results, trained, base.name)
-        if len(compared) > TOLD_SINGLY:
+        if len(compared) > NAMED_SINGLY:
             lead += _many(results, compared, base)
-            rest += _beside_many(results, trained, compared)
+            rest += _next_to_many(results, trained, compared)
         else:
             lead += _against_base(results, compared, base)
             rest += [s for bar in (AVERAGE, PROMPT) if (s := _against_bar(results, trained, bar))]
@@ -71,7 +57,7 @@ def finding(results: Results) -> Finding:
 
 
 def _opening(results: Results) -> list[str]:
-    if main_side(results) == "held_out":
+    if results.main_side == "held_out":
         return []
     return [
         "No question was held out, so nothing here shows whether a method learnt more than the "
@@ -81,15 +67,15 @@ def _opening(results: Results) -> list[str]:
 
 def _compared(
     results: Results, trained: Sequence[MethodFacts], against: str
-) -> list[tuple[MethodFacts, Difference]]:
-    """The methods that have a difference from this one: those that lose first."""
+) -> list[tuple[MethodFacts, FigureDifference]]:
+    """The methods that have a difference from this one, with those that lose first."""
     order: list[Verdict] = ["lower", "higher", "same", "unknown"]
-    found = [(m, d) for m in trained if (d := main_difference(results, m.name, against))]
-    return sorted(found, key=lambda pair: order.index(verdict(pair[1])))
+    found = [(m, d) for m in trained if (d := fit_difference(results, m.name, against))]
+    return sorted(found, key=lambda pair: order.index(pair[1].verdict))
 
 
 def _against_base(
-    results: Results, compared: Sequence[tuple[MethodFacts, Difference]], base: MethodFacts
+    results: Results, compared: Sequence[tuple[MethodFacts, FigureDifference]], base: MethodFacts
 ) -> Iterable[str]:
     """How each trained method compares with the untrained model: fits, difference, interval."""
     people, untrained = _people(results), _as_model(base)
@@ -106,12 +92,12 @@ def _against_base(
         "unknown": "So was {}",
     }
     asked = "Asked questions it was never trained on,"
-    if main_side(results) == "trained":
+    if results.main_side == "trained":
         asked = "On the questions trained on,"
     previous: Verdict | None = None
-    floor = main_score(results, base.name)
+    floor = fit_figure(results, base.name)
     for method, difference in compared:
-        found, ours = verdict(difference), main_score(results, method.name)
+        found, ours = difference.verdict, fit_figure(results, method.name)
         figure = f": {number(ours.value)}" if ours else ""
         if previous == found:
             begin = again[found].format(_as_model(method))
@@ -127,17 +113,17 @@ def _against_base(
 
 
 def _many(
-    results: Results, compared: Sequence[tuple[MethodFacts, Difference]], base: MethodFacts
+    results: Results, compared: Sequence[tuple[MethodFacts, FigureDifference]], base: MethodFacts
 ) -> Iterable[str]:
-    """The nearest of many trained methods against what costs no training; how many others are better or worse."""
-    scores = {m.name: s.value for m, _ in compared if (s := main_score(results, m.name))}
+    """The nearest of many trained methods, and how many of the others are better or worse."""
+    scores = _fits(results, compared)
     best = max(compared, key=lambda pair: scores.get(pair[0].name, -1.0))[0]
     asked = "Asked questions it was never trained on"
-    if main_side(results) == "trained":
+    if results.main_side == "trained":
         asked = "On the questions trained on"
     yield (
-        f"{asked}, {_as_model(best)} comes closest to {_people(results)} of {len(compared)} trained methods: "
-        f"{number(scores.get(best.name))}{_possible(results)}."
+        f"{asked}, {_as_model(best)} comes closest to {_people(results)} of {len(compared)} "
+        f"trained methods: {number(scores.get(best.name))}{_possible(results)}."
     )
     bars = [
         part
@@ -145,24 +131,23 @@ def _many(
             (PROMPT, "the prompted model"),
             (AVERAGE, "an answer that ignores the question"),
         )
-        if (part := _beside(results, best, bar, words))
+        if (part := _next_to(results, best, bar, words))
     ]
     if bars:
         told = "; ".join(bars)
         yield f"{told[0].upper()}{told[1:]}."
-    floor = main_score(results, base.name)
+    floor = fit_figure(results, base.name)
     against = _as_model(base) + (f" ({number(floor.value)})" if floor else "")
     yield f"Against {against} {_counted(compared, scores)}."
 
 
-def _beside_many(
+def _next_to_many(
     results: Results,
     trained: Sequence[MethodFacts],
-    compared: Sequence[tuple[MethodFacts, Difference]],
+    compared: Sequence[tuple[MethodFacts, FigureDifference]],
 ) -> Iterable[str]:
-    """Why many are not told apart, and how many beat what costs no training."""
-    scores = {m.name: s.value for m, _ in compared if (s := main_score(results, m.name))}
-    yield from _bluntness(results, compared, scores)
+    """Why many cannot be told apart, and how many beat what costs no training."""
+    yield from _bluntness(results, compared, _fits(results, compared))
     for bar, words in (
         (AVERAGE, "an answer that ignores the question, the average of those trained on,"),
         (PROMPT, "the untrained model told in its prompt whom to answer for"),
@@ -172,9 +157,15 @@ def _beside_many(
             yield f"Against {words} {_counted(beside)}."
 
 
-def _beside(results: Results, method: MethodFacts, bar: str, words: str) -> str | None:
-    """A bar's figure, and whether the method is told apart from it."""
-    score, difference = main_score(results, bar), main_difference(results, method.name, bar)
+def _fits(
+    results: Results, compared: Sequence[tuple[MethodFacts, FigureDifference]]
+) -> dict[str, float]:
+    return {m.name: f.value for m, _ in compared if (f := fit_figure(results, m.name))}
+
+
+def _next_to(results: Results, method: MethodFacts, bar: str, words: str) -> str | None:
+    """A bar's figure, and whether the method differs from it beyond chance."""
+    score, difference = fit_figure(results, bar), fit_difference(results, method.name, bar)
     if score is None or difference is None:
         return None
     gap = number(abs(difference.value))
@@ -184,13 +175,16 @@ def _beside(results: Results, method: MethodFacts, bar: str, words: str) -> str 
         "same": ", not told apart",
         "unknown": "",
     }
-    return f"{words} reaches {number(score.value)}{told[verdict(difference)]}"
+    return f"{words} reaches {number(score.value)}{told[difference.verdict]}"
 
 
 def _counted(
-    compared: Sequence[tuple[MethodFacts, Difference]], scores: dict[str, float] | None = None
+    compared: Sequence[tuple[MethodFacts, FigureDifference]], scores: dict[str, float] | None = None
 ) -> str:
-    """How many are worse, how many better, how many neither. scores: to name the worst by, None for no names."""
+    """How many are worse, how many better, how many neither.
+
+    scores: fits by which the worst are named; None for no names.
+    """
     words: dict[Verdict, str] = {
         "lower": "worse",
         "higher": "better",
@@ -199,7 +193,7 @@ def _counted(
     }
     parts: list[str] = []
     for found, word in words.items():
-        group = [method for method, difference in compared if verdict(difference) == found]
+        group = [method for method, difference in compared if difference.verdict == found]
         if not group:
             continue
         part = f"{len(group)} of the {len(compared)}" if not parts else f"{len(group)}"
@@ -209,37 +203,36 @@ def _counted(
         if found == "lower" and scores is not None:
             ranked = sorted(group, key=lambda m: scores.get(m.name, 0.0))
             named = [f"{in_sentence(m.label)} {number(scores.get(m.name))}" for m in ranked]
-            more = "" if len(named) <= TOLD_SINGLY else ", ..."
-            part += f" ({', '.join(named[:TOLD_SINGLY])}{more})"
+            more = "" if len(named) <= NAMED_SINGLY else ", ..."
+            part += f" ({', '.join(named[:NAMED_SINGLY])}{more})"
         parts.append(part)
     return ", ".join(parts)
 
 
 def _clear(
-    compared: Sequence[tuple[MethodFacts, Difference]],
-) -> list[tuple[MethodFacts, Difference]]:
-    """Those that would be told apart by their own interval, and are not after the correction."""
+    compared: Sequence[tuple[MethodFacts, FigureDifference]],
+) -> list[tuple[MethodFacts, FigureDifference]]:
+    """Those whose own interval leaves out 0, though the corrected p-value says nothing."""
     return [
         (method, d)
         for method, d in compared
-        if verdict(d) == "same" and d.low is not None and d.high is not None and d.low * d.high > 0
+        if d.verdict == "same" and d.low is not None and d.high is not None and d.low * d.high > 0
     ]
 
 
 def _bluntness(
-    results: Results, compared: Sequence[tuple[MethodFacts, Difference]], scores: dict[str, float]
+    results: Results,
+    compared: Sequence[tuple[MethodFacts, FigureDifference]],
+    scores: dict[str, float],
 ) -> Iterable[str]:
-    """Where methods lie clear of the untrained model by their own interval and not after the correction: why."""
+    """Why methods whose own interval leaves out 0 are not told apart after the correction."""
     clear = _clear(compared)
     seen = [d.detectable for _, d in compared if d.detectable is not None]
     if not clear or not seen:
         return
-    side = main_side(results)
+    side = results.main_side
     clusters = len({item.cluster for item in results.items if side in item.side.values()})
-    comparisons = sum(
-        (d.metric, d.side, d.value_set) == ("fit_jsd", side, "all") and d.p is not None
-        for d in results.differences
-    )
+    comparisons = sum(d.p is not None for d in results.differences_of(NAME, "fit", side=side))
     needed = [number(detectable_among(one, comparisons, clusters)) for one in seen]
     least, most = min(needed, key=float), max(needed, key=float)
     span = least if least == most else f"{least} to {most}, by method,"
@@ -251,19 +244,19 @@ def _bluntness(
         lowest = min(scores.get(method.name, 0.0) for method in below)
         parts.append(f"{len(below)} below it (down to {number(lowest)})")
     yield (
-        f"By their own intervals {' and '.join(parts)} would be told apart from the untrained model; but with "
-        f"{plural(max(d.items for _, d in compared), _question(results))} and a correction for "
-        f"{comparisons} comparisons only differences above {span} could be seen."
+        f"By their own intervals {' and '.join(parts)} would be told apart from the untrained "
+        f"model; but with {plural(max(d.n for _, d in compared), _question(results))} and a "
+        f"correction for {comparisons} comparisons only differences above {span} could be seen."
     )
 
 
 def _against_bar(results: Results, trained: Sequence[MethodFacts], bar: str) -> str | None:
     """How the trained methods compare with a bar that costs no training."""
-    score = main_score(results, bar)
+    score = fit_figure(results, bar)
     found = [
         (method, difference)
         for method in trained
-        if (difference := main_difference(results, method.name, bar))
+        if (difference := fit_difference(results, method.name, bar))
     ]
     if score is None or not found:
         return None
@@ -273,10 +266,10 @@ def _against_bar(results: Results, trained: Sequence[MethodFacts], bar: str) -> 
         "higher": "comes closer",
         "unknown": "cannot be compared, with so few questions",
     }
-    found.sort(key=lambda pair: list(relation).index(verdict(pair[1])))
+    found.sort(key=lambda pair: list(relation).index(pair[1].verdict))
     parts = [
-        f"{in_sentence(method.label)} {relation[verdict(difference)]} ({_short_change(difference)})"
-        for method, difference in found
+        f"{in_sentence(method.label)} {relation[gap.verdict]} ({_short_change(gap)})"
+        for method, gap in found
     ]
     return f"{_bar_sentence(bar, score.value)}: {'; '.join(parts)}."
 
@@ -292,7 +285,7 @@ def _bar_sentence(bar: str, value: float) -> str:
 
 def _audit(results: Results, base: MethodFacts) -> list[str]:
     """The finding of a study that trains nothing: the model against the floors."""
-    score = main_score(results, base.name)
+    score = fit_figure(results, base.name)
     sentences = ["Nothing was trained in this study."]
     if score is not None:
         sentences.append(
@@ -300,14 +293,14 @@ def _audit(results: Results, base: MethodFacts) -> list[str]:
             f"{number(score.value)}{_possible(results)} "
             f"({INTERVAL_NAME}: {interval(score.low, score.high)})."
         )
-    floor, difference = main_score(results, UNIFORM), main_difference(results, base.name, UNIFORM)
+    floor, difference = fit_figure(results, UNIFORM), fit_difference(results, base.name, UNIFORM)
     if floor and difference:
         relation = {
             "lower": "the model does worse than that",
             "same": "the model cannot be told apart from that",
             "higher": "the model does better than that",
             "unknown": "there are too few separate questions to tell the two apart",
-        }[verdict(difference)]
+        }[difference.verdict]
         sentences.append(
             f"Giving every option the same share would reach {number(floor.value)}: "
             f"{relation} ({_change(difference)})."
@@ -316,8 +309,8 @@ def _audit(results: Results, base: MethodFacts) -> list[str]:
 
 
 def _basis(results: Results) -> str:
-    scores = [s for m in results.methods if (s := main_score(results, m.name))]
-    questions = max((score.items for score in scores), default=0)
+    scores = [s for m in results.methods if (s := fit_figure(results, m.name))]
+    questions = max((score.n for score in scores), default=0)
     return (
         f"These figures rest on {plural(questions, _question(results))}, "
         f"{plural(len(results.value_sets), 'value set')} and "
@@ -326,7 +319,7 @@ def _basis(results: Results) -> str:
 
 
 def _unlearnt(results: Results, trained: Sequence[MethodFacts]) -> Iterable[str]:
-    """What training cost in abilities, beyond chance and the margin that matters: the worst first."""
+    """What training cost in abilities, beyond chance and the margin, with the worst first."""
     for measure, what in LOSSES.items():
         lost = sorted(
             (
@@ -334,7 +327,7 @@ def _unlearnt(results: Results, trained: Sequence[MethodFacts]) -> Iterable[str]
                 for method in trained
                 for figure in results.figures
                 if (figure.measure, figure.method) == (measure, method.name)
-                and (figure.seed, figure.value_set) == ("all", "all")
+                and (figure.seed, figure.value_set) == (ALL, ALL)
                 and (figure.low or 0.0) > MARGIN
             ),
             key=lambda one: -one[0],
@@ -342,7 +335,8 @@ def _unlearnt(results: Results, trained: Sequence[MethodFacts]) -> Iterable[str]
         if lost:
             value, method, figure = lost[0]
             others = (
-                f"; so {'do' if lost[2:] else 'does'} {plural(len(lost) - 1, 'other trained model')}"
+                f"; so {'do' if lost[2:] else 'does'} "
+                f"{plural(len(lost) - 1, 'other trained model')}"
                 if lost[1:]
                 else ""
             )
@@ -351,7 +345,7 @@ def _unlearnt(results: Results, trained: Sequence[MethodFacts]) -> Iterable[str]
 
 
 def _question(results: Results) -> str:
-    return "held-out question" if main_side(results) == "held_out" else "question"
+    return "held-out question" if results.main_side == "held_out" else "question"
 
 
 def is_weighted(results: Results) -> bool:
@@ -373,25 +367,19 @@ def _as_model(method: MethodFacts) -> str:
     )
 
 
-def in_sentence(label: str) -> str:
-    """A label inside a sentence: "Distribution matching" in lower case, "DPO" and "Kahneman-Tversky" as they are."""
-    first = label.split(" ", 1)[0]
-    return label[:1].lower() + label[1:] if first[1:].islower() else label
-
-
 def _possible(results: Results) -> str:
     ceiling = next(iter(methods_of_kind(results, "ceiling")), None)
-    score = main_score(results, ceiling.name) if ceiling else None
+    score = fit_figure(results, ceiling.name) if ceiling else None
     return f" of a possible {number(score.value)}" if score else ""
 
 
-def _change(difference: Difference) -> str:
+def _change(difference: FigureDifference) -> str:
     return f"difference {_short_change(difference)}"
 
 
-def _short_change(difference: Difference) -> str:
+def _short_change(difference: FigureDifference) -> str:
     change = signed(difference.value)
-    if verdict(difference) == "unknown":
+    if difference.verdict == "unknown":
         return f"{change}, {NO_INTERVAL} for an interval"
     span = interval(difference.low, difference.high, with_sign=True)
     return f"{change}, {INTERVAL_NAME} {span}"

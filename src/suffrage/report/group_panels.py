@@ -12,7 +12,7 @@ from suffrage.evaluate.steerability import ITSELF
 from suffrage.report.cells import Cell, Table, make_table, model_methods
 from suffrage.report.evaluations import Panel
 from suffrage.report.heat_map import heat_map, tiles
-from suffrage.report.tables import NOTHING, interval, number, percent, signed
+from suffrage.report.numbers import NOTHING, interval, number, percent, signed
 
 FOLDED = "The same as a table"
 PAIRS = 10

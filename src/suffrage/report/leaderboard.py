@@ -1,4 +1,4 @@
-"""What `suffrage compare` shows: runs against each other, in a terminal, as JSON, as a page."""
+"""What `suffrage compare` shows: runs compared, in a terminal, as JSON, as a page."""
 
 from __future__ import annotations
 
@@ -12,23 +12,17 @@ from suffrage.errors import InputError
 from suffrage.evaluate.compare import (
     Comparison,
     Leaderboard,
-    Pair,
     Run,
     Standing,
-    compare,
+    compare_results,
     measures_of,
 )
-from suffrage.report.cells import Cell, Table, make_table, plural
-from suffrage.report.scoreboard import Plot, PlotRow, axis_ticks
-from suffrage.report.tables import (
-    NOTHING,
-    SIGNIFICANT,
-    Verdict,
-    interval,
-    number,
-    read_results,
-    signed,
-)
+from suffrage.evaluate.results import Verdict
+from suffrage.report.cells import Cell, Table, figure_cell, make_table
+from suffrage.report.dot_plot import Plot, dot_plot
+from suffrage.report.numbers import NOTHING, interval, number, plural, signed, with_interval
+from suffrage.report.rendering import render_page
+from suffrage.report.tables import read_results
 
 RESULTS = "results.json"
 BETTER_NAMES: dict[Verdict, str] = {
@@ -87,7 +81,7 @@ def compare_runs(
     paths : sequence of str or Path
         The folders of the runs, or their results.json files.
     measure : str
-        "fit", "earth-movers", "entropy", "slope", or an evaluation's measure as
+        "fit", "emd", "entropy_ratio", "slope", or another evaluation's measure as
         "EVALUATION.MEASURE".
     across_models : bool
         Whether runs of different models may be compared.
@@ -116,22 +110,13 @@ def compare_runs(
     known = measures_of(runs)
     if measure not in known:
         raise InputError(f'--measure "{measure}": these runs have {", ".join(known)}.')
-    found = compare(runs, measure, across_models)
+    found = compare_results(runs, measure, across_models)
     if not found.boards:
         raise InputError(
             f"none of these runs has {known[measure].label.lower()} on a held-out question; a "
             "study whose `held_out:` holds nothing out cannot be compared."
         )
     return found
-
-
-def verdict_of(pair: Pair | None) -> Verdict:
-    """Whether a pair's difference outlives Holm's correction, and which way it goes."""
-    if pair is None or pair.adjusted is None:
-        return "unknown"
-    if pair.adjusted >= SIGNIFICANT:
-        return "same"
-    return "higher" if pair.value > 0 else "lower"
 
 
 def leaderboard_json(found: Comparison) -> dict[str, Any]:
@@ -150,7 +135,7 @@ def leaderboard_json(found: Comparison) -> dict[str, Any]:
                     {"place": place, **asdict(standing), "differs_in": _differs_in(board, standing)}
                     for place, standing in enumerate(board.standings)
                 ],
-                "pairs": [{**asdict(pair), "verdict": verdict_of(pair)} for pair in board.pairs],
+                "pairs": [{**pair.model_dump(), "verdict": pair.verdict} for pair in board.pairs],
                 "notes": list(board.notes),
             }
             for board in found.boards
@@ -190,7 +175,7 @@ def _rich_table(board: Leaderboard) -> Any:
         cells += [_gap_text(board, place, against)] if against is not None else []
         table.add_row(
             Text("\n".join([standing.label, *_whose(board, standing)])),
-            Text(_figure(board, standing)),
+            Text(with_interval(standing, board.measure.digits, missing="")),
             *(Text(cell) for cell in cells),
             style=style,
         )
@@ -204,21 +189,13 @@ def _whose(board: Leaderboard, standing: Standing) -> list[str]:
     return [f"  {', '.join([*standing.runs, *_differs_in(board, standing)])}"]
 
 
-def _figure(board: Leaderboard, standing: Standing) -> str:
-    digits = board.measure.digits
-    value = number(standing.value, digits)
-    if standing.low is None:
-        return value
-    return f"{value} [{number(standing.low, digits)}, {number(standing.high, digits)}]"
-
-
 def _gap_text(board: Leaderboard, place: int, against: int | None) -> str:
     if against is None or place == against:
         return NOTHING
     pair = board.pair(place, against)
     if pair is None:
         return NOTHING
-    return f"{signed(pair.value, board.measure.digits)} {SHORT_NAMES[verdict_of(pair)]}"
+    return f"{signed(pair.value, board.measure.digits)} {SHORT_NAMES[pair.verdict]}"
 
 
 def _best(board: Leaderboard) -> int:
@@ -298,15 +275,6 @@ def _basis(board: Leaderboard) -> str:
 
 def write_leaderboard_page(found: Comparison, path: Path) -> None:
     """Write the comparison as one HTML page that opens offline, all or nothing."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("suffrage.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     boards = [
         {
             "title": _title(board),
@@ -322,7 +290,7 @@ def write_leaderboard_page(found: Comparison, path: Path) -> None:
         }
         for board in found.boards
     ]
-    page = environment.get_template("leaderboard.html.j2").render(boards=boards, apart=found.apart)
+    page = render_page("leaderboard.html.j2", boards=boards, apart=found.apart)
     storage.write_text(path, page)
 
 
@@ -337,8 +305,8 @@ def _lead(board: Leaderboard) -> str:
     best, measure = _best(board), board.measure
     leader = board.standings[best]
     others = [k for k, s in enumerate(board.standings) if s.kind != "floor" and k != best]
-    alike = [k for k in others if verdict_of(board.pair(best, k)) == "same"]
-    worse = [k for k in others if verdict_of(board.pair(best, k)) == "higher"]
+    alike = [k for k in others if _verdict(board, best, k) == "same"]
+    worse = [k for k in others if _verdict(board, best, k) == "higher"]
     sentences = [
         f"{_row_name(board, leader)} stands first on {measure.label.lower()} with "
         f"{number(leader.value, measure.digits)}."
@@ -351,12 +319,17 @@ def _lead(board: Leaderboard) -> str:
     ahead = [
         s
         for k, s in enumerate(board.standings)
-        if s.kind == "floor" and verdict_of(board.pair(best, k)) != "higher"
+        if s.kind == "floor" and _verdict(board, best, k) != "higher"
     ]
     if ahead and board.paired:
         named = ", ".join(s.label[:1].lower() + s.label[1:] for s in ahead)
         sentences.append(f"It does not beat what needs no model: {named}.")
     return " ".join(sentences)
+
+
+def _verdict(board: Leaderboard, first: int, second: int) -> Verdict:
+    pair = board.pair(first, second)
+    return "unknown" if pair is None else pair.verdict
 
 
 def _standing_table(board: Leaderboard) -> Table:
@@ -368,17 +341,17 @@ def _standing_table(board: Leaderboard) -> Table:
     rows = []
     for place, standing in enumerate(board.standings):
         cells = [
-            Cell(standing.label, "; ".join(_beside(board, standing))),
+            Cell(standing.label, "; ".join(_small_print(board, standing))),
             Cell(_where(board, standing)),
-            Cell(number(standing.value, digits), interval(standing.low, standing.high, digits)),
+            figure_cell(standing, digits),
             _gap_cell(board, place, best),
         ]
         rows.append([*cells, _gap_cell(board, place, against)] if against is not None else cells)
     return make_table("Standing", columns, rows)
 
 
-def _beside(board: Leaderboard, standing: Standing) -> list[str]:
-    """What stands small below a row's name: settings that tell it from its like, answers not read."""
+def _small_print(board: Leaderboard, standing: Standing) -> list[str]:
+    """The small print below a row's name: settings only this row has, and answers not read."""
     unread = [f"{plural(standing.unread, 'answer')} not read"] if standing.unread else []
     return [*_differs_in(board, standing), *unread]
 
@@ -387,9 +360,8 @@ def _gap_cell(board: Leaderboard, place: int, against: int | None) -> Cell:
     pair = None if against is None or place == against else board.pair(place, against)
     if pair is None:
         return Cell(NOTHING)
-    verdict = verdict_of(pair)
-    shown = f"{signed(pair.value, board.measure.digits)}, {BETTER_NAMES[verdict]}"
-    return Cell(shown, interval(pair.low, pair.high, board.measure.digits, True), verdict)
+    shown = f"{signed(pair.value, board.measure.digits)}, {BETTER_NAMES[pair.verdict]}"
+    return Cell(shown, interval(pair.low, pair.high, board.measure.digits, True), pair.verdict)
 
 
 def _pair_table(board: Leaderboard) -> Table | None:
@@ -435,44 +407,24 @@ def _run_table(board: Leaderboard) -> Table:
 
 
 def _plot(board: Leaderboard) -> Plot:
-    edges = [
-        edge
-        for standing in board.standings
-        for edge in (standing.value, standing.low, standing.high)
-        if edge is not None
-    ]
-    edges += [] if board.ceiling is None else [board.ceiling]
-    ticks = axis_ticks(min(edges), max(edges))
-
-    def at(value: float) -> float:
-        return round(3 + 94 * (value - ticks[0]) / (ticks[-1] - ticks[0]), 2)
-
     tones: dict[str, str] = {}
     for standing in board.standings:
         if standing.kind == "trained":
             tones.setdefault(standing.method, f"m{len(tones) % 4 + 1}")
-    lines = [(at(s.value), "floor") for s in board.standings if s.kind == "floor"]
-    lines += [] if board.ceiling is None else [(at(board.ceiling), "ceiling")]
-    return Plot(
-        rows=[
-            PlotRow(
-                label=_row_name(board, standing),
-                style=tones.get(standing.method, standing.kind),
-                at=at(standing.value),
-                low=None if standing.low is None else at(standing.low),
-                high=None if standing.high is None else at(standing.high),
-                text=number(standing.value, board.measure.digits),
-                note=interval(standing.low, standing.high, board.measure.digits),
-            )
+    lines = [(s.value, "floor") for s in board.standings if s.kind == "floor"]
+    lines += [] if board.ceiling is None else [(board.ceiling, "ceiling")]
+    return dot_plot(
+        [
+            (_row_name(board, standing), tones.get(standing.method, standing.kind), standing)
             for standing in board.standings
         ],
-        lines=lines,
-        ticks=[(at(tick), number(tick)) for tick in ticks],
+        lines,
+        board.measure.digits,
     )
 
 
 def _plot_caption(board: Leaderboard) -> str:
     lines = "Dotted lines: floors. " if any(s.kind == "floor" for s in board.standings) else ""
     lines += "Dashed line: the ceiling. " if board.ceiling is not None else ""
-    start = _plot(board).ticks[0][1]
+    start = _plot(board).start
     return f"{board.measure.label}, with 95\u00a0% intervals. {lines}The axis starts at {start}."

@@ -1,44 +1,35 @@
-"""Every evaluation at a glance: one scoreboard of headline measures, what got worse, what could be seen.
+"""Every evaluation at a glance: headline measures, what got worse, what the study could have seen.
 
 A difference is turned so that above 0 is better, whichever way the measure points.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from suffrage.evaluate.fit import NAME as FIT
 from suffrage.evaluate.results import (
-    Difference,
+    SIGNIFICANT,
     EvaluationFacts,
     Figure,
     FigureDifference,
     Measure,
     MethodFacts,
     Results,
-    Score,
+    Verdict,
 )
 from suffrage.report.cells import (
+    SIDE_NAMES,
     Cell,
     Table,
     base_method,
-    main_difference,
-    main_score,
     make_table,
     methods_of_kind,
     model_methods,
 )
-from suffrage.report.tables import (
-    NOTHING,
-    SIGNIFICANT,
-    Verdict,
-    interval,
-    main_side,
-    number,
-    signed,
-)
+from suffrage.report.numbers import NOTHING, interval, number, signed
 
-FIT = "fit"
 # Evaluations in the order a sceptic asks; those not named here come last, in the study's order.
 ORDER = (
     FIT,
@@ -60,7 +51,7 @@ ORDER = (
 )
 # A loss of so much, on measures that mostly run from 0 to 1, is one that matters.
 MARGIN = 0.02
-# More columns than this do not fit a page beside their intervals.
+# More columns than this do not fit a page next to their intervals.
 METHODS_ABREAST = 4
 
 
@@ -72,137 +63,80 @@ def in_order(evaluations: Sequence[EvaluationFacts]) -> list[EvaluationFacts]:
 
 @dataclass(frozen=True)
 class Gap:
-    """How much better one method is than another; below 0: worse. verdict: after Holm's correction.
+    """How much better one method is than another; below 0: worse."""
 
-    None where the two lie on either side of the point that is best, so that no sign can be given.
-    """
-
+    # None where the two are on either side of the best point, so that no sign can be given.
     value: float | None
     low: float | None
     high: float | None
-    verdict: Verdict
+    verdict: Verdict  # after Holm's correction
 
 
 @dataclass(frozen=True)
 class Line:
-    """A headline measure: every method's figure, and how it compares with the untrained model.
-
-    seen: the smallest difference from the untrained model that the study could see, over methods.
-    """
+    """A headline measure: every method's figure, and how it compares with the untrained model."""
 
     evaluation: str
     measure: Measure
-    figures: dict[str, Figure | Score]
-    gaps: dict[str, Gap]
+    label: str
+    figures: Mapping[str, Figure]
+    gaps: Mapping[str, Gap]
+    # The smallest difference from the untrained model that the study could see, over methods.
     seen: float | None
     n: int
 
 
 def headline_lines(results: Results) -> list[Line]:
-    """Fit first, then every headline measure that has figures, in the order a sceptic asks."""
-    return [*_fit_line(results), *_other_lines(results)]
+    """Every headline measure that has figures, in the order a sceptic asks."""
+    return [
+        line
+        for facts in in_order(results.evaluations)
+        for measure in facts.measures
+        if measure.headline and (line := _line(results, facts.name, measure)) is not None
+    ]
 
 
-def _fit_line(results: Results) -> list[Line]:
-    side = "questions held out" if main_side(results) == "held_out" else "questions trained on"
-    measure = Measure(
-        name="fit_jsd",
-        label=f"Fit, {side}",
-        explanation="1 minus the Jensen-Shannon distance.",
-        better="higher",
-        unit="questions",
-    )
-    figures: dict[str, Figure | Score] = {
-        m.name: s for m in model_methods(results) if (s := main_score(results, m.name))
+def _line(results: Results, evaluation: str, measure: Measure) -> Line | None:
+    figures = {
+        m.name: f
+        for m in model_methods(results)
+        if (f := results.figure(evaluation, measure.name, m.name)) is not None
     }
     base = base_method(results)
-    if base is None or not figures:
-        return []
-    found = {
-        name: d for name in figures if (d := main_difference(results, name, base.name)) is not None
+    if not figures:
+        return None
+    differences = {
+        name: d
+        for name in figures
+        if base is not None
+        and (d := results.difference(evaluation, measure.name, name, base.name)) is not None
     }
-    gaps = {name: _gap(d, measure, figures, base.name) for name, d in found.items()}
-    n = max(score.items for score in figures.values() if isinstance(score, Score))
-    return [Line(FIT, measure, figures, gaps, _seen(list(found.values())), n)]
-
-
-def _other_lines(results: Results) -> list[Line]:
-    base, lines = base_method(results), []
-    names = [m.name for m in model_methods(results)]
-    for facts in in_order(results.evaluations):
-        for measure in facts.measures:
-            if not measure.headline:
-                continue
-            figures: dict[str, Figure | Score] = {
-                f.method: f
-                for f in results.figures
-                if (f.evaluation, f.measure, f.value_set, f.seed)
-                == (facts.name, measure.name, "all", "all")
-                and f.method in names
-            }
-            if not figures:
-                continue
-            found = {
-                d.method if d.against == base.name else d.against: d
-                for d in results.figure_differences
-                if base is not None
-                and (d.evaluation, d.measure) == (facts.name, measure.name)
-                and base.name in (d.method, d.against)
-            }
-            gaps = {
-                name: _gap(d, measure, figures, base.name if base else "")
-                for name, d in found.items()
-                if name in figures
-            }
-            n = max(figure.n for figure in figures.values() if isinstance(figure, Figure))
-            lines.append(Line(facts.name, measure, figures, gaps, _seen(list(found.values())), n))
-    return lines
-
-
-def _seen(differences: Sequence[Difference | FigureDifference]) -> float | None:
-    seen = [d.detectable for d in differences if d.detectable is not None]
-    return max(seen, default=None)
-
-
-def _gap(
-    d: Difference | FigureDifference,
-    measure: Measure,
-    figures: dict[str, Figure | Score],
-    base: str,
-) -> Gap:
-    """A method against the untrained model, turned so that above 0 is better."""
-    ends = (d.low, d.high) if d.against == base else (_turned(d.high), _turned(d.low))
-    value = d.value if d.against == base else -d.value
-    method = d.method if d.against == base else d.against
-    return turned_gap(
-        value, ends, d.adjusted, measure, *(figures.get(name) for name in (method, base))
+    label = measure.label
+    if evaluation == FIT:
+        label += f", questions {SIDE_NAMES[results.main_side]}"
+    return Line(
+        evaluation,
+        measure,
+        label,
+        figures,
+        {name: gap_of(d, measure, figures) for name, d in differences.items()},
+        max((d.detectable for d in differences.values() if d.detectable is not None), default=None),
+        max(figure.n for figure in figures.values()),
     )
 
 
-def turned_gap(
-    value: float,
-    ends: tuple[float | None, float | None],
-    adjusted: float | None,
-    measure: Measure,
-    one: Figure | Score | None,
-    two: Figure | Score | None,
-) -> Gap:
-    """A difference (one minus two) as a gap in the measure's good direction."""
-    sign = _direction(measure, one, two)
+def gap_of(d: FigureDifference, measure: Measure, figures: Mapping[str, Figure]) -> Gap:
+    """A difference of two methods, turned so that above 0 is better."""
+    sign = _direction(measure, figures.get(d.method), figures.get(d.against))
     if sign is None:
-        # No direction is better, or the two lie on either side of the best: told apart, or not.
-        return Gap(None, *ends, "unknown" if adjusted is None or adjusted < SIGNIFICANT else "same")
-    low, high = ends if sign > 0 else (_turned(ends[1]), _turned(ends[0]))
-    value = sign * value
-    if low is None or high is None:
-        return Gap(value, None, None, "unknown")
-    apart = adjusted < SIGNIFICANT if adjusted is not None else (low > 0 or high < 0)
-    return Gap(value, low, high, "same" if not apart else "higher" if value > 0 else "lower")
+        # No direction is better, or the two are on either side of the best point.
+        apart = d.adjusted is None or d.adjusted < SIGNIFICANT
+        return Gap(None, d.low, d.high, "unknown" if apart else "same")
+    better = d if sign > 0 else d.turned()
+    return Gap(better.value, better.low, better.high, better.verdict)
 
 
-def _direction(
-    measure: Measure, one: Figure | Score | None, two: Figure | Score | None
-) -> int | None:
+def _direction(measure: Measure, one: Figure | None, two: Figure | None) -> int | None:
     """1 where more is better, -1 where less is; None where neither can be said."""
     if measure.better in ("higher", "lower"):
         return 1 if measure.better == "higher" else -1
@@ -213,10 +147,6 @@ def _direction(
     if len(above) == 2:
         return None
     return -1 if above == {True} else 1
-
-
-def _turned(value: float | None) -> float | None:
-    return None if value is None else -value
 
 
 # --- The scoreboard ----------------------------------------------------------------------------
@@ -252,7 +182,7 @@ def _glance_table(
     rows = []
     for line in lines:
         cells = [
-            Cell(line.measure.label, _pointing(line.measure)),
+            Cell(line.label, _pointing(line.measure)),
             _figure_cell(line, base.name),
             *(_figure_cell(line, m.name) for m in block),
         ]
@@ -285,20 +215,20 @@ def _figure_cell(line: Line, method: str) -> Cell:
 
 
 def flag_sentence(results: Results) -> str:
-    """On which measures trained methods lost more than the margin beyond chance, and how many did."""
+    """On which measures trained methods lost more than the margin beyond chance, and how many."""
     lines = headline_lines(results)
     trained = methods_of_kind(results, "trained")
     if len(lines) < 2 or not trained:
         return ""
     lost = {
-        line.measure.label: count
+        line.label: count
         for line in lines
         if (count := sum(_is_lost(line.gaps.get(method.name)) for method in trained))
     }
     if not lost:
         return (
-            f"No trained method lost more than {MARGIN:g} against the untrained model, beyond chance, "
-            "on any of these measures."
+            f"No trained method lost more than {MARGIN:g} against the untrained model, beyond "
+            "chance, on any of these measures."
         )
     named = "; ".join(f"{label} ({count} of {len(trained)})" for label, count in lost.items())
     return (
@@ -312,7 +242,7 @@ def _is_lost(gap: Gap | None) -> bool:
 
 
 def loss_table(results: Results) -> Table | None:
-    """On how much each trained method gained, and where it lost, or may have, more than the margin."""
+    """How much each trained method gained, and where it lost more than the margin, or may have."""
     lines = headline_lines(results)
     trained = methods_of_kind(results, "trained")
     if len(lines) < 2 or not trained:
@@ -326,9 +256,9 @@ def loss_table(results: Results) -> Table | None:
                 continue
             better += gap.verdict == "higher"
             if _is_lost(gap):
-                lost.append(f"{line.measure.label} {signed(gap.value, line.measure.digits)}")
+                lost.append(f"{line.label} {signed(gap.value, line.measure.digits)}")
             elif gap.low < -MARGIN:
-                open_.append(line.measure.label)
+                open_.append(line.label)
             else:
                 held += 1
         of = f"\u00a0of\u00a0{len(lines)}"
@@ -351,24 +281,19 @@ def loss_table(results: Results) -> Table | None:
     return make_table("What training changed, against the untrained model", columns, rows)
 
 
-def power_sentence(line: Line | None) -> str:
+def power_sentence(line: Line) -> str:
     """What the study could have seen on a measure, in words."""
-    if line is None or line.seen is None:
+    if line.seen is None:
         return ""
     return (
         f"With {line.n} {line.measure.unit} this study would have seen a true difference of "
         f"{number(line.seen, line.measure.digits)} from the untrained model in "
-        f"“{line.measure.label}” four times in five, were it the only one tested; smaller ones would mostly "
-        "stay unseen."
+        f"“{line.label}” four times in five, were it the only one tested; smaller ones would "
+        "mostly stay unseen."
     )
-
-
-def fit_power(results: Results) -> str:
-    """What the study could have seen in fit."""
-    return power_sentence(next(iter(_fit_line(results)), None))
 
 
 def evaluation_power(results: Results, evaluation: str) -> list[str]:
     """What the study could have seen in each headline measure of an evaluation."""
-    lines = [line for line in _other_lines(results) if line.evaluation == evaluation]
+    lines = [line for line in headline_lines(results) if line.evaluation == evaluation]
     return [sentence for line in lines if (sentence := power_sentence(line))]

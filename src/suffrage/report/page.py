@@ -1,7 +1,7 @@
 """The report: one HTML file that opens offline, on a phone, on paper.
 
-Everything the page says is chosen by small functions of `Results` in the modules beside this one;
-the template only sets it.
+Small functions of `Results` in the other modules of this package choose everything the page says;
+the template only lays it out.
 """
 
 from __future__ import annotations
@@ -10,34 +10,32 @@ from pathlib import Path
 from typing import Any
 
 from suffrage import storage
-from suffrage.evaluate.results import (
-    Results,
-)
+from suffrage.evaluate.fit import NAME as FIT
+from suffrage.evaluate.results import Results
 from suffrage.report.answer_cards import cards_by_value_set
-from suffrage.report.asked import item_counts, item_table, study_facts, value_set_table
 from suffrage.report.behaviour_panels import BEHAVIOUR_PANELS
-from suffrage.report.cells import ABREAST, abreast, fact_pairs, thousands
+from suffrage.report.cells import ABREAST, abreast, fact_pairs
 from suffrage.report.costs import asking_table, cost_table
 from suffrage.report.evaluations import PANELS, evaluation_sections
 from suffrage.report.failures import flattening, made_worse_table, weak_spot_table, worst_item_table
 from suffrage.report.finding import finding, is_weighted
 from suffrage.report.group_panels import GROUP_PANELS
 from suffrage.report.overview import (
-    FIT,
     MARGIN,
-    fit_power,
+    evaluation_power,
     flag_sentence,
     glance_tables,
     loss_table,
 )
 from suffrage.report.published_panels import PUBLISHED_PANELS
 from suffrage.report.readings import (
-    disagreement_table,
     mass_table,
+    readout_disagreement_table,
     readout_table,
     refused_items,
     written_table,
 )
+from suffrage.report.rendering import render_page
 from suffrage.report.scoreboard import (
     difference_tables,
     left_out_scores,
@@ -48,11 +46,12 @@ from suffrage.report.scoreboard import (
     value_set_scores,
 )
 from suffrage.report.self_feedback import feedback_parts
-from suffrage.report.tables import (
-    by_kind,
-    main_side,
-    number,
-    percent,
+from suffrage.report.tables import by_kind
+from suffrage.report.who_was_asked import (
+    item_counts,
+    item_table,
+    study_facts,
+    value_set_table,
 )
 
 # What Suffrage's own evaluations draw; another package adds to `PANELS` likewise.
@@ -66,22 +65,12 @@ def write_report(results: Results, path: Path) -> None:
 
 def render_report(results: Results) -> str:
     """The report as HTML; it loads nothing from outside itself."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("suffrage.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"number": number, "percent": percent, "thousands": thousands}
-    return environment.get_template("report.html.j2").render(_sections(results))
+    return render_page("report.html.j2", **_sections(results))
 
 
 def _sections(results: Results) -> dict[str, Any]:
     """Everything the template needs, by the name it has there."""
-    disagreed = disagreement_table(results)
+    disagreed = readout_disagreement_table(results)
     return {
         "r": results,
         "finding": finding(results),
@@ -97,15 +86,15 @@ def _sections(results: Results) -> dict[str, Any]:
         "flags": flag_sentence(results),
         "losses": loss_table(results),
         "margin": f"{MARGIN:g}",
-        "fit_power": fit_power(results),
+        "fit_power": " ".join(evaluation_power(results, FIT)),
         "fit_cannot_show": next((e.cannot_show for e in results.evaluations if e.name == FIT), ""),
         "evaluations": evaluation_sections(results),
         "left_out": left_out_scores(results),
         "by_value_set": value_set_scores(results),
         "by_seed": seed_scores(results),
-        "differences": difference_tables(results, main_side(results)),
+        "differences": difference_tables(results, results.main_side),
         "trained_differences": (None, None)
-        if main_side(results) == "trained"
+        if results.main_side == "trained"
         else difference_tables(results, "trained"),
         "methods": [(method, fact_pairs(method.settings)) for method in by_kind(results)],
         "cards": cards_by_value_set(results),

@@ -6,21 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from suffrage.evaluate.distances import TRAINED
+from suffrage.evaluate.fit import AVERAGE, UNIFORM
 from suffrage.evaluate.results import EvaluationFacts, Figure, MethodFacts, Results
 from suffrage.evaluate.wvb import HEADLINE, MAJORITY, measure_name
 from suffrage.report.cells import (
     ABREAST,
-    AVERAGE,
-    UNIFORM,
     Cell,
     abreast,
     base_method,
     make_table,
     model_methods,
 )
-from suffrage.report.evaluations import Panel, find_figure
-from suffrage.report.tables import NOTHING, interval, number
+from suffrage.report.evaluations import Panel
+from suffrage.report.numbers import NOTHING, interval, number
 
 FOLDED = "The same as a table"
 # So many lines can be told apart in one picture.
@@ -29,13 +27,13 @@ DASHES = ("", "7 3", "2 3", "10 3 2 3", "1 4")
 
 
 @dataclass(frozen=True)
-class Row:
-    """A line of a plot of dots. itself: asked as nobody; named: asked as this population; mark: people's own."""
+class DotRow:
+    """A line of a plot of dots."""
 
     label: str
-    itself: float | None
-    named: float | None
-    mark: float | None = None
+    itself: float | None  # asked as nobody
+    named: float | None  # asked as this population
+    mark: float | None = None  # people's own
 
 
 def distance_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
@@ -47,8 +45,6 @@ def distance_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
     ]
     rows = []
     for measure in facts.measures:
-        if measure.name.endswith(TRAINED):
-            continue
         found = [
             _both(results, facts.name, measure.name, name, measure.digits) for name, _ in columns
         ]
@@ -72,8 +68,8 @@ def distance_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
 
 
 def _both(results: Results, evaluation: str, measure: str, method: str, digits: int) -> Cell:
-    held = find_figure(results, evaluation, measure, method)
-    trained = find_figure(results, evaluation, measure + TRAINED, method)
+    held = results.figure(evaluation, measure, method, side="held_out")
+    trained = results.figure(evaluation, measure, method, side="trained")
     if held is None and trained is None:
         return Cell(NOTHING)
     return Cell(
@@ -142,11 +138,11 @@ def _population_panels(
     methods = [m for m in model_methods(results) if by_method.get(m.name)]
     if not methods:
         return []
-    best = max(methods, key=lambda m: _value(find_figure(results, facts.name, measure, m.name)))
+    best = max(methods, key=lambda m: _value(results.figure(facts.name, measure, m.name)))
     found = by_method[best.name]
     names = sorted(found, key=lambda name: (-found[name][1], name))
-    rows = [Row(_words(name), *found[name], marks.get(name)) for name in names]
-    floor = find_figure(results, facts.name, measure, UNIFORM)
+    rows = [DotRow(_words(name), *found[name], marks.get(name)) for name in names]
+    floor = results.figure(facts.name, measure, UNIFORM)
     text = (
         f"{what}: {best.label}. Filled: asked as the {noun}; hollow: asked as itself"
         + ("; upright mark: the answer of all people, held against the group" if marks else "")
@@ -185,7 +181,7 @@ def _value(figure: Figure | None) -> float:
     return -1.0 if figure is None else figure.value
 
 
-def dots(rows: Sequence[Row], floor: float | None) -> str:
+def dots(rows: Sequence[DotRow], floor: float | None) -> str:
     """Rows of dots over one axis, as HTML with a small SVG a row; labels are escaped."""
     values = [v for row in rows for v in (row.itself, row.named, row.mark) if v is not None]
     values += [] if floor is None else [floor]
@@ -246,7 +242,7 @@ def threshold_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
     names = [*_shown(results, facts), UNIFORM, MAJORITY]
     labels |= {UNIFORM: "Even answer", MAJORITY: "Commonest answer"}
     lines = {
-        name: [find_figure(results, facts.name, measure_name(t), name) for t in thresholds]
+        name: [results.figure(facts.name, measure_name(t), name) for t in thresholds]
         for name in [*labels]
     }
     lines = {name: found for name, found in lines.items() if thresholds and all(found)}
@@ -283,7 +279,7 @@ def _shown(results: Results, facts: EvaluationFacts) -> list[str]:
     measure = measure_name(HEADLINE)
     methods: list[MethodFacts] = model_methods(results)
     base = base_method(results)
-    best = max(methods, key=lambda m: _value(find_figure(results, facts.name, measure, m.name)))
+    best = max(methods, key=lambda m: _value(results.figure(facts.name, measure, m.name)))
     return list(dict.fromkeys([*([base.name] if base else []), best.name]))[: LINES - 2]
 
 

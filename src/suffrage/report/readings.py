@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from suffrage.evaluate.results import (
-    Answer,
     Readout,
     Results,
+    ScoredAnswer,
 )
 from suffrage.report.cells import (
     NOT_MEASURED,
@@ -17,19 +17,12 @@ from suffrage.report.cells import (
     SIDE_NAMES,
     Cell,
     Table,
+    figure_cell,
     make_table,
     model_methods,
-    plural,
-    score_cell,
-    thousands,
 )
-from suffrage.report.tables import (
-    NOTHING,
-    find_score,
-    main_side,
-    number,
-    percent,
-)
+from suffrage.report.numbers import NOTHING, number, percent, plural, thousands
+from suffrage.report.tables import fit_figure
 
 
 def readouts_used(results: Results) -> list[Readout]:
@@ -40,11 +33,11 @@ def readouts_used(results: Results) -> list[Readout]:
 
 def readout_table(results: Results) -> Table:
     """The fit each way of reading a model's answers gives, side by side."""
-    side, readouts = main_side(results), readouts_used(results)
+    side, readouts = results.main_side, readouts_used(results)
     rows = [
         [
             Cell(m.label),
-            *(score_cell(find_score(results, m.name, side, readout=r)) for r in readouts),
+            *(figure_cell(fit_figure(results, m.name, side, readout=r)) for r in readouts),
         ]
         for m in model_methods(results)
     ]
@@ -54,8 +47,8 @@ def readout_table(results: Results) -> Table:
 
 def mass_table(results: Results) -> Table:
     """How much each readout leaves outside the options, what was refused, order sensitivity."""
-    side, readouts = main_side(results), readouts_used(results)
-    answers: dict[tuple[str, Readout], list[Answer]] = defaultdict(list)
+    side, readouts = results.main_side, readouts_used(results)
+    answers: dict[tuple[str, Readout], list[ScoredAnswer]] = defaultdict(list)
     for answer in results.answers:
         if answer.side == side:
             answers[answer.method, answer.readout].append(answer)
@@ -84,7 +77,7 @@ def mass_table(results: Results) -> Table:
     return make_table(caption, columns, rows)
 
 
-def _mass_cell(answers: Sequence[Answer]) -> Cell:
+def _mass_cell(answers: Sequence[ScoredAnswer]) -> Cell:
     if not answers:
         return Cell(NOTHING)
     refused = sum(answer.refused for answer in answers)
@@ -126,7 +119,7 @@ def written_table(results: Results) -> Table | None:
     return make_table(caption, columns, rows) if rows else None
 
 
-def disagreement_table(results: Results) -> Table | None:
+def readout_disagreement_table(results: Results) -> Table | None:
     """Mean total variation between two readouts, one row a pair, one column a method."""
     models = [
         m for m in model_methods(results) if any(d.method == m.name for d in results.readouts)

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from suffrage.evaluate.results import Exchange, PrincipleFacts, Results, SelfFeedback, Verdict
+from suffrage.evaluate.results import (
+    Exchange,
+    JudgedPair,
+    PrincipleFacts,
+    Results,
+    SelfFeedback,
+)
 from suffrage.report.cells import Cell, Table, make_table
-from suffrage.report.tables import number, percent
+from suffrage.report.numbers import number, percent
 
 OUTCOME_NAMES = {
     "ok": "readable",
@@ -32,7 +38,7 @@ class FeedbackPart:
     outcomes: Table
     principles: Table
     exchanges: Sequence[Exchange]
-    verdicts: Sequence[tuple[Verdict, str]]
+    verdicts: Sequence[tuple[JudgedPair, str]]
 
 
 def feedback_parts(results: Results) -> list[FeedbackPart]:
@@ -74,8 +80,8 @@ def _sentences(one: SelfFeedback) -> list[str]:
     lean = judged["lean_to_a"]
     found.append(
         f"Each pair was judged in both orders; both named the same answer in "
-        f"{percent(judged['same_both_ways'])} of them (a coin would in {percent(0.5)}), and the judge’s "
-        f"probability for the better one was {percent(judged['sureness'])} in the mean."
+        f"{percent(judged['same_both_ways'])} of them (a coin would in {percent(0.5)}), and the "
+        f"judge’s probability for the better one was {percent(judged['sureness'])} in the mean."
     )
     if abs(lean) > LEAN_WORTH_SAYING:
         letter = "A" if lean > 0 else "B"
@@ -128,11 +134,12 @@ def _left_out(outcome: str) -> str:
     return "" if outcome in ("ok", "unchanged") else OUTCOME_NAMES[outcome]
 
 
-def _verdict(verdict: Verdict) -> str:
+def _verdict(verdict: JudgedPair) -> str:
     """The judgement in a sentence."""
     if verdict.outcome == "same":
         return "Both answers are the same; nothing to learn."
     words = f"Better with probability {number(verdict.share)}"
-    orders = f"“A” got {number(verdict.a_first)} in one order and {number(verdict.a_second)} in the other"
+    first, second = number(verdict.a_first), number(verdict.a_second)
+    orders = f"“A” got {first} in one order and {second} in the other"
     left_out = "" if verdict.outcome == "ok" else f" Counted as {OUTCOME_NAMES[verdict.outcome]}."
     return f"{words}; {orders}.{left_out}"

@@ -1,6 +1,6 @@
 """The figures as tables: `results.json`, CSV for a spreadsheet, LaTeX for a paper.
 
-Also what every way of showing them shares: the rows of the scoreboard, and how a number reads.
+Also the rows of the scoreboard, which every way of showing them shares.
 """
 
 from __future__ import annotations
@@ -17,47 +17,43 @@ from pydantic import ValidationError
 
 from suffrage import storage
 from suffrage.errors import InputError
+from suffrage.evaluate.fit import NAME as FIT
+from suffrage.evaluate.fit import SIDES
 from suffrage.evaluate.results import (
-    Difference,
+    ALL,
+    RESULTS_VERSION,
+    Contrast,
+    Figure,
+    FigureDifference,
     MethodFacts,
-    Metric,
     Readout,
     Results,
-    Score,
     Side,
 )
+from suffrage.report.numbers import NOTHING, duration, number, percent, with_interval
 
-FORMAT = 1
-# Of p-values after Holm's correction.
-SIGNIFICANT = 0.05
-NO_INTERVAL = "not enough items"
-NOTHING = "–"
 KINDS = ("floor", "untrained", "trained", "ceiling")
 CAPTION = (
     "Fit is 1 minus the Jensen-Shannon distance (base 2) between the model's and the population's "
     "answers, averaged over items and value sets: 1 is a perfect match."
 )
 
-Verdict = Literal["higher", "lower", "same", "unknown"]
-
 
 @dataclass(frozen=True)
 class ScoreboardRow:
-    """A method with its figures; None where it was not scored.
+    """A method with its figures over all value sets and seeds; None where it has none.
 
-    earth_movers, entropy, slope, way: on the questions held out. sentence: fit there when each option is
-    said in a sentence. seconds: of training, None for methods
-    that train nothing.
+    Those without a side in their name are on the questions held out, unless there are none.
     """
 
     method: MethodFacts
-    held_out: Score | None
-    trained: Score | None
-    earth_movers: Score | None
-    entropy: Score | None
-    slope: Score | None
-    sentence: Score | None
-    seconds: float | None
+    held_out: Figure | None
+    trained: Figure | None
+    earth_movers: Figure | None
+    entropy: Figure | None
+    slope: Figure | None
+    sentence: Figure | None  # fit when each option is said in a sentence
+    seconds: float | None  # of training; None for methods that train nothing
 
     @property
     def way(self) -> float | None:
@@ -65,19 +61,18 @@ class ScoreboardRow:
         return self.held_out.way if self.held_out else None
 
 
-def write_tables(results: Results, folder: Path) -> None:
-    """Write results.json, four tables as CSV, and the scoreboard for LaTeX and Markdown."""
-    storage.write_text(folder / "results.json", results.model_dump_json(indent=1) + "\n")
-    storage.write_text(folder / "scores.csv", _csv(_score_rows(results)))
-    storage.write_text(folder / "differences.csv", _csv(_difference_rows(results)))
-    storage.write_text(folder / "answers.csv", _csv(_answer_rows(results)))
-    if results.figures:
-        rows = [row.model_dump() for row in results.figures]
-        storage.write_text(
-            folder / "figures.csv", _csv((list(rows[0]), [list(row.values()) for row in rows]))
-        )
-    storage.write_text(folder / "scoreboard.tex", latex_scoreboard(results))
-    storage.write_text(folder / "scoreboard.md", markdown_scoreboard(results))
+def write_results(results: Results, folder: Path) -> None:
+    """Write results.json, its tables as CSV, and the scoreboard for LaTeX and Markdown."""
+    texts = {
+        "results.json": results.model_dump_json(indent=1) + "\n",
+        "figures.csv": _csv(_figure_rows(results)),
+        "differences.csv": _csv(_difference_rows(results)),
+        "answers.csv": _csv(_answer_rows(results)),
+        "scoreboard.tex": latex_scoreboard(results),
+        "scoreboard.md": markdown_scoreboard(results),
+    }
+    for name, text in texts.items():
+        storage.write_text(folder / name, text)
 
 
 def read_results(path: str | Path) -> Results:
@@ -91,12 +86,12 @@ def read_results(path: str | Path) -> Results:
     Returns
     -------
     Results
-        The study, its methods, scores, differences and answers.
+        The study, its methods, figures, differences and answers.
 
     Raises
     ------
     InputError
-        The file is missing, not JSON, of another format, or incomplete.
+        The file is missing, not JSON, of another version, or incomplete.
 
     Examples
     --------
@@ -108,10 +103,12 @@ def read_results(path: str | Path) -> Results:
     content = storage.read_json(path)
     if not isinstance(content, dict) or "study" not in content:
         raise InputError(f"{path}: not a Suffrage results file; give the results.json of a run.")
-    if content.get("format") != FORMAT:
+    if content.get("version") != RESULTS_VERSION:
+        found = f"version {content['version']!r}" if "version" in content else "no version"
         raise InputError(
-            f"{path}: format is {content.get('format')!r}, this Suffrage reads {FORMAT}; "
-            "use the version that wrote it (study.versions in the file), or run the study again."
+            f"{path}: this file has {found}, and this Suffrage reads version {RESULTS_VERSION}; "
+            "write it again with `suffrage run`, or use the Suffrage that wrote it "
+            "(study.versions in the file)."
         )
     # JSON has no NaN: the shares of an answer that could not be read were written as null.
     for answer in content.get("answers") or []:
@@ -136,53 +133,29 @@ def by_kind(results: Results) -> list[MethodFacts]:
     return sorted(results.methods, key=lambda method: KINDS.index(method.kind))
 
 
-def find_score(
+def fit_figure(
     results: Results,
     method: str,
-    side: Side,
-    metric: Metric = "fit_jsd",
+    side: Side | None = None,
+    measure: str = "fit",
     readout: Readout = "letters",
-    value_set: str = "all",
-    seed: int | Literal["all"] = "all",
-) -> Score | None:
-    """The score at a place, or None."""
-    wanted = (method, side, metric, readout, value_set, seed)
-    for s in results.scores:
-        if (s.method, s.side, s.metric, s.readout, s.value_set, s.seed) == wanted:
-            return s
-    return None
+    value_set: str = ALL,
+    seed: int | Literal["all"] = ALL,
+) -> Figure | None:
+    """A figure of `fit` at a place, or None; on the side the report leads with by default."""
+    return results.figure(FIT, measure, method, value_set, seed, side, readout)
 
 
-def find_difference(
+def fit_difference(
     results: Results,
     method: str,
     against: str,
-    side: Side,
-    metric: Metric = "fit_jsd",
-    value_set: str = "all",
-) -> Difference | None:
-    """`method` minus `against`, turned round when it is stored the other way, or None."""
-    for d in results.differences:
-        if (d.side, d.metric, d.value_set) != (side, metric, value_set):
-            continue
-        if (d.method, d.against) == (method, against):
-            return d
-        if (d.against, d.method) == (method, against):
-            turned = {
-                "method": method,
-                "against": against,
-                "value": -d.value,
-                "low": None if d.high is None else -d.high,
-                "high": None if d.low is None else -d.low,
-            }
-            return d.model_copy(update=turned)
-    return None
-
-
-def main_side(results: Results) -> Side:
-    """The side the report leads with: questions held out, unless none was."""
-    sides = {score.side for score in results.scores if score.metric == "fit_jsd"}
-    return "trained" if sides == {"trained"} else "held_out"
+    side: Side | None = None,
+    measure: str = "fit",
+    value_set: str = ALL,
+) -> FigureDifference | None:
+    """`method` minus `against` on a measure of `fit`, or None; by default as `fit_figure`."""
+    return results.difference(FIT, measure, method, against, value_set, side)
 
 
 def scoreboard_rows(results: Results) -> list[ScoreboardRow]:
@@ -190,94 +163,24 @@ def scoreboard_rows(results: Results) -> list[ScoreboardRow]:
 
     A floor that speaks for some value sets only stands where those are shown.
     """
-    side = main_side(results)
-    spoken = {score.method for score in results.scores if score.value_set == "all"}
     return [
         ScoreboardRow(
             method=method,
-            held_out=find_score(results, method.name, "held_out"),
-            trained=find_score(results, method.name, "trained"),
-            earth_movers=find_score(results, method.name, side, "emd"),
-            entropy=find_score(results, method.name, side, "entropy_ratio"),
-            slope=find_score(results, method.name, side, "slope"),
-            sentence=find_score(results, method.name, side, readout="sentence"),
+            held_out=fit_figure(results, method.name, "held_out"),
+            trained=fit_figure(results, method.name, "trained"),
+            earth_movers=fit_figure(results, method.name, measure="emd"),
+            entropy=fit_figure(results, method.name, measure="entropy_ratio"),
+            slope=fit_figure(results, method.name, measure="slope"),
+            sentence=fit_figure(results, method.name, readout="sentence"),
             seconds=sum(cost.seconds for cost in method.costs) if method.costs else None,
         )
         for method in by_kind(results)
-        if method.kind != "floor" or method.name in spoken
+        if method.kind != "floor" or _has_fit(results, method.name)
     ]
 
 
-def verdict(difference: Difference) -> Verdict:
-    """Whether a difference lies above 0, below it, cannot be told from it, or is unknown.
-
-    By its p-value after Holm's correction, or by its interval where a run carries none.
-    """
-    low, high = difference.low, difference.high
-    if not _is_number(low) or not _is_number(high):
-        return "unknown"
-    assert low is not None and high is not None
-    if difference.adjusted is not None:
-        if difference.adjusted >= SIGNIFICANT:
-            return "same"
-        return "higher" if difference.value > 0 else "lower"
-    return "higher" if low > 0 else "lower" if high < 0 else "same"
-
-
-# --- How a number reads ------------------------------------------------------------------------
-
-
-def _is_number(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """A figure with a true minus sign; a dash where there is none."""
-    if value is None or not math.isfinite(value):
-        return NOTHING
-    return _without_negative_zero(f"{value:.{digits}f}")
-
-
-def signed(value: float | None, digits: int = 2) -> str:
-    """A difference: always with its sign, except when it rounds to zero."""
-    if value is None or not math.isfinite(value):
-        return NOTHING
-    return _without_negative_zero(f"{value:+.{digits}f}")
-
-
-def _without_negative_zero(text: str) -> str:
-    if not text.strip("+-0."):
-        return text.lstrip("+-")
-    return text.replace("-", "−")
-
-
-def interval(
-    low: float | None, high: float | None, digits: int = 2, with_sign: bool = False
-) -> str:
-    """ "0.66 to 0.75", or "not enough items"."""
-    if not _is_number(low) or not _is_number(high):
-        return NO_INTERVAL
-    show = signed if with_sign else number
-    return f"{show(low, digits)} to {show(high, digits)}"
-
-
-def percent(share: float | None, digits: int = 0) -> str:
-    """A share as "62 %"; a dash where there is none."""
-    if share is None or not math.isfinite(share):
-        return NOTHING
-    return f"{number(100 * share, digits)}\u00a0%"
-
-
-def duration(seconds: float | None) -> str:
-    """ "45 s", "2 min 10 s", "3 h 05 min"; a dash where nothing ran."""
-    if seconds is None or not math.isfinite(seconds):
-        return NOTHING
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+def _has_fit(results: Results, method: str) -> bool:
+    return any(fit_figure(results, method, side) for side in SIDES)
 
 
 # --- CSV ---------------------------------------------------------------------------------------
@@ -301,15 +204,17 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def _score_rows(results: Results) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
-    header = list(Score.model_fields)
-    return header, ([getattr(score, name) for name in header] for score in results.scores)
+def _figure_rows(results: Results) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+    header = list(Figure.model_fields)
+    return header, ([getattr(figure, name) for name in header] for figure in results.figures)
 
 
 def _difference_rows(results: Results) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
-    header = list(Difference.model_fields)
-    lines = ([getattr(d, name) for name in header] + [verdict(d)] for d in results.differences)
-    return [*header, "verdict"], lines
+    """What is compared first, then the difference and its verdict."""
+    fields = FigureDifference.model_fields
+    header = [*(name for name in fields if name not in Contrast.model_fields)]
+    header += [*Contrast.model_fields, "verdict"]
+    return header, ([getattr(d, name) for name in header] for d in results.figure_differences)
 
 
 def _answer_rows(results: Results) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
@@ -370,7 +275,7 @@ def latex_escaped(text: str) -> str:
 def latex_scoreboard(results: Results) -> str:
     r"""The scoreboard as a table for `\input`; the document needs the booktabs package."""
     study = results.study
-    items = max((row.held_out.items for row in scoreboard_rows(results) if row.held_out), default=0)
+    items = max((row.held_out.n for row in scoreboard_rows(results) if row.held_out), default=0)
     caption = (
         f"{study.title}. {CAPTION} Brackets: 95\u00a0% bootstrap intervals over items and "
         f"respondents. {items} held-out items, {len(results.value_sets)} value set(s), "
@@ -393,11 +298,11 @@ def latex_scoreboard(results: Results) -> str:
         previous = row.method.kind
         cells = [
             row.method.label,
-            _latex_figure(row.held_out),
-            _latex_figure(row.trained),
-            _latex_figure(row.earth_movers),
-            _latex_figure(row.entropy),
-            _latex_figure(row.slope),
+            with_interval(row.held_out, 3),
+            with_interval(row.trained, 3),
+            with_interval(row.earth_movers, 3),
+            with_interval(row.entropy, 3),
+            with_interval(row.slope, 3),
             percent(row.way),
         ]
         # The empty group keeps a label such as "[a]" from being read as an option of "\\".
@@ -420,14 +325,6 @@ def latex_scoreboard(results: Results) -> str:
     )
 
 
-def _latex_figure(score: Score | None) -> str:
-    if score is None:
-        return NOTHING
-    if not _is_number(score.low) or not _is_number(score.high):
-        return f"{number(score.value, 3)} ({NO_INTERVAL})"
-    return f"{number(score.value, 3)} [{number(score.low, 3)}, {number(score.high, 3)}]"
-
-
 # --- Markdown ----------------------------------------------------------------------------------
 
 
@@ -441,15 +338,14 @@ def markdown_scoreboard(results: Results) -> str:
     lines = ["| " + " | ".join(heads) + " |", "|" + " --- |" * len(heads)]
     for row in board:
         costs = row.method.costs
-        slope = row.slope if row.slope and _is_number(row.slope.value) else None
         cells = [
             row.method.label,
-            _markdown_figure(row.held_out),
+            with_interval(row.held_out),
             number(row.trained.value) if row.trained else NOTHING,
             number(row.earth_movers.value) if row.earth_movers else NOTHING,
             number(row.entropy.value) if row.entropy else NOTHING,
-            _markdown_figure(slope),
-            *([_markdown_figure(row.sentence)] if said else []),
+            with_interval(row.slope),
+            *([with_interval(row.sentence)] if said else []),
             duration(row.seconds) if row.seconds is not None else NOTHING,
             f"{sum(c.tokens for c in costs):,}" if costs else NOTHING,
             f"{max(c.peak_memory_bytes for c in costs) / 1e9:.1f} GB" if costs else NOTHING,
@@ -457,14 +353,6 @@ def markdown_scoreboard(results: Results) -> str:
         escaped = [cell.replace("|", "\\|") for cell in cells]
         lines.append("| " + " | ".join(escaped) + " |")
     return "\n".join(lines) + "\n"
-
-
-def _markdown_figure(score: Score | None) -> str:
-    if score is None:
-        return NOTHING
-    if not _is_number(score.low) or not _is_number(score.high):
-        return f"{number(score.value)} ({NO_INTERVAL})"
-    return f"{number(score.value)} [{number(score.low)}, {number(score.high)}]"
 
 
 def _one_line(text: str) -> str:

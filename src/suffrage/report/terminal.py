@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from suffrage.evaluate.results import Results, Score
-from suffrage.report.tables import (
-    NOTHING,
-    ScoreboardRow,
-    duration,
-    main_side,
-    number,
-    percent,
-    scoreboard_rows,
-)
+from suffrage.evaluate.results import Figure, Results
+from suffrage.report.numbers import NOTHING, duration, number, percent, with_interval
+from suffrage.report.tables import ScoreboardRow, scoreboard_rows
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -78,7 +71,7 @@ def _table(results: Results, quiet: bool) -> Table:
 
 def _cells(row: ScoreboardRow, said: bool) -> list[str]:
     return [
-        _with_interval(row.held_out),
+        with_interval(row.held_out, missing=" (no interval)"),
         _value(row.trained),
         _value(row.sentence if said else row.earth_movers),
         _value(row.entropy),
@@ -88,16 +81,8 @@ def _cells(row: ScoreboardRow, said: bool) -> list[str]:
     ]
 
 
-def _value(score: Score | None) -> str:
-    return number(score.value) if score else NOTHING
-
-
-def _with_interval(score: Score | None) -> str:
-    if score is None:
-        return NOTHING
-    if score.low is None or score.high is None:
-        return f"{number(score.value)} (no interval)"
-    return f"{number(score.value)} [{number(score.low)}, {number(score.high)}]"
+def _value(figure: Figure | None) -> str:
+    return number(figure.value) if figure else NOTHING
 
 
 def _short_duration(seconds: float | None) -> str:
@@ -110,10 +95,10 @@ def _short_duration(seconds: float | None) -> str:
 
 
 def _note(results: Results) -> str:
-    held_out = [row.held_out.items for row in scoreboard_rows(results) if row.held_out]
+    held_out = [row.held_out.n for row in scoreboard_rows(results) if row.held_out]
     questions = (
         f"{max(held_out)} questions held out"
-        if main_side(results) == "held_out" and held_out
+        if results.main_side == "held_out" and held_out
         else "no question was held out"
     )
     said = any(row.sentence for row in scoreboard_rows(results))

@@ -113,8 +113,6 @@ def results_of(
         held_out=study.held_out.model_dump(mode="json", exclude_defaults=True),
         items=_item_facts(given),
         methods=_method_facts(wiring, given, memory),
-        scores=[score for card in cards for score in card.scores],
-        differences=[row for card in cards for row in card.differences],
         targets=[
             Target(
                 value_set=value_set.name,

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from suffrage import storage
 from suffrage.align.cai import CONSTITUTION, CRITIQUES, FEEDBACK, JUDGEMENTS
-from suffrage.evaluate.results import Exchange, PrincipleFacts, SelfFeedback, Verdict
+from suffrage.evaluate.results import Exchange, JudgedPair, PrincipleFacts, SelfFeedback
 
 SHOWN = 4
 Row = TypeVar("Row")
@@ -64,7 +64,7 @@ def self_feedback(folder: Path, method: str, seed: int, group: str) -> SelfFeedb
             for row in spread(critiques, SHOWN)
         ],
         verdicts=[
-            Verdict(
+            JudgedPair(
                 question=row["user"],
                 principle=row["principle"]["text"],
                 chosen=row["chosen"],

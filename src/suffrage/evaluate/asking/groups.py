@@ -14,7 +14,7 @@ from suffrage.arrays import FloatArray
 from suffrage.evaluate.asking.answers import Answers
 from suffrage.evaluate.scorecard import EvaluationInput
 from suffrage.evaluate.statistics.figures import resamples
-from suffrage.evaluate.statistics.intervals import Measured, estimate
+from suffrage.evaluate.statistics.intervals import Measured, bootstrap_estimate
 from suffrage.evaluate.statistics.sampled_answers import resampled_model_shares
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distribution_distances import fit
@@ -240,5 +240,5 @@ def above_zero(rows: Sequence[Measured], seed: int) -> bool:
     """Whether the mean of these rows is above 0 beyond noise: what a ratio may be divided by."""
     if not rows:
         return False
-    found = estimate(rows, resamples(rows, seed))
+    found = bootstrap_estimate(rows, resamples(rows, seed))
     return found.low is not None and found.low > 0

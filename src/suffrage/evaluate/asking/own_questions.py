@@ -10,7 +10,7 @@ import polars as pl
 from suffrage.evaluate.scorecard import EvaluationInput, Scorecard
 from suffrage.evaluate.statistics.figures import Edge, make_figures
 from suffrage.evaluate.statistics.intervals import Measured
-from suffrage.evaluate.statistics.losses import Values, flags, loss_rows, value_rows
+from suffrage.evaluate.statistics.losses import Values, loss_rows, loss_warnings, value_rows
 
 
 def values_by_question(
@@ -70,7 +70,7 @@ def cost_scorecard(
     figures, differences = make_figures(
         evaluation, units, given.methods, seed, floors=floors, ceilings=ceilings
     )
-    notes = list(flags(figures, measure, margin, what))
+    notes = list(loss_warnings(figures, measure, margin, what))
     if base not in given.methods:
         notes.append(f"The study has no method {base}, so no loss can be measured.")
     return Scorecard(

@@ -1,4 +1,4 @@
-"""The answers that need no model."""
+"""Floors: the answers that need no model."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Every figure is a mean, or a ratio of means, over (seed, value set, item) rows. One bootstrap draw
 takes clusters of items with replacement, the same clusters in every seed and value set, and one
-replicate of each population's respondents. Two methods seen under the same draws give a paired
+replicate of each population's respondents. Under the same draws, two methods have a paired
 interval for their difference.
 """
 
@@ -22,21 +22,17 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One method's value on one (seed, value set, item) row.
-
-    point: the numerator with the population's shares as they are; replicates: (REPLICATES,) under
-    resampled respondents. below, below_replicates: the denominator, 1 for a plain mean. sampled: the
-    numerator under the model's own sampling error, where its answer was sampled.
-    """
+    """One method's value on one (seed, value set, item) row."""
 
     seed: int
     value_set: str
     item: str
     cluster: str
-    point: float
-    replicates: FloatArray
-    below: float = 1.0
-    below_replicates: FloatArray | None = None
+    point: float  # the numerator, with the population's shares as they are
+    replicates: FloatArray  # the numerator under resampled respondents, (REPLICATES,)
+    below: float = 1.0  # the denominator: 1 for a plain mean
+    below_replicates: FloatArray | None = None  # the same under resampled respondents
+    # The numerator under the model's own sampling error, where its answer was sampled.
     sampled: FloatArray | None = None
 
     @property
@@ -47,15 +43,12 @@ class Measured:
 
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """The resamples every method is seen under.
-
-    counts: (DRAWS, clusters), how often each cluster was drawn. replicate: (DRAWS, value sets).
-    """
+    """The resamples under which all methods are compared."""
 
     clusters: Sequence[str]
     value_sets: Sequence[str]
-    counts: npt.NDArray[np.int64]
-    replicate: npt.NDArray[np.int64]
+    counts: npt.NDArray[np.int64]  # how often each cluster was drawn, (DRAWS, clusters)
+    replicate: npt.NDArray[np.int64]  # which of the respondents' replicates, (DRAWS, value sets)
 
 
 def make_draws(
@@ -72,20 +65,19 @@ def make_draws(
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A figure with its bootstrap draws; low and high are None with fewer than two clusters.
-
-    clusters: how many different ones its rows lie in.
-    """
+    """A figure with its bootstrap draws, under the resamples that all methods share."""
 
     value: float
-    draws: FloatArray
-    low: float | None
+    draws: FloatArray  # (DRAWS,); NaN where a draw says nothing
+    low: float | None  # None with fewer than two clusters
     high: float | None
-    items: int
-    clusters: int = 0
+    n: int  # different units behind it
+    floor: float | None = None
+    ceiling: float | None = None
+    clusters: int = 0  # different clusters its units are in; p-values need them
 
 
-def estimate(rows: Sequence[Measured], draws: Draws) -> Estimate:
+def bootstrap_estimate(rows: Sequence[Measured], draws: Draws) -> Estimate:
     """The ratio of mean `point` to mean `below` over the rows, with its interval.
 
     Replicates of the respondents enter as their deviation from the replicates' own mean: the
@@ -103,17 +95,19 @@ def estimate(rows: Sequence[Measured], draws: Draws) -> Estimate:
     value = sum(r.point for r in rows) / under if under > 0 else float("nan")
     clusters = len({r.cluster for r in rows})
     low, high = percentile_interval(drawn[np.isfinite(drawn)], clusters)
-    return Estimate(value, drawn, low, high, len({r.item for r in rows}), clusters)
+    n = len({r.item for r in rows})
+    return Estimate(value, drawn, low, high, n, clusters=clusters)
 
 
 def difference(first: Sequence[Measured], second: Sequence[Measured], draws: Draws) -> Estimate:
     """first - second over the rows both have, under the same draws."""
     shared = {r.key for r in first} & {r.key for r in second}
     a, b = ([r for r in rows if r.key in shared] for rows in (first, second))
-    one, two = estimate(a, draws), estimate(b, draws)
+    one, two = bootstrap_estimate(a, draws), bootstrap_estimate(b, draws)
     drawn = one.draws - two.draws
     low, high = percentile_interval(drawn[np.isfinite(drawn)], one.clusters)
-    return Estimate(one.value - two.value, drawn, low, high, one.items, one.clusters)
+    value = one.value - two.value
+    return Estimate(value, drawn, low, high, one.n, clusters=one.clusters)
 
 
 def percentile_interval(drawn: FloatArray, clusters: int) -> tuple[float | None, float | None]:

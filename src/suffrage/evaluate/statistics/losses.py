@@ -14,7 +14,7 @@ Values = Mapping[tuple[int, str], float]
 
 
 def value_rows(values: Values) -> list[Measured]:
-    """One row a question; they stand for every value set, since the model is asked as itself."""
+    """One row a question, for every value set at once, since the model is asked as itself."""
     return [
         Measured(seed, "", question, question, value, np.ones(1))
         for (seed, question), value in sorted(values.items())
@@ -32,7 +32,9 @@ def loss_rows(values: Mapping[str, Values], base: str) -> dict[str, list[Measure
     }
 
 
-def flags(figures: Sequence[Figure], measure: str, margin: float, what: str) -> Iterator[str]:
+def loss_warnings(
+    figures: Sequence[Figure], measure: str, margin: float, what: str
+) -> Iterator[str]:
     """A sentence for each method that lost more than the margin, saying whether it is certain."""
     for figure in figures:
         if (figure.measure, figure.seed, figure.value_set) != (measure, "all", "all"):

@@ -1,4 +1,4 @@
-"""The sampling error of answers that were drawn from a model, where no probabilities could be read."""
+"""The sampling error of answers that were drawn from a model whose probabilities are not known."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from suffrage import storage
 from suffrage.arrays import FloatArray
-from suffrage.evaluate.results import Answer
+from suffrage.evaluate.results import ScoredAnswer
 
-# How often a sampled answer is sampled anew for the intervals.
+# How often a sampled answer is sampled again for the intervals.
 SAMPLED_REPLICATES = 200
 
 
-def resampled_answer(answer: Answer) -> FloatArray | None:
-    """An answer of sampled texts, sampled anew, (SAMPLED_REPLICATES, options); None where it was read."""
+def resampled_answer(answer: ScoredAnswer) -> FloatArray | None:
+    """The shares of a sampled answer, sampled again; None where probabilities were read."""
     return resampled_model_shares(
         answer.method,
         answer.item,
@@ -27,10 +27,11 @@ def resampled_answer(answer: Answer) -> FloatArray | None:
 def resampled_model_shares(
     method: str, item: str, readout: str, shares: FloatArray, mass: float, drawn: int | None
 ) -> FloatArray | None:
-    """So the sampling error of the model's answers is in every interval, beside that of people's.
+    """A model's shares, sampled again as often as they were: (SAMPLED_REPLICATES, options).
 
-    One answer that stands for several value sets or seeds is resampled alike in all of them. mass: the
-    share of the `drawn` answers that named an option.
+    With them the model's sampling error is in every interval, next to that of the respondents. An
+    answer that counts for several value sets or seeds is resampled alike in all of them. mass: the
+    share of the `drawn` answers that named an option. None where nothing was sampled.
     """
     named = None if drawn is None else round(mass * drawn)
     if not named:

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from suffrage.arrays import FloatArray
-from suffrage.evaluate.results import Figure, FigureDifference
-from suffrage.evaluate.statistics.figures import Drawn, drawn_figure, drawn_figures, scopes
-from suffrage.evaluate.statistics.intervals import Draws, make_draws, percentile_interval
+from suffrage.evaluate.results import Figure, FigureDifference, Readout, Side
+from suffrage.evaluate.statistics.figures import drawn_figure, drawn_figures, scopes
+from suffrage.evaluate.statistics.intervals import (
+    Draws,
+    Estimate,
+    make_draws,
+    percentile_interval,
+)
 
 # (..., m) sums to (...) figures; NaN where they say nothing.
 Statistic = Callable[[FloatArray], FloatArray]
@@ -22,17 +27,15 @@ MOVES = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Summed:
-    """What one unit adds to the sums. within: units of one `within` are summed, then averaged over.
-
-    resampled: gives the sums under resampled respondents, (REPLICATES, m); None where they are not at hand.
-    """
+    """What one unit adds to the sums."""
 
     seed: int
     value_set: str
     item: str
     cluster: str
-    within: str
+    within: str  # units of one `within` are summed; the figure is the mean over these groups
     sums: FloatArray
+    # Gives the sums under resampled respondents, (REPLICATES, m); None where there are none.
     resampled: Callable[[], FloatArray] | None = None
 
 
@@ -46,12 +49,15 @@ def summed_figures(
     floor: float | None = None,
     ceiling: float | None = None,
     left_out: Sequence[str] = (),
+    *,
+    side: Side | None = None,
+    readout: Readout | None = None,
 ) -> tuple[list[Figure], list[FigureDifference]]:
     """As `make_figures` for a statistic of sums: the mean of it over the units' `within`.
 
-    Intervals come from resampling clusters of items, and from respondents: what their replicates do to
-    the figure over all items is added to each draw. Resampling pulls calibration errors up and
-    correlations down, so that the draws are moved back to lie around the figure.
+    Intervals come from resampling clusters of items, and respondents: what the respondents'
+    replicates do to the figure over all items is added to each draw. Resampling pulls calibration
+    errors up and correlations down, so the draws are moved back to be centred on the figure.
     """
     every = [unit for units in by_method.values() for unit in units]
     if not every:
@@ -59,18 +65,19 @@ def summed_figures(
     names = {u.cluster for u in every}
     draws = make_draws([*names], [u.value_set for u in every], MOVES, seed)
     figures: list[Figure] = []
-    whole: dict[str, Drawn] = {}
+    whole: dict[str, Estimate] = {}
     for method in methods:
         units = by_method.get(method, ())
-        for at_seed, value_set, chosen in scopes(units, left_out):
+        for at_seed, value_set, chosen in scopes(units, left_out, every):
             found = _drawn(chosen, statistic, draws, floor, ceiling)
             if not np.isfinite(found.value):
                 continue
             if at_seed is None and value_set is None:
                 whole[method] = found
                 continue
-            figures.append(drawn_figure(evaluation, measure, method, at_seed, value_set, found))
-    over_all, differences = drawn_figures(evaluation, measure, whole, methods)
+            place = (evaluation, measure, method, at_seed, value_set)
+            figures.append(drawn_figure(*place, found, side, readout))
+    over_all, differences = drawn_figures(evaluation, measure, whole, methods, side, readout)
     return [*over_all, *figures], [*differences]
 
 
@@ -80,7 +87,7 @@ def _drawn(
     draws: Draws,
     floor: float | None,
     ceiling: float | None,
-) -> Drawn:
+) -> Estimate:
     place = {name: k for k, name in enumerate(draws.clusters)}
     sums: dict[str, FloatArray] = defaultdict(
         lambda: np.zeros((len(place), units[0].sums.size), dtype=np.float64)
@@ -91,7 +98,7 @@ def _drawn(
         values = [float(statistic(found.sum(axis=0))) for found in sums.values()]
         drawn = np.array([statistic(draws.counts @ found) for found in sums.values()])
     if not np.isfinite(values).any():
-        return Drawn(np.nan, np.empty(0), None, None, 0)
+        return Estimate(np.nan, np.empty(0), None, None, 0)
     value = float(np.nanmean(values))
     known = np.isfinite(drawn)
     mean = np.where(known, drawn, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
@@ -103,13 +110,13 @@ def _drawn(
     clusters = len({unit.cluster for unit in units})
     low, high = percentile_interval(centred[np.isfinite(centred)], clusters)
     n = len({unit.item for unit in units})
-    return Drawn(value, centred, low, high, n, floor, ceiling, clusters)
+    return Estimate(value, centred, low, high, n, floor, ceiling, clusters)
 
 
 def _moves(units: Sequence[Summed], statistic: Statistic) -> FloatArray:
-    """What resampled respondents do to a figure, about the mean of what they do; empty where unknown.
+    """How resampled respondents move a figure around its mean over them; empty where unknown.
 
-    One replicate number stands for all value sets, whose replicates are drawn apart from one another.
+    One replicate number is used for all value sets, whose replicates are drawn independently.
     """
     found = [None if unit.resampled is None else unit.resampled() for unit in units]
     count = min((len(rows) for rows in found if rows is not None), default=0)
@@ -127,7 +134,7 @@ def _moves(units: Sequence[Summed], statistic: Statistic) -> FloatArray:
 
 
 def pair_sums(x: float | FloatArray, y: float) -> FloatArray:
-    """What a pair adds to the sums that `correlation` reads: 1, x, y, x^2, y^2, xy; (...) -> (..., 6)."""
+    """What a pair adds to the sums of `correlation`: 1, x, y, x^2, y^2, xy; (...) -> (..., 6)."""
     x = np.asarray(x, dtype=np.float64)
     one = np.ones_like(x)
     return np.stack([one, x, y * one, x * x, y * y * one, x * y], axis=-1)
@@ -146,8 +153,9 @@ def correlation(sums: FloatArray) -> FloatArray:
 def share_sums(p: FloatArray, q: FloatArray) -> FloatArray:
     """What an item adds to the sums of `calibration_error` and `resolution`.
 
-    p: people's shares, (..., K); q: the model's, (K,). Options go into BINS equal bins of q. For each bin: how
-    many, sum of q, sum of p, sum of p - 1/K; and last, over all options, the sum of (p - 1/K)^2.
+    p: people's shares, (..., K); q: the model's, (K,). Options go into BINS equal bins of q. The
+    sums are, for each bin: how many, sum of q, sum of p, sum of p - 1/K; and last, over all
+    options, the sum of (p - 1/K)^2.
     """
     even = p - 1 / q.size
     bins = np.minimum((q * BINS + 1e-9).astype(np.int64), BINS - 1)
@@ -159,19 +167,26 @@ def share_sums(p: FloatArray, q: FloatArray) -> FloatArray:
 def calibration_error(sums: FloatArray) -> FloatArray:
     """Expected calibration error of option shares: sum_b n_b/N |mean q in b - mean p in b|.
 
-    Of the options a model gives about 30 %, do people on average give 30 %? 0 is calibrated; an
-    even answer is too, which tells nothing apart: see `resolution`. The standard form for
-    probabilities (Naeini, Cooper and Hauskrecht 2015), with people's shares for outcomes.
+    Of the options a model gives about 30 %, do people on average give 30 %? 0 is calibrated. An
+    even answer is calibrated too, though it tells no option from another: see `resolution`.
+
+    References
+    ----------
+    Naeini, Cooper and Hauskrecht (2015), for probabilities; here people's shares are the outcomes.
     """
     n, q, p = (sums[..., k * BINS : (k + 1) * BINS] for k in range(3))
     return np.asarray(np.abs(q - p).sum(axis=-1) / n.sum(axis=-1))
 
 
 def resolution(sums: FloatArray) -> FloatArray:
-    """How much of what sets people's shares apart the model's bins tell: 0 none, 1 all of it.
+    """The share of the spread of people's answers that the model's bins explain, 0 to 1.
 
-    sum_b (sum over options in b of p - 1/K)^2 / n_b, over the sum of (p - 1/K)^2. The resolution
-    term of Murphy (1973), as a share of the spread around the even answer.
+    sum_b (sum over options in b of p - 1/K)^2 / n_b, over the sum of (p - 1/K)^2: the resolution
+    term, as a share of the spread around the even answer.
+
+    References
+    ----------
+    Murphy (1973), A new vector partition of the probability score.
     """
     n, even = sums[..., :BINS], sums[..., 3 * BINS : 4 * BINS]
     told = np.divide(even * even, n, where=n > 0, out=np.zeros_like(even, dtype=np.float64))

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from suffrage.population.rectify import people_needed
-from suffrage.report.cells import plural, thousands
-from suffrage.report.tables import percent
+from suffrage.report.numbers import percent, plural, thousands
 
 if TYPE_CHECKING:
     from suffrage.population.rectify import Estimated, Rectified

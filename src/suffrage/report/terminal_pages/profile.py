@@ -9,6 +9,7 @@ from suffrage import storage
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.comparison import ItemComparison, compare_value_sets
 from suffrage.population.distributions import share_intervals
+from suffrage.report.rendering import render_page
 
 BAR_WIDTH = 24
 OPTION_WIDTH = 40
@@ -139,11 +140,6 @@ def write_profile_page(first: ValueSet, other: ValueSet | None, path: Path) -> N
 
     Against another value set, the items that differ most come first.
     """
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("suffrage.report"), autoescape=True, trim_blocks=True
-    )
     comparisons: dict[str, ItemComparison] = (
         {row.item_id: row for row in compare_value_sets(first, other)} if other else {}
     )
@@ -151,7 +147,8 @@ def write_profile_page(first: ValueSet, other: ValueSet | None, path: Path) -> N
     shown = [first] if other is None else [first, other]
     weighted = any(value_set.design_effect > 1 for value_set in shown)
     cards = [_card(f"item-{i}", item, shown, comparisons.get(item)) for i, item in enumerate(order)]
-    page = environment.get_template("profile.html.j2").render(
+    page = render_page(
+        "profile.html.j2",
         title=first.name if other is None else f"{first.name} and {other.name}",
         headings=[heading(value_set) for value_set in shown],
         names=[value_set.name for value_set in shown],

@@ -17,6 +17,7 @@ from suffrage.population.segments import (
     marks,
     traits,
 )
+from suffrage.report.rendering import render_page
 from suffrage.survey import Survey
 
 MARKS = 5
@@ -123,14 +124,10 @@ def _trait(trait: Trait) -> str:
 
 def write_segments_page(found: Segmentation, survey: Survey, title: str, path: Path) -> None:
     """One self-contained HTML page: the segments, what marks each, and how many there are."""
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("suffrage.report"), autoescape=True, trim_blocks=True
-    )
     telling = dividing_items(found)
     most = max(bits for _, bits in telling) or 1.0
-    page = environment.get_template("segments.html.j2").render(
+    page = render_page(
+        "segments.html.j2",
         title=title,
         heading=_heading(found),
         trusted=TRUSTED_OVERLAP,

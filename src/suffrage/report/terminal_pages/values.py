@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from suffrage import storage
+from suffrage.report.rendering import render_page
 from suffrage.values.taxonomies import Taxonomy
 
 
@@ -95,11 +96,6 @@ RING = 168
 
 def write_scores_page(scores: dict[str, Any], title: str, path: Path) -> None:
     """The scores as one self-contained page, with the circle or the map where there is one."""
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("suffrage.report"), autoescape=True, trim_blocks=True
-    )
     groups = list(scores["value_sets"].items())
     lows = [g["mean"][v] - 1.96 * g["standard_error"][v] for _, g in groups for v in g["mean"]]
     highs = [g["mean"][v] + 1.96 * g["standard_error"][v] for _, g in groups for v in g["mean"]]
@@ -130,7 +126,8 @@ def write_scores_page(scores: dict[str, Any], title: str, path: Path) -> None:
         }
         for value, word in scores["values"].items()
     ]
-    page = environment.get_template("values.html.j2").render(
+    page = render_page(
+        "values.html.j2",
         title=title,
         scores=scores,
         centred=centred,

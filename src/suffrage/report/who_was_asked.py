@@ -12,10 +12,8 @@ from suffrage.evaluate.results import (
     Results,
     Side,
 )
-from suffrage.report.cells import SIDE_NAMES, Cell, Table, fact_pairs, make_table, thousands
-from suffrage.report.tables import (
-    number,
-)
+from suffrage.report.cells import SIDE_NAMES, Cell, Table, fact_pairs, make_table
+from suffrage.report.numbers import number, thousands
 
 
 def study_facts(results: Results) -> list[tuple[str, str]]:

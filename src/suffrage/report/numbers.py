@@ -1,0 +1,100 @@
+"""How numbers read, in every table and sentence: signs, intervals, shares, durations, counts."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+NO_INTERVAL = "not enough items"
+NOTHING = "–"
+
+
+def _is_number(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A figure with a true minus sign; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return _without_negative_zero(f"{value:.{digits}f}")
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """A difference: always with its sign, except when it rounds to zero."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return _without_negative_zero(f"{value:+.{digits}f}")
+
+
+def _without_negative_zero(text: str) -> str:
+    if not text.strip("+-0."):
+        return text.lstrip("+-")
+    return text.replace("-", "−")
+
+
+def interval(
+    low: float | None, high: float | None, digits: int = 2, with_sign: bool = False
+) -> str:
+    """ "0.66 to 0.75", or "not enough items"."""
+    if not _is_number(low) or not _is_number(high):
+        return NO_INTERVAL
+    show = signed if with_sign else number
+    return f"{show(low, digits)} to {show(high, digits)}"
+
+
+class WithInterval(Protocol):
+    """A figure with its interval, whatever it is a figure of."""
+
+    @property
+    def value(self) -> float:
+        """The figure."""
+
+    @property
+    def low(self) -> float | None:
+        """The lower end; None where there is no interval."""
+
+    @property
+    def high(self) -> float | None:
+        """The upper end; None where there is no interval."""
+
+
+def with_interval(
+    figure: WithInterval | None, digits: int = 2, missing: str = f" ({NO_INTERVAL})"
+) -> str:
+    """ "0.71 [0.66, 0.75]"; a dash where there is no figure. missing: follows one without."""
+    if figure is None:
+        return NOTHING
+    value = number(figure.value, digits)
+    if not _is_number(figure.low) or not _is_number(figure.high):
+        return f"{value}{missing}"
+    return f"{value} [{number(figure.low, digits)}, {number(figure.high, digits)}]"
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share as "62 %"; a dash where there is none."""
+    if share is None or not math.isfinite(share):
+        return NOTHING
+    return f"{number(100 * share, digits)}\u00a0%"
+
+
+def duration(seconds: float | None) -> str:
+    """ "45 s", "2 min 10 s", "3 h 05 min"; a dash where nothing ran."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOTHING
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def thousands(count: float) -> str:
+    """A count with thin spaces between thousands from 10 000 on."""
+    return f"{count:.0f}" if count < 9999.5 else f"{count:,.0f}".replace(",", "\u202f")
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun: "1 item", "2 items"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,22 @@
+"""The report's templates, filled in: every page is one HTML file that loads nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from suffrage.report.numbers import number, percent, thousands
+
+
+def render_page(template: str, **content: Any) -> str:
+    """A template of `report/templates` as HTML. content: what it shows, by the name it has there."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("suffrage.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "percent": percent, "thousands": thousands}
+    return environment.get_template(template).render(content)
