@@ -26,10 +26,7 @@ CONTRACTS = {
 }
 # Names that still have two meanings. A name leaves this list when one of the two is renamed.
 STILL_TWICE = {
-    "Answer",
-    "Panel",
     "Principle",
-    "Row",
     "Snapshot",
     "about",
     "chosen_items",
@@ -39,8 +36,6 @@ STILL_TWICE = {
     "consent",
     "conversation_of",
     "demographics",
-    "disagreement_table",
-    "flags",
     "get",
     "is_due",
     "join",
@@ -53,9 +48,7 @@ STILL_TWICE = {
     "propose",
     "react",
     "results",
-    "run",
     "save",
-    "verdict",
     "vote",
     "withdraw",
 }
