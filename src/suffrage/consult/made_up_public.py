@@ -319,9 +319,9 @@ def take_part(
     collected = _Collected(public, d)
     order = generator.permutation(public.people)
     for start in range(0, public.people, AT_ONCE):
-        told = collected.information()
+        gains = collected.information()
         for person in order[start : start + AT_ONCE]:
-            collected.answers_of(int(person), a, told, generator)
+            collected.answers_of(int(person), a, gains, generator)
     return Consultation(
         slug=slug,
         title=title,
@@ -366,7 +366,7 @@ class _Collected:
         return pair_information(self.pairs, _frame("comparisons", self.comparisons), self.design)
 
     def answers_of(
-        self, person: int, asked: TasksEach, told: FloatArray, generator: np.random.Generator
+        self, person: int, asked: TasksEach, gains: FloatArray, generator: np.random.Generator
     ) -> None:
         public, name = self.public, f"p{person}"
         statements = public.agree.shape[1]
@@ -378,7 +378,7 @@ class _Collected:
             self.votes.append((name, f"s{statement}", vote, False, order, left))
             order += 1
         if len(self.pairs):
-            order = self._pairs_of(person, asked, told, generator, order)
+            order = self._pairs_of(person, asked, gains, generator, order)
         answers = generator.permutation(public.prompt_of.size)[: asked.reactions]
         for answer in answers:
             likes = public.manner[person] == "careless" or (
@@ -391,7 +391,7 @@ class _Collected:
         self,
         person: int,
         asked: TasksEach,
-        told: FloatArray,
+        gains: FloatArray,
         generator: np.random.Generator,
         order: int,
     ) -> int:
@@ -401,7 +401,7 @@ class _Collected:
         checks = check_places(asked.pairs, self.design, generator)
         shown: list[DrawnPair] = []
         for _ in range(asked.pairs):
-            pair = next_pair(self.pairs, told, raters, shown, checks, self.design, generator)
+            pair = next_pair(self.pairs, gains, raters, shown, checks, self.design, generator)
             if pair is None:
                 break
             shown.append(pair)

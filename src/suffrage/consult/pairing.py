@@ -229,7 +229,7 @@ def pair_information(pairs: Pairs, comparisons: pl.DataFrame, design: PairDesign
 
 def pair_probabilities(
     pairs: Pairs,
-    told: FloatArray,
+    gains: FloatArray,
     raters: IntArray,
     seen: BoolArray,
     design: PairDesign,
@@ -238,12 +238,12 @@ def pair_probabilities(
 
     With probability `core_chance` the next pair is a core pair that lacks raters, each in
     proportion to how many it lacks. Otherwise the pair is drawn among all that the person has not
-    seen, in proportion to `told`, with an even floor.
+    seen, in proportion to `gains`, with an even floor.
 
     Parameters
     ----------
     pairs : Pairs
-    told : array, shape (pairs,)
+    gains : array, shape (pairs,)
         How informative each pair would be, from `pair_information`.
     raters : array, shape (pairs,)
         How many people of this person's stratum saw each pair.
@@ -260,7 +260,7 @@ def pair_probabilities(
     if not open_to.any():
         return np.zeros(len(pairs))
     lacking = np.where(open_to & pairs.core, np.clip(design.core_raters - raters, 0, None), 0)
-    weight = np.where(open_to, np.clip(told, 0, None), 0.0)
+    weight = np.where(open_to, np.clip(gains, 0, None), 0.0)
     even = open_to / open_to.sum()
     by_worth = weight / weight.sum() if weight.sum() > 0 else even
     spread = (1 - design.floor) * by_worth + design.floor * even
@@ -323,7 +323,7 @@ def instructed(pair: DrawnPair) -> DrawnPair:
 
 def next_pair(
     pairs: Pairs,
-    told: FloatArray,
+    gains: FloatArray,
     raters: IntArray,
     shown: Sequence[DrawnPair],
     checks: Mapping[int, str],
@@ -335,7 +335,7 @@ def next_pair(
     Parameters
     ----------
     pairs : Pairs
-    told : array, shape (pairs,)
+    gains : array, shape (pairs,)
         How informative each pair would be, from `pair_information`.
     raters : array, shape (pairs,)
         How many people of this person's stratum saw each pair.
@@ -351,7 +351,7 @@ def next_pair(
         return again
     seen = seen_pairs(pairs, ((pair.left, pair.right) for pair in shown))
     drawn = draw_pair_to_show(
-        pairs, pair_probabilities(pairs, told, raters, seen, design), generator
+        pairs, pair_probabilities(pairs, gains, raters, seen, design), generator
     )
     return instructed(drawn) if drawn is not None and check == "instructed" else drawn
 

@@ -109,7 +109,7 @@ def _prefix(folder: Path) -> str:
     )
     if not found:
         raise InputError(
-            f"{folder}: no comments.csv beside a participants-votes.csv or votes.csv; give the "
+            f"{folder}: no comments.csv next to a participants-votes.csv or votes.csv; give the "
             "folder of a Polis export."
         )
     if len(found) > 1 and "" not in found:

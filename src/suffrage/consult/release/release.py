@@ -87,7 +87,7 @@ def make_release(
     Raises
     ------
     InputError
-        The folder exists, the private record lies inside it, or the settings do not fit.
+        The folder exists, the private record is inside it, or the settings do not fit.
     SuffrageError
         The finished tables fail their own check. Nothing is written then.
     """
@@ -98,7 +98,7 @@ def make_release(
         )
     if private.resolve().is_relative_to(folder.resolve()):
         raise InputError(
-            f"{private}: lies inside the release; the private file must not be published."
+            f"{private}: is inside the release; the private file must not be published."
         )
     record = PrivateRecord.of(private, consultation.slug)
     check_settings(consultation, wanted, record)
