@@ -19,7 +19,7 @@ from suffrage.report.leaderboard import (
     read_runs,
     write_leaderboard_page,
 )
-from suffrage.report.tables import write_results
+from suffrage.report.tables import write_result_files
 from tests.report.example_results import example_results
 
 
@@ -179,7 +179,7 @@ def test_the_order_of_runs_changes_no_figure(results: Results) -> None:
 def test_folders_without_results_and_unknown_measures_are_named(
     results: Results, tmp_path: Path
 ) -> None:
-    write_results(results, tmp_path / "one")
+    write_result_files(results, tmp_path / "one")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty: no results\.json there"):
         read_runs([tmp_path / "one", tmp_path / "empty"])
@@ -190,7 +190,7 @@ def test_folders_without_results_and_unknown_measures_are_named(
     trained = [
         i.model_copy(update={"side": dict.fromkeys(i.side, "trained")}) for i in results.items
     ]
-    write_results(results.model_copy(update={"items": trained}), tmp_path / "none")
+    write_result_files(results.model_copy(update={"items": trained}), tmp_path / "none")
     with pytest.raises(InputError, match="holds nothing out"):
         compare_runs([tmp_path / "none"], "fit", False)
 
@@ -198,8 +198,8 @@ def test_folders_without_results_and_unknown_measures_are_named(
 def test_terminal_json_and_page_show_the_same_figures(results: Results, tmp_path: Path) -> None:
     from rich.console import Console
 
-    write_results(results, tmp_path / "one")
-    write_results(blended(results, "sft", 0.2), tmp_path / "two")
+    write_result_files(results, tmp_path / "one")
+    write_result_files(blended(results, "sft", 0.2), tmp_path / "two")
     found = compare_runs([tmp_path / "one", tmp_path / "two"], "fit", False)
     assert [r.name for r in found.boards[0].runs] == ["nz-pilot (one)", "nz-pilot (two)"]
     console = Console(width=120, record=True, file=(tmp_path / "out.txt").open("w"))

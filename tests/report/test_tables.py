@@ -19,7 +19,7 @@ from suffrage.report.tables import (
     latex_escaped,
     read_results,
     scoreboard_rows,
-    write_results,
+    write_result_files,
 )
 
 from .example_results import example_results
@@ -33,7 +33,7 @@ def results() -> Results:
 @pytest.fixture(scope="module")
 def folder(results: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "tables"
-    write_results(results, folder)
+    write_result_files(results, folder)
     return folder
 
 
@@ -94,7 +94,7 @@ def test_answers_csv_has_one_row_an_answer_with_its_population(
 
 def test_a_cell_is_never_a_formula(results: Results, tmp_path: Path) -> None:
     figures = [results.figures[0].model_copy(update={"method": "=HYPERLINK(1)"})]
-    write_results(results.model_copy(update={"figures": figures}), tmp_path)
+    write_result_files(results.model_copy(update={"figures": figures}), tmp_path)
     assert rows_of(tmp_path, "figures.csv")[0]["method"] == "'=HYPERLINK(1)"
 
 
@@ -138,7 +138,7 @@ def test_latex_special_characters_are_escaped(results: Results, tmp_path: Path) 
         r"50\% \& \$x\_1\$ \#\{\textbackslash{}a\} \textasciitilde{}\textasciicircum{}"
     )
     study = results.study.model_copy(update={"title": "50% & more_\n\\end{table}"})
-    write_results(results.model_copy(update={"study": study}), tmp_path)
+    write_result_files(results.model_copy(update={"study": study}), tmp_path)
     tex = (tmp_path / "scoreboard.tex").read_text(encoding="utf-8")
     assert r"50\% \& more\_ \textbackslash{}end\{table\}" in tex
     assert [line for line in tex.splitlines() if line == r"\end{table}"] == [r"\end{table}"]

@@ -14,7 +14,7 @@ from suffrage import cli
 from suffrage.errors import InputError
 from suffrage.evaluate.results import MethodFacts, Results, ScoredAnswer
 from suffrage.population.where import select
-from suffrage.report.tables import read_results, write_results
+from suffrage.report.tables import read_results, write_result_files
 from suffrage.report.terminal_pages.estimates import verdict
 from suffrage.study.commands.estimating import estimate_study
 from suffrage.study.schema import Study, read_study, study_survey
@@ -70,7 +70,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
                         emd=0.1,
                     )
                 )
-    write_results(_results(survey, answers), study.output)
+    write_result_files(_results(survey, answers), study.output)
     return study
 
 
@@ -179,7 +179,7 @@ def test_a_small_sample_of_its_own_takes_the_shares_of_groups_from_another_surve
     (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
     small = read_study(tmp_path / "study.yaml")
     saved = read_results(study.output / "results.json")
-    write_results(_results(study_survey(small), saved.answers), small.output)
+    write_result_files(_results(study_survey(small), saved.answers), small.output)
 
     (one,) = estimate_study(small, "knows", None, ["everyone"], [ITEM], population=study).estimates
     # By hand: the regression estimator of the sample, the groups' shares taken from the GSS.
@@ -209,7 +209,7 @@ def test_answers_to_other_options_are_not_joined_with_these_people(
         update={"id": ITEM, "question": item.question, "options": list(item.texts[::-1])}
     )
     elsewhere = study.model_copy(update={"output": tmp_path})
-    write_results(saved.model_copy(update={"items": [turned]}), tmp_path)
+    write_result_files(saved.model_copy(update={"items": [turned]}), tmp_path)
     with pytest.raises(InputError, match="other options when"):
         estimate_study(elsewhere, "knows", 50)
 

@@ -124,11 +124,11 @@ def report_command(study: StudyPath) -> None:
     Example: `suffrage report examples/quickstart.yaml`
     """
     from suffrage.report.page import write_report
-    from suffrage.report.tables import write_results
+    from suffrage.report.tables import write_result_files
 
     folder = suffrage.read_study(study).output
     results = suffrage.read_results(folder / "results.json")
-    write_results(results, folder)
+    write_result_files(results, folder)
     write_report(results, folder / "report.html")
     typer.echo(folder / "report.html")
 

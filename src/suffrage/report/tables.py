@@ -61,7 +61,7 @@ class ScoreboardRow:
         return self.held_out.way if self.held_out else None
 
 
-def write_results(results: Results, folder: Path) -> None:
+def write_result_files(results: Results, folder: Path) -> None:
     """Write results.json, its tables as CSV, and the scoreboard for LaTeX and Markdown."""
     texts = {
         "results.json": results.model_dump_json(indent=1) + "\n",

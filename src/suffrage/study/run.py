@@ -241,9 +241,9 @@ class _Run:
         if not self.wiring.results.finished or not self.wants("results"):
             return Finished(None, folder, computed)
         from suffrage.report.page import write_report
-        from suffrage.report.tables import read_results, write_results
+        from suffrage.report.tables import read_results, write_result_files
 
         results = read_results(self.wiring.results.folder / "results.json")
-        write_results(results, folder)
+        write_result_files(results, folder)
         write_report(results, folder / "report.html")
         return Finished(results, folder, computed)
