@@ -23,20 +23,41 @@ if TYPE_CHECKING:
 
 
 class Options(TrainingOptions):
-    """What a study may say to `distribution`.
+    """What a study may say to `distribution`."""
 
-    loss: kl, or ordinal, which adds ordinal_weight times the earth mover's distance on scales.
-    """
-
+    # kl; or ordinal, which adds ordinal_weight times the earth mover's distance on scales.
     loss: Literal["kl", "ordinal"] = "kl"
     ordinal_weight: float = Field(default=1.0, gt=0)
 
 
 def distribution_loss(log_q: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
-    """Mean over records of KL(p || q) = sum_k p_k (log p_k - log q_k).
+    """Mean over records of the divergence of the model's answers from the people's.
 
-    log_q: (records, options), log-probabilities among all that could be said, very low where a
-    record has fewer options. p: (records, options), rows sum to 1, 0 where there are fewer.
+    KL(p || q) = sum_k p_k (log p_k - log q_k)
+
+    Parameters
+    ----------
+    log_q : tensor, shape (records, options)
+        Log-probabilities among everything that could be said, so that what is no answer counts as
+        loss; very low where a record has fewer options.
+    p : tensor, shape (records, options)
+        The people's shares. Rows sum to 1; 0 where a record has fewer options.
+
+    Returns
+    -------
+    tensor, scalar
+        In nats, 0 or more.
+
+    References
+    ----------
+    Suh et al. (2025), SubPOP, equation 1, which normalises q over the options.
+
+    Examples
+    --------
+    >>> import torch
+    >>> p = torch.tensor([[0.5, 0.5]])
+    >>> round(distribution_loss(torch.log(p / 2), p).item(), 4)
+    0.6931
     """
     import torch
 
@@ -47,10 +68,32 @@ def distribution_loss(log_q: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
 def ordinal_loss(
     log_q: torch.Tensor, p: torch.Tensor, options: torch.Tensor, ordered: torch.Tensor
 ) -> torch.Tensor:
-    """Mean over records of sum_k |P_k - Q_k| / (K - 1), P and Q cumulative; 0 for nominal items.
+    """Mean over records of the earth mover's distance on scales; nominal items count 0.
 
-    The normalised earth mover's distance between neighbours one step apart, q normalised over the
-    options. log_q, p: (records, widest); options: (records,) how many each has; ordered: 0 or 1.
+    sum_k |P_k - Q_k| / (K - 1), with P and Q the cumulative shares, and q normalised over the
+    options. Neighbours on the scale are one step apart, so that a near miss costs less.
+
+    Parameters
+    ----------
+    log_q, p : tensor, shape (records, options)
+        As in `distribution_loss`.
+    options : tensor, shape (records,)
+        K, how many options each record has.
+    ordered : tensor, shape (records,)
+        1 for a scale, 0 for a nominal item.
+
+    Returns
+    -------
+    tensor, scalar
+        Between 0 and 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> p, q = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, 1.0, 0.0]])
+    >>> three, scale = torch.tensor([3]), torch.tensor([1.0])
+    >>> ordinal_loss(q.clamp_min(1e-9).log(), p, three, scale).item()
+    0.5
     """
     import torch
 

@@ -26,25 +26,24 @@ Form = Literal["dpo", "ipo", "simpo", "robust", "proportional"]
 
 
 class Options(TrainingOptions):
-    """What a study may say to `dpo`.
-
-    form: dpo, ipo, simpo, robust, or proportional. beta: weight of the reference (KL penalty).
-    policy_weight: alpha, of the model's own log-odds, None for beta as in DPO; proportional is
-    alpha 1 and beta 0. margin: SimPO's gamma. noise: the rate of flipped labels robust corrects for.
-    per_token: length control, answers count by their mean log-probability a token.
-    sft_weight: share of the plain likelihood of a drawn answer added to the loss. None is 0.5 in the
-    proportional form, which has no reference to hold the answers' own probability up (its
-    optimum is the people's shares too), and 0 in the others.
-    labels: shares, drawn or majority.
-    """
+    """What a study may say to `dpo`."""
 
     labels: Labels = "shares"
     form: Form = "dpo"
+    # Weight of the reference (the KL penalty); IPO's tau.
     beta: float = Field(default=0.1, ge=0)
+    # alpha, the weight of the model's own log-odds; None for beta, as in DPO. The proportional
+    # form is alpha 1 and beta 0.
     policy_weight: float | None = Field(default=None, gt=0)
+    # SimPO's gamma.
     margin: float = Field(default=0.0, ge=0)
+    # The rate of flipped labels that the robust form corrects for.
     noise: float = Field(default=0.1, ge=0, lt=0.5)
+    # Length control: answers count by their mean log-probability a token.
     per_token: bool = False
+    # Share of the plain likelihood of a drawn answer that is added to the loss. None is 0.5 in the
+    # proportional form, which has no reference to hold the answers' own probability up (its
+    # optimum is the people's shares too), and 0 in the others.
     sft_weight: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
@@ -75,18 +74,69 @@ class Options(TrainingOptions):
 def margins(
     log_odds: torch.Tensor, reference_log_odds: torch.Tensor, alpha: float, beta: float
 ) -> torch.Tensor:
-    """h = alpha (log pi(w) - log pi(l)) - beta (log ref(w) - log ref(l)); alpha = beta is DPO's."""
+    """How much more the model prefers the chosen answers than the reference does.
+
+    h = alpha (log pi(w) - log pi(l)) - beta (log ref(w) - log ref(l))
+
+    Parameters
+    ----------
+    log_odds : tensor, shape (pairs,)
+        The model's log-odds of the chosen over the rejected answer.
+    reference_log_odds : tensor, shape (pairs,)
+        The same by the model that training began from.
+    alpha, beta : float
+        Weights of the two; alpha = beta is DPO's.
+
+    Returns
+    -------
+    tensor, shape (pairs,)
+
+    References
+    ----------
+    Rafailov et al. (2023), equation 7; with two weights, Slocum et al. (2025).
+    """
     return alpha * log_odds - beta * reference_log_odds
 
 
 def preference_loss(
     h: torch.Tensor, share: torch.Tensor, form: Form, margin: float = 0.0, noise: float = 0.0
 ) -> torch.Tensor:
-    """The loss of each pair, (pairs,). h: margins. share: of people behind the chosen, 0 to 1.
+    """The loss of each pair of answers, with the share of people as a soft label.
 
-    dpo, simpo, proportional: -s log sigma(h - gamma) - (1 - s) log sigma(-h - gamma). robust: the
-    same with s drawn through noise e, ((1-e) l(s) - e l(1-s)) / (1 - 2e). ipo: s (h - 1/2)^2 +
-    (1-s) (h + 1/2)^2, h with IPO's tau as beta, times 1/beta^2 in their scale.
+    dpo, simpo, proportional: -s log sigma(h - gamma) - (1 - s) log sigma(-h - gamma).
+    robust: the same with s drawn through noise e, ((1-e) l(s) - e l(1-s)) / (1 - 2e).
+    ipo: s (h - 1/2)^2 + (1-s) (h + 1/2)^2, h with IPO's tau as beta, times 1/beta^2 in their scale.
+
+    Parameters
+    ----------
+    h : tensor, shape (pairs,)
+        See `margins`.
+    share : tensor, shape (pairs,)
+        s, the share of people behind the chosen answer, 0 to 1.
+    form : str
+        One of the names above.
+    margin : float
+        gamma, 0 or more; SimPO's target margin.
+    noise : float
+        e, 0 to below 1/2; the rate of flipped labels.
+
+    Returns
+    -------
+    tensor, shape (pairs,)
+        Without margin and noise it is least where sigma(h) = s (ipo: h = s - 1/2).
+
+    References
+    ----------
+    dpo: Rafailov et al. (2023), equation 7, with the soft labels of its conservative form.
+    ipo: Azar et al. (2024), equation 17. simpo: Meng et al. (2024), equation 6.
+    robust: Chowdhury et al. (2024), equation 12. proportional: Slocum et al. (2025).
+
+    Examples
+    --------
+    >>> import torch
+    >>> h = torch.tensor([0.0, 2.0])
+    >>> [round(x, 3) for x in preference_loss(h, torch.ones(2), "dpo").tolist()]
+    [0.693, 0.127]
     """
     from torch.nn.functional import logsigmoid
 

@@ -24,18 +24,17 @@ if TYPE_CHECKING:
 
 
 class Options(TrainingOptions):
-    """What a study may say to `kto`.
-
-    beta: how sharply rewards count. reference: model, or none for the uniform reference. z0:
-    batch (as the paper), exact (over the option set), or auto: exact for labelled options.
-    desirable, undesirable: lambda_D and lambda_U; None balances the classes, so that
-    lambda_D n_D = lambda_U n_U over all records. labels: shares, drawn or majority.
-    """
+    """What a study may say to `kto`."""
 
     labels: Labels = "drawn"
+    # How sharply rewards count.
     beta: float = Field(default=0.1, gt=0)
+    # The model that training began from, or none for the uniform reference.
     reference: Literal["model", "none"] = "model"
+    # The reference point: batch, as in the paper; exact, over the option set; or auto, which is
+    # exact for labelled options.
     z0: Literal["auto", "batch", "exact"] = "auto"
+    # lambda_D and lambda_U. None balances the classes: lambda_D n_D = lambda_U n_U over all records.
     desirable: float | None = Field(default=None, gt=0)
     undesirable: float | None = Field(default=None, gt=0)
 
@@ -61,10 +60,39 @@ def kahneman_tversky_loss(
     lambda_d: float,
     lambda_u: float,
 ) -> torch.Tensor:
-    """lambda_y - v(x, y) of each record, (records,); equation 8 of the paper.
+    """The loss of each record, lambda_y - v(x, y).
 
-    d lambda_D (1 - sigma(beta (r - z0))) + (1 - d) lambda_U (1 - sigma(beta (z0 - r))), with d the
-    label, 1 desirable and 0 not, or a fraction of people between them. z0 carries no gradient.
+    d lambda_D (1 - sigma(beta (r - z0))) + (1 - d) lambda_U (1 - sigma(beta (z0 - r)))
+
+    Parameters
+    ----------
+    reward : tensor, shape (records,)
+        r, the log-probability of the answer less the reference's.
+    z0 : tensor, shape (records,)
+        The reference point. It carries no gradient.
+    desirable : tensor, shape (records,)
+        d, 1 for a desirable answer and 0 for another, or the fraction of people who like it.
+    beta : float
+        How sharply rewards count.
+    lambda_d, lambda_u : float
+        Weights of the two classes.
+
+    Returns
+    -------
+    tensor, shape (records,)
+        Between 0 and the larger weight.
+
+    References
+    ----------
+    Ethayarajh et al. (2024), equation 8.
+
+    Examples
+    --------
+    >>> import torch
+    >>> at_reference = torch.zeros(2)
+    >>> label = torch.tensor([1.0, 0.0])
+    >>> kahneman_tversky_loss(at_reference, at_reference, label, 0.1, 1.0, 1.5).tolist()
+    [0.5, 0.75]
     """
     gain = beta * (reward - z0.detach())
     good, bad = 1 - gain.sigmoid(), 1 - (-gain).sigmoid()
@@ -72,11 +100,20 @@ def kahneman_tversky_loss(
 
 
 def exact_divergence(log_probs: torch.Tensor, reference: torch.Tensor | None) -> torch.Tensor:
-    """KL(pi || ref) over each record's option set, (records,), both normalised over it.
+    """KL(pi || ref) over each record's option set, both normalised over it.
 
-    log_probs, reference: (records, options), ABSENT where there is none. Without a reference:
-    minus the entropy, the divergence from the uniform distribution up to the constant that the
-    reward lacks as well.
+    Parameters
+    ----------
+    log_probs : tensor, shape (records, options)
+        The model's, `ABSENT` where a record has fewer options.
+    reference : tensor, shape (records, options), optional
+        The reference's. Without one the result is minus the entropy: the divergence from the
+        uniform distribution, up to the constant that the reward lacks as well.
+
+    Returns
+    -------
+    tensor, shape (records,)
+        In nats; 0 or more where a reference is given.
     """
     import torch
 
@@ -91,10 +128,32 @@ def exact_divergence(log_probs: torch.Tensor, reference: torch.Tensor | None) ->
 
 
 def balance(desirable: Sequence[float], weights: Sequence[float]) -> tuple[float, float]:
-    """lambda_D and lambda_U with the larger class at 1 and lambda_D n_D = lambda_U n_U.
+    """The weights of the two classes that give both the same say.
 
-    n_D, n_U: weighted sums of the labels and of one minus them. Raises SuffrageError when one
-    class is empty: nothing is then said about what to avoid, or what to keep.
+    lambda_D n_D = lambda_U n_U, with the larger class at 1. n_D and n_U are the weighted sums of
+    the labels and of one minus them.
+
+    Parameters
+    ----------
+    desirable : sequence of float
+        One label a record, 0 to 1.
+    weights : sequence of float
+        One weight a record.
+
+    Returns
+    -------
+    lambda_d, lambda_u : float
+        1 or more.
+
+    Raises
+    ------
+    SuffrageError
+        One class is empty, so that nothing says what to avoid, or what to keep.
+
+    Examples
+    --------
+    >>> balance([1.0, 0.0, 0.0, 0.0], [1.0] * 4)
+    (3.0, 1.0)
     """
     n_d = sum(d * w for d, w in zip(desirable, weights, strict=True))
     n_u = sum((1 - d) * w for d, w in zip(desirable, weights, strict=True))

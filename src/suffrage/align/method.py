@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from suffrage.models import ModelIdentity
 from suffrage.training_data.records import Format, Records, RecordSettings
 
-# step, all steps, and the loss of that step
+# Called with a step, the number of all steps, and the loss of that step.
 OnStep = Callable[[int, int, float], None]
 
 
@@ -24,37 +24,41 @@ class MethodOptions(BaseModel):
 
 
 class TrainingOptions(MethodOptions):
-    """What a study may say to any trained method.
+    """What a study may say to any trained method."""
 
-    steps, or epochs (records for each pair of a value set and a trained item), say how long;
-    batch: records a step, computed `micro_batch` at a time (None: all at once).
-    adapter: lora; qlora, with frozen weights in 4 bits (needs a CUDA GPU and bitsandbytes); or none
-    for full fine-tuning. rank, alpha: LoRA's. dtype: of the frozen
-    weights; auto is bfloat16 where the machine computes it, float32 in full fine-tuning.
-    together: one checkpoint that answers for every value set named to it, or one each.
-    save_every: steps between the points an interrupted training goes on from.
-    report_to: a tracker that gets each step as well; the local log is always written.
-    format: whether records choose a labelled option, or say it in a sentence ("written").
-    general: a JSONL file of instructions (`prompt`, `completion`) mixed in to keep abilities, and
-    general_share: their share of each step's records.
-    """
-
+    # How long to train: so many steps, or epochs (records for each pair of a value set and a
+    # trained item). 60 steps when neither is said.
     steps: int | None = Field(default=None, ge=1)
     epochs: float | None = Field(default=None, gt=0)
+    # Records a step.
     batch: int = Field(default=12, ge=1)
+    # Records computed at a time; None for all of a step's.
     micro_batch: int | None = Field(default=None, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0, lt=1)
+    # Share of the steps in which the learning rate rises.
     warmup_share: float = Field(default=0.1, ge=0, lt=1)
+    # lora; qlora, with frozen weights in 4 bits (needs a CUDA GPU and bitsandbytes); or none for
+    # full fine-tuning.
     adapter: Literal["lora", "qlora", "none"] = "lora"
+    # LoRA's rank and alpha.
     rank: int = Field(default=16, ge=1)
     alpha: float = Field(default=32, gt=0)
+    # Of the frozen weights. auto is bfloat16 where the machine computes it, and float32 in full
+    # fine-tuning.
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    # Compute activations again in the backward pass instead of keeping them.
     gradient_checkpointing: bool = False
+    # One checkpoint that answers for every value set named to it, or one each.
     together: bool = True
+    # Steps between the points that an interrupted training continues from.
     save_every: int = Field(default=20, ge=1)
+    # A tracker that gets each step as well. The local log is always written.
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
+    # Whether records choose a labelled option, or say it in a sentence ("written").
     format: Format = "option"
+    # A JSONL file of instructions (`prompt`, `completion`) mixed in to keep abilities.
     general: str | None = None
+    # Their share of each step's records.
     general_share: float = Field(default=0.1, gt=0, lt=1)
 
     @property
@@ -68,7 +72,7 @@ class TrainingOptions(MethodOptions):
         return (self.general,) if self.general else ()
 
     def micro_batch_size(self) -> int:
-        """Records computed at a time by each of the processes `accelerate launch` started."""
+        """Records computed at a time by each process that `accelerate launch` started."""
         processes = int(os.environ.get("WORLD_SIZE", "1"))
         return self.micro_batch or max(1, self.batch // processes)
 
@@ -78,7 +82,23 @@ class TrainingOptions(MethodOptions):
         return RecordSettings(self.format, getattr(self, "labels", "shares"))
 
     def step_count(self, pair_count: int) -> int:
-        """How many steps: as said, or epochs x pairs / batch; 60 when neither is said."""
+        """How many steps to train.
+
+        Parameters
+        ----------
+        pair_count : int
+            Pairs of a value set and a trained item: the records of one epoch.
+
+        Returns
+        -------
+        int
+            The steps that the study says, or epochs x pairs / batch; 60 when it says neither.
+
+        Examples
+        --------
+        >>> TrainingOptions(epochs=2, batch=12).step_count(60)
+        10
+        """
         if self.epochs is not None:
             return max(1, round(self.epochs * pair_count / self.batch))
         return self.steps or 60
@@ -90,56 +110,58 @@ def _nothing_to_check(records: Records) -> None:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """One training: what from, with which settings, and where the pieces go.
-
-    start: the checkpoint it goes on from, None for the study's model. work: a folder that outlives
-    an interruption. output: where the model or adapter is saved. check: stops when records made in
-    training hold what is held out.
-    """
+    """One training: what it learns from, with which settings, and where its files go."""
 
     model: ModelIdentity
     records: Records
+    # The method's own class of options.
     options: Any
     steps: int
     seed: int
+    # A folder that outlives an interruption.
     work: Path
+    # Where the model or adapter is saved.
     output: Path
     on_step: OnStep
+    # The checkpoint that it continues from; None for the study's model.
     start: Path | None = None
+    # Stops the training when records that it makes itself hold what is held out.
     check: Callable[[Records], None] = _nothing_to_check
 
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """What a training reports of itself, besides time and memory.
-
-    resumed_from: the step it went on from, 0 when unbroken. seconds_before: spent until then.
-    processes: how many shared it.
-    """
+    """What a training reports of itself, besides time and memory."""
 
     steps: int
+    # Records that it learnt from.
     examples: int
+    # Tokens that it read.
     tokens: int
     dtype: str
+    # The step that it was resumed from; 0 when it was not interrupted.
     resumed_from: int
+    # Seconds spent before it was resumed.
     seconds_before: float = 0.0
+    # How many processes shared it.
     processes: int = 1
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to align (or not) a model.
+    """A way to align (or not) a model."""
 
-    explanation: one sentence for the report. asks_as_population: whether evaluations name the
-    value set in the prompt. records: the kind it learns from (a record builder's), None for
-    untrained methods. launches: whether several processes may share a training.
-    """
-
+    # As a study names it.
     name: str
+    # As the report names it.
     label: str
+    # One sentence for the report.
     explanation: str
     options: type[MethodOptions] = MethodOptions
+    # Whether evaluations name the value set in the prompt.
     asks_as_population: bool = True
+    # The kind of records that it learns from (a record builder's); None for untrained methods.
     records: str | None = None
     train: Callable[[TrainingJob], TrainingFacts] | None = None
+    # Whether several processes may share a training.
     launches: bool = False

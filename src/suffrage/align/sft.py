@@ -1,8 +1,8 @@
 """`sft`: supervised fine-tuning on answers drawn from the population's distribution.
 
 Learns from: demonstrations, one drawn answer each. Objective: minus the log-probability of the
-answer with the end of its turn, a token's mean; the question costs nothing. Source: Nie et al. (2025),
-Survey-to-Behavior, with answers drawn from a population instead of written for a value.
+answer with the end of its turn, a token's mean; the question costs nothing. Source: Nie et al.
+(2025), Survey-to-Behavior, with answers drawn from a population instead of written for a value.
 """
 
 from __future__ import annotations
@@ -23,17 +23,29 @@ if TYPE_CHECKING:
 
 
 def likelihood_loss(log_probs: torch.Tensor, mean_length: float) -> torch.Tensor:
-    """Minus the mean log-probability of an answer, divided by the tokens an answer has in the mean.
+    """Minus the mean log-probability of an answer, a token of a mean answer.
 
-    log_probs: (records,). Not divided by each answer's own length, which would teach short answers
-    more often than people give them.
+    It is not divided by each answer's own length, which would teach short answers more often than
+    people give them.
+
+    Parameters
+    ----------
+    log_probs : tensor, shape (records,)
+        Of each whole answer.
+    mean_length : float
+        Tokens of an answer, in the mean over all records.
+
+    Returns
+    -------
+    tensor, scalar
+        In nats a token.
     """
     return -log_probs.mean() / mean_length
 
 
 def train(job: TrainingJob) -> TrainingFacts:
     """Train on demonstrations."""
-    # A label is learnt as a text is: in one spelling, and with the end of the turn after it.
+    # A label is learnt like a text: in one spelling, and with the end of the turn after it.
     as_text = (
         pl.when(pl.col("format") == GENERAL).then(pl.lit(GENERAL)).otherwise(pl.lit("written"))
     )
