@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from suffrage.align.packed import Prompts, answer_log_probs, wanted
+from suffrage.align.packed import Prompts, answer_log_probs, pack_answers
 from suffrage.align.ppo import Reward
 from suffrage.align.preference_model import PreferenceModel
 from suffrage.models.packing import Tokens
@@ -58,7 +58,7 @@ def label_corrections(
             if row["user"] in known:
                 continue
             labels = sorted(known_labels(row))
-            log_p = answer_log_probs(model, wanted(prompts, [row], [labels]))[0]
+            log_p = answer_log_probs(model, pack_answers(prompts, [row], [labels]))[0]
             even = log_p.logsumexp(0) - math.log(len(labels))
             known[row["user"]] = dict(zip(labels, (even - log_p).tolist(), strict=True))
     return known

@@ -1,7 +1,7 @@
 """`augmented-sft`: supervised fine-tuning on items said in many ways.
 
 Learns from: augmented demonstrations. Objective: as `sft`. Source: Li et al. (2024), CultureLLM,
-with contexts and checked paraphrases in the place of their generated examples.
+with contexts and checked paraphrases instead of their generated examples.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ from suffrage.align.sft import train
 
 
 class Options(TrainingOptions):
-    """What a study may say to `augmented-sft`.
+    """What a study may say to `augmented-sft`."""
 
-    paraphrases: a JSON file as `suffrage paraphrase` writes it; without one only contexts vary.
-    """
-
+    # A JSON file as `suffrage paraphrase` writes it. Without one only contexts vary.
     paraphrases: str | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""`base`: the untrained model, asked as itself; what every figure is held against."""
+"""`base`: the untrained model, asked as itself; what every figure is compared with."""
 
 from suffrage.align.method import Method
 

@@ -1,4 +1,4 @@
-"""`ccai`: as `cai`, by the principles a public agreed on, each sampled by its support in all groups.
+"""`ccai`: as `cai`, by principles a public agreed on, each sampled by its support in all groups.
 
 Learns from: prompts and the principles a consultation exports, with the support of each opinion
 group. Source: Huang et al. (2024), Collective Constitutional AI; they keep the principles that pass

@@ -15,13 +15,11 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder that plain Transformers or PEFT loads, and its manifest.
-
-    manifest: method, settings, seed, base model (name, source, weights hash, licence), hashes of
-    records, value sets and split, versions, cost.
-    """
+    """A folder that plain Transformers or PEFT loads, and its manifest."""
 
     folder: Path
+    # Method, settings, seed, base model (name, source, weights hash, licence), hashes of records,
+    # value sets and split, versions, cost.
     manifest: dict[str, Any]
 
     @property
@@ -41,7 +39,13 @@ class Checkpoint:
 
     @classmethod
     def read(cls, folder: Path) -> Checkpoint:
-        """Raises InputError when the folder holds no checkpoint of Suffrage's."""
+        """Read a checkpoint that a run wrote.
+
+        Raises
+        ------
+        InputError
+            The folder holds no checkpoint of Suffrage's.
+        """
         if not (folder / MANIFEST).is_file():
             raise InputError(f"{folder}: no checkpoint here (a {MANIFEST} is missing).")
         return cls(folder, storage.read_json(folder / MANIFEST))

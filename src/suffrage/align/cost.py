@@ -17,20 +17,19 @@ _INTERVAL = 0.25  # seconds between samples of memory and power
 
 @dataclass
 class ResourceUse:
-    """Filled when the block ends. energy_kwh: CPU package and GPU, None when neither is readable.
-
-    Energy is the machine's, other work on it included.
-    """
+    """What a block took, filled when it ends."""
 
     seconds: float = 0.0
     peak_memory_bytes: int = 0
+    # Of the CPU packages and the GPU, other work on the machine included; None when neither can be
+    # read.
     energy_kwh: float | None = None
 
 
 def release_freed() -> None:
-    """Give memory that earlier work is done with back to the system.
+    """Return memory that earlier work has freed to the system.
 
-    Allocators keep what was freed, so that the peak of one phase would stand under the next.
+    Allocators keep freed memory, so the peak of one phase would count toward the next one.
     """
     import torch
 
@@ -43,9 +42,9 @@ def release_freed() -> None:
 
 @contextlib.contextmanager
 def measuring_resources() -> Iterator[ResourceUse]:
-    """Measure the block: `with measuring_resources() as usage: ...`.
+    """Measure the time, memory and energy of a block: `with measuring_resources() as usage:`.
 
-    Memory is the process's resident memory on a CPU, the allocator's peak on a GPU.
+    Memory is the process's resident memory on a CPU, and the allocator's peak on a GPU.
     """
     import psutil
     import torch
@@ -66,7 +65,7 @@ def measuring_resources() -> Iterator[ResourceUse]:
             usage.peak_memory_bytes = max(usage.peak_memory_bytes, process.memory_info().rss)
             if on_gpu:
                 now = time.monotonic()
-                with contextlib.suppress(Exception):  # not every driver tells its power
+                with contextlib.suppress(Exception):  # not every driver reports its power
                     gpu_joules += torch.cuda.power_draw() / 1000 * (now - before)
                 before = now
             if stop.wait(_INTERVAL):

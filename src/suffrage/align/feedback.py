@@ -1,4 +1,4 @@
-"""A model's own texts and judgements during a training: each is kept at once, none is made twice."""
+"""A model's own texts and judgements in a training: each is kept at once, none is made twice."""
 
 from __future__ import annotations
 

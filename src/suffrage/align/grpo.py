@@ -1,9 +1,9 @@
-"""`grpo`: answers are sampled in groups, and each is held against the mean of its group.
+"""`grpo`: answers are sampled in groups, and each is compared with the mean of its group.
 
-Learns from: distribution records. Objective: Shao et al. (2024, DeepSeekMath), without their division
-by the rewards' spread and by length (Liu et al. 2025, Dr. GRPO): where all of a
-group's rewards are nearly alike, as they are near the people's shares, the division would blow up
-what is left. The rewards are in `sampled_groups`. Trained by TRL.
+Learns from: distribution records. Objective: Shao et al. (2024, DeepSeekMath), without their
+division by the rewards' spread and by length (Liu et al. 2025, Dr. GRPO): where all of a group's
+rewards are nearly alike, as they are near the people's shares, the division would blow up what is
+left. The rewards are in `sampled_groups`. Trained by TRL.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ from suffrage.align.sampled_groups import GroupOptions, train_groups
 
 
 class Options(GroupOptions):
-    """What a study may say to `grpo`, besides what it shares with `rloo`.
+    """What a study may say to `grpo`, in addition to what it shares with `rloo`."""
 
-    scale_rewards: divide by the rewards' standard deviation in their group (the textbook form) or
-    in the batch, or none. With reward: share any division moves the optimum off the people's shares.
-    """
-
+    # Divide by the rewards' standard deviation in their group (the textbook form) or in the batch,
+    # or not at all. With `reward: share` any division moves the optimum off the people's shares.
     scale_rewards: Literal["none", "group", "batch"] = "none"
 
 

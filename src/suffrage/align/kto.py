@@ -34,7 +34,8 @@ class Options(TrainingOptions):
     # The reference point: batch, as in the paper; exact, over the option set; or auto, which is
     # exact for labelled options.
     z0: Literal["auto", "batch", "exact"] = "auto"
-    # lambda_D and lambda_U. None balances the classes: lambda_D n_D = lambda_U n_U over all records.
+    # lambda_D and lambda_U. None balances the classes: lambda_D n_D = lambda_U n_U over all
+    # records.
     desirable: float | None = Field(default=None, gt=0)
     undesirable: float | None = Field(default=None, gt=0)
 

@@ -1,9 +1,10 @@
-"""Training in several processes: `accelerate launch` starts them on one job, the run waits.
+"""Training in several processes: `accelerate launch` starts them on one job, and the run waits.
 
-The study's own process reads, asks and scores; only a training is launched. The job travels as a
-file, and what it took comes back as one. Accelerate configurations for the usual cases ship in
-`launchers/`; any other of the user's own does as well. Inside a SLURM allocation of several machines
-`srun` starts one `accelerate launch` on each of them; they meet at the first one's address.
+The study's own process reads, asks and scores; only a training is launched. The job is passed in a
+file, and what it took comes back in one. Accelerate configurations for the usual cases ship in
+`launchers/`; any other configuration of the user's works as well. Inside a SLURM allocation of
+several machines, `srun` starts one `accelerate launch` on each; they meet at the address of the
+first.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from suffrage.errors import InputError, SuffrageError, require
 SHIPPED = Path(__file__).parent / "launchers"
 JOB, OUTPUT = "job.pickle", "launch.log"
 PROGRESS, DONE, FAILED = "progress.json", "done.json", "failed.json"
-_POLL = 0.5  # seconds between looks at the child's progress
+_POLL = 0.5  # seconds between two readings of the processes' progress
 # Where the machines of a SLURM allocation meet; one job in an allocation at a time.
 _PORT = 29_500
 
@@ -57,7 +58,7 @@ def launcher_file(wanted: str) -> Path:
 
 
 def check_launches(method: Method) -> None:
-    """Raises InputError for a method that trains in one process only."""
+    """Check that a method can be trained in several processes; raises InputError when not."""
     if not method.launches:
         raise InputError(
             f"{method.name} trains in one process: its own loop is not shared among several. Run "
@@ -68,10 +69,20 @@ def check_launches(method: Method) -> None:
 def train_launched(
     method: Method, job: TrainingJob, launcher: Path
 ) -> tuple[TrainingFacts, ResourceUse]:
-    """Train a job in the processes a launcher's configuration says.
+    """Train a job in the processes that a launcher's configuration asks for.
 
-    The resources are those of the first process. An interrupted job goes on as it would in one process.
-    Raises SuffrageError with what stopped one of the processes, or their last words.
+    An interrupted job is resumed as it would be in one process.
+
+    Returns
+    -------
+    TrainingFacts
+    ResourceUse
+        That of the first process.
+
+    Raises
+    ------
+    SuffrageError
+        One of the processes stopped; with its reason, or the end of the log.
     """
     check_launches(method)
     job.work.mkdir(parents=True, exist_ok=True)
@@ -85,7 +96,7 @@ def train_launched(
         try:
             while child.poll() is None:
                 time.sleep(_POLL)
-                _tell(job)
+                _report_progress(job)
         except BaseException:
             child.terminate()
             child.wait()
@@ -102,10 +113,20 @@ def train_launched(
 
 
 def launch_command(launcher: Path, work: Path, environment: Mapping[str, str]) -> list[str]:
-    """What starts a training's processes, on this machine or on all of a SLURM allocation's.
+    """The command that starts a training's processes, on this machine or a SLURM allocation.
 
-    A configuration that ships takes as many GPUs as there are. environment: where SLURM says how
-    many machines it gave (SLURM_NNODES) and which (SLURM_JOB_NODELIST).
+    Parameters
+    ----------
+    launcher : Path
+        Accelerate's configuration. One that ships takes as many GPUs as there are.
+    work : Path
+        The folder with the job.
+    environment : mapping
+        SLURM_NNODES says how many machines there are, and SLURM_JOB_NODELIST which.
+
+    Returns
+    -------
+    list of str
     """
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(launcher)]
     machines = int(environment.get("SLURM_NNODES", "1"))
@@ -149,16 +170,17 @@ def _environment() -> dict[str, str]:
 
 
 def _silent(step: int, of: int, loss: float) -> None:
-    """Tells nobody."""
+    """Reports to nobody."""
 
 
-def _tell(job: TrainingJob) -> None:
+def _report_progress(job: TrainingJob) -> None:
+    """Pass on what the first process wrote last."""
     if (job.work / PROGRESS).exists():
-        told = storage.read_json(job.work / PROGRESS)
-        job.on_step(told["step"], told["of"], told["loss"])
+        last = storage.read_json(job.work / PROGRESS)
+        job.on_step(last["step"], last["of"], last["loss"])
 
 
-def _telling(work: Path) -> Callable[[int, int, float], None]:
+def _write_progress(work: Path) -> Callable[[int, int, float], None]:
     def on_step(step: int, of: int, loss: float = 0.0) -> None:
         storage.write_json(work / PROGRESS, {"step": step, "of": of, "loss": loss})
 
@@ -178,7 +200,7 @@ def _train_in_this_process() -> None:
     assert method.train is not None
     try:
         with measuring_resources() as usage:
-            facts = method.train(replace(job, on_step=_telling(work)) if first else job)
+            facts = method.train(replace(job, on_step=_write_progress(work)) if first else job)
     except SuffrageError as error:
         storage.write_json(work / FAILED, {"message": str(error)})
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""Training loops of our own: their state kept on disk whole, and gone on with after a kill."""
+"""The state of our own training loops: kept whole on disk, and resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def snapshot(model: Any) -> dict[str, torch.Tensor]:
 
 
 def saving_memory(model: Any, options: Any) -> Any:
-    """The model, computing activations anew in the backward pass where the options say so."""
+    """The model, computing activations again in the backward pass where the options say so."""
     if options.gradient_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model
@@ -36,7 +36,7 @@ def saving_memory(model: Any, options: Any) -> Any:
 
 @contextlib.contextmanager
 def as_it_was(model: Any, before: dict[str, torch.Tensor]) -> Iterator[None]:
-    """The model with the trained parameters of a snapshot, for a block: the reference of a KL."""
+    """For a block, give the model the parameters of a snapshot: the reference of a divergence."""
     now = {name: p.data for name, p in trainable(model).items()}
     for name, p in trainable(model).items():
         p.data = before[name]
@@ -48,9 +48,31 @@ def as_it_was(model: Any, before: dict[str, torch.Tensor]) -> Iterator[None]:
 
 
 class Loop:
-    """Steps done, the log of each, and everything needed to go on from the last one saved.
+    """Steps done, the log of each, and everything needed to continue from the last one saved.
 
-    parts: what has `state_dict` and `load_state_dict`. extra: plain values that change with steps.
+    Making one continues the training whose state the folder has.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the state is kept.
+    model : Module
+        Its trainable parameters are part of the state.
+    parts : dict
+        What else has `state_dict` and `load_state_dict`, such as an optimizer, by name.
+    seed : int
+        Of `generator`, which is part of the state.
+
+    Attributes
+    ----------
+    extra : dict
+        Plain values that change with steps.
+    log : list of dict
+        One line a step.
+    step, resumed_from : int
+        Steps done, and how many of them before the last interruption.
+    seconds_before : float
+        Seconds spent before it.
     """
 
     def __init__(self, folder: Path, model: Any, parts: dict[str, Any], seed: int) -> None:
@@ -69,7 +91,7 @@ class Loop:
             self._restore()
 
     def save(self) -> None:
-        """Keep this point; a kill in the middle leaves the one before."""
+        """Save this point. A kill while saving leaves the one before."""
         import torch
 
         state = {

@@ -1,6 +1,6 @@
 """Training on the log-probabilities of given answers: a batch is one packed forward pass.
 
-Questions that begin alike, and the answers to one question, share their beginning and are computed
+The beginning that several questions share, and a question that several answers share, is computed
 once. A method says which answers of a record it needs, and what the loss on them is.
 """
 
@@ -25,24 +25,23 @@ if TYPE_CHECKING:
     import torch
 
 REFERENCE = "reference.json"
-# A log-probability that stands for none: an answer a record does not have.
+# The log-probability of an answer that a record does not have.
 ABSENT = -1e30
 
 
 @dataclass(frozen=True, eq=False)
 class AnswerBatch:
-    """The answers of a batch of records, and how likely the model finds them.
+    """The answers of a batch of records, and how likely the model finds them."""
 
-    log_probs: (records, answers), of each whole answer, ABSENT where a record has fewer.
-    reference: the same by the model training began from, None when the method does without.
-    lengths: (records, answers), tokens of each answer, 0 where absent. rows: the records.
-    mean_length: tokens of an answer in the mean over all records, not only this batch's.
-    """
-
+    # (records, answers), of each whole answer; ABSENT where a record has fewer.
     log_probs: torch.Tensor
+    # The same by the model that training began from; None when the method needs no reference.
     reference: torch.Tensor | None
+    # (records, answers), tokens of each answer; 0 where absent.
     lengths: torch.Tensor
+    # The records.
     rows: Sequence[RecordRow]
+    # Tokens of an answer, in the mean over all records of the training.
     mean_length: float = 1.0
 
     def column(self, name: str) -> torch.Tensor:
@@ -54,14 +53,13 @@ class AnswerBatch:
 
 @dataclass(frozen=True)
 class Objective:
-    """What a method needs of each batch.
+    """What a method needs of each batch."""
 
-    answers(rows): for each record of a batch, the answers whose log-probabilities are wanted.
-    loss(batch): a scalar. needs_reference: whether the starting model's are wanted beside them.
-    """
-
+    # For each record of a batch, the answers whose log-probabilities are wanted.
     answers: Callable[[Sequence[RecordRow]], list[list[str]]]
+    # The loss of a batch, a scalar tensor.
     loss: Callable[[AnswerBatch], torch.Tensor]
+    # Whether the starting model's log-probabilities are wanted as well.
     needs_reference: bool = False
 
 
@@ -98,19 +96,19 @@ class Prompts:
 
 
 @dataclass(frozen=True, eq=False)
-class Wanted:
-    """Packed rows, and where each of their queries belongs.
-
-    spelling_of: (queries,) which spelling a query's token is part of, over all rows. answer_of:
-    (spellings,) which cell of (records x answers) a spelling adds its probability to. lengths: of
-    each cell's answer, in tokens. count: records; width: answers a record.
-    """
+class PackedAnswers:
+    """Packed rows, and where each of their queries belongs."""
 
     packs: list[Pack]
+    # (queries,), which spelling a query's token is part of, over all rows.
     spelling_of: list[int]
+    # (spellings,), which cell of (records x answers) a spelling adds its probability to.
     answer_of: list[int]
+    # (records x answers,), tokens of each cell's answer; 0 where there is none.
     lengths: list[int]
+    # Records.
     count: int
+    # Answers a record.
     width: int
 
     @property
@@ -119,10 +117,22 @@ class Wanted:
         return sum(len(pack.tokens) for pack in self.packs)
 
 
-def wanted(prompts: Prompts, rows: Sequence[RecordRow], answers: Sequence[Sequence[str]]) -> Wanted:
+def pack_answers(
+    prompts: Prompts, rows: Sequence[RecordRow], answers: Sequence[Sequence[str]]
+) -> PackedAnswers:
     """The packed rows that give these answers' log-probabilities.
 
-    Long rows waste attention on tokens that may not see each other: rows are as long as scoring's.
+    Rows are as long as in scoring: longer ones waste attention on tokens that may not see each
+    other.
+
+    Parameters
+    ----------
+    prompts : Prompts
+        Encodes questions and answers.
+    rows : sequence of rows
+        Each has a question (`user`) and a `format`.
+    answers : sequence of sequences of str
+        The answers wanted to each.
     """
     width = max(len(some) for some in answers)
     lengths = [0] * (len(rows) * width)
@@ -140,13 +150,19 @@ def wanted(prompts: Prompts, rows: Sequence[RecordRow], answers: Sequence[Sequen
         requests.append(ScoreRequest(prompts.prompt(row["user"]), tuple(continuations)))
     packs = list(packed(requests, row_length(device_name())))
     spelling_of = [spelling_ids[owner] for pack in packs for owner in pack.owners]
-    return Wanted(packs, spelling_of, answer_of, lengths, len(rows), width)
+    return PackedAnswers(packs, spelling_of, answer_of, lengths, len(rows), width)
 
 
-def answer_log_probs(model: Any, given: Wanted) -> torch.Tensor:
-    """(records, answers) log-probability of each answer, ABSENT where there is none.
+def answer_log_probs(model: Any, given: PackedAnswers) -> torch.Tensor:
+    """The log-probability of each answer.
 
-    A spelling's is the sum over its tokens; an answer's is the log of its spellings' sum.
+    That of a spelling is the sum over its tokens. An answer's probability is the sum over its
+    spellings.
+
+    Returns
+    -------
+    tensor, shape (records, answers)
+        Differentiable; `ABSENT` where a record has fewer answers.
     """
     import torch
 
@@ -168,7 +184,12 @@ def answer_log_probs(model: Any, given: Wanted) -> torch.Tensor:
 def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     """Train a method that is a loss on given answers.
 
-    General instructions among the records are learnt by plain likelihood, a token's mean. Raises SuffrageError as `run_trainer` does.
+    General instructions among the records are learnt by plain likelihood, a token's mean.
+
+    Raises
+    ------
+    SuffrageError
+        The records are not a multiple of micro_batch, or as `run_trainer`.
     """
     transformers = require("transformers", "align", "training")
     torch = require("torch", "align", "training")
@@ -193,10 +214,10 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
         general = [row for row in batch if row["format"] == GENERAL]
         found: dict[str, Any] = {"own": None, "general": None}
         if own:
-            found["own"] = (own, wanted(prompts, own, objective.answers(own)))
+            found["own"] = (own, pack_answers(prompts, own, objective.answers(own)))
         if general:
             said = [[row["completion"]] for row in general]
-            found["general"] = (general, wanted(prompts, general, said))
+            found["general"] = (general, pack_answers(prompts, general, said))
         return found
 
     class Trainer(transformers.Trainer):  # type: ignore[misc,name-defined]
@@ -282,7 +303,7 @@ def _reference(
             if not batch:
                 continue
             answers = objective.answers(batch)
-            values = answer_log_probs(model, wanted(prompts, batch, answers)).cpu().tolist()
+            values = answer_log_probs(model, pack_answers(prompts, batch, answers)).cpu().tolist()
             for row, line, some in zip(batch, values, answers, strict=True):
                 found[row["place"]] = line[: len(some)]
     storage.write_json(kept, found)

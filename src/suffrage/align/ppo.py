@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from suffrage.align.loop import Loop, as_it_was, snapshot, trainable
@@ -23,50 +24,80 @@ from suffrage.models.packing import Tokens
 if TYPE_CHECKING:
     import torch
 
-# rows, and the token ids of an answer to each, to the score of each answer
+# From records, and the token ids of a sampled answer to each, to the score of each answer.
 Reward = Callable[[Sequence[dict[str, Any]], Sequence[Tokens]], "torch.Tensor"]
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class PPOSettings:
-    """prompts: answers sampled a step; each is learnt from `rounds` times, `minibatch` at a time.
-
-    micro_batch: answers computed at a time within a minibatch, None for all; halved by itself where
-    the memory does not hold them. learning_rate: at first; it falls to 0 in a straight line.
-    whiten_rewards: divide each step's rewards by their deviation, which makes kl_weight relative.
-    longest: most tokens of an answer. clip: epsilon, of the ratio and of values. discount, trace:
-    gamma and lambda of advantages. value_weight, entropy_weight: in the loss. kl_weight: what a
-    nat costs at first; kl_target: nats an answer that the weight is steered to, over kl_horizon
-    answers; kl_stop: nats at which a training has blown up.
-    """
+    """How a model is trained by PPO."""
 
     steps: int
+    # Answers sampled a step.
     prompts: int
+    # Answers an update.
     minibatch: int
+    # How often each answer is learnt from.
     rounds: int
+    # Most tokens of an answer.
     longest: int
+    # At first; it falls to 0 in a straight line.
     learning_rate: float
     save_every: int
+    # epsilon, of the ratio and of values.
     clip: float = 0.2
+    # gamma and lambda of advantages.
     discount: float = 1.0
     trace: float = 0.95
+    # Weights in the loss.
     value_weight: float = 0.1
     entropy_weight: float = 0.0
+    # What a nat of divergence costs at first.
     kl_weight: float = 0.1
+    # Nats an answer that the weight is steered to, over kl_horizon answers.
     kl_target: float = 1.0
     kl_horizon: int = 1000
+    # Nats an answer at which a training has blown up.
     kl_stop: float = 20.0
+    # Answers computed at a time within a minibatch; None for all of them. It is halved where the
+    # memory does not hold them.
     micro_batch: int | None = None
+    # Divide each step's rewards by their deviation, which makes kl_weight relative.
     whiten_rewards: bool = False
 
 
 def advantages(
     rewards: torch.Tensor, values: torch.Tensor, mask: torch.Tensor, discount: float, trace: float
 ) -> torch.Tensor:
-    """A_t = sum_l (gamma lambda)^l delta_{t+l}, delta_t = r_t + gamma V_{t+1} - V_t.
+    """Generalised advantage estimates of every token.
 
-    rewards, values, mask: (answers, tokens), mask 1 on an answer's tokens; V after the last is 0.
+    A_t = sum_l (gamma lambda)^l delta_{t+l}, with delta_t = r_t + gamma V_{t+1} - V_t
+
+    Parameters
+    ----------
+    rewards, values : tensor, shape (answers, tokens)
+        r and V. The value after an answer's last token is 0.
+    mask : tensor, shape (answers, tokens)
+        1 on an answer's tokens, 0 behind them.
+    discount, trace : float
+        gamma and lambda, 0 to 1.
+
+    Returns
+    -------
+    tensor, shape (answers, tokens)
+        0 where the mask is.
+
+    References
+    ----------
+    Schulman et al. (2016), equation 16.
+
+    Examples
+    --------
+    >>> import torch
+    >>> rewards, mask = torch.tensor([[0.0, 0.0, 1.0]]), torch.ones(1, 3)
+    >>> advantages(rewards, torch.zeros(1, 3), mask, 1.0, 0.5).tolist()
+    [[0.25, 0.5, 1.0]]
     """
     import torch
 
@@ -84,7 +115,35 @@ def advantages(
 def clipped_policy_loss(
     log_probs: torch.Tensor, old: torch.Tensor, advantage: torch.Tensor, clip: float
 ) -> torch.Tensor:
-    """-min(ratio A, clip(ratio, 1 - e, 1 + e) A) of each token, ratio = exp(log pi - log pi_old)."""
+    """PPO's clipped loss of each token.
+
+    -min(ratio A, clip(ratio, 1 - epsilon, 1 + epsilon) A), with ratio = exp(log pi - log pi_old)
+
+    Parameters
+    ----------
+    log_probs, old : tensor
+        log pi and log pi_old of the sampled tokens, of one shape.
+    advantage : tensor
+        A, of the same shape.
+    clip : float
+        epsilon, above 0.
+
+    Returns
+    -------
+    tensor
+        Of the same shape.
+
+    References
+    ----------
+    Schulman et al. (2017), equation 7.
+
+    Examples
+    --------
+    >>> import torch
+    >>> new, old = torch.tensor([0.0, 1.0]), torch.zeros(2)
+    >>> [round(x, 3) for x in clipped_policy_loss(new, old, torch.ones(2), 0.2).tolist()]
+    [-1.0, -1.2]
+    """
     import torch
 
     ratio = (log_probs - old).exp()
@@ -94,7 +153,24 @@ def clipped_policy_loss(
 def clipped_value_loss(
     values: torch.Tensor, old: torch.Tensor, returns: torch.Tensor, clip: float
 ) -> torch.Tensor:
-    """max((V - R)^2, (clip(V, V_old - e, V_old + e) - R)^2) / 2 of each token."""
+    """The clipped loss of the value function, a token.
+
+    max((V - R)^2, (clip(V, V_old - epsilon, V_old + epsilon) - R)^2) / 2
+
+    Parameters
+    ----------
+    values, old : tensor
+        V and V_old, of one shape.
+    returns : tensor
+        R, of the same shape.
+    clip : float
+        epsilon, above 0.
+
+    Returns
+    -------
+    tensor
+        Of the same shape.
+    """
     import torch
 
     near = old + (values - old).clamp(-clip, clip)
@@ -102,13 +178,25 @@ def clipped_value_loss(
 
 
 def next_kl_weight(weight: float, kl: float, target: float, answers: int, horizon: int) -> float:
-    """beta (1 + K clip(KL / target - 1, -0.2, 0.2)), K = answers / horizon."""
+    """The weight of the KL penalty after a step, steered so that the divergence meets its target.
+
+    beta (1 + K clip(KL / target - 1, -0.2, 0.2)), with K = answers / horizon
+
+    References
+    ----------
+    Ziegler et al. (2019), section 2.2.
+
+    Examples
+    --------
+    >>> round(next_kl_weight(0.1, kl=3.0, target=1.0, answers=100, horizon=1000), 4)
+    0.102
+    """
     error = min(max(kl / target - 1, -0.2), 0.2)
     return weight * (1 + error * answers / horizon)
 
 
 def masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """The mean over an answer's tokens, all answers together."""
+    """The mean over the tokens of all answers together; mask and values of one shape."""
     return (values * mask).sum() / mask.sum()
 
 
@@ -123,13 +211,16 @@ def whitened(values: torch.Tensor, mask: torch.Tensor, centre: bool = True) -> t
 class Rollout:
     """Prompts with a sampled answer each, as one padded batch.
 
-    ids, seen: (answers, width) tokens and which are there; prompts end, and answers begin, in the
-    same column. actions, mask: (answers, longest) the answer's tokens, and which are its own.
+    Prompts end, and answers begin, in the same column.
     """
 
+    # (answers, width), the tokens of prompt and answer.
     ids: torch.Tensor
+    # (answers, width), 1 where there is a token.
     seen: torch.Tensor
+    # (answers, longest), the answer's tokens.
     actions: torch.Tensor
+    # (answers, longest), 1 on the answer's tokens.
     mask: torch.Tensor
 
     def __len__(self) -> int:
@@ -159,9 +250,15 @@ def rollout(prompts: Sequence[Tokens], answers: Sequence[Tokens], longest: int) 
 def read_rollout(
     model: Any, head: Any, given: Rollout
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(answers, longest) log-probabilities of the actions, their states' values, and entropies.
+    """Read a batch of answers with the model and its value head.
 
     Logits are computed for the answers only: over a whole prompt they would be most of the memory.
+
+    Returns
+    -------
+    log_probs, values, entropy : tensor, shape (answers, longest)
+        The log-probability of each token of an answer, the value of the state before it, and the
+        entropy of what could have been said there, in nats.
     """
     longest = given.actions.shape[1]
     found = model(
@@ -172,7 +269,7 @@ def read_rollout(
         output_hidden_states=True,
         logits_to_keep=longest + 1,
     )
-    # The state before a token decides it.
+    # A token is decided by the state before it.
     log_probs = found.logits[:, :-1].float().log_softmax(-1)
     values = head(found.hidden_states[-1][:, -longest - 1 : -1].float())[..., 0]
     entropy = -(log_probs.exp() * log_probs).sum(-1)
@@ -185,14 +282,38 @@ def run_ppo(
     prompts: Sequence[Tokens],
     reward: Reward,
     settings: PPOSettings,
-    loop_folder: Any,
+    loop_folder: Path,
     seed: int,
     on_step: OnStep,
 ) -> Loop:
-    """Train the model's trainable parameters; goes on from the last point saved.
+    """Train the model's trainable parameters, from the last point saved.
 
-    rows, prompts: what is asked, in turn. Raises SuffrageError when the loss is no number or the
-    divergence from the reference passes `kl_stop`; the last point saved is kept.
+    Parameters
+    ----------
+    language_model : LanguageModel
+        The policy. Its parameters as they are now are the reference.
+    rows : sequence of rows
+        The records, which the reward sees.
+    prompts : sequence of tokens
+        Their questions, in turn.
+    reward : Reward
+        Scores whole answers.
+    settings : PPOSettings
+    loop_folder : Path
+        Where the state of the training is kept.
+    seed : int
+    on_step : OnStep
+
+    Returns
+    -------
+    Loop
+        With the log: of each step the loss, the score, the divergence and its weight.
+
+    Raises
+    ------
+    SuffrageError
+        The loss is not a number, or the divergence from the reference passes `kl_stop`. The last
+        point saved is kept.
     """
     learner = Learner(language_model, reward, settings, loop_folder, seed)
     loop = learner.loop
@@ -212,8 +333,8 @@ def run_ppo(
 class Learner:
     """A model, its value head and its optimizer, and one step of PPO with them.
 
-    Answers are computed as many at a time as the memory holds: a pass that runs out of it is made
-    again with half as many, which changes the result by no more than rounding.
+    As many answers are computed at a time as the memory holds. A pass that runs out of memory is
+    made again with half as many, which changes the result by no more than rounding.
     """
 
     def __init__(
@@ -221,7 +342,7 @@ class Learner:
         language_model: LanguageModel,
         reward: Reward,
         settings: PPOSettings,
-        folder: Any,
+        folder: Path,
         seed: int,
     ) -> None:
         import torch
@@ -242,7 +363,7 @@ class Learner:
         self.loop.extra.setdefault("kl_weight", settings.kl_weight)
 
     def step(self, rows: Sequence[dict[str, Any]], prompts: Sequence[Tokens]) -> dict[str, float]:
-        """Sample an answer to each prompt, and learn from their rewards; what the log says of it."""
+        """Sample an answer to each prompt, learn from their rewards, and return a log line."""
         import torch
 
         settings, loop = self.settings, self.loop
@@ -347,7 +468,7 @@ class Learner:
         return torch.cat([line[0] for line in found]), torch.cat([line[1] for line in found])
 
     def _fitting(self, compute: Callable[[int], Result]) -> Result:
-        """What `compute` gives for a number of answers at a time that the memory holds."""
+        """Call `compute` with a number of answers at a time that the memory holds."""
         memory = require("accelerate.utils.memory", "align", "PPO")
         while True:
             try:

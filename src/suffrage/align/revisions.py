@@ -1,4 +1,4 @@
-"""The first stage of constitutional AI: a model criticises and revises its answers, and learns them.
+"""The first stage of constitutional AI: a model criticises, revises and learns its own answers.
 
 Source: Bai et al. (2022), section 3 (SL-CAI).
 """

@@ -1,4 +1,4 @@
-"""`rloo`: answers are sampled in groups, and each is held against the others of its group.
+"""`rloo`: answers are sampled in groups, and each is compared with the others of its group.
 
 Learns from: distribution records. Objective: Ahmadian et al. (2024), REINFORCE with the mean reward
 of the other sampled answers as baseline, the divergence from the start paid in the reward. The

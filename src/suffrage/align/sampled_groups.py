@@ -1,4 +1,4 @@
-"""What `rloo` and `grpo` share: rewards for a group of sampled answers, and TRL's trainers run on them.
+"""What `rloo` and `grpo` share: rewards for a group of sampled answers, and TRL's trainers on them.
 
 A score of one answer cannot say "60 to 40": whichever answer scores best, always giving it is best.
 What can is a score of a group. Let q be the model's probabilities of the answers (one more for what
@@ -24,7 +24,8 @@ mean of all, which is (G-1)/G times as much). The rewards
 
 then leave exactly G/2 (S - S_{-i}). The factor (G-1)/(G-2) is there because y_i stands in the
 others' rewards as well, so that the mean taken off takes some of its own back. With d in {0, 1} the
-reward is, up to a constant, the people's share of an answer less the other samples' (times the factor).
+reward is, up to a constant, the people's share of an answer less the other samples' (times the
+factor).
 """
 
 from __future__ import annotations
@@ -62,25 +63,27 @@ LONGEST_WRITTEN = 32
 class GroupOptions(TrainingOptions):
     """What a study may say to `rloo` and `grpo`.
 
-    reward: share, minus the distance between a group's answers and the people's shares; popular,
-    an answer's own share (the textbook form, which goes to the majority); preference_model, a
-    score learnt from pairs of answers, trained first for preference_steps (None: as many as
-    steps). distance: nominal, or scale, where a near miss costs less on ordered items.
-    num_generations: G, answers sampled to each record. beta: weight of the divergence from the
-    model training began with. longest: most tokens of an answer; None is 1 for a labelled option
-    and 32 for a sentence. kl_stop: nats a token at which a training has blown up,
-    when three steps running pass it. vllm: who samples the answers: none, the model trained; colocate,
-    vLLM beside it on the same GPUs; server, vLLM on others, started with `trl vllm-serve`, at vllm_url. batch
-    counts records, each answered num_generations times.
+    `batch` counts records, each of which is answered `num_generations` times.
     """
 
+    # share: minus the distance between a group's answers and the people's shares. popular: an
+    # answer's own share (the textbook form, which goes to the majority). preference_model: a score
+    # learnt from pairs of answers, which is trained first.
     reward: Literal["share", "popular", "preference_model"] = "share"
+    # nominal; or scale, where a near miss costs less on ordered items.
     distance: Literal["nominal", "scale"] = "nominal"
+    # G, answers sampled to each record.
     num_generations: int = Field(default=8, ge=2)
+    # Weight of the divergence from the model that training began with.
     beta: float = Field(default=0.02, gt=0)
+    # Most tokens of an answer; None is 1 for a labelled option and 32 for a sentence.
     longest: int | None = Field(default=None, ge=1)
+    # Steps of the preference model; None for as many as the training has.
     preference_steps: int | None = Field(default=None, ge=1)
+    # Nats a token at which a training has blown up, when three steps running pass it.
     kl_stop: float = Field(default=20.0, gt=0)
+    # Who samples the answers: none, the model that is trained; colocate, vLLM next to it on the
+    # same GPUs; server, vLLM on other GPUs, started with `trl vllm-serve`, at vllm_url.
     vllm: Literal["none", "colocate", "server"] = "none"
     vllm_url: str | None = None
 
@@ -112,8 +115,8 @@ def vllm_settings(options: GroupOptions) -> dict[str, Any]:
         return {}
     if find_spec("vllm") is None:
         raise InputError(
-            f"vllm: {options.vllm} needs vLLM, which is not installed: pip install vllm (Linux with "
-            "a CUDA GPU), or say vllm: none."
+            f"vllm: {options.vllm} needs vLLM, which is not installed: pip install vllm (Linux "
+            "with a CUDA GPU), or say vllm: none."
         )
     if not require("torch", "align", "training").cuda.is_available():
         raise InputError(f"vllm: {options.vllm} needs a CUDA GPU; say vllm: none here.")
@@ -122,7 +125,25 @@ def vllm_settings(options: GroupOptions) -> dict[str, Any]:
 
 
 def answer_distances(options: int, on_scale: bool) -> FloatArray:
-    """d(k, l), (options + 1, options + 1), 0 to 1; the last is off-format, 1 from every answer."""
+    """How far each two answers to an item lie apart, d(k, l).
+
+    Parameters
+    ----------
+    options : int
+        How many answers the item has.
+    on_scale : bool
+        Whether the distance is that on the scale. Otherwise any two answers are 1 apart.
+
+    Returns
+    -------
+    array, shape (options + 1, options + 1)
+        0 to 1. The last row and column are off-format, which is 1 from every answer.
+
+    Examples
+    --------
+    >>> answer_distances(3, on_scale=True)[0]
+    array([0. , 0.5, 1. , 1. ])
+    """
     place = np.arange(options)
     apart = np.abs(place[:, None] - place[None, :])
     found = np.ones((options + 1, options + 1))
@@ -134,11 +155,30 @@ def answer_distances(options: int, on_scale: bool) -> FloatArray:
 def share_rewards(
     places: Sequence[int | None], target: Sequence[float], on_scale: bool = False
 ) -> FloatArray:
-    """r_i of a group's answers, (G,), as the module says; G is 3 or more.
+    """The rewards r_i of a group of sampled answers, as derived at the head of the module.
 
-    places: which option each answer is, None for off-format. target: p, (options,), sums to 1.
-    Off-format counts as one more answer that nobody gives and costs OFF_SHARE besides: both
+    Off-format counts as one more answer that nobody gives, and costs OFF_SHARE in addition. Both
     are least where it is never said, so the optimum stays at p.
+
+    Parameters
+    ----------
+    places : sequence of int or None
+        Which option each of the G answers is, None for off-format. G is 3 or more.
+    target : sequence of float, one an option
+        p, the people's shares, which sum to 1.
+    on_scale : bool
+        Whether distances are those on the scale.
+
+    Returns
+    -------
+    array, shape (G,)
+
+    Examples
+    --------
+    The commoner answer is worth more until the group gives it as often as the people do.
+
+    >>> share_rewards([0, 1, 1], [0.6, 0.4])
+    array([1.6, 0.4, 0.4])
     """
     count = len(target)
     said = np.array([count if place is None else place for place in places])
@@ -150,14 +190,22 @@ def share_rewards(
 
 
 def popular_rewards(places: Sequence[int | None], target: Sequence[float]) -> FloatArray:
-    """Each answer's own share of the people, (G,); OFF_POPULAR for off-format."""
+    """The share of people who give each answer, (G,); OFF_POPULAR for off-format.
+
+    Parameters as in `share_rewards`.
+    """
     return np.array([OFF_POPULAR if place is None else target[place] for place in places])
 
 
 def said_option(answers: Sequence[str], text: str) -> int | None:
     """Which of a question's answers a text is, None when it is none of them.
 
-    Spaces around, capitals and a full stop at the end of a sentence make no difference.
+    Spaces around it, capitals, and a full stop at the end of a sentence make no difference.
+
+    Examples
+    --------
+    >>> said_option(["Far too little.", "Far too much."], " far too much ")
+    1
     """
     plain = [_plain(answer) for answer in answers]
     return plain.index(_plain(text)) if _plain(text) in plain else None
@@ -211,7 +259,7 @@ def score_by_shares(options: GroupOptions) -> Score:
 
 
 def score_by_preferences(job: TrainingJob, tokenizer: Any) -> Score:
-    """Train the preference model, or take up the one an earlier try trained; gives its scores.
+    """Train the preference model, or continue the training of an earlier try; returns its scores.
 
     Raises SuffrageError in one of several processes, which would each train their own.
     """
@@ -221,7 +269,7 @@ def score_by_preferences(job: TrainingJob, tokenizer: Any) -> Score:
             "reward: share."
         )
     generator = np.random.default_rng([job.seed, 13])
-    # Its steps are told as none of the trainer's, so progress waits meanwhile.
+    # Its steps are none of the trainer's, so progress waits meanwhile.
     model, report = train_preference_model(
         replace(
             job,
@@ -267,7 +315,7 @@ def as_reward_function(score: Score) -> Callable[..., list[float]]:
     return reward
 
 
-def questions(rows: Sequence[dict[str, Any]], tokenizer: Any) -> list[dict[str, Any]]:
+def prompt_only_rows(rows: Sequence[dict[str, Any]], tokenizer: Any) -> list[dict[str, Any]]:
     """Records in TRL's prompt-only form; plain text for a model without chat template."""
     found: list[dict[str, Any]] = []
     for row in rows:
@@ -280,12 +328,24 @@ def questions(rows: Sequence[dict[str, Any]], tokenizer: Any) -> list[dict[str, 
 def train_groups(
     job: TrainingJob, trainer: str, config: str, settings: dict[str, Any]
 ) -> TrainingFacts:
-    """Train on distribution records with TRL's trainer and configuration of these names.
+    """Train on distribution records with one of TRL's trainers.
 
-    settings: the configuration's, besides those both share. Answers are sampled once for each
-    step, from the model as it is (temperature 1, nothing cut off: the rewards' expectations are
-    over what the model says). Raises SuffrageError as `run_trainer` does, and when the
-    divergence from the start passes `kl_stop`.
+    Answers are sampled once for each step, from the model as it is (temperature 1, nothing cut
+    off: the rewards' expectations are over what the model says).
+
+    Parameters
+    ----------
+    job : TrainingJob
+        Its options are `GroupOptions`.
+    trainer, config : str
+        The names of TRL's trainer and of its configuration.
+    settings : dict
+        Settings of the configuration, in addition to those that both methods share.
+
+    Raises
+    ------
+    SuffrageError
+        The divergence from the start passes `kl_stop`, or as `run_trainer`.
     """
     trl = require("trl", "align", f"method {trainer}")
     datasets = require("datasets", "align", f"method {trainer}")
@@ -312,7 +372,7 @@ def train_groups(
     model, tokenizer = prepare(job)
     by_preference = options.reward == "preference_model"
     score = score_by_preferences(job, tokenizer) if by_preference else score_by_shares(options)
-    rows = questions(job.records.frame.to_dicts(), tokenizer)
+    rows = prompt_only_rows(job.records.frame.to_dicts(), tokenizer)
 
     def make(callbacks: list[Any]) -> Any:
         return answers_only(getattr(trl, trainer))(
@@ -325,16 +385,16 @@ def train_groups(
         )
 
     facts = run_trainer(job, make)
-    # TRL keeps a copy of the adapter that training began with beside it.
+    # TRL keeps a copy of the adapter that training began with next to it.
     shutil.rmtree(job.output / "ref", ignore_errors=True)
     return facts
 
 
 def answers_only(trainer: type[Any]) -> type[Any]:
-    """TRL's trainer, which on a CPU then takes the output layer at the tokens of answers only.
+    """TRL's trainer, changed to compute the output layer on a CPU at the tokens of answers only.
 
-    Where there is no Triton, TRL 1.16 takes it at every token of the question as well, and throws
-    that away: (tokens x vocabulary) of work and of memory. Elsewhere its own way is left as it is.
+    Where there is no Triton, TRL 1.16 computes it at every token of the question as well and throws
+    that away: (tokens x vocabulary) of work and of memory. On a GPU its own way is unchanged.
     """
     torch = require("torch", "align", "training")
 
@@ -365,7 +425,7 @@ def answers_only(trainer: type[Any]) -> type[Any]:
             logs, entropies = [], []
             for ids, mask in zip(input_ids.split(rows), attention_mask.split(rows), strict=True):
                 with self.accelerator.autocast():
-                    # One more than is kept: a token's probability stands at the token before it.
+                    # One more than is kept: a token's probability is read at the token before it.
                     read = model(
                         input_ids=ids,
                         attention_mask=mask,
@@ -386,7 +446,7 @@ def answers_only(trainer: type[Any]) -> type[Any]:
 
 
 def _stop_at(options: GroupOptions, base: type[Any]) -> Any:
-    """Stops a training whose model runs away from the one it began with.
+    """A callback that stops a training whose model runs away from the one it began with.
 
     Three steps running, because GRPO's estimate of the divergence leaps at one unlikely answer.
     """

@@ -1,4 +1,4 @@
-"""What every trained method shares: the model made ready, the trainer's settings, going on."""
+"""What every trained method shares: preparing the model, the trainer's settings, resuming."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from suffrage.models.loading import load_weights
 
 LOG = "training.jsonl"
 SECONDS = "seconds.json"
-# What trainings on sampled answers tell besides the loss, which says little of them.
+# What trainings on sampled answers log in addition to the loss, which says little of them.
 ALSO_LOGGED = ("reward", "off_format", "kl", "entropy")
 OUT_OF_MEMORY_REMEDY = "micro_batch: 1, gradient_checkpointing: true, dtype: bfloat16"
 
@@ -34,7 +34,16 @@ def training_dtype(options: TrainingOptions) -> str:
 
 
 def prepare(job: TrainingJob) -> tuple[Any, Any]:
-    """The model, with a fresh LoRA adapter or that of the checkpoint it starts from; its tokenizer."""
+    """The model and tokenizer of a job, ready to be trained.
+
+    The model has a fresh LoRA adapter, or that of the checkpoint that the job starts from. With
+    `adapter: none` all of its weights are trained.
+
+    Raises
+    ------
+    SuffrageError
+        The job has no adapter, and its checkpoint has one.
+    """
     peft = require("peft", "align", "training")
     transformers = require("transformers", "align", "training")
     transformers.set_seed(job.seed)
@@ -75,8 +84,13 @@ def prepare(job: TrainingJob) -> tuple[Any, Any]:
 def trainer_settings(job: TrainingJob) -> dict[str, Any]:
     """Settings of Transformers' TrainingArguments and its descendants, as keywords.
 
-    The records stand in the order of training already, so they are read in sequence: an
-    interrupted run sees the same batches after it goes on.
+    The records are in the order of training already, so they are read in sequence: a resumed run
+    sees the same batches.
+
+    Raises
+    ------
+    SuffrageError
+        The batch cannot be divided among the processes and micro-batches.
     """
     options = job.options
     torch = require("torch", "align", "training")
@@ -117,10 +131,18 @@ def trainer_settings(job: TrainingJob) -> dict[str, Any]:
 
 
 def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingFacts:
-    """Train, going on from the last whole point an earlier try left, and save the result.
+    """Train from the last whole point that an earlier try left, and save the result.
 
-    make: builds the trainer from a list of callbacks.
-    Raises SuffrageError when the loss is no longer a number, or memory runs out.
+    Parameters
+    ----------
+    job : TrainingJob
+    make : callable
+        Builds the trainer from a list of callbacks.
+
+    Raises
+    ------
+    SuffrageError
+        The loss is not a number, or memory runs out.
     """
     transformers = require("transformers", "align", "training")
     job.work.mkdir(parents=True, exist_ok=True)
@@ -130,7 +152,7 @@ def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingF
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     with storage.disk_errors(job.work), out_of_memory("training", OUT_OF_MEMORY_REMEDY):
         trainer.train(resume_from_checkpoint=str(start) if start else None)
-        # By every process: where weights lie in shards, each has a part to give.
+        # By every process: where weights are sharded, each has a part of them.
         trainer.save_model(str(job.output))
         if trainer.is_world_process_zero():
             (job.output / "training_args.bin").unlink(missing_ok=True)
@@ -147,7 +169,7 @@ def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingF
 
 
 def last_whole_checkpoint(work: Path) -> Path | None:
-    """The newest checkpoint written to its end; one a kill left half-written is removed."""
+    """The newest complete checkpoint. One that a kill left half-written is removed."""
     folders = sorted(work.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1]))
     for folder in folders:
         try:
@@ -161,7 +183,7 @@ def last_whole_checkpoint(work: Path) -> Path | None:
 
 
 def _progress_callback(job: TrainingJob, base: type[Any]) -> Any:
-    """Tells each step's loss, keeps the log, and stops a training that has diverged."""
+    """A callback that reports each step's loss, keeps the log, and stops at divergence."""
     parts = {"on_log": _on_log(job.on_step, job.work / LOG), "on_save": _on_save(job.work)}
     return type("Progress", (base,), parts)()
 
