@@ -137,7 +137,7 @@ def shipped() -> _File:
 
 
 def facts() -> list[Completion]:
-    """The facts; the right ending stands in each place equally often."""
+    """The facts; the right ending is in each place equally often."""
     return [
         _completion("fact", f.id, f.start, f.right, f.wrong, k)
         for k, f in enumerate(shipped().facts)

@@ -50,7 +50,7 @@ MEASURES = (
     Measure(
         name="worst",
         label="Shortfall of the group served least",
-        explanation="How far the model’s fit to the group it serves least lies below the fit of "
+        explanation="How far the model’s fit to the group it serves least is below the fit of "
         "one half of that group’s respondents to the other. The interval holds whichever group "
         "that is. The floor is the same figure of an answer that ignores the question.",
         better="lower",
@@ -142,7 +142,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         )
     if not _parents(given.value_sets):
         notes.append(
-            "No value set here is the crossing of two others (a `where` with two keys, beside "
+            "No value set here is the crossing of two others (a `where` with two keys, next to "
             "value sets with either key alone), so intersections were not looked at."
         )
     figures, differences = make_figures(
@@ -185,7 +185,7 @@ def _shortfalls(
 ) -> list[Measured]:
     """Ceiling less fit; less than a perfect fit where the respondents are not at hand.
 
-    drawn: answers that were drawn from the model, drawn anew.
+    drawn: answers that were drawn from the model, drawn again.
     """
     found = []
     for at, people, shares in read_places(given, seed, said):
@@ -354,9 +354,9 @@ def _extreme(
 ) -> Estimate:
     """A largest value or a range, less and plus what noise covers in 95 % of draws.
 
-    Percentiles of resampled maxima lie too high, as noise picks another group each time. By the
-    triangle inequality a maximum moves no further than the group that moves most, and a range no
-    further than the range of the moves.
+    Percentiles of resampled maxima are too high, because noise picks another group each time. By
+    the triangle inequality a maximum moves no further than the group that moves most, and a range
+    no further than the range of the moves.
     """
     low = high = None
     if whole:

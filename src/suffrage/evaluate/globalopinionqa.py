@@ -155,7 +155,7 @@ def _file_notes(
     every: int,
 ) -> tuple[str, ...]:
     aside = [note for value_set in value_sets for note in value_set.set_aside]
-    # The reason stands in brackets; a figure at its end differs from row to row.
+    # The reason is in brackets; a figure at its end differs from row to row.
     reasons = Counter(
         re.sub(r"sum to [\d.]+$", "do not sum to 1", note[note.index("(") + 1 : -1])
         for note in aside
@@ -178,7 +178,7 @@ def _file_notes(
     several = sum(len(same) > 1 for same in names.values())
     if several:
         notes.append(
-            f"{several} countries stand under several names or samples; each is one country, with "
+            f"{several} countries have several names or samples; each is one country, with "
             "the mean of its samples where both have a question."
         )
     parts = [v.name for v in value_sets if "non-national" in v.name.lower()]
@@ -274,7 +274,7 @@ def _rows(
 def _told_apart(
     file: PublishedCountries, clusters: Mapping[str, str], said: ModelShares, seed: int
 ) -> Iterator[NamedRow]:
-    """How much nearer to a country the answer given as it lies than those given as the others.
+    """How much nearer to a country the answer given as it is than those given as the others.
 
     For country c: fit(c's people, answer as c) minus the mean over other countries a of
     fit(c's people, answer as a), on questions that several countries answered.
@@ -334,7 +334,7 @@ def _numbered(rows: Sequence[Measured]) -> Iterator[tuple[int, Measured]]:
 
 
 def _least_served(countries: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
-    """For each method, the countries that its answers as that country lie furthest from."""
+    """For each method, the countries furthest from its answers as that country."""
     for method, rows in countries.items():
         if len(rows) > 1:
             last = sorted(rows, key=lambda row: (row["as_country"], row["country"]))[:LEAST_SERVED]

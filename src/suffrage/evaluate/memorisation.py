@@ -53,7 +53,7 @@ TEMPLATES = (
 )
 TEXT_PROMPT = "Write a question that an opinion survey might ask."
 MIN_K = 0.2
-# A held-out question whose telling words stand in one record to this share has leaked.
+# A held-out question of whose telling words one record has this share has leaked.
 LEAKED = 0.8
 SCHEMA: dict[str, Any] = {
     "value_set": pl.String,
@@ -360,7 +360,7 @@ def _notes(
     for leak in leaks:
         yield (
             f"{leak['method']}, seed {leak['seed']}: {leak['share']:.0%} of the telling words of "
-            f"{leak['item']}, which is held out, stand in one record."
+            f"{leak['item']}, which is held out, are in one record."
         )
     if given.records and not leaks:
         yield (

@@ -270,13 +270,13 @@ def _file_notes(
         "are left out."
         if options.scales
         else "No file of scales is named: options are taken as a scale in the order in which they "
-        "stand, which is wrong where a middle answer stands last."
+        "come, which is wrong where a middle answer comes last."
     )
     whole = (
-        "All US adults stand in the file."
+        "The file has a row for all US adults."
         if everyone
         else "The file has no row for all US adults. The mean of the groups that it gives on a "
-        "question stands for them. Each group counts once and is part of the mean it is compared "
+        "question is taken for them. Each group counts once and is part of the mean it is compared "
         "with, which flatters that mean."
     )
     notes = [f"{chosen} questions are asked of {len(groups)} groups.", scale, whole]

@@ -385,7 +385,7 @@ class _HeldOutMembers:
 
 # What a choice adds above and below the line of a figure; None leaves it out.
 Worth = Callable[[ParticipantChoice], tuple[float, float] | None]
-# The share that speaks for 1 on a choice; one number stands for every choice.
+# The share that speaks for 1 on a choice; one number for every choice.
 SharesOfChoices = Mapping[ParticipantChoice, float] | float
 
 
@@ -632,7 +632,7 @@ def _people_notes(
         count = len(held_out_people(chosen.weights, options.held_out, at))
         yield (
             f"Seed {at}: {count} of {everyone} participants are held out, those whose SHA-256 of "
-            f'"seed/id" lies in the lowest {options.held_out:.0%}.'
+            f'"seed/id" is in the lowest {options.held_out:.0%}.'
         )
         told = [v.name for v in given.value_sets if v.where and _is_told(consultation, v)]
         if told:

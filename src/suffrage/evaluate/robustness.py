@@ -93,7 +93,7 @@ NEGATION = (
     "true. "
     'Say how far you agree with that claim, "it is not so". {}'
 )
-# Options of which one end agrees and the other does not, whatever stands between.
+# Options of which one end agrees and the other does not, whatever is between.
 _AGREES, _DISAGREES = re.compile(r"\bagree\b", re.I), re.compile(r"\bdisagree\b", re.I)
 
 
@@ -137,7 +137,7 @@ def _measures() -> tuple[Measure, ...]:
         Measure(
             name="least",
             label="Least that survives",
-            explanation="The smallest of the shares beside it: how deep the alignment goes at its "
+            explanation="The smallest of the shares next to it: how deep the alignment goes at its "
             "weakest tested place. Given only where the gain itself is clear of 0. The interval is "
             "that of the weakest place.",
             better="higher",

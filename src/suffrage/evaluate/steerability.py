@@ -188,7 +188,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         if named:
             notes.append(
                 "On these questions the groups do not differ beyond sampling noise: how far apart "
-                "the model puts them is not held against it, and what a name could add is next to "
+                "the model puts them is not judged, and what a name could add is next to "
                 "nothing."
             )
     figures, differences = make_figures(
@@ -308,7 +308,7 @@ def _gains(
 def _ceilings(
     at: tuple[int, str, str, str], value_set: ValueSet, others: Sequence[ValueSet]
 ) -> Iterator[tuple[str, Measured]]:
-    """Half of each group's respondents as the model, held against the other half."""
+    """Half of each group's respondents as the model, compared with the other half."""
     item = at[2]
     people = value_set.distributions[item]
     known = [o.distributions[item] for o in others if item in o.distributions]

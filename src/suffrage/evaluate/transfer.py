@@ -100,7 +100,7 @@ class OtherSurvey:
 
     title: str
     statement: str
-    """One sentence on whom its answers stand for."""
+    """One sentence on whom its answers represent."""
     has_people: bool
     """Whether respondents are at hand."""
     items: list[Item]
@@ -267,7 +267,7 @@ def _left_out(given: EvaluationInput, options: Options) -> tuple[str, ...]:
 
 
 def _said(given: EvaluationInput, seed: int, value_set: str) -> dict[str, dict[str, FloatArray]]:
-    """method -> item -> shares, of the answers that stand for a value set."""
+    """method -> item -> shares, of the answers that count for a value set."""
     return {
         method: {
             row["item"]: np.array(row["shares"])

@@ -66,7 +66,7 @@ AREAS = {"Urban": "urban areas", "Rural": "rural areas"}
 # The thresholds of the benchmark's own plot; it counts questions at or below each.
 THRESHOLDS = tuple(round(0.05 * k, 2) for k in range(9))
 HEADLINE = 0.2
-# Rounding of a sum must not lift a question over a threshold it lies on.
+# Rounding of a sum must not lift a question over a threshold that it equals.
 SLACK = 1e-9
 REPLICATES = 200
 # For plans: ways of asking one question.
@@ -214,7 +214,7 @@ def _joined(cell: Cell) -> str:
 
 
 def score(given: EvaluationInput, seed: int) -> Scorecard:
-    """Distance from the sampled people by question, and how many lie within each threshold."""
+    """Distance from the sampled people by question, and how many are within each threshold."""
     file = read_probe_set(given.options, given.folder)
     kept, removed = without_overlaps(
         given,
@@ -461,7 +461,7 @@ EVALUATION = Evaluation(
             label="Wasserstein distance",
             explanation="The mean over questions of the Wasserstein distance between the answers "
             "of the people sampled and the model's, both rescaled to 0 to 1. The floor is the even "
-            "answer, the ceiling as many people drawn anew from the sample.",
+            "answer, the ceiling as many people drawn again from the sample.",
             better="lower",
             unit="questions",
         ),

@@ -136,7 +136,7 @@ def collect_answers(
         The items also read by full text and by sampling. All are read by letters.
     as_population
         Whether the prompt names the population. Otherwise the model is asked once, as itself,
-        and the same answers stand for every value set.
+        and the same answers count for every value set.
     seed
         Of the written answers.
     """

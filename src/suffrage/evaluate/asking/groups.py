@@ -58,7 +58,7 @@ def letter_shares_as(answers: Answers, value_set: str) -> dict[str, FloatArray]:
 
 
 def drawn_letter_shares(answers: Answers, method: str) -> dict[tuple[str, str], FloatArray]:
-    """The same where answers were drawn, drawn anew, (SAMPLED_REPLICATES, options)."""
+    """The same where answers were drawn, drawn again, (SAMPLED_REPLICATES, options)."""
     return {
         (value_set, answer.item_id): drawn
         for value_set, some in answers.by_value_set.items()
@@ -213,7 +213,7 @@ def between_row(
 
     noise = sampling_variance(own) + float(np.mean([sampling_variance(o) for o in others]))
     model = float(np.mean([np.square(said - other).sum() for other in said_of_others]))
-    # Each pair stands in two rows, and in each only one side's respondents are drawn again:
+    # Each pair is in two rows, and in each only one side's respondents are drawn again:
     # twice their effect here makes the whole of it together.
     resampled = under_replicates(own, lambda drawn: 2 * apart(drawn))
     return Measured(
@@ -222,7 +222,7 @@ def between_row(
 
 
 def denominators(rows: Sequence[Measured]) -> list[Measured]:
-    """What stands below the line of each row, as rows of their own."""
+    """The denominators of the rows, as rows of their own."""
     return [
         Measured(
             row.seed,

@@ -59,7 +59,7 @@ def probe_items(
     probes
         The items, and the population each is asked as.
     value_set
-        Whose answers these are in the study. None stands for the value set that the model was
+        Whose answers these are in the study. None means the value set that the model was
         made for, or for all of them.
 
     Returns

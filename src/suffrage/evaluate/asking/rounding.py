@@ -1,4 +1,4 @@
-"""How far answers computed in a shorter number format lie from those in float32.
+"""How far answers computed in a shorter number format are from those in float32.
 
 bfloat16 keeps 8 bits of a number's 24, and packing and batching round differently again: option
 log-probabilities move by tenths (docs/results.md). What that does to a study's figures is measured
@@ -22,14 +22,19 @@ QUESTIONS = 24
 
 @dataclass(frozen=True)
 class Rounding:
-    """One model's answers in `dtype` against its own in float32; see `RoundingError`."""
+    """How far one model's answers in `dtype` are from its own in float32."""
 
     dtype: str
     questions: int
+    """How many questions were asked in both formats."""
     mean: float | None
+    """Mean total variation between the two answers, 0 to 1; None if it could not be measured."""
     largest: float | None
+    """The largest total variation."""
     mass: float | None
+    """The largest change of the probability on the options."""
     why: str | None = None
+    """What kept it from being measured."""
 
 
 def questions_asked_twice(

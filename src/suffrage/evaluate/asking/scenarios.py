@@ -96,7 +96,8 @@ def scenarios_for(items: Sequence[Item], files: Sequence[Path] = ()) -> list[Sce
                 raise InputError(
                     f"{path.name}: scenario {scenario.id}: its courses must have the codes of the "
                     f"two ends of {item.id}, {item.options[0].code} and {item.options[-1].code}, "
-                    "one each, the item must have a scale, and `about` must stand in its question."
+                    "one each, the item must have a scale, and `about` must be a part of its "
+                    "question."
                 )
             if scenario.id in found:
                 raise InputError(
