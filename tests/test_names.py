@@ -24,34 +24,6 @@ CONTRACTS = {
     "upgrade": ("server/store/migrations/versions/*.py",),
     "downgrade": ("server/store/migrations/versions/*.py",),
 }
-# Names that still have two meanings. A name leaves this list when one of the two is renamed.
-STILL_TWICE = {
-    "Principle",
-    "Snapshot",
-    "about",
-    "chosen_items",
-    "compare",
-    "compared",
-    "compute",
-    "consent",
-    "conversation_of",
-    "demographics",
-    "get",
-    "is_due",
-    "join",
-    "leave",
-    "log_in",
-    "log_out",
-    "mine",
-    "newest",
-    "of_session",
-    "propose",
-    "react",
-    "results",
-    "save",
-    "vote",
-    "withdraw",
-}
 
 
 def is_contract(name: str, module: PurePosixPath) -> bool:
@@ -75,9 +47,7 @@ def test_no_two_modules_define_the_same_public_name() -> None:
         for name, modules in definitions().items()
     }
     twice = {name: modules for name, modules in own.items() if len(modules) > 1}
-    unknown = {name: modules for name, modules in twice.items() if name not in STILL_TWICE}
-    assert unknown == {}, "rename one by its role, or make it private"
-    assert set(twice) == STILL_TWICE, "these names are unique now: take them from STILL_TWICE"
+    assert twice == {}, "rename one by its role, or make it private"
 
 
 def test_every_contract_name_is_defined_in_several_files() -> None:
