@@ -162,24 +162,24 @@ def release_command(
     from suffrage.consult.release.release import make_release
     from suffrage.consult.release.release_settings import read_release_settings
 
-    beside = folder.parent / f"{folder.name}-private.json"
+    private = private or folder.parent / f"{folder.name}-private.json"
     made = make_release(
         suffrage.read_consultation(folder),
         out,
-        private or beside,
+        private,
         read_release_settings(with_settings) if with_settings else None,
         datetime.now(UTC).date().isoformat(),
     )
     if as_json:
         print_json(made.manifest)
         return
-    told = made.manifest["privacy"]
+    privacy = made.manifest["privacy"]
     for name, rows in made.manifest["rows"].items():
         typer.echo(f"{name:<13} {rows:>9,} rows")
-    typer.echo(f"{told['cells_suppressed']} of {told['cells']} cells of counts suppressed.")
-    for test in told["re_identification"]:
+    typer.echo(f"{privacy['cells_suppressed']} of {privacy['cells']} cells of counts suppressed.")
+    for test in privacy["re_identification"]:
         typer.echo(f"{test['known']} known votes single out {test['unique']:.0%} of people.")
-    typer.echo(f"Release  {out}\nPrivate  {private or beside} (keep it, and keep it secret)")
+    typer.echo(f"Release  {out}\nPrivate  {private} (keep it, and keep it secret)")
 
 
 def principles_command(
@@ -300,8 +300,8 @@ def from_survey_command(
     wanted = PublicSettings(participants=participants, comparisons=comparisons)
     survey = study_survey(suffrage.read_study(study))
     found, truth = simulated_public(survey, wanted, seed)
-    beside, links = write_public(found, truth, survey.codebook.items, out)
-    typer.echo(f"Consultation  {out}\nWho is who    {beside}\nLinks         {links}")
+    identities, links = write_public(found, truth, survey.codebook.items, out)
+    typer.echo(f"Consultation  {out}\nWho is who    {identities}\nLinks         {links}")
 
 
 def against_survey_command(
