@@ -197,7 +197,7 @@ def test_an_adapter_is_refused_over_other_weights_or_none(
     with pytest.raises(InputError, match="with other weights than it has today"):
         suffrage.load_model(copy)
     (copy / MANIFEST).unlink()
-    with pytest.raises(InputError, match=r"an adapter without manifest\.json"):
+    with pytest.raises(InputError, match=r"a manifest\.json is missing"):
         suffrage.load_model(copy)
 
 
@@ -238,8 +238,8 @@ def test_a_consultation_has_the_groups_of_the_same_votes_in_polis_files(town: Pa
     of_tables = suffrage.find_opinion_groups(
         suffrage.read_consultation(town / "consultation"), groups=2, resamples=2
     )
-    np.testing.assert_array_equal(of_polis.found.labels, of_tables.found.labels)
-    assert of_polis.found.count == 2
+    np.testing.assert_array_equal(of_polis.groups.labels, of_tables.groups.labels)
+    assert of_polis.groups.count == 2
 
 
 def test_people_without_the_populations_shares_are_refused(town: Path, tmp_path: Path) -> None:

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from suffrage.align import Checkpoint
     from suffrage.consult.consultation import Consultation, read_consultation
-    from suffrage.consult.groups.analysis import Analysis
+    from suffrage.consult.groups.analysis import OpinionAnalysis
     from suffrage.consult.polis.conversation import Conversation
     from suffrage.consult.polis.read_files import read_polis
     from suffrage.errors import InputError, SuffrageError
     from suffrage.evaluate import Results, Scorecard
-    from suffrage.evaluate.compare import Comparison
+    from suffrage.evaluate.compare import RunComparison
     from suffrage.library import ItemAnswer, ask, find_opinion_groups, load_model
     from suffrage.models import LanguageModel
     from suffrage.population import AnswerDistribution, ValueSet, build_value_set
     from suffrage.report.leaderboard import compare_runs
     from suffrage.report.tables import read_results
-    from suffrage.study.run import Finished, run_study
+    from suffrage.study.run import FinishedRun, run_study
     from suffrage.study.schema import Study, read_study
     from suffrage.survey import Item, Survey, read_survey
     from suffrage.training_data import HeldOut, ItemSplit, Records, split_items
@@ -45,22 +45,22 @@ _MODULES = {
     "run_study": "study.run",
     "split_items": "training_data",
     # Types.
-    "Analysis": "consult.groups.analysis",
     "AnswerDistribution": "population",
     "Checkpoint": "align",
-    "Comparison": "evaluate.compare",
     "Constitution": "training_data.constitution",
     "Consultation": "consult.consultation",
     "Conversation": "consult.polis.conversation",
-    "Finished": "study.run",
+    "FinishedRun": "study.run",
     "HeldOut": "training_data",
     "InputError": "errors",
     "Item": "survey",
     "ItemAnswer": "library",
     "ItemSplit": "training_data",
     "LanguageModel": "models",
+    "OpinionAnalysis": "consult.groups.analysis",
     "Records": "training_data",
     "Results": "evaluate",
+    "RunComparison": "evaluate.compare",
     "Scorecard": "evaluate",
     "Study": "study.schema",
     "SuffrageError": "errors",
@@ -69,22 +69,22 @@ _MODULES = {
 }
 
 __all__ = [
-    "Analysis",
     "AnswerDistribution",
     "Checkpoint",
-    "Comparison",
     "Constitution",
     "Consultation",
     "Conversation",
-    "Finished",
+    "FinishedRun",
     "HeldOut",
     "InputError",
     "Item",
     "ItemAnswer",
     "ItemSplit",
     "LanguageModel",
+    "OpinionAnalysis",
     "Records",
     "Results",
+    "RunComparison",
     "Scorecard",
     "Study",
     "SuffrageError",

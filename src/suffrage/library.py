@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from suffrage.align import Checkpoint
-from suffrage.align.checkpoint import MANIFEST
+from suffrage.align.checkpoint import load_checkpoint
 from suffrage.consult.consultation import Consultation
-from suffrage.consult.groups.analysis import Analysis, analyse, read_margins, read_people
+from suffrage.consult.groups.analysis import OpinionAnalysis, analyse, read_margins, read_people
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.polis.conversation import Conversation, conversation_of
 from suffrage.errors import InputError
@@ -54,8 +54,8 @@ def load_model(model: str | Path | Checkpoint, dtype: str = "float32") -> Langua
     Raises
     ------
     InputError
-        There is no such model, it is not a causal language model, or the model below an adapter
-        is not the one that was trained.
+        There is no such model, it is not a causal language model, an adapter has no manifest, or
+        the model below it is not the one that was trained.
 
     Examples
     --------
@@ -65,19 +65,14 @@ def load_model(model: str | Path | Checkpoint, dtype: str = "float32") -> Langua
     folder = model.folder if isinstance(model, Checkpoint) else Path(model)
     if not (folder / "adapter_config.json").is_file():
         return LanguageModel.load(identify(str(folder), Path()), dtype)
-    if not (folder / MANIFEST).is_file():
-        raise InputError(
-            f"{folder}: an adapter without {MANIFEST}, so that its model is unknown; give the "
-            "folder that `suffrage run` wrote, or merge the adapter into its model."
-        )
     trained = Checkpoint.read(folder).base_model
-    now = identify(trained.source, Path())
-    if now.content != trained.content:
+    base = identify(trained.source, Path())
+    if base.content != trained.content:
         raise InputError(
             f"{folder}: was trained on {trained.name} with other weights than it has today; "
             "put the former weights back, or train again."
         )
-    return LanguageModel.load(now, dtype, folder)
+    return load_checkpoint(base, folder, dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +176,7 @@ def find_opinion_groups(
     seed: int = 0,
     people: str | Path | pl.DataFrame | None = None,
     margins: str | Path | WeightingSpec | None = None,
-) -> Analysis:
+) -> OpinionAnalysis:
     """Find groups of people who vote alike: what marks each, what all agree on, how stable it is.
 
     Parameters
@@ -205,7 +200,7 @@ def find_opinion_groups(
 
     Returns
     -------
-    Analysis
+    OpinionAnalysis
         The groups, their stability, and each statement's support with intervals.
 
     Raises
@@ -222,7 +217,7 @@ def find_opinion_groups(
     --------
     >>> from suffrage import read_polis
     >>> found = find_opinion_groups(read_polis("polis-export"), resamples=5)
-    >>> found.found.sizes.tolist()
+    >>> found.groups.sizes.tolist()
     [64, 52]
     """
     conversation = votes if isinstance(votes, Conversation) else conversation_of(votes)

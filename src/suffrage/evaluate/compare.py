@@ -108,7 +108,7 @@ class Leaderboard:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class RunComparison:
     """Every leaderboard the runs allow, and why they are not one."""
 
     boards: tuple[Leaderboard, ...]
@@ -129,7 +129,7 @@ def measures_of(runs: Sequence[Run]) -> dict[str, Measure]:
 
 def compare_results(
     runs: Sequence[Run], measure: str = "fit", across_models: bool = False
-) -> Comparison:
+) -> RunComparison:
     """Leaderboards of the runs that can be compared with one another.
 
     Parameters
@@ -166,7 +166,7 @@ def compare_results(
         else _from_figures(table, measure, what)
         for table in tables
     ]
-    return Comparison(tuple(board for board in boards if board.standings), tuple(apart))
+    return RunComparison(tuple(board for board in boards if board.standings), tuple(apart))
 
 
 # --- What may be compared ----------------------------------------------------------------------

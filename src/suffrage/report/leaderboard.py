@@ -10,9 +10,9 @@ from typing import Any
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.evaluate.compare import (
-    Comparison,
     Leaderboard,
     Run,
+    RunComparison,
     Standing,
     compare_results,
     measures_of,
@@ -71,7 +71,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
 
 def compare_runs(
     paths: Sequence[str | Path], measure: str = "fit", across_models: bool = False
-) -> Comparison:
+) -> RunComparison:
     """Compare finished runs on the questions they held out, with paired differences.
 
     Runs that differ in survey, questions, value sets, held-out items or model are kept apart.
@@ -88,7 +88,7 @@ def compare_runs(
 
     Returns
     -------
-    Comparison
+    RunComparison
         One leaderboard for the runs that can be compared, and why the others stand apart.
 
     Raises
@@ -119,7 +119,7 @@ def compare_runs(
     return found
 
 
-def leaderboard_json(found: Comparison) -> dict[str, Any]:
+def leaderboard_json(found: RunComparison) -> dict[str, Any]:
     """The comparison for scripts."""
     return {
         "apart": list(found.apart),
@@ -143,7 +143,7 @@ def leaderboard_json(found: Comparison) -> dict[str, Any]:
     }
 
 
-def leaderboard_text(found: Comparison) -> Any:
+def leaderboard_text(found: RunComparison) -> Any:
     """The comparison for a terminal (a Rich renderable)."""
     from rich.console import Group
     from rich.text import Text
@@ -273,7 +273,7 @@ def _basis(board: Leaderboard) -> str:
 # --- The page ----------------------------------------------------------------------------------
 
 
-def write_leaderboard_page(found: Comparison, path: Path) -> None:
+def write_leaderboard_page(found: RunComparison, path: Path) -> None:
     """Write the comparison as one HTML page that opens offline, all or nothing."""
     boards = [
         {

@@ -12,7 +12,7 @@ import numpy as np
 
 from suffrage.arrays import FloatArray
 from suffrage.consult.consultation import Consultation
-from suffrage.consult.groups.analysis import Analysis, analyse
+from suffrage.consult.groups.analysis import OpinionAnalysis, analyse
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.polis.conversation import Conversation, conversation_of
 from suffrage.errors import InputError
@@ -29,7 +29,7 @@ class ConsultationResults:
     # Statements and votes as the analysis takes them, without excluded participants.
     conversation: Conversation
     # The groups; None where there are none yet.
-    analysis: Analysis | None
+    analysis: OpinionAnalysis | None
     # Why there are none.
     waiting: InputError | None
 
@@ -69,10 +69,10 @@ def find_results(
     return ConsultationResults(content, conversation, analysis, None)
 
 
-def group_centres(analysis: Analysis) -> FloatArray:
+def group_centres(analysis: OpinionAnalysis) -> FloatArray:
     """Return the mean place of each group's people, (groups, 2)."""
-    labels, places = analysis.found.labels, analysis.found.positions.places
-    return np.array([places[labels == g].mean(axis=0) for g in range(analysis.found.count)])
+    labels, places = analysis.groups.labels, analysis.groups.positions.places
+    return np.array([places[labels == g].mean(axis=0) for g in range(analysis.groups.count)])
 
 
 def is_next_step(people: int, last: int | None, settings: ConsultationSettings) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from suffrage.consult.groups.analysis import Analysis
+from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.groups.findings import analysis_json
 from suffrage.consult.polis.conversation import Conversation
 from suffrage.consult.votes import AGREE, DISAGREE, PASS
@@ -73,7 +73,7 @@ def _counts(conversation: Conversation) -> list[dict[str, Any]]:
     ]
 
 
-def _by_group(analysis: Analysis) -> list[list[dict[str, float | None]]]:
+def _by_group(analysis: OpinionAnalysis) -> list[list[dict[str, float | None]]]:
     reading = analysis.sample
     return [
         [
@@ -83,13 +83,13 @@ def _by_group(analysis: Analysis) -> list[list[dict[str, float | None]]]:
                 "high": float(reading.high[g, j]),
                 "voters": float(reading.voters[g, j]),
             }
-            for g in range(analysis.found.count)
+            for g in range(analysis.groups.count)
         ]
         for j in range(len(analysis.votes.statements))
     ]
 
 
-def _places(analysis: Analysis) -> list[list[float]]:
-    labels, places = analysis.found.labels.tolist(), analysis.found.positions.places.tolist()
+def _places(analysis: OpinionAnalysis) -> list[list[float]]:
+    labels, places = analysis.groups.labels.tolist(), analysis.groups.positions.places.tolist()
     rows = zip(places, labels, strict=True)
     return sorted([round(x, DIGITS), round(y, DIGITS), int(g)] for (x, y), g in rows)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from suffrage.arrays import BoolArray
 from suffrage.consult.consultation import Consultation
-from suffrage.consult.groups.analysis import Analysis
+from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.server.consultation_results import group_centres
 
 # Fewer voters on a statement, or of one group on it, are not told.
@@ -26,14 +26,14 @@ LEAST_SPLIT = 0.3
 PRIVATE = ("labels", "extremity")
 
 
-def participants_results(content: Consultation, analysis: Analysis) -> dict[str, Any]:
+def participants_results(content: Consultation, analysis: OpinionAnalysis) -> dict[str, Any]:
     """Return groups, what sets each apart and what all agree on, with the `PRIVATE` parts."""
     a, d = analysis, analysis.differences
     told = _Statements(content, analysis)
     centres = group_centres(a)
     groups = [
         {
-            "people": int(a.found.sizes[g]),
+            "people": int(a.groups.sizes[g]),
             "place": [round(float(x), 3) for x in centres[g]],
             "agrees_more": told.ranked(
                 d.agrees_more[g], d.clear_agree[g] & (d.agrees_more[g] >= LEAST_GAP)
@@ -42,14 +42,14 @@ def participants_results(content: Consultation, analysis: Analysis) -> dict[str,
                 d.disagrees_more[g], d.clear_disagree[g] & (d.disagrees_more[g] >= LEAST_GAP)
             ),
         }
-        for g in range(a.found.count)
+        for g in range(a.groups.count)
     ]
     split = a.sample.agree.max(axis=0) - a.sample.agree.min(axis=0)
     shown = a.sample.voters.min(axis=0) >= LEAST_OF_GROUP
-    positions = a.found.positions
+    positions = a.groups.positions
     extremity = zip(positions.statements, positions.extremity, strict=True)
     return {
-        "people": int((a.found.labels >= 0).sum()),
+        "people": int((a.groups.labels >= 0).sum()),
         "statements": len(a.votes.statements),
         "stable": bool(a.stability.trusted),
         "agreement": round(float(a.stability.agreement), 3),
@@ -58,7 +58,7 @@ def participants_results(content: Consultation, analysis: Analysis) -> dict[str,
         "disagree": told.ranked(a.sample.against, a.sample.lowest_against > 0.5),
         "divided": told.ranked(np.where(shown, split, -1), shown & (split > LEAST_SPLIT)),
         "extremity": {id: round(float(e), 4) for id, e in extremity},
-        "labels": a.found.by_participant(),
+        "labels": a.groups.by_participant(),
     }
 
 
@@ -70,7 +70,7 @@ def public_part(results: Mapping[str, Any]) -> dict[str, Any]:
 class _Statements:
     """What each statement shows, and which may be told."""
 
-    def __init__(self, content: Consultation, analysis: Analysis) -> None:
+    def __init__(self, content: Consultation, analysis: OpinionAnalysis) -> None:
         columns = content.statements.select("statement", "text", "language")
         self._texts = {id: (text, language) for id, text, language in columns.iter_rows()}
         self._analysis = analysis
@@ -92,6 +92,6 @@ class _Statements:
             }
             if sample.voters[g, j] >= LEAST_OF_GROUP
             else None
-            for g in range(self._analysis.found.count)
+            for g in range(self._analysis.groups.count)
         ]
         return {"id": id, "text": text, "language": language, "groups": shares}

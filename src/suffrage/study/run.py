@@ -42,7 +42,7 @@ STORE = Path(".work") / "answers.sqlite"
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedRun:
     """What a run leaves behind."""
 
     # None when the run stopped before its results.
@@ -58,7 +58,7 @@ def run_study(
     force: StageKind | None = None,
     quiet: bool = False,
     launcher: Path | None = None,
-) -> Finished:
+) -> FinishedRun:
     """Run a study, or continue it from whatever is finished.
 
     Parameters
@@ -77,7 +77,7 @@ def run_study(
 
     Returns
     -------
-    Finished
+    FinishedRun
         The results, None when the run stopped before them, the folder with the report, and the
         stages that were computed.
 
@@ -235,15 +235,15 @@ class _Run:
             with progress.stage("work out the results", plan.seconds(stage)):
                 self._compute(stage, partial(results_of_study, self.inputs, store), write_results)
 
-    def finish(self) -> Finished:
+    def finish(self) -> FinishedRun:
         """The results, written out beside the report, unless the run stopped before them."""
         folder, computed = self.study.output, tuple(self.computed)
         if not self.wiring.results.finished or not self.wants("results"):
-            return Finished(None, folder, computed)
+            return FinishedRun(None, folder, computed)
         from suffrage.report.page import write_report
         from suffrage.report.tables import read_results, write_result_files
 
         results = read_results(self.wiring.results.folder / "results.json")
         write_result_files(results, folder)
         write_report(results, folder / "report.html")
-        return Finished(results, folder, computed)
+        return FinishedRun(results, folder, computed)

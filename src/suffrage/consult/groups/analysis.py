@@ -29,13 +29,13 @@ from suffrage.survey.weighting import Representativeness, WeightingSpec
 
 
 @dataclass(frozen=True, eq=False)
-class Analysis:
+class OpinionAnalysis:
     """What one conversation shows. Readings and differences are over `votes.statements`."""
 
     conversation: Conversation
     # Votes on the statements that take part, after moderation.
     votes: VoteMatrix
-    found: OpinionGroups
+    groups: OpinionGroups
     # Every number of groups tried.
     tried: tuple[Stability, ...]
     resamples: int
@@ -50,7 +50,7 @@ class Analysis:
     @property
     def stability(self) -> Stability:
         """The stability of the number of groups reported."""
-        return next(row for row in self.tried if row.groups == self.found.count)
+        return next(row for row in self.tried if row.groups == self.groups.count)
 
 
 def analyse(
@@ -61,7 +61,7 @@ def analyse(
     people: pl.DataFrame | None = None,
     margins: WeightingSpec | None = None,
     advance: ResamplesDone | None = None,
-) -> Analysis:
+) -> OpinionAnalysis:
     """Find groups and read consensus.
 
     Parameters
@@ -100,10 +100,10 @@ def analyse(
     if people is not None and margins is not None:
         weights, raked = raked_to_population(people, votes.participants, found.labels, margins)
         population = read_consensus(votes, found.labels, found.count, weights, s.seed)
-    return Analysis(
+    return OpinionAnalysis(
         conversation=conversation,
         votes=votes,
-        found=found,
+        groups=found,
         tried=tuple(tried),
         resamples=resamples,
         differences=differences,

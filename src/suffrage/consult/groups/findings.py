@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from suffrage.arrays import FloatArray
-from suffrage.consult.groups.analysis import Analysis
+from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.groups.stability import ConsensusReading
 
 STATEMENTS = 5
@@ -24,9 +24,9 @@ def group_name(place: int) -> str:
     return chr(ord("A") + place)
 
 
-def analysis_json(a: Analysis, count: int = STATEMENTS) -> dict[str, Any]:
+def analysis_json(a: OpinionAnalysis, count: int = STATEMENTS) -> dict[str, Any]:
     """Return the analysis as values that JSON can hold; lists have at most `count` statements."""
-    found = a.found
+    found = a.groups
     return {
         "about": dict(a.conversation.about),
         "participants": len(a.votes.participants),
@@ -59,7 +59,7 @@ def _order(score: FloatArray) -> list[int]:
     return [int(j) for j in np.argsort(-score, kind="stable")]
 
 
-def _text(a: Analysis, j: int) -> dict[str, str]:
+def _text(a: OpinionAnalysis, j: int) -> dict[str, str]:
     texts = {s.id: s.text for s in a.conversation.statements}
     statement = a.votes.statements[j]
     return {"statement": statement, "text": texts[statement]}
@@ -78,12 +78,12 @@ def _shares(reading: ConsensusReading, j: int) -> list[dict[str, float | None]]:
     ]
 
 
-def _of_all(a: Analysis, score: FloatArray, lowest: FloatArray) -> list[dict[str, Any]]:
+def _of_all(a: OpinionAnalysis, score: FloatArray, lowest: FloatArray) -> list[dict[str, Any]]:
     """Statements with more than half of every group behind them, the highest score first."""
     return [_consensus(a, j) for j in _order(score) if lowest[j] > 0.5]
 
 
-def _consensus(a: Analysis, j: int) -> dict[str, Any]:
+def _consensus(a: OpinionAnalysis, j: int) -> dict[str, Any]:
     def as_values(reading: ConsensusReading) -> dict[str, Any]:
         return {
             "consensus": float(reading.consensus[j]),
@@ -99,7 +99,7 @@ def _consensus(a: Analysis, j: int) -> dict[str, Any]:
     return {**_text(a, j), "sample": as_values(a.sample), "population": population}
 
 
-def _marks(a: Analysis, group: int, agrees: bool) -> list[dict[str, Any]]:
+def _marks(a: OpinionAnalysis, group: int, agrees: bool) -> list[dict[str, Any]]:
     """Statements a group agrees (disagrees) with more than the others do, beyond chance."""
     d = a.differences
     gap, clear, p = (

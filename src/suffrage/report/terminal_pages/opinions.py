@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from suffrage.consult.groups.analysis import Analysis
+from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.groups.findings import STATEMENTS, analysis_json, group_name
 
 __all__ = ["analysis_json", "analysis_text"]
 
 
-def analysis_text(a: Analysis, count: int = STATEMENTS) -> Any:
+def analysis_text(a: OpinionAnalysis, count: int = STATEMENTS) -> Any:
     """The analysis for a terminal (a Rich renderable)."""
     from rich.console import Group
     from rich.table import Table
@@ -28,7 +28,7 @@ def analysis_text(a: Analysis, count: int = STATEMENTS) -> Any:
             f"{row.agreement:.2f} ({row.agreement_low:.2f})",
             f"{min(row.overlap):.2f}",
             ", ".join(map(str, row.sizes)),
-            style="bold" if row.groups == a.found.count else "",
+            style="bold" if row.groups == a.groups.count else "",
         )
     parts += [table, Text(_stability_note(a), style="dim")]
     for group in shown["groups"]:
@@ -65,7 +65,7 @@ _NOTE = (
 )
 
 
-def _heading(shown: dict[str, Any], a: Analysis) -> str:
+def _heading(shown: dict[str, Any], a: OpinionAnalysis) -> str:
     topic = shown["about"].get("topic") or "Opinion groups"
     exported = (
         ""
@@ -73,14 +73,14 @@ def _heading(shown: dict[str, Any], a: Analysis) -> str:
         else f" Adjusted Rand index with the groups in the file: {a.exported_agreement:.2f}."
     )
     return (
-        f"{topic}: {a.found.count} groups among {shown['in_groups']} of {shown['participants']} "
+        f"{topic}: {a.groups.count} groups among {shown['in_groups']} of {shown['participants']} "
         f"participants, {shown['statements']} statements.{exported}"
     )
 
 
-def _stability_note(a: Analysis) -> str:
+def _stability_note(a: OpinionAnalysis) -> str:
     if a.stability.trusted:
-        return f"Each of the {a.found.count} groups comes back in {a.resamples} resamples."
+        return f"Each of the {a.groups.count} groups comes back in {a.resamples} resamples."
     return "These groups do not all come back in resamples: do not rest a claim on them."
 
 
