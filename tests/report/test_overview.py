@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from suffrage.report.page import render_report, write_report
 from suffrage.report.tables import fit_figure
 
 from .example_results import EVALUATIONS, EVERY_MODEL, example_results, with_evaluations
+from .headless import dumped_page
 
 FEW = ("zebra", "safety", "distances", "memorisation", "behaviour")
 
@@ -279,9 +278,8 @@ window.addEventListener("load", () => {
 });</script></body>"""
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_a_report_of_every_evaluation_and_many_methods_fits_a_phone_and_a_desk(
-    whole: Results, tmp_path: Path
+    whole: Results, tmp_path: Path, chromium_program: str
 ) -> None:
     write_report(whole, tmp_path / "report.html")
     widths = (390, 800, 1280)
@@ -290,23 +288,7 @@ def test_a_report_of_every_evaluation_and_many_methods_fits_a_phone_and_a_desk(
         for w in widths
     )
     (tmp_path / "measure.html").write_text(MEASURE.replace("FRAMES", frames), encoding="utf-8")
-    flags = "--headless --no-sandbox --disable-gpu --disable-background-networking "
-    flags += "--disable-component-update --disable-sync --no-first-run "
-    flags += "--allow-file-access-from-files --virtual-time-budget=8000"
-    dumped = subprocess.run(
-        [
-            "chromium",
-            *flags.split(),
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--window-size=1400,900",
-            "--dump-dom",
-            f"file://{tmp_path / 'measure.html'}",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=True,
-    ).stdout
+    dumped = dumped_page(chromium_program, tmp_path / "measure.html", 1400)
     measured = re.search(r'<pre id="found">(\[.*?\])</pre>', dumped, re.DOTALL)
     assert measured, dumped[:500]
     for width, found in zip(widths, json.loads(unescape(measured[1])), strict=True):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import html
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +22,7 @@ from suffrage.report.page import render_report, write_report
 from suffrage.report.tables import scoreboard_rows
 
 from .example_results import ITEMS, example_results
+from .headless import dumped_page
 
 
 class Page(HTMLParser):
@@ -386,37 +385,12 @@ document.querySelector("iframe").addEventListener("load", (event) => {
 });</script></body>"""
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
 def test_on_a_phone_nothing_runs_off_the_side_and_text_is_legible(
-    results: Results, tmp_path: Path
+    results: Results, tmp_path: Path, chromium_program: str
 ) -> None:
     write_report(results, tmp_path / "report.html")
     (tmp_path / "measure.html").write_text(MEASURE, encoding="utf-8")
-    flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-        "--allow-file-access-from-files",
-        "--virtual-time-budget=5000",
-    ]
-    dumped = subprocess.run(
-        [
-            "chromium",
-            *flags,
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--window-size=800,900",
-            "--dump-dom",
-            f"file://{tmp_path / 'measure.html'}",
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    ).stdout
+    dumped = dumped_page(chromium_program, tmp_path / "measure.html", 800)
     measured = re.search(r'<pre id="found">(\{.*?\})</pre>', dumped)
     assert measured, dumped[:500]
     found = json.loads(html.unescape(measured[1]))

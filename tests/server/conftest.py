@@ -1,12 +1,14 @@
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 
 from suffrage.server.store import database, staff
 from suffrage.server.store.secret_keys import VARIABLE
+from tests.server.browser import chromium_started
 from tests.server.databases import SECRET, postgresql_server
 from tests.server.organising import fill_office
 
@@ -37,7 +39,14 @@ def postgresql() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser."""
+    with chromium_started() as browser:
+        yield browser
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """An empty store's address, on each database."""
     monkeypatch.setenv(VARIABLE, SECRET)

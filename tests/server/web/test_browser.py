@@ -18,7 +18,6 @@ from tests.server.browser import (
     NARROW,
     RUNS,
     Inspector,
-    chromium_started,
     no_sideways,
     served,
     texts,
@@ -60,12 +59,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     assert recompute(made.store, what)
     with served(made.app) as url:
         yield Live(made, url)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with chromium_started() as browser:
-        yield browser
 
 
 def join(page: Any, lang: str = "en") -> None:

@@ -17,7 +17,6 @@ from tests.server.browser import (
     RUNS,
     WIDE,
     Inspector,
-    chromium_started,
     no_sideways,
     served,
     texts,
@@ -61,12 +60,6 @@ def office(filled_office: Path, tmp_path: Path) -> Iterator[tuple[Office, str]]:
         yield found
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium_started() as found:
-        yield found
-
-
 def log_in(page: Any, who: str = "owner", lang: str = "en", password: str = PASSWORD) -> None:
     _ = texts(lang)
     page.goto("/admin/login")
@@ -80,11 +73,11 @@ def log_in(page: Any, who: str = "owner", lang: str = "en", password: str = PASS
 
 @pytest.mark.parametrize(("size", "lang", "theme"), LOOKS)
 def test_every_page_passes_axe_and_fits_the_screen(
-    office: tuple[Office, str], browser: Any, size: dict[str, int], lang: str, theme: str
+    office: tuple[Office, str], chromium: Any, size: dict[str, int], lang: str, theme: str
 ) -> None:
     made, url = office
     _ = texts(lang)
-    page = visitor(browser, url, viewport=size, color_scheme=theme)
+    page = visitor(chromium, url, viewport=size, color_scheme=theme)
     inspector = Inspector(page, lang)
     page.goto(f"/admin/login?lang={lang}")
     inspector.look(f"login-{lang}")
@@ -116,10 +109,10 @@ def test_every_page_passes_axe_and_fits_the_screen(
 
 
 def test_a_moderator_works_through_the_queue_with_keys_alone(
-    office: tuple[Office, str], browser: Any
+    office: tuple[Office, str], chromium: Any
 ) -> None:
     made, url = office
-    page = visitor(browser, url, viewport=WIDE)
+    page = visitor(chromium, url, viewport=WIDE)
     log_in(page, "moderator")
     page.goto(f"/admin/c/{made.about.id}/statements")
     cards = page.locator("article")
@@ -156,7 +149,7 @@ def test_a_moderator_works_through_the_queue_with_keys_alone(
 @pytest.mark.parametrize(("scripts", "size", "lang"), RUNS)
 def test_the_whole_path_of_an_organiser(
     office: tuple[Office, str],
-    browser: Any,
+    chromium: Any,
     tmp_path: Path,
     scripts: bool,
     size: dict[str, int],
@@ -164,7 +157,7 @@ def test_the_whole_path_of_an_organiser(
 ) -> None:
     made, url = office
     _ = texts(lang)
-    page = visitor(browser, url, viewport=size, java_script_enabled=scripts)
+    page = visitor(chromium, url, viewport=size, java_script_enabled=scripts)
     failed: list[str] = []
     page.on("pageerror", lambda error: failed.append(str(error)))
     base = f"/admin/c/{made.about.id}"

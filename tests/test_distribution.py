@@ -1,0 +1,59 @@
+"""What is handed out, as a wheel or as source, is complete."""
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# What only a checkout of the repository needs.
+CHECKOUT_ONLY = (".ci/", ".gitignore", "MANIFEST.in")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[str]:
+    """The files that git tracks and that are there."""
+    command = ["git", "ls-files"]
+    try:
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a checkout of the repository")
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def built(tracked: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the source distribution of the tracked files."""
+    pytest.importorskip("setuptools", minversion="77")
+    folder = tmp_path_factory.mktemp("project")
+    for name in tracked:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    code = (
+        "from setuptools import build_meta; build_meta.build_sdist('made'); "
+        "build_meta.build_wheel('made')"
+    )
+    (folder / "made").mkdir()
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, capture_output=True)
+    return folder / "made"
+
+
+def test_a_wheel_holds_every_tracked_file_of_the_package(tracked: list[str], built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    held = set(zipfile.ZipFile(wheel).namelist())
+    package = [name.removeprefix("src/") for name in tracked if name.startswith("src/suffrage/")]
+    assert package and [name for name in package if name not in held] == []
+
+
+def test_a_source_distribution_holds_every_tracked_file(tracked: list[str], built: Path) -> None:
+    (source,) = built.glob("*.tar.gz")
+    with tarfile.open(source) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    wanted = [name for name in tracked if not name.startswith(CHECKOUT_ONLY)]
+    assert wanted and [name for name in wanted if name not in held] == []
