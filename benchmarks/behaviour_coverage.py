@@ -1,10 +1,11 @@
-"""How often `behaviour` would take chance for depth: models that talk like the people and act at random.
+"""How often `behaviour` would mistake chance for depth, by models that act at random.
 
     python benchmarks/behaviour_coverage.py --models 200
 
-On the GSS's liberals and conservatives, each model states the share --stated of the way to the people, and in
-every scenario acts by the mean of four even draws, one for each way of asking. Its true effect on behaviour
-and its true depth are 0; printed is how many of the 95 % intervals hold it. Below 0.85 the exit code is 1.
+On the GSS's liberals and conservatives, each model states the share --stated of the way to the
+people, and in every scenario acts by the mean of four even draws, one for each way of asking. Its
+true effect on behaviour and its true depth are 0. The script prints how many of the 95% intervals
+contain 0; below 0.85 the exit code is 1.
 """
 
 from __future__ import annotations

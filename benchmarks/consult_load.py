@@ -1,18 +1,20 @@
-"""A consultation under load: so many participants at once voting against a real server on 127.0.0.1.
+"""A consultation under load: participants who vote at once on a real server on 127.0.0.1.
 
-Each participant has a kept-alive connection of their own and does for each vote what a browser without
-JavaScript does (`--by pages`): sends the page's form, follows the redirection, and reads the next
-statement from the page it leads to. With `--by api` it is what a program does: one call that votes and
-brings the next statement. Between two votes they think, `--think` seconds in the mean (exponential),
-so that together they offer participants / think votes a second; with `--think 0` nobody thinks.
-Times are taken from sending a vote to its confirmation (`vote`), and to the next statement (`whole`).
+Each participant has a kept-alive connection of their own and does for each vote what a browser
+without JavaScript does (`--by pages`): sends the page's form, follows the redirection, and reads
+the next statement from the page it leads to. With `--by api` it is what a program does: one call
+that votes and brings the next statement. Between two votes they think, `--think` seconds in the
+mean (exponential), so that together they offer participants / think votes a second; with `--think
+0` nobody thinks. Times are taken from sending a vote to its confirmation (`vote`), and to the next
+statement (`whole`).
 
-The server is uvicorn in a process of its own with the log, rate limiter and finding of groups it has
-in earnest; the allowances are set so high that nobody meets them, as all come from one address. After
-the time, or the count of votes, everybody's receipts are held against the store: every receipt must
-be one row of votes and one event, and no row or event may be there without one. A reply that was lost
-is asked for again, so that with `--kill`, which kills the server (SIGKILL) halfway and starts it anew,
-the same must hold. The exit code is 1 where it does not, or where a target that was given is missed.
+The server is uvicorn in a process of its own, with the log, rate limiter and finding of groups
+that a real one has. The allowances are set so high that nobody reaches them, because all requests
+come from one address. After the time, or the count of votes, everybody's receipts are compared with
+the store: every receipt must be one row of votes and one event, and no row or event may be there
+without one. A reply that was lost is asked for again, so that the same must be true with `--kill`,
+which kills the server (SIGKILL) halfway and starts it again. The exit code is 1 where it is not,
+or where a target that was given is missed.
 
     python benchmarks/consult_load.py --seconds 30
     python benchmarks/consult_load.py --seconds 300 --kill --least-rate 300 --most-p95 200
@@ -81,7 +83,7 @@ class Measured:
 
 
 class Wire(asyncio.Protocol):
-    """One HTTP/1.1 connection, one request at a time: no more than this needs, so that it costs little."""
+    """One HTTP/1.1 connection with one request at a time, so that it costs little."""
 
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
@@ -456,7 +458,7 @@ def percentiles(times: list[float]) -> dict[str, float]:
 
 
 class Processor:
-    """Seconds of processor time that each part has used so far, from /proc; empty where there is none."""
+    """Seconds of processor time that each part has used, from /proc; empty where there is none."""
 
     def __init__(self, server: Server, database: str | None) -> None:
         self.server, self.postmaster = server, _postmaster(database) if database else None
@@ -547,7 +549,7 @@ async def measure(a: argparse.Namespace, where: str, folder: Path) -> dict[str, 
         "whole_ms": percentiles(m.whole),
         "retries": m.retries,
         "errors": m.errors,
-        # Means something on a busy machine too: how many votes a second one core could serve at most.
+        # How many votes a second one core could serve at most, also on a busy machine.
         "cpu_ms_per_vote": None if a.kill else {name: round(x, 2) for name, x in cost.items()},
         "killed": bool(a.kill),
         "seconds_down": round(down, 1),
@@ -641,7 +643,8 @@ def main() -> None:
         print(json.dumps({**found, "wrong": wrong}, indent=2))
     else:
         print(
-            f"{found['database']}, by {found['by']}: {found['votes']} votes by {found['participants']} "
+            f"{found['database']}, by {found['by']}: "
+            f"{found['votes']} votes by {found['participants']} "
             f"participants in {found['seconds']} s, {found['votes_per_second']} a second"
         )
         for name in ("vote", "whole"):

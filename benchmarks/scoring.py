@@ -1,15 +1,16 @@
 """Questions scored a second: ours against EleutherAI's lm-eval and plain Transformers.
 
-36 items of the General Social Survey's own questionnaire (Suffrage's codebook of it; nobody's answers
-are read) put as 46 groups (six regions x town or country x four educations, less two: as many as in
-WorldValuesBench's probe), each in four ways (both orders with both label sets). Two tasks: the option's
-letter (one token), and the option's whole text. Every contestant reads the same context strings and the
-same continuations with the same model, in a process of its own, one after another; loading and a
-warm-up are not timed. Contestants:
+36 items of the General Social Survey's own questionnaire (Suffrage's codebook of it; nobody's
+answers are read) put as 46 groups (six regions x town or country x four educations, less two: as
+many as in WorldValuesBench's probe), each in four ways (both orders with both label sets). Two
+tasks: the option's letter (one token), and the option's whole text. Every contestant reads the same
+context strings and the same continuations with the same model, in a process of its own, one after
+another; loading and a warm-up are not timed. Contestants:
 
   lm-eval        HFLM.loglikelihood at batch size 1, its default, and at the best batch size of a
                  sweep, in float32 and bfloat16
-  transformers   one forward pass an option, as a first script does it; and padded batches of questions
+  transformers   one forward pass an option, as a first script does it; and padded batches of
+                 questions
                  (letters: one row a question, every letter read from it; texts: one row an option)
   suffrage       LanguageModel.score, in float32 and bfloat16
 

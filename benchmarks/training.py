@@ -2,9 +2,9 @@
 
     python -P benchmarks/training.py [--steps 6] [--batch 8]
 
-Prints seconds a step (the median, the first left out), tokens a second and the ratio. Tokens are those
-of the records written out, each question once for every answer to it, the same count for both: what
-is shared or padded counts for neither. The losses of both are held to each other in
+Prints seconds a step (the median, the first left out), tokens a second and the ratio. Tokens are
+those of the records written out, each question once for every answer to it, the same count for
+both: what is shared or padded counts for neither. The losses of both are held to each other in
 tests/align/test_against_trl.py.
 """
 
@@ -123,7 +123,7 @@ def run_ours(name: str, job: TrainingJob, told: Any) -> None:
 
 
 def run_trl(name: str, job: TrainingJob, told: Any) -> None:
-    """TRL's trainer with the same adapter, dtype and settings, its reference computed beforehand."""
+    """TRL's trainer with the same adapter, dtype and settings, its reference computed before."""
     import datasets
     import transformers
     import trl

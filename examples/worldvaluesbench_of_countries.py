@@ -1,12 +1,12 @@
-"""The probe questions of WorldValuesBench that country files hold, in the benchmark's layout, for `evaluate: wvb`.
+"""WorldValuesBench's layout for `evaluate: wvb`, from country files that hold its probe questions.
 
     python examples/worldvaluesbench_of_countries.py FOLDER OUTPUT
 
-FOLDER holds country files of the World Values Survey (`B_COUNTRY_ALPHA` and questions, no interview numbers, no
-settlement, no education) and the benchmark's question_metadata.json, codebook.json and country2continent.csv. People
-are numbered, and as many are drawn from each continent as make up the benchmark's count for one question. This is the
-benchmark's measure on some of its questions, not the benchmark: that needs the archive's own file
-(`suffrage survey worldvaluesbench`).
+FOLDER holds country files of the World Values Survey (`B_COUNTRY_ALPHA` and questions, no interview
+numbers, no settlement, no education) and the benchmark's question_metadata.json, codebook.json and
+country2continent.csv. People are numbered, and as many are drawn from each continent as make up the
+benchmark's count for one question. This is the benchmark's measure on some of its questions, not
+the benchmark: that needs the archive's own file (`suffrage survey worldvaluesbench`).
 """
 
 from __future__ import annotations

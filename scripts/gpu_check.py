@@ -1,6 +1,7 @@
 """Every trained method for a few steps on this machine's GPU: seconds, memory and tokens a second.
 
-    make gpu-check                      # or: python scripts/gpu_check.py [--steps 5] [--model NAME] [--json FILE]
+    make gpu-check
+    python scripts/gpu_check.py [--steps 5] [--model NAME] [--json FILE]
 
 Without a CUDA GPU it says so and stops with exit code 1; `--cpu` runs it all the same.
 """
