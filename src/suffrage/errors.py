@@ -1,5 +1,6 @@
 """Errors that a user can act on: each message says what is wrong, where, and how to fix it."""
 
+from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -36,6 +37,33 @@ class InputError(SuffrageError):
 
 class MissingExtraError(InputError):
     """An optional part of Suffrage is needed and not installed (exit code 2)."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the end of a message that names the nearest spelling.
+
+    Parameters
+    ----------
+    word : str
+        What the user wrote.
+    known : iterable of str
+        What may be written.
+
+    Returns
+    -------
+    str
+        A sentence with a space before it; empty where nothing is near.
+
+    Examples
+    --------
+    >>> did_you_mean("Regoin", ["age", "region"])
+    ' Did you mean "region"?'
+    """
+    from difflib import get_close_matches
+
+    spelt = {one.casefold(): one for one in known}
+    near = get_close_matches(word.casefold(), spelt, 1)
+    return f' Did you mean "{spelt[near[0]]}"?' if near else ""
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:

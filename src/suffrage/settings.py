@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -136,9 +135,9 @@ def _complaint(problem: Any, schema: type[BaseModel], content: Any) -> str:
     if kind == "extra_forbidden":
         key = str(problem["loc"][-1])
         allowed = _keys_at(schema, problem["loc"][:-1])
-        near = difflib.get_close_matches(key, allowed, 1)
-        hint = f' Did you mean "{near[0]}"?' if near else ""
-        return f"unknown key; there are {', '.join(allowed)}.{hint}" if allowed else "unknown key."
+        if not allowed:
+            return "unknown key."
+        return f"unknown key; there are {', '.join(allowed)}.{did_you_mean(key, allowed)}"
     if kind == "missing":
         return "is missing."
     message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])

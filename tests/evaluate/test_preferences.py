@@ -285,6 +285,9 @@ def test_a_population_is_compared_with_its_own_members(options: Options, tmp_pat
     held = held_out_people(people, options.held_out, 5)
     counts = f"north {len(set(held) - set(south))}, south {len(set(held) & set(south))}"
     assert any(counts in note for note in card.notes)
+    northern = [replace(SETS[0], where={"Region": "north"}), *both[1:]]
+    with pytest.raises(InputError, match=r'value set north: .* Did you mean "region"'):
+        evaluated(EVALUATION, {"knower": knower()}, northern, SPLIT, divided)
     undivided = evaluated(EVALUATION, {"knower": knower()}, both, SPLIT, options)
     assert any("did not ask what tells these populations" in note for note in undivided.notes)
 

@@ -150,6 +150,21 @@ def test_a_model_that_knows_the_people_agrees_with_them_and_a_flat_one_does_not(
         assert abs(knower.value - knower.ceiling) < 0.1
 
 
+def test_a_value_set_without_participants_is_compared_with_nobody(
+    write_loop: Write, tmp_path: Path
+) -> None:
+    sets = [
+        {"name": "north", "where": {"region": "north"}},
+        {"name": "young", "where": {"age": {"max": 40}}},
+    ]
+    links = tmp_path / "public-links.csv"
+    with pytest.raises(InputError, match=r"where.age is nothing the consultation asked"):
+        study_disagreements(read_study(write_loop(value_sets=sets)), links)
+    consultation = {"folder": "public", "without": ["young"]}
+    study = read_study(write_loop(value_sets=sets, consultation=consultation))
+    assert {row.value_set for row in study_disagreements(study, links)} == {"north"}
+
+
 def test_the_survey_and_a_public_drawn_from_it_agree_and_a_turned_public_does_not(
     write_loop: Write, tmp_path: Path
 ) -> None:
@@ -193,6 +208,14 @@ def test_the_survey_and_a_public_drawn_from_it_agree_and_a_turned_public_does_no
             "written answers",
         ),
         ({"methods": [{"method": "dpo", "records": "comparisons", "epochs": 2}]}, "say steps"),
+        (
+            {"consultation": {"folder": "public", "without": ["nroth"]}},
+            "there is no value set 'nroth'; there are north, south. Did you mean \"north\"",
+        ),
+        (
+            {"value_sets": [{"name": "young", "where": {"age": {"max": 40}}}]},
+            "value set young, .* where.age is nothing the consultation asked",
+        ),
     ],
 )
 def test_a_mistake_is_named_before_anything_runs(

@@ -199,6 +199,10 @@ SETTINGS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"consultation": STUDY["consultation"] | {"held_out": 0.4}},
         learnt("heard"),
     ),
+    "who has no participants": (
+        {"consultation": STUDY["consultation"] | {"without": ["south"]}},
+        learnt("heard"),
+    ),
     "scoring": ({"scoring": {"samples": 3}}, asked(*UNTRAINED, *TRAINED)),
     "an option of a method": (
         method("taught", steps=5),

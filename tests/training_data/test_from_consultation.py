@@ -169,11 +169,12 @@ def test_weights_move_shares_to_the_population() -> None:
         source(read_as="population")
 
 
-def test_a_group_that_the_consultation_did_not_ask_for_learns_nothing_and_none_is_an_error() -> (
-    None
-):
+def test_a_group_named_as_without_participants_learns_nothing_and_none_at_all_is_an_error() -> None:
     other = build_value_set(SURVEY, "young", {"age": {"min": 18, "max": 50}}, 1, "the young")
-    found = consultation_source(PUBLIC, SPEC, [NORTH, other], ITEMS, SPLIT, 7)
+    with pytest.raises(InputError, match=r"value set young, .* where.age is nothing the consult"):
+        consultation_source(PUBLIC, SPEC, [NORTH, other], ITEMS, SPLIT, 7)
+    without = SPEC.model_copy(update={"without": ("young",)})
+    found = consultation_source(PUBLIC, without, [NORTH, other], ITEMS, SPLIT, 7)
     assert found.members["young"] == () and found.facts["members"]["young"] == 0
     given_ = RecordSettings("written", consultation=found)
     records = build_comparisons([NORTH, other], SPLIT, 20, np.random.default_rng(0), given_)

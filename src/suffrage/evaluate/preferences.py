@@ -46,7 +46,8 @@ from suffrage.population import ValueSet
 from suffrage.survey import Item, Option
 from suffrage.survey.weighting import WeightingSpec
 from suffrage.training_data import ItemSplit
-from suffrage.training_data.consultation_source import members_of, prompts_about_held_out
+from suffrage.training_data.consultation_source import prompts_about_held_out
+from suffrage.training_data.members import members_of, unmet_condition
 
 NAME = "preferences"
 RESAMPLES = 200
@@ -489,13 +490,26 @@ def _held_out(
                 f"seed {at}; raise held_out."
             )
         for value_set in given.value_sets:
-            people = tuple(chosen.weights)
-            if _is_told(consultation, value_set):
-                people = members_of(consultation, people, value_set)
+            people = _members(consultation, tuple(chosen.weights), value_set)
             members = _HeldOutMembers.drawn(at, value_set.name, people, options.held_out)
             if members is not None:
                 found[at, value_set.name] = members
     return found
+
+
+def _members(
+    consultation: Consultation, people: tuple[str, ...], value_set: ValueSet
+) -> tuple[str, ...]:
+    """The members of a population; everyone where the consultation did not ask what tells it.
+
+    Raises InputError where the survey and the consultation spell a name or a value differently.
+    """
+    unmet = unmet_condition(consultation, value_set)
+    if unmet is None:
+        return members_of(consultation, people, value_set)
+    if unmet.misspelt:
+        raise InputError(f"evaluate: preferences: value set {value_set.name}: {unmet.reason}")
+    return () if _is_told(consultation, value_set) else people
 
 
 def _is_told(consultation: Consultation, value_set: ValueSet) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from math import inf, isnan
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from suffrage.arrays import IntArray
-from suffrage.errors import InputError
+from suffrage.arrays import BoolArray, IntArray
+from suffrage.errors import InputError, did_you_mean
 from suffrage.survey import Survey
 
 # {column: value, or list of values, or {min:, max:}}; all conditions must hold.
@@ -21,23 +20,9 @@ Where = Mapping[str, Any]
 def select(survey: Survey, where: Where, name: str) -> IntArray:
     """Row numbers of the respondents for whom every condition of `where` holds.
 
-    A condition is a value, a list of values, or `{min: , max: }` for numbers (both ends in).
-    Raises InputError on a column that is no demographic, a value nobody has, a range over a
-    column that holds more than numbers, or no one left.
+    Raises InputError as `matching` does, and where no respondent is left.
     """
-    condition = pl.lit(True)
-    for column, wanted in where.items():
-        if column not in survey.codebook.demographics:
-            near = difflib.get_close_matches(column, survey.codebook.demographics, 1)
-            hint = f' Did you mean "{near[0]}"?' if near else ""
-            raise InputError(
-                f"value set {name}: where.{column} is not a demographic column of this survey; "
-                f"there are {', '.join(survey.codebook.demographics) or 'none'}.{hint}"
-            )
-        condition &= _matches(survey.responses[column], column, wanted, name)
-    # A respondent whose value is unknown is in no group that the column makes.
-    chosen = survey.responses.select(condition.fill_null(False).alias("in"))["in"]
-    rows = np.flatnonzero(chosen.to_numpy()) if where else np.arange(survey.responses.height)
+    rows = np.flatnonzero(matching(survey, where, name))
     if rows.size == 0:
         raise InputError(
             f"value set {name}: no respondent meets all of where "
@@ -52,6 +37,42 @@ def select_by_id(survey: Survey, where: Where, name: str) -> IntArray:
     chosen[select(survey, where, name)] = True
     by_id = survey.rows_by_id
     return by_id[chosen[by_id]]
+
+
+def matching(survey: Survey, where: Where, name: str) -> BoolArray:
+    """For each respondent, whether every condition of `where` holds.
+
+    Parameters
+    ----------
+    survey : Survey
+    where : mapping
+        By demographic a value, a list of values, or `{min: , max: }` for numbers (both ends in).
+        A respondent whose value is unknown is in no group that the column makes.
+    name : str
+        The value set's name, for messages.
+
+    Returns
+    -------
+    array, shape (respondents,)
+
+    Raises
+    ------
+    InputError
+        A column is no demographic, nobody has a value, or a range is over a column that holds more
+        than numbers.
+    """
+    met = np.ones(survey.responses.height, dtype=bool)
+    for column, wanted in where.items():
+        if column not in survey.codebook.demographics:
+            hint = did_you_mean(column, survey.codebook.demographics)
+            raise InputError(
+                f"value set {name}: where.{column} is not a demographic column of this survey; "
+                f"there are {', '.join(survey.codebook.demographics) or 'none'}.{hint}"
+            )
+        condition = _matches(survey.responses[column], column, wanted, name)
+        chosen = survey.responses.select(condition.fill_null(False).alias("in"))["in"]
+        met &= chosen.to_numpy()
+    return met
 
 
 def _matches(values: pl.Series, column: str, wanted: Any, name: str) -> pl.Expr:
@@ -76,8 +97,7 @@ def _matches(values: pl.Series, column: str, wanted: Any, name: str) -> pl.Expr:
     absent = [value for value in wanted_values if value not in present]
     if absent:
         shown = ", ".join(sorted(present)[:20]) + (", ..." if len(present) > 20 else "")
-        near = difflib.get_close_matches(absent[0], present, 1)
-        hint = f' Did you mean "{near[0]}"?' if near else ""
+        hint = did_you_mean(absent[0], present)
         if absent[0] in ("True", "False"):
             hint = " YAML reads yes, no, on and off as true or false; put the value in quotes."
         raise InputError(

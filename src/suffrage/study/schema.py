@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from suffrage import registry, settings
 from suffrage.align import Method, MethodOptions
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate import Evaluation, EvaluationOptions, Scoring
 from suffrage.models.endpoint_settings import EndpointSettings, check_no_secrets
 from suffrage.population.segments import SegmentSettings
@@ -226,6 +226,17 @@ class Study(BaseModel):
                 raise ValueError(
                     f"methods: {spec.name} learns from a consultation, and the study has none; add "
                     "consultation: {folder: ...}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _value_sets_without_participants_exist(self) -> Study:
+        names = [spec.name for spec in self.value_sets]
+        for name in self.consultation.without if self.consultation else ():
+            if name not in names:
+                raise ValueError(
+                    f"consultation.without: there is no value set {name!r}; there are "
+                    f"{', '.join(names)}.{did_you_mean(name, names)}"
                 )
         return self
 

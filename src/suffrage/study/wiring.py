@@ -327,8 +327,12 @@ def _consultation_content(study: Study) -> list[Any] | None:
     """What decides what is learnt from the consultation: its content, and how it is read."""
     if study.consultation is None:
         return None
-    found = read_consultation(study.folder / study.consultation.folder)
-    return [found.content_hash, study.consultation.model_dump(mode="json", exclude={"folder"})]
+    spec = study.consultation
+    found = read_consultation(study.folder / spec.folder)
+    read = spec.model_dump(mode="json", exclude={"folder", "without"})
+    if spec.without:
+        read["without"] = list(spec.without)
+    return [found.content_hash, read]
 
 
 def _method_hashes(study: Study, spec: MethodSpec) -> list[str]:

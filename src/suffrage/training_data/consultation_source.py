@@ -13,20 +13,18 @@ from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.people import (
     ReadAs,
-    demographics_survey,
     held_out_people,
     people_for,
     people_weights,
-    wide_demographics,
 )
 from suffrage.consult.principles import LEAST_SHARE, PrincipleSettings, find_principles
 from suffrage.errors import InputError
 from suffrage.population import ValueSet
-from suffrage.population.where import select
 from suffrage.survey import Item
 from suffrage.survey.weighting import WeightingSpec
 from suffrage.text_overlap import words_in
 from suffrage.training_data.constitution import Constitution
+from suffrage.training_data.members import members_of
 from suffrage.training_data.split import ItemSplit, question_words
 
 # A text that has this share of an item's telling words is about the item.
@@ -34,22 +32,24 @@ ABOUT = 0.6
 
 
 class ConsultationSpec(BaseModel):
-    """The study's `consultation` section.
-
-    folder: what `suffrage consult export` wrote. held_out: share of participants never trained on.
-    read_as: participants one each, or weighted to the population, by `margins` or by the weights
-    they carry. least_share: of the least agreeing group, for a statement to be a principle. groups:
-    how many opinion groups, None for as many as are stable in `resamples`.
-    """
+    """The study's `consultation` section."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: Path
+    """The consultation's folder, as `suffrage consult export` writes it."""
     held_out: float = Field(default=0.25, ge=0, lt=1)
+    """The share of participants never trained on."""
     read_as: ReadAs = "sample"
+    """Participants one each, or weighted to the population."""
     margins: WeightingSpec | None = None
+    """What to weight to; None for the weights that participants carry."""
+    without: tuple[str, ...] = ()
+    """Value sets that have no participants, and so learn nothing from the consultation."""
     least_share: float = Field(default=LEAST_SHARE, gt=0, lt=1)
+    """The share of the least agreeing group from which a statement is a principle."""
     groups: int | None = Field(default=None, ge=2)
+    """How many opinion groups; None for as many as are stable in `resamples`."""
     resamples: int = Field(default=50, ge=2)
 
     @model_validator(mode="after")
@@ -61,22 +61,24 @@ class ConsultationSpec(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class ConsultationSource:
-    """A consultation as training may see it.
-
-    people: weight of everyone trained on. members: of them, those of each value set.
-    held_out_people: of those who consented to training, the ones never trained on. prompts,
-    statements: what may be trained on; the rest is about items held out. seed: of the groups' draws.
-    """
+    """A consultation as training may see it."""
 
     consultation: Consultation
     people: Mapping[str, float]
+    """The weight of everyone trained on."""
     members: Mapping[str, tuple[str, ...]]
+    """Those of each value set among the people trained on."""
     held_out_people: tuple[str, ...]
+    """Those who consented to training and are never trained on."""
     prompts: frozenset[str]
+    """The prompts that may be trained on; the rest is about items held out."""
     statements: frozenset[str]
+    """The statements that may be trained on."""
     spec: ConsultationSpec
     seed: int
+    """The seed of the opinion groups' draws."""
     facts: Mapping[str, Any] = field(default_factory=dict)
+    """What a checkpoint's manifest says of the consultation."""
 
     def weights_of(self, value_set: str) -> dict[str, float]:
         """Weight by participant of one value set's members."""
@@ -112,7 +114,7 @@ def consultation_source(
     """Who and what of a consultation may be trained on.
 
     segments: value sets that participants cannot be told to be in. Raises InputError where nobody
-    consented to training, or everybody is held out.
+    consented to training, everybody is held out, or a value set's `where` finds no participant.
     """
     consenting = people_for(consultation, "training")
     out = held_out_people(consenting, spec.held_out, seed)
@@ -127,9 +129,9 @@ def consultation_source(
     statements = about_held_out(
         dict(consultation.statements.select("statement", "text").iter_rows()), items, split
     )
+    nobody = {*segments, *spec.without}
     members = {
-        v.name: () if v.name in segments else members_of(consultation, trained, v)
-        for v in value_sets
+        v.name: () if v.name in nobody else members_of(consultation, trained, v) for v in value_sets
     }
     facts = {
         "content_hash": consultation.content_hash,
@@ -161,26 +163,6 @@ def consultation_source(
         seed=seed,
         facts=facts,
     )
-
-
-def members_of(
-    consultation: Consultation, people: Sequence[str], value_set: ValueSet
-) -> tuple[str, ...]:
-    """Of these people those whom a value set's `where` picks out, by what they said of themselves.
-
-    Empty where the consultation did not ask what `where` needs.
-    """
-    if not people or not value_set.where:
-        return tuple(people)
-    wide = wide_demographics(consultation, people)
-    survey = demographics_survey(wide)
-    if not set(value_set.where) <= set(survey.codebook.demographics):
-        return ()
-    try:
-        rows = select(survey, value_set.where, value_set.name)
-    except InputError:
-        return ()
-    return tuple(people[row] for row in rows)
 
 
 def about_held_out(

@@ -10,14 +10,15 @@ from suffrage.consult.survey_links import Disagreement, disagreements, read_link
 from suffrage.errors import InputError
 from suffrage.study.schema import Study, study_survey
 from suffrage.study.segmenting import built_value_set, with_segments
-from suffrage.training_data.consultation_source import members_of
+from suffrage.training_data.members import members_of
 
 
 def study_disagreements(study: Study, links: Path) -> list[Disagreement]:
     """Where the study's consultation and its survey differ, for every value set with participants.
 
     All who took part count, weighted as the study reads them, because nothing is trained here.
-    Segments are left out, because participants cannot be told to be in one.
+    Segments are left out, because participants cannot be told to be in one, and so are the value
+    sets that the study names under `consultation.without`.
 
     Parameters
     ----------
@@ -29,7 +30,8 @@ def study_disagreements(study: Study, links: Path) -> list[Disagreement]:
     Raises
     ------
     InputError
-        The study has no consultation, or a link leads to nothing.
+        The study has no consultation, a link leads to nothing, or no participant can be in one of
+        the value sets.
     """
     spec = study.consultation
     if spec is None:
@@ -41,7 +43,7 @@ def study_disagreements(study: Study, links: Path) -> list[Disagreement]:
     survey, linked = study_survey(study), read_links(links)
     rows: list[Disagreement] = []
     for own in study.value_sets:
-        if own.segment is None:
+        if own.segment is None and own.name not in spec.without:
             value_set = built_value_set(study, survey, own)
             inside = {p: weights[p] for p in members_of(found, people, value_set)}
             rows += disagreements(found, inside, value_set, linked)
