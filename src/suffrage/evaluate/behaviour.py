@@ -539,8 +539,7 @@ def _notes(
     if options.base not in given.methods:
         yield (
             f"The study has no method {options.base}, so no movement can be measured; add it, or "
-            f"say "
-            "another under `base:`."
+            "say another under `base:`."
         )
     letters = [frame.filter(pl.col("kind") == "letters") for frame in given.probes.values()]
     unread = sum(int(frame["first"].is_null().sum()) for frame in letters)
@@ -554,8 +553,7 @@ def _notes(
         if method in movers and method not in moved:
             yield (
                 f"{method}: what it states did not move toward the people by more than chance, so "
-                f"there "
-                "is no depth ratio."
+                "there is no depth ratio."
             )
     facts = judge_agreement(given)
     if facts:

@@ -199,11 +199,7 @@ def probe(given: ProbeInput) -> pl.DataFrame:
 def score(given: EvaluationInput, seed: int) -> Scorecard:
     """Similarity as each country and as itself, what naming the country adds, and to whom."""
     file = read_countries(given.options, given.folder)
-    kept, removed = without_overlaps(
-        given,
-        list(file.items.values()),
-        "evaluate: globalopinionqa: every question overlaps one trained on.",
-    )
+    kept, removed = without_overlaps(given, list(file.items.values()), "globalopinionqa")
     clusters = item_clusters(sorted(kept, key=lambda item: item.id))
     truth = {(c, item): p for c, by_item in file.answers.items() for item, p in by_item.items()}
     even = {place: uniform(p.size) for place, p in truth.items()}

@@ -354,8 +354,7 @@ def _notes(
     if options.base not in given.methods:
         yield (
             f"The study has no method {options.base}, so no gain can be measured; add it, or say "
-            f"another "
-            "under `base:`."
+            "another under `base:`."
         )
     for leak in leaks:
         yield (

@@ -206,8 +206,7 @@ class _Scales:
             except (KeyError, TypeError, ValueError) as error:
                 raise InputError(
                     f"{path.name}: {key} has no options, ordinal, original_qbody and "
-                    f"refined_qbody; "
-                    "take SubPOP's refined_qkey_dict.json."
+                    "refined_qbody; take SubPOP's refined_qkey_dict.json."
                 ) from error
             # Options beyond the values are no points of the scale; nor are those valued -1.
             values = {o: v for o, v in zip(options, ordinal, strict=False) if v != -1}
@@ -299,11 +298,7 @@ def representativeness_on_scale(p: FloatArray, q: FloatArray, values: FloatArray
 def score(given: EvaluationInput, seed: int) -> Scorecard:
     """Representativeness as itself and as each group, steerability, consistency, people's own."""
     file = read_groups(given.options, given.folder)
-    kept, removed = without_overlaps(
-        given,
-        list(file.items.values()),
-        "evaluate: opinionqa: every question overlaps one trained on.",
-    )
+    kept, removed = without_overlaps(given, list(file.items.values()), "opinionqa")
     clusters = item_clusters(sorted(kept, key=lambda item: item.id))
     units: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
     people: list[Measured] = []

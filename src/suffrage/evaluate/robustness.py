@@ -123,10 +123,8 @@ def _measures() -> tuple[Measure, ...]:
             name=family,
             label=label,
             explanation="Share of the gain over the untrained model that is left when the same is "
-            "asked "
-            f"otherwise: {EXPLAINED[family]}. 1 is all of it, 0 nothing, below 0 it is worse than "
-            f"the "
-            "untrained model asked in that way.",
+            f"asked otherwise: {EXPLAINED[family]}. 1 is all of it, 0 nothing, below 0 it is worse "
+            "than the untrained model asked in that way.",
             better="nearer 1",
             unit="questions",
             digits=2,
@@ -502,7 +500,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     draws = resamples(every, seed) if every else None
     shares: dict[Family, dict[str, Estimate]] = {family: {} for family in FAMILIES}
     least: dict[str, Estimate] = {}
-    weakest: dict[str, str] = {}
+    weakest: dict[str, Family] = {}
     for method, found_gains in gains.items():
         if draws is None or not units["gain"][method]:
             continue
@@ -510,26 +508,24 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         if not _clear(whole):
             notes.append(_no_gain(method, str(base), whole))
             continue
-        for family in FAMILIES:
-            pairs = [pair for said, pair in found_gains if said.family == family]
-            found = _survives(pairs, draws)
-            if found is not None:
-                shares[family][method] = found
-            elif pairs:
-                notes.append(
-                    f"{method}: on the questions that could be asked so "
-                    f"({FAMILIES[family].lower()}), its gain as "
-                    "usual is not clear of 0; no share is given."
-                )
-        own = {family: some[method] for family, some in shares.items() if method in some}
+        own, unclear = _survival(found_gains, draws)
+        notes += [
+            f"{method}: on the questions that could be asked so ({FAMILIES[family].lower()}), its "
+            "gain as usual is not clear of 0; no share is given."
+            for family in unclear
+        ]
+        for family, share in own.items():
+            shares[family][method] = share
         if own:
-            name = min(own, key=lambda family: own[family].value)
-            drawn = np.array([one.draws for one in own.values()]).min(axis=0)
-            fewest = min(one.clusters for one in own.values())
+            weakest[method] = min(own, key=lambda family: own[family].value)
             least[method] = replace(
-                own[name], draws=drawn, n=len(own), floor=0.0, ceiling=1.0, clusters=fewest
+                own[weakest[method]],
+                draws=np.array([one.draws for one in own.values()]).min(axis=0),
+                n=len(own),
+                floor=0.0,
+                ceiling=1.0,
+                clusters=min(one.clusters for one in own.values()),
             )
-            weakest[method] = name
     figures, differences = drawn_figures(NAME, "least", least, given.methods)
     for family, some in shares.items():
         more, more_differences = drawn_figures(NAME, family, some, given.methods)
@@ -605,8 +601,7 @@ def _no_gain(method: str, base: str, whole: Estimate) -> str:
     value, low, high = (f"{x:+.3f}".replace("-", "−") for x in (whole.value, whole.low, whole.high))
     return (
         f"{method}: its gain over {base}, {value} ({low} to {high}), {state} 0, so there is no "
-        f"gain of which a "
-        "share could survive."
+        "gain of which a share could survive."
     )
 
 
@@ -656,6 +651,22 @@ def _gain(said: _Said, of_base: _Said) -> Measured:
 
 def _clear(gain: Estimate) -> bool:
     return gain.low is not None and gain.low > 0
+
+
+def _survival(
+    gains: Sequence[tuple[_Said, Pair]], draws: Draws
+) -> tuple[dict[Family, Estimate], list[Family]]:
+    """What is left of the gain in each family, and the families where that cannot be said."""
+    found: dict[Family, Estimate] = {}
+    unclear: list[Family] = []
+    for family in FAMILIES:
+        pairs = [pair for said, pair in gains if said.family == family]
+        share = _survives(pairs, draws)
+        if share is not None:
+            found[family] = share
+        elif pairs:
+            unclear.append(family)
+    return found, unclear
 
 
 def _survives(pairs: Sequence[Pair], draws: Draws) -> Estimate | None:

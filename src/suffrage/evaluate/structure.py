@@ -11,7 +11,7 @@ persons.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,10 +65,8 @@ MEASURES = (
         label="Where groups are divided",
         explanation="Correlation over groups and questions of how divided the model’s answers are "
         "with how divided people’s are (the chance that two answers differ, over its largest "
-        "value). A model that "
-        f"always speaks with one voice, or always spreads alike, has 0. {_FLOOR}, the ceiling one "
-        f"half of the "
-        "respondents against the other.",
+        "value). A model that always speaks with one voice, or always spreads alike, has 0. "
+        f"{_FLOOR}, the ceiling one half of the respondents against the other.",
         better="higher",
         unit="questions",
         digits=2,
@@ -78,8 +76,8 @@ MEASURES = (
         label="Which questions go together",
         explanation="For each two ordered questions, whether groups that answer one higher answer "
         "the other higher too (their correlation over groups); then the correlation of all these "
-        "between the model and "
-        f"people. {_FLOOR}, the ceiling one half of the respondents against the other.",
+        f"between the model and people. {_FLOOR}, the ceiling one half of the respondents against "
+        "the other.",
         better="higher",
         unit="questions",
         digits=2,
@@ -141,26 +139,14 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     groups = smallest_groups(given.value_sets)
     said = {place: letter_shares(answers) for place, answers in given.answers.items()}
     notes = [] if len(groups) >= FEWEST_FOR_DISTANCES else [_too_few(len(groups))]
-    found: dict[str, dict[str, Estimate]] = {
-        name: {} for name in ("spread_pattern", "items_together", "groups_alike")
-    }
-    patterns = {
-        "spread_pattern": _spread_pattern,
-        "items_together": _items_together,
-        "groups_alike": _groups_alike,
-    }
-    needs = {
-        "spread_pattern": 1,
-        "items_together": FEWEST_GROUPS,
-        "groups_alike": FEWEST_FOR_DISTANCES,
-    }
+    found: dict[str, dict[str, Estimate]] = {name: {} for name in PATTERNS}
     pictures: dict[str, Any] = {}
     for method in given.methods:
-        by_seed: dict[str, list[Estimate]] = {name: [] for name in patterns}
+        by_seed: dict[str, list[Estimate]] = {name: [] for name in PATTERNS}
         for split_seed in given.splits:
             grid = _grid(given, groups, split_seed, said[method, split_seed])
-            for name, pattern in patterns.items():
-                if len(groups) >= needs[name]:
+            for name, (pattern, fewest) in PATTERNS.items():
+                if len(groups) >= fewest:
                     part = pattern(grid, seed)
                     by_seed[name] += [] if part is None else [part]
             if split_seed == next(iter(given.splits)):
@@ -174,9 +160,8 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 found[name][method] = _mean(parts)
     if len(groups) >= FEWEST_GROUPS and given.methods and not found["items_together"]:
         notes.append(
-            f"Fewer than {FEWEST_ITEMS} ordered questions were answered by all groups, so which of "
-            f"them go "
-            "together was not looked at."
+            f"Fewer than {FEWEST_ITEMS} ordered questions were answered by all groups, so it was "
+            "not looked at which questions go together."
         )
     figures, differences = make_figures(
         NAME,
@@ -349,25 +334,56 @@ def _counts(grid: _Grid, chosen: IntArray, seed: int) -> FloatArray:
     return draws.counts[:, [at[name] for name in clusters]].astype(np.float64)
 
 
-def _with_noise(
-    value: float,
-    draws: FloatArray,
-    under_replicates: FloatArray,
-    items: int,
-    clusters: int,
-    floor: float,
-    ceiling: float | None,
+def _correlated(
+    grid: _Grid,
+    places: IntArray,
     seed: int,
+    *,
+    model: FloatArray,
+    people: FloatArray,
+    drawn: FloatArray,
+    replicates: FloatArray,
+    chance: FloatArray,
+    halves: Sequence[FloatArray],
 ) -> Estimate:
-    """Draws over items, moved by what resampled respondents do to the pattern."""
+    """The correlation of the model's pattern with people's, with floor, ceiling and interval.
+
+    Parameters
+    ----------
+    places
+        Which items of the grid are in the pattern.
+    model, people : array, shape (parts,)
+        The patterns that are correlated.
+    drawn : array, shape (DRAWS,)
+        The correlation under every draw of items.
+    replicates : array, shape (replicates, parts)
+        People's pattern under resampled respondents, which moves the draws.
+    chance : array, shape (SHUFFLES, parts)
+        The model's pattern in random order. The floor is what one in twenty reaches.
+    halves
+        Two arrays of shape (halves, parts), people's pattern in either half of the respondents.
+    """
+    even = np.ones(model.size)
+    under_replicates = weighted_correlation(model, replicates, even)
     if under_replicates.size > 1:
         generator = np.random.default_rng([seed, 3])
         moves = under_replicates - under_replicates.mean()
-        draws = draws + moves[generator.integers(moves.size, size=draws.size)]
+        drawn = drawn + moves[generator.integers(moves.size, size=drawn.size)]
+    clusters = len({grid.clusters[int(place)] for place in places})
     low = high = None
     if clusters > 1:
-        low, high = (float(q) for q in np.clip(np.quantile(draws, [0.025, 0.975]), -1, 1))
-    return Estimate(value, draws, low, high, items, floor, ceiling, clusters)
+        low, high = (float(q) for q in np.clip(np.quantile(drawn, [0.025, 0.975]), -1, 1))
+    tops = weighted_correlation(halves[0], halves[1], even)
+    return Estimate(
+        float(weighted_correlation(model, people, even)),
+        drawn,
+        low,
+        high,
+        places.size,
+        float(np.quantile(weighted_correlation(chance, people, even), 0.95)),
+        float(tops.mean()) if tops.size else None,
+        clusters,
+    )
 
 
 def _spread_pattern(grid: _Grid, seed: int) -> Estimate | None:
@@ -383,22 +399,18 @@ def _spread_pattern(grid: _Grid, seed: int) -> Estimate | None:
     def flat(table: FloatArray) -> FloatArray:
         return table.reshape(*table.shape[:-2], -1)
 
-    model, people = spread(grid.model), spread(grid.people)
-    even = np.ones(model.size)
+    model, people = spread(grid.model), flat(spread(grid.people))
     counts = np.repeat(_counts(grid, places, seed), model.shape[-1], axis=-1)
-    value = float(weighted_correlation(flat(model), flat(people), even))
-    shuffled = _orders(len(places), seed)
-    chance = weighted_correlation(flat(model[shuffled]), flat(people), even)
-    first, second = (spread([pair[k] for pair in grid.halves]) for k in (0, 1))
-    return _with_noise(
-        value,
-        weighted_correlation(flat(model), flat(people), counts),
-        weighted_correlation(flat(model), flat(spread(grid.replicates)), even),
-        len(places),
-        len(set(grid.clusters)),
-        _one_in_twenty(chance),
-        _mean_or_none(weighted_correlation(flat(first), flat(second), even)),
+    return _correlated(
+        grid,
+        places,
         seed,
+        model=flat(model),
+        people=people,
+        drawn=weighted_correlation(flat(model), people, counts),
+        replicates=flat(spread(grid.replicates)),
+        chance=flat(model[_orders(len(places), seed)]),
+        halves=[flat(spread([pair[k] for pair in grid.halves])) for k in (0, 1)],
     )
 
 
@@ -409,28 +421,25 @@ def _items_together(grid: _Grid, seed: int) -> Estimate | None:
         return None
     rows, columns = np.triu_indices(places.size, 1)
 
-    def pairs(by_item: Sequence[FloatArray]) -> FloatArray:
-        chosen = [by_item[int(place)] for place in places]
-        return np.asarray(correlations(mean_positions(chosen))[..., rows, columns])
+    def together(by_item: Sequence[FloatArray]) -> FloatArray:
+        return correlations(mean_positions([by_item[int(place)] for place in places]))
 
-    chosen_model = [grid.model[int(place)] for place in places]
-    model, people = correlations(mean_positions(chosen_model)), pairs(grid.people)
-    counts = _counts(grid, places, seed)
-    even = np.ones(rows.size)
-    own = model[rows, columns]
-    shuffled = _orders(places.size, seed)
-    chance = np.array([model[np.ix_(order, order)][rows, columns] for order in shuffled])
-    first, second = (pairs([pair[k] for pair in grid.halves]) for k in (0, 1))
-    return _with_noise(
-        float(weighted_correlation(own, people, even)),
-        # An item drawn twice makes no pair with itself.
-        _in_blocks(own, people, counts, rows, columns),
-        weighted_correlation(own, pairs(grid.replicates), even),
-        places.size,
-        len({grid.clusters[int(place)] for place in places}),
-        _one_in_twenty(weighted_correlation(chance, people, even)),
-        _mean_or_none(weighted_correlation(first, second, even)),
+    def pairs(by_item: Sequence[FloatArray]) -> FloatArray:
+        return np.asarray(together(by_item)[..., rows, columns])
+
+    table = together(grid.model)
+    model, people = table[rows, columns], pairs(grid.people)
+    return _correlated(
+        grid,
+        places,
         seed,
+        model=model,
+        people=people,
+        # An item drawn twice makes no pair with itself.
+        drawn=_in_blocks(model, people, _counts(grid, places, seed), rows, columns),
+        replicates=pairs(grid.replicates),
+        chance=_shuffled(table, rows, columns, seed),
+        halves=[pairs([pair[k] for pair in grid.halves]) for k in (0, 1)],
     )
 
 
@@ -469,40 +478,42 @@ def _groups_alike(grid: _Grid, seed: int) -> Estimate | None:
         )
 
     model, people = apart(grid.model), apart(grid.people)
-    even = np.ones(rows.size)
-    counts = _counts(grid, np.arange(len(grid.items)), seed)
+    places = np.arange(len(grid.items))
+    counts = _counts(grid, places, seed)
     weights = counts / counts.sum(axis=1, keepdims=True)
     table = np.zeros((count, count))
     table[rows, columns] = table[columns, rows] = model.mean(axis=0)
-    chance = np.array(
-        [table[np.ix_(order, order)][rows, columns] for order in _orders(count, seed)]
-    )
-    target = people.mean(axis=0)
-    first, second = (apart([pair[k] for pair in grid.halves]).mean(axis=-2) for k in (0, 1))
-    return _with_noise(
-        float(weighted_correlation(model.mean(axis=0), target, even)),
-        weighted_correlation(weights @ model, weights @ people, even),
-        weighted_correlation(model.mean(axis=0), apart(grid.replicates).mean(axis=-2), even),
-        len(grid.items),
-        len(set(grid.clusters)),
-        _one_in_twenty(weighted_correlation(chance, target, even)),
-        _mean_or_none(weighted_correlation(first, second, even)),
+    return _correlated(
+        grid,
+        places,
         seed,
+        model=model.mean(axis=0),
+        people=people.mean(axis=0),
+        drawn=weighted_correlation(weights @ model, weights @ people, np.ones(rows.size)),
+        replicates=apart(grid.replicates).mean(axis=-2),
+        chance=_shuffled(table, rows, columns, seed),
+        halves=[apart([pair[k] for pair in grid.halves]).mean(axis=-2) for k in (0, 1)],
     )
+
+
+# The function of each pattern, and the fewest groups that it needs.
+PATTERNS: Mapping[str, tuple[Callable[[_Grid, int], Estimate | None], int]] = {
+    "spread_pattern": (_spread_pattern, 1),
+    "items_together": (_items_together, FEWEST_GROUPS),
+    "groups_alike": (_groups_alike, FEWEST_FOR_DISTANCES),
+}
+
+
+def _shuffled(table: FloatArray, rows: IntArray, columns: IntArray, seed: int) -> FloatArray:
+    """The pairs of a square table with its rows and columns in random orders."""
+    orders = _orders(len(table), seed)
+    return np.array([table[np.ix_(order, order)][rows, columns] for order in orders])
 
 
 def _orders(count: int, seed: int) -> IntArray:
     """(SHUFFLES, count): random orders."""
     generator = np.random.default_rng([seed, 4])
     return np.array([generator.permutation(count) for _ in range(SHUFFLES)])
-
-
-def _one_in_twenty(chance: FloatArray) -> float:
-    return float(np.quantile(chance, 0.95))
-
-
-def _mean_or_none(values: FloatArray) -> float | None:
-    return float(values.mean()) if values.size else None
 
 
 def _mean(parts: Sequence[Estimate]) -> Estimate:

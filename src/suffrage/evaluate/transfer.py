@@ -200,12 +200,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     options: Options = given.options
     _check_names(options, given.value_sets)
     other = _other(options, given.folder)
-    kept, removed = without_overlaps(
-        given,
-        other.items,
-        "evaluate: transfer: every question of the other survey overlaps one trained on; name "
-        "a survey that asks something else.",
-    )
+    kept, removed = without_overlaps(given, other.items, "transfer")
     mapped = [v for v in given.value_sets if v.name in options.value_sets]
     wanted = {item.id for item in kept}
     targets = {

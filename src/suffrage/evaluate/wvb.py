@@ -156,8 +156,7 @@ def read_probe_set(options: Options, folder: Path) -> ProbeSet:
                 )
                 raise InputError(
                     f"probe/samples.tsv: participant {sample[INTERVIEW]} {what} ({name}); make "
-                    f"both "
-                    "files in one go."
+                    "both files in one go."
                 )
             drawn.append(row)
             cells[_cell(sample)].append(int(column[row] - low))
@@ -216,11 +215,7 @@ def _joined(cell: Cell) -> str:
 def score(given: EvaluationInput, seed: int) -> Scorecard:
     """Distance from the sampled people by question, and how many are within each threshold."""
     file = read_probe_set(given.options, given.folder)
-    kept, removed = without_overlaps(
-        given,
-        list(file.items.values()),
-        "evaluate: wvb: every probe question overlaps one trained on.",
-    )
+    kept, removed = without_overlaps(given, list(file.items.values()), "wvb")
     units: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
     ceilings: dict[str, list[Measured]] = defaultdict(list)
     by_question: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))

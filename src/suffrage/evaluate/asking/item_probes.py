@@ -123,7 +123,7 @@ def chosen_items(items: Iterable[Item], most: int | None) -> list[Item]:
 
 
 def without_overlaps(
-    given: EvaluationInput, items: Sequence[Item], complaint: str
+    given: EvaluationInput, items: Sequence[Item], evaluation: str
 ) -> tuple[list[Item], dict[str, str]]:
     """Leave out the items that ask what any method was trained on in any seed.
 
@@ -135,8 +135,8 @@ def without_overlaps(
         The study's items, splits and trained methods.
     items
         The items asked.
-    complaint
-        What the error says if no item is left.
+    evaluation
+        Its name, for the error.
 
     Returns
     -------
@@ -144,6 +144,11 @@ def without_overlaps(
         The items left, in the same order.
     dict
         For each item left out, the id of the trained item. Empty if nothing was trained.
+
+    Raises
+    ------
+    InputError
+        No item is left.
     """
     removed = {}
     if given.trained:
@@ -152,7 +157,10 @@ def without_overlaps(
         removed = overlapping(items, [trained[name] for name in sorted(trained)])
     kept = [item for item in items if item.id not in removed]
     if not kept:
-        raise InputError(complaint)
+        raise InputError(
+            f"evaluate: {evaluation}: every question overlaps one trained on; leave the evaluation "
+            "out, or give it questions on something else."
+        )
     return kept, removed
 
 
