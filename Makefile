@@ -1,5 +1,5 @@
 # Two commands: `make demo` shows what Suffrage does, `make test` checks that it does it.
-.PHONY: demo test lint types tests gpu-check clean
+.PHONY: demo test lint types tests fast gpu-check clean
 .SUFFIXES:
 .DEFAULT_GOAL := help
 # Processes that share the tests.
@@ -8,6 +8,7 @@ WORKERS ?= 2
 help:
 	@echo "make demo   set up and run the quickstart: survey, training, evaluation, report"
 	@echo "make test   set up and run lint, types and tests"
+	@echo "make fast   the tests that need neither long nor a browser, PostgreSQL or a real model"
 	@echo "make gpu-check   every method for a few steps on this machine's GPU"
 	@echo "make clean  remove the environment and the quickstart's results"
 
@@ -27,12 +28,16 @@ test: lint types tests
 lint: .venv/.dev
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
+	.venv/bin/vulture
 
 types: .venv/.dev
 	.venv/bin/mypy
 
 tests: .venv/.dev
 	.venv/bin/pytest -n $(WORKERS)
+
+fast: .venv/.dev
+	.venv/bin/pytest -n $(WORKERS) -m "not slow and not browser and not postgres and not real_model"
 
 gpu-check: .venv/.demo
 	.venv/bin/python scripts/gpu_check.py --json gpu-check.json
