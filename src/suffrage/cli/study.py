@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,36 +47,41 @@ def run_command(
         suffrage.read_study(study), only_kind, force_kind, as_json, config
     )
     if as_json:
-        results = finished.results
-        print_json(
-            {
-                "folder": str(finished.folder),
-                "computed": list(finished.computed),
-                "figures": [row.model_dump(mode="json") for row in results.figures]
-                if results
-                else [],
-                "asking": {
-                    method.name: method.asking.model_dump(mode="json")
-                    for method in (results.methods if results else [])
-                    if method.asking
-                },
-            }
-        )
-        return
-    if finished.results is None:
-        print_rich(f"Stopped after {only}; {len(finished.computed)} stages computed.")
-        return
+        print_json(_run_content(finished))
+    elif finished.results is None:
+        typer.echo(f"Stopped after {only}; {len(finished.computed)} stages computed.")
+    else:
+        _print_results(finished.results, finished.folder)
+
+
+def _run_content(finished: suffrage.FinishedRun) -> dict[str, Any]:
+    """Return what scripts read of a run: no figures where it stopped before them."""
+    figures = finished.results.figures if finished.results else []
+    methods = finished.results.methods if finished.results else []
+    return {
+        "folder": str(finished.folder),
+        "computed": list(finished.computed),
+        "figures": [row.model_dump(mode="json") for row in figures],
+        "asking": {
+            method.name: method.asking.model_dump(mode="json")
+            for method in methods
+            if method.asking
+        },
+    }
+
+
+def _print_results(results: suffrage.Results, folder: Path) -> None:
     from suffrage.report.costs import asking_line
     from suffrage.report.terminal import scoreboard
 
-    print_rich(scoreboard(finished.results))
-    if asked := asking_line(finished.results):
+    print_rich(scoreboard(results))
+    if asked := asking_line(results):
         typer.echo(f"Asked       {asked}")
-    for method in finished.results.methods:
+    for method in results.methods:
         for checkpoint in method.checkpoints:
-            typer.echo(f"Checkpoint  {finished.folder / checkpoint}")
-    typer.echo(f"Tables      {finished.folder / 'figures.csv'}, results.json, scoreboard.tex, .md")
-    typer.echo(f"Report      {finished.folder / 'report.html'}")
+            typer.echo(f"Checkpoint  {folder / checkpoint}")
+    typer.echo(f"Tables      {folder / 'figures.csv'}, results.json, scoreboard.tex, .md")
+    typer.echo(f"Report      {folder / 'report.html'}")
 
 
 def plan_command(
