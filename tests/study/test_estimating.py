@@ -102,7 +102,8 @@ def test_small_samples_of_real_respondents_hold_the_whole_survey_and_knowledge_i
     for covered in one.trial.covered:
         assert covered == pytest.approx(0.95, abs=3 * np.sqrt(0.95 * 0.05 / 600))
     assert one.trial.worth == pytest.approx(one.trial.possible, abs=0.06)
-    assert one.trial.worth > 1.05
+    # Over many seeds the worth is 1.07, with a standard deviation of 0.03.
+    assert one.trial.worth > 1.01
     assert one.found.raw == pytest.approx(one.known, abs=0.01)
 
 
@@ -142,6 +143,15 @@ def test_the_same_seed_gives_the_same_sample_and_another_another(study: Study) -
     )
     assert (one.classical.values == same.classical.values).all()
     assert (one.classical.values != other.classical.values).any()
+
+
+def test_one_estimate_is_the_same_whichever_others_are_made(study: Study) -> None:
+    (alone,) = estimate_study(study, "knows", 50, ["liberals"], [ITEM]).estimates
+    every = {(e.group, e.item.id): e for e in estimate_study(study, "knows", 50).estimates}
+    again = every["liberals", ITEM]
+    assert (alone.found.classical.values == again.found.classical.values).all()
+    others = [e.found.classical.values for place, e in every.items() if place[1] == ITEM]
+    assert len({tuple(values) for values in others}) == len(others)
 
 
 def test_a_small_sample_of_its_own_takes_the_shares_of_groups_from_another_survey(

@@ -1,83 +1,57 @@
-"""What a study's populations would say, for `suffrage estimate`: people, the model, and both.
-
-The model's answer stands for a respondent through the groups they belong to: that of the smallest
-value set of the study that they are in.
-"""
+"""What a study's populations would say, for `suffrage estimate`: people, the model, and both."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from suffrage import storage
 from suffrage.arrays import FloatArray, IntArray
 from suffrage.errors import InputError
 from suffrage.evaluate.results import MethodFacts, Results
-from suffrage.population.design import Design, design_of
-from suffrage.population.rectify import (
-    Others,
-    Rectified,
-    Sample,
-    chosen_options,
-    independent,
-    rectify,
-)
+from suffrage.population.rectify import Rectified
 from suffrage.population.where import select
 from suffrage.report.tables import read_results
+from suffrage.study.commands.people_asked import PeopleAsked, RestOfPopulation, Trial
 from suffrage.study.schema import Study, study_survey
-from suffrage.survey import Item, NonResponse, Survey
+from suffrage.survey import Item, Survey
 from suffrage.survey.survey import RESPONDENT
 
 FEWEST = 10
-# Kinds of non-response that are no answer of the person's: the item never reached them.
-NOT_REACHED = (NonResponse.NOT_ASKED, NonResponse.MISSING)
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """What many samples of one size gave, where the whole survey's answer is known.
-
-    covered: share of 95 % intervals, over options, that hold it, for the people alone and rectified.
-    error: root mean squared error, over options, of people, model and both, in shares. worth: the
-    ratio of mean squared errors, people alone over rectified: how many times as many people one
-    would have had to ask. helped: share of samples in which the model was found to help.
-    """
-
-    repeats: int
-    covered: tuple[float, float]
-    error: tuple[float, float, float]
-    worth: float
-    helped: float
-    possible: float
 
 
 @dataclass(frozen=True, eq=False)
 class ItemEstimate:
-    """One item in one group. known: what the whole survey says, where only a sample was used.
-
-    told_apart: how many groups inside this one the model answers differently for.
-    """
+    """What one group says to one item."""
 
     group: str
     item: Item
     found: Rectified
+    # What the whole survey says, where only a sample of it was used.
     known: FloatArray | None
+    # How many groups inside this one the model answers differently for.
     told_apart: int
+    # The study's seed whose answers were used.
     seed: int
     trial: Trial | None
 
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Every estimate of one command. sample: people drawn for each, None for all who answered."""
+    """Every estimate of one command."""
 
     title: str
     method: str
     label: str
+    # The people drawn for each estimate; None for all who answered.
     sample: int | None
     seed: int
     estimates: tuple[ItemEstimate, ...]
+    # What was left out, a sentence for each reason.
     left_out: tuple[str, ...]
 
 
@@ -91,85 +65,65 @@ def estimate_study(
     repeats: int = 0,
     population: Study | None = None,
 ) -> Estimates:
-    """Estimates for each item and group of a finished study.
+    """Estimate what each group of a finished study says to each item.
 
-    method: whose answers are used. sample: how many people to draw from those who answered, with the
-    whole survey as the population; None: all who answered are the sample, and those whom the item
-    did not reach are the rest of the population. A trained method is used on items held out only,
-    because it has read the others' answers. population: another study, whose survey gives the groups'
-    shares, where the people asked are a small sample of their own. repeats: draw the sample so many times more, and count
-    how often the intervals hold what the whole survey says.
-    Raises InputError when the study has no results, or nothing can be estimated.
+    A trained method is used on items held out only, because it has read the answers to the others.
+
+    Parameters
+    ----------
+    study : Study
+        A study that was run.
+    method : str
+        The method whose answers are used.
+    sample : int or None
+        How many people to draw from those who answered, with the whole survey as the population.
+        None: all who answered are the sample, and those whom the item did not reach are the rest
+        of the population.
+    groups, items : sequence of str
+        Names of value sets and items; all of them where none is named.
+    seed : int
+        The seed of the samples.
+    repeats : int
+        Draw the sample so many times more, and count how often the intervals contain what the
+        whole survey says.
+    population : Study or None
+        Another study, whose survey gives the groups' shares, where the people asked are a small
+        sample of their own.
+
+    Raises
+    ------
+    InputError
+        The study has no results, its survey has changed since, or nothing can be estimated.
     """
-    results = read_results(study.output / "results.json")
+    path = study.output / "results.json"
+    results = read_results(path)
     facts = _method(results, method)
     survey = _ordered(study_survey(study))
-    if dict(survey.provenance.files) != results.survey.files:
-        raise InputError(
-            f"{study.output / 'results.json'} was made from another file than the survey at hand; "
-            "run the study again."
-        )
-    asked_then = {item.id: (item.question, tuple(item.options)) for item in results.items}
-    for item in survey.codebook.items:
-        if asked_then.get(item.id, (item.question, item.texts)) != (item.question, item.texts):
-            raise InputError(
-                f"item {item.id} was asked with another question or other options when "
-                f"{study.output / 'results.json'} was made; run the study again."
-            )
-    if sample is not None and sample < FEWEST:
-        raise InputError(f"--sample {sample}: at least {FEWEST} people are needed.")
-    if population is not None and sample is not None:
-        raise InputError(
-            "--population and --sample exclude each other: the one brings the rest of the people, the other draws from the study's own."
-        )
-    if repeats and sample is None:
-        raise InputError("--repeats goes with --sample: without it there is nothing to draw.")
-    members = {
-        spec.name: select(survey, spec.where, spec.name)
-        for spec in study.value_sets
-        if spec.segment is None and spec.segments is None
-    }
-    outside = None if population is None else _ordered(study_survey(population))
-    beyond = {
-        spec.name: select(outside, spec.where, spec.name)
-        for spec in study.value_sets
-        if outside is not None and spec.name in members
-    }
-    _known("--group", groups, members)
-    _known("--item", items, survey.codebook.item_ids)
-    left_out: dict[str, list[str]] = {}  # by why
+    _check_unchanged(survey, results, path)
+    _check_sampling(sample, repeats, population)
+    places = _Populations.of(study, survey, population)
+    _check_known("--group", groups, places.members)
+    _check_known("--item", items, survey.codebook.item_ids)
+    left_out: dict[str, list[str]] = defaultdict(list)  # by why
     for spec in study.value_sets:
-        if spec.name not in members:
-            left_out.setdefault("a segment's members are not known for certain", []).append(
-                spec.name
-            )
+        if spec.name not in places.members:
+            left_out["a segment's members are not known for certain"].append(spec.name)
     estimates = []
     for item in survey.codebook.items:
         if items and item.id not in items:
             continue
         at_seed, answers = _answers(results, facts, item.id)
         if not answers:
-            left_out.setdefault(
-                f"{facts.label} has learnt from people's answers, or could not be read", []
-            ).append(item.id)
+            why = f"{facts.label} has learnt from people's answers, or could not be read"
+            left_out[why].append(item.id)
             continue
-        cells = {name: rows for name, rows in members.items() if name in answers}
-        names = _largest_first(beyond or cells, cells)
-        place = _cells(names, cells, survey.responses.height)
-        predictions = np.array([answers[name] for name in names])
-        for group, rows in cells.items():
-            if groups and group not in groups:
-                continue
-            rest = None
-            if outside is not None:
-                where = _cells(names, beyond, outside.responses.height)
-                rest = _Rest(outside, beyond[group], where)
-            asked = _Asked(survey, item, rows, place, predictions, rest)
+        for group, asked in places.asked(item, answers, groups).items():
             if asked.answered.size < max(FEWEST, (sample or 0) + 1):
-                left_out.setdefault(f"too few people answered {item.id}", []).append(group)
+                left_out[f"too few people answered {item.id}"].append(group)
                 continue
-            drawn = [seed, sum(map(ord, group)), *map(ord, item.id)]
-            generator = np.random.default_rng(drawn)
+            # Each estimate has draws of its own, whichever others are made and in whatever order.
+            own = int(storage.content_hash([group, item.id])[:8], 16)
+            generator = np.random.default_rng([seed, own])
             estimates.append(
                 ItemEstimate(
                     group=group,
@@ -184,17 +138,67 @@ def estimate_study(
     said = tuple(f"{why}: {', '.join(names)}" for why, names in left_out.items())
     if not estimates:
         raise InputError(f"nothing can be estimated; {'; '.join(said) or 'no group is left'}.")
-    order = {name: k for k, name in enumerate(members)}
-    estimates.sort(key=lambda e: order[e.group])
+    order = list(places.members)
+    estimates.sort(key=lambda estimate: order.index(estimate.group))
     return Estimates(
-        results.study.title,
-        facts.name,
-        facts.label,
-        sample,
-        seed,
-        tuple(estimates),
-        said,
+        results.study.title, facts.name, facts.label, sample, seed, tuple(estimates), said
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Populations:
+    """A study's value sets as groups of respondents."""
+
+    survey: Survey
+    # The rows of each value set's respondents.
+    members: Mapping[str, IntArray]
+    # Another survey that gives the groups' shares, and the rows of each value set in it.
+    outside: Survey | None
+    beyond: Mapping[str, IntArray]
+
+    @classmethod
+    def of(cls, study: Study, survey: Survey, population: Study | None) -> _Populations:
+        """The groups of a study without its segments, whose members are not known for certain."""
+        specs = [
+            spec for spec in study.value_sets if spec.segment is None and spec.segments is None
+        ]
+        members = {spec.name: select(survey, spec.where, spec.name) for spec in specs}
+        if population is None:
+            return cls(survey, members, None, {})
+        outside = _ordered(study_survey(population))
+        beyond = {spec.name: select(outside, spec.where, spec.name) for spec in specs}
+        return cls(survey, members, outside, beyond)
+
+    def asked(
+        self, item: Item, answers: Mapping[str, Sequence[float]], groups: Collection[str]
+    ) -> dict[str, PeopleAsked]:
+        """The people of each group that the model answered for, with those answers.
+
+        groups: only these; all where none is named.
+        """
+        cells = {name: rows for name, rows in self.members.items() if name in answers}
+        sizes = {name: self.beyond.get(name, rows).size for name, rows in cells.items()}
+        # The smallest group comes last, so that its answer stands for its members.
+        names = sorted(cells, key=lambda name: (-sizes[name], name))
+        place = _last_group(names, cells, self.survey)
+        predictions = np.array([answers[name] for name in names])
+        found = {}
+        for group, rows in cells.items():
+            if not groups or group in groups:
+                rest = None
+                if self.outside is not None:
+                    where = _last_group(names, self.beyond, self.outside)
+                    rest = RestOfPopulation(self.outside, self.beyond[group], where)
+                found[group] = PeopleAsked(self.survey, item, rows, place, predictions, rest)
+        return found
+
+
+def _last_group(names: Sequence[str], members: Mapping[str, IntArray], survey: Survey) -> IntArray:
+    """For each respondent the place in `names` of the last group they are in; -1: none."""
+    place = np.full(survey.responses.height, -1)
+    for number, name in enumerate(names):
+        place[members[name]] = number
+    return place
 
 
 def _method(results: Results, name: str) -> MethodFacts:
@@ -204,10 +208,38 @@ def _method(results: Results, name: str) -> MethodFacts:
     return models[name]
 
 
-def _known(flag: str, given: Sequence[str], there: Sequence[str] | dict[str, IntArray]) -> None:
+def _check_unchanged(survey: Survey, results: Results, path: Path) -> None:
+    """Raises InputError where the results are of another survey than the one at hand."""
+    if dict(survey.provenance.files) != results.survey.files:
+        raise InputError(
+            f"{path} was made from another file than the survey at hand; run the study again."
+        )
+    asked_then = {item.id: (item.question, tuple(item.options)) for item in results.items}
+    for item in survey.codebook.items:
+        if asked_then.get(item.id, (item.question, item.texts)) != (item.question, item.texts):
+            raise InputError(
+                f"item {item.id} was asked with another question or other options when {path} was "
+                "made; run the study again."
+            )
+
+
+def _check_sampling(sample: int | None, repeats: int, population: Study | None) -> None:
+    """Raises InputError on options that do not go together."""
+    if sample is not None and sample < FEWEST:
+        raise InputError(f"--sample {sample}: at least {FEWEST} people are needed.")
+    if population is not None and sample is not None:
+        raise InputError(
+            "--population and --sample exclude each other: the one brings the rest of the people, "
+            "the other draws from the study's own."
+        )
+    if repeats and sample is None:
+        raise InputError("--repeats goes with --sample: without it there is nothing to draw.")
+
+
+def _check_known(flag: str, given: Sequence[str], known: Collection[str]) -> None:
     for name in given:
-        if name not in there:
-            raise InputError(f'{flag} "{name}": there are {", ".join(there)}.')
+        if name not in known:
+            raise InputError(f'{flag} "{name}": there are {", ".join(known)}.')
 
 
 def _ordered(survey: Survey) -> Survey:
@@ -228,145 +260,3 @@ def _answers(results: Results, facts: MethodFacts, item: str) -> tuple[int, dict
         if found:
             return seed, found
     return results.study.seeds[0], {}
-
-
-def _largest_first(sizes: dict[str, IntArray], names: dict[str, IntArray]) -> list[str]:
-    return sorted(names, key=lambda name: (-sizes[name].size, name))
-
-
-def _cells(names: Sequence[str], members: dict[str, IntArray], respondents: int) -> IntArray:
-    """For each respondent the place in `names` of the last group they are in; -1: none."""
-    place = np.full(respondents, -1)
-    for number, name in enumerate(names):
-        place[members[name]] = number
-    return place
-
-
-@dataclass(frozen=True, eq=False)
-class _Rest:
-    """The rest of the population, in another survey. rows: of the group. place: everyone's cell."""
-
-    survey: Survey
-    rows: IntArray
-    place: IntArray
-
-
-class _Asked:
-    """One item in one group: who answered, whom it did not reach, and what the model says of each."""
-
-    def __init__(
-        self,
-        survey: Survey,
-        item: Item,
-        rows: IntArray,
-        place: IntArray,
-        predictions: FloatArray,
-        rest: _Rest | None,
-    ) -> None:
-        positions = survey.positions(item.id).astype(np.int64)
-        self.survey, self.options = survey, len(item.options)
-        self.positions, self.place, self.predictions = positions, place, predictions
-        self.weights = survey.weights
-        weighted = rows[self.weights[rows] > 0]
-        self.answered = weighted[positions[weighted] >= 0]
-        unreached = weighted[np.isin(positions[weighted], NOT_REACHED)]
-        self.rest = rest or _Rest(survey, unreached, place)
-
-    @property
-    def told_apart(self) -> int:
-        """Groups among these people for whom the model answers differently."""
-        here = np.union1d(self.place[self.answered], self.rest.place[self.rest.rows])
-        return len(np.unique(self.predictions[here].round(6), axis=0))
-
-    @property
-    def known(self) -> FloatArray:
-        """What all who answered say, weighted."""
-        w = self.weights[self.answered]
-        return np.asarray(w @ chosen_options(self.positions[self.answered], self.options) / w.sum())
-
-    def estimate(self, sample: int | None, generator: np.random.Generator) -> Rectified:
-        """From a sample of those who answered, or from all of them."""
-        if sample is None:
-            return self._from_all()
-        rows = np.sort(generator.choice(self.answered, sample, replace=False))
-        w = self.weights[self.answered]
-        everyone = w @ self.predictions[self.place[self.answered]] / w.sum()
-        shares = np.bincount(self.place[self.answered], w, len(self.predictions))
-        return rectify(
-            self._sample(rows, sample / self.answered.size),
-            np.asarray(everyone),
-            cells=(self.place[rows], shares / shares.sum()),
-        )
-
-    def _from_all(self) -> Rectified:
-        rows, rest = self.answered, self.rest
-        if not rest.rows.size:
-            everyone = self._sample(rows, 0.0)
-            return rectify(
-                everyone, _weighted_mean(everyone.predictions, everyone.weights), tuning=0
-            )
-        there = rest.place[rest.rows]
-        others = Others(self.predictions[there], rest.survey.weights[rest.rows])
-        cells = (self.place[rows], there)
-        return rectify(self._sample(rows, 0.0), others, self._design(), cells=cells)
-
-    def _design(self) -> Design | None:
-        """Of those who answered and of the rest: one survey's, or two surveys' side by side."""
-        rows, rest = self.answered, self.rest
-        if rest.survey is self.survey:
-            return design_of(self.survey, np.concatenate([rows, rest.rows]))
-        one, two = design_of(self.survey, rows), design_of(rest.survey, rest.rows)
-        if one is None and two is None:
-            return None
-        one = one or independent(rows.size)
-        two = two or independent(rest.rows.size)
-        return Design(
-            np.concatenate([one.psu, two.psu + one.stratum.size]),
-            np.concatenate([one.stratum, two.stratum + one.sizes.size]),
-        )
-
-    def _sample(self, rows: IntArray, fraction: float) -> Sample:
-        return Sample(
-            chosen_options(self.positions[rows], self.options),
-            self.predictions[self.place[rows]],
-            self.weights[rows],
-            fraction,
-        )
-
-    def trial(self, sample: int, repeats: int, generator: np.random.Generator) -> Trial:
-        """The same estimate from many samples, held against what the whole survey says."""
-        known = self.known
-        covered, squared, helped = np.zeros(2), np.zeros(3), 0
-        for _ in range(repeats):
-            found = self.estimate(sample, generator)
-            for k, estimated in enumerate((found.classical, found.rectified)):
-                covered[k] += ((estimated.low <= known) & (known <= estimated.high)).mean()
-            for k, values in enumerate((found.classical.values, found.raw, found.rectified.values)):
-                squared[k] += np.square(values - known).mean()
-            helped += found.helps
-        squared, covered = squared / repeats, covered / repeats
-        errors = np.sqrt(squared)
-        return Trial(
-            repeats,
-            (float(covered[0]), float(covered[1])),
-            (float(errors[0]), float(errors[1]), float(errors[2])),
-            float(squared[0] / squared[2]),
-            helped / repeats,
-            self.possible,
-        )
-
-    @property
-    def possible(self) -> float:
-        """Variance of the answers over their variance within the groups the model can tell apart."""
-        answers = chosen_options(self.positions[self.answered], self.options)
-        w, place = self.weights[self.answered], self.place[self.answered]
-        sums = np.zeros((len(self.predictions), self.options))
-        np.add.at(sums, place, w[:, None] * answers)
-        sizes = np.bincount(place, w, len(self.predictions))
-        within = answers - (sums / np.maximum(sizes, 1e-300)[:, None])[place]
-        total = answers - self.known
-        return float((w @ np.square(total)).sum() / (w @ np.square(within)).sum())
-
-
-def _weighted_mean(values: FloatArray, weights: FloatArray) -> FloatArray:
-    return np.asarray(weights @ values / weights.sum())
