@@ -6,12 +6,15 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import suffrage
 from suffrage.align.checkpoint import MANIFEST
+from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.models import ItemProbe, LanguageModel, identify, read_letters
 from suffrage.training_data import HeldOut
@@ -110,6 +113,33 @@ def test_the_passage_in_the_readme_runs(town: Path, monkeypatch: pytest.MonkeyPa
     shares, said, sizes = printed
     assert np.isclose(np.sum(shares), 1) and sum(said.values()) == pytest.approx(1)  # type: ignore[call-overload, attr-defined]
     assert len(sizes) >= 2  # type: ignore[arg-type]
+
+
+def test_commands_print_what_the_verbs_return(trained_run: suffrage.Study, town: Path) -> None:
+    results, folder = suffrage.read_results(trained_run.output), trained_run.output
+    found = suffrage.find_opinion_groups(suffrage.read_polis(town / "polis-export"), resamples=2)
+    run = printed_json("run", trained_run.source)
+    assert run["computed"] == [] and len(run["figures"]) == len(results.figures)
+    compared = printed_json("compare", folder)["leaderboards"]
+    standings = [board.standings for board in suffrage.compare_runs([folder]).boards]
+    assert [[row["value"] for row in board["standings"]] for board in compared] == [
+        [standing.value for standing in own] for own in standings
+    ]
+    groups = printed_json("consult", "groups", town / "polis-export", "--resamples", "2")
+    assert [group["size"] for group in groups["groups"]] == found.groups.sizes.tolist()
+    shown = printed("run", trained_run.source)
+    assert str(folder / "report.html") in shown.replace("\n", "")
+    assert "sft" in shown and "checkpoints" in shown
+
+
+def printed(*words: object) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def printed_json(*words: object) -> Any:
+    return json.loads(printed(*words, "--json"))
 
 
 # --- reading and splitting -------------------------------------------------------------------
