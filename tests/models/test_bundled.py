@@ -59,7 +59,7 @@ def test_accepting_other_terms_is_not_enough(
     packages: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(TERMS_VARIABLE, "gemma")
-    with pytest.raises(InputError, match="stands under terms"):
+    with pytest.raises(InputError, match="comes under terms"):
         bundled_files(GEMMA)
 
 

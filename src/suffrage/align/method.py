@@ -131,7 +131,7 @@ class TrainingJob:
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """What a training reports of itself, besides time and memory."""
+    """What a training reports about itself, in addition to time and memory."""
 
     steps: int
     # Records that it learnt from.

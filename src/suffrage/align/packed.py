@@ -295,7 +295,7 @@ def _reference(
         return list(storage.read_json(kept))
     job.work.mkdir(parents=True, exist_ok=True)
     found: list[list[float]] = [[] for _ in rows]
-    if not getattr(model, "is_loaded_in_4bit", False):  # which stands on its GPU already
+    if not getattr(model, "is_loaded_in_4bit", False):  # which is on its GPU already
         model = model.to(device_name())
     with torch.inference_mode(), out_of_memory("scoring", "micro_batch: 1"):
         for start in range(0, len(rows), micro_batch):

@@ -416,8 +416,8 @@ class Learner:
         for _ in range(self.settings.rounds):
             order = torch.randperm(len(given), generator=self.loop.generator).to(given.ids.device)
             for some in order.split(self.settings.minibatch):
-                beside = (old[some], values[some], advantage[some], returns[some])
-                entry = self._fitting(partial(self._backward, given.part(some), *beside))
+                targets = (old[some], values[some], advantage[some], returns[some])
+                entry = self._fitting(partial(self._backward, given.part(some), *targets))
                 norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, 1.0))
                 if not (math.isfinite(entry["loss"]) and math.isfinite(norm)):
                     raise SuffrageError(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 HELD_OUT = 0.2
 BINS = 5
-# Anything may stand after an answer's last token: it only marks where the answer's state lies.
+# Any token may follow an answer's last one: it only marks where the state of the answer is.
 AFTER = 0
 HEAD = "head.safetensors"
 

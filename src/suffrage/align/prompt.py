@@ -1,4 +1,4 @@
-"""`prompt`: the untrained model told whose answer is wanted; the baseline to beat."""
+"""`prompt`: the untrained model, asked as the population; the baseline to beat."""
 
 from suffrage.align.method import Method
 

@@ -17,9 +17,27 @@ LABEL_SETS: dict[str, str] = {
 
 
 def label_sets(option_count: int) -> list[tuple[str, ...]]:
-    """Two label sets with a one-character label for each of `option_count` options (up to 26).
+    """Two label sets with a one-character label for each option.
 
-    Raises ValueError above 26 options.
+    Parameters
+    ----------
+    option_count : int
+        Up to 26.
+
+    Returns
+    -------
+    list of tuple of str
+        Capital letters; and numbers, or small letters where there are more than nine options.
+
+    Raises
+    ------
+    ValueError
+        There are more than 26 options.
+
+    Examples
+    --------
+    >>> label_sets(3)
+    [('A', 'B', 'C'), ('1', '2', '3')]
     """
     if option_count > 26:
         raise ValueError(f"{option_count} options are more than there are one-letter labels")
@@ -30,8 +48,13 @@ def label_sets(option_count: int) -> list[tuple[str, ...]]:
 def option_orders(item: Item) -> list[tuple[int, ...]]:
     """The orders in which an item's options are shown, to be averaged over.
 
-    A scale is shown forwards and backwards, as questionnaires do; nominal options in every
-    rotation, so that each stands in each place once.
+    A scale is shown forwards and backwards, as in questionnaires. Nominal options are shown in
+    every rotation, so that each comes at each place once.
+
+    Returns
+    -------
+    list of tuple of int
+        Positions in the item's own order, from top to bottom.
     """
     forwards = tuple(range(len(item.options)))
     if item.ordered:
@@ -39,7 +62,7 @@ def option_orders(item: Item) -> list[tuple[int, ...]]:
     return [forwards[i:] + forwards[:i] for i in forwards]
 
 
-# How a person would put an answer; the words around it say nothing for or against.
+# How a person would put an answer; the words around it say nothing for or against it.
 SENTENCES = (
     'I would say "{}".',
     'My answer is "{}".',
@@ -49,7 +72,7 @@ SENTENCES = (
 
 
 def open_question(item: Item, persona: str | None) -> str:
-    """An item asked without its options, to be answered in a sentence."""
+    """The question of an item without its options, to be answered in a sentence."""
     return f"{item.question}\n\nSay in one sentence what {persona or 'you'} would answer."
 
 
@@ -65,22 +88,20 @@ def persona_prompt(prompt: str, persona: str | None) -> str:
 
 
 def sentences(item: Item, style: int) -> tuple[str, ...]:
-    """Each option as a person would say it, all in the same of the `SENTENCES`."""
+    """Each option as a person would say it, all in the style that `SENTENCES` has at this place."""
     return tuple(SENTENCES[style].format(text) for text in item.texts)
 
 
 @dataclass(frozen=True)
 class Question:
-    """One way of asking one item with its options.
-
-    persona: the population the model answers for, as `ValueSet.description`, or None.
-    order: positions in the item's own order, as shown from top to bottom.
-    labels: one a shown option, from top to bottom; empty for a question without labels.
-    """
+    """One way of asking one item with its options."""
 
     item: Item
+    # The population that the model answers for, as `ValueSet.description` has it, or None.
     persona: str | None
+    # Positions in the item's own order, as shown from top to bottom.
     order: tuple[int, ...]
+    # One a shown option, from top to bottom; empty for a question without labels.
     labels: tuple[str, ...] = ()
 
     @property
@@ -91,10 +112,10 @@ class Question:
 
     @property
     def user_text(self) -> str:
-        """The item, its options, and what to answer as whom.
+        """The item, its options, and as whom to answer what.
 
-        The persona comes last: what stands before it is then the same for every population, and
-        packed rows compute it once however many populations are asked.
+        The persona comes last: the text before it is then the same for every population, and
+        packed rows compute it once for all of them.
         """
         texts = [self.item.options[position].text for position in self.order]
         if self.labels:
@@ -115,7 +136,14 @@ class Question:
 
 
 def ways_of_asking(item: Item, persona: str | None) -> list[Question]:
-    """Every order of the options with every label set."""
+    """Every order of an item's options with every label set.
+
+    Parameters
+    ----------
+    item : Item
+    persona : str or None
+        The population that the model answers for, or None to ask it as itself.
+    """
     return [
         Question(item, persona, order, labels)
         for labels in label_sets(len(item.options))

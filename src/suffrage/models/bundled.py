@@ -19,32 +19,32 @@ from suffrage.errors import InputError, MissingExtraError, require
 from suffrage.models.shape import ModelShape
 
 PREFIX = "bundled:"
-
-
 TERMS_VARIABLE = "SUFFRAGE_ACCEPT_TERMS"
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Terms of use that the user has to read and accept: a package, the page in it, its address."""
+    """Terms of use that the user has to read and accept."""
 
+    # The package that has them.
     package: str
+    # The file inside the package.
     page: str
+    # Where they are published.
     address: str
 
 
 @dataclass(frozen=True)
 class BundledModel:
-    """A model inside packages: which packages and files, which licence, how large.
+    """A model inside Python packages."""
 
-    packages: the weights are the files that match `pattern`, one a package, in this order.
-    terms: None where the licence is an open-source one.
-    """
-
+    # Each has a part of the weights, in this order.
     packages: tuple[str, ...]
+    # Matches the file with the weights in each package.
     pattern: str
     licence: str
     shape: ModelShape
+    # None where the licence is an open-source one.
     terms: Terms | None = None
 
     @property
@@ -98,8 +98,12 @@ def bundled_model(name: str) -> BundledModel:
 def bundled_files(name: str) -> tuple[Path, ...]:
     """The weights inside the installed packages (which are never imported), in order.
 
-    Raises MissingExtraError naming the command that installs them, and InputError where the model
-    stands under terms that were not accepted: it says where to read them and how to accept.
+    Raises
+    ------
+    MissingExtraError
+        A package is not installed; with the command that installs it.
+    InputError
+        The model's terms of use were not accepted; with where to read them and how to accept.
     """
     model = bundled_model(name)
     found = {package: package_folder(package) for package in model.needed}
@@ -113,7 +117,7 @@ def bundled_files(name: str) -> tuple[Path, ...]:
     terms = model.terms
     if terms is not None and name not in os.environ.get(TERMS_VARIABLE, "").split(","):
         raise InputError(
-            f"model: bundled:{name} stands under terms that are no open-source licence and bind "
+            f"model: bundled:{name} comes under terms that are no open-source licence and bind "
             f"whoever uses it or passes on what was trained from it. Read them: "
             f"{(folders[terms.package] / terms.page).as_uri()} (a copy of {terms.address}). If you "
             f"accept them, set {TERMS_VARIABLE}={name} and run again."
@@ -124,7 +128,7 @@ def bundled_files(name: str) -> tuple[Path, ...]:
 
 
 def package_folder(package: str) -> Path | None:
-    """Where an installed package lies, without importing it; None where it isn't there."""
+    """The folder of an installed package, without importing it; None where there is none."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -147,16 +151,16 @@ def prepared_folder(name: str) -> Path:
     target = cache_folder() / "models" / f"{name}-{weights_hash(files)}"
     if not (target / "config.json").exists():
         require("gguf", "align", f"converting bundled:{name}")
-        # The converter draws a bar of its own for two seconds; errors come as exceptions.
+        # The converter draws a progress bar for two seconds; errors come as exceptions.
         with contextlib.redirect_stderr(io.StringIO()):
             storage.write_folder(target, lambda draft: _convert(files, draft))
     return target
 
 
 def quieten(transformers: Any) -> None:
-    """Leave progress to Suffrage's own bars, and renamed settings to the libraries' authors.
+    """Silence Transformers' progress bars, and warnings that a user can do nothing about.
 
-    PEFT and TRL still use names that Transformers has just renamed; a user can mend nothing there.
+    PEFT and TRL still use names that Transformers has just renamed.
     """
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()

@@ -1,8 +1,8 @@
 """Answers kept on disk, so that the same question to the same model is computed once.
 
-An evaluation that was interrupted goes on where it was, and two evaluations that ask the same thing
-share the answer. What an answer is kept under is all that decides it: the model's content, how it
-computes, and the exact text asked with its labels or its seed.
+An interrupted evaluation continues where it stopped, and two evaluations that ask the same thing
+share the answer. The key of an answer is everything that decides it: the model's content, how it
+computes, and the exact text of the question with its labels or its seed.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from suffrage.models.asking import Message
 
 Answer = TypeVar("Answer")
 
-# Raised when the same question would now be answered otherwise.
+# Increased when the same question would now get another answer.
 VERSION = 1
-# Questions a model at hand is asked before their answers are kept: long enough for packed rows to
-# share what populations have in common, short enough to lose little.
+# How many questions a model here answers before the answers are kept: enough for packed rows to
+# share what populations have in common, few enough to lose little.
 CHUNK = 256
 WRITTEN_CHUNK = 32
 _KEYS_AT_ONCE = 500
@@ -44,8 +44,14 @@ _KEYS_AT_ONCE = 500
 class AnswerStore:
     """An SQLite file of answers, and of what an endpoint must not forget.
 
-    Every write is a transaction of its own: whatever ends the process, what was kept stands.
-    Raises InputError when the file is damaged, SuffrageError when the disk is full.
+    Every write is a transaction of its own: whatever ends the process, what was kept stays.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    SuffrageError
+        The disk is full.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +72,7 @@ class AnswerStore:
                     )
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self._base.close()
 
     def __enter__(self) -> AnswerStore:
@@ -100,7 +106,7 @@ class AnswerStore:
             return int(self._base.execute("SELECT count(*) FROM answers").fetchone()[0])
 
     def forget_answers(self) -> None:
-        """Drop the answers and what was found out of a server, and keep what was spent."""
+        """Delete the answers and what was found out about a server, but keep what was spent."""
         with self._errors(), self._base:
             self._base.execute("DELETE FROM answers")
             self._base.execute("DELETE FROM memory WHERE key NOT LIKE 'usage%'")
@@ -129,16 +135,23 @@ class AnswerStore:
             ) from error
         except sqlite3.DatabaseError as error:
             raise InputError(
-                f"{self.path}: not readable ({error}); delete it and run again: what was kept in it "
-                "is asked anew."
+                f"{self.path}: not readable ({error}); delete it and run again: the questions that "
+                "it had answers to are asked again."
             ) from error
 
 
 class CachedAnswerer:
-    """A respondent whose answers are kept; a `Answerer` and a `AnswererWithError` itself.
+    """An answerer whose answers are kept. It is an `Answerer` and an `AnswererWithError`.
 
-    content: all of the model that decides an answer besides the question: weights, dtype, device.
-    Two with the same content share their answers, so it must differ wherever they could.
+    Parameters
+    ----------
+    model : Answerer
+        Asked where there is no answer yet.
+    store : AnswerStore
+        Where the answers are kept.
+    content : sequence of str
+        Everything about the model that decides an answer: weights, dtype, device. Two models with
+        the same content share their answers, so it must differ wherever the answers could.
     """
 
     def __init__(self, model: Answerer, store: AnswerStore, content: Sequence[str]) -> None:
@@ -148,7 +161,7 @@ class CachedAnswerer:
 
     @property
     def reads_texts(self) -> bool:
-        """As the model does."""
+        """Whether the model reads texts."""
         return self.model.reads_texts
 
     def choose(
@@ -211,15 +224,15 @@ class CachedAnswerer:
     ) -> list[list[str]]:
         """See `Answerer.write`.
 
-        Chats are written to in the same portions whatever is kept already, each portion with a seed
+        Chats are answered in the same portions whatever is kept already, each portion with a seed
         of its own, so that an interruption changes no answer.
         """
-        asked: Counter[str] = Counter()
+        times_asked: Counter[str] = Counter()
         questions: list[Any] = []
         for chat in chats:  # the same chat twice in one call is two draws
             text = json.dumps(list(chat))
-            questions.append(["write", list(chat), count, longest, seed, asked[text]])
-            asked[text] += 1
+            questions.append(["write", list(chat), count, longest, seed, times_asked[text]])
+            times_asked[text] += 1
         every = sorted(range(len(chats)), key=lambda place: json.dumps(questions[place]))
         portions = {place: some for some in _chunks(every, WRITTEN_CHUNK) for place in some}
 
@@ -253,7 +266,7 @@ class CachedAnswerer:
         for place, key in enumerate(keys):
             if key not in kept:
                 missing.setdefault(key, place)
-        # Like questions stand together: packed rows compute what they share once.
+        # Like questions come together: packed rows compute what they share once.
         places = sorted(missing.values(), key=lambda place: json.dumps(questions[place]))
         if places:
             for found in compute(places):

@@ -7,8 +7,8 @@ from typing import Any
 
 from suffrage.errors import SuffrageError
 
-# On a CPU attention costs the square of the row, the rest is linear: the fastest length for
-# SmolLM2-135M lies near 512. A GPU wants more work at a time.
+# On a CPU, attention costs the square of the row and the rest is linear: the fastest length for
+# SmolLM2-135M is near 512. A GPU wants more work at a time.
 CPU_ROW_LENGTH = 512
 GPU_ROW_LENGTH = 4096
 

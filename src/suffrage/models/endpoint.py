@@ -4,9 +4,9 @@ Labels are read from the probabilities of the first answer token, where the serv
 listed token that means a label counts, with or without a space before it. A server lists its
 likeliest tokens only (20 at most). A label outside the list counts 0, and the reading says how much
 the labels could have had at most. Where the server gives no probabilities, short answers are drawn,
-and the reading says how many. Whole texts are read from `/completions` with `echo`, as vLLM's server
-gives it, where the study names the model's tokenizer: the prompt then goes out as the very tokens
-that a model here would read.
+and the reading says how many. Whole texts are read from `/completions` with `echo`, as vLLM's
+server gives it, where the study names the model's tokenizer: the prompt is then sent as the very
+tokens that a model here would read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The OpenAI API's requests and responses: what is sent, and how an answer is read.
 
 Nothing here sends anything. Chat completions and completions are described at
-https://platform.openai.com/docs/api-reference; `echo` with token ids is an addition of vLLM's server.
+https://platform.openai.com/docs/api-reference; `echo` with token ids is an addition of vLLM's
+server.
 """
 
 from __future__ import annotations
@@ -184,6 +185,6 @@ def endpoint_tokenizer(settings: EndpointSettings, folder: Path) -> Any:
         return transformers.AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
-            f"model.tokenizer: {settings.tokenizer} could not be loaded; give a folder, or a hub id "
-            "(owner/name) that can be reached."
+            f"model.tokenizer: {settings.tokenizer} could not be loaded; give a folder, or a hub "
+            "id (owner/name) that can be reached."
         ) from error

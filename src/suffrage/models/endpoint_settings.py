@@ -1,6 +1,6 @@
 """What a study says of a model behind an OpenAI-compatible address.
 
-The key itself is read from the environment, only when it is needed; it never stands in a study.
+The key itself is read from the environment, only when it is needed; a study never has it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from suffrage.models.identity import ModelIdentity
 # What decides neither an answer nor how it is read.
 _NOT_CONTENT = {"key", "prices", "budget", "concurrency", "timeout", "retries"}
 
-# What the readouts rest on.
+# Keys of a request that the readouts set.
 _OURS = {
     "model",
     "messages",
@@ -80,7 +80,7 @@ class EndpointSettings(BaseModel):
     # Anything that tells two models behind one name apart, such as a date. Answers of one version
     # are never used for another.
     version: str | None = None
-    # What a server wants in every request besides, such as what switches a model's thinking off.
+    # What a server wants in addition in every request, such as what turns a model's thinking off.
     extra: dict[str, Any] = Field(default_factory=dict)
     prices: Prices | None = None
     budget: Budget = Budget()
@@ -117,16 +117,25 @@ class EndpointSettings(BaseModel):
 
     @property
     def identity(self) -> ModelIdentity:
-        """What stands for this model in a study: all that decides its answers."""
+        """What identifies this model in a study: everything that decides its answers."""
         content = storage.content_hash(self.model_dump(mode="json", exclude=_NOT_CONTENT))
         return ModelIdentity(f"{self.name} at {self.endpoint}", self.endpoint, content)
 
 
 def check_no_secrets(content: dict[str, Any], source: str) -> None:
-    """Refuse a key or password written out in a study, without repeating it.
+    """Refuse a key or password that is written in a study, without repeating it.
 
-    Raises InputError when `key` cannot be the name of an environment variable, or the address
-    holds a password.
+    Parameters
+    ----------
+    content : dict
+        The study's `model` section.
+    source : str
+        The name of the file, for the message.
+
+    Raises
+    ------
+    InputError
+        `key` cannot be the name of an environment variable, or the address has a password in it.
     """
     key = content.get("key")
     if key is not None and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", str(key)):

@@ -21,11 +21,12 @@ BATCH = 16
 
 @dataclass
 class EntailmentModel:
-    """A model of natural language inference with its tokenizer. label: the place of "entailment"."""
+    """A model of natural language inference with its tokenizer."""
 
     identity: ModelIdentity
     model: Any
     tokenizer: Any
+    # The place of "entailment" among the model's labels.
     label: int
     device: str
 
@@ -33,8 +34,11 @@ class EntailmentModel:
     def load(cls, identity: ModelIdentity) -> EntailmentModel:
         """Load a folder or hub id, in float32.
 
-        Raises InputError when it has no trained classifier, and when its config does not name exactly
-        one label for entailment.
+        Raises
+        ------
+        InputError
+            There is no trained classifier, or its config does not name exactly one label for
+            entailment.
         """
         require("torch", "align", "loading a model")
         transformers = require("transformers", "align", "loading a model")
@@ -48,7 +52,8 @@ class EntailmentModel:
             line = str(error).strip().split("\n")[0][:200]
             raise InputError(
                 f"model: {identity.name} could not be loaded as a sequence classifier ({line}). "
-                "Check the name or folder; a hub id needs the network, or HF_HOME with the model in it."
+                "Check the name or folder; a hub id needs the network, or HF_HOME with the model "
+                "in it."
             ) from error
         absent = sorted(found["missing_keys"])
         if absent:
@@ -62,14 +67,24 @@ class EntailmentModel:
         return cls(identity, model.to(device).eval(), tokenizer, label, device)
 
     def probabilities(self, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float64]:
-        """The probability of entailment for each (premise, hypothesis), (pairs,).
+        """The probability that each hypothesis follows from its premise.
 
         A premise too long for the model loses its end; a hypothesis loses nothing.
+
+        Parameters
+        ----------
+        pairs : sequence of (str, str)
+            Premises with their hypotheses.
+
+        Returns
+        -------
+        array, shape (pairs,)
+            0 to 1.
         """
         import torch
 
         found: list[float] = []
-        # Without a token to pad with a batch cannot hold texts of different lengths.
+        # Without a padding token, a batch cannot hold texts of different lengths.
         size = 1 if self.tokenizer.pad_token_id is None else BATCH
         with torch.inference_mode():
             for start in range(0, len(pairs), size):
@@ -87,19 +102,30 @@ class EntailmentModel:
         return np.array(found, dtype=np.float64)
 
     def _longest(self) -> int:
-        """Tokens the model can read; tokenizers without a limit name an absurd number."""
+        """How many tokens the model can read. Tokenizers without a limit give an absurd number."""
         limits = [self.tokenizer.model_max_length]
         limits.append(getattr(self.model.config, "max_position_embeddings", None) or limits[0])
         return int(min(*limits, 1 << 16))
 
 
 def entailment_label(id2label: Mapping[int, str], name: str) -> int:
-    """The place of the one label that means entailment. Raises InputError when there is none such."""
+    """The place of the one label that means entailment.
+
+    Raises
+    ------
+    InputError
+        No label, or more than one, means entailment.
+
+    Examples
+    --------
+    >>> entailment_label({0: "contradiction", 1: "ENTAILMENT", 2: "neutral"}, "a model")
+    1
+    """
     places = [k for k, label in id2label.items() if label.strip().lower() in ENTAILMENT]
     if len(places) != 1 or len(id2label) < 2:
         listed = ", ".join(label for _, label in sorted(id2label.items()))
         raise InputError(
-            f'model: {name}: its config.json has the labels {listed}, not one "entailment" beside others; '
-            "set id2label there, or name a model of natural language inference."
+            f'model: {name}: its config.json has the labels {listed}, not one "entailment" among '
+            "others; set id2label there, or name a model of natural language inference."
         )
     return int(places[0])

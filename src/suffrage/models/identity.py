@@ -13,21 +13,31 @@ from suffrage.models.shape import ModelShape, folder_shape
 
 @dataclass(frozen=True)
 class ModelIdentity:
-    """What a model name in a study stands for, without loading it.
+    """What a model name in a study means, without loading the model."""
 
-    source: a folder, a hub id or "bundled:NAME". content: hash of the weights (hub ids: the id).
-    """
-
+    # As the study has it.
     name: str
+    # A folder, a hub id or "bundled:NAME".
     source: str
+    # A hash of the weights; of a hub id, the id.
     content: str
     licence: str | None = None
 
 
 def identify(name: str, folder: Path) -> ModelIdentity:
-    """Resolve "bundled:NAME", a local path (relative to `folder`) or a hub id.
+    """Resolve the name of a model.
 
-    Raises InputError when it is a path that holds no model, or no such bundled model.
+    Parameters
+    ----------
+    name : str
+        "bundled:NAME", a path, or a hub id ("owner/name").
+    folder : Path
+        Where a relative path starts.
+
+    Raises
+    ------
+    InputError
+        The path has no model in it, or there is no such bundled model.
     """
     if name.startswith(bundled.PREFIX):
         short = name.removeprefix(bundled.PREFIX)
@@ -51,7 +61,7 @@ def identify(name: str, folder: Path) -> ModelIdentity:
 
 
 def model_shape(identity: ModelIdentity) -> ModelShape | None:
-    """How large the model is, without loading it; None for a hub id not at hand."""
+    """How large the model is, without loading it; None for a hub id that was not fetched."""
     if identity.source.startswith(bundled.PREFIX):
         return bundled.bundled_model(identity.source.removeprefix(bundled.PREFIX)).shape
     return folder_shape(Path(identity.source))

@@ -28,26 +28,42 @@ PACKING_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
 
 @dataclass
 class LanguageModel:
-    """A causal language model with its tokenizer, ready to be asked.
+    """A causal language model with its tokenizer, ready to be asked; an `Answerer`.
 
-    Reads chat templates when the tokenizer has one; otherwise the messages are written as text
-    ending in "Answer:". Not thread-safe.
+    Chats are written with the tokenizer's chat template. Without one, the messages are written as
+    text ending in "Answer:". Not thread-safe.
     """
 
     identity: ModelIdentity
+    # Transformers' model and tokenizer.
     model: Any
     tokenizer: Any
+    # Of the weights, such as "float32".
     dtype: str
+    # "cuda" or "cpu".
     device: str
+    # Whether packed rows give the model's plain answers; None until it was tried.
     _packs_exactly: bool | None = field(default=None, repr=False)
 
     @classmethod
     def load(
         cls, identity: ModelIdentity, dtype: str = "float32", adapter: Path | None = None
     ) -> LanguageModel:
-        """Load weights (and a PEFT adapter over them) for scoring and sampling.
+        """Load a model for scoring and sampling, onto the GPU where there is one.
 
-        Raises InputError when the source is not a causal language model, or does not fit.
+        Parameters
+        ----------
+        identity : ModelIdentity
+            See `identify`.
+        dtype : str
+            Of the weights: "float32", "bfloat16" or "float16".
+        adapter : Path, optional
+            A PEFT adapter, which is merged into the weights.
+
+        Raises
+        ------
+        InputError
+            The source is not a causal language model, or cannot be reached.
         """
         model, tokenizer = load_weights(identity, dtype)
         if adapter is not None:
@@ -58,11 +74,11 @@ class LanguageModel:
         return cls(identity, model.to(device).eval(), tokenizer, dtype, device)
 
     def prompt_text(self, messages: Sequence[Message]) -> str:
-        """The exact text the model reads up to where its answer begins."""
+        """The exact text that the model reads, up to where its answer begins."""
         return prompt_text(self.tokenizer, messages)
 
     def encode(self, messages: Sequence[Message]) -> Tokens:
-        """The prompt as token ids."""
+        """A chat as token ids."""
         return encode_text(self.tokenizer, self.prompt_text(messages))
 
     def answer_tokens(self, answer: str) -> Tokens:
@@ -75,7 +91,7 @@ class LanguageModel:
 
     @property
     def reads_texts(self) -> bool:
-        """A model at hand reads any text."""
+        """True: a model loaded here reads any text."""
         return True
 
     def choose(
@@ -119,10 +135,18 @@ class LanguageModel:
     def score(
         self, requests: Sequence[ScoreRequest], advance: Advance | None = None
     ) -> list[list[FloatArray]]:
-        """Log-probability of every token of every continuation, in float32 log-softmax.
+        """The log-probability of every token of every continuation, in float32.
 
-        Gives, for each request, one array (tokens of the continuation,) per continuation.
-        advance: called with the number of requests finished, for progress.
+        Parameters
+        ----------
+        requests : sequence of ScoreRequest
+        advance : callable, optional
+            Called with the number of requests that are done, for progress.
+
+        Returns
+        -------
+        list of list of array, shape (tokens,)
+            One array a continuation of a request.
         """
         import torch
 
@@ -142,10 +166,26 @@ class LanguageModel:
     def sample(
         self, prompts: Sequence[Tokens], count: int, longest: int, seed: int, rows: int = 128
     ) -> list[list[str]]:
-        """`count` answers to each prompt, drawn at temperature 1 from the whole distribution.
+        """Answers to each prompt, drawn at temperature 1 from the whole distribution.
 
-        longest: most tokens an answer may have. rows: answers drawn at a time. A prompt is read
-        once for all its answers. Same seed, same answers on the same machine.
+        A prompt is read once for all its answers. The same seed gives the same answers on the same
+        machine.
+
+        Parameters
+        ----------
+        prompts : sequence of tokens
+        count : int
+            How many answers to each prompt.
+        longest : int
+            The most tokens of an answer.
+        seed : int
+        rows : int
+            How many answers are drawn at a time.
+
+        Returns
+        -------
+        list of list of str
+            `count` answers a prompt.
         """
         import torch
 
@@ -163,9 +203,9 @@ class LanguageModel:
         return answers
 
     def sample_tokens(self, prompts: Sequence[Tokens], longest: int, seed: int) -> list[Tokens]:
-        """One answer to each prompt as token ids, its end token included where it came.
+        """One answer to each prompt as token ids, drawn at temperature 1.
 
-        Drawn at temperature 1; at most `longest` tokens, at least one.
+        An answer has at least one token and at most `longest`, and its end token where it ended.
         """
         import torch
 
@@ -180,7 +220,12 @@ class LanguageModel:
         return answers
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
-        """(texts, width), the mean over tokens of the last layer's states; one text at a time."""
+        """Each text as one vector: the mean over its tokens of the last layer's states.
+
+        Returns
+        -------
+        array, shape (texts, width)
+        """
         import torch
 
         found = []
@@ -194,7 +239,7 @@ class LanguageModel:
     def _draw(
         self, prompts: Sequence[Tokens], count: int, longest: int, generator: torch.Generator
     ) -> torch.Tensor:
-        """Tokens drawn, (prompts x count, at most `longest`); after its end a row holds end tokens."""
+        """Drawn tokens, (prompts x count, at most `longest`), with end tokens after the end."""
         import torch
 
         end = self.tokenizer.eos_token_id
@@ -264,9 +309,14 @@ class LanguageModel:
 
 
 def pack_log_probs(model: Any, pack: Pack) -> torch.Tensor:
-    """Log-probability of every query of a pack, shape (queries,), differentiable.
+    """The log-probability of every query of a pack.
 
-    The logits are computed only where something is asked, and their log-softmax in float32.
+    The logits are computed only where a query needs them, and their log-softmax in float32.
+
+    Returns
+    -------
+    tensor, shape (queries,)
+        Differentiable.
     """
     import torch
 
@@ -282,7 +332,7 @@ def pack_log_probs(model: Any, pack: Pack) -> torch.Tensor:
 
 
 def _is_chain(pack: Pack) -> bool:
-    """A pack without branches is an ordinary sequence, and takes the ordinary causal path."""
+    """Whether a pack has no branches: it is an ordinary sequence, with an ordinary causal mask."""
     return pack.positions == list(range(len(pack.positions)))
 
 

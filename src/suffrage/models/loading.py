@@ -10,10 +10,25 @@ from suffrage.models.identity import ModelIdentity
 
 
 def load_weights(identity: ModelIdentity, dtype: str, four_bits: bool = False) -> tuple[Any, Any]:
-    """The model and tokenizer behind an identity, in evaluation mode on the CPU.
+    """Load a model and its tokenizer, in evaluation mode on the CPU.
 
-    four_bits: weights in 4-bit NormalFloat (Dettmers et al. 2023), on the GPU.
-    Raises InputError when 4 bits are asked for without a CUDA GPU, or when the source is not a causal language model or cannot be reached.
+    Parameters
+    ----------
+    identity : ModelIdentity
+    dtype : str
+        Of the weights: "float32", "bfloat16" or "float16".
+    four_bits : bool
+        Load the weights in 4-bit NormalFloat (Dettmers et al. 2023), on the GPU.
+
+    Returns
+    -------
+    model, tokenizer
+
+    Raises
+    ------
+    InputError
+        The source is not a causal language model or cannot be reached, or 4 bits are asked for
+        without a CUDA GPU.
     """
     torch = require("torch", "align", "loading a model")
     transformers = require("transformers", "align", "loading a model")
@@ -51,8 +66,11 @@ def load_weights(identity: ModelIdentity, dtype: str, four_bits: bool = False) -
 
 
 def _contiguous(module: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The last positions of several rows lie apart in memory, and of such states PyTorch multiplies
-    each row with its own copy of the weights: (vocabulary x width) bytes a row."""
+    """Copy the states that the head reads next to each other.
+
+    The last positions of several rows are apart in memory. PyTorch multiplies each row of such
+    states with its own copy of the weights: (vocabulary x width) bytes a row.
+    """
     return (given[0].contiguous(), *given[1:])
 
 

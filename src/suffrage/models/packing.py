@@ -1,9 +1,9 @@
 """Many prompts in one forward pass, every shared prefix computed once.
 
 Prompts that begin alike (one persona, many items; one item, many option orders) form a tree of
-tokens. A tree is written out as one row of tokens in which each token sees only its own
-ancestors and stands at the position of its own depth; the model's answer for a token is then the
-one it would give in the prompt alone. There is no padding.
+tokens. A tree is written as one row of tokens in which each token sees only its own ancestors and
+has the position of its own depth. The model's answer for a token is then the one it would give in
+the prompt alone. There is no padding.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ Tokens = tuple[int, ...]
 class ScoreRequest:
     """A prompt and the continuations whose log-probability is wanted, as token ids.
 
-    Raises ValueError on an empty prompt or continuation.
+    Raises
+    ------
+    ValueError
+        The prompt or a continuation is empty.
     """
 
     prompt: Tokens
@@ -34,23 +37,35 @@ class ScoreRequest:
 
 @dataclass
 class Pack:
-    """One row of tokens holding the trees of several requests.
+    """One row of tokens with the trees of several requests.
 
-    tokens, positions, parents: (T,); a parent is an index into the row, -1 at a root.
-    query_nodes, query_tokens, owners: one a continuation token: the row index of the token before
-    it, its own id, and (request, continuation) it belongs to.
+    Examples
+    --------
+    Two prompts that share their first two tokens:
+
+    >>> pack = Pack()
+    >>> pack.add(0, ScoreRequest((5, 6, 7), ((1,),)))
+    >>> pack.add(1, ScoreRequest((5, 6, 8), ((1,),)))
+    >>> pack.tokens, pack.positions, pack.parents
+    ([5, 6, 7, 8], [0, 1, 2, 2], [-1, 0, 1, 1])
     """
 
+    # (T,), the tokens of the row.
     tokens: list[int] = field(default_factory=list)
+    # (T,), the depth of each token in its tree.
     positions: list[int] = field(default_factory=list)
+    # (T,), where in the row the token before it is; -1 at a root.
     parents: list[int] = field(default_factory=list)
+    # One a token of a continuation: where in the row the token before it is, ...
     query_nodes: list[int] = field(default_factory=list)
+    # ... its own id, ...
     query_tokens: list[int] = field(default_factory=list)
+    # ... and the (request, continuation) that it belongs to.
     owners: list[tuple[int, int]] = field(default_factory=list)
     _children: dict[tuple[int, int], int] = field(default_factory=dict, repr=False)
 
     def add(self, index: int, request: ScoreRequest) -> None:
-        """Put a request into this row, sharing whatever prefix stands there already."""
+        """Put a request into this row, sharing the prefix that the row has already."""
         end_of_prompt = self._walk(-1, request.prompt)
         for which, continuation in enumerate(request.continuations):
             node = end_of_prompt
@@ -62,7 +77,7 @@ class Pack:
                     node = self._walk(node, (token,))
 
     def new_tokens(self, request: ScoreRequest) -> int:
-        """At most how many tokens `add` would append."""
+        """How many tokens `add` would append at most."""
         node, shared = -1, 0
         for token in request.prompt:
             child = self._children.get((node, token))
@@ -96,9 +111,20 @@ class Pack:
 
 
 def packed(requests: Sequence[ScoreRequest], row_length: int) -> Iterable[Pack]:
-    """The requests in rows of about `row_length` tokens, those with like prompts together.
+    """Pack requests into rows of about `row_length` tokens, like prompts together.
 
-    A request longer than a row gets a row of its own. Owners hold indices into `requests`.
+    A request longer than a row gets a row of its own.
+
+    Parameters
+    ----------
+    requests : sequence of ScoreRequest
+    row_length : int
+        Tokens a row.
+
+    Yields
+    ------
+    Pack
+        Its `owners` are places in `requests`.
     """
     order = sorted(range(len(requests)), key=lambda index: requests[index].prompt)
     pack = Pack()

@@ -1,9 +1,11 @@
-"""Four ways to read a model's answer distribution, side by side.
+"""Four ways to read a model's answer distribution.
 
-letters: probabilities of the option labels, averaged over option orders and label sets.
-text: probability of each option's whole text as the answer, with and without length
-normalisation. sentence: probability of each option said as a person would, to the question without
-its options. sampled: answers written out freely and matched to the options.
+- letters: the probabilities of the option labels, averaged over option orders and label sets.
+- text: the probability of each option's whole text as the answer, with and without length
+  normalisation.
+- sentence: the probability of each option said as a person would say it, to the question without
+  its options.
+- sampled: answers written freely and matched to the options.
 """
 
 from __future__ import annotations
@@ -35,26 +37,25 @@ LONGEST_SAMPLED_ANSWER = 10
 
 @dataclass(frozen=True, eq=False)
 class ModelAnswer:
-    """How a model answered one item.
-
-    shares: (options,), renormalised over the options; all NaN when the options had no mass at all.
-    mass: probability (letters, text) or share of samples (sampled) that fell on the options, 0 to 1.
-    order_sensitivity: mean total variation between the ways of asking and their mean; None for
-    readouts that ask one way only.
-    refused: mass below the threshold: the answer says too little about the options to be used.
-    unseen: the most probability that the options could have besides, where a server tells only of
-    its likeliest tokens. drawn: answers sampled, None where probabilities were read. declined: share of
-    them that decline to answer; what neither declines nor names one option is off format.
-    """
+    """How a model answered one item."""
 
     item_id: str
     readout: Readout
+    # (options,), renormalised over the options; all NaN when they had no mass at all.
     shares: FloatArray
+    # Probability (letters, text) or share of samples (sampled) that fell on the options, 0 to 1.
     mass: float
+    # Mean total variation between the ways of asking and their mean, 0 to 1; None for readouts that
+    # ask in one way only.
     order_sensitivity: float | None
+    # Whether the mass is below the threshold, so that the answer says too little to be used.
     refused: bool
+    # The most probability that the options could have in addition, where a server lists only its
+    # likeliest tokens.
     unseen: float = 0.0
+    # Answers sampled; None where probabilities were read.
     drawn: int | None = None
+    # Share of them that decline to answer. What neither declines nor names an option is off format.
     declined: float | None = None
 
     @property
@@ -77,11 +78,25 @@ def read_letters(
     lowest_mass: float,
     advance: Advance | None = None,
 ) -> list[ModelAnswer]:
-    """The label readout of every item asked.
+    """The label readout of every item.
 
     Each way of asking is renormalised over the options before the mean, so that a way in which
-    the model says little does not count for less; a way in which it says nothing of them is left
-    out of the mean, and counts in the mass.
+    the model says little does not count for less. A way in which it says nothing about them is
+    left out of the mean, but counts in the mass.
+
+    Parameters
+    ----------
+    model : Answerer
+    probes : sequence of ItemProbe
+    lowest_mass : float
+        The mean mass below which an answer is refused, 0 to 1.
+    advance : callable, optional
+        Called with the number of questions that are done, for progress.
+
+    Returns
+    -------
+    list of ModelAnswer
+        One an item.
     """
     ways = [ways_of_asking(one.item, one.persona) for one in probes]
     chosen = iter(
@@ -102,7 +117,7 @@ def read_letters(
 
 
 def _average(item_id: str, readings: Sequence[ChoiceReading], lowest_mass: float) -> ModelAnswer:
-    """One answer of an item's ways of asking."""
+    """One answer from all ways of asking an item."""
     by_way = np.array([reading.probabilities for reading in readings])
     masses = by_way.sum(axis=1)
     mass = float(masses.mean())
@@ -122,11 +137,24 @@ def _average(item_id: str, readings: Sequence[ChoiceReading], lowest_mass: float
 def read_text(
     model: Answerer, probes: Sequence[ItemProbe], advance: Advance | None = None
 ) -> list[ModelAnswer]:
-    """The full-text readout: two answers an item, plain and length-normalised.
+    """The full-text readout, plain and length-normalised.
 
     Plain: the probability of the option's text with the end of the turn, so its mass is a
     probability. Length-normalised: proportional to exp of the mean log-probability a token; it has
-    no mass of its own and carries the plain one.
+    no mass of its own and reports the plain one.
+
+    Parameters
+    ----------
+    model : Answerer
+        One that reads texts.
+    probes : sequence of ItemProbe
+    advance : callable, optional
+        Called with the number of questions that are done, for progress.
+
+    Returns
+    -------
+    list of ModelAnswer
+        Two an item: "text" and "text_length_normalised".
     """
     questions = [
         Question(one.item, one.persona, tuple(range(len(one.item.options)))) for one in probes
@@ -155,9 +183,9 @@ def read_sentences(
 ) -> list[ModelAnswer]:
     """The sentence readout: the question without its options, each option said in every style.
 
-    Shares are renormalised over the options in each of the `SENTENCES`, then averaged. The mass, mean
-    probability of saying one of these very sentences, is small by nature: an answer is refused only
-    where none of them has any.
+    Shares are renormalised over the options in each of the `SENTENCES`, then averaged. The mass,
+    the mean probability of saying exactly one of these sentences, is small by nature: an answer is
+    refused only where none of them has any.
     """
     styles = range(len(SENTENCES))
     chats = [[{"role": "user", "content": open_question(one.item, one.persona)}] for one in probes]
@@ -241,8 +269,8 @@ def read_sampled(
 def match_answer(text: str, question: Question) -> int | None:
     """The position of the option a written answer names, or None when it names none or several.
 
-    A leading label counts ("B", "B. About right", "(B)"); otherwise the option whose text stands
-    in the answer, the longest match winning ("Strongly agree" over "Agree").
+    A leading label counts ("B", "B. About right", "(B)"). Otherwise it is the option whose text the
+    answer contains, where the longest match wins ("Strongly agree" over "Agree").
     """
     cleaned = _plain(text)
     labelled = leading_label(text, question.label_of_position)
@@ -260,7 +288,14 @@ def match_answer(text: str, question: Question) -> int | None:
 
 
 def leading_label(text: str, labels: Sequence[str]) -> int | None:
-    """The place of the label a text begins with ("B", "b.", "(B) ..."), None when with none."""
+    """The place of the label that a text begins with, None where it begins with none.
+
+    Examples
+    --------
+    >>> leading_label("(b) I agree.", ["A", "B"])
+    1
+    >>> leading_label("A carbon tax would help.", ["A", "B"])  # an article, not a label
+    """
     start = re.match(r"^[\s\"'(\[*]*([a-z0-9])(?![a-z0-9'’])", text.strip().lower())
     known = {label.lower(): place for place, label in enumerate(labels)}
     if start and start.group(1) in known and not _is_article(start.group(1), text):
@@ -268,7 +303,7 @@ def leading_label(text: str, labels: Sequence[str]) -> int | None:
     return None
 
 
-# How models say that they won't answer; what is merely off the subject is not among them.
+# How models say that they won't answer. A text that is only off the subject does not count.
 _DECLINES = re.compile(
     r"\b(as an? (ai|artificial|language model|large language)|"
     r"i('m| am) (an? (ai|artificial|language model|large language)|unable to|not able to|sorry)|"
@@ -281,7 +316,13 @@ _DECLINES = re.compile(
 
 
 def declines_to_answer(text: str) -> bool:
-    """Whether a written answer says that it won't give one, in English."""
+    """Whether a written answer says, in English, that it won't give one.
+
+    Examples
+    --------
+    >>> declines_to_answer("As an AI, I have no opinions.")
+    True
+    """
     return _DECLINES.search(text.lower().replace("’", "'")) is not None
 
 

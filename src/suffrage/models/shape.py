@@ -10,24 +10,26 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ModelShape:
-    """parameters: all weights. width: of the hidden state. vocabulary: tokens it knows.
+    """The numbers that decide what a transformer needs to compute and to remember."""
 
-    inner: width of the feed-forward part. shared: width of keys and of values, all their heads.
-    """
-
+    # All weights.
     parameters: int
+    # Width of the hidden state.
     width: int
     layers: int
     heads: int
+    # Tokens that it knows.
     vocabulary: int
+    # Width of the feed-forward part.
     inner: int
+    # Width of the keys, and of the values, over all their heads.
     shared: int
 
 
 def folder_shape(folder: Path) -> ModelShape | None:
-    """The shape of a model in a folder, or None where its files do not say.
+    """The shape of a model in a folder, or None where its files do not give it.
 
-    Counts the weights in the headers of the safetensors files; the rest is in config.json.
+    The weights are counted in the headers of the safetensors files; the rest is in config.json.
     """
     config_file = folder / "config.json"
     weights = sorted(folder.glob("*.safetensors"))

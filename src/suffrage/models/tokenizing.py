@@ -11,10 +11,20 @@ from suffrage.models.packing import Tokens
 
 
 def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
-    """Messages as the exact text the model reads up to where its answer begins.
+    """Messages as the exact text that the model reads, up to where its answer begins.
 
-    Without a chat template: the contents as paragraphs, then "Answer:". A template that knows no
-    system role gets the system text at the head of the first user turn.
+    Without a chat template these are the contents as paragraphs, then "Answer:". A template without
+    a system role gets the system text at the head of the first user turn.
+
+    Raises
+    ------
+    SuffrageError
+        The chat template fails on these messages.
+
+    Examples
+    --------
+    >>> prompt_text(None, [{"role": "user", "content": "Yes or no?"}])
+    'Yes or no?\\n\\nAnswer:'
     """
     if getattr(tokenizer, "chat_template", None) is None:
         return "\n\n".join([*(m["content"] for m in messages), "Answer:"])
@@ -32,13 +42,13 @@ def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
 
 
 def encode_text(tokenizer: Any, text: str) -> Tokens:
-    """A prompt text as token ids; the template has put the special tokens in already."""
+    """A prompt text as token ids. A chat template has put the special tokens in already."""
     plain = getattr(tokenizer, "chat_template", None) is None
     return tuple(tokenizer(text, add_special_tokens=plain)["input_ids"])
 
 
 def answer_tokens(tokenizer: Any, answer: str) -> Tokens:
-    """An answer as it follows the prompt, with the token that ends the turn."""
+    """An answer as token ids the way it follows the prompt, with the token that ends the turn."""
     lead = "" if getattr(tokenizer, "chat_template", None) is not None else " "
     ids = tuple(tokenizer(lead + answer, add_special_tokens=False)["input_ids"])
     end = tokenizer.eos_token_id
@@ -46,10 +56,14 @@ def answer_tokens(tokenizer: Any, answer: str) -> Tokens:
 
 
 def label_tokens(tokenizer: Any, label: str) -> Tokens:
-    """Every single token that means this label where an answer begins: "A" and " A".
+    """Every single token that means a label where an answer begins, such as "A" and " A".
 
-    Which of them a model uses differs (SmolLM2 "A", Gemma's base model " A"), so both count.
-    Raises ValueError when the tokenizer has no single token for it.
+    Models differ in which they use (SmolLM2 "A", Gemma's base model " A"), so both count.
+
+    Raises
+    ------
+    ValueError
+        The tokenizer has no single token for the label.
     """
     found = []
     for text in (label, f" {label}"):
