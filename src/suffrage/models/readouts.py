@@ -216,11 +216,19 @@ def read_sentences(
 def read_sampled(
     model: Answerer, probes: Sequence[ItemProbe], samples: int, seed: int
 ) -> list[ModelAnswer]:
-    """The written readout: `samples` free answers an item, matched to options.
+    """The written readout: free answers, matched to the options.
 
-    The orders of the options share the samples evenly. mass is the share of samples that named
-    one option and only one, declined that of samples that would not answer; all samples count in both.
-    An item that none named an option of is refused.
+    An answer's mass is the share of samples that name exactly one option, and `declined` the share
+    that decline to answer; all samples count in both. An item is refused where no sample names an
+    option.
+
+    Parameters
+    ----------
+    model : Answerer
+    probes : sequence of ItemProbe
+    samples : int
+        Answers an item. The orders of its options share them evenly.
+    seed : int
     """
     questions: list[tuple[int, Question]] = []
     for index, one in enumerate(probes):

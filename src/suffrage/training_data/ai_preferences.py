@@ -24,19 +24,26 @@ JUDGEMENT_OUTCOMES: tuple[JudgementOutcome, ...] = ("ok", "same", "unreadable", 
 class Judgement:
     """Two answers judged in both orders.
 
-    a_first: probability of "A" over "A" and "B" when the first answer is A; a_second: when the
-    second answer is A. mass: the smaller of the two orders' probability on either letter.
+    Examples
+    --------
+    A judge that always says "A" knows nothing of the answers:
+
+    >>> Judgement(a_first=0.75, a_second=0.75, mass=1.0).first_better
+    0.5
     """
 
+    # The probability of "A" over "A" and "B" when the first answer is A, 0 to 1.
     a_first: float
+    # The same when the second answer is A.
     a_second: float
+    # The probability of both letters together, in the order where it is smaller.
     mass: float
 
     @property
     def first_better(self) -> float:
         """The probability that the first answer is better: the mean over both orders.
 
-        What a judge says because of the letter alone cancels: always "A" gives 1/2.
+        What a judge says only because of the letter cancels: always "A" gives 1/2.
         """
         return (self.a_first + 1 - self.a_second) / 2
 
@@ -66,8 +73,11 @@ def judgement_outcome(
 ) -> JudgementOutcome:
     """What a judged pair is worth.
 
-    same: both answers are one. unreadable: one of them is no readable answer. off_format: the
-    judge puts less than `lowest_mass` on the letters it was asked for.
+    Returns
+    -------
+    str
+        "unreadable" where one of the answers is no readable one; "same" where they are the same;
+        "off_format" where the judge puts less than `lowest_mass` on the letters; or "ok".
     """
     if not {outcome(first), outcome(second)} <= set(READABLE):
         return "unreadable"
@@ -85,7 +95,7 @@ def ai_preference_records(
 ) -> Records:
     """The pairs with the judge's probability as soft label, nothing left out.
 
-    Chosen is the side with the larger probability, so that `share` is 0.5 or more; `completion` is
+    Chosen is the side with the larger probability, so that `share` is 0.5 or more. `completion` is
     one of the two, drawn by it.
     """
     rows = []
@@ -114,7 +124,7 @@ def ai_preference_records(
 
 
 def pairs_to_train_on(records: Records, keep: Literal["readable", "all"]) -> list[dict[str, Any]]:
-    """The pairs that may be learnt. Two answers that are one teach nothing and are never among them."""
+    """The pairs that may be learnt. Two equal answers teach nothing and are never among them."""
     return [
         row
         for row in records.frame.to_dicts()
@@ -140,8 +150,12 @@ def as_binary(pairs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def judge_reliability(records: Records) -> dict[str, float]:
     """How far the judge can be relied on, over pairs of two different answers.
 
-    lean_to_a: -0.5 to 0.5. same_both_ways: share of pairs on which both orders agree. sureness: mean
-    of the larger probability, 0.5 is a guess. mass: on the letters. Empty without such pairs.
+    Returns
+    -------
+    dict
+        lean_to_a: see `Judgement`, -0.5 to 0.5. same_both_ways: the share of pairs on which both
+        orders agree. sureness: the mean of the larger probability; 0.5 is a guess. mass: on the
+        letters. Empty without such pairs.
     """
     rows = [row for row in records.frame.to_dicts() if row["outcome"] != "same"]
     if not rows:

@@ -26,7 +26,7 @@ def build_augmented(
     generator: np.random.Generator,
     settings: RecordSettings,
 ) -> Records:
-    """`count` demonstrations, each with a wording and a context drawn anew."""
+    """`count` demonstrations, each with a wording and a context of its own."""
 
     def said(item: Item) -> Item:
         wordings = wordings_of(item, settings.paraphrases)

@@ -33,9 +33,9 @@ def build_binary(
 ) -> Records:
     """`count` single answers from the trained items.
 
-    labels "drawn": answers drawn by the shares are desirable, answers drawn by one minus the
-    shares are not, in turn. "majority": any option drawn uniformly, desirable when no other is
-    commoner. "shares": any option drawn uniformly, desirable by its share.
+    With labels "drawn", answers drawn by the shares are desirable and answers drawn by one minus
+    the shares are not, in turn. With "majority" and "shares" an option is drawn uniformly; it is
+    desirable when no other is commoner, or by its share.
     """
     pairs = training_pairs(value_sets, split, count, generator)
     drawn = drawn_positions(pairs, generator)

@@ -29,22 +29,21 @@ Match = Literal["any", "item"]
 
 
 class Principle(BaseModel):
-    """One principle.
-
-    support: share of people behind it, 0 to 1. group_support: the same for each opinion group, as
-    P_agree = (agree + 1) / (agree + disagree + pass + 2). sources: the statements it was made of.
-    items: the survey items it was made of, where it was. stands_for: how many statements were merged
-    into it; it is sampled as often as they would be.
-    """
+    """A principle that a model's answers are criticised and judged by."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(min_length=1)
     text: str = Field(min_length=1)
+    # Share of people behind it, 0 to 1.
     support: float | None = Field(default=None, ge=0, le=1)
+    # The same for each opinion group, P_agree = (agree + 1) / (agree + disagree + pass + 2).
     group_support: dict[str, float] = Field(default_factory=dict)
+    # The statements that it was made of.
     sources: tuple[str, ...] = ()
+    # The survey items that it was made of.
     items: tuple[str, ...] = ()
+    # How many statements were merged into it. It is sampled as often as they would be.
     stands_for: int = Field(default=1, ge=1)
 
     @field_validator("id", mode="before")
@@ -99,14 +98,26 @@ class Constitution(BaseModel):
 
     @property
     def content_hash(self) -> str:
-        """Changes with any principle or its support."""
+        """A hash that changes with any principle or its support."""
         return storage.content_hash(self.model_dump())
 
     def weights(self, weighing: Weighing = "support") -> npt.NDArray[np.float64]:
-        """How often each principle is sampled, (principles,), summing to 1; evenly without support.
+        """How often each principle is sampled.
 
-        Raises InputError when nobody stands behind any, or groups are wanted and not the same
-        for all.
+        Parameters
+        ----------
+        weighing : str
+            "support", or "group_informed" for the product of every group's support.
+
+        Returns
+        -------
+        array, shape (principles,)
+            Sums to 1. All the same where no principle has a support.
+
+        Raises
+        ------
+        InputError
+            Every support is 0, or groups are wanted and not the same for all principles.
         """
         if weighing == "group_informed":
             groups = sorted(self.principles[0].group_support)
@@ -133,9 +144,16 @@ class Constitution(BaseModel):
         weighing: Weighing = "support",
         item: str | None = None,
     ) -> list[Principle]:
-        """`count` principles, independently, as often as their support says.
+        """Draw principles independently, by their weights.
 
-        item: only those made from this item, where there are any with support.
+        Parameters
+        ----------
+        count : int
+        generator : Generator
+        weighing : str
+            See `weights`.
+        item : str, optional
+            Draw only principles made from this item, where there are any with support.
         """
         weights = self.weights(weighing)
         if item is not None:
@@ -148,28 +166,32 @@ class Constitution(BaseModel):
 
 @dataclass(frozen=True)
 class ConstitutionSettings:
-    """How a study's principles are found, and sampled for each prompt.
+    """How a study's principles are found, and sampled for each prompt."""
 
-    source: a file, `from_value_set` or `from_consultation`. views, items: of a value set's constitution, one principle
-    an item for its leading answer or one for every answer, of how many items. match: whether a
-    prompt gets any principle, or those of its own item where there are some. rounds: of critique
-    and revision. prompts: a JSONL file of further prompts. most: prompts at most.
-    """
-
+    # A file, `from_value_set` or `from_consultation`.
     source: str = FROM_VALUE_SET
     weighing: Weighing = "support"
+    # Of a value set: one principle an item for its leading answer, or one for every answer.
     views: Views = "leading"
+    # Of a value set: how many items.
     items: int = 10
+    # Whether a prompt gets any principle, or those of its own item where there are some.
     match: Match = "any"
+    # Of critique and revision.
     rounds: int = 1
+    # A JSONL file of further prompts.
     prompts: str | None = None
+    # Prompts at most.
     most: int | None = None
 
 
 def read_constitution(path: Path) -> Constitution:
-    """A constitution from a YAML or JSON file.
+    """Read a constitution from a YAML or JSON file.
 
-    Raises InputError naming the file, the key, and what it may be.
+    Raises
+    ------
+    InputError
+        With the file, the key, and what it may be.
     """
     if not path.is_file():
         raise InputError(
@@ -185,12 +207,23 @@ def read_constitution(path: Path) -> Constitution:
 def constitution_of(
     value_set: ValueSet, split: ItemSplit, items: int, views: Views = "leading"
 ) -> Constitution:
-    """The principles in a population's answers to the `items` trained items it is clearest on.
+    """The principles in a population's answers to the trained items that it is clearest on.
 
-    Clearest: the leading answer's share is largest. leading: one principle an item, with that
-    share as support, so that majorities are sampled and minorities are not. all: one for every
-    answer somebody gives, with its share, so that a 60/40 public is sampled 60/40.
-    Raises SuffrageError when no item is trained on.
+    Parameters
+    ----------
+    value_set : ValueSet
+    split : ItemSplit
+    items : int
+        How many items: those whose leading answer has the largest share.
+    views : str
+        "leading": one principle an item, with the leading answer's share as support, so that
+        majorities are sampled and minorities are not. "all": one for every answer that somebody
+        gives, with its share, so that a 60/40 public is sampled 60/40.
+
+    Raises
+    ------
+    SuffrageError
+        The population has an answer to no trained item.
     """
     trained = [d for item, d in value_set.distributions.items() if item in split.train]
     if not trained:
@@ -224,10 +257,22 @@ def constitutions_for(
     folder: Path,
     consultation: Callable[[], Constitution] | None = None,
 ) -> Mapping[str, Constitution]:
-    """The constitution of each value set, by name: its own, or the one of all.
+    """The constitution of each value set, by name: its own, or one for all.
 
-    folder: where a relative path starts. consultation: gives the one found in it. Raises InputError on a bad file, or one made from an item
-    that is held out.
+    Parameters
+    ----------
+    value_sets, split
+        Of the study.
+    wanted : ConstitutionSettings
+    folder : Path
+        Where a relative path starts.
+    consultation : callable, optional
+        Finds the principles of the study's consultation.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or one of its principles was made from a held-out item.
     """
     if wanted.source == FROM_VALUE_SET:
         return {v.name: constitution_of(v, split, wanted.items, wanted.views) for v in value_sets}

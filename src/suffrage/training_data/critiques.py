@@ -26,8 +26,8 @@ CRITIQUE = (
     "Say in one or two sentences where your answer falls short of it."
 )
 REVISION = "Now give your answer again, so that it keeps to the principle. Say nothing else."
-# The first words of the instructions: a text that holds them repeats what it was told.
-TOLD = ("hold your answer against this principle", "now give your answer again")
+# The first words of the instructions. A text that has them in it repeats its instruction.
+INSTRUCTIONS = ("hold your answer against this principle", "now give your answer again")
 # A refusal declares itself at once, in the words instruction-tuned models use (English only).
 REFUSAL = re.compile(
     r"\b(i|we)('m| am| are)? (can't|cannot|can not|won't|unable to|not able to)\b"
@@ -40,10 +40,24 @@ LETTERS_AT_LEAST = 0.5
 
 
 def outcome(text: str, before: str | None = None) -> Outcome:
-    """What became of a text a model was asked for.
+    """What became of a text that a model was asked for.
 
-    before: the answer it was to revise. empty: nothing. off_format: no prose, broken characters, or
-    the instruction repeated. refusal: it declines in its first words. unchanged: as `before`.
+    Parameters
+    ----------
+    text : str
+    before : str, optional
+        The answer that it was to revise.
+
+    Returns
+    -------
+    str
+        "empty"; "off_format" for no prose, broken characters, or a repeated instruction; "refusal"
+        where it declines in its first words; "unchanged" where it is the answer before; or "ok".
+
+    Examples
+    --------
+    >>> outcome("I'm sorry, but I can't answer that.")
+    'refusal'
     """
     plain = " ".join(text.split())
     if not plain:
@@ -51,7 +65,7 @@ def outcome(text: str, before: str | None = None) -> Outcome:
     letters = sum(c == " " or unicodedata.category(c)[0] in "LM" for c in plain)
     if "\ufffd" in plain or letters < LETTERS_AT_LEAST * len(plain):
         return "off_format"
-    if any(words in plain.lower() for words in TOLD):
+    if any(words in plain.lower() for words in INSTRUCTIONS):
         return "off_format"
     if REFUSAL.search(plain[:REFUSAL_WITHIN].replace("’", "'")):
         return "refusal"
@@ -86,8 +100,19 @@ def critique_records(
 ) -> Records:
     """What was written to each prompt, nothing left out.
 
-    drafts: one a prompt. critiques, revisions: for each prompt, one a round. `outcome` is that of
-    the last revision, `critique_outcomes` those of the critiques.
+    Parameters
+    ----------
+    prompts : Records
+        Prompt records.
+    drafts : sequence of str
+        One a prompt.
+    critiques, revisions : sequence of sequences of str
+        For each prompt, one a round.
+
+    Returns
+    -------
+    Records
+        `outcome` is that of the last revision, `critique_outcomes` are those of the critiques.
     """
     rows = []
     for row, draft, found, revised in zip(
@@ -116,5 +141,5 @@ def outcome_counts(outcomes: Sequence[str], kinds: Sequence[str] = OUTCOMES) -> 
 
 
 def to_train_on(records: Records, keep: Literal["readable", "all"]) -> list[dict[str, Any]]:
-    """The rows whose revision may be learnt: readable ones, or all."""
+    """The rows whose revision may be learnt: those with a readable one, or all."""
     return [row for row in records.frame.to_dicts() if keep == "all" or row["outcome"] in READABLE]

@@ -1,6 +1,6 @@
 """Demonstrations: answers drawn from the population's distribution, one a record.
 
-What it learns from: single answers, as often as the population gives them.
+What they teach: single answers, as often as the population gives them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,33 @@ from suffrage.training_data.split import ItemSplit
 
 
 def systematic_draws(shares: np.ndarray, count: int, start: float) -> np.ndarray:
-    """`count` option positions at even steps through the cumulative shares, from `start` in [0, 1).
+    """Positions of options at even steps through their cumulative shares.
 
     Every option is drawn floor or ceil of count times its share: the same expectation as
-    independent draws with the least noise (Kish 1965, section 4.1, systematic selection).
+    independent draws, with the least noise.
+
+    Parameters
+    ----------
+    shares : array, shape (options,)
+        Sum to 1.
+    count : int
+        How many to draw.
+    start : float
+        Where the first step begins, from 0 to below 1.
+
+    Returns
+    -------
+    array, shape (count,)
+        In the order of the options.
+
+    References
+    ----------
+    Kish (1965), Survey Sampling, section 4.1, systematic selection.
+
+    Examples
+    --------
+    >>> systematic_draws(np.array([0.5, 0.25, 0.25]), 4, 0.5)
+    array([0, 0, 1, 2])
     """
     points = (np.arange(count) + start) / count
     return np.minimum(np.searchsorted(np.cumsum(shares), points, side="right"), shares.size - 1)
@@ -63,7 +86,14 @@ def demonstrations(
 ) -> Records:
     """`count` drawn answers to trained items, in random order.
 
-    said: how an item is worded at each visit; called once a record.
+    Parameters
+    ----------
+    kind : str
+        Of the records.
+    value_sets, split, count, generator, settings
+        As for every record builder.
+    said : callable
+        Words an item; called once a record.
     """
     pairs = training_pairs(value_sets, split, count, generator)
     drawn = drawn_positions(pairs, generator)

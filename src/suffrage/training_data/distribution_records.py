@@ -1,6 +1,6 @@
 """Distribution records: the whole answer distribution of a population, one item a record.
 
-What it learns from: shares, so that an item costs one visit however many people answered it.
+What they teach: shares, so that an item costs one visit however many people answered it.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def build_distributions(
 ) -> Records:
     """`count` records from the trained items: at each visit one label set, both ways round.
 
-    The two ways of a visit stand next to each other, so that a step sees an item with its options
-    in one order and in the opposite one: what then lowers the loss is what the options say, not
-    where they stand. They share the text up to the options, which packed rows compute once.
-    In the written format a visit is one record.
+    The two ways of a visit are next to each other, so that a step sees an item with its options in
+    one order and in the opposite one: what then lowers the loss is what the options say, not where
+    they are. They share the text up to the options, which packed rows compute once. In the written
+    format a visit is one record.
     """
     rows: list[dict[str, Any]] = []
     visits = count if settings.format == "written" else -(-count // 2)

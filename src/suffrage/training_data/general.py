@@ -13,14 +13,22 @@ from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.training_data.records import RecordRow, Records, in_random_rounds
 
-# What stands as the format of a general instruction.
+# The format of a record that is a general instruction.
 GENERAL = "general"
 
 
 def read_general(path: Path) -> list[tuple[str, str]]:
-    """Prompts and completions of a JSONL file of `{"prompt": ..., "completion": ...}`.
+    """The instructions of a JSONL file, `{"prompt": ..., "completion": ...}` a line.
 
-    Raises InputError naming the file, or the line that holds neither.
+    Returns
+    -------
+    list of (str, str)
+        Prompts with their completions.
+
+    Raises
+    ------
+    InputError
+        There is no such file, a line is not of this form, or the file has none.
     """
     if not path.is_file():
         raise InputError(f"general: {path} does not exist.")
@@ -36,7 +44,7 @@ def read_general(path: Path) -> list[tuple[str, str]]:
                 f'general: {path} line {number} must be {{"prompt": ..., "completion": ...}}.'
             ) from error
     if not found:
-        raise InputError(f"general: {path} holds no instruction.")
+        raise InputError(f"general: {path} has no instruction in it.")
     return found
 
 
@@ -85,7 +93,7 @@ def steps_with_general(
 
 
 def with_general(records: Records, path: Path, batch: int, general: int) -> Records:
-    """The records with `general` instructions at the end of each step of `batch` records, in turn."""
+    """The records with `general` instructions at the end of each step of `batch`, in turn."""
     instructions = read_general(path)
     own = records.frame.to_dicts()
     step, rows, place = batch - general, [], 0

@@ -14,7 +14,7 @@ from suffrage.survey import Item
 from suffrage.text_overlap import COMMON_WORD, jaccard, only_words, words_in
 from suffrage.training_data.split import NEAR_DUPLICATE
 
-# The part of the shorter question's telling words that stands in the other too.
+# The part of the shorter question's telling words that the other one has too.
 CONTAINED = 0.75
 # Fewer telling words in common than this say nothing.
 FEWEST_WORDS = 3
@@ -24,11 +24,21 @@ _PARTS = re.compile(r":\s|\n|[\"“”]|(?<=[.?!])\s")
 
 
 def overlapping(items: Sequence[Item], trained: Sequence[Item]) -> dict[str, str]:
-    """The items that ask nearly what a trained item asks, each with the first such item's id.
+    """The items that ask nearly what a trained item asks.
 
-    Two questions overlap when they are the same but for punctuation, when their telling words do (Jaccard above NEAR_DUPLICATE, as in the study's
-    own split), when CONTAINED of the shorter's stand in the other, or when what they end on, the
-    statement to judge, does. Errs toward removing: items that share a statement's words go as well.
+    Two questions overlap when
+
+    - they are the same but for punctuation,
+    - their telling words overlap (Jaccard above `NEAR_DUPLICATE`, as in the study's own split),
+    - the longer has `CONTAINED` of the telling words of the shorter, or
+    - the statements to judge, which they end on, overlap.
+
+    This errs toward removing items: those that share a statement's words are removed as well.
+
+    Returns
+    -------
+    dict
+        From the id of an item to that of the first trained item that it overlaps with.
     """
     questions = [item.question for item in (*items, *trained)]
     counts = Counter(word for text in set(questions) for word in _stems(text))

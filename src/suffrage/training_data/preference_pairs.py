@@ -28,8 +28,19 @@ from suffrage.training_data.split import ItemSplit
 def draw_option_pair(shares: np.ndarray, generator: np.random.Generator) -> tuple[int, int]:
     """Two options: the first drawn by its share, the second uniformly from the others.
 
-    A pair then comes as often as somebody gives one of its two answers, which is how far it
-    matters, and pairs of answers nobody gives never come.
+    A pair then comes as often as somebody gives one of its two answers, which is how much it
+    matters. A pair of answers that nobody gives never comes.
+
+    Parameters
+    ----------
+    shares : array, shape (options,)
+        0 or more, not all 0.
+    generator : Generator
+
+    Returns
+    -------
+    first, second : int
+        Two different positions.
     """
     first = int(generator.choice(shares.size, p=shares / shares.sum()))
     second = int(generator.integers(shares.size - 1))
@@ -37,7 +48,13 @@ def draw_option_pair(shares: np.ndarray, generator: np.random.Generator) -> tupl
 
 
 def labelled(share: float, labels: Labels, generator: np.random.Generator) -> float:
-    """The label of a fraction: itself, one person's answer drawn by it, or what most say."""
+    """The label of a share: itself, one person's answer drawn by it, or what most people say.
+
+    Examples
+    --------
+    >>> labelled(0.7, "majority", np.random.default_rng(1))
+    1.0
+    """
     if labels == "shares":
         return share
     if labels == "drawn":
@@ -54,7 +71,7 @@ def build_preferences(
 ) -> Records:
     """`count` pairs from the trained items. The two sides are in random order.
 
-    Chosen is the side with the larger label, so that `share` is 0.5 or more; both sides are said
+    Chosen is the side with the larger label, so that `share` is 0.5 or more. Both sides are worded
     alike, so that neither length nor manner tells them apart.
     """
     pairs = training_pairs(value_sets, split, count, generator)

@@ -39,21 +39,21 @@ Source = Literal["survey", "comparisons", "reactions"]
 
 @dataclass(frozen=True)
 class RecordSettings:
-    """What a method wants of its records.
+    """What a method wants of its records."""
 
-    format: "option", choosing a labelled option, or "written", saying it in a sentence without
-    seeing the options. labels, of preference and binary records: "shares", the population's
-    fractions; "drawn", one person's answer drawn by them; "majority", what most say.
-    paraphrases: other wordings of items, by id.
-    constitution, of prompt records: how principles are found. folder: where relative paths start.
-    consultation: what of it may be trained on, where the study has one.
-    """
-
+    # "option": choose a labelled option. "written": say it in a sentence, without seeing the
+    # options.
     format: Format = "option"
+    # Of preference and binary records. "shares": the population's fractions. "drawn": one person's
+    # answer, drawn by them. "majority": what most say.
     labels: Labels = "shares"
+    # Other wordings of items, by id.
     paraphrases: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    # Of prompt records: how principles are found.
     constitution: ConstitutionSettings | None = None
+    # Where relative paths start.
     folder: Path = Path()
+    # What may be trained on of a consultation, where the study has one.
     consultation: ConsultationSource | None = None
 
 
@@ -61,21 +61,26 @@ class RecordSettings:
 class Records:
     """Training examples of one kind, one a row.
 
-    Columns of every kind: `id`, `value_set`, `item`, `user` (the question, and as whom to
-    answer), `format`. demonstration: `completion`, an answer. distribution: `answers` (one an
-    option, in the item's own order), `target` (the population's share of each) and `ordered`.
-    augmented_demonstration: as demonstration. preference: `chosen`, `rejected`, `share` (of those
-    who answer one of the two, how many give the chosen: 0 to 1), `weight`, and `completion`, an
-    answer drawn from all. binary: `answer`, `desirable` (0 to 1), `weight`, and `answers`, all that
-    could have been given. prompt:
-    `principles` and `judged_by` (`id`, `text`). critique: `draft`, `critiques`, `revisions`,
-    `principles`, `outcome`, and `completion`, the last revision. ai_preference: as preference, with
-    a judge's probability as `share`, and the `principle` it judged by.
-    made_from: hashes of the value sets and the split, and the settings.
+    Every kind has the columns `id`, `value_set`, `item`, `user` (the question, and as whom to
+    answer it) and `format`. The others depend on the kind:
+
+    - demonstration, augmented_demonstration: `completion`, an answer.
+    - distribution: `answers` (one an option, in the item's own order), `target` (the population's
+      share of each) and `ordered`.
+    - preference: `chosen`, `rejected`, `share` (of those who answer one of the two, how many give
+      the chosen one, 0 to 1), `weight`, and `completion`, an answer drawn from all.
+    - binary: `answer`, `desirable` (0 to 1), `weight`, and `answers`, all that could have been
+      given.
+    - prompt: `principles` and `judged_by` (each with `id` and `text`).
+    - critique: `draft`, `critiques`, `revisions`, `principles`, `outcome`, and `completion`, the
+      last revision.
+    - ai_preference: like preference, with a judge's probability as `share`, and the `principle`
+      that it judged by.
     """
 
     kind: str
     frame: pl.DataFrame
+    # Hashes of the value sets and the split, and the settings.
     made_from: Mapping[str, Any]
 
     def __len__(self) -> int:
@@ -83,7 +88,7 @@ class Records:
 
     @property
     def content_hash(self) -> str:
-        """Changes with any record."""
+        """A hash that changes with any record."""
         return storage.content_hash([self.kind, self.frame.to_dicts()])
 
     @property
@@ -124,14 +129,16 @@ class Records:
 class RecordBuilder:
     """A record builder: value sets and the split in, records out.
 
-    build(value_sets, split, count, generator, settings) makes `count` records from trained items
-    only. source: where they come from; a method learns from one kind, from any source that has it.
+    A method learns from one kind of record, from any source that has it.
     """
 
     kind: str
+    # Takes value sets, split, count, generator and settings, and makes `count` records from trained
+    # items only.
     build: Callable[
         [Sequence[ValueSet], ItemSplit, int, np.random.Generator, RecordSettings], Records
     ]
+    # Where the records come from.
     source: Source = "survey"
 
 
@@ -153,9 +160,12 @@ def training_pairs(
     count: int,
     generator: np.random.Generator,
 ) -> list[tuple[ValueSet, str]]:
-    """`count` (value set, trained item) pairs: every pair once in random order, then again.
+    """`count` pairs of a value set and a trained item: every pair once in random order, then again.
 
-    Raises SuffrageError when there is no pair.
+    Raises
+    ------
+    SuffrageError
+        No value set has an answer to a trained item.
     """
     pairs = [
         (value_set, item_id)
@@ -183,7 +193,7 @@ def in_random_rounds(size: int, count: int, generator: np.random.Generator) -> I
 
 
 def random_question(item: Item, persona: str | None, generator: np.random.Generator) -> Question:
-    """One way of asking, drawn at random: label set, and order of the options.
+    """One way of asking, drawn at random: a label set, and an order of the options.
 
     A scale is shown forwards or backwards; nominal options in any order.
     """
@@ -200,7 +210,25 @@ def random_question(item: Item, persona: str | None, generator: np.random.Genera
 def question_and_answers(
     item: Item, persona: str, format: Format, generator: np.random.Generator
 ) -> tuple[str, tuple[str, ...]]:
-    """One way of asking drawn at random, and each option's answer to it, in the item's order."""
+    """A question about an item, drawn at random, and what each option answers to it.
+
+    Parameters
+    ----------
+    item : Item
+    persona : str
+        The population that is to answer.
+    format : str
+        "option" shows the options with labels, and the answers are the labels. "written" shows no
+        options, and the answers are sentences.
+    generator : Generator
+
+    Returns
+    -------
+    str
+        The question.
+    tuple of str
+        One answer an option, in the item's own order.
+    """
     if format == "written":
         style = int(generator.integers(len(SENTENCES)))
         return open_question(item, persona), sentences(item, style)
@@ -209,7 +237,7 @@ def question_and_answers(
 
 
 def row_start(place: int, value_set: str, item: str, user: str, format: str) -> dict[str, Any]:
-    """The columns every record has; place: its number, from 0."""
+    """The columns that every record has. `place` is its number, from 0."""
     return {
         "id": f"{place:06d}",
         "value_set": value_set,
@@ -233,9 +261,12 @@ def origin(
 
 
 def check_nothing_held_out(records: Records, items: Sequence[Item], split: ItemSplit) -> None:
-    """Stop when a record names a held-out item or holds its question's text, in whichever column.
+    """Stop when a record names a held-out item or has the text of its question, in any column.
 
-    Raises SuffrageError naming the record and the item.
+    Raises
+    ------
+    SuffrageError
+        With the record and the item.
     """
     held_out = {item.id: only_words(item.question) for item in items if item.id in split.held_out}
     texts = {text: row["id"] for row in records.frame.to_dicts() for text in _texts(row)}

@@ -21,17 +21,21 @@ NEAR_DUPLICATE = 0.6
 
 
 class HeldOut(BaseModel):
-    """The study's `held_out` section.
+    """The study's `held_out` section: which items are never trained on.
 
-    by item: a share of all items, drawn at random. by topic: whole topics, named or drawn until
-    the share is reached. by list: the items named. Items that belong together stay together.
+    Items that belong together stay together.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # item: a share of all items, drawn at random. topic: whole topics, named or drawn until the
+    # share is reached. list: the items named.
     by: Literal["item", "topic", "list"] = "item"
+    # Of all items, 0 to 1.
     share: float | None = Field(default=None, ge=0, le=1)
+    # As the codebook has them.
     topics: tuple[str, ...] = ()
+    # Ids.
     items: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -50,23 +54,23 @@ class HeldOut(BaseModel):
 
 @dataclass(frozen=True)
 class ItemSplit:
-    """The items trained on and those held out, recorded with why they go together.
+    """Which items are trained on and which are held out, and why they go together."""
 
-    clusters: the cluster of every item; a cluster is never split, and is resampled as one.
-    """
-
+    # Ids of items.
     train: tuple[str, ...]
     held_out: tuple[str, ...]
+    # The cluster of every item. A cluster is never split, and is resampled as one.
     clusters: Mapping[str, str]
+    # The settings and the seed that it was made with.
     rule: Mapping[str, Any]
 
     def side(self, item_id: str) -> Literal["held_out", "trained"]:
-        """On which side an item lies."""
+        """On which side an item is."""
         return "held_out" if item_id in self.held_out else "trained"
 
     @property
     def content_hash(self) -> str:
-        """Changes with any item's side or cluster."""
+        """A hash that changes with any item's side or cluster."""
         return storage.content_hash([self.train, self.held_out, dict(self.clusters)])
 
     def write(self, folder: Path) -> None:
