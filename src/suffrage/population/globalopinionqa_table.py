@@ -66,7 +66,7 @@ def question_sources(path: Path) -> dict[str, str]:
 
 
 def _literal(text: str | None, kind: type, source: str, row: int, column: str) -> Any:
-    """A list or dictionary as Python writes it; of `defaultdict(<class 'list'>, {...})`, its {...}."""
+    """A list or dictionary as Python writes it; a `defaultdict(..., {...})` counts as its {...}."""
     plain = (text or "").strip()
     if plain.startswith("defaultdict("):
         plain = plain[plain.index("{") if "{" in plain else 0 : -1]
