@@ -1,5 +1,7 @@
 """The demonstration: its known groups are found again."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -38,3 +40,19 @@ def test_a_real_export_becomes_a_demonstration(shared_data: Path) -> None:
 def test_too_few_people_are_refused() -> None:
     with pytest.raises(InputError, match="20 people or more"):
         simulated_demo(5)
+
+
+def in_core_install(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.server.core_install", "consult", "demo", *words]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_a_look_needs_the_core_install_alone() -> None:
+    looked = in_core_install("--look", "--people", "60")
+    assert looked.returncode == 0, looked.stderr
+    assert "60 people" in looked.stdout and "adjusted Rand index" in looked.stdout
+
+
+def test_serving_it_says_which_extra_is_missing() -> None:
+    refused = in_core_install("--people", "60")
+    assert refused.returncode == 2 and "consult" in refused.stderr and "fastapi" in refused.stderr

@@ -283,24 +283,25 @@ def demo_command(
 
     Example: `suffrage consult demo`, `suffrage consult demo polis-export --port 9000`
     """
-    _need_extra()
     import tempfile
 
     from suffrage.server import demo as demos
 
     if agree not in (None, 1, -1):
         raise InputError(f"--agree is {agree}; it must be 1 or -1.")
-    made = demos.polis_demo(polis, prefix, agree) if polis else demos.simulated_demo(people, seed)
     if store is not None and store.exists():
         raise InputError(f"{store} exists; give the name of a folder that is not there yet.")
+    if not look or store:
+        _need_extra()
+    made = demos.polis_demo(polis, prefix, agree) if polis else demos.simulated_demo(people, seed)
+    for line in demos.demo_lines(made):
+        typer.echo(line)
     with tempfile.TemporaryDirectory(prefix="suffrage-demo-") as passing:
         where = str(store or Path(passing) / "store")
-        opened = demos.open_demo(made, where)
-        for line in demos.demo_lines(made, opened):
-            typer.echo(line)
-        if look:
-            return
-        serve_command(where, host=host, port=port, base_url=None, proxy=None, results=True)
+        if store or not look:
+            demos.open_demo(made, where)
+        if not look:
+            serve_command(where, host=host, port=port, base_url=None, proxy=None, results=True)
 
 
 def _need_extra() -> None:

@@ -7,6 +7,7 @@ Organisers see each computation (`organisers_results`), participants one in seve
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +17,10 @@ from suffrage.consult.groups.analysis import OpinionAnalysis, analyse
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.polis.conversation import Conversation, conversation_of
 from suffrage.errors import InputError
-from suffrage.server.store.consultations import ConsultationSettings
+
+if TYPE_CHECKING:
+    # Needs SQLAlchemy, which a look into a consultation does not.
+    from suffrage.server.store.consultations import ConsultationSettings
 
 RESAMPLES = 20
 

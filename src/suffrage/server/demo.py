@@ -18,6 +18,7 @@ from suffrage.consult.polis.conversation import consultation_of
 from suffrage.consult.polis.read_files import read_polis
 from suffrage.errors import InputError
 from suffrage.population.latent_classes import adjusted_rand_index
+from suffrage.server.consultation_results import find_results
 
 TEXTS = Path(__file__).parent / "demo_texts" / "assistant.yaml"
 SLUG = "demo"
@@ -119,13 +120,9 @@ def found_again(demo: Demo, groups: int | None = None) -> float | None:
     return adjusted_rand_index(known, labels, np.ones(known.size))
 
 
-def open_demo(demo: Demo, where: str) -> Mapping[str, Any]:
-    """Put the demonstration into a new store, open to all, and return the first results."""
-    from suffrage.server.store.consultations import (
-        find_consultation,
-        set_phase,
-        set_settings,
-    )
+def open_demo(demo: Demo, where: str) -> None:
+    """Put the demonstration into a new store, open to all, with its first results."""
+    from suffrage.server.store.consultations import find_consultation, set_phase, set_settings
     from suffrage.server.store.contents import from_consultation
     from suffrage.server.store.database import open_store
     from suffrage.server.watcher import recompute
@@ -152,23 +149,24 @@ def open_demo(demo: Demo, where: str) -> Mapping[str, Any]:
             "demo",
         )
         set_phase(store, about.id, "open", "demo")
-        return recompute(store, find_consultation(store, about.slug)).result
+        recompute(store, find_consultation(store, about.slug))
     finally:
         store.close()
 
 
-def demo_lines(demo: Demo, result: Mapping[str, Any]) -> list[str]:
-    """In a few lines, what is in it and what was found."""
-    content = demo.content
+def demo_lines(demo: Demo) -> list[str]:
+    """Return in a few lines what is in the demonstration, and which groups are found in it."""
+    content, found = demo.content, find_results(demo.content)
     lines = [
         f"In it         {content.participants.height} people, {content.statements.height} statements, "
         f"{content.votes.height} votes, {content.comparisons.height} comparisons"
     ]
-    if result.get("waiting"):
-        return [*lines, f"Groups        none: {result['waiting']}"]
-    sizes = ", ".join(str(group["size"]) for group in result["groups"])
-    lines.append(f"Groups        {len(result['groups'])} found, of {sizes} people")
-    agreement = found_again(demo, len(result["groups"]))
+    if found.analysis is None:
+        return [*lines, f"Groups        none: {found.waiting}"]
+    groups = found.analysis.found
+    sizes = ", ".join(map(str, groups.sizes.tolist()))
+    lines.append(f"Groups        {groups.count} found, of {sizes} people")
+    agreement = found_again(demo, groups.count)
     if agreement is not None:
         lines.append(
             f"              {len(demo.names)} known ({', '.join(demo.names)}); adjusted Rand index "
