@@ -501,7 +501,9 @@ def filled(here: Running) -> plain.Consultation:
         )
         stored_judgements.record_reaction(here.store, here.id, person, "b", -1)
         statements.propose_statement(here.store, here.id, person, f"Thought {'abc'[at]}", "en")
-    participants.set_weights(here.store, here.id, {person: 1.5}, "tests")
+    with here.store.write() as c:
+        of = schema.participant.c.id == person
+        c.execute(update(schema.participant).where(of).values(weight=1.5))
     participants.exclude_participant(here.store, here.id, person, "spam", "tests")
     return tables.to_consultation(here.store, "water")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -278,18 +278,6 @@ def include_participant(
 ) -> None:
     """Take an exclusion back."""
     _set_excluded(store, consultation_id, participant_id, None, actor)
-
-
-def set_weights(
-    store: Store, consultation_id: str, weights: Mapping[str, float | None], actor: str
-) -> None:
-    """Weights to the population, by participant."""
-    with store.write() as c:
-        for id, weight in weights.items():
-            c.execute(update(participant).where(*_is(consultation_id, id)).values(weight=weight))
-        audit.append_entry(
-            c, consultation_id, actor, "participant.weights", "", {"count": len(weights)}
-        )
 
 
 def list_participants(store: Store, consultation_id: str) -> list[Participant]:

@@ -76,7 +76,7 @@ def disable_member(store: Store, staff_id: str, actor: str, disabled: bool = Tru
         c.execute(update(staff).where(staff.c.id == staff_id).values(disabled=disabled))
         c.execute(delete(staff_session).where(staff_session.c.staff_id == staff_id))
         audit.append_entry(
-            c, audit.SITE, actor, "staff.disable_member", staff_id, {"disabled": disabled}
+            c, audit.SITE, actor, "staff.disable", staff_id, {"disabled": disabled}
         )
 
 

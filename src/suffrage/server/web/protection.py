@@ -18,7 +18,6 @@ MOST_BODY = 64 * 1024
 MOST_FIELDS = 200
 VISIT = "visit"
 CSRF_FIELD = "csrf"
-SAFE = ("GET", "HEAD", "OPTIONS")
 
 CONTENT_POLICY = "; ".join(
     (
