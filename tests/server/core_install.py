@@ -1,4 +1,4 @@
-"""`suffrage` as the core install has it: `python -m tests.server.core_install consult demo --look`."""
+"""`suffrage` as the core install has it: `python -m tests.server.core_install consult groups`."""
 
 import sys
 from importlib.abc import MetaPathFinder

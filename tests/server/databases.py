@@ -1,4 +1,4 @@
-"""Databases for the store's tests: SQLite in a folder, and a PostgreSQL server of the tests' own."""
+"""Databases for the store's tests: SQLite in a folder, and the tests' own PostgreSQL server."""
 
 import os
 import pwd
@@ -47,7 +47,8 @@ def postgresql_server() -> Iterator[str]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c max_connections=60 -c fsync=off"
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
+        options += " -c max_connections=60 -c fsync=off"
         control = [*as_user, f"{binaries}/pg_ctl", "-D", str(cluster), "-w"]
         log = str(folder / "log")
         subprocess.run(

@@ -62,7 +62,8 @@ def find_results(
         if enough < s.least_people:
             # Among people who have hardly voted there is nothing to find, and it would change.
             raise InputError(
-                "%(enough)s people have voted on %(needed)s statements or more; %(least)s are needed",
+                "%(enough)s people have voted on %(needed)s statements or more; "
+                "%(least)s are needed",
                 enough=enough,
                 needed=needed,
                 least=s.least_people,
@@ -82,8 +83,8 @@ def group_centres(analysis: OpinionAnalysis) -> FloatArray:
 def is_next_step(people: int, last: int | None, settings: ConsultationSettings) -> bool:
     """Whether participants may see these results.
 
-    Two that they see never differ by the votes of fewer than `batch` people, so that nobody can tell
-    from two of them how one person voted.
+    Two results that they see never differ by the votes of fewer than `batch` people, so that nobody
+    can tell from the difference how one person voted.
 
     Parameters
     ----------

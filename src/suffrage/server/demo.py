@@ -1,4 +1,4 @@
-"""A consultation to try out: simulated people whose groups are known, or the votes of a Polis export."""
+"""A consultation to try out: made-up people whose groups are known, or a Polis export."""
 
 from __future__ import annotations
 
@@ -28,20 +28,22 @@ PASSES = 0.08
 
 @dataclass(frozen=True, eq=False)
 class Demo:
-    """A consultation, and the group each participant truly is of, where that is known.
-
-    known: participant to group, empty where nobody knows. names: of the known groups. targets:
-    the population's shares, by demographic item.
-    """
+    """A consultation, and the group each participant is really in, where that is known."""
 
     content: Consultation
+    # The group of each participant, empty where nobody knows.
     known: Mapping[str, int]
+    # The names of the known groups.
     names: tuple[str, ...]
+    # The population's shares, by demographic item.
     targets: Mapping[str, Mapping[str, float]]
 
 
 def simulated_demo(people: int = PEOPLE, seed: int = 0) -> Demo:
-    """A made-up public on made-up questions. Raises InputError for fewer than 20 people."""
+    """Return a made-up public's answers to made-up questions.
+
+    Raises InputError for fewer than 20 people.
+    """
     if people < 20:
         raise InputError(f"--people {people}: groups need 20 people or more.")
     told = settings.read_yaml(TEXTS)
@@ -63,7 +65,7 @@ def simulated_demo(people: int = PEOPLE, seed: int = 0) -> Demo:
 
 
 def demo_public(told: Mapping[str, Any], people: int, generator: np.random.Generator) -> Public:
-    """The public that the file of texts describes; a few of its people are careless."""
+    """Return the public that the file of texts describes; a few of its people are careless."""
     shares = np.array(told["shares"]) / sum(told["shares"])
     group = generator.choice(shares.size, people, p=shares)
     agree = np.array([row["agree"] for row in told["statements"]]).T
@@ -90,7 +92,7 @@ def demo_public(told: Mapping[str, Any], people: int, generator: np.random.Gener
 
 
 def polis_demo(folder: Path, prefix: str | None = None, agree: int | None = None) -> Demo:
-    """The votes of a Polis export; its own groups are the known ones, where it has any."""
+    """Return the votes of a Polis export; its own groups, if any, are the known ones."""
     conversation = read_polis(folder, prefix, agree)
     names = sorted(set(conversation.group_ids.values()))
     content = consultation_of(conversation, SLUG)
@@ -103,9 +105,9 @@ def polis_demo(folder: Path, prefix: str | None = None, agree: int | None = None
 
 
 def found_again(demo: Demo, groups: int | None = None) -> float | None:
-    """Adjusted Rand index between the groups found in the votes and the known ones.
+    """Return the adjusted Rand index between the groups in the votes and the known ones.
 
-    None where none are known. groups: how many to find, else by silhouette.
+    It is None where no groups are known. groups: how many to find; default: by silhouette.
     """
     rejected = demo.content.statements.filter(pl.col("state") == "rejected")["statement"]
     found = find_groups(votes_of(demo.content), rejected.to_list(), GroupSettings(groups=groups))
@@ -158,8 +160,9 @@ def demo_lines(demo: Demo) -> list[str]:
     """Return in a few lines what is in the demonstration, and which groups are found in it."""
     content, found = demo.content, find_results(demo.content)
     lines = [
-        f"In it         {content.participants.height} people, {content.statements.height} statements, "
-        f"{content.votes.height} votes, {content.comparisons.height} comparisons"
+        f"In it         {content.participants.height} people, "
+        f"{content.statements.height} statements, {content.votes.height} votes, "
+        f"{content.comparisons.height} comparisons"
     ]
     if found.analysis is None:
         return [*lines, f"Groups        none: {found.waiting}"]

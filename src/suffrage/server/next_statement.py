@@ -1,7 +1,7 @@
 """Which statement a participant is shown next: Polis' priority, and a draw that never excludes one.
 
-Written with A agrees, P passes, S all votes and E the extremity of a statement. The formulas are those
-of Polis (compdemocracy/polis, conversation.clj).
+A is the number of agrees, P of passes, S of all votes, and E the extremity of a statement. The
+formulas are those of Polis (compdemocracy/polis, conversation.clj).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def priority(
 ) -> FloatArray:
     """Return how much each statement should be shown next.
 
-    It is (I (1 + 8 2^(-S/5)))^2 with I = (1 - (P+1)/(S+2)) (E+1) (A+1)/(S+2). Statements that are new,
-    agreed with, telling and seldom passed on come first.
+    It is (I (1 + 8 2^(-S/5)))^2 with I = (1 - (P+1)/(S+2)) (E+1) (A+1)/(S+2). Statements that are
+    new, agreed with, telling and seldom passed on come first.
 
     Parameters
     ----------

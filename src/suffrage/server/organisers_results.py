@@ -25,8 +25,8 @@ def organisers_results(found: ConsultationResults) -> dict[str, Any]:
     """Return groups, their stability, what they say of each statement, and where people stand.
 
     Only accepted statements take part. Where there are no groups yet, "waiting" says why, and only
-    the counts of each statement are given. "places" are x, y and group (-1 for none) of people, in no
-    order that tells who they are; "plane" has the centre of each group.
+    the counts of each statement are given. "places" are x, y and group (-1 for none) of people, in
+    an order that does not tell who they are; "plane" has the centre of each group.
     """
     counts = _counts(found.conversation)
     both: dict[str, Any] = {

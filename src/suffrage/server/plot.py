@@ -1,4 +1,4 @@
-"""The groups as a drawing: inline SVG that says in words what it shows, beside a table that says all.
+"""The groups as a drawing for organisers: inline SVG that says in words what it shows.
 
 Groups differ by shape and letter as well as by colour.
 """
@@ -11,7 +11,8 @@ from html import escape
 from suffrage.consult.groups.findings import group_name
 
 WIDTH, HEIGHT, EDGE = 640, 420, 24
-# Told apart without colour by shape; colours of Okabe and Ito (2008), readable when red and green are not.
+# Shapes differ, so that nobody needs the colours, which are those of Okabe and Ito (2008): people
+# who cannot tell red from green can read them.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
 NONE = "#767676"
 
@@ -50,7 +51,7 @@ SHAPES: tuple[Callable[[float, float, float], str], ...] = (
 
 
 def group_mark(group: int, size: float = 5) -> str:
-    """A group's mark alone, for a key. Decoration: the letter stands beside it."""
+    """Return a group's mark alone, for a key. It is decoration: the letter is next to it."""
     drawn = SHAPES[group % len(SHAPES)](8, 8, size)
     return (
         f'<svg class="mark" width="16" height="16" viewBox="0 0 16 16" aria-hidden="true" '
@@ -64,9 +65,16 @@ def groups_drawing(
     title: str,
     description: str,
 ) -> str:
-    """Everybody's place as SVG. places: x, y, group (-1 for none). centres: x, y of each group.
+    """Return everybody's place as SVG.
 
     Both axes have one scale, so that distances are what they look like.
+
+    Parameters
+    ----------
+    places : sequence
+        x, y and group (-1 for none) of each person.
+    centres : sequence
+        x and y of each group.
     """
     scale, middle = _scale(places)
 

@@ -1,4 +1,4 @@
-"""What people write: made safe to show, searched for personal details, compared with what is there."""
+"""What people write: made safe to show, searched for personal details, compared with the rest."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ _JOINER = re.compile("(?<=[\x00-\u024f])[\u200c\u200d]+|[\u200c\u200d]+(?=[\x00-
 _MOST_MARKS = 3
 _SPACE = re.compile(r"\s+")
 _DOUBLE_VOWEL = re.compile(r"([aeiou])\1")
+
+# Words that begin with a capital, one or more.
+_NAMES = r"[A-ZĀĒĪŌŪ][\w'’-]+(?:\s+[A-ZĀĒĪŌŪ][\w'’-]+)*"
 
 _DETAILS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
@@ -38,7 +41,8 @@ _DETAILS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "phone",
         re.compile(
-            r"(?<!\w)(?:\+|00)\d{1,3}(?:[ ().-]?\d){6,12}(?!\d)|(?<!\w)\(?0\d{1,2}\)?(?:[ .-]?\d){6,9}(?!\d)"
+            r"(?<!\w)(?:\+|00)\d{1,3}(?:[ ().-]?\d){6,12}(?!\d)"
+            r"|(?<!\w)\(?0\d{1,2}\)?(?:[ .-]?\d){6,9}(?!\d)"
         ),
     ),
     ("long number", re.compile(r"(?<!\d)\d(?:[ -]?\d){8,}(?!\d)")),
@@ -54,7 +58,8 @@ _DETAILS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "name",
         re.compile(
-            r"\b(?i:my name is|i am called)\s+[A-ZĀĒĪŌŪ][\w'’-]+(?:\s+[A-ZĀĒĪŌŪ][\w'’-]+)*|\b(?i:ko)\s+[A-ZĀĒĪŌŪ][\w'’-]+(?:\s+[A-ZĀĒĪŌŪ][\w'’-]+)*\s+(?i:ahau|au|tōku ingoa|taku ingoa)\b"
+            rf"\b(?i:my name is|i am called)\s+{_NAMES}"
+            rf"|\b(?i:ko)\s+{_NAMES}\s+(?i:ahau|au|tōku ingoa|taku ingoa)\b"
         ),
     ),
     ("name", re.compile(r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Sir|Dame)\.?\s+[A-ZĀĒĪŌŪ][\w'’-]+")),
@@ -62,7 +67,7 @@ _DETAILS: tuple[tuple[str, re.Pattern[str]], ...] = (
 
 
 def clean(text: str) -> str:
-    """One line in Unicode's composed form, without control, direction and unseen characters.
+    """Return one line in Unicode's composed form, without control, direction and unseen characters.
 
     Macrons, joined emoji and every script stay; more than three marks on one letter do not.
     """
@@ -82,9 +87,12 @@ def clean(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """What two spellings have in common: small letters, no marks, no punctuation, vowels once.
+    """Return what spellings have in common: small letters, vowels once, no marks or punctuation.
 
-    "Māori", "Maaori" and "MAORI" fold to one.
+    Examples
+    --------
+    >>> fold("Māori") == fold("Maaori") == fold("MAORI")
+    True
     """
     plain = unicodedata.normalize("NFKD", text.casefold())
     letters = "".join(ch if ch.isalnum() else " " for ch in plain if not unicodedata.combining(ch))
@@ -92,28 +100,36 @@ def fold(text: str) -> str:
 
 
 def personal_details(text: str) -> list[str]:
-    """Kinds of personal details the text may hold: email, phone, address, name and others.
+    """Return the kinds of personal details that the text may hold, such as email or phone.
 
-    A suspicion: it holds a statement back for a person to read and refuses nothing.
+    This is a suspicion: it holds a statement back for a person to read, and refuses nothing.
     """
     return sorted({kind for kind, pattern in _DETAILS if pattern.search(text)})
 
 
 @dataclass(frozen=True)
 class Near:
-    """A statement like the one written. likeness: 0 to 1, 1 for the same once folded."""
+    """A statement like the one that was written."""
 
     id: str
     text: str
+    # 0 to 1; 1 where both are the same once folded.
     likeness: float
 
 
 def near_duplicates(
     text: str, others: Iterable[tuple[str, str]], least: float = 0.45, most: int = 3
 ) -> list[Near]:
-    """The nearest of others (id, text), by the share of three-letter strings they have in common.
+    """Return the nearest of others (id, text), the nearest first.
 
-    likeness: Jaccard index of the sets of trigrams of the folded texts, the nearest first.
+    Their likeness is the Jaccard index of the sets of trigrams of the folded texts.
+
+    Parameters
+    ----------
+    least : float
+        The least likeness.
+    most : int
+        How many at most.
     """
     wanted = _trigrams(text)
     found = []

@@ -1,4 +1,4 @@
-"""Finds the groups apart from requests, in a process of its own: `python -m suffrage.server.watcher STORE`.
+"""Finds the groups in a process of its own: `python -m suffrage.server.watcher STORE`.
 
 Votes never wait for it and never depend on it. While it works or if it stops, pages show the last
 results, when they were computed and how many votes came since.
@@ -29,8 +29,8 @@ from suffrage.server.store.stored_results import (
     save_results,
 )
 
-# From one computation to the next, at least; and so many times as long as the last one took, so
-# that it never holds more than a part of a core.
+# The shortest time from one computation to the next, and how many times as long as the last one
+# took the process rests, so that it never uses more than a part of a core.
 LEAST_SECONDS = 2.0
 REST = 4.0
 # After a failure, so that a fault does not fill the log.

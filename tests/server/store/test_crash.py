@@ -23,10 +23,11 @@ STATEMENTS = 150
 
 @dataclass
 class Voter:
-    """One participant who votes until the server is gone. stored: what it acknowledged, by statement."""
+    """One participant who votes until the server is gone."""
 
     headers: dict[str, str]
     ids: list[str]
+    # What the server acknowledged, by statement.
     stored: dict[str, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
 

@@ -77,7 +77,8 @@ def test_sides_of_pairs_are_drawn_evenly_and_stored(here: Site) -> None:
     left = [str(e.left_id)[-1] for e in shown]
     assert 15 <= left.count("x") <= 45 and len(shown) == 60
     assert {e.policy for e in shown} == {POLICY}
-    # Of two pairs one is the common core, drawn in half of all draws and its part of the other half.
+    # Of two pairs one is the common core, drawn in half of all draws and its part of the other
+    # half.
     by_core = {e.core: e.probability for e in shown}
     assert by_core[True] == pytest.approx(0.75) and by_core[False] == pytest.approx(0.25)
 

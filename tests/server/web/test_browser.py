@@ -1,4 +1,4 @@
-"""Participants' pages in a real browser: without JavaScript, by keyboard, small, and held by axe."""
+"""Participants' pages in a real browser: without JavaScript, by keyboard, small, and by axe."""
 
 import re
 from collections.abc import Iterator
@@ -227,7 +227,8 @@ def unsent(page: Any) -> int:
     """Votes that this browser keeps."""
     return int(
         page.evaluate(
-            "Object.keys(JSON.parse(localStorage['suffrage-unsent:/c/water'] || '{}').votes || {}).length"
+            "Object.keys(JSON.parse(localStorage['suffrage-unsent:/c/water'] || '{}')"
+            ".votes || {}).length"
         )
     )
 

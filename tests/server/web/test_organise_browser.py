@@ -1,4 +1,4 @@
-"""The organisers' pages in a browser: their whole path, and what axe finds, in both languages and widths."""
+"""The organisers' pages in a browser: their path and axe, in both languages and widths."""
 
 import re
 import shutil

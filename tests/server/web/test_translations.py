@@ -85,8 +85,9 @@ def test_te_reo_is_written_with_its_own_letters() -> None:
     # No letter that the language has not, but in names and placeholders: such a one is a slip.
     path = LOCALES / "mi" / "LC_MESSAGES" / "messages.po"
     borrowed = {
-        "hash", "json", "csv", "yaml", "utf-8", "javascript", "prompt", "text", "model", "silhouette",
-        "suffrage", "consult", "answers", "statement", "its", "words", "s1", "prompt_id", "draft",
+        "hash", "json", "csv", "yaml", "utf-8", "javascript", "prompt", "text", "model",
+        "silhouette", "suffrage", "consult", "answers", "statement", "its", "words", "s1",
+        "prompt_id", "draft",
         "minutes", "gjjt-5vpn-h7sg", "language", "such", "s",
     }  # fmt: skip
     slips = []

@@ -1,7 +1,8 @@
 """The audit log: who did what, each entry bound to the one before it by its hash.
 
-A consultation has a chain of its own; acts that belong to none are in the chain `SITE`. Entries are
-only added: the database refuses to change or delete one, and a missing or changed one breaks the chain.
+A consultation has a chain of its own; acts that belong to no consultation are in the chain `SITE`.
+Entries are only added: the database refuses to change or delete one, and a missing or changed entry
+breaks the chain.
 """
 
 from __future__ import annotations
@@ -23,16 +24,22 @@ FIRST = "0" * 64
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """One act. at: milliseconds since 1970. detail: what the action needs, never votes or tokens."""
+    """One act."""
 
+    # The consultation's id, or SITE.
     chain: str
+    # From 1, without gaps.
     number: int
+    # The hash of the entry before, and the hash of this one with it.
     previous: str
     hash: str
+    # A staff id, "participant" or "command line".
     actor: str
     action: str
     object: str
+    # What the action needs, never votes or tokens.
     detail: Mapping[str, Any]
+    # Milliseconds since 1970.
     at: int
 
 
@@ -44,9 +51,9 @@ def append_entry(
     object: str = "",
     detail: Mapping[str, Any] | None = None,
 ) -> str:
-    """Add an entry within the transaction of the act it records, and give its hash.
+    """Add an entry within the transaction of the act it records, and return its hash.
 
-    chain: the consultation's id, or SITE. actor: a staff id, "participant" or "command line".
+    The parameters are fields of `AuditEntry`.
     """
     c.execute(
         upsert(c, audit_head)
@@ -79,7 +86,7 @@ def append_entry(
 def list_entries(
     store: Store, chain: str, after: int = 0, most: int | None = None
 ) -> list[AuditEntry]:
-    """A chain in order, from the entry after number `after` on."""
+    """Return a chain in order, from the entry after number `after` on."""
     query = select(audit).where(audit.c.chain == chain, audit.c.number > after)
     with store.read() as c:
         rows = c.execute(query.order_by(audit.c.number).limit(most)).mappings()
@@ -87,7 +94,7 @@ def list_entries(
 
 
 def first_broken(chain: Iterable[AuditEntry]) -> int | None:
-    """The number of the first entry that is not as it was written, or follows a gap; None where whole.
+    """Return the number of the first entry that was changed or follows a gap, None without any.
 
     Takes a chain from its start, as `entries` gives it or as read from a download.
     """
@@ -103,7 +110,7 @@ def first_broken(chain: Iterable[AuditEntry]) -> int | None:
 
 
 def check_chain(store: Store, chain: str) -> int | None:
-    """As `first_broken` for a chain in the store, whose last entry must also be the head's."""
+    """Return what `first_broken` does, of a stored chain, whose last entry must be the head."""
     found = list_entries(store, chain)
     broken = first_broken(found)
     if broken is not None:
@@ -115,7 +122,7 @@ def check_chain(store: Store, chain: str) -> int | None:
 
 
 def as_json_lines(chain: Iterable[AuditEntry]) -> str:
-    """A chain as a download: one JSON object a line."""
+    """Return a chain as a download: one JSON object a line."""
     return "".join(json.dumps(asdict(e), ensure_ascii=False, sort_keys=True) + "\n" for e in chain)
 
 

@@ -1,8 +1,9 @@
-"""Acts of many people committed together: one wait for the disk for all who are waiting for it.
+"""Acts of many people that share a commit, and so one wait for the disk.
 
-SQLite writes for one at a time, and with `synchronous=FULL` each commit waits for the disk. Acts that
-come while another is at work join its transaction, each in a savepoint of its own, so that one that
-fails takes none with it; the last of them commits for all. Nobody is answered before that.
+SQLite has one writer at a time, and with `synchronous=FULL` each commit waits for the disk. Acts
+that arrive while another one is at work join its transaction, each in a savepoint of its own, so
+that a failing act undoes no other. The last act commits for all, and nobody is answered before
+that.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class _Batch:
 
 
 class SharedCommits:
-    """One writer at a time, and one commit for all who came meanwhile. Threads may use it at once."""
+    """One writer at a time, and one commit for all who came meanwhile; for many threads."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -64,7 +65,7 @@ class SharedCommits:
             self._batch = _Batch(connection, connection.begin())
         except BaseException:
             connection.close()
-            # Those who joined nothing wait for nothing; the next one begins anew.
+            # Nobody has joined it, so nobody waits for it; the next act begins another.
             raise
         return self._batch
 

@@ -67,8 +67,8 @@ class ConsultationSettings(_Settings):
     statements_each: Annotated[int, Field(ge=0, le=100)] = 10
     # To whom results are shown.
     results: Literal["participants", "organisers", "everyone"] = "participants"
-    # Results are shown to those with so many votes of their own, once so many people have voted, and
-    # are renewed each time so many more have.
+    # Results are shown to those with so many votes of their own, once so many people have voted,
+    # and are renewed each time so many more have.
     least_votes: Annotated[int, Field(ge=0)] = 7
     least_people: Annotated[int, Field(ge=5)] = 15
     batch: Annotated[int, Field(ge=5)] = 5
@@ -104,7 +104,7 @@ class StoredConsultation:
     closed: int | None
 
     def text(self, texts: Mapping[str, str], language: str) -> tuple[str, str]:
-        """The text in a language, or in the first one there is, with the language it is in."""
+        """Return the text in a language, or in the first one there is, and that language."""
         for wanted in (language, *self.settings.languages, *texts):
             if texts.get(wanted):
                 return texts[wanted], wanted
@@ -119,10 +119,10 @@ def create_consultation(
     settings: ConsultationSettings | None = None,
     actor: str = "command line",
 ) -> StoredConsultation:
-    """Make a consultation, in draft. Raises InputError where the slug is taken or not one."""
+    """Make a consultation, in draft. Raises InputError where the slug is taken or not valid."""
     if not SLUG.fullmatch(slug):
         raise InputError(
-            f'slug "{slug}": use small letters, figures and hyphens, at most 64, such as water-2026.'
+            f'slug "{slug}": use small letters, figures and hyphens, at most 64 (water-2026).'
         )
     with store.write() as c:
         if c.scalar(select(consultation.c.id).where(consultation.c.slug == slug)):
@@ -144,20 +144,20 @@ def create_consultation(
 
 
 def find_consultation(store: Store, slug: str) -> StoredConsultation:
-    """The consultation of a slug. Raises NotFoundError."""
+    """Return the consultation of a slug. Raises NotFoundError."""
     query = select(*STORED).where(consultation.c.slug == slug)
     with store.read() as c:
         return consultation_of_row(tuple(found(c, query, "consultation")))
 
 
 def find_consultation_by_id(c: Connection, consultation_id: str) -> StoredConsultation:
-    """The consultation of an id, within a transaction. Raises NotFoundError."""
+    """Return the consultation of an id, within a transaction. Raises NotFoundError."""
     query = select(*STORED).where(consultation.c.id == consultation_id)
     return consultation_of_row(tuple(found(c, query, "consultation")))
 
 
 def list_consultations(store: Store) -> list[StoredConsultation]:
-    """Every consultation of the store, by slug."""
+    """Return every consultation of the store, by slug."""
     query = select(*STORED).order_by(consultation.c.slug)
     with store.read() as c:
         return [consultation_of_row(tuple(row)) for row in c.execute(query)]

@@ -100,8 +100,8 @@ _PAIRS = {
 def to_consultation(store: Store, slug: str) -> Consultation:
     """Return all that was collected, at one moment.
 
-    People who withdrew or never consented are not in it. The store's secret is needed, without which
-    demographics belong to nobody. Raises NotFoundError.
+    People who withdrew or never consented are not in it. It needs the store's secret, without which
+    nobody can tell whose the demographics are. Raises NotFoundError.
     """
     what = find_consultation(store, slug)
     stored = schema.consultation.c

@@ -1,4 +1,4 @@
-"""Opening the store: one writer at a time on SQLite, many on PostgreSQL, tables brought up to date."""
+"""Opening the store: one writer at a time on SQLite, many on PostgreSQL, and migrations."""
 
 from __future__ import annotations
 
@@ -29,14 +29,13 @@ _MIGRATING = 0x5AFF_7A6E
 
 
 class NotFoundError(InputError):
-    """There is no such thing in this consultation, or none this person may know of."""
+    """There is no such thing in this consultation, or this person may not know of it."""
 
 
 class RefusedError(InputError):
     """The act is not open to this person now.
 
-    reason: one word that pages translate: closed, consent, withdrawn, used, expired, replay, state,
-    length, empty, not_offered, language.
+    reason: one word that pages translate, such as "closed" or "consent".
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -64,7 +63,7 @@ class Store:
     def write(self) -> Iterator[Connection]:
         """One transaction that may write; committed, and on disk, when the block ends well."""
         if self.on_sqlite:
-            # Waiting there is fair and cheap; waiting in SQLite is neither.
+            # To wait there is fair and cheap; to wait in SQLite is not.
             with self._commits.act() as c:
                 yield c
             return
@@ -81,7 +80,7 @@ class Store:
                 yield c
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         self.engine.dispose()
 
 
@@ -91,7 +90,7 @@ def now() -> int:
 
 
 def database_url(where: str) -> str:
-    """What a person gives, a folder, a .db file or a PostgreSQL address, as SQLAlchemy's URL."""
+    """Return a folder, a .db file or a PostgreSQL address, as a person gives it, as a URL."""
     if "://" not in where:
         path = Path(where)
         return f"sqlite:///{path if path.suffix == '.db' else path / DATABASE}"
@@ -102,10 +101,19 @@ def database_url(where: str) -> str:
 
 
 def open_store(where: str, create: bool = False) -> Store:
-    """The store at a folder, a .db file or a PostgreSQL address, with its tables up to date.
+    """Open the store at a folder, a .db file or a PostgreSQL address, and bring it up to date.
 
-    create: make the folder, the database and, for SQLite, its secret where they do not exist.
-    Raises InputError where there is no store, and SuffrageError where its server does not answer.
+    Parameters
+    ----------
+    create : bool
+        Make the folder, the database and, for SQLite, its secret where they do not exist.
+
+    Raises
+    ------
+    InputError
+        There is no store.
+    SuffrageError
+        The database does not answer.
     """
     url = database_url(where)
     try:
@@ -133,7 +141,7 @@ def open_store(where: str, create: bool = False) -> Store:
         migrate(store.engine)
     except OperationalError as error:
         store.close()
-        # The driver's own words may hold the password; only its first line without address is told.
+        # The driver's message may hold the password, so it is left out.
         raise SuffrageError(
             f"{parsed.render_as_string(hide_password=True)}: the database does not answer; is it "
             "running, and may this user open it?"
@@ -142,9 +150,10 @@ def open_store(where: str, create: bool = False) -> Store:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the tables to the newest version; without effect where they are.
+    """Bring the tables to the newest version.
 
-    One at a time: of several processes that start at once the others wait, and find it done. Raises InputError where a newer Suffrage wrote the database.
+    Of several processes that start at once, one does it; the others wait and find it done. Raises
+    InputError where a newer Suffrage wrote the database.
     """
     from alembic import command
     from alembic.util.exc import CommandError
@@ -161,7 +170,7 @@ def migrate(engine: Engine) -> None:
 
 
 def migration_config(connection: Connection) -> Any:
-    """Alembic's settings for the migrations that ship with the package."""
+    """Return Alembic's settings for the migrations that ship with the package."""
     from alembic.config import Config
 
     config = Config()
@@ -171,12 +180,12 @@ def migration_config(connection: Connection) -> Any:
 
 
 def upsert(c: Connection, table: Table) -> Any:
-    """An INSERT that knows ON CONFLICT, which both databases say alike."""
+    """Return an INSERT that can say ON CONFLICT, which both databases write alike."""
     return (sqlite if c.dialect.name == "sqlite" else postgresql).insert(table)
 
 
 def found(c: Connection, query: Any, what: str) -> Any:
-    """The one row a query finds. Raises NotFoundError naming `what`."""
+    """Return the one row a query finds. Raises NotFoundError naming `what`."""
     row = c.execute(query).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no such {what}.")
@@ -184,7 +193,7 @@ def found(c: Connection, query: Any, what: str) -> Any:
 
 
 def next_position(c: Connection, column: Any, consultation_id: str) -> int:
-    """One more than the largest in this consultation, 0 in an empty table."""
+    """Return one more than the largest in this consultation, 0 in an empty table."""
     from sqlalchemy import func
 
     table = column.table
@@ -213,7 +222,7 @@ def _engine(url: str, backend: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        # Taking the lock at once: a reader that turns writer halfway is refused without waiting.
+        # Take the lock at once: SQLite refuses a reader that turns writer, without waiting.
         writes = connection.get_execution_options().get("writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

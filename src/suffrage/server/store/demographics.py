@@ -55,7 +55,7 @@ def delete_demographics(
 
 
 def person_keys(store: Store, consultation_id: str, ids: Sequence[str]) -> dict[str, str]:
-    """Return from each key the demographics may be stored under the participant; needs the secret."""
+    """Return the participant of each key that demographics may be stored under."""
     return {
         key: id for id in ids for key in store.secrets.hashes(_PURPOSE, _named(consultation_id, id))
     }

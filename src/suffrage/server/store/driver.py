@@ -1,11 +1,11 @@
-"""Statements on the way of every vote, run by the database's driver itself.
+"""Database statements that every vote needs, run by the database's driver itself.
 
-Written with SQLAlchemy like all others, their text is made once for each database: at three hundred votes a
-second making it anew would cost more than running it. What comes back is as the driver gives it, so
-on SQLite a truth value is 0 or 1 and JSON is text.
+They are written with SQLAlchemy like all others, but their text is made once for each database: at
+three hundred votes a second, making it each time would cost more than running it. Rows come back as
+the driver returns them, so that on SQLite a truth value is 0 or 1 and JSON is text.
 
-PostgreSQL answers from another process, and waiting for it is what takes time. There the acts of a
-batch go forward side by side (`side_by_side`): what all of them ask next travels in one go.
+PostgreSQL answers from another process, and most of the time is spent waiting for it. There the
+acts of a batch run side by side (`side_by_side`): what all of them ask next is sent at once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Prepared:
         self._made: dict[str, tuple[str, tuple[str, ...] | None, dict[str, Any]]] = {}
 
     def text(self, dialect: Any) -> tuple[str, tuple[str, ...] | None, dict[str, Any]]:
-        """Its words, the names of its values in their order where these go by place, and fixed values."""
+        """Return its text, the order of its values where they go by place, and fixed values."""
         made = self._made.get(dialect.name)
         if made is None:
             compiled = self._statement.compile(dialect=dialect)
@@ -53,7 +53,7 @@ class Driver:
         object.__setattr__(self, "_cursor", raw.cursor())
 
     def run(self, statement: Prepared, values: Mapping[str, Any]) -> None:
-        """Run what gives nothing back."""
+        """Run a statement that returns nothing."""
         words, order, fixed = statement.text(self.connection.dialect)
         if order is None:
             self._cursor.execute(words, {**fixed, **values} if fixed else values)
@@ -62,12 +62,12 @@ class Driver:
             self._cursor.execute(words, [given[name] for name in order])
 
     def one(self, statement: Prepared, values: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        """The one row, or None."""
+        """Return the one row, or None."""
         rows = self.all(statement, values)
         return rows[0] if rows else None
 
     def all(self, statement: Prepared, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Every row."""
+        """Return every row."""
         self.run(statement, values)
         found: list[tuple[Any, ...]] = self._cursor.fetchall()
         return found
@@ -82,7 +82,7 @@ class LaterError(Exception):
 
 @dataclass
 class Outcome:
-    """What became of one act: its result, or its error, a `LaterError` among them."""
+    """The result of one act, or the error that ended it."""
 
     result: Any = None
     error: Exception | None = None
@@ -93,10 +93,11 @@ def side_by_side(
     acts: Sequence[Callable[[Driver], Any]],
     refusals: tuple[type[Exception], ...],
 ) -> list[Outcome]:
-    """Do acts of different participants at once within one transaction of PostgreSQL.
+    """Run acts of different participants at once within one transaction of PostgreSQL.
 
-    Each goes on until it needs an answer; then what all of them ask is sent together, in the order
-    of the acts, and each goes on with its own answer. Any error but a refusal undoes the transaction.
+    Each act runs until it needs an answer. Then what all of them ask is sent together, in the order
+    of the acts, and each goes on with its own answer. Any error but a refusal undoes the
+    transaction.
     """
     from greenlet import getcurrent, greenlet
 
@@ -134,7 +135,7 @@ class _Batch:
         self.asked: list[tuple[str, Mapping[str, Any], greenlet | None]] = []
 
     def ask(self) -> dict[greenlet, list[tuple[Any, ...]]]:
-        """Send all of it, and give each its answer."""
+        """Send all that was asked, and return each act's answer."""
         asked, self.asked = self.asked, []
         if not asked:
             return {}

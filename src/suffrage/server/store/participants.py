@@ -37,7 +37,7 @@ _SESSION, _RETURN = "participant session", "return"
 
 @dataclass(frozen=True)
 class Participant:
-    """One person in one consultation, as far as the store knows them."""
+    """What the store knows of one person in one consultation."""
 
     id: str
     consultation_id: str
@@ -64,7 +64,7 @@ class NewSession:
 
 @dataclass(frozen=True)
 class Scopes:
-    """What somebody consents to, each on its own."""
+    """What somebody consents to; each is a choice of its own."""
 
     take_part: bool
     votes: bool = False
@@ -333,8 +333,8 @@ _NEXT_ACT = Prepared(
 def begin_act(d: Driver, consultation_id: str, participant_id: str) -> int:
     """Return the place of the act that is being stored among this participant's, from 0.
 
-    It holds the participant's row until the commit. Raises RefusedError "withdrawn" or "consent", and
-    NotFoundError.
+    It holds the participant's row until the commit. Raises RefusedError "withdrawn" or "consent",
+    and NotFoundError.
     """
     row = d.one(_NEXT_ACT, {"of": consultation_id, "who": participant_id})
     if row is None:

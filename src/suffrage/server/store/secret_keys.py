@@ -1,4 +1,4 @@
-"""The secret behind every token: what the database holds of one cannot be used, nor guessed from it.
+"""The secret behind every token: the database holds only what nobody can use without it.
 
 The key comes from SUFFRAGE_SECRET, the file SUFFRAGE_SECRET_FILE names, or a file beside a SQLite
 database. Several keys, a comma between, rotate: the first makes what is new, all of them are tried.
@@ -41,7 +41,7 @@ class Secrets:
         return [_keyed(key, purpose, token) for key in self.keys]
 
     def is_hash(self, purpose: str, token: str, claimed: str) -> bool:
-        """Whether `claimed` was made from the token, in a time that does not tell how nearly."""
+        """Whether `claimed` was made from the token, checked in a time that reveals nothing."""
         found = [
             hmac.compare_digest(made.encode(), claimed.encode())
             for made in self.hashes(purpose, token)
@@ -61,13 +61,16 @@ def new_code() -> str:
 
 
 def read_code(typed: str) -> str:
-    """What somebody typed as `new_code` wrote it: case, spaces, O for 0 and I or L for 1 forgiven."""
+    """Return a typed code as `new_code` writes it.
+
+    Case and spaces do not matter, and O counts as 0, I and L as 1.
+    """
     letters = "".join(ch for ch in typed.upper().translate(_READ_AS) if ch in ALPHABET)
     return "-".join(letters[at : at + 4] for at in range(0, len(letters), 4))
 
 
 def new_id() -> str:
-    """A random id, of a participant, statement or anything else; says nothing of order or time."""
+    """Return a random id, which says nothing of order or time."""
     return secrets.token_hex(8)
 
 
@@ -108,8 +111,8 @@ def find_secrets(beside: Path | None) -> Secrets:
         source, text = str(beside), _read(beside)
     if not text:
         raise InputError(
-            f"the store's secret is not set; export {VARIABLE} with {LEAST_CHARACTERS} or more random "
-            f"characters, or {FILE_VARIABLE} with the path of a file that holds them."
+            f"the store's secret is not set; export {VARIABLE} with {LEAST_CHARACTERS} or more "
+            f"random characters, or {FILE_VARIABLE} with the path of a file that holds them."
         )
     keys = tuple(key.strip().encode() for key in text.split(",") if key.strip())
     if not keys or min(map(len, keys)) < LEAST_CHARACTERS:

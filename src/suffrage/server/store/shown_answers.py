@@ -27,16 +27,18 @@ class ShownPrompt:
 
 @dataclass(frozen=True)
 class ShownAnswer:
-    """One model's answer. model: never shown to participants. shown: false takes it out of the draw."""
+    """One model's answer."""
 
     id: str
     prompt_id: str
     text: str
+    # Never shown to participants.
     model: str
     language: str
     made_with: Mapping[str, Any] = field(default_factory=dict)
     tokens: int | None = None
     licence: str = ""
+    # False takes it out of the draw.
     shown: bool = True
 
 
@@ -49,8 +51,8 @@ def put_prompts(
 ) -> None:
     """Put prompts and answers in, all or none; those whose ids are there must be the same.
 
-    Raises InputError naming an answer without its prompt, or an id whose text would change: what was
-    compared is never changed afterwards.
+    What was compared never changes. Raises InputError naming an answer without its prompt, or an id
+    whose text would change.
     """
     with store.write() as c:
         find_consultation_by_id(c, consultation_id)
@@ -109,7 +111,7 @@ def set_shown(store: Store, consultation_id: str, answer_id: str, shown: bool, a
 
 
 def list_prompts(store: Store, consultation_id: str) -> list[ShownPrompt]:
-    """All prompts, in the order they came."""
+    """Return all prompts, in the order they came."""
     columns = [prompt.c[name] for name in ShownPrompt.__dataclass_fields__]
     query = select(*columns).where(prompt.c.consultation_id == consultation_id)
     with store.read() as c:
@@ -118,7 +120,7 @@ def list_prompts(store: Store, consultation_id: str) -> list[ShownPrompt]:
 
 
 def list_answers(store: Store, consultation_id: str, shown_only: bool = True) -> list[ShownAnswer]:
-    """Answers in the order they came, those taken out of the draw only where wanted."""
+    """Return answers in the order they came; with `shown_only`, those in the draw alone."""
     columns = [answer.c[name] for name in ShownAnswer.__dataclass_fields__]
     query = select(*columns).where(answer.c.consultation_id == consultation_id)
     if shown_only:

@@ -75,15 +75,16 @@ def disable_member(store: Store, staff_id: str, actor: str, disabled: bool = Tru
         _member(c, staff_id)
         c.execute(update(staff).where(staff.c.id == staff_id).values(disabled=disabled))
         c.execute(delete(staff_session).where(staff_session.c.staff_id == staff_id))
-        audit.append_entry(
-            c, audit.SITE, actor, "staff.disable", staff_id, {"disabled": disabled}
-        )
+        audit.append_entry(c, audit.SITE, actor, "staff.disable", staff_id, {"disabled": disabled})
 
 
 def set_role(
     store: Store, consultation_id: str, staff_id: str, role: Role | None, actor: str
 ) -> None:
-    """Give a role in a consultation, or take it away. Raises InputError where no owner would be left."""
+    """Give a role in a consultation, or take it away.
+
+    Raises InputError where no owner would be left.
+    """
     if role is not None and role not in ROLES:
         raise InputError(
             'role is "%(role)s"; it must be one of %(known)s.', role=role, known=", ".join(ROLES)
@@ -119,9 +120,9 @@ def set_role(
 
 
 def log_in_member(store: Store, email: str, password: str) -> tuple[Member, str] | None:
-    """The member and a new session's token, or None; which of the two was wrong is not told.
+    """Return the member and a new session's token, or None where address or password is wrong.
 
-    Takes as long for an address that is not known.
+    It takes as long for an address that is not known.
     """
     from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -151,7 +152,7 @@ def log_in_member(store: Store, email: str, password: str) -> tuple[Member, str]
 
 
 def member_of_session(store: Store, token: str) -> Member | None:
-    """Whose session this is."""
+    """Return the member whose session this is."""
     query = select(staff_session.c.staff_id).where(
         staff_session.c.token_hash.in_(store.secrets.hashes(_SESSION, token)),
         staff_session.c.expires > now(),
@@ -173,13 +174,13 @@ def log_out_member(store: Store, token: str) -> None:
 
 
 def role_of(store: Store, consultation_id: str, staff_id: str) -> Role | None:
-    """The role in this consultation, None without."""
+    """Return the role in this consultation, None without one."""
     with store.read() as c:
         return _role(c, consultation_id, staff_id)
 
 
 def roles_of(store: Store, staff_id: str) -> dict[str, Role]:
-    """Consultation id -> role."""
+    """Return the role in each consultation, by its id."""
     query = select(staff_role.c.consultation_id, staff_role.c.role).where(
         staff_role.c.staff_id == staff_id
     )
@@ -188,7 +189,7 @@ def roles_of(store: Store, staff_id: str) -> dict[str, Role]:
 
 
 def list_members(store: Store, consultation_id: str) -> list[tuple[Member, Role]]:
-    """Who has a role in a consultation, by address."""
+    """Return who has a role in a consultation, by address."""
     query = (
         select(*_COLUMNS, staff_role.c.role)
         .join(staff_role, staff_role.c.staff_id == staff.c.id)
@@ -200,7 +201,7 @@ def list_members(store: Store, consultation_id: str) -> list[tuple[Member, Role]
 
 
 def member_of_email(store: Store, email: str) -> Member | None:
-    """The member with this address."""
+    """Return the member with this address."""
     query = select(*_COLUMNS).where(staff.c.email == email.strip().lower())
     with store.read() as c:
         row = c.execute(query).one_or_none()

@@ -1,4 +1,4 @@
-"""Statements: written, held back, moderated, and found when somebody writes the like again.
+"""Statements: written, held back, moderated, and found when somebody writes a similar one.
 
 A statement's text never changes once written: another wording is another statement.
 """
@@ -46,7 +46,7 @@ REASONS = (
 
 @dataclass(frozen=True)
 class StoredStatement:
-    """One statement. flags: kinds of personal details it may hold."""
+    """One statement."""
 
     id: str
     text: str
@@ -54,6 +54,7 @@ class StoredStatement:
     author_id: str | None
     seed: bool
     state: State
+    # Kinds of personal details it may hold.
     flags: Sequence[str]
     position: int
     created: int
@@ -61,10 +62,11 @@ class StoredStatement:
 
 @dataclass(frozen=True)
 class Moderation:
-    """One decision about a statement. staff_id: None where the rules decided."""
+    """One decision about a statement."""
 
     id: int
     statement_id: str
+    # None where the rules decided.
     staff_id: str | None
     from_state: str
     to_state: str
@@ -76,12 +78,16 @@ class Moderation:
 def propose_statement(
     store: Store, consultation_id: str, participant_id: str, text: str, language: str
 ) -> StoredStatement:
-    """Store what a participant wrote; their own agreement is not assumed.
+    """Store what a participant wrote; it does not count as their vote.
 
-    Text is cleaned. It waits where the consultation moderates before, and where it may hold
-    personal details. The same text again gives the statement there is. Raises RefusedError
-    "closed", "consent", "withdrawn", "statements" (organisers write them), "empty", "length",
-    "too_many".
+    The text is cleaned. The statement waits where the consultation moderates before, and where it
+    may hold personal details. The same text again returns the statement there is.
+
+    Raises
+    ------
+    RefusedError
+        "closed", "consent", "withdrawn", "statements" (organisers write them), "empty", "length",
+        "too_many", "language".
     """
     tidy = clean(text)
     with store.write() as c:
@@ -125,9 +131,10 @@ def add_seeds(
     actor: str,
     state: State = "accepted",
 ) -> list[StoredStatement]:
-    """Put in statements of the organisers' own, as (text, language); those there are come back as they are.
+    """Put in the organisers' own statements, as (text, language), and return them.
 
-    Raises InputError naming the row of one that is empty or too long.
+    One that is there is returned as it is. Raises InputError naming the row of a statement that is
+    empty or too long.
     """
     done = []
     with store.write() as c:
@@ -157,10 +164,10 @@ def moderate_statements(
     staff_id: str | None,
     note: str = "",
 ) -> int:
-    """Move statements to a state, with the reason, and give how many moved.
+    """Move statements to a state, with the reason, and return how many moved.
 
-    Votes on them stay whatever the state. Raises InputError on a state or reason there is not, and
-    NotFoundError for an id of no statement here, moving none.
+    Votes on them stay whatever the state is. Raises InputError for an unknown state or reason, and
+    NotFoundError for an unknown id; then none is moved.
     """
     if to not in STATES:
         raise InputError(
@@ -225,7 +232,7 @@ def translate_statement(
 def translations_into(
     store: Store, consultation_id: str, language: str
 ) -> dict[str, tuple[str, str]]:
-    """Statement -> (text, source) in a language, where there is one."""
+    """Return text and source of the translations into a language, by statement."""
     t = statement_translation.c
     query = select(t.statement_id, t.text, t.source).where(
         t.consultation_id == consultation_id, t.language == language
@@ -237,7 +244,7 @@ def translations_into(
 def list_statements(
     store: Store, consultation_id: str, states: Sequence[str] | None = None
 ) -> list[StoredStatement]:
-    """Statements in the order they came, those of some states only where given."""
+    """Return statements in the order they came, of all states or of some."""
     query = select(*_COLUMNS).where(statement.c.consultation_id == consultation_id)
     if states is not None:
         query = query.where(statement.c.state.in_(list(states)))
@@ -247,7 +254,7 @@ def list_statements(
 
 
 def find_statement(store: Store, consultation_id: str, statement_id: str) -> StoredStatement:
-    """One statement. Raises NotFoundError."""
+    """Return one statement. Raises NotFoundError."""
     with store.read() as c:
         return _get(c, consultation_id, statement_id)
 
@@ -255,7 +262,7 @@ def find_statement(store: Store, consultation_id: str, statement_id: str) -> Sto
 def list_decisions(
     store: Store, consultation_id: str, statement_id: str | None = None
 ) -> list[Moderation]:
-    """What was decided, of one statement or all, in order."""
+    """Return what was decided about one statement or all, in order."""
     columns = [moderation_event.c[name] for name in Moderation.__dataclass_fields__]
     query = select(*columns).where(moderation_event.c.consultation_id == consultation_id)
     if statement_id is not None:
@@ -266,7 +273,7 @@ def list_decisions(
 
 
 def similar_statements(store: Store, consultation_id: str, text: str, most: int = 3) -> list[Near]:
-    """Accepted statements that say nearly the same: what a participant may be shown."""
+    """Return accepted statements that say nearly the same, at most `most`."""
     found = list_statements(store, consultation_id, ["accepted"])
     return near_duplicates(clean(text), ((s.id, s.text) for s in found), most=most)
 

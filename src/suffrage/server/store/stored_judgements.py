@@ -40,8 +40,8 @@ def record_comparison(
 ) -> Receipt:
     """Store which of the two answers shown is better: left, right, tie, both_bad or skip.
 
-    There is one answer to one showing: the same outcome again gives the first receipt, another one is
-    refused as "replay". Otherwise it raises what `record_vote` raises.
+    There is one answer to one showing: the same outcome again returns the first receipt, another
+    one is refused as "replay". Otherwise it raises what `record_vote` raises.
     """
     if outcome not in OUTCOMES:
         raise InputError(f'outcome is "{outcome[:20]}"; it must be one of {", ".join(OUTCOMES)}.')

@@ -21,11 +21,13 @@ MOST_CHARACTERS = 500
 
 @dataclass(frozen=True)
 class StoredPrinciple:
-    """One principle. sources: statement ids. version: how often it was written."""
+    """One principle."""
 
     id: str
     text: str
+    # How often it was written.
     version: int
+    # The ids of the statements it comes from.
     sources: tuple[str, ...]
     merged_by: str
     rationale: str
@@ -40,7 +42,7 @@ def write_principle(
     rationale: str = "",
     principle_id: str | None = None,
 ) -> StoredPrinciple:
-    """Write a principle, a new one or another wording of one there is.
+    """Write a principle: a new one, or another wording of the one of `principle_id`.
 
     Raises InputError where it has no words, is too long or comes from no statement, and
     NotFoundError for a statement or principle that is not in this consultation.
@@ -118,7 +120,7 @@ def remove_principle(store: Store, consultation_id: str, principle_id: str, acto
 
 
 def list_principles(store: Store, consultation_id: str) -> list[StoredPrinciple]:
-    """All of them, in the order they came."""
+    """Return all principles, in the order they came."""
     with store.read() as c:
         rows = c.execute(
             select(principle)

@@ -21,7 +21,7 @@ class ActsSoFar:
 
     # The newest vote event.
     event_id: int
-    # The last entry of the audit log but for what was only looked at; moderation and exclusion move it.
+    # The last entry of the audit log that is no mere look; moderation and exclusion are entries.
     acts: int
 
 
@@ -152,7 +152,7 @@ def acts_known(store: Store, consultation_id: str) -> ActsSoFar | None:
 
 
 def computation_times(store: Store) -> dict[str, tuple[float, float]]:
-    """Return for each slug with groups: seconds that the newest results took, and seconds since then."""
+    """Return the seconds that the newest results of each slug took, and the seconds since then."""
     query = (
         select(consultation.c.slug, results.c.settings, results.c.created)
         .join(consultation, consultation.c.id == results.c.consultation_id)

@@ -62,8 +62,8 @@ def record_vote(
 ) -> Receipt:
     """Store a vote in place of an earlier one, and log it.
 
-    Whatever refuses the vote is found before anything is written but the number of the act. The same
-    vote again changes nothing and gives the first receipt.
+    Whatever refuses the vote is found before anything but the number of the act is written. The
+    same vote again changes nothing and returns the first receipt.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""Acts of many people done in one transaction, each answered after its commit.
+"""Acts of many people done in one transaction, each answered after the commit.
 
-What the server is asked for most, to vote and what comes next, waits here for a few milliseconds for others
-that come, and one thread does them all: one transaction and one wait for the disk for a whole
-batch. An act that is refused is refused alone. Where the database itself fails, the batch
-is undone and each act is done anew in a transaction of its own, so that none fails for another's sake.
+Most requests are votes and questions for what comes next. They wait here for a few milliseconds for
+others, and one thread does them all, with one transaction and one wait for the disk for a whole
+batch. An act that is refused is refused alone. Where the database itself fails, the batch is undone
+and each act is done again in a transaction of its own, so that none fails because of another.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ class _Waiting:
 
 
 class WaitingRoom:
-    """The one thread of a process that does what is waited for. refusals: errors that refuse one act."""
+    """The one thread of a process that does what is waited for."""
 
     def __init__(self, store: Store, refusals: tuple[type[Exception], ...]) -> None:
         self._store = store
+        # Errors that refuse one act and leave the others.
         self._refusals = refusals
         self._queue: list[_Waiting] = []
         self._changed = threading.Condition()
@@ -60,12 +61,17 @@ class WaitingRoom:
         self.commits = self.acts = 0
 
     async def ask(self, order: str, act: Callable[[Driver], Found]) -> Found:
-        """What the act gives, once it is committed; or the error that refused it.
+        """Return what the act returns, once it is committed, or raise the error that refused it.
 
-        order: whose act it is, such as their session. Acts of one session stay in the order they
-        came, and every process takes sessions in the same order, so that two do not wait for each
-        other's rows. act: reads and writes by the driver it is given, raises a refusal only before
-        it writes what others would see, and may be called a second time.
+        Parameters
+        ----------
+        order : str
+            Whose act it is, such as their session. Acts of one session stay in the order they came,
+            and every process takes sessions in the same order, so that two processes do not wait
+            for each other's rows.
+        act : callable
+            It reads and writes with the driver it is given, raises a refusal only before it writes
+            what others would see, and may be called a second time.
         """
         loop = asyncio.get_running_loop()
         waiting = _Waiting(order, act, loop, loop.create_future())

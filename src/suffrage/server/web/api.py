@@ -1,7 +1,7 @@
 """The participants' JSON API, under /api/v1/c/{slug}.
 
-A session's token comes with every call as `Authorization: Bearer ...`; cookies are not read, so no other
-site can make a browser act here. Bodies are JSON and say so.
+A session's token comes with every call as `Authorization: Bearer ...`. Cookies are not read, so
+that no other site can make a browser act here. Bodies are JSON and say so.
 """
 
 from __future__ import annotations
@@ -45,23 +45,31 @@ ShortText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class SessionRequest(_Body):
-    """token: of an invitation; code: to come back; neither where the consultation is open to all."""
+    """Joins with an invitation, comes back with a code, or neither where it is open to all."""
 
     token: ShortText | None = None
+    """Of an invitation."""
     code: ShortText | None = None
+    """To come back with."""
     language: Annotated[str, Field(max_length=20, pattern=r"^[A-Za-z-]*$")] = "en"
 
 
-class SessionReply(BaseModel):
-    """session: for the Authorization header; shown once. code: to come back with, or withdraw."""
+class SessionReply(_Reply):
+    """A new session."""
 
     session: str
+    """For the Authorization header; shown once."""
     participant: str
     code: str
+    """To come back with, or to withdraw."""
     verified: bool
 
 
@@ -75,31 +83,34 @@ class ConsentRequest(_Body):
 
 
 class VoteRequest(_Body):
-    """vote: 1 agree, 0 pass, -1 disagree. exposure: what `next` gave, so that chance is counted.
-
-    next: give what `next` would give after it along with the receipt, which saves a call.
-    """
+    """A vote on a statement."""
 
     vote: Literal[-1, 0, 1]
+    """1 agree, 0 pass, -1 disagree."""
     important: bool = False
     exposure: AnId | None = None
+    """What `next` returned, so that the probability of the showing is kept with the vote."""
     next: bool = False
+    """Whether the receipt brings what `next` would return after it, which saves a call."""
 
 
-class ReceiptReply(BaseModel):
-    """What was stored: written only after the commit. new: false where it changed nothing."""
+class ReceiptReply(_Reply):
+    """What was stored; it is sent after the commit."""
 
     id: str
     at: int
+    """Milliseconds since 1970."""
     new: bool
+    """False where it changed nothing."""
 
 
 class StatementRequest(_Body):
-    """different: send it although like statements were shown."""
+    """A statement of one's own."""
 
     text: AText
     language: Annotated[str, Field(max_length=20, pattern=r"^[A-Za-z-]*$")] = "en"
     different: bool = False
+    """Send it although similar statements were shown."""
 
 
 class NearReply(BaseModel):
@@ -110,12 +121,13 @@ class NearReply(BaseModel):
     likeness: float
 
 
-class StatementReply(BaseModel):
-    """id and state of what was stored; or near, and nothing stored."""
+class StatementReply(_Reply):
+    """What was stored, or why nothing was."""
 
     id: str | None
     state: str | None
     near: list[NearReply]
+    """Similar statements; where there are any, nothing was stored."""
 
 
 class ComparisonRequest(_Body):
@@ -129,9 +141,10 @@ class ComparisonRequest(_Body):
 
 
 class ReactionRequest(_Body):
-    """1 likes the answer, -1 dislikes it."""
+    """What somebody thinks of one answer."""
 
     value: Literal[-1, 1]
+    """1 likes it, -1 dislikes it."""
     reasons: Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")] = ""
     exposure: AnId | None = None
 
@@ -152,10 +165,10 @@ class AnswerOut(BaseModel):
     language: str
 
 
-class NextReply(BaseModel):
-    """What comes next; all empty where nothing is left. statement, or prompt with left and right or answer.
+class NextReply(_Reply):
+    """What comes next; all is empty where nothing is left.
 
-    choose: the outcome that people are asked for, of a pair that tests whether they read; show it.
+    It is a statement, or a prompt with left and right answer, or a prompt with one answer.
     """
 
     exposure: str | None = None
@@ -164,19 +177,22 @@ class NextReply(BaseModel):
     left: AnswerOut | None = None
     right: AnswerOut | None = None
     choose: str | None = None
+    """The outcome to ask for, of a pair that tests whether people read; show it."""
     answer: AnswerOut | None = None
 
 
 class VoteReply(ReceiptReply):
-    """The receipt of a vote. next: what comes next, where it was asked for."""
+    """The receipt of a vote."""
 
     next: NextReply | None = None
+    """What comes next, where it was asked for."""
 
 
-class ErrorReply(BaseModel):
-    """Every error: reason is one word for programs."""
+class ErrorReply(_Reply):
+    """Every error."""
 
     error: dict[str, str]
+    """reason: one word for programs. message: for people."""
 
 
 @dataclass(frozen=True)

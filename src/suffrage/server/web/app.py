@@ -1,4 +1,4 @@
-"""The application: pages, API and staff's log-in, put together from the settings of a deployment."""
+"""The application: pages, API and staff's log-in, made from the settings of a deployment."""
 
 from __future__ import annotations
 
@@ -53,13 +53,12 @@ API = "/api/"
 LOOK_AFTER_WATCHER = 5.0
 log = logging.getLogger("suffrage.consult")
 
-# Routers of the organisers' pages and API, mounted after the staff's log-in. A module that has some
-# is named here, or hands them to `create_app`.
+# Routers of the organisers' pages, mounted after the staff's log-in.
 ORGANISER_ROUTERS: tuple[APIRouter, ...] = (organise,)
 
 
 def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> FastAPI:
-    """The application, with its store open. more: further routers, as of organisers' pages."""
+    """Return the application, with its store open. more: further routers."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -111,7 +110,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
 
 
 async def _keep_watching(store: str) -> None:
-    """Have groups found in a process beside this one, and start it anew should it end."""
+    """Have groups found in another process, and start it again should it end."""
     worker = start_watching(store)
     try:
         while True:

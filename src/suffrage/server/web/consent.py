@@ -1,4 +1,4 @@
-"""What people consent to, in words: shown on the page, and kept by the hash of exactly these words."""
+"""What people consent to, in words: shown on the page, and kept as the hash of these very words."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from suffrage.server.web.languages import SOURCE, Language, languages
 
 @dataclass(frozen=True)
 class ConsentText:
-    """paragraphs: read before anything is given. scopes: form field -> what ticking it means.
+    """The text that somebody agrees to."""
 
-    language: it is in.
-    """
-
+    # Read before anything is given.
     paragraphs: tuple[str, ...]
+    # What it means to tick each field of the form.
     scopes: dict[str, str]
+    # The language the text is in.
     language: str
 
     @property
@@ -26,9 +26,10 @@ class ConsentText:
 
 
 def consent_text(what: StoredConsultation, language: Language) -> ConsentText:
-    """The consent text of a consultation in a language.
+    """Return the consent text of a consultation in a language.
 
-    In English where the language's translation is a draft: nobody can agree to words that may be wrong.
+    It is in English where the language's translation is a draft: nobody can agree to words that may
+    be wrong.
     """
     if language.draft:
         language = languages()[SOURCE]
@@ -38,25 +39,27 @@ def consent_text(what: StoredConsultation, language: Language) -> ConsentText:
     until, _language = what.text(what.settings.withdrawal, language.code)
     paragraphs = [
         _(
-            "This consultation is run by %(who)s. Its purpose is to learn what people hold to be right, "
-            "and to use that to shape how an artificial intelligence answers."
+            "This consultation is run by %(who)s. Its purpose is to learn what people hold to be "
+            "right, and to use that to shape how an artificial intelligence answers."
         )
         % {"who": who},
         _(
-            "Taking part is voluntary. You may skip any question, and stop at any time. You need to be "
-            "18 or older."
+            "Taking part is voluntary. You may skip any question, and stop at any time. "
+            "You need to be 18 or older."
         ),
         _(
-            "We store your votes, what you write, and what you choose to tell about yourself. We do not "
-            "store your name, your network address, or the time of day in anything we publish."
+            "We store your votes, what you write, and what you choose to tell about yourself. "
+            "We do not store your name, your network address, or the time of day in anything we "
+            "publish."
         ),
         _(
-            "You can withdraw on the page My answers: everything you gave is deleted at once. What has "
-            "been published before cannot be called back; it is left out of the next publication."
+            "You can withdraw on the page My answers: everything you gave is deleted at once. "
+            "What has been published before cannot be called back; it is left out of the next "
+            "publication."
         ),
         _(
-            "There is a risk that somebody who knows several of your answers recognises the others. That "
-            "is why publishing your votes is a choice of its own."
+            "There is a risk that somebody who knows several of your answers recognises the "
+            "others. That is why publishing your votes is a choice of its own."
         ),
         _("What you agree to have published may be used by anyone under the licence %(licence)s.")
         % {"licence": what.settings.licence},

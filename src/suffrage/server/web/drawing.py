@@ -1,7 +1,7 @@
 """What comes next: a statement by priority, two answers to compare, or one answer to react to.
 
-Whatever is drawn is recorded with its probability before it is shown; the same question stays until it
-is answered or passed over.
+Whatever is drawn is recorded with its probability before it is shown. The same question stays until
+it is answered or passed over.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ STATEMENT_POLICY = "polis-priority/1"
 ANSWER_POLICY = "even-answers/1"
 SECONDS = 2.0
 REST = 20.0
-# Seconds after which, as where nobody came for long, it is read before it is used all the same.
+# What is older by so many seconds, because nobody came for long, is read again before it is used.
 MOST_STALE = 10.0
 # What was compared changes what comes next but slowly, and takes longer to work out.
 COMPARED_SECONDS = 10.0
@@ -63,9 +63,10 @@ Kept = TypeVar("Kept")
 
 @dataclass
 class _Kept:
-    """What was read, and when it is to be read anew, in seconds of the monotonic clock."""
+    """What was read."""
 
     value: Any
+    # When it is read again, in seconds of the monotonic clock.
     due: float
     renewing: bool = False
 
@@ -113,8 +114,8 @@ class _Deck:
 class Drawing:
     """Draws for every participant of a process.
 
-    What is the same for all is read anew every two seconds. How often each statement was voted on
-    is counted beside the requests, and where counting takes long only after twenty times as long.
+    What is the same for all is read again every two seconds. How often each statement was voted on
+    is counted apart from the requests, and where counting takes long, after twenty times as long.
     """
 
     store: Store
@@ -164,10 +165,10 @@ class Drawing:
     def next_pair(
         self, what: StoredConsultation, participant_id: str
     ) -> tuple[Exposure, ShownPrompt, ShownAnswer, ShownAnswer] | None:
-        """Two answers to one prompt that this participant has not seen side by side.
+        """Return two answers to one prompt that this participant has not seen side by side.
 
-        By the design of `suffrage.consult.pairing`: a common core, then what tells most. Where there
-        are pairs enough, a few test attention, and say so in the exposure.
+        They are drawn by the design of `suffrage.consult.pairing`: a common core, then what tells
+        most. Where there are enough pairs, a few test attention, and the exposure says so.
         """
         prompts, shown = self.questions(what)
         before = self._open_question(what, participant_id, "comparison")
@@ -181,7 +182,7 @@ class Drawing:
     def next_answer(
         self, what: StoredConsultation, participant_id: str
     ) -> tuple[Exposure, ShownPrompt, ShownAnswer] | None:
-        """An answer this participant has not been asked about."""
+        """Return an answer this participant has not been asked about."""
         prompts, shown = self.questions(what)
         before = self._open_question(what, participant_id, "reaction")
         if before is None or before.item_id not in shown:
@@ -205,13 +206,13 @@ class Drawing:
         return before, prompts[answer.prompt_id], answer
 
     def accepted(self, what: StoredConsultation) -> list[StoredStatement]:
-        """Statements open to votes."""
+        """Return the statements that are open to votes."""
         return self._recent(
             what, "accepted", lambda: statements.list_statements(self.store, what.id, ["accepted"])
         )
 
     def translations(self, what: StoredConsultation, language: str) -> dict[str, tuple[str, str]]:
-        """Statements' texts in a language they were not written in, and who translated them."""
+        """Return statements' texts in a language they were not written in, and their source."""
         return self._recent(
             what,
             f"translations {language}",
@@ -221,7 +222,7 @@ class Drawing:
     def questions(
         self, what: StoredConsultation
     ) -> tuple[dict[str, ShownPrompt], dict[str, ShownAnswer]]:
-        """Prompts and shown answers by id."""
+        """Return prompts and shown answers by id."""
         return self._recent(
             what,
             "questions",
@@ -325,7 +326,7 @@ class Drawing:
         return self._read(key, read, seconds)
 
     def _lately(self, what: StoredConsultation, name: str, read: Callable[[], Kept]) -> Kept:
-        """As `_recent` of what may be older: while it is read anew nobody waits for it."""
+        """As `_recent` of what may be older: nobody waits while it is read again."""
         key, at = (what.id, name), time.monotonic()
         kept = self._kept.get(key)
         if kept is None or at > kept.due + MOST_STALE:

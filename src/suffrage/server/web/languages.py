@@ -20,14 +20,14 @@ SOURCE = "en"
 
 @dataclass(frozen=True)
 class Language:
-    """One language of the pages. name: in itself. direction: ltr or rtl.
-
-    draft: whether the translation is unchecked, which the page then says.
-    """
+    """One language of the pages."""
 
     code: str
+    # In the language itself.
     name: str
+    # ltr or rtl.
     direction: str
+    # Whether the translation is unchecked, which the page then says.
     draft: bool
     translations: NullTranslations
 
@@ -53,7 +53,10 @@ def N_(text: str) -> str:  # noqa: N802 - the name that gettext's tools look for
 
 @cache
 def languages(more: Path | None = None) -> dict[str, Language]:
-    """Every language there is a catalogue of, English first. more: a further folder of catalogues."""
+    """Return every language that has a catalogue, English first.
+
+    more: a further folder of catalogues.
+    """
     found = {SOURCE: _language(SOURCE, None)}
     for folder in (LOCALES, more):
         for path in sorted(folder.glob("*/LC_MESSAGES/messages.mo")) if folder else ():

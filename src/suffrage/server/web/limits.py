@@ -16,10 +16,11 @@ MOST_BUCKETS = 200_000
 
 
 class TooManyError(Exception):
-    """The caller has used up an allowance. seconds: until there is one more."""
+    """The caller has used up an allowance."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"too many requests; again in {seconds} s")
+        # Until there is one more.
         self.seconds = seconds
 
 

@@ -1,8 +1,8 @@
-"""What this process has done since it started, as Prometheus reads it: counts and times, of nobody in particular.
+"""What this process has done since it started, as Prometheus reads it: counts and times.
 
-Counts as they come tell when somebody voted, and of which consultations there are, so the address is for
-whoever runs the server: for a scraper that has the token of `SUFFRAGE_METRICS_TOKEN`. For everybody else,
-staff among them, and where no token is set, it does not exist.
+Live counts tell when somebody voted, and which consultations there are. So the address is for
+whoever runs the server: for a scraper that has the token of `SUFFRAGE_METRICS_TOKEN`. For everybody
+else, staff included, and where no token is set, it does not exist.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Metrics:
     _seconds: dict[str, float] = field(default_factory=dict)
 
     def observe(self, method: str, path: str, status: int, seconds: float) -> None:
-        """One request, until its answer began."""
+        """Count one request. seconds: until its answer began."""
         part = PARTS.get(path[1:].partition("/")[0], "other")
         known = method if method in ("GET", "HEAD", "POST", "PUT", "DELETE") else "other"
         self._requests[part, known, status] += 1
@@ -47,7 +47,7 @@ class Metrics:
         self._seconds[part] = self._seconds.get(part, 0.0) + seconds
 
     def text(self, store: Store, room: WaitingRoom) -> str:
-        """In Prometheus' format."""
+        """Return all of it in Prometheus' format."""
         lines: list[str] = []
 
         def tell(name: str, kind: str, help: str, rows: Iterable[tuple[str, float]]) -> None:
@@ -106,7 +106,7 @@ class Metrics:
 
 
 def metrics_endpoint(request: Request) -> Response:
-    """With the token; else it is not there (404)."""
+    """The metrics, for a caller with the token; for others the page does not exist (404)."""
     if not _may_see(request):
         raise HTTPException(404)
     state = request.app.state

@@ -1,4 +1,4 @@
-"""The groups as a picture: circles as large as groups are, as far apart as they vote differently."""
+"""The groups as a picture: larger circles for larger groups, further apart the less alike."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ LETTERS = "ABCDE"
 def groups_picture(
     groups: Sequence[Mapping[str, Any]], title: str, description: str, mine: int | None
 ) -> Markup:
-    """An SVG of its own with title and description; no dot in it is a person.
+    """Return an SVG with title and description; no dot in it is a person.
 
-    groups: each with people and place (two coordinates). mine: which one the reader is in; its
-    circle has a second line, so that it does not depend on colour.
+    Parameters
+    ----------
+    groups : sequence of mappings
+        Each with "people" and "place" (two coordinates).
+    mine : int, optional
+        Which one the reader is in. Its circle has a second line, so that nobody needs the colour.
     """
     places = [group["place"] for group in groups]
     spans = [(min(p[at] for p in places), max(p[at] for p in places) or 1.0) for at in (0, 1)]

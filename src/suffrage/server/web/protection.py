@@ -1,4 +1,4 @@
-"""What stands before every request: headers, sizes, hosts, forged forms, and a log without secrets."""
+"""What every request passes: headers, sizes, hosts, forged forms, and a log without secrets."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class ForgedError(Exception):
 class Guard:
     """ASGI middleware: refuses bodies that are too large, sets headers, logs path, status and time.
 
-    observe: told method, path, status and seconds of each request. The log has no query, cookie, address or body: invitations stand in queries.
+    The log has no query, cookie, address or body: queries may contain invitations.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Guard:
         observe: Callable[[str, str, int, float], None] = lambda *_: None,
     ) -> None:
         self.app = app
+        # Is given method, path, status and seconds of each request.
         self.observe = observe
         self.secure = secure
         self.most_body = most_body
@@ -142,7 +143,10 @@ def _is_too_long(scope: Scope, most: int) -> bool:
 
 
 def visit_of(request: Request) -> str:
-    """The random name of this browser's visit, new where it has none; set again with the response."""
+    """Return the random name of this browser's visit, a new one where it has none.
+
+    The response sets a new one as a cookie.
+    """
     known: str | None = getattr(request.state, VISIT, None)
     if known is None:
         known = request.cookies.get(cookie_name(request, VISIT)) or ""

@@ -1,4 +1,4 @@
-"""What a deployment decides, as against what a consultation decides."""
+"""What a deployment decides; what a consultation decides is in its own settings."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Allowance:
-    """A token bucket: `each` acts in `seconds`, all at once if need be, then as they come back."""
+    """A token bucket: so many acts at once, which come back evenly."""
 
+    # How many acts.
     each: int
+    # In how many seconds all of them have come back.
     seconds: float
 
 
@@ -31,23 +33,25 @@ DEFAULT_LIMITS: Mapping[str, tuple[Allowance, Allowance]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """store: a folder, .db file or postgresql:// address. base_url: as people see it in a browser.
+    """How a server is run."""
 
-    limits: None switches rate limits off, for tests and rehearsals only. results: whether this
-    process keeps results fresh in a process of its own. locales: a folder of more translations.
-    seed: of the draws, None for one from the operating system. hosts: names the server answers to.
-    releases: a folder for what organisers release; None: beside a SQLite store, nowhere otherwise.
-    """
-
+    # A folder, .db file or postgresql:// address.
     store: str
+    # As people see it in a browser.
     base_url: str = "http://127.0.0.1:8000"
+    # None switches rate limits off, for tests and rehearsals only.
     limits: Mapping[str, tuple[Allowance, Allowance]] | None = field(
         default_factory=lambda: DEFAULT_LIMITS
     )
+    # Whether another process keeps results fresh.
     results: bool = False
+    # A folder of more translations.
     locales: Path | None = None
+    # Of the draws; None takes one from the operating system.
     seed: int | None = None
+    # The names the server answers to; empty for all.
     hosts: tuple[str, ...] = ()
+    # A folder for what organisers release. None: next to a SQLite store, nowhere with PostgreSQL.
     releases: Path | None = None
 
     @property

@@ -1,12 +1,13 @@
-"""The server as a process: uvicorn with this application, as the command and the benchmark start it."""
+"""The server as a process: uvicorn with this application, for the command and the benchmark."""
 
 from __future__ import annotations
 
 import logging
 import sys
 
-# One thread answers, one stores. The one that waits gets its turn after so many seconds at most;
-# with Python's 5 ms a vote would lose as much at each of its statements while others are answered.
+# One thread answers, one stores. The one that waits gets its turn after so many seconds at most.
+# With Python's 5 ms a vote would lose as much at each of its database statements while others are
+# answered.
 TURN = 0.0005
 
 
@@ -19,7 +20,10 @@ def start_logging() -> None:
 
 
 def run_server(app: object, host: str, port: int, proxy: str | None = None) -> None:
-    """Answer until the process is told to end. proxy: addresses whose word about the caller is taken."""
+    """Answer until the process is told to end.
+
+    proxy: addresses of proxies that are trusted to say who calls.
+    """
     import uvicorn
 
     sys.setswitchinterval(TURN)
@@ -27,7 +31,7 @@ def run_server(app: object, host: str, port: int, proxy: str | None = None) -> N
         app,  # type: ignore[arg-type]
         host=host,
         port=port,
-        # Ours says path, status and time; uvicorn's would say invitations.
+        # Ours says path, status and time; uvicorn's would contain invitations.
         access_log=False,
         server_header=False,
         proxy_headers=proxy is not None,

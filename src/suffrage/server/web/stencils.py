@@ -1,7 +1,7 @@
 """Pages made once for everybody, with holes for what differs from one person to the next.
 
-Each hole is a mark in the page as the template renders it; what is put there is escaped as the template
-would. A page is made anew whenever its consultation changes.
+Each hole is a mark in the page as the template renders it; what is put there is escaped as the
+template would escape it. A page is made again whenever its consultation changes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from markupsafe import escape
 
 from suffrage.server.store.consultations import StoredConsultation
 
-# Characters for private use: no text has them (`texts.clean`), and escaping leaves them as they are.
+# Characters for private use: `texts.clean` takes them out of all texts, and escaping keeps them.
 _BEGIN, _END = "\ue000", "\ue001"
 _HOLE = re.compile(f"{_BEGIN}([a-z]+){_END}")
 MOST = 256

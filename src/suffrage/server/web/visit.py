@@ -1,4 +1,4 @@
-"""One request to a page: which consultation, whose it is, in which language, and what it answers."""
+"""One request to a page: which consultation, whose, in which language, and the answer."""
 
 from __future__ import annotations
 
@@ -41,11 +41,12 @@ class ForbiddenError(Exception):
 
 @dataclass
 class Visit:
-    """A request to a page of one consultation. participant: None before joining."""
+    """A request to a page of one consultation."""
 
     request: Request
     store: Store
     what: StoredConsultation
+    # None before joining.
     participant: Participant | None
     language: Language
 
@@ -247,7 +248,7 @@ def answered(request: Request, text: str, language: Language, status: int = 200)
     return response
 
 
-# What of an address a page in another language is told again. A page that is the same for everybody
+# What the address of the same page in another language keeps. A page that is the same for everybody
 # must have nothing here.
 KEPT = {"join": ("t",), "about-you": ("from",)}
 KEPT_OF_STAFF = ("state", "show", "sort", "page")
@@ -282,10 +283,10 @@ AMember = Annotated[Member, Depends(member_of)]
 
 
 def staff_who_may(act: str) -> Callable[..., StaffVisit]:
-    """A dependency for routes under /admin/c/{consultation_id}: staff whose role allows `act` there.
+    """Return a dependency for routes under /admin/c/{consultation_id}: staff who may `act` there.
 
-    Without any role in it a consultation does not exist for them (404); with too small a one it is
-    refused (403).
+    A consultation does not exist for staff without any role in it (404); with a role that does not
+    allow the act, it is refused (403).
     """
 
     def allowed(request: Request, consultation_id: str, member: AMember) -> StaffVisit:

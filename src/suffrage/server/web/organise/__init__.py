@@ -1,1 +1,1 @@
-"""Organisers' pages under /admin: made on the server, whole without JavaScript, nobody else's scripts."""
+"""Organisers' pages under /admin: made on the server, whole without JavaScript and other sites."""

@@ -1,6 +1,6 @@
-"""Who may see and do what on the organisers' pages, and the way every page and form of them takes.
+"""Who may see and do what on the organisers' pages, and how each page and form is answered.
 
-A consultation somebody has no role in does not exist for them (404); what their role does not
+A consultation in which somebody has no role does not exist for them (404); what their role does not
 allow is refused (403). Whatever changes something is a form that must come from our own pages.
 """
 
@@ -48,9 +48,10 @@ from suffrage.server.web.visit import (
 
 @dataclass(frozen=True)
 class Sent:
-    """What a form sent. file: an uploaded file's bytes, None without one."""
+    """What a form sent."""
 
     form: FormData = field(default_factory=FormData)
+    # An uploaded file's bytes, None without one.
     file: bytes | None = None
 
     def get(self, name: str, most: int = 20_000) -> str:
@@ -157,7 +158,7 @@ _reading = threading.Lock()
 
 
 def _content(store: Store, about: StoredConsultation) -> Consultation:
-    """The tables, read again only after something happened."""
+    """Return the tables, read again only after something happened."""
     key = (str(store.engine.url), about.id)
     with _reading:
         state = acts_so_far(store, about.id)
@@ -173,7 +174,7 @@ Act = Callable[[Desk, Sent], "str | Response"]
 
 
 def desk_page(show: Show, view: str = "view") -> Any:
-    """The endpoint of a page under /admin/c/{consultation_id} for who may `view`."""
+    """Return the endpoint of a page under /admin/c/{consultation_id}, for staff who may `view`."""
     allowed = staff_who_may(view)
 
     def endpoint(request: Request, consultation_id: str) -> Response:
@@ -183,10 +184,10 @@ def desk_page(show: Show, view: str = "view") -> Any:
 
 
 def desk_form(act: Act, do: str) -> Any:
-    """The endpoint of a form for who may `do`.
+    """Return the endpoint of a form, for staff who may `do`.
 
-    act: gives where to go on, as the query of the same page ("done=..."), or a whole response. What
-    a person got wrong is told with 422, and nothing is changed.
+    act: returns where to go on, as the query of the same page ("done=..."), or a whole response. A
+    person's mistake is answered with 422, and nothing is changed.
     """
     allowed = staff_who_may(do)
 
@@ -230,7 +231,7 @@ def _told(desk: Desk, show: Show) -> Response:
 
 
 def _back(request: Request, query: str) -> Response:
-    """The same page again, so that loading it anew sends nothing twice."""
+    """The same page again, so that reloading it sends nothing twice."""
     kept = [(k, v) for k, v in parse_qsl(request.url.query) if k not in ("done", "undo", "count")]
     whole = urlencode([*kept, *parse_qsl(query)])
     path = request.url.path
@@ -241,5 +242,5 @@ def _back(request: Request, query: str) -> Response:
 
 
 def short_id(id: str) -> str:
-    """A few characters made of an id, to tell people apart in a list without their whole id."""
+    """Return a few characters made of an id, to distinguish people in a list without their id."""
     return hashlib.sha256(id.encode()).hexdigest()[:6]

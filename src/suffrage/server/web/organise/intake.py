@@ -18,9 +18,10 @@ _SOURCE = re.compile(r"statement (\S+?):? ")
 
 
 def seeds_of_csv(text: str, language: str, languages: Sequence[str]) -> list[tuple[str, str]]:
-    """Statements of a CSV file with a column `text` and perhaps `language`, as (text, language).
+    """Return the statements of a CSV file as (text, language).
 
-    The column may also be called comment-body, as in Polis. Raises InputError naming row and column.
+    It has a column `text`, or comment-body as in Polis, and perhaps a column `language`. Raises
+    InputError naming row and column.
     """
     rows = csv.DictReader(io.StringIO(text), strict=True)
     try:
@@ -28,7 +29,8 @@ def seeds_of_csv(text: str, language: str, languages: Sequence[str]) -> list[tup
         column = next((n for n in names if n.strip().lower() in ("text", "comment-body")), None)
         if column is None:
             raise InputError(
-                "the file has no column text; it has %(names)s. Name the column of statements text.",
+                "the file has no column text; it has %(names)s. "
+                "Name the column of statements text.",
                 names=", ".join(names) or "–",
             )
         found = []
@@ -67,10 +69,10 @@ def _enough(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def principles_of_constitution(text: str) -> list[tuple[str, list[str]]]:
-    """Principles of a constitution made from a consultation, each with its statements' ids.
+    """Return the principles of a constitution from a consultation, each with its statements' ids.
 
-    text: JSON or YAML with `principles`, each with `text` and `sources` such as "statement s1: ...".
-    Raises InputError naming a principle that has no text, or no statement as its source.
+    text: JSON or YAML with `principles`, each with `text` and `sources` such as "statement s1:
+    ...". Raises InputError naming a principle that has no text, or no statement as its source.
     """
     try:
         content = yaml.safe_load(text)

@@ -40,7 +40,7 @@ def participants_who_count(content: Consultation) -> pl.Series:
 
 
 def strata_of(content: Consultation, settings: ConsultationSettings) -> list[Stratum]:
-    """Participation by stratum of those who count, against the targets."""
+    """Return participation by stratum of those who count, next to the targets."""
     own = content.demographics.filter(
         pl.col("participant").is_in(participants_who_count(content).implode())
     )
@@ -131,9 +131,10 @@ def shown_and_answered(store: Store, consultation_id: str) -> dict[str, tuple[in
 
 @dataclass(frozen=True)
 class Queued:
-    """A statement in the queue, with accepted or waiting ones that say nearly the same."""
+    """A statement in the queue."""
 
     statement: StoredStatement
+    # Accepted or waiting ones that say nearly the same, with their likeness.
     near: tuple[tuple[StoredStatement, float], ...]
     decided: Moderation | None
 
@@ -143,7 +144,7 @@ def moderation_queue(
     everything: Sequence[StoredStatement],
     log: Sequence[Moderation],
 ) -> list[Queued]:
-    """What a moderator needs beside each statement."""
+    """Return what a moderator needs to know of each statement."""
     by_id = {s.id: s for s in everything}
     others = [(s.id, s.text) for s in everything if s.state in ("accepted", "pending")]
     last = {m.statement_id: m for m in log}

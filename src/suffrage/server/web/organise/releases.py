@@ -1,4 +1,4 @@
-"""Releases that organisers make on their pages: written beside the store, listed in it, downloaded as a zip."""
+"""Releases that organisers make on their pages: written next to the store, listed, downloaded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _making = threading.Lock()
 
 
 def releases_folder(desk: Desk) -> Path | None:
-    """Where this consultation's releases lie; None where the server has no folder for them."""
+    """Return the folder of this consultation's releases; None where the server has none."""
     chosen: Path | None = desk.request.app.state.settings.releases
     url = desk.store.engine.url
     if chosen is None and url.get_backend_name() == "sqlite":
@@ -36,14 +36,14 @@ def releases_folder(desk: Desk) -> Path | None:
 
 
 def proposed_settings(desk: Desk) -> dict[str, Any]:
-    """The settings a release starts from."""
+    """Return the settings that a release starts from."""
     s = desk.about.settings
     about = DatasheetSettings(contact=s.contact)
     return ReleaseSettings(licence=s.licence, about=about).model_dump(mode="json")
 
 
 def list_releases(desk: Desk) -> list[dict[str, Any]]:
-    """Those made here, the newest first."""
+    """Return the releases made here, the newest first."""
     query = (
         select(release).where(release.c.consultation_id == desk.id).order_by(release.c.at.desc())
     )
@@ -54,7 +54,8 @@ def list_releases(desk: Desk) -> list[dict[str, Any]]:
 def make_next_release(desk: Desk, wanted: dict[str, Any]) -> Release:
     """Write the next release and put it on record.
 
-    Raises InputError on settings that do not fit, and where the finished files fail their own check.
+    Raises InputError on settings that do not fit, and where the finished files fail their own
+    check.
     """
     folder = releases_folder(desk)
     if folder is None:
@@ -90,7 +91,10 @@ def make_next_release(desk: Desk, wanted: dict[str, Any]) -> Release:
 
 
 def release_zip(desk: Desk, version: str) -> bytes:
-    """All files of a release in one. Raises NotFoundError, and InputError where they were changed."""
+    """Return all files of a release in one.
+
+    Raises NotFoundError, and InputError where they were changed.
+    """
     row = next((r for r in list_releases(desk) if r["version"] == version), None)
     folder = releases_folder(desk)
     if row is None or folder is None:
@@ -104,7 +108,8 @@ def release_zip(desk: Desk, version: str) -> bytes:
             content = path.read_bytes() if path.is_file() else b""
             if hashlib.sha256(content).hexdigest() != told[name]["sha256"]:
                 raise InputError(
-                    "%(name)s is missing, or is not as it was released; look at the server's files.",
+                    "%(name)s is missing, or is not as it was released; "
+                    "look at the server's files.",
                     name=name,
                 )
             # A fixed time: the same release is the same file whenever it is fetched.

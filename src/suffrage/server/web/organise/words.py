@@ -110,9 +110,9 @@ class Words:
         self.sections = [(name, path, self._(text)) for name, path, text in SECTIONS]
 
     def done(self, word: str, count: str) -> str:
-        """The message after a form, by the word in the address: no text of an address is ever shown.
+        """Return the message after a form, by the word in the address, "" for unknown words.
 
-        "" for words that are none of ours.
+        So no text from an address is ever shown.
         """
         _, ngettext = self._, self._ngettext
         n = int(count) if count.isdigit() and len(count) < 7 else 0
