@@ -166,7 +166,7 @@ def demo_lines(demo: Demo) -> list[str]:
     ]
     if found.analysis is None:
         return [*lines, f"Groups        none: {found.waiting}"]
-    groups = found.analysis.found
+    groups = found.analysis.groups
     sizes = ", ".join(map(str, groups.sizes.tolist()))
     lines.append(f"Groups        {groups.count} found, of {sizes} people")
     agreement = found_again(demo, groups.count)
