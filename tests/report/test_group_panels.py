@@ -99,8 +99,11 @@ def group_results(models: dict[str, Impostor] | None = None) -> Results:
                     for e in EVALUATIONS
                 ),
             ],
-            "figures": [f for card in cards.values() for f in card.figures],
-            "figure_differences": [f for c in cards.values() for f in c.figure_differences],
+            "figures": [*known.figures, *(f for card in cards.values() for f in card.figures)],
+            "figure_differences": [
+                *known.figure_differences,
+                *(f for c in cards.values() for f in c.figure_differences),
+            ],
         }
     )
 

@@ -1,7 +1,9 @@
-"""What the evaluations of groups draw: who is reached by name, who is served least, what is shallow."""
+"""What the evaluations of groups draw: whom a name reaches, who is served least, what is shallow."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,15 +11,88 @@ import numpy as np
 from suffrage.evaluate.results import EvaluationFacts, MethodFacts, Results
 from suffrage.evaluate.robustness import FAMILIES, USUAL
 from suffrage.evaluate.steerability import ITSELF
-from suffrage.report.cells import Cell, Table, make_table, model_methods
+from suffrage.report.cells import (
+    Cell,
+    Table,
+    difference_cell,
+    figure_cell,
+    make_table,
+    model_methods,
+)
 from suffrage.report.evaluations import Panel
 from suffrage.report.heat_map import heat_map, tiles
-from suffrage.report.numbers import NOTHING, interval, number, percent, signed
+from suffrage.report.numbers import NOTHING, WithInterval, number, percent, signed
 
 FOLDED = "The same as a table"
 PAIRS = 10
 # Differences of fit below this are never drawn in full colour.
 LEAST_REACH = 0.05
+# (rows, columns) of figures, None where there is none.
+Figures = Sequence[Sequence[WithInterval | None]]
+Values = Sequence[Sequence[float | None]]
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A figure that an evaluation keeps in its details."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def _value(found: dict[str, Any] | None) -> _Value | None:
+    return None if found is None else _Value(found["value"], found["low"], found["high"])
+
+
+def _values(figures: Figures) -> list[list[float | None]]:
+    return [[None if f is None else f.value for f in row] for row in figures]
+
+
+def _reach(values: Values, least: Sequence[float] = ()) -> float:
+    """The value drawn in full colour: the largest of all, or more where `least` is."""
+    return max([abs(v) for row in values for v in row if v is not None] + [*least], default=1.0)
+
+
+def _shown(values: Values, digits: int = 3, with_sign: bool = False) -> list[list[str]]:
+    show = signed if with_sign else number
+    return [[NOTHING if v is None else show(v, digits) for v in row] for row in values]
+
+
+def _map_panel(
+    title: str,
+    text: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    coloured: Values,
+    shown: Sequence[Sequence[str]],
+    reach: float,
+    table: Table,
+    outlined: Collection[tuple[int, int]] = (),
+) -> Panel:
+    """A heat map with its cells in words and as a table."""
+    spoken = "; ".join(
+        f"{row}: {', '.join(f'{column} {cell}' for column, cell in zip(columns, cells, strict=True))}"
+        for row, cells in zip(rows, shown, strict=True)
+    )
+    drawn = heat_map(rows, columns, coloured, shown, reach, spoken, outlined)
+    return Panel(title, text, drawn, [table], FOLDED)
+
+
+def _figure_table(
+    caption: str,
+    head: str,
+    methods: Sequence[MethodFacts],
+    rows: Sequence[Cell],
+    figures: Figures,
+    with_sign: bool = False,
+) -> Table:
+    cell = difference_cell if with_sign else figure_cell
+    return make_table(
+        caption,
+        [(head, False), *((method.label, True) for method in methods)],
+        [[row, *map(cell, found)] for row, found in zip(rows, figures, strict=True)],
+    )
 
 
 def steerability_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
@@ -28,45 +103,31 @@ def steerability_panels(results: Results, facts: EvaluationFacts) -> list[Panel]
         if (f.evaluation, f.measure, f.seed) == (facts.name, "name_adds", "all")
     }
     methods = [m for m in model_methods(results) if ("all", m.name) in found]
+    if not methods:
+        return []
     groups = [
         g for g in facts.details.get("groups", ()) if any((g, m.name) in found for m in methods)
     ]
-    if not methods:
-        return []
     panels = []
     if groups:
         cells = [[found.get((group, method.name)) for method in methods] for group in groups]
-        values = [[None if f is None else f.value for f in row] for row in cells]
-        # Full colour is at least what half of the people reach: a next-to-nothing must look like one.
+        values = _values(cells)
+        # Full colour is at least what half of the people reach: a next-to-nothing must look so.
         tops = [f.ceiling for row in cells for f in row if f is not None and f.ceiling is not None]
-        reach = max([abs(v) for row in values for v in row if v is not None] + tops)
-        shown = [[NOTHING if v is None else signed(v, 3) for v in row] for row in values]
-        labels = [method.label for method in methods]
-        table = make_table(
-            "What the name adds",
-            [("Group", False), *((label, True) for label in labels)],
-            [
-                [
-                    Cell(group),
-                    *(
-                        Cell(NOTHING)
-                        if f is None
-                        else Cell(signed(f.value, 3), interval(f.low, f.high, 3, with_sign=True))
-                        for f in row
-                    ),
-                ]
-                for group, row in zip(groups, cells, strict=True)
-            ],
-        )
         panels.append(
-            Panel(
+            _map_panel(
                 "Which groups their name reaches",
-                "What the name adds to the fit of each group (a row) under each method (a column): blue where the "
-                "group’s own name brings the answers nearer to it than the mean of all names, orange where "
-                "it takes them away.",
-                heat_map(groups, labels, values, shown, reach, _spoken(groups, labels, shown)),
-                [table],
-                FOLDED,
+                "What the name adds to the fit of each group (a row) under each method (a column): "
+                "blue where the group’s own name brings the answers nearer to it than the mean of "
+                "all names, orange where it takes them away.",
+                groups,
+                [method.label for method in methods],
+                values,
+                _shown(values, with_sign=True),
+                _reach(values, tops),
+                _figure_table(
+                    "What the name adds", "Group", methods, [*map(Cell, groups)], cells, True
+                ),
             )
         )
     best = max(methods, key=lambda m: found["all", m.name].value)
@@ -79,8 +140,7 @@ def _names_panel(label: str, fits: dict[str, dict[str, float | None]]) -> Panel:
     names = [*groups, ITSELF]
     values = [[fits[group][name] for name in names] for group in groups]
     coloured = [_from_mean(row) for row in values]
-    reach = max([abs(v) for row in coloured for v in row if v is not None] + [LEAST_REACH])
-    shown = [[NOTHING if v is None else number(v, 2) for v in row] for row in values]
+    shown = _shown(values, 2)
     table = make_table(
         f"Fit of each group to the answers under each name ({label})",
         [
@@ -89,21 +149,18 @@ def _names_panel(label: str, fits: dict[str, dict[str, float | None]]) -> Panel:
         ],
         [[Cell(group), *map(Cell, row)] for group, row in zip(groups, shown, strict=True)],
     )
-    return Panel(
+    return _map_panel(
         f"Whom the answers under each name fit: {label}",
-        "Rows are people, columns the name the model was asked under. Steering shows where the framed cell, the "
-        "group under its own name, is the highest of its row. Blue is above the mean of the row, orange below.",
-        heat_map(
-            groups,
-            names,
-            coloured,
-            shown,
-            reach,
-            _spoken(groups, names, shown),
-            {(place, place) for place in range(len(groups))},
-        ),
-        [table],
-        FOLDED,
+        "Rows are people, columns the name the model was asked under. Steering shows where the "
+        "framed cell, the group under its own name, is the highest of its row. Blue is above the "
+        "mean of the row, orange below.",
+        groups,
+        names,
+        coloured,
+        shown,
+        _reach(coloured, [LEAST_REACH]),
+        table,
+        {(place, place) for place in range(len(groups))},
     )
 
 
@@ -119,16 +176,19 @@ def equity_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
     methods = [m for m in model_methods(results) if m.name in least]
     if not methods:
         return []
+    return [_served_least(methods, least), _shortfall_panel(results, methods, least)]
+
+
+def _served_least(methods: Sequence[MethodFacts], least: dict[str, Any]) -> Panel:
     rows = []
     for method in methods:
         own = least[method.name]
-        group = own["groups"][own["group"]]
         rows.append(
             [
                 Cell(method.label),
                 Cell(own["group"]),
-                Cell(number(group["value"], 3), interval(group["low"], group["high"], 3)),
-                Cell(percent(own["often"]) if own["often"] is not None else NOTHING),
+                figure_cell(_value(own["groups"][own["group"]])),
+                Cell(percent(own["often"])),
             ]
         )
     columns = [
@@ -137,50 +197,39 @@ def equity_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
         ("Below its ceiling", True),
         ("Last in so many resamples", True),
     ]
-    who = Panel(
+    return Panel(
         "Who is served least",
-        "The group whose fit lies furthest below what half of its own respondents reach. Where it is last in "
-        "few resamples, other groups might as well be named. Its interval is its own: that of the figure above "
-        "allows for not knowing which group it is.",
+        "The group whose fit is furthest below what half of its own respondents reach. Where it is "
+        "last in few resamples, other groups might as well be named. Its interval is its own: that "
+        "of the figure above allows for not knowing which group it is.",
         tables=[make_table("Served least by each method", columns, rows)],
     )
+
+
+def _shortfall_panel(
+    results: Results, methods: Sequence[MethodFacts], least: dict[str, Any]
+) -> Panel:
     groups = [v.name for v in results.value_sets if v.name in least[methods[0].name]["groups"]]
-    cells = [[least[m.name]["groups"].get(group) for m in methods] for group in groups]
-    values = [[None if c is None else c["value"] for c in row] for row in cells]
-    reach = max((abs(v) for row in values for v in row if v is not None), default=1.0)
-    shown = [[NOTHING if v is None else number(v, 3) for v in row] for row in values]
-    labels = [method.label for method in methods]
-    table = make_table(
-        "Shortfall of every group",
-        [("Group", False), *((label, True) for label in labels)],
-        [
-            [
-                Cell(group),
-                *(
-                    Cell(NOTHING)
-                    if c is None
-                    else Cell(number(c["value"], 3), interval(c["low"], c["high"], 3))
-                    for c in row
-                ),
-            ]
-            for group, row in zip(groups, cells, strict=True)
-        ],
-    )
+    cells = [[_value(least[m.name]["groups"].get(group)) for m in methods] for group in groups]
+    values = _values(cells)
     last = {
         (groups.index(least[m.name]["group"]), place)
         for place, m in enumerate(methods)
         if least[m.name]["group"] in groups
     }
-    shortfall = [[None if v is None else -v for v in row] for row in values]
-    every = Panel(
+    return _map_panel(
         "How far each group is from its ceiling",
-        "Shortfall of each group (a row) under each method (a column): the deeper the orange, the further "
-        "the answers lie from what half of the group’s respondents reach. Framed: the group served least.",
-        heat_map(groups, labels, shortfall, shown, reach, _spoken(groups, labels, shown), last),
-        [table],
-        FOLDED,
+        "Shortfall of each group (a row) under each method (a column): the deeper the orange, the "
+        "further the answers are from what half of the group’s respondents reach. Framed: the "
+        "group served least.",
+        groups,
+        [method.label for method in methods],
+        [[None if v is None else -v for v in row] for row in values],
+        _shown(values),
+        _reach(values),
+        _figure_table("Shortfall of every group", "Group", methods, [*map(Cell, groups)], cells),
+        last,
     )
-    return [who, every]
 
 
 def robustness_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
@@ -193,35 +242,20 @@ def robustness_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
     family = {way: fits[m.name][way]["family"] for m in methods for way in fits[m.name]}
     order = ["usual", *FAMILIES]
     ways.sort(key=lambda way: order.index(family[way]))
-    cells = [[fits[m.name].get(way) for m in methods] for way in ways]
-    usual = [fits[m.name].get(USUAL) for m in methods]
+    cells = [[_value(fits[m.name].get(way)) for m in methods] for way in ways]
+    usual = [_value(fits[m.name].get(USUAL)) for m in methods]
     lost = [
         [
-            None if c is None or u is None else c["value"] - u["value"]
+            None if c is None or u is None else c.value - u.value
             for c, u in zip(row, usual, strict=True)
         ]
         for row in cells
     ]
-    reach = max([abs(v) for row in lost for v in row if v is not None] + [LEAST_REACH])
-    shown = [[NOTHING if c is None else number(c["value"], 3) for c in row] for row in cells]
-    labels = [method.label for method in methods]
     names = [way[:1].upper() + way[1:] for way in ways]
-    table = make_table(
-        "Fit in every way of asking",
-        [("Way of asking", False), *((label, True) for label in labels)],
-        [
-            [
-                Cell(name, "" if family[way] == "usual" else FAMILIES[family[way]]),
-                *(
-                    Cell(NOTHING)
-                    if c is None
-                    else Cell(number(c["value"], 3), interval(c["low"], c["high"], 3))
-                    for c in row
-                ),
-            ]
-            for way, name, row in zip(ways, names, cells, strict=True)
-        ],
-    )
+    headings = [
+        Cell(name, "" if family[way] == "usual" else FAMILIES[family[way]])
+        for way, name in zip(ways, names, strict=True)
+    ]
     weakest = facts.details.get("weakest", {})
     where = "".join(
         f" {m.label} keeps least here: {FAMILIES[weakest[m.name]].lower()}."
@@ -229,14 +263,18 @@ def robustness_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
         if m.name in weakest
     )
     return [
-        Panel(
+        _map_panel(
             "The same questions, asked otherwise",
-            "Fit to the people in each way of asking (a row) under each method (a column): blue where it is above "
-            "the fit as usual, orange where it is below. A change that lowers every method alike is the "
-            f"format’s, one that lowers only the trained ones is shallowness.{where}",
-            heat_map(names, labels, lost, shown, reach, _spoken(names, labels, shown)),
-            [table],
-            FOLDED,
+            "Fit to the people in each way of asking (a row) under each method (a column): blue "
+            "where it is above the fit as usual, orange where it is below. A change that lowers "
+            "every method alike is the format’s, one that lowers only the trained ones is "
+            f"shallowness.{where}",
+            names,
+            [method.label for method in methods],
+            lost,
+            _shown(_values(cells)),
+            _reach(lost, [LEAST_REACH]),
+            _figure_table("Fit in every way of asking", "Way of asking", methods, headings, cells),
         ),
         _moves_panel(facts.details.get("moves", {}), methods),
     ]
@@ -245,32 +283,26 @@ def robustness_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
 def _moves_panel(moves: dict[str, dict[str, float]], methods: list[MethodFacts]) -> Panel:
     families = [f for f in FAMILIES if any(f in moves.get(m.name, {}) for m in methods)]
     rows = [
-        [
-            Cell(m.label),
-            *(
-                Cell(number(moves[m.name][f]) if f in moves.get(m.name, {}) else NOTHING)
-                for f in families
-            ),
-        ]
+        [Cell(m.label), *(Cell(number(moves.get(m.name, {}).get(f))) for f in families)]
         for m in methods
     ]
     columns = [("Method", False), *((FAMILIES[family], True) for family in families)]
     return Panel(
         "How far the answers move",
-        "The share of answers that would have to change back to be those given as usual: 0 none, 1 all of them. "
-        "Steady is not good by itself: a model that says nothing does not move either.",
+        "The share of answers that would have to change back to be those given as usual: 0 none, 1 "
+        "all of them. Steady is not good by itself: a model that says nothing does not move either.",
         tables=[make_table("Mean total variation from the answers as usual", columns, rows)],
     )
 
 
 def structure_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
-    """Which questions go together over groups: people's correlations beside each model's."""
+    """Which questions go together over groups: people's correlations next to each model's."""
     found: dict[str, Any] = facts.details.get("items", {})
     methods = [m for m in model_methods(results) if f"model {m.name}" in found]
     if not methods or "people" not in found:
         return []
     people = found["people"]
-    # By the first axis of people's correlations, so that what goes together lies together.
+    # By the first axis of people's correlations, so that related questions are neighbours.
     _, vectors = np.linalg.eigh(np.array(people["correlations"]))
     names = [people["items"][int(place)] for place in np.argsort(vectors[:, -1])]
     panels = [("People", _ordered(people, names))]
@@ -278,9 +310,10 @@ def structure_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
     return [
         Panel(
             "Which questions go together",
-            "Each square is a question against itself and all others, in the same order everywhere: blue where "
-            "groups that answer one higher answer the other higher too, orange where they answer it lower, white where "
-            "nothing goes together. A model with people’s structure has people’s picture.",
+            "Each square is a question against itself and all others, in the same order "
+            "everywhere: blue where groups that answer one higher answer the other higher too, "
+            "orange where they answer it lower, white where nothing goes together. A model with "
+            "people’s structure has people’s picture.",
             tiles(
                 panels,
                 "correlations of questions over groups; the strongest stand in the table below",
@@ -318,14 +351,6 @@ def _pair_table(
             ]
             for k in order
         ],
-    )
-
-
-def _spoken(rows: list[str], columns: list[str], shown: list[list[str]]) -> str:
-    """A picture's cells in words."""
-    return "; ".join(
-        f"{row}: {', '.join(f'{column} {cell}' for column, cell in zip(columns, cells, strict=True))}"
-        for row, cells in zip(rows, shown, strict=True)
     )
 
 
