@@ -434,8 +434,8 @@ def _notes(runs: Sequence[Run], splits: Sequence[Split]) -> list[str]:
         left = [seed for seed, split in run.splits.items() if split not in splits]
         if left:
             notes.append(
-                f"{run.name}: seeds {', '.join(map(str, left))} are left out; not every run of this "
-                "table has their held-out items."
+                f"{run.name}: seeds {', '.join(map(str, left))} are left out; not every run of "
+                "this table has their held-out items."
             )
     counts = {run.name: sum(s in splits for s in run.splits.values()) for run in runs}
     if len(set(counts.values())) > 1:
@@ -458,7 +458,7 @@ def _notes(runs: Sequence[Run], splits: Sequence[Split]) -> list[str]:
 
 
 def _from_figures(runs: Sequence[Run], name: str, measure: Measure) -> Leaderboard:
-    """A measure of which runs have only figures: intervals next to one another, pairs within runs."""
+    """A measure of which runs have only figures: intervals side by side, pairs within runs."""
     evaluation, own = name.split(".", 1)
     good = _goodness(measure)
     found = []

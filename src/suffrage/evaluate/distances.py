@@ -1,6 +1,6 @@
 """`distances`: the same answers as `fit`, under every distance the field reports.
 
-A model may lie near people by one distance and not by another: the mean can match where the spread
+A model may be near people by one distance and not by another: the mean can match where the spread
 does not, the commonest answer where the shares do not.
 """
 
@@ -47,30 +47,26 @@ from suffrage.survey import Item
 from suffrage.survey.formats.labelled_table import kind_of_label
 
 NAME = "distances"
-# method -> item -> value set -> (people's mean position, the model's, people resampled), of one seed
+# Of one seed: method -> item -> value set -> mean position of (people, model, people resampled).
 Means = dict[str, dict[str, dict[str, tuple[float, float, FloatArray]]]]
 
 
 class Options(EvaluationOptions):
-    """ordinal: item to the value of each option on its scale, -1 for one that is no point of it.
+    """What a study may say to `distances`."""
 
-    For items the codebook says nothing of, or scales with uneven steps; the others are taken as their
-    codebook gives them.
-    """
-
+    # By item, the value of each option on its scale; -1 for one that is no point of it. For items
+    # the codebook says nothing of, and scales with uneven steps.
     ordinal: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One distance. between(item, p, q): NaN for items it says nothing of. higher: more is nearer.
+    """One distance or similarity."""
 
-    counted: yes or no on an item, so that resampling respondents says nothing useful of it.
-    """
-
+    # Of item, p, q and options; NaN for items it says nothing of.
     between: Callable[[Item, FloatArray, FloatArray, Options], FloatArray]
-    higher: bool
-    counted: bool = False
+    higher: bool  # more is nearer
+    counted: bool = False  # yes or no on an item, so that resampling respondents says nothing
 
 
 def _ordered(item: Item, p: FloatArray, q: FloatArray, options: Options) -> FloatArray:
@@ -96,7 +92,7 @@ def _nothing(p: FloatArray, q: FloatArray) -> FloatArray:
 
 
 def code_values(item: Item) -> FloatArray | None:
-    """The options' codes as numbers, None where one is none or they do not only rise, or only fall."""
+    """The options' codes as numbers, None unless all are and they only rise, or only fall."""
     try:
         values = np.array([float(option.code) for option in item.options])
     except ValueError:
@@ -108,9 +104,13 @@ def code_values(item: Item) -> FloatArray | None:
 def scale_values(item: Item, given: tuple[float, ...] | None) -> FloatArray | None:
     """Each option's value on its scale, NaN for one outside it; None for an item without a scale.
 
-    given: by the study, -1 for outside. Otherwise equal steps over an ordered item's options but those
-    that word a non-response ("not sure", "don't know").
-    Raises InputError when the values given are not one an option.
+    given: by the study, -1 for outside. Otherwise an ordered item's options have equal steps, but
+    for those that word a non-response ("not sure", "don't know").
+
+    Raises
+    ------
+    InputError
+        The values given are not one for each option.
     """
     if given is not None:
         if len(given) != len(item.options):
@@ -258,7 +258,7 @@ def _values(
 
 
 def _halves(kind: Kind, target: AnswerDistribution, options: Options) -> float | None:
-    """One half of the respondents held against the other, the mean over many splits."""
+    """One half of the respondents against the other, the mean over many splits."""
     if not len(target.first_halves):
         return None
     found = kind.between(target.item, target.first_halves, target.second_halves, options)
@@ -325,7 +325,7 @@ def _across_groups(given: EvaluationInput, means: dict[int, Means]) -> Iterator[
                     )
 
 
-_HALVES = "The ceiling is one half of the people held against the other, the floor the even answer."
+_HALVES = "The ceiling is one half of the people against the other, the floor the even answer."
 MEASURES = (
     Measure(
         name="js_similarity",
@@ -346,9 +346,9 @@ MEASURES = (
     Measure(
         name="js_similarity_natural",
         label="1 - JS distance, natural log",
-        explanation="GlobalOpinionQA's similarity (Durmus et al. 2023) with natural logarithms, which "
-        "the common implementation takes when no base is said; it cannot fall below 0.167. A figure "
-        "in this base and one in base 2 are not to be compared.",
+        explanation="GlobalOpinionQA's similarity (Durmus et al. 2023) with natural logarithms, "
+        "which the common implementation uses when no base is given; it cannot fall below 0.167. "
+        "A figure in this base cannot be compared with one in base 2.",
         better="higher",
         unit="items",
     ),
@@ -404,26 +404,27 @@ MEASURES = (
         name="correlation_groups",
         label="Correlation across groups",
         explanation="The same over groups: does the model place a group above or below the others "
-        "on an item where people do? Each group's mean is counted from the mean of all groups on that "
-        "item. 0 for a model that answers alike for every group.",
+        "on an item where people do? Each group's mean is counted from the mean of all groups on "
+        "that item. 0 for a model that answers alike for every group.",
         better="higher",
         unit="items",
     ),
     Measure(
         name="calibration_error",
         label="Calibration error of shares",
-        explanation="Options are sorted into ten bins by the share the model gives them; in each bin "
-        "the model's mean share is held against the people's, and the gaps averaged by the number of "
-        "options. 0 is calibrated, as the even answer is too: read it with the next figure.",
+        explanation="Options are sorted into ten bins by the share the model gives them; in each "
+        "bin the model's mean share is compared with the people's, and the gaps are averaged by "
+        "the number of options. 0 is calibrated, as the even answer is too: read it with the next "
+        "figure.",
         better="lower",
         unit="items",
     ),
     Measure(
         name="resolution",
         label="Resolution of shares",
-        explanation="How much of what sets people's shares apart from the even answer the same bins "
-        "tell: 0 for an even answer, 1 when all of it; in whichever direction, so that a model with "
-        "everything turned round tells as much.",
+        explanation="How much of the spread of people's shares around the even answer the same "
+        "bins explain: 0 for an even answer, 1 for all of it; in whichever direction, so that a "
+        "model with everything turned round explains as much.",
         better="higher",
         unit="items",
     ),
@@ -431,9 +432,9 @@ MEASURES = (
         Measure(
             name=f"way_{name}",
             label=f"Way to the ceiling, {label}",
-            explanation=f"{what}, corrected for noise: 0 at the average training answer, 1 where one "
-            "half of the people lies from the other half. The whole sample, which is less noisy "
-            "than its halves, lies above 1.",
+            explanation=f"{what}, corrected for noise: 0 at the average training answer, 1 at the "
+            "distance of one half of the people from the other half. The whole sample, which is "
+            "less noisy than its halves, is above 1.",
             better="higher",
             unit="items",
             headline=name == "wasserstein",

@@ -76,8 +76,9 @@ def asking_line(results: Results) -> str | None:
     if not asked:
         return None
     return (
-        f"{sum(a.requests for a in asked):,} requests, {sum(a.input_tokens for a in asked):,} tokens "
-        f"read, {sum(a.output_tokens for a in asked):,} written; {asking_money(asked)}"
+        f"{sum(a.requests for a in asked):,} requests, "
+        f"{sum(a.input_tokens for a in asked):,} tokens read, "
+        f"{sum(a.output_tokens for a in asked):,} written; {asking_money(asked)}"
     )
 
 

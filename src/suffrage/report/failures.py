@@ -83,7 +83,10 @@ def made_worse_table(results: Results) -> Table | None:
         ("Fit trained", True),
         ("Change", True),
     ]
-    caption = f"Where training made it worse, questions {SIDE_NAMES[side]} (at most {WORSE_SHOWN} a method)"
+    caption = (
+        f"Where training made it worse, questions {SIDE_NAMES[side]} (at most {WORSE_SHOWN} a "
+        "method)"
+    )
     return make_table(caption, columns, rows) if rows else None
 
 
@@ -114,7 +117,8 @@ def worst_item_table(results: Results) -> Table:
     ]
     columns = [("Method", False), ("Question", False), ("Fit", True)]
     return make_table(
-        f"The questions each model gets most wrong, {SIDE_NAMES[side]}; mean over value sets and seeds",
+        f"The questions each model gets most wrong, {SIDE_NAMES[side]}; mean over value sets and "
+        "seeds",
         columns,
         rows,
     )

@@ -1,4 +1,4 @@
-"""What the evaluations of groups draw: whom a name reaches, who is served least, what is shallow."""
+"""What the evaluations of groups draw: whom a name reaches, whom a model serves least."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def _map_panel(
     outlined: Collection[tuple[int, int]] = (),
 ) -> Panel:
     """A heat map with its cells in words and as a table."""
-    spoken = "; ".join(
-        f"{row}: {', '.join(f'{column} {cell}' for column, cell in zip(columns, cells, strict=True))}"
-        for row, cells in zip(rows, shown, strict=True)
-    )
-    drawn = heat_map(rows, columns, coloured, shown, reach, spoken, outlined)
+    spoken = [
+        [f"{column} {cell}" for column, cell in zip(columns, cells, strict=True)] for cells in shown
+    ]
+    words = "; ".join(f"{row}: {', '.join(cells)}" for row, cells in zip(rows, spoken, strict=True))
+    drawn = heat_map(rows, columns, coloured, shown, reach, words, outlined)
     return Panel(title, text, drawn, [table], FOLDED)
 
 
@@ -290,7 +290,8 @@ def _moves_panel(moves: dict[str, dict[str, float]], methods: list[MethodFacts])
     return Panel(
         "How far the answers move",
         "The share of answers that would have to change back to be those given as usual: 0 none, 1 "
-        "all of them. Steady is not good by itself: a model that says nothing does not move either.",
+        "all of them. Steady is not good by itself: a model that says nothing does not move "
+        "either.",
         tables=[make_table("Mean total variation from the answers as usual", columns, rows)],
     )
 

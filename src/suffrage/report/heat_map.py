@@ -23,9 +23,22 @@ def heat_map(
     label: str,
     outlined: Collection[tuple[int, int]] = (),
 ) -> str:
-    """Markup. values: (rows, columns), coloured from -reach to reach; shown: what stands in the cells.
+    """The map as markup; everything in it is escaped.
 
-    label: what the picture shows, for those who do not see it. outlined: cells with a frame.
+    Parameters
+    ----------
+    rows, columns : sequence of str
+        Their names.
+    values : (rows, columns)
+        Coloured from -reach to reach; None for a cell without a value.
+    shown : (rows, columns)
+        What the cells say.
+    reach : float
+        The value with the strongest colour.
+    label : str
+        What the picture shows, for those who do not see it.
+    outlined : collection of (row, column)
+        Cells with a frame.
     """
     cell = 96 if len(columns) <= 6 else 72
     heads = [_lines(name, int(cell / LETTER)) for name in columns]
@@ -58,7 +71,7 @@ def heat_map(
 def tiles(
     panels: Sequence[tuple[str, Sequence[Sequence[float]]]], label: str, side: int = 260
 ) -> str:
-    """Square matrices from -1 to 1 beside one another, without names or numbers.
+    """Square matrices from -1 to 1 next to one another, without names or numbers.
 
     panels: (title, matrix).
     """
@@ -71,10 +84,10 @@ def tiles(
             for column, value in enumerate(values)
         ]
         parts.append(
-            f'<div><p class="label"><span>{escape(title)}</span></p><svg class="heat" width="{side}" '
-            f'height="{side}" role="img" aria-label="{escape(f"{title}: {label}", quote=True)}">'
-            f'{"".join(cells)}<rect class="edge" x=".5" y=".5" width="{side - 1}" height="{side - 1}"/>'
-            "</svg></div>"
+            f'<div><p class="label"><span>{escape(title)}</span></p>'
+            f'<svg class="heat" width="{side}" height="{side}" role="img" '
+            f'aria-label="{escape(f"{title}: {label}", quote=True)}">{"".join(cells)}'
+            f'<rect class="edge" x=".5" y=".5" width="{side - 1}" height="{side - 1}"/></svg></div>'
         )
     return "".join([*parts, "</div>"])
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from suffrage.evaluate.fit import AVERAGE, UNIFORM
-from suffrage.evaluate.results import EvaluationFacts, Figure, MethodFacts, Results
+from suffrage.evaluate.results import EvaluationFacts, Figure, Measure, MethodFacts, Results
 from suffrage.evaluate.wvb import HEADLINE, MAJORITY, measure_name
 from suffrage.report.cells import (
     ABREAST,
@@ -23,6 +23,7 @@ from suffrage.report.numbers import NOTHING, interval, number
 FOLDED = "The same as a table"
 # So many lines can be told apart in one picture.
 LINES = 5
+FIXED_STROKE = 'vector-effect="non-scaling-stroke"'
 DASHES = ("", "7 3", "2 3", "10 3 2 3", "1 4")
 
 
@@ -45,9 +46,7 @@ def distance_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
     ]
     rows = []
     for measure in facts.measures:
-        found = [
-            _both(results, facts.name, measure.name, name, measure.digits) for name, _ in columns
-        ]
+        found = [_both_sides(results, facts.name, measure, name) for name, _ in columns]
         if any(cell.text != NOTHING for cell in found):
             rows.append([Cell(measure.label), *found])
     if not rows:
@@ -60,26 +59,27 @@ def distance_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
     return [
         Panel(
             "Held out and trained on, side by side",
-            "Each cell has the figure on held-out items and below it the one on items that were trained "
-            "on. A method far better on the second has learned the questions rather than the people.",
+            "Each cell has the figure on held-out items and below it the one on items that were "
+            "trained on. A method far better on the second has learned the questions rather than "
+            "the people.",
             tables=abreast(table, ABREAST),
         )
     ]
 
 
-def _both(results: Results, evaluation: str, measure: str, method: str, digits: int) -> Cell:
-    held = results.figure(evaluation, measure, method, side="held_out")
-    trained = results.figure(evaluation, measure, method, side="trained")
+def _both_sides(results: Results, evaluation: str, measure: Measure, method: str) -> Cell:
+    held = results.figure(evaluation, measure.name, method, side="held_out")
+    trained = results.figure(evaluation, measure.name, method, side="trained")
     if held is None and trained is None:
         return Cell(NOTHING)
     return Cell(
-        NOTHING if held is None else number(held.value, digits),
-        "" if trained is None else number(trained.value, digits),
+        NOTHING if held is None else number(held.value, measure.digits),
+        "" if trained is None else number(trained.value, measure.digits),
     )
 
 
 def country_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
-    """Similarity country by country, as itself and as the country, for the method that does best."""
+    """Similarity with each country, as itself and as the country, for the best method."""
     countries: Mapping[str, Sequence[Mapping[str, object]]] = facts.details.get("countries", {})
     by_method = {
         method: {
@@ -101,8 +101,8 @@ def country_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
     )
 
 
-def group_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
-    """Representativeness group by group, as itself and as the group, with people's own beside."""
+def us_group_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
+    """Representativeness of each group, as itself and as the group, next to people's own."""
     groups: Mapping[str, Mapping[str, Mapping[str, float]]] = facts.details.get("groups", {})
     by_method = {
         method: {
@@ -145,7 +145,7 @@ def _population_panels(
     floor = results.figure(facts.name, measure, UNIFORM)
     text = (
         f"{what}: {best.label}. Filled: asked as the {noun}; hollow: asked as itself"
-        + ("; upright mark: the answer of all people, held against the group" if marks else "")
+        + ("; upright mark: the answer of all people, compared with the group" if marks else "")
         + ("; dotted line: the even answer, over all." if floor else ".")
         + f" The {noun} served best stands first."
     )
@@ -220,7 +220,7 @@ def dots(rows: Sequence[DotRow], floor: float | None) -> str:
             f'<div class="plot-row"><span>{label}</span>'
             f'<svg height="22" role="img" aria-label="{label}: {escape(", ".join(spoken))}" '
             f'class="c-m1">{"".join(parts)}</svg>'
-            f'<span class="plot-value">{NOTHING if row.named is None else number(row.named)}</span></div>'
+            f'<span class="plot-value">{number(row.named)}</span></div>'
         )
     middle = (low + high) / 2
     ticks = "".join(
@@ -263,10 +263,10 @@ def threshold_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
     return [
         Panel(
             "How many questions lie within which distance",
-            "Share of questions (upward, 0 to 1) whose Wasserstein distance from the people sampled is at or "
-            "below a threshold (rightward): the higher a line rises at the left, the nearer the answers. "
-            "Drawn are the untrained model, the method with most questions within "
-            f"{HEADLINE:.2f}, and answers that need no model; the table has all methods.",
+            "Share of questions (upward, 0 to 1) whose Wasserstein distance from the people "
+            "sampled is at or below a threshold (rightward): the higher a line rises at the left, "
+            "the nearer the answers. Drawn are the untrained model, the method with most questions "
+            f"within {HEADLINE:.2f}, and answers that need no model; the table has all methods.",
             curves(thresholds, drawn),
             [table],
             FOLDED,
@@ -284,7 +284,7 @@ def _shown(results: Results, facts: EvaluationFacts) -> list[str]:
 
 
 def curves(at: Sequence[float], lines: Mapping[str, Sequence[float]]) -> str:
-    """Lines over a common axis as HTML, with a legend; labels are escaped. Values lie in 0 to 1."""
+    """Lines over a common axis as HTML, with a legend; labels are escaped; values from 0 to 1."""
     span = at[-1] - at[0]
     drawn, legend = [], []
     for place, (label, values) in enumerate(lines.items()):
@@ -295,15 +295,13 @@ def curves(at: Sequence[float], lines: Mapping[str, Sequence[float]]) -> str:
         style = f'stroke-dasharray="{DASHES[place % len(DASHES)]}"'
         line = f'fill="none" stroke="currentColor" stroke-width="2.5" {style}'
         colour = f"c-m{place % 4 + 1}"
-        drawn.append(
-            f'<polyline class="{colour}" points="{points}" {line} vector-effect="non-scaling-stroke"/>'
-        )
+        drawn.append(f'<polyline class="{colour}" points="{points}" {line} {FIXED_STROKE}/>')
         legend.append(
             f'<span><svg width="36" height="10" aria-hidden="true" class="{colour}">'
             f'<line x1="0" x2="36" y1="5" y2="5" {line}/></svg> {escape(label)}</span>'
         )
     grid = "".join(
-        f'<line class="axis" x1="0" x2="100" y1="{y}" y2="{y}" vector-effect="non-scaling-stroke"/>'
+        f'<line class="axis" x1="0" x2="100" y1="{y}" y2="{y}" {FIXED_STROKE}/>'
         for y in (0, 50, 100)
     )
     heights = "".join(
@@ -311,14 +309,17 @@ def curves(at: Sequence[float], lines: Mapping[str, Sequence[float]]) -> str:
         for value in (0.0, 0.5, 1.0)
     )
     ticks = "".join(
-        f'<text x="{8 + 90 * (x - at[0]) / span:.1f}%" y="228" text-anchor="middle">{number(x, 2)}</text>'
+        f'<text x="{8 + 90 * (x - at[0]) / span:.1f}%" y="228" text-anchor="middle">'
+        f"{number(x, 2)}</text>"
         for x in at[::2]
     )
     spoken = "; ".join(f"{label} {number(values[-1], 2)}" for label, values in lines.items())
     return (
-        f'<svg width="100%" height="234" role="img" aria-label="At {number(at[-1], 2)}: {escape(spoken)}">'
-        f'<svg x="8%" y="8" width="90%" height="200" viewBox="0 0 100 100" preserveAspectRatio="none" '
-        f'overflow="visible">{grid}{"".join(drawn)}</svg>{heights}{ticks}</svg>'
+        f'<svg width="100%" height="234" role="img" '
+        f'aria-label="At {number(at[-1], 2)}: {escape(spoken)}">'
+        f'<svg x="8%" y="8" width="90%" height="200" viewBox="0 0 100 100" '
+        f'preserveAspectRatio="none" overflow="visible">{grid}{"".join(drawn)}</svg>'
+        f"{heights}{ticks}</svg>"
         f'<p class="small legend">{" &nbsp; ".join(legend)}</p>'
     )
 
@@ -326,6 +327,6 @@ def curves(at: Sequence[float], lines: Mapping[str, Sequence[float]]) -> str:
 PUBLISHED_PANELS = {
     "distances": distance_panels,
     "globalopinionqa": country_panels,
-    "opinionqa": group_panels,
+    "opinionqa": us_group_panels,
     "wvb": threshold_panels,
 }

@@ -8,7 +8,7 @@ from suffrage.report.numbers import number, percent, thousands
 
 
 def render_page(template: str, **content: Any) -> str:
-    """A template of `report/templates` as HTML. content: what it shows, by the name it has there."""
+    """A template of `report/templates` as HTML; content: what it shows, by its names there."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

@@ -54,7 +54,7 @@ def _table(results: Results, quiet: bool) -> Table:
     table.add_column("Held-out fit", no_wrap=True)
     rows = scoreboard_rows(results)
     said = any(row.sentence for row in rows)
-    # One column more than 80 characters hold: where sentences are read, the earth mover's gives way.
+    # 80 characters hold no more columns, so sentences take the place of the earth mover's.
     second = "Said" if said else "EMD"
     for heading in ("Trained", second, "Entropy", "Slope", "Way", "Time"):
         table.add_column(heading, justify="right", no_wrap=True)

@@ -1,7 +1,8 @@
 """Strengths from comparisons of two: Bradley and Terry (1952), with ties after Davidson (1970).
 
-With strengths theta, a lean b to the left side and nu for ties, the three outcomes of left i against
-right j are as probable as exp(theta_i + b), exp(theta_j) and nu exp((theta_i + theta_j + b) / 2).
+With strengths theta, a lean b to the left side and nu for ties, the three outcomes of left i
+against right j are as probable as exp(theta_i + b), exp(theta_j) and
+nu exp((theta_i + theta_j + b) / 2).
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Strengths:
-    """theta: (models,), around 0. side: lean to the left. log_tie: of nu; None where nothing tied."""
+    """What comparisons say of the models in them."""
 
-    theta: FloatArray
-    side: float
-    log_tie: float | None
+    theta: FloatArray  # strengths, (models,), around 0
+    side: float  # lean to the left
+    log_tie: float | None  # of nu; None where nothing tied
 
     @property
     def win_rates(self) -> FloatArray:
@@ -45,9 +46,17 @@ def fit_davidson(
 ) -> Strengths:
     """The penalised maximum likelihood, by Newton's method; the likelihood is concave.
 
-    left, right: (pairs,), which models stood where. counts: (pairs, 3), how often left won, right
-    won, neither did. ridge: of a normal prior around 0 on every parameter (variance 1 / ridge), which
-    keeps a model that always won finite.
+    Parameters
+    ----------
+    left, right : (pairs,)
+        Which models were on which side.
+    counts : (pairs, 3)
+        How often left won, right won, neither did.
+    models : int
+        How many there are.
+    ridge : float
+        Of a normal prior around 0 on every parameter (variance 1 / ridge), which keeps a model that
+        always won finite.
     """
     ties = bool(counts[:, TIE].sum() > 0)
     outcomes = 3 if ties else 2

@@ -21,7 +21,10 @@ SMALL_GAIN = 0.05
 
 def verdict(found: Rectified, told_apart: int) -> str:
     """One sentence on whether the model helped, made from the figures."""
-    alone = f"The model alone is off by {_points(_off(found))} of the answers from the rectified estimate."
+    alone = (
+        f"The model alone is off by {percent(_off(found))} of the answers from the rectified "
+        "estimate."
+    )
     if told_apart < 2:
         return (
             "The model answers the same for everyone in this group, so it adds nothing: the "
@@ -33,7 +36,10 @@ def verdict(found: Rectified, told_apart: int) -> str:
             f"people's, beyond chance; ask people. {alone}"
         )
     little = ", but too little to matter" if found.gain < SMALL_GAIN else ""
-    worth = f"The model helped{little}: {found.n} people with it say as much as {found.worth:.0f} without"
+    worth = (
+        f"The model helped{little}: {found.n} people with it say as much as {found.worth:.0f} "
+        "without"
+    )
     if found.cells_worth is not None and found.cells_worth >= found.worth:
         worth += (
             f", but weighting them to the groups' known shares, without a model, is worth "
@@ -54,10 +60,6 @@ def _needed(found: Rectified) -> str:
 def _off(found: Rectified) -> float:
     """Total variation between the model alone and the rectified estimate."""
     return float(np.abs(found.raw - found.rectified.values).sum() / 2)
-
-
-def _points(share: float) -> str:
-    return percent(share)
 
 
 def estimates_json(found: Any) -> dict[str, Any]:
@@ -131,9 +133,10 @@ def estimates_text(found: Any) -> Any:
         parts += [Text(f"\n{_trial_heading(trials)}", style="bold"), _trial_table(trials)]
         parts.append(
             Text(
-                "Held by: how often the 95 % interval holds the whole survey's answer. Error: root mean "
-                "square, in points. Worth: how many times as many people one would have to ask without the model. At "
-                "most: the same for a model that knew every group's answers."
+                "Held by: how often the 95 % interval holds the whole survey's answer. Error: root "
+                "mean square, in points. Worth: how many times as many people one would have to "
+                "ask without the model. At most: the same for a model that knew every group's "
+                "answers."
             )
         )
     parts += [Text(""), Text(_closing(found))]

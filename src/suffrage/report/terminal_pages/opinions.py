@@ -58,10 +58,10 @@ def analysis_text(a: OpinionAnalysis, count: int = STATEMENTS) -> Any:
 
 
 _NOTE = (
-    "\nIntervals are 95 % and take the groups as given. Agreement (adjusted Rand index, in brackets "
-    "its fifth percentile) and overlap (Jaccard) are between these groups and those found when "
-    "participants are drawn anew; ? marks numbers with a group below 0.75. Differences are tested "
-    "on groups found without the statement, at a false discovery rate of 5 %."
+    "\nIntervals are 95 % and take the groups as given. Agreement (adjusted Rand index, in "
+    "brackets its fifth percentile) and overlap (Jaccard) are between these groups and those found "
+    "when participants are drawn again; ? marks numbers with a group below 0.75. Differences are "
+    "tested on groups found without the statement, at a false discovery rate of 5 %."
 )
 
 

@@ -19,10 +19,10 @@ def principles_text(found: Principles, most: int = 20) -> RenderableType:
     stable = found.stability
     sure = "come back" if stable.trusted else "do NOT all come back"
     lines = [
-        f"{found.participants} participants in {len(found.group_sizes)} groups ({sizes}); in resamples "
-        f"the groups {sure} (adjusted Rand index {stable.agreement:.2f}).",
-        f"{len(found.unmerged)} statements have more than {found.settings.least_share:.0%} of every "
-        f"group behind them; merged they are {len(found.merged)} principles.",
+        f"{found.participants} participants in {len(found.group_sizes)} groups ({sizes}); in "
+        f"resamples the groups {sure} (adjusted Rand index {stable.agreement:.2f}).",
+        f"{len(found.unmerged)} statements have more than {found.settings.least_share:.0%} of "
+        f"every group behind them; merged they are {len(found.merged)} principles.",
         *(
             f"Not among them: {len(ids)}, {reason}."
             for reason, ids in found.left_out.items()

@@ -45,8 +45,8 @@ def representativeness_text(found: Representativeness) -> Any:
         Text(
             f"What raking costs: {found.n_eff[0]:,.0f} effective respondents become "
             f"{found.n_eff[1]:,.0f} (design effect {found.design_effect[0]:.2f} to "
-            f"{found.design_effect[1]:.2f}); the largest weight is {found.largest_weight:.1f} times "
-            f"the mean; largest gap left {found.gap:.1e}.{trimmed}"
+            f"{found.design_effect[1]:.2f}); the largest weight is {found.largest_weight:.1f} "
+            f"times the mean; largest gap left {found.gap:.1e}.{trimmed}"
         )
     )
     return Group(*parts)

@@ -57,8 +57,8 @@ def scores_table(scores: dict[str, Any]) -> Any:
             word, reliability(scores["alpha"][value]), reliability(scores["omega"][value]), *cells
         )
     note = (
-        "Mean of each value's items less the person's mean over all items, with its standard error: "
-        "above 0 matters more than other values do."
+        "Mean of each value's items less the person's mean over all items, with its standard "
+        "error: above 0 matters more than other values do."
         if centred
         else "Mean of three items from 0 to 1, with its standard error."
     )
