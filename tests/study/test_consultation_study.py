@@ -14,7 +14,11 @@ from suffrage.errors import InputError
 from suffrage.evaluate import preferences
 from suffrage.population import build_value_set
 from suffrage.study.commands.disagreements import study_disagreements
-from suffrage.study.commands.simulated_public import PublicSettings, simulated_public, write_public
+from suffrage.study.commands.simulated_public import (
+    SimulatedPublicSettings,
+    simulated_public,
+    write_public,
+)
 from suffrage.study.inputs import StudyInputs
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
@@ -54,7 +58,9 @@ SURVEY = make_survey(respondents=240, items=8)
 
 @pytest.fixture
 def write_loop(write_study: Write, tmp_path: Path) -> Write:
-    public, truth = simulated_public(SURVEY, PublicSettings(participants=120, statements=30), 1)
+    public, truth = simulated_public(
+        SURVEY, SimulatedPublicSettings(participants=120, statements=30), 1
+    )
     write_public(public, truth, SURVEY.codebook.items, tmp_path / "public")
 
     def write(**changes: Any) -> Path:
@@ -116,7 +122,9 @@ def test_a_model_that_knows_the_people_agrees_with_them_and_a_flat_one_does_not(
     tmp_path: Path,
 ) -> None:
     """Against impostors: one reads its group's true favourite, one says all alike."""
-    public, truth = simulated_public(SURVEY, PublicSettings(participants=200, comparisons=20), 1)
+    public, truth = simulated_public(
+        SURVEY, SimulatedPublicSettings(participants=200, comparisons=20), 1
+    )
     write_public(public, truth, SURVEY.codebook.items, tmp_path / "public")
     north = build_value_set(SURVEY, "north", {"region": "north"}, 1, "people up north")
     tops = {item: d.shares.max() for item, d in north.distributions.items()}

@@ -20,7 +20,11 @@ from suffrage.consult.consultation import Consultation, read_consultation, write
 from suffrage.errors import InputError
 from suffrage.evaluate import EvaluationOptions
 from suffrage.study import stages
-from suffrage.study.commands.simulated_public import PublicSettings, simulated_public, write_public
+from suffrage.study.commands.simulated_public import (
+    SimulatedPublicSettings,
+    simulated_public,
+    write_public,
+)
 from suffrage.study.schema import EvaluationSpec, Study, read_study
 from suffrage.study.wiring import Wiring, wire
 from tests.synthetic import make_survey, write_survey_files
@@ -61,7 +65,9 @@ def write_files(folder: Path) -> None:
     """Everything the study names: a survey, a consultation, a model's folder, methods' files."""
     survey = make_survey(respondents=60, items=6)
     write_survey_files(folder, survey)
-    public, truth = simulated_public(survey, PublicSettings(participants=20, statements=10), 1)
+    public, truth = simulated_public(
+        survey, SimulatedPublicSettings(participants=20, statements=10), 1
+    )
     write_public(public, truth, survey.codebook.items, folder / "public")
     for name in ("model", "polled"):
         (folder / name).mkdir()

@@ -13,7 +13,11 @@ from suffrage.consult.consultation import Consultation
 from suffrage.consult.people import people_for
 from suffrage.errors import InputError
 from suffrage.population import build_value_set
-from suffrage.study.commands.simulated_public import PublicSettings, simulated_public, utility
+from suffrage.study.commands.simulated_public import (
+    SimulatedPublicSettings,
+    simulated_public,
+    utility,
+)
 from suffrage.survey.weighting import WeightingSpec
 from suffrage.training_data import HeldOut, RecordSettings, check_nothing_held_out, split_items
 from suffrage.training_data.constitution import FROM_CONSULTATION, ConstitutionSettings
@@ -32,7 +36,9 @@ ITEMS = SURVEY.codebook.items
 SPLIT = split_items(ITEMS, HeldOut(by="list", items=("q0", "q4")), 1)
 NORTH = build_value_set(SURVEY, "north", {"region": "north"}, 1, "people in the north")
 SOUTH = build_value_set(SURVEY, "south", {"region": "south"}, 1, "people in the south")
-PUBLIC, TRUTH = simulated_public(SURVEY, PublicSettings(participants=120, statements=30), 5)
+PUBLIC, TRUTH = simulated_public(
+    SURVEY, SimulatedPublicSettings(participants=120, statements=30), 5
+)
 SPEC = ConsultationSpec(folder="x", held_out=0.3, resamples=4)  # type: ignore[arg-type]
 
 
@@ -215,7 +221,7 @@ def test_texts_about_a_held_out_item_are_known_in_other_words_of_order() -> None
 
 def test_simulated_people_say_what_they_answered() -> None:
     """Without slips every vote follows from the respondent's own answer; choices from utility."""
-    exact = PublicSettings(participants=80, slips=0.0, temperature=1e-6, left=0.0)
+    exact = SimulatedPublicSettings(participants=80, slips=0.0, temperature=1e-6, left=0.0)
     public, truth = simulated_public(SURVEY, exact, 1)
     answers = {row["respondent"]: row for row in SURVEY.responses.to_dicts()}
     who = dict(truth.select("participant", "respondent").rows())
@@ -236,7 +242,7 @@ def test_simulated_people_say_what_they_answered() -> None:
 @given(st.integers(0, 10**6))
 def test_a_persons_sides_are_drawn_evenly(seed: int) -> None:
     public, _ = simulated_public(
-        SURVEY, PublicSettings(participants=40, comparisons=10, statements=1), seed
+        SURVEY, SimulatedPublicSettings(participants=40, comparisons=10, statements=1), seed
     )
     left = public.comparisons.select((pl.col("left") < pl.col("right")).mean()).item()
     assert abs(left - 0.5) < 5 * 0.5 / np.sqrt(400)

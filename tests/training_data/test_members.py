@@ -9,7 +9,7 @@ import pytest
 from suffrage.consult.consultation import Consultation
 from suffrage.errors import InputError
 from suffrage.population import ValueSet, build_value_set
-from suffrage.study.commands.simulated_public import PublicSettings, simulated_public
+from suffrage.study.commands.simulated_public import SimulatedPublicSettings, simulated_public
 from suffrage.training_data.members import members_of, unmet_condition
 from tests.synthetic import make_survey
 
@@ -20,7 +20,9 @@ EVERYONE = build_value_set(SURVEY, "north", {"region": "north"}, 1, "people in t
 
 def public(rows: list[tuple[str, str, str]] | None = None) -> Consultation:
     """A consultation; rows: participant, demographic item, value, instead of its own."""
-    made, _ = simulated_public(SURVEY, PublicSettings(participants=PEOPLE, statements=5), 5)
+    made, _ = simulated_public(
+        SURVEY, SimulatedPublicSettings(participants=PEOPLE, statements=5), 5
+    )
     tables = {field.name: getattr(made, field.name) for field in fields(made)}
     if rows is not None:
         schema = made.demographics.schema

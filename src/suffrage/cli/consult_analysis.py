@@ -291,13 +291,13 @@ def from_survey_command(
     Example: `suffrage consult from-survey examples/full_loop.yaml runs/simulated-public`
     """
     from suffrage.study.commands.simulated_public import (
-        PublicSettings,
+        SimulatedPublicSettings,
         simulated_public,
         write_public,
     )
     from suffrage.study.schema import study_survey
 
-    wanted = PublicSettings(participants=participants, comparisons=comparisons)
+    wanted = SimulatedPublicSettings(participants=participants, comparisons=comparisons)
     survey = study_survey(suffrage.read_study(study))
     found, truth = simulated_public(survey, wanted, seed)
     identities, links = write_public(found, truth, survey.codebook.items, out)
