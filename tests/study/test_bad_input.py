@@ -46,7 +46,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown column": (
         {"value_sets": [{"name": "x", "where": {"regoin": "north"}}]},
-        'where.regoin is not a demographic column of this survey; there are region, age. Did you mean "region"?',
+        "where.regoin is not a demographic column of this survey; there are region, age. "
+        'Did you mean "region"?',
     ),
     "empty population": (
         {"value_sets": [{"name": "x", "where": {"region": "north", "age": {"min": 200}}}]},

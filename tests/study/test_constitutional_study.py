@@ -1,4 +1,4 @@
-"""A study that names `cai` and `ccai`: from its file to the report, and again when a principle changes."""
+"""A study that names `cai` and `ccai`: to its report, and again when a principle changes."""
 
 import json
 from pathlib import Path

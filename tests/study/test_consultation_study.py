@@ -1,4 +1,4 @@
-"""A study that learns from a consultation: from its file to checkpoints, people held out and a changed vote."""
+"""A study that learns from a consultation: its checkpoints, people held out, a changed vote."""
 
 import json
 from pathlib import Path

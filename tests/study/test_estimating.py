@@ -40,7 +40,7 @@ ITEM, READ = "natenvir", "natarms"
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """A study with made-up models: one knows every group, one answers evenly, one says the opposite."""
+    """A study with made-up models: one knows every group, one answers evenly, one is opposite."""
     folder = tmp_path_factory.mktemp("gss")
     (folder / "study.yaml").write_text(STUDY, encoding="utf-8")
     study = read_study(folder / "study.yaml")

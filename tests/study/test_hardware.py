@@ -66,7 +66,7 @@ def test_a_loras_parameters_are_counted_as_peft_makes_them(tiny_model: Path) -> 
 @pytest.mark.parametrize("adapter", ["lora", "full"])
 @pytest.mark.parametrize("width", [2, 4])
 def test_what_a_layer_keeps_is_what_autograd_saves(adapter: str, width: int) -> None:
-    """Bytes of all tensors a backward pass holds on to, of a model with two and with three layers."""
+    """Bytes of all tensors that a backward pass keeps, with two and with three layers."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import LlamaConfig, LlamaForCausalLM

@@ -1,7 +1,7 @@
 """What must change a stage's key, and what must not: a key decides what is computed again.
 
-Some parts of a key imply others. The key of a split holds the seed, so no test here can tell whether
-the key of a training holds the seed once or twice.
+Some parts of a key imply others. The key of a split contains the seed, so that no test here can
+tell whether the key of a training contains the seed once or twice.
 """
 
 import json

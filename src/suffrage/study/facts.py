@@ -1,16 +1,12 @@
-"""What the report says of a run besides its scores: who was asked, what ran where, the limits."""
+"""The results of a run: its figures, with who was asked, what ran where and what it cost."""
 
 from __future__ import annotations
 
 import datetime
-import os
-import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from suffrage.align import Checkpoint
 from suffrage.evaluate import EvaluationInput, Results, Scorecard
@@ -30,53 +26,13 @@ from suffrage.evaluate.results import (
 )
 from suffrage.models.endpoint_abilities import Memory, known_abilities, spent_by_purpose
 from suffrage.population import ValueSet
+from suffrage.study.limits import limits_of_run
+from suffrage.study.machine import machine, versions
 from suffrage.study.self_feedback_facts import self_feedback
 from suffrage.survey import Survey, effective_sample_size
 
 if TYPE_CHECKING:
     from suffrage.study.wiring import Wiring
-
-PACKAGES = ("suffrage", "torch", "transformers", "trl", "peft", "numpy", "polars")
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide results."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def machine() -> dict[str, Any]:
-    """What this machine is; no name, user or path of it."""
-    from suffrage.models.device import cpu_threads
-
-    facts: dict[str, Any] = {
-        "system": platform.system(),
-        "processor": _processor(),
-        "cores": cpu_threads(),
-        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-    }
-    if find_spec("torch") is None:
-        return facts  # a model behind an endpoint needs none
-    import torch
-
-    if torch.cuda.is_available():
-        facts["gpu"] = torch.cuda.get_device_name()
-        facts["gpu_memory_bytes"] = torch.cuda.get_device_properties(0).total_memory
-    return facts
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def results_of(
@@ -86,7 +42,19 @@ def results_of(
     by_evaluation: Mapping[str, Scorecard],
     memory: Memory,
 ) -> Results:
-    """Everything a run found, with the facts around it. memory: what an endpoint cost and can do."""
+    """Everything a run found, with the facts around it.
+
+    Parameters
+    ----------
+    wiring : Wiring
+    survey : Survey
+    given : EvaluationInput
+        What the evaluations were given.
+    by_evaluation : mapping
+        What each evaluation found, by its name.
+    memory : Memory
+        What an endpoint cost and can do.
+    """
     study = wiring.study
     endpoint = _endpoint_facts(wiring, memory)
     rounding = _rounding_errors(given)
@@ -128,12 +96,7 @@ def results_of(
         ],
         answers=[answer for card in cards for answer in card.answers],
         readouts=[row for card in cards for row in card.readouts],
-        limits=[
-            *limits(survey, given),
-            *_endpoint_limits(endpoint, given),
-            *_rounding_limits(rounding),
-            *_consultation_limits(wiring),
-        ],
+        limits=limits_of_run(study, survey, given, endpoint, rounding),
         endpoint=endpoint,
         rounding=rounding,
         evaluations=[
@@ -259,67 +222,6 @@ def _rounding_errors(given: EvaluationInput) -> list[RoundingError]:
     ]
 
 
-def _endpoint_limits(endpoint: EndpointFacts | None, given: EvaluationInput) -> list[str]:
-    """What asking through an endpoint leaves open."""
-    if endpoint is None:
-        return []
-    letters = [
-        answer
-        for answers in given.answers.values()
-        for some in answers.by_value_set.values()
-        for answer in some
-        if answer.readout == "letters"
-    ]
-    sentences = [
-        "The model was asked behind an address. Which weights answered there cannot be checked, and "
-        "the provider may change them under the same name."
-    ]
-    if endpoint.listed:
-        unseen = [answer.unseen for answer in letters]
-        sentences.append(
-            f"The endpoint tells the probabilities of its {endpoint.listed} likeliest tokens only. "
-            "Option labels outside them count 0; together they could have had at most "
-            f"{sum(unseen) / len(unseen):.4f} of the probability on average over questions, and "
-            f"{max(unseen):.4f} on one."
-        )
-    else:
-        named = [answer.named for answer in letters if answer.named]
-        fewest = min(named, default=0)
-        error = f", a standard error of up to {0.5 / fewest**0.5:.2f}" if fewest else ""
-        sentences.append(
-            "The endpoint gives no probabilities: each answer is the shares of "
-            f"{endpoint.samples} sampled answers to each way of asking{error} a share. The "
-            "intervals hold that error; it also lowers each fit somewhat, and raises order sensitivity."
-        )
-    if not endpoint.reads_texts:
-        sentences.append(
-            "The endpoint gives no probabilities of whole texts: answers said in full were not read."
-        )
-    return sentences
-
-
-def _rounding_limits(errors: Sequence[RoundingError]) -> list[str]:
-    """What a shorter number format moved."""
-    found = []
-    measured = [row for row in errors if row.mean is not None and row.largest is not None]
-    if measured:
-        questions = sum(row.questions for row in measured)
-        mean = sum(row.questions * (row.mean or 0.0) for row in measured) / questions
-        found.append(
-            f"Answers were computed in {measured[0].dtype}. Asked again in float32, {questions} "
-            f"answers of {len({row.method for row in measured})} methods moved by {mean:.4f} on "
-            f"average and {max(row.largest or 0.0 for row in measured):.4f} at most (total variation, "
-            "0 to 1)."
-        )
-    missing = [row.method for row in errors if row.mean is None]
-    if missing:
-        found.append(
-            f"Answers were computed in {errors[0].dtype}, and what that moved could not be measured "
-            f"for {', '.join(dict.fromkeys(missing))}: the model does not fit in float32 here."
-        )
-    return found
-
-
 def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> list[MethodFacts]:
     floors = [
         MethodFacts(
@@ -378,59 +280,3 @@ def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> lis
             )
         )
     return [*floors, *found, ceiling]
-
-
-def _consultation_limits(wiring: Wiring) -> list[str]:
-    """What learning from a consultation leaves open, where a method did."""
-    study = wiring.study
-    heard = [spec.name for spec in study.methods if spec.uses_consultation]
-    if not heard or study.consultation is None:
-        return []
-    spec = study.consultation
-    read = "one vote each" if spec.read_as == "sample" else "weighted to the population"
-    return [
-        f"{', '.join(heard)} learnt from a consultation (participants {read}): people who chose to "
-        "take part, so that what they share beyond what weights can mend is learnt as well.",
-        f"{spec.held_out:.0%} of the participants were never trained on; how far each checkpoint "
-        "agrees with them is what the evaluation `preferences` shows.",
-    ]
-
-
-def limits(survey: Survey, given: EvaluationInput) -> list[str]:
-    """What this run cannot show, from its own numbers."""
-    held_out = sorted({item for split in given.splits.values() for item in split.held_out})
-    clusters = {split.clusters[item] for split in given.splits.values() for item in split.held_out}
-    sentences = [
-        "Answering a survey like a public is not acting like it: nothing here tests what the "
-        "model does in conversation or in decisions.",
-        f"The intervals rest on {len(held_out)} held-out items in {len(clusters)} groups that "
-        "stand or fall together; another choice of items could give another figure.",
-        "What the model says is no estimate of what the public would say to a new question.",
-    ]
-    if survey.provenance.weight_variable is None:
-        sentences.append(
-            "The respondents are not weighted: the figures stand for the sample, and for the "
-            "population only as far as the sample resembles it."
-        )
-    if len(given.splits) == 1:
-        sentences.append(
-            "One seed: how much the figures move with the choice of held-out items and with "
-            "training's own randomness was not measured."
-        )
-    pooled = [v.name for v in given.value_sets if any(d.pooled for d in v.distributions.values())]
-    if pooled:
-        sentences.append(
-            f"Small groups ({', '.join(pooled)}) were drawn toward their parent population on some "
-            "items, by the weights shown beside them. Their ceiling is drawn along, and says less the "
-            "greater the weight."
-        )
-    notes = [item for v in given.value_sets[:1] for item in v.items if item.note]
-    if notes:
-        sentences.append(
-            f"{len(notes)} items carry a note in the codebook (such as two wordings pooled)."
-        )
-    sentences.append(
-        "Respondents who gave no answer are left out of each item's shares; their part is shown "
-        "beside the item."
-    )
-    return sentences

@@ -84,7 +84,7 @@ class StudyInputs:
 
 
 class ComputedInputs(StudyInputs):
-    """The same, computed from the survey's files; nothing is written, and no stage needs to be there."""
+    """The same, computed from the survey's files: no stage is read, and nothing is written."""
 
     @cached_property
     def survey(self) -> Survey:

@@ -7,8 +7,8 @@ from typing import Any
 
 from suffrage.align.cost import ResourceUse
 from suffrage.align.method import TrainingFacts
-from suffrage.study.facts import machine, versions
 from suffrage.study.inputs import StudyInputs
+from suffrage.study.machine import machine, versions
 from suffrage.study.schema import Study
 from suffrage.study.wiring import TrainingPlace
 from suffrage.training_data import Records

@@ -27,27 +27,28 @@ _RESERVED = ("uniform", "average", "others", "ceiling", "all")
 
 
 class ValueSetSpec(BaseModel):
-    """One population.
-
-    of: another value set this is a part of; its conditions hold here as well, and a small group is
-    drawn toward it. description: how prompts name it, fitting "Answer as ... would."
-    parent: the conditions of the population small groups are drawn toward, filled in from `of`.
-    segments: find segments of this population, each a value set of its own: how many, "auto", or
-    settings. segment: filled in for each of them, the folder they lie in and which one it is.
-    train: false for a population that models are asked about and never trained on: does a model
-    that was steered to others reach it?
-    """
+    """One population."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=_NAME)
     where: dict[str, Any] = Field(default_factory=dict)
+    """Which respondents belong to it, by demographic; see `population.where`."""
     of: str | None = None
+    """Another value set that this one is a part of. Its conditions hold here as well, and a small
+    group is drawn toward it."""
     description: str | None = None
+    """How prompts name the population, to fit "Answer as ... would."."""
     parent: dict[str, Any] = Field(default_factory=dict)
+    """The conditions of the population that a small group is drawn toward; filled in from `of`."""
     segments: SegmentSettings | None = None
+    """Find segments of this population, each a value set of its own: how many, "auto", or
+    settings."""
     segment: tuple[str, int] | None = None
+    """The folder of the segments and which of them this is; filled in for each of them."""
     train: bool = True
+    """False for a population that models are asked about and never trained on, to see whether a
+    model that learnt from others reaches it."""
 
     @field_validator("segments", mode="before")
     @classmethod
@@ -65,19 +66,18 @@ class Price(BaseModel):
 
 
 class MethodSpec(BaseModel):
-    """One entry of `methods`. options: what the method itself understands.
-
-    start: the name of the method whose checkpoint this one goes on from (`from:` in the file).
-    records: where its records come from: the survey, or a consultation's comparisons or reactions.
-    """
+    """One entry of `methods`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     name: str
     method: Method
     options: MethodOptions
+    """What the method itself understands."""
     start: str | None = None
+    """The method whose checkpoint this one starts from (`from:` in the file)."""
     records: Source = "survey"
+    """Where its records come from: the survey, or a consultation's comparisons or reactions."""
 
     @property
     def uses_consultation(self) -> bool:
@@ -93,21 +93,22 @@ class MethodSpec(BaseModel):
 
 
 class EvaluationSpec(BaseModel):
-    """One entry of `evaluate`. options: what the evaluation itself understands."""
+    """One entry of `evaluate`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     evaluation: Evaluation
     options: EvaluationOptions
+    """What the evaluation itself understands."""
 
     @property
     def name(self) -> str:
-        """The evaluation's name; each stands once in a study."""
+        """The evaluation's name; a study has each evaluation once."""
         return self.evaluation.name
 
 
 class Study(BaseModel):
-    """A study. Paths in it are relative to the file it stands in."""
+    """A study. Paths in it are relative to its file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -214,8 +215,8 @@ class Study(BaseModel):
         for spec in self.methods:
             if spec.method.train is not None and not getattr(spec.options, "together", True):
                 raise ValueError(
-                    f"methods: {spec.name}: together: false makes one model for each value set, and "
-                    f"none for {self.left_out[0]} (train: false); leave out one of the two"
+                    f"methods: {spec.name}: together: false makes one model for each value set, "
+                    f"and none for {self.left_out[0]} (train: false); leave out one of the two"
                 )
         return self
 
@@ -283,7 +284,7 @@ class Study(BaseModel):
 
 
 def study_survey(study: Study) -> Survey:
-    """The study's survey: as its reader gives it, with non-response as options, and raked, if so said.
+    """The study's survey, with non-response as options and raked to targets where it says so.
 
     Raises InputError on whatever is wrong with the file or the targets.
     """
@@ -296,7 +297,7 @@ def study_representativeness(study: Study) -> Representativeness:
     """The study's sample against its targets. Raises InputError when it names no targets."""
     if study.weights is None:
         raise InputError(
-            f"{study.source.name}: there is no `weights:` with targets to hold the sample against; "
+            f"{study.source.name}: there is no `weights:` with targets to compare the sample with; "
             "docs/weights.md shows how to write them."
         )
     return weighted(read_survey(study.survey, study.folder), study.weights)[1]

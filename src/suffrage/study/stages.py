@@ -45,18 +45,21 @@ VERSION = 10
 class Stage:
     """One piece of a run.
 
-    key: a hash of everything that decides the outcome. The folder carries it, so a changed study
-    adds a folder and loses none, and a finished folder is never computed again.
+    Its folder's name carries the key. A changed study therefore adds a folder and loses none, and a
+    finished folder is never computed again.
     """
 
     kind: StageKind
+    # What people know it by, such as a method's name and a seed.
     label: str
+    # A hash of everything that decides the outcome.
     key: str
+    # The study's folder for all that it computes.
     output: Path
 
     @property
     def folder(self) -> Path:
-        """Where the finished stage lies."""
+        """The folder of the finished stage."""
         return self.output / FOLDERS[self.kind] / f"{self.label}-{self.key[:8]}"
 
     @property
@@ -66,7 +69,7 @@ class Stage:
 
     @property
     def finished(self) -> bool:
-        """Whether the stage's folder stands; it is put in place whole, or not at all."""
+        """Whether the stage's folder is there; it is put in place whole, or not at all."""
         return self.folder.is_dir()
 
     def discard(self) -> None:
@@ -103,9 +106,9 @@ def stage_kind(name: str | None, flag: str) -> StageKind | None:
 
 @contextlib.contextmanager
 def only_run_in(output: Path) -> Iterator[None]:
-    """Hold a run's folder for this process alone.
+    """Keep other runs out of a folder while this one works in it.
 
-    Raises InputError when another run holds it; the lock of a killed run is free again.
+    Raises InputError when another run works there; the lock of a killed run is free again.
     """
     from filelock import FileLock, Timeout
 
@@ -136,7 +139,7 @@ def _holder(output: Path) -> str:
 
 
 def compute_once(stage: Stage, make: Callable[[], Any], write: Callable[[Any, Path], None]) -> None:
-    """Make and write a stage's output unless it stands already."""
+    """Make and write a stage's output unless it is there already."""
     if not stage.finished:
         write(make(), stage.folder)
     stage.show_as_latest()

@@ -120,21 +120,9 @@ def estimate_study(
         for group, asked in places.asked(item, answers, groups).items():
             if asked.answered.size < max(FEWEST, (sample or 0) + 1):
                 left_out[f"too few people answered {item.id}"].append(group)
-                continue
-            # Each estimate has draws of its own, whichever others are made and in whatever order.
-            own = int(storage.content_hash([group, item.id])[:8], 16)
-            generator = np.random.default_rng([seed, own])
-            estimates.append(
-                ItemEstimate(
-                    group=group,
-                    item=item,
-                    found=asked.estimate(sample, generator),
-                    known=None if sample is None else asked.known,
-                    told_apart=asked.told_apart,
-                    seed=at_seed,
-                    trial=asked.trial(sample, repeats, generator) if sample and repeats else None,
-                )
-            )
+            else:
+                found = _estimate(group, item, asked, sample, repeats, seed, at_seed)
+                estimates.append(found)
     said = tuple(f"{why}: {', '.join(names)}" for why, names in left_out.items())
     if not estimates:
         raise InputError(f"nothing can be estimated; {'; '.join(said) or 'no group is left'}.")
@@ -142,6 +130,29 @@ def estimate_study(
     estimates.sort(key=lambda estimate: order.index(estimate.group))
     return Estimates(
         results.study.title, facts.name, facts.label, sample, seed, tuple(estimates), said
+    )
+
+
+def _estimate(
+    group: str,
+    item: Item,
+    asked: PeopleAsked,
+    sample: int | None,
+    repeats: int,
+    seed: int,
+    at_seed: int,
+) -> ItemEstimate:
+    # Each estimate has draws of its own, whichever others are made and in whatever order.
+    own = int(storage.content_hash([group, item.id])[:8], 16)
+    generator = np.random.default_rng([seed, own])
+    return ItemEstimate(
+        group=group,
+        item=item,
+        found=asked.estimate(sample, generator),
+        known=None if sample is None else asked.known,
+        told_apart=asked.told_apart,
+        seed=at_seed,
+        trial=asked.trial(sample, repeats, generator) if sample and repeats else None,
     )
 
 
@@ -248,7 +259,10 @@ def _ordered(survey: Survey) -> Survey:
 
 
 def _answers(results: Results, facts: MethodFacts, item: str) -> tuple[int, dict[str, list[float]]]:
-    """A seed, and what the method answered at it for each value set; none it was trained to give."""
+    """A seed, and what the method answered at it for each value set.
+
+    What a method was trained to answer is left out.
+    """
     for seed in results.study.seeds:
         found = {
             a.value_set: a.shares

@@ -176,7 +176,7 @@ class PeopleAsked:
 
     @property
     def possible(self) -> float:
-        """Variance of the answers over their variance within the groups the model can tell apart."""
+        """Variance of the answers over that within the groups the model can tell apart."""
         answers = chosen_options(self.positions[self.answered], self.options)
         w, place = self.weights[self.answered], self.place[self.answered]
         sums = np.zeros((len(self.predictions), self.options))

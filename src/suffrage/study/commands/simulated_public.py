@@ -70,8 +70,8 @@ class _OptionStatement:
 def utility(item: Item, answered: int, option: int) -> float:
     """How near an answer is to a respondent's own, -1 to 0.
 
-    On a scale minus the distance in parts of the whole scale; of nominal options 0 for their own and
-    -1 for any other.
+    On a scale it is minus the distance in parts of the whole scale. Of nominal options it is 0 for
+    their own and -1 for any other.
     """
     if item.ordered:
         return -abs(answered - option) / (len(item.options) - 1)
@@ -309,7 +309,7 @@ def links_of(items: Sequence[Item]) -> pl.DataFrame:
 def write_public(
     consultation: Consultation, truth: pl.DataFrame, items: Sequence[Item], folder: Path
 ) -> tuple[Path, Path]:
-    """Write the consultation into a folder, and next to it who is who and the links to the items."""
+    """Write the consultation into a folder; next to it who is who, and the links to the items."""
     write_consultation(consultation, folder)
     beside = folder.parent / f"{folder.name}-{TRUTH}"
     with storage.atomic_path(beside) as draft:
@@ -320,7 +320,7 @@ def write_public(
 
 
 def _drawn_rows(survey: Survey, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Rows of `count` respondents who answered at least half of the items, by weight, in id order."""
+    """Rows of `count` respondents, drawn by weight, who answered at least half of the items."""
     items = survey.codebook.items
     by_id = survey.rows_by_id
     answered = np.sum([survey.positions(item.id)[by_id] >= 0 for item in items], axis=0)

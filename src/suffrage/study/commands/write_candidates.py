@@ -27,6 +27,7 @@ from suffrage.consult.candidate_answers import (
 from suffrage.errors import InputError
 from suffrage.models import LanguageModel
 from suffrage.models.asking import Message, persona_prompt
+from suffrage.population import ValueSet
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study
 from suffrage.study.segmenting import with_segments
@@ -245,9 +246,10 @@ def _trained(
 
 
 def _personas(wiring: Wiring, names: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Each value set with the words for its population, as in training. Raises InputError if none."""
-    from suffrage.population import ValueSet
+    """Each value set with the words for its population, as in training.
 
+    Raises InputError where a value set is not built yet.
+    """
     for name in names:
         stage = wiring.value_sets[name]
         if not stage.finished:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from suffrage.models.bundled import BUNDLED, cache_folder, package_folder
 from suffrage.models.device import cpu_threads, fast_dtype
-from suffrage.study.facts import versions
+from suffrage.study.machine import versions
 
 # What each extra of the package is for.
 EXTRAS = {

@@ -21,10 +21,12 @@ from suffrage.study.schema import Study
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU by its data sheet. operations: a second, dense bfloat16. memory: bytes."""
+    """A GPU by its data sheet."""
 
     name: str
+    # A second, in dense bfloat16.
     operations: float
+    # In bytes.
     memory: float
 
 
@@ -58,9 +60,18 @@ USABLE = 0.9
 def hardware_plan(study: Study, price_per_hour: float | None = None) -> list[dict[str, Any]]:
     """A row for each size, GPU, way to adapt and trained method: memory, GPUs, hours, money.
 
-    Activations are recomputed (gradient checkpointing), `AT_ONCE` records at a time. price_per_hour: of
-    one GPU; the study's own price when None; no money when neither is said.
-    Raises InputError when the study trains nothing.
+    Activations are recomputed (gradient checkpointing), `AT_ONCE` records at a time.
+
+    Parameters
+    ----------
+    study : Study
+    price_per_hour : float or None
+        The price of one GPU; None takes the study's own price. Without either there is no money.
+
+    Raises
+    ------
+    InputError
+        The study trains nothing.
     """
     if not study.trains:
         raise InputError(

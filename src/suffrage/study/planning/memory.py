@@ -26,8 +26,8 @@ from suffrage.training_data.records import record_builder
 
 Adapting = Literal["lora", "qlora", "full"]
 
-# A token of survey English, its labels and its chat template included, has about so many characters; a
-# chat puts about this many round a question.
+# A token of survey English, its labels and its chat template included, has about so many
+# characters; a chat puts about this many around a question.
 CHARACTERS = 3.5
 CHAT = 120
 # Batches looked at: the largest of them is what memory is asked for.
@@ -46,9 +46,10 @@ PADDED = ("rloo", "grpo", "rlhf")
 
 @dataclass(frozen=True)
 class StepSize:
-    """What the largest step reads at a time: tokens, and those whose logits are computed."""
+    """What the largest step reads at a time."""
 
     tokens: float
+    # The tokens whose logits are computed.
     logits: float
 
 
@@ -63,10 +64,21 @@ def largest_step(
 ) -> StepSize:
     """The largest of a few micro-batches of the records this method would be given.
 
-    size: records computed at a time. row: the length of a packed row in tokens. folder: where paths
-    start. Instructions mixed in
-    and paraphrases are not looked at; for what a consultation collected the survey's own records of
-    the same kind stand in.
+    Instructions mixed in and paraphrases are not looked at. Records from a consultation are taken
+    to be as long as the survey's own of the same kind.
+
+    Parameters
+    ----------
+    spec : MethodSpec
+    value_sets : sequence of ValueSet
+    split : ItemSplit
+    seed : int
+    size : int
+        Records computed at a time.
+    row : int
+        The length of a packed row in tokens.
+    folder : Path
+        Where the study's relative paths start.
     """
     options = spec.options
     assert isinstance(options, TrainingOptions)

@@ -8,7 +8,7 @@ from typing import Any
 from suffrage.align import TrainingOptions
 from suffrage.study.schema import MethodSpec
 
-# A judge's question holds the question judged, two answers and a principle: this many of its length.
+# A judge reads the question, two answers and a principle: about so many times the question.
 JUDGED = 4.0
 
 
@@ -56,7 +56,7 @@ def training_work(spec: MethodSpec, steps: int, question: float) -> TrainingWork
 
 
 def _given(options: Any, kind: str | None, records: float, question: float) -> TrainingWork:
-    """A loss on given answers; preference methods read all once more, by the model they began from."""
+    """A loss on given answers, which preference methods also read with the first model."""
     free = getattr(options, "form", "") == "simpo" or getattr(options, "reference", "") == "none"
     referred = kind in ("preference", "binary") and not free
     return TrainingWork(learnt=records * question, read=records * question * referred)
@@ -68,8 +68,11 @@ def _preference_model(options: Any, records: float, question: float) -> Training
 
 
 def _rlhf(options: Any, records: float, question: float, started: bool) -> TrainingWork:
-    """Demonstrations unless begun elsewhere, pairs, then PPO: each answer is written, read by the
-    policy, its reference and the preference model, and learnt from `rounds` times."""
+    """Demonstrations unless it starts from a checkpoint, pairs, then PPO.
+
+    In PPO each answer is written, read by the policy, its reference and the preference model, and
+    learnt from `rounds` times.
+    """
     answer = 1 if options.format == "option" else options.longest
     first = 0.0 if started else (options.sft_steps or 0) * options.batch or records
     whole = records * (question + answer)
@@ -97,8 +100,10 @@ def _groups(options: Any, records: float, question: float) -> TrainingWork:
 
 
 def _constitutional(options: Any, steps: int, question: float) -> TrainingWork:
-    """Drafts, critiques and revisions, each read with all before it; the last are learnt, then pairs
-    of answers are written, judged in both orders and learnt from."""
+    """Drafts, critiques and revisions, each read with all before it; the last are learnt from.
+
+    Then pairs of answers are written, judged in both orders and learnt from.
+    """
     written = NOTHING
     for text in range(1 + 2 * options.rounds):
         before = question + text * options.longest

@@ -1,0 +1,157 @@
+"""What a run cannot show, in sentences made from its own numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from suffrage.evaluate import EvaluationInput
+from suffrage.evaluate.results import EndpointFacts, RoundingError
+from suffrage.study.schema import Study
+from suffrage.survey import Survey
+
+
+def limits_of_run(
+    study: Study,
+    survey: Survey,
+    given: EvaluationInput,
+    endpoint: EndpointFacts | None,
+    rounding: Sequence[RoundingError],
+) -> list[str]:
+    """The sentences of the report's section on limits.
+
+    Parameters
+    ----------
+    study : Study
+    survey : Survey
+    given : EvaluationInput
+        What the evaluations were given.
+    endpoint : EndpointFacts or None
+        The address that was asked; None where the model ran here.
+    rounding : sequence of RoundingError
+        What a shorter number format changed.
+    """
+    return [
+        *_general_limits(survey, given),
+        *_endpoint_limits(endpoint, given),
+        *_rounding_limits(rounding),
+        *_consultation_limits(study),
+    ]
+
+
+def _general_limits(survey: Survey, given: EvaluationInput) -> list[str]:
+    """What this run cannot show, from its own numbers."""
+    held_out = sorted({item for split in given.splits.values() for item in split.held_out})
+    clusters = {split.clusters[item] for split in given.splits.values() for item in split.held_out}
+    sentences = [
+        "Answering a survey like a public is not acting like it: nothing here tests what the "
+        "model does in conversation or in decisions.",
+        f"The intervals rest on {len(held_out)} held-out items in {len(clusters)} groups of "
+        "related questions. Other items could give other figures.",
+        "What the model says is no estimate of what the public would say to a new question.",
+    ]
+    if survey.provenance.weight_variable is None:
+        sentences.append(
+            "The respondents are not weighted: the figures describe the sample, and the population "
+            "only where the sample resembles it."
+        )
+    if len(given.splits) == 1:
+        sentences.append(
+            "There is one seed: how much the figures change with the choice of held-out items and "
+            "with the randomness of training was not measured."
+        )
+    pooled = [v.name for v in given.value_sets if any(d.pooled for d in v.distributions.values())]
+    if pooled:
+        sentences.append(
+            f"Small groups ({', '.join(pooled)}) were drawn toward their parent population on "
+            "some items, by the weights shown next to them. Their ceiling is drawn along, so that "
+            "it says less where the weight is greater."
+        )
+    notes = [item for v in given.value_sets[:1] for item in v.items if item.note]
+    if notes:
+        sentences.append(
+            f"{len(notes)} items carry a note in the codebook (such as two wordings pooled)."
+        )
+    sentences.append(
+        "Respondents who gave no answer are left out of each item's shares; the share of them is "
+        "shown next to the item."
+    )
+    return sentences
+
+
+def _endpoint_limits(endpoint: EndpointFacts | None, given: EvaluationInput) -> list[str]:
+    """What asking through an endpoint leaves open."""
+    if endpoint is None:
+        return []
+    letters = [
+        answer
+        for answers in given.answers.values()
+        for some in answers.by_value_set.values()
+        for answer in some
+        if answer.readout == "letters"
+    ]
+    sentences = [
+        "The model was asked through an address. Which weights answered cannot be checked, and the "
+        "provider may change them under the same name."
+    ]
+    if endpoint.listed:
+        unseen = [answer.unseen for answer in letters]
+        sentences.append(
+            f"The endpoint gives the probabilities of its {endpoint.listed} likeliest tokens only. "
+            "Option labels outside them count 0; together they could have had at most "
+            f"{sum(unseen) / len(unseen):.4f} of the probability on average over questions, and "
+            f"{max(unseen):.4f} on one."
+        )
+    else:
+        named = [answer.named for answer in letters if answer.named]
+        fewest = min(named, default=0)
+        error = f", a standard error of up to {0.5 / fewest**0.5:.2f}" if fewest else ""
+        sentences.append(
+            "The endpoint gives no probabilities: each answer is the shares of "
+            f"{endpoint.samples} sampled answers to each way of asking{error} a share. The "
+            "intervals include that error. It also lowers each fit somewhat, and raises order "
+            "sensitivity."
+        )
+    if not endpoint.reads_texts:
+        sentences.append(
+            "The endpoint gives no probabilities of whole texts, so that answers in full were not "
+            "read."
+        )
+    return sentences
+
+
+def _rounding_limits(errors: Sequence[RoundingError]) -> list[str]:
+    """What a shorter number format moved."""
+    found = []
+    measured = [row for row in errors if row.mean is not None and row.largest is not None]
+    if measured:
+        questions = sum(row.questions for row in measured)
+        mean = sum(row.questions * (row.mean or 0.0) for row in measured) / questions
+        found.append(
+            f"Answers were computed in {measured[0].dtype}. Asked again in float32, {questions} "
+            f"answers of {len({row.method for row in measured})} methods moved by {mean:.4f} on "
+            f"average and {max(row.largest or 0.0 for row in measured):.4f} at most (total "
+            "variation, 0 to 1)."
+        )
+    missing = [row.method for row in errors if row.mean is None]
+    if missing:
+        found.append(
+            f"Answers were computed in {errors[0].dtype}. What that changed could not be measured "
+            f"for {', '.join(dict.fromkeys(missing))}: the model does not fit in float32 here."
+        )
+    return found
+
+
+def _consultation_limits(study: Study) -> list[str]:
+    """What learning from a consultation leaves open, where a method did."""
+    heard = [spec.name for spec in study.methods if spec.uses_consultation]
+    if not heard or study.consultation is None:
+        return []
+    spec = study.consultation
+    read = "one vote each" if spec.read_as == "sample" else "weighted to the population"
+    return [
+        f"{', '.join(heard)} learnt from a consultation (participants {read}). These people chose "
+        "to take part, and what they have in common is learnt too, where weights cannot correct "
+        "it.",
+        f"{spec.held_out:.0%} of the participants were never trained on. The evaluation "
+        "`preferences` shows how far each checkpoint agrees with them.",
+    ]
