@@ -42,17 +42,17 @@ def test_too_few_people_are_refused() -> None:
         simulated_demo(5)
 
 
-def in_core_install(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.server.core_install", "consult", "demo", *words]
+def without_extras(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.without_extras", "consult", "demo", *words]
     return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_a_look_needs_the_core_install_alone() -> None:
-    looked = in_core_install("--look", "--people", "60")
+    looked = without_extras("--look", "--people", "60")
     assert looked.returncode == 0, looked.stderr
     assert "60 people" in looked.stdout and "adjusted Rand index" in looked.stdout
 
 
 def test_serving_it_says_which_extra_is_missing() -> None:
-    refused = in_core_install("--people", "60")
+    refused = without_extras("--people", "60")
     assert refused.returncode == 2 and "consult" in refused.stderr and "fastapi" in refused.stderr
