@@ -8,7 +8,7 @@ import pytest
 from suffrage.server.store import consultations, participants, statements
 from suffrage.server.store.exposures import Exposure
 from suffrage.server.store.sittings import Block, Sitting
-from suffrage.server.web import participant_pages as pages
+from suffrage.server.web import voting_pages as pages
 from suffrage.server.web.stencils import MOST, Stencil, Stencils, mark
 from tests.server.site import Site, consultation, site
 

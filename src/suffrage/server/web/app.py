@@ -25,7 +25,7 @@ from suffrage.errors import InputError, SuffrageError
 from suffrage.server.store.database import NotFoundError, RefusedError, open_store
 from suffrage.server.store.waiting_room import WaitingRoom
 from suffrage.server.watcher import start_watching
-from suffrage.server.web import api, staff_pages
+from suffrage.server.web import api, staff_pages, voting_pages
 from suffrage.server.web import participant_pages as pages
 from suffrage.server.web.drawing import Drawing
 from suffrage.server.web.languages import Language
@@ -38,6 +38,7 @@ from suffrage.server.web.protection import ForgedError, Guard
 from suffrage.server.web.server_settings import ServerSettings
 from suffrage.server.web.stencils import Stencils
 from suffrage.server.web.visit import (
+    ElsewhereError,
     ForbiddenError,
     LogInError,
     Visit,
@@ -51,6 +52,8 @@ from suffrage.server.web.visit import (
 STATIC = Path(__file__).parent / "static"
 API = "/api/"
 LOOK_AFTER_WATCHER = 5.0
+# What refuses one act of those that wait together, and leaves the others.
+REFUSALS = (SuffrageError, TooManyError, HTTPException, ElsewhereError)
 log = logging.getLogger("suffrage.consult")
 
 # Routers of the organisers' pages, mounted after the staff's log-in.
@@ -83,7 +86,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     )
     app.state.settings = settings
     app.state.store = open_store(settings.store)
-    app.state.room = WaitingRoom(app.state.store, (SuffrageError, TooManyError, HTTPException))
+    app.state.room = WaitingRoom(app.state.store, REFUSALS)
     app.state.limits = Limits(settings.limits)
     app.state.drawing = Drawing(app.state.store, settings.seed)
     app.state.environments = environments()
@@ -92,12 +95,13 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     for router in (
         api.router,
         pages.router,
+        voting_pages.router,
         staff_pages.router,
         *ORGANISER_ROUTERS,
         *more,
     ):
         app.include_router(router)
-    app.router.routes[:0] = pages.VOTING
+    app.router.routes[:0] = voting_pages.VOTING
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/healthz", healthy, include_in_schema=False)
     app.add_api_route("/readyz", ready, include_in_schema=False)
@@ -174,6 +178,7 @@ def _answer_errors(app: FastAPI) -> None:
         ForgedError: lambda request, _: _error(request, 403, "forged"),
         ForbiddenError: lambda request, _: _error(request, 403, "forbidden"),
         LogInError: _not_logged_in,
+        ElsewhereError: lambda _, error: error.visit.go(error.page),
         TooManyError: _too_many,
         HTTPException: _http_error,
         RequestValidationError: _invalid,

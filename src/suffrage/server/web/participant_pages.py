@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
 
 from suffrage.consult.consultation import OUTCOMES
 from suffrage.server.store import (
@@ -17,7 +15,6 @@ from suffrage.server.store import (
     exposures,
     invitations,
     participants,
-    sittings,
     statements,
     stored_judgements,
     stored_votes,
@@ -25,43 +22,27 @@ from suffrage.server.store import (
 )
 from suffrage.server.store import shown_answers as answers
 from suffrage.server.store.database import RefusedError
-from suffrage.server.store.driver import Driver
-from suffrage.server.store.exposures import Exposure
 from suffrage.server.store.participants import Participant, Scopes
-from suffrage.server.store.sittings import Sitting
-from suffrage.server.store.statements import StoredStatement
-from suffrage.server.store.stored_votes import Receipt
 from suffrage.server.web import protection
 from suffrage.server.web.consent import consent_text
-from suffrage.server.web.drawing import Drawing
 from suffrage.server.web.mine import everything_of, results_for
-from suffrage.server.web.stencils import Stencils, mark
 from suffrage.server.web.visit import (
+    AJoined,
     APage,
+    APerson,
     Form,
     Visit,
-    answered,
-    checked_form,
     choose_language,
-    done_together,
+    drawing_of,
     field,
     render,
-    session_of,
     spend,
     staff_languages,
-    visit_within,
 )
 
 router = APIRouter(include_in_schema=False)
 
-VALUES = {"agree": 1, "pass": 0, "disagree": -1}
 REASONS = ("clear", "accurate", "fair", "respectful", "useful", "harmful", "too_long")
-
-
-def drawing(request: Request) -> Drawing:
-    """What draws for all participants of this process."""
-    found: Drawing = request.app.state.drawing
-    return found
 
 
 @router.get("/")
@@ -128,18 +109,14 @@ def post_leave(v: APage, form: Form) -> Any:
 
 
 @router.get("/c/{slug}/consent")
-def consent_page(v: APage) -> Response:
+def consent_page(v: AJoined) -> Response:
     """What is asked for, each thing on its own."""
-    if v.participant is None:
-        return v.go("join")
     return v.page("consent.html", consent=consent_text(v.what, v.language))
 
 
 @router.post("/c/{slug}/consent")
-def post_consent(v: APage, form: Form) -> Any:
+def post_consent(form: Form, v: AJoined) -> Any:
     """Consent to take part comes first; the rest is free."""
-    if v.participant is None:
-        return v.go("join")
     spend(v.request, "write", v.participant.id)
     text = consent_text(v.what, v.language)
     given = {name: form.get(name) == "yes" for name in text.scopes}
@@ -155,19 +132,15 @@ def post_consent(v: APage, form: Form) -> Any:
 
 
 @router.get("/c/{slug}/about-you")
-def about_you_page(v: APage) -> Response:
+def about_you_page(v: APerson) -> Response:
     """Questions about the person, every one of which may be left out."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
     given = demographics.demographics_of(v.store, v.what.id, v.participant.id)
     return v.page("about_you.html", given=given)
 
 
 @router.post("/c/{slug}/about-you")
-def post_about_you(v: APage, form: Form) -> Any:
+def post_about_you(form: Form, v: APerson) -> Any:
     """What is given is stored, what is emptied is deleted."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
     spend(v.request, "write", v.participant.id)
     if not field(form, "skip"):
         given = {item.item: field(form, item.item, 80) for item in v.what.settings.demographics}
@@ -175,83 +148,15 @@ def post_about_you(v: APage, form: Form) -> Any:
     return v.go("mine?saved=about" if field(form, "from") == "mine" else "vote")
 
 
-async def vote_page(request: Request) -> Response:
-    """The next statement."""
-    slug, recorded = request.path_params["slug"], request.query_params.get("recorded", "")
-
-    def look(d: Driver) -> tuple[Visit, _Standing | None]:
-        v = visit_within(d, request, slug)
-        if v.participant is None or not v.participant.takes_part:
-            return v, None
-        return v, _standing(d, v, v.participant.id, recorded)
-
-    v, standing = await done_together(request, session_of(request, slug), look)
-    if standing is None:
-        return _not_in(v) or v.go("join")
-    return _vote_page(v, standing)
-
-
-@router.get("/c/{slug}/vote/{statement_id}")
-def chosen_statement_page(v: APage, statement_id: str) -> Response:
-    """A statement of one's choice, as to change a vote."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
-    found = statements.find_statement(v.store, v.what.id, statement_id[:64])
-    mine = stored_votes.votes_by(v.store, v.what.id, v.participant.id)
-    if found.state != "accepted" and found.id not in {x.statement_id for x in mine}:
-        return v.page("gone.html", 404)
-    with v.store.write() as c:
-        standing = _standing(Driver(c), v, v.participant.id, "", found)
-    return _vote_page(v, standing, next((x for x in mine if x.statement_id == found.id), None))
-
-
-async def post_vote(request: Request) -> Response:
-    """Store a vote, and draw what comes next; its confirmation stands on the next page."""
-    form = await checked_form(request)
-    slug, statement_id = request.path_params["slug"], field(form, "statement", 64)
-    value = VALUES.get(field(form, "vote", 20))
-    from_mine = field(form, "from") == "mine"
-
-    def cast(d: Driver) -> tuple[Visit, Receipt | None]:
-        v = visit_within(d, request, slug)
-        if v.participant is None or not v.participant.takes_part:
-            return v, None
-        spend(request, "vote", v.participant.id)
-        if value is None:
-            return v, None
-        done = stored_votes.record_vote(
-            d,
-            v.what.id,
-            v.participant.id,
-            statement_id,
-            value,
-            form.get("important") == "yes",
-            field(form, "exposure", 64) or None,
-        )
-        if not from_mine:
-            drawing(request).next_statement(d, v.what, v.participant.id, voted=True)
-        return v, done
-
-    v, done = await done_together(request, session_of(request, slug), cast)
-    if done is None:
-        return _not_in(v) or v.go("vote")
-    request.app.state.metrics.votes += done.new
-    return v.go("mine?saved=vote" if from_mine else f"vote?recorded={statement_id}")
-
-
 @router.get("/c/{slug}/statement/new")
-def write_statement_page(v: APage) -> Response:
+def write_statement_page(v: APerson) -> Response:
     """Where a statement is written."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
     return v.page("statement.html", text="", near=[], problem="")
 
 
 @router.post("/c/{slug}/statement/new")
-def post_statement(v: APage, form: Form) -> Any:
+def post_statement(form: Form, v: APerson) -> Any:
     """Like statements are shown first; who finds theirs different sends it all the same."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
     text = field(form, "text", 5000)
     if not form.get("different"):
         spend(v.request, "write", v.participant.id)
@@ -272,19 +177,15 @@ def post_statement(v: APage, form: Form) -> Any:
 
 
 @router.get("/c/{slug}/statement/sent")
-def statement_sent_page(v: APage, state: str = "") -> Response:
+def statement_sent_page(v: APerson, state: str = "") -> Response:
     """What happens with a statement now."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
     return v.page("sent.html", state=state)
 
 
 @router.get("/c/{slug}/compare")
-def compare_page(v: APage, recorded: str = "") -> Response:
+def compare_page(v: APerson, recorded: str = "") -> Response:
     """Two answers side by side; which model gave which is not told."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
-    drawn = drawing(v.request).next_pair(v.what, v.participant.id) if _open(v) else None
+    drawn = drawing_of(v.request).next_pair(v.what, v.participant.id) if v.is_open else None
     return v.page(
         "compare.html",
         drawn=drawn,
@@ -295,10 +196,8 @@ def compare_page(v: APage, recorded: str = "") -> Response:
 
 
 @router.post("/c/{slug}/compare")
-def post_comparison(v: APage, form: Form) -> Any:
+def post_comparison(form: Form, v: APerson) -> Any:
     """Store which is better, and why if somebody says so."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
     spend(v.request, "vote", v.participant.id)
     outcome, sure = field(form, "outcome", 20), field(form, "confidence", 1)
     if outcome not in OUTCOMES:
@@ -318,11 +217,9 @@ def post_comparison(v: APage, form: Form) -> Any:
 
 
 @router.get("/c/{slug}/answers")
-def answers_page(v: APage, recorded: str = "") -> Response:
+def answers_page(v: APerson, recorded: str = "") -> Response:
     """One answer to like or dislike."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
-    drawn = drawing(v.request).next_answer(v.what, v.participant.id) if _open(v) else None
+    drawn = drawing_of(v.request).next_answer(v.what, v.participant.id) if v.is_open else None
     return v.page(
         "answers.html",
         drawn=drawn,
@@ -333,10 +230,8 @@ def answers_page(v: APage, recorded: str = "") -> Response:
 
 
 @router.post("/c/{slug}/answers")
-def post_reaction(v: APage, form: Form) -> Any:
+def post_reaction(form: Form, v: APerson) -> Any:
     """Store a like or dislike, or pass over."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
     spend(v.request, "vote", v.participant.id)
     said, exposure = field(form, "reaction", 20), field(form, "exposure", 64)
     if said == "skip":
@@ -358,10 +253,8 @@ def post_reaction(v: APage, form: Form) -> Any:
 
 
 @router.get("/c/{slug}/mine")
-def mine_page(v: APage, saved: str = "") -> Response:
+def mine_page(v: APerson, saved: str = "") -> Response:
     """All a participant gave: to see, change, take along or take back."""
-    if (away := _not_in(v)) or v.participant is None:
-        return away or v.go("join")
     all_of = {s.id: s for s in statements.list_statements(v.store, v.what.id)}
     prompts = {p.id: p for p in answers.list_prompts(v.store, v.what.id)}
     id = v.participant.id
@@ -380,10 +273,8 @@ def mine_page(v: APage, saved: str = "") -> Response:
 
 
 @router.get("/c/{slug}/mine/download")
-def download_mine(v: APage) -> Response:
+def download_mine(v: AJoined) -> Response:
     """The same as a file."""
-    if v.participant is None:
-        return v.go("join")
     content = everything_of(v.store, v.what, v.participant)
     return Response(
         json.dumps(content, ensure_ascii=False, indent=2),
@@ -393,18 +284,14 @@ def download_mine(v: APage) -> Response:
 
 
 @router.get("/c/{slug}/mine/withdraw")
-def withdraw_page(v: APage) -> Response:
+def withdraw_page(v: AJoined) -> Response:
     """Asked once more, because it cannot be undone."""
-    if v.participant is None:
-        return v.go("join")
     return v.page("withdraw.html", missing=False)
 
 
 @router.post("/c/{slug}/mine/withdraw")
-def post_withdrawal(v: APage, form: Form) -> Any:
+def post_withdrawal(form: Form, v: AJoined) -> Any:
     """Delete everything, and show a receipt."""
-    if v.participant is None:
-        return v.go("join")
     spend(v.request, "write", v.participant.id)
     if form.get("sure") != "yes":
         return v.page("withdraw.html", 422, missing=True)
@@ -473,115 +360,6 @@ def refusal(v: Visit, error: RefusedError) -> str:
 def _on(v: Visit, person: Participant) -> RedirectResponse:
     """Where somebody who has joined goes on."""
     return v.go("vote" if person.takes_part else "consent")
-
-
-def _not_in(v: Visit) -> RedirectResponse | None:
-    if v.participant is None:
-        return v.go("join")
-    return None if v.participant.takes_part else v.go("consent")
-
-
-def _open(v: Visit) -> bool:
-    return v.what.phase == "open"
-
-
-# Asked for with every vote, so they stand before all other addresses, and without FastAPI's frame.
-VOTING = (
-    Route("/c/{slug}/vote", vote_page, methods=["GET"]),
-    Route("/c/{slug}/vote", post_vote, methods=["POST"]),
-)
-
-
-@dataclass(frozen=True)
-class _Standing:
-    """What the page for voting shows somebody: what is drawn, and how far they are."""
-
-    exposure: Exposure | None
-    statement: StoredStatement | None
-    translation: tuple[str, str] | None
-    sitting: Sitting
-    recorded: str
-    all: int
-    pairs: bool
-
-
-def _standing(
-    d: Driver, v: Visit, participant_id: str, recorded: str, chosen: StoredStatement | None = None
-) -> _Standing:
-    """Read it within a transaction. chosen: a statement of their own choice in place of a draw."""
-    draw, exposure, statement = drawing(v.request), None, chosen
-    if chosen is None and _open(v):
-        drawn = draw.next_statement(d, v.what, participant_id)
-        exposure, statement = drawn or (None, None)
-    minutes = v.what.settings.minutes if _open(v) else None
-    sitting = sittings.current_sitting(d, v.what.id, participant_id, recorded[:64], minutes)
-    translated = draw.translations(v.what, v.language.code)
-    return _Standing(
-        exposure,
-        statement,
-        translated.get(statement.id) if statement else None,
-        sitting,
-        recorded if sitting.recorded else "",
-        max(len(draw.accepted(v.what)), sitting.done),
-        bool(draw.questions(v.what)[1]),
-    )
-
-
-def _vote_page(v: Visit, standing: _Standing, mine: Any = None) -> Response:
-    s, sitting = standing.statement, standing.sitting
-    if s is None or standing.exposure is None or standing.translation or sitting.block is None:
-        return _whole_vote_page(v, standing, mine)
-    stencils: Stencils = v.request.app.state.stencils
-    kind = (v.language.code, v.request.url.path, s.language, s.seed, bool(standing.recorded))
-    stencil = stencils.of(v.what, (*kind, standing.pairs), lambda: _cut_vote_page(v, standing))
-    filled = stencil.filled(
-        csrf=protection.csrf_token(v.request, v.store.secrets),
-        person=v.person,
-        statement=s.id,
-        text=s.text,
-        exposure=standing.exposure.id,
-        recorded=standing.recorded,
-        done=sitting.done,
-        all=standing.all,
-        started=sitting.block.started,
-        goal=sitting.block.goal,
-    )
-    return answered(v.request, filled, v.language)
-
-
-def _cut_vote_page(v: Visit, standing: _Standing) -> str:
-    """The page with marks in place of what differs from one person to the next."""
-    exposure, statement, block = standing.exposure, standing.statement, standing.sitting.block
-    assert exposure is not None and statement is not None and block is not None
-    return v.text(
-        "vote.html",
-        csrf=mark("csrf"),
-        person=mark("person"),
-        exposure=replace(exposure, id=mark("exposure")),
-        statement=replace(statement, id=mark("statement"), text=mark("text")),
-        translation=None,
-        mine=None,
-        recorded=mark("recorded") if standing.recorded else "",
-        done=mark("done"),
-        all=mark("all"),
-        block={"started": mark("started"), "goal": mark("goal")},
-        pairs=standing.pairs,
-    )
-
-
-def _whole_vote_page(v: Visit, standing: _Standing, mine: Any) -> Response:
-    return v.page(
-        "vote.html",
-        exposure=standing.exposure,
-        statement=standing.statement,
-        translation=standing.translation,
-        mine=mine,
-        recorded=standing.recorded,
-        done=standing.sitting.done,
-        all=standing.all,
-        block=standing.sitting.block if _open(v) else None,
-        pairs=standing.pairs,
-    )
 
 
 def _written_in(v: Visit, form: Any) -> str:

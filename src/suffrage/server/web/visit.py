@@ -21,6 +21,7 @@ from suffrage.server.store.participants import Participant
 from suffrage.server.store.staff import Member, Role
 from suffrage.server.store.waiting_room import WaitingRoom
 from suffrage.server.web import protection
+from suffrage.server.web.drawing import Drawing
 from suffrage.server.web.languages import Language, direction, languages, own_name, preferred
 from suffrage.server.web.limits import Limits, network
 
@@ -33,6 +34,15 @@ Answered = TypeVar("Answered")
 
 class LogInError(Exception):
     """Nobody is logged in; the page leads to the log-in."""
+
+
+class ElsewhereError(Exception):
+    """This page is not for the reader yet; another one is."""
+
+    def __init__(self, visit: Visit, page: str) -> None:
+        super().__init__(page)
+        self.visit = visit
+        self.page = page
 
 
 class ForbiddenError(Exception):
@@ -49,6 +59,11 @@ class Visit:
     # None before joining.
     participant: Participant | None
     language: Language
+
+    @property
+    def is_open(self) -> bool:
+        """Whether people may act in this consultation now."""
+        return self.what.phase == "open"
 
     @property
     def offered(self) -> list[Language]:
@@ -99,9 +114,22 @@ class Visit:
         return rendered(self.request, template, self.language, self.offered, **context)
 
 
+@dataclass
+class PersonVisit(Visit):
+    """A visit of somebody who has joined."""
+
+    participant: Participant
+
+
 def store_of(request: Request) -> Store:
     """The open store of the server."""
     found: Store = request.app.state.store
+    return found
+
+
+def drawing_of(request: Request) -> Drawing:
+    """What draws for all participants of this process."""
+    found: Drawing = request.app.state.drawing
     return found
 
 
@@ -152,6 +180,21 @@ def visit_within(d: Driver, request: Request, slug: str) -> Visit:
     return Visit(request, store, seen.consultation, seen.participant, language)
 
 
+def joined_visit(v: Annotated[Visit, Depends(visit)]) -> PersonVisit:
+    """The visit of somebody who has joined. Raises ElsewhereError."""
+    if v.participant is None:
+        raise ElsewhereError(v, "join")
+    return PersonVisit(v.request, v.store, v.what, v.participant, v.language)
+
+
+def person_visit(v: Annotated[Visit, Depends(visit)]) -> PersonVisit:
+    """The visit of somebody who takes part. Raises ElsewhereError."""
+    joined = joined_visit(v)
+    if not joined.participant.takes_part:
+        raise ElsewhereError(v, "consent")
+    return joined
+
+
 def session_of(request: Request, slug: str) -> str:
     """The session this browser has in a consultation, "" without one."""
     return request.cookies.get(protection.cookie_name(request, f"in-{slug}"), "")
@@ -185,6 +228,8 @@ async def checked_form(request: Request) -> FormData:
 
 
 APage = Annotated[Visit, Depends(visit)]
+AJoined = Annotated[PersonVisit, Depends(joined_visit)]
+APerson = Annotated[PersonVisit, Depends(person_visit)]
 Form = Annotated[FormData, Depends(checked_form)]
 
 
