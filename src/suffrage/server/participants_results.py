@@ -1,6 +1,6 @@
 """Results as participants see them: the same for everybody, and nothing of a few people.
 
-Of statements with few voters, and of what few people of a group said, nothing is told.
+Statements with few voters are left out, and so are the shares of groups with few voters.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.server.consultation_results import group_centres
 
-# Fewer voters on a statement, or of one group on it, are not told.
+# The least voters on a statement, and of one group on it, for it to be shown.
 LEAST_VOTERS = 10
 LEAST_OF_GROUP = 5
 STATEMENTS_EACH = 5
 LEAST_GAP = 0.1
 LEAST_SPLIT = 0.3
-# What is told to nobody: whose group is which, and what the draw of statements needs.
+# What nobody is shown: which group somebody is in, and what the draw of statements needs.
 PRIVATE = ("labels", "extremity")
 
 
@@ -68,7 +68,7 @@ def public_part(results: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Statements:
-    """What each statement shows, and which may be told."""
+    """What each statement shows, and which may be shown."""
 
     def __init__(self, content: Consultation, analysis: OpinionAnalysis) -> None:
         columns = content.statements.select("statement", "text", "language")
@@ -77,7 +77,7 @@ class _Statements:
         self._voters = analysis.votes.seen.sum(axis=0)
 
     def ranked(self, score: npt.ArrayLike, keep: BoolArray) -> list[dict[str, Any]]:
-        """The first statements by score of those to keep that have enough voters."""
+        """Return those to keep that have enough voters, the highest score first."""
         order = np.argsort(-np.asarray(score), kind="stable")
         kept = [int(j) for j in order if keep[j] and self._voters[j] >= LEAST_VOTERS]
         return [self._told(j) for j in kept[:STATEMENTS_EACH]]

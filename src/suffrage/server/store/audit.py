@@ -96,7 +96,7 @@ def list_entries(
 def first_broken(chain: Iterable[AuditEntry]) -> int | None:
     """Return the number of the first entry that was changed or follows a gap, None without any.
 
-    Takes a chain from its start, as `entries` gives it or as read from a download.
+    chain: from its start, as `list_entries` returns it or as read from a download.
     """
     previous = FIRST
     for expected, e in enumerate(chain, 1):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, RootTransaction
 
-# More would make the first of them wait too long.
+# More acts would make the first one wait too long.
 MOST_ACTS = 64
 
 

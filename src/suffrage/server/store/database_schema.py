@@ -265,7 +265,7 @@ answer = Table(
     _of("prompt_id", "prompt"),
 )
 
-# What was put before whom, with which probability: so that votes can be weighted, and replays told.
+# What was shown to whom, with which probability: votes can be weighted, and replays recognised.
 exposure = Table(
     "exposure",
     metadata,
@@ -439,7 +439,7 @@ release = Table(
     UniqueConstraint("consultation_id", "version"),
 )
 
-# Each entry holds the hash of the one before it: none can be changed or taken out unseen.
+# Each entry contains the hash of the one before it, so that a change or a deletion shows.
 audit = Table(
     "audit",
     metadata,

@@ -128,7 +128,7 @@ def come_back(store: Store, consultation_id: str, code: str) -> NewSession:
 def return_code(store: Store, consultation_id: str, participant_id: str) -> str:
     """The code with which this participant comes back on another device, or withdraws.
 
-    Made anew from the secret each time, so that the database holds only its hash.
+    It is made from the secret each time, so that the database needs only its hash.
     """
     with store.read() as c:
         kept = c.scalar(

@@ -1,6 +1,6 @@
 """The secret behind every token: the database holds only what nobody can use without it.
 
-The key comes from SUFFRAGE_SECRET, the file SUFFRAGE_SECRET_FILE names, or a file beside a SQLite
+The key comes from SUFFRAGE_SECRET, the file SUFFRAGE_SECRET_FILE names, or a file next to a SQLite
 database. Several keys, a comma between, rotate: the first makes what is new, all of them are tried.
 """
 

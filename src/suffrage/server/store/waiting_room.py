@@ -21,7 +21,7 @@ from suffrage.server.store.driver import Driver, LaterError, Outcome, side_by_si
 
 # How long the first one waits for others, in seconds.
 GATHERING = 0.004
-# More in one transaction would make the first of them wait too long.
+# More acts in one transaction would make the first one wait too long.
 MOST_ACTS = 128
 
 Found = TypeVar("Found")

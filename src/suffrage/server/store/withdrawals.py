@@ -26,7 +26,7 @@ from suffrage.server.store.participants import find_active_participant
 from suffrage.server.store.stored_results import drop_label
 from suffrage.server.texts import fold
 
-# What stands where a statement stood that others voted on and its author took back.
+# The text of a statement that others voted on and its author took back.
 TAKEN_BACK = "[taken back by the person who wrote it]"
 
 

@@ -106,7 +106,7 @@ class _Deck:
         )
 
     def is_of(self, *parts: object) -> bool:
-        """Whether it was made of these very objects."""
+        """Whether it was made from these very objects."""
         return all(mine is given for mine, given in zip(self.made_of, parts, strict=True))
 
 
@@ -292,7 +292,7 @@ class Drawing:
     def _compared(
         self, what: StoredConsultation, pairs: Pairs, design: PairDesign
     ) -> tuple[FloatArray, dict[str, IntArray]]:
-        """What each pair still tells, and how many people of each stratum saw it."""
+        """Return how informative each pair is, and how many people of each stratum saw it."""
         table = stored_judgements.comparisons_that_count(self.store, what.id)
         strata = dict(table.select("participant", "stratum").iter_rows())
         return pair_information(pairs, table, design), core_coverage(pairs, table, strata)
@@ -349,7 +349,7 @@ class Drawing:
 def _checks(participant_id: str, shown: int, pairs: int, design: PairDesign) -> dict[int, Check]:
     """Where this participant's attention is tested in the block they are in; the same at each look.
 
-    Nowhere where there are so few pairs that a test would cost one of them.
+    There is no test where there are so few pairs that it would cost one.
     """
     if pairs < BLOCK:
         return {}

@@ -23,7 +23,7 @@ from suffrage.server.store.stored_results import computation_times
 from suffrage.server.store.waiting_room import WaitingRoom
 
 TOKEN = "SUFFRAGE_METRICS_TOKEN"
-# Upper bounds in seconds; the aim of the load benchmark lies at 0.2.
+# Upper bounds in seconds; the load benchmark aims at 0.2.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0)
 PARTS = {"api": "api", "admin": "admin", "static": "static", "c": "pages"}
 

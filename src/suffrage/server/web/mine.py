@@ -14,7 +14,7 @@ from suffrage.server.store.stored_results import newest_results
 
 
 def everything_of(store: Store, what: StoredConsultation, person: Participant) -> dict[str, Any]:
-    """All the store holds of a participant, as a plain mapping."""
+    """Return all that the store knows of a participant, as a plain mapping."""
     texts = {s.id: s for s in statements.list_statements(store, what.id)}
     return {
         "consultation": what.slug,
@@ -51,10 +51,10 @@ def everything_of(store: Store, what: StoredConsultation, person: Participant) -
 def results_for(
     store: Store, what: StoredConsultation, person: Participant | None
 ) -> dict[str, Any]:
-    """What the results page shows somebody, or why not yet.
+    """Return what the results page shows somebody, or why it shows nothing yet.
 
-    why: "" where results are shown; else hidden (organisers keep them), join, votes (of one's own
-    are missing) or people (too few have voted).
+    "why" is "" where results are shown, and otherwise "hidden" (organisers keep them), "join",
+    "votes" (own votes are missing) or "people" (too few have voted).
     """
     s = what.settings
     last = newest_results(store, what.id, "participants")

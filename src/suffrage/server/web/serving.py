@@ -15,7 +15,7 @@ def start_logging() -> None:
     """Path, status and time of each request, to stderr."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    # None of these stands in a line of ours, and looking them up costs more than writing it.
+    # Our lines contain none of these, and looking them up costs more than writing the line.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 

@@ -34,7 +34,7 @@ class Stencil:
 
     @staticmethod
     def cut(page: str) -> Stencil:
-        """A page that holds marks."""
+        """Cut a page that contains marks."""
         return Stencil(tuple(_HOLE.split(page)))
 
     def filled(self, **values: object) -> str:
@@ -54,7 +54,7 @@ class Stencils:
         )
 
     def of(self, what: StoredConsultation, kind: Hashable, page: Callable[[], str]) -> Stencil:
-        """The stencil of a kind of page of a consultation, as it stands now."""
+        """Return the stencil of a kind of page of a consultation as it is now."""
         key = (what.id, kind)
         kept = self._kept.pop(key, None)
         if kept is None or kept[0] is not what:

@@ -72,7 +72,7 @@ class Visit:
 
     @property
     def person(self) -> str:
-        """A mark by which this browser tells whose unsent votes it keeps; "" where nobody is in."""
+        """A mark of the person whose unsent votes this browser keeps; "" without a session."""
         who = self.participant
         return self.store.secrets.hash("unsent", who.id)[:16] if who else ""
 

@@ -64,7 +64,7 @@ def chosen_statement_page(v: APerson, statement_id: str) -> Response:
 
 
 async def post_vote(request: Request) -> Response:
-    """Store a vote, and draw what comes next; its confirmation stands on the next page."""
+    """Store a vote, and draw what comes next; the next page confirms it."""
     form = await checked_form(request)
     slug, statement_id = request.path_params["slug"], field(form, "statement", 64)
     value = VALUES.get(field(form, "vote", 20))
@@ -93,7 +93,7 @@ async def post_vote(request: Request) -> Response:
     return v.go("mine?saved=vote" if from_mine else f"vote?recorded={statement_id}")
 
 
-# Asked for with every vote, so they stand before all other addresses, and without FastAPI's frame.
+# They are asked for with every vote, so they come before all other addresses and bypass FastAPI.
 VOTING = (
     Route("/c/{slug}/vote", vote_page, methods=["GET"]),
     Route("/c/{slug}/vote", post_vote, methods=["POST"]),

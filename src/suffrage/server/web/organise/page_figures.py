@@ -1,4 +1,4 @@
-"""What the organisers' pages tell, as plain values worked out from the tables and the store."""
+"""What the organisers' pages show, as plain values computed from the tables and the store."""
 
 from __future__ import annotations
 
