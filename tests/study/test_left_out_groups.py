@@ -172,8 +172,8 @@ def test_other_evaluations_too_have_means_over_the_groups_left_out(write_study: 
     assert worst["all"] == pytest.approx(max(worst[LEFT_OUT], worst[LEARNED]))
     page = (study.output / "report.html").read_text()
     assert (
-        "Groups no method was trained on (old-south, young-south), beside the others" in page
-        or ("Groups no method was trained on (young-south, old-south), beside the others" in page)
+        "Groups no method was trained on (old-south, young-south), next to the others" in page
+        or ("Groups no method was trained on (young-south, old-south), next to the others" in page)
     )
 
 

@@ -251,7 +251,7 @@ def _from_answers(runs: Sequence[Run], measure: AnswerMeasure) -> Leaderboard:
     if any(standing.unread for standing in standings):
         notes.append(
             "Some answers could not be read; pairs are compared where both could, and a figure "
-            "alone stands for what was read."
+            "by itself is for what was read."
         )
     return Leaderboard(
         shown,

@@ -363,7 +363,7 @@ MEASURES = (
     Measure(
         name="wasserstein_codes",
         label="Earth mover's distance, by code",
-        explanation="WorldValuesBench's (Zhao et al. 2024): options stand where their codes do, "
+        explanation="WorldValuesBench's (Zhao et al. 2024): options are placed by their codes, "
         "rescaled to 0 to 1.",
         better="lower",
         unit="items",

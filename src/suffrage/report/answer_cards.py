@@ -1,4 +1,4 @@
-"""The answers item by item: the population beside every model."""
+"""The answers item by item: the population next to every model."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class OptionBar:
 
 @dataclass(frozen=True)
 class AnswerPanel:
-    """What one method answered beside the population; bars None when it could not be read."""
+    """What one method answered, next to the population."""
 
     label: str
     style: str
     fit: str
-    bars: Sequence[tuple[float, str]] | None
+    bars: Sequence[tuple[float, str]] | None  # None when it could not be read
     spoken: str
 
 
@@ -60,7 +60,7 @@ class Card:
 
 @dataclass(frozen=True)
 class ValueSetCards:
-    """The questions of one value set: held out in some seed, and never."""
+    """The questions of one value set: those held out in some seed, and those never held out."""
 
     name: str
     description: str

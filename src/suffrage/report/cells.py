@@ -40,24 +40,21 @@ VERDICT_NAMES: dict[Verdict, str] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a table's cell, and smaller below it; mark: a verdict's symbol."""
+    """What a table's cell says."""
 
     text: str
-    note: str = ""
-    mark: str = ""
+    note: str = ""  # in small print below it
+    mark: str = ""  # a verdict, shown as a symbol
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table for the page: the first cell of a row is its heading.
-
-    numeric: one flag a column, right-aligned on a wide page.
-    """
+    """A table for the page."""
 
     caption: str
     columns: Sequence[str]
-    numeric: Sequence[bool]
-    rows: Sequence[Sequence[Cell]]
+    numeric: Sequence[bool]  # by column: right-aligned on a wide page
+    rows: Sequence[Sequence[Cell]]  # the first cell of a row is its heading
 
 
 def make_table(
@@ -72,7 +69,7 @@ ABREAST = 6
 
 
 def abreast(table: Table, most: int) -> list[Table]:
-    """The table as several of at most `most` columns beside the headings, nearly equal."""
+    """The table as several of at most `most` columns next to the headings, nearly equal."""
     count = len(table.columns) - 1
     parts = max(1, -(-count // most))
     size = -(-count // parts)
@@ -144,7 +141,7 @@ def model_methods(results: Results) -> list[MethodFacts]:
 
 
 def base_method(results: Results) -> MethodFacts | None:
-    """The untrained model everything is held against: `base`, or else the first untrained one."""
+    """The untrained model that others are compared with: `base`, or else the first one."""
     untrained = methods_of_kind(results, "untrained")
     return next((m for m in untrained if m.name == BASE), untrained[0] if untrained else None)
 

@@ -169,7 +169,7 @@ def _left_out_table(results: Results, facts: EvaluationFacts) -> Table | None:
     ]
     groups = ", ".join(v.name for v in results.value_sets if v.left_out)
     return make_table(
-        f"Groups no method was trained on ({groups}), beside the others", columns, rows
+        f"Groups no method was trained on ({groups}), next to the others", columns, rows
     )
 
 

@@ -152,9 +152,9 @@ def _next_to_many(
         (AVERAGE, "an answer that ignores the question, the average of those trained on,"),
         (PROMPT, "the untrained model told in its prompt whom to answer for"),
     ):
-        beside = _compared(results, trained, bar)
-        if beside:
-            yield f"Against {words} {_counted(beside)}."
+        others = _compared(results, trained, bar)
+        if others:
+            yield f"Against {words} {_counted(others)}."
 
 
 def _fits(

@@ -317,7 +317,7 @@ def structure_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
             "people’s structure has people’s picture.",
             tiles(
                 panels,
-                "correlations of questions over groups; the strongest stand in the table below",
+                "correlations of questions over groups; the strongest are in the table below",
             ),
             [_pair_table(results, names, panels)],
             f"The {PAIRS} pairs of questions that go together most, among people",

@@ -89,7 +89,7 @@ def compare_runs(
     Returns
     -------
     RunComparison
-        One leaderboard for the runs that can be compared, and why the others stand apart.
+        One leaderboard for the runs that can be compared, and why the others are kept apart.
 
     Raises
     ------
@@ -199,12 +199,12 @@ def _gap_text(board: Leaderboard, place: int, against: int | None) -> str:
 
 
 def _best(board: Leaderboard) -> int:
-    """The place of the best model: floors stand in the table, but are no contestants."""
+    """The place of the best model: floors are in the table, but do not compete."""
     return next((k for k, s in enumerate(board.standings) if s.kind != "floor"), 0)
 
 
 def _reference(board: Leaderboard) -> int | None:
-    """The place of the untrained model everything can be held against, if it is not the best."""
+    """The place of the untrained model that rows are compared with, if it is not the best."""
     untrained = [k for k, s in enumerate(board.standings) if s.kind == "untrained"]
     base = [k for k in untrained if board.standings[k].method == "base"]
     chosen = next(iter(base or untrained), None)
@@ -295,7 +295,7 @@ def write_leaderboard_page(found: RunComparison, path: Path) -> None:
 
 
 def _row_name(board: Leaderboard, standing: Standing) -> str:
-    """What a row is called where its run is not shown beside it."""
+    """What a row is called where its run is not shown next to it."""
     same = [s for s in board.standings if s.label == standing.label]
     return standing.label if len(same) == 1 else f"{standing.label} ({_where(board, standing)})"
 
@@ -308,7 +308,7 @@ def _lead(board: Leaderboard) -> str:
     alike = [k for k in others if _verdict(board, best, k) == "same"]
     worse = [k for k in others if _verdict(board, best, k) == "higher"]
     sentences = [
-        f"{_row_name(board, leader)} stands first on {measure.label.lower()} with "
+        f"{_row_name(board, leader)} is first on {measure.label.lower()} with "
         f"{number(leader.value, measure.digits)}."
     ]
     if alike:

@@ -54,7 +54,7 @@ from suffrage.report.who_was_asked import (
     value_set_table,
 )
 
-# What Suffrage's own evaluations draw; another package adds to `PANELS` likewise.
+# What Suffrage's own evaluations draw; another package adds to `PANELS` in the same way.
 PANELS.update(BEHAVIOUR_PANELS | GROUP_PANELS | PUBLISHED_PANELS)
 
 

@@ -147,7 +147,7 @@ def _population_panels(
         f"{what}: {best.label}. Filled: asked as the {noun}; hollow: asked as itself"
         + ("; upright mark: the answer of all people, compared with the group" if marks else "")
         + ("; dotted line: the even answer, over all." if floor else ".")
-        + f" The {noun} served best stands first."
+        + f" The {noun} served best comes first."
     )
     columns = [(noun.capitalize(), False)]
     columns += [(f"{m.label}, as the {noun} and below as itself", True) for m in methods]

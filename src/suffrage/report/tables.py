@@ -161,7 +161,7 @@ def fit_difference(
 def scoreboard_rows(results: Results) -> list[ScoreboardRow]:
     """The scoreboard, one row a method, over all value sets and seeds.
 
-    A floor that speaks for some value sets only stands where those are shown.
+    A floor that is given for some value sets only is shown where these are.
     """
     return [
         ScoreboardRow(
@@ -268,7 +268,7 @@ _LATEX = {
 
 
 def latex_escaped(text: str) -> str:
-    """Text that LaTeX sets as it stands."""
+    """Text with LaTeX's special characters escaped."""
     return "".join(_LATEX.get(character, character) for character in text)
 
 

@@ -122,7 +122,7 @@ def percentile_interval(drawn: FloatArray, clusters: int) -> tuple[float | None,
 def _sampling_error(rows: Sequence[Measured], draws: Draws) -> FloatArray:
     """What the models' own sampling adds to the sum of the numerators, (DRAWS,).
 
-    The same resample of a model's answer in every value set and seed it stands for.
+    The same resample of a model's answer in every value set and seed it counts for.
     """
     cluster_at = {name: place for place, name in enumerate(draws.clusters)}
     total = np.zeros(draws.counts.shape[0])

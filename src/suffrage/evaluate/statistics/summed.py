@@ -189,5 +189,5 @@ def resolution(sums: FloatArray) -> FloatArray:
     Murphy (1973), A new vector partition of the probability score.
     """
     n, even = sums[..., :BINS], sums[..., 3 * BINS : 4 * BINS]
-    told = np.divide(even * even, n, where=n > 0, out=np.zeros_like(even, dtype=np.float64))
-    return np.asarray(told.sum(axis=-1) / sums[..., -1])
+    explained = np.divide(even * even, n, where=n > 0, out=np.zeros_like(even, dtype=np.float64))
+    return np.asarray(explained.sum(axis=-1) / sums[..., -1])

@@ -173,7 +173,7 @@ def _with_interval(estimated: Estimated, k: int) -> str:
 
 def _trial_heading(trials: Any) -> str:
     return (
-        f"{trials[0].trial.repeats} such samples of each group, held against the whole survey "
+        f"{trials[0].trial.repeats} such samples of each group, compared with the whole survey "
         "(means over items)"
     )
 

@@ -32,7 +32,7 @@ def representativeness_text(found: Representativeness) -> Any:
             if c.margin == margin:
                 shares = (f"{share:.1%}" for share in (c.sample, c.base, c.target, c.raked))
                 table.add_row(c.name, f"{c.respondents:,}", *shares)
-        away = f"{before:.1%} of the sample stands in the wrong category; after raking {after:.1%}."
+        away = f"{before:.1%} of the sample is in the wrong category; after raking {after:.1%}."
         parts += [Text(""), table, Text(away, style="dim")]
     missing = found.missing()
     if missing:

@@ -183,7 +183,7 @@ def circle_drawing(circle: dict[str, Any], names: dict[str, str]) -> dict[str, A
 
 
 def circle_words(circle: dict[str, Any]) -> str:
-    """How well the values lie in the circle, in a sentence."""
+    """How well the values form the circle, in a sentence."""
     fits = circle["correspondence"] > 0 and circle["p_value"] <= 0.05
     return (
         f"{'Theory’s order shows' if fits else 'Theory’s order does not show'} in these answers: "
