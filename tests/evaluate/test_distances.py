@@ -76,7 +76,8 @@ def figure(card: Scorecard, measure: str, method: str, side: str = "held_out"): 
 
 def test_the_truth_is_at_the_best_of_every_measure(card: Scorecard) -> None:
     best = {
-        "js_similarity": 1, "js_similarity_divergence": 1, "js_similarity_natural": 1, "wasserstein": 0,
+        "js_similarity": 1, "js_similarity_divergence": 1, "js_similarity_natural": 1,
+        "wasserstein": 0,
         "wasserstein_codes": 0, "wasserstein_scale": 0, "total_variation": 0, "mode_accuracy": 1,
         "correlation_items": 1, "correlation_groups": 1, "calibration_error": 0,
     }  # fmt: skip

@@ -1,5 +1,6 @@
-"""Figures that are no means: their p-values with few clusters, and the people's sampling error in them."""
+"""Figures that are no means: p-values with few clusters, and the people's sampling error."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -35,7 +36,7 @@ def test_a_difference_that_no_draw_contradicts_has_students_tail(clusters: int) 
     plain = 2 * stats.t.sf(t, clusters - 1)
     # Counting draws reaches no further than this.
     assert gap.p == pytest.approx(min(plain, 2 / (DRAWS + 1)), rel=1e-6)
-    without = {name: Estimate(one.value, one.draws, one.low, one.high, one.n) for name, one in found.items()}  # fmt: skip
+    without = {name: replace(one, clusters=0) for name, one in found.items()}
     assert drawn_figures("e", "m", without, ["one", "two"])[1][0].p == pytest.approx(
         2 / (DRAWS + 1)
     )
@@ -53,7 +54,7 @@ def test_sums_of_resampled_people_are_those_of_each_resample() -> None:
 
 
 def units(people: int, items: int = 12, seed: int = 4) -> list[Summed]:
-    """Items of a group of so many people whose true places the model knows but for noise of its own."""
+    """Items of a group of so many people; the model knows their true places, with some noise."""
     generator = np.random.default_rng(seed)
     found = []
     for k in range(items):
@@ -92,10 +93,7 @@ def test_where_items_cannot_vary_the_interval_is_that_of_the_people_alone() -> N
         Summed(u.seed, u.value_set, f"{u.item}b", "other", u.within, u.sums, u.resampled)
         for u in one
     ]
-    rows = [
-        Summed(u.seed, u.value_set, u.item, "other" if "b" in u.item else "own", u.within, u.sums, u.resampled)
-        for u in rows
-    ]  # fmt: skip
+    rows = [replace(u, cluster="other" if "b" in u.item else "own") for u in rows]
     (figure,), _ = summed_figures("e", "m", correlation, {"a": rows}, ["a"], 1)
     whole = sum(u.resampled() for u in rows)  # type: ignore[misc]
     plain = np.asarray(correlation(whole))

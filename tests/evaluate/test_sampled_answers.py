@@ -1,4 +1,4 @@
-"""Answers drawn from a model, as an endpoint gives them, have a sampling error that every interval must carry."""
+"""The sampling error of answers drawn from a model, as behind an endpoint, is in intervals."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -207,7 +207,7 @@ def example_results(
     methods: Sequence[str] = tuple(MODELS),
     repeat_items: int = 1,
 ) -> Results:
-    """Three value sets, 12 items (4 held out), two seeds, two baselines, two methods, by default."""
+    """By default 3 value sets, 12 items (4 held out), 2 seeds, 2 baselines, 2 methods."""
     generator = np.random.default_rng(seed)
     items = _items(seeds, repeat_items)
     targets = _targets(generator, value_sets, items)
@@ -218,7 +218,8 @@ def example_results(
             name="nz-pilot",
             title="Whose values does a small model hold? A pilot",
             seeds=list(seeds),
-            config="study: nz-pilot\nseed: 7\nsurvey: {reader: wvs7, path: wvs7.csv}\nmethods: [prompt, sft, distribution]\n",
+            config="study: nz-pilot\nseed: 7\nsurvey: {reader: wvs7, path: wvs7.csv}\n"
+            "methods: [prompt, sft, distribution]\n",
             command="suffrage run nz-pilot.yaml",
             finished="2026-03-02T14:05:00+13:00",
             versions={"suffrage": "0.1.0", "python": "3.11.9", "torch": "2.13.0"},
@@ -233,7 +234,8 @@ def example_results(
             respondents=1057,
             weight_variable="W_WEIGHT",
             n_eff=874.2,
-            statement="Weighted answers of adults aged 18 and over, face to face, in 2019 and 2020.",
+            statement="Weighted answers of adults aged 18 and over, face to face, in 2019 and "
+            "2020.",
             set_aside=[
                 {"what": "summary rows", "count": 3, "why": "no respondent stands behind them"},
                 {

@@ -1,4 +1,4 @@
-"""What the evaluations of groups draw: every number of a picture stands in its words and in a table."""
+"""What the evaluations of groups draw: its words and a table have every number of a picture."""
 
 from __future__ import annotations
 

@@ -243,8 +243,8 @@ def test_what_training_cost_is_told_with_the_gain(results: Results) -> None:
 
     lost = finding(with_losses(sft=(0.2, 0.1), distribution=(0.42, 0.3), prompt=(0.9, 0.8))).lead
     assert (
-        "But the model trained by distribution matching falls by 0.42 on questions of what it could do before "
-        "(95\u00a0% interval 0.30 to 0.52); so does 1 other trained model." in lost
+        "But the model trained by distribution matching falls by 0.42 on questions of what it could "
+        "do before (95\u00a0% interval 0.30 to 0.52); so does 1 other trained model." in lost
     )
     one = finding(with_losses(sft=(0.05, 0.01), distribution=(0.42, 0.3))).lead
     assert "interval 0.30 to 0.52)." in one and "so does" not in one
@@ -254,8 +254,8 @@ def test_what_training_cost_is_told_with_the_gain(results: Results) -> None:
 def test_the_finding_says_better_worse_or_cannot_be_told_apart(results: Results) -> None:
     one = with_difference(results, "distribution", 0.05, 0.11)
     assert (
-        "model trained by distribution matching: 0.89 (difference +0.08, 95\u00a0% interval +0.05 to +0.11)"
-        in finding(one).lead
+        "model trained by distribution matching: 0.89 (difference +0.08, 95\u00a0% interval +0.05 "
+        "to +0.11)" in finding(one).lead
     )
     assert "answers closer to the public than the untrained model: 0." in finding(one).lead
     assert "of a possible 0.95" in finding(one).lead
@@ -380,7 +380,8 @@ document.querySelector("iframe").addEventListener("load", (event) => {
     .map((part) => parseFloat(event.target.contentWindow.getComputedStyle(part).fontSize));
   document.getElementById("found").textContent = JSON.stringify({
     width: page.documentElement.scrollWidth, smallest: Math.min(...sizes),
-    cut: [...page.querySelectorAll(".wide")].filter((part) => part.scrollWidth > part.clientWidth).length,
+    cut: [...page.querySelectorAll(".wide")]
+      .filter((part) => part.scrollWidth > part.clientWidth).length,
   });
 });</script></body>"""
 

@@ -1,4 +1,4 @@
-"""What a model said of its own answers stands on the page, bad texts and leaning judges included."""
+"""The page shows what a model said of its own answers, bad texts and leaning judges included."""
 
 from __future__ import annotations
 
