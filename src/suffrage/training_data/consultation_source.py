@@ -36,20 +36,20 @@ class ConsultationSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # The consultation's folder, as `suffrage consult export` writes it.
     folder: Path
-    """The consultation's folder, as `suffrage consult export` writes it."""
+    # The share of participants never trained on.
     held_out: float = Field(default=0.25, ge=0, lt=1)
-    """The share of participants never trained on."""
+    # Participants one each, or weighted to the population.
     read_as: ReadAs = "sample"
-    """Participants one each, or weighted to the population."""
+    # What to weight to; None for the weights that participants carry.
     margins: WeightingSpec | None = None
-    """What to weight to; None for the weights that participants carry."""
+    # Value sets that have no participants, and so learn nothing from the consultation.
     without: tuple[str, ...] = ()
-    """Value sets that have no participants, and so learn nothing from the consultation."""
+    # The share of the least agreeing group from which a statement is a principle.
     least_share: float = Field(default=LEAST_SHARE, gt=0, lt=1)
-    """The share of the least agreeing group from which a statement is a principle."""
+    # How many opinion groups; None for as many as are stable in `resamples`.
     groups: int | None = Field(default=None, ge=2)
-    """How many opinion groups; None for as many as are stable in `resamples`."""
     resamples: int = Field(default=50, ge=2)
 
     @model_validator(mode="after")
@@ -64,21 +64,21 @@ class ConsultationSource:
     """A consultation as training may see it."""
 
     consultation: Consultation
+    # The weight of everyone trained on.
     people: Mapping[str, float]
-    """The weight of everyone trained on."""
+    # Those of each value set among the people trained on.
     members: Mapping[str, tuple[str, ...]]
-    """Those of each value set among the people trained on."""
+    # Those who consented to training and are never trained on.
     held_out_people: tuple[str, ...]
-    """Those who consented to training and are never trained on."""
+    # The prompts that may be trained on; the rest is about items held out.
     prompts: frozenset[str]
-    """The prompts that may be trained on; the rest is about items held out."""
+    # The statements that may be trained on.
     statements: frozenset[str]
-    """The statements that may be trained on."""
     spec: ConsultationSpec
+    # The seed of the opinion groups' draws.
     seed: int
-    """The seed of the opinion groups' draws."""
+    # What a checkpoint's manifest says of the consultation.
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What a checkpoint's manifest says of the consultation."""
 
     def weights_of(self, value_set: str) -> dict[str, float]:
         """Weight by participant of one value set's members."""
