@@ -1,7 +1,7 @@
-"""Models with known values, and impostors without any: what every evaluation is tried on.
+"""Models with known values, and impostors without any: every evaluation is tried on them.
 
-Each is a `Answerer`. They read the question as shown, so that options in another order, with other
-labels, change nothing about what they mean to say.
+Each is an `Answerer`. They read the question as shown, so that options in another order or with
+other labels change nothing about what they mean to say.
 """
 
 import re
@@ -101,8 +101,8 @@ def noise(seed: int = 0) -> Impostor:
 def people(value_sets: Sequence[ValueSet], change: Callable[[FloatArray], FloatArray]) -> Impostor:
     """Who knows the shares of each item, for the value set named in the question.
 
-    change: what it makes of them; `lambda shares: shares` answers as the people do, `majority` is the
-    parrot of the commonest answer. Asked as nobody it answers as the first value set.
+    change: what it makes of them. `lambda shares: shares` answers as the people do; `majority`
+    repeats the commonest answer. Without a persona it answers as the first value set.
     """
 
     def says(options: Sequence[str], question: str) -> FloatArray:

@@ -1,7 +1,7 @@
 """A real HTTP server on 127.0.0.1 that speaks OpenAI's API from a real model.
 
-Written against the API's public form, with what vLLM's server adds (`echo` on token ids). Parts of it can
-be switched off, and failures laid in the way.
+Written against the API's public form, with what vLLM's server adds (`echo` on token ids). Parts of
+it can be turned off, and failures can be scripted.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""SFT, DPO and KTO on packed answers take the steps that TRL's trainers take on the same records."""
+"""SFT, DPO and KTO on packed answers take the steps of TRL's trainers on the same records."""
 
 import json
 from dataclasses import replace

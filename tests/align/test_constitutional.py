@@ -1,4 +1,4 @@
-"""Constitutional AI on a tiny model: two stages, nothing written twice, the judge held to its sums."""
+"""Constitutional AI on a tiny model: two stages, nothing written twice, a judge that adds up."""
 
 import json
 from collections.abc import Sequence

@@ -332,7 +332,7 @@ PEOPLE = np.array([0.6, 0.3, 0.1])
 
 
 def people_reward(model: LanguageModel) -> Reward:
-    """log share of people, as a preference model that has learnt them exactly; less for the rest."""
+    """The log share of people, as of a model that has learnt them exactly; less for the rest."""
     score = {label: float(np.log(p)) for label, p in zip("ABC", PEOPLE, strict=True)}
 
     def reward(rows: Sequence[dict[str, Any]], answers: Sequence[Tokens]) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Several processes, started by Accelerate from the configurations that ship, take the steps of one."""
+"""Several processes, started from the configurations that ship, take the same steps as one."""
 
 import json
 import os
@@ -120,7 +120,9 @@ nodes=${1#--nodes=}; shift 2
 for ((node = 0; node < nodes; node++)); do SLURM_NODEID=$node "$@" & pids+=($!); done
 status=0; for pid in "${pids[@]}"; do wait "$pid" || status=1; done; exit $status
 """,
-    "scontrol": '#!/bin/bash\n[ "$1 $2 $3" = "show hostnames box[1-2]" ] && echo 127.0.0.1 && echo box2\n',
+    "scontrol": """#!/bin/bash
+[ "$1 $2 $3" = "show hostnames box[1-2]" ] && echo 127.0.0.1 && echo box2
+""",
 }
 
 

@@ -1,4 +1,4 @@
-"""Rewards for groups of sampled answers: the algebra plainly, and what a tiny model learns by them."""
+"""Rewards for groups of sampled answers: their algebra, and what a tiny model learns by them."""
 
 import dataclasses
 import itertools
@@ -288,7 +288,7 @@ def trained(method: Method, given: TrainingJob) -> Path:
 
 
 def option_shares(folder: Path) -> tuple[np.ndarray, float]:
-    """The options' probabilities at q1, letters from top to bottom, and their sum before scaling."""
+    """The options' probabilities at q1, letters from top to bottom, and their sum unscaled."""
     model = LanguageModel.load(identify(str(folder), Path()))
     item = SURVEY.codebook["q1"]
     k = len(item.options)

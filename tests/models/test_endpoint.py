@@ -67,7 +67,7 @@ def choices(options: int = 4, number: int = 1) -> list[LabelChoice]:
 
 @pytest.fixture
 def long_lists(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A random model spreads its probability over all tokens: lists long enough to show them all."""
+    """Lists of tokens that show all the probability of a random model, which spreads it widely."""
     monkeypatch.setattr(endpoint_abilities, "TOP_TOKENS", (300,))
 
 

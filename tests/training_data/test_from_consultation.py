@@ -1,4 +1,4 @@
-"""Records of a consultation: shares counted by hand, and nobody held out, nothing held out, in any of them."""
+"""Records of a consultation: shares counted by hand, and nobody and nothing held out in any."""
 
 import json
 from typing import Any

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from suffrage import storage
@@ -192,7 +193,6 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
         The records are not a multiple of micro_batch, or as `run_trainer`.
     """
     transformers = require("transformers", "align", "training")
-    torch = require("torch", "align", "training")
     model, tokenizer = prepare(job)
     prompts = Prompts.of(tokenizer)
     rows: list[RecordRow] = [
@@ -204,25 +204,51 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     reference: list[list[float]] = []
     if objective.needs_reference:
         reference = _reference(job, model, prompts, rows, objective, micro_batch)
+    own = [row for row in rows if row["format"] != GENERAL]
+    mean_length = _mean_length(prompts, own, objective)
+    trainer_class = _packed_trainer(transformers.Trainer, objective, reference, mean_length)
 
-    mean_length = _mean_length(
-        prompts, [row for row in rows if row["format"] != GENERAL], objective
-    )
+    def make(callbacks: list[Any]) -> Any:
+        trainer = trainer_class(
+            model=model,
+            args=transformers.TrainingArguments(**trainer_settings(job)),
+            data_collator=partial(_collated, prompts, objective),
+            train_dataset=rows,
+            processing_class=tokenizer,
+            callbacks=callbacks,
+        )
+        trainer.model_accepts_loss_kwargs = False
+        return trainer
 
-    def collate(batch: list[RecordRow]) -> dict[str, Any]:
-        own = [row for row in batch if row["format"] != GENERAL]
-        general = [row for row in batch if row["format"] == GENERAL]
-        found: dict[str, Any] = {"own": None, "general": None}
-        if own:
-            found["own"] = (own, pack_answers(prompts, own, objective.answers(own)))
-        if general:
-            said = [[row["completion"]] for row in general]
-            found["general"] = (general, pack_answers(prompts, general, said))
-        return found
+    return run_trainer(job, make)
 
-    class Trainer(transformers.Trainer):  # type: ignore[misc,name-defined]
+
+def _collated(prompts: Prompts, objective: Objective, batch: list[RecordRow]) -> dict[str, Any]:
+    """A batch as packed rows: the method's own records and general instructions apart."""
+    own = [row for row in batch if row["format"] != GENERAL]
+    general = [row for row in batch if row["format"] == GENERAL]
+    found: dict[str, Any] = {"own": None, "general": None}
+    if own:
+        found["own"] = (own, pack_answers(prompts, own, objective.answers(own)))
+    if general:
+        said = [[row["completion"]] for row in general]
+        found["general"] = (general, pack_answers(prompts, general, said))
+    return found
+
+
+def _packed_trainer(
+    base: type[Any], objective: Objective, reference: list[list[float]], mean_length: float
+) -> type[Any]:
+    """Transformers' trainer with the objective as its loss.
+
+    reference: by the place of a record, the starting model's log-probabilities; empty where the
+    objective needs none.
+    """
+    torch = require("torch", "align", "training")
+
+    class PackedTrainer(base):  # type: ignore[misc]
         def _count(self, tokens: int) -> None:
-            """Adds to the tokens read, over all processes."""
+            """Add to the tokens read, over all processes."""
             own = torch.tensor(tokens, device=self.args.device)
             whole = self.accelerator.reduce(own) if self.args.world_size > 1 else own
             self.state.num_input_tokens_seen += int(whole)
@@ -248,19 +274,7 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
                 loss = loss - (values / count).mean() * len(general) / whole
             return loss
 
-    def make(callbacks: list[Any]) -> Any:
-        trainer = Trainer(
-            model=model,
-            args=transformers.TrainingArguments(**trainer_settings(job)),
-            data_collator=collate,
-            train_dataset=rows,
-            processing_class=tokenizer,
-            callbacks=callbacks,
-        )
-        trainer.model_accepts_loss_kwargs = False
-        return trainer
-
-    return run_trainer(job, make)
+    return PackedTrainer
 
 
 def _mean_length(prompts: Prompts, rows: list[RecordRow], objective: Objective) -> float:
