@@ -243,8 +243,8 @@ def test_what_training_cost_is_told_with_the_gain(results: Results) -> None:
 
     lost = finding(with_losses(sft=(0.2, 0.1), distribution=(0.42, 0.3), prompt=(0.9, 0.8))).lead
     assert (
-        "But the model trained by distribution matching falls by 0.42 on questions of what it could "
-        "do before (95\u00a0% interval 0.30 to 0.52); so does 1 other trained model." in lost
+        "But the model trained by distribution matching falls by 0.42 on questions of what it "
+        "could do before (95\u00a0% interval 0.30 to 0.52); so does 1 other trained model." in lost
     )
     one = finding(with_losses(sft=(0.05, 0.01), distribution=(0.42, 0.3))).lead
     assert "interval 0.30 to 0.52)." in one and "so does" not in one
