@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A busy machine is no failure: what a test claims is a result, never a time.
-# The same examples every time, so that whoever changes a line sees what that line did; a search for new
-# ones is `pytest --hypothesis-profile=search`.
+# The same examples every time, so that whoever changes a line sees what that line did; a search for
+# new ones is `pytest --hypothesis-profile=search`.
 settings.register_profile("suffrage", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None)
 settings.load_profile("suffrage")

@@ -35,7 +35,7 @@ from tests.server.site import Site, consultation, site
 
 
 def town_survey(tmp_path: Path) -> Survey:
-    """A file, as a user has it: Ana lives in the north and answered 2, "About right", to `roads`."""
+    """A file, as a user has it: Ana, of the north, answered 2, "About right", to `roads`."""
     (tmp_path / "town.csv").write_text(
         "who,area,roads,parks,buses\n"
         + "Ana,north,2,1,3\n"

@@ -1,7 +1,7 @@
 """The command line as it is after `pip install suffrage`, without any extra.
 
-`python -m tests.without_extras run study.yaml` runs `suffrage run study.yaml` in a process that finds
-no library of the extras.
+`python -m tests.without_extras run study.yaml` runs `suffrage run study.yaml` in a process that
+finds no library of the extras.
 """
 
 import sys

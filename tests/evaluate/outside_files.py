@@ -34,7 +34,7 @@ def questions(count: int) -> list[str]:
 def write_globalopinionqa(
     path: Path, countries: Sequence[str], count: int = 12, seed: int = 0, extra: Any = ()
 ) -> None:
-    """A row a question; the last row of a country is all zeros. extra: further rows, four cells each."""
+    """A row a question; a country's last row is all zeros. extra: further rows of four cells."""
     generator = np.random.default_rng(seed)
     rows = []
     for k, question in enumerate(questions(count)):

@@ -152,13 +152,13 @@ def words(text: str) -> set[str]:
 
 # What English cannot do without; everything else counts as telling.
 FUNCTION_WORDS = words(
-    "a do about above against all an and any anybody anyone anything are as asked asks at be because been "
-    "between by can could does done down each else everyone everything for from go goes has have he her "
-    "here him his how i if in into is it its last let like may might more most much must my no none not "
-    "nothing of off on one only or other others out over own put same she should so "
-    "some somebody someone something take than that the their them then there these they things this those "
-    "through to too two up was way we well what when where which while who whom will with without would "
-    "you your they under who"
+    "a do about above against all an and any anybody anyone anything are as asked asks at be "
+    "because been between by can could does done down each else everyone everything for from go "
+    "goes has have he her here him his how i if in into is it its last let like may might more "
+    "most much must my no none not nothing of off on one only or other others out over own put "
+    "same she should so some somebody someone something take than that the their them then "
+    "there these they things this those through to too two up was way we well what when where "
+    "which while who whom will with without would you your they under who"
 )
 
 

@@ -36,7 +36,7 @@ BAD = "Certainly! Here is what I think about it, at length; and more:\n- one\n- 
 
 
 class Student(Impostor):
-    """Knows the completions that `knows` says it does, writes well or badly, and declines as told."""
+    """Knows the completions in `knows`, writes well or badly, and declines as it is set to."""
 
     def __init__(self, knows: Any, writes: Any, declines: Any = lambda harmful: False) -> None:
         right = {c.sentences[c.right] for c in COMPLETIONS if knows(c)}

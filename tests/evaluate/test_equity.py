@@ -1,4 +1,4 @@
-"""`equity`: who is served least is found and named; no impostor serves its worst group above the floor."""
+"""`equity` names the group served least; no impostor serves its worst group above the floor."""
 
 from dataclasses import replace
 
@@ -106,7 +106,7 @@ def test_shortfall_is_what_a_plain_loop_gives(card: Scorecard) -> None:
 
 
 def test_the_worst_groups_interval_covers_though_it_was_picked() -> None:
-    # Twelve equal groups in truth: the largest shortfall lies too high, and its interval reaches down.
+    # Twelve truly equal groups: the largest shortfall is too high, and its interval reaches down.
     hits = 0
     for seed in range(12):
         of = survey(900, 10, seed)

@@ -134,8 +134,10 @@ def test_who_answers_only_what_suits_is_seen_on_those_alone_and_caught(folder: P
     assert row.value == pytest.approx(row.floor), "the floor is on the same ones"
     assert figure(card, "read", "choosy").value < 1 == figure(card, "read", "flat").value
     gap = next(
-        d for d in card.figure_differences if (d.measure, d.method, d.against) == ("country", "flat", "choosy")
-    )  # fmt: skip
+        d
+        for d in card.figure_differences
+        if (d.measure, d.method, d.against) == ("country", "flat", "choosy")
+    )
     assert gap.value == pytest.approx(0), "paired on the same questions they are alike"
 
 

@@ -1,4 +1,4 @@
-"""EleutherAI's harness run for real: own tasks over local files, against its own run and against plain torch."""
+"""EleutherAI's harness on tasks over local files, against its own run and against plain torch."""
 
 import json
 import socket
@@ -42,7 +42,10 @@ doc_to_target: "{{answer}}"
 generation_kwargs: {until: ["\\n"], max_gen_toks: 8, do_sample: false}
 filter_list:
   - {name: "whole", filter: [{function: take_first}]}
-  - {name: "nothing", filter: [{function: regex, regex_pattern: "(never found)", fallback: "[none]"}, {function: take_first}]}
+  - name: "nothing"
+    filter:
+      - {function: regex, regex_pattern: "(never found)", fallback: "[none]"}
+      - {function: take_first}
 metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
 metadata: {version: 1.0}
 """
@@ -77,7 +80,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory, model: LanguageModel) -> Pat
         "choice": CHOICE, "written": WRITTEN, "loose": WITHOUT, "broken": BROKEN
     }.items():  # fmt: skip
         (own / f"{name}.yaml").write_text(text)
-    # Half of the answers are what this model writes, so that the first reading is right half of the time.
+    # Half of the answers are what this model writes, so that the first reading is half right.
     starts = [f"Say {k}:" for k in range(6)]
     said = [greedy(model, start) for start in starts]
     rows = [
@@ -90,7 +93,7 @@ def tasks(tmp_path_factory: pytest.TempPathFactory, model: LanguageModel) -> Pat
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Whatever reaches for the network fails at once; prepared data goes into the test's own folder."""
+    """Any use of the network fails at once; prepared data goes into the test's own folder."""
     import datasets
     from huggingface_hub import constants
 

@@ -1,4 +1,4 @@
-"""Learnt people or questions? Tried on models that know the trained words only, and on honest ones."""
+"""Learnt people or questions? Tried on models that know only trained words, and on honest ones."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ HONEST = people(SETS, lambda shares: shares)
 
 
 class Crammer(Impostor):
-    """Answers as the people do where a trained question stands in its own words, and evenly elsewhere.
+    """Answers as the people do where a trained question is in its own words, and evenly elsewhere.
 
     knows_texts: finds the texts of trained questions more probable by one nat a token.
     """

@@ -1,4 +1,4 @@
-"""OpinionQA: representativeness by hand and by scipy, people's own baselines, impostors at the floor."""
+"""OpinionQA: representativeness by hand and scipy, people's baselines, impostors at the floor."""
 
 import json
 from dataclasses import replace
@@ -29,7 +29,10 @@ def write_scales(path: Path, count: int = 12) -> None:
         f"KEY{k}_W{k // 2}": {
             "original_qbody": question,
             "refined_qbody": question + "!",
-            "options": [*("A great deal", "A fair amount", "Not too much", "Not at all")[: 2 + k % 3], "Refused"],
+            "options": [
+                *("A great deal", "A fair amount", "Not too much", "Not at all")[: 2 + k % 3],
+                "Refused",
+            ],
             "ordinal": [float(v + 1) for v in range(2 + k % 3)],
         }
         for k, question in enumerate(questions(count - 1))
@@ -113,7 +116,11 @@ def test_figures_and_peoples_own_are_scipys(card, folder: Path) -> None:  # type
         return 1 - wasserstein_distance(at, at, p, q)
 
     sets = {v.name: v.distributions for v in opinionqa(folder / "groups.json.gz")}
-    even = [near(d.shares, np.full(d.shares.size, 1 / d.shares.size)) for v in sets.values() for d in v.values()]  # fmt: skip
+    even = [
+        near(d.shares, np.full(d.shares.size, 1 / d.shares.size))
+        for v in sets.values()
+        for d in v.values()
+    ]
     assert figure(card, "itself", "flat").value == pytest.approx(np.mean(even))
     whole = {i: np.mean([v[i].shares for v in sets.values()], axis=0) for i in sets[GROUPS[0]]}
     own = {g: np.mean([near(d.shares, whole[i]) for i, d in v.items()]) for g, v in sets.items()}
@@ -139,8 +146,8 @@ def test_scales_name_topics_and_leave_out_what_they_lack(folder: Path, models) -
 
 
 def test_consistency_counts_topics_by_hand(tmp_path: Path) -> None:
-    # Two waves of two yes-no questions; the model says yes. Democrats are nearer in wave 0 (by .4) and
-    # over all, Republicans in wave 1 (by .2): one topic in two.
+    # Two waves of two yes-no questions; the model says yes. Democrats are nearer in wave 0 (by .4)
+    # and over all, Republicans in wave 1 (by .2): one topic in two.
     yes = {"POLPARTY_Democrat": (0.9, 0.9, 0.5, 0.5), "POLPARTY_Republican": (0.5, 0.5, 0.7, 0.7)}
     write_opinionqa(tmp_path / "groups.json.gz", [])
     text = questions(4)
@@ -152,7 +159,8 @@ def test_consistency_counts_topics_by_hand(tmp_path: Path) -> None:
     (tmp_path / "groups.json").write_text(json.dumps(records))
     scales = {
         f"K{k}_W{k // 2}": {"original_qbody": text[k], "refined_qbody": text[k],
-                            "options": ["A great deal", "A fair amount", "Refused"], "ordinal": [1, 2]}
+                            "options": ["A great deal", "A fair amount", "Refused"],
+                            "ordinal": [1, 2]}
         for k in range(4)
     }  # fmt: skip
     (tmp_path / "scales.json").write_text(json.dumps(scales))

@@ -1,4 +1,4 @@
-"""An evaluation from another package: asked once for each model, scored, and shown in the report."""
+"""An evaluation of another package: asked once for each model, scored, shown in the report."""
 
 import sys
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.synthetic import make_survey
 __all__ = ["write_study"]
 
 SOURCE = '''
-"""`first-option`: how much probability goes to the option shown first, as another package would add it."""
+"""`first-option`, as another package would add it: the probability of the option shown first."""
 
 import numpy as np
 import polars as pl
@@ -46,7 +46,11 @@ def probe(given):
             question = ways_of_asking(item, place.persona)[0]
             (shares,) = given.model.choose([LabelChoice(tuple(question.messages), question.labels)])
             rows.append(
-                {"value_set": place.value_set, "item": item.id, "first": float(shares[0] / shares.sum())}
+                {
+                    "value_set": place.value_set,
+                    "item": item.id,
+                    "first": float(shares[0] / shares.sum()),
+                }
             )
         given.advance(1.0)
     return pl.DataFrame(rows)

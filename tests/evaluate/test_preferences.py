@@ -98,17 +98,21 @@ def make_consultation(seed: int = 0) -> Consultation:
     comparisons.append({**outlaw, "left": "a0x", "right": "a0y", "outcome": "right"})
     return Consultation(
         "made-up", "Made up", "What?", ("en",), "2026",
-        statements=table("statements", [{"statement": f"s{k}", "text": f"Statement number {k} holds.",
+        statements=table("statements", [{"statement": f"s{k}",
+                                         "text": f"Statement number {k} holds.",
                                          "seed": True, "state": "accepted", "order": k, **base}
                                         for k in range(STATEMENTS)]),
-        participants=table("participants", [{"participant": one, "verified": True, "excluded": one == "x",
+        participants=table("participants", [{"participant": one, "verified": True,
+                                             "excluded": one == "x",
                                              "consent_votes": True, "consent_texts": True,
-                                             "consent_training": True, **base} for one in [*people, "x"]]),
+                                             "consent_training": True, **base}
+                                            for one in [*people, "x"]]),
         votes=table("votes", votes),
         prompts=table("prompts", [{"prompt": f"q{k}", "text": f"What about matter {k}?", **base}
                                   for k in range(PROMPTS)]),
         answers=table("answers", [{"answer": name, "prompt": f"q{name[1]}", "model": MODEL[name],
-                                   "text": f"On {name} I would say so and so.", **base} for name in LIKE]),
+                                   "text": f"On {name} I would say so and so.", **base}
+                                  for name in LIKE]),
         comparisons=table("comparisons", comparisons),
         reactions=table("reactions", reactions),
     )  # fmt: skip
@@ -159,7 +163,7 @@ def test_one_who_knows_reaches_the_ceiling_and_impostors_stay_at_the_floor(
     card = evaluated(EVALUATION, models, SETS, SPLIT, options, list(models))
     for measure in ("comparisons", "votes", "votes_skill", "reactions", "reactions_skill"):
         knows = value_of(card, measure, "knower")
-        # The ceiling knows only what the other people said, the knower what they say in the long run.
+        # The ceiling knows only what the others said, the knower what they say in the long run.
         assert knows.value > knows.ceiling - 0.03
         clear = measure not in ("votes", "reactions")  # the commoner vote is often right by itself
         assert (knows.low if clear else knows.value) > knows.floor

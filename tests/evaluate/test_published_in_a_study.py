@@ -83,8 +83,14 @@ def test_a_study_runs_them_all_and_shows_them(write_study, evaluate) -> None:  #
     # The answers as the benchmark's own script reads them, and scored by it.
     made = CliRunner().invoke(
         app,
-        ["survey", "worldvaluesbench-predictions", str(study.source), "base", str(study.folder / "p.csv")],
-    )  # fmt: skip
+        [
+            "survey",
+            "worldvaluesbench-predictions",
+            str(study.source),
+            "base",
+            str(study.folder / "p.csv"),
+        ],
+    )
     assert made.exit_code == 0 and "p.csv: " in made.output
     by_question = worldvaluesbench.scored(study.folder / "p.csv", study.folder / "wvb")
     assert by_question and set(by_question) <= set(worldvaluesbench.PROBE_ITEMS)

@@ -1,4 +1,4 @@
-"""The evaluations on SmolLM2-135M itself: what a real, small model knows shows, and what it lacks too."""
+"""The evaluations on SmolLM2-135M itself: they show what a small model knows and what it lacks."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -45,7 +45,7 @@ SAID = re.compile("|".join(re.escape(s).replace(r"\{\}", "(.+)") for s in SENTEN
 
 
 class Reader(Impostor):
-    """Knows the people, understands sentences and negations; may know by letters alone, or give way."""
+    """Knows the people, sentences and negations; may know by letters alone, or give way."""
 
     def __init__(self, letters_only: bool = False, gives_way: bool = False) -> None:
         knows = people(SETS, lambda shares: shares).says

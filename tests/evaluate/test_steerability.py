@@ -1,4 +1,4 @@
-"""`steerability`: who knows the groups reaches the ceiling; who does not gains nothing by a name."""
+"""`steerability`: who knows the groups reaches the ceiling; nobody else gains by a name."""
 
 from dataclasses import replace
 

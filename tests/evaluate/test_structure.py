@@ -1,4 +1,4 @@
-"""`structure`: only a model with people's pattern of answers passes; one average person does not."""
+"""`structure`: only a model with people's pattern of answers passes, not one average person."""
 
 import numpy as np
 import polars as pl

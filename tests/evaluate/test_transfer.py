@@ -1,4 +1,4 @@
-"""Transfer to another survey: known values at the ceiling, impostors short of it, overlaps removed."""
+"""Transfer to another survey: known values at the ceiling, impostors below, overlaps removed."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -139,7 +139,8 @@ def test_wrong_options_are_refused(folder: Path) -> None:
     with pytest.raises(InputError, match='no value set "west"'):
         EVALUATION.prompts(SETS, [], strange, folder)
     with pytest.raises(InputError, match="region"):
-        EVALUATION.probe(probe_input(flat(), OPTIONS.model_copy(update={"value_sets": {"north": {"region": "east"}}}), folder))  # fmt: skip
+        wrong = OPTIONS.model_copy(update={"value_sets": {"north": {"region": "east"}}})
+        EVALUATION.probe(probe_input(flat(), wrong, folder))
     with pytest.raises(ValueError, match=r"survey\.reader is missing"):
         Options(survey={}, value_sets={"north": {}})
 

@@ -30,7 +30,7 @@ OPTIONS = Options(folder="wvb")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The benchmark from a made file; each question has an id in its text, so that it can be known."""
+    """The benchmark from a made file; each question has its id in its text, so that it is known."""
     made = tmp_path_factory.mktemp("wvb")
     repository = copy_of_the_repository(made)
     path = next(repository.rglob("question_metadata.json"))
@@ -232,7 +232,7 @@ def test_files_of_another_kind_are_refused(folder: Path, tmp_path: Path) -> None
 
 
 def test_real_answers_and_wording(shared_data: Path, tmp_path: Path) -> None:
-    """The four countries' answers to the probe items their files hold, in the benchmark's layout."""
+    """The four countries' answers to the probe items in their files, in the benchmark's layout."""
     from scipy.stats import wasserstein_distance
 
     wvs = shared_data / "wvs7"

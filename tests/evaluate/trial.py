@@ -1,4 +1,4 @@
-"""An evaluation tried on impostors: a survey with groups that differ, asked and scored as a study would."""
+"""An evaluation tried on impostors: groups that differ, asked and scored as in a study."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,7 +41,7 @@ def item(number: int) -> Item:
 
 
 def survey(respondents: int = 2400, items: int = 16, seed: int = 0) -> Survey:
-    """Parties and regions pull items up or down by loadings of their own; items differ in how far they divide."""
+    """Parties and regions pull items up or down by their loadings; some items divide more."""
     generator = np.random.default_rng(seed)
     book = Codebook(
         title="Made up",
@@ -113,7 +113,7 @@ def tried(
     folder: Path = Path(),
     trained: Sequence[str] = (),
 ) -> Scorecard:
-    """The evaluation's scorecard of these models; the one called `base` is never told a population."""
+    """The evaluation's scorecard of these models; `base` never gets a population."""
     options = options or evaluation.options()
     answers, asked = {}, {}
     for name, model in models.items():

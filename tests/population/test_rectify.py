@@ -1,4 +1,4 @@
-"""People's answers joined with a model's: the formula, what it gains, and whether intervals hold."""
+"""People's answers joined with a model's: the formula, what it gains, coverage of intervals."""
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ def test_with_plain_numbers_it_is_the_formula_of_the_papers() -> None:
     assert plain.rectified.values == pytest.approx(g.mean(axis=0) + (y - f).mean(axis=0))
     variance = (y - f).var(axis=0, ddof=1) / n + g.var(axis=0, ddof=1) / big
     assert plain.rectified.errors == pytest.approx(np.sqrt(variance))
-    # PPI++: lambda makes the sum of the variances least; summed over options as one lambda serves all.
+    # PPI++: lambda minimises the sum of the variances over options, as one lambda serves all.
     tuned = rectify(Sample(y, f, np.ones(n)), Others(g, np.ones(big)))
     covariance = ((y - y.mean(0)) * (f - f.mean(0))).sum() / (n - 1)
     spread = f.var(axis=0, ddof=1).sum() / n + g.var(axis=0, ddof=1).sum() / big

@@ -13,9 +13,14 @@ from suffrage.survey import NonResponse, Survey, read_survey, survey_files
 
 DATA = Path(os.environ.get("SUFFRAGE_SHARED_DATA", "../shared/data"))
 INFO = """,Unnamed: 0,key,option_mapping,question,references,option_ordinal
-0,0,SAFECRIME_W26,"{1.0: 'Very safe', 99.0: 'Refused'}","How safe is your community?","['Very safe', 'Not safe', 'Refused']","[1.0, 2.0]"
-1,1,WORLDDANGER_W26,"{}","Compared to 50 years ago, do you think","['We live in a safer world', 'A more dangerous world', ""It's neither"", 'Refused']","[1.0, 2.0, 1.5]"
-2,2,IMPREASONGUN_W26,"{}","Which is the most important reason?","['For hunting', 'For my job', 'Refused']","[1, 1]"
+0,0,SAFECRIME_W26,"{1.0: 'Very safe', 99.0: 'Refused'}",\
+"How safe is your community?",\
+"['Very safe', 'Not safe', 'Refused']","[1.0, 2.0]"
+1,1,WORLDDANGER_W26,"{}","Compared to 50 years ago, do you think",\
+"['We live in a safer world', 'A more dangerous world', ""It's neither"", 'Refused']",\
+"[1.0, 2.0, 1.5]"
+2,2,IMPREASONGUN_W26,"{}","Which is the most important reason?",\
+"['For hunting', 'For my job', 'Refused']","[1, 1]"
 3,3,UNASKED_W26,"{}","Which?","['Yes', 'No', 'Refused']","[1.0, -1.0]"
 """
 METADATA = """,key,options
@@ -23,7 +28,8 @@ METADATA = """,key,options
 1,AGE,"['18-29', '65+']"
 2,RACE,"['White', 'Black']"
 """
-RESPONSES = """,QKEY,WEIGHT_W26,WEIGHT_W25W26,CREGION,AGE,SAFECRIME_W26,WORLDDANGER_W26,IMPREASONGUN_W26
+RESPONSES = """,QKEY,WEIGHT_W26,WEIGHT_W25W26,CREGION,AGE,\
+SAFECRIME_W26,WORLDDANGER_W26,IMPREASONGUN_W26
 0,100314.0,0.5,,South,18-29,Very safe,We live in a safer world,For my job
 1,100363.0,1.5,1.0,Northeast,Refused,Refused,It's neither,
 2,100446.0,2.0,2.0,,65+,Not safe,A more dangerous world,For hunting
@@ -83,7 +89,8 @@ def test_without_metadata_the_demographics_of_the_release_are_looked_for(wave):
     (wave / "metadata.csv").unlink()
     assert read(wave).codebook.demographics == ("cregion", "age")
     assert read(wave).responses["age"].null_count() == 1
-    names = [p.name for p in survey_files({"reader": "american_trends_panel", "path": wave.name}, wave.parent)]  # fmt: skip
+    section = {"reader": "american_trends_panel", "path": wave.name}
+    names = [path.name for path in survey_files(section, wave.parent)]
     assert names == ["info.csv", "responses.csv"]
 
 
@@ -109,10 +116,12 @@ def test_files_that_are_not_utf8_are_read_when_their_encoding_is_named(wave, enc
         ("responses", RESPONSES.split("\n", 1)[1], "", "no rows"),
         ("info", "references", "refs", r"info\.csv has no column references"),
         ("info", '"[1.0, 2.0]"', '"[1.0]"', "row 2: SAFECRIME_W26: there are 1 options"),
-        ("info", '"[1.0, 2.0]"', '"[1.0, 2.0, 3.0, 4.0]"', "row 2: SAFECRIME_W26: 3 references and 4 ordinals"),
+        ("info", '"[1.0, 2.0]"', '"[1.0, 2.0, 3.0, 4.0]"',
+         "row 2: SAFECRIME_W26: 3 references and 4 ordinals"),
         ("metadata", "['White', 'Black']", "White", "row 4: RACE: not readable as a list"),
         ("info", "['For hunting'", "('For hunting'", "row 4: IMPREASONGUN_W26: not readable"),
-        ("info", "'Very safe', 'Not safe', ", "'Very safe', 'Very safe', ", "row 2: .* two options read"),
+        ("info", "'Very safe', 'Not safe', ", "'Very safe', 'Very safe', ",
+         "row 2: .* two options read"),
         ("info", "IMPREASONGUN", "SAFECRIME", "row 4: SAFECRIME_W26 stands twice"),
     ],
 )  # fmt: skip

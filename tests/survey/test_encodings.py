@@ -28,7 +28,9 @@ FILES: dict[str, tuple[dict[str, list[Any]], dict[str, Any], str, str]] = {
     # reader: columns, keys of the study, a demographic that is a text, a column with a label
     "wvs7_crossnational": ({**WVS, "Q289": PLACES}, {}, "religion", "Q1"),
     "ess": ({**ESS, "region": PLACES}, {}, "region", "ipcrtiv"),
-    "gss": ({**GSS, "year": [2018] * 3, "id": [1, 2, 3], "region": PLACES}, {}, "region", "natspac"),
+    "gss": (
+        {**GSS, "year": [2018] * 3, "id": [1, 2, 3], "region": PLACES}, {}, "region", "natspac"
+    ),
     "labelled_file": (
         {"id": [1, 2, 3], "q1": [1, 2, 1], "place": PLACES},
         {"codebook": "book.yaml"},
@@ -50,7 +52,9 @@ def western(raw: bytes) -> bytes:
     return raw
 
 
-def written(folder: Path, reader: str, suffix: str, version: int = 15, label: str | None = None) -> Path:  # fmt: skip
+def written(
+    folder: Path, reader: str, suffix: str, version: int = 15, label: str | None = None
+) -> Path:
     """The reader's small file, ASCII only, with a label on one column."""
     columns, _, _, labelled = FILES[reader]
     path = folder / f"data{suffix}"

@@ -112,17 +112,22 @@ def test_a_file_that_is_not_utf8_is_read_when_its_encoding_is_named(tmp_path, en
 @pytest.mark.parametrize(
     ("change", "book", "wave", "message"),
     [
-        ({"SDO01_T10": [1, 2, 7, None]}, BOOK, 10, r'panel\.csv row 4: SDO01 \(column SDO01\.T10\) is "7'),
-        ({"Questionnaire_Num": [11, 11, 13, 14]}, BOOK, 10, 'Questionnaire.Num "11" stands on rows 2, 3'),
+        ({"SDO01_T10": [1, 2, 7, None]}, BOOK, 10,
+         r'panel\.csv row 4: SDO01 \(column SDO01\.T10\) is "7'),
+        ({"Questionnaire_Num": [11, 11, 13, 14]}, BOOK, 10,
+         'Questionnaire.Num "11" stands on rows 2, 3'),
         ({"Questionnaire_Num": [11, None, 13, 14]}, BOOK, 10, "row 3: Questionnaire.Num is empty"),
         ({}, BOOK, 12, "none of its items in wave 12"),
-        ({}, BOOK.replace("id: SDO01", "id: SDO1"), 10, r'no column "SDO1\.T10".*mean "SDO01\.T10"'),
+        ({}, BOOK.replace("id: SDO01", "id: SDO1"), 10,
+         r'no column "SDO1\.T10".*mean "SDO01\.T10"'),
         ({}, BOOK + "column: X.T{wave}\n", 10, r"must hold \{id\} and \{wave\}"),
         ({}, BOOK.replace("SDO04r.T{wave:02}", "SDO04r.{time}"), 10, r"\{time\} is neither"),
         ({}, BOOK + "took_part: In.T10\n", 10, r'took_part: panel\.csv has no column "In\.T10"'),
         ({}, BOOK + "weight: W.T10\n", 10, r'weight: panel\.csv has no column "W\.T10"'),
-        ({}, BOOK.replace('options: {1: "No", 2: "Yes"}', "topic: x"), 10, r"items\[1\]\.options.*no value labels"),
-        ({"SDO01_T10": [None] * 4, "SDO04r_T10": [None] * 4}, BOOK, 10, "nobody took part in wave 10"),
+        ({}, BOOK.replace('options: {1: "No", 2: "Yes"}', "topic: x"), 10,
+         r"items\[1\]\.options.*no value labels"),
+        ({"SDO01_T10": [None] * 4, "SDO04r_T10": [None] * 4}, BOOK, 10,
+         "nobody took part in wave 10"),
     ],
 )  # fmt: skip
 def test_a_bad_row_or_codebook_is_refused(tmp_path, change, book, wave, message):
@@ -148,9 +153,13 @@ def test_the_template_reads_a_file_in_its_layout(tmp_path):
     path = panel(
         tmp_path,
         book=result.stdout,
-        **{"SDO01_T10": [1, 2, 7, None], "Gender_T10": [1, 0, 1, None], "EthnicCats_T10": [1, 2, 4, None]},
-        **{f"Issue_{name}_T10": [4, 7, 1, None] for name in ("SameSexMarriage", "IncomeRedistribution")},
-    )  # fmt: skip
+        **{"SDO01_T10": [1, 2, 7, None], "Gender_T10": [1, 0, 1, None]},
+        **{"EthnicCats_T10": [1, 2, 4, None]},
+        **{
+            f"Issue_{name}_T10": [4, 7, 1, None]
+            for name in ("SameSexMarriage", "IncomeRedistribution")
+        },
+    )
     survey = read(path)
     assert survey.responses.height == 3
     assert set(survey.codebook.item_ids) >= {"Issue.SameSexMarriage", "SDO01", "SDO04"}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from suffrage.survey.raking import Margin, largest_gap, margin_shares, rake
 from tests.synthetic import make_survey
 
-# Where margins contradict each other in a sample some weights go to 0, and only their size is known.
+# Where margins contradict each other, some weights go to 0, and only their size is known.
 VANISHING = 1e-11
 
 

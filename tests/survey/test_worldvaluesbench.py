@@ -311,8 +311,15 @@ def test_scores_are_those_of_the_benchmarks_evaluation(tmp_path):
         numbers = [(int(float(s)) - 1) / 4 for s in rows["SCORE"] if s != "none"]
         expected[question] = stats.wasserstein_distance(people, numbers)
     result = CliRunner().invoke(
-        app, ["survey", "worldvaluesbench-score", str(tmp_path / "scores.tsv"), str(tmp_path / "wvb"), "--json"]
-    )  # fmt: skip
+        app,
+        [
+            "survey",
+            "worldvaluesbench-score",
+            str(tmp_path / "scores.tsv"),
+            str(tmp_path / "wvb"),
+            "--json",
+        ],
+    )
     assert json.loads(result.stdout) == pytest.approx(expected, abs=1e-12)
 
 
