@@ -32,9 +32,8 @@ from suffrage.align.sampled_groups import (
     vllm_settings,
 )
 from suffrage.errors import InputError, SuffrageError
-from suffrage.models import LanguageModel, Question, identify
-from suffrage.models.packing import ScoreRequest
 from suffrage.training_data import Records
+from tests.align.option_shares import option_shares
 from tests.align.test_training import (
     SURVEY,
     in_one_order,
@@ -287,18 +286,7 @@ def trained(method: Method, given: TrainingJob) -> Path:
     return given.output
 
 
-def option_shares(folder: Path) -> tuple[np.ndarray, float]:
-    """The options' probabilities at q1, letters from top to bottom, and their sum unscaled."""
-    model = LanguageModel.load(identify(str(folder), Path()))
-    item = SURVEY.codebook["q1"]
-    k = len(item.options)
-    question = Question(item, "people in the north", tuple(range(k)), tuple("ABCDE"[:k]))
-    tokens = tuple(model.label_tokens(label)[:1] for label in question.labels)
-    (logs,) = model.score([ScoreRequest(model.encode(question.messages), tokens)])
-    p = np.exp(np.concatenate(logs))
-    return p / p.sum(), float(p.sum())
-
-
+Q1 = SURVEY.codebook["q1"]
 REWARDS = ["share", "popular", "preference_model"]
 
 
@@ -308,13 +296,13 @@ def test_answers_move_toward_the_people_and_flipped_shares_away(
     method: Method, reward: str, format_known: dict[str, Path], tiny_model: Path, tmp_path: Path
 ) -> None:
     """Most in the north give the first option of q1, flipped the last."""
-    before, _ = option_shares(format_known["none"])
+    before, _ = option_shares(format_known["none"], Q1)
     found = []
     for flip in (False, True):
         given = group_job(
             method, tiny_model, format_known["none"], tmp_path / str(flip), 40, flip, reward=reward
         )
-        found.append(option_shares(trained(method, given))[0])
+        found.append(option_shares(trained(method, given), Q1)[0])
     assert found[0][0] > before[0] + 0.2 and found[0][-1] < before[-1], (before, found)
     assert found[1][-1] > before[-1] + 0.2 and found[1][0] < before[0], (before, found)
 
@@ -334,7 +322,7 @@ def test_seventy_thirty_stays_nearer_seventy_thirty_than_by_the_popular_reward(
             target=[0.7, 0.3],
             reward=reward,
         )
-        found[reward], on_format = option_shares(trained(method, given))
+        found[reward], on_format = option_shares(trained(method, given), Q1)
         assert on_format > 0.9
     assert abs(found["share"][0] - 0.7) < 0.1 and abs(found["share"][1] - 0.3) < 0.1, found
     assert found["popular"][0] > 0.9, found

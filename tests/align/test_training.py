@@ -15,10 +15,10 @@ from suffrage.align import Method, TrainingJob, TrainingOptions
 from suffrage.align.preference_model import PreferenceModel
 from suffrage.align.training import last_whole_checkpoint
 from suffrage.errors import SuffrageError
-from suffrage.models import LanguageModel, Question, identify
-from suffrage.models.packing import ScoreRequest
+from suffrage.models import LanguageModel, identify
 from suffrage.population import build_value_set
 from suffrage.training_data import HeldOut, Records, split_items
+from tests.align.option_shares import option_shares
 from tests.synthetic import make_survey
 
 SURVEY = make_survey(respondents=400, items=4, seed=8)
@@ -110,14 +110,8 @@ def in_one_order(given: TrainingJob) -> TrainingJob:
 
 def first_option_share(folder: Path) -> float:
     """The probability of the first option among those of q1, letters from top to bottom."""
-    model = LanguageModel.load(identify(str(folder), Path()))
-    item = SURVEY.codebook["q1"]
-    k = len(item.options)
-    question = Question(item, "people in the north", tuple(range(k)), tuple("ABCDE"[:k]))
-    tokens = tuple(model.label_tokens(label)[:1] for label in question.labels)
-    (logs,) = model.score([ScoreRequest(model.encode(question.messages), tokens)])
-    p = np.exp(np.concatenate(logs))
-    return float(p[0] / p.sum())
+    shares, _ = option_shares(folder, SURVEY.codebook["q1"])
+    return float(shares[0])
 
 
 @pytest.mark.parametrize(("name", "form"), FORMS, ids=lambda given: str(given))

@@ -28,12 +28,12 @@ def build_augmented(
 ) -> Records:
     """`count` demonstrations, each with a wording and a context of its own."""
 
-    def said(item: Item) -> Item:
+    def worded(item: Item) -> Item:
         wordings = wordings_of(item, settings.paraphrases)
         wording = wordings[int(generator.integers(len(wordings)))]
         return in_context(item, wording, int(generator.integers(len(CONTEXTS))))
 
-    return demonstrations(KIND, value_sets, split, count, generator, settings, said)
+    return demonstrations(KIND, value_sets, split, count, generator, settings, worded)
 
 
 BUILDER = RecordBuilder(KIND, build_augmented)

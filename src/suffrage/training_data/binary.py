@@ -11,16 +11,8 @@ import numpy as np
 import polars as pl
 
 from suffrage.population import ValueSet
-from suffrage.training_data.demonstrations import drawn_positions
-from suffrage.training_data.records import (
-    RecordBuilder,
-    Records,
-    RecordSettings,
-    origin,
-    question_and_answers,
-    row_start,
-    training_pairs,
-)
+from suffrage.training_data.demonstrations import drawn_questions
+from suffrage.training_data.records import RecordBuilder, Records, RecordSettings, origin
 from suffrage.training_data.split import ItemSplit
 
 
@@ -37,30 +29,24 @@ def build_binary(
     the shares are not, in turn. With "majority" and "shares" an option is drawn uniformly; it is
     desirable when no other is commoner, or by its share.
     """
-    pairs = training_pairs(value_sets, split, count, generator)
-    drawn = drawn_positions(pairs, generator)
     rows = []
-    for place, (value_set, item_id) in enumerate(pairs):
-        distribution = value_set.distributions[item_id]
-        shares = distribution.shares
-        user, answers = question_and_answers(
-            distribution.item, value_set.description, settings.format, generator
-        )
+    for place, one in enumerate(drawn_questions(value_sets, split, count, generator, settings)):
+        shares = one.shares
         if settings.labels == "drawn":
             desirable = float(place % 2 == 0)
             against = (1 - shares) / (shares.size - 1)
-            which = int(drawn[place] if desirable else generator.choice(shares.size, p=against))
+            which = one.drawn if desirable else int(generator.choice(shares.size, p=against))
         else:
             which = int(generator.integers(shares.size))
             most = float(shares[which] >= shares.max())
             desirable = float(shares[which]) if settings.labels == "shares" else most
         rows.append(
             {
-                **row_start(place, value_set.name, item_id, user, settings.format),
-                "answer": answers[which],
+                **one.columns,
+                "answer": one.answers[which],
                 "desirable": desirable,
                 "weight": 1.0,
-                "answers": list(answers),
+                "answers": list(one.answers),
             }
         )
     return Records("binary", pl.DataFrame(rows), origin(value_sets, split, settings))

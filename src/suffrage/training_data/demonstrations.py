@@ -6,12 +6,15 @@ What they teach: single answers, as often as the population gives them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from suffrage.arrays import FloatArray
 from suffrage.population import ValueSet
 from suffrage.survey import Item
 from suffrage.training_data.records import (
@@ -75,6 +78,48 @@ def drawn_positions(
     return drawn
 
 
+@dataclass(frozen=True, eq=False)
+class DrawnQuestion:
+    """A question about a trained item, its answers, and one of them drawn by the population."""
+
+    # The columns that every record has.
+    columns: dict[str, Any]
+    # (options,), the population's.
+    shares: FloatArray
+    # What each option answers to the question, in the item's own order.
+    answers: tuple[str, ...]
+    # Which option was drawn.
+    drawn: int
+
+
+def drawn_questions(
+    value_sets: Sequence[ValueSet],
+    split: ItemSplit,
+    count: int,
+    generator: np.random.Generator,
+    settings: RecordSettings,
+    worded: Callable[[Item], Item] = lambda item: item,
+) -> Iterator[DrawnQuestion]:
+    """`count` questions about trained items, in random order.
+
+    Parameters
+    ----------
+    value_sets, split, count, generator, settings
+        As for every record builder.
+    worded : callable
+        Words an item; called once a question.
+    """
+    pairs = training_pairs(value_sets, split, count, generator)
+    drawn = drawn_positions(pairs, generator)
+    for place, (value_set, item_id) in enumerate(pairs):
+        distribution = value_set.distributions[item_id]
+        user, answers = question_and_answers(
+            worded(distribution.item), value_set.description, settings.format, generator
+        )
+        columns = row_start(place, value_set.name, item_id, user, settings.format)
+        yield DrawnQuestion(columns, distribution.shares, answers, int(drawn[place]))
+
+
 def demonstrations(
     kind: str,
     value_sets: Sequence[ValueSet],
@@ -82,33 +127,13 @@ def demonstrations(
     count: int,
     generator: np.random.Generator,
     settings: RecordSettings,
-    said: Callable[[Item], Item] = lambda item: item,
+    worded: Callable[[Item], Item] = lambda item: item,
 ) -> Records:
-    """`count` drawn answers to trained items, in random order.
-
-    Parameters
-    ----------
-    kind : str
-        Of the records.
-    value_sets, split, count, generator, settings
-        As for every record builder.
-    said : callable
-        Words an item; called once a record.
-    """
-    pairs = training_pairs(value_sets, split, count, generator)
-    drawn = drawn_positions(pairs, generator)
-    rows = []
-    for place, (value_set, item_id) in enumerate(pairs):
-        item = said(value_set.distributions[item_id].item)
-        user, answers = question_and_answers(
-            item, value_set.description, settings.format, generator
-        )
-        rows.append(
-            {
-                **row_start(place, value_set.name, item_id, user, settings.format),
-                "completion": answers[drawn[place]],
-            }
-        )
+    """`count` drawn answers to trained items, in random order; see `drawn_questions`."""
+    rows = [
+        {**one.columns, "completion": one.answers[one.drawn]}
+        for one in drawn_questions(value_sets, split, count, generator, settings, worded)
+    ]
     return Records(kind, pl.DataFrame(rows), origin(value_sets, split, settings))
 
 

@@ -11,16 +11,13 @@ import numpy as np
 import polars as pl
 
 from suffrage.population import ValueSet
-from suffrage.training_data.demonstrations import drawn_positions
+from suffrage.training_data.demonstrations import drawn_questions
 from suffrage.training_data.records import (
     Labels,
     RecordBuilder,
     Records,
     RecordSettings,
     origin,
-    question_and_answers,
-    row_start,
-    training_pairs,
 )
 from suffrage.training_data.split import ItemSplit
 
@@ -74,28 +71,21 @@ def build_preferences(
     Chosen is the side with the larger label, so that `share` is 0.5 or more. Both sides are worded
     alike, so that neither length nor manner tells them apart.
     """
-    pairs = training_pairs(value_sets, split, count, generator)
-    drawn = drawn_positions(pairs, generator)
     rows = []
-    for place, (value_set, item_id) in enumerate(pairs):
-        distribution = value_set.distributions[item_id]
-        shares = distribution.shares
-        user, answers = question_and_answers(
-            distribution.item, value_set.description, settings.format, generator
-        )
-        first, second = draw_option_pair(shares, generator)
-        share = float(shares[first] / (shares[first] + shares[second]))
+    for one in drawn_questions(value_sets, split, count, generator, settings):
+        first, second = draw_option_pair(one.shares, generator)
+        share = float(one.shares[first] / (one.shares[first] + one.shares[second]))
         label = labelled(share, settings.labels, generator)
         if label < 0.5:
             first, second, label = second, first, 1 - label
         rows.append(
             {
-                **row_start(place, value_set.name, item_id, user, settings.format),
-                "chosen": answers[first],
-                "rejected": answers[second],
+                **one.columns,
+                "chosen": one.answers[first],
+                "rejected": one.answers[second],
                 "share": label,
                 "weight": 1.0,
-                "completion": answers[drawn[place]],
+                "completion": one.answers[one.drawn],
             }
         )
     return Records("preference", pl.DataFrame(rows), origin(value_sets, split, settings))
