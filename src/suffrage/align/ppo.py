@@ -320,8 +320,8 @@ def run_ppo(
     with out_of_memory("PPO", "batch: 8, gradient_checkpointing: true, dtype: bfloat16"):
         while loop.step < settings.steps:
             start = loop.step * settings.prompts
-            asked = [(start + k) % len(rows) for k in range(settings.prompts)]
-            entry = learner.step([rows[k] for k in asked], [prompts[k] for k in asked])
+            places = [(start + k) % len(rows) for k in range(settings.prompts)]
+            entry = learner.step([rows[k] for k in places], [prompts[k] for k in places])
             loop.step += 1
             loop.log.append({"step": loop.step, **entry})
             on_step(loop.step, settings.steps, entry["loss"])

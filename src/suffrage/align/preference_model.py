@@ -20,6 +20,7 @@ from suffrage.align.loop import Loop, saving_memory, trainable
 from suffrage.align.method import TrainingFacts, TrainingJob
 from suffrage.align.packed import Prompts
 from suffrage.align.training import OUT_OF_MEMORY_REMEDY, prepare, training_dtype
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models import ModelIdentity, identify
 from suffrage.models.device import device_name, out_of_memory, row_length
@@ -342,7 +343,7 @@ def held_out_agreement(found: PreferenceModel, rows: Sequence[RecordRow]) -> dic
     return {"pairs": len(rows), **agreement(p, s)}
 
 
-def agreement(p: np.ndarray, s: np.ndarray) -> dict[str, Any]:
+def agreement(p: FloatArray, s: FloatArray) -> dict[str, Any]:
     """How well probabilities fit the shares of people.
 
     Parameters
@@ -370,7 +371,7 @@ def agreement(p: np.ndarray, s: np.ndarray) -> dict[str, Any]:
     right = (p > 0.5) == (s > 0.5)
     eps = 1e-9
 
-    def cross(q: np.ndarray) -> float:
+    def cross(q: FloatArray) -> float:
         q = np.clip(q, eps, 1 - eps)
         return float(-(s * np.log(q) + (1 - s) * np.log(1 - q)).mean())
 

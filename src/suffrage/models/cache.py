@@ -176,9 +176,9 @@ class CachedAnswerer:
         """See `AnswererWithError.read`."""
 
         def compute(places: Sequence[int]) -> Iterator[dict[int, ChoiceReading]]:
-            asked = [choices[place] for place in places]
+            wanted = [choices[place] for place in places]
             if isinstance(self.model, StreamingAnswerer):
-                yield from _one_by_one(places, self.model.read_each(asked))
+                yield from _one_by_one(places, self.model.read_each(wanted))
                 return
             for some in _chunks(places, CHUNK):
                 found = read_choices(self.model, [choices[place] for place in some])
@@ -202,8 +202,8 @@ class CachedAnswerer:
 
         def compute(places: Sequence[int]) -> Iterator[dict[int, list[FloatArray]]]:
             if isinstance(self.model, StreamingAnswerer):
-                asked = [chats[p] for p in places], [texts[p] for p in places]
-                yield from _one_by_one(places, self.model.text_log_probs_each(*asked))
+                wanted = [chats[p] for p in places], [texts[p] for p in places]
+                yield from _one_by_one(places, self.model.text_log_probs_each(*wanted))
                 return
             for some in _chunks(places, CHUNK):
                 found = self.model.text_log_probs(
@@ -238,8 +238,8 @@ class CachedAnswerer:
 
         def compute(places: Sequence[int]) -> Iterator[dict[int, list[str]]]:
             if isinstance(self.model, StreamingAnswerer):
-                asked = [chats[place] for place in places]
-                found = self.model.write_each(asked, count, longest, seed)
+                wanted = [chats[place] for place in places]
+                found = self.model.write_each(wanted, count, longest, seed)
                 yield from _one_by_one(places, found)
                 return
             for some in dict.fromkeys(portions[place] for place in places):

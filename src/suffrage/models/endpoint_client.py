@@ -158,8 +158,8 @@ class Client:
 
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
-            asked = error.after if isinstance(error, _TryAgainError) else None
-            return min(asked, LONGEST_WAIT) if asked is not None else doubling(state)
+            after = error.after if isinstance(error, _TryAgainError) else None
+            return min(after, LONGEST_WAIT) if after is not None else doubling(state)
 
         trying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_TryAgainError),

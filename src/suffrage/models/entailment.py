@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, require
 from suffrage.models import bundled
 from suffrage.models.device import device_name
@@ -66,7 +66,7 @@ class EntailmentModel:
         device = device_name()
         return cls(identity, model.to(device).eval(), tokenizer, label, device)
 
-    def probabilities(self, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float64]:
+    def probabilities(self, pairs: Sequence[tuple[str, str]]) -> FloatArray:
         """The probability that each hypothesis follows from its premise.
 
         A premise too long for the model loses its end; a hypothesis loses nothing.

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
+
+from suffrage.arrays import BoolArray
 
 Tokens = tuple[int, ...]
 
@@ -87,7 +88,7 @@ class Pack:
         tails = sum(len(continuation) - 1 for continuation in request.continuations)
         return len(request.prompt) - shared + tails
 
-    def attention_mask(self) -> npt.NDArray[np.bool_]:
+    def attention_mask(self) -> BoolArray:
         """(T, T), true where the row's token may see the column's: itself and its ancestors."""
         size = len(self.tokens)
         mask = np.zeros((size, size), dtype=np.bool_)

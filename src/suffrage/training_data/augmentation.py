@@ -10,15 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from suffrage import storage
-from suffrage.arrays import FloatArray
+from suffrage.arrays import BoolArray, FloatArray
 from suffrage.errors import InputError
 from suffrage.survey import Item
 from suffrage.text_overlap import only_words
 
-# What may stand around a question without changing it. The first leaves it as it is.
+# What may surround a question without changing it. The first leaves it as it is.
 CONTEXTS = (
     "{}",
     "Here is a question from a questionnaire. {}",
@@ -36,9 +35,23 @@ def in_context(item: Item, wording: str, context: int) -> Item:
 
 
 def read_paraphrases(path: Path, items: Sequence[Item]) -> dict[str, list[str]]:
-    """Item ids to wordings, from a JSON file as `suffrage paraphrase` writes it.
+    """Read a JSON file of paraphrases, as `suffrage paraphrase` writes it.
 
-    Raises InputError when the file is missing, of another shape, or names items that are not there.
+    Parameters
+    ----------
+    path : Path
+    items : sequence of Item
+        The survey's.
+
+    Returns
+    -------
+    dict
+        From ids of items to their wordings.
+
+    Raises
+    ------
+    InputError
+        The file is missing, has another form, or names an item that the survey does not have.
     """
     if not path.is_file():
         raise InputError(f"paraphrases: {path} does not exist; `suffrage paraphrase` writes one.")
@@ -56,11 +69,25 @@ def read_paraphrases(path: Path, items: Sequence[Item]) -> dict[str, list[str]]:
 def drifted(
     wording: str, original: str, nearest_is_own: bool, others: Sequence[str] = ()
 ) -> str | None:
-    """Why a paraphrase is dropped, or None.
+    """Why a paraphrase is dropped, or None where it is kept.
 
-    It drifted when its numbers or its negations are not the original's (a lost "not" turns the
-    answer round), when it says nothing new, or when another item's question is nearer to it than
-    its own. others: paraphrases kept already.
+    It has drifted when its numbers or its negations are not those of the original (a lost "not"
+    turns the answer round), when it says nothing new, or when another item's question is nearer to
+    it than its own.
+
+    Parameters
+    ----------
+    wording, original : str
+        The paraphrase and the question.
+    nearest_is_own : bool
+        See `nearest_own`.
+    others : sequence of str
+        Paraphrases that are kept already.
+
+    Examples
+    --------
+    >>> drifted("Do you not trust judges?", "Do you trust judges?", nearest_is_own=True)
+    'another sign'
     """
     plain = only_words(wording)
     if not plain or plain in {only_words(text) for text in (original, *others)}:
@@ -74,13 +101,22 @@ def drifted(
     return None if nearest_is_own else "nearer to another question"
 
 
-def nearest_own(
-    wordings: FloatArray, owners: Sequence[int], originals: FloatArray
-) -> npt.NDArray[np.bool_]:
+def nearest_own(wordings: FloatArray, owners: Sequence[int], originals: FloatArray) -> BoolArray:
     """Whether each wording's nearest original, by cosine, is its own.
 
-    wordings: (wordings, dimensions); originals: (items, dimensions), centred on the originals' mean
-    here, because texts of one kind share a large common direction; owners: each wording's item.
+    Both are centred on the mean of the originals, because texts of one kind share a large common
+    direction.
+
+    Parameters
+    ----------
+    wordings : array, shape (wordings, dimensions)
+    owners : sequence of int
+        The place of each wording's own item.
+    originals : array, shape (items, dimensions)
+
+    Returns
+    -------
+    array of bool, shape (wordings,)
     """
     centre = originals.mean(axis=0)
     a, b = wordings - centre, originals - centre

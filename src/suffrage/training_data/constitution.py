@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from suffrage import settings, storage
+from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError
 from suffrage.population import ValueSet
 from suffrage.training_data.split import ItemSplit
@@ -76,7 +76,15 @@ class Principle(BaseModel):
 
 
 class Constitution(BaseModel):
-    """Principles, in the order of their file."""
+    """Principles, in the order of their file.
+
+    Examples
+    --------
+    >>> kind = Principle(id="kind", text="Be kind.", support=0.9)
+    >>> brief = Principle(id="brief", text="Be brief.", support=0.3)
+    >>> Constitution(principles=(kind, brief)).weights()
+    array([0.75, 0.25])
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -101,7 +109,7 @@ class Constitution(BaseModel):
         """A hash that changes with any principle or its support."""
         return storage.content_hash(self.model_dump())
 
-    def weights(self, weighing: Weighing = "support") -> npt.NDArray[np.float64]:
+    def weights(self, weighing: Weighing = "support") -> FloatArray:
         """How often each principle is sampled.
 
         Parameters

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from suffrage.arrays import FloatArray
+from suffrage.arrays import FloatArray, IntArray
 from suffrage.population import ValueSet
 from suffrage.survey import Item
 from suffrage.training_data.records import (
@@ -29,7 +28,7 @@ from suffrage.training_data.records import (
 from suffrage.training_data.split import ItemSplit
 
 
-def systematic_draws(shares: np.ndarray, count: int, start: float) -> np.ndarray:
+def systematic_draws(shares: FloatArray, count: int, start: float) -> IntArray:
     """Positions of options at even steps through their cumulative shares.
 
     Every option is drawn floor or ceil of count times its share: the same expectation as
@@ -64,7 +63,7 @@ def systematic_draws(shares: np.ndarray, count: int, start: float) -> np.ndarray
 
 def drawn_positions(
     pairs: Sequence[tuple[ValueSet, str]], generator: np.random.Generator
-) -> npt.NDArray[np.int64]:
+) -> IntArray:
     """An option drawn from the population's shares for each pair, systematically within an item."""
     places: dict[tuple[str, str], list[int]] = defaultdict(list)
     for place, (value_set, item_id) in enumerate(pairs):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
+from suffrage.arrays import FloatArray
 from suffrage.population import ValueSet
 from suffrage.training_data.demonstrations import drawn_questions
 from suffrage.training_data.records import (
@@ -22,7 +23,7 @@ from suffrage.training_data.records import (
 from suffrage.training_data.split import ItemSplit
 
 
-def draw_option_pair(shares: np.ndarray, generator: np.random.Generator) -> tuple[int, int]:
+def draw_option_pair(shares: FloatArray, generator: np.random.Generator) -> tuple[int, int]:
     """Two options: the first drawn by its share, the second uniformly from the others.
 
     A pair then comes as often as somebody gives one of its two answers, which is how much it
