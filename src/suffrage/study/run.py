@@ -206,7 +206,7 @@ class _Run:
                 if stage.finished:
                     stage.show_as_latest()
             self._ask((method, seed), hand, plan, progress)
-            hand.release()  # a model that was asked need not lie beside the one trained next
+            hand.release()  # the next training needs the memory
 
     def _train(self, place: TrainingPlace, stage: Stage, plan: Plan, progress: Progress) -> None:
         self.computed.append(f"{stage.kind} {stage.label}")
@@ -236,7 +236,7 @@ class _Run:
                 self._compute(stage, partial(results_of_study, self.inputs, store), write_results)
 
     def finish(self) -> FinishedRun:
-        """The results, written out beside the report, unless the run stopped before them."""
+        """Write the tables and the report, unless the run stopped before its results."""
         folder, computed = self.study.output, tuple(self.computed)
         if not self.wiring.results.finished or not self.wants("results"):
             return FinishedRun(None, folder, computed)

@@ -95,6 +95,11 @@ def stage_kind(name: str | None, flag: str) -> StageKind | None:
     """A kind of stage by the name a user gave, None where none was given.
 
     flag: the command's option, for the message. Raises InputError that lists the stages.
+
+    Examples
+    --------
+    >>> stage_kind("align", "--only")
+    'align'
     """
     if name is None:
         return None

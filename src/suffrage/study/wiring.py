@@ -45,7 +45,7 @@ class Wiring:
     # Only of evaluations that put questions of their own.
     probes: dict[ProbePlace, Stage]
     results: Stage
-    # For each training that goes on from another one's checkpoint, that other training.
+    # For each training that starts from another one's checkpoint, that other training.
     starts: dict[TrainingPlace, TrainingPlace]
 
     def stages(self) -> list[Stage]:
@@ -67,7 +67,7 @@ class Wiring:
         return _checkpoints(self.align, method, seed)
 
     def start(self, place: TrainingPlace) -> Path | None:
-        """The checkpoint a training goes on from, None when it starts from the study's model."""
+        """The checkpoint a training starts from, None where that is the study's model."""
         before = self.starts.get(place)
         return None if before is None else self.align[before].folder
 
@@ -197,7 +197,7 @@ def _record_stages(
 def _starts(
     study: Study, trainings: dict[TrainingPlace, Stage]
 ) -> dict[TrainingPlace, TrainingPlace]:
-    """Where a training goes on from: the other method's training of the same group, or of all."""
+    """Where a training starts from: the other method's training of the same group, or of all."""
     found: dict[TrainingPlace, TrainingPlace] = {}
     for spec, place, _ in _trainings(study):
         if spec.start is not None:

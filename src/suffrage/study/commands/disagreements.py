@@ -17,7 +17,7 @@ def study_disagreements(study: Study, links: Path) -> list[Disagreement]:
     """Where the study's consultation and its survey differ, for every value set with participants.
 
     All who took part count, weighted as the study reads them, because nothing is trained here.
-    Segments are left out, because participants cannot be told to be in one, and so are the value
+    Segments are left out, because nobody knows which participants are in one, and so are the value
     sets that the study names under `consultation.without`.
 
     Parameters

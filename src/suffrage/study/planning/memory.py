@@ -127,7 +127,7 @@ def _longest_answer(options: Any) -> int:
 
 
 def _answers(spec: MethodSpec, row: dict[str, Any], other: dict[str, Any]) -> list[str]:
-    """The answers of a record that a step computes; other: the record beside it."""
+    """The answers of a record that a step computes. other: the record next to it."""
     if row.get("answers") is not None and (
         spec.method.name != "kto" or getattr(spec.options, "exact", False)
     ):
