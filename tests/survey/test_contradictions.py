@@ -75,7 +75,7 @@ def test_a_draft_from_labels_reads_once_the_todos_are_left_as_they_are(tmp_path)
         variable_value_labels={"q1": {1: "Certainly", 2: "No", 9: "Refused"}},
     )
     draft = draft_codebook(tmp_path / "town.sav")
-    assert "No items were made of: age" in draft
+    assert "#   age: has more than 11 different answers" in draft
     (item,) = yaml.safe_load(draft)["items"]
     assert item["question"] == "Should the town plant trees?"
     assert item["options"] == {"1": "Certainly", "2": "No"}

@@ -100,7 +100,7 @@ def check_command(
 
 def draft_codebook_command(
     file: Annotated[
-        Path | None, typer.Argument(help="A .csv, .parquet, .sav, .zsav or .dta file.")
+        Path | None, typer.Argument(help="A CSV, Parquet, SPSS, Stata or SAS file.")
     ] = None,
     template: Annotated[
         str | None, typer.Option(help="Print the template of a reader instead, such as nzavs.")

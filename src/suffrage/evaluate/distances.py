@@ -44,7 +44,7 @@ from suffrage.population.distribution_distances import (
     total_variation,
 )
 from suffrage.survey import Item
-from suffrage.survey.formats.labelled_table import kind_of_label
+from suffrage.survey.non_response_labels import kind_of_label
 
 NAME = "distances"
 # Of one seed: method -> item -> value set -> mean position of (people, model, people resampled).

@@ -56,7 +56,7 @@ from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import ordinal_earth_movers_distance
 from suffrage.population.opinionqa_table import opinionqa
 from suffrage.survey import Item
-from suffrage.survey.formats.labelled_table import kind_of_label
+from suffrage.survey.non_response_labels import kind_of_label
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.split import item_clusters
 

@@ -14,7 +14,7 @@ from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.population.value_set import AnswerDistribution, ValueSet
 from suffrage.survey.codebook import Item, NonResponse, Option
-from suffrage.survey.formats.labelled_table import kind_of_label
+from suffrage.survey.non_response_labels import kind_of_label
 from suffrage.survey.reading import plain_code
 
 # Published shares are rounded; a table further than this from 1 is incomplete.

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import yaml
 
 from suffrage.errors import InputError
-from suffrage.survey.formats.labelled_table import LabelledTable, kind_of_label, read_table
+from suffrage.survey.formats.labelled_table import LabelledTable, read_table
+from suffrage.survey.inspection import read_code_lines
+from suffrage.survey.non_response_labels import asked_about
 from suffrage.survey.reading import code_order, existing_file, plain_code
+from suffrage.survey.survey import ReadCode
 
-# A column with more distinct codes than this is no item without labels.
+# A column with more different answers than this is no item.
 MOST_CODES = 11
 
 
@@ -32,19 +37,45 @@ def codebook_template(reader: str | None) -> str:
 
 
 def draft_codebook(path: Path) -> str:
-    """A codebook in YAML: an item for each column with a few codes, the rest in a comment.
+    """Return a codebook in YAML: an item for each column with a few codes, and why others are none.
 
-    Questions are the file's variable labels, options its value labels. What a label words as
-    non-response is taken out of the options. Raises InputError on a file that cannot be read.
+    Questions are the file's variable labels, options its value labels. Codes whose label, or whose
+    own text, words non-response are taken out of the options and listed in a comment with the
+    reason; labels in doubt stay options and are listed too.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV, Parquet, SPSS, Stata or SAS file.
+
+    Returns
+    -------
+    str
+        YAML that `labelled_file` reads once its TODOs are done.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or no column of it can be an item.
     """
     table = read_table(existing_file(path, "path"))
-    items, left = [], []
+    items: list[dict[str, Any]] = []
+    left: dict[str, str] = {}
+    read_codes: list[ReadCode] = []
     for column in table.all_columns:
-        item = _item(column, table)
-        if item is None:
-            left.append(column)
+        drafted = _drafted(column, table)
+        if isinstance(drafted, str):
+            left[column] = drafted
         else:
+            item, taken = drafted
             items.append(item)
+            read_codes += taken
+    if not items:
+        reasons = "; ".join(f"{column} {why}" for column, why in [*left.items()][:5])
+        raise InputError(
+            f"{path.name}: no column can be an item, so there is nothing to draft ({reasons}). An "
+            f"item is a column with 2 to {MOST_CODES} different answers."
+        )
     book = {
         "title": f"TODO: the title of {path.name}",
         "citation": "TODO: how to cite it",
@@ -55,30 +86,66 @@ def draft_codebook(path: Path) -> str:
         "# A draft: write every question complete, put the options in the order people saw them,\n"
         "# move demographics out of items, and name the weight and the respondent's id.\n"
     )
-    if left:
-        head += f"# No items were made of: {', '.join(left)}\n"
+    head += _left_out(left) + _taken(read_codes)
     return head + yaml.safe_dump(book, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _item(column: str, table: LabelledTable) -> dict[str, Any] | None:
+def _left_out(left: Mapping[str, str]) -> str:
+    """Comment lines with the columns that are no items, by the reason."""
+    columns: dict[str, list[str]] = {}
+    for column, why in left.items():
+        columns.setdefault(why, []).append(_one_line(column))
+    lines = [f"#   {', '.join(names)}: {why}\n" for why, names in columns.items()]
+    return "# No items were made of:\n" + "".join(lines) if lines else ""
+
+
+def _taken(read_codes: Sequence[ReadCode]) -> str:
+    """Comment lines with what was taken for non-response and why, and what is in doubt."""
+    text = ""
+    for heading, wanted in (
+        ("Taken for non-response; put back among the options what is an answer:", True),
+        ("In doubt, and left among the options; move to non_response what is no answer:", False),
+    ):
+        chosen = [read for read in read_codes if bool(read.kind) == wanted]
+        if chosen:
+            text += f"# {heading}\n"
+            text += "".join(f"#   {_one_line(line)}\n" for line in read_code_lines(chosen))
+    return text
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _drafted(column: str, table: LabelledTable) -> tuple[dict[str, Any], list[ReadCode]] | str:
+    """A column's item and its codes of non-response, or why it is no item."""
     found = {plain_code(c) for c in table.frame[column].unique().drop_nulls().to_list()} - {""}
     labels = table.labels.get(column, {})
     codes = found | set(labels)
-    kinds = table.declared_missing(column, codes)
-    kinds |= {c: kind for c in codes if (kind := kind_of_label(labels.get(c, ""))) is not None}
+    declared = table.declared_missing(column, codes)
+    kinds = dict(declared)
+    for code in codes - declared.keys():
+        kind = table.worded_kind(column, code)
+        if kind is not None:
+            kinds[code] = kind
     options = sorted(codes - set(kinds), key=code_order)
-    answered = found - set(kinds)
-    whole = all(
-        code_order(code)[0] == int(code_order(code)[0]) for code in options if _iscode_order(code)
-    )
-    if not 2 <= len(options) <= MOST_CODES or not whole or not answered:
-        return None
-    if not labels and not all(_iscode_order(code) for code in options):
-        return None
+    why_not = _why_no_item(options, table.frame[column], set(kinds), bool(labels))
+    if why_not is not None:
+        return why_not
+    read_codes = []
+    for code in sorted(codes, key=code_order):
+        label = labels.get(code, "")
+        if code in kinds:
+            why = table.why_missing if code in declared else "its label"
+            read_codes.append(ReadCode(column, code, label, kinds[code].label, why))
+        elif (doubt := asked_about(label or code, column, code)) is not None:
+            read_codes.append(doubt)
     non_response: dict[str, list[str]] = {}
-    for code, kind in sorted(kinds.items()):
-        non_response.setdefault(kind.label, []).append(code)
+    for code in sorted(kinds, key=code_order):
+        non_response.setdefault(kinds[code].label, []).append(code)
     texts = [labels.get(code, code) for code in options]
+    # The order of words in a file without labels is the alphabet's, which is no scale.
+    in_order = all(_is_number(code) for code in options)
     return {
         "id": column,
         "question": table.wording.get(column) or f"TODO: the question behind {column}",
@@ -86,9 +153,30 @@ def _item(column: str, table: LabelledTable) -> dict[str, Any] | None:
             code: text if texts.count(text) == 1 else f"{code} ({text})"
             for code, text in zip(options, texts, strict=True)
         },
+        **({} if in_order else {"ordered": False}),
         **({"non_response": non_response} if non_response else {}),
-    }
+    }, read_codes
 
 
-def _iscode_order(code: str) -> bool:
+def _why_no_item(
+    options: Sequence[str], column: pl.Series, non_response: Collection[str], labelled: bool
+) -> str | None:
+    """Why a column with these options is no item, None when it is one."""
+    codes = (plain_code(code) for code in column.drop_nulls())
+    answers = [code for code in codes if code and code not in non_response]
+    if not answers:
+        return "has no answers"
+    if len(options) == 1:
+        return "has one answer only"
+    if len(options) > MOST_CODES:
+        return f"has more than {MOST_CODES} different answers"
+    if any(_is_number(code) and not float(code).is_integer() for code in options):
+        return "has numbers that are not whole"
+    in_words = not labelled and not all(map(_is_number, options))
+    if in_words and len(answers) > 2 and len(set(answers)) == len(answers):
+        return "has another text for everyone"
+    return None
+
+
+def _is_number(code: str) -> bool:
     return math.isfinite(code_order(code)[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,8 @@ import polars as pl
 
 from suffrage.survey.codebook import Item, NonResponse
 from suffrage.survey.effective_size import design_effect, effective_sample_size
-from suffrage.survey.survey import Provenance, Survey
+from suffrage.survey.reading import first_names
+from suffrage.survey.survey import Provenance, ReadCode, Survey
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -136,8 +137,15 @@ class Inspection:
         aside = [f"{a.what} ({a.count:,}): {a.why}" for a in self.provenance.set_aside]
         notes = [f"{item.id}: {item.note}" for item in self.items if item.note]
         files = [f"{name} ({made})" for name, made in self.provenance.files.items()]
+        taken = [read for read in self.provenance.read_codes if read.kind]
+        doubtful = [read for read in self.provenance.read_codes if not read.kind]
         parts = (
             ("Set aside", aside),
+            ("Taken for non-response", read_code_lines(taken)),
+            (
+                "In doubt: taken for answers; say under non_response what is none",
+                read_code_lines(doubtful),
+            ),
             ("Notes on items", notes),
             ("Files (hash)", files),
             ("Citation", [self.citation] if self.citation else []),
@@ -150,6 +158,19 @@ class Inspection:
                 text.append("".join(f"  {line}\n" for line in lines))
         text.rstrip()
         return text
+
+
+def read_code_lines(read_codes: Sequence[ReadCode]) -> list[str]:
+    """A line for each code that was taken for non-response or is in doubt, with its columns."""
+    names: dict[tuple[str, str, str, str], list[str]] = {}
+    for read in read_codes:
+        names.setdefault((read.code, read.label, read.kind, read.why), []).append(read.name)
+    lines = []
+    for (code, label, kind, why), where in names.items():
+        labelled = f' "{label}"' if label else ""
+        taken = f"{kind} ({why})" if kind else why
+        lines.append(f"{code}{labelled}: {taken}; in {first_names(where)}")
+    return lines
 
 
 def inspect(survey: Survey) -> Inspection:

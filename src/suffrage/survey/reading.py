@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -62,7 +63,7 @@ def existing_path(path: Path, key: str) -> Path:
 
 
 def read_csv(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
-    """A CSV file with every column as text; commas, semicolons or tabs between the columns.
+    """A CSV file with every column as text; commas, semicolons, tabs or bars between the columns.
 
     Raises InputError on bytes that are not of the encoding (naming the first and its line), on an
     empty file, on a column name that appears twice and on a row with too few or too many cells.
@@ -104,8 +105,8 @@ def read_csv(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
 
 
 def _separator(text: str) -> str:
-    header = text.split("\n", 1)[0]
-    return max(",;\t", key=header.count)
+    header = re.sub(r'"[^"]*"', "", text.split("\n", 1)[0])
+    return max(",;\t|", key=header.count)
 
 
 def _records(text: str, separator: str, source: str) -> Iterator[list[str]]:

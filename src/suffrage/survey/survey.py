@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,21 @@ class SetAside:
 
 
 @dataclass(frozen=True)
+class ReadCode:
+    """A code that was taken for non-response, or that may be and was taken for an answer."""
+
+    # The item's id, or the demographic's name.
+    name: str
+    code: str
+    # As the file has it; empty where it has none.
+    label: str
+    # The kind in words ("refused"); empty when the code was taken for an answer.
+    kind: str
+    # What says so: "the codebook", "the file declares it missing", "its label".
+    why: str
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where a survey comes from, and what its reader set aside."""
 
@@ -43,6 +58,8 @@ class Provenance:
     # The file's weight column, or None when every respondent counts the same.
     weight_variable: str | None = None
     set_aside: tuple[SetAside, ...] = ()
+    # Codes of items and demographics that were taken for non-response, or that are in doubt.
+    read_codes: tuple[ReadCode, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,10 +123,7 @@ class Survey:
             self.responses.write_parquet(draft / "responses.parquet")
             manifest = {
                 "codebook": self.codebook.model_dump(mode="json"),
-                "provenance": {
-                    **self.provenance.__dict__,
-                    "set_aside": [aside.__dict__ for aside in self.provenance.set_aside],
-                },
+                "provenance": asdict(self.provenance),
                 "content_hash": self.content_hash,
             }
             (draft / "survey.json").write_text(
@@ -130,6 +144,7 @@ class Survey:
                 **{
                     **provenance,
                     "set_aside": tuple(SetAside(**aside) for aside in provenance["set_aside"]),
+                    "read_codes": tuple(ReadCode(**code) for code in provenance["read_codes"]),
                 }
             ),
         )

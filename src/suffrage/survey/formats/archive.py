@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,17 +14,19 @@ from suffrage import settings, storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
 from suffrage.survey.formats.codebook_file import NonResponseCodes, OptionList
-from suffrage.survey.formats.labelled_table import LabelledTable, kind_of_label, read_table
+from suffrage.survey.formats.labelled_table import LabelledTable, read_table
+from suffrage.survey.non_response_labels import asked_about, kind_of_label
 from suffrage.survey.reading import (
     NO_WEIGHT,
     Encoding,
     ReaderOptions,
+    code_order,
     existing_file,
     plain_code,
     positions,
 )
 from suffrage.survey.respondents import FILE_ROW, with_file_rows
-from suffrage.survey.survey import Provenance, SetAside, Survey
+from suffrage.survey.survey import Provenance, ReadCode, SetAside, Survey
 
 # Demographics that are numbers, whatever label a file puts on some of them.
 COUNTED = ("age", "school_years", "year")
@@ -33,7 +35,7 @@ COUNTED = ("age", "school_years", "year")
 class ArchiveOptions(ReaderOptions):
     """What a study may say to any reader of an archive's file."""
 
-    # The file (.csv, .sav, .zsav, .dta or .parquet).
+    # The file, of any kind that `formats.labelled_table.read_table` reads.
     path: str
     # Only these items.
     items: tuple[str, ...] | None = None
@@ -176,6 +178,8 @@ class Archive:
     frame: pl.DataFrame
     # Variable in lower case to the file's own spelling.
     spelled: Mapping[str, str]
+    # What was taken for non-response, and why; filled while columns are read.
+    read_codes: list[ReadCode] = field(default_factory=list)
 
     def has(self, variable: str) -> bool:
         """Whether the file has the variable, however it spells it."""
@@ -207,7 +211,7 @@ class Archive:
 
     def where(self, keep: pl.Series) -> Archive:
         """The same over some of the rows."""
-        return Archive(self.path, self.table, self.frame.filter(keep), self.spelled)
+        return replace(self, frame=self.frame.filter(keep))
 
     def words(self, variable: str, name: str, labels: Mapping[str, str] | None = None) -> pl.Series:
         """A demographic as text for people; null for what is no answer.
@@ -220,13 +224,29 @@ class Archive:
         texts = {**self.table.labels.get(column, {}), **(labels or {})}
         # In numbers a label such as "89 or older" gives way to 89, so that they can be compared.
         known: dict[str, str | None] = {}
-        for code in codes.unique().drop_nulls().to_list():
+        for code in sorted(codes.unique().drop_nulls().to_list(), key=code_order):
             plain = plain_code(code)
             word = texts.get(plain, plain)
-            declared = self.table.declared_missing(column, [plain])
-            unknown = declared or plain.startswith("-") or kind_of_label(word)
+            read_as = self._unknown(column, name, plain, word)
+            if read_as is not None:
+                self.read_codes.append(read_as)
+            unknown = read_as is not None and read_as.kind
             known[code] = None if unknown else plain if name in COUNTED else word
         return codes.replace_strict(known, default=None, return_dtype=pl.String).alias(name)
+
+    def _unknown(self, column: str, name: str, code: str, word: str) -> ReadCode | None:
+        """Why a demographic's code is no answer, or is in doubt; None when it is an answer."""
+        label = self.table.labels.get(column, {}).get(code, "")
+        declared = self.table.declared_missing(column, [code])
+        if declared:
+            return ReadCode(name, code, label, declared[code].label, self.table.why_missing)
+        kind = kind_of_label(word)
+        if code.startswith("-"):
+            kind = kind or NonResponse.MISSING
+            return ReadCode(name, code, label, kind.label, "a negative code")
+        if kind is not None:
+            return ReadCode(name, code, label, kind.label, "its label")
+        return asked_about(word, name, code)
 
 
 def open_archive(options: ArchiveOptions, folder: Path, wanted: Sequence[str]) -> Archive:
@@ -324,6 +344,7 @@ def build_survey(
             else "Unweighted: the figures stand for the people interviewed.",
             weight_variable=weight,
             set_aside=tuple(aside),
+            read_codes=tuple(archive.read_codes),
         ),
     )
 
@@ -352,11 +373,20 @@ def _answers(
     codes = {plain_code(code) for code in given.unique().drop_nulls().to_list()}
     labels = archive.table.labels.get(column, {})
     labelled = {code: kind_of_label(labels[code]) for code in codes if code in labels}
-    declared = {
-        **archive.table.declared_missing(column, codes),
-        **{code: kind for code, kind in labelled.items() if kind is not None},
-        **kinds,
-    }
+    sources = [
+        (archive.table.why_missing, archive.table.declared_missing(column, codes)),
+        ("its label", {code: kind for code, kind in labelled.items() if kind is not None}),
+        ("the codebook", kinds),
+    ]
     options = {option.code for option in item.options}
-    non_response = {code: kind for code, kind in declared.items() if code not in options}
+    non_response: dict[str, NonResponse] = {}
+    reasons: dict[str, str] = {}
+    for why, found in sources:
+        for code, kind in found.items():
+            if code not in options:
+                non_response[code], reasons[code] = kind, why
+    archive.read_codes.extend(
+        ReadCode(item.id, code, labels.get(code, ""), non_response[code].label, reasons[code])
+        for code in sorted(codes & non_response.keys(), key=code_order)
+    )
     return positions(given, item, non_response, archive.path.name, archive.frame[FILE_ROW])

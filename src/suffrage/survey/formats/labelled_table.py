@@ -1,7 +1,8 @@
-"""Tables with labels: CSV, Parquet, SPSS and Stata files as text, and what they say of codes."""
+"""Files as text with what they say of codes: CSV, Parquet, SPSS, Stata and SAS."""
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -13,19 +14,36 @@ import polars as pl
 
 from suffrage.errors import InputError, require
 from suffrage.survey.codebook import NonResponse
+from suffrage.survey.non_response_labels import doubtful_kind, kind_of_label
 from suffrage.survey.reading import plain_code, read_csv
 
 _Wanted = Collection[str] | None
 
-# How labels of codes that are no answers are worded, most specific first.
-NON_RESPONSE_WORDS = {
-    NonResponse.DONT_KNOW: (
-        r"\b(don'?t|do not|does not|doesn'?t) know\b|^dk\b|\bunsure\b|^can'?t say"
-    ),
-    NonResponse.REFUSED: r"\brefus|\bno answer\b|\bprefer not\b|^rather not|\bnot stated\b",
-    NonResponse.NOT_APPLICABLE: r"\bnot applicable\b|^ina?p\b|^iap\b|^n/?a$",
-    NonResponse.NOT_ASKED: r"\bnot asked\b",
-    NonResponse.MISSING: r"^missing\b|\bnot available\b|\bskipped\b|\buncodeable\b",
+
+# What programs write into a text file for a missing value: R, pandas, Excel, SPSS, SAS and Stata.
+_MISSING_MARKS = {"NA", "<NA>", "N/A", "#N/A", "NaN", "nan", "NULL", "#NULL!", "."}
+# Which function of pyreadstat reads a file.
+_LABELLED = {
+    ".sav": "read_sav",
+    ".zsav": "read_sav",
+    ".por": "read_por",
+    ".dta": "read_dta",
+    ".sas7bdat": "read_sas7bdat",
+    ".xpt": "read_xport",
+}
+# How to convert a file that is not read.
+_R_LOADS = (
+    ' Convert it in R: e <- new.env(); load("{name}", e); haven::write_sav(e[[ls(e)[1]]], '
+    '"{stem}.sav")'
+)
+_EXCEL = " Save the sheet as CSV (File, Save as, CSV UTF-8)."
+_CONVERSIONS = {
+    ".rds": ' Convert it in R: haven::write_sav(readRDS("{name}"), "{stem}.sav")',
+    ".rda": _R_LOADS,
+    ".rdata": _R_LOADS,
+    ".xlsx": _EXCEL,
+    ".xls": _EXCEL,
+    ".ods": _EXCEL,
 }
 
 
@@ -44,97 +62,133 @@ class LabelledTable:
     missing: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     # Column to its variable label.
     wording: Mapping[str, str] = field(default_factory=dict)
+    # Column to how many of its dates no calendar has; they are read as missing.
+    out_of_range: Mapping[str, int] = field(default_factory=dict)
+    # Why the codes in `missing` are no answers, in words.
+    why_missing: str = "the file declares it missing"
 
     def declared_missing(self, column: str, codes: Collection[str]) -> dict[str, NonResponse]:
-        """Which of the codes the file itself declares missing; the kind is read from the label."""
+        """Which of the codes the file itself declares missing; the kind is read from the label.
+
+        A label in doubt counts here, because the file says that the code is no answer.
+        """
         labels = self.labels.get(column, {})
         return {
-            code: kind_of_label(labels.get(code, "")) or NonResponse.MISSING
+            code: kind_of_label(labels.get(code, ""))
+            or doubtful_kind(labels.get(code, ""))
+            or NonResponse.MISSING
             for code in codes
             if any(_within(code, low, high) for low, high in self.missing.get(column, ()))
         }
+
+    def worded_kind(self, column: str, code: str) -> NonResponse | None:
+        """The kind of non-response that a code's label words; a text without one is its own label.
+
+        The mark "NA" is left to `missing`, because it may be Namibia.
+        """
+        label = self.labels.get(column, {}).get(code, "" if code in _MISSING_MARKS else code)
+        return kind_of_label(label)
 
 
 _ReadTable = Callable[[Path, _Wanted, str | None], LabelledTable]
 
 
-def kind_of_label(label: str) -> NonResponse | None:
-    """The kind of non-response that a label words, None when it reads like an answer."""
-    plain = label.lower().replace("’", "'").replace("´", "'").strip(" .()[]")
-    return next(
-        (kind for kind, pattern in NON_RESPONSE_WORDS.items() if re.search(pattern, plain)), None
-    )
-
-
 def read_table(
     path: Path, wanted: Collection[str] | None = None, encoding: str | None = None
 ) -> LabelledTable:
-    """The columns of a CSV, Parquet, SPSS or Stata file that are wanted (all when None).
+    """The columns of a CSV, Parquet, SPSS, Stata or SAS file that are wanted (all when None).
 
-    encoding: of a CSV file that is not UTF-8, or of an SPSS or Stata file that misstates its own.
-    Raises InputError on another kind of file, and on what cannot be read.
+    encoding: of a CSV file that is not UTF-8, or of a labelled file that misstates its own.
+    Raises InputError on another kind of file, with the command that converts it where there is
+    one, and on what cannot be read.
     """
     readers: dict[str, _ReadTable] = {
-        ".csv": _read_text_table,
+        **dict.fromkeys((".csv", ".tsv", ".tab", ".txt"), _read_text_table),
         ".parquet": _read_parquet,
-        ".sav": _read_spss,
-        ".zsav": _read_spss,
-        ".dta": _read_stata,
+        **{suffix: _labelled_reader(function) for suffix, function in _LABELLED.items()},
     }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
+    suffix = path.suffix.lower()
+    if suffix not in readers:
+        advice = _CONVERSIONS.get(suffix, "").format(name=path.name, stem=path.stem)
         raise InputError(
             f'survey.path: {path.name} ends in "{path.suffix}"; this reader takes '
-            f"{', '.join(readers)}."
+            f"{', '.join(readers)}.{advice}"
         )
-    return reader(path, wanted, encoding)
+    return readers[suffix](path, wanted, encoding)
 
 
 def _read_text_table(path: Path, wanted: _Wanted, encoding: str | None) -> LabelledTable:
     frame = read_csv(path, encoding or "utf-8")
-    return LabelledTable(frame.select(_present(frame.columns, wanted)), tuple(frame.columns))
+    return _unlabelled(frame.select(_present(frame.columns, wanted)), frame.columns)
+
+
+def _unlabelled(frame: pl.DataFrame, names: Collection[str]) -> LabelledTable:
+    """A table of texts from a file that says nothing about them. names: the file's columns."""
+    marks = {name: _missing_marks(frame[name]) for name in frame.columns}
+    return LabelledTable(
+        frame,
+        tuple(names),
+        missing={name: tuple((m, m) for m in found) for name, found in marks.items() if found},
+        why_missing="the mark that programs write for a missing value",
+    )
+
+
+def _missing_marks(column: pl.Series) -> list[str]:
+    """The marks for a missing value that a column of a text file has."""
+    texts = set(column.str.strip_chars().unique().drop_nulls().to_list()) - {""}
+    marks = sorted(texts & _MISSING_MARKS)
+    # Among two-letter codes of countries NA is Namibia.
+    others = texts - _MISSING_MARKS
+    if "NA" in marks and others and all(re.fullmatch("[A-Z]{2}", text) for text in others):
+        marks.remove("NA")
+    return marks
 
 
 def _read_parquet(path: Path, wanted: _Wanted, encoding: str | None) -> LabelledTable:
     try:
         names = list(pl.read_parquet_schema(path))
         frame = pl.read_parquet(path, columns=_present(names, wanted))
-        return LabelledTable(frame.select(pl.all().cast(pl.String)), tuple(names))
+        return _unlabelled(frame.select(pl.all().cast(pl.String)), names)
     except pl.exceptions.PolarsError as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path.name}: not readable as Parquet ({reason}).") from error
 
 
-def _read_spss(path: Path, wanted: _Wanted, encoding: str | None) -> LabelledTable:
-    return _read_with_labels(path, wanted, encoding, "read_sav")
-
-
-def _read_stata(path: Path, wanted: _Wanted, encoding: str | None) -> LabelledTable:
-    return _read_with_labels(path, wanted, encoding, "read_dta")
+def _labelled_reader(function: str) -> _ReadTable:
+    return lambda path, wanted, encoding: _read_with_labels(path, wanted, encoding, function)
 
 
 def _read_with_labels(
     path: Path, wanted: _Wanted, encoding: str | None, function: str
 ) -> LabelledTable:
     pyreadstat = require("pyreadstat", "labelled", f"reading {path.name}")
-    # The library that reads these files spells this encoding without the hyphen.
-    encoding = "latin1" if encoding == "latin-1" else encoding
     read_file = getattr(pyreadstat, function)
+    options: dict[str, Any] = {"output_format": "dict"}
+    if function not in ("read_por", "read_xport"):
+        options["user_missing"] = True
+    # Portable files are always in the one encoding that they state.
+    if function != "read_por":
+        # The library that reads these files spells this encoding without the hyphen.
+        options["encoding"] = "latin1" if encoding == "latin-1" else encoding
+    out_of_range: dict[str, int] = {}
     try:
-        _, about = read_file(path, metadataonly=True, encoding=encoding)
+        about_options = {key: value for key, value in options.items() if key == "encoding"}
+        _, about = read_file(path, metadataonly=True, **about_options)
         present = _present(about.column_names, wanted)
-        content, meta = (
-            read_file(
-                path, usecols=present, user_missing=True, output_format="dict", encoding=encoding
-            )
-            if present
-            else ({}, about)
-        )
+        if not present:
+            content, meta = {}, about
+        else:
+            try:
+                content, meta = read_file(path, usecols=present, **options)
+            except OverflowError:
+                content, meta, out_of_range = _with_dates_out_of_range(
+                    lambda **more: read_file(path, **options, **more), present, function
+                )
     except (pyreadstat.ReadstatError, UnicodeDecodeError) as error:
         wrong_text = isinstance(error, UnicodeDecodeError) or "encoding" in str(error)
-        mend = " Name its true encoding: `encoding: windows-1252`, for one." if wrong_text else ""
+        advice = " Name its true encoding: `encoding: windows-1252`, for one." if wrong_text else ""
         raise InputError(
-            f"{path.name}: not readable as {path.suffix} ({str(error).rstrip('.')}).{mend}"
+            f"{path.name}: not readable as {path.suffix} ({str(error).rstrip('.')}).{advice}"
         ) from error
     frame = pl.DataFrame([_as_text(name, values) for name, values in content.items()])
     return LabelledTable(
@@ -150,7 +204,58 @@ def _read_with_labels(
             for column, text in about.column_names_to_labels.items()
             if text and text.strip()
         },
+        out_of_range=out_of_range,
     )
+
+
+def _with_dates_out_of_range(
+    read_file: Callable[..., tuple[Any, Any]], present: list[str], function: str
+) -> tuple[dict[str, list[Any]], Any, dict[str, int]]:
+    """A file with dates that no calendar has: those are missing, and are counted by column.
+
+    read_file: takes the options `usecols` and `disable_datetime_conversion` of pyreadstat.
+    """
+    content, meta = read_file(usecols=present, disable_datetime_conversion=True)
+    out_of_range = {}
+    for column in present:
+        try:
+            content[column] = read_file(usecols=[column])[0][column]
+        except OverflowError:
+            written_as = str(meta.original_variable_types[column]).upper()
+            dates = {None: None}
+            for number in set(content[column]) - {None}:
+                dates[number] = _as_date(number, function, written_as)
+            found = [dates[number] for number in content[column]]
+            lost = [
+                number is not None and date is None
+                for number, date in zip(content[column], found, strict=True)
+            ]
+            out_of_range[column], content[column] = sum(lost), found
+    return dict(content), meta, out_of_range
+
+
+def _as_date(number: Any, function: str, written_as: str) -> Any:
+    """A date as these programs count it, None when no calendar has it.
+
+    SPSS counts seconds from the calendar's reform in 1582; Stata and SAS count days from 1960,
+    and for a time of day milliseconds and seconds.
+    """
+    if isinstance(number, str) or not math.isfinite(number):
+        return number
+    with_time = "DATETIME" in written_as or "YMDHMS" in written_as or written_as[:3] == "%TC"
+    spss = function in ("read_sav", "read_por")
+    start = datetime.datetime(1582, 10, 14) if spss else datetime.datetime(1960, 1, 1)
+    if spss:
+        seconds = float(number)
+    elif with_time:
+        seconds = float(number) / (1000 if function == "read_dta" else 1)
+    else:
+        seconds = 86400.0 * float(number)
+    try:
+        found = start + datetime.timedelta(seconds=seconds)
+    except OverflowError:
+        return None
+    return found if with_time else found.date()
 
 
 def _declared(meta: Any) -> dict[str, tuple[tuple[str, str], ...]]:

@@ -18,7 +18,7 @@ from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse
 from suffrage.survey.formats.codebook_file import option_list
-from suffrage.survey.formats.labelled_table import kind_of_label
+from suffrage.survey.non_response_labels import kind_of_label
 from suffrage.survey.reading import (
     NO_WEIGHT,
     Encoding,

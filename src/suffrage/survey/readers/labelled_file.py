@@ -1,4 +1,4 @@
-"""A survey of your own: a CSV, Parquet, SPSS or Stata file and a codebook in YAML."""
+"""A survey of your own: a CSV, Parquet, SPSS, Stata or SAS file and a codebook in YAML."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from suffrage.survey.formats.codebook_file import (
     option_list,
     read_codebook,
 )
-from suffrage.survey.formats.labelled_table import LabelledTable, kind_of_label, read_table
+from suffrage.survey.formats.labelled_table import LabelledTable, read_table
+from suffrage.survey.non_response_labels import asked_about, doubtful_kind, kind_of_label
 from suffrage.survey.reading import (
     Encoding,
     Reader,
@@ -38,13 +39,13 @@ from suffrage.survey.respondents import (
     numbered_respondents,
     with_file_rows,
 )
-from suffrage.survey.survey import Provenance, SetAside, Survey
+from suffrage.survey.survey import Provenance, ReadCode, SetAside, Survey
 
 
 class Options(ReaderOptions):
     """What a study may say to the reader."""
 
-    # The data, ending in .csv, .parquet, .sav, .zsav or .dta.
+    # The data: .csv, .tsv, .tab, .txt, .parquet, .sav, .zsav, .por, .dta, .sas7bdat or .xpt.
     path: str
     # A YAML file.
     codebook: str
@@ -92,20 +93,21 @@ def labelled_survey(
         _item(entry, book, table, f"{codebook_path.name}: items[{i}].options", path.name)
         for i, entry in enumerate(book.items)
     )
+    read_codes: list[ReadCode] = []
     columns = [
         named_respondents(frame, book.respondent, path.name)
         if book.respondent
         else numbered_respondents(frame, path.stem),
         base_weights(frame, book.weight, path.name),
         *(
-            _demographic(frame, name, entry, book, table, path.name)
+            _demographic(frame, name, entry, book, table, path.name, read_codes)
             for name, entry in book.demographics.items()
         ),
         *(
             positions(
                 frame[entry.source_column],
                 item,
-                _kinds(entry, item, book, table),
+                _kinds(entry, item, book, table, read_codes),
                 path.name,
                 frame[FILE_ROW],
             )
@@ -118,6 +120,10 @@ def labelled_survey(
             *set_aside,
             SetAside(first_names(unused), len(unused), "not named in the codebook"),
         )
+    set_aside += tuple(
+        SetAside(f"dates in {name}", count, "dates that no calendar has, read as missing")
+        for name, count in table.out_of_range.items()
+    )
     return Survey(
         pl.DataFrame(columns),
         Codebook(
@@ -133,6 +139,7 @@ def labelled_survey(
             statement=book.statement or _statement(book.weight),
             weight_variable=book.weight,
             set_aside=set_aside,
+            read_codes=tuple(read_codes),
         ),
     )
 
@@ -190,7 +197,7 @@ def _options_from_labels(
     declared = {*book.non_response, *entry.non_response, *table.declared_missing(column, labels)}
     answers = {code: text for code, text in labels.items() if code not in declared}
     for code, text in answers.items():
-        if kind_of_label(text) is not None:
+        if kind_of_label(text) is not None or doubtful_kind(text) is not None:
             raise InputError(
                 f'{key}: {source} labels {code} "{text}", and nothing says whether that is an '
                 "answer; put the code under non_response, or write the options out."
@@ -202,16 +209,22 @@ def _options_from_labels(
 
 
 def _kinds(
-    entry: ItemEntry, item: Item, book: CodebookFile, table: LabelledTable
+    entry: ItemEntry,
+    item: Item,
+    book: CodebookFile,
+    table: LabelledTable,
+    read_codes: list[ReadCode],
 ) -> dict[str, NonResponse]:
+    """What each code of an item's column is that is no option; adds them to `read_codes`."""
     column = entry.source_column
-    found = [plain_code(code) for code in table.frame[column].unique().drop_nulls().to_list()]
+    found = {plain_code(code) for code in table.frame[column].unique().drop_nulls().to_list()}
     options = {option.code for option in item.options}
-    kinds = {
-        **table.declared_missing(column, found),
-        **book.non_response,
-        **entry.non_response,
-    }
+    written = {**book.non_response, **entry.non_response}
+    kinds = {**table.declared_missing(column, found), **written}
+    labels = table.labels.get(column, {})
+    for code in sorted(found & kinds.keys() - options, key=code_order):
+        why = "the codebook" if code in written else table.why_missing
+        read_codes.append(ReadCode(item.id, code, labels.get(code, ""), kinds[code].label, why))
     return {code: kind for code, kind in kinds.items() if code not in options}
 
 
@@ -222,19 +235,26 @@ def _demographic(
     book: CodebookFile,
     table: LabelledTable,
     source: str,
+    read_codes: list[ReadCode],
 ) -> pl.Series:
-    """A column as text for people; null where the cell is empty or holds a non-response code."""
+    """A column as text for people; null where the cell is empty or holds a non-response code.
+
+    Codes taken for non-response, and those in doubt, are added to `read_codes`.
+    """
     texts = frame[entry.column].str.strip_chars()
     known: dict[str, str | None] = {"": None}
-    for text in texts.unique().drop_nulls().to_list():
+    labels = entry.labels if entry.labels is not None else table.labels.get(entry.column, {})
+    for text in sorted(texts.unique().drop_nulls().to_list(), key=code_order):
         code = plain_code(text)
-        labels = entry.labels if entry.labels is not None else table.labels.get(entry.column, {})
         label = labels.get(code, code)
         if not text or (entry.labels is not None and code in entry.labels):
             known[text] = label or None
-        elif code in book.non_response or table.declared_missing(entry.column, [code]):
-            known[text] = None
-        elif entry.labels is not None:
+            continue
+        declared = table.declared_missing(entry.column, [code])
+        kind, why = book.non_response.get(code), "the codebook"
+        if kind is None:
+            kind, why = declared.get(code), table.why_missing
+        if kind is None and entry.labels is not None:
             found = unknown_codes(texts, name, [text], source, frame[FILE_ROW])
             list_or_refuse(
                 found,
@@ -242,8 +262,15 @@ def _demographic(
                 f"add it to demographics.{name}.labels, or to non_response.",
             )
             known[text] = None
-        else:
-            known[text] = None if kind_of_label(label) is not None else label
+            continue
+        if kind is None:
+            kind, why = table.worded_kind(entry.column, code), "its label"
+        known[text] = label if kind is None else None
+        shown = labels.get(code, "")
+        if kind is not None:
+            read_codes.append(ReadCode(name, code, shown, kind.label, why))
+        elif (doubt := asked_about(label, name, code)) is not None:
+            read_codes.append(doubt)
     return texts.replace_strict(known, default=None, return_dtype=pl.String).alias(name)
 
 
