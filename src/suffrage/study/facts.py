@@ -28,6 +28,7 @@ from suffrage.models.endpoint_abilities import Memory, known_abilities, spent_by
 from suffrage.population import ValueSet
 from suffrage.study.limits import limits_of_run
 from suffrage.study.machine import machine, versions
+from suffrage.study.schema import Study
 from suffrage.study.self_feedback_facts import self_feedback
 from suffrage.survey import Survey, effective_sample_size
 
@@ -60,19 +61,7 @@ def results_of(
     rounding = _rounding_errors(given)
     cards = list(by_evaluation.values())
     return Results(
-        study=StudyFacts(
-            name=study.study,
-            title=study.title or study.study,
-            seeds=list(study.seeds),
-            config=study.text,
-            command=f"suffrage run {_shown(study.source)}",
-            finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            versions=versions(),
-            machine=machine(),
-            model=study.model_name,
-            model_licence=wiring.model.licence,
-            content_hash=wiring.results.key,
-        ),
+        study=_study_facts(wiring),
         survey=_survey_facts(survey),
         value_sets=[
             _value_set_facts(value_set, value_set.name in given.left_out)
@@ -81,35 +70,13 @@ def results_of(
         held_out=study.held_out.model_dump(mode="json", exclude_defaults=True),
         items=_item_facts(given),
         methods=_method_facts(wiring, given, memory),
-        targets=[
-            Target(
-                value_set=value_set.name,
-                item=item_id,
-                shares=d.shares.tolist(),
-                standard_errors=d.standard_errors.tolist(),
-                n=d.n,
-                n_eff=d.n_eff,
-                non_response=dict(d.non_response),
-            )
-            for value_set in given.value_sets
-            for item_id, d in value_set.distributions.items()
-        ],
+        targets=_targets(given),
         answers=[answer for card in cards for answer in card.answers],
         readouts=[row for card in cards for row in card.readouts],
         limits=limits_of_run(study, survey, given, endpoint, rounding),
         endpoint=endpoint,
         rounding=rounding,
-        evaluations=[
-            EvaluationFacts(
-                name=spec.name,
-                question=spec.evaluation.question,
-                cannot_show=spec.evaluation.cannot_show,
-                measures=list(spec.evaluation.measures),
-                notes=list(by_evaluation[spec.name].notes),
-                details=dict(by_evaluation[spec.name].details),
-            )
-            for spec in study.evaluate
-        ],
+        evaluations=_evaluation_facts(study, by_evaluation),
         figures=[row for card in cards for row in card.figures],
         figure_differences=[row for card in cards for row in card.figure_differences],
         self_feedback=[
@@ -118,6 +85,56 @@ def results_of(
             if (found := self_feedback(stage.folder, method, seed, group)) is not None
         ],
     )
+
+
+def _study_facts(wiring: Wiring) -> StudyFacts:
+    study = wiring.study
+    return StudyFacts(
+        name=study.study,
+        title=study.title or study.study,
+        seeds=list(study.seeds),
+        config=study.text,
+        command=f"suffrage run {_shown(study.source)}",
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        versions=versions(),
+        machine=machine(),
+        model=study.model_name,
+        model_licence=wiring.model.licence,
+        content_hash=wiring.results.key,
+    )
+
+
+def _targets(given: EvaluationInput) -> list[Target]:
+    """What each population answered to each item."""
+    return [
+        Target(
+            value_set=value_set.name,
+            item=item_id,
+            shares=d.shares.tolist(),
+            standard_errors=d.standard_errors.tolist(),
+            n=d.n,
+            n_eff=d.n_eff,
+            non_response=dict(d.non_response),
+        )
+        for value_set in given.value_sets
+        for item_id, d in value_set.distributions.items()
+    ]
+
+
+def _evaluation_facts(
+    study: Study, by_evaluation: Mapping[str, Scorecard]
+) -> list[EvaluationFacts]:
+    return [
+        EvaluationFacts(
+            name=spec.name,
+            question=spec.evaluation.question,
+            cannot_show=spec.evaluation.cannot_show,
+            measures=list(spec.evaluation.measures),
+            notes=list(by_evaluation[spec.name].notes),
+            details=dict(by_evaluation[spec.name].details),
+        )
+        for spec in study.evaluate
+    ]
 
 
 def _shown(path: Path) -> str:
