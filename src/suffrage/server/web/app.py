@@ -29,12 +29,12 @@ from suffrage.server.web import api, staff_pages, voting_pages
 from suffrage.server.web import participant_pages as pages
 from suffrage.server.web.drawing import Drawing
 from suffrage.server.web.languages import Language
-from suffrage.server.web.limits import Limits, TooManyError
 from suffrage.server.web.metrics import Metrics, metrics_endpoint
 from suffrage.server.web.organise.organiser_pages import router as organise
 from suffrage.server.web.participant_pages import refusal
 from suffrage.server.web.picture import groups_picture
 from suffrage.server.web.protection import ForgedError, Guard
+from suffrage.server.web.rate_limits import Limits, TooManyError
 from suffrage.server.web.server_settings import ServerSettings
 from suffrage.server.web.stencils import Stencils
 from suffrage.server.web.visit import (

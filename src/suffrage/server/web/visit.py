@@ -23,7 +23,7 @@ from suffrage.server.store.waiting_room import WaitingRoom
 from suffrage.server.web import protection
 from suffrage.server.web.drawing import Drawing
 from suffrage.server.web.languages import Language, direction, languages, own_name, preferred
-from suffrage.server.web.limits import Limits, network
+from suffrage.server.web.rate_limits import Limits, network
 
 LANGUAGE = "language"
 STAFF = "staff"
