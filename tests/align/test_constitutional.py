@@ -35,8 +35,8 @@ PAIRS = [("Who?", f"one {k}", f"two {k}", "Be brief.") for k in range(5)]
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several batches of few prompts."""
-    monkeypatch.setattr("suffrage.align.feedback.AT_ONCE", 6)
-    monkeypatch.setattr("suffrage.align.cai.AT_ONCE", 6)
+    monkeypatch.setattr("suffrage.align.feedback.PROMPTS_AT_ONCE", 6)
+    monkeypatch.setattr("suffrage.align.cai.PROMPTS_AT_ONCE", 6)
 
 
 def job(tiny: Path, folder: Path, steps: int = 3, **more: Any) -> TrainingJob:
@@ -112,8 +112,8 @@ def unbroken(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """What a training that nothing stops leaves behind."""
     given = job(tiny_model, tmp_path_factory.mktemp("whole"), save_every=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("suffrage.align.feedback.AT_ONCE", 6)
-        patch.setattr("suffrage.align.cai.AT_ONCE", 6)
+        patch.setattr("suffrage.align.feedback.PROMPTS_AT_ONCE", 6)
+        patch.setattr("suffrage.align.cai.PROMPTS_AT_ONCE", 6)
         cai.train(given)
     return given.output
 

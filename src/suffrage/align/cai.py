@@ -16,7 +16,7 @@ import polars as pl
 from suffrage import storage
 from suffrage.align.checkpoint import MANIFEST
 from suffrage.align.constitutional_options import ConstitutionalOptions
-from suffrage.align.feedback import AT_ONCE, FeedbackProgress, Kept
+from suffrage.align.feedback import PROMPTS_AT_ONCE, FeedbackProgress, Kept
 from suffrage.align.judged_pairs import learn_pairs, write_and_judge_pairs
 from suffrage.align.method import Method, TrainingFacts, TrainingJob
 from suffrage.align.revisions import REVISED, learn_revisions, revised_model, write_revisions
@@ -82,7 +82,7 @@ def train(job: TrainingJob) -> TrainingFacts:
 def _progress(job: TrainingJob, prompts: int) -> FeedbackProgress:
     """Progress over everything: batches of prompts written to or judged, and training steps."""
     options: ConstitutionalOptions = job.options
-    batches = -(-prompts // AT_ONCE)
+    batches = -(-prompts // PROMPTS_AT_ONCE)
     second_steps = options.second_steps(job.steps)
     first = batches * (1 + 2 * options.rounds) + job.steps
     return FeedbackProgress(job, first + (2 * batches + second_steps if second_steps else 0))

@@ -22,14 +22,14 @@ from suffrage.training_data.records import Labels, RecordRow
 if TYPE_CHECKING:
     import torch
 
-Form = Literal["dpo", "ipo", "simpo", "robust", "proportional"]
+PreferenceForm = Literal["dpo", "ipo", "simpo", "robust", "proportional"]
 
 
 class Options(TrainingOptions):
     """What a study may say to `dpo`."""
 
     labels: Labels = "shares"
-    form: Form = "dpo"
+    form: PreferenceForm = "dpo"
     # Weight of the reference (the KL penalty); IPO's tau.
     beta: float = Field(default=0.1, ge=0)
     # alpha, the weight of the model's own log-odds; None for beta, as in DPO. The proportional
@@ -99,7 +99,11 @@ def margins(
 
 
 def preference_loss(
-    h: torch.Tensor, share: torch.Tensor, form: Form, margin: float = 0.0, noise: float = 0.0
+    h: torch.Tensor,
+    share: torch.Tensor,
+    form: PreferenceForm,
+    margin: float = 0.0,
+    noise: float = 0.0,
 ) -> torch.Tensor:
     """The loss of each pair of answers, with the share of people as a soft label.
 

@@ -16,15 +16,15 @@ import numpy as np
 from suffrage import storage
 from suffrage.align.checkpoint import load_checkpoint
 from suffrage.align.method import TrainingJob
-from suffrage.align.training import SECONDS, seconds_spent, training_dtype
+from suffrage.align.training import SECONDS_FILE, seconds_spent, training_dtype
 from suffrage.models import LanguageModel
 from suffrage.models.asking import Message
 from suffrage.models.packing import ScoreRequest, Tokens
 from suffrage.training_data.ai_preferences import Judgement, judge_messages
 
 # Prompts drawn together; what a kill can lose.
-AT_ONCE = 32
-LETTERS = ("A", "B")
+PROMPTS_AT_ONCE = 32
+ANSWER_LETTERS = ("A", "B")
 
 
 class WritingModel(Protocol):
@@ -102,7 +102,7 @@ class FeedbackProgress:
         if self._since is not None:
             self._spent += now - self._since
             self._since = now
-        storage.write_json(self.job.work / SECONDS, {"seconds": self.before + self._spent})
+        storage.write_json(self.job.work / SECONDS_FILE, {"seconds": self.before + self._spent})
 
 
 @dataclass
@@ -161,8 +161,8 @@ class Kept:
         make(start, stop): of the names from start up to stop. Batches begin at the same places in
         every try, so that a broken run writes what an unbroken one would.
         """
-        for start in range(0, len(names), AT_ONCE):
-            batch = names[start : start + AT_ONCE]
+        for start in range(0, len(names), PROMPTS_AT_ONCE):
+            batch = names[start : start + PROMPTS_AT_ONCE]
             if self.missing(stage, batch):
                 made = make(start, start + len(batch))
                 self.add(stage, list(zip(batch, made, strict=True)))
@@ -195,7 +195,7 @@ def judge(model: JudgingModel, pairs: Sequence[tuple[str, str, str, str]]) -> li
     Source: Bai et al. (2022), section 4: normalised probabilities as labels; both orders, because
     small models lean to one letter.
     """
-    tokens = [model.label_tokens(letter) for letter in LETTERS]
+    tokens = [model.label_tokens(letter) for letter in ANSWER_LETTERS]
     continuations = tuple((token,) for some in tokens for token in some)
     split = len(tokens[0])
     requests = []

@@ -24,7 +24,7 @@ from suffrage.align.cost import ResourceUse, measuring_resources
 from suffrage.align.method import Method, TrainingFacts, TrainingJob
 from suffrage.errors import InputError, SuffrageError, require
 
-SHIPPED = Path(__file__).parent / "launchers"
+SHIPPED_LAUNCHERS = Path(__file__).parent / "launchers"
 JOB, OUTPUT = "job.pickle", "launch.log"
 PROGRESS, DONE, FAILED = "progress.json", "done.json", "failed.json"
 _POLL = 0.5  # seconds between two readings of the processes' progress
@@ -34,7 +34,7 @@ _PORT = 29_500
 
 def launchers() -> list[str]:
     """The configurations that ship with the package."""
-    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+    return sorted(path.stem for path in SHIPPED_LAUNCHERS.glob("*.yaml"))
 
 
 def launcher_file(wanted: str) -> Path:
@@ -42,7 +42,7 @@ def launcher_file(wanted: str) -> Path:
 
     Raises InputError when it is neither, or Accelerate cannot read it.
     """
-    path = SHIPPED / f"{wanted}.yaml" if wanted in launchers() else Path(wanted)
+    path = SHIPPED_LAUNCHERS / f"{wanted}.yaml" if wanted in launchers() else Path(wanted)
     if not path.is_file():
         raise InputError(
             f'--launcher "{wanted}": no such file, and none of {", ".join(launchers())}.'
@@ -130,7 +130,7 @@ def launch_command(launcher: Path, work: Path, environment: Mapping[str, str]) -
     """
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(launcher)]
     machines = int(environment.get("SLURM_NNODES", "1"))
-    gpus = _gpus() if launcher.parent == SHIPPED else 0
+    gpus = _gpus() if launcher.parent == SHIPPED_LAUNCHERS else 0
     if gpus:
         command += ["--num_processes", str(gpus * machines)]
     task = ["-m", "suffrage.align.launch", str(work.resolve())]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import torch
 
 HELD_OUT = 0.2
-BINS = 5
+RELIABILITY_BINS = 5
 # Any token may follow an answer's last one: it only marks where the state of the answer is.
 AFTER = 0
 HEAD = "head.safetensors"
@@ -375,14 +375,14 @@ def agreement(p: FloatArray, s: FloatArray) -> dict[str, Any]:
         q = np.clip(q, eps, 1 - eps)
         return float(-(s * np.log(q) + (1 - s) * np.log(1 - q)).mean())
 
-    bins = np.minimum((p * BINS).astype(int), BINS - 1)
+    bins = np.minimum((p * RELIABILITY_BINS).astype(int), RELIABILITY_BINS - 1)
     table = [
         {
             "said": float(p[bins == k].mean()),
             "people": float(s[bins == k].mean()),
             "pairs": int((bins == k).sum()),
         }
-        for k in range(BINS)
+        for k in range(RELIABILITY_BINS)
         if (bins == k).any()
     ]
     error = sum(row["pairs"] * abs(row["said"] - row["people"]) for row in table) / len(p)

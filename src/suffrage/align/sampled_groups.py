@@ -57,7 +57,7 @@ from suffrage.training_data.records import Records
 Score = Callable[[Sequence[dict[str, Any]], Sequence[str], Sequence[Sequence[int]]], FloatArray]
 OFF_SHARE = 2.0  # taken off an off-format answer's share reward, which is then the lowest
 OFF_POPULAR = -1.0  # its popular reward, where shares are 0 to 1
-LONGEST_WRITTEN = 32
+LONGEST_SENTENCE = 32
 
 
 class GroupOptions(TrainingOptions):
@@ -103,7 +103,7 @@ class GroupOptions(TrainingOptions):
     @property
     def longest_answer(self) -> int:
         """Most tokens sampled to a question."""
-        return self.longest or (1 if self.format == "option" else LONGEST_WRITTEN)
+        return self.longest or (1 if self.format == "option" else LONGEST_SENTENCE)
 
 
 def vllm_settings(options: GroupOptions) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from suffrage.models.device import fast_dtype, out_of_memory
 from suffrage.models.loading import load_weights
 
 LOG = "training.jsonl"
-SECONDS = "seconds.json"
+SECONDS_FILE = "seconds.json"
 # What trainings on sampled answers log in addition to the loss, which says little of them.
 ALSO_LOGGED = ("reward", "off_format", "kl", "entropy")
 OUT_OF_MEMORY_REMEDY = "micro_batch: 1, gradient_checkpointing: true, dtype: bfloat16"
@@ -190,7 +190,7 @@ def _progress_callback(job: TrainingJob, base: type[Any]) -> Any:
 
 def seconds_spent(work: Path) -> float:
     """Seconds of training behind the last saved point, over all tries."""
-    noted = work / SECONDS
+    noted = work / SECONDS_FILE
     return float(storage.read_json(noted)["seconds"]) if noted.exists() else 0.0
 
 
@@ -201,7 +201,7 @@ def _on_save(work: Path) -> Callable[..., None]:
         spent = before + time.monotonic() - start
         if not state.is_world_process_zero:
             return
-        storage.write_json(work / SECONDS, {"seconds": spent})
+        storage.write_json(work / SECONDS_FILE, {"seconds": spent})
 
     return on_save
 

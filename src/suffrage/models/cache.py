@@ -33,7 +33,7 @@ from suffrage.models.asking import Message
 Answer = TypeVar("Answer")
 
 # Increased when the same question would now get another answer.
-VERSION = 1
+ANSWER_VERSION = 1
 # How many questions a model here answers before the answers are kept: enough for packed rows to
 # share what populations have in common, few enough to lose little.
 CHUNK = 256
@@ -157,7 +157,7 @@ class CachedAnswerer:
     def __init__(self, model: Answerer, store: AnswerStore, content: Sequence[str]) -> None:
         self.model = model
         self.store = store
-        self._content = storage.content_hash([VERSION, *content])
+        self._content = storage.content_hash([ANSWER_VERSION, *content])
 
     @property
     def reads_texts(self) -> bool:

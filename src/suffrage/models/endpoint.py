@@ -52,7 +52,7 @@ from suffrage.models.packing import Tokens
 from suffrage.models.readouts import leading_label
 from suffrage.models.tokenizing import answer_tokens
 
-Found = TypeVar("Found")
+_Found = TypeVar("_Found")
 
 # Answers to one request: what the strictest known servers allow.
 ANSWERS_A_REQUEST = 8
@@ -242,14 +242,14 @@ class Endpoint:
             lambda response: echoed_log_probs(response, len(prompt), len(answer)),
         )
 
-    def _each(self, one: Callable[[int], Found], count: int) -> Iterator[tuple[int, Found]]:
+    def _each(self, one: Callable[[int], _Found], count: int) -> Iterator[tuple[int, _Found]]:
         """Every place's answer as it comes, a few requests at a time.
 
         When one fails, those under way are waited for and given; then the failure is raised.
         """
         failure: BaseException | None = None
         left = iter(range(count))
-        waiting: dict[Future[Found], int] = {}
+        waiting: dict[Future[_Found], int] = {}
         try:
             with ThreadPoolExecutor(self.settings.concurrency) as pool:
                 for place in islice(left, self.settings.concurrency):
@@ -285,9 +285,9 @@ class Endpoint:
 
 
 def _in_order(
-    answers: Iterator[tuple[int, Found]], count: int, advance: Advance | None
-) -> list[Found]:
-    found: dict[int, Found] = {}
+    answers: Iterator[tuple[int, _Found]], count: int, advance: Advance | None
+) -> list[_Found]:
+    found: dict[int, _Found] = {}
     for place, answer in answers:
         found[place] = answer
         if advance:

@@ -22,7 +22,7 @@ LONGEST_WAIT = 60.0
 # token, and two of most other scripts, so this estimate is rather too high. A token is at least one
 # byte, which bounds what a request can cost, with some tokens for the chat's own marks.
 BYTES_A_TOKEN = 3
-MARKS = 64
+CHAT_MARKS = 64
 
 
 @dataclass
@@ -332,4 +332,4 @@ def _input_tokens(body: dict[str, Any]) -> tuple[int, int]:
         return len(prompt), len(prompt)
     texts = [message["content"] for message in prompt] if isinstance(prompt, list) else [prompt]
     size = sum(len(text.encode()) for text in texts)
-    return 16 + size // BYTES_A_TOKEN, MARKS + size
+    return 16 + size // BYTES_A_TOKEN, CHAT_MARKS + size
