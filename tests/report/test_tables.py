@@ -16,6 +16,7 @@ from suffrage.evaluate.results import Results
 from suffrage.report.numbers import duration, interval, number, signed
 from suffrage.report.tables import (
     fit_difference,
+    fit_figure,
     latex_escaped,
     read_results,
     scoreboard_rows,
@@ -192,3 +193,15 @@ def test_numbers_read_as_people_write_them() -> None:
         "2 min 10 s",
         "3 h 05 min",
     ]
+
+
+def test_a_changed_copy_is_looked_up_afresh(results: Results) -> None:
+    found = fit_figure(results, "sft")
+    assert found is not None and results.main_side == "held_out"
+    assert fit_difference(results, "sft", "base") is not None
+    one = found.model_copy(update={"value": 0.123})
+    changed = results.model_copy(update={"figures": [one], "figure_differences": [], "items": []})
+    assert fit_figure(changed, "sft") == one
+    assert fit_figure(changed, "base") is None
+    assert fit_difference(changed, "sft", "base") is None
+    assert fit_figure(results, "sft") == found

@@ -5,6 +5,10 @@ The report, the tables and the comparison of runs read nothing else.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import cached_property
+from itertools import product
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -373,12 +377,6 @@ class Results(_Row):
     rounding: list[RoundingError] = Field(default_factory=list)
     self_feedback: list[SelfFeedback] = Field(default_factory=list)
 
-    @property
-    def main_side(self) -> Side:
-        """The side the report leads with: questions held out, unless there are none."""
-        sides = {side for item in self.items for side in item.side.values()}
-        return "trained" if sides == {"trained"} else "held_out"
-
     def figure(
         self,
         evaluation: str,
@@ -395,14 +393,9 @@ class Results(_Row):
         `main_side`.
         """
         place = (evaluation, measure, method, value_set, seed)
-        sides, readouts = (None, side or self.main_side), (None, readout)
-        for f in self.figures:
-            if (
-                (f.evaluation, f.measure, f.method, f.value_set, f.seed) == place
-                and f.side in sides
-                and f.readout in readouts
-            ):
-                return f
+        for sided, read in product((side or self.main_side, None), (readout, None)):
+            if (found := self._figures_at.get((*place, sided, read))) is not None:
+                return found
         return None
 
     def difference(
@@ -425,9 +418,33 @@ class Results(_Row):
         self, evaluation: str, measure: str, value_set: str = ALL, side: Side | None = None
     ) -> list[FigureDifference]:
         """All pairs of methods on a measure: one family of Holm's correction."""
-        place, sides = (evaluation, measure, value_set), (None, side or self.main_side)
-        return [
-            d
-            for d in self.figure_differences
-            if (d.evaluation, d.measure, d.value_set) == place and d.side in sides
-        ]
+        place = (evaluation, measure, value_set)
+        at = self._differences_at
+        return at.get((*place, side or self.main_side)) or at.get((*place, None)) or []
+
+    @cached_property
+    def main_side(self) -> Side:
+        """The side the report leads with: questions held out, unless there are none."""
+        sides = {side for item in self.items for side in item.side.values()}
+        return "trained" if sides == {"trained"} else "held_out"
+
+    @cached_property
+    def _figures_at(self) -> dict[tuple[Any, ...], Figure]:
+        return {
+            (f.evaluation, f.measure, f.method, f.value_set, f.seed, f.side, f.readout): f
+            for f in self.figures
+        }
+
+    @cached_property
+    def _differences_at(self) -> dict[tuple[Any, ...], list[FigureDifference]]:
+        found: dict[tuple[Any, ...], list[FigureDifference]] = defaultdict(list)
+        for d in self.figure_differences:
+            found[d.evaluation, d.measure, d.value_set, d.side].append(d)
+        return found
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with changed fields, in which figures are looked up afresh."""
+        found = super().model_copy(update=update, deep=deep)
+        for name in ("main_side", "_figures_at", "_differences_at"):
+            found.__dict__.pop(name, None)
+        return found

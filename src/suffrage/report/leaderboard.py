@@ -42,7 +42,10 @@ SHORT_NAMES: dict[Verdict, str] = {
 def read_runs(paths: Sequence[Path]) -> list[Run]:
     """Runs from their folders (or results.json files), each with a name of its own.
 
-    Raises InputError naming every folder without results, and one that is given twice.
+    Raises
+    ------
+    InputError
+        Folders have no results (the message names each), or one is given twice.
     """
     files = [path / RESULTS if path.is_dir() else path for path in paths]
     absent = [str(path) for path, file in zip(paths, files, strict=True) if not file.is_file()]

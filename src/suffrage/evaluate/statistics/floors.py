@@ -50,7 +50,11 @@ def mean_of_groups(value_sets: Sequence[ValueSet], item_id: str) -> FloatArray:
     """The mean answer to a question of the given groups that were asked it, each counted once.
 
     For a group left out of training: what can be said of it without telling it from the others.
-    Raises ValueError when none was asked.
+
+    Raises
+    ------
+    ValueError
+        None of the groups was asked.
     """
     found = [v.distributions[item_id].shares for v in value_sets if item_id in v.distributions]
     if not found:
