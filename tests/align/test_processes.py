@@ -61,6 +61,7 @@ def both(name: str, tiny: Path, folder: Path, launcher: Path) -> tuple[Path, Tra
     return alone, given
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sft", "distribution", "dpo"])
 def test_two_processes_take_the_steps_of_one(name: str, tiny_model: Path, tmp_path: Path) -> None:
     alone, given = both(name, tiny_model, tmp_path, launcher_file("two-processes"))
@@ -70,6 +71,7 @@ def test_two_processes_take_the_steps_of_one(name: str, tiny_model: Path, tmp_pa
         assert (value - two[key]).abs().max() < 1e-4, key
 
 
+@pytest.mark.slow
 def test_weights_in_shards_take_the_steps_of_whole_ones(tiny_model: Path, tmp_path: Path) -> None:
     config = tmp_path / "sharded.yaml"
     config.write_text(SHARDED)
@@ -106,6 +108,7 @@ def test_a_method_with_a_loop_of_its_own_is_refused() -> None:
         check_launches(method("rlhf"))
 
 
+@pytest.mark.slow
 def test_what_stops_a_launched_training_is_told(tiny_model: Path, tmp_path: Path) -> None:
     given = job(tiny_model, "distribution", tmp_path, 4, adapter="none", learning_rate=0.01)
     odd = replace(given, options=given.options.model_copy(update={"batch": 5}))
@@ -126,6 +129,7 @@ status=0; for pid in "${pids[@]}"; do wait "$pid" || status=1; done; exit $statu
 }
 
 
+@pytest.mark.slow
 def test_two_machines_of_an_allocation_take_the_steps_of_one(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

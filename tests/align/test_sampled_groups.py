@@ -290,6 +290,7 @@ Q1 = SURVEY.codebook["q1"]
 REWARDS = ["share", "popular", "preference_model"]
 
 
+@pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("reward", REWARDS)
 def test_answers_move_toward_the_people_and_flipped_shares_away(
@@ -307,6 +308,7 @@ def test_answers_move_toward_the_people_and_flipped_shares_away(
     assert found[1][-1] > before[-1] + 0.2 and found[1][0] < before[0], (before, found)
 
 
+@pytest.mark.slow
 @BOTH
 def test_seventy_thirty_stays_nearer_seventy_thirty_than_by_the_popular_reward(
     method: Method, format_known: dict[str, Path], tiny_model: Path, tmp_path: Path
@@ -328,6 +330,7 @@ def test_seventy_thirty_stays_nearer_seventy_thirty_than_by_the_popular_reward(
     assert found["popular"][0] > 0.9, found
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_broken_training_ends_as_an_unbroken_one(
     method: Method, format_known: dict[str, Path], tiny_model: Path, tmp_path: Path

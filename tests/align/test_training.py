@@ -114,6 +114,7 @@ def first_option_share(folder: Path) -> float:
     return float(shares[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "form"), FORMS, ids=lambda given: str(given))
 def test_training_moves_answers_toward_the_people_and_flipped_labels_away(
     name: str, form: dict[str, object], tiny_model: Path, tmp_path: Path
@@ -128,6 +129,7 @@ def test_training_moves_answers_toward_the_people_and_flipped_labels_away(
     assert flipped < before - 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [{"kl_weight": 0.02}, {"form": "proportional"}], ids=str)
 def test_ppo_moves_answers_toward_the_people_and_flipped_labels_away(
     form: dict[str, object], tiny_model: Path, tmp_path: Path
@@ -156,6 +158,7 @@ def test_ppo_moves_answers_toward_the_people_and_flipped_labels_away(
     assert shares[0] > before + 0.15 and shares[1] < before - 0.05, (before, shares)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed_at", [17, 27], ids=["preference model", "ppo"])
 def test_rlhf_goes_on_in_whichever_phase_it_was_broken(
     killed_at: int, tiny_model: Path, tmp_path: Path
@@ -184,6 +187,7 @@ def test_rlhf_goes_on_in_whichever_phase_it_was_broken(
         assert (whole.output / name).read_text() == (broken.output / name).read_text()
 
 
+@pytest.mark.slow
 def test_rlhf_leaves_a_plain_adapter_its_preference_model_and_what_happened(
     tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -204,6 +208,7 @@ def test_rlhf_leaves_a_plain_adapter_its_preference_model_and_what_happened(
         assert len((out / name).read_text().splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_a_policy_that_runs_away_is_stopped(tiny_model: Path, tmp_path: Path) -> None:
     more = {"adapter": "none", "sft_steps": 1, "preference_steps": 2, "kl_stop": 0.001}
     given = job(tiny_model, "rlhf", tmp_path, 20, learning_rate=0.05, **more)
@@ -215,6 +220,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(next(folder.glob("*.safetensors")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_broken_training_ends_as_an_unbroken_one(
     name: str, tiny_model: Path, tmp_path: Path
@@ -257,6 +263,7 @@ def test_full_fine_tuning_saves_a_whole_model(tiny_model: Path, tmp_path: Path) 
     LanguageModel.load(identify(str(folder), Path()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
 def test_small_batches_added_up_take_the_same_step(
     name: str, tiny_model: Path, tmp_path: Path

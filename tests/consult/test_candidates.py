@@ -73,6 +73,7 @@ def test_nearly_the_same_answers_to_one_prompt_stay_once() -> None:
     assert [one.text for one in kept] == [first, other, first]
 
 
+@pytest.mark.slow
 @given(st.text(), st.text())
 def test_likeness_is_a_share_alike_both_ways_and_1_with_itself(one: str, other: str) -> None:
     assert 0 <= likeness(one, other) <= 1

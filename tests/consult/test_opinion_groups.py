@@ -135,6 +135,7 @@ def test_known_groups_are_found() -> None:
     assert found.silhouettes[3] == max(found.silhouettes.values())
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_the_order_of_rows_and_columns_changes_nothing(seed: int, shuffle: int) -> None:
@@ -151,6 +152,7 @@ def test_the_order_of_rows_and_columns_changes_nothing(seed: int, shuffle: int) 
     assert np.array_equal(first.positions.places, second.positions.places)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.integers(0, 500))
 def test_groups_do_not_depend_on_which_sign_is_agree(seed: int) -> None:

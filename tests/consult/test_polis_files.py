@@ -115,6 +115,7 @@ def test_neutralising_is_undone(text: str) -> None:
     assert not neutralised(text).startswith(("=", "+", "-", "@", "\t", "\r"))
 
 
+@pytest.mark.slow
 @given(
     texts=st.lists(TEXTS, min_size=1, max_size=5),
     events=st.lists(
@@ -187,6 +188,7 @@ def test_equal_counts_both_ways_leave_the_sign_open(tmp_path: Path) -> None:
     assert read_polis(folder, agree=-1).votes.votes.tolist() == [[-1, 1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "prefix", "participants", "statements"),
     [

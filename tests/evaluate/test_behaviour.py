@@ -103,6 +103,7 @@ def test_impostors_without_values_have_no_depth_and_act_at_the_floor() -> None:
     assert value_of(card, "in_proportion", "parrot").low > 1
 
 
+@pytest.mark.slow
 def test_noise_moves_nowhere_in_the_mean_and_its_intervals_mostly_say_so() -> None:
     models = {"base": flat(), **{f"noise{k}": noise(k) for k in range(12)}}
     card = evaluated(EVALUATION, models, SETS, SPLIT, Options(), ["base"])
@@ -230,6 +231,7 @@ def test_a_judge_that_does_not_agree_with_the_labels_is_refused() -> None:
         assert {row["kind"] for row in found} == {"labelled"}
 
 
+@pytest.mark.slow
 def test_free_answers_are_read_by_a_judge_that_passed() -> None:
     class Writer(Impostor):
         def write(self, chats, count, longest, seed):  # type: ignore[no-untyped-def]

@@ -137,6 +137,7 @@ def changed_first(results: Results, part: str, **update: Any) -> Results:
     return results.model_copy(update={part: rows})
 
 
+@pytest.mark.slow
 def test_runs_that_are_not_alike_get_tables_of_their_own_with_the_reason(
     results: Results,
 ) -> None:

@@ -29,6 +29,7 @@ OWN = [
 ]
 
 
+@pytest.mark.slow
 def test_all_five_run_in_a_study_and_stand_in_its_report(write_study: Any, tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(yaml.safe_dump({"scenarios": OWN}))
     write_consultation(CONSULTATION, tmp_path / "public")

@@ -76,6 +76,7 @@ def test_unanimous_groups_that_disagree_differ_clearly() -> None:
     assert not row.clear and row.total_variation == 0 and row.p_value == 1
 
 
+@pytest.mark.slow
 def test_equal_populations_seldom_differ_also_with_many_rare_options() -> None:
     generator = np.random.default_rng(4)
     shares = np.array([0.4, 0.3, 0.15, 0.06, 0.04, 0.02, 0.01, 0.01, 0.01])

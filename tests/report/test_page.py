@@ -355,6 +355,7 @@ def test_axis_ticks_enclose_the_figures_and_are_few() -> None:
         assert 2 <= len(ticks) <= 6
 
 
+@pytest.mark.slow
 def test_a_large_study_stays_below_three_megabytes() -> None:
     large = example_results(
         value_sets=["nz", "nz-segment-1", "nz-segment-2"], seeds=[7, 8, 9], repeat_items=6

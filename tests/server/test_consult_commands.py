@@ -120,6 +120,7 @@ def test_a_folder_for_releases_can_be_named(
     served[0].state.store.close()
 
 
+@pytest.mark.slow
 def test_serving_prints_the_first_log_in_once_and_keeps_results_fresh(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"), create=True)
     what = consultation(store, results="everyone")

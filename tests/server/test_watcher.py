@@ -123,6 +123,7 @@ def test_it_waits_between_two_and_goes_on_after_a_fault(
     assert "a fault" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_process_of_its_own_follows_the_votes(
     where: str, opened: tuple[Store, StoredConsultation]
 ) -> None:

@@ -166,6 +166,7 @@ def test_a_mistake_ends_with_exit_code_two_on_the_command_line(tmp_path: Path) -
     assert found.stderr.count("\n") <= 3
 
 
+@pytest.mark.slow
 def test_a_full_disk_stops_with_a_mend_and_keeps_what_is_finished(
     write_study: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -66,6 +66,7 @@ def test_both_ways_are_asked_counted_and_told_apart() -> None:
     assert found[0].topic == "traffic" and len(set(pen.seeds)) == 2
 
 
+@pytest.mark.slow
 def test_a_studys_checkpoints_write_and_say_who_wrote(write_study: Write, tmp_path: Path) -> None:
     path = write_study(methods=["base", "prompt", {"method": "distribution", "steps": 1}])
     study = read_study(path)

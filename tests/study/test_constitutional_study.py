@@ -29,6 +29,7 @@ def write_principles(folder: Path, principles: list[dict[str, Any]]) -> None:
     (folder / "principles.yaml").write_text(yaml.safe_dump({"principles": principles}))
 
 
+@pytest.mark.slow
 @needs_registration
 def test_a_study_runs_both_and_a_changed_principle_is_trained_anew(
     write_study: Write, tmp_path: Path

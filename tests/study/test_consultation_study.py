@@ -75,6 +75,7 @@ def write_loop(write_study: Write, tmp_path: Path) -> Write:
     return write
 
 
+@pytest.mark.slow
 def test_the_loop_runs_and_a_changed_vote_trains_only_what_heard_it(
     write_loop: Write, tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ def audit(server: Server, write_study: Write, output: str = "audit", **more: Any
     return write_study(model=model, methods=["base", "prompt"], output=output, **more)
 
 
+@pytest.mark.slow
 def test_a_model_behind_an_address_scores_as_the_same_model_at_hand(
     server: Server, write_study: Write, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +86,7 @@ def test_a_model_behind_an_address_scores_as_the_same_model_at_hand(
     assert len(server.said) == asked
 
 
+@pytest.mark.slow
 def test_a_budget_stops_the_run_and_a_greater_one_goes_on(
     server: Server, write_study: Write
 ) -> None:
@@ -102,6 +104,7 @@ def test_a_budget_stops_the_run_and_a_greater_one_goes_on(
     assert cut.figures == whole.figures
 
 
+@pytest.mark.slow
 def test_sampled_answers_widen_the_intervals_and_say_so(server: Server, write_study: Write) -> None:
     def says(question: str) -> list[tuple[str, float]]:
         labels = [line[0] for line in question.split("\n") if ". Answer " in line] or ["x"]
@@ -128,6 +131,7 @@ def test_sampled_answers_widen_the_intervals_and_say_so(server: Server, write_st
     assert widths[0] > widths[1]
 
 
+@pytest.mark.slow
 def test_an_auditor_needs_no_pytorch(server: Server, write_study: Write) -> None:
     path = audit(server, write_study, "light", scoring={"lowest_mass": 0.0, "samples": 1})
     code = (
@@ -254,6 +258,7 @@ def test_forcing_asks_again_and_going_on_does_not(
     assert asked
 
 
+@pytest.mark.slow
 def test_what_bfloat16_moves_is_measured_and_told(write_study: Write) -> None:
     scoring = {"dtype": "bfloat16", "samples": 0, "lowest_mass": 0.0}
     study = read_study(write_study(scoring=scoring))

@@ -40,6 +40,7 @@ def results(write_study: Write) -> Results:
     return found
 
 
+@pytest.mark.slow
 def test_nothing_is_learned_from_a_left_out_group_and_it_is_asked_all_the_same(
     write_study: Write,
 ) -> None:
@@ -54,6 +55,7 @@ def test_nothing_is_learned_from_a_left_out_group_and_it_is_asked_all_the_same(
     assert [v.name for v in results.value_sets if v.left_out] == ["old-south"]
 
 
+@pytest.mark.slow
 def test_means_over_left_out_and_trained_groups_make_up_the_mean_over_all(
     results: Results,
 ) -> None:
@@ -71,6 +73,7 @@ def test_means_over_left_out_and_trained_groups_make_up_the_mean_over_all(
     assert value("all") == pytest.approx((sum(learned) + value(LEFT_OUT)) / 4)
 
 
+@pytest.mark.slow
 def test_the_mean_of_the_trained_groups_is_a_floor_for_left_out_groups_alone(
     results: Results,
 ) -> None:
@@ -95,6 +98,7 @@ def test_the_mean_of_the_trained_groups_is_a_floor_for_left_out_groups_alone(
     assert against == {LEFT_OUT, "old-south"}
 
 
+@pytest.mark.slow
 def test_the_report_has_a_table_of_left_out_groups_and_the_scoreboard_none_of_their_floor(
     write_study: Write,
 ) -> None:
@@ -134,6 +138,7 @@ def test_a_left_out_group_no_model_could_answer_for_is_refused(
         read_study(write_study(**changes))
 
 
+@pytest.mark.slow
 def test_other_evaluations_too_have_means_over_the_groups_left_out(write_study: Write) -> None:
     evaluate = ["fit", "distances", "equity", "structure", "steerability"]
     study = read_study(

@@ -21,6 +21,7 @@ from tests.study.conftest import Write
 SUFFRAGE = [sys.executable, "-m", "suffrage"]
 
 
+@pytest.mark.slow
 def test_a_study_runs_to_its_report_and_then_computes_nothing_again(write_study: Write) -> None:
     study = read_study(
         write_study(
@@ -60,6 +61,7 @@ def test_a_study_runs_to_its_report_and_then_computes_nothing_again(write_study:
     assert again.results == finished.results
 
 
+@pytest.mark.slow
 def test_the_same_study_elsewhere_gives_the_same_scores(write_study: Write, tmp_path: Path) -> None:
     one = run_study(read_study(write_study())).results
     two = run_study(read_study(write_study(output="elsewhere"))).results
@@ -67,6 +69,7 @@ def test_the_same_study_elsewhere_gives_the_same_scores(write_study: Write, tmp_
     assert one.figures == two.figures and one.figure_differences == two.figure_differences
 
 
+@pytest.mark.slow
 def test_only_stops_early_and_force_computes_again(write_study: Write) -> None:
     study = read_study(write_study())
     early = run_study(study, only="records")
@@ -78,6 +81,7 @@ def test_only_stops_early_and_force_computes_again(write_study: Write) -> None:
     assert {step.split()[0] for step in forced.computed} == {"answers", "results"}
 
 
+@pytest.mark.slow
 def test_a_changed_setting_computes_only_what_it_touches_and_loses_nothing(
     write_study: Write,
 ) -> None:
@@ -99,6 +103,7 @@ def folder_weights(folder: Path) -> bytes:
     return found.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_training_ends_as_an_unbroken_one(
     write_study: Write, tmp_path: Path
 ) -> None:
@@ -135,6 +140,7 @@ def test_two_runs_in_one_folder_at_once_are_refused(write_study: Write, tmp_path
         run_study(read_study(write_study()))
 
 
+@pytest.mark.slow
 def test_checkpoints_load_in_the_readmes_three_lines(write_study: Write, tmp_path: Path) -> None:
     finished = run_study(read_study(write_study()))
     folder = str(finished.folder / "checkpoints" / "distribution-seed3")
@@ -146,6 +152,7 @@ def test_checkpoints_load_in_the_readmes_three_lines(write_study: Write, tmp_pat
     assert model(**tokenizer("Hello", return_tensors="pt")).logits.shape[-1] > 100
 
 
+@pytest.mark.slow
 def test_a_plan_starts_nothing(write_study: Write, tmp_path: Path) -> None:
     path = write_study()
     found = subprocess.run(
@@ -157,6 +164,7 @@ def test_a_plan_starts_nothing(write_study: Write, tmp_path: Path) -> None:
     assert plan["seconds_left"] > 0
 
 
+@pytest.mark.slow
 def test_a_model_paraphrases_items_and_training_uses_what_was_kept(
     write_study: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -183,6 +191,7 @@ def test_a_model_paraphrases_items_and_training_uses_what_was_kept(
     assert json.loads(records.read_text())["made_from"]["paraphrases"] == said["kept"]
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_from_anothers_checkpoint(write_study: Write) -> None:
     methods = [
         {"method": "sft", "steps": 2, "batch": 4},
@@ -199,6 +208,7 @@ def test_a_training_goes_on_from_anothers_checkpoint(write_study: Write) -> None
             read_study(write_study(methods=wrong))
 
 
+@pytest.mark.slow
 def test_general_instructions_are_mixed_into_every_step(write_study: Write, tmp_path: Path) -> None:
     general = tmp_path / "general.jsonl"
     general.write_text('{"prompt": "What is 2 + 2?", "completion": "4"}\n')

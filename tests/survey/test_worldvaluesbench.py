@@ -215,6 +215,7 @@ def written_plainly(path: Path, folder: Path) -> dict[str, pd.DataFrame]:
     return tables
 
 
+@pytest.mark.slow
 def test_the_files_are_those_of_the_steps_written_plainly(tmp_path):
     path, repository = cross_national(tmp_path), copy_of_the_repository(tmp_path)
     benchmark, samples = wvb.write_benchmark(path, repository, tmp_path / "wvb")

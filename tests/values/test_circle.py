@@ -17,6 +17,7 @@ def on_a_circle(n: int = 1500, seed: int = 0, noise: float = 0.6) -> np.ndarray:
     return np.cos(own - np.deg2rad(PLACES)) + generator.normal(0, noise, (n, 10))
 
 
+@pytest.mark.slow
 def test_a_circle_is_recovered() -> None:
     pytest.importorskip("sklearn")
     found = circle(TEN, on_a_circle(), np.ones(1500), PLACES, seed=1)

@@ -47,6 +47,7 @@ def written_study(folder: Path, survey: Survey) -> Path:
     return folder / "study.yaml"
 
 
+@pytest.mark.slow
 def test_a_studys_populations_are_scored(tmp_path: Path) -> None:
     pytest.importorskip("torch")  # a study names a model's methods
     path = str(written_study(tmp_path, answers(200)))

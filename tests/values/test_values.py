@@ -85,6 +85,7 @@ def test_someone_who_answers_all_alike_or_too_little_is_set_aside() -> None:
     assert "r0001" not in found.respondents and found.set_aside >= 1
 
 
+@pytest.mark.slow
 @given(st.integers(0, 1000), st.floats(0.1, 50))
 def test_order_of_rows_and_size_of_weights_change_no_mean(seed: int, factor: float) -> None:
     survey = answers(80, seed)

@@ -45,6 +45,7 @@ class Voter:
                     return
 
 
+@pytest.mark.slow
 def test_every_acknowledged_vote_outlives_a_killed_server_and_none_is_doubled(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

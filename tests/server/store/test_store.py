@@ -560,6 +560,7 @@ def test_a_database_of_a_newer_version_is_refused(store: Store, address: str) ->
         database.open_store(address)
 
 
+@pytest.mark.slow
 def test_two_processes_that_open_an_empty_store_at_once_both_find_it_whole(address: str) -> None:
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(2)

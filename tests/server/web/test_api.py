@@ -99,6 +99,7 @@ def test_every_statement_keeps_a_part_of_the_draw_and_probabilities_are_logged(h
     assert shown.probability is not None and shown.probability >= 0.2 / 13
 
 
+@pytest.mark.slow
 def test_nothing_sent_to_the_api_makes_it_fail(here: Site) -> None:
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", here.app)
     client = here.browser().client
