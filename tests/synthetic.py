@@ -1,11 +1,15 @@
 """Small surveys and a tiny model, made on the spot."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from suffrage.survey import Codebook, Item, NonResponse, Option, Provenance, Survey
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 TOPICS = ("work", "family", "science")
 
@@ -99,11 +103,10 @@ CHAT_TEMPLATE = (
 )
 
 
-def make_tiny_model(folder: Path, chat: bool = True, seed: int = 0) -> Path:
-    """A random two-layer Llama with a byte tokenizer: every code path of a real one, in ms."""
-    import torch
+def make_byte_tokenizer(chat: bool = True) -> "PreTrainedTokenizerFast":
+    """A tokenizer with one token a byte, and four special ones for chats."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     special = ["<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
@@ -117,18 +120,28 @@ def make_tiny_model(folder: Path, chat: bool = True, seed: int = 0) -> Path:
     )
     if chat:
         tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def make_tiny_model(folder: Path, chat: bool = True, seed: int = 0) -> Path:
+    """A random two-layer Llama with a byte tokenizer: every code path of a real one, in ms."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = make_byte_tokenizer(chat)
+    end = tokenizer.eos_token_id
     torch.manual_seed(seed)
     model = LlamaForCausalLM(
         LlamaConfig(
-            vocab_size=len(vocabulary),
+            vocab_size=len(tokenizer),
             hidden_size=32,
             intermediate_size=64,
             num_hidden_layers=2,
             num_attention_heads=4,
             num_key_value_heads=2,
             max_position_embeddings=2048,
-            eos_token_id=vocabulary["<|end|>"],
-            pad_token_id=vocabulary["<|end|>"],
+            eos_token_id=end,
+            pad_token_id=end,
             bos_token_id=None,
         )
     )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from suffrage.models import LanguageModel, identify
 from suffrage.models.packing import Pack, ScoreRequest, packed
+from suffrage.models.packing_rule import PLAIN
 
 tokens = st.lists(st.integers(0, 4), min_size=1, max_size=6).map(tuple)
 requests = st.lists(
@@ -73,11 +74,11 @@ def test_packed_scores_equal_plain_ones(model: LanguageModel, texts: list[str]) 
         )
         for text in texts
     ]
-    assert model._can_pack()
+    assert model.rule.packs
     together = model.score(given)
-    model._packs_exactly = False
+    model._rule = PLAIN
     alone = model.score(given)
-    model._packs_exactly = None
+    model._rule = None
     for one, two in zip(together, alone, strict=True):
         for a, b in zip(one, two, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-4)

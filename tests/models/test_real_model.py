@@ -11,6 +11,7 @@ from suffrage.models import bundled as bundled_models
 from suffrage.models.device import fast_dtype
 from suffrage.models.identity import ModelIdentity, model_shape
 from suffrage.models.packing import ScoreRequest
+from suffrage.models.packing_rule import PLAIN
 from suffrage.survey import Item, Option
 
 ITEM = Item(
@@ -50,10 +51,10 @@ def flat(scored: list[list[np.ndarray]]) -> np.ndarray:  # type: ignore[type-arg
 def test_packed_scores_equal_plain_ones_within_a_ten_thousandth(model: LanguageModel) -> None:
     given = requests(model)
     packed = flat(model.score(given))
-    assert model._packs_exactly
-    model._packs_exactly = False
+    assert model.rule.packs
+    model._rule = PLAIN
     plain = flat(model.score(given))
-    model._packs_exactly = None
+    model._rule = None
     np.testing.assert_allclose(packed, plain, atol=1e-4)
 
 

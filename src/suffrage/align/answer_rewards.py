@@ -10,6 +10,7 @@ from suffrage.align.packed import Prompts, answer_log_probs, pack_answers
 from suffrage.align.ppo import Reward
 from suffrage.align.preference_model import PreferenceModel
 from suffrage.models.packing import Tokens
+from suffrage.models.packing_rule import packing_rule
 from suffrage.training_data.records import RecordRow
 
 if TYPE_CHECKING:
@@ -52,13 +53,15 @@ def label_corrections(
     """
     import torch
 
+    rule = packing_rule(model)
     known: dict[str, dict[str, float]] = {}
     with torch.no_grad():
         for row in rows:
             if row["user"] in known:
                 continue
             labels = sorted(known_labels(row))
-            log_p = answer_log_probs(model, pack_answers(prompts, [row], [labels]))[0]
+            given = pack_answers(prompts, rule, [row], [labels])
+            log_p = answer_log_probs(model, given)[0]
             even = log_p.logsumexp(0) - math.log(len(labels))
             known[row["user"]] = dict(zip(labels, (even - log_p).tolist(), strict=True))
     return known

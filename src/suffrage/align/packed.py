@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from suffrage import storage
 from suffrage.align.method import TrainingFacts, TrainingJob
 from suffrage.align.training import prepare, run_trainer, trainer_settings
 from suffrage.errors import SuffrageError, require
-from suffrage.models.device import device_name, out_of_memory, row_length
-from suffrage.models.language_model import pack_log_probs
-from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
+from suffrage.models.device import device_name, out_of_memory
+from suffrage.models.packing import Pack, ScoreRequest, Tokens
+from suffrage.models.packing_rule import PackingRule, pack_log_probs, packing_rule
 from suffrage.models.tokenizing import answer_tokens, encode_text, label_tokens, prompt_text
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
@@ -98,9 +97,11 @@ class Prompts:
 
 @dataclass(frozen=True, eq=False)
 class PackedAnswers:
-    """Packed rows, and where each of their queries belongs."""
+    """The rows a model reads, and where each of their queries belongs."""
 
     packs: list[Pack]
+    # How the model reads them.
+    rule: PackingRule
     # (queries,), which spelling a query's token is part of, over all rows.
     spelling_of: list[int]
     # (spellings,), which cell of (records x answers) a spelling adds its probability to.
@@ -119,9 +120,12 @@ class PackedAnswers:
 
 
 def pack_answers(
-    prompts: Prompts, rows: Sequence[RecordRow], answers: Sequence[Sequence[str]]
+    prompts: Prompts,
+    rule: PackingRule,
+    rows: Sequence[RecordRow],
+    answers: Sequence[Sequence[str]],
 ) -> PackedAnswers:
-    """The packed rows that give these answers' log-probabilities.
+    """The rows that give these answers' log-probabilities.
 
     Rows are as long as in scoring: longer ones waste attention on tokens that may not see each
     other.
@@ -130,6 +134,8 @@ def pack_answers(
     ----------
     prompts : Prompts
         Encodes questions and answers.
+    rule : PackingRule
+        How the model may be read.
     rows : sequence of rows
         Each has a question (`user`) and a `format`.
     answers : sequence of sequences of str
@@ -149,9 +155,9 @@ def pack_answers(
                 lengths[line * width + place] = len(tokens)
                 continuations.append(tokens)
         requests.append(ScoreRequest(prompts.prompt(row["user"]), tuple(continuations)))
-    packs = list(packed(requests, row_length(device_name())))
+    packs = list(rule.rows(requests, device_name()))
     spelling_of = [spelling_ids[owner] for pack in packs for owner in pack.owners]
-    return PackedAnswers(packs, spelling_of, answer_of, lengths, len(rows), width)
+    return PackedAnswers(packs, rule, spelling_of, answer_of, lengths, len(rows), width)
 
 
 def answer_log_probs(model: Any, given: PackedAnswers) -> torch.Tensor:
@@ -167,7 +173,7 @@ def answer_log_probs(model: Any, given: PackedAnswers) -> torch.Tensor:
     """
     import torch
 
-    values = torch.cat([pack_log_probs(model, pack) for pack in given.packs])
+    values = torch.cat([pack_log_probs(model, pack, given.rule) for pack in given.packs])
     device = values.device
     spelling = torch.zeros(len(given.answer_of), device=device)
     spelling = spelling.index_add(0, torch.tensor(given.spelling_of, device=device), values)
@@ -193,8 +199,9 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
         The records are not a multiple of micro_batch, or as `run_trainer`.
     """
     transformers = require("transformers", "align", "training")
+    torch = require("torch", "align", "training")
     model, tokenizer = prepare(job)
-    prompts = Prompts.of(tokenizer)
+    prompts, rule = Prompts.of(tokenizer), packing_rule(model)
     rows: list[RecordRow] = [
         {**row, "place": place} for place, row in enumerate(job.records.frame.to_dicts())
     ]
@@ -203,52 +210,26 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
         raise SuffrageError(f"{len(rows)} records are not a multiple of {micro_batch}.")
     reference: list[list[float]] = []
     if objective.needs_reference:
-        reference = _reference(job, model, prompts, rows, objective, micro_batch)
-    own = [row for row in rows if row["format"] != GENERAL]
-    mean_length = _mean_length(prompts, own, objective)
-    trainer_class = _packed_trainer(transformers.Trainer, objective, reference, mean_length)
+        reference = _reference(job, model, prompts, rule, rows, objective, micro_batch)
 
-    def make(callbacks: list[Any]) -> Any:
-        trainer = trainer_class(
-            model=model,
-            args=transformers.TrainingArguments(**trainer_settings(job)),
-            data_collator=partial(_collated, prompts, objective),
-            train_dataset=rows,
-            processing_class=tokenizer,
-            callbacks=callbacks,
-        )
-        trainer.model_accepts_loss_kwargs = False
-        return trainer
+    mean_length = _mean_length(
+        prompts, [row for row in rows if row["format"] != GENERAL], objective
+    )
 
-    return run_trainer(job, make)
+    def collate(batch: list[RecordRow]) -> dict[str, Any]:
+        own = [row for row in batch if row["format"] != GENERAL]
+        general = [row for row in batch if row["format"] == GENERAL]
+        found: dict[str, Any] = {"own": None, "general": None}
+        if own:
+            found["own"] = (own, pack_answers(prompts, rule, own, objective.answers(own)))
+        if general:
+            said = [[row["completion"]] for row in general]
+            found["general"] = (general, pack_answers(prompts, rule, general, said))
+        return found
 
-
-def _collated(prompts: Prompts, objective: Objective, batch: list[RecordRow]) -> dict[str, Any]:
-    """A batch as packed rows: the method's own records and general instructions apart."""
-    own = [row for row in batch if row["format"] != GENERAL]
-    general = [row for row in batch if row["format"] == GENERAL]
-    found: dict[str, Any] = {"own": None, "general": None}
-    if own:
-        found["own"] = (own, pack_answers(prompts, own, objective.answers(own)))
-    if general:
-        said = [[row["completion"]] for row in general]
-        found["general"] = (general, pack_answers(prompts, general, said))
-    return found
-
-
-def _packed_trainer(
-    base: type[Any], objective: Objective, reference: list[list[float]], mean_length: float
-) -> type[Any]:
-    """Transformers' trainer with the objective as its loss.
-
-    reference: by the place of a record, the starting model's log-probabilities; empty where the
-    objective needs none.
-    """
-    torch = require("torch", "align", "training")
-
-    class PackedTrainer(base):  # type: ignore[misc]
+    class Trainer(transformers.Trainer):  # type: ignore[misc,name-defined]
         def _count(self, tokens: int) -> None:
-            """Add to the tokens read, over all processes."""
+            """Adds to the tokens read, over all processes."""
             own = torch.tensor(tokens, device=self.args.device)
             whole = self.accelerator.reduce(own) if self.args.world_size > 1 else own
             self.state.num_input_tokens_seen += int(whole)
@@ -274,7 +255,19 @@ def _packed_trainer(
                 loss = loss - (values / count).mean() * len(general) / whole
             return loss
 
-    return PackedTrainer
+    def make(callbacks: list[Any]) -> Any:
+        trainer = Trainer(
+            model=model,
+            args=transformers.TrainingArguments(**trainer_settings(job)),
+            data_collator=collate,
+            train_dataset=rows,
+            processing_class=tokenizer,
+            callbacks=callbacks,
+        )
+        trainer.model_accepts_loss_kwargs = False
+        return trainer
+
+    return run_trainer(job, make)
 
 
 def _mean_length(prompts: Prompts, rows: list[RecordRow], objective: Objective) -> float:
@@ -295,6 +288,7 @@ def _reference(
     job: TrainingJob,
     model: Any,
     prompts: Prompts,
+    rule: PackingRule,
     rows: list[RecordRow],
     objective: Objective,
     micro_batch: int,
@@ -317,7 +311,8 @@ def _reference(
             if not batch:
                 continue
             answers = objective.answers(batch)
-            values = answer_log_probs(model, pack_answers(prompts, batch, answers)).cpu().tolist()
+            given = pack_answers(prompts, rule, batch, answers)
+            values = answer_log_probs(model, given).cpu().tolist()
             for row, line, some in zip(batch, values, answers, strict=True):
                 found[row["place"]] = line[: len(some)]
     storage.write_json(kept, found)

@@ -23,9 +23,10 @@ from suffrage.align.training import OUT_OF_MEMORY_REMEDY, prepare, training_dtyp
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models import ModelIdentity, identify
-from suffrage.models.device import device_name, out_of_memory, row_length
+from suffrage.models.device import device_name, out_of_memory
 from suffrage.models.loading import load_weights
-from suffrage.models.packing import ScoreRequest, packed
+from suffrage.models.packing import ScoreRequest
+from suffrage.models.packing_rule import PackingRule, pack_states, packing_rule
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
 
@@ -83,6 +84,8 @@ class PreferenceModel:
     prompts: Prompts
     # A linear layer from the model's width to one number, in float32.
     head: Any
+    # How the model may be read.
+    rule: PackingRule
     # What its training took; None for a model that was loaded.
     facts: TrainingFacts | None = None
     # Tokens that `scores` has read, over all calls.
@@ -126,7 +129,8 @@ class PreferenceModel:
         head = torch.nn.Linear(width, 1)
         head.load_state_dict(weights)
         device = device_name()
-        return cls(model.to(device).eval(), Prompts.of(tokenizer), head.to(device))
+        model = model.to(device).eval()
+        return cls(model, Prompts.of(tokenizer), head.to(device), packing_rule(model))
 
     def save(self, folder: Path) -> None:
         """Write the adapter (or whole model) as PEFT or Transformers do, with the head."""
@@ -181,30 +185,16 @@ class PreferenceModel:
             spelled = [self.prompts.spellings(answer, row["format"])[0] for answer in some]
             requests.append(ScoreRequest(prompt, tuple((*tokens, AFTER) for tokens in spelled)))
         states: dict[tuple[int, int], torch.Tensor] = {}
-        for pack in packed(requests, row_length(device_name())):
+        for pack in self.rule.rows(requests, device_name()):
             last: dict[tuple[int, int], int] = {}
             for node, owner in zip(pack.query_nodes, pack.owners, strict=True):
                 last[owner] = node
             self.tokens_read += len(pack.tokens)
-            hidden = last_states(self.model, pack)
+            hidden = pack_states(self.model, pack, self.rule)
             for owner, node in last.items():
                 states[owner] = hidden[node]
         ordered = [states[i, k] for i, some in enumerate(answers) for k in range(len(some))]
         return torch.as_tensor(self.head(torch.stack(ordered).float())[:, 0])
-
-
-def last_states(model: Any, pack: Any) -> torch.Tensor:
-    """(tokens of the pack, width), the last layer's state of every token."""
-    import torch
-
-    device = next(model.parameters()).device
-    inputs = {
-        "input_ids": torch.tensor([pack.tokens], device=device),
-        "position_ids": torch.tensor([pack.positions], device=device),
-        "attention_mask": torch.from_numpy(pack.attention_mask())[None, None].to(device),
-    }
-    found = model(**inputs, use_cache=False, output_hidden_states=True, logits_to_keep=1)
-    return torch.as_tensor(found.hidden_states[-1][0])
 
 
 def train_preference_model(
@@ -294,7 +284,7 @@ def _untrained(job: TrainingJob) -> PreferenceModel:
     torch.manual_seed(job.seed)
     head = torch.nn.Linear(model.config.hidden_size, 1).to(device)
     torch.nn.init.zeros_(head.weight)
-    return PreferenceModel(model, Prompts.of(tokenizer), head)
+    return PreferenceModel(model, Prompts.of(tokenizer), head, packing_rule(model))
 
 
 def _backward(found: PreferenceModel, chosen: Sequence[RecordRow], micro_batch: int) -> float:

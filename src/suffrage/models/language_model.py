@@ -12,18 +12,15 @@ import numpy as np
 from suffrage.arrays import FloatArray
 from suffrage.models.answerer import Advance, LabelChoice
 from suffrage.models.asking import Message
-from suffrage.models.device import device_name, out_of_memory, row_length
+from suffrage.models.device import device_name, out_of_memory
 from suffrage.models.identity import ModelIdentity
 from suffrage.models.loading import load_weights
-from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
+from suffrage.models.packing import ScoreRequest, Tokens
+from suffrage.models.packing_rule import PackingRule, pack_log_probs, packing_rule
 from suffrage.models.tokenizing import answer_tokens, encode_text, label_tokens, prompt_text
 
 if TYPE_CHECKING:
     import torch
-
-
-# Packed and plain log-probabilities may differ by rounding; more means the model ignores the mask.
-PACKING_TOLERANCE = {"float32": 1e-3, "bfloat16": 0.5, "float16": 0.1}
 
 
 @dataclass
@@ -42,8 +39,8 @@ class LanguageModel:
     dtype: str
     # "cuda" or "cpu".
     device: str
-    # Whether packed rows give the model's plain answers; None until it was tried.
-    _packs_exactly: bool | None = field(default=None, repr=False)
+    # How it may be read; None until it was tried.
+    _rule: PackingRule | None = field(default=None, repr=False)
 
     @classmethod
     def load(
@@ -93,6 +90,13 @@ class LanguageModel:
     def reads_texts(self) -> bool:
         """True: a model loaded here reads any text."""
         return True
+
+    @property
+    def rule(self) -> PackingRule:
+        """How the model may be read; tried when it is asked first."""
+        if self._rule is None:
+            self._rule = packing_rule(self.model)
+        return self._rule
 
     def choose(
         self, choices: Sequence[LabelChoice], advance: Advance | None = None
@@ -151,16 +155,16 @@ class LanguageModel:
         import torch
 
         results: list[list[list[float]]] = [[[] for _ in r.continuations] for r in requests]
-        packs = (
-            packed(requests, row_length(self.device)) if self._can_pack() else _one_by_one(requests)
-        )
+        seen: set[int] = set()
         with torch.inference_mode(), out_of_memory("scoring", "scoring.dtype: bfloat16"):
-            for pack in packs:
-                values = pack_log_probs(self.model, pack).float().cpu().tolist()
+            for pack in self.rule.rows(requests, self.device):
+                values = pack_log_probs(self.model, pack, self.rule).float().cpu().tolist()
                 for (index, which), value in zip(pack.owners, values, strict=True):
                     results[index][which].append(value)
+                new = {index for index, _ in pack.owners} - seen
+                seen |= new
                 if advance:
-                    advance(len({index for index, _ in pack.owners}))
+                    advance(len(new))
         return [[np.array(continuation) for continuation in request] for request in results]
 
     def sample(
@@ -282,67 +286,3 @@ class LanguageModel:
                 use_cache=True,
             )
             logits = step.logits[:, -1]
-
-    def _can_pack(self) -> bool:
-        """Whether packed rows give this model's plain answers; tried once, on two short prompts."""
-        if self._packs_exactly is None:
-            import torch
-
-            texts = ("One two three four", "One two five six seven")
-            prompts = [encode_text(self.tokenizer, text) for text in texts]
-            probe = prompts[0][:1]
-            requests = [ScoreRequest(prompt, (probe,)) for prompt in prompts]
-            tolerance = PACKING_TOLERANCE[self.dtype]
-            try:
-                with torch.inference_mode():
-                    (together,) = packed(requests, 10_000)
-                    fast = pack_log_probs(self.model, together).float()
-                    owners = [index for index, _ in together.owners]
-                    plain = torch.cat(
-                        [pack_log_probs(self.model, p) for p in _one_by_one(requests)]
-                    )
-                    gap = (fast - plain.float()[owners]).abs().max()
-                    self._packs_exactly = bool(gap < tolerance)
-            except (RuntimeError, ValueError, TypeError):
-                self._packs_exactly = False  # the architecture takes no mask of this shape
-        return self._packs_exactly
-
-
-def pack_log_probs(model: Any, pack: Pack) -> torch.Tensor:
-    """The log-probability of every query of a pack.
-
-    The logits are computed only where a query needs them, and their log-softmax in float32.
-
-    Returns
-    -------
-    tensor, shape (queries,)
-        Differentiable.
-    """
-    import torch
-
-    device = next(model.parameters()).device
-    nodes, inverse = torch.unique(torch.tensor(pack.query_nodes), return_inverse=True)
-    inputs: dict[str, Any] = {"input_ids": torch.tensor([pack.tokens], device=device)}
-    if not _is_chain(pack):
-        inputs["position_ids"] = torch.tensor([pack.positions], device=device)
-        inputs["attention_mask"] = torch.from_numpy(pack.attention_mask())[None, None].to(device)
-    logits = model(**inputs, logits_to_keep=nodes.to(device), use_cache=False).logits[0]
-    log_probs = logits.float().log_softmax(-1)
-    return log_probs[inverse.to(device), torch.tensor(pack.query_tokens, device=device)]
-
-
-def _is_chain(pack: Pack) -> bool:
-    """Whether a pack has no branches: it is an ordinary sequence, with an ordinary causal mask."""
-    return pack.positions == list(range(len(pack.positions)))
-
-
-def _one_by_one(requests: Sequence[ScoreRequest]) -> list[Pack]:
-    """The plain way: each prompt with each continuation in a row of its own."""
-    packs = []
-    for index, request in enumerate(requests):
-        for which, continuation in enumerate(request.continuations):
-            pack = Pack()
-            pack.add(index, ScoreRequest(request.prompt, (continuation,)))
-            pack.owners = [(index, which)] * len(continuation)
-            packs.append(pack)
-    return packs

@@ -51,18 +51,45 @@ def load_weights(identity: ModelIdentity, dtype: str, four_bits: bool = False) -
     if source.startswith(bundled.PREFIX):
         source = str(bundled.prepared_folder(source.removeprefix(bundled.PREFIX)))
     try:
+        config = transformers.AutoConfig.from_pretrained(source)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise _not_loaded(identity, error) from error
+    _check_writes_forward(identity, config)
+    try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(source)
         model = transformers.AutoModelForCausalLM.from_pretrained(
             source, dtype=getattr(torch, dtype), **more
         )
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(
-            f"model: {identity.name} could not be loaded as a causal language model "
-            f"({_first_line(error)}). Check the name or folder; a hub id needs the network, or "
-            "HF_HOME with the model in it."
-        ) from error
+        raise _not_loaded(identity, error) from error
     model.get_output_embeddings().register_forward_pre_hook(_contiguous)
     return model.eval(), tokenizer
+
+
+def _not_loaded(identity: ModelIdentity, error: Exception) -> InputError:
+    return InputError(
+        f"model: {identity.name} could not be loaded as a causal language model "
+        f"({_first_line(error)}). Check the name or folder; a hub id needs the network, or "
+        "HF_HOME with the model in it."
+    )
+
+
+def _check_writes_forward(identity: ModelIdentity, config: Any) -> None:
+    """Check that a model writes each token after those before it; raises InputError if not."""
+    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+    kind = None
+    if config.is_encoder_decoder:
+        kind = "an encoder-decoder"
+    elif config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(
+        config, "is_decoder", False
+    ):
+        kind = "an encoder, which reads the words on both sides of a gap"
+    if kind:
+        raise InputError(
+            f"model: {identity.name} is {kind} ({config.model_type}); name a causal language "
+            "model, which continues a text."
+        )
 
 
 def _contiguous(module: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,0 +1,265 @@
+"""How a model may be read: many prompts in a row where that is exact, one in a row elsewhere.
+
+A packed row replaces the model's own attention mask by a tree (see `packing`). Some models do not
+honour such a mask: a state-space model has no attention, ALiBi counts distances along the row, and
+some attention kernels take no mask. Others have a window that our mask would drop. `packing_rule`
+decides once for each loaded model. Scoring and every training method follow its answer.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from suffrage.models.device import row_length
+from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
+
+if TYPE_CHECKING:
+    import torch
+
+# Settings that name a number of tokens after which attention, or the coding of positions, differs.
+# Inside all of them a token sees its whole prompt in every layer.
+_REACHES = (
+    "sliding_window",
+    "sliding_window_size",
+    "attention_chunk_size",
+    "attention_window_size",
+    "attention_window",
+    "local_attention",
+    "window_size",
+    "max_position_embeddings",
+    "original_max_position_embeddings",
+    "n_positions",
+    "max_seq_len",
+)
+# The layers that compute nothing but attention under a mask.
+_ATTENTION_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
+# The most that packed log-probabilities may differ from plain ones by rounding: the mean over the
+# vocabulary, as a share of the log-probabilities' standard deviation.
+_ROUNDING = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
+
+
+@dataclass(frozen=True)
+class PackingRule:
+    """How a model may be read."""
+
+    # Whether it honours a tree mask.
+    packs: bool
+    # The most tokens of a packed row; None where nothing limits it.
+    reach: int | None = None
+    # Whether its attention adds the mask to the scores, as eager attention does. Otherwise the mask
+    # is boolean.
+    adds_mask: bool = False
+
+    def rows(self, requests: Sequence[ScoreRequest], device: str) -> Iterator[Pack]:
+        """The rows that answer these requests.
+
+        Requests that do not fit inside the model's reach are read plainly.
+
+        Parameters
+        ----------
+        requests : sequence of ScoreRequest
+        device : str
+            Where the model runs: "cuda" or "cpu".
+
+        Yields
+        ------
+        Pack
+            Its `owners` are places in `requests`.
+        """
+        longest = row_length(device)
+        if self.reach is not None:
+            longest = min(longest, self.reach)
+        together = [k for k, request in enumerate(requests) if self._fits(request)]
+        for pack in packed([requests[k] for k in together], longest):
+            pack.owners = [(together[index], which) for index, which in pack.owners]
+            yield pack
+        for k in sorted(set(range(len(requests))) - set(together)):
+            yield from plain_rows(k, requests[k])
+
+    def _fits(self, request: ScoreRequest) -> bool:
+        if not self.packs:
+            return False
+        return self.reach is None or Pack().new_tokens(request) <= self.reach
+
+
+PLAIN = PackingRule(packs=False)
+
+
+def plain_rows(index: int, request: ScoreRequest) -> list[Pack]:
+    """The plain way to read a request: ordinary sequences, under the model's own mask.
+
+    Continuations that are read after the same tokens share a row: single tokens after a prompt all
+    do.
+
+    Parameters
+    ----------
+    index : int
+        What the rows' owners call the request.
+    request : ScoreRequest
+
+    Returns
+    -------
+    list of Pack
+    """
+    rows: dict[Tokens, Pack] = {}
+    for which, continuation in enumerate(request.continuations):
+        pack = rows.setdefault(continuation[:-1], Pack())
+        pack.add(index, ScoreRequest(request.prompt, (continuation,)))
+        pack.owners[-len(continuation) :] = [(index, which)] * len(continuation)
+    return list(rows.values())
+
+
+def pack_log_probs(model: Any, pack: Pack, rule: PackingRule) -> torch.Tensor:
+    """The log-probability of every query of a row.
+
+    The logits are computed only where a query needs them, and their log-softmax in float32.
+
+    Returns
+    -------
+    tensor, shape (queries,)
+        Differentiable.
+    """
+    import torch
+
+    nodes, inverse = torch.unique(torch.tensor(pack.query_nodes), return_inverse=True)
+    log_probs = _log_probs_at(model, pack, rule, nodes)
+    device = log_probs.device
+    return log_probs[inverse.to(device), torch.tensor(pack.query_tokens, device=device)]
+
+
+def pack_states(model: Any, pack: Pack, rule: PackingRule) -> torch.Tensor:
+    """The last layer's state of every token of a row.
+
+    Returns
+    -------
+    tensor, shape (tokens, width)
+        Differentiable.
+    """
+    import torch
+
+    inputs = _inputs(model, pack, rule)
+    found = model(**inputs, use_cache=False, output_hidden_states=True, logits_to_keep=1)
+    return torch.as_tensor(found.hidden_states[-1][0])
+
+
+def packing_rule(model: Any) -> PackingRule:
+    """Decide how a model may be read.
+
+    The model's configuration rules out what cannot be packed. Any other model is tried once on a
+    few short rows, packed and plain.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        With or without an adapter.
+    """
+    import torch
+
+    if not _has_only_masked_attention(model):
+        return PLAIN
+    kind = getattr(model.config, "_attn_implementation", None)
+    rule = PackingRule(packs=True, reach=_reach(model.config), adds_mask=kind != "sdpa")
+    requests = _probes(model.get_input_embeddings().num_embeddings)
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            honoured = _honours_mask(model, rule, requests)
+    except (RuntimeError, ValueError, TypeError, IndexError):
+        honoured = False  # the architecture takes no mask of this shape
+    finally:
+        model.train(training)
+    return rule if honoured else PLAIN
+
+
+def forward_accepts(model: Any, name: str) -> bool:
+    """Whether a model's forward pass names this argument."""
+    whole = getattr(model, "get_base_model", lambda: model)()
+    return name in inspect.signature(type(whole).forward).parameters
+
+
+def _log_probs_at(model: Any, pack: Pack, rule: PackingRule, nodes: torch.Tensor) -> torch.Tensor:
+    """The log-probabilities of the whole vocabulary after each node, (nodes, vocabulary)."""
+    import torch
+
+    inputs = _inputs(model, pack, rule)
+    device = inputs["input_ids"].device
+    logits = model(**inputs, logits_to_keep=nodes.to(device), use_cache=False).logits[0]
+    return torch.as_tensor(logits.float().log_softmax(-1))
+
+
+def _inputs(model: Any, pack: Pack, rule: PackingRule) -> dict[str, torch.Tensor]:
+    """A row as a model takes it; without branches it is an ordinary sequence."""
+    import torch
+
+    device = next(model.parameters()).device
+    inputs = {"input_ids": torch.tensor([pack.tokens], device=device)}
+    if pack.positions == list(range(len(pack.positions))):
+        return inputs
+    inputs["position_ids"] = torch.tensor([pack.positions], device=device)
+    mask = torch.from_numpy(pack.attention_mask())[None, None].to(device)
+    if rule.adds_mask:
+        dtype = _weights_dtype(model)
+        hidden = torch.full(mask.shape, torch.finfo(dtype).min, dtype=dtype, device=device)
+        mask = hidden.masked_fill(mask, 0.0)
+    inputs["attention_mask"] = mask
+    return inputs
+
+
+def _weights_dtype(model: Any) -> torch.dtype:
+    """The number format of the weights that are not packed into integers."""
+    found: torch.dtype = next(p.dtype for p in model.parameters() if p.dtype.is_floating_point)
+    return found
+
+
+def _has_only_masked_attention(model: Any) -> bool:
+    """Whether a model is made of attention that a mask and positions of our own can steer."""
+    config = model.config.get_text_config(decoder=True)
+    whole = getattr(model, "get_base_model", lambda: model)()
+    return (
+        not getattr(whole, "_is_stateful", False)
+        and not getattr(config, "alibi", False)
+        and forward_accepts(model, "position_ids")
+        and set(getattr(config, "layer_types", None) or ()) <= _ATTENTION_LAYERS
+    )
+
+
+def _reach(config: Any) -> int | None:
+    """The shortest window of a model, in tokens; None where it has none."""
+    settings = config.get_text_config(decoder=True).to_dict()
+    coding = settings.get("rope_parameters") or {}
+    found = [place.get(name) for place in (settings, coding) for name in _REACHES]
+    whole = [value for value in found if isinstance(value, int) and value > 0]
+    return min(whole, default=None)
+
+
+def _probes(vocabulary: int) -> list[ScoreRequest]:
+    """Three prompts that begin alike, of different lengths, with continuations of two tokens."""
+    import numpy as np
+
+    drawn = [int(token) for token in np.random.default_rng(0).integers(0, vocabulary, 24)]
+    branches = (drawn[5:11], drawn[11:14], drawn[14:19])
+    after = (drawn[20], drawn[21])
+    return [ScoreRequest((*drawn[:5], *branch), (after,)) for branch in branches]
+
+
+def _honours_mask(model: Any, rule: PackingRule, requests: Sequence[ScoreRequest]) -> bool:
+    """Whether a row of several requests says after each what it says when it is read plainly."""
+    import torch
+
+    (together,) = packed(requests, 10_000)
+    if rule.reach is not None and len(together.tokens) > rule.reach:
+        return False
+    tolerance = _ROUNDING[str(_weights_dtype(model)).removeprefix("torch.")]
+    fast = _log_probs_at(model, together, rule, torch.tensor(together.query_nodes))
+    for index, request in enumerate(requests):
+        (alone,) = plain_rows(0, request)
+        plain = _log_probs_at(model, alone, rule, torch.tensor(alone.query_nodes))
+        mine = [place for place, owner in enumerate(together.owners) if owner[0] == index]
+        gap, spread = (fast[mine] - plain).abs().mean(), plain.std()
+        if not gap <= tolerance * spread:
+            return False
+    return True

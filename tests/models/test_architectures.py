@@ -1,0 +1,152 @@
+"""Models of many architectures are read, and trained, as plain Transformers reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from suffrage.align.packed import Prompts, answer_log_probs, pack_answers
+from suffrage.align.preference_model import PreferenceModel
+from suffrage.errors import InputError
+from suffrage.models import LanguageModel, ModelIdentity, identify
+from suffrage.models.loading import load_weights
+from suffrage.models.packing import ScoreRequest
+from suffrage.models.packing_rule import packing_rule
+from tests.models.architectures import (
+    ARCHITECTURES,
+    READ_PLAINLY,
+    WINDOW,
+    attentions,
+    random_model,
+)
+from tests.synthetic import make_byte_tokenizer
+
+FAST = [("llama", "eager"), ("gemma 3", "sdpa"), ("mamba", "eager")]
+CASES = [
+    pytest.param(
+        name,
+        attention,
+        marks=() if (name, attention) in FAST else pytest.mark.slow,
+        id=f"{name}, {attention}",
+    )
+    for name in ARCHITECTURES
+    for attention in attentions(name)
+]
+# Some fit into the tiny models' windows and some do not; several begin alike.
+QUESTIONS = [
+    "Is it?",
+    "Is it so?",
+    "Is it right?",
+    "Is it right to say of the people in the north that they are patient?",
+    "Is it right to say of the people in the north that they are proud of it?",
+    "What do the people in the south of the country think of what is said there?",
+]
+ANSWERS = ("A", "B", "no", "It is.")
+
+
+def plain_log_prob(model: Any, prompt: tuple[int, ...], answer: tuple[int, ...]) -> Any:
+    """The log-probability of each of an answer's tokens, by Transformers alone."""
+    read = model(input_ids=torch.tensor([[*prompt, *answer]]), use_cache=False)
+    logits = read.logits[0].float()
+    places = torch.arange(len(prompt) - 1, len(prompt) + len(answer) - 1)
+    return logits.log_softmax(-1)[places, torch.tensor(answer)]
+
+
+def as_language_model(model: Any) -> LanguageModel:
+    identity = ModelIdentity("tiny", "tiny", "tiny")
+    return LanguageModel(identity, model, make_byte_tokenizer(), "float32", "cpu")
+
+
+@pytest.mark.parametrize(("name", "attention"), CASES)
+def test_an_architecture_is_read_as_plain_transformers_reads_it(name: str, attention: str) -> None:
+    model = random_model(name, attention)
+    found = as_language_model(model)
+    assert found.rule.packs == (name not in READ_PLAINLY)
+    chats = [[{"role": "user", "content": question}] for question in QUESTIONS]
+    requests = [
+        ScoreRequest(found.encode(chat), tuple(map(found.answer_tokens, ANSWERS))) for chat in chats
+    ]
+    assert min(len(r.prompt) for r in requests) < WINDOW < max(len(r.prompt) for r in requests) - 9
+    counted: list[int] = []
+    with torch.no_grad():
+        for request, logs in zip(requests, found.score(requests, counted.append), strict=True):
+            for answer, log in zip(request.continuations, logs, strict=True):
+                plain = plain_log_prob(model, request.prompt, answer)
+                np.testing.assert_allclose(log, plain.numpy(), atol=1e-5)
+    assert sum(counted) == len(requests)
+
+
+@pytest.mark.parametrize(("name", "attention"), CASES)
+def test_an_architecture_is_trained_on_plain_transformers_log_probabilities(
+    name: str, attention: str
+) -> None:
+    model = random_model(name, attention)
+    prompts, rule = Prompts.of(make_byte_tokenizer()), packing_rule(model)
+    rows = [{"user": question, "format": "written"} for question in QUESTIONS]
+    given = pack_answers(prompts, rule, rows, [ANSWERS] * len(rows))
+    found = answer_log_probs(model, given)
+    plain = torch.stack(
+        [
+            torch.stack(
+                [
+                    plain_log_prob(
+                        model, prompts.prompt(row["user"]), prompts.spellings(answer, "written")[0]
+                    ).sum()
+                    for answer in ANSWERS
+                ]
+            )
+            for row in rows
+        ]
+    )
+    lengths = torch.tensor(given.lengths).view(found.shape)
+    np.testing.assert_allclose(
+        (found / lengths).detach().numpy(), (plain / lengths).detach().numpy(), atol=1e-5
+    )
+    # The gradients are those of plain Transformers as well.
+    weights = [p for p in model.parameters() if p.dim() >= 2]
+    ours = torch.autograd.grad(found.mean(), weights, allow_unused=True)
+    theirs = torch.autograd.grad(plain.mean(), weights, allow_unused=True)
+    for one, other in zip(ours, theirs, strict=True):
+        if other is not None:
+            assert one is not None
+            scale = float(other.abs().max()) + 1e-6
+            np.testing.assert_allclose(one / scale, other / scale, atol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "attention"), CASES)
+def test_a_preference_model_of_any_architecture_reads_the_last_state_of_an_answer(
+    name: str, attention: str
+) -> None:
+    model = random_model(name, attention)
+    head = torch.nn.Linear(32, 1)
+    prompts = Prompts.of(make_byte_tokenizer())
+    preference = PreferenceModel(model, prompts, head, packing_rule(model))
+    with torch.no_grad():
+        for question in QUESTIONS:
+            (found,) = preference.score([question], ["It is."], ["written"])
+            ids = [*prompts.prompt(question), *prompts.spellings("It is.", "written")[0]]
+            states = model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states
+            plain = float(head(states[-1][0, -1].float()))
+            assert found == pytest.approx(plain, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("config", "settings", "kind"),
+    [
+        ("BertConfig", {"num_attention_heads": 4, "intermediate_size": 64}, "an encoder, which"),
+        ("T5Config", {"d_ff": 64, "num_heads": 4, "d_kv": 8}, "an encoder-decoder"),
+    ],
+)
+def test_a_model_that_does_not_write_forward_is_refused_for_what_it_is(
+    config: str, settings: dict[str, int], kind: str, tmp_path: Path
+) -> None:
+    import transformers
+
+    getattr(transformers, config)(vocab_size=260, **settings).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=f"is {kind}") as told:
+        load_weights(identify(str(tmp_path), Path()), "float32")
+    assert "\n" not in str(told.value)
