@@ -152,16 +152,21 @@ def attentions(name: str) -> list[str]:
     return ["sdpa", "eager"] if getattr(mapping[config], "_supports_sdpa", False) else ["eager"]
 
 
-def random_model(name: str, attention: str) -> Any:
-    """A model with random weights, made larger so that its answers depend on what it reads."""
+def random_model(name: str, attention: str, dropout: float | None = None) -> Any:
+    """A model with random weights, made larger so that its answers depend on what it reads.
+
+    dropout: for every kind of dropout that its configuration names.
+    """
     import torch
     import transformers
 
     config, settings = ARCHITECTURES[name]
     torch.manual_seed(0)
-    model = transformers.AutoModelForCausalLM.from_config(
-        getattr(transformers, config)(**settings), attn_implementation=attention
-    )
+    made = getattr(transformers, config)(**settings)
+    if dropout is not None:
+        for name in [name for name in vars(made) if "drop" in name]:
+            setattr(made, name, dropout)
+    model = transformers.AutoModelForCausalLM.from_config(made, attn_implementation=attention)
     with torch.no_grad():
         for title, weights in model.named_parameters():
             if weights.dim() >= 2:

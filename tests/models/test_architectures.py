@@ -10,9 +10,13 @@ import pytest
 import torch
 
 from suffrage.align.packed import Prompts, answer_log_probs, pack_answers
+from suffrage.align.ppo import read_rollout, rollout
 from suffrage.align.preference_model import PreferenceModel
+from suffrage.align.sampled_groups import read_padding_exactly
+from suffrage.align.training import switch_off_noise
 from suffrage.errors import InputError
 from suffrage.models import LanguageModel, ModelIdentity, identify
+from suffrage.models.drawing import draw_tokens
 from suffrage.models.loading import load_weights
 from suffrage.models.packing import ScoreRequest
 from suffrage.models.packing_rule import packing_rule
@@ -132,6 +136,90 @@ def test_a_preference_model_of_any_architecture_reads_the_last_state_of_an_answe
             states = model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states
             plain = float(head(states[-1][0, -1].float()))
             assert found == pytest.approx(plain, abs=1e-4)
+
+
+@pytest.mark.parametrize(("name", "attention"), CASES)
+def test_an_architecture_writes_as_plain_transformers_reads_it(name: str, attention: str) -> None:
+    """Draws are read back: prompts of different lengths are drawn together, at temperature 1."""
+    model = random_model(name, attention)
+    found = as_language_model(model)
+    prompts = [tuple(range(5, 5 + length)) for length in (40, 12, 3)]
+    for count, longest in ((1, 1), (2, 3)):
+        drawn = draw_tokens(
+            model,
+            prompts,
+            count,
+            longest,
+            frozenset(),
+            torch.Generator().manual_seed(1),
+            found.pads,
+        )
+        assert [len(answer) for answer in drawn] == [longest] * (3 * count)
+        # The same numbers drawn again from the probabilities that plain Transformers gives.
+        again = torch.Generator().manual_seed(1)
+        rows = [list(prompt) for prompt in prompts for _ in range(count)]
+        for place in range(longest):
+            with torch.no_grad():
+                logits = torch.stack(
+                    [model(input_ids=torch.tensor([row])).logits[0, -1].float() for row in rows]
+                )
+            expected = torch.multinomial(logits.softmax(-1), 1, generator=again)[:, 0]
+            for row, token, answer in zip(rows, expected.tolist(), drawn, strict=True):
+                assert answer[place] == token
+                row.append(token)
+
+
+@pytest.mark.parametrize(("name", "attention"), CASES)
+def test_ppo_reads_an_architecture_as_plain_transformers_does(name: str, attention: str) -> None:
+    model = random_model(name, attention)
+    head = torch.nn.Linear(32, 1)
+    prompts = [tuple(range(5, 5 + length)) for length in (40, 12, 3)]
+    answers = [(70, 71), (72, 73, 74), (75,)]
+    pads = as_language_model(model).pads
+    with torch.no_grad():
+        logs, worth, _ = read_rollout(model, head, rollout(prompts, answers, 3), pads)
+        for line, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+            plain = plain_log_prob(model, prompt, answer)
+            np.testing.assert_allclose(logs[line, : len(answer)], plain, atol=1e-5)
+            ids = torch.tensor([[*prompt, *answer]])
+            states = model(input_ids=ids, output_hidden_states=True, use_cache=False).hidden_states
+            values = head(states[-1][0, len(prompt) - 1 : -1].float())[:, 0]
+            np.testing.assert_allclose(worth[line, : len(answer)], values, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "attention"), CASES)
+def test_an_architecture_reads_padding_for_sampled_groups_exactly_or_is_refused(
+    name: str, attention: str
+) -> None:
+    model = random_model(name, attention)
+    try:
+        read_padding_exactly(model, name)
+    except InputError as error:
+        assert "reads the padding" in str(error)
+        assert name in READ_PLAINLY
+        return
+    prompts = [tuple(range(5, 5 + length)) for length in (40, 12)]
+    ids = torch.zeros((2, 40), dtype=torch.long)
+    mask = torch.zeros((2, 40), dtype=torch.long)
+    for line, prompt in enumerate(prompts):
+        ids[line, 40 - len(prompt) :] = torch.tensor(prompt)
+        mask[line, 40 - len(prompt) :] = 1
+    with torch.no_grad():
+        found = model(input_ids=ids, attention_mask=mask, use_cache=False).logits.log_softmax(-1)
+        for line, prompt in enumerate(prompts):
+            plain = model(input_ids=torch.tensor([prompt]), use_cache=False).logits
+            np.testing.assert_allclose(found[line, -1], plain.log_softmax(-1)[0, -1], atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "attention"), CASES)
+def test_dropout_of_any_architecture_is_switched_off(name: str, attention: str) -> None:
+    model = random_model(name, attention, dropout=0.5)
+    ids = torch.tensor([list(range(5, 45))])
+    with torch.no_grad():
+        plain = model(input_ids=ids, use_cache=False).logits
+        switch_off_noise(model)
+        found = model.train()(input_ids=ids, use_cache=False).logits
+    np.testing.assert_allclose(found, plain, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -178,8 +178,7 @@ def train(job: TrainingJob) -> TrainingFacts:
         each = preference_loss(
             h, batch.column("share"), options.form, options.margin, options.noise
         )
-        weight = batch.column("weight")
-        total = (weight * each).sum() / weight.sum()
+        total = (batch.weights * each).mean()
         if likelihood:
             total = (
                 total - options.likelihood * (batch.log_probs[:, 2] / batch.lengths[:, 2]).mean()

@@ -1,7 +1,7 @@
 """`kto`: answers people give are made likelier, others less likely, one answer at a time.
 
 Learns from: binary records. Objective: Ethayarajh et al. (2024), equation 8, with the reference
-point z0 as they estimate it (mismatched pairs of the same micro-batch), or, for labelled options,
+point z0 as they estimate it (mismatched pairs of the same step), or, for labelled options,
 as the exact divergence over the option set, because another question's label is no answer here.
 Without a reference model the reference is the uniform distribution over answers.
 """
@@ -43,8 +43,8 @@ class Options(TrainingOptions):
     def _pairs_need_two(self) -> Options:
         if self.exact and self.format == "written" and self.z0 == "exact":
             raise ValueError("z0: exact needs format: option, where all answers are known")
-        if not self.exact and (self.micro_batch or self.batch) < 2:
-            raise ValueError("z0: batch needs at least two records at a time (micro_batch)")
+        if not self.exact and self.batch < 2:
+            raise ValueError("z0: batch needs at least two records a step (batch)")
         return self
 
     @property
@@ -128,6 +128,17 @@ def exact_divergence(log_probs: torch.Tensor, reference: torch.Tensor | None) ->
     return torch.where(present, own.exp() * ratio, torch.zeros_like(own)).sum(-1)
 
 
+def mismatched_divergence(batch: AnswerBatch) -> torch.Tensor:
+    """The mean log-ratio of the model to the reference over mismatched pairs, a scalar.
+
+    Column 1 of the batch has each question with the next record's answer.
+    """
+    gap = batch.log_probs[:, 1]
+    if batch.reference is not None:
+        gap = gap - batch.reference[:, 1]
+    return gap.mean()
+
+
 def balance(desirable: Sequence[float], weights: Sequence[float]) -> tuple[float, float]:
     """The weights of the two classes that give both the same say.
 
@@ -177,7 +188,7 @@ def train(job: TrainingJob) -> TrainingFacts:
     def answers(rows: Sequence[RecordRow]) -> list[list[str]]:
         if options.exact:
             return [list(row["answers"]) for row in rows]
-        # Mismatched pairs: each question with the next record's answer, within the micro-batch.
+        # Mismatched pairs: each question with the next record's answer, within the step.
         others = [*rows[1:], *rows[:1]]
         return [[r["answer"], o["answer"]] for r, o in zip(rows, others, strict=True)]
 
@@ -191,22 +202,27 @@ def train(job: TrainingJob) -> TrainingFacts:
         else:
             which = torch.zeros(len(batch.rows), 1, dtype=torch.long)
             which = which.to(batch.log_probs.device)
-            gap = batch.log_probs[:, 1]
-            if batch.reference is not None:
-                gap = gap - batch.reference[:, 1]
-            z0 = gap.mean().expand(len(batch.rows))
+            assert batch.shared is not None
+            z0 = batch.shared.expand(len(batch.rows))
             if with_reference:
                 z0 = z0.clamp_min(0)
         reward = batch.log_probs.gather(1, which)[:, 0]
         if batch.reference is not None:
             reward = reward - batch.reference.gather(1, which)[:, 0]
-        weight = batch.column("weight")
         each = kahneman_tversky_loss(
             reward, z0, batch.column("desirable"), options.beta, lambda_d, lambda_u
         )
-        return (weight * each).sum() / weight.sum()
+        return (batch.weights * each).mean()
 
-    return train_packed(job, Objective(answers, loss, needs_reference=with_reference))
+    return train_packed(
+        job,
+        Objective(
+            answers,
+            loss,
+            shared=None if options.exact else mismatched_divergence,
+            needs_reference=with_reference,
+        ),
+    )
 
 
 METHOD = Method(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suffrage import storage
+from suffrage.errors import SuffrageError
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +27,13 @@ def trainable(model: Any) -> dict[str, torch.Tensor]:
 def snapshot(model: Any) -> dict[str, torch.Tensor]:
     """A copy of the parameters that are trained."""
     return {name: p.detach().clone() for name, p in trainable(model).items()}
+
+
+def all_finite(tensors: Iterable[torch.Tensor]) -> bool:
+    """Whether no number of these tensors is infinite or NaN."""
+    import torch
+
+    return all(bool(torch.isfinite(t).all()) for t in tensors if t.is_floating_point())
 
 
 def saving_memory(model: Any, options: Any) -> Any:
@@ -91,9 +100,22 @@ class Loop:
             self._restore()
 
     def save(self) -> None:
-        """Save this point. A kill while saving leaves the one before."""
+        """Save this point. A kill while saving leaves the one before.
+
+        Raises
+        ------
+        SuffrageError
+            A weight is not a number. The point before is kept.
+        """
         import torch
 
+        heads = [part.parameters() for part in self.parts.values() if hasattr(part, "parameters")]
+        if not all_finite(chain(trainable(self.model).values(), *heads)):
+            raise SuffrageError(
+                f"training diverged: a weight at step {self.step} is not a number. The likely "
+                "cause is a learning rate too high; try a tenth. The last good point is kept in "
+                f"{self.folder}."
+            )
         state = {
             "step": self.step,
             "seconds": self.seconds_before + time.monotonic() - self._began,
@@ -116,6 +138,9 @@ class Loop:
         import torch
 
         state = torch.load(self.folder / STATE, weights_only=False)
+        if not all_finite(state["trained"].values()):
+            (self.folder / STATE).unlink()
+            return
         self.step = self.resumed_from = state["step"]
         self.seconds_before = state["seconds"]
         self.log, self.extra = state["log"], state["extra"]

@@ -7,7 +7,7 @@ once. A method says which answers of a record it needs, and what the loss on the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from suffrage import storage
@@ -41,6 +41,11 @@ class AnswerBatch:
     lengths: torch.Tensor
     # The records.
     rows: Sequence[RecordRow]
+    # (records,), the records' weights over their mean in the whole step, so that the parts of a
+    # step that is computed in several add up to it.
+    weights: torch.Tensor
+    # What all of a step's records share, see `Objective.shared`; None where they share nothing.
+    shared: torch.Tensor | None = None
     # Tokens of an answer, in the mean over all records of the training.
     mean_length: float = 1.0
 
@@ -55,10 +60,13 @@ class AnswerBatch:
 class Objective:
     """What a method needs of each batch."""
 
-    # For each record of a batch, the answers whose log-probabilities are wanted.
+    # For each record of a step, the answers whose log-probabilities are wanted.
     answers: Callable[[Sequence[RecordRow]], list[list[str]]]
-    # The loss of a batch, a scalar tensor.
+    # The mean loss over a batch's records, a scalar tensor.
     loss: Callable[[AnswerBatch], torch.Tensor]
+    # A mean over a batch's records that every record of the step is compared with, without
+    # gradient; None where a record's loss is its own.
+    shared: Callable[[AnswerBatch], torch.Tensor] | None = None
     # Whether the starting model's log-probabilities are wanted as well.
     needs_reference: bool = False
 
@@ -188,10 +196,132 @@ def answer_log_probs(model: Any, given: PackedAnswers) -> torch.Tensor:
     return found.view(given.count, given.width)
 
 
+@dataclass(frozen=True, eq=False)
+class StepParts:
+    """The loss of every part of a step. The mean over a step's parts is the loss of the step."""
+
+    prompts: Prompts
+    rule: PackingRule
+    objective: Objective
+    # All records in the order of training, each with its `place`.
+    rows: Sequence[RecordRow]
+    # Records a step.
+    batch: int
+    # Records a part.
+    micro_batch: int
+    # The starting model's log-probabilities of each record's answers; empty where none are needed.
+    reference: list[list[float]]
+    # Tokens of an answer, in the mean over all records.
+    mean_length: float
+
+    def step_of(self, part: Sequence[RecordRow]) -> list[RecordRow]:
+        """All records of the step that a part is of."""
+        start = part[0]["place"] // self.batch * self.batch
+        return list(self.rows[start : start + self.batch])
+
+    def own_answers(self, part: Sequence[RecordRow]) -> PackedAnswers | None:
+        """The rows for a part's own records; None where all are general instructions."""
+        step = without_general(self.step_of(part))
+        wanted = {
+            row["place"]: some for row, some in zip(step, self.objective.answers(step), strict=True)
+        }
+        own = without_general(part)
+        if not own:
+            return None
+        return pack_answers(self.prompts, self.rule, own, [wanted[row["place"]] for row in own])
+
+    def general_answers(self, part: Sequence[RecordRow]) -> PackedAnswers | None:
+        """The rows for a part's general instructions; None where it has none."""
+        general = [row for row in part if row["format"] == GENERAL]
+        if not general:
+            return None
+        said = [[row["completion"]] for row in general]
+        return pack_answers(self.prompts, self.rule, general, said)
+
+    def answer_batch(
+        self, model: Any, part: Sequence[RecordRow], given: PackedAnswers
+    ) -> AnswerBatch:
+        """What the model says of a part's own records, with their weights in the whole step."""
+        import torch
+
+        own = without_general(part)
+        log_probs = answer_log_probs(model, given)
+        before = None
+        if self.objective.needs_reference:
+            values = [_padded(self.reference[row["place"]], given.width) for row in own]
+            before = torch.tensor(values).to(log_probs)
+        lengths = torch.tensor(given.lengths).view(given.count, given.width).to(log_probs)
+        weights = [float(row.get("weight", 1.0)) for row in without_general(self.step_of(part))]
+        mean = sum(weights) / len(weights)
+        relative = torch.tensor([float(row.get("weight", 1.0)) / mean for row in own])
+        return AnswerBatch(
+            log_probs,
+            before,
+            lengths,
+            own,
+            relative.to(log_probs),
+            mean_length=self.mean_length,
+        )
+
+    def shared(self, model: Any, part: Sequence[RecordRow]) -> torch.Tensor:
+        """What all records of a part's step share, computed part by part."""
+        import torch
+
+        assert self.objective.shared is not None
+        step, total = self.step_of(part), torch.zeros(())
+        with torch.no_grad():
+            for start in range(0, len(step), self.micro_batch):
+                some = step[start : start + self.micro_batch]
+                given = self.own_answers(some)
+                if given is not None:
+                    batch = self.answer_batch(model, some, given)
+                    total = total.to(batch.log_probs) + self.objective.shared(batch) * len(
+                        batch.rows
+                    )
+        return total / len(without_general(step))
+
+    def loss(
+        self, model: Any, inputs: dict[str, Any], shared: torch.Tensor | None
+    ) -> torch.Tensor | float:
+        """The loss of a part, times the number of a step's parts.
+
+        Parameters
+        ----------
+        model : PreTrainedModel
+        inputs : dict
+            The records (`part`) and their rows (`own`, `general`).
+        shared : tensor, optional
+            See `shared`. None for a part that is a whole step, which has it.
+        """
+        part, own, general = inputs["part"], inputs["own"], inputs["general"]
+        step = self.step_of(part)
+        # What each record counts in the mean over the parts.
+        each = -(-len(step) // self.micro_batch) / len(step)
+        loss: torch.Tensor | float = 0.0
+        if own:
+            batch = self.answer_batch(model, part, own)
+            if self.objective.shared is not None:
+                found = self.objective.shared(batch).detach() if shared is None else shared
+                batch = replace(batch, shared=found)
+            loss = self.objective.loss(batch) * own.count * each
+        if general:
+            values = answer_log_probs(model, general)[:, 0]
+            lengths = values.new_tensor(general.lengths)
+            loss = loss - (values / lengths).sum() * each
+        return loss
+
+
+def without_general(rows: Sequence[RecordRow]) -> list[RecordRow]:
+    """Records without the general instructions among them."""
+    return [row for row in rows if row["format"] != GENERAL]
+
+
 def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     """Train a method that is a loss on given answers.
 
-    General instructions among the records are learnt by plain likelihood, a token's mean.
+    General instructions among the records are learnt by plain likelihood, a token's mean. A step
+    that is computed in parts (`micro_batch`, or several processes) has the loss and the gradient of
+    the whole step.
 
     Raises
     ------
@@ -199,7 +329,6 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
         The records are not a multiple of micro_batch, or as `run_trainer`.
     """
     transformers = require("transformers", "align", "training")
-    torch = require("torch", "align", "training")
     model, tokenizer = prepare(job)
     prompts, rule = Prompts.of(tokenizer), packing_rule(model)
     rows: list[RecordRow] = [
@@ -208,58 +337,22 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     micro_batch = job.options.micro_batch_size()
     if job.options.micro_batch and len(rows) % micro_batch:
         raise SuffrageError(f"{len(rows)} records are not a multiple of {micro_batch}.")
-    reference: list[list[float]] = []
-    if objective.needs_reference:
-        reference = _reference(job, model, prompts, rule, rows, objective, micro_batch)
-
-    mean_length = _mean_length(
-        prompts, [row for row in rows if row["format"] != GENERAL], objective
+    mean_length = _mean_length(prompts, without_general(rows), objective)
+    parts = StepParts(
+        prompts, rule, objective, rows, job.options.batch, micro_batch, [], mean_length
     )
-
-    def collate(batch: list[RecordRow]) -> dict[str, Any]:
-        own = [row for row in batch if row["format"] != GENERAL]
-        general = [row for row in batch if row["format"] == GENERAL]
-        found: dict[str, Any] = {"own": None, "general": None}
-        if own:
-            found["own"] = (own, pack_answers(prompts, rule, own, objective.answers(own)))
-        if general:
-            said = [[row["completion"]] for row in general]
-            found["general"] = (general, pack_answers(prompts, rule, general, said))
-        return found
-
-    class Trainer(transformers.Trainer):  # type: ignore[misc,name-defined]
-        def _count(self, tokens: int) -> None:
-            """Adds to the tokens read, over all processes."""
-            own = torch.tensor(tokens, device=self.args.device)
-            whole = self.accelerator.reduce(own) if self.args.world_size > 1 else own
-            self.state.num_input_tokens_seen += int(whole)
-
-        def compute_loss(self, model: Any, inputs: dict[str, Any], **_: Any) -> Any:
-            loss, whole = 0.0, sum(len(part[0]) for part in inputs.values() if part)
-            if inputs["own"]:
-                own, given = inputs["own"]
-                self._count(given.tokens)
-                log_probs = answer_log_probs(model, given)
-                before = None
-                if objective.needs_reference:
-                    values = [_padded(reference[row["place"]], given.width) for row in own]
-                    before = torch.tensor(values).to(log_probs)
-                lengths = torch.tensor(given.lengths).view(given.count, given.width)
-                batch = AnswerBatch(log_probs, before, lengths.to(log_probs), own, mean_length)
-                loss = objective.loss(batch) * len(own) / whole
-            if inputs["general"]:
-                general, given = inputs["general"]
-                self._count(given.tokens)
-                values = answer_log_probs(model, given)[:, 0]
-                count = torch.tensor(given.lengths).to(values)
-                loss = loss - (values / count).mean() * len(general) / whole
-            return loss
+    if objective.needs_reference:
+        parts = replace(parts, reference=_reference(job, model, parts))
 
     def make(callbacks: list[Any]) -> Any:
-        trainer = Trainer(
+        trainer = _step_trainer(transformers.Trainer, parts)(
             model=model,
             args=transformers.TrainingArguments(**trainer_settings(job)),
-            data_collator=collate,
+            data_collator=lambda part: {
+                "part": part,
+                "own": parts.own_answers(part),
+                "general": parts.general_answers(part),
+            },
             train_dataset=rows,
             processing_class=tokenizer,
             callbacks=callbacks,
@@ -268,6 +361,34 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
         return trainer
 
     return run_trainer(job, make)
+
+
+def _step_trainer(base: type[Any], parts: StepParts) -> type[Any]:
+    """Transformers' trainer with the loss of a step's parts."""
+    torch = require("torch", "align", "training")
+
+    class StepTrainer(base):  # type: ignore[misc]
+        # The step that `_shared` is of, and what its records share.
+        _shared_step = -1
+        _shared = None
+
+        def compute_loss(self, model: Any, inputs: dict[str, Any], **_: Any) -> Any:
+            self._count(sum(inputs[name].tokens for name in ("own", "general") if inputs[name]))
+            whole = len(inputs["part"]) == len(parts.step_of(inputs["part"]))
+            if parts.objective.shared is None or whole:
+                return parts.loss(model, inputs, None)
+            if self._shared_step != self.state.global_step:
+                self._shared_step = self.state.global_step
+                self._shared = parts.shared(model, inputs["part"])
+            return parts.loss(model, inputs, self._shared)
+
+        def _count(self, tokens: int) -> None:
+            """Adds to the tokens read, over all processes."""
+            own = torch.tensor(tokens, device=self.args.device)
+            whole = self.accelerator.reduce(own) if self.args.world_size > 1 else own
+            self.state.num_input_tokens_seen += int(whole)
+
+    return StepTrainer
 
 
 def _mean_length(prompts: Prompts, rows: list[RecordRow], objective: Objective) -> float:
@@ -284,36 +405,31 @@ def _padded(values: list[float], width: int) -> list[float]:
     return values + [ABSENT] * (width - len(values))
 
 
-def _reference(
-    job: TrainingJob,
-    model: Any,
-    prompts: Prompts,
-    rule: PackingRule,
-    rows: list[RecordRow],
-    objective: Objective,
-    micro_batch: int,
-) -> list[list[float]]:
+def _reference(job: TrainingJob, model: Any, parts: StepParts) -> list[list[float]]:
     """The starting model's log-probabilities of every record's answers, computed once and kept.
 
-    Batches are those of training, because what a method asks of a record may depend on its batch.
+    Steps are those of training, because what a method asks of a record may depend on its step.
     """
     torch = require("torch", "align", "training")
     kept = job.work / REFERENCE
     if kept.exists():
         return list(storage.read_json(kept))
     job.work.mkdir(parents=True, exist_ok=True)
-    found: list[list[float]] = [[] for _ in rows]
+    found: list[list[float]] = [[] for _ in parts.rows]
     if not getattr(model, "is_loaded_in_4bit", False):  # which is on its GPU already
         model = model.to(device_name())
     with torch.inference_mode(), out_of_memory("scoring", "micro_batch: 1"):
-        for start in range(0, len(rows), micro_batch):
-            batch = [r for r in rows[start : start + micro_batch] if r["format"] != GENERAL]
-            if not batch:
+        for start in range(0, len(parts.rows), parts.micro_batch):
+            part = parts.rows[start : start + parts.micro_batch]
+            given = parts.own_answers(part)
+            if given is None:
                 continue
-            answers = objective.answers(batch)
-            given = pack_answers(prompts, rule, batch, answers)
             values = answer_log_probs(model, given).cpu().tolist()
-            for row, line, some in zip(batch, values, answers, strict=True):
-                found[row["place"]] = line[: len(some)]
+            lengths = [
+                given.lengths[k : k + given.width]
+                for k in range(0, len(given.lengths), given.width)
+            ]
+            for row, line, present in zip(without_general(part), values, lengths, strict=True):
+                found[row["place"]] = line[: sum(length > 0 for length in present)]
     storage.write_json(kept, found)
     return found

@@ -20,6 +20,7 @@ from suffrage.errors import SuffrageError, require
 from suffrage.models.device import device_name, out_of_memory
 from suffrage.models.language_model import LanguageModel
 from suffrage.models.packing import Tokens
+from suffrage.models.packing_rule import forward_accepts
 
 if TYPE_CHECKING:
     import torch
@@ -248,11 +249,20 @@ def rollout(prompts: Sequence[Tokens], answers: Sequence[Tokens], longest: int) 
 
 
 def read_rollout(
-    model: Any, head: Any, given: Rollout
+    model: Any, head: Any, given: Rollout, pads: bool = True
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Read a batch of answers with the model and its value head.
 
     Logits are computed for the answers only: over a whole prompt they would be most of the memory.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    head : Module
+        From the model's width to one number.
+    given : Rollout
+    pads : bool
+        Whether the model reads padded prompts exactly. Otherwise each row is read alone.
 
     Returns
     -------
@@ -260,11 +270,25 @@ def read_rollout(
         The log-probability of each token of an answer, the value of the state before it, and the
         entropy of what could have been said there, in nats.
     """
+    import torch
+
     longest = given.actions.shape[1]
+    inputs = {"input_ids": given.ids}
+    if pads:
+        inputs["attention_mask"] = given.seen
+        if forward_accepts(model, "position_ids"):
+            inputs["position_ids"] = (given.seen.cumsum(-1) - 1).clamp_min(0)
+    elif len(given) > 1:
+        rows = [
+            read_rollout(model, head, given.part(slice(k, k + 1)), pads) for k in range(len(given))
+        ]
+        logs, worth, spread = (torch.cat(part) for part in zip(*rows, strict=True))
+        return logs, worth, spread
+    else:
+        # What is behind an answer cannot change it; what is before the prompt can.
+        inputs["input_ids"] = given.ids[:, int(given.seen[0].argmax()) :]
     found = model(
-        input_ids=given.ids,
-        attention_mask=given.seen,
-        position_ids=(given.seen.cumsum(-1) - 1).clamp_min(0),
+        **inputs,
         use_cache=False,
         output_hidden_states=True,
         logits_to_keep=longest + 1,
@@ -446,7 +470,9 @@ class Learner:
         self.optimizer.zero_grad()
         for start in range(0, len(given), size):
             at = slice(start, start + size)
-            new, values, entropy = read_rollout(self.model, self.head, given.part(at))
+            new, values, entropy = read_rollout(
+                self.model, self.head, given.part(at), self.language_model.pads
+            )
             clipped = clipped_policy_loss(new, old[at], advantage[at], settings.clip)
             fitted = clipped_value_loss(values, old_values[at], returns[at], settings.clip)
             each = clipped + settings.value_weight * fitted - settings.entropy_weight * entropy
@@ -462,7 +488,12 @@ class Learner:
         import torch
 
         found = [
-            read_rollout(self.model, self.head, given.part(slice(start, start + size)))
+            read_rollout(
+                self.model,
+                self.head,
+                given.part(slice(start, start + size)),
+                self.language_model.pads,
+            )
             for start in range(0, len(given), size)
         ]
         return torch.cat([line[0] for line in found]), torch.cat([line[1] for line in found])

@@ -49,7 +49,8 @@ from suffrage.align.training import prepare, run_trainer, trainer_settings
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models.asking import Message
-from suffrage.models.tokenizing import prompt_text
+from suffrage.models.drawing import reads_padded
+from suffrage.models.tokenizing import end_tokens, prompt_text
 from suffrage.training_data.preference_pairs import draw_option_pair
 from suffrage.training_data.records import Records
 
@@ -344,6 +345,8 @@ def train_groups(
 
     Raises
     ------
+    InputError
+        The model cannot read padded prompts.
     SuffrageError
         The divergence from the start passes `kl_stop`, or as `run_trainer`.
     """
@@ -370,6 +373,10 @@ def train_groups(
     given |= vllm_settings(options)
     job.work.mkdir(parents=True, exist_ok=True)
     model, tokenizer = prepare(job)
+    read_padding_exactly(model, job.model.name)
+    ends = end_tokens(tokenizer, getattr(model, "generation_config", None))
+    if ends:
+        model.generation_config.eos_token_id = sorted(ends)
     by_preference = options.reward == "preference_model"
     score = score_by_preferences(job, tokenizer) if by_preference else score_by_shares(options)
     rows = prompt_only_rows(job.records.frame.to_dicts(), tokenizer)
@@ -388,6 +395,35 @@ def train_groups(
     # TRL keeps a copy of the adapter that training began with next to it.
     shutil.rmtree(job.output / "ref", ignore_errors=True)
     return facts
+
+
+def read_padding_exactly(model: Any, name: str) -> None:
+    """Make a model read prompts padded on the left, as TRL gives them, as it reads them plainly.
+
+    A model that counts its positions along the row, such as GPT-2, is given those of the tokens.
+
+    Raises
+    ------
+    InputError
+        The model cannot read padded prompts exactly.
+    """
+    if reads_padded(model, with_positions=False):
+        return
+    if not reads_padded(model):
+        raise InputError(
+            f"model: {name} reads the padding before shorter prompts, which rloo and grpo need; "
+            "train it by distribution, sft, dpo, kto or rlhf."
+        )
+
+    def with_positions(_: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
+        mask = given.get("attention_mask")
+        if mask is not None and mask.dim() == 2 and given.get("position_ids") is None:
+            width = given["input_ids"].shape[1]
+            given["position_ids"] = (mask.cumsum(-1) - 1).clamp_min(0)[:, -width:]
+        return args, given
+
+    whole = getattr(model, "get_base_model", lambda: model)()
+    whole.register_forward_pre_hook(with_positions, with_kwargs=True)
 
 
 def answers_only(trainer: type[Any]) -> type[Any]:

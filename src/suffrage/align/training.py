@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -13,6 +14,7 @@ from typing import Any
 
 from suffrage import storage
 from suffrage.align.checkpoint import Checkpoint
+from suffrage.align.loop import all_finite
 from suffrage.align.method import OnStep, TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.errors import SuffrageError, require
 from suffrage.models import identify
@@ -37,7 +39,7 @@ def prepare(job: TrainingJob) -> tuple[Any, Any]:
     """The model and tokenizer of a job, ready to be trained.
 
     The model has a fresh LoRA adapter, or that of the checkpoint that the job starts from. With
-    `adapter: none` all of its weights are trained.
+    `adapter: none` all of its weights are trained. Dropout is off.
 
     Raises
     ------
@@ -54,6 +56,7 @@ def prepare(job: TrainingJob) -> tuple[Any, Any]:
         require(job.options.report_to, job.options.report_to, f"report_to: {job.options.report_to}")
     in_four_bits = job.options.adapter == "qlora"
     model, tokenizer = load_weights(source, training_dtype(job.options), in_four_bits)
+    switch_off_noise(model)
     if in_four_bits:
         model = peft.prepare_model_for_kbit_training(
             model, use_gradient_checkpointing=job.options.gradient_checkpointing
@@ -79,6 +82,32 @@ def prepare(job: TrainingJob) -> tuple[Any, Any]:
             ),
         )
     return model.train(), tokenizer
+
+
+def switch_off_noise(model: Any) -> None:
+    """Switch off dropout, and experts' jitter, for training.
+
+    A loss that compares the model with the one that training began from would compare the noise. A
+    model then starts at the divergence 0, and is the same when it is read and when it is trained.
+    The configuration that is saved with the model keeps its settings.
+    """
+    quiet: dict[int, Any] = {}
+    for module in model.modules():
+        if hasattr(module, "p") and "Dropout" in type(module).__name__:
+            module.p = 0.0
+        _without_noise(module)
+        # Some layers look their dropout up in the configuration.
+        config = vars(module).get("config")
+        if config is not None and module is not model:
+            module.config = quiet.setdefault(id(config), _without_noise(copy.copy(config)))
+
+
+def _without_noise(thing: Any) -> Any:
+    """The thing, with its attributes that name a rate of noise at 0."""
+    for name, value in vars(thing).items():
+        if isinstance(value, float) and ("drop" in name or "jitter" in name):
+            setattr(thing, name, 0.0)
+    return thing
 
 
 def trainer_settings(job: TrainingJob) -> dict[str, Any]:
@@ -169,22 +198,41 @@ def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingF
 
 
 def last_whole_checkpoint(work: Path) -> Path | None:
-    """The newest complete checkpoint. One that a kill left half-written is removed."""
+    """The newest complete checkpoint.
+
+    One that a kill left half-written, or whose weights are not numbers, is removed.
+    """
     folders = sorted(work.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1]))
     for folder in folders:
         try:
             # The trainer writes this file last.
             json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+            whole = _saved_weights_are_finite(folder)
         except (OSError, json.JSONDecodeError):
-            shutil.rmtree(folder)
-        else:
+            whole = False
+        if whole:
             return folder
+        shutil.rmtree(folder)
     return None
+
+
+def _saved_weights_are_finite(folder: Path) -> bool:
+    safetensors = require("safetensors", "align", "training")
+    for file in sorted(folder.glob("*.safetensors")):
+        with safetensors.safe_open(file, "pt") as weights:
+            if not all_finite(weights.get_tensor(name) for name in weights.keys()):  # noqa: SIM118
+                return False
+    return True
 
 
 def _progress_callback(job: TrainingJob, base: type[Any]) -> Any:
     """A callback that reports each step's loss, keeps the log, and stops at divergence."""
-    parts = {"on_log": _on_log(job.on_step, job.work / LOG), "on_save": _on_save(job.work)}
+    parts = {
+        "on_pre_optimizer_step": _on_pre_optimizer_step(job.work),
+        "on_step_end": _on_step_end(job.work),
+        "on_log": _on_log(job.on_step, job.work / LOG),
+        "on_save": _on_save(job.work),
+    }
     return type("Progress", (base,), parts)()
 
 
@@ -204,6 +252,39 @@ def _on_save(work: Path) -> Callable[..., None]:
         storage.write_json(work / SECONDS_FILE, {"seconds": spent})
 
     return on_save
+
+
+def _on_pre_optimizer_step(work: Path) -> Callable[..., None]:
+    """Stops before a step whose gradient is not a number, while the weights are still good."""
+
+    def on_pre_optimizer_step(
+        self: Any, args: Any, state: Any, control: Any, model: Any = None, **_: Any
+    ) -> None:
+        if not all_finite(p.grad for p in model.parameters() if p.grad is not None):
+            raise SuffrageError(_diverged("the gradient", state.global_step + 1, args, work))
+
+    return on_pre_optimizer_step
+
+
+def _on_step_end(work: Path) -> Callable[..., None]:
+    """Stops before weights that are not numbers are saved, as a point or as the result."""
+
+    def on_step_end(
+        self: Any, args: Any, state: Any, control: Any, model: Any = None, **_: Any
+    ) -> None:
+        saves = control.should_save or state.global_step >= state.max_steps
+        if saves and not all_finite(p for p in model.parameters() if p.requires_grad):
+            raise SuffrageError(_diverged("a weight", state.global_step, args, work))
+
+    return on_step_end
+
+
+def _diverged(what: str, step: int, args: Any, work: Path) -> str:
+    return (
+        f"training diverged: {what} at step {step} is not a number. The likely cause is a learning "
+        f"rate too high (now {args.learning_rate:g}); try a tenth. The last good point is kept in "
+        f"{work}."
+    )
 
 
 def _on_log(on_step: OnStep, log: Path) -> Callable[..., None]:

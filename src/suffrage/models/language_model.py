@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +13,18 @@ from suffrage.arrays import FloatArray
 from suffrage.models.answerer import Advance, LabelChoice
 from suffrage.models.asking import Message
 from suffrage.models.device import device_name, out_of_memory
+from suffrage.models.drawing import draw_tokens, reads_padded
 from suffrage.models.identity import ModelIdentity
 from suffrage.models.loading import load_weights
 from suffrage.models.packing import ScoreRequest, Tokens
 from suffrage.models.packing_rule import PackingRule, pack_log_probs, packing_rule
-from suffrage.models.tokenizing import answer_tokens, encode_text, label_tokens, prompt_text
-
-if TYPE_CHECKING:
-    import torch
+from suffrage.models.tokenizing import (
+    answer_tokens,
+    encode_text,
+    end_tokens,
+    label_tokens,
+    prompt_text,
+)
 
 
 @dataclass
@@ -39,8 +43,9 @@ class LanguageModel:
     dtype: str
     # "cuda" or "cpu".
     device: str
-    # How it may be read; None until it was tried.
+    # How it may be read, and whether padded prompts are read exactly; None until it was tried.
     _rule: PackingRule | None = field(default=None, repr=False)
+    _pads: bool | None = field(default=None, repr=False)
 
     @classmethod
     def load(
@@ -97,6 +102,18 @@ class LanguageModel:
         if self._rule is None:
             self._rule = packing_rule(self.model)
         return self._rule
+
+    @property
+    def pads(self) -> bool:
+        """Whether prompts padded on the left are read exactly; tried when it is asked first."""
+        if self._pads is None:
+            self._pads = reads_padded(self.model)
+        return self._pads
+
+    @property
+    def end_tokens(self) -> frozenset[int]:
+        """The tokens that end an answer."""
+        return end_tokens(self.tokenizer, getattr(self.model, "generation_config", None))
 
     def choose(
         self, choices: Sequence[LabelChoice], advance: Advance | None = None
@@ -200,8 +217,19 @@ class LanguageModel:
         with torch.inference_mode(), out_of_memory("sampling", "scoring.samples: 0"):
             for start in range(0, len(order), at_once):
                 chunk = order[start : start + at_once]
-                drawn = self._draw([prompts[index] for index in chunk], count, longest, generator)
-                texts = self.tokenizer.batch_decode(drawn, skip_special_tokens=True)
+                drawn = draw_tokens(
+                    self.model,
+                    [prompts[index] for index in chunk],
+                    count,
+                    longest,
+                    self.end_tokens,
+                    generator,
+                    self.pads,
+                )
+                texts = self.tokenizer.batch_decode(
+                    [[t for t in answer if t not in self.end_tokens] for answer in drawn],
+                    skip_special_tokens=True,
+                )
                 for place, index in enumerate(chunk):
                     answers[index] = texts[place * count : (place + 1) * count]
         return answers
@@ -214,14 +242,10 @@ class LanguageModel:
         import torch
 
         generator = torch.Generator(self.device).manual_seed(seed)
-        end = self.tokenizer.eos_token_id
         with torch.inference_mode(), out_of_memory("sampling", "fewer prompts at a time"):
-            drawn = self._draw(prompts, 1, longest, generator).cpu().tolist()
-        answers = []
-        for tokens in drawn:
-            stop = tokens.index(end) + 1 if end in tokens else len(tokens)
-            answers.append(tuple(tokens[:stop]))
-        return answers
+            return draw_tokens(
+                self.model, prompts, 1, longest, self.end_tokens, generator, self.pads
+            )
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """Each text as one vector: the mean over its tokens of the last layer's states.
@@ -239,50 +263,3 @@ class LanguageModel:
                 states = self.model(input_ids=ids, output_hidden_states=True, use_cache=False)
                 found.append(states.hidden_states[-1][0].float().mean(0).cpu().numpy())
         return np.array(found, dtype=np.float64)
-
-    def _draw(
-        self, prompts: Sequence[Tokens], count: int, longest: int, generator: torch.Generator
-    ) -> torch.Tensor:
-        """Drawn tokens, (prompts x count, at most `longest`), with end tokens after the end."""
-        import torch
-
-        end = self.tokenizer.eos_token_id
-        width = max(len(prompt) for prompt in prompts)
-        ids = torch.zeros((len(prompts), width), dtype=torch.long)
-        mask = torch.zeros((len(prompts), width), dtype=torch.long)
-        for line, prompt in enumerate(prompts):
-            ids[line, width - len(prompt) :] = torch.tensor(prompt)
-            mask[line, width - len(prompt) :] = 1
-        ids, mask = ids.to(self.device), mask.to(self.device)
-        places = (mask.cumsum(-1) - 1).clamp_min(0)
-        read = self.model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=places,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        cache = read.past_key_values
-        cache.batch_repeat_interleave(count)
-        mask = mask.repeat_interleave(count, 0)
-        place = places[:, -1:].repeat_interleave(count, 0)
-        logits = read.logits[:, -1].repeat_interleave(count, 0)
-        drawn: list[torch.Tensor] = []
-        over = torch.zeros(len(logits), dtype=torch.bool, device=self.device)
-        while True:
-            token = torch.multinomial(logits.float().softmax(-1), 1, generator=generator)[:, 0]
-            token = torch.where(over, end, token)
-            drawn.append(token)
-            over |= token == end
-            if len(drawn) == longest or bool(over.all()):
-                return torch.stack(drawn, dim=1)
-            mask = torch.cat([mask, mask.new_ones((len(mask), 1))], dim=1)
-            place = place + 1
-            step = self.model(
-                input_ids=token[:, None],
-                attention_mask=mask,
-                position_ids=place,
-                past_key_values=cache,
-                use_cache=True,
-            )
-            logits = step.logits[:, -1]

@@ -36,8 +36,7 @@ _REACHES = (
 )
 # The layers that compute nothing but attention under a mask.
 _ATTENTION_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
-# The most that packed log-probabilities may differ from plain ones by rounding: the mean over the
-# vocabulary, as a share of the log-probabilities' standard deviation.
+# See `rounding`.
 _ROUNDING = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
 
@@ -181,6 +180,22 @@ def forward_accepts(model: Any, name: str) -> bool:
     return name in inspect.signature(type(whole).forward).parameters
 
 
+def is_recurrent(model: Any) -> bool:
+    """Whether some layers of a model carry a state along the row, so that padding leaks into it."""
+    config = model.config.get_text_config(decoder=True)
+    whole = getattr(model, "get_base_model", lambda: model)()
+    layers = set(getattr(config, "layer_types", None) or ())
+    return bool(getattr(whole, "_is_stateful", False)) or not layers <= _ATTENTION_LAYERS
+
+
+def rounding(model: Any) -> float:
+    """The most that two exact ways to read may differ in a model's number format.
+
+    The mean over log-probabilities of their differences, as a share of their standard deviation.
+    """
+    return _ROUNDING[str(_weights_dtype(model)).removeprefix("torch.")]
+
+
 def _log_probs_at(model: Any, pack: Pack, rule: PackingRule, nodes: torch.Tensor) -> torch.Tensor:
     """The log-probabilities of the whole vocabulary after each node, (nodes, vocabulary)."""
     import torch
@@ -218,12 +233,10 @@ def _weights_dtype(model: Any) -> torch.dtype:
 def _has_only_masked_attention(model: Any) -> bool:
     """Whether a model is made of attention that a mask and positions of our own can steer."""
     config = model.config.get_text_config(decoder=True)
-    whole = getattr(model, "get_base_model", lambda: model)()
     return (
-        not getattr(whole, "_is_stateful", False)
+        not is_recurrent(model)
         and not getattr(config, "alibi", False)
         and forward_accepts(model, "position_ids")
-        and set(getattr(config, "layer_types", None) or ()) <= _ATTENTION_LAYERS
     )
 
 
@@ -253,13 +266,12 @@ def _honours_mask(model: Any, rule: PackingRule, requests: Sequence[ScoreRequest
     (together,) = packed(requests, 10_000)
     if rule.reach is not None and len(together.tokens) > rule.reach:
         return False
-    tolerance = _ROUNDING[str(_weights_dtype(model)).removeprefix("torch.")]
     fast = _log_probs_at(model, together, rule, torch.tensor(together.query_nodes))
     for index, request in enumerate(requests):
         (alone,) = plain_rows(0, request)
         plain = _log_probs_at(model, alone, rule, torch.tensor(alone.query_nodes))
         mine = [place for place, owner in enumerate(together.owners) if owner[0] == index]
         gap, spread = (fast[mine] - plain).abs().mean(), plain.std()
-        if not gap <= tolerance * spread:
+        if not gap <= rounding(model) * spread:
             return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,25 +51,88 @@ def encode_text(tokenizer: Any, text: str) -> Tokens:
 def answer_tokens(tokenizer: Any, answer: str) -> Tokens:
     """An answer as token ids the way it follows the prompt, with the token that ends the turn."""
     lead = "" if getattr(tokenizer, "chat_template", None) is not None else " "
-    ids = tuple(tokenizer(lead + answer, add_special_tokens=False)["input_ids"])
-    end = tokenizer.eos_token_id
+    ids = _after_prompt(tokenizer, lead + answer)
+    if ids is None:
+        ids = tuple(tokenizer(lead + answer, add_special_tokens=False)["input_ids"])
+    end = end_of_turn(tokenizer)
     return ids if end is None else (*ids, end)
 
 
 def label_tokens(tokenizer: Any, label: str) -> Tokens:
     """Every single token that means a label where an answer begins, such as "A" and " A".
 
-    Models differ in which they use (SmolLM2 "A", Gemma's base model " A"), so both count.
+    Models differ in which they use (SmolLM2 "A", Gemma's base model " A"), so both count. They are
+    looked for after a prompt, because a tokenizer may put a space before a text that stands alone.
 
     Raises
     ------
     ValueError
         The tokenizer has no single token for the label.
     """
-    found = []
+    found: list[int] = []
     for text in (label, f" {label}"):
-        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        ids = _after_prompt(tokenizer, text)
+        if ids is None:
+            ids = tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
         found += [token for token in ids[:1] if tokenizer.decode([token]).strip() == label]
     if not found:
         raise ValueError(f"the tokenizer has no single token for the label {label!r}")
     return tuple(dict.fromkeys(found))
+
+
+def end_of_turn(tokenizer: Any) -> int | None:
+    """The token that ends an answer: what the chat template writes after one.
+
+    Without a chat template, or where it writes no special token there, this is the tokenizer's
+    `eos_token`.
+    """
+    return _end_of_turn(tokenizer, getattr(tokenizer, "chat_template", None))
+
+
+def end_tokens(tokenizer: Any, generation: Any = None) -> frozenset[int]:
+    """Every token that ends an answer that a model writes.
+
+    Parameters
+    ----------
+    tokenizer : PreTrainedTokenizer
+    generation : GenerationConfig, optional
+        What the model's makers say of it; its `eos_token_id` is one token or several.
+    """
+    said = getattr(generation, "eos_token_id", None)
+    more = said if isinstance(said, list | tuple) else [said]
+    known = {end_of_turn(tokenizer), tokenizer.eos_token_id, *more}
+    return frozenset(token for token in known if token is not None)
+
+
+@functools.lru_cache(maxsize=16)
+def _end_of_turn(tokenizer: Any, template: Any) -> int | None:
+    usual: int | None = tokenizer.eos_token_id
+    if template is None:
+        return usual
+    answer = "A short answer"
+    chat = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": answer}]
+    try:
+        text = str(tokenizer.apply_chat_template(chat, tokenize=False))
+    except Exception:  # templates raise what they like
+        return usual
+    tail = text.rpartition(answer)[2].lstrip()
+    ids = tokenizer(tail, add_special_tokens=False)["input_ids"] if tail else []
+    special = {*tokenizer.all_special_ids, *getattr(tokenizer, "added_tokens_decoder", {})}
+    # A tokenizer may write a space of its own before the first token of a text.
+    ids = [token for token in ids if token in special or tokenizer.decode([token]).strip()]
+    return ids[0] if ids and ids[0] in special else usual
+
+
+def _after_prompt(tokenizer: Any, text: str) -> Tokens | None:
+    """The tokens of a text behind a prompt; None where the two melt into one token."""
+    before, prompt = _some_prompt(tokenizer, getattr(tokenizer, "chat_template", None))
+    joined = encode_text(tokenizer, before + text)
+    whole = joined[: len(prompt)] == prompt and len(joined) > len(prompt)
+    return joined[len(prompt) :] if whole else None
+
+
+@functools.lru_cache(maxsize=16)
+def _some_prompt(tokenizer: Any, template: Any) -> tuple[str, Tokens]:
+    """Any prompt, as text and as tokens: all of them end alike."""
+    text = prompt_text(tokenizer, [{"role": "user", "content": "Hello"}])
+    return text, encode_text(tokenizer, text)
