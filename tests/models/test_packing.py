@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from suffrage.models import LanguageModel, identify
 from suffrage.models.packing import Pack, ScoreRequest, packed
-from suffrage.models.packing_rule import PLAIN
+from suffrage.models.packing_rule import NEVER_PACKED
 
 tokens = st.lists(st.integers(0, 4), min_size=1, max_size=6).map(tuple)
 requests = st.lists(
@@ -76,7 +76,7 @@ def test_packed_scores_equal_plain_ones(model: LanguageModel, texts: list[str]) 
     ]
     assert model.rule.packs
     together = model.score(given)
-    model._rule = PLAIN
+    model._rule = NEVER_PACKED
     alone = model.score(given)
     model._rule = None
     for one, two in zip(together, alone, strict=True):

@@ -11,7 +11,7 @@ from suffrage.models import bundled as bundled_models
 from suffrage.models.device import fast_dtype
 from suffrage.models.identity import ModelIdentity, model_shape
 from suffrage.models.packing import ScoreRequest
-from suffrage.models.packing_rule import PLAIN
+from suffrage.models.packing_rule import NEVER_PACKED
 from suffrage.survey import Item, Option
 
 ITEM = Item(
@@ -52,7 +52,7 @@ def test_packed_scores_equal_plain_ones_within_a_ten_thousandth(model: LanguageM
     given = requests(model)
     packed = flat(model.score(given))
     assert model.rule.packs
-    model._rule = PLAIN
+    model._rule = NEVER_PACKED
     plain = flat(model.score(given))
     model._rule = None
     np.testing.assert_allclose(packed, plain, atol=1e-4)

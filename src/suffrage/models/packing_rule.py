@@ -84,7 +84,7 @@ class PackingRule:
         return self.reach is None or Pack().new_tokens(request) <= self.reach
 
 
-PLAIN = PackingRule(packs=False)
+NEVER_PACKED = PackingRule(packs=False)
 
 
 def plain_rows(index: int, request: ScoreRequest) -> list[Pack]:
@@ -158,7 +158,7 @@ def packing_rule(model: Any) -> PackingRule:
     import torch
 
     if not _has_only_masked_attention(model):
-        return PLAIN
+        return NEVER_PACKED
     kind = getattr(model.config, "_attn_implementation", None)
     rule = PackingRule(packs=True, reach=_reach(model.config), adds_mask=kind != "sdpa")
     requests = _probes(model.get_input_embeddings().num_embeddings)
@@ -171,7 +171,7 @@ def packing_rule(model: Any) -> PackingRule:
         honoured = False  # the architecture takes no mask of this shape
     finally:
         model.train(training)
-    return rule if honoured else PLAIN
+    return rule if honoured else NEVER_PACKED
 
 
 def forward_accepts(model: Any, name: str) -> bool:
