@@ -50,6 +50,7 @@ from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models.asking import Message
 from suffrage.models.drawing import reads_padded
+from suffrage.models.packing_rule import forward_accepts
 from suffrage.models.tokenizing import end_tokens, prompt_text
 from suffrage.training_data.preference_pairs import draw_option_pair
 from suffrage.training_data.records import Records
@@ -407,13 +408,15 @@ def read_padding_exactly(model: Any, name: str) -> None:
     InputError
         The model cannot read padded prompts exactly.
     """
-    if reads_padded(model, with_positions=False):
-        return
     if not reads_padded(model):
         raise InputError(
             f"model: {name} reads the padding before shorter prompts, which rloo and grpo need; "
             "train it by distribution, sft, dpo, kto or rlhf."
         )
+
+    rotary = any("Rotary" in type(module).__name__ for module in model.modules())
+    if rotary or not forward_accepts(model, "position_ids"):
+        return  # distances between tokens are all that counts
 
     def with_positions(_: Any, args: tuple[Any, ...], given: dict[str, Any]) -> Any:
         mask = given.get("attention_mask")

@@ -63,7 +63,7 @@ def draw_tokens(
     return answers
 
 
-def reads_padded(model: Any, with_positions: bool = True) -> bool:
+def reads_padded(model: Any) -> bool:
     """Whether a model gives its plain answers after prompts padded on the left.
 
     It is tried once on two short prompts, and on a token after each.
@@ -71,8 +71,6 @@ def reads_padded(model: Any, with_positions: bool = True) -> bool:
     Parameters
     ----------
     model : PreTrainedModel
-    with_positions : bool
-        Whether the model is given each token's position. Without, it may count the padding.
     """
     import torch
 
@@ -85,7 +83,7 @@ def reads_padded(model: Any, with_positions: bool = True) -> bool:
     model.eval()
     try:
         with torch.inference_mode():
-            read = _Padded(model, prompts, 2, with_positions)
+            read = _Padded(model, prompts, 2)
             first = read.logits[::2]
             second = read.step(torch.full((4,), following, device=first.device))[::2]
             for line, prompt in enumerate(prompts):
@@ -105,9 +103,7 @@ def reads_padded(model: Any, with_positions: bool = True) -> bool:
 class _Padded:
     """Prompts padded on the left, read once for `count` answers each, and gone on from."""
 
-    def __init__(
-        self, model: Any, prompts: Sequence[Tokens], count: int, with_positions: bool = True
-    ) -> None:
+    def __init__(self, model: Any, prompts: Sequence[Tokens], count: int) -> None:
         import torch
 
         device = next(model.parameters()).device
@@ -119,7 +115,7 @@ class _Padded:
             mask[line, width - len(prompt) :] = 1
         mask = mask.to(device)
         self.model = model
-        self.positioned = with_positions and forward_accepts(model, "position_ids")
+        self.positioned = forward_accepts(model, "position_ids")
         places = (mask.cumsum(-1) - 1).clamp_min(0)
         more = {"position_ids": places} if self.positioned else {}
         read = model(
