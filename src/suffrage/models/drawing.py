@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from suffrage.models.packing import Tokens
-from suffrage.models.packing_rule import forward_accepts, is_recurrent, rounding
+from suffrage.models.packing_rule import forward_accepts, is_recurrent, rounding_tolerance
 
 if TYPE_CHECKING:
     import torch
@@ -91,7 +91,7 @@ def reads_padded(model: Any) -> bool:
                 plain = model(input_ids=ids, use_cache=False).logits[0, -2:].float()
                 found = torch.stack([first[line], second[line]]).float()
                 gap = (found.log_softmax(-1) - plain.log_softmax(-1)).abs().mean()
-                if not gap <= rounding(model) * plain.std():
+                if not gap <= rounding_tolerance(model) * plain.std():
                     return False
     except (RuntimeError, ValueError, TypeError, IndexError, AttributeError):
         return False  # the architecture takes no such mask, or keeps nothing to go on from

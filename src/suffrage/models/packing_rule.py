@@ -36,7 +36,7 @@ _REACHES = (
 )
 # The layers that compute nothing but attention under a mask.
 _ATTENTION_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
-# See `rounding`.
+# See `rounding_tolerance`.
 _ROUNDING = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
 
@@ -188,7 +188,7 @@ def is_recurrent(model: Any) -> bool:
     return bool(getattr(whole, "_is_stateful", False)) or not layers <= _ATTENTION_LAYERS
 
 
-def rounding(model: Any) -> float:
+def rounding_tolerance(model: Any) -> float:
     """The most that two exact ways to read may differ in a model's number format.
 
     The mean over log-probabilities of their differences, as a share of their standard deviation.
@@ -272,6 +272,6 @@ def _honours_mask(model: Any, rule: PackingRule, requests: Sequence[ScoreRequest
         plain = _log_probs_at(model, alone, rule, torch.tensor(alone.query_nodes))
         mine = [place for place, owner in enumerate(together.owners) if owner[0] == index]
         gap, spread = (fast[mine] - plain).abs().mean(), plain.std()
-        if not gap <= rounding(model) * spread:
+        if not gap <= rounding_tolerance(model) * spread:
             return False
     return True
