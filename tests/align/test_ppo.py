@@ -293,7 +293,7 @@ def test_small_batches_and_ones_that_had_to_be_halved_take_the_same_steps(
     parts, _ = ppo(tiny_model, tmp_path / "parts", token_parity, micro_batch=3)
     asked = []
 
-    def short_of_memory(model: Any, head: Any, given: Any) -> Any:
+    def short_of_memory(model: Any, head: Any, given: Any, pads: bool) -> Any:
         asked.append(len(given))
         if len(given) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
@@ -310,7 +310,7 @@ def test_small_batches_and_ones_that_had_to_be_halved_take_the_same_steps(
 def test_where_one_answer_does_not_fit_the_message_says_what_would(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def too_much(model: Any, head: Any, given: Any) -> Any:
+    def too_much(model: Any, head: Any, given: Any, pads: bool) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
 
     monkeypatch.setattr("suffrage.align.ppo.read_rollout", too_much)
