@@ -124,7 +124,7 @@ def test_settings_that_cannot_work_are_refused() -> None:
     with pytest.raises(ValueError, match="nothing to learn"):
         dpo.Options(beta=0)
     with pytest.raises(ValueError, match="at least two"):
-        kto.Options(z0="batch", micro_batch=1)
+        kto.Options(z0="batch", batch=1)
     with pytest.raises(ValueError, match="format: option"):
         kto.Options(z0="exact", format="written")
 

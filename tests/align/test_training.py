@@ -281,7 +281,7 @@ def test_a_diverged_training_stops_with_the_step_and_the_likely_cause(
     monkeypatch.setattr(
         "suffrage.align.distribution.distribution_loss", lambda q, p: q.sum() * float("nan")
     )
-    with pytest.raises(SuffrageError, match=r"loss at step 1 is nan.*learning rate"):
+    with pytest.raises(SuffrageError, match=r"gradient at step 1 is not a number.*learning rate"):
         run("distribution", job(tiny_model, "distribution", tmp_path, 5))
 
 
