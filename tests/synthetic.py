@@ -53,7 +53,7 @@ def make_survey(
         )
         silent = generator.random(respondents) < 0.05
         answers = np.where(silent, int(NonResponse.DONT_KNOW), draws)
-        columns[item.id] = pl.Series(answers, dtype=pl.Int8)
+        columns[item.id] = pl.Series(answers, dtype=pl.Int16)
     return Survey(
         pl.DataFrame(columns),
         book,

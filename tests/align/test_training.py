@@ -25,7 +25,7 @@ SURVEY = make_survey(respondents=400, items=4, seed=8)
 SURVEY = SURVEY.with_responses(
     # Everyone's first choice is the first option, so that its direction can be told.
     SURVEY.responses.with_columns(
-        pl.when(pl.int_range(pl.len()) % 4 > 0).then(0).otherwise(pl.col(i)).cast(pl.Int8).alias(i)
+        pl.when(pl.int_range(pl.len()) % 4 > 0).then(0).otherwise(pl.col(i)).cast(pl.Int16).alias(i)
         for i in SURVEY.codebook.item_ids
     )
 )

@@ -70,8 +70,8 @@ def test_the_groups_that_voted_are_found_again() -> None:
     truth = {f"p{i}": int(g) for i, g in enumerate(public.group)}
     inside = found.labels >= 0
     names = np.array(found.positions.participants)[inside]
-    known = np.array([truth[name] for name in names], np.int8)
-    labels = found.labels[inside].astype(np.int8)
+    known = np.array([truth[name] for name in names], np.int16)
+    labels = found.labels[inside].astype(np.int16)
     assert adjusted_rand_index(known, labels, np.ones(labels.size)) > 0.8
 
 

@@ -28,7 +28,7 @@ from tests.consult.opinions import made_up_votes
 
 def agreement(first: np.ndarray, second: np.ndarray) -> float:
     both = (first >= 0) & (second >= 0)
-    a, b = first[both].astype(np.int8), second[both].astype(np.int8)
+    a, b = first[both].astype(np.int16), second[both].astype(np.int16)
     return adjusted_rand_index(a, b, np.ones(both.sum()))
 
 

@@ -35,7 +35,7 @@ def gss_survey(respondents: int = 400, seed: int = 0) -> Survey:
         north_draws = generator.choice(k, respondents, p=north)
         south_draws = generator.choice(k, respondents, p=south)
         answers = np.where(region == "north", north_draws, south_draws)
-        columns[item.id] = pl.Series(answers, dtype=pl.Int8)
+        columns[item.id] = pl.Series(answers, dtype=pl.Int16)
     about = Provenance(reader="made-up", files={}, statement="Made up.", weight_variable=None)
     return Survey(pl.DataFrame(columns), book, about)
 

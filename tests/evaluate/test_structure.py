@@ -166,7 +166,7 @@ def portraits(seed: int = 0) -> Survey:
         for variable in variables:
             lean = np.cos(angle - 2 * np.pi * group / 8)
             answers = np.clip(np.round(2.5 - 1.2 * lean + generator.normal(0, 1, n)), 0, 5)
-            columns[variable] = pl.Series(answers, dtype=pl.Int8)
+            columns[variable] = pl.Series(answers, dtype=pl.Int16)
             options = tuple(Option(code=str(k), text=f"Like me, step {k}") for k in range(6))
             items.append(Item(id=variable, question=f"About {variable}?", options=options))
     book = Codebook(title="Portraits", items=tuple(items), demographics=("group",))

@@ -66,7 +66,7 @@ def survey(respondents: int = 2400, items: int = 16, seed: int = 0) -> Survey:
         answers = np.clip(np.round(drawn), 0, 3)
         silent = generator.random(respondents) < 0.03
         columns[one.id] = pl.Series(
-            np.where(silent, int(NonResponse.DONT_KNOW), answers), dtype=pl.Int8
+            np.where(silent, int(NonResponse.DONT_KNOW), answers), dtype=pl.Int16
         )
     source = Provenance(reader="made-up", files={}, statement="Made up.", weight_variable=None)
     return Survey(pl.DataFrame(columns), book, source)

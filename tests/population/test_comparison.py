@@ -34,7 +34,7 @@ def two_groups(first: list[int], second: list[int], options: int, **more: object
             "respondent": [f"r{i}" for i in range(len(answers))],
             "weight": 1.0,
             "group": groups,
-            "q1": pl.Series(answers, dtype=pl.Int8),
+            "q1": pl.Series(answers, dtype=pl.Int16),
         }
     )
     survey = Survey(frame, book, Provenance("made-up", {}, "Made up."))

@@ -24,8 +24,8 @@ def clustered(effect: float = 1.0, seed: int = 0) -> tuple[np.ndarray, np.ndarra
     stratum = np.repeat(np.arange(8), 5)
     psu = np.repeat(np.arange(40), 15)
     lean = generator.normal(0, effect, 40)[psu]
-    column = (generator.normal(lean, 1) > 0).astype(np.int8) + (generator.random(600) < 0.2)
-    column = column.astype(np.int8)
+    column = (generator.normal(lean, 1) > 0).astype(np.int16) + (generator.random(600) < 0.2)
+    column = column.astype(np.int16)
     column[generator.random(600) < 0.1] = -1
     return column, generator.uniform(0.5, 2, 600), Design(psu, stratum)
 
@@ -80,7 +80,7 @@ def test_units_without_a_member_of_the_group_count_as_zeros() -> None:
     column, w, design = clustered()
     inside = design.psu % 2 == 0
     part = Design(design.psu[inside], design.stratum)
-    elsewhere = np.where(inside, column, -1).astype(np.int8)
+    elsewhere = np.where(inside, column, -1).astype(np.int16)
     np.testing.assert_allclose(
         design_standard_errors(column[inside], 3, w[inside], part),
         plain(elsewhere, 3, w, design),
@@ -167,7 +167,7 @@ def test_the_real_design_of_the_ess_gives_the_plain_formulas_error() -> None:
     _, first, psu = np.unique(frame["psu"], return_index=True, return_inverse=True)
     _, stratum = np.unique(frame["stratum"], return_inverse=True)
     design = Design(psu, stratum[first])
-    column = frame["lrscale"].fillna(-1).to_numpy().astype(np.int8)
+    column = frame["lrscale"].fillna(-1).to_numpy().astype(np.int16)
     w = frame["anweight"].to_numpy().astype(float)
     found = design_standard_errors(column, 11, w, design)
     assert (found > 0).all()

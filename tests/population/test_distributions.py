@@ -23,7 +23,7 @@ answers = st.lists(st.integers(-2, 3), min_size=4, max_size=40).filter(
 
 def sample(answered: list[int], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
     weights = np.random.default_rng(seed).uniform(0.2, 3, len(answered))
-    return np.array(answered, dtype=np.int8), weights
+    return np.array(answered, dtype=np.int16), weights
 
 
 def one_group(column: np.ndarray, weights: np.ndarray):  # type: ignore[no-untyped-def,type-arg]
@@ -58,7 +58,7 @@ def test_order_and_scale_of_the_weights_change_nothing(answered, factor, random)
 
 
 def test_without_weights_the_error_is_the_textbooks() -> None:
-    column = np.array([0] * 30 + [1] * 70, dtype=np.int8)
+    column = np.array([0] * 30 + [1] * 70, dtype=np.int16)
     _, errors, _, n_eff = one_group(column, np.ones(100))
     assert errors[0] == pytest.approx(np.sqrt(0.3 * 0.7 / 99))
     assert n_eff == pytest.approx(100)
@@ -81,7 +81,7 @@ def test_shares_and_errors_are_those_of_samplics() -> None:
         *(1.19, 1.132, 1.732, 0.526, 0.718, 0.658, 0.42, 1.065, 1.302, 0.691),
         *(1.999, 1.508, 1.368, 1.222, 1.613, 0.514, 1.359, 1.352, 0.413, 1.189),
     ]
-    column = np.array([int(digit) for digit in answered], dtype=np.int8)
+    column = np.array([int(digit) for digit in answered], dtype=np.int16)
     shares, errors, *_ = one_group(column, np.array(weights))
     wanted = [0.23964305299366867, 0.3723764893563986, 0.38798045764993266, 0]
     np.testing.assert_allclose(shares, wanted, rtol=1e-12)
@@ -90,7 +90,7 @@ def test_shares_and_errors_are_those_of_samplics() -> None:
 
 
 def test_an_error_near_certainty_keeps_its_digits() -> None:
-    column = np.zeros(100_000, dtype=np.int8)
+    column = np.zeros(100_000, dtype=np.int16)
     column[0] = 1
     _, errors, *_ = one_group(column, np.ones(column.size))
     p = 1 / column.size
@@ -98,7 +98,7 @@ def test_an_error_near_certainty_keeps_its_digits() -> None:
 
 
 def test_every_kind_of_non_response_is_left_out_of_its_own_group_only() -> None:
-    column = np.array([0, 1, -1, -2, -3, -4, -5, -9, 1, 0], dtype=np.int8)
+    column = np.array([0, 1, -1, -2, -3, -4, -5, -9, 1, 0], dtype=np.int16)
     found = grouped_shares([column], [2], np.ones(10), np.array([0, 0, *[1] * 6, 1, 2]), 4)
     np.testing.assert_array_equal(found.n, [[2, 1, 1, 0]])
     np.testing.assert_array_equal(found.shares[0, :3], [[0.5, 0.5], [0, 1], [1, 0]])
@@ -109,7 +109,7 @@ def test_every_kind_of_non_response_is_left_out_of_its_own_group_only() -> None:
 def test_items_with_unlike_options_come_out_as_they_do_alone() -> None:
     generator = np.random.default_rng(2)
     options = [2, 5, 3]
-    columns = [generator.integers(-2, k, 50).astype(np.int8) for k in options]
+    columns = [generator.integers(-2, k, 50).astype(np.int16) for k in options]
     weights, groups = generator.uniform(0.5, 2, 50), generator.integers(0, 2, 50)
     together = grouped_shares(columns, options, weights, groups, 2)
     for j, (column, k) in enumerate(zip(columns, options, strict=True)):
@@ -122,7 +122,7 @@ def test_items_with_unlike_options_come_out_as_they_do_alone() -> None:
 
 def test_small_blocks_give_the_same_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = np.random.default_rng(3)
-    columns = [generator.integers(-1, k, 60).astype(np.int8) for k in (2, 4)]
+    columns = [generator.integers(-1, k, 60).astype(np.int16) for k in (2, 4)]
     drawn = bootstrap_weights(generator.uniform(0.5, 2, 60), 20, generator)
     whole = resampled_shares(columns, [2, 4], drawn)
     monkeypatch.setattr(distributions, "CHUNK_CELLS", 50)
@@ -141,7 +141,7 @@ def test_blocks_cover_every_resample_once(count: int, respondents: int) -> None:
 
 def test_the_bootstrap_of_few_respondents_is_not_too_small() -> None:
     """With n draws instead of n-1 the error of 8 respondents would come out 6 % too small."""
-    column, weights = np.array([0, 0, 0, 1, 1, 1, 1, 1], dtype=np.int8), np.ones(8)
+    column, weights = np.array([0, 0, 0, 1, 1, 1, 1, 1], dtype=np.int16), np.ones(8)
     generator = np.random.default_rng(5)
     (drawn,) = resampled_shares([column], [2], bootstrap_weights(weights, 60_000, generator))
     assert drawn[:, 0].std() == pytest.approx(np.sqrt(3 / 8 * 5 / 8 / 7), rel=0.01)
@@ -175,7 +175,7 @@ def test_groups_are_told_apart_and_outsiders_left_out() -> None:
 
 def test_the_bootstrap_agrees_with_the_linearised_error() -> None:
     generator = np.random.default_rng(1)
-    column = generator.integers(0, 4, 400).astype(np.int8)
+    column = generator.integers(0, 4, 400).astype(np.int16)
     weights = generator.uniform(0.5, 2, 400)
     (drawn,) = resampled_shares([column], [4], bootstrap_weights(weights, 4000, generator))
     np.testing.assert_allclose(drawn.std(axis=0), one_group(column, weights)[1], rtol=0.06)

@@ -31,7 +31,7 @@ assert sum(CARCINOMA.values()) == 118 and len(CARCINOMA) == 20
 
 def carcinoma() -> list[np.ndarray]:
     rows = [list(map(int, pattern)) for pattern, n in CARCINOMA.items() for _ in range(n)]
-    return list(np.array(rows, dtype=np.int8).T)
+    return list(np.array(rows, dtype=np.int16).T)
 
 
 def fit(
@@ -58,7 +58,7 @@ def made_up(
     for k in options:
         profiles = np.array([np.linspace(1, 4, k) ** 2, np.linspace(4, 1, k) ** 2])
         profiles /= profiles.sum(axis=1, keepdims=True)
-        column = np.array([generator.choice(k, p=profiles[c]) for c in truth], dtype=np.int8)
+        column = np.array([generator.choice(k, p=profiles[c]) for c in truth], dtype=np.int16)
         column[generator.random(n) < missing] = -1
         columns.append(column)
     return columns, options, truth
@@ -158,7 +158,7 @@ def test_memberships_shares_and_profiles_are_probabilities(seed: int, classes: i
 
 def test_many_items_have_a_column_for_every_option() -> None:
     generator = np.random.default_rng(0)
-    columns = [generator.integers(-1, 10, 30).astype(np.int8) for _ in range(40)]
+    columns = [generator.integers(-1, 10, 30).astype(np.int16) for _ in range(40)]
     table = one_hot(columns, [10] * 40)
     for j, column in enumerate(columns):
         part = table[:, 10 * j : 10 * j + 10]
@@ -169,7 +169,7 @@ def test_many_items_have_a_column_for_every_option() -> None:
 def test_someone_who_answered_nothing_gets_the_shares_of_the_classes() -> None:
     columns, options, _ = made_up(300, np.random.default_rng(8))
     found = fit(columns, options, 2)
-    nobody = [np.array([-1], dtype=np.int8) for _ in options]
+    nobody = [np.array([-1], dtype=np.int16) for _ in options]
     np.testing.assert_allclose(found.memberships(nobody)[0], found.shares, atol=1e-12)
 
 
@@ -182,7 +182,7 @@ def test_true_classes_are_found_again() -> None:
 
 
 def test_more_classes_than_the_respondents_hold_empty_and_say_so() -> None:
-    columns = [np.array([0, 0, 1, 1], dtype=np.int8)] * 3
+    columns = [np.array([0, 0, 1, 1], dtype=np.int16)] * 3
     with pytest.raises(InputError, match="Ask for fewer"):
         fit(columns, [2, 2, 2], 5, starts=5)
 
@@ -190,13 +190,13 @@ def test_more_classes_than_the_respondents_hold_empty_and_say_so() -> None:
 def test_the_adjusted_rand_index_is_scikit_learns_with_equal_weights() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     generator = np.random.default_rng(1)
-    first, second = generator.integers(0, 3, (2, 100)).astype(np.int8)
+    first, second = generator.integers(0, 3, (2, 100)).astype(np.int16)
     ours = adjusted_rand_index(first, second, np.full(100, 2.5))
     assert ours == pytest.approx(metrics.adjusted_rand_score(first, second), abs=1e-12)
     assert adjusted_rand_index(first, (first + 1) % 3, np.ones(100)) == pytest.approx(1)
 
 
 def test_overlap_is_the_jaccard_index_with_the_likest_class() -> None:
-    first = np.array([0, 0, 0, 1, 1], dtype=np.int8)
-    second = np.array([1, 1, 0, 0, 0], dtype=np.int8)
+    first = np.array([0, 0, 0, 1, 1], dtype=np.int16)
+    second = np.array([1, 1, 0, 0, 0], dtype=np.int16)
     np.testing.assert_allclose(matched_overlap(first, second, np.ones(5)), [2 / 3, 2 / 3])

@@ -1,13 +1,17 @@
 """Segments: chosen by a stated rule, stable, described, kept, and turned into value sets."""
 
+import io
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
-from suffrage.errors import InputError
+from suffrage.errors import InputError, MissingExtraError
 from suffrage.population import build_value_set
 from suffrage.population.correspondence import association, item_topics, principal_coordinates
 from suffrage.population.latent_classes import adjusted_rand_index
@@ -21,6 +25,7 @@ from suffrage.population.segments import (
     segment_survey,
     traits,
 )
+from suffrage.report.terminal_pages.segments import segments_json, segments_text
 from suffrage.survey import Codebook, Item, Provenance, Survey
 from tests.synthetic import make_item, make_survey
 
@@ -42,7 +47,7 @@ def two_camps(respondents: int = 500, seed: int = 1) -> tuple[Survey, np.ndarray
     for place, item in enumerate(items):
         profiles = [[0.8, 0.15, 0.05], [0.05, 0.15, 0.8]] if place < 4 else [[0.3, 0.4, 0.3]] * 2
         drawn = [generator.choice(3, p=profiles[c]) for c in camp]
-        columns[item.id] = pl.Series(drawn, dtype=pl.Int8)
+        columns[item.id] = pl.Series(drawn, dtype=pl.Int16)
     book = Codebook(title="Two camps", items=items, demographics=("sex",))
     made = Provenance(reader="made-up", files={}, statement="Made up.", weight_variable="weight")
     return Survey(pl.DataFrame(columns), book, made), camp
@@ -54,9 +59,9 @@ FOUND = find_segments(SURVEY, {}, FEW, seed=3)
 
 def test_the_two_camps_are_found_and_no_third() -> None:
     assert len(FOUND.names) == 2 and FOUND.rule.startswith("lowest ICL")
-    assert adjusted_rand_index(CAMP.astype(np.int8), FOUND.hard, SURVEY.weights) > 0.85
+    assert adjusted_rand_index(CAMP.astype(np.int16), FOUND.hard, SURVEY.weights) > 0.85
     assert FOUND.contrast is not None and FOUND.contrast > 0.8
-    assert min(FOUND.candidates[0].overlap) > 0.9
+    assert min(FOUND.candidates[1].overlap) > 0.9
 
 
 def test_the_items_that_divide_them_come_first_and_mark_them() -> None:
@@ -110,7 +115,7 @@ def test_segments_read_back_equal_and_are_frozen_for_the_next_wave(tmp_path: Pat
     np.testing.assert_array_equal(again.memberships, FOUND.memberships)
     wave, camp = two_camps(seed=9)
     later = assign_segments(again, wave, {})
-    assert adjusted_rand_index(camp.astype(np.int8), later.hard, wave.weights) > 0.85
+    assert adjusted_rand_index(camp.astype(np.int16), later.hard, wave.weights) > 0.85
     np.testing.assert_array_equal(later.model.shares, FOUND.model.shares)
 
 
@@ -124,17 +129,73 @@ def test_names_are_the_users_when_given() -> None:
 
 
 @pytest.mark.slow
-def test_noise_has_no_segments() -> None:
+def test_noise_is_one_class() -> None:
     generator = np.random.default_rng(0)
-    noise = {f"q{i}": generator.integers(0, 3, 400).astype(np.int8) for i in range(6)}
+    noise = {f"q{i}": generator.integers(0, 3, 400).astype(np.int16) for i in range(6)}
     survey = SURVEY.with_responses(SURVEY.responses.head(400).with_columns(**noise))
-    with pytest.raises(InputError, match="no number of classes is stable"):
-        find_segments(survey, {}, FEW, seed=1)
+    found = find_segments(survey, {}, FEW, seed=1)
+    assert len(found.names) == 1 and "no segments" in found.rule
+    assert [c.classes for c in found.candidates] == [1, 2, 3, 4]
+
+
+def two_unrelated(respondents: int = 300) -> Survey:
+    generator = np.random.default_rng(5)
+    items = tuple(make_item(i, options=2) for i in range(2))
+    columns = {item.id: generator.integers(0, 2, respondents) for item in items}
+    return Survey(
+        pl.DataFrame(
+            {
+                "respondent": [f"r{i:04d}" for i in range(respondents)],
+                "weight": [1.0] * respondents,
+                **{name: pl.Series(drawn, dtype=pl.Int16) for name, drawn in columns.items()},
+            }
+        ),
+        Codebook(title="Two items", items=items),
+        Provenance(reader="made-up", files={}, statement="Made up."),
+    )
+
+
+def test_classes_that_the_answers_cannot_tell_apart_are_not_tried() -> None:
+    # Two yes/no items: two classes have 5 parameters, and the table of answers 4 - 1 cells.
+    survey = two_unrelated()
+    found = find_segments(survey, {}, FEW, seed=1)
+    assert [c.classes for c in found.candidates] == [1]
+    with pytest.raises(InputError, match=r"5 parameters.*only 3 degrees of freedom"):
+        find_segments(survey, {}, SegmentSettings(classes=2, bootstraps=2), seed=1)
+
+
+def test_only_options_that_somebody_chose_count_as_cells_of_the_table() -> None:
+    # Six options of which two are used are two: counting all six would let two classes pass.
+    items = tuple(make_item(i, options=6) for i in range(2))
+    book = Codebook(title="Two items", items=items)
+    survey = replace(two_unrelated(), codebook=book)
+    with pytest.raises(InputError, match=r"5 parameters.*only 3 degrees of freedom"):
+        find_segments(survey, {}, SegmentSettings(classes=2, bootstraps=2), seed=1)
+
+
+def test_one_class_is_shown_without_a_number_that_is_none() -> None:
+    found = find_segments(SURVEY, {}, SegmentSettings(classes=1, bootstraps=2), seed=1)
+    assert marks(found, 0) == [] and found.contrast is None
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(segments_text(found, SURVEY))
+    page = stream.getvalue()
+    assert page.startswith("1 segment of 500") and "nan" not in page
+    assert "nan" not in json.dumps(segments_json(found, SURVEY)).lower()
+
+
+def test_scikit_learn_is_asked_for_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def work(*_: object) -> None:
+        raise AssertionError("the work began")
+
+    monkeypatch.setattr("suffrage.population.segments.fit_latent_classes", work)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(MissingExtraError, match="segments"):
+        find_segments(SURVEY, {}, FEW, seed=1)
 
 
 def test_items_that_cannot_be_used_are_named() -> None:
     alike = SURVEY.with_responses(
-        SURVEY.responses.with_columns(pl.lit(1, dtype=pl.Int8).alias("q0"))
+        SURVEY.responses.with_columns(pl.lit(1, dtype=pl.Int16).alias("q0"))
     )
     with pytest.raises(InputError, match="q0, which everyone answered alike"):
         find_segments(alike, {}, SegmentSettings(items=("q0", "q1")), seed=1)
@@ -154,7 +215,7 @@ def test_frozen_segments_need_the_same_items_with_the_same_options() -> None:
 
 def test_principal_coordinates_are_those_of_the_plain_decomposition() -> None:
     generator = np.random.default_rng(2)
-    columns = [generator.integers(0, k, 60).astype(np.int8) for k in (2, 3, 4)]
+    columns = [generator.integers(0, k, 60).astype(np.int16) for k in (2, 3, 4)]
     w = generator.uniform(0.5, 2, 60)
     z = np.concatenate([np.eye(k)[c] for c, k in zip(columns, (2, 3, 4), strict=True)], axis=1)
     p = z * w[:, None] / (z * w[:, None]).sum()
@@ -170,8 +231,8 @@ def test_items_answered_together_are_one_topic() -> None:
     generator = np.random.default_rng(3)
     first, second = generator.integers(0, 3, (2, 800))
     follow = lambda base: np.where(generator.random(800) < 0.7, base, generator.integers(0, 3, 800))  # noqa: E731
-    columns = [follow(first).astype(np.int8) for _ in range(3)]
-    columns += [follow(second).astype(np.int8) for _ in range(3)]
+    columns = [follow(first).astype(np.int16) for _ in range(3)]
+    columns += [follow(second).astype(np.int16) for _ in range(3)]
     topics, v = item_topics(columns, np.ones(800))
     assert len(set(topics[:3])) == len(set(topics[3:])) == 1 and topics[0] != topics[3]
     np.testing.assert_allclose(v, v.T)

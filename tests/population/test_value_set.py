@@ -147,8 +147,8 @@ def test_an_item_that_too_few_answered_is_set_aside() -> None:
     silent = pl.int_range(pl.len()) >= 9
     sparse = SURVEY.with_responses(
         SURVEY.responses.with_columns(
-            q2=pl.when(silent).then(pl.lit(-3, pl.Int8)).otherwise(pl.lit(1, pl.Int8)),
-            q4=pl.lit(-4, pl.Int8),
+            q2=pl.when(silent).then(pl.lit(-3, pl.Int16)).otherwise(pl.lit(1, pl.Int16)),
+            q4=pl.lit(-4, pl.Int16),
         )
     )
     everyone = build_value_set(sparse, "everyone", {}, 1)
@@ -160,7 +160,7 @@ def test_an_item_that_too_few_answered_is_set_aside() -> None:
 
 
 def test_a_population_that_answered_nothing_is_refused() -> None:
-    silent = {item: pl.lit(-1, pl.Int8) for item in SURVEY.codebook.item_ids}
+    silent = {item: pl.lit(-1, pl.Int16) for item in SURVEY.codebook.item_ids}
     with pytest.raises(InputError, match="no item has 10 effective answers"):
         build_value_set(SURVEY.with_responses(SURVEY.responses.with_columns(**silent)), "x", {}, 1)
 
@@ -312,7 +312,7 @@ def test_the_order_of_rows_changes_nothing_for_a_small_group_either() -> None:
 def test_a_small_group_without_answers_elsewhere_stands_for_itself_on_that_item() -> None:
     survey = make_survey(respondents=900, seed=2)
     inside = (pl.col("region") == "north") & pl.col("age").is_in(FEW["age"])
-    unasked = pl.when(inside).then("q2").otherwise(pl.lit(-4, pl.Int8)).alias("q2")
+    unasked = pl.when(inside).then("q2").otherwise(pl.lit(-4, pl.Int16)).alias("q2")
     group = build_value_set(
         survey.with_responses(survey.responses.with_columns(unasked)), "few", FEW, 1
     )

@@ -23,7 +23,7 @@ def test_items_that_go_together_make_a_topic() -> None:
         lean = generator.normal(size=n)
         for k in range(size):
             noisy = lean + generator.normal(0, 0.5, n)
-            columns[f"{group}{k}"] = pl.Series((noisy > 0).astype(int), dtype=pl.Int8)
+            columns[f"{group}{k}"] = pl.Series((noisy > 0).astype(int), dtype=pl.Int16)
     options = (Option(code="0", text="No"), Option(code="1", text="Yes"))
     names = [name for name in columns if name not in ("respondent", "weight")]
     book = Codebook(

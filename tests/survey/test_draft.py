@@ -4,6 +4,7 @@ import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from suffrage.cli import app
 from suffrage.errors import InputError
+from suffrage.population import build_value_set
 from suffrage.survey import NonResponse, Survey, read_survey
 from suffrage.survey.draft import draft_codebook
 from suffrage.survey.formats.labelled_table import read_table
@@ -219,3 +221,20 @@ def test_a_date_that_no_calendar_has_is_missing_and_the_others_are_read(tmp_path
     )
     assert survey.responses["at"].null_count() == 2
     assert ("dates in at", 1) in [(a.what, a.count) for a in survey.provenance.set_aside]
+
+
+@pytest.mark.parametrize("options", [128, 129, 200, 300])
+def test_an_item_with_many_options_keeps_every_answer(tmp_path, options):
+    codes = [str(code) for code in range(1, options + 1)]
+    path = write(tmp_path / "town.csv", "h\n" + "".join(f"{code}\n" for code in codes))
+    book = {
+        "title": "t",
+        "items": [{"id": "h", "question": "How so?", "options": {c: f"o{c}" for c in codes}}],
+    }
+    survey = read_with(path, yaml.safe_dump(book, sort_keys=False))
+    assert sorted(survey.positions("h")) == list(range(options))
+    survey.write(tmp_path / "kept")
+    again = Survey.read(tmp_path / "kept")
+    assert sorted(again.positions("h")) == list(range(options))
+    found = build_value_set(again, "all", {}, 1).distributions["h"]
+    np.testing.assert_allclose(found.shares, 1 / options)

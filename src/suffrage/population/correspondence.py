@@ -104,7 +104,7 @@ def corresponding_clusters(
     found = KMeans(clusters, n_init=KMEANS_STARTS, random_state=seed).fit_predict(
         coordinates, sample_weight=weights
     )
-    return np.asarray(found, dtype=np.int8)
+    return np.asarray(found, dtype=np.int16)
 
 
 def association(first: PositionArray, second: PositionArray, weights: FloatArray) -> float:

@@ -71,7 +71,7 @@ def grouped_shares(
 
     Examples
     --------
-    >>> answers, everyone = np.array([0, 1, 1, -1], dtype=np.int8), np.zeros(4, dtype=np.int64)
+    >>> answers, everyone = np.array([0, 1, 1, -1], dtype=np.int16), np.zeros(4, dtype=np.int64)
     >>> found = grouped_shares([answers], [2], np.array([2.0, 1.0, 1.0, 1.0]), everyone, 1)
     >>> found.shares[0, 0]
     array([0.5, 0.5])
@@ -183,7 +183,7 @@ def resampled_shares(
         rows = slice(start, start + step)
         chosen = np.concatenate(
             [
-                column[rows] == np.arange(k, dtype=np.int8)[:, None]
+                column[rows] == np.arange(k, dtype=np.int16)[:, None]
                 for column, k in zip(positions, options, strict=True)
             ]
         )

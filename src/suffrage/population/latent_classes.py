@@ -160,7 +160,7 @@ def fit_latent_classes(
     --------
     Half of the people agree with both statements, half disagree with both:
 
-    >>> answers = np.repeat(np.array([0, 1], dtype=np.int8), 50)
+    >>> answers = np.repeat(np.array([0, 1], dtype=np.int16), 50)
     >>> generator = np.random.default_rng(0)
     >>> found = fit_latent_classes([answers, answers], [2, 2], np.ones(100), 2, generator)
     >>> found.shares.round(2)
@@ -299,7 +299,7 @@ def adjusted_rand_index(first: PositionArray, second: PositionArray, weights: Fl
 
     Examples
     --------
-    >>> classes = np.array([0, 0, 1, 1], dtype=np.int8)
+    >>> classes = np.array([0, 0, 1, 1], dtype=np.int16)
     >>> adjusted_rand_index(classes, 1 - classes, np.ones(4))
     1.0
     """

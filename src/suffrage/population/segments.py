@@ -1,15 +1,18 @@
 """Segments: latent classes of respondents found in a survey, chosen, named and kept.
 
 A stated rule decides how many there are: among the numbers of classes in which every class comes
-back when the respondents are resampled, the one with the lowest ICL.
+back when the respondents are resampled, the one with the lowest ICL. One class, which says that
+there are no segments, is among them. Numbers with more parameters than the items' table of answers
+has degrees of freedom are not: the answers cannot tell such classes apart.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -17,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from suffrage import storage
 from suffrage.arrays import FloatArray, PositionArray
-from suffrage.errors import InputError
+from suffrage.errors import InputError, require
 from suffrage.population.correspondence import corresponding_clusters
 from suffrage.population.distributions import grouped_shares, share_intervals
 from suffrage.population.latent_classes import (
@@ -28,7 +31,7 @@ from suffrage.population.latent_classes import (
 )
 from suffrage.population.where import Where, select_by_id
 from suffrage.survey import Item, Survey
-from suffrage.survey.survey import RESPONDENT, WEIGHT
+from suffrage.survey.survey import POSITION, RESPONDENT, WEIGHT
 
 _Advance = Callable[[str, int, int], None]
 
@@ -45,7 +48,7 @@ class SegmentSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # How many, or "auto".
-    classes: int | Literal["auto"] = Field(default="auto")
+    classes: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
     # The most to try.
     most: int = Field(default=6, ge=2, le=20)
     # Which items to use; all when none is named.
@@ -134,7 +137,7 @@ class Segmentation:
     @property
     def hard(self) -> PositionArray:
         """The likeliest segment of each respondent, (respondents,)."""
-        return np.asarray(self.memberships.argmax(axis=1), dtype=np.int8)
+        return np.asarray(self.memberships.argmax(axis=1), dtype=np.int16)
 
     def write(self, folder: Path) -> None:
         """Write `segments.json` and `memberships.parquet`, all or nothing."""
@@ -225,13 +228,16 @@ def find_segments(
     Raises
     ------
     InputError
-        The survey lacks an item, everyone answered a named item alike, a class empties, or no
-        number of classes is stable.
+        The survey lacks an item, everyone answered a named item alike, a class empties, or the
+        items are too few for the number of classes.
+    MissingExtraError
+        scikit-learn is not installed.
     """
+    require("sklearn", "segments", "segments")
     items, columns, weights, rows = _answers(survey, where, settings.items, name)
     options = [len(item.options) for item in items]
-    numbers = [settings.classes] if settings.classes != "auto" else range(2, settings.most + 1)
-    steps = len(numbers) * (settings.bootstraps + 1) + 1
+    numbers = _numbers(columns, settings, name)
+    steps = sum(1 + (settings.bootstraps if number > 1 else 0) for number in numbers) + 1
     done = 0
 
     def tell(word: str) -> None:
@@ -247,17 +253,23 @@ def find_segments(
         model = fit_latent_classes(columns, options, weights, number, generator)
         tell(f"{number} classes")
         fitted[number] = model
-        overlap, agreement = _stability(
-            columns, options, weights, model, settings.bootstraps, generator, tell
-        )
+        if number == 1:
+            overlap, agreement = np.ones(1), 1.0
+        else:
+            overlap, agreement = _stability(
+                columns, options, weights, model, settings.bootstraps, generator, tell
+            )
         candidates.append(_candidate(model, overlap, agreement))
-    chosen, rule = _choice(candidates, settings.classes, name)
+    chosen, rule = _choice(candidates, settings.classes)
     model = fitted[chosen]
     memberships = model.memberships(columns)
-    hard = np.asarray(memberships.argmax(axis=1), dtype=np.int8)
-    clusters = corresponding_clusters(
-        columns, options, weights, chosen, np.random.default_rng([seed, 0, chosen])
-    )
+    hard = np.asarray(memberships.argmax(axis=1), dtype=np.int16)
+    contrast = None
+    if chosen > 1:
+        clusters = corresponding_clusters(
+            columns, options, weights, chosen, np.random.default_rng([seed, 0, chosen])
+        )
+        contrast = adjusted_rand_index(hard, clusters, weights)
     tell("contrast")
     return Segmentation(
         items=tuple(items),
@@ -267,7 +279,7 @@ def find_segments(
         memberships=memberships,
         candidates=tuple(candidates),
         rule=rule,
-        contrast=adjusted_rand_index(hard, clusters, weights),
+        contrast=contrast,
         survey_hash=survey.content_hash,
     )
 
@@ -336,9 +348,11 @@ def marks(
 
     An answer distinguishes a segment by the difference of the shares inside and outside it, in the
     model's profiles. allowed: items that may be named; a prompt's description must not reveal
-    held-out items.
+    held-out items. A single class has no others to be told from, and no marks.
     """
     model = segmentation.model
+    if model.shares.size == 1:
+        return []
     others = np.delete(model.shares, segment)
     found = []
     for item, profile in zip(segmentation.items, model.profiles, strict=True):
@@ -367,7 +381,7 @@ def traits(segmentation: Segmentation, survey: Survey, segment: int) -> list[Tra
         if not 2 <= len(categories) <= 20:
             continue
         code = rows[column].replace_strict(
-            categories, list(range(len(categories))), default=-1, return_dtype=pl.Int8
+            categories, list(range(len(categories))), default=-1, return_dtype=POSITION
         )
         position = code.to_numpy()
         group = np.zeros(position.size, dtype=np.int64)
@@ -436,6 +450,26 @@ def _answers(
     return items, columns, survey.weights[rows], rows
 
 
+def _numbers(columns: Sequence[PositionArray], settings: SegmentSettings, name: str) -> list[int]:
+    """The numbers of classes to try: those that the answers could tell apart."""
+    used = [np.unique(column[column >= 0]).size for column in columns]
+    cells = math.prod(used) - 1
+
+    def parameters(classes: int) -> int:
+        return classes - 1 + classes * sum(count - 1 for count in used)
+
+    if settings.classes == "auto":
+        return [k for k in range(1, settings.most + 1) if k == 1 or parameters(k) <= cells]
+    if settings.classes > 1 and parameters(settings.classes) > cells:
+        raise InputError(
+            f"segments {name}: {settings.classes} classes have {parameters(settings.classes)} "
+            f"parameters, and the table of answers to these {len(columns)} items has only {cells} "
+            "degrees of freedom, so the answers cannot tell the classes apart; use more items, or "
+            "fewer classes."
+        )
+    return [settings.classes]
+
+
 def _candidate(
     model: LatentClasses, overlap: FloatArray, agreement: float
 ) -> SegmentationCandidate:
@@ -484,20 +518,17 @@ def _stability(
     return np.mean(overlaps, axis=0), float(np.mean(agreements))
 
 
-def _choice(
-    candidates: Sequence[SegmentationCandidate], wanted: int | str, name: str
-) -> tuple[int, str]:
+def _choice(candidates: Sequence[SegmentationCandidate], wanted: int | str) -> tuple[int, str]:
     if wanted != "auto":
-        return int(wanted), f"{wanted} classes, as the study says"
+        return int(wanted), f"{wanted} {'class' if wanted == 1 else 'classes'}, as the study says"
+    # One class is always trusted: it comes back in every resample.
     trusted = [candidate for candidate in candidates if candidate.trusted]
-    if not trusted:
-        weakest = ", ".join(f"{c.classes}: {min(c.overlap):.2f}" for c in candidates)
-        raise InputError(
-            f"segments {name}: no number of classes is stable (the least stable class's overlap, "
-            f"by number of classes: {weakest}; {TRUSTED_OVERLAP} is needed). The answers show no "
-            "segments that another sample would show again; fix a number only with a reason."
-        )
     best = min(trusted, key=lambda candidate: candidate.icl)
+    if best.classes == 1:
+        return 1, (
+            "one class has the lowest ICL among those that are stable: the answers show no "
+            "segments that another sample would show again"
+        )
     return best.classes, (
         f"lowest ICL among the numbers of classes whose every class overlaps by at least "
         f"{TRUSTED_OVERLAP} with its like in resamples"

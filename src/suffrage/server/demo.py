@@ -118,7 +118,7 @@ def found_again(demo: Demo, groups: int | None = None) -> float | None:
     ]
     if len(both) < 2:
         return None
-    known, labels = np.array(both, dtype=np.int8).T
+    known, labels = np.array(both, dtype=np.int16).T
     return adjusted_rand_index(known, labels, np.ones(known.size))
 
 

@@ -90,6 +90,11 @@ def with_segments(study: Study) -> Study:
                 folder
             )
         found = Segmentation.read(folder)
+        if len(found.names) == 1 and spec.segments.classes == "auto":
+            raise InputError(
+                f"value_sets: {spec.name}: the answers show no segments that another sample would "
+                "show again (one class describes them best); remove its `segments`."
+            )
         for place, name in enumerate(found.names):
             specs.append(
                 spec.model_copy(

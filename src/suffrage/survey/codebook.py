@@ -80,6 +80,8 @@ class Item(BaseModel):
     battery: str | None = None
     # What a reader of results should know, for example that two wordings are pooled.
     note: str | None = None
+    # What the data say against comparing populations on the item; set when a survey is read.
+    caution: str | None = None
 
     @model_validator(mode="after")
     def _options_are_distinct(self) -> Item:
@@ -89,6 +91,11 @@ class Item(BaseModel):
             if twice:
                 raise ValueError(f"item {self.id}: option {what} {twice[0]!r} stands twice")
         return self
+
+    @property
+    def remarks(self) -> str | None:
+        """The note and the caution, for a reader of results."""
+        return " ".join(text for text in (self.note, self.caution) if text) or None
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict
 from suffrage import registry, settings
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Item, NonResponse
-from suffrage.survey.survey import Survey
+from suffrage.survey.group_differences import with_cautions
+from suffrage.survey.survey import POSITION, Survey
 
 # Encodings of a CSV file. SPSS and Stata files name their own, sometimes wrongly.
 Encoding = Literal["utf-8", "latin-1", "windows-1252"]
@@ -211,7 +212,7 @@ def positions(
     source: str,
     rows: pl.Series | None = None,
 ) -> pl.Series:
-    """A column of codes as option positions and `NonResponse` numbers (Int8).
+    """A column of codes as option positions and `NonResponse` numbers (`POSITION`).
 
     Empty cells are `MISSING`. rows: the file's row number of each value, for messages; when None,
     the values are the file's, from row 2.
@@ -237,7 +238,7 @@ def positions(
         )
         mapping |= dict.fromkeys(unknown, int(NonResponse.MISSING))
     mapping[""] = int(NonResponse.MISSING)
-    return codes.fill_null("").replace_strict(mapping, return_dtype=pl.Int8).alias(item.id)
+    return codes.fill_null("").replace_strict(mapping, return_dtype=POSITION).alias(item.id)
 
 
 def read_survey(
@@ -277,7 +278,7 @@ def read_survey(
     """
     given = {"reader": reader} if isinstance(reader, str) else reader
     found, settled = _reader({**given, **options})
-    return found.read(settled, Path(folder))
+    return with_cautions(found.read(settled, Path(folder)))
 
 
 def survey_files(section: Mapping[str, Any], folder: Path) -> list[Path]:

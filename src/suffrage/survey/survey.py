@@ -17,6 +17,8 @@ from suffrage.survey.codebook import Codebook, NonResponse
 
 RESPONDENT = "respondent"
 WEIGHT = "weight"
+# How the answers of an item are stored: positions up to 32,767, and negative non-response.
+POSITION = pl.Int16
 STRATUM = "stratum"
 PSU = "psu"
 
@@ -68,9 +70,9 @@ class Survey:
 
     # One row a respondent, in an order that means nothing. Columns: `respondent` (text, unique),
     # `weight` (float, 0 or above), the demographics (text, null where unknown), and one column an
-    # item (Int8): 0..K-1 is the position of the chosen option in the codebook, a negative number
-    # is a `NonResponse`. Where the archive gives the sampling design, also `stratum` and `psu`
-    # (text, never null; a PSU's name is unique over all strata).
+    # item (`POSITION`): 0..K-1 is the position of the chosen option in the codebook, a negative
+    # number is a `NonResponse`. Where the archive gives the sampling design, also `stratum` and
+    # `psu` (text, never null; a PSU's name is unique over all strata).
     responses: pl.DataFrame
     codebook: Codebook
     provenance: Provenance
@@ -95,7 +97,11 @@ class Survey:
         if not self._hash:
             columns = sorted(self.responses.columns)
             rows = self.responses.select(columns).sort(RESPONDENT).write_csv()
-            made = storage.content_hash([rows, self.codebook.model_dump(mode="json")])
+            # Cautions follow from the rows.
+            book = self.codebook.model_dump(
+                mode="json", exclude={"items": {"__all__": {"caution"}}}
+            )
+            made = storage.content_hash([rows, book])
             object.__setattr__(self, "_hash", made)
         return self._hash
 
@@ -110,7 +116,7 @@ class Survey:
 
     def positions(self, item_id: str) -> PositionArray:
         """Option positions (or negative non-response) of every respondent, shape (respondents,)."""
-        return self.responses[item_id].to_numpy()
+        return self.responses[item_id].to_numpy().astype(np.int16, copy=False)
 
     def with_responses(self, responses: pl.DataFrame) -> Survey:
         """The same survey over other rows."""

@@ -136,5 +136,5 @@ def _exported_agreement(conversation: Conversation, found: OpinionGroups) -> flo
     both = (exported >= 0) & (found.labels >= 0)
     if both.sum() < 2:
         return None
-    a, b = exported[both].astype(np.int8), found.labels[both].astype(np.int8)
+    a, b = exported[both].astype(np.int16), found.labels[both].astype(np.int16)
     return adjusted_rand_index(a, b, np.ones(a.size))

@@ -105,7 +105,7 @@ def group_stability(
         drawn = generator.multinomial(people, np.full(people, 1 / people)).astype(np.float64)
         again = partitions(place(matrix, moderated_out, s, drawn), s, drawn)
         for k in base.keys() & again.keys():
-            first, second = (x[k][0][inside].astype(np.int8) for x in (base, again))
+            first, second = (x[k][0][inside].astype(np.int16) for x in (base, again))
             agreements[k].append(adjusted_rand_index(first, second, ones))
             overlaps[k].append(matched_overlap(first, second, ones))
         if advance:

@@ -54,12 +54,13 @@ def segments_json(found: Segmentation, survey: Survey) -> dict[str, Any]:
 def segments_text(found: Segmentation, survey: Survey) -> Any:
     """The segmentation for a terminal (a Rich renderable)."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
+
+    from suffrage.plain_table import PlainTable
 
     parts: list[Any] = [Text(_heading(found), style="bold")]
     if len(found.candidates) > 1:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for column in ("Classes", "BIC", "ICL", "Separation", "Smallest", "Weakest overlap"):
             table.add_column(column, justify="right")
         for row in found.candidates:
@@ -68,7 +69,7 @@ def segments_text(found: Segmentation, survey: Survey) -> Any:
         parts += [Text(""), table]
     for place, name in enumerate(found.names):
         parts.append(Text(f"\n{name}  {found.model.shares[place]:.0%}", style="bold blue"))
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table = PlainTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold", ratio=1)
         table.add_column(no_wrap=True, justify="right")
@@ -84,8 +85,9 @@ def segments_text(found: Segmentation, survey: Survey) -> Any:
         if standing_out:
             words = "; ".join(_trait(trait) for trait in standing_out[:TRAITS])
             parts.append(Text(f"  Who: {words}", style="dim"))
-    telling = ", ".join(f"{item} ({bits:.2f})" for item, bits in dividing_items(found)[:6])
-    parts.append(Text(f"\nWhat divides them most (bits): {telling}", style="dim"))
+    if len(found.names) > 1:
+        telling = ", ".join(f"{item} ({bits:.2f})" for item, bits in dividing_items(found)[:6])
+        parts.append(Text(f"\nWhat divides them most (bits): {telling}", style="dim"))
     return Group(*parts)
 
 
@@ -96,8 +98,9 @@ def _heading(found: Segmentation) -> str:
         else f" k-means on correspondence axes agrees by {found.contrast:.2f} "
         "(adjusted Rand index; 1 is the same)."
     )
+    counted = "1 segment" if len(found.names) == 1 else f"{len(found.names)} segments"
     return (
-        f"{len(found.names)} segments of {len(found.respondents):,} respondents "
+        f"{counted} of {len(found.respondents):,} respondents "
         f"(effective {found.model.n_eff:,.0f}); {found.rule}.{agreement}"
     )
 

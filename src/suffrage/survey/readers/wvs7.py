@@ -46,7 +46,7 @@ from suffrage.survey.respondents import (
     numbered_respondents,
     with_file_rows,
 )
-from suffrage.survey.survey import Provenance, SetAside, Survey
+from suffrage.survey.survey import POSITION, Provenance, SetAside, Survey
 
 COUNTRY, COUNTRY_ALPHA, INTERVIEW = "B_COUNTRY", "B_COUNTRY_ALPHA", "D_INTERVIEW"
 ARCHIVE_WEIGHT = "W_WEIGHT"
@@ -375,7 +375,7 @@ def _uniform(
         columns.append(read_as.alias(demographic))
     for item in items:
         if item.id not in table.columns:
-            absent = pl.Series([int(NonResponse.NOT_ASKED)] * people.height, dtype=pl.Int8)
+            absent = pl.Series([int(NonResponse.NOT_ASKED)] * people.height, dtype=POSITION)
             columns.append(absent.alias(item.id))
             continue
         kinds, rows = non_response(item.id), people[FILE_ROW]
