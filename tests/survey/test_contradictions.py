@@ -33,7 +33,7 @@ def survey(answers: dict[str, list[int]]) -> Survey:
     n = len(next(iter(answers.values())))
     frame = pl.DataFrame(
         {"respondent": [str(i) for i in range(n)], "weight": [1.0] * n}
-        | {name: pl.Series(column, dtype=pl.Int8) for name, column in answers.items()}
+        | {name: pl.Series(column, dtype=pl.Int16) for name, column in answers.items()}
     )
     return Survey(frame, Codebook(title="t", items=items), Provenance("r", {}, "s"))
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from io import StringIO
 
 import polars as pl
@@ -7,6 +8,8 @@ from rich.console import Console
 
 from suffrage.survey import Codebook, Item, Option, Provenance, SetAside, Survey
 from suffrage.survey.inspection import inspect
+from suffrage.survey.survey import ReadCode
+from tests.synthetic import make_survey
 
 ITEMS = (
     Item(
@@ -37,7 +40,7 @@ def survey() -> Survey:
                 "trust": [0] * 10 + [1] * 5 + [-1] * 4 + [-4],
                 "colour": [2] * 20,
             },
-            schema_overrides={"trust": pl.Int8, "colour": pl.Int8},
+            schema_overrides={"trust": pl.Int16, "colour": pl.Int16},
         ),
         Codebook(
             title="Town survey",
@@ -56,9 +59,9 @@ def survey() -> Survey:
     )
 
 
-def printed(survey: Survey) -> str:
+def printed(survey: Survey, every_item: bool = True) -> str:
     console = Console(file=StringIO(), width=160)
-    console.print(inspect(survey).render())
+    console.print(inspect(survey).render(every_item=every_item))
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
 
@@ -126,6 +129,39 @@ def test_an_unweighted_survey_says_so(survey):
 def test_a_rare_kind_is_not_shown_as_none(survey):
     many = pl.concat([survey.responses] * 300).with_columns(
         pl.int_range(pl.len()).cast(pl.String).alias("respondent"),
-        pl.when(pl.int_range(pl.len()) == 0).then(-2).otherwise(0).cast(pl.Int8).alias("trust"),
+        pl.when(pl.int_range(pl.len()) == 0).then(-2).otherwise(0).cast(pl.Int16).alias("trust"),
     )
     assert "<0.1%" in printed(survey.with_responses(many))
+
+
+def many_items(count: int) -> Survey:
+    made = make_survey(items=count)
+    items = [i.model_copy(update={"note": f"a note on {i.id}"}) for i in made.codebook.items]
+    book = made.codebook.model_copy(update={"items": tuple(items)})
+    read_codes = tuple(ReadCode(i.id, "9", f"Refused {i.id}", "refused", "x") for i in items)
+    about = replace(made.provenance, read_codes=read_codes)
+    return replace(made, codebook=book, provenance=about)
+
+
+def test_a_summary_fits_a_screen_however_many_items_there_are():
+    survey = many_items(60)
+    summary, whole = printed(survey, every_item=False), printed(survey)
+    assert len(summary.splitlines()) < 50 < len(whole.splitlines())
+    assert "3 to 5 options; 60 of 60 are scales" in summary
+    least = min(inspect(survey).items, key=lambda item: item.answered)
+    assert f"answered least: {least.id} {least.answered:.1%}" in summary
+    assert "and 54 more; --items shows them" in summary
+    assert "a note on q59" in whole and "a note on q59" not in summary
+
+
+def test_inspect_shows_what_was_taken_for_non_response_and_what_is_in_doubt(survey):
+    read_codes = (
+        ReadCode("trust", "8", "Don't know", "don't know", "its label"),
+        ReadCode("colour", "8", "Don't know", "don't know", "its label"),
+        ReadCode("sex", "3", "Unsure of it", "", 'its label may mean "don\'t know"'),
+    )
+    page = printed(replace(survey, provenance=replace(survey.provenance, read_codes=read_codes)))
+    assert "8 \"Don't know\": don't know (its label); in trust, colour" in page
+    assert (
+        "In doubt" in page and '3 "Unsure of it": its label may mean "don\'t know"; in sex' in page
+    )

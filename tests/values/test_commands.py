@@ -61,6 +61,25 @@ def test_a_studys_populations_are_scored(tmp_path: Path) -> None:
     assert "self-direction" in said("score", path)
 
 
+def test_people_with_a_score_and_all_people_are_both_said(tmp_path: Path) -> None:
+    pytest.importorskip("torch")  # a study names a model's methods
+    survey = answers(200)
+    # The first thirty answered nothing: they are people, and they have no score.
+    silent = pl.int_range(pl.len()) < 30
+    items = {
+        item: pl.when(silent).then(-1).otherwise(pl.col(item)).cast(pl.Int16)
+        for item in survey.codebook.item_ids
+    }
+    changed = survey.with_responses(survey.responses.with_columns(**items))
+    path = str(written_study(tmp_path, changed))
+    group = json.loads(said("score", path, "--json"))["value_sets"]["all"]
+    assert group["people"] == 200
+    assert group["respondents"] == 200 - group["set_aside"] <= 170
+    shown = " ".join(said("score", path).split())
+    assert f"{group['respondents']} of 200)" in shown
+    assert "people with a score, of all in the value set" in shown
+
+
 def test_the_world_values_have_sub_indices_and_a_map(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     survey, _ = world(300, 8)

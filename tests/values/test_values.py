@@ -32,7 +32,7 @@ def answers(n: int = 300, seed: int = 0) -> Survey:
         for item in items:
             drawn = np.clip(np.round(2.5 + lean + generator.normal(0, 0.7, n)), 0, 5)
             drawn[generator.random(n) < 0.03] = -1
-            columns[item] = pl.Series(drawn, dtype=pl.Int8)
+            columns[item] = pl.Series(drawn, dtype=pl.Int16)
     book = Codebook(
         title="Made up",
         items=tuple(Item(id=v, question=f"About {v}?", options=options) for v in KEY.variables),
@@ -71,13 +71,13 @@ def test_scores_are_the_means_of_items_turned_round_less_the_persons_own() -> No
 def test_someone_who_answers_all_alike_or_too_little_is_set_aside() -> None:
     survey = answers(50)
     changed = {
-        v: pl.when(pl.int_range(pl.len()) == 0).then(2).otherwise(pl.col(v)).cast(pl.Int8)
+        v: pl.when(pl.int_range(pl.len()) == 0).then(2).otherwise(pl.col(v)).cast(pl.Int16)
         for v in KEY.variables
     }
     alike = survey.with_responses(survey.responses.with_columns(**changed))
     assert "r0000" not in value_scores(alike, KEY).respondents
     silent = {
-        v: pl.when(pl.int_range(pl.len()) == 1).then(-1).otherwise(pl.col(v)).cast(pl.Int8)
+        v: pl.when(pl.int_range(pl.len()) == 1).then(-1).otherwise(pl.col(v)).cast(pl.Int16)
         for v in KEY.variables[:6]
     }
     less = survey.with_responses(survey.responses.with_columns(**silent))
@@ -110,7 +110,7 @@ def test_alpha_is_the_covariance_form_and_that_of_a_worked_example() -> None:
 
 def test_a_reversed_item_is_named() -> None:
     survey = answers()
-    turned = (5 - pl.col("impfree")).cast(pl.Int8)
+    turned = (5 - pl.col("impfree")).cast(pl.Int16)
     kept = pl.when(pl.col("impfree") < 0).then(pl.col("impfree")).otherwise(turned)
     found = value_scores(
         survey.with_responses(survey.responses.with_columns(kept.alias("impfree"))), KEY

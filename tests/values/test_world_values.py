@@ -32,7 +32,7 @@ def answered(codes: dict[str, list[float | None]]) -> Survey:
     for variable, given in codes.items():
         known = [float(option.code) for option in BOOK[variable].options]
         columns[variable] = pl.Series(
-            [-1 if code is None else known.index(code) for code in given], dtype=pl.Int8
+            [-1 if code is None else known.index(code) for code in given], dtype=pl.Int16
         )
     book = Codebook(title="Made up", items=tuple(BOOK[v] for v in codes))
     return Survey(pl.DataFrame(columns), book, Provenance("made-up", {}, "Made up."))

@@ -24,7 +24,7 @@ def print_json(content: Any) -> None:
 
 
 def print_rich(renderable: Any) -> None:
-    """Print a table or a page of Rich for people."""
+    """Print a table or a page of Rich for people; square brackets and emoji codes are text."""
     from rich.console import Console
 
-    Console().print(renderable)
+    Console(markup=False, emoji=False).print(renderable)

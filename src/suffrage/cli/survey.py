@@ -12,10 +12,17 @@ from suffrage.cli.options import AsJson, StudyPath, print_json, print_rich
 from suffrage.errors import InputError
 
 
-def inspect_command(study: StudyPath, as_json: AsJson = False) -> None:
+def inspect_command(
+    study: StudyPath,
+    items: Annotated[
+        bool, typer.Option("--items", help="Show every item, and every line under each heading.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show what the reader of a study's survey read, what it set aside, and why.
 
     Example: `suffrage survey inspect examples/quickstart.yaml`
+    Example: `suffrage survey inspect examples/quickstart.yaml --items`
     """
     from suffrage.survey.inspection import inspect
 
@@ -24,7 +31,7 @@ def inspect_command(study: StudyPath, as_json: AsJson = False) -> None:
     if as_json:
         print_json(inspection.as_json())
         return
-    print_rich(inspection.render())
+    print_rich(inspection.render(every_item=items))
 
 
 def representativeness_command(study: StudyPath, as_json: AsJson = False) -> None:

@@ -162,10 +162,11 @@ def leaderboard_text(found: RunComparison) -> Any:
 
 def _rich_table(board: Leaderboard) -> Any:
     from rich import box
-    from rich.table import Table as RichTable
     from rich.text import Text
 
-    table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    from suffrage.plain_table import PlainTable
+
+    table = PlainTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("Method, run", overflow="fold")
     table.add_column(board.measure.label, no_wrap=True)
     against = _reference(board)

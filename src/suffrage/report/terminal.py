@@ -11,7 +11,8 @@ from suffrage.report.tables import ScoreboardRow, scoreboard_rows
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
-    from rich.table import Table
+
+    from suffrage.plain_table import PlainTable
 
 _STYLES = {"floor": "dim", "untrained": "", "trained": "bold", "ceiling": "dim"}
 
@@ -38,12 +39,13 @@ class _Scoreboard:
         yield Text(_note(self._results), style="" if quiet else "dim")
 
 
-def _table(results: Results, quiet: bool) -> Table:
+def _table(results: Results, quiet: bool) -> PlainTable:
     from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(
+    from suffrage.plain_table import PlainTable
+
+    table = PlainTable(
         box=None if quiet else box.SIMPLE_HEAD,
         padding=(0, 1),
         pad_edge=False,
@@ -118,10 +120,11 @@ def _note(results: Results) -> str:
 def plan_table(plan: Mapping[str, Any]) -> Any:
     """A plan as `Plan.as_json` gives it: every stage, its estimated time and memory."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    from suffrage.plain_table import PlainTable
+
+    table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("Stage")
     table.add_column("")
     table.add_column("Time", justify="right")

@@ -187,7 +187,7 @@ def _item_facts(given: EvaluationInput) -> list[ItemFacts]:
             ordered=item.ordered,
             topic=item.topic,
             battery=item.battery,
-            note=item.note,
+            note=item.remarks,
             cluster=first.clusters[item.id],
             side={seed: split.side(item.id) for seed, split in given.splits.items()},
         )

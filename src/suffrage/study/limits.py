@@ -8,6 +8,7 @@ from suffrage.evaluate import EvaluationInput
 from suffrage.evaluate.results import EndpointFacts, RoundingError
 from suffrage.study.schema import Study
 from suffrage.survey import Survey
+from suffrage.survey.reading import first_names
 
 
 def limits_of_run(
@@ -70,6 +71,13 @@ def _general_limits(survey: Survey, given: EvaluationInput) -> list[str]:
     if notes:
         sentences.append(
             f"{len(notes)} items carry a note in the codebook (such as two wordings pooled)."
+        )
+    apart = [item for v in given.value_sets[:1] for item in v.items if item.caution]
+    if apart:
+        sentences.append(
+            f"On {len(apart)} items a country, wave or mode never used options that the others use "
+            f"({first_names([item.id for item in apart])}); differences between populations on "
+            "them may come from how they were asked or coded."
         )
     sentences.append(
         "Respondents who gave no answer are left out of each item's shares; the share of them is "

@@ -30,7 +30,8 @@ class Progress:
             from rich.progress import Progress as Bars
 
             self._bars = Bars(
-                TextColumn("{task.description:<38}"),
+                # The names of value sets and methods come from the study: no markup.
+                TextColumn("{task.description:<38}", markup=False),
                 BarColumn(),
                 TextColumn("{task.percentage:>3.0f} %"),
                 TimeElapsedColumn(),

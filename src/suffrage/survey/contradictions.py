@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from suffrage.survey.codebook import Item
+from suffrage.survey.group_differences import GroupDifference, group_differences
 from suffrage.survey.reading import UnknownCode, read_survey, unknown_codes_listed
 from suffrage.survey.survey import Survey
 
@@ -19,7 +20,15 @@ REVERSED_BELOW = -0.2
 # Fewer complete answers than this are too few for a correlation.
 FEWEST_ANSWERS = 30
 
-ContradictionKind = Literal["unknown code", "unanswered", "constant", "unused option", "reversed"]
+ContradictionKind = Literal[
+    "unknown code",
+    "unanswered",
+    "constant",
+    "unused option",
+    "reversed",
+    "unused in a group",
+    "silent in a group",
+]
 
 
 @dataclass(frozen=True)
@@ -74,9 +83,11 @@ def _unknown(found: UnknownCode) -> Contradiction:
 def contradictions(survey: Survey) -> list[Contradiction]:
     """Items nobody answered or all answered alike, unused options, and scales that look reversed.
 
+    Options and non-response are compared between countries, waves and modes too.
     Codes that the codebook does not know are found while a survey is read; see `checked`.
     """
     found = [fault for item in survey.codebook.items for fault in _of_item(survey, item)]
+    found += [_in_a_group(difference) for difference in group_differences(survey)]
     batteries: dict[str, list[Item]] = {}
     for item in survey.codebook.items:
         if item.battery is not None and item.ordered:
@@ -85,6 +96,16 @@ def contradictions(survey: Survey) -> list[Contradiction]:
         if len(items) > 2:
             found += _reversed(survey, battery, items)
     return found
+
+
+def _in_a_group(found: GroupDifference) -> Contradiction:
+    advice = "check how it was asked and coded there, or leave the item out of comparisons."
+    return Contradiction(
+        found.item,
+        f"{found.what}; {advice}",
+        "unused in a group" if found.missed else "silent in a group",
+        ", ".join(found.missed) or None,
+    )
 
 
 def _of_item(survey: Survey, item: Item) -> list[Contradiction]:

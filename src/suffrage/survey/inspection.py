@@ -10,6 +10,12 @@ import polars as pl
 
 from suffrage.survey.codebook import Item, NonResponse
 from suffrage.survey.effective_size import design_effect, effective_sample_size
+from suffrage.survey.group_differences import (
+    GroupDifference,
+    GroupSummary,
+    group_differences,
+    group_summaries,
+)
 from suffrage.survey.reading import first_names
 from suffrage.survey.survey import Provenance, ReadCode, Survey
 
@@ -18,6 +24,9 @@ if TYPE_CHECKING:
 
 # A demographic of numbers with more values than this is shown as a range.
 MOST_VALUES_SHOWN = 12
+# What a summary shows: the items answered least, and lines under each heading.
+LEAST_ANSWERED = 5
+MOST_LINES = 6
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,9 @@ class Inspection:
     design_effect: float
     demographics: tuple[DemographicSummary, ...]
     items: tuple[ItemSummary, ...]
+    # Countries, waves and modes, and the items that one of them answered in another way.
+    groups: tuple[GroupSummary, ...]
+    differences: tuple[GroupDifference, ...]
     provenance: Provenance
     citation: str | None
     terms: str | None
@@ -76,12 +88,16 @@ class Inspection:
         """All of it as JSON can hold it, shares as fractions."""
         return asdict(self)
 
-    def render(self) -> RenderableType:
-        """All of it for a terminal."""
+    def render(self, every_item: bool = False) -> RenderableType:
+        """For a terminal: a summary, or all of it with a row for each item."""
         from rich.console import Group
         from rich.padding import Padding
 
-        parts = [self._heading(), self._demographics_table(), self._items_table(), self._ending()]
+        items = self._items_table() if every_item else self._items_summary()
+        parts = [self._heading(), self._demographics_table(), items]
+        if self.groups:
+            parts.append(self._groups_table(every_item))
+        parts.append(self._ending(every_item))
         return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts))
 
     def _heading(self) -> RenderableType:
@@ -102,25 +118,47 @@ class Inspection:
         )
 
     def _demographics_table(self) -> RenderableType:
-        from rich.table import Table
         from rich.text import Text
 
-        table = Table("demographic", "values (respondents)", "unknown", title_justify="left")
+        from suffrage.plain_table import PlainTable
+
+        table = PlainTable("demographic", "values (respondents)", "unknown", title_justify="left")
         for summary in self.demographics:
             unknown = f"{summary.unknown:,}" if summary.unknown else ""
             table.add_row(summary.name, Text(_values(summary)), unknown)
         return table
 
-    def _items_table(self) -> RenderableType:
-        from rich.table import Table
+    def _items_summary(self) -> RenderableType:
+        """The items in a few lines: their scales, and those that fewest people answered."""
         from rich.text import Text
+
+        options = sorted({item.options for item in self.items})
+        ordered = sum(item.ordered for item in self.items)
+        span = f"{options[0]} to {options[-1]}" if len(options) > 1 else f"{options[0]}"
+        answered = sum(item.answered for item in self.items) / len(self.items)
+        least = sorted(self.items, key=lambda item: item.answered)[:LEAST_ANSWERED]
+        text = Text.assemble(
+            ("Items\n", "bold"),
+            f"  {span} options; {ordered} of {len(self.items)} are scales\n",
+            f"  on average {answered:.1%} of the respondents answered\n",
+        )
+        if least[0].answered < 1:
+            named = ", ".join(f"{item.id} {item.answered:.1%}" for item in least)
+            text.append(f"  answered least: {named}\n")
+        text.append("  --items shows every item", "dim")
+        return text
+
+    def _items_table(self) -> RenderableType:
+        from rich.text import Text
+
+        from suffrage.plain_table import PlainTable
 
         kinds = [
             kind.label
             for kind in NonResponse
             if any(item.non_response.get(kind.label) for item in self.items)
         ]
-        table = Table("item", "question", "options", "answered", *kinds)
+        table = PlainTable("item", "question", "options", "answered", *kinds)
         for item in self.items:
             table.add_row(
                 item.id,
@@ -131,7 +169,44 @@ class Inspection:
             )
         return table
 
-    def _ending(self) -> RenderableType:
+    def _groups_table(self, every_item: bool) -> RenderableType:
+        """A row for each country, wave and mode; in the summary only those that stand out."""
+        from rich.console import Group
+        from rich.text import Text
+
+        from suffrage.plain_table import PlainTable
+
+        apart = {(found.column, found.group) for found in self.differences}
+        shown = [
+            group
+            for group in self.groups
+            if every_item or len(self.groups) <= MOST_LINES or (group.column, group.group) in apart
+        ]
+        table = PlainTable(
+            "group", "respondents", "items asked", "answered", "items with options never used"
+        )
+        for group in shown:
+            table.add_row(
+                f"{group.column}: {group.group}",
+                f"{group.respondents:,}",
+                f"{group.items_asked}",
+                "" if group.answered is None else f"{group.answered:.1%}",
+                first_names(group.narrowed),
+            )
+        silent = [found for found in self.differences if not found.missed]
+        lines = [f"{found.item}: {found.what}" for found in silent]
+        kept = lines if every_item else lines[:MOST_LINES]
+        if len(kept) < len(lines):
+            kept = [*kept, f"and {len(lines) - len(kept)} more; --items shows them"]
+        head = f"{len(self.groups)} countries, waves and modes"
+        if len(shown) < len(self.groups):
+            head += f", {len(shown)} of which answered some items in another way than the others"
+        parts: list[RenderableType] = [Text(head, style="bold")]
+        parts += [table] if shown else []
+        parts += [Text(f"  {line}") for line in kept]
+        return Group(*parts)
+
+    def _ending(self, every_item: bool) -> RenderableType:
         from rich.text import Text
 
         aside = [f"{a.what} ({a.count:,}): {a.why}" for a in self.provenance.set_aside]
@@ -153,9 +228,12 @@ class Inspection:
         )
         text = Text()
         for heading, lines in parts:
+            shown = lines if every_item else lines[:MOST_LINES]
             if lines:
                 text.append(f"{heading}\n", "bold")
-                text.append("".join(f"  {line}\n" for line in lines))
+                text.append("".join(f"  {line}\n" for line in shown))
+            if len(lines) > len(shown):
+                text.append(f"  and {len(lines) - len(shown)} more; --items shows them\n", "dim")
         text.rstrip()
         return text
 
@@ -176,6 +254,7 @@ def read_code_lines(read_codes: Sequence[ReadCode]) -> list[str]:
 def inspect(survey: Survey) -> Inspection:
     """Count what a survey holds. Permuting its rows changes nothing."""
     weights = survey.weights
+    differences = tuple(group_differences(survey))
     return Inspection(
         title=survey.codebook.title,
         respondents=survey.responses.height,
@@ -186,6 +265,8 @@ def inspect(survey: Survey) -> Inspection:
             _demographic(survey.responses[name]) for name in survey.codebook.demographics
         ),
         items=tuple(_item(item, survey.responses[item.id]) for item in survey.codebook.items),
+        groups=group_summaries(survey, differences),
+        differences=differences,
         provenance=survey.provenance,
         citation=survey.codebook.citation,
         terms=survey.codebook.terms,

@@ -145,9 +145,9 @@ def estimates_text(found: Any) -> Any:
 
 
 def _table(estimate: Any) -> Any:
-    from rich.table import Table
+    from suffrage.plain_table import PlainTable
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("Answer", overflow="fold")
     table.add_column(f"{estimate.found.n} people", no_wrap=True)
     table.add_column("Model alone", justify="right", no_wrap=True)
@@ -179,9 +179,9 @@ def _trial_heading(trials: Any) -> str:
 
 
 def _trial_table(trials: Any) -> Any:
-    from rich.table import Table
+    from suffrage.plain_table import PlainTable
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column(
         "\nGroup", min_width=min(max(len(e.group) for e in trials), 22), overflow="fold"
     )

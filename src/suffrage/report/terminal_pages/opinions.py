@@ -13,12 +13,13 @@ __all__ = ["analysis_json", "analysis_text"]
 def analysis_text(a: OpinionAnalysis, count: int = STATEMENTS) -> Any:
     """The analysis for a terminal (a Rich renderable)."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
+
+    from suffrage.plain_table import PlainTable
 
     shown = analysis_json(a, count)
     parts: list[Any] = [Text(_heading(shown, a), style="bold"), Text("")]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("Groups", "Silhouette", "Agreement", "Weakest overlap", "Sizes"):
         table.add_column(column, justify="right")
     for row in a.tried:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from suffrage.consult.principles import Principles
+from suffrage.plain_table import PlainTable
 
 
 def principles_text(found: Principles, most: int = 20) -> RenderableType:
@@ -53,9 +52,9 @@ def principles_text(found: Principles, most: int = 20) -> RenderableType:
     return Group(*(Text(line) for line in (*lines, meaning, "")), *told)
 
 
-def disagreement_table(rows: Sequence[Mapping[str, Any]], most: int = 20) -> Table:
+def disagreement_table(rows: Sequence[Mapping[str, Any]], most: int = 20) -> PlainTable:
     """Statements on which survey and consultation differ most, in each population."""
-    table = Table(box=None, pad_edge=False)
+    table = PlainTable(box=None, pad_edge=False)
     for name in ("value set", "statement"):
         table.add_column(name, overflow="fold")
     for name in ("survey", "public", "difference", "95 %", "voters", "clear"):
@@ -66,8 +65,8 @@ def disagreement_table(rows: Sequence[Mapping[str, Any]], most: int = 20) -> Tab
         if shown[row["value_set"]] > most:
             continue
         table.add_row(
-            escape(row["value_set"]),
-            escape(row["statement"]),
+            row["value_set"],
+            row["statement"],
             f"{row['survey']:.2f}",
             f"{row['consultation']:.2f}",
             f"{row['difference']:+.2f}",

@@ -10,6 +10,7 @@ from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.comparison import ItemComparison, compare_value_sets
 from suffrage.population.distributions import share_intervals
 from suffrage.report.rendering import render_page
+from suffrage.survey.group_differences import cautions
 
 BAR_WIDTH = 24
 OPTION_WIDTH = 40
@@ -31,21 +32,26 @@ def profile_json(first: ValueSet, other: ValueSet | None = None) -> dict[str, An
     }
     if other is None:
         return {**facts, "shares": first.table().to_dicts()}
-    rows = [row.__dict__ for row in compare_value_sets(first, other)]
+    marked = cautions([d.item for d in first.distributions.values()])
+    rows = [
+        {**row.__dict__, "caution": marked.get(row.item_id)}
+        for row in compare_value_sets(first, other)
+    ]
     return {**facts, "against": other.name, "items": rows}
 
 
 def profile_table(value_set: ValueSet) -> Any:
     """One population's answers as bars, for a terminal (a Rich renderable)."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
+
+    from suffrage.plain_table import PlainTable
 
     longest = max(len(text) for item in value_set.items for text in item.texts)
     parts: list[Any] = [Text(heading(value_set), style="bold")]
     for distribution in value_set.distributions.values():
         item = distribution.item
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table = PlainTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(overflow="fold", width=min(longest, OPTION_WIDTH) + 2)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, width=BAR_WIDTH)
@@ -89,10 +95,11 @@ def _footing(distribution: AnswerDistribution) -> str:
 def comparison_table(first: ValueSet, second: ValueSet) -> Any:
     """Where two populations differ most, for a terminal (a Rich renderable)."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    from suffrage.plain_table import PlainTable
+
+    table = PlainTable(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
     table.add_column("Item", no_wrap=True)
     table.add_column("Question", overflow="fold")
     table.add_column("Apart", justify="right")
@@ -103,20 +110,28 @@ def comparison_table(first: ValueSet, second: ValueSet) -> Any:
         item = first.distributions[row.item_id].item
         mean = "" if row.mean_difference is None else f"{row.mean_difference:+.2f}"
         table.add_row(
-            row.item_id,
+            f"{row.item_id} *" if item.caution else row.item_id,
             item.question,
             _percent(row.total_variation),
             _interval(row),
             mean,
             "yes" if row.clear else "no",
         )
+    marked = cautions([d.item for d in first.distributions.values()])
+    warned = [Text(f"\n* {CAUTION}")] if marked else []
     return Group(
         Text(f"{heading(first)}\n{heading(second)}\n", style="bold"),
         table,
+        *warned,
+        *(Text(f"  {item}: {why}", style="dim") for item, why in marked.items()),
         Text(f"\n{EXPLANATION.format(first=first.name, second=second.name)}", style="dim"),
     )
 
 
+CAUTION = (
+    "A country, wave or mode never used options of these items that the others use: the difference "
+    "may come from how they were asked or coded."
+)
 EXPLANATION = (
     "Apart: the share of either population that would have to answer otherwise (total variation). "
     "Mean: {first} minus {second} on a scale from 0 (first option) to 1 (last). Clear: a "
@@ -143,20 +158,24 @@ def write_profile_page(first: ValueSet, other: ValueSet | None, path: Path) -> N
     comparisons: dict[str, ItemComparison] = (
         {row.item_id: row for row in compare_value_sets(first, other)} if other else {}
     )
+    marked = cautions([d.item for d in first.distributions.values()])
     order = list(comparisons) if other else list(first.distributions)
     shown = [first] if other is None else [first, other]
     weighted = any(value_set.design_effect > 1 for value_set in shown)
     cards = [_card(f"item-{i}", item, shown, comparisons.get(item)) for i, item in enumerate(order)]
+    explanation = EXPLANATION.format(first=first.name, second=other.name) if other else ""
+    if other and marked:
+        explanation += f" * {CAUTION}"
     page = render_page(
         "profile.html.j2",
         title=first.name if other is None else f"{first.name} and {other.name}",
         headings=[heading(value_set) for value_set in shown],
         names=[value_set.name for value_set in shown],
         finding=_finding(first, list(comparisons.values())) if other else "",
-        explanation=EXPLANATION.format(first=first.name, second=other.name) if other else "",
+        explanation=explanation,
         shares_are="weighted shares" if weighted else "shares",
         most=[
-            _row(card["anchor"], card["question"], row)
+            _row(card["anchor"], card["question"], row, marked.get(row.item_id))
             for card, row in zip(cards[:MOST], comparisons.values(), strict=False)
         ],
         cards=cards,
@@ -180,7 +199,7 @@ def _finding(first: ValueSet, rows: list[ItemComparison]) -> str:
     )
 
 
-def _row(anchor: str, question: str, row: ItemComparison) -> dict[str, str]:
+def _row(anchor: str, question: str, row: ItemComparison, caution: str | None) -> dict[str, str]:
     """One line of the table of the greatest differences."""
     mean = "no order" if row.mean_difference is None else f"{row.mean_difference:+.2f}"
     return {
@@ -189,7 +208,7 @@ def _row(anchor: str, question: str, row: ItemComparison) -> dict[str, str]:
         "apart": _percent(row.total_variation),
         "span": _interval(row),
         "mean": mean.replace("-", "\u2212"),
-        "verdict": "yes" if row.clear else "no",
+        "verdict": f"{'yes' if row.clear else 'no'}{' *' if caution else ''}",
     }
 
 
@@ -210,7 +229,7 @@ def _card(
         "anchor": anchor,
         "id": item_id,
         "question": item.question,
-        "note": f"{item.note.rstrip('.')}." if item.note else "",
+        "note": f"{item.remarks.rstrip('.')}." if item.remarks else "",
         "difference": difference,
         "options": [
             {"text": text, "bars": option_bars}

@@ -19,12 +19,13 @@ def representativeness_json(found: Representativeness) -> dict[str, Any]:
 def representativeness_text(found: Representativeness) -> Any:
     """The comparison for a terminal (a Rich renderable)."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
+
+    from suffrage.plain_table import PlainTable
 
     parts: list[Any] = [Text(f"{found.n:,} respondents against: {found.source}", style="bold")]
     for margin, (before, after) in found.dissimilarity.items():
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column(margin, min_width=24)
         for column in ("Respondents", "Sample", "Weighted", "Target", "Raked"):
             table.add_column(column, justify="right")

@@ -37,8 +37,9 @@ def find_topics(survey: Survey, topics: int | None = None) -> list[dict[str, Any
 def topics_text(found: list[dict[str, Any]], survey: Survey) -> Any:
     """The topics for a terminal (a Rich renderable)."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
+
+    from suffrage.plain_table import PlainTable
 
     parts: list[Any] = []
     alone = [row["items"][0] for row in found if row["inside"] is None]
@@ -46,7 +47,7 @@ def topics_text(found: list[dict[str, Any]], survey: Survey) -> Any:
     for number, row in enumerate(together, 1):
         apart = "" if row["outside"] is None else f", {row['outside']:.2f} with other items"
         head = f"{number}. {len(row['items'])} items, association {row['inside']:.2f}{apart}"
-        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table = PlainTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold", ratio=1)
         for item in row["items"]:

@@ -20,10 +20,11 @@ def taxonomy_json(found: Taxonomy) -> dict[str, Any]:
 def taxonomy_table(found: Taxonomy) -> Any:
     """A taxonomy for a terminal (a Rich renderable)."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    from suffrage.plain_table import PlainTable
+
+    table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("", no_wrap=True)
     table.add_column("Value")
     table.add_column("In our words", overflow="fold")
@@ -38,16 +39,17 @@ def taxonomy_table(found: Taxonomy) -> Any:
 def scores_table(scores: dict[str, Any]) -> Any:
     """Value scores for a terminal (a Rich renderable)."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    from suffrage.plain_table import PlainTable
+
+    table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("Value", no_wrap=True)
     table.add_column("Alpha", justify="right", no_wrap=True)
     table.add_column("Omega", justify="right", no_wrap=True)
     centred = scores["scale"] == "centred"
     for name, group in scores["value_sets"].items():
-        table.add_column(f"{name} ({group['respondents']:,})", justify="right", no_wrap=True)
+        table.add_column(f"{name} ({_people(group)})", justify="right", no_wrap=True)
     for value, word in scores["values"].items():
         cells = [
             f"{_signed(group['mean'][value], centred)} ± {group['standard_error'][value]:.3f}"
@@ -62,6 +64,11 @@ def scores_table(scores: dict[str, Any]) -> Any:
         if centred
         else "Mean of three items from 0 to 1, with its standard error."
     )
+    note += (
+        " In brackets: people with a score, of all in the value set."
+        if any(_people(group) != f"{group['people']:,}" for group in scores["value_sets"].values())
+        else ""
+    )
     note += " Alpha, omega: reliability over everyone (Cronbach; McDonald, from three items on)."
     if scores["reversed"]:
         note += f" These items run against their value: {', '.join(scores['reversed'])}."
@@ -75,10 +82,19 @@ def scores_table(scores: dict[str, Any]) -> Any:
     return Group(*parts, Text(f"\n{note}", style="dim"))
 
 
-def _map_table(found: dict[str, Any]) -> Any:
-    from rich.table import Table
+def _people(group: dict[str, Any]) -> str:
+    """How many people have a score and how many there are: "900 to 941 of 1,003"."""
+    fewest, most = min(group["answered"].values()), max(group["answered"].values())
+    if fewest == most == group["people"]:
+        return f"{most:,}"
+    scored = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    return f"{scored} of {group['people']:,}"
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+
+def _map_table(found: dict[str, Any]) -> Any:
+    from suffrage.plain_table import PlainTable
+
+    table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("Cultural map")
     table.add_column("Secular-rational", justify="right")
     table.add_column("Self-expression", justify="right")
@@ -133,10 +149,7 @@ def write_scores_page(scores: dict[str, Any], title: str, path: Path) -> None:
         centred=centred,
         zero=place(0.0),
         ends=[_signed(low, centred), _signed(high, centred)],
-        groups=[
-            {"name": n, "tone": k % 6 + 1, "n": f"{g['respondents']:,}", "aside": g["set_aside"]}
-            for k, (n, g) in enumerate(groups)
-        ],
+        groups=[{"name": n, "tone": k % 6 + 1, "n": _people(g)} for k, (n, g) in enumerate(groups)],
         rows=rows,
         circle=circle_drawing(scores["circle"], scores["values"]) if scores["circle"] else None,
         map=map_drawing(scores["map"]) if scores["map"] else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,10 @@ def score_study(study: Study, instrument: str) -> dict[str, Any]:
         found = value_scores(survey.with_responses(survey.responses[rows]), key)
         mean, error = found.means()
         groups[spec.name] = {
+            "people": len(found.respondents) + found.set_aside,
             "respondents": len(found.respondents),
             "set_aside": found.set_aside,
+            "answered": _answered(found.values, found.scores),
             "mean": dict(zip(found.values, mean.tolist(), strict=True)),
             "standard_error": dict(zip(found.values, error.tolist(), strict=True)),
         }
@@ -79,7 +82,14 @@ def score_study(study: Study, instrument: str) -> dict[str, Any]:
         "value_sets": groups,
         "circle": drawn,
         "map": None,
+        "no_map": "",
     }
+
+
+def _answered(values: Sequence[str], scores: FloatArray) -> dict[str, int]:
+    """How many people have a score on each value. scores: shape (people, values)."""
+    counts = np.isfinite(scores).sum(axis=0).tolist()
+    return dict(zip(values, counts, strict=True))
 
 
 def _spoken(higher_order: str) -> str:
@@ -106,10 +116,13 @@ def _world_values(study: Study, survey: Survey) -> dict[str, Any]:
         member = np.zeros(len(weights))
         member[rows] = 1.0
         members.append((spec.name, member))
+        own = np.column_stack([scores[name][rows] for name in names])
         found = {name: weighted_mean(scores[name][rows], weights[rows]) for name in names}
         groups[spec.name] = {
-            "respondents": int(member.sum()),
-            "set_aside": 0,
+            "people": int(member.sum()),
+            "respondents": int(np.isfinite(own).any(axis=1).sum()),
+            "set_aside": int((~np.isfinite(own).any(axis=1)).sum()),
+            "answered": _answered(names, own),
             "mean": {name: mean for name, (mean, _) in found.items()},
             "standard_error": {name: error for name, (_, error) in found.items()},
         }

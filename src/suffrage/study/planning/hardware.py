@@ -119,10 +119,11 @@ def hardware_plan(study: Study, price_per_hour: float | None = None) -> list[dic
 def hardware_table(rows: list[dict[str, Any]], currency: str) -> Any:
     """The rows for a terminal (a Rich renderable)."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    from suffrage.plain_table import PlainTable
+
+    table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("Model", "GPU", "Adapting", "Method"):
         table.add_column(column, no_wrap=True)
     for column in ("Memory", "GPUs", "GPU hours", "Money"):

@@ -1,0 +1,175 @@
+"""Countries, waves and modes that answered an item in another way are seen."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from suffrage.population import build_value_set
+from suffrage.report.terminal_pages.profile import (
+    comparison_table,
+    profile_json,
+    write_profile_page,
+)
+from suffrage.survey import Codebook, Item, NonResponse, Option, Provenance, Survey, read_survey
+from suffrage.survey.contradictions import contradictions
+from suffrage.survey.group_differences import (
+    group_differences,
+    grouping_columns,
+    with_cautions,
+)
+from suffrage.survey.inspection import inspect
+
+COUNTRIES = ("AT", "BE", "CH", "DE", "ES", "FR")
+ITEMS = 12
+NARROW = [f"q{i}" for i in range(9)]
+
+
+def made(column: str = "country", respondents: int = 200, seed: int = 0) -> Survey:
+    """Six groups; the last used only the first three of five codes on nine of twelve items."""
+    generator = np.random.default_rng(seed)
+    items = tuple(
+        Item(
+            id=f"q{i}",
+            question=f"How about {i}?",
+            options=tuple(Option(code=str(k + 1), text=f"level {k}") for k in range(5)),
+        )
+        for i in range(ITEMS)
+    )
+    where = np.repeat(COUNTRIES, respondents)
+    columns: dict[str, object] = {
+        "respondent": [f"r{i:05d}" for i in range(where.size)],
+        "weight": np.ones(where.size),
+        column: where,
+    }
+    for item in items:
+        answers = generator.integers(0, 5, where.size)
+        if item.id in NARROW:
+            answers = np.where(where == "FR", generator.integers(0, 3, where.size), answers)
+        columns[item.id] = pl.Series(answers, dtype=pl.Int16)
+    return Survey(
+        pl.DataFrame(columns),
+        Codebook(title="Six", items=items, demographics=(column,)),
+        Provenance("made-up", {}, "Made up."),
+    )
+
+
+def printed(page: object) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=200).print(page)
+    return " ".join(stream.getvalue().split())
+
+
+@pytest.mark.parametrize("column", ["country", "cntry", "wave", "essround", "year", "mode"])
+def test_a_group_that_used_three_of_five_codes_is_seen_on_each_item(column):
+    found = group_differences(made(column))
+    assert [(d.item, d.group, d.used, d.missed) for d in found] == [
+        (item, "FR", 3, ("4", "5")) for item in NARROW
+    ]
+    assert found[0].chosen_elsewhere == pytest.approx(0.4, abs=0.05)
+
+
+def test_check_and_inspect_show_it():
+    survey = made()
+    said = [c for c in contradictions(survey) if c.kind == "unused in a group"]
+    assert [c.item for c in said] == NARROW
+    assert "in FR (country) only 3 of 5 options were used; nobody chose 4, 5" in said[0].what
+    assert not [c for c in contradictions(made()) if c.kind == "unused option"]
+    groups = {group.group: group for group in inspect(survey).groups}
+    assert list(groups["FR"].narrowed) == NARROW and groups["DE"].narrowed == ()
+    assert groups["FR"].items_asked == ITEMS and groups["FR"].answered == 1
+    page = printed(inspect(survey).render())
+    assert "country: FR" in page and ", ".join(NARROW) in page
+
+
+def test_the_shares_are_those_counted_by_hand():
+    survey = made()
+    silent = pl.when((pl.col("country") == "DE") & (pl.int_range(pl.len()) % 2 == 0))
+    frame = survey.responses.with_columns(silent.then(-1).otherwise(pl.col("q10")).alias("q10"))
+    frame = frame.with_columns(
+        q11=pl.when(pl.col("country") == "AT").then(-4).otherwise(pl.col("q11"))
+    )
+    changed = survey.with_responses(frame)
+    (found,) = [d for d in group_differences(changed) if d.item not in NARROW]
+    assert (found.item, found.group, found.missed) == ("q10", "DE", ())
+    inside = frame.filter(pl.col("country") == "DE")["q10"]
+    assert found.silent == (inside == NonResponse.DONT_KNOW).mean() == 0.5
+    assert found.silent_elsewhere == 0
+    groups = {group.group: group for group in inspect(changed).groups}
+    assert groups["AT"].items_asked == ITEMS - 1, "an item not asked is no silence"
+    (said,) = [c for c in contradictions(changed) if c.kind == "silent in a group"]
+    assert "in DE (country) 50% of those asked gave no answer, elsewhere 0%" in said.what
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    respondents=st.integers(10, 300),
+    rare=st.floats(0.001, 0.2),
+)
+def test_groups_that_answer_alike_are_hardly_ever_listed(seed, respondents, rare):
+    generator = np.random.default_rng(seed)
+    survey = made(respondents=respondents)
+    shares = [rare, 1 - rare - 0.2, 0.1, 0.1, 0.0]
+    alike = {
+        item.id: pl.Series(generator.choice(5, survey.responses.height, p=shares), dtype=pl.Int16)
+        for item in survey.codebook.items
+    }
+    assert len(group_differences(survey.with_responses(survey.responses.with_columns(**alike)))) < 2
+
+
+def test_permuting_the_rows_changes_nothing():
+    survey = made()
+    shuffled = survey.with_responses(survey.responses.sample(fraction=1, shuffle=True, seed=3))
+    assert group_differences(shuffled) == group_differences(survey)
+
+
+def test_a_survey_without_groups_has_no_differences():
+    survey = made("region")
+    assert grouping_columns(survey) == [] and group_differences(survey) == []
+    assert with_cautions(survey) is survey
+
+
+def test_comparisons_on_such_items_are_marked(tmp_path: Path):
+    survey = with_cautions(made())
+    assert survey.content_hash == made().content_hash
+    french = build_value_set(survey, "french", {"country": "FR"}, 1)
+    german = build_value_set(survey, "german", {"country": "DE"}, 1)
+    page = printed(comparison_table(french, german))
+    for place in range(ITEMS):
+        assert (f"q{place} * How about" in page) == (f"q{place}" in NARROW)
+    assert "In FR (country) only 3 of 5 options were used" in page
+    rows = {row["item_id"]: row["caution"] for row in profile_json(french, german)["items"]}
+    assert {item for item, caution in rows.items() if caution} == set(NARROW)
+    write_profile_page(french, german, tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert html.count("yes *") >= 1 and "only 3 of 5 options were used" in html
+
+
+def test_read_survey_puts_the_cautions_on_the_items(tmp_path: Path):
+    survey = made()
+    frame = survey.responses.with_columns(pl.col(i.id) + 1 for i in survey.codebook.items)
+    frame.drop("respondent", "weight").write_csv(tmp_path / "six.csv")
+    book = {
+        "title": "Six",
+        "demographics": {"country": "country"},
+        "items": [
+            {"id": i.id, "question": i.question, "options": {o.code: o.text for o in i.options}}
+            for i in survey.codebook.items
+        ],
+    }
+    (tmp_path / "six.yaml").write_text(yaml.safe_dump(book, sort_keys=False))
+    section = {"reader": "labelled_file", "path": "six.csv", "codebook": "six.yaml"}
+    found = read_survey(section, tmp_path)
+    assert [item.id for item in found.codebook.items if item.caution] == NARROW
+    assert found.codebook["q0"].remarks == found.codebook["q0"].caution
+    found.write(tmp_path / "kept")
+    assert Survey.read(tmp_path / "kept").codebook == found.codebook
