@@ -2,8 +2,10 @@
 
 Methods that are truly equal are compared as a study compares them, with Holm's correction, and
 the share of studies with at least one false verdict is counted. 95% intervals are compared with
-the true value. Differences are normal, heavy-tailed (Student's t with 3 degrees of freedom) or
-skewed (exponential), over few to many clusters of questions, of one size or of unequal sizes.
+the true value. Clusters of questions differ by normal, heavy-tailed (Student's t with 3 degrees of
+freedom) or skewed (exponential) values. They are of one size, or hold one to eight questions. The
+last tables go the whole way from rows to verdicts: two value sets with their respondents resampled,
+and a ratio of two means.
 
 Usage: python benchmarks/inference.py [--studies 1000] [--json FILE]
 """
@@ -18,12 +20,15 @@ from pathlib import Path
 
 import numpy as np
 
-from suffrage.evaluate.statistics.figures import holm
-from suffrage.evaluate.statistics.inference import FEWEST_CLUSTERS, Ratio, infer
+from suffrage.evaluate.statistics.figures import holm, make_figures
+from suffrage.evaluate.statistics.inference import FEWEST_CLUSTERS, infer
+from suffrage.evaluate.statistics.intervals import Measured, bootstrap_estimate, make_draws
 
 CLUSTERS = (3, 4, 5, 6, 8, 10, 12, 20, 40)
+FEW_CLUSTERS = (4, 5, 8, 12, 20)
 METHODS = (2, 4, 6)
 DRAWS = 2000
+PEOPLE = 200
 SHAPES: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] = {
     "normal": lambda g, shape: g.normal(size=shape),
     "heavy-tailed": lambda g, shape: g.standard_t(3, size=shape) / np.sqrt(3),
@@ -36,7 +41,7 @@ def sizes_of(clusters: int, unequal: bool, generator: np.random.Generator) -> np
     return generator.integers(1, 9, size=clusters) if unequal else np.ones(clusters, dtype=int)
 
 
-def cluster_means(
+def cluster_sums(
     values: np.ndarray, sizes: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
     """A cluster's effect, with questions that differ a little around it; (..., clusters) sums."""
@@ -44,9 +49,15 @@ def cluster_means(
     return values * sizes + noise * (sizes > 1)
 
 
+def without_each(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """The mean over questions with each cluster left out, (..., clusters)."""
+    return (sums.sum(axis=-1, keepdims=True) - sums) / (sizes.sum() - sizes)
+
+
 def bootstrap_counts(clusters: int, generator: np.random.Generator) -> np.ndarray:
     """How often each draw takes each cluster."""
-    return generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=DRAWS)
+    shares = np.full(clusters, 1 / clusters)
+    return generator.multinomial(clusters, shares, size=DRAWS).astype(float)
 
 
 def false_verdicts(
@@ -62,13 +73,13 @@ def false_verdicts(
         generator = np.random.default_rng([study, clusters, methods])
         counts = bootstrap_counts(clusters, generator)
         sizes = sizes_of(clusters, unequal, generator)
-        noise = SHAPES[shape](generator, (methods, clusters))
-        rows = [Ratio(cluster_means(v, sizes, generator), sizes.astype(float)) for v in noise]
-        floor = Ratio(np.zeros(clusters), sizes.astype(float))
-        pairs = (
-            [(row, floor) for row in rows] if against_floor else list(combinations(rows, 2))
-        )
-        p_values = [infer(one, two, counts).p_value() for one, two in pairs]
+        sums = cluster_sums(SHAPES[shape](generator, (methods, clusters)), sizes, generator)
+        pairs = combinations(sums, 2)
+        gaps = list(sums) if against_floor else [one - two for one, two in pairs]
+        p_values = [
+            infer(gap.sum() / sizes.sum(), without_each(gap, sizes), sizes, counts).p_value()
+            for gap in gaps
+        ]
         known = [p for p in p_values if p is not None]
         wrong += bool(known) and min(holm(known)) < 0.05
     return wrong / studies
@@ -83,10 +94,8 @@ def coverage(shape: str, clusters: int, unequal: bool, studies: int) -> tuple[fl
         generator = np.random.default_rng([study, clusters, 77])
         counts = bootstrap_counts(clusters, generator)
         sizes = sizes_of(clusters, unequal, generator)
-        values = SHAPES[shape](generator, (clusters,))
-        found = infer(
-            Ratio(cluster_means(values, sizes, generator), sizes.astype(float)), None, counts
-        )
+        sums = cluster_sums(SHAPES[shape](generator, (clusters,)), sizes, generator)
+        found = infer(sums.sum() / sizes.sum(), without_each(sums, sizes), sizes, counts)
         low, high = found.interval()
         assert low is not None and high is not None
         held += low <= 0 <= high
@@ -94,59 +103,135 @@ def coverage(shape: str, clusters: int, unequal: bool, studies: int) -> tuple[fl
     return held / studies, float(np.median(widths))
 
 
+def study_rows(
+    shape: str, clusters: int, ratio: bool, generator: np.random.Generator, methods: int
+) -> dict[str, list[Measured]]:
+    """Rows of truly equal methods: two value sets, or a ratio that is 0.5 on average.
+
+    A value set's people have an error of their own, the same for every method, which the
+    replicates show again.
+    """
+    sizes = sizes_of(clusters, True, generator)
+    rows: dict[str, list[Measured]] = {f"m{k}": [] for k in range(methods)}
+    for value_set in ("north", "south")[: 1 if ratio else 2]:
+        for cluster, size in enumerate(sizes):
+            for item in range(size):
+                name = f"c{cluster}i{item}"
+                # Differing questions weigh differently in a ratio.
+                below = float(generator.gamma(4, 0.25)) if ratio else 1.0
+                for k, method in enumerate(rows):
+                    rows[method].append(
+                        Measured(1, value_set, name, f"c{cluster}", k, np.ones(1), below)
+                    )
+    effects = SHAPES[shape](generator, (methods, clusters))
+    for k, method in enumerate(rows):
+        sampled = 0.1 * generator.normal(size=PEOPLE + 1)
+        rows[method] = [
+            Measured(
+                row.seed,
+                row.value_set,
+                row.item,
+                row.cluster,
+                row.below
+                * (0.5 * ratio + effects[k, int(row.cluster[1:])] + 0.5 * generator.normal())
+                + (0.0 if ratio else sampled[0]),
+                np.ones(1) if ratio else sampled[1:],
+                row.below,
+            )
+            for row in rows[method]
+        ]
+    return rows
+
+
+def whole_way(shape: str, clusters: int, ratio: bool, studies: int) -> tuple[float, float]:
+    """Coverage of a figure, and the share of studies of four methods with a false verdict."""
+    held, wrong, truth = 0, 0, 0.5 * ratio
+    for study in range(studies):
+        generator = np.random.default_rng([study, clusters, 5])
+        rows = study_rows(shape, clusters, ratio, generator, 4)
+        draws = make_draws([r.cluster for r in rows["m0"]], ["north", "south"], PEOPLE, study)
+        figures, differences = make_figures(
+            "e", {"m": rows}, list(rows), study, draws=draws, breakdown=False
+        )
+        low, high = figures[0].low, figures[0].high
+        assert low is not None and high is not None
+        assert bootstrap_estimate(rows["m0"], draws).low == low
+        held += low <= truth <= high
+        wrong += any(d.verdict in ("higher", "lower") for d in differences)
+    return held / studies, wrong / studies
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=1000)
     parser.add_argument("--json", type=Path, help="also write the figures to a file")
     options = parser.parse_args()
-    found: dict[str, list[dict[str, object]]] = {"coverage": [], "false_verdicts": []}
-    error = 100 * np.sqrt(0.05 * 0.95 / options.studies)
-    print(f"{options.studies} simulated studies a cell; simulation error {error:.1f} points\n")
+    studies, found = options.studies, {}
+    error = 100 * np.sqrt(0.05 * 0.95 / studies)
+    print(f"{studies} simulated studies a cell; simulation error {error:.1f} points\n")
+    found["coverage"] = _coverage_table(studies)
+    print("\nStudies with at least one false verdict, in percent (5 promised)")
+    found["false_verdicts"] = [
+        row for against_floor in (False, True) for row in _verdict_table(studies, against_floor)
+    ]
+    found["whole_way"] = _whole_table(max(studies // 4, 100))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def _coverage_table(studies: int) -> list[dict[str, object]]:
     print("Coverage of 95% intervals (width over Student's interval)")
     print(f"{'clusters':>9} " + " ".join(f"{s:>22}" for s in SHAPES for _ in (0, 1)))
     print(" " * 10 + " ".join(f"{k:>22}" for _ in SHAPES for k in ("equal sizes", "unequal sizes")))
+    found: list[dict[str, object]] = []
     for clusters in CLUSTERS:
         cells = []
         for shape in SHAPES:
             for unequal in (False, True):
-                share, width = coverage(shape, clusters, unequal, options.studies)
+                share, width = coverage(shape, clusters, unequal, studies)
                 cells.append("no interval" if share is None else f"{share:.3f} ({width:.2f})")
-                found["coverage"].append(
-                    {
-                        "clusters": clusters,
-                        "shape": shape,
-                        "unequal": unequal,
-                        "coverage": share,
-                        "width": width,
-                    }
-                )
+                place = {"clusters": clusters, "shape": shape, "unequal": unequal}
+                found.append({**place, "coverage": share, "width": width})
         print(f"{clusters:>9} " + " ".join(f"{cell:>22}" for cell in cells), flush=True)
-    print("\nStudies with at least one false verdict, in percent (5 promised)")
-    for against_floor in (False, True):
-        print("\nMethods against a floor" if against_floor else "\nMethods against one another")
-        header = [f"{s}, {m}" for s in SHAPES for m in METHODS]
-        print(f"{'clusters':>9} " + " ".join(f"{h:>15}" for h in header))
-        for clusters in CLUSTERS:
-            cells = []
+    return found
+
+
+def _verdict_table(studies: int, against_floor: bool) -> list[dict[str, object]]:
+    print("\nMethods against a floor" if against_floor else "\nMethods against one another")
+    header = [f"{s}, {m}" for s in SHAPES for m in METHODS]
+    print(f"{'clusters':>9} " + " ".join(f"{h:>15}" for h in header))
+    found: list[dict[str, object]] = []
+    for clusters in CLUSTERS:
+        cells = []
+        for shape in SHAPES:
+            for methods in METHODS:
+                share = false_verdicts(shape, clusters, methods, against_floor, False, studies)
+                cells.append(f"{100 * share:.1f}")
+                place = {"clusters": clusters, "shape": shape, "methods": methods}
+                found.append({**place, "against_floor": against_floor, "share": share})
+        print(f"{clusters:>9} " + " ".join(f"{cell:>15}" for cell in cells), flush=True)
+    return found
+
+
+def _whole_table(studies: int) -> list[dict[str, object]]:
+    print(f"\nFrom rows to verdicts, clusters of unequal sizes, {studies} studies a cell:")
+    print("coverage, and studies of 4 equal methods with a false verdict in percent")
+    print(
+        f"{'clusters':>9} "
+        + " ".join(f"{f'{k}, {s}':>28}" for k in ("two value sets", "ratio") for s in SHAPES)
+    )
+    found: list[dict[str, object]] = []
+    for clusters in FEW_CLUSTERS:
+        cells = []
+        for ratio in (False, True):
             for shape in SHAPES:
-                for methods in METHODS:
-                    share = false_verdicts(
-                        shape, clusters, methods, against_floor, False, options.studies
-                    )
-                    cells.append(f"{100 * share:.1f}")
-                    found["false_verdicts"].append(
-                        {
-                            "clusters": clusters,
-                            "shape": shape,
-                            "methods": methods,
-                            "against_floor": against_floor,
-                            "share": share,
-                        }
-                    )
-            print(f"{clusters:>9} " + " ".join(f"{cell:>15}" for cell in cells), flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+                held, wrong = whole_way(shape, clusters, ratio, studies)
+                cells.append(f"{held:.3f}, {100 * wrong:.1f}")
+                place = {"clusters": clusters, "shape": shape, "ratio": ratio}
+                found.append({**place, "coverage": held, "share": wrong})
+        print(f"{clusters:>9} " + " ".join(f"{cell:>28}" for cell in cells), flush=True)
+    return found
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """What evaluations of groups share: who can be told from whom, and distances freed of noise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from suffrage.arrays import FloatArray
 from suffrage.evaluate.asking.groups import (
     between_row,
     disjoint,
@@ -11,7 +14,12 @@ from suffrage.evaluate.asking.groups import (
     smallest_groups,
 )
 from suffrage.evaluate.statistics.figures import drawn_figures
-from suffrage.evaluate.statistics.intervals import Estimate
+from suffrage.evaluate.statistics.intervals import (
+    Estimate,
+    make_draws,
+    resampled_estimate,
+    without_interval,
+)
 from suffrage.population import build_value_set
 from suffrage.training_data import ItemSplit
 from tests.evaluate.trial import all_held_out, survey, value_sets
@@ -85,18 +93,25 @@ def test_distance_between_samples_of_one_population_is_nought_on_average() -> No
     assert np.mean(plain) > 10 * error
 
 
-def test_figures_made_elsewhere_are_compared_on_their_draws() -> None:
-    draws = np.random.default_rng(0).normal(0, 0.1, 2000)
+def test_figures_made_elsewhere_are_compared_cluster_by_cluster() -> None:
+    names = [f"c{k}" for k in range(9)]
+    draws = make_draws(names, ["v"], 1, 1)
+    values = np.random.default_rng(0).normal(0.5, 0.1, 9)
+
+    def estimate(by_cluster: FloatArray) -> Estimate:
+        under = draws.weights @ by_cluster / draws.weights.sum(axis=1)
+        return resampled_estimate(under, np.empty(0), draws, draws.sizes(names), 9)
+
     found = {
-        "a": Estimate(0.5, 0.5 + draws, 0.3, 0.7, 9, floor=0.1, ceiling=1.0),
-        "b": Estimate(0.9, 0.9 + draws, 0.7, 1.1, 8),
-        "c": Estimate(0.4, 0.4 - draws, None, None, 8),
+        "a": replace(estimate(values), floor=0.1, ceiling=1.0),
+        "b": estimate(values + 0.4),
+        "c": without_interval(0.4, draws, 8),
     }
     figures, differences = drawn_figures("x", "m", found, ["b", "a", "c", "absent"])
     assert [f.method for f in figures] == ["b", "a", "c"]
     assert (figures[1].floor, figures[1].ceiling, figures[0].floor) == (0.1, 1.0, None)
     by_pair = {(d.method, d.against): d for d in differences}
-    # The same draws move both, so nothing of them is left in the difference.
+    # The same clusters move both, so nothing of them is left in the difference.
     assert by_pair["a", "b"].low == pytest.approx(-0.4) == by_pair["a", "b"].high
     assert by_pair["a", "b"].adjusted is not None and by_pair["a", "b"].adjusted < 0.01
     assert by_pair["c", "a"].low is None and by_pair["c", "a"].p is None

@@ -74,14 +74,14 @@ def test_names_and_order_change_nothing(counts: list[tuple[int, ...]], order: li
     assert found.mean() == pytest.approx(0.5)
 
 
-def test_one_busy_participant_widens_the_interval() -> None:
-    """A hundred comparisons of one person say less than one each of a hundred."""
+def test_busy_participants_widen_the_interval() -> None:
+    """A hundred comparisons of eight people who never waver say less than one each of a hundred."""
     count = 100
     generator = np.random.default_rng(3)
     outcomes = (generator.random(count) > 0.7).astype(int)
     lefts, rights = ["new"] * count, ["old"] * count
     apart = [f"p{k}" for k in range(count)]
-    together = [f"p{int(outcome)}" for outcome in outcomes]
+    together = [f"p{int(outcome)}-{k % 4}" for k, outcome in enumerate(outcomes)]
     spread = {}
     for name, people in (("apart", apart), ("together", together)):
         rate = win_rates(lefts, rights, outcomes.tolist(), people, [1.0] * count, 1)[0]

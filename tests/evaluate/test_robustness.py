@@ -38,7 +38,7 @@ from tests.evaluate.trial import (
 )
 from tests.impostors import FloatArray, Impostor, flat, people
 
-SURVEY = survey(900, 8)
+SURVEY = survey(900, 16)
 SETS = value_sets(SURVEY, crossings=False)[1:3]
 SPLIT = all_held_out(SURVEY)
 SAID = re.compile("|".join(re.escape(s).replace(r"\{\}", "(.+)") for s in SENTENCES))
@@ -261,13 +261,17 @@ def test_no_frame_is_one_that_training_uses() -> None:
     assert all("{" not in push for push in PUSHES.values())
 
 
+# The critical value of the normal distribution.
+Z = 1.959964
+
+
 def test_fieller_covers_a_ratio_of_noisy_gains() -> None:
     generator = np.random.default_rng(2)
     covariance = np.array([[0.04, 0.01], [0.01, 0.03]])
     truth = np.array([0.6, 1.0])
     hits = wide = 0
     for above, below in generator.multivariate_normal(truth, covariance, 4000):
-        low, high = fieller(above, below, covariance)
+        low, high = fieller(above, below, covariance, Z)
         if low is None or high is None:
             wide += 1
         else:
@@ -289,7 +293,7 @@ def test_fieller_holds_the_ratio_wherever_the_gain_is_clear(
         covariance = np.array(
             [[other**2, c * other * deviation], [c * other * deviation, deviation**2]]
         )
-        low, high = fieller(r * below, below, covariance)
+        low, high = fieller(r * below, below, covariance, Z)
         assert low is not None and high is not None
         slack = 1e-6 * max(1.0, abs(r))
         assert low - slack <= r <= high + slack
@@ -301,8 +305,8 @@ def test_fieller_of_a_gain_over_itself_is_one() -> None:
     for _ in range(2000):
         draws = generator.normal(0.35, 0.06, 400)
         mean = float(draws.mean())
-        assert fieller(mean, mean, np.cov(draws, draws)) == pytest.approx((1, 1), abs=1e-6)
+        assert fieller(mean, mean, np.cov(draws, draws), Z) == pytest.approx((1, 1), abs=1e-6)
 
 
 def test_fieller_gives_nothing_where_the_gain_is_not_clear() -> None:
-    assert fieller(0.1, 0.1, np.diag([0.01, 0.01])) == (None, None)
+    assert fieller(0.1, 0.1, np.diag([0.01, 0.01]), Z) == (None, None)

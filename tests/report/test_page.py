@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from suffrage.evaluate.results import Figure, Results
+from suffrage.evaluate.results import FigureDifference, Results
 from suffrage.report.answer_cards import mean_shares
 from suffrage.report.dot_plot import axis_ticks
 from suffrage.report.failures import falls, worst_items
@@ -232,23 +232,24 @@ def test_what_training_cost_is_told_with_the_gain(results: Results) -> None:
     """The worst first; what chance or the margin explains is not told."""
 
     def with_losses(**losses: tuple[float, float]) -> Results:
-        figures = [
-            Figure(
-                evaluation="capability", measure="capability_loss", method=method, seed="all",
-                value_set="all", value=value, low=low, high=value + 0.1, n=64,
+        gaps = [
+            FigureDifference(
+                evaluation="capability", measure="capability", method=method, against="base",
+                value=-value, low=-value - 0.1, high=-low, n=64,
             )
             for method, (value, low) in losses.items()
         ]  # fmt: skip
-        return changed(results, figures=[*results.figures, *figures])
+        return changed(results, figure_differences=[*results.figure_differences, *gaps])
 
     lost = finding(with_losses(sft=(0.2, 0.1), distribution=(0.42, 0.3), prompt=(0.9, 0.8))).lead
     assert (
         "But the model trained by distribution matching falls by 0.42 on questions of what it "
         "could do before (95\u00a0% interval 0.30 to 0.52); so does 1 other trained model." in lost
     )
-    one = finding(with_losses(sft=(0.05, 0.01), distribution=(0.42, 0.3))).lead
+    one = finding(with_losses(sft=(0.05, -0.01), distribution=(0.42, 0.3))).lead
     assert "interval 0.30 to 0.52)." in one and "so does" not in one
-    assert "falls by" not in finding(with_losses(sft=(0.05, 0.01), distribution=(0.1, -0.1))).lead
+    # Within the margin, or not told from nothing.
+    assert "falls by" not in finding(with_losses(sft=(0.015, 0.01), distribution=(0.1, -0.1))).lead
 
 
 def test_the_finding_says_better_worse_or_cannot_be_told_apart(results: Results) -> None:

@@ -150,9 +150,9 @@ def test_latex_special_characters_are_escaped(results: Results, tmp_path: Path) 
     [
         ("{", "not readable as JSON"),
         ("[]", "not a Suffrage results file"),
-        ('{"study": {}, "version": 9}', "version 9, and this Suffrage reads version 2"),
+        ('{"study": {}, "version": 9}', "version 9, and this Suffrage reads version 3"),
         ('{"study": {}, "format": 1}', "no version.*write it again with `suffrage run`"),
-        ('{"study": {}, "version": 2}', "faults"),
+        ('{"study": {}, "version": 3}', "faults"),
     ],
 )
 def test_a_file_that_is_no_results_file_is_refused(text: str, said: str, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_numbers_read_as_people_write_them() -> None:
     assert number(None) == number(float("nan")) == "–"
     assert number(-0.001) == signed(0.001) == signed(-0.001) == "0.00"
     assert signed(0.08) == "+0.08"
-    assert interval(0.1, None) == "not enough items"
+    assert interval(0.1, None) == "too few questions to tell"
     assert [duration(s) for s in (4.2, 45, 130, 11100)] == [
         "4.2 s",
         "45 s",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,13 @@ from suffrage.evaluate.scorecard import (
     ProbeInput,
     Scorecard,
 )
-from suffrage.evaluate.statistics.figures import make_figures
+from suffrage.evaluate.statistics.figures import compared_rows, drawn_figure, make_figures
 from suffrage.evaluate.statistics.intervals import (
     Draws,
+    Estimate,
     Measured,
     make_draws,
-    percentile_interval,
+    resampled_estimate,
 )
 from suffrage.models import (
     Answerer,
@@ -293,6 +294,11 @@ class Moved:
         return Measured(*place, point, replicates, below, below_replicates)
 
     @property
+    def key(self) -> tuple[int, str, str]:
+        """What a row of another method must share to be compared with this one."""
+        return (self.seed, self.value_set, self.scenario)
+
+    @property
     def in_proportion(self) -> Measured:
         """Of the slope through the middle of scale and odds of acted on people."""
         lean, leans = self.people - 0.5, self.people_replicates - 0.5
@@ -465,48 +471,38 @@ def _correlations(
     if not moving:
         return
     draws = make_draws([r.cluster for r in moving], [r.value_set for r in moving], 1, seed)
-    for method in methods:
-        own = [row for row in moving if row.method == method]
+    by_method = {method: [row for row in moving if row.method == method] for method in methods}
+    scoped, cells = compared_rows(by_method, methods)
+    for method, by_scope in scoped.items():
+        own = by_scope.get((None, None), ())
         found = correlation_of_moves(own, draws) if own else None
         if found is not None:
-            value, low, high = found
-            yield Figure(
-                evaluation=NAME,
-                measure="change_correlation",
-                method=method,
-                seed="all",
-                value_set="all",
-                value=value,
-                low=low,
-                high=high,
-                n=len({row.scenario for row in own}),
-                floor=0.0,
-                ceiling=1.0,
-            )
+            estimate = replace(found, floor=0.0, ceiling=1.0)
+            missing = cells[None, None].missing(method)
+            place = (NAME, "change_correlation", method, None, None)
+            yield drawn_figure(*place, estimate, missing=missing)
 
 
-def correlation_of_moves(
-    rows: Sequence[Moved], draws: Draws
-) -> tuple[float, float | None, float | None] | None:
-    """sum(x y) / sqrt(sum(x^2) sum(y^2)) of the moves stated (x) and acted (y), with its interval.
+def correlation_of_moves(rows: Sequence[Moved], draws: Draws) -> Estimate | None:
+    """sum(x y) / sqrt(sum(x^2) sum(y^2)) of the moves stated (x) and acted (y), with its error.
 
     About 0, not about their means: an item's scale may be written either way round, and turning it
     changes the sign of both moves and must change nothing. None when nothing moved.
     """
-    at = {name: place for place, name in enumerate(draws.clusters)}
-    sums = np.zeros((len(at), 3))
+    sums = np.zeros((len(draws.clusters), 3))
     for row in rows:
         assert row.moves is not None
         x, y = row.moves
-        sums[at[row.cluster]] += (x * y, x * x, y * y)
-    products, first, second = sums.sum(axis=0)
-    if first <= 0 or second <= 0:
+        sums[draws.place[row.cluster]] += (x * y, x * x, y * y)
+    products, first, second = (draws.weights @ sums).T
+    if first[0] <= 0 or second[0] <= 0:
         return None
-    value = float(products / np.sqrt(first * second))
-    products, first, second = (draws.counts @ sums).T
     usable = (first > 0) & (second > 0)
-    drawn = products[usable] / np.sqrt(first[usable] * second[usable])
-    return value, *percentile_interval(drawn, len({row.cluster for row in rows}))
+    found = np.full(products.size, np.nan)
+    np.divide(products, np.sqrt(first * second), out=found, where=usable)
+    sizes = draws.sizes([row.cluster for row in rows])
+    scenarios = len({row.scenario for row in rows})
+    return resampled_estimate(found, np.empty(0), draws, sizes, scenarios)
 
 
 def judge_agreement(given: EvaluationInput) -> dict[str, float]:
@@ -656,6 +652,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="change_correlation",
+            lowest=-1.0,
+            highest=1.0,
             label="Words and deeds move together",
             explanation="Correlation, about 0, of the two movements over scenarios: 1 where "
             "behaviour moves wherever words do and in proportion.",

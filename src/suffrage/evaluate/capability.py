@@ -339,6 +339,8 @@ EVALUATION = Evaluation(
     measures=(
         Measure(
             name="capability",
+            lowest=0.0,
+            highest=1.0,
             label="Capability",
             explanation="The share right of all questions below together.",
             better="higher",
@@ -347,6 +349,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="facts",
+            lowest=0.0,
+            highest=1.0,
             label="Facts",
             explanation="How often the true ending of a sentence is likelier than three false "
             "ones.",
@@ -355,6 +359,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="sums",
+            lowest=0.0,
+            highest=1.0,
             label="Sums",
             explanation="The same for sums, against three numbers near the true one.",
             better="higher",
@@ -362,6 +368,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="instructions",
+            lowest=0.0,
+            highest=1.0,
             label="Instructions kept",
             explanation="The share of written answers that keep to the form that was asked for.",
             better="higher",
@@ -377,6 +385,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="capability_loss",
+            lowest=-1.0,
+            highest=1.0,
             label="Capability lost",
             explanation="The share right of the base minus that of the method, over all these "
             "questions; a loss beyond the study's margin is flagged.",

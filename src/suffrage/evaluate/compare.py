@@ -12,7 +12,7 @@ sampled from a model are sampled again.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -22,14 +22,16 @@ import numpy as np
 from suffrage.arrays import FloatArray
 from suffrage.evaluate.fit import ANSWER_MEASURES, CEILING, NAME, AnswerMeasure
 from suffrage.evaluate.results import ALL, Contrast, Measure, Results, Target
+from suffrage.evaluate.scorecard import cut_off
+from suffrage.evaluate.statistics.common_cells import CommonCells
 from suffrage.evaluate.statistics.figures import contrast_of, holm_corrected
 from suffrage.evaluate.statistics.intervals import (
     Draws,
     Estimate,
     Measured,
     bootstrap_estimate,
+    combined,
     make_draws,
-    percentile_interval,
 )
 from suffrage.evaluate.statistics.sampled_answers import resampled_answer
 
@@ -70,6 +72,7 @@ class Standing:
     high: float | None
     n: int
     unread: int  # units that could not be read
+    missing: int = 0  # units that it could not be read on and another row could
 
 
 class StandingDifference(Contrast):
@@ -240,18 +243,42 @@ def _from_answers(runs: Sequence[Run], measure: AnswerMeasure) -> Leaderboard:
         return Leaderboard(shown, tuple(runs), (), (), True, 0, len(splits), None, ())
     names = [row.value_set for row in every]
     draws = make_draws([row.cluster for row in every], names, REPLICATES, 0)
-    found = [(entry, bootstrap_estimate(entry.rows, draws)) for entry in entries]
+    cells = CommonCells(
+        {str(k): frozenset(row.key for row in entry.rows) for k, entry in enumerate(entries)}
+    )
+    entries = [
+        replace(
+            entry,
+            rows=tuple(row for row in entry.rows if row.key in cells.compared),
+            answered=cells.by_method[str(k)],
+            missing=cells.missing(str(k)),
+        )
+        for k, entry in enumerate(entries)
+    ]
+    found = [(entry, bootstrap_estimate(entry.rows, draws)) for entry in entries if entry.rows]
     good = _goodness(shown)
-    found.sort(key=lambda pair: (-good(np.array(pair[1].value)), pair[0].label, pair[0].runs))
+    # A row with answers missing is never first, whatever its figure on what it answered.
+    found.sort(
+        key=lambda pair: (
+            pair[0].missing > 0,
+            -good(np.array(pair[1].value)),
+            pair[0].label,
+            pair[0].runs,
+        )
+    )
     standings = tuple(
-        Standing(e.runs, e.method, e.label, e.kind, f.value, f.low, f.high, f.n, e.unread)
+        Standing(
+            *(e.runs, e.method, e.label, e.kind, f.value),
+            *cut_off(f.low, f.high, shown.lowest, shown.highest),
+            *(f.n, e.unread, e.missing),
+        )
         for e, f in found
     )
     notes = _notes(runs, splits)
     if any(standing.unread for standing in standings):
         notes.append(
-            "Some answers could not be read; pairs are compared where both could, and a figure "
-            "by itself is for what was read."
+            "Some answers could not be read. All rows are compared on the answers that all of "
+            "them gave; a row without an answer that others gave comes after the others."
         )
     return Leaderboard(
         shown,
@@ -275,6 +302,8 @@ class _Entry:
     rows: tuple[Measured, ...]
     unread: int
     said: Mapping[tuple[int, str, str, int], FloatArray]  # split, value set, item, seed's place
+    answered: frozenset[Hashable] = frozenset()  # the units it could be read on
+    missing: int = 0  # units that others could be read on and this one could not
 
 
 def _entries(run: Run, splits: Sequence[Split], measure: AnswerMeasure) -> list[_Entry]:
@@ -402,13 +431,16 @@ def _pairs(
                 bootstrap_estimate([row for row in entry.rows if row.key in shared], draws)
                 for entry in (a, b)
             )
-        drawn = good(one.draws) - good(two.draws)
-        drawn = drawn[np.isfinite(drawn)]
-        clusters = len({row.cluster for row in a.rows if row.key in shared})
-        value = float(good(np.array(one.value)) - good(np.array(two.value)))
-        ends = percentile_interval(drawn, clusters)
-        gap = contrast_of(Estimate(value, drawn, *ends, one.n, clusters=clusters))
-        pairs.append(StandingDifference(first=first, second=second, **gap))
+        gap = combined(lambda x, y: good(x) - good(y), one, two, n=one.n)
+        pairs.append(
+            StandingDifference(
+                first=first,
+                second=second,
+                unanswered=len(b.answered - a.answered),
+                against_unanswered=len(a.answered - b.answered),
+                **contrast_of(gap),
+            )
+        )
     return tuple(holm_corrected(pairs))
 
 
@@ -466,18 +498,16 @@ def _from_figures(runs: Sequence[Run], name: str, measure: Measure) -> Leaderboa
         for facts in run.results.methods:
             f = run.results.figure(evaluation, own, facts.name, side="held_out")
             if f is not None and facts.kind != "ceiling":
-                figures = (f.value, f.low, f.high, f.n)
-                found.append(
-                    Standing((run.name,), facts.name, facts.label, facts.kind, *figures, 0)
-                )
-    found.sort(key=lambda s: (-float(good(np.array(s.value))), s.label, s.runs))
+                figures = (f.value, f.low, f.high, f.n, f.missing, f.missing)
+                found.append(Standing((run.name,), facts.name, facts.label, facts.kind, *figures))
+    found.sort(key=lambda s: (s.missing > 0, -float(good(np.array(s.value))), s.label, s.runs))
     at = {(standing.runs[0], standing.method): place for place, standing in enumerate(found)}
     pairs = []
     for run in runs:
         for d in run.results.differences_of(evaluation, own, side="held_out"):
             first, second = at.get((run.name, d.method)), at.get((run.name, d.against))
             if first is not None and second is not None:
-                better = d.turned() if measure.better == "lower" else d
+                better = d.as_gain() if measure.better == "lower" else d
                 gap = better.model_dump(include=set(Contrast.model_fields), exclude={"adjusted"})
                 pairs.append(StandingDifference(first=first, second=second, **gap))
     notes = _notes(runs, _shared_splits(runs))

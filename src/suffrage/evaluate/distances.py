@@ -329,6 +329,8 @@ _HALVES = "The ceiling is one half of the people against the other, the floor th
 MEASURES = (
     Measure(
         name="js_similarity",
+        lowest=0.0,
+        highest=1.0,
         label="1 - JS distance, base 2",
         explanation="Fit as elsewhere on this page: 1 less the Jensen-Shannon distance, the square "
         f"root of the divergence with logarithms to base 2, from 0 to 1. {_HALVES}",
@@ -337,6 +339,8 @@ MEASURES = (
     ),
     Measure(
         name="js_similarity_divergence",
+        lowest=0.0,
+        highest=1.0,
         label="1 - JS divergence, base 2",
         explanation="1 less the divergence itself, without the root, from 0 to 1: the same order "
         "of models on one item, with small gaps made smaller.",
@@ -345,6 +349,7 @@ MEASURES = (
     ),
     Measure(
         name="js_similarity_natural",
+        highest=1.0,
         label="1 - JS distance, natural log",
         explanation="GlobalOpinionQA's similarity (Durmus et al. 2023) with natural logarithms, "
         "which the common implementation uses when no base is given; it cannot fall below 0.167. "
@@ -354,6 +359,8 @@ MEASURES = (
     ),
     Measure(
         name="wasserstein",
+        lowest=0.0,
+        highest=1.0,
         label="Earth mover's distance, equal steps",
         explanation="How far answers would have to move along the scale, from 0 to 1 (all from end "
         "to end), options at equal steps.",
@@ -362,6 +369,7 @@ MEASURES = (
     ),
     Measure(
         name="wasserstein_codes",
+        lowest=0.0,
         label="Earth mover's distance, by code",
         explanation="WorldValuesBench's (Zhao et al. 2024): options are placed by their codes, "
         "rescaled to 0 to 1.",
@@ -370,6 +378,8 @@ MEASURES = (
     ),
     Measure(
         name="wasserstein_scale",
+        lowest=0.0,
+        highest=1.0,
         label="Earth mover's distance, scale options only",
         explanation="SubPOP's (Suh et al. 2025): options that are no point of the scale, such as "
         '"not sure", are left out and the shares of the others made to sum to 1 on both sides.',
@@ -378,6 +388,8 @@ MEASURES = (
     ),
     Measure(
         name="total_variation",
+        lowest=0.0,
+        highest=1.0,
         label="Total variation",
         explanation="The part of the answers that would have to be others; needs no scale.",
         better="lower",
@@ -385,6 +397,8 @@ MEASURES = (
     ),
     Measure(
         name="mode_accuracy",
+        lowest=0.0,
+        highest=1.0,
         label="Commonest answer named",
         explanation="How often the model's likeliest option is the people's commonest answer; ties "
         "count for their chance. Says nothing of the shares: who parrots the majority scores 1. "
@@ -394,6 +408,8 @@ MEASURES = (
     ),
     Measure(
         name="correlation_items",
+        lowest=-1.0,
+        highest=1.0,
         label="Correlation across items",
         explanation="Pearson's correlation of the mean answer, model with people, over the ordered "
         "items of a value set; the mean over value sets and seeds. The interval resamples items.",
@@ -402,6 +418,8 @@ MEASURES = (
     ),
     Measure(
         name="correlation_groups",
+        lowest=-1.0,
+        highest=1.0,
         label="Correlation across groups",
         explanation="The same over groups: does the model place a group above or below the others "
         "on an item where people do? Each group's mean is counted from the mean of all groups on "
@@ -411,6 +429,8 @@ MEASURES = (
     ),
     Measure(
         name="calibration_error",
+        lowest=0.0,
+        highest=1.0,
         label="Calibration error of shares",
         explanation="Options are sorted into ten bins by the share the model gives them; in each "
         "bin the model's mean share is compared with the people's, and the gaps are averaged by "
@@ -421,6 +441,8 @@ MEASURES = (
     ),
     Measure(
         name="resolution",
+        lowest=0.0,
+        highest=1.0,
         label="Resolution of shares",
         explanation="How much of the spread of people's shares around the even answer the same "
         "bins explain: 0 for an even answer, 1 for all of it; in whichever direction, so that a "

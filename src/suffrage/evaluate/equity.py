@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,13 +34,21 @@ from suffrage.evaluate.asking.groups import (
 from suffrage.evaluate.results import LEARNED, LEFT_OUT, Figure, FigureDifference, Measure
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
 from suffrage.evaluate.statistics.figures import (
+    compared_rows,
     drawn_figure,
     drawn_figures,
     make_figures,
     resamples,
 )
 from suffrage.evaluate.statistics.floors import average_training_distribution, uniform
-from suffrage.evaluate.statistics.intervals import Draws, Estimate, Measured, bootstrap_estimate
+from suffrage.evaluate.statistics.inference import LEVEL
+from suffrage.evaluate.statistics.intervals import (
+    Draws,
+    Estimate,
+    Measured,
+    bootstrap_estimate,
+    combined,
+)
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit
 
@@ -49,6 +58,8 @@ FLOORS = ("uniform", "average")
 MEASURES = (
     Measure(
         name="worst",
+        lowest=-1.0,
+        highest=1.0,
         label="Shortfall of the group served least",
         explanation="How far the model’s fit to the group it serves least is below the fit of "
         "one half of that group’s respondents to the other. The interval holds whichever group "
@@ -59,6 +70,8 @@ MEASURES = (
     ),
     Measure(
         name="spread",
+        lowest=0.0,
+        highest=2.0,
         label="Spread between groups",
         explanation="The largest shortfall of a group less the smallest. The interval is freed of "
         "what chance alone would make of equal groups. Equal is not good: a model that serves all "
@@ -68,6 +81,8 @@ MEASURES = (
     ),
     Measure(
         name="shortfall",
+        lowest=-1.0,
+        highest=1.0,
         label="Shortfall",
         explanation="Fit of one half of a group’s respondents to the other half, less the model’s "
         "fit to the group; the mean over groups.",
@@ -76,6 +91,8 @@ MEASURES = (
     ),
     Measure(
         name="intersections",
+        lowest=-2.0,
+        highest=2.0,
         label="Intersections against their parts",
         explanation="Shortfall of groups formed by two conditions (such as women of one party), "
         "less the mean shortfall of the groups of either condition alone: above 0 where those at "
@@ -85,6 +102,7 @@ MEASURES = (
     ),
     Measure(
         name="within",
+        lowest=0.0,
         label="Variety within groups",
         explanation="Variance of the model’s answers along the scale over that of people’s, within "
         "groups; ordered questions only. Near 0 the model makes all members of a group say the "
@@ -95,6 +113,7 @@ MEASURES = (
     ),
     Measure(
         name="between",
+        lowest=0.0,
         label="Distance between groups",
         explanation="How far apart the model’s groups are over how far apart people’s are (squared "
         "differences of shares, freed of sampling noise). Above 1, with variety within groups "
@@ -271,53 +290,43 @@ def _served(
     floor_rows: Mapping[str, Sequence[Measured]],
     seed: int,
 ) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...], dict[str, Any]]:
-    """Largest shortfall and spread of each method, and who it is that is served least."""
+    """Largest shortfall and spread of each method, and who it is that is served least.
+
+    All methods are compared on the answers that all of them gave.
+    """
     every = [row for some in rows.values() for row in some]
     if not every:
         return (), (), {}
     draws = resamples(every, seed)
+    scoped, by_scope = compared_rows(rows, given.methods)
+    cells = by_scope[None, None]
     floor = min(
         max(found.value for found in _by_group(given, some, draws).values())
-        for some in floor_rows.values()
+        for floor_rows_of_one in floor_rows.values()
+        if (some := [row for row in floor_rows_of_one if row.key in cells.compared])
     )
     worst: dict[str, Estimate] = {}
     spread: dict[str, Estimate] = {}
     least = {}
     parts: list[Figure] = []
     for method in given.methods:
-        groups = _by_group(given, rows[method], draws)
+        groups = _by_group(given, scoped.get(method, {}).get((None, None), ()), draws)
         if not groups:
             continue
-        values = np.array([found.value for found in groups.values()])
-        drawn = np.array([found.draws for found in groups.values()])  # (groups, draws)
-        kept = np.isfinite(drawn).all(axis=0)
-        whole = kept.any() and all(found.low is not None for found in groups.values())
-        name = list(groups)[int(values.argmax())]
-        often = float((drawn[:, kept].argmax(axis=0) == values.argmax()).mean()) if whole else None
-        noise = drawn - values[:, None]
-        worst[method] = _worst(groups, floor)
+        worst[method] = replace(_worst(groups), floor=floor)
         for scope, wanted in ((LEARNED, False), (LEFT_OUT, True)):
-            some = {g: one for g, one in groups.items() if (g in given.left_out) == wanted}
-            if some and len(some) < len(groups):
+            part = {g: one for g, one in groups.items() if (g in given.left_out) == wanted}
+            if part and len(part) < len(groups):
                 # The floor is of all groups, and these are not all.
-                found = _worst(some, None)
-                parts.append(drawn_figure(NAME, "worst", method, None, scope, found))
-        least[method] = {
-            "group": name,
-            "often": often,
-            "groups": {
-                group: {"value": found.value, "low": found.low, "high": found.high}
-                for group, found in groups.items()
-            },
-        }
+                missing = cells.missing(method)
+                place = (NAME, "worst", method, None, scope)
+                parts.append(drawn_figure(*place, _worst(part), missing=missing))
+        least[method] = _least_served(groups)
         if len(groups) > 1:
-            apart = noise.max(axis=0) - noise.min(axis=0)
-            spread[method] = _extreme(
-                float(np.ptp(values)), np.ptp(drawn, axis=0), apart, whole, groups, None, 0.0
-            )
-    figures, differences = drawn_figures(NAME, "worst", worst, given.methods)
+            spread[method] = _spread(groups)
+    figures, differences = drawn_figures(NAME, "worst", worst, given.methods, cells=cells)
     figures = (*figures, *parts)
-    more, more_differences = drawn_figures(NAME, "spread", spread, given.methods)
+    more, more_differences = drawn_figures(NAME, "spread", spread, given.methods, cells=cells)
     details = {"least": least, "parents": _parents(given.value_sets)}
     return (*figures, *more), (*differences, *more_differences), details
 
@@ -333,37 +342,53 @@ def _by_group(
     return found
 
 
-def _worst(groups: Mapping[str, Estimate], floor: float | None) -> Estimate:
-    """The largest shortfall among groups."""
+def _least_served(groups: Mapping[str, Estimate]) -> dict[str, Any]:
+    """The group with the largest shortfall, in how many draws it is, and every group's."""
     values = np.array([found.value for found in groups.values()])
-    drawn = np.array([found.draws for found in groups.values()])
-    whole = all(found.low is not None for found in groups.values())
-    noise = np.abs(drawn - values[:, None]).max(axis=0)
-    whole = whole and bool(np.isfinite(noise).any())
-    return _extreme(float(values.max()), drawn.max(axis=0), noise, whole, groups, floor)
+    drawn = np.array([found.draws for found in groups.values()])  # (groups, draws)
+    kept = np.isfinite(drawn).all(axis=0)
+    whole = kept.any() and all(found.low is not None for found in groups.values())
+    often = float((drawn[:, kept].argmax(axis=0) == values.argmax()).mean()) if whole else None
+    return {
+        "group": list(groups)[int(values.argmax())],
+        "often": often,
+        "groups": {
+            group: {"value": found.value, "low": found.low, "high": found.high}
+            for group, found in groups.items()
+        },
+    }
 
 
-def _extreme(
-    value: float,
-    draws: FloatArray,
-    noise: FloatArray,
-    whole: bool,
-    groups: Mapping[str, Estimate],
-    floor: float | None,
-    lowest: float = -np.inf,
-) -> Estimate:
+def _worst(groups: Mapping[str, Estimate]) -> Estimate:
+    """The largest shortfall among groups."""
+    found = combined(lambda *own: np.max(own, axis=0), *groups.values(), n=len(groups))
+    noise = np.abs([one.draws - one.value for one in groups.values()]).max(axis=0)
+    return replace(found, own_interval=_around(found.value, noise, groups))
+
+
+def _spread(groups: Mapping[str, Estimate]) -> Estimate:
+    """The largest shortfall of a group less the smallest."""
+    found = combined(lambda *own: np.ptp(own, axis=0), *groups.values(), n=len(groups))
+    noise = np.ptp([one.draws - one.value for one in groups.values()], axis=0)
+    return replace(found, own_interval=_around(found.value, noise, groups, 0.0))
+
+
+def _around(
+    value: float, noise: FloatArray, groups: Mapping[str, Estimate], lowest: float = -np.inf
+) -> tuple[float | None, float | None]:
     """A largest value or a range, less and plus what noise covers in 95 % of draws.
 
     Percentiles of resampled maxima are too high, because noise picks another group each time. By
     the triangle inequality a maximum moves no further than the group that moves most, and a range
-    no further than the range of the moves.
+    no further than the range of the moves. Draws of few clusters move too little; what they cover
+    is widened as the interval of the group is that needs it most.
     """
-    low = high = None
-    if whole:
-        covered = float(np.quantile(noise[np.isfinite(noise)], 0.95))
-        low, high = max(value - covered, lowest), value + covered
-    clusters = min(found.clusters for found in groups.values())
-    return Estimate(value, draws, low, high, len(groups), floor, clusters=clusters)
+    known = noise[np.isfinite(noise)]
+    parts = [one.inference for one in groups.values()]
+    if not known.size or not all(part.can_tell for part in parts):
+        return None, None
+    covered = float(np.quantile(known, LEVEL)) * max(part.widening for part in parts)
+    return max(value - covered, lowest), value + covered
 
 
 EVALUATION = Evaluation(

@@ -28,7 +28,7 @@ from suffrage.evaluate.statistics.floors import (
     uniform,
 )
 from suffrage.evaluate.statistics.intervals import Measured, make_draws
-from suffrage.evaluate.statistics.sampled_answers import resampled_answer
+from suffrage.evaluate.statistics.sampled_answers import SAMPLED_REPLICATES, resampled_answer
 from suffrage.models import ModelAnswer
 from suffrage.population import AnswerDistribution
 from suffrage.population.distribution_distances import (
@@ -95,6 +95,8 @@ ANSWER_MEASURES: Mapping[str, AnswerMeasure] = {
         AnswerMeasure(
             Measure(
                 name="fit",
+                lowest=0.0,
+                highest=1.0,
                 label="Fit",
                 explanation="1 minus the Jensen-Shannon distance (base 2) between the model's and "
                 "the population's answers, on questions held out.",
@@ -107,6 +109,8 @@ ANSWER_MEASURES: Mapping[str, AnswerMeasure] = {
         AnswerMeasure(
             Measure(
                 name="emd",
+                lowest=0.0,
+                highest=1.0,
                 label="Earth mover’s distance",
                 explanation="How far answers would have to be moved along the scale to turn the "
                 "model's into the population's, on ordered questions held out.",
@@ -119,6 +123,7 @@ ANSWER_MEASURES: Mapping[str, AnswerMeasure] = {
         AnswerMeasure(
             Measure(
                 name="entropy_ratio",
+                lowest=0.0,
                 label="Entropy ratio",
                 explanation="How spread out the model's answers are over how spread out people's "
                 "are.",
@@ -169,7 +174,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         clusters = _clusters(given, side)
         if not clusters:
             continue
-        draws = make_draws(clusters, names, max(replicates, 1), seed)
+        draws = make_draws(clusters, names, max(replicates, SAMPLED_REPLICATES), seed)
         floors, ceilings = (
             {name: rows[side, "letters", name].get(edge, ()) for name in ANSWER_MEASURES}
             for edge in (AVERAGE, CEILING)
@@ -190,6 +195,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 pairs=pairs if letters else (),
                 breakdown=letters,
                 pairs_by_value_set=letters,
+                elsewhere=(OTHERS,),
             )
             figures += made[0]
             differences += made[1]

@@ -359,6 +359,8 @@ EVALUATION = Evaluation(
     measures=(
         Measure(
             name="country",
+            lowest=0.0,
+            highest=1.0,
             label="Similarity, asked as the country",
             explanation="Mean over countries and questions of 1 - Jensen-Shannon distance (base "
             "2), the country named in the question. The floor is the even answer.",
@@ -368,6 +370,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="itself",
+            lowest=0.0,
+            highest=1.0,
             label="Similarity, asked as itself",
             explanation="The same with no country named.",
             better="higher",
@@ -375,6 +379,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="gain",
+            lowest=-1.0,
+            highest=1.0,
             label="Gain from naming the country",
             explanation="The first figure minus the second, on the same questions.",
             better="higher",
@@ -391,6 +397,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="country_pew",
+            lowest=0.0,
+            highest=1.0,
             label="As the country, Pew's questions",
             explanation="The first figure on questions of Pew's Global Attitudes Survey alone: "
             "those of the World Values Survey may be in a study's training.",
@@ -399,6 +407,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="country_wvs",
+            lowest=0.0,
+            highest=1.0,
             label="As the country, WVS questions",
             explanation="The first figure on questions of the World Values Survey alone.",
             better="higher",
@@ -406,6 +416,7 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="country_natural",
+            highest=1.0,
             label="As the country, natural log",
             explanation="The first figure with the distance in natural logarithms, the default of "
             "the common implementation: for comparing with figures that say no base.",

@@ -31,8 +31,13 @@ from suffrage.evaluate.scorecard import (
     ProbeInput,
     Scorecard,
 )
-from suffrage.evaluate.statistics.figures import make_figures, resamples
-from suffrage.evaluate.statistics.intervals import Measured, bootstrap_estimate, percentile_interval
+from suffrage.evaluate.statistics.figures import (
+    compared_rows,
+    drawn_figure,
+    make_figures,
+    resamples,
+)
+from suffrage.evaluate.statistics.intervals import Measured, bootstrap_estimate, combined
 from suffrage.models import Answerer, ItemProbe, read_letters, ways_of_asking
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit
@@ -200,7 +205,10 @@ def gap_figures(
     if not every:
         return
     draws = resamples(every, seed)
-    trained, held_out = _on(given, rows, "trained"), _on(given, rows, "held_out")
+    scoped, by_scope = compared_rows(rows, given.methods)
+    cells = by_scope[None, None]
+    compared = {method: own[None, None] for method, own in scoped.items() if (None, None) in own}
+    trained, held_out = _on(given, compared, "trained"), _on(given, compared, "held_out")
     for method in given.methods:
         if not trained.get(method) or not held_out.get(method):
             continue
@@ -208,21 +216,9 @@ def gap_figures(
             bootstrap_estimate(trained[method], draws),
             bootstrap_estimate(held_out[method], draws),
         )
-        drawn = one.draws - two.draws
-        clusters = min(one.clusters, two.clusters)
-        low, high = percentile_interval(drawn[np.isfinite(drawn)], clusters)
-        yield Figure(
-            evaluation=NAME,
-            measure=measure,
-            method=method,
-            seed="all",
-            value_set="all",
-            value=one.value - two.value,
-            low=low,
-            high=high,
-            n=one.n + two.n,
-            floor=0.0,
-        )
+        gap = combined(np.subtract, one, two, n=one.n + two.n, floor=0.0)
+        missing = cells.missing(method)
+        yield drawn_figure(NAME, measure, method, None, None, gap, missing=missing)
 
 
 def _on(
@@ -386,6 +382,8 @@ EVALUATION = Evaluation(
     measures=(
         Measure(
             name="gain_gap",
+            lowest=-2.0,
+            highest=2.0,
             label="Gain on trained minus held-out questions",
             explanation="Fit minus the base's, on questions trained on, minus the same on "
             "questions held out: 0 where what was learnt carries over whole.",
@@ -395,6 +393,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="wording_gap",
+            lowest=-2.0,
+            highest=2.0,
             label="Loss in other words, trained minus held-out",
             explanation="How much fit falls when a question is put in other words, on trained "
             "questions minus on held-out ones: above 0 where the words themselves were learnt.",
@@ -404,6 +404,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="wording_loss_trained",
+            lowest=-1.0,
+            highest=1.0,
             label="Loss in other words, trained",
             explanation="Fit in the question's own words minus in others, on trained questions.",
             better="nearer 0",
@@ -411,6 +413,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="wording_loss_held_out",
+            lowest=-1.0,
+            highest=1.0,
             label="Loss in other words, held out",
             explanation="The same on held-out questions.",
             better="nearer 0",
@@ -434,6 +438,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="overlap",
+            lowest=0.0,
+            highest=1.0,
             label="Held-out words in records",
             explanation="For each held-out question, the largest share of its telling words that "
             "one training record holds; the mean.",

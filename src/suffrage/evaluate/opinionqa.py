@@ -460,6 +460,8 @@ EVALUATION = Evaluation(
     measures=(
         Measure(
             name="steered",
+            lowest=0.0,
+            highest=1.0,
             label="Representativeness, asked as the group",
             explanation="1 less the mean earth mover's distance between the model's answers and "
             "the group's, over the distance between the ends of the scale; the mean over groups "
@@ -470,6 +472,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="itself",
+            lowest=0.0,
+            highest=1.0,
             label="Representativeness, asked as itself",
             explanation="The same with no group named. The ceiling is the answer of all US adults "
             "compared with each group: what one answer for everyone can reach.",
@@ -478,6 +482,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="gain",
+            lowest=-1.0,
+            highest=1.0,
             label="Steerability",
             explanation="The first figure minus the second, on the same questions.",
             better="higher",
@@ -495,6 +501,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="no_answer",
+            lowest=0.0,
+            highest=1.0,
             label="No answer",
             explanation="Probability outside the options, asked as itself; kept apart from the "
             "distances, which are taken over the options.",

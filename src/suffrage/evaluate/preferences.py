@@ -744,6 +744,8 @@ EVALUATION = Evaluation(
         *_COMPARISON_MEASURES,
         Measure(
             name="votes",
+            lowest=0.0,
+            highest=1.0,
             label="Votes",
             explanation="How often agree or disagree, whichever is likelier, is the vote. The "
             "floor is the commoner vote on everything.",
@@ -762,6 +764,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="reactions",
+            lowest=0.0,
+            highest=1.0,
             label="Reactions",
             explanation="How often like or dislike, whichever is likelier, is the reaction.",
             better="higher",
@@ -776,6 +780,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="win_rate",
+            lowest=0.0,
+            highest=1.0,
             label="Preferred by people",
             explanation="How often people preferred this model's answers to those of the others, "
             "by a Bradley-Terry model with ties after Davidson; intervals over participants.",

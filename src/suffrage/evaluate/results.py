@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 # Raised when an older results.json can no longer be read.
-RESULTS_VERSION = 2
+RESULTS_VERSION = 3
 # Of p-values after Holm's correction.
 SIGNIFICANT = 0.05
 Side = Literal["held_out", "trained"]
@@ -214,13 +214,16 @@ class Measure(_Row):
     headline: bool = False  # shown on the one scoreboard of all evaluations
     digits: int = 3
     in_table: bool = True  # False for a figure shown in its evaluation's own tables only
+    # What the figure can be; None where it has no such end. Intervals are cut off there.
+    lowest: float | None = None
+    highest: float | None = None
 
 
 class Figure(_Row):
     """A method's figure on a measure of an evaluation, with its 95% interval.
 
-    The interval comes from resampling clusters of items, and respondents; it is None with fewer
-    than two clusters.
+    The interval comes from clusters of items and from resampled respondents; it is None with fewer
+    than four clusters.
     """
 
     evaluation: str
@@ -236,6 +239,8 @@ class Figure(_Row):
     n: int  # different units behind it
     floor: float | None = None  # what needs no model, or no values; None where there is none
     ceiling: float | None = None  # the best that can be had; None where there is none
+    # Answers that other methods gave and this one did not; no figure of the measure counts them.
+    missing: int = 0
 
     @property
     def way(self) -> float | None:
@@ -252,16 +257,33 @@ class Contrast(_Row):
     low: float | None
     high: float | None
     n: int  # different units behind it
-    p: float | None = None  # two-sided, from the bootstrap
+    p: float | None = None  # two-sided; None with too few clusters
     adjusted: float | None = None  # p after Holm's correction
     detectable: float | None = None  # the difference this study would see four times in five
+    # Answers that the second gave and the first did not, and the other way round.
+    unanswered: int = 0
+    against_unanswered: int = 0
+    # Which way is better on this measure; only where answers were left out does it matter.
+    better: Literal["higher", "lower"] = "higher"
 
     @property
     def verdict(self) -> Verdict:
         """Whether the difference is above 0, below it, cannot be told from it, or is unknown.
 
         The p-value after Holm's correction decides, or the interval where there is no p-value.
+        Where one of the two left answers out that the other gave, the difference is known only if
+        it is against the one that did: leaving out the hard questions must never help.
         """
+        found = self._verdict
+        for_first, for_second = ("higher", "lower")[:: 1 if self.better == "higher" else -1]
+        if self.unanswered and found in (for_first, "same"):
+            return "unknown"
+        if self.against_unanswered and found in (for_second, "same"):
+            return "unknown"
+        return found
+
+    @property
+    def _verdict(self) -> Verdict:
         if self.low is None or self.high is None:
             return "unknown"
         if self.adjusted is None:
@@ -272,9 +294,18 @@ class Contrast(_Row):
 
     def turned(self, **names: Any) -> Self:
         """The second figure minus the first. names: fields that change places with it."""
+        return self._with_other_sign(
+            unanswered=self.against_unanswered, against_unanswered=self.unanswered, **names
+        )
+
+    def as_gain(self) -> Self:
+        """How much better the first is, on a measure of which less is better."""
+        return self._with_other_sign(better="lower" if self.better == "higher" else "higher")
+
+    def _with_other_sign(self, **fields: Any) -> Self:
         low = None if self.high is None else -self.high
         high = None if self.low is None else -self.low
-        return self.model_copy(update={"value": -self.value, "low": low, "high": high, **names})
+        return self.model_copy(update={"value": -self.value, "low": low, "high": high, **fields})
 
 
 class FigureDifference(Contrast):

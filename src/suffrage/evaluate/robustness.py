@@ -34,9 +34,18 @@ from suffrage.evaluate.scorecard import (
     ProbeInput,
     Scorecard,
 )
+from suffrage.evaluate.statistics.common_cells import CommonCells
 from suffrage.evaluate.statistics.figures import drawn_figures, make_figures, resamples
 from suffrage.evaluate.statistics.floors import uniform
-from suffrage.evaluate.statistics.intervals import Draws, Estimate, Measured, bootstrap_estimate
+from suffrage.evaluate.statistics.inference import LEVEL, influences
+from suffrage.evaluate.statistics.intervals import (
+    Draws,
+    Estimate,
+    Measured,
+    bootstrap_estimate,
+    combined,
+)
+from suffrage.evaluate.statistics.student import student_quantile
 from suffrage.models import ItemProbe, LabelChoice, Question, label_sets, option_orders
 from suffrage.models.asking import Message
 from suffrage.models.readouts import read_sentences, read_text
@@ -49,7 +58,6 @@ from suffrage.training_data.augmentation import read_paraphrases
 NAME = "robustness"
 BASE = "base"
 USUAL = "as usual"
-Z = 1.959964
 # A first answer given less often than this is not followed up under pressure.
 RARE = 0.1
 
@@ -146,6 +154,8 @@ def _measures() -> tuple[Measure, ...]:
         *shares,
         Measure(
             name="gain",
+            lowest=-1.0,
+            highest=1.0,
             label="Gain",
             explanation="Fit less that of the untrained model, asked in the usual way: what there "
             "is to survive.",
@@ -498,17 +508,25 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             units["gain"][method] = usual
     every = [row for rows in units["gain"].values() for row in rows]
     draws = resamples(every, seed) if every else None
+    cells = CommonCells(
+        {method: frozenset(row.key for row in rows) for method, rows in units["gain"].items()}
+    )
     shares: dict[Family, dict[str, Estimate]] = {family: {} for family in FAMILIES}
     least: dict[str, Estimate] = {}
     weakest: dict[str, Family] = {}
     for method, found_gains in gains.items():
         if draws is None or not units["gain"][method]:
             continue
-        whole = bootstrap_estimate(units["gain"][method], draws)
+        usual = [row for row in units["gain"][method] if row.key in cells.compared]
+        if not usual:
+            continue
+        whole = bootstrap_estimate(usual, draws)
         if not _clear(whole):
             notes.append(_no_gain(method, str(base), whole))
             continue
-        own, unclear = _survival(found_gains, draws)
+        own, unclear = _survival(
+            [(said, pair) for said, pair in found_gains if pair[0].key in cells.compared], draws
+        )
         notes += [
             f"{method}: on the questions that could be asked so ({FAMILIES[family].lower()}), its "
             "gain as usual is not clear of 0; no share is given."
@@ -518,17 +536,17 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             shares[family][method] = share
         if own:
             weakest[method] = min(own, key=lambda family: own[family].value)
-            least[method] = replace(
-                own[weakest[method]],
-                draws=np.array([one.draws for one in own.values()]).min(axis=0),
+            least[method] = combined(
+                lambda *shares: np.min(shares, axis=0),
+                *own.values(),
                 n=len(own),
                 floor=0.0,
                 ceiling=1.0,
-                clusters=min(one.clusters for one in own.values()),
+                own_interval=own[weakest[method]].own_interval,
             )
-    figures, differences = drawn_figures(NAME, "least", least, given.methods)
+    figures, differences = drawn_figures(NAME, "least", least, given.methods, cells=cells)
     for family, some in shares.items():
-        more, more_differences = drawn_figures(NAME, family, some, given.methods)
+        more, more_differences = drawn_figures(NAME, family, some, given.methods, cells=cells)
         figures, differences = (*figures, *more), (*differences, *more_differences)
     more, more_differences = make_figures(
         NAME, units, given.methods, seed, {"gain": 0.0}, left_out=given.left_out
@@ -675,8 +693,8 @@ def _survives(pairs: Sequence[Pair], draws: Draws) -> Estimate | None:
     None if the gain as usual is not clear of 0.
 
     Fieller's (1954) interval of a ratio: all r for which (gain - r x usual gain) cannot be told
-    from 0, with the draws' variances. It is finite where the usual gain is clear of 0 by the same
-    rule.
+    from 0. Its variances are those of the two gains, and its critical value is that of their
+    difference, so that it is finite where the usual gain is clear of 0 by the same rule.
     """
     if not pairs:
         return None
@@ -684,23 +702,57 @@ def _survives(pairs: Sequence[Pair], draws: Draws) -> Estimate | None:
     below = bootstrap_estimate([before for _, before in pairs], draws)
     if not _clear(below):
         return None
-    kept = np.isfinite(above.draws) & np.isfinite(below.draws)
-    low, high = fieller(above.value, below.value, np.cov(above.draws[kept], below.draws[kept]))
+    share = above.value / below.value
+    apart = combined(lambda now, before: now - share * before, above, below).inference
+    stretch = below.inference.stretch_low
+    # Where both are one and the same gain, what is left of their difference is rounding.
+    if apart.error > 1e-6 * below.inference.error:
+        stretch = max(stretch, apart.stretch_low, apart.stretch_high)
+    critical = stretch * student_quantile(0.5 + LEVEL / 2, below.clusters - 1)
+    low, high = fieller(above.value, below.value, _covariance(above, below), critical)
     if low is None:
         return None
-    with np.errstate(divide="ignore", invalid="ignore"):
-        drawn = np.where(below.draws > 0, above.draws / below.draws, np.nan)
-    return Estimate(above.value / below.value, drawn, low, high, above.n, 0.0, 1.0, above.clusters)
+    return combined(
+        lambda now, before: np.where(before > 0, now / before, np.nan),
+        above,
+        below,
+        n=above.n,
+        floor=0.0,
+        ceiling=1.0,
+        own_interval=(low, high),
+    )
+
+
+def _covariance(one: Estimate, two: Estimate) -> FloatArray:
+    """(2, 2): over clusters, and over respondents."""
+    used = one.used | two.used
+    moves = np.array([influences(found.left_out[used]) for found in (one, two)])
+    size = moves.shape[1]
+    return np.asarray(moves @ moves.T / (size * (size - 1)) + np.cov(one.people, two.people))
 
 
 def fieller(
-    above: float, below: float, covariance: FloatArray
+    above: float, below: float, covariance: FloatArray, critical: float
 ) -> tuple[float, float] | tuple[None, None]:
-    """The 95 % interval of above / below. covariance: (2, 2), of the two in that order.
+    """The interval of above / below.
 
-    None where `below` cannot be told from 0. Source: Fieller (1954), JRSS B 16: 175-185.
+    Parameters
+    ----------
+    covariance : array, shape (2, 2)
+        Of the two in that order.
+    critical : float
+        How many standard errors from 0 a figure can be told from it.
+
+    Returns
+    -------
+    tuple
+        None twice where `below` cannot be told from 0.
+
+    References
+    ----------
+    Fieller (1954), Some problems in interval estimation, JRSS B 16, 175-185.
     """
-    (v_above, v_both), (_, v_below) = covariance * Z**2
+    (v_above, v_both), (_, v_below) = covariance * critical**2
     a = below**2 - v_below
     b = above * below - v_both
     if a <= 0:

@@ -193,6 +193,8 @@ EVALUATION = Evaluation(
     measures=(
         Measure(
             name="declines_harmful",
+            lowest=0.0,
+            highest=1.0,
             label="Declines harmful requests",
             explanation="The share of written answers that decline.",
             better="higher",
@@ -200,6 +202,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="declines_harmless",
+            lowest=0.0,
+            highest=1.0,
             label="Declines harmless twins",
             explanation="The same for the twins: over-refusal.",
             better="lower",

@@ -9,7 +9,7 @@ reads the answers that `fit` is made from.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +142,50 @@ class Evaluation:
     # (value sets, splits, options, folder of the options' paths): about how many prompts `probe`
     # scores as one place, for plans.
     prompts: Callable[[Sequence[ValueSet], Sequence[ItemSplit], Any, Path], int] | None = None
+
+    def scored(self, given: EvaluationInput, seed: int) -> Scorecard:
+        """What `score` found, with its intervals cut off where a measure has an end."""
+        card, measures = self.score(given, seed), {m.name: m for m in self.measures}
+        return replace(
+            card,
+            figures=tuple(_possible(row, measures.get(row.measure)) for row in card.figures),
+            figure_differences=tuple(
+                _possible_difference(row, measures.get(row.measure))
+                for row in card.figure_differences
+            ),
+        )
+
+
+def cut_off(
+    low: float | None, high: float | None, lowest: float | None, highest: float | None
+) -> tuple[float | None, float | None]:
+    """An interval without what is not possible; None stands for an end that is not known.
+
+    Examples
+    --------
+    >>> cut_off(0.76, 1.01, 0.0, 1.0)
+    (0.76, 1.0)
+    """
+    if low is None or high is None:
+        return low, high
+    floor = low if lowest is None else lowest
+    top = high if highest is None else highest
+    return min(max(low, floor), top), max(min(high, top), floor)
+
+
+def _possible(figure: Figure, measure: Measure | None) -> Figure:
+    if measure is None:
+        return figure
+    low, high = cut_off(figure.low, figure.high, measure.lowest, measure.highest)
+    return figure.model_copy(update={"low": low, "high": high})
+
+
+def _possible_difference(gap: FigureDifference, measure: Measure | None) -> FigureDifference:
+    if measure is None:
+        return gap
+    low, high = gap.low, gap.high
+    if measure.lowest is not None and measure.highest is not None:
+        span = measure.highest - measure.lowest
+        low, high = cut_off(low, high, -span, span)
+    better = "lower" if measure.better == "lower" else "higher"
+    return gap.model_copy(update={"low": low, "high": high, "better": better})

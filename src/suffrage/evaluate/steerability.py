@@ -55,6 +55,8 @@ SCHEMA = pl.Schema(
 MEASURES = (
     Measure(
         name="name_adds",
+        lowest=-1.0,
+        highest=1.0,
         label="What the name adds",
         explanation="Fit of the answers given under a group’s own name, less the fit of the mean "
         "answer under all the groups’ names. Above 0 only where naming this group rather than "
@@ -66,6 +68,8 @@ MEASURES = (
     ),
     Measure(
         name="gain",
+        lowest=-1.0,
+        highest=1.0,
         label="Gain over no name",
         explanation="Fit of the answers given under a group’s own name, less the fit of what the "
         "model answers as itself.",
@@ -74,6 +78,8 @@ MEASURES = (
     ),
     Measure(
         name="over_others",
+        lowest=-1.0,
+        highest=1.0,
         label="Gain over other names",
         explanation="Fit of the answers given under a group’s own name, less the mean fit to the "
         "same group of the answers given under the other names.",
@@ -82,6 +88,8 @@ MEASURES = (
     ),
     Measure(
         name="nearest",
+        lowest=0.0,
+        highest=1.0,
         label="Own name nearest",
         explanation="Share of groups and questions for which no other name’s answers lie nearer to "
         "the group than those under its own; where several lie equally near, each counts its part. "

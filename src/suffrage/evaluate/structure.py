@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,17 @@ from suffrage.evaluate.asking.groups import (
 )
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
+from suffrage.evaluate.statistics.common_cells import CommonCells
 from suffrage.evaluate.statistics.figures import drawn_figures, make_figures
-from suffrage.evaluate.statistics.intervals import DRAWS, Estimate, Measured, make_draws
+from suffrage.evaluate.statistics.intervals import (
+    Draws,
+    Estimate,
+    Measured,
+    combined,
+    make_draws,
+    resampled_estimate,
+    without_interval,
+)
 from suffrage.population import ValueSet
 from suffrage.values.circle import FEWEST_VALUES, correspondence_index
 from suffrage.values.item_keys import ItemKey, instruments, item_key
@@ -44,11 +53,14 @@ FEWEST_ITEMS = 4
 SHUFFLES = 999
 # Below this a pattern does not vary: every item, group or spread is the same.
 FLAT = 1e-12
+# Replicates of the respondents that a draw picks from, more than there are.
+MOVES = 10_000
 
 _FLOOR = "The floor is what one in twenty random orders of the questions reaches"
 MEASURES = (
     Measure(
         name="weakest",
+        lowest=0.0,
         label="Weakest of three patterns",
         explanation="How far the model’s answers follow people’s where they follow them least, "
         "among: where groups are divided, which questions go together, which groups are alike. 0 "
@@ -62,6 +74,8 @@ MEASURES = (
     ),
     Measure(
         name="spread_pattern",
+        lowest=-1.0,
+        highest=1.0,
         label="Where groups are divided",
         explanation="Correlation over groups and questions of how divided the model’s answers are "
         "with how divided people’s are (the chance that two answers differ, over its largest "
@@ -73,6 +87,8 @@ MEASURES = (
     ),
     Measure(
         name="items_together",
+        lowest=-1.0,
+        highest=1.0,
         label="Which questions go together",
         explanation="For each two ordered questions, whether groups that answer one higher answer "
         "the other higher too (their correlation over groups); then the correlation of all these "
@@ -84,6 +100,8 @@ MEASURES = (
     ),
     Measure(
         name="groups_alike",
+        lowest=-1.0,
+        highest=1.0,
         label="Which groups are alike",
         explanation="Correlation of the distances between groups in the model’s answers with those "
         "in people’s. The floor is what one in twenty random orders of the groups reaches, the "
@@ -94,6 +112,7 @@ MEASURES = (
     ),
     Measure(
         name="spread",
+        lowest=0.0,
         label="A distribution or a point",
         explanation="Within a group, the chance that two of the model’s answers to a question "
         "differ, over the chance that two people’s do. Near 0 the model is one person, the same "
@@ -105,6 +124,8 @@ MEASURES = (
     ),
     Measure(
         name="circle",
+        lowest=-1.0,
+        highest=1.0,
         label="Values in a circle",
         explanation="Of the predictions that Schwartz’s circle makes about which values go "
         "together, the share that holds over the groups less the share that fails. Over all "
@@ -139,15 +160,19 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     groups = smallest_groups(given.value_sets)
     said = {place: letter_shares(answers) for place, answers in given.answers.items()}
     notes = [] if len(groups) >= FEWEST_FOR_DISTANCES else [_too_few(len(groups))]
+    draws = _draws(given, groups, seed)
+    readable, cells = _readable_items(given, groups, said)
     found: dict[str, dict[str, Estimate]] = {name: {} for name in PATTERNS}
     pictures: dict[str, Any] = {}
-    for method in given.methods:
+    for method in given.methods if draws is not None else ():
+        assert draws is not None
         by_seed: dict[str, list[Estimate]] = {name: [] for name in PATTERNS}
         for split_seed in given.splits:
-            grid = _grid(given, groups, split_seed, said[method, split_seed])
+            items = readable[method, split_seed]
+            grid = _grid(given, groups, split_seed, said[method, split_seed], items)
             for name, (pattern, fewest) in PATTERNS.items():
                 if len(groups) >= fewest:
-                    part = pattern(grid, seed)
+                    part = pattern(grid, draws, seed)
                     by_seed[name] += [] if part is None else [part]
             if split_seed == next(iter(given.splits)):
                 drawn = _pictures(method, grid)
@@ -175,7 +200,8 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     circles, circle_notes, circle_details = _circles(given, groups, said, seed)
     weakest, which = _weakest(found, given.methods)
     for name, drawn in (("weakest", weakest), *found.items(), ("circle", circles)):
-        more, more_differences = drawn_figures(NAME, name, drawn, given.methods)
+        answered = None if name == "circle" else cells
+        more, more_differences = drawn_figures(NAME, name, drawn, given.methods, cells=answered)
         figures, differences = (*figures, *more), (*differences, *more_differences)
     return Scorecard(
         figures=figures,
@@ -210,24 +236,73 @@ def _weakest(
             one = drawn[method]
             floor, top = one.floor or 0.0, 1.0 if one.ceiling is None else one.ceiling
             if top - floor > FLAT:
-                low, high = (
-                    None if q is None else (q - floor) / (top - floor) for q in (one.low, one.high)
-                )
-                draws = (one.draws - floor) / (top - floor)
-                value = (one.value - floor) / (top - floor)
-                ways[name] = Estimate(value, draws, low, high, one.n, 0.0, 1.0, one.clusters)
+                ways[name] = _way(one, floor, top)
         if ways:
             name = min(ways, key=lambda pattern: ways[pattern].value)
-            found_way = ways[name]
-            low, high = (
-                None if q is None else max(q, 0.0) for q in (found_way.low, found_way.high)
-            )
-            least = np.maximum(np.min([way.draws for way in ways.values()], axis=0), 0.0)
-            value = max(found_way.value, 0.0)
-            clusters = min(way.clusters for way in ways.values())
-            result[method] = Estimate(value, least, low, high, len(ways), 0.0, 1.0, clusters)
+            ends = (ways[name].low, ways[name].high)
+            low, high = (None if q is None else max(q, 0.0) for q in ends)
+            least = combined(_least, *ways.values(), n=len(ways), floor=0.0, ceiling=1.0)
+            result[method] = replace(least, own_interval=(low, high))
             which[method] = name
     return result, which
+
+
+def _way(one: Estimate, floor: float, top: float) -> Estimate:
+    """The share of the way from a pattern's floor to its ceiling."""
+    return combined(lambda found: (found - floor) / (top - floor), one)
+
+
+def _least(*ways: FloatArray) -> FloatArray:
+    return np.asarray(np.maximum(np.min(ways, axis=0), 0.0))
+
+
+def _draws(given: EvaluationInput, groups: Sequence[ValueSet], seed: int) -> Draws | None:
+    """Resamples of the clusters scored in any seed; None where no item is."""
+    clusters = [
+        split.clusters[item]
+        for split in given.splits.values()
+        for v in groups
+        for item in scored_items(v, split)
+    ]
+    return make_draws(clusters, ["all"], MOVES, seed) if clusters else None
+
+
+def _readable_items(
+    given: EvaluationInput, groups: Sequence[ValueSet], said: Mapping[tuple[str, int], Shares]
+) -> tuple[dict[tuple[str, int], list[str]], CommonCells]:
+    """The items compared, by method and seed, and which answers each method gave.
+
+    An item is compared where all groups were asked it and all methods could be read on it in all
+    groups.
+    """
+    asked = {
+        seed: [
+            item
+            for item in sorted({i for v in groups for i in scored_items(v, split)})
+            if all(item in v.distributions for v in groups)
+        ]
+        for seed, split in given.splits.items()
+    }
+    cells = CommonCells(
+        {
+            method: frozenset(
+                (seed, item)
+                for seed, items in asked.items()
+                for item in items
+                if all((v.name, item) in said[method, seed] for v in groups)
+            )
+            for method in given.methods
+        }
+    )
+    return {
+        (method, seed): [
+            item
+            for item in items
+            if (seed, item) in cells.by_method[method] and (seed, item) in cells.compared
+        ]
+        for method in given.methods
+        for seed, items in asked.items()
+    }, cells
 
 
 def _too_few(count: int) -> str:
@@ -237,18 +312,19 @@ def _too_few(count: int) -> str:
     )
 
 
-def _grid(given: EvaluationInput, groups: Sequence[ValueSet], seed: int, said: Shares) -> _Grid:
+def _grid(
+    given: EvaluationInput,
+    groups: Sequence[ValueSet],
+    seed: int,
+    said: Shares,
+    common: Sequence[str],
+) -> _Grid:
     split = given.splits[seed]
-    common = [
-        item
-        for item in sorted({i for v in groups for i in scored_items(v, split)})
-        if all(item in v.distributions and (v.name, item) in said for v in groups)
-    ]
     targets = {item: [v.distributions[item] for v in groups] for item in common}
     drawn = min((len(d.replicates) for some in targets.values() for d in some), default=0)
     split_count = min((len(d.first_halves) for some in targets.values() for d in some), default=0)
     return _Grid(
-        items=common,
+        items=list(common),
         clusters=[split.clusters[item] for item in common],
         ordered=np.array([targets[item][0].item.ordered for item in common], dtype=bool),
         people=[np.array([d.shares for d in targets[item]]) for item in common],
@@ -326,27 +402,24 @@ def weighted_correlation(x: FloatArray, y: FloatArray, w: FloatArray) -> FloatAr
     return np.asarray(found)
 
 
-def _counts(grid: _Grid, chosen: IntArray, seed: int) -> FloatArray:
-    """(DRAWS, items chosen): how often each item's cluster was drawn."""
-    clusters = [grid.clusters[place] for place in chosen]
-    draws = make_draws(clusters, ["all"], 1, seed)
-    at = {name: place for place, name in enumerate(draws.clusters)}
-    return draws.counts[:, [at[name] for name in clusters]].astype(np.float64)
+def _item_weights(grid: _Grid, places: IntArray, draws: Draws) -> FloatArray:
+    """How often each item's cluster counts, (1 + clusters + DRAWS, items): see `Draws.weights`."""
+    return draws.weights[:, [draws.place[grid.clusters[int(place)]] for place in places]]
 
 
 def _correlated(
     grid: _Grid,
     places: IntArray,
-    seed: int,
+    draws: Draws,
     *,
     model: FloatArray,
     people: FloatArray,
-    drawn: FloatArray,
+    under_weights: FloatArray,
     replicates: FloatArray,
     chance: FloatArray,
     halves: Sequence[FloatArray],
 ) -> Estimate:
-    """The correlation of the model's pattern with people's, with floor, ceiling and interval.
+    """The correlation of the model's pattern with people's, with floor, ceiling and error.
 
     Parameters
     ----------
@@ -354,8 +427,8 @@ def _correlated(
         Which items of the grid are in the pattern.
     model, people : array, shape (parts,)
         The patterns that are correlated.
-    drawn : array, shape (DRAWS,)
-        The correlation under every draw of items.
+    under_weights : array, shape (1 + clusters + DRAWS,)
+        The correlation under each row of `draws.weights`.
     replicates : array, shape (replicates, parts)
         People's pattern under resampled respondents, which moves the draws.
     chance : array, shape (SHUFFLES, parts)
@@ -365,28 +438,17 @@ def _correlated(
     """
     even = np.ones(model.size)
     under_replicates = weighted_correlation(model, replicates, even)
-    if under_replicates.size > 1:
-        generator = np.random.default_rng([seed, 3])
-        moves = under_replicates - under_replicates.mean()
-        drawn = drawn + moves[generator.integers(moves.size, size=drawn.size)]
-    clusters = len({grid.clusters[int(place)] for place in places})
-    low = high = None
-    if clusters > 1:
-        low, high = (float(q) for q in np.clip(np.quantile(drawn, [0.025, 0.975]), -1, 1))
+    moves = under_replicates - under_replicates.mean() if under_replicates.size else np.empty(0)
+    sizes = draws.sizes([grid.clusters[int(place)] for place in places])
     tops = weighted_correlation(halves[0], halves[1], even)
-    return Estimate(
-        float(weighted_correlation(model, people, even)),
-        drawn,
-        low,
-        high,
-        places.size,
-        float(np.quantile(weighted_correlation(chance, people, even), 0.95)),
-        float(tops.mean()) if tops.size else None,
-        clusters,
+    return replace(
+        resampled_estimate(under_weights, moves, draws, sizes, places.size),
+        floor=float(np.quantile(weighted_correlation(chance, people, even), 0.95)),
+        ceiling=float(tops.mean()) if tops.size else None,
     )
 
 
-def _spread_pattern(grid: _Grid, seed: int) -> Estimate | None:
+def _spread_pattern(grid: _Grid, draws: Draws, seed: int) -> Estimate | None:
     """How divided answers are, over groups and items: model against people."""
     if len(grid.items) < FEWEST_ITEMS:
         return None
@@ -400,21 +462,21 @@ def _spread_pattern(grid: _Grid, seed: int) -> Estimate | None:
         return table.reshape(*table.shape[:-2], -1)
 
     model, people = spread(grid.model), flat(spread(grid.people))
-    counts = np.repeat(_counts(grid, places, seed), model.shape[-1], axis=-1)
+    weights = np.repeat(_item_weights(grid, places, draws), model.shape[-1], axis=-1)
     return _correlated(
         grid,
         places,
-        seed,
+        draws,
         model=flat(model),
         people=people,
-        drawn=weighted_correlation(flat(model), people, counts),
+        under_weights=weighted_correlation(flat(model), people, weights),
         replicates=flat(spread(grid.replicates)),
         chance=flat(model[_orders(len(places), seed)]),
         halves=[flat(spread([pair[k] for pair in grid.halves])) for k in (0, 1)],
     )
 
 
-def _items_together(grid: _Grid, seed: int) -> Estimate | None:
+def _items_together(grid: _Grid, draws: Draws, seed: int) -> Estimate | None:
     """Correlations of items over groups: a Mantel (1967) correlation of the two matrices."""
     places = np.flatnonzero(grid.ordered)
     if places.size < FEWEST_ITEMS:
@@ -432,11 +494,11 @@ def _items_together(grid: _Grid, seed: int) -> Estimate | None:
     return _correlated(
         grid,
         places,
-        seed,
+        draws,
         model=model,
         people=people,
         # An item drawn twice makes no pair with itself.
-        drawn=_in_blocks(model, people, _counts(grid, places, seed), rows, columns),
+        under_weights=_in_blocks(model, people, _item_weights(grid, places, draws), rows, columns),
         replicates=pairs(grid.replicates),
         chance=_shuffled(table, rows, columns, seed),
         halves=[pairs([pair[k] for pair in grid.halves]) for k in (0, 1)],
@@ -460,7 +522,7 @@ def _in_blocks(
     )
 
 
-def _groups_alike(grid: _Grid, seed: int) -> Estimate | None:
+def _groups_alike(grid: _Grid, draws: Draws, seed: int) -> Estimate | None:
     """Distances between groups, mean total variation over items: model against people."""
     if not grid.items:
         return None
@@ -479,17 +541,17 @@ def _groups_alike(grid: _Grid, seed: int) -> Estimate | None:
 
     model, people = apart(grid.model), apart(grid.people)
     places = np.arange(len(grid.items))
-    counts = _counts(grid, places, seed)
-    weights = counts / counts.sum(axis=1, keepdims=True)
+    counts = _item_weights(grid, places, draws)
+    weights = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     table = np.zeros((count, count))
     table[rows, columns] = table[columns, rows] = model.mean(axis=0)
     return _correlated(
         grid,
         places,
-        seed,
+        draws,
         model=model.mean(axis=0),
         people=people.mean(axis=0),
-        drawn=weighted_correlation(weights @ model, weights @ people, np.ones(rows.size)),
+        under_weights=weighted_correlation(weights @ model, weights @ people, np.ones(rows.size)),
         replicates=apart(grid.replicates).mean(axis=-2),
         chance=_shuffled(table, rows, columns, seed),
         halves=[apart([pair[k] for pair in grid.halves]).mean(axis=-2) for k in (0, 1)],
@@ -497,7 +559,7 @@ def _groups_alike(grid: _Grid, seed: int) -> Estimate | None:
 
 
 # The function of each pattern, and the fewest groups that it needs.
-PATTERNS: Mapping[str, tuple[Callable[[_Grid, int], Estimate | None], int]] = {
+PATTERNS: Mapping[str, tuple[Callable[[_Grid, Draws, int], Estimate | None], int]] = {
     "spread_pattern": (_spread_pattern, 1),
     "items_together": (_items_together, FEWEST_GROUPS),
     "groups_alike": (_groups_alike, FEWEST_FOR_DISTANCES),
@@ -517,22 +579,16 @@ def _orders(count: int, seed: int) -> IntArray:
 
 
 def _mean(parts: Sequence[Estimate]) -> Estimate:
-    """The mean over seeds, whose draws are of the same resamples."""
+    """The mean over seeds."""
     if len(parts) == 1:
         return parts[0]
-    draws = np.mean([part.draws for part in parts], axis=0)
-    whole = all(part.low is not None for part in parts)
-    low, high = np.quantile(draws, [0.025, 0.975]).tolist() if whole else (None, None)
     tops = [part.ceiling for part in parts]
-    return Estimate(
-        float(np.mean([part.value for part in parts])),
-        draws,
-        low,
-        high,
-        max(part.n for part in parts),
-        float(np.mean([part.floor for part in parts if part.floor is not None])),
-        None if None in tops else float(np.mean([top for top in tops if top is not None])),
-        min(part.clusters for part in parts),
+    return combined(
+        lambda *values: np.mean(values, axis=0),
+        *parts,
+        n=max(part.n for part in parts),
+        floor=float(np.mean([part.floor for part in parts if part.floor is not None])),
+        ceiling=None if None in tops else float(np.mean([top for top in tops if top is not None])),
     )
 
 
@@ -629,6 +685,7 @@ def _circles(
 
     people = index([{i: d.shares for i, d in v.distributions.items()} for v in groups])
     result: dict[str, Estimate] = {}
+    draws = make_draws(["all"], ["all"], 1, seed)
     details: dict[str, Any] = {"instrument": key.instrument, "p": {}}
     for method in given.methods:
         parts = []
@@ -642,8 +699,7 @@ def _circles(
         if parts:
             value = float(np.mean([part[0] for part in parts]))
             top = None if people is None else people[0]
-            draws = np.full(DRAWS, value)
-            result[method] = Estimate(value, draws, None, None, len(key.items), 0.0, top)
+            result[method] = without_interval(value, draws, len(key.items), 0.0, top)
             details["p"][method] = float(max(part[1] for part in parts))
     if people is not None:
         details["p"]["people"] = people[1]

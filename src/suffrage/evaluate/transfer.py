@@ -324,6 +324,8 @@ EVALUATION = Evaluation(
     measures=(
         Measure(
             name="fit",
+            lowest=0.0,
+            highest=1.0,
             label="Fit on the other survey",
             explanation="1 - Jensen-Shannon distance (base 2) between the model's shares and the "
             "population's in the other survey. The floor is the even answer, the ceiling one half "
@@ -334,6 +336,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="emd",
+            lowest=0.0,
+            highest=1.0,
             label="Earth mover's distance on the other survey",
             explanation="How far answers would have to move along the scale, from 0 to 1; ordered "
             "items only.",

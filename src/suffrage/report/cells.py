@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from suffrage.evaluate.results import (
+    Contrast,
     MethodFacts,
     Readout,
     Results,
     Side,
     Verdict,
 )
-from suffrage.report.numbers import NO_INTERVAL, NOTHING, WithInterval, interval, number, signed
+from suffrage.report.numbers import (
+    NO_INTERVAL,
+    NOTHING,
+    WithInterval,
+    incomplete,
+    interval,
+    number,
+    signed,
+)
 from suffrage.report.tables import by_kind
 
 BASE = "base"
@@ -36,6 +45,7 @@ VERDICT_NAMES: dict[Verdict, str] = {
     "same": "cannot be told apart",
     "unknown": NO_INTERVAL,
 }
+LEFT_OUT_NAME = "answers left out"
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,8 @@ def figure_cell(figure: WithInterval | None, digits: int = 3) -> Cell:
     """A figure with its interval below it."""
     if figure is None:
         return Cell(NOTHING)
-    return Cell(number(figure.value, digits), interval(figure.low, figure.high, digits))
+    shown = number(figure.value, digits) + incomplete(figure)
+    return Cell(shown, interval(figure.low, figure.high, digits))
 
 
 def difference_cell(difference: WithInterval | None, digits: int = 3) -> Cell:
@@ -103,6 +114,13 @@ def difference_cell(difference: WithInterval | None, digits: int = 3) -> Cell:
         return Cell(NOTHING)
     span = interval(difference.low, difference.high, digits, with_sign=True)
     return Cell(signed(difference.value, digits), span)
+
+
+def verdict_name(contrast: Contrast, names: Mapping[Verdict, str]) -> str:
+    """A verdict in words; where answers that were left out keep it unknown, this says so."""
+    if contrast.verdict == "unknown" and contrast.low is not None:
+        return LEFT_OUT_NAME
+    return names[contrast.verdict]
 
 
 def in_sentence(label: str) -> str:

@@ -18,6 +18,7 @@ from suffrage.evaluate.results import (
     Verdict,
 )
 from suffrage.report.cells import (
+    LEFT_OUT_NAME,
     Cell,
     Table,
     compared_cell,
@@ -224,13 +225,13 @@ def _difference_row(results: Results, d: FigureDifference, measure: Measure) -> 
     }
     verdict = gap_of(d, measure, figures).verdict
     known = d.adjusted is not None
+    left_out = verdict == "unknown" and (d.unanswered or d.against_unanswered)
+    words = LEFT_OUT_NAME if left_out else BETTER_NAMES[verdict]
     return [
         compared_cell(results, d.method, d.against),
         Cell(measure.label),
         difference_cell(d, measure.digits),
-        Cell(BETTER_NAMES[verdict], mark="" if verdict == "unknown" else verdict)
-        if known
-        else Cell(NOTHING),
+        Cell(words, mark="" if verdict == "unknown" else verdict) if known else Cell(NOTHING),
         Cell(number(d.adjusted, 3) if known else NOTHING),
         Cell(NOTHING if d.detectable is None else number(d.detectable, measure.digits)),
     ]

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from suffrage.evaluate.fit import AVERAGE, NAME, UNIFORM
-from suffrage.evaluate.results import ALL, FigureDifference, MethodFacts, Results, Verdict
+from suffrage.evaluate.results import FigureDifference, MethodFacts, Results, Verdict
 from suffrage.evaluate.statistics.figures import detectable_among
+from suffrage.evaluate.statistics.losses import is_loss
 from suffrage.report.cells import (
     BASE,
     INTERVAL_NAME,
@@ -22,10 +23,10 @@ from suffrage.report.tables import fit_difference, fit_figure
 
 # More trained methods than this are reported together; each has its row in the tables.
 NAMED_SINGLY = 3
-# Losses that are reported with the gain: measure, and where.
+# Losses that are reported with the gain: evaluation and measure, and where.
 LOSSES = {
-    "capability_loss": "on questions of what it could do before",
-    "safety_loss": "at telling harmful requests from harmless ones",
+    ("capability", "capability"): "on questions of what it could do before",
+    ("safety", "told_apart"): "at telling harmful requests from harmless ones",
 }
 
 
@@ -97,14 +98,18 @@ def _against_base(
     previous: Verdict | None = None
     floor = fit_figure(results, base.name)
     for method, difference in compared:
-        found, ours = difference.verdict, fit_figure(results, method.name)
+        found: Verdict | None = difference.verdict
+        ours = fit_figure(results, method.name)
         figure = f": {number(ours.value)}" if ours else ""
-        if previous == found:
+        if _incomplete(difference):
+            begin = f"{_as_model(method).replace('the', 'The', 1)} {_left_out(difference)}"
+            found = None
+        elif previous == found and found is not None:
             begin = again[found].format(_as_model(method))
         else:
             subject = _as_model(method)
             begin = f"{asked} {subject}" if previous is None else subject.replace("the", "The", 1)
-            begin += f" {relations[found]}"
+            begin += f" {relations[found or 'unknown']}"
             figure += (
                 f" against {number(floor.value)}{_possible(results)}" if ours and floor else ""
             )
@@ -112,12 +117,30 @@ def _against_base(
         yield f"{begin}{figure} ({_change(difference)})."
 
 
+def _incomplete(difference: FigureDifference) -> bool:
+    """Whether answers that one of the two left out are why nothing can be said."""
+    left_out = difference.unanswered or difference.against_unanswered
+    return bool(left_out) and difference.low is not None and difference.verdict == "unknown"
+
+
+def _left_out(difference: FigureDifference) -> str:
+    """Who of the two left answers out, as what is said of the first."""
+    if difference.unanswered:
+        count = plural(difference.unanswered, "answer")
+        return f"left out {count} that the other gave, so nothing is said in its favour"
+    count = plural(difference.against_unanswered, "answer")
+    return f"can't be compared with one that left out {count} it gave"
+
+
 def _many(
     results: Results, compared: Sequence[tuple[MethodFacts, FigureDifference]], base: MethodFacts
 ) -> Iterable[str]:
     """The nearest of many trained methods, and how many of the others are better or worse."""
     scores = _fits(results, compared)
-    best = max(compared, key=lambda pair: scores.get(pair[0].name, -1.0))[0]
+    best = max(
+        compared,
+        key=lambda pair: (_is_whole(results, pair[0].name), scores.get(pair[0].name, -1.0)),
+    )[0]
     asked = "Asked questions it was never trained on"
     if results.main_side == "trained":
         asked = "On the questions trained on"
@@ -139,6 +162,12 @@ def _many(
     floor = fit_figure(results, base.name)
     against = _as_model(base) + (f" ({number(floor.value)})" if floor else "")
     yield f"Against {against} {_counted(compared, scores)}."
+
+
+def _is_whole(results: Results, method: str) -> bool:
+    """Whether a method gave every answer that others gave; only such a one is called nearest."""
+    found = fit_figure(results, method)
+    return found is not None and not found.missing
 
 
 def _next_to_many(
@@ -189,7 +218,7 @@ def _counted(
         "lower": "worse",
         "higher": "better",
         "same": "not told apart",
-        "unknown": "asked too few questions to say",
+        "unknown": "not to be compared",
     }
     parts: list[str] = []
     for found, word in words.items():
@@ -268,7 +297,8 @@ def _against_bar(results: Results, trained: Sequence[MethodFacts], bar: str) -> 
     }
     found.sort(key=lambda pair: list(relation).index(pair[1].verdict))
     parts = [
-        f"{in_sentence(method.label)} {relation[gap.verdict]} ({_short_change(gap)})"
+        f"{in_sentence(method.label)} "
+        f"{_left_out(gap) if _incomplete(gap) else relation[gap.verdict]} ({_short_change(gap)})"
         for method, gap in found
     ]
     return f"{_bar_sentence(bar, score.value)}: {'; '.join(parts)}."
@@ -320,27 +350,28 @@ def _basis(results: Results) -> str:
 
 def _unlearnt(results: Results, trained: Sequence[MethodFacts]) -> Iterable[str]:
     """What training cost in abilities, beyond chance and the margin, with the worst first."""
-    for measure, what in LOSSES.items():
+    base = base_method(results)
+    for (evaluation, measure), what in LOSSES.items() if base is not None else ():
         lost = sorted(
             (
-                (figure.value, method, figure)
+                (-gap.value, method, gap)
                 for method in trained
-                for figure in results.figures
-                if (figure.measure, figure.method) == (measure, method.name)
-                and (figure.seed, figure.value_set) == (ALL, ALL)
-                and (figure.low or 0.0) > MARGIN
+                if base is not None
+                and (gap := results.difference(evaluation, measure, method.name, base.name))
+                and is_loss(gap.value, gap.verdict, MARGIN)
             ),
             key=lambda one: -one[0],
         )
         if lost:
-            value, method, figure = lost[0]
+            value, method, gap = lost[0]
             others = (
                 f"; so {'do' if lost[2:] else 'does'} "
                 f"{plural(len(lost) - 1, 'other trained model')}"
                 if lost[1:]
                 else ""
             )
-            within = f"{INTERVAL_NAME} {interval(figure.low, figure.high)}"
+            low, high = (None if end is None else -end for end in (gap.high, gap.low))
+            within = f"{INTERVAL_NAME} {interval(low, high)}"
             yield f"But {_as_model(method)} falls by {number(value)} {what} ({within}){others}."
 
 
@@ -379,7 +410,7 @@ def _change(difference: FigureDifference) -> str:
 
 def _short_change(difference: FigureDifference) -> str:
     change = signed(difference.value)
-    if difference.verdict == "unknown":
-        return f"{change}, {NO_INTERVAL} for an interval"
+    if difference.low is None:
+        return f"{change}, {NO_INTERVAL}"
     span = interval(difference.low, difference.high, with_sign=True)
     return f"{change}, {INTERVAL_NAME} {span}"

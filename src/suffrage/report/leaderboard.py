@@ -18,7 +18,7 @@ from suffrage.evaluate.compare import (
     measures_of,
 )
 from suffrage.evaluate.results import Verdict
-from suffrage.report.cells import Cell, Table, figure_cell, make_table
+from suffrage.report.cells import Cell, Table, figure_cell, make_table, verdict_name
 from suffrage.report.dot_plot import Plot, dot_plot
 from suffrage.report.numbers import NOTHING, interval, number, plural, signed, with_interval
 from suffrage.report.rendering import render_page
@@ -308,6 +308,8 @@ def _lead(board: Leaderboard) -> str:
     """The finding in a sentence or two: who leads, and who cannot be told from the leader."""
     best, measure = _best(board), board.measure
     leader = board.standings[best]
+    if leader.missing:
+        return "Every model left out answers that another row gave, so none is called first."
     others = [k for k, s in enumerate(board.standings) if s.kind != "floor" and k != best]
     alike = [k for k in others if _verdict(board, best, k) == "same"]
     worse = [k for k in others if _verdict(board, best, k) == "higher"]
@@ -364,7 +366,7 @@ def _gap_cell(board: Leaderboard, place: int, against: int | None) -> Cell:
     pair = None if against is None or place == against else board.pair(place, against)
     if pair is None:
         return Cell(NOTHING)
-    shown = f"{signed(pair.value, board.measure.digits)}, {BETTER_NAMES[pair.verdict]}"
+    shown = f"{signed(pair.value, board.measure.digits)}, {verdict_name(pair, BETTER_NAMES)}"
     return Cell(shown, interval(pair.low, pair.high, board.measure.digits, True), pair.verdict)
 
 

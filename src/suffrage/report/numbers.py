@@ -5,7 +5,13 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-NO_INTERVAL = "not enough items"
+NO_INTERVAL = "too few questions to tell"
+# Follows the figure of a method that left answers out which others gave.
+INCOMPLETE = "†"
+INCOMPLETE_NOTE = (
+    f"{INCOMPLETE} This method left out answers that others gave. All rows are compared on the "
+    "answers that all of them gave, and no comparison counts in its favour."
+)
 NOTHING = "–"
 
 
@@ -36,7 +42,7 @@ def _without_negative_zero(text: str) -> str:
 def interval(
     low: float | None, high: float | None, digits: int = 2, with_sign: bool = False
 ) -> str:
-    """ "0.66 to 0.75", or "not enough items"."""
+    """ "0.66 to 0.75", or "too few questions to tell"."""
     if not _is_number(low) or not _is_number(high):
         return NO_INTERVAL
     show = signed if with_sign else number
@@ -65,10 +71,15 @@ def with_interval(
     """ "0.71 [0.66, 0.75]"; a dash where there is no figure. missing: follows one without."""
     if figure is None:
         return NOTHING
-    value = number(figure.value, digits)
+    value = number(figure.value, digits) + incomplete(figure)
     if not _is_number(figure.low) or not _is_number(figure.high):
         return f"{value}{missing}"
     return f"{value} [{number(figure.low, digits)}, {number(figure.high, digits)}]"
+
+
+def incomplete(figure: object) -> str:
+    """The mark of a figure without answers that other methods gave; empty for others."""
+    return INCOMPLETE if getattr(figure, "missing", 0) else ""
 
 
 def percent(share: float | None, digits: int = 0) -> str:

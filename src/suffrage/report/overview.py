@@ -6,7 +6,7 @@ A difference is turned so that above 0 is better, whichever way the measure poin
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from suffrage.evaluate.fit import NAME as FIT
 from suffrage.evaluate.results import (
@@ -19,16 +19,18 @@ from suffrage.evaluate.results import (
     Results,
     Verdict,
 )
+from suffrage.evaluate.statistics.losses import is_loss
 from suffrage.report.cells import (
     SIDE_NAMES,
     Cell,
     Table,
     base_method,
+    figure_cell,
     make_table,
     methods_of_kind,
     model_methods,
 )
-from suffrage.report.numbers import NOTHING, interval, number, signed
+from suffrage.report.numbers import NOTHING, number, signed
 
 # Evaluations in the order a sceptic asks; those not named here come last, in the study's order.
 ORDER = (
@@ -132,7 +134,8 @@ def gap_of(d: FigureDifference, measure: Measure, figures: Mapping[str, Figure])
         # No direction is better, or the two are on either side of the best point.
         apart = d.adjusted is None or d.adjusted < SIGNIFICANT
         return Gap(None, d.low, d.high, "unknown" if apart else "same")
-    better = d if sign > 0 else d.turned()
+    better = d.model_copy(update={"better": "higher" if sign > 0 else "lower"})
+    better = better if sign > 0 else better.as_gain()
     return Gap(better.value, better.low, better.high, better.verdict)
 
 
@@ -208,7 +211,7 @@ def _figure_cell(line: Line, method: str) -> Cell:
     gap = line.gaps.get(method)
     mark = gap.verdict if gap is not None and gap.verdict != "unknown" else ""
     digits = line.measure.digits
-    return Cell(number(figure.value, digits), interval(figure.low, figure.high, digits), mark)
+    return replace(figure_cell(figure, digits), mark=mark)
 
 
 # --- In words ----------------------------------------------------------------------------------
@@ -223,7 +226,7 @@ def flag_sentence(results: Results) -> str:
     lost = {
         line.label: count
         for line in lines
-        if (count := sum(_is_lost(line.gaps.get(method.name)) for method in trained))
+        if (count := sum(is_lost(line.gaps.get(method.name)) for method in trained))
     }
     if not lost:
         return (
@@ -237,8 +240,9 @@ def flag_sentence(results: Results) -> str:
     )
 
 
-def _is_lost(gap: Gap | None) -> bool:
-    return gap is not None and gap.verdict == "lower" and (gap.value or 0.0) < -MARGIN
+def is_lost(gap: Gap | None) -> bool:
+    """Whether a method lost more than the margin, by the corrected difference."""
+    return gap is not None and is_loss(gap.value, gap.verdict, MARGIN)
 
 
 def loss_table(results: Results) -> Table | None:
@@ -255,7 +259,7 @@ def loss_table(results: Results) -> Table | None:
             if gap is None or gap.value is None or gap.low is None:
                 continue
             better += gap.verdict == "higher"
-            if _is_lost(gap):
+            if is_lost(gap):
                 lost.append(f"{line.label} {signed(gap.value, line.measure.digits)}")
             elif gap.low < -MARGIN:
                 open_.append(line.label)

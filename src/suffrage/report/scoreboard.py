@@ -20,8 +20,10 @@ from suffrage.report.cells import (
     figure_cell,
     make_table,
     methods_of_kind,
+    verdict_name,
 )
 from suffrage.report.dot_plot import Plot, dot_plot
+from suffrage.report.marks import marks_note
 from suffrage.report.numbers import NOTHING, percent
 from suffrage.report.tables import by_kind, fit_difference, fit_figure, scoreboard_rows
 
@@ -43,7 +45,7 @@ def plot_caption(results: Results) -> str:
     return (
         f"Fit on the questions {SIDE_NAMES[results.main_side]}: dots with {INTERVAL_NAME}s. Dotted "
         "lines: the floors. Dashed line: the ceiling. The axis starts at "
-        f"{scoreboard_plot(results).start}."
+        f"{scoreboard_plot(results).start}.{marks_note(results)}"
     )
 
 
@@ -185,7 +187,7 @@ def _difference_table(
             [
                 compared_cell(results, d.method, d.against),
                 difference_cell(d),
-                Cell(VERDICT_NAMES[d.verdict], mark=d.verdict),
+                Cell(verdict_name(d, VERDICT_NAMES), mark=d.verdict),
                 difference_cell(distance),
             ]
         )

@@ -30,6 +30,7 @@ from suffrage.evaluate.results import (
     Results,
     Side,
 )
+from suffrage.report.marks import marks_note
 from suffrage.report.numbers import NOTHING, duration, number, percent, with_interval
 
 KINDS = ("floor", "untrained", "trained", "ceiling")
@@ -260,6 +261,7 @@ _LATEX = {
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "†": r"\dag{}",
     "−": r"$-$",
     "–": r"--",
     "\u00a0": "~",
@@ -277,8 +279,8 @@ def latex_scoreboard(results: Results) -> str:
     study = results.study
     items = max((row.held_out.n for row in scoreboard_rows(results) if row.held_out), default=0)
     caption = (
-        f"{study.title}. {CAPTION} Brackets: 95\u00a0% bootstrap intervals over items and "
-        f"respondents. {items} held-out items, {len(results.value_sets)} value set(s), "
+        f"{study.title}. {CAPTION} Brackets: 95\u00a0% intervals over items and respondents."
+        f"{marks_note(results)} {items} held-out items, {len(results.value_sets)} value set(s), "
         f"{len(study.seeds)} seed(s); model: {study.model}."
     )
     lines = [
@@ -352,6 +354,8 @@ def markdown_scoreboard(results: Results) -> str:
         ]
         escaped = [cell.replace("|", "\\|") for cell in cells]
         lines.append("| " + " | ".join(escaped) + " |")
+    note = marks_note(results).strip()
+    lines += ["", note] if note else []
     return "\n".join(lines) + "\n"
 
 

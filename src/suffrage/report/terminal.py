@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from suffrage.evaluate.results import Figure, Results
+from suffrage.report.marks import marks_note
 from suffrage.report.numbers import NOTHING, duration, number, percent, with_interval
 from suffrage.report.tables import ScoreboardRow, scoreboard_rows
 
@@ -113,7 +114,7 @@ def _note(results: Results) -> str:
         f"Fit: 1 - Jensen-Shannon distance (base 2), [95 % interval]; {questions}, "
         f"value sets: {len(results.value_sets)}, seeds: {len(results.study.seeds)}. "
         f"{second} Entropy: below 1 flattens. Slope: above 1 amplifies the majority. "
-        "Way: from the average-training floor to the ceiling."
+        "Way: from the average-training floor to the ceiling." + marks_note(results)
     )
 
 
@@ -146,4 +147,5 @@ def plan_table(plan: Mapping[str, Any]) -> Any:
         lines.append("The model is not at hand, so its size, time and memory are left out.")
     if plan["money"] is not None:
         lines.append(f"At the price given: {plan['money']:.2f}.")
+    lines += plan.get("warnings", [])
     return Group(table, Text("\n".join(lines)))

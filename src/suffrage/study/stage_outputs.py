@@ -273,7 +273,7 @@ def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
             if name == spec.name
         }
         own = replace(given, probes=probes, options=spec.options)
-        cards[spec.name] = spec.evaluation.score(own, study.seeds[0])
+        cards[spec.name] = spec.evaluation.scored(own, study.seeds[0])
     return results_of(wiring, inputs.survey, given, cards, store)
 
 

@@ -70,7 +70,7 @@ def cost_scorecard(
     figures, differences = make_figures(
         evaluation, units, given.methods, seed, floors=floors, ceilings=ceilings
     )
-    notes = list(loss_warnings(figures, measure, margin, what))
+    notes = list(loss_warnings(differences, losing, base, margin, what))
     if base not in given.methods:
         notes.append(f"The study has no method {base}, so no loss can be measured.")
     return Scorecard(

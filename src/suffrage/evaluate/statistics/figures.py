@@ -6,13 +6,11 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from math import atan, cos, isfinite, pi, sin, sqrt
-from statistics import NormalDist
+from math import isfinite
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from suffrage.arrays import FloatArray
 from suffrage.evaluate.results import (
     ALL,
     LEARNED,
@@ -23,18 +21,16 @@ from suffrage.evaluate.results import (
     Readout,
     Side,
 )
+from suffrage.evaluate.statistics.common_cells import CommonCells
+from suffrage.evaluate.statistics.inference import LEVEL, errors_needed
 from suffrage.evaluate.statistics.intervals import (
-    DRAWS,
     Draws,
     Estimate,
     Measured,
     bootstrap_estimate,
-    difference,
     make_draws,
+    minus,
 )
-
-# Of a normal difference at 5 %, two-sided, found four times in five: 1.960 + 0.842.
-DETECTABLE_ERRORS = 2.802
 
 
 class _Place(Protocol):
@@ -42,6 +38,8 @@ class _Place(Protocol):
     def seed(self) -> int: ...
     @property
     def value_set(self) -> str: ...
+    @property
+    def key(self) -> tuple[int, str, str]: ...
 
 
 Placed = TypeVar("Placed", bound=_Place)
@@ -50,6 +48,8 @@ AnyContrast = TypeVar("AnyContrast", bound=Contrast)
 # measure -> method -> rows
 Units = Mapping[str, Mapping[str, Sequence[Measured]]]
 Edge = Mapping[str, Sequence[Measured] | float]
+# The seed and value set that a figure is given for; None for all of them.
+Scope = tuple[int | None, str | None]
 
 
 def make_figures(
@@ -67,8 +67,11 @@ def make_figures(
     pairs: Sequence[tuple[str, str]] | None = None,
     breakdown: bool = True,
     pairs_by_value_set: bool = False,
+    elsewhere: Sequence[str] = (),
 ) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...]]:
     """Figures over all value sets and seeds, for each of them alone, and paired differences.
+
+    All methods' figures of one measure and scope are over the cells that all could answer.
 
     Parameters
     ----------
@@ -93,6 +96,8 @@ def make_figures(
         Whether to give figures of each value set and seed too.
     pairs_by_value_set : bool
         Whether to compare methods on each mean over value sets too.
+    elsewhere : sequence of str
+        Methods that speak for some cells only, and do not decide what the others are compared on.
     """
     figures: list[Figure] = []
     differences: list[FigureDifference] = []
@@ -103,22 +108,52 @@ def make_figures(
             continue
         drawn = resamples(every, seed) if draws is None else draws
         edges = [(floors or {}).get(measure), (ceilings or {}).get(measure)]
-        means: dict[str, dict[str, Sequence[Measured]]] = {}
-        for method in methods:
-            for at_seed, value_set, rows in scopes(by_method.get(method, ()), left_out, every):
-                if at_seed is None:
-                    means.setdefault(method, {})[value_set or ALL] = rows
-                if not breakdown and (at_seed, value_set) != (None, None):
+        means: dict[str, dict[str, Estimate]] = {}
+        scoped, cells = compared_rows(by_method, methods, left_out, elsewhere)
+        for method, by_scope in scoped.items():
+            for (at_seed, value_set), rows in by_scope.items():
+                whole = at_seed is None and (value_set is None or pairs_by_value_set)
+                if not (whole or breakdown):
                     continue
-                found = bootstrap_estimate(rows, drawn)
-                if isfinite(found.value):
-                    floor, ceiling = (_edge(edge, rows) for edge in edges)
-                    found = replace(found, floor=floor, ceiling=ceiling)
+                floor, ceiling = (_edge(edge, rows) for edge in edges)
+                found = replace(bootstrap_estimate(rows, drawn), floor=floor, ceiling=ceiling)
+                if whole:
+                    means.setdefault(method, {})[value_set or ALL] = found
+                if isfinite(found.value) and (breakdown or value_set is None):
+                    missing = cells[at_seed, value_set].missing(method)
                     place = (evaluation, measure, method, at_seed, value_set)
-                    figures.append(drawn_figure(*place, found, side, readout))
-        gaps = _paired(means, pairs, drawn, None if pairs_by_value_set else (ALL,))
-        differences += _differences(evaluation, measure, side, gaps)
+                    figures.append(drawn_figure(*place, found, side, readout, missing))
+        paired = _paired(means, scoped, pairs, cells, drawn)
+        differences += _differences(evaluation, measure, side, paired)
     return tuple(figures), tuple(differences)
+
+
+def compared_rows(
+    by_method: Mapping[str, Sequence[Placed]],
+    methods: Sequence[str],
+    left_out: Sequence[str] = (),
+    elsewhere: Sequence[str] = (),
+) -> tuple[dict[str, dict[Scope, Sequence[Placed]]], dict[Scope, CommonCells]]:
+    """Each method's rows in every scope, on the cells that all could answer, and those cells."""
+    every = [row for rows in by_method.values() for row in rows]
+    own: dict[Scope, dict[str, Sequence[Placed]]] = defaultdict(dict)
+    for method in methods:
+        for at_seed, value_set, rows in scopes(by_method.get(method, ()), left_out, every):
+            own[at_seed, value_set][method] = rows
+    cells = {
+        scope: CommonCells(
+            {method: frozenset(row.key for row in rows) for method, rows in found.items()},
+            elsewhere,
+        )
+        for scope, found in own.items()
+    }
+    scoped: dict[str, dict[Scope, Sequence[Placed]]] = {}
+    for method in methods:
+        for scope, found in own.items():
+            kept = [row for row in found.get(method, ()) if row.key in cells[scope].compared]
+            if kept:
+                scoped.setdefault(method, {})[scope] = kept
+    return scoped, cells
 
 
 def drawn_figure(
@@ -130,6 +165,7 @@ def drawn_figure(
     found: Estimate,
     side: Side | None = None,
     readout: Readout | None = None,
+    missing: int = 0,
 ) -> Figure:
     """A figure from an estimate. seed, value_set: None for one over all of them."""
     return Figure(
@@ -146,6 +182,7 @@ def drawn_figure(
         n=found.n,
         floor=found.floor,
         ceiling=found.ceiling,
+        missing=missing,
     )
 
 
@@ -156,27 +193,26 @@ def drawn_figures(
     methods: Sequence[str],
     side: Side | None = None,
     readout: Readout | None = None,
+    cells: CommonCells | None = None,
 ) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...]]:
     """As `make_figures`, from one estimate a method over all value sets and seeds.
 
     For figures that are no mean over units: a correlation, the least of several, a ratio of gains.
+    cells: what each method could answer of what the estimates rest on.
     """
     known = [method for method in methods if method in found]
+    cells = CommonCells({}) if cells is None else cells
     figures = tuple(
-        drawn_figure(evaluation, measure, method, None, None, found[method], side, readout)
+        drawn_figure(
+            *(evaluation, measure, method, None, None, found[method], side, readout),
+            missing=cells.missing(method),
+        )
         for method in known
     )
-    gaps = []
-    for earlier, later in combinations(known, 2):
-        one, two = found[later], found[earlier]
-        drawn = one.draws - two.draws
-        kept = drawn[np.isfinite(drawn)]
-        whole = one.low is not None and two.low is not None and kept.size > 0
-        low, high = np.quantile(kept, [0.025, 0.975]).tolist() if whole else (None, None)
-        clusters = min(one.clusters, two.clusters)
-        n = min(one.n, two.n)
-        gap = Estimate(one.value - two.value, drawn, low, high, n, clusters=clusters)
-        gaps.append((later, earlier, ALL, gap))
+    gaps = [
+        (later, earlier, ALL, minus(found[later], found[earlier]), cells)
+        for earlier, later in combinations(known, 2)
+    ]
     return figures, tuple(_differences(evaluation, measure, side, gaps))
 
 
@@ -185,9 +221,15 @@ def resamples(rows: Sequence[Measured], seed: int) -> Draws:
     return make_draws(
         [row.cluster for row in rows],
         [row.value_set for row in rows],
-        max(row.replicates.size for row in rows),
+        max(_replicates(row) for row in rows),
         seed,
     )
+
+
+def _replicates(row: Measured) -> int:
+    """How many resamples a row has, of its numerator, its denominator or the model's answer."""
+    parts = (row.replicates, row.below_replicates, row.sampled)
+    return max(part.size for part in parts if part is not None)
 
 
 def scopes(
@@ -231,25 +273,39 @@ def _edge(edge: Sequence[Measured] | float | None, like: Sequence[Measured]) -> 
     return sum(row.point for row in same) / below if below > 0 else None
 
 
-# (method, against, value set, its difference)
-Gap = tuple[str, str, str, Estimate]
+# (method, against, value set, its difference, what each could answer)
+Gap = tuple[str, str, str, Estimate, CommonCells]
 
 
 def _paired(
-    means: Mapping[str, Mapping[str, Sequence[Measured]]],
+    means: Mapping[str, Mapping[str, Estimate]],
+    scoped: Mapping[str, Mapping[Scope, Sequence[Measured]]],
     pairs: Sequence[tuple[str, str]],
+    cells: Mapping[Scope, CommonCells],
     draws: Draws,
-    value_sets: Sequence[str] | None,
 ) -> Iterator[Gap]:
-    """Differences on the units both methods have. value_sets: which means; None for every one."""
+    """Differences on the units both methods have, for each mean over value sets."""
     for method, against in pairs:
-        one, two = means.get(method, {}), means.get(against, {})
-        for value_set in one if value_sets is None else value_sets:
-            ours, theirs = one.get(value_set, ()), two.get(value_set, ())
-            if {row.key for row in ours} & {row.key for row in theirs}:
-                gap = difference(ours, theirs, draws)
-                if isfinite(gap.value):
-                    yield method, against, value_set, gap
+        for value_set, one in means.get(method, {}).items():
+            two = means.get(against, {}).get(value_set)
+            if two is None:
+                continue
+            scope = (None, None if value_set == ALL else value_set)
+            ours, theirs = scoped[method][scope], scoped[against][scope]
+            keys = [{row.key for row in rows} for rows in (ours, theirs)]
+            shared = keys[0] & keys[1]
+            if not shared:
+                continue
+            gap = minus(
+                *(
+                    whole
+                    if own == shared
+                    else bootstrap_estimate([row for row in rows if row.key in shared], draws)
+                    for whole, own, rows in zip((one, two), keys, (ours, theirs), strict=True)
+                )
+            )
+            if isfinite(gap.value):
+                yield method, against, value_set, gap, cells[scope]
 
 
 def _differences(
@@ -264,23 +320,25 @@ def _differences(
             against=against,
             value_set=value_set,
             side=side,
+            unanswered=cells.unanswered(method, against),
+            against_unanswered=cells.unanswered(against, method),
             **contrast_of(gap),
         )
-        for method, against, value_set, gap in gaps
+        for method, against, value_set, gap, cells in gaps
     ]
     return holm_corrected(found, [d.value_set for d in found])
 
 
 def contrast_of(gap: Estimate) -> dict[str, Any]:
     """The fields of a `Contrast`, before correction; no test where there is no interval."""
-    tested = gap.low is not None
+    found = gap.inference
     return {
         "value": gap.value,
         "low": gap.low,
         "high": gap.high,
         "n": gap.n,
-        "p": two_sided(gap.draws, gap.clusters) if tested else None,
-        "detectable": detectable(gap.draws) if tested else None,
+        "p": found.p_value(),
+        "detectable": found.detectable,
     }
 
 
@@ -303,76 +361,13 @@ def holm_corrected(
     return found
 
 
-def two_sided(draws: FloatArray, clusters: int = 0) -> float:
-    """Twice the share of draws on the rarer side of 0, at least 2/(draws + 1).
-
-    No number of draws reaches the small p-values that a correction for many comparisons needs.
-    Where no draw is on the rarer side, the p-value is therefore that of Student's t with
-    `clusters` - 1 degrees of freedom at the draws' mean over their standard deviation, if that is
-    smaller. With 0 clusters the draws alone are counted.
-
-    References
-    ----------
-    Davison and Hinkley (1997), Bootstrap Methods and their Application, section 4.4.
-    """
-    kept = draws[np.isfinite(draws)]
-    if not kept.size:
-        return 1.0
-    rarer = min(int((kept <= 0).sum()), int((kept >= 0).sum()))
-    counted = min(1.0, 2 * (rarer + 1) / (kept.size + 1))
-    spread = float(kept.std())
-    if rarer or clusters < 2 or spread == 0:
-        return counted
-    return min(counted, student_tails(abs(float(kept.mean())) / spread, clusters - 1))
-
-
-def student_tails(t: float, degrees: int) -> float:
-    """The chance that Student's t is beyond t on either side; degrees: 1 or more.
-
-    References
-    ----------
-    Abramowitz and Stegun (1964), Handbook of Mathematical Functions, 26.7.3 and 26.7.4.
-
-    Examples
-    --------
-    >>> round(student_tails(2.228, 10), 3)
-    0.05
-    """
-    angle = atan(t / sqrt(degrees))
-    odd = degrees % 2
-    term = cos(angle) if odd else 1.0
-    total = 0.0 if degrees == 1 else term
-    for k in range(2 + odd, degrees - 1, 2):
-        term *= (k - 1) / k * cos(angle) ** 2
-        total += term
-    inside = 2 / pi * (angle + sin(angle) * total) if odd else sin(angle) * total
-    return max(0.0, 1 - inside)
-
-
-def critical_value(level: float, clusters: int) -> float:
-    """How many standard errors from 0 a difference needs for `two_sided` to fall below a level.
-
-    The normal distribution gives it for levels that the draws reach, Student's t with
-    `clusters` - 1 degrees of freedom for smaller ones.
-    """
-    if level >= 2 / (DRAWS + 1) or clusters < 2:
-        return NormalDist().inv_cdf(1 - level / 2)
-    low, high = 0.0, 1.0
-    while student_tails(high, clusters - 1) > level:
-        high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if student_tails(middle, clusters - 1) > level else (low, middle)
-    return high
-
-
 def detectable_among(seen: float, comparisons: int, clusters: int) -> float:
     """`detectable` after Holm's correction, for the first of so many comparisons.
 
     seen: the same difference without correction.
     """
-    power = DETECTABLE_ERRORS - NormalDist().inv_cdf(0.975)
-    return seen / DETECTABLE_ERRORS * (critical_value(0.05 / comparisons, clusters) + power)
+    alone, corrected = (errors_needed((1 - LEVEL) / count, clusters) for count in (1, comparisons))
+    return seen / alone * corrected
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -390,9 +385,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - place) * p_values[index]))
         adjusted[index] = highest
     return [float(p) for p in adjusted]
-
-
-def detectable(draws: FloatArray) -> float:
-    """The true difference that a test at 5 % would find in four of five such studies."""
-    kept = draws[np.isfinite(draws)]
-    return float(DETECTABLE_ERRORS * kept.std()) if kept.size else float("nan")

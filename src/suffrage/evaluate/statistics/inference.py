@@ -1,22 +1,22 @@
-"""Intervals and p-values from few clusters, for means and ratios of means.
+"""Intervals and p-values from few clusters, for any figure that can be worked out without one.
 
-A figure is a ratio of sums over clusters of questions, or a difference of two such ratios. With five
-or ten clusters the percentile bootstrap is too narrow: its 95% intervals cover 0.73 of true values
-at three clusters and 0.89 at ten. Student's t is right for symmetric differences and too narrow
-for skewed ones. The studentised bootstrap is right for skewed ones and too narrow for heavy tails.
-An interval here is therefore Student's, and each side is stretched where the studentised
-bootstrap reaches further. `benchmarks/inference.py` shows its coverage and its error rates.
+With five or ten clusters of questions the percentile bootstrap is too narrow: its 95% intervals
+cover 0.73 of true values at three clusters and 0.89 at ten. Student's t is right for symmetric
+differences and too narrow for skewed ones. The studentised bootstrap is right for skewed ones and
+too narrow for heavy tails. An interval here is therefore Student's, with the standard error of the
+delete-one-cluster jackknife, and each side is stretched where the studentised bootstrap reaches
+further. `benchmarks/inference.py` shows its coverage and its error rates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, sqrt
+from math import isfinite, sqrt
+from statistics import NormalDist
 
 import numpy as np
 
-from suffrage.arrays import FloatArray, IntArray
+from suffrage.arrays import FloatArray
 from suffrage.evaluate.statistics.student import student_quantile, student_tails
 
 LEVEL = 0.95
@@ -27,34 +27,23 @@ FEWEST_CLUSTERS = 4
 SKEWNESS_ALLOWANCE = 4.0
 # The studentised bootstrap of four clusters can reach anywhere; no side is stretched further.
 MOST_STRETCH = 6.0
-
-
-@dataclass(frozen=True, eq=False)
-class Ratio:
-    """The sums of a figure by cluster: its value is sum(above) / sum(below)."""
-
-    # Shape (clusters,): the sums of the numerator.
-    above: FloatArray
-    # Shape (clusters,): the sums of the denominator; the number of rows for a plain mean.
-    below: FloatArray
-
-    @property
-    def value(self) -> float:
-        """The ratio of the sums; NaN where the denominator is not positive."""
-        total = float(self.below.sum())
-        return float(self.above.sum()) / total if total > 0 else float("nan")
+# The share of studies that would see a difference of the size called detectable.
+POWER = 0.8
+# An error below this part of the figure is rounding: every cluster gives the same value.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
 class Inference:
     """A figure with its standard error and how far each side of its interval reaches."""
 
-    # The figure: a ratio, or the difference of two.
     value: float
-    # The standard error over clusters and, where they are given, over respondents.
+    # The standard error over clusters and respondents; NaN or infinite where it is not known.
     error: float
     # The number of clusters with rows.
     clusters: int
+    # The number of clusters of one size that would tell as much: Student's degrees of freedom + 1.
+    effective: int
     # How much further than Student's t the lower and the upper side reach, 1 or more.
     stretch_low: float
     stretch_high: float
@@ -62,57 +51,146 @@ class Inference:
     @property
     def can_tell(self) -> bool:
         """Whether there are enough clusters for an interval."""
-        return self.clusters >= FEWEST_CLUSTERS and isfinite(self.value)
+        return self.clusters >= FEWEST_CLUSTERS and isfinite(self.value) and isfinite(self.error)
+
+    @property
+    def varies(self) -> bool:
+        """Whether the clusters or the respondents differ, beyond rounding."""
+        return self.error > ROUNDING * max(1.0, abs(self.value))
 
     def interval(self, level: float = LEVEL) -> tuple[float | None, float | None]:
-        """The interval at a level, or (None, None) with too few clusters."""
+        """Return the interval at a level, or (None, None) with too few clusters."""
         if not self.can_tell:
             return None, None
-        reach = student_quantile(0.5 + level / 2, self.clusters - 1) * self.error
+        reach = student_quantile(0.5 + level / 2, self.effective - 1) * self.error
         return self.value - self.stretch_low * reach, self.value + self.stretch_high * reach
 
     def p_value(self, against: float = 0.0) -> float | None:
-        """The two-sided p-value for a true value of `against`; None with too few clusters.
+        """Return the two-sided p-value for a true value of `against`.
 
-        Where every cluster gives one and the same value, no variation can be seen. The p-value is
-        then that of the sign test, 2^(1 - clusters).
+        It is None with too few clusters. Where every cluster gives one and the same value, no
+        variation can be seen, and the p-value is that of the sign test, 2^(1 - clusters).
         """
         if not self.can_tell:
             return None
         distance = self.value - against
-        if self.error <= 1e-12 * max(1.0, abs(self.value)):
-            return 1.0 if abs(distance) < 1e-12 else float(2.0 ** (1 - self.clusters))
+        if not self.varies:
+            same = abs(distance) <= ROUNDING * max(1.0, abs(self.value))
+            return 1.0 if same else float(2.0 ** (1 - self.clusters))
         # A value above `against` is tested with the side that reaches down to it.
         stretch = self.stretch_low if distance > 0 else self.stretch_high
         t = abs(distance) / (self.error * stretch)
-        allowance = 1 + SKEWNESS_ALLOWANCE / self.clusters
-        return min(1.0, allowance * student_tails(t, self.clusters - 1))
+        return min(1.0, skewness_allowance(self.effective) * student_tails(t, self.effective - 1))
+
+    @property
+    def widening(self) -> float:
+        """How much wider the interval is than the bootstrap's spread would make it, 1 or more.
+
+        A bootstrap of C clusters has the variance of C clusters, not of C - 1, and its percentiles
+        are those of the normal distribution.
+        """
+        reach = student_quantile(0.5 + LEVEL / 2, self.effective - 1)
+        few = sqrt(self.effective / (self.effective - 1))
+        stretch = max(self.stretch_low, self.stretch_high)
+        return stretch * few * reach / NormalDist().inv_cdf(0.5 + LEVEL / 2)
+
+    @property
+    def detectable(self) -> float | None:
+        """The true difference that a test at 5 % would find in four of five such studies.
+
+        It is None where there is no test, or where nothing varies: no error is not power.
+        """
+        if not self.can_tell or not self.varies:
+            return None
+        stretch = max(self.stretch_low, self.stretch_high)
+        return self.error * errors_needed(1 - LEVEL, self.effective, stretch)
 
 
-def infer(
-    first: Ratio,
-    second: Ratio | None,
-    counts: IntArray,
-    respondents: float = 0.0,
-) -> Inference:
-    """Return a figure, or the difference of two, with its error and the reach of its interval.
+def skewness_allowance(clusters: int) -> float:
+    """Return what p-values are multiplied by, more than 1."""
+    return 1 + SKEWNESS_ALLOWANCE / clusters
+
+
+def critical_value(level: float, clusters: int) -> float:
+    """Return how many standard errors from 0 a p-value falls below a level, without stretch.
 
     Parameters
     ----------
-    first, second : Ratio
-        The figure, and the one it is compared with (None for a figure alone), over the same
-        clusters in the same order. A cluster without rows has zeros in both.
+    level : float
+        Above 0 and below 1.
+    clusters : int
+        2 or more.
+    """
+    degrees = max(clusters - 1, 1)
+    return student_quantile(1 - level / skewness_allowance(clusters) / 2, degrees)
+
+
+def errors_needed(level: float, clusters: int, stretch: float = 1.0) -> float:
+    """Return how many standard errors a true difference needs to be seen four times in five."""
+    degrees = max(clusters - 1, 1)
+    return stretch * critical_value(level, clusters) + student_quantile(POWER, degrees)
+
+
+def detectable_with(clusters: int, deviation: float) -> float | None:
+    """Return the true difference that a study with so many clusters would see four times in five.
+
+    Parameters
+    ----------
+    clusters : int
+        Of questions, of about one size.
+    deviation : float
+        The standard deviation of a difference between clusters.
+
+    Returns
+    -------
+    float or None
+        None with too few clusters for a test.
+
+    Examples
+    --------
+    >>> round(detectable_with(10, 0.08), 3)
+    0.084
+    """
+    if clusters < FEWEST_CLUSTERS:
+        return None
+    return deviation / sqrt(clusters) * errors_needed(1 - LEVEL, clusters)
+
+
+def infer(
+    value: float,
+    left_out: FloatArray,
+    sizes: FloatArray,
+    counts: FloatArray,
+    people_variance: float = 0.0,
+    clusters: int | None = None,
+) -> Inference:
+    """Return a figure with its error and the reach of its interval.
+
+    The jackknife's influence values l = (C - 1) (mean(left_out) - left_out) stand for the
+    clusters' own values. The standard error is that of their mean. The studentised bootstrap is
+    that of the ratio sum(l) / sum(sizes). For a plain mean over clusters of one size both are the
+    usual ones.
+
+    Parameters
+    ----------
+    value : float
+        The figure.
+    left_out : array, shape (clusters,)
+        The figure with each cluster left out.
+    sizes : array, shape (clusters,)
+        The number of questions in each cluster, or the sum of what they weigh; above 0. Their
+        unit does not matter.
     counts : array, shape (draws, clusters)
-        How often each bootstrap draw took each cluster.
-    respondents : float
+        How often each bootstrap draw took each of these clusters.
+    people_variance : float
         The variance of the figure under resampled respondents and resampled answers of the model,
         0 or more. It is added to the variance over clusters.
+    clusters : int, optional
+        The number of clusters that some part of the figure rests on, where it is fewer than all.
 
     Returns
     -------
     Inference
-        Its error is the delete-one-cluster jackknife's, which is the usual standard error for
-        clusters of one size and errs on the wide side for others.
 
     References
     ----------
@@ -120,72 +198,66 @@ def infer(
     Hall (1988), Theoretical comparison of bootstrap confidence intervals, Annals of Statistics 16.
     Cameron, Gelbach and Miller (2008), Bootstrap-based improvements for inference with clustered
     errors, Review of Economics and Statistics 90.
+    Kish (1965), Survey Sampling, section 11.7, for the effective number.
     """
-    ratios = [first] if second is None else [first, second]
-    used = np.logical_or.reduce([ratio.below > 0 for ratio in ratios])
-    kept = [Ratio(ratio.above[used], ratio.below[used]) for ratio in ratios]
-    value = kept[0].value - (kept[1].value if second is not None else 0.0)
-    clusters = int(used.sum())
-    if clusters < FEWEST_CLUSTERS or not isfinite(value):
-        return Inference(value, float("nan"), clusters, 1.0, 1.0)
-    between = _jackknife_variance(kept)
-    low, high = _stretches(kept, counts[:, used], value, clusters)
+    count = left_out.size
+    clusters = count if clusters is None else min(clusters, count)
+    effective = _effective(sizes, clusters)
+    # Without some cluster there would be no figure: nothing can be said of its error.
+    known = isfinite(value) and bool(np.isfinite(left_out).all())
+    if clusters < FEWEST_CLUSTERS or effective < 2 or not known:
+        return Inference(value, float("nan"), clusters, effective, 1.0, 1.0)
+    influence = influences(left_out)
+    between = float(influence @ influence) / (count * (count - 1))
+    total = between + people_variance
+    if between <= (ROUNDING * max(1.0, abs(value))) ** 2:
+        return Inference(value, sqrt(people_variance), clusters, effective, 1.0, 1.0)
+    low, high = _stretches(influence, sizes / sizes.mean(), counts, effective)
     # Respondents add no skewness of their own: the stretch is for the part that clusters have.
-    total = between + respondents
-    part = sqrt(between / total) if total > 0 else 0.0
+    part = sqrt(between / total)
     return Inference(
-        value, sqrt(total), clusters, 1 + (low - 1) * part, 1 + (high - 1) * part
+        value, sqrt(total), clusters, effective, 1 + (low - 1) * part, 1 + (high - 1) * part
     )
 
 
-def _jackknife_variance(ratios: Sequence[Ratio]) -> float:
-    """The variance of the figure from leaving out one cluster at a time."""
-    left_out = np.zeros(ratios[0].above.size)
-    for sign, ratio in zip((1.0, -1.0), ratios, strict=False):
-        below = ratio.below.sum() - ratio.below
-        above = ratio.above.sum() - ratio.above
-        left_out += sign * np.divide(above, below, out=np.full(below.size, np.nan), where=below > 0)
-    # Without this one cluster there would be no figure: nothing can be said of its error.
-    if not np.isfinite(left_out).all():
-        return inf
-    count = left_out.size
-    return float((count - 1) / count * np.square(left_out - left_out.mean()).sum())
+def _effective(sizes: FloatArray, clusters: int) -> int:
+    """Kish's effective number, rounded, and not above the clusters that some part rests on."""
+    if not sizes.size:
+        return 0
+    return min(clusters, round(float(sizes.sum() ** 2 / np.square(sizes).sum())))
+
+
+def influences(left_out: FloatArray) -> FloatArray:
+    """Return each cluster's influence on a figure: its own value less the mean, for a mean.
+
+    Parameters
+    ----------
+    left_out : array, shape (clusters,)
+        The figure with each cluster left out.
+    """
+    return np.asarray((left_out.size - 1) * (left_out.mean() - left_out))
 
 
 def _stretches(
-    ratios: Sequence[Ratio], counts: IntArray, value: float, clusters: int
+    influence: FloatArray, sizes: FloatArray, counts: FloatArray, effective: int
 ) -> tuple[float, float]:
     """How much further than Student's t the studentised bootstrap reaches, below and above."""
-    drawn = np.zeros(counts.shape[0])
-    parts: list[tuple[FloatArray, FloatArray, FloatArray, float]] = []
-    valid = np.ones(counts.shape[0], dtype=bool)
-    for sign, ratio in zip((1.0, -1.0), ratios, strict=False):
-        below = counts @ ratio.below
-        valid &= below > 0
-        below = np.where(below > 0, below, 1.0)
-        at = (counts @ ratio.above) / below
-        drawn += sign * at
-        parts.append((at, below, ratio.above, sign))
-    # The squared influences of the clusters drawn, written out in sums of products so that no
-    # array of draws x clusters is needed.
-    vectors = [v for ratio in ratios for v in (ratio.above, ratio.below)]
-    weights = [w for at, below, _, sign in parts for w in (sign / below, -sign * at / below)]
-    square = np.zeros(counts.shape[0])
-    for i in range(len(vectors)):
-        for j in range(i, len(vectors)):
-            products = counts @ (vectors[i] * vectors[j])
-            square += (1.0 if i == j else 2.0) * weights[i] * weights[j] * products
-    error = np.sqrt(np.maximum(square, 0.0) * clusters / (clusters - 1))
-    scale = float(np.median(error[valid])) if valid.any() else 0.0
-    known = valid & (error > 1e-9 * max(scale, 1e-300))
-    t = np.divide(drawn - value, error, out=np.zeros_like(drawn), where=known)
-    # A draw of one cluster only has no error; it lies as far out as can be on its side.
-    t = np.where(known, t, np.sign(drawn - value) * 1e6)[valid]
-    if t.size == 0 or scale == 0.0:
+    products = (np.ones_like(sizes), sizes, influence, influence**2, influence * sizes, sizes**2)
+    moments = counts @ np.stack(products, axis=1)
+    number, below, above, squares, mixed, weights = moments[moments[:, 0] > 1].T
+    if number.size == 0:
         return 1.0, 1.0
-    reach = student_quantile(0.5 + LEVEL / 2, clusters - 1)
+    ratio = above / below
+    # The sum of (l - ratio x size)^2 over the clusters drawn.
+    apart = np.maximum(squares - 2 * ratio * mixed + ratio**2 * weights, 0.0)
+    error = np.sqrt(apart * number / (number - 1)) / below
+    varies = error > 1e-9 * max(float(np.median(error)), 1e-300)
+    # A draw of one cluster only has no error; it lies as far out as can be on its side.
+    t = np.where(varies, ratio / np.where(varies, error, 1.0), np.sign(ratio) * 1e6)
+    reach = student_quantile(0.5 + LEVEL / 2, effective - 1)
     tail = (1 - LEVEL) / 2
-    below_q, above_q = np.quantile(t, [tail, 1 - tail])
-    # The upper end of the interval comes from the lower tail of t, and the lower end from the upper.
-    low, high = float(above_q) / reach, float(-below_q) / reach
+    lowest, highest = np.quantile(t, [tail, 1 - tail])
+    # The upper end of the interval comes from the lower tail of t, and the lower end from the
+    # upper one.
+    low, high = float(highest) / reach, float(-lowest) / reach
     return min(MOST_STRETCH, max(1.0, low)), min(MOST_STRETCH, max(1.0, high))

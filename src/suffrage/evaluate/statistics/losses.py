@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from suffrage.evaluate.results import Figure
+from suffrage.evaluate.results import ALL, FigureDifference, Verdict
 from suffrage.evaluate.statistics.intervals import Measured
 
 # (seed, question) -> value
@@ -32,18 +32,44 @@ def loss_rows(values: Mapping[str, Values], base: str) -> dict[str, list[Measure
     }
 
 
+def is_loss(change: float | None, verdict: Verdict, margin: float) -> bool:
+    """The one rule for a loss: more than the margin, and told from 0 by the corrected difference.
+
+    Parameters
+    ----------
+    change : float or None
+        The method less the untrained model, where more is better.
+    verdict : str
+        Of that difference, after Holm's correction.
+    margin : float
+        Above 0.
+    """
+    return change is not None and change < -margin and verdict == "lower"
+
+
 def loss_warnings(
-    figures: Sequence[Figure], measure: str, margin: float, what: str
+    differences: Sequence[FigureDifference], measure: str, base: str, margin: float, what: str
 ) -> Iterator[str]:
-    """A sentence for each method that lost more than the margin, saying whether it is certain."""
-    for figure in figures:
-        if (figure.measure, figure.seed, figure.value_set) != (measure, "all", "all"):
+    """A sentence for each method that lost more than the margin, saying whether it is certain.
+
+    Parameters
+    ----------
+    differences
+        Of all methods; those of `measure` with the base count.
+    """
+    for found in differences:
+        if (found.measure, found.value_set) != (measure, ALL):
             continue
-        if figure.value <= margin:
+        if base not in (found.method, found.against):
             continue
-        span = "" if figure.low is None else f" [{figure.low:+.2f}, {figure.high:+.2f}]"
-        sure = figure.low is not None and figure.low > margin
+        names = {"method": found.against, "against": found.method}
+        gap = found if found.against == base else found.turned(**names)
+        if gap.value >= -margin:
+            continue
+        lost = gap.turned()
+        span = "" if lost.low is None else f" [{lost.low:+.2f}, {lost.high:+.2f}]"
+        sure = is_loss(gap.value, gap.verdict, margin)
         yield (
-            f"{figure.method} lost {figure.value:.2f}{span} {what}, beyond the margin of {margin:g}"
-            + ("." if sure else "; so few questions can't tell it from a loss within the margin.")
+            f"{gap.method} lost {lost.value:.2f}{span} {what}, beyond the margin of {margin:g}"
+            + ("." if sure else "; so few questions can't tell it from no loss.")
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from suffrage.arrays import FloatArray, IntArray
-from suffrage.evaluate.statistics.intervals import LEVEL
+from suffrage.evaluate.statistics.inference import infer
 
 LEFT, RIGHT, TIE = 0, 1, 2
 RIDGE = 0.1
@@ -131,7 +131,7 @@ def win_rates(
 
     One entry a comparison in each sequence; outcomes: LEFT, RIGHT or TIE; weights: the
     participants'. One person's comparisons hang together and are resampled together; there is no
-    interval with fewer than two participants.
+    interval with fewer than four participants.
     """
     names = sorted({*lefts, *rights})
     at = {name: place for place, name in enumerate(names)}
@@ -149,20 +149,23 @@ def win_rates(
         np.add.at(counts, (row, outcome), weight * times[person])
         return fit_davidson(left, right, counts, len(names), ridge).win_rates
 
-    value = rates(np.ones(len(people)))
-    low, high = np.full(len(names), np.nan), np.full(len(names), np.nan)
+    everybody = np.ones(len(people))
+    value = rates(everybody)
+    ends: list[tuple[float | None, float | None]] = [(None, None)] * len(names)
     if len(people) > 1:
         generator = np.random.default_rng([seed, 5])
         shares = np.full(len(people), 1 / len(people))
-        drawn = generator.multinomial(len(people), shares, size=BOOTSTRAPS)
-        tail = (1 - LEVEL) / 2
-        low, high = np.quantile([rates(d.astype(float)) for d in drawn], [tail, 1 - tail], axis=0)
+        counts = generator.multinomial(len(people), shares, size=BOOTSTRAPS).astype(float)
+        left_out = np.array([rates(everybody - one) for one in np.eye(len(people))])
+        sizes = np.bincount(person, weights=weight, minlength=len(people)).astype(float)
+        ends = [
+            infer(float(v), left_out[:, k], sizes, counts).interval() for k, v in enumerate(value)
+        ]
     return [
         WinRate(
             name,
             float(value[k]),
-            None if np.isnan(low[k]) else float(low[k]),
-            None if np.isnan(high[k]) else float(high[k]),
+            *ends[k],
             sum(name in pair for pair in zip(lefts, rights, strict=True)),
         )
         for k, name in enumerate(names)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from suffrage.arrays import FloatArray
 from suffrage.evaluate.results import Figure, FigureDifference, Readout, Side
-from suffrage.evaluate.statistics.figures import drawn_figure, drawn_figures, scopes
+from suffrage.evaluate.statistics.figures import compared_rows, drawn_figure, drawn_figures
 from suffrage.evaluate.statistics.intervals import (
     Draws,
     Estimate,
     make_draws,
-    percentile_interval,
+    resampled_estimate,
+    without_interval,
 )
 
 # (..., m) sums to (...) figures; NaN where they say nothing.
@@ -37,6 +38,11 @@ class Summed:
     sums: FloatArray
     # Gives the sums under resampled respondents, (REPLICATES, m); None where there are none.
     resampled: Callable[[], FloatArray] | None = None
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """What a unit of another method must share to be compared with this one."""
+        return (self.seed, self.value_set, self.item)
 
 
 def summed_figures(
@@ -66,51 +72,40 @@ def summed_figures(
     draws = make_draws([*names], [u.value_set for u in every], MOVES, seed)
     figures: list[Figure] = []
     whole: dict[str, Estimate] = {}
-    for method in methods:
-        units = by_method.get(method, ())
-        for at_seed, value_set, chosen in scopes(units, left_out, every):
-            found = _drawn(chosen, statistic, draws, floor, ceiling)
+    scoped, cells = compared_rows(by_method, methods, left_out)
+    for method, by_scope in scoped.items():
+        for (at_seed, value_set), chosen in by_scope.items():
+            found = replace(_estimate(chosen, statistic, draws), floor=floor, ceiling=ceiling)
             if not np.isfinite(found.value):
                 continue
             if at_seed is None and value_set is None:
                 whole[method] = found
                 continue
             place = (evaluation, measure, method, at_seed, value_set)
-            figures.append(drawn_figure(*place, found, side, readout))
-    over_all, differences = drawn_figures(evaluation, measure, whole, methods, side, readout)
+            missing = cells[at_seed, value_set].missing(method)
+            figures.append(drawn_figure(*place, found, side, readout, missing))
+    over_all, differences = drawn_figures(
+        evaluation, measure, whole, methods, side, readout, cells.get((None, None))
+    )
     return [*over_all, *figures], [*differences]
 
 
-def _drawn(
-    units: Sequence[Summed],
-    statistic: Statistic,
-    draws: Draws,
-    floor: float | None,
-    ceiling: float | None,
-) -> Estimate:
-    place = {name: k for k, name in enumerate(draws.clusters)}
+def _estimate(units: Sequence[Summed], statistic: Statistic, draws: Draws) -> Estimate:
     sums: dict[str, FloatArray] = defaultdict(
-        lambda: np.zeros((len(place), units[0].sums.size), dtype=np.float64)
+        lambda: np.zeros((len(draws.clusters), units[0].sums.size), dtype=np.float64)
     )
     for unit in units:
-        sums[unit.within][place[unit.cluster]] += unit.sums
+        sums[unit.within][draws.place[unit.cluster]] += unit.sums
     with np.errstate(divide="ignore", invalid="ignore"):
-        values = [float(statistic(found.sum(axis=0))) for found in sums.values()]
-        drawn = np.array([statistic(draws.counts @ found) for found in sums.values()])
-    if not np.isfinite(values).any():
-        return Estimate(np.nan, np.empty(0), None, None, 0)
-    value = float(np.nanmean(values))
-    known = np.isfinite(drawn)
-    mean = np.where(known, drawn, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        values = np.array([statistic(draws.weights @ found) for found in sums.values()])
+    known = np.isfinite(values)
+    mean = np.where(known, values, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
     mean = np.where(known.any(axis=0), mean, np.nan)
-    centred = mean + (value - np.nanmean(mean))
-    moves = _moves(units, statistic)
-    if moves.size:
-        centred = centred + moves[draws.replicate[:, 0] % moves.size]
-    clusters = len({unit.cluster for unit in units})
-    low, high = percentile_interval(centred[np.isfinite(centred)], clusters)
     n = len({unit.item for unit in units})
-    return Estimate(value, centred, low, high, n, floor, ceiling, clusters)
+    if not np.isfinite(mean[0]):
+        return without_interval(np.nan, draws, n)
+    sizes = draws.sizes([unit.cluster for unit in units])
+    return resampled_estimate(mean, _moves(units, statistic), draws, sizes, n, centred=True)
 
 
 def _moves(units: Sequence[Summed], statistic: Statistic) -> FloatArray:

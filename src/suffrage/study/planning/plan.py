@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from suffrage.models.device import fast_dtype
 from suffrage.models.endpoint_settings import EndpointSettings
 from suffrage.models.identity import model_shape
 from suffrage.study.inputs import ComputedInputs, StudyInputs
+from suffrage.study.planning.held_out_power import power_warnings
 from suffrage.study.planning.machine_speed import matrix_speed
 from suffrage.study.planning.memory import StepSize, largest_step
 from suffrage.study.planning.stage_work import (
@@ -66,6 +67,8 @@ class Plan:
     money: float | None
     # To an endpoint; None without one.
     requests: int | None = None
+    # What this study cannot show however it is run, in sentences.
+    warnings: tuple[str, ...] = ()
 
     @property
     def seconds_left(self) -> float:
@@ -95,6 +98,7 @@ class Plan:
             "floating_point_operations_per_second": self.speed,
             "money": self.money,
             "requests": self.requests,
+            "warnings": list(self.warnings),
         }
 
 
@@ -111,9 +115,9 @@ def plan_study(study: Study) -> Plan:
 
 def make_plan(inputs: StudyInputs) -> Plan:
     """Estimate every stage that is not finished; measures the machine's speed for a moment."""
-    if inputs.study.endpoint:
-        return _endpoint_plan(inputs, inputs.study.endpoint)
-    return _local_plan(inputs)
+    endpoint = inputs.study.endpoint
+    plan = _endpoint_plan(inputs, endpoint) if endpoint else _local_plan(inputs)
+    return replace(plan, warnings=power_warnings(inputs))
 
 
 def _local_plan(inputs: StudyInputs) -> Plan:

@@ -1,0 +1,54 @@
+"""The cells that all compared methods could answer: leaving out the hard ones must never help.
+
+A cell is one question of one value set in one seed. Where a method's answer could not be read, its
+mean would run over the easier cells only. Every figure of a measure is therefore over the cells
+that all methods could answer. A method that answered fewer than half of them would leave too
+little of the others; it has a figure on what is left of its own, and the others keep theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+# A method that answered a smaller share of all cells does not decide what is compared.
+SHARE_TO_COUNT = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class CommonCells:
+    """Which cells each method could answer."""
+
+    by_method: Mapping[str, frozenset[Hashable]]
+    # Methods that are not asked everywhere, such as a floor for groups left out of training.
+    elsewhere: Sequence[str] = ()
+
+    @cached_property
+    def every(self) -> frozenset[Hashable]:
+        """The cells that any method could answer."""
+        return frozenset().union(*self._counted.values())
+
+    @cached_property
+    def compared(self) -> frozenset[Hashable]:
+        """The cells that all methods could answer, of those that answered half of them or more."""
+        fewest = SHARE_TO_COUNT * len(self.every)
+        counted = [own for own in self._counted.values() if own and len(own) >= fewest]
+        return frozenset.intersection(*counted) if counted else self.every
+
+    @property
+    def _counted(self) -> dict[str, frozenset[Hashable]]:
+        return {m: own for m, own in self.by_method.items() if m not in self.elsewhere}
+
+    def missing(self, method: str) -> int:
+        """How many cells this method could not answer and another one could."""
+        if method in self.elsewhere:
+            return 0
+        return len(self.every - self.by_method.get(method, frozenset()))
+
+    def unanswered(self, method: str, against: str) -> int:
+        """How many cells the first could not answer and the second could."""
+        if {method, against} & set(self.elsewhere):
+            return 0
+        none: frozenset[Hashable] = frozenset()
+        return len(self.by_method.get(against, none) - self.by_method.get(method, none))

@@ -1,0 +1,121 @@
+"""Leaving out what is hard never helps: rows are compared on the answers that all of them gave."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from suffrage.evaluate import Answers, EvaluationInput, distances, equity, fit, structure
+from suffrage.evaluate.results import FigureDifference
+from suffrage.evaluate.statistics.common_cells import CommonCells
+from suffrage.models import ModelAnswer
+from suffrage.population import build_value_set
+from suffrage.training_data import HeldOut, split_items
+from tests.synthetic import make_survey
+
+SURVEY = make_survey(respondents=600, items=14, seed=3)
+SETS = [build_value_set(SURVEY, n, {"region": n}, 1) for n in ("north", "south")]
+SPLITS = {1: split_items(SURVEY.codebook.items, HeldOut(share=0.6), 1)}
+HARD = set(sorted(SPLITS[1].held_out)[:3])
+
+
+def answers(how: Callable, refused: Callable[[str, str], bool]) -> Answers:  # type: ignore[type-arg]
+    return Answers(
+        {
+            v.name: [
+                ModelAnswer(i, "letters", how(i, d.shares), 1.0, 0.0, refused(v.name, i))
+                for i, d in v.distributions.items()
+            ]
+            for v in SETS
+        }
+    )
+
+
+def good_but_for_hard(item: str, p: np.ndarray) -> np.ndarray:
+    return np.eye(p.size)[p.argmin()] if item in HARD else 0.9 * p + 0.1 / p.size
+
+
+def middling(item: str, p: np.ndarray) -> np.ndarray:
+    return 0.5 * p + 0.5 / p.size
+
+
+CASES = {
+    "questions": lambda value_set, item: item in HARD,
+    "group": lambda value_set, item: value_set == "south",
+}
+
+
+def given(refused: Callable[[str, str], bool]) -> EvaluationInput:
+    said = {
+        ("plain", 1): answers(middling, lambda v, i: False),
+        ("refuser", 1): answers(good_but_for_hard, refused),
+    }
+    return EvaluationInput(SETS, SPLITS, said, ["plain", "refuser"], [])
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("evaluation", [fit, distances, equity, structure])
+def test_one_that_refuses_is_marked_and_never_better(case: str, evaluation) -> None:  # type: ignore[no-untyped-def]
+    card = evaluation.EVALUATION.scored(given(CASES[case]), 1)
+    better = {m.name: m.better for m in evaluation.EVALUATION.measures}
+    pairs = [
+        d
+        for d in card.figure_differences
+        if {d.method, d.against} == {"plain", "refuser"} and d.value_set == "all"
+        if d.side in (None, "held_out")
+    ]
+    assert pairs or evaluation is structure
+    for d in pairs:
+        own = d if d.method == "refuser" else d.turned(method=d.against, against=d.method)
+        if own.unanswered == 0:
+            continue
+        wanted = "lower" if better[d.measure] == "lower" else "higher"
+        assert own.verdict not in (wanted, "same"), d.measure
+    figures = {
+        f.method: f
+        for f in card.figures
+        if (f.measure, f.value_set, f.seed, f.side) == ("fit", "all", "all", "held_out")
+    }
+    if figures:
+        assert figures["plain"].missing == 0 < figures["refuser"].missing
+        assert figures["plain"].n == figures["refuser"].n
+
+
+def test_without_the_protection_refusing_would_win() -> None:
+    """The case is one where refusing would help: on all answers it is worse, on the rest better."""
+
+    def value(refused: Callable[[str, str], bool]) -> float:
+        card = fit.score(given(refused), 1)
+        return next(
+            d.value
+            for d in card.figure_differences
+            if (d.method, d.against, d.measure, d.side, d.value_set)
+            == ("refuser", "plain", "fit", "held_out", "all")
+        )
+
+    assert value(lambda v, i: False) < 0 < value(CASES["questions"])
+
+
+def test_a_method_that_answers_hardly_anything_leaves_the_others_their_cells() -> None:
+    every = frozenset(range(10))
+    cells = CommonCells({"a": every, "b": every - {1}, "c": frozenset({3})})
+    assert cells.compared == every - {1}
+    assert [cells.missing(m) for m in "abc"] == [0, 1, 9]
+    assert (cells.unanswered("b", "a"), cells.unanswered("a", "b")) == (1, 0)
+
+
+@pytest.mark.parametrize(("better", "value"), [("higher", 0.2), ("lower", -0.2)])
+def test_a_verdict_is_known_only_against_the_one_that_left_answers_out(
+    better: str, value: float
+) -> None:
+    ends = sorted([value * 0.5, value * 1.5])
+    d = FigureDifference(
+        evaluation="e", measure="m", method="one", against="two", value=value, low=ends[0],
+        high=ends[1], n=9, p=0.001, adjusted=0.001, better=better,  # type: ignore[arg-type]
+    )  # fmt: skip
+    seen = d.verdict
+    assert seen == better
+    assert d.model_copy(update={"unanswered": 2}).verdict == "unknown"
+    assert d.model_copy(update={"against_unanswered": 2}).verdict == seen
+    turned = d.model_copy(update={"unanswered": 2}).turned()
+    assert turned.verdict == "unknown" and turned.against_unanswered == 2

@@ -1,0 +1,191 @@
+"""Intervals and verdicts from few clusters keep what they promise, in simulated studies."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from suffrage.evaluate.statistics.figures import holm, make_figures
+from suffrage.evaluate.statistics.inference import (
+    FEWEST_CLUSTERS,
+    critical_value,
+    detectable_with,
+    errors_needed,
+    infer,
+)
+from suffrage.evaluate.statistics.intervals import Measured, bootstrap_estimate, make_draws
+from suffrage.evaluate.statistics.student import student_quantile, student_tails
+
+SHAPES = {
+    "normal": lambda g, shape: g.normal(size=shape),
+    "heavy-tailed": lambda g, shape: g.standard_t(3, size=shape),
+    "skewed": lambda g, shape: g.exponential(size=shape) - 1,
+}
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 5, 12, 29, 200])
+def test_students_distribution_is_scipys(degrees: int) -> None:
+    for t in (0.3, 2.0, 5.0):
+        assert student_tails(t, degrees) == pytest.approx(2 * stats.t.sf(t, degrees), rel=1e-6)
+    for level in (0.6, 0.975, 0.9999):
+        assert student_quantile(level, degrees) == pytest.approx(stats.t.ppf(level, degrees))
+
+
+def counts_of(clusters: int, generator: np.random.Generator) -> np.ndarray:
+    return generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=500).astype(float)
+
+
+def test_the_error_of_a_plain_mean_is_the_usual_one_and_the_interval_is_never_narrower() -> None:
+    generator = np.random.default_rng(3)
+    values = generator.normal(size=9)
+    left_out = (values.sum() - values) / 8
+    found = infer(values.mean(), left_out, np.ones(9), counts_of(9, generator))
+    assert found.error == pytest.approx(values.std(ddof=1) / 3)
+    low, high = found.interval()
+    plain = stats.t.interval(0.95, 8, values.mean(), values.std(ddof=1) / 3)
+    assert low is not None and high is not None
+    assert low <= plain[0] + 1e-12 and high >= plain[1] - 1e-12
+    p = found.p_value()
+    assert p is not None and p >= stats.ttest_1samp(values, 0).pvalue
+
+
+def test_respondents_widen_it_by_their_own_variance() -> None:
+    generator = np.random.default_rng(4)
+    values = generator.normal(size=12)
+    left_out, counts = (values.sum() - values) / 11, counts_of(12, generator)
+    alone = infer(values.mean(), left_out, np.ones(12), counts)
+    noisy = infer(values.mean(), left_out, np.ones(12), counts, 0.04)
+    assert noisy.error**2 == pytest.approx(alone.error**2 + 0.04)
+
+
+def test_one_large_cluster_counts_for_few() -> None:
+    generator = np.random.default_rng(5)
+    values, sizes = generator.normal(size=10), np.array([20.0] + [1.0] * 9)
+    left_out = (values @ sizes - values * sizes) / (sizes.sum() - sizes)
+    found = infer(values @ sizes / sizes.sum(), left_out, sizes, counts_of(10, generator))
+    assert (found.clusters, found.effective) == (10, 2)
+
+
+def test_the_same_value_in_every_cluster_is_no_more_than_a_sign_test_and_no_power() -> None:
+    counts = counts_of(5, np.random.default_rng(0))
+    found = infer(0.1, np.full(5, 0.1), np.ones(5), counts)
+    assert found.p_value() == 2**-4 and found.detectable is None
+    assert infer(0.0, np.zeros(5), np.ones(5), counts).p_value() == 1.0
+
+
+def test_a_difference_of_the_size_called_detectable_is_seen_four_times_in_five() -> None:
+    seen = detectable_with(12, 1.0)
+    assert seen is not None
+    p_values = []
+    for study in range(300):
+        generator = np.random.default_rng([study, 9])
+        values = generator.normal(seen, 1.0, size=12)
+        left_out = (values.sum() - values) / 11
+        found = infer(values.mean(), left_out, np.ones(12), counts_of(12, generator))
+        p_values.append(found.p_value())
+    share = np.mean([p is not None and p < 0.05 for p in p_values])
+    # A little less, because the bootstrap stretches some intervals: four errors and as much more.
+    assert 0.8 - 4 * np.sqrt(0.16 / 300) - 0.06 < share < 0.8 + 4 * np.sqrt(0.16 / 300)
+    assert detectable_with(FEWEST_CLUSTERS - 1, 1.0) is None
+    assert errors_needed(0.05, 400) == pytest.approx(2.802, abs=0.05)
+    assert critical_value(0.05, 5) > stats.t.ppf(0.975, 4)
+
+
+def false_verdicts(shape: str, clusters: int, methods: int, floor: bool, studies: int) -> float:
+    wrong = 0
+    for study in range(studies):
+        generator = np.random.default_rng([study, clusters, methods])
+        counts = counts_of(clusters, generator)
+        rows = SHAPES[shape](generator, (methods, clusters))
+        gaps = list(rows) if floor else [one - two for one, two in combinations(rows, 2)]
+        found = [
+            infer(
+                gap.mean(), (gap.sum() - gap) / (clusters - 1), np.ones(clusters), counts
+            ).p_value()
+            for gap in gaps
+        ]
+        known = [p for p in found if p is not None]
+        wrong += bool(known) and min(holm(known)) < 0.05
+    return wrong / studies
+
+
+def allowed(studies: int, share: float = 0.05) -> float:
+    """Four simulation errors above what is promised."""
+    return share + 4 * float(np.sqrt(share * (1 - share) / studies))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("clusters", [3, 5, 8, 20])
+@pytest.mark.parametrize("floor", [False, True])
+def test_equal_methods_are_seldom_told_apart(shape: str, clusters: int, floor: bool) -> None:
+    assert false_verdicts(shape, clusters, 4, floor, 60) <= allowed(60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("clusters", [3, 5, 8, 12, 20])
+@pytest.mark.parametrize("methods", [2, 4, 6])
+@pytest.mark.parametrize("floor", [False, True])
+def test_equal_methods_are_told_apart_in_five_studies_of_a_hundred_at_most(
+    shape: str, clusters: int, methods: int, floor: bool
+) -> None:
+    assert false_verdicts(shape, clusters, methods, floor, 500) <= allowed(500)
+
+
+def coverage(shape: str, clusters: int, studies: int) -> float:
+    held = 0
+    for study in range(studies):
+        generator = np.random.default_rng([study, clusters, 77])
+        values = SHAPES[shape](generator, (clusters,))
+        left_out = (values.sum() - values) / (clusters - 1)
+        counts = counts_of(clusters, generator)
+        low, high = infer(values.mean(), left_out, np.ones(clusters), counts).interval()
+        assert low is not None and high is not None
+        held += low <= 0 <= high
+    return held / studies
+
+
+CELLS = [("normal", 4), ("heavy-tailed", 5), ("skewed", 8), ("skewed", 20), ("normal", 40)]
+
+
+@pytest.mark.parametrize(("shape", "clusters"), CELLS)
+def test_intervals_hold_the_truth(shape: str, clusters: int) -> None:
+    assert coverage(shape, clusters, 100) >= 1 - allowed(100, 0.07)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("shape", "clusters"), CELLS)
+def test_intervals_hold_the_truth_in_many_studies(shape: str, clusters: int) -> None:
+    assert coverage(shape, clusters, 800) >= 1 - allowed(800, 0.07)
+
+
+def test_the_rows_of_a_study_lead_to_the_same_inference() -> None:
+    generator = np.random.default_rng(8)
+    values = generator.normal(0.5, 0.1, (2, 8))
+    rows = {
+        f"m{k}": [Measured(1, "v", f"i{c}", f"c{c}", x, np.ones(1)) for c, x in enumerate(own)]
+        for k, own in enumerate(values)
+    }
+    draws = make_draws([f"c{c}" for c in range(8)], ["v"], 1, 1)
+    _, (gap,) = make_figures("e", {"m": rows}, ["m0", "m1"], 1, draws=draws, breakdown=False)
+    apart = values[1] - values[0]
+    found = infer(apart.mean(), (apart.sum() - apart) / 7, np.ones(8), draws.counts)
+    assert (gap.low, gap.high) == pytest.approx(found.interval())
+    assert gap.p == pytest.approx(found.p_value())
+
+
+def test_a_ratio_has_the_error_of_the_linearised_ratio_estimator() -> None:
+    generator = np.random.default_rng(9)
+    clusters = 200
+    below = generator.gamma(4, 0.25, clusters)
+    above = 0.5 * below + generator.normal(0, 0.1, clusters)
+    rows = [
+        Measured(1, "v", f"i{c}", f"c{c}", a, np.ones(1), b)
+        for c, (a, b) in enumerate(zip(above, below, strict=True))
+    ]
+    draws = make_draws([row.cluster for row in rows], ["v"], 1, 1)
+    residual = above - above.sum() / below.sum() * below
+    # Cochran (1977), Sampling Techniques, section 6.4.
+    expected = np.sqrt(np.square(residual).sum() / (clusters - 1) / clusters) / below.mean()
+    assert bootstrap_estimate(rows, draws).inference.error == pytest.approx(expected, rel=0.02)
