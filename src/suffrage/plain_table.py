@@ -20,7 +20,7 @@ class PlainTable(Table):
     >>> table = PlainTable("question")
     >>> table.add_row("I am not [nationality]")
     >>> [str(cell) for cell in table.columns[0].cells]
-    ['question', 'I am not [nationality]']
+    ['I am not [nationality]']
     """
 
     def add_column(

@@ -22,7 +22,7 @@ from suffrage.report.terminal_pages.profile import (
 from suffrage.survey import Codebook, Item, NonResponse, Option, Provenance, Survey, read_survey
 from suffrage.survey.contradictions import contradictions
 from suffrage.survey.group_differences import (
-    group_differences,
+    differences_by_group,
     grouping_columns,
     with_cautions,
 )
@@ -70,7 +70,7 @@ def printed(page: object) -> str:
 
 @pytest.mark.parametrize("column", ["country", "cntry", "wave", "essround", "year", "mode"])
 def test_a_group_that_used_three_of_five_codes_is_seen_on_each_item(column):
-    found = group_differences(made(column))
+    found = differences_by_group(made(column))
     assert [(d.item, d.group, d.used, d.missed) for d in found] == [
         (item, "FR", 3, ("4", "5")) for item in NARROW
     ]
@@ -98,7 +98,7 @@ def test_the_shares_are_those_counted_by_hand():
         q11=pl.when(pl.col("country") == "AT").then(-4).otherwise(pl.col("q11"))
     )
     changed = survey.with_responses(frame)
-    (found,) = [d for d in group_differences(changed) if d.item not in NARROW]
+    (found,) = [d for d in differences_by_group(changed) if d.item not in NARROW]
     assert (found.item, found.group, found.missed) == ("q10", "DE", ())
     inside = frame.filter(pl.col("country") == "DE")["q10"]
     assert found.silent == (inside == NonResponse.DONT_KNOW).mean() == 0.5
@@ -123,18 +123,20 @@ def test_groups_that_answer_alike_are_hardly_ever_listed(seed, respondents, rare
         item.id: pl.Series(generator.choice(5, survey.responses.height, p=shares), dtype=pl.Int16)
         for item in survey.codebook.items
     }
-    assert len(group_differences(survey.with_responses(survey.responses.with_columns(**alike)))) < 2
+    assert (
+        len(differences_by_group(survey.with_responses(survey.responses.with_columns(**alike)))) < 2
+    )
 
 
 def test_permuting_the_rows_changes_nothing():
     survey = made()
     shuffled = survey.with_responses(survey.responses.sample(fraction=1, shuffle=True, seed=3))
-    assert group_differences(shuffled) == group_differences(survey)
+    assert differences_by_group(shuffled) == differences_by_group(survey)
 
 
 def test_a_survey_without_groups_has_no_differences():
     survey = made("region")
-    assert grouping_columns(survey) == [] and group_differences(survey) == []
+    assert grouping_columns(survey) == [] and differences_by_group(survey) == []
     assert with_cautions(survey) is survey
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from suffrage.survey.codebook import Item
-from suffrage.survey.group_differences import GroupDifference, group_differences
+from suffrage.survey.group_differences import GroupDifference, differences_by_group
 from suffrage.survey.reading import UnknownCode, read_survey, unknown_codes_listed
 from suffrage.survey.survey import Survey
 
@@ -87,7 +87,7 @@ def contradictions(survey: Survey) -> list[Contradiction]:
     Codes that the codebook does not know are found while a survey is read; see `checked`.
     """
     found = [fault for item in survey.codebook.items for fault in _of_item(survey, item)]
-    found += [_in_a_group(difference) for difference in group_differences(survey)]
+    found += [_in_a_group(difference) for difference in differences_by_group(survey)]
     batteries: dict[str, list[Item]] = {}
     for item in survey.codebook.items:
         if item.battery is not None and item.ordered:

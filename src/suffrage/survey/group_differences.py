@@ -102,7 +102,7 @@ def grouping_columns(survey: Survey) -> list[str]:
     return found
 
 
-def group_differences(survey: Survey) -> list[GroupDifference]:
+def differences_by_group(survey: Survey) -> list[GroupDifference]:
     """Return the items that a country, wave or mode answered in another way than the others.
 
     Options are missed where the group would have chosen them at least ten times, were it like the
@@ -149,7 +149,7 @@ def with_cautions(survey: Survey) -> Survey:
     The caution goes with the item into profiles, comparisons and reports.
     """
     said: dict[str, list[str]] = {}
-    for difference in group_differences(survey):
+    for difference in differences_by_group(survey):
         if difference.missed:
             said.setdefault(difference.item, []).append(difference.what)
     if not said:

@@ -13,7 +13,7 @@ from suffrage.survey.effective_size import design_effect, effective_sample_size
 from suffrage.survey.group_differences import (
     GroupDifference,
     GroupSummary,
-    group_differences,
+    differences_by_group,
     group_summaries,
 )
 from suffrage.survey.reading import first_names
@@ -254,7 +254,7 @@ def read_code_lines(read_codes: Sequence[ReadCode]) -> list[str]:
 def inspect(survey: Survey) -> Inspection:
     """Count what a survey holds. Permuting its rows changes nothing."""
     weights = survey.weights
-    differences = tuple(group_differences(survey))
+    differences = tuple(differences_by_group(survey))
     return Inspection(
         title=survey.codebook.title,
         respondents=survey.responses.height,
