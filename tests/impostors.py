@@ -98,6 +98,11 @@ def noise(seed: int = 0) -> Impostor:
     return Impostor(lambda options, _: generator.dirichlet(np.ones(len(options))))
 
 
+def one_group(value_set: ValueSet) -> Impostor:
+    """Who gives one group's own answers to everybody: a model that tells no group from another."""
+    return people([value_set], lambda shares: shares)
+
+
 def people(value_sets: Sequence[ValueSet], change: Callable[[FloatArray], FloatArray]) -> Impostor:
     """Who knows the shares of each item, for the value set named in the question.
 

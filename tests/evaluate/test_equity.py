@@ -8,7 +8,7 @@ import pytest
 from suffrage.evaluate import Scorecard
 from suffrage.evaluate.equity import EVALUATION, scale_variance
 from tests.evaluate.trial import all_held_out, figure, has, impostors, survey, tried, value_sets
-from tests.impostors import Impostor, people
+from tests.impostors import Impostor, one_group, people
 
 SURVEY = survey(1500, 12)
 SETS = value_sets(SURVEY)
@@ -38,6 +38,7 @@ def card() -> Scorecard:
     models["fails-south"] = failing({"south"})
     models["fails-crossings"] = failing({"red-north", "red-south", "red-east"})
     models["average"] = people([SETS[0]], lambda shares: shares)
+    models |= {f"as {v.name}": one_group(v) for v in SETS}
     return tried(EVALUATION, models, SETS, SPLIT)
 
 
@@ -52,6 +53,20 @@ def test_who_knows_the_groups_falls_short_of_nothing(card: Scorecard) -> None:
 def test_no_impostor_serves_its_worst_group_above_the_floor(card: Scorecard, impostor: str) -> None:
     found = figure(card, "worst", impostor)
     assert found.floor is not None and found.value >= found.floor - 1e-12
+
+
+@pytest.mark.parametrize("name", [v.name for v in SETS])
+def test_one_groups_answers_for_everybody_do_not_beat_the_floor(card: Scorecard, name: str) -> None:
+    for measure in ("worst", "shortfall"):
+        found = figure(card, measure, f"as {name}")
+        assert found.floor is not None and found.value >= found.floor - 1e-9
+    best = min(figure(card, "worst", f"as {v.name}").value for v in SETS)
+    assert figure(card, "worst", "knows").floor == pytest.approx(min(best, 1.0), abs=1e-9)
+
+
+def test_the_order_of_the_options_alone_is_no_variety(card: Scorecard) -> None:
+    """The first option shown, whatever it is: one answer under each order."""
+    assert figure(card, "within", "constant").value == pytest.approx(0, abs=1e-9)
 
 
 def test_the_group_left_behind_is_named_and_stays_last(card: Scorecard) -> None:

@@ -51,6 +51,10 @@ def test_no_impostor_passes_its_weakest_pattern(card: Scorecard, impostor: str) 
     assert found.value == 0 and found.floor == 0 and found.ceiling == 1
 
 
+def test_the_order_of_the_options_alone_is_no_spread(card: Scorecard) -> None:
+    assert figure(card, "spread", "constant").value == pytest.approx(0, abs=1e-9)
+
+
 def test_one_average_person_is_a_point(card: Scorecard) -> None:
     found = figure(card, "spread", "average-person")
     assert found.value == 0 and found.high == 0

@@ -10,7 +10,7 @@ It cannot show groups that the survey did not record, or that no value set names
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from suffrage.evaluate.asking.groups import (
     drawn_letter_shares,
     half_sample_fit,
     letter_shares,
+    order_moves,
     ratio_row,
     read_places,
     rivals,
@@ -63,7 +64,8 @@ MEASURES = (
         label="Shortfall of the group served least",
         explanation="How far the model’s fit to the group it serves least is below the fit of "
         "one half of that group’s respondents to the other. The interval holds whichever group "
-        "that is. The floor is the same figure of an answer that ignores the question.",
+        "that is. The floor is the least that takes no telling of groups or questions: one group’s "
+        "own answers given to everybody, or an answer that ignores the question.",
         better="lower",
         unit="groups",
         headline=True,
@@ -105,8 +107,8 @@ MEASURES = (
         lowest=0.0,
         label="Variety within groups",
         explanation="Variance of the model’s answers along the scale over that of people’s, within "
-        "groups; ordered questions only. Near 0 the model makes all members of a group say the "
-        "same.",
+        "groups; ordered questions only, without what the order of the options alone may add. Near "
+        "0 the model makes all members of a group say the same.",
         better="nearer 1",
         unit="questions",
         digits=2,
@@ -140,16 +142,10 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             drawn = drawn_letter_shares(given.answers[method, split_seed], method)
             units["shortfall"][method] += _shortfalls(given, split_seed, shares, drawn)
             units["intersections"][method] += _crossings(given, split_seed, shares)
-            units["within"][method] += _within(given, split_seed, shares, drawn)
+            moves = order_moves(given.answers[method, split_seed])
+            units["within"][method] += _within(given, split_seed, shares, drawn, moves)
             units["between"][method] += _between(given, split_seed, shares)
-    floor_rows = {
-        name: [
-            row
-            for split_seed in given.splits
-            for row in _shortfalls(given, split_seed, _floor_shares(given, split_seed, name))
-        ]
-        for name in FLOORS
-    }
+    floor_rows = _floor_rows(given)
     notes = unread_notes(given.answers, given.value_sets, given.splits)
     if not above_zero(
         denominators([row for rows in units["between"].values() for row in rows]), seed
@@ -182,6 +178,22 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     )
 
 
+def _floor_rows(given: EvaluationInput) -> dict[str, list[Measured]]:
+    """Shortfalls of what tells no question from another, or no group from another, by name.
+
+    The latter gives one group's own answers to everybody: as many as there are groups.
+    """
+    one_for_all = [f"as {v.name}" for v in given.value_sets] if len(given.value_sets) > 1 else []
+    return {
+        name: [
+            row
+            for split_seed in given.splits
+            for row in _shortfalls(given, split_seed, _floor_shares(given, split_seed, name))
+        ]
+        for name in (*FLOORS, *one_for_all)
+    }
+
+
 def _better_floor(floor_rows: Mapping[str, Sequence[Measured]]) -> list[Measured]:
     """The floor that falls less short over all groups."""
     best = min(floor_rows, key=lambda name: float(np.mean([r.point for r in floor_rows[name]])))
@@ -190,13 +202,17 @@ def _better_floor(floor_rows: Mapping[str, Sequence[Measured]]) -> list[Measured
 
 def _floor_shares(given: EvaluationInput, seed: int, floor: str) -> dict[Any, FloatArray]:
     split = given.splits[seed]
-    return {
-        (v.name, item): uniform(len(d.item.options))
-        if floor == "uniform"
-        else average_training_distribution(v, split, item)
-        for v in given.value_sets
-        for item, d in v.distributions.items()
-    }
+    one = {f"as {v.name}": v for v in given.value_sets}.get(floor)
+    found = {}
+    for v in given.value_sets:
+        for item, d in v.distributions.items():
+            if floor == "uniform":
+                found[v.name, item] = uniform(len(d.item.options))
+            elif one is not None and item in one.distributions:
+                found[v.name, item] = one.distributions[item].shares
+            else:
+                found[v.name, item] = average_training_distribution(v, split, item)
+    return found
 
 
 def _shortfalls(
@@ -258,10 +274,19 @@ def scale_variance(shares: FloatArray) -> FloatArray:
 
 
 def _within(
-    given: EvaluationInput, seed: int, said: Shares, drawn: Shares = NOT_DRAWN
+    given: EvaluationInput, seed: int, said: Shares, drawn: Shares, moves: Mapping[Any, float]
 ) -> list[Measured]:
+    """Variances along the scale, without what the order of the options alone can add.
+
+    The mean answer's variance is the mean variance under each order and the variance of their mean
+    places. A mean place moves no further than the answer does, by its total variation from the
+    mean answer.
+    """
     return [
-        ratio_row(at, scale_variance, people, shares, drawn.get((at[1], at[2])))
+        ratio_row(
+            *(at, scale_variance, people, shares, drawn.get((at[1], at[2]))),
+            from_order=moves.get((at[1], at[2]), 0.0) ** 2,
+        )
         for at, people, shares in read_places(given, seed, said)
         if people.item.ordered
     ]
@@ -300,11 +325,7 @@ def _served(
     draws = resamples(every, seed)
     scoped, by_scope = compared_rows(rows, given.methods)
     cells = by_scope[None, None]
-    floor = min(
-        max(found.value for found in _by_group(given, some, draws).values())
-        for floor_rows_of_one in floor_rows.values()
-        if (some := [row for row in floor_rows_of_one if row.key in cells.compared])
-    )
+    floor = min(_worst_mean(some, cells.compared) for some in floor_rows.values())
     worst: dict[str, Estimate] = {}
     spread: dict[str, Estimate] = {}
     least = {}
@@ -329,6 +350,15 @@ def _served(
     more, more_differences = drawn_figures(NAME, "spread", spread, given.methods, cells=cells)
     details = {"least": least, "parents": _parents(given.value_sets)}
     return (*figures, *more), (*differences, *more_differences), details
+
+
+def _worst_mean(rows: Sequence[Measured], compared: Container[Hashable]) -> float:
+    """The largest mean of a group, over the answers compared."""
+    by_group: dict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        if row.key in compared:
+            by_group[row.value_set].append(row.point)
+    return max(float(np.mean(points)) for points in by_group.values())
 
 
 def _by_group(

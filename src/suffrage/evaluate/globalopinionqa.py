@@ -74,6 +74,8 @@ WVS, PEW = "WVS", "GAS"
 LEAST_SERVED = 5
 # A country with fewer questions is not ranked.
 FEWEST = 5
+# More countries than this are counted and not named.
+MOST_NAMED = 8
 # For plans: four options in four rotations with two label sets, and the published file's size.
 WAYS, COUNTRIES_A_QUESTION, COUNTRIES, QUESTIONS = 8, 12, 130, 2556
 # Measures that are 0 where nothing was gained. Their floor needs no rows.
@@ -231,7 +233,11 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         {"told_apart": tops},
     )
     sources = Counter(file.sources[item.id] or "unknown" for item in kept)
-    countries = _by_country(units, given.methods)
+    every_country = _by_country(units, given.methods)
+    countries = {
+        method: [row for row in rows if row["items"] >= FEWEST]
+        for method, rows in every_country.items()
+    }
     return Scorecard(
         figures=figures,
         figure_differences=differences,
@@ -241,6 +247,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             "Questions scored, by the survey they are from: "
             + ", ".join(f"{source} {n}" for source, n in sorted(sources.items()))
             + ".",
+            *_too_few_questions(every_country),
             *_least_served(countries),
             *refused_note(given),
         ),
@@ -296,8 +303,7 @@ def _by_country(
 ) -> dict[str, list[dict[str, Any]]]:
     """The similarity as itself and as the country, for each method and country.
 
-    Only items that could be read both ways count. Countries with fewer than `FEWEST` of them are
-    left out, because their means say little.
+    Only items that could be read both ways count.
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for method in methods:
@@ -316,9 +322,21 @@ def _by_country(
                 "as_country": float(np.mean([row.point for _, row in rows])),
             }
             for country, rows in sorted(pairs.items())
-            if len({row.item for row, _ in rows}) >= FEWEST
         ]
     return found
+
+
+def _too_few_questions(countries: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
+    """Which countries are in the figures but not shown by themselves: their means say little."""
+    dropped = sorted(
+        {row["country"] for rows in countries.values() for row in rows if row["items"] < FEWEST}
+    )
+    if dropped:
+        named = ", ".join(dropped[:MOST_NAMED]) + (", ..." if len(dropped) > MOST_NAMED else "")
+        yield (
+            f"{len(dropped)} countries with fewer than {FEWEST} questions read are counted in the "
+            f"figures and not shown by themselves: {named}."
+        )
 
 
 def _numbered(rows: Sequence[Measured]) -> Iterator[tuple[int, Measured]]:

@@ -21,6 +21,7 @@ from suffrage.arrays import BoolArray, FloatArray, IntArray
 from suffrage.evaluate.asking.groups import (
     Shares,
     letter_shares,
+    order_moves,
     ratio_row,
     read_places,
     scored_items,
@@ -116,8 +117,8 @@ MEASURES = (
         label="A distribution or a point",
         explanation="Within a group, the chance that two of the model’s answers to a question "
         "differ, over the chance that two people’s do. Near 0 the model is one person, the same "
-        "each time; above 1 it is more divided than people are. What only comes of the options’ "
-        "order counts as spread too.",
+        "each time; above 1 it is more divided than people are. What the options’ order "
+        "alone may add is taken off.",
         better="nearer 1",
         unit="questions",
         digits=2,
@@ -595,12 +596,18 @@ def _mean(parts: Sequence[Estimate]) -> Estimate:
 def _spread_rows(
     given: EvaluationInput, said: Mapping[tuple[str, int], Shares], method: str
 ) -> list[Measured]:
-    """Simpson's chance of difference, model over people; one row a group and item."""
-    return [
-        ratio_row(at, disagreement, people, shares)
-        for seed in given.splits
-        for at, people, shares in read_places(given, seed, said[method, seed])
-    ]
+    """Simpson's chance of difference, model over people; one row a group and item.
+
+    Without what the order of the options alone can add: where each order's answer has a total
+    variation of s from the mean answer, at most 2 s^2.
+    """
+    rows = []
+    for seed in given.splits:
+        moves = order_moves(given.answers[method, seed])
+        for at, people, shares in read_places(given, seed, said[method, seed]):
+            added = moves.get((at[1], at[2]), 0.0) ** 2 * 2 / (1 - 1 / shares.size)
+            rows.append(ratio_row(at, disagreement, people, shares, from_order=added))
+    return rows
 
 
 def _pictures(method: str, grid: _Grid) -> dict[str, Any]:

@@ -57,6 +57,21 @@ def letter_shares_as(answers: Answers, value_set: str) -> dict[str, FloatArray]:
     }
 
 
+def order_moves(answers: Answers) -> dict[tuple[str, str], float]:
+    """How far a model's answers move with the order of the options, 0 to 1, where known.
+
+    The mean total variation of the answer under each order from the mean answer. What comes of the
+    order alone is no variety: a model that always names the first option shown gives one option
+    under each order.
+    """
+    return {
+        (value_set, answer.item_id): answer.order_sensitivity
+        for value_set, some in answers.by_value_set.items()
+        for answer in some
+        if answer.readout == "letters" and answer.order_sensitivity is not None
+    }
+
+
 def drawn_letter_shares(answers: Answers, method: str) -> dict[tuple[str, str], FloatArray]:
     """The same where answers were drawn, drawn again, (SAMPLED_REPLICATES, options)."""
     return {
@@ -171,15 +186,24 @@ def ratio_row(
     people: AnswerDistribution,
     shares: FloatArray,
     sampled: FloatArray | None = None,
+    from_order: float = 0.0,
 ) -> Measured:
-    """A figure of the model's shares over that of people's; sampled: those shares drawn again."""
+    """A figure of the model's shares over that of people's.
+
+    Parameters
+    ----------
+    sampled : array, optional
+        The model's shares drawn again.
+    from_order : float
+        The most that the order of the options adds to the model's figure, which is taken off it.
+    """
     return Measured(
         *at,
-        float(figure(shares)),
+        max(float(figure(shares)) - from_order, 0.0),
         np.ones(1),
         float(figure(people.shares)),
         under_replicates(people, figure),
-        sampled=None if sampled is None else figure(sampled),
+        sampled=None if sampled is None else np.maximum(figure(sampled) - from_order, 0.0),
     )
 
 

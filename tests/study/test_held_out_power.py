@@ -1,0 +1,32 @@
+"""The plan warns before training where the held-out questions cannot show a difference."""
+
+from math import sqrt
+
+import pytest
+from scipy import stats
+
+from suffrage.evaluate.statistics.inference import detectable_with
+from suffrage.study.planning.held_out_power import TYPICAL_DEVIATION, WORTH_SEEING
+from suffrage.study.planning.plan import plan_study
+from suffrage.study.schema import read_study
+from tests.study.conftest import write_study
+
+__all__ = ["write_study"]
+
+
+def test_a_study_with_few_held_out_questions_is_warned(write_study: object) -> None:
+    plan = plan_study(read_study(write_study()))  # type: ignore[operator]
+    (warning,) = plan.warnings
+    assert "separate clusters" in warning and "`held_out:`" in warning
+    assert plan.as_json()["warnings"] == [warning]
+
+
+def test_what_could_be_seen_is_worked_out_from_student_and_the_typical_deviation() -> None:
+    clusters = 10
+    # Two-sided at 5 % with the allowance for skewness, and seen four times in five.
+    t = stats.t.ppf(1 - 0.025 / (1 + 4 / clusters), clusters - 1) + stats.t.ppf(0.8, clusters - 1)
+    expected = TYPICAL_DEVIATION / sqrt(clusters) * t
+    assert detectable_with(clusters, TYPICAL_DEVIATION) == pytest.approx(expected)
+    assert expected > WORTH_SEEING
+    many = detectable_with(60, TYPICAL_DEVIATION)
+    assert many is not None and many < WORTH_SEEING
