@@ -1,9 +1,11 @@
-"""A real HTTP server on 127.0.0.1 that speaks OpenAI's API from a real model.
+"""A real HTTP server on 127.0.0.1 that speaks OpenAI's API.
 
-Written against the API's public form, with what vLLM's server adds (`echo` on token ids). Parts of
-it can be turned off, and failures can be scripted.
+Written against the API's public form, with what vLLM's server adds (`echo` on token ids). `Server`
+answers from a real model; parts of it can be turned off, and failures can be scripted. `Stub`
+answers from fixed shares, and can refuse and alter whatever real servers do.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -162,6 +164,66 @@ class Server:
         }
         found = {"object": kind, "model": f"{self.name}-2026", "choices": choices}
         return found | ({"usage": usage} if self.counts_tokens else {})
+
+
+# What a stub does: it refuses a request, or returns None.
+Refusal = Callable[[dict[str, Any]], Response | None]
+# What a stub makes of its answer to a request: another one, or any response.
+Alteration = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any] | Response]
+
+
+@dataclass
+class Stub(Server):
+    """A server without a model. Its answers begin with a token of these shares."""
+
+    model: Any = None
+    name: str = "stub"
+    shares: dict[str, float] = field(default_factory=lambda: {"A": 0.5, "B": 0.3, "C": 0.2})
+    # Written behind the first token.
+    rest: str = ""
+    refuses: Refusal = lambda body: None
+    alters: Alteration = lambda body, answer: answer
+
+    def app(self) -> FastAPI:
+        app = FastAPI()
+
+        @app.post("/v1/{rest:path}")
+        def post(rest: str, body: dict[str, Any]) -> Response:
+            with self._lock:
+                self.said.append(body)
+                planned = self.script.pop(0) if self.script else None
+            refused = planned or self.refuses(body)
+            if refused is not None:
+                return refused
+            altered = self.alters(body, self.chat(body))
+            return altered if isinstance(altered, Response) else JSONResponse(altered)
+
+        return app
+
+    def chat(self, body: dict[str, Any]) -> dict[str, Any]:
+        generator = torch.Generator().manual_seed(body.get("seed", len(self.said)))
+        chances = torch.tensor(list(self.shares.values()))
+        count = body.get("n", 1)
+        places = torch.multinomial(chances, count, replacement=True, generator=generator)
+        tokens = [list(self.shares)[place] for place in places]
+        listed = None
+        if body.get("logprobs"):
+            rows = [
+                {"token": token, "logprob": math.log(share)}
+                for token, share in sorted(self.shares.items(), key=lambda pair: -pair[1])
+            ]
+            top = rows[: body["top_logprobs"]]
+            listed = {"content": [{**rows[0], "top_logprobs": top}]}
+        choices = [
+            {
+                "index": index,
+                "message": {"role": "assistant", "content": token + self.rest},
+                "logprobs": listed,
+                "finish_reason": "length",
+            }
+            for index, token in enumerate(tokens)
+        ]
+        return self.answer("chat.completion", choices, 30, count)
 
 
 @contextmanager

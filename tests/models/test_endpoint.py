@@ -13,7 +13,7 @@ from suffrage.errors import InputError
 from suffrage.models import (
     ItemProbe,
     LanguageModel,
-    endpoint_abilities,
+    endpoint_trial,
     identify,
     read_letters,
     read_sampled,
@@ -24,10 +24,7 @@ from suffrage.models.cache import AnswerStore
 from suffrage.models.endpoint import Endpoint
 from suffrage.models.endpoint_abilities import known_abilities, spent_by_purpose
 from suffrage.models.endpoint_api import label_reading
-from suffrage.models.endpoint_client import (
-    BudgetReachedError,
-    EndpointError,
-)
+from suffrage.models.endpoint_failures import BudgetReachedError, EndpointError
 from suffrage.models.endpoint_settings import EndpointSettings
 from tests.openai_server import Server, busy, serving
 from tests.synthetic import make_item, make_tiny_model
@@ -68,7 +65,7 @@ def choices(options: int = 4, number: int = 1) -> list[LabelChoice]:
 @pytest.fixture
 def long_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lists of tokens that show all the probability of a random model, which spreads it widely."""
-    monkeypatch.setattr(endpoint_abilities, "TOP_TOKENS", (300,))
+    monkeypatch.setattr(endpoint_trial, "TOP_TOKENS", (300,))
 
 
 def test_labels_are_those_of_the_same_model_at_hand(
@@ -193,7 +190,7 @@ def test_lengths_are_named_as_the_server_wants(server: Server) -> None:
     server.length_key = "max_completion_tokens"
     endpoint = asking(server)
     assert len(endpoint.read(choices())) == 4
-    assert endpoint.abilities.length_key == "max_completion_tokens"
+    assert endpoint.abilities.dialect.length_key == "max_completion_tokens"
 
 
 def test_abilities_are_found_out_once(server: Server) -> None:
@@ -242,7 +239,7 @@ FAILURES = {
     "no choices": (lambda: JSONResponse({"choices": []}), "not of the OpenAI API's form"),
     "no logprobs": (
         lambda: JSONResponse({"choices": [{"message": {"content": "A"}, "logprobs": None}]}),
-        "not of the OpenAI API's form",
+        "gave no token probabilities with an answer, though it listed some at first",
     ),
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from suffrage.errors import InputError, SuffrageError
-from suffrage.models import LanguageModel, endpoint_abilities, identify
+from suffrage.models import LanguageModel, endpoint_trial, identify
 from suffrage.study.commands.paraphrasing import paraphrase
 from suffrage.study.planning.plan import plan_study
 from suffrage.study.run import STORE, run_study
@@ -29,7 +29,7 @@ def server(tiny_model: Path) -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def fresh(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     # A random model spreads its probability over all tokens: lists long enough to show them all.
-    monkeypatch.setattr(endpoint_abilities, "TOP_TOKENS", (300,))
+    monkeypatch.setattr(endpoint_trial, "TOP_TOKENS", (300,))
     server.script, server.logprobs, server.speaks, server.key = [], True, None, None
     server.said.clear()
 
@@ -116,8 +116,14 @@ def test_sampled_answers_widen_the_intervals_and_say_so(server: Server, write_st
         study = read_study(audit(server, write_study, f"n{samples}", model={"samples": samples}))
         results = run_study(study, quiet=True).results
         assert results is not None
-        (limit,) = [text for text in results.limits if "gives no probabilities:" in text]
+        (limit,) = [
+            text for text in results.limits if "Labels were read from drawn answers:" in text
+        ]
         assert f"{samples} sampled answers" in limit and "standard error" in limit
+        assert results.endpoint is not None
+        (note, *_) = results.endpoint.notes
+        assert "the server refuses token probabilities (logprobs are not supported)" in note
+        assert set(results.endpoint.notes) <= set(results.limits)
         answers = [a for a in results.answers if a.method == "base" and a.readout == "letters"]
         assert all(a.drawn == 4 * samples for a in answers)
         (score,) = [

@@ -124,6 +124,7 @@ class EndpointFacts(_Row):
     listed: int
     samples: int  # for each way of asking
     reads_texts: bool  # whether the probabilities of whole texts could be read
+    notes: list[str] = []  # what is special in how this server is asked, in sentences
 
 
 class RoundingError(_Row):

@@ -11,11 +11,12 @@ tokens that a model here would read.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from suffrage.models.asking import Message
 from suffrage.models.endpoint_abilities import (
     Abilities,
     Memory,
-    find_abilities,
+    ability_notes,
     keep_abilities,
     keep_spent,
     known_abilities,
@@ -38,26 +39,29 @@ from suffrage.models.endpoint_api import (
     EndpointFormat,
     echoed_log_probs,
     endpoint_tokenizer,
+    first_tokens,
     label_reading,
 )
-from suffrage.models.endpoint_client import (
+from suffrage.models.endpoint_client import Client
+from suffrage.models.endpoint_failures import (
     BudgetReachedError,
-    Client,
-    EndpointUsage,
     FilteredError,
+    MalformedAnswerError,
     RejectedError,
 )
 from suffrage.models.endpoint_settings import EndpointSettings
+from suffrage.models.endpoint_trial import LONGEST_LABEL, find_abilities
+from suffrage.models.endpoint_usage import EndpointUsage
 from suffrage.models.packing import Tokens
 from suffrage.models.readouts import leading_label
 from suffrage.models.tokenizing import answer_tokens
 
 _Found = TypeVar("_Found")
 
+log = logging.getLogger("suffrage.models")
+
 # Answers to one request: what the strictest known servers allow.
 ANSWERS_A_REQUEST = 8
-# Enough for a label with what may stand around it.
-LONGEST_LABEL = 4
 
 
 class Endpoint:
@@ -103,7 +107,10 @@ class Endpoint:
 
     @property
     def abilities(self) -> Abilities:
-        """What the server can do. The first time, a few short requests find it out."""
+        """What the server can do.
+
+        The first time, a few short requests find it out, and what a user should know is logged.
+        """
         if self._abilities is None:
             try:
                 found = find_abilities(self.client, EndpointFormat(self.settings, self._tokenizer))
@@ -111,6 +118,8 @@ class Endpoint:
                 self._keep_usage()
             self._abilities = found
             keep_abilities(self.memory, self.settings, found)
+            for note in ability_notes(found, self.settings):
+                log.warning("model.endpoint: %s: %s", self.settings.endpoint, note)
         return self._abilities
 
     @property
@@ -181,7 +190,7 @@ class Endpoint:
     @property
     def _format(self) -> EndpointFormat:
         """How to write to the server, once its abilities are known."""
-        return EndpointFormat(self.settings, self._tokenizer, self.abilities.length_key)
+        return EndpointFormat(self.settings, self._tokenizer, self.abilities.dialect)
 
     def _read_probabilities(self, choice: LabelChoice) -> ChoiceReading:
         """Labels from the likeliest first tokens.
@@ -194,7 +203,7 @@ class Endpoint:
             body = form.question(choice.messages, 1, temperature)
             body |= form.listing(self.abilities.top)
             try:
-                listed = self.client.post(form.path, body, 1, form.first_tokens)
+                listed = self.client.post(form.path, body, form.length(1), _listed_again)
             except FilteredError:
                 unseen = 0.0  # no answer at all: the question never reached the model
                 break
@@ -203,7 +212,7 @@ class Endpoint:
                     raise
                 break  # some models have one temperature only
             if listed:
-                return label_reading(choice.labels, listed)
+                return label_reading(choice.labels, listed, self.abilities.any_case)
         return ChoiceReading(np.zeros(len(choice.labels)), unseen)
 
     def _read_samples(self, choice: LabelChoice) -> ChoiceReading:
@@ -225,10 +234,11 @@ class Endpoint:
         own = int(storage.content_hash([seed, list(messages)])[:7], 16)
         found: list[str] = []
         while len(found) < count:
-            wanted = min(ANSWERS_A_REQUEST, count - len(found)) if self.abilities.many else 1
-            body = form.question(messages, longest, 1) | {"n": wanted, "seed": own + len(found)}
+            wanted = min(ANSWERS_A_REQUEST, count - len(found)) if form.dialect.many else 1
+            body = form.question(messages, longest, 1) | form.drawing(wanted, own + len(found))
+            most = wanted * form.length(longest)
             try:
-                found += self.client.post(form.path, body, wanted * longest, form.texts)[:wanted]
+                found += self.client.post(form.path, body, most, form.texts)[:wanted]
             except FilteredError:
                 return [""] * count
         return found
@@ -282,6 +292,17 @@ class Endpoint:
         total.add(self._before.get(self.purpose, EndpointUsage()))
         total.add(self.client.used)
         keep_spent(self.memory, self.settings, {**self._before, self.purpose: total})
+
+
+def _listed_again(response: Any) -> list[tuple[str, float]]:
+    """The likeliest first tokens of a server that listed some when it was tried."""
+    try:
+        return first_tokens(response)
+    except MalformedAnswerError as error:
+        raise MalformedAnswerError(
+            f"{error} with an answer, though it listed some at first; with logprobs: false under "
+            "model:, labels are read from drawn answers"
+        ) from error
 
 
 def _in_order(

@@ -1,40 +1,42 @@
-"""What a server behind an endpoint can do, found out by a few short requests and kept."""
+"""What is known of a server behind an endpoint, and what it has cost, kept between runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
-from suffrage.errors import InputError
-from suffrage.models.asking import Message
-from suffrage.models.endpoint_api import COMPLETIONS, EndpointFormat, whole_response
-from suffrage.models.endpoint_client import Client, EndpointUsage, RejectedError
+from suffrage.models.endpoint_api import Dialect
 from suffrage.models.endpoint_settings import EndpointSettings
+from suffrage.models.endpoint_usage import EndpointUsage
 
-# How many likeliest tokens are asked for, most first: the API allows 20, some servers fewer.
-TOP_TOKENS = (20, 10, 5)
-LENGTH_KEYS = ("max_tokens", "max_completion_tokens")
-TRIAL_CHAT: list[Message] = [
-    {"role": "user", "content": "Which is it?\n\nA. One\nB. Two\n\nA or B?"}
-]
+# Of trial answers, the share that must begin with a label for questions to be worth their cost.
+ENOUGH_LABELLED = 0.5
 
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a server can do."""
+    """What a server can do, as a few trial requests found it."""
 
-    # How many likeliest tokens it lists; 0 when it gives no probabilities.
+    # How many likeliest tokens it is asked for; 0 when labels are read from drawn answers.
     top: int = 0
+    # How many of them it listed when it was tried.
+    listed: int = 0
+    # Why labels are read from drawn answers, where the study did not ask for it.
+    why_drawn: str | None = None
+    # Whether the model writes labels in lower case.
+    any_case: bool = False
     # Whether it gives the probabilities of a given text.
     echo: bool = False
-    # How it wants the longest answer named.
-    length_key: str = "max_tokens"
-    # Whether it gives several answers to one request.
-    many: bool = True
+    # Whether it says how many tokens it read and wrote.
+    counts_tokens: bool = True
+    # Whether it ends an answer at the length that is asked for.
+    keeps_length: bool = True
+    # Of a few trial answers, the share that began with a label.
+    labelled: float = 1.0
     # What it calls the model itself.
     model: str | None = None
+    dialect: Dialect = field(default_factory=Dialect)
 
 
 class Memory(Protocol):
@@ -49,15 +51,68 @@ class Memory(Protocol):
         ...
 
 
+def ability_notes(found: Abilities, settings: EndpointSettings) -> list[str]:
+    """What a user should know of how this server is asked, in sentences.
+
+    Examples
+    --------
+    >>> settings = EndpointSettings(endpoint="https://host/v1", name="x")
+    >>> ability_notes(Abilities(top=20, dialect=Dialect(seed=False)), settings)
+    ['The server takes no seed, so that drawn answers cannot be repeated exactly.']
+    """
+    dialect, notes = found.dialect, []
+    if found.why_drawn:
+        notes.append(
+            f"Labels are read from {settings.samples} drawn answers to each way of asking, because "
+            f"{found.why_drawn}."
+        )
+    if found.any_case:
+        notes.append("The model writes labels in lower case; they count like the capital ones.")
+    if found.labelled < ENOUGH_LABELLED:
+        notes.append(
+            f"Only {found.labelled:.0%} of the trial answers began with the label of an option; "
+            "many questions will count as refused."
+        )
+    if not dialect.seed:
+        notes.append("The server takes no seed, so that drawn answers cannot be repeated exactly.")
+    if not dialect.temperature:
+        notes.append(
+            "The server takes no temperature; answers are drawn at its own, which may differ from "
+            "the model's whole distribution."
+        )
+    elif not dialect.top_p:
+        notes.append(
+            "The server does not take top_p together with a temperature; its own cut-off of "
+            "unlikely tokens applies."
+        )
+    if not dialect.many and found.top == 0:
+        notes.append("The server gives one answer to a request: every drawn answer is a request.")
+    if dialect.shortest > 1:
+        notes.append(
+            f"The server writes {dialect.shortest} tokens or more to each request, more than are "
+            "needed."
+        )
+    if not found.keeps_length:
+        notes.append(
+            "The server writes on past the length that is asked for, so that answers cost more "
+            "than planned."
+        )
+    if not found.counts_tokens and settings.prices:
+        notes.append(
+            "The server does not count tokens; every byte counts as one, so that the budget holds."
+        )
+    return notes
+
+
 def known_abilities(memory: Memory, settings: EndpointSettings) -> Abilities | None:
     """What was found out about an endpoint; None when it was never asked."""
-    kept = memory.recall(f"abilities {settings.identity.content}")
-    return Abilities(**kept) if kept else None
+    kept = memory.recall(_abilities_name(settings))
+    return Abilities(**{**kept, "dialect": Dialect(**kept["dialect"])}) if kept else None
 
 
 def keep_abilities(memory: Memory, settings: EndpointSettings, found: Abilities) -> None:
     """Keep what was found out, for this run and later ones."""
-    memory.remember(f"abilities {settings.identity.content}", asdict(found))
+    memory.remember(_abilities_name(settings), asdict(found))
 
 
 def spent_by_purpose(memory: Memory, settings: EndpointSettings) -> dict[str, EndpointUsage]:
@@ -74,76 +129,10 @@ def keep_spent(
     memory.remember(_usage_name(settings), kept)
 
 
+def _abilities_name(settings: EndpointSettings) -> str:
+    return f"abilities {settings.identity.content}"
+
+
 def _usage_name(settings: EndpointSettings) -> str:
     # What a model costs counts toward one budget, however its answers are read.
     return f"usage {settings.endpoint} {settings.name}"
-
-
-def find_abilities(client: Client, format: EndpointFormat) -> Abilities:
-    """Find out what a server can do, by about five short requests.
-
-    Raises
-    ------
-    InputError
-        The server knows no such model, or its tokenizer is not the one that the study names.
-    """
-    settings = format.settings
-    found = _first_answer(client, format)
-    format = replace(format, length_key=found.length_key)
-    question = format.question(TRIAL_CHAT, 1, 1)
-    if settings.logprobs:
-        for top in TOP_TOKENS:
-            body = question | format.listing(top)
-            with suppress(RejectedError):
-                listed = client.post(format.path, body, 1, format.first_tokens_or_none)
-                if listed is not None:
-                    found = replace(found, top=len(listed) or top)
-                break
-    try:
-        several = question | {"n": 2, "seed": 1}
-        many = len(client.post(format.path, several, 2, format.texts)) == 2
-    except RejectedError:
-        many = False
-    return replace(found, many=many, echo=_echoes(client, format))
-
-
-def _first_answer(client: Client, format: EndpointFormat) -> Abilities:
-    """The first request: is there such a model, and how does it want lengths named?"""
-    refused: RejectedError | None = None
-    for key in LENGTH_KEYS:
-        trial = replace(format, length_key=key)
-        try:
-            response = client.post(trial.path, trial.question(TRIAL_CHAT, 1, 1), 1, whole_response)
-        except RejectedError as error:
-            refused = refused or error
-            continue
-        _check_tokenizer(format, response)
-        return Abilities(length_key=key, model=response.get("model"))
-    raise InputError(f"model.endpoint: {refused}")
-
-
-def _check_tokenizer(format: EndpointFormat, response: dict[str, Any]) -> None:
-    """Raises InputError when the named tokenizer and the server count a question differently."""
-    settings = format.settings
-    counted = (response.get("usage") or {}).get("prompt_tokens")
-    if format.tokenizer is None or counted is None:
-        return
-    own = len(format.prompt_tokens(TRIAL_CHAT))
-    if own != counted:
-        raise InputError(
-            f"model.tokenizer: {settings.tokenizer} makes {own} tokens of a question of "
-            f"which {settings.endpoint} counts {counted}; name the tokenizer with the chat "
-            "template that the server uses, or leave tokenizer out."
-        )
-
-
-def _echoes(client: Client, format: EndpointFormat) -> bool:
-    if format.tokenizer is None or not format.settings.logprobs:
-        return False
-    prompt = format.prompt_tokens(TRIAL_CHAT)
-    try:
-        response = client.post(COMPLETIONS, format.echoing(prompt), 1, whole_response)
-        logs = response["choices"][0]["logprobs"]["token_logprobs"]
-    except (RejectedError, InputError, KeyError, TypeError, IndexError):
-        return False  # a server without /completions says 404
-    return len(prompt) <= len(logs) <= len(prompt) + 1

@@ -7,6 +7,7 @@ server.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,32 @@ from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, require
 from suffrage.models.answerer import ChoiceReading
 from suffrage.models.asking import Message
+from suffrage.models.endpoint_failures import FilteredError, MalformedAnswerError
 from suffrage.models.endpoint_settings import EndpointSettings
 from suffrage.models.packing import Tokens
 from suffrage.models.tokenizing import encode_text, prompt_text
 
 COMPLETIONS = "/completions"
 _SPACES = " \u2581\u0120"  # as tokenizers write a leading space
+NOT_LISTED = -9000.0
+# Of all listed probabilities; servers round, and write 1e-5 for 0.
+MOST_IN_TOTAL = 1.02
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Which settings of the OpenAI API a server takes in a request, and under which names."""
+
+    # How it wants the longest answer named.
+    length_key: str = "max_tokens"
+    # The fewest tokens that a request may ask for.
+    shortest: int = 1
+    temperature: bool = True
+    # Together with the temperature.
+    top_p: bool = True
+    seed: bool = True
+    # Whether it gives several answers to one request.
+    many: bool = True
 
 
 @dataclass(frozen=True)
@@ -33,8 +54,7 @@ class EndpointFormat:
     settings: EndpointSettings
     # The model's own tokenizer, None where the study names none.
     tokenizer: Any
-    # How the server wants the longest answer named in a chat.
-    length_key: str = "max_tokens"
+    dialect: Dialect = Dialect()
 
     @property
     def path(self) -> str:
@@ -45,19 +65,33 @@ class EndpointFormat:
         """A chat as the tokens that a model here would read. Needs the tokenizer."""
         return encode_text(self.tokenizer, prompt_text(self.tokenizer, messages))
 
+    def length(self, longest: int) -> int:
+        """The length to ask for where `longest` tokens are wanted."""
+        return max(longest, self.dialect.shortest)
+
     def question(
         self, messages: Sequence[Message], longest: int, temperature: float
     ) -> dict[str, Any]:
         """A request for an answer from the whole distribution, with nothing cut off."""
-        body: dict[str, Any] = {"model": self.settings.name, "temperature": temperature, "top_p": 1}
+        body: dict[str, Any] = {"model": self.settings.name}
+        if self.dialect.temperature:
+            body["temperature"] = temperature
+        if self.dialect.top_p:
+            body["top_p"] = 1
+        body[self.dialect.length_key] = self.length(longest)
         if self.settings.chat:
-            return body | {"messages": list(messages), self.length_key: longest}
+            return body | {"messages": list(messages)}
         prompt = (
             list(self.prompt_tokens(messages))
             if self.tokenizer
             else prompt_text(self.tokenizer, messages)
         )
-        return body | {"prompt": prompt, "max_tokens": longest}
+        return body | {"prompt": prompt}
+
+    def drawing(self, count: int, seed: int) -> dict[str, Any]:
+        """The part of a request that asks for `count` answers, drawn from a seed."""
+        more: dict[str, Any] = {"n": count} if count > 1 else {}
+        return more | ({"seed": seed} if self.dialect.seed else {})
 
     def listing(self, top: int) -> dict[str, Any]:
         """The part of a request that asks for the `top` likeliest tokens."""
@@ -69,31 +103,75 @@ class EndpointFormat:
         body = {"model": self.settings.name, "prompt": list(tokens), "echo": True, "logprobs": 1}
         return body | {"max_tokens": 1, "temperature": 1}
 
-    def first_tokens(self, response: Any) -> list[tuple[str, float]]:
-        """The likeliest first tokens and their log-probabilities; none when the answer is empty."""
-        logs = response["choices"][0]["logprobs"]
-        if self.settings.chat:
-            content = logs["content"]
-            if not content:
-                return []
-            return [(row["token"], float(row["logprob"])) for row in content[0]["top_logprobs"]]
-        listed = logs["top_logprobs"]
-        return [(token, float(log)) for token, log in listed[0].items()] if listed else []
-
-    def first_tokens_or_none(self, response: Any) -> list[tuple[str, float]] | None:
-        """None when the server accepted the request but left the probabilities out."""
-        if not (response["choices"][0].get("logprobs") or {}):
-            return None
-        return self.first_tokens(response)
-
     def texts(self, response: Any) -> list[str]:
         """What was written. A refusal that the server sets apart is an answer too."""
         if not response["choices"]:
             raise ValueError("no choices")
         if not self.settings.chat:
             return [str(choice["text"]) for choice in response["choices"]]
-        said = [choice["message"] for choice in response["choices"]]
-        return [str(one.get("content") or one.get("refusal") or "") for one in said]
+        return [_said(choice["message"]) for choice in response["choices"]]
+
+
+def _said(message: Any) -> str:
+    """The text of a message, which some servers give in parts."""
+    content = message.get("content") or message.get("refusal") or ""
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        return "".join(part for part in parts if isinstance(part, str))
+    return str(content)
+
+
+def first_tokens(response: Any) -> list[tuple[str, float]]:
+    """The likeliest first tokens of an answer and their log-probabilities.
+
+    Both forms are read, wherever they come: a list of tokens with their `top_logprobs` (chat), and
+    a mapping for each token (completions).
+
+    Returns
+    -------
+    list of (str, float)
+        Empty when the answer ended at once.
+
+    Raises
+    ------
+    MalformedAnswerError
+        There are no probabilities, or numbers that are none.
+    FilteredError
+        The server's filter kept the answer back.
+    """
+    choice = response["choices"][0]
+    logs = choice.get("logprobs")
+    if not logs:
+        if choice.get("finish_reason") == "content_filter":
+            raise FilteredError("the server's filter kept an answer back")
+        raise MalformedAnswerError("gave no token probabilities")
+    if "content" in logs:
+        if not logs["content"]:
+            return []
+        rows = logs["content"][0].get("top_logprobs") or []
+        listed = [(row["token"], row["logprob"]) for row in rows]
+    elif not logs.get("top_logprobs"):
+        if "tokens" in logs and not logs["tokens"]:
+            return []
+        listed = []
+    else:
+        listed = list((logs["top_logprobs"][0] or {}).items())
+    return _probabilities_of(listed)
+
+
+def _probabilities_of(listed: Sequence[tuple[Any, Any]]) -> list[tuple[str, float]]:
+    if not listed:
+        raise MalformedAnswerError("listed no likeliest tokens")
+    try:
+        found = [(str(token), float(value)) for token, value in listed]
+    except (TypeError, ValueError) as error:
+        raise MalformedAnswerError("gave token probabilities that are no numbers") from error
+    # OpenAI writes -9999 for a token that is not among the likeliest ones: it says nothing.
+    found = [(token, log) for token, log in found if log > NOT_LISTED]
+    total = sum(math.exp(min(log, 1.0)) for _, log in found)
+    if not found or any(math.isnan(log) for _, log in found) or total > MOST_IN_TOTAL:
+        raise MalformedAnswerError("gave token probabilities that do not add up")
+    return found
 
 
 def whole_response(response: Any) -> dict[str, Any]:
@@ -125,7 +203,9 @@ def echoed_log_probs(response: Any, prompt: int, answer: int) -> FloatArray:
     return np.array([float(log) for log in logs[prompt:length]])
 
 
-def label_reading(labels: Sequence[str], listed: Sequence[tuple[str, float]]) -> ChoiceReading:
+def label_reading(
+    labels: Sequence[str], listed: Sequence[tuple[str, float]], any_case: bool = False
+) -> ChoiceReading:
     """The labels' probabilities from the likeliest tokens that a server lists.
 
     Each label is two tokens, one with a space before it and one without. A token that is not listed
@@ -138,6 +218,8 @@ def label_reading(labels: Sequence[str], listed: Sequence[tuple[str, float]]) ->
         One character each.
     listed : sequence of (str, float)
         Tokens with their log-probabilities.
+    any_case : bool
+        Whether "a" means the label "A" as well.
 
     Examples
     --------
@@ -148,16 +230,18 @@ def label_reading(labels: Sequence[str], listed: Sequence[tuple[str, float]]) ->
     >>> round(reading.unseen, 3)
     0.125
     """
+    spellings = [{label, label.lower(), label.upper()} if any_case else {label} for label in labels]
+    place = {text: index for index, texts in enumerate(spellings) for text in texts}
     logs = np.array([log for _, log in listed])
     probabilities = np.zeros(len(labels))
     seen = 0
     for (token, _), probability in zip(listed, np.exp(logs), strict=True):
         plain = token.lstrip(_SPACES)
-        if plain in labels:
-            probabilities[labels.index(plain)] += probability
+        if plain in place:
+            probabilities[place[plain]] += probability
             seen += 1
     rest = max(0.0, 1.0 - float(np.exp(logs).sum()))
-    hidden = max(0, 2 * len(labels) - seen)
+    hidden = max(0, 2 * len(place) - seen)
     return ChoiceReading(probabilities, unseen=min(rest, hidden * float(np.exp(logs.min()))))
 
 

@@ -19,6 +19,9 @@ from suffrage.models.identity import ModelIdentity
 # What decides neither an answer nor how it is read.
 _NOT_CONTENT = {"key", "prices", "budget", "concurrency", "timeout", "retries"}
 
+# Raised when the same answers of a server would now be read otherwise.
+_READING = 2
+
 # Keys of a request that the readouts set.
 _OURS = {
     "model",
@@ -97,6 +100,8 @@ class EndpointSettings(BaseModel):
         parts = urlsplit(given)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an address such as https://host/v1")
+        if parts.port == 0:  # reading it refuses what is no port
+            raise ValueError("must have a port above 0")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("must hold no password, key or query; name the key's variable in key")
         return given.rstrip("/")
@@ -118,7 +123,8 @@ class EndpointSettings(BaseModel):
     @property
     def identity(self) -> ModelIdentity:
         """What identifies this model in a study: everything that decides its answers."""
-        content = storage.content_hash(self.model_dump(mode="json", exclude=_NOT_CONTENT))
+        decides = self.model_dump(mode="json", exclude=_NOT_CONTENT)
+        content = storage.content_hash([_READING, decides])
         return ModelIdentity(f"{self.name} at {self.endpoint}", self.endpoint, content)
 
 

@@ -24,7 +24,12 @@ from suffrage.evaluate.results import (
     Target,
     ValueSetFacts,
 )
-from suffrage.models.endpoint_abilities import Memory, known_abilities, spent_by_purpose
+from suffrage.models.endpoint_abilities import (
+    Memory,
+    ability_notes,
+    known_abilities,
+    spent_by_purpose,
+)
 from suffrage.population import ValueSet
 from suffrage.study.limits import limits_of_run
 from suffrage.study.machine import machine, versions
@@ -223,9 +228,10 @@ def _endpoint_facts(wiring: Wiring, memory: Memory) -> EndpointFacts | None:
         name=endpoint.name,
         answered_by=abilities.model,
         version=endpoint.version,
-        listed=abilities.top,
+        listed=abilities.listed,
         samples=0 if abilities.top else endpoint.samples,
         reads_texts=abilities.echo,
+        notes=ability_notes(abilities, endpoint),
     )
 
 

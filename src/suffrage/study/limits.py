@@ -114,11 +114,12 @@ def _endpoint_limits(endpoint: EndpointFacts | None, given: EvaluationInput) -> 
         fewest = min(named, default=0)
         error = f", a standard error of up to {0.5 / fewest**0.5:.2f}" if fewest else ""
         sentences.append(
-            "The endpoint gives no probabilities: each answer is the shares of "
+            "Labels were read from drawn answers: each answer is the shares of "
             f"{endpoint.samples} sampled answers to each way of asking{error} a share. The "
             "intervals include that error. It also lowers each fit somewhat, and raises order "
             "sensitivity."
         )
+    sentences += endpoint.notes
     if not endpoint.reads_texts:
         sentences.append(
             "The endpoint gives no probabilities of whole texts, so that answers in full were not "
