@@ -15,7 +15,7 @@ from suffrage.population.rectify import (
     chosen_options,
     people_needed,
     rectify,
-    student_quantile,
+    student_critical_point,
 )
 
 Array = npt.NDArray[np.float64]
@@ -224,7 +224,7 @@ def test_a_question_that_splits_a_public_in_half_needs_a_thousand_people_for_thr
 
 @pytest.mark.parametrize("degrees", [4, 8, 30, 100, 1e6])
 def test_the_quantile_is_students(degrees: float) -> None:
-    assert student_quantile(degrees) == pytest.approx(stats.t.ppf(0.975, degrees), abs=6e-3)
+    assert student_critical_point(degrees) == pytest.approx(stats.t.ppf(0.975, degrees), abs=6e-3)
 
 
 def test_too_few_people_are_refused() -> None:

@@ -156,13 +156,13 @@ def rectify(
     if tuning is None and chosen > 0 and degrees > 1:
         after *= degrees / (degrees - 1)  # choosing lambda cost a degree of freedom
     ratio = float(before.sum() / after.sum()) if after.sum() > 0 else 1.0
-    quantile = student_quantile(max(degrees, 2))
+    quantile = student_critical_point(max(degrees, 2))
     people = _mean(sample.answers, sample.weights)
     classical = _estimated(people, np.sqrt(before), n_eff, quantile, shares)
     rectified = classical
     if chosen > 0:
         values = people + chosen * (raw - _mean(sample.predictions, sample.weights))
-        wider = student_quantile(max(degrees - 1, 2))
+        wider = student_critical_point(max(degrees - 1, 2))
         rectified = _estimated(values, np.sqrt(after), n_eff * ratio, wider, shares)
     cells_worth = None
     if cells is not None:
@@ -262,7 +262,7 @@ def chosen_options(positions: PositionArray | IntArray, options: int) -> FloatAr
     return np.asarray(np.eye(options)[positions])
 
 
-def student_quantile(degrees: float) -> float:
+def student_critical_point(degrees: float) -> float:
     """Return the 97.5% point of Student's t.
 
     Parameters
@@ -281,7 +281,7 @@ def student_quantile(degrees: float) -> float:
 
     Examples
     --------
-    >>> round(student_quantile(10), 3)
+    >>> round(student_critical_point(10), 3)
     2.228
     """
     z, v = NORMAL, degrees

@@ -149,7 +149,7 @@ def detectable_with(clusters: int, deviation: float) -> float | None:
     Examples
     --------
     >>> round(detectable_with(10, 0.08), 3)
-    0.084
+    0.085
     """
     if clusters < FEWEST_CLUSTERS:
         return None
