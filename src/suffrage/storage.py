@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,26 @@ def content_hash(content: Any) -> str:
     >>> content_hash({"b": 1, "a": 2}) == content_hash({"a": 2, "b": 1})
     True
     """
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:HASH_LENGTH]
+    return hashlib.sha256(_canonical(content).encode()).hexdigest()[:HASH_LENGTH]
+
+
+def _canonical(content: Any) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def hash_of_parts(parts: Iterable[str], content: Any) -> str:
+    """Return `content_hash` of a list of the joined parts and the content, without joining them.
+
+    Examples
+    --------
+    >>> hash_of_parts(["a", "b"], 1) == content_hash(["ab", 1])
+    True
+    """
+    digest = hashlib.sha256(b'["')
+    for part in parts:
+        digest.update(json.dumps(part)[1:-1].encode())
+    digest.update(f'",{_canonical(content)}]'.encode())
+    return digest.hexdigest()[:HASH_LENGTH]
 
 
 def hash_share(text: str) -> float:

@@ -15,7 +15,7 @@ from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.population.published import PublishedAnswer, published_value_sets
 from suffrage.population.value_set import ValueSet
-from suffrage.survey.reading import read_csv
+from suffrage.survey.formats.separated_text import read_csv
 
 COLUMNS = ("question", "selections", "options")
 

@@ -186,12 +186,14 @@ def _counts(survey: Survey, item: Item, codes: IntArray, groups: int) -> IntArra
 
     Shape (groups, options + 1). People who were not asked are in no column.
     """
-    answers = survey.positions(item.id).astype(np.int64)
-    columns = len(item.options) + 1
-    answers = np.where(np.isin(answers, [int(kind) for kind in SILENT]), columns - 1, answers)
-    inside = (codes >= 0) & (answers >= 0)
-    flat = np.bincount(codes[inside] * columns + answers[inside], minlength=groups * columns)
-    return flat.reshape(groups, columns).astype(np.int64)
+    lowest, options = min(NonResponse), len(item.options)
+    # Cell 0 is for those who were not asked, and row 0 for those in no group.
+    cell_of = np.zeros(options - lowest, dtype=np.int64)
+    cell_of[-lowest:] = np.arange(1, options + 1)
+    cell_of[[kind - lowest for kind in SILENT]] = options + 1
+    cells = (codes + 1) * (options + 2) + cell_of[survey.positions(item.id) - lowest]
+    flat = np.bincount(cells, minlength=(groups + 1) * (options + 2))
+    return flat.reshape(groups + 1, options + 2)[1:, 1:].astype(np.int64)
 
 
 def _differences(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -61,71 +58,6 @@ def existing_path(path: Path, key: str) -> Path:
     if not path.exists():
         raise InputError(f"survey.{key}: {path} does not exist.")
     return path
-
-
-def read_csv(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
-    """A CSV file with every column as text; commas, semicolons, tabs or bars between the columns.
-
-    Raises InputError on bytes that are not of the encoding (naming the first and its line), on an
-    empty file, on a column name that appears twice and on a row with too few or too many cells.
-    """
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig" if encoding == "utf-8" else encoding)
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        if encoding != "utf-8":
-            raise InputError(
-                f"{path.name} line {line}: byte 0x{raw[error.start]:02x} is not {encoding}; name "
-                "the file's true encoding."
-            ) from error
-        raise InputError(
-            f"{path.name} line {line}: byte 0x{raw[error.start]:02x} is not UTF-8; save the file "
-            f"as UTF-8 (from Latin-1: iconv -f LATIN1 -t UTF-8 {path.name} > utf8.csv)."
-        ) from error
-    if not text.strip():
-        raise InputError(f"{path.name} is empty; it must hold a header and rows.")
-    separator = _separator(text)
-    names = next(_records(text, separator, path.name))
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"{path.name}: column {twice[0]!r} stands twice; rename one of the two.")
-    if len(names) > 1:
-        text = text.rstrip("\r\n") + "\n"
-    try:
-        frame = pl.read_csv(text.encode(), infer_schema=False, separator=separator)
-    except pl.exceptions.PolarsError as error:
-        _check_row_lengths(text, separator, len(names), path.name)
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{path.name}: not readable as CSV ({reason}).") from error
-    # Polars fills up a row that is cut short. Its last cell is then empty, so only files with an
-    # empty last cell are searched.
-    if len(names) > 1 and frame.height and frame[frame.columns[-1]].null_count():
-        _check_row_lengths(text, separator, len(names), path.name)
-    return frame
-
-
-def _separator(text: str) -> str:
-    header = re.sub(r'"[^"]*"', "", text.split("\n", 1)[0])
-    return max(",;\t|", key=header.count)
-
-
-def _records(text: str, separator: str, source: str) -> Iterator[list[str]]:
-    try:
-        yield from csv.reader(io.StringIO(text), delimiter=separator)
-    except csv.Error as error:
-        raise InputError(
-            f"{source}: not readable as CSV ({error}); is a quotation mark left open?"
-        ) from error
-
-
-def _check_row_lengths(text: str, separator: str, columns: int, source: str) -> None:
-    for row, cells in enumerate(_records(text, separator, source), start=1):
-        if len(cells) != columns:
-            raise InputError(
-                f"{source} row {row} has {len(cells)} cells where the header has {columns}; is "
-                "the file complete, and every text that holds a separator in quotes?"
-            )
 
 
 def plain_code(code: Any) -> str:
@@ -219,13 +151,16 @@ def positions(
     Raises InputError naming the file, row, column and code of the first unknown code, except
     within `unknown_codes_listed`.
     """
-    codes = column.cast(pl.String).str.strip_chars()
-    distinct = [code for code in codes.unique().to_list() if code not in (None, "")]
+    texts = column if column.dtype in (pl.String, pl.Categorical) else column.cast(pl.String)
+    stripped = {text: text.strip() for text in texts.unique().drop_nulls().to_list()}
+    distinct = {*stripped.values()} - {""}
+    missing = int(NonResponse.MISSING)
     table: dict[str, int] = {option.code: i for i, option in enumerate(item.options)}
     known = {**table, **{code: int(kind) for code, kind in non_response.items()}}
     mapping = {code: known[plain_code(code)] for code in distinct if plain_code(code) in known}
     unknown = [code for code in distinct if code not in mapping]
     if unknown:
+        codes = texts.cast(pl.String).str.strip_chars()
         found = unknown_codes(codes, item.id, unknown, source, rows)
         first = found[0]
         allowed = ", ".join(option.code for option in item.options)
@@ -236,9 +171,10 @@ def positions(
             f"codebook (options {allowed}; {sum(code.count for code in found)} such rows). Add the "
             "code to the codebook, as an option or as a kind of non-response.",
         )
-        mapping |= dict.fromkeys(unknown, int(NonResponse.MISSING))
-    mapping[""] = int(NonResponse.MISSING)
-    return codes.fill_null("").replace_strict(mapping, return_dtype=POSITION).alias(item.id)
+        mapping |= dict.fromkeys(unknown, missing)
+    by_text = {text: mapping.get(code, missing) for text, code in stripped.items()}
+    found_positions = texts.replace_strict(by_text, default=missing, return_dtype=POSITION)
+    return found_positions.fill_null(missing).alias(item.id)
 
 
 def read_survey(

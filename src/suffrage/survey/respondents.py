@@ -49,8 +49,19 @@ def numbered_respondents(frame: pl.DataFrame, prefix: str) -> pl.Series:
     file changes nothing. Respondents who answered everything alike are interchangeable.
     """
     columns = sorted(name for name in frame.columns if name != FILE_ROW)
-    order = frame.select(pl.struct(columns).rank("ordinal").alias("number"))["number"]
+    ranked = pl.DataFrame([_ranked_by_text(frame[name]) for name in columns])
+    order = ranked.select(pl.struct(columns).rank("ordinal").alias("number"))["number"]
     return (prefix + "-" + order.cast(pl.String)).alias(RESPONDENT)
+
+
+def _ranked_by_text(column: pl.Series) -> pl.Series:
+    """A categorical column as the places of its texts in the alphabet; others as they are."""
+    if column.dtype != pl.Categorical:
+        return column
+    # Categories are numbered in the order of the rows, which means nothing.
+    texts = column.drop_nulls().unique().cast(pl.String).sort()
+    places = pl.Series(range(texts.len()), dtype=pl.UInt32)
+    return column.replace_strict(texts, places, default=None, return_dtype=pl.UInt32)
 
 
 def base_weights(frame: pl.DataFrame, column: str | None, source: str) -> pl.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ RESPONDENT = "respondent"
 WEIGHT = "weight"
 # How the answers of an item are stored: positions up to 32,767, and negative non-response.
 POSITION = pl.Int16
+# How many rows are written out at a time while a survey is hashed.
+HASHED_ROWS = 20_000
 STRATUM = "stratum"
 PSU = "psu"
 
@@ -95,15 +98,21 @@ class Survey:
     def content_hash(self) -> str:
         """Equal for equal answers, weights and codebook, whatever the order of the rows."""
         if not self._hash:
-            columns = sorted(self.responses.columns)
-            rows = self.responses.select(columns).sort(RESPONDENT).write_csv()
             # Cautions follow from the rows.
             book = self.codebook.model_dump(
                 mode="json", exclude={"items": {"__all__": {"caution"}}}
             )
-            made = storage.content_hash([rows, book])
+            made = storage.hash_of_parts(self._sorted_rows(), book)
             object.__setattr__(self, "_hash", made)
         return self._hash
+
+    def _sorted_rows(self) -> Iterator[str]:
+        """The responses as CSV in the order of the respondents' ids, some rows at a time."""
+        columns = self.responses.select(sorted(self.responses.columns))
+        by_id = self.rows_by_id
+        for start in range(0, by_id.size, HASHED_ROWS):
+            rows = columns[by_id[start : start + HASHED_ROWS]]
+            yield rows.write_csv(include_header=start == 0)
 
     @property
     def rows_by_id(self) -> IntArray:

@@ -24,8 +24,9 @@ from pydantic import BaseModel, ConfigDict
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.survey.formats.labelled_table import read_table
+from suffrage.survey.formats.separated_text import read_csv
 from suffrage.survey.formats.wvs7_codebook import REPEATED_INTERVIEW, VariableEntry, variables
-from suffrage.survey.reading import Encoding, existing_file, plain_code, read_csv
+from suffrage.survey.reading import Encoding, existing_file, plain_code
 
 INTERVIEW, COUNTRY, SETTLEMENT, EDUCATION = "D_INTERVIEW", "B_COUNTRY", "H_URBRURAL", "Q275"
 SETTLEMENTS = ("Urban", "Rural")
@@ -302,7 +303,7 @@ def write_benchmark(
     """
     source = read_source(source_folder)
     table = read_table(existing_file(path, "path"), set(source.metadata), encoding)
-    benchmark = prepared(table.frame, source, path.name)
+    benchmark = prepared(table.frame.with_columns(pl.all().cast(pl.String)), source, path.name)
     samples = probe_samples(benchmark, source, part)
 
     def fill(draft: Path) -> None:

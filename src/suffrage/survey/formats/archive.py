@@ -187,7 +187,7 @@ class Archive:
 
     def column(self, variable: str) -> pl.Series:
         """A variable's codes as text, stripped; empty cells are null."""
-        codes = self.frame[self.spelled[variable.lower()]].str.strip_chars()
+        codes = self.frame[self.spelled[variable.lower()]].cast(pl.String).str.strip_chars()
         return codes.set(codes == "", None)
 
     def needed(self, variables: Sequence[str]) -> None:

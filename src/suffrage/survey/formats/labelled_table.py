@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,9 @@ import polars as pl
 
 from suffrage.errors import InputError, require
 from suffrage.survey.codebook import NonResponse
+from suffrage.survey.formats.separated_text import read_coded_csv
 from suffrage.survey.non_response_labels import doubtful_kind, kind_of_label
-from suffrage.survey.reading import plain_code, read_csv
+from suffrage.survey.reading import plain_code
 
 _Wanted = Collection[str] | None
 
@@ -51,7 +51,7 @@ _CONVERSIONS = {
 class LabelledTable:
     """A file's columns as text, with what the file itself says about its codes."""
 
-    # The columns that were wanted.
+    # The columns that were wanted, categorical: each distinct text once, a number for each row.
     frame: pl.DataFrame
     # The names of all columns of the file.
     all_columns: tuple[str, ...]
@@ -118,8 +118,7 @@ def read_table(
 
 
 def _read_text_table(path: Path, wanted: _Wanted, encoding: str | None) -> LabelledTable:
-    frame = read_csv(path, encoding or "utf-8")
-    return _unlabelled(frame.select(_present(frame.columns, wanted)), frame.columns)
+    return _unlabelled(*read_coded_csv(path, encoding or "utf-8", wanted))
 
 
 def _unlabelled(frame: pl.DataFrame, names: Collection[str]) -> LabelledTable:
@@ -135,11 +134,12 @@ def _unlabelled(frame: pl.DataFrame, names: Collection[str]) -> LabelledTable:
 
 def _missing_marks(column: pl.Series) -> list[str]:
     """The marks for a missing value that a column of a text file has."""
-    texts = set(column.str.strip_chars().unique().drop_nulls().to_list()) - {""}
-    marks = sorted(texts & _MISSING_MARKS)
+    texts = column.unique().drop_nulls().cast(pl.String).str.strip_chars()
+    are_marks = texts.is_in(list(_MISSING_MARKS))
+    marks = sorted(set(texts.filter(are_marks)))
     # Among two-letter codes of countries NA is Namibia.
-    others = texts - _MISSING_MARKS
-    if "NA" in marks and others and all(re.fullmatch("[A-Z]{2}", text) for text in others):
+    others = texts.filter(~are_marks & (texts != ""))
+    if "NA" in marks and others.len() and others.str.contains("^[A-Z]{2}$").all():
         marks.remove("NA")
     return marks
 
@@ -148,10 +148,16 @@ def _read_parquet(path: Path, wanted: _Wanted, encoding: str | None) -> Labelled
     try:
         names = list(pl.read_parquet_schema(path))
         frame = pl.read_parquet(path, columns=_present(names, wanted))
-        return _unlabelled(frame.select(pl.all().cast(pl.String)), names)
+        # One column after another, so that only one is there as texts at a time.
+        coded = [_coded(frame.drop_in_place(name)) for name in frame.columns]
+        return _unlabelled(pl.DataFrame(coded), names)
     except pl.exceptions.PolarsError as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path.name}: not readable as Parquet ({reason}).") from error
+
+
+def _coded(column: pl.Series) -> pl.Series:
+    return column.cast(pl.String).cast(pl.Categorical)
 
 
 def _labelled_reader(function: str) -> _ReadTable:
@@ -284,7 +290,7 @@ def _as_text(name: str, values: Iterable[Any]) -> pl.Series:
             spelled[value] = None if is_nan else plain_code(value)
         return spelled[value]
 
-    return pl.Series(name, [text(value) for value in values], dtype=pl.String)
+    return _coded(pl.Series(name, [text(value) for value in values], dtype=pl.String))
 
 
 def _within(code: str, low: str, high: str) -> bool:

@@ -18,6 +18,7 @@ from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse
 from suffrage.survey.formats.codebook_file import option_list
+from suffrage.survey.formats.separated_text import read_csv
 from suffrage.survey.non_response_labels import kind_of_label
 from suffrage.survey.reading import (
     NO_WEIGHT,
@@ -28,7 +29,6 @@ from suffrage.survey.reading import (
     existing_path,
     plain_code,
     positions,
-    read_csv,
 )
 from suffrage.survey.respondents import (
     FILE_ROW,

@@ -241,7 +241,7 @@ def _demographic(
 
     Codes taken for non-response, and those in doubt, are added to `read_codes`.
     """
-    texts = frame[entry.column].str.strip_chars()
+    texts = frame[entry.column].cast(pl.String).str.strip_chars()
     known: dict[str, str | None] = {"": None}
     labels = entry.labels if entry.labels is not None else table.labels.get(entry.column, {})
     for text in sorted(texts.unique().drop_nulls().to_list(), key=code_order):

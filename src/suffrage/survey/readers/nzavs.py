@@ -178,7 +178,7 @@ def _present(
     if took_part is None or panel.took_part is None:
         filled = [_filled(frame[item.source_column]) for item in book.items]
         return pl.DataFrame(filled).select(pl.any_horizontal(pl.all())).to_series()
-    codes = frame[took_part].str.strip_chars()
+    codes = frame[took_part].cast(pl.String).str.strip_chars()
     if panel.took_part.codes is None:
         return _filled(codes)
     plain = codes.map_elements(plain_code, return_dtype=pl.String)
@@ -186,7 +186,7 @@ def _present(
 
 
 def _filled(column: pl.Series) -> pl.Series:
-    return column.str.strip_chars().fill_null("") != ""
+    return column.cast(pl.String).str.strip_chars().fill_null("") != ""
 
 
 READER = Reader("nzavs", Options, read, files)

@@ -17,6 +17,7 @@ from pydantic import field_validator
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse
+from suffrage.survey.formats.separated_text import read_csv
 from suffrage.survey.formats.wvs7_codebook import (
     NON_RESPONSE,
     QuestionText,
@@ -36,7 +37,6 @@ from suffrage.survey.reading import (
     list_or_refuse,
     plain_code,
     positions,
-    read_csv,
     unknown_codes,
 )
 from suffrage.survey.respondents import (

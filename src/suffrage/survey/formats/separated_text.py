@@ -1,0 +1,156 @@
+"""Files of separated values: read column by column, with every row as long as the header."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from suffrage.errors import InputError
+
+# How many bytes of a file are looked at in one go.
+BLOCK = 16_000_000
+_QUOTE, _LINE_END = ord('"'), ord("\n")
+
+
+def read_csv(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
+    """A CSV file with every column as text; commas, semicolons, tabs or bars between the columns.
+
+    Raises InputError on bytes that are not of the encoding (naming the first and its line), on an
+    empty file, on a column name that appears twice and on a row with too few or too many cells.
+    """
+    return read_coded_csv(path, encoding)[0].with_columns(pl.all().cast(pl.String))
+
+
+def read_coded_csv(
+    path: Path, encoding: str = "utf-8", wanted: Collection[str] | None = None
+) -> tuple[pl.DataFrame, list[str]]:
+    """Read the wanted columns of a CSV file (all when None), and the names of all its columns.
+
+    The columns are categorical: each distinct text is kept once, and every row has a number. A
+    survey's columns have few distinct texts, so a million respondents need four bytes a cell.
+    Raises InputError as `read_csv` does.
+    """
+    raw = _as_utf8(path, encoding)
+    if not raw or raw.isspace():
+        raise InputError(f"{path.name} is empty; it must hold a header and rows.")
+    separator = _separator(raw)
+    names = next(_records(raw, separator, path.name))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"{path.name}: column {twice[0]!r} stands twice; rename one of the two.")
+    if len(names) > 1:
+        raw = _without_empty_end(raw)
+    present = [name for name in names if wanted is None or name in wanted]
+    try:
+        frame = pl.read_csv(
+            raw,
+            columns=present or names[:1],
+            schema=dict.fromkeys(names, pl.Categorical),
+            separator=separator,
+        )
+    except pl.exceptions.PolarsError as error:
+        _check_row_lengths(raw, separator, len(names), path.name)
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{path.name}: not readable as CSV ({reason}).") from error
+    # Polars fills up a row that is cut short.
+    if len(names) > 1 and not _all_rows_have(len(names), raw, separator):
+        _check_row_lengths(raw, separator, len(names), path.name)
+    return frame.select(present), names
+
+
+def _as_utf8(path: Path, encoding: str) -> bytes:
+    """The file's text in UTF-8, without a byte order mark."""
+    raw = path.read_bytes()
+    try:
+        if encoding != "utf-8":
+            return raw.decode(encoding).encode()
+        _check_utf8(raw)
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        wrong = f"{path.name} line {line}: byte 0x{raw[error.start]:02x} is not"
+        if encoding != "utf-8":
+            raise InputError(f"{wrong} {encoding}; name the file's true encoding.") from error
+        raise InputError(
+            f"{wrong} UTF-8; save the file as UTF-8 (from Latin-1: iconv -f LATIN1 -t UTF-8 "
+            f"{path.name} > utf8.csv)."
+        ) from error
+    return raw.removeprefix(codecs.BOM_UTF8)
+
+
+def _check_utf8(raw: bytes) -> None:
+    """Raise UnicodeDecodeError where the bytes are not UTF-8, without a copy of them all."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(raw), BLOCK):
+            decoder.decode(raw[start : start + BLOCK], final=start + BLOCK >= len(raw))
+    except UnicodeDecodeError:
+        # Only the whole text says where the first wrong byte is.
+        raw.decode("utf-8")
+        raise
+
+
+def _without_empty_end(raw: bytes) -> bytes:
+    """The same without empty lines at its end."""
+    if raw.endswith((b"\n\n", b"\n\r\n")):
+        return raw.rstrip(b"\r\n") + b"\n"
+    return raw
+
+
+def _separator(raw: bytes) -> str:
+    first_line = raw[: raw.find(b"\n") if b"\n" in raw else None]
+    header = re.sub(r'"[^"]*"', "", first_line.decode())
+    return max(",;\t|", key=header.count)
+
+
+def _records(raw: bytes, separator: str, source: str) -> Iterator[list[str]]:
+    text = io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8", newline="")
+    try:
+        yield from csv.reader(text, delimiter=separator)
+    except csv.Error as error:
+        raise InputError(
+            f"{source}: not readable as CSV ({error}); is a quotation mark left open?"
+        ) from error
+
+
+def _all_rows_have(columns: int, raw: bytes, separator: str) -> bool:
+    """Whether separators and line ends outside quotation marks give every row so many cells.
+
+    A text with a quotation mark in the middle of a cell can be refused although it is complete;
+    nothing incomplete is passed as complete.
+    """
+    outside = 0  # How many quotation marks there are before the block.
+    in_row = 0  # How many separators the row that a block cuts in two has before it.
+    for start in range(0, len(raw), BLOCK):
+        block = np.frombuffer(raw, np.uint8, min(BLOCK, len(raw) - start), start)
+        marks = np.flatnonzero((block == ord(separator)) | (block == _LINE_END))
+        quotes = np.flatnonzero(block == _QUOTE)
+        if quotes.size or outside % 2:
+            before = outside + np.searchsorted(quotes, marks)
+            marks = marks[before % 2 == 0]
+            outside += quotes.size
+        ends = np.flatnonzero(block[marks] == _LINE_END)
+        if ends.size:
+            cells = np.diff(ends, prepend=-1 - in_row)
+            if (cells != columns).any():
+                return False
+            in_row = int(marks.size - ends[-1] - 1)
+        else:
+            in_row += int(marks.size)
+    ends_in_a_row = raw[-1] != _LINE_END
+    return outside % 2 == 0 and (not ends_in_a_row or in_row == columns - 1)
+
+
+def _check_row_lengths(raw: bytes, separator: str, columns: int, source: str) -> None:
+    for row, cells in enumerate(_records(raw, separator, source), start=1):
+        if len(cells) != columns:
+            raise InputError(
+                f"{source} row {row} has {len(cells)} cells where the header has {columns}; is "
+                "the file complete, and every text that holds a separator in quotes?"
+            )
