@@ -4,10 +4,10 @@ Another package adds a survey reader, a method, an evaluation or a record builde
 entry point in one of the groups below. Suffrage declares its own in the same way.
 """
 
-import os
 import sys
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Literal
 
 from suffrage.errors import InputError
@@ -53,6 +53,6 @@ def _read_entry_points(
 
 def _last_change(folder: str) -> int:
     try:
-        return os.stat(folder or ".").st_mtime_ns
+        return Path(folder).stat().st_mtime_ns
     except OSError:
         return 0
