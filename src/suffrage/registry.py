@@ -38,7 +38,7 @@ def _registered(group: Group) -> dict[str, EntryPoint]:
 
 @lru_cache(maxsize=16)
 def _read_entry_points(
-    group: Group, import_path: tuple[tuple[str, int], ...]
+    group: Group, _import_path: tuple[tuple[str, int], ...]
 ) -> dict[str, EntryPoint]:
     """Read a group from the metadata of every installed package.
 
