@@ -64,8 +64,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.reader.ReaderError as error:
         line = text[: int(error.position)].count("\n") + 1
         raise InputError(
-            f"{path} line {line}: the control character U+{error.character:04X} may not be in YAML; "
-            "delete it."
+            f"{path} line {line}: the control character U+{error.character:04X} may not be in "
+            "YAML; delete it."
         ) from error
     except ValueError as error:
         raise InputError(f"{path}: a value is not readable ({error}); put it in quotes.") from error
