@@ -18,6 +18,7 @@ from suffrage.values.item_keys import item_key
 from suffrage.values.taxonomies import taxonomy
 from tests.evaluate.trial import all_held_out, figure, has, impostors, survey, tried, value_sets
 from tests.impostors import majority, people
+from tests.values.test_values import LIKE_ME
 
 SURVEY = survey(2400, 14)
 SETS = value_sets(SURVEY)
@@ -171,7 +172,7 @@ def portraits(seed: int = 0) -> Survey:
             lean = np.cos(angle - 2 * np.pi * group / 8)
             answers = np.clip(np.round(2.5 - 1.2 * lean + generator.normal(0, 1, n)), 0, 5)
             columns[variable] = pl.Series(answers, dtype=pl.Int16)
-            options = tuple(Option(code=str(k), text=f"Like me, step {k}") for k in range(6))
+            options = tuple(Option(code=str(k), text=text) for k, text in enumerate(LIKE_ME))
             items.append(Item(id=variable, question=f"About {variable}?", options=options))
     book = Codebook(title="Portraits", items=tuple(items), demographics=("group",))
     source = Provenance(reader="made-up", files={}, statement="Made up.", weight_variable=None)
@@ -195,7 +196,7 @@ def test_a_circle_in_the_answers_is_found_and_a_model_without_values_has_none() 
 
 def test_value_means_are_centred_and_run_with_the_value() -> None:
     key = item_key("PVQ-21")
-    names = {variable: variable for variable in key.variables}
+    names = {item.id: item for item in portraits().codebook.items}
     most = {v: np.eye(6)[0] if v in key.items["UN"] else np.eye(6)[3] for v in key.variables}
     found = dict(zip(key.items, value_means(key, names, most), strict=True))
     # Three items of 21 lie 3 steps above the others.

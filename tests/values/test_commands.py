@@ -58,7 +58,10 @@ def test_a_studys_populations_are_scored(tmp_path: Path) -> None:
     # These values are independent of each other: no circle, and the page says so.
     assert scores["circle"]["p_value"] > 0.05
     assert "order does not show" in plot.read_text()
-    assert "self-direction" in said("score", path)
+    shown = " ".join(said("score", path).split())
+    assert "self-direction" in shown
+    line = 'Most is "Very much like me", the first option, as its labels say (all 21 items).'
+    assert line in shown and line in plot.read_text().replace("&#34;", '"')
 
 
 def test_people_with_a_score_and_all_people_are_both_said(tmp_path: Path) -> None:

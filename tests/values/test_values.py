@@ -19,10 +19,20 @@ KEY = item_key("PVQ-21")
 COUNTS = {"schwartz10": 10, "schwartz19": 19, "rokeach36": 36, "kiesel54": 54}
 
 
+LIKE_ME = (
+    "Very much like me",
+    "Like me",
+    "Somewhat like me",
+    "A little like me",
+    "Not like me",
+    "Not like me at all",
+)
+
+
 def answers(n: int = 300, seed: int = 0) -> Survey:
     """Made-up answers to the ESS's items: items of one value go together, some are missing."""
     generator = np.random.default_rng(seed)
-    options = tuple(Option(code=str(c), text=f"like {c}") for c in range(6))
+    options = tuple(Option(code=str(c), text=text) for c, text in enumerate(LIKE_ME))
     columns: dict[str, object] = {
         "respondent": [f"r{i:04d}" for i in range(n)],
         "weight": generator.uniform(0.5, 2, n),

@@ -48,7 +48,10 @@ def score_values_command(
     study: StudyPath,
     key: Annotated[
         str,
-        typer.Option(help="The instrument whose items the survey has: PVQ-21, PVQ-RR or WVS-7."),
+        typer.Option(
+            help="The instrument whose items the survey has: PVQ-21, PVQ-40, PVQ-RR or WVS-7; or "
+            "the YAML file of a key of your own."
+        ),
     ] = "PVQ-21",
     plot: Annotated[
         Path | None, typer.Option(help="Write the scores as an HTML page here.")
@@ -58,6 +61,7 @@ def score_values_command(
     """Score a study's populations on an instrument's values, with reliability.
 
     Example: `suffrage values score ess-study.yaml --plot values.html`
+    Example: `suffrage values score town-study.yaml --key our-values.yaml`
     """
     from suffrage.report.terminal_pages.values import scores_table, write_scores_page
     from suffrage.study.commands.scoring_values import score_study

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from suffrage.arrays import BoolArray, FloatArray, IntArray
+from suffrage.errors import InputError
 from suffrage.evaluate.asking.groups import (
     Shares,
     letter_shares,
@@ -42,9 +43,10 @@ from suffrage.evaluate.statistics.intervals import (
     without_interval,
 )
 from suffrage.population import ValueSet
+from suffrage.survey import Item
 from suffrage.values.circle import FEWEST_VALUES, correspondence_index
+from suffrage.values.direction import scale_direction
 from suffrage.values.item_keys import ItemKey, instruments, item_key
-from suffrage.values.taxonomies import taxonomy
 
 NAME = "structure"
 FEWEST_GROUPS = 3
@@ -629,27 +631,29 @@ def _pictures(method: str, grid: _Grid) -> dict[str, Any]:
 # --- The circle ---------------------------------------------------------------------------------
 
 
-def _key(items: set[str]) -> tuple[ItemKey, dict[str, str]] | None:
-    """The instrument all of whose items are there, and what each variable is called here."""
+def _key(items: Sequence[Item]) -> tuple[ItemKey, dict[str, Item]] | None:
+    """The instrument all of whose items are there, and the item of each variable."""
+    by_id = {item.id: item for item in items}
     for instrument in instruments():
         key = item_key(instrument)
         names = key.names_in(items)
         if len(names) == len(key.variables):
-            return key, names
+            return key, {variable: by_id[name] for variable, name in names.items()}
     return None
 
 
 def value_means(
-    key: ItemKey, names: Mapping[str, str], shares: Mapping[str, FloatArray]
+    key: ItemKey, items: Mapping[str, Item], shares: Mapping[str, FloatArray]
 ) -> FloatArray:
     """A group's mean on each value, centred on its mean over all items.
 
-    The first option is the most of it, as the instruments have it. shares: by item.
+    Answers count toward the end that means most (`values.direction`). items: of each variable.
+    shares: by item.
     """
-    mean = {
-        variable: -float(shares[name] @ np.arange(shares[name].size))
-        for variable, name in names.items()
-    }
+    mean = {}
+    for variable, item in items.items():
+        place = float(shares[item.id] @ np.arange(len(item.options)))
+        mean[variable] = place if scale_direction(item).is_last else len(item.options) - 1 - place
     centre = float(np.mean(list(mean.values())))
     return np.array(
         [np.mean([mean[variable] for variable in items]) - centre for items in key.items.values()]
@@ -662,7 +666,8 @@ def _circles(
     said: Mapping[tuple[str, int], Shares],
     seed: int,
 ) -> tuple[dict[str, Estimate], list[str], dict[str, Any]]:
-    found = _key({item for v in groups for item in v.distributions})
+    asked = {i: d.item for v in groups for i, d in v.distributions.items()}
+    found = _key([*asked.values()])
     if found is None:
         return (
             {},
@@ -672,8 +677,13 @@ def _circles(
             ],
             {},
         )
-    key, names = found
-    whose = taxonomy(key.taxonomy)
+    key, items = found
+    try:
+        for item in items.values():
+            scale_direction(item)
+    except InputError as error:
+        return {}, [f"Whether values form a circle was not looked at: {error}"], {}
+    whose = key.taxonomy
     places = {value.id: value.place for value in whose.values}
     if len(groups) < FEWEST_VALUES or not whose.is_circle or len(key.items) < FEWEST_VALUES:
         return (
@@ -685,9 +695,9 @@ def _circles(
     degrees = np.array([(places[value] or 0) * 360 / most for value in key.items])
 
     def index(by_group: Sequence[Mapping[str, FloatArray]]) -> tuple[float, float] | None:
-        if any(name not in shares for shares in by_group for name in names.values()):
+        if any(item.id not in shares for shares in by_group for item in items.values()):
             return None
-        table = np.array([value_means(key, names, shares) for shares in by_group])
+        table = np.array([value_means(key, items, shares) for shares in by_group])
         return correspondence_index(correlations(table), degrees, seed)
 
     people = index([{i: d.shares for i, d in v.distributions.items()} for v in groups])
@@ -698,8 +708,8 @@ def _circles(
         parts = []
         for split_seed in given.splits:
             shares: dict[str, dict[str, FloatArray]] = defaultdict(dict)
-            for (name, item), some in said[method, split_seed].items():
-                shares[name][item] = some
+            for (name, asked_item), some in said[method, split_seed].items():
+                shares[name][asked_item] = some
             part = index([shares[v.name] for v in groups])
             if part is not None:
                 parts.append(part)

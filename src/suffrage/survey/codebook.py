@@ -80,6 +80,11 @@ class Item(BaseModel):
     battery: str | None = None
     # What a reader of results should know, for example that two wordings are pooled.
     note: str | None = None
+    # The places that the item has in instruments of value research, such as "PVQ-40 12".
+    measures: tuple[str, ...] = ()
+    # The code of the end of the scale that means most ("very much like me"), where the codebook
+    # says it; otherwise the labels have to (`suffrage.values.direction`).
+    most: str | None = None
     # What the data say against comparing populations on the item; set when a survey is read.
     caution: str | None = None
 
@@ -90,6 +95,16 @@ class Item(BaseModel):
             twice = sorted({value for value in seen if seen.count(value) > 1})
             if twice:
                 raise ValueError(f"item {self.id}: option {what} {twice[0]!r} stands twice")
+        return self
+
+    @model_validator(mode="after")
+    def _most_is_an_end(self) -> Item:
+        ends = [self.options[0].code, self.options[-1].code]
+        if self.most is not None and self.most not in ends:
+            raise ValueError(
+                f"item {self.id}: most is {self.most}, which is not the code of the first or last "
+                f"option ({' or '.join(ends)})"
+            )
         return self
 
     @property

@@ -8,11 +8,11 @@ import numpy as np
 
 from suffrage.arrays import BoolArray, FloatArray, IntArray
 from suffrage.errors import InputError
-from suffrage.survey import Survey
+from suffrage.survey import Item, Survey
 from suffrage.survey.survey import RESPONDENT
+from suffrage.values.direction import ScaleDirection, scale_direction
 from suffrage.values.item_keys import ItemKey
 from suffrage.values.reliability import cronbach_alpha, mcdonald_omega
-from suffrage.values.taxonomies import taxonomy
 
 # Our rule: a respondent who skipped more than a quarter of the items, or gave one answer to all,
 # does not show which values matter more to them.
@@ -26,10 +26,10 @@ class ValueScores:
     # The values, followed by the taxonomy's higher-order values.
     values: tuple[str, ...]
     respondents: tuple[str, ...]
-    # The mean of the value's items minus the person's mean over all items, so that scores show
-    # what matters more to a person and not how high the person rates. NaN where none of a value's
-    # items was answered. A higher-order value is the mean of the items of the values that belong
-    # to it alone. Shape (respondents, values).
+    # The mean of the value's items, in a centred key minus the person's mean over all items, so
+    # that scores show what matters more to a person and not how high the person rates. NaN where
+    # none of a value's items was answered. A higher-order value is the mean of the items of the
+    # values that belong to it alone. Shape (respondents, values).
     scores: FloatArray
     # Shape (respondents,).
     weights: FloatArray
@@ -40,6 +40,8 @@ class ValueScores:
     set_aside: int
     # Items that correlate negatively with the other items of their value.
     reversed: tuple[str, ...]
+    # Which end of each item, by the survey's name for it, was taken for the most, and why.
+    directions: dict[str, ScaleDirection]
 
     def means(self) -> tuple[FloatArray, FloatArray]:
         """Return the weighted mean score of each value and its linearised standard error."""
@@ -50,8 +52,8 @@ class ValueScores:
 def value_scores(survey: Survey, key: ItemKey) -> ValueScores:
     """Score every respondent on the values of an instrument.
 
-    Answers are reversed, so that they run from 1 to the number of options: the first option of an
-    item must be the one that agrees most ("very much like me").
+    Answers run from 1 to the number of options, toward the end that means most ("very much like
+    me"). The labels or the codebook say which end that is (`values.direction`), never its place.
 
     Parameters
     ----------
@@ -62,15 +64,20 @@ def value_scores(survey: Survey, key: ItemKey) -> ValueScores:
     Raises
     ------
     InputError
-        The survey lacks items of the key, or nobody answered enough of them.
+        The survey lacks items of the key, nothing shows which end of an item means most, or
+        nobody answered enough of the items.
     """
     order = survey.rows_by_id
-    columns = _reversed_answers(survey, key, order)
+    items_of = key.items_of(survey.codebook)
+    directions = {v: scale_direction(item, key.most.get(v)) for v, item in items_of.items()}
+    given = {v: _positions(survey, item.id, order) for v, item in items_of.items()}
+    columns = _toward_most(given, items_of, directions, key)
     answers = np.column_stack(list(columns.values()))
-    kept = _answered_enough(answers)
+    centred = key.scoring == "centred"
+    kept = _answered_enough(np.column_stack(list(given.values())), centred)
     if not kept.any():
         raise InputError(f"nobody answered enough items of {key.instrument}, and not all alike.")
-    own_mean = np.nanmean(answers[kept], axis=1, keepdims=True)
+    own_mean = np.nanmean(answers[kept], axis=1, keepdims=True) if centred else np.zeros((1, 1))
     weights = survey.weights[order][kept]
     groups = {**key.items, **higher_order_items(key)}
     scores, alphas, omegas, against = [], [], [], []
@@ -92,32 +99,49 @@ def value_scores(survey: Survey, key: ItemKey) -> ValueScores:
         alpha=np.array(alphas),
         omega=np.array(omegas),
         set_aside=int((~kept).sum()),
-        reversed=tuple(against),
+        reversed=tuple(dict.fromkeys(items_of[v].id for v in against)),
+        directions={items_of[v].id: found for v, found in directions.items()},
     )
 
 
-def _reversed_answers(survey: Survey, key: ItemKey, order: IntArray) -> dict[str, FloatArray]:
-    """Answers by variable, higher for more agreement, NaN where missing, in the order of ids."""
-    names = key.names_in(survey.codebook.item_ids)
-    absent = [variable for variable in key.variables if variable not in names]
-    if absent:
+def _positions(survey: Survey, item_id: str, order: IntArray) -> FloatArray:
+    """Positions of the options chosen, NaN where none was, in the order of ids."""
+    found = survey.positions(item_id)[order].astype(np.float64)
+    return np.where(found < 0, np.nan, found)
+
+
+def _toward_most(
+    given: dict[str, FloatArray],
+    items: dict[str, Item],
+    directions: dict[str, ScaleDirection],
+    key: ItemKey,
+) -> dict[str, FloatArray]:
+    """Answers by variable, higher for more of the value: from 1 up, or stretched from 0 to 1."""
+    lengths = {len(item.options) for item in items.values()}
+    if len(lengths) > 1 and key.scoring != "stretched":
         raise InputError(
-            f"{key.instrument} needs {', '.join(absent)}, which this survey does not have."
+            f"{key.instrument}: its items have {min(lengths)} to {max(lengths)} options, so their "
+            "steps are not alike. Say `scoring: stretched` in a key of your own."
         )
     columns = {}
-    for variable in key.variables:
-        positions = survey.positions(names[variable])[order].astype(np.float64)
-        high = len(survey.codebook[names[variable]].options)
-        columns[variable] = np.where(positions < 0, np.nan, high - positions)
+    for variable, chosen in given.items():
+        steps = len(items[variable].options) - 1
+        up = directions[variable].is_last != (variable in key.reversed)
+        toward = chosen if up else steps - chosen
+        columns[variable] = toward / steps if key.scoring == "stretched" else toward + 1
     return columns
 
 
-def _answered_enough(answers: FloatArray) -> BoolArray:
-    """Who answered enough items, and did not give the same answer to all: (respondents,)."""
-    given = ~np.isnan(answers)
-    lowest = np.where(given, answers, np.inf).min(axis=1)
-    highest = np.where(given, answers, -np.inf).max(axis=1)
-    return np.asarray((given.mean(axis=1) >= FEWEST_ANSWERED) & (lowest != highest))
+def _answered_enough(given: FloatArray, varied: bool) -> BoolArray:
+    """Who answered enough items and, where `varied`, did not choose one position for all.
+
+    given: positions of the options chosen, shape (respondents, items).
+    """
+    there = ~np.isnan(given)
+    lowest = np.where(there, given, np.inf).min(axis=1)
+    highest = np.where(there, given, -np.inf).max(axis=1)
+    kept = there.mean(axis=1) >= FEWEST_ANSWERED
+    return np.asarray(kept & (lowest != highest) if varied else kept)
 
 
 def weighted_mean(scores: FloatArray, weights: FloatArray) -> tuple[float, float]:
@@ -139,7 +163,7 @@ def weighted_mean(scores: FloatArray, weights: FloatArray) -> tuple[float, float
 def higher_order_items(key: ItemKey) -> dict[str, tuple[str, ...]]:
     """Return the items of each higher-order value: of the values that belong to it alone."""
     found: dict[str, tuple[str, ...]] = {}
-    for value in taxonomy(key.taxonomy).values:
+    for value in key.taxonomy.values:
         if len(value.higher_order) == 1 and value.id in key.items:
             above = value.higher_order[0]
             found[above] = found.get(above, ()) + key.items[value.id]

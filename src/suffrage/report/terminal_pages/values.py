@@ -9,6 +9,7 @@ import numpy as np
 
 from suffrage import storage
 from suffrage.report.rendering import render_page
+from suffrage.survey.reading import first_names
 from suffrage.values.taxonomies import Taxonomy
 
 
@@ -58,12 +59,7 @@ def scores_table(scores: dict[str, Any]) -> Any:
         table.add_row(
             word, reliability(scores["alpha"][value]), reliability(scores["omega"][value]), *cells
         )
-    note = (
-        "Mean of each value's items less the person's mean over all items, with its standard "
-        "error: above 0 matters more than other values do."
-        if centred
-        else "Mean of three items from 0 to 1, with its standard error."
-    )
+    note = f"{scale_words(scores)} After ± is the standard error."
     note += (
         " In brackets: people with a score, of all in the value set."
         if any(_people(group) != f"{group['people']:,}" for group in scores["value_sets"].values())
@@ -75,11 +71,40 @@ def scores_table(scores: dict[str, Any]) -> Any:
     parts: list[Any] = [Text(f"{scores['title']}\n", style="bold"), table]
     if scores["map"]:
         parts += [Text(""), _map_table(scores["map"])]
+    note += "".join(f"\n{line}" for line in direction_lines(scores["directions"]))
     if scores["circle"]:
         note += f"\n{circle_words(scores['circle'])}"
     if scores.get("no_map"):
         note += f"\nNo cultural map: {scores['no_map']}"
     return Group(*parts, Text(f"\n{note}", style="dim"))
+
+
+def scale_words(scores: dict[str, Any]) -> str:
+    """What a score is, in a sentence or two."""
+    if scores["scale"] == "centred":
+        return (
+            "Each score is the mean of a value's items less the person's mean over all items: "
+            "above 0 matters more to these people than their other values do."
+        )
+    if scores["scale"] == "steps":
+        return "Each score is the mean of a value's items, from 1 up in steps of their scale."
+    return "Each score is the mean of a value's items, each stretched to run from 0 to 1."
+
+
+def direction_lines(directions: dict[str, dict[str, Any]]) -> list[str]:
+    """Which end of the items was taken for the most, and what says so: a line for each answer."""
+    items: dict[tuple[str, str, bool], list[str]] = {}
+    for item, found in directions.items():
+        items.setdefault((found["most"], found["why"], found["is_last"]), []).append(item)
+    lines = []
+    for (most, why, is_last), names in items.items():
+        where = "last" if is_last else "first"
+        whose = first_names(names) if len(items) > 1 else f"all {len(names)} items"
+        lines.append(
+            f'Most is "{most}", the {where} option, as {why} say{"s" * (why[:3] == "the")}'
+            f" ({whose})."
+        )
+    return lines
 
 
 def _people(group: dict[str, Any]) -> str:
@@ -116,7 +141,11 @@ def write_scores_page(scores: dict[str, Any], title: str, path: Path) -> None:
     lows = [g["mean"][v] - 1.96 * g["standard_error"][v] for _, g in groups for v in g["mean"]]
     highs = [g["mean"][v] + 1.96 * g["standard_error"][v] for _, g in groups for v in g["mean"]]
     centred = scores["scale"] == "centred"
-    low, high = (min([*lows, 0.0]), max([*highs, 0.0])) if centred else (0.0, 1.0)
+    low, high = 0.0, 1.0
+    if centred:
+        low, high = min([*lows, 0.0]), max([*highs, 0.0])
+    elif scores["scale"] == "steps":
+        low, high = float(np.floor(min(lows))), float(np.ceil(max(highs)))
     width = high - low or 1.0
 
     def place(value: float) -> float:
@@ -147,6 +176,8 @@ def write_scores_page(scores: dict[str, Any], title: str, path: Path) -> None:
         title=title,
         scores=scores,
         centred=centred,
+        scale_words=scale_words(scores),
+        directions=direction_lines(scores["directions"]),
         zero=place(0.0),
         ends=[_signed(low, centred), _signed(high, centred)],
         groups=[{"name": n, "tone": k % 6 + 1, "n": _people(g)} for k, (n, g) in enumerate(groups)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,23 +18,24 @@ from suffrage.values.circle import FEWEST_VALUES, circle
 from suffrage.values.item_keys import item_key
 from suffrage.values.reliability import cronbach_alpha, mcdonald_omega
 from suffrage.values.scores import value_scores, weighted_mean
-from suffrage.values.taxonomies import taxonomy
 
 WORLD_VALUES = "WVS-7"
+# What a table of scores says of its scale, by the key's scoring.
+SCALES = {"centred": "centred", "mean": "steps", "stretched": "0 to 1"}
 
 
 def score_study(study: Study, instrument: str) -> dict[str, Any]:
     """Means with errors of each value for each value set, reliabilities, and what can be drawn.
 
-    instrument: an item key's name, or "WVS-7" for the World Values Survey's constructs. The circle
-    is of everyone; it is None where the taxonomy has none. The map is None where the survey lacks
-    its indicators. Raises InputError when the survey lacks the instrument's items.
+    instrument: an item key's name or file, or "WVS-7" for the World Values Survey's constructs.
+    The circle is of everyone; it is None where the taxonomy has none. The map is None where the
+    survey lacks its indicators. Raises InputError when the survey lacks the instrument's items.
     """
     survey = study_survey(study)
     if instrument == WORLD_VALUES:
         return _world_values(study, survey)
     key = item_key(instrument)
-    whose = taxonomy(key.taxonomy)
+    whose = key.taxonomy
     names = {value.id: value.name for value in whose.values}
     everyone = value_scores(survey, key)
     groups = {}
@@ -72,9 +74,10 @@ def score_study(study: Study, instrument: str) -> dict[str, Any]:
             "degrees_off": of.off,
         }
     return {
-        "instrument": instrument,
+        "instrument": key.instrument,
         "title": whose.title,
-        "scale": "centred",
+        "scale": SCALES[key.scoring],
+        "directions": {item: asdict(found) for item, found in everyone.directions.items()},
         "values": {v: names.get(v, _spoken(v)) for v in everyone.values},
         "alpha": dict(zip(everyone.values, everyone.alpha.tolist(), strict=True)),
         "omega": dict(zip(everyone.values, everyone.omega.tolist(), strict=True)),
@@ -145,6 +148,7 @@ def _world_values(study: Study, survey: Survey) -> dict[str, Any]:
         "instrument": WORLD_VALUES,
         "title": "Welzel's sub-indices of secular and emancipative values",
         "scale": "0 to 1",
+        "directions": {},
         "values": {name: name for name in names},
         "alpha": {name: cronbach_alpha(parts[name], weights) for name in names},
         "omega": {name: mcdonald_omega(parts[name], weights) for name in names},

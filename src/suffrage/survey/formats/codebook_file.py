@@ -63,9 +63,19 @@ def _demographic(given: Any) -> Any:
     return {"column": given} if isinstance(given, str) else given
 
 
+def _numbered(given: Any) -> Any:
+    """A list of items as a mapping from their numbers in the instrument."""
+    if isinstance(given, list):
+        return {str(number): item for number, item in enumerate(given, start=1)}
+    if isinstance(given, Mapping):
+        return {str(number): item for number, item in given.items()}
+    return given
+
+
 _CodeLabels = Annotated[dict[str, str], BeforeValidator(_labels)]
 OptionList = Annotated[tuple[Option, ...] | None, BeforeValidator(_options)]
 NonResponseCodes = Annotated[dict[str, NonResponse], BeforeValidator(_kinds)]
+_Code = Annotated[str, BeforeValidator(written_code)]
 
 
 class DemographicEntry(BaseModel):
@@ -77,6 +87,17 @@ class DemographicEntry(BaseModel):
     column: str
     # What its codes mean; a code without a label is then an error.
     labels: _CodeLabels | None = None
+
+
+class InstrumentEntry(BaseModel):
+    """Which items of the codebook are the items of an instrument, such as the PVQ-40."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # The item's number in the instrument to its id; a list is numbered from 1.
+    items: Annotated[dict[str, str], BeforeValidator(_numbered)]
+    # The code of the answer that means most, of all these items.
+    most: _Code | None = None
 
 
 class ItemEntry(BaseModel):
@@ -97,6 +118,8 @@ class ItemEntry(BaseModel):
     topic: str | None = None
     battery: str | None = None
     note: str | None = None
+    # The code of the end of the scale that means most; needed where the labels do not show it.
+    most: _Code | None = None
     # In addition to those of the whole codebook.
     non_response: NonResponseCodes = {}
 
@@ -127,7 +150,21 @@ class CodebookFile(BaseModel):
     demographics: dict[str, Annotated[DemographicEntry, BeforeValidator(_demographic)]] = {}
     # For every item that does not list the code as an option.
     non_response: NonResponseCodes = {}
+    # By the instrument's name, as `suffrage values score --key` takes it.
+    instruments: dict[str, InstrumentEntry] = {}
     items: tuple[ItemEntry, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _instruments_name_items(self) -> CodebookFile:
+        known = {item.id for item in self.items}
+        for name, instrument in self.instruments.items():
+            for number, item in instrument.items.items():
+                if item not in known:
+                    raise ValueError(
+                        f'instruments.{name}.items: number {number} is "{item}", which is not the '
+                        "id of an item of this codebook"
+                    )
+        return self
 
     @model_validator(mode="after")
     def _names_and_columns_are_distinct(self) -> CodebookFile:
@@ -151,6 +188,24 @@ class CodebookFile(BaseModel):
                     "too; each item needs a column of its own"
                 )
         return self
+
+    def measures(self, item_id: str) -> tuple[str, ...]:
+        """The places that an item has in instruments, such as "PVQ-40 12"."""
+        return tuple(
+            f"{name} {number}"
+            for name, instrument in self.instruments.items()
+            for number, item in instrument.items.items()
+            if item == item_id
+        )
+
+    def most(self, entry: ItemEntry) -> str | None:
+        """The code that means most: the item's own, or that of an instrument it belongs to."""
+        said = [entry.most] + [
+            instrument.most
+            for instrument in self.instruments.values()
+            if entry.id in instrument.items.values()
+        ]
+        return next((code for code in said if code is not None), None)
 
     def columns(self) -> dict[str, str]:
         """Every column that the codebook names, and the key that names it."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import ValidationError
 
 from suffrage import storage
 from suffrage.errors import InputError
@@ -173,15 +174,21 @@ def _item(
     entry: ItemEntry, book: CodebookFile, table: LabelledTable, key: str, source: str
 ) -> Item:
     options = entry.options or _options_from_labels(entry, book, table, key, source)
-    return Item(
-        id=entry.id,
-        question=entry.question,
-        options=options[::-1] if entry.reversed else options,
-        ordered=entry.ordered,
-        topic=entry.topic,
-        battery=entry.battery,
-        note=entry.note,
-    )
+    try:
+        return Item(
+            id=entry.id,
+            question=entry.question,
+            options=options[::-1] if entry.reversed else options,
+            ordered=entry.ordered,
+            topic=entry.topic,
+            battery=entry.battery,
+            note=entry.note,
+            measures=book.measures(entry.id),
+            most=book.most(entry),
+        )
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"{key.removesuffix('.options')}: {reason}.") from error
 
 
 def _options_from_labels(
