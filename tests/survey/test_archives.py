@@ -178,7 +178,7 @@ def test_the_ess_file_brings_its_design_and_its_human_values(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [
-        ({"essround": [9, 10, 10]}, {}, "holds rounds 10, 9; name one"),
+        ({"essround": [9, 10, 10]}, {}, "holds rounds 9, 10; name one or several"),
         ({}, {"round": 8}, "survey.round: 8 is not in ess.csv"),
         ({}, {"countries": ["FR"]}, "FR is not in ess.csv"),
         ({}, {"countries": [False]}, 'write Norway in quotes: "NO"'),
@@ -241,7 +241,7 @@ def test_spss_user_missing_codes_take_their_kind_from_the_label(tmp_path):
 
 
 def test_a_cumulative_file_without_a_year_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"holds 2 years, 2016 to 2018; name one"):
+    with pytest.raises(InputError, match=r"holds years 2016, 2018; name one or several"):
         read(write(tmp_path / "gss.csv", GSS), "gss")
 
 

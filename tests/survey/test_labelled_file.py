@@ -77,6 +77,46 @@ def test_demographics_are_words_and_non_response_is_unknown(folder):
     assert people["age"].to_list() == ["30", "41", None, "52"]
 
 
+def with_design(folder: Path, *keys: str) -> Survey:
+    rows = zip(CSV.strip().splitlines(), ("layer,unit", "1,7", "1,8", "2,7", "2,7"), strict=True)
+    (folder / "town.csv").write_text("".join(f"{row},{more}\n" for row, more in rows))
+    columns = {"stratum": "layer", "psu": "unit"}
+    edit(folder, "weight: w", "weight: w\n" + "\n".join(f"{k}: {columns[k]}" for k in keys))
+    return read(folder)
+
+
+def test_the_sampling_design_is_read_and_units_belong_to_their_stratum(folder):
+    people = with_design(folder, "stratum", "psu").responses.sort("respondent")
+    assert people["stratum"].to_list() == ["1", "1", "2", "2"]
+    assert people["psu"].to_list() == ["1-7", "1-8", "2-7", "2-7"]
+
+
+@pytest.mark.parametrize(
+    ("key", "strata", "units"),
+    [
+        ("psu", ["all"] * 4, ["all-7", "all-8", "all-7", "all-7"]),
+        ("stratum", ["1", "1", "2", "2"], ["1-a", "1-b", "2-c", "2-d"]),
+    ],
+)
+def test_half_a_sampling_design_is_completed(folder, key, strata, units):
+    survey = with_design(folder, key)
+    people = survey.responses.sort("respondent")
+    assert survey.has_design
+    assert people["stratum"].to_list() == strata
+    assert people["psu"].to_list() == units
+
+
+def test_an_empty_stratum_and_a_name_that_is_taken_are_refused(folder):
+    with_design(folder, "stratum", "psu")
+    text = (folder / "town.csv").read_text().replace("8,2,x,1,8", "8,2,x,,8")
+    (folder / "town.csv").write_text(text)
+    with pytest.raises(InputError, match=r"town.csv row 3: layer is empty"):
+        read(folder)
+    edit(folder, "  age: alter", "  psu: alter")
+    with pytest.raises(InputError, match=r"demographics\.psu: the name is taken"):
+        read(folder)
+
+
 def test_weights_and_unused_columns_are_told(folder):
     survey = read(folder)
     assert survey.weights.tolist() == [1.0, 2.0, 0.5, 1.0]

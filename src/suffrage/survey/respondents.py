@@ -7,7 +7,7 @@ import math
 import polars as pl
 
 from suffrage.errors import InputError
-from suffrage.survey.survey import RESPONDENT, WEIGHT
+from suffrage.survey.survey import PSU, RESPONDENT, STRATUM, WEIGHT
 
 # The row of the file (the header is row 1) that a row of a frame came from, for messages.
 FILE_ROW = "row of the file"
@@ -87,3 +87,46 @@ def base_weights(frame: pl.DataFrame, column: str | None, source: str) -> pl.Ser
                 "rows). Correct the file, or name another weight."
             )
     return numbers.alias(WEIGHT)
+
+
+def sampling_design(
+    frame: pl.DataFrame, stratum: str | None, psu: str | None, ids: pl.Series, source: str
+) -> list[pl.Series]:
+    """Return strata and primary sampling units from columns of a file; nothing without either.
+
+    A sampling unit belongs to its stratum, so that two strata may number theirs alike. Without
+    strata all units are in one; without units each respondent is one.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Made by `with_file_rows`.
+    stratum, psu : str or None
+        The columns.
+    ids : Series
+        The respondents' ids.
+    source : str
+        The file's name, for messages.
+
+    Raises
+    ------
+    InputError
+        A cell is empty; the message names its row.
+    """
+    if stratum is None and psu is None:
+        return []
+    strata = _filled(frame, stratum, source) if stratum else pl.Series(["all"] * frame.height)
+    units = _filled(frame, psu, source) if psu else ids
+    return [strata.alias(STRATUM), (strata + "-" + units).alias(PSU)]
+
+
+def _filled(frame: pl.DataFrame, column: str, source: str) -> pl.Series:
+    """A column as text. Raises InputError naming the first row with an empty cell."""
+    texts = frame[column].cast(pl.String).str.strip_chars()
+    empty = texts.is_null() | (texts == "")
+    if empty.any():
+        raise InputError(
+            f"{source} row {frame[FILE_ROW].filter(empty)[0]}: {column} is empty ({empty.sum()} "
+            "such rows); every respondent needs a stratum and a sampling unit, or name neither."
+        )
+    return texts

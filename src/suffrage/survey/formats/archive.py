@@ -22,6 +22,7 @@ from suffrage.survey.reading import (
     ReaderOptions,
     code_order,
     existing_file,
+    first_names,
     plain_code,
     positions,
 )
@@ -32,11 +33,26 @@ from suffrage.survey.survey import Provenance, ReadCode, SetAside, Survey
 COUNTED = ("age", "school_years", "year")
 
 
+def _one_or_many(given: object) -> object:
+    return [given] if isinstance(given, str) else given
+
+
+def chosen_waves(given: object) -> object:
+    """A wave, or a list of waves, as a tuple; "all" is the empty tuple."""
+    if given == "all":
+        return ()
+    return [given] if isinstance(given, int) and not isinstance(given, bool) else given
+
+
+# Which rounds, years or waves of a file to read; empty for all, None where nothing was said.
+ChosenWaves = Annotated[tuple[int, ...] | None, BeforeValidator(chosen_waves)]
+
+
 class ArchiveOptions(ReaderOptions):
     """What a study may say to any reader of an archive's file."""
 
-    # The file, of any kind that `formats.labelled_table.read_table` reads.
-    path: str
+    # The file, or several, of any kind that `formats.labelled_table.read_table` reads.
+    path: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
     # Only these items.
     items: tuple[str, ...] | None = None
     # A weight column, or "none"; the reader's own default when left out.
@@ -249,12 +265,22 @@ class Archive:
         return asked_about(word, name, code)
 
 
-def open_archive(options: ArchiveOptions, folder: Path, wanted: Sequence[str]) -> Archive:
-    """Read the wanted variables of the archive's file, spelled in capitals or not.
+def open_archives(options: ArchiveOptions, folder: Path, wanted: Sequence[str]) -> list[Archive]:
+    """Read the wanted variables of each of the archive's files, spelled in capitals or not.
 
     Raises InputError on a file that is not there, cannot be read or has no rows.
     """
-    path = existing_file(folder / options.path, "path")
+    return [_open_archive(path, options, wanted) for path in archive_files(options, folder)]
+
+
+def open_archive(options: ArchiveOptions, folder: Path, wanted: Sequence[str]) -> Archive:
+    """Read the archive's one file. Raises InputError on several, and as `open_archives` does."""
+    if len(options.path) > 1:
+        raise InputError("survey.path: this reader takes one file; the archive joins the others.")
+    return open_archives(options, folder, wanted)[0]
+
+
+def _open_archive(path: Path, options: ArchiveOptions, wanted: Sequence[str]) -> Archive:
     lower = {name.lower() for name in wanted}
     columns = [*wanted, *(name.lower() for name in wanted), *(name.upper() for name in wanted)]
     table = read_table(path, set(columns), options.encoding)
@@ -265,8 +291,62 @@ def open_archive(options: ArchiveOptions, folder: Path, wanted: Sequence[str]) -
 
 
 def archive_files(options: ArchiveOptions, folder: Path) -> list[Path]:
-    """The archive's file. Raises InputError when it does not exist."""
-    return [existing_file(folder / options.path, "path")]
+    """The archive's files. Raises InputError when one does not exist, or there is none."""
+    if not options.path:
+        raise InputError("survey.path: the list is empty; name the archive's file.")
+    return [existing_file(folder / path, "path") for path in options.path]
+
+
+def by_wave(
+    archives: Sequence[Archive], variable: str, wanted: tuple[int, ...] | None, key: str
+) -> dict[str, Archive]:
+    """Return the rows of each wave that was asked for, by the wave's number.
+
+    Parameters
+    ----------
+    archives : sequence of Archive
+    variable : str
+        The variable that holds the wave, such as "essround".
+    wanted : tuple of int, or None
+        The waves, in the order to read them; empty for all. With None each file is one wave.
+    key : str
+        The option that names waves, for messages.
+
+    Raises
+    ------
+    InputError
+        A file has several waves and none was named, a wave is not there, or it is in two files.
+    """
+    found: dict[str, Archive] = {}
+    for archive in archives:
+        source = archive.path.name
+        if not archive.has(variable):
+            rows = {archive.path.stem: archive}
+        else:
+            archive.filled([variable], "every respondent needs one.")
+            codes = archive.column(variable)
+            known = {code: plain_code(code) for code in codes.unique().to_list()}
+            waves = codes.replace_strict(known, return_dtype=pl.String)
+            numbers = sorted(set(known.values()), key=code_order)
+            if wanted is None and len(numbers) > 1:
+                raise InputError(
+                    f"{source} holds {key}s {first_names(numbers)}; name one or several with "
+                    f"`{key}:`, or say `{key}: all`."
+                )
+            rows = {number: archive.where(waves == number) for number in numbers}
+        twice = sorted(rows.keys() & found.keys())
+        if twice:
+            raise InputError(
+                f"survey.path: {key} {twice[0]} is in {found[twice[0]].path.name} and in {source}."
+            )
+        found |= rows
+    absent = [str(number) for number in wanted or () if str(number) not in found]
+    if absent:
+        sources = ", ".join(archive.path.name for archive in archives)
+        raise InputError(
+            f"survey.{key}: {absent[0]} is not in {sources}, which has {first_names([*found])}."
+        )
+    return {str(number): found[str(number)] for number in wanted} if wanted else found
 
 
 def chosen_weight(options: ArchiveOptions, archive: Archive, default: Sequence[str]) -> str | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from suffrage import settings
 from suffrage.survey.codebook import NonResponse, Option
 from suffrage.survey.reading import plain_code
-from suffrage.survey.survey import RESPONDENT, WEIGHT
+from suffrage.survey.survey import PSU, RESPONDENT, STRATUM, WEIGHT
 
 
 def written_code(code: Any) -> str:
@@ -147,6 +147,9 @@ class CodebookFile(BaseModel):
     statement: str | None = None
     respondent: str | None = None
     weight: str | None = None
+    # The columns of the sampling design: strata, and primary sampling units within them.
+    stratum: str | None = None
+    psu: str | None = None
     demographics: dict[str, Annotated[DemographicEntry, BeforeValidator(_demographic)]] = {}
     # For every item that does not list the code as an option.
     non_response: NonResponseCodes = {}
@@ -168,9 +171,14 @@ class CodebookFile(BaseModel):
 
     @model_validator(mode="after")
     def _names_and_columns_are_distinct(self) -> CodebookFile:
-        names = {RESPONDENT: "the respondents' ids", WEIGHT: "the weights"}
+        names = {
+            RESPONDENT: "the respondents' ids",
+            WEIGHT: "the weights",
+            STRATUM: "the strata",
+            PSU: "the sampling units",
+        }
+        taken = [name for name in self.demographics if name in names]
         names |= {name: f"demographics.{name}" for name in self.demographics if name not in names}
-        taken = [name for name in self.demographics if name in (RESPONDENT, WEIGHT)]
         if taken:
             raise ValueError(f"demographics.{taken[0]}: the name is taken; choose another")
         columns: dict[str, int] = {}
@@ -212,6 +220,8 @@ class CodebookFile(BaseModel):
         named = [
             ("respondent", self.respondent),
             ("weight", self.weight),
+            ("stratum", self.stratum),
+            ("psu", self.psu),
             *((f"demographics.{name}", entry.column) for name, entry in self.demographics.items()),
             *((f"items[{i}].column", item.source_column) for i, item in enumerate(self.items)),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,25 @@ from pydantic import field_validator
 from suffrage.errors import InputError
 from suffrage.survey.formats.archive import (
     Archive,
+    ArchiveBook,
     ArchiveOptions,
+    ChosenWaves,
     archive_files,
     build_survey,
+    by_wave,
     chosen_weight,
-    open_archive,
+    open_archives,
     read_book,
 )
-from suffrage.survey.reading import Reader
+from suffrage.survey.joining import joined
+from suffrage.survey.reading import NO_WEIGHT, Reader
 from suffrage.survey.respondents import base_weights, named_respondents
 from suffrage.survey.survey import PSU, STRATUM, Survey
 
 COUNTRY, PERSON, ROUND = "cntry", "idno", "essround"
 # anweight is pspwght times pweight, for figures over several countries or within one.
 WEIGHTS = ("anweight", "pspwght", "pweight", "dweight")
+PRODUCT = "pspwght*pweight"
 LABELLED = {
     "sex": ("gndr", {"1": "male", "2": "female"}),
     "age": ("agea", {}),
@@ -46,8 +52,8 @@ class Options(ArchiveOptions):
 
     # Only these, by their two letters.
     countries: tuple[str, ...] | None = None
-    # Only this one, of a file with several rounds.
-    round: int | None = None
+    # One or several of a file with several rounds, or "all".
+    round: ChosenWaves = None
 
     @field_validator("countries", mode="before")
     @classmethod
@@ -58,13 +64,14 @@ class Options(ArchiveOptions):
 
 
 def read(options: Options, folder: Path) -> Survey:
-    """Read the file. Raises InputError on bad rows, unknown codes, and several rounds unchosen.
+    """Read one round or several.
 
+    Raises InputError on bad rows, unknown codes, and several rounds of which none was chosen.
     An item that the self-completion rounds call with an `a` at the end is read under its own name.
     """
     book = read_book("ess.yaml")
     items = list(book.items())
-    archive = open_archive(
+    archives = open_archives(
         options,
         folder,
         [
@@ -74,9 +81,21 @@ def read(options: Options, folder: Path) -> Survey:
             *(variable for variable, _ in LABELLED.values()),
         ],
     )
-    archive.needed([COUNTRY, PERSON])
-    archive = _chosen_rows(options, archive)
-    weight = chosen_weight(options, archive, ["anweight"])
+    for archive in archives:
+        archive.needed([COUNTRY, PERSON])
+    rounds = by_wave(archives, ROUND, options.round, "round")
+    return joined(
+        {
+            number: _one_round(options, book, _of_countries(options, archive))
+            for number, archive in rounds.items()
+        },
+        "round",
+    )
+
+
+def _one_round(options: Options, book: ArchiveBook, archive: Archive) -> Survey:
+    items = list(book.items())
+    archive, weight = _weighted(options, archive)
     design = _design(archive) if archive.has(STRATUM) and archive.has(PSU) else []
     demographics = [archive.words(COUNTRY, "country")]
     for name, (variable, labels) in LABELLED.items():
@@ -101,24 +120,38 @@ def read(options: Options, folder: Path) -> Survey:
     )
 
 
-def _chosen_rows(options: Options, archive: Archive) -> Archive:
-    source = archive.path.name
-    if archive.has(ROUND):
-        rounds = sorted(set(archive.column(ROUND).drop_nulls().to_list()))
-        if options.round is None and len(rounds) > 1:
-            raise InputError(f"{source} holds rounds {', '.join(rounds)}; name one with `round:`.")
-        if options.round is not None:
-            if str(options.round) not in rounds:
-                raise InputError(
-                    f"survey.round: {options.round} is not in {source}, which has "
-                    f"{', '.join(rounds)}."
-                )
-            archive = archive.where((archive.column(ROUND) == str(options.round)).fill_null(False))
+def _weighted(options: Options, archive: Archive) -> tuple[Archive, str | None]:
+    """The rows with their weight, and its name.
+
+    Rounds without `anweight`, or with an empty one, get what it is made of: pspwght times pweight.
+    """
+    analysis, *parts = WEIGHTS[:3]
+    if options.weight not in (None, PRODUCT):
+        return archive, chosen_weight(options, archive, [])
+    ready = archive.has(analysis) and not archive.column(analysis).is_null().all()
+    if options.weight is None and ready:
+        return archive, archive.spelled[analysis]
+    lacking = [name for name in parts if not archive.has(name)]
+    if lacking:
+        raise InputError(
+            f"{archive.path.name} has neither the weight {analysis} nor {lacking[0]}, of which it "
+            f"is made ({PRODUCT}); name a column of it under `weight:`, or say "
+            f"`weight: {NO_WEIGHT}`."
+        )
+    first, second = (
+        base_weights(archive.frame, archive.spelled[name], archive.path.name) for name in parts
+    )
+    frame = archive.frame.with_columns((first * second).cast(pl.String).alias(PRODUCT))
+    return replace(archive, frame=frame), PRODUCT
+
+
+def _of_countries(options: Options, archive: Archive) -> Archive:
+    """The rows of the countries asked for, if any are."""
     countries = set(archive.column(COUNTRY).drop_nulls().to_list())
     absent = sorted(set(options.countries or ()) - countries)
     if absent:
         raise InputError(
-            f"survey.countries: {absent[0]} is not in {source}, which has "
+            f"survey.countries: {absent[0]} is not in {archive.path.name}, which has "
             f"{', '.join(sorted(countries))}."
         )
     if options.countries:

@@ -1,4 +1,4 @@
-"""US General Social Survey: one year of the cumulative file, as SPSS or Stata (or CSV)."""
+"""US General Social Survey: years of the cumulative file, as SPSS or Stata (or CSV)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from pathlib import Path
 
 import polars as pl
 
-from suffrage.errors import InputError
 from suffrage.survey.formats.archive import (
     Archive,
+    ArchiveBook,
     ArchiveOptions,
+    ChosenWaves,
     archive_files,
     build_survey,
+    by_wave,
     chosen_weight,
-    open_archive,
+    open_archives,
     read_book,
 )
-from suffrage.survey.reading import Reader, plain_code
+from suffrage.survey.joining import joined
+from suffrage.survey.reading import Reader
 from suffrage.survey.respondents import base_weights, named_respondents
 from suffrage.survey.survey import PSU, STRATUM, Survey
 
@@ -36,14 +39,17 @@ LABELLED = {
 class Options(ArchiveOptions):
     """What a study may say to the reader."""
 
-    # Of the cumulative file; may be left out when the file has only one year.
-    year: int | None = None
+    # One or several of the cumulative file, or "all"; may be left out when it has only one year.
+    year: ChosenWaves = None
 
 
 def read(options: Options, folder: Path) -> Survey:
-    """Read one year. Raises InputError on bad rows, unknown codes, and several years unchosen."""
+    """Read one year or several.
+
+    Raises InputError on bad rows, unknown codes, and several years of which none was chosen.
+    """
     book = read_book("gss.yaml")
-    archive = open_archive(
+    archives = open_archives(
         options,
         folder,
         [
@@ -52,8 +58,15 @@ def read(options: Options, folder: Path) -> Survey:
             *(variable for variable, _ in LABELLED.values()),
         ],
     )
-    archive.needed([YEAR, PERSON])
-    archive = _one_year(options, archive)
+    for archive in archives:
+        archive.needed([YEAR, PERSON])
+    years = by_wave(archives, YEAR, options.year, "year")
+    return joined(
+        {year: _one_year(options, book, archive) for year, archive in years.items()}, "year"
+    )
+
+
+def _one_year(options: Options, book: ArchiveBook, archive: Archive) -> Survey:
     source = archive.path.name
     filled = [w for w in WEIGHTS if archive.has(w) and _numbers(archive.column(w)).all()]
     weight = chosen_weight(options, archive, filled or WEIGHTS)
@@ -76,21 +89,6 @@ def read(options: Options, folder: Path) -> Survey:
         [column.name for column in demographics],
         weight,
     )
-
-
-def _one_year(options: Options, archive: Archive) -> Archive:
-    column = archive.column(YEAR)
-    source = archive.path.name
-    archive.filled([YEAR], "every respondent needs one.")
-    years = sorted({plain_code(year) for year in column.to_list()})
-    if options.year is None and len(years) > 1:
-        raise InputError(
-            f"{source} holds {len(years)} years, {years[0]} to {years[-1]}; name one with `year:`."
-        )
-    year = years[0] if options.year is None else str(options.year)
-    if year not in years:
-        raise InputError(f"survey.year: {year} is not in {source}; it has {', '.join(years)}.")
-    return archive.where(column == year)
 
 
 def _numbers(column: pl.Series) -> pl.Series:

@@ -38,6 +38,7 @@ from suffrage.survey.respondents import (
     base_weights,
     named_respondents,
     numbered_respondents,
+    sampling_design,
     with_file_rows,
 )
 from suffrage.survey.survey import Provenance, ReadCode, SetAside, Survey
@@ -95,11 +96,15 @@ def labelled_survey(
         for i, entry in enumerate(book.items)
     )
     read_codes: list[ReadCode] = []
-    columns = [
+    ids = (
         named_respondents(frame, book.respondent, path.name)
         if book.respondent
-        else numbered_respondents(frame, path.stem),
+        else numbered_respondents(frame, path.stem)
+    )
+    columns = [
+        ids,
         base_weights(frame, book.weight, path.name),
+        *sampling_design(frame, book.stratum, book.psu, ids, path.name),
         *(
             _demographic(frame, name, entry, book, table, path.name, read_codes)
             for name, entry in book.demographics.items()
