@@ -10,6 +10,7 @@ from suffrage.server.store import database, staff
 from suffrage.server.store.secret_keys import VARIABLE
 from tests.server.browser import chromium_started
 from tests.server.databases import SECRET, postgresql_server
+from tests.server.empty_stores import empty_store
 from tests.server.organising import fill_office
 
 
@@ -64,6 +65,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 @pytest.fixture
 def store(address: str) -> Iterator[database.Store]:
-    opened = database.open_store(address, create=True)
+    new_file = "://" not in address
+    opened = empty_store(Path(address)) if new_file else database.open_store(address, create=True)
     yield opened
     opened.close()

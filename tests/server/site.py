@@ -16,10 +16,11 @@ from suffrage.server.store import consultations, staff, statements
 from suffrage.server.store import database_schema as schema
 from suffrage.server.store import shown_answers as answers
 from suffrage.server.store.consultations import ConsultationSettings, StoredConsultation
-from suffrage.server.store.database import Store, open_store
+from suffrage.server.store.database import Store
 from suffrage.server.store.secret_keys import new_id
 from suffrage.server.web.app import create_app
 from suffrage.server.web.server_settings import ServerSettings
+from tests.server.empty_stores import empty_store
 
 BASE = "http://consult.test"
 PASSWORD = "correct horse battery"
@@ -115,7 +116,7 @@ class Site:
 
 def site(folder: Path, **settings: Any) -> Site:
     """An empty server."""
-    open_store(str(folder), create=True).close()
+    empty_store(folder).close()
     settings.setdefault("limits", None)
     app = create_app(ServerSettings(str(folder), base_url=BASE, seed=1, **settings))
     return Site(app, app.state.store)

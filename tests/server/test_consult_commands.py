@@ -20,6 +20,7 @@ from suffrage.server.store.database import open_store
 from suffrage.server.store.secret_keys import FILE_VARIABLE, VARIABLE
 from suffrage.server.store.stored_results import newest_results
 from suffrage.server.web import serving
+from tests.server.empty_stores import empty_store
 from tests.server.server_process import serve
 from tests.server.site import consultation, crowd
 
@@ -90,7 +91,7 @@ def test_invitations_are_written_once_and_work(tmp_path: Path) -> None:
 
 
 def test_what_is_exported_is_imported_equal_and_polis_files_too(tmp_path: Path) -> None:
-    store = open_store(str(tmp_path / "store"), create=True)
+    store = empty_store(tmp_path / "store")
     crowd(store, consultation(store), 12)
     store.close()
     assert "144 votes" in said("export", tmp_path / "store", "water", tmp_path / "one").output
@@ -122,7 +123,7 @@ def test_a_folder_for_releases_can_be_named(
 
 @pytest.mark.slow
 def test_serving_prints_the_first_log_in_once_and_keeps_results_fresh(tmp_path: Path) -> None:
-    store = open_store(str(tmp_path / "store"), create=True)
+    store = empty_store(tmp_path / "store")
     what = consultation(store, results="everyone")
     crowd(store, what, 20)
     command = [sys.executable, "-m", "suffrage", "consult", "serve", str(tmp_path / "store")]

@@ -19,7 +19,7 @@ from suffrage.server.store.consultations import (
     set_settings,
 )
 from suffrage.server.store.contents import from_consultation
-from suffrage.server.store.database import Store, open_store
+from suffrage.server.store.database import Store
 from suffrage.server.store.database_schema import results
 from suffrage.server.store.stored_results import Audience, StoredResults, newest_results
 from suffrage.server.store.stored_votes import count_vote_events
@@ -33,6 +33,7 @@ from suffrage.server.watcher import (
 from suffrage.server.web import app
 from suffrage.server.web.server_settings import ServerSettings
 from tests.server import acts
+from tests.server.empty_stores import empty_store
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def where(tmp_path: Path) -> str:
 
 @pytest.fixture
 def opened(where: str) -> tuple[Store, StoredConsultation]:
-    store = open_store(where, create=True)
+    store = empty_store(Path(where))
     about = from_consultation(store, simulated_demo(60).content)
     set_settings(store, about.id, {"open_to_all": True}, "test")
     set_phase(store, about.id, "open", "test")

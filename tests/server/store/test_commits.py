@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import event, text
 
 from suffrage.server.store.commits import MOST_ACTS
-from suffrage.server.store.database import Store, open_store
+from suffrage.server.store.database import Store
+from tests.server.empty_stores import empty_store
 
 
 @pytest.fixture
 def numbers(tmp_path: Path) -> Iterator[Store]:
-    store = open_store(str(tmp_path / "store"), create=True)
+    store = empty_store(tmp_path / "store")
     with store.write() as c:
         c.execute(text("CREATE TABLE number (n INTEGER PRIMARY KEY)"))
     yield store

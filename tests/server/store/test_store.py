@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -36,6 +37,7 @@ from suffrage.server.store.consultations import ConsultationSettings
 from suffrage.server.store.database import NotFoundError, RefusedError, Store
 from suffrage.server.store.participants import Scopes
 from tests.server import acts
+from tests.server.empty_stores import empty_store
 from tests.server.opening import open_together
 
 ALL = Scopes(take_part=True, votes=True, texts=True, training=True)
@@ -509,8 +511,8 @@ def filled(here: Running) -> plain.Consultation:
 
 
 @pytest.fixture
-def second(address: str, tmp_path: object) -> Callable[[], Store]:
-    return lambda: database.open_store(f"{tmp_path}/second", create=True)
+def second(address: str, tmp_path: Path) -> Callable[[], Store]:
+    return lambda: empty_store(tmp_path / "second")
 
 
 def test_what_is_exported_and_imported_is_exported_equal(

@@ -10,12 +10,12 @@ from suffrage.server.demo import simulated_demo
 from suffrage.server.store import consultations, participants, stored_judgements
 from suffrage.server.store.consultations import set_phase, set_settings
 from suffrage.server.store.contents import from_consultation, to_consultation
-from suffrage.server.store.database import open_store
 from suffrage.server.web.drawing import Drawing
+from tests.server.empty_stores import empty_store
 
 
 def test_a_served_consultation_draws_by_the_design_and_logs_it(tmp_path: Path) -> None:
-    store = open_store(str(tmp_path / "store"), create=True)
+    store = empty_store(tmp_path / "store")
     about = from_consultation(store, simulated_demo(20).content)
     set_settings(store, about.id, {"open_to_all": True}, "test")
     set_phase(store, about.id, "open", "test")
