@@ -26,6 +26,7 @@ from suffrage.models import (
     identify,
     read_letters,
 )
+from suffrage.models.local_settings import LocalModelSettings
 from suffrage.population import ValueSet
 from suffrage.survey import Item, Option
 from suffrage.survey.weighting import WeightingSpec
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def load_model(model: str | Path | Checkpoint, dtype: str = "float32") -> LanguageModel:
+def load_model(
+    model: str | Path | Checkpoint, dtype: str = "float32", trust_remote_code: bool = False
+) -> LanguageModel:
     """Load a model or a checkpoint, so that it can be asked many questions.
 
     Parameters
@@ -45,6 +48,8 @@ def load_model(model: str | Path | Checkpoint, dtype: str = "float32") -> Langua
         manifest names.
     dtype : {"float32", "bfloat16"}
         The number format of the weights.
+    trust_remote_code : bool
+        Whether to run Python code that comes with the model.
 
     Returns
     -------
@@ -64,9 +69,23 @@ def load_model(model: str | Path | Checkpoint, dtype: str = "float32") -> Langua
     """
     folder = model.folder if isinstance(model, Checkpoint) else Path(model)
     if not (folder / "adapter_config.json").is_file():
-        return LanguageModel.load(identify(str(folder), Path()), dtype)
+        settings = LocalModelSettings(name=str(folder), trust_remote_code=trust_remote_code)
+        return LanguageModel.load(identify(settings, Path()), dtype)
     trained = Checkpoint.read(folder).base_model
-    base = identify(trained.source, Path())
+    if trained.trust_remote_code and not trust_remote_code:
+        raise InputError(
+            f"{folder}: was trained on {trained.name} with Python code that comes with that model. "
+            "Read that code first; then pass trust_remote_code=True."
+        )
+    base = identify(
+        LocalModelSettings(
+            name=trained.source,
+            revision=trained.revision,
+            attn_implementation=trained.attn_implementation,  # type: ignore[arg-type]
+            trust_remote_code=trained.trust_remote_code,
+        ),
+        Path(),
+    )
     if base.content != trained.content:
         raise InputError(
             f"{folder}: was trained on {trained.name} with other weights than it has today; "

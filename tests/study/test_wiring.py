@@ -252,6 +252,16 @@ SETTINGS: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "an evaluation more": ({"evaluate": [*STUDY["evaluate"], "memorisation"]}, ["results"]),
     "the order of evaluations": ({"evaluate": STUDY["evaluate"][::-1]}, ["results"]),
+    "a model's name under a key of its own": ({"model": {"name": "model"}}, ["results"]),
+    "how a model's attention is computed": (
+        {"model": {"name": "model", "attn_implementation": "eager"}},
+        ["align/*", *asked(*UNTRAINED, *TRAINED)],
+    ),
+    "whether a model's own code runs": (
+        {"model": {"name": "model", "trust_remote_code": True}},
+        ["align/*", *asked(*UNTRAINED, *TRAINED)],
+    ),
+    "where a model's weights go": ({"model": {"name": "model", "device_map": "auto"}}, ["results"]),
     "the study's name": ({"study": "renamed"}, ["results"]),
     "the title": ({"title": "A title"}, ["results"]),
     "the price of an hour": ({"price": {"per_hour": 2.0}}, ["results"]),
@@ -515,6 +525,76 @@ def test_another_segment_is_another_value_set(folder: Path) -> None:
         assert "value_sets/north" not in changed_keys(before, after)
 
 
+def turn_to(cache: Path, commit: str) -> None:
+    """Let the main branch of owner/name in a local cache be a commit."""
+    folder = cache / "models--owner--name"
+    (folder / "snapshots" / commit).mkdir(parents=True, exist_ok=True)
+    (folder / "snapshots" / commit / "config.json").write_text("{}")
+    (folder / "refs").mkdir(exist_ok=True)
+    (folder / "refs" / "main").write_text(commit)
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of the hub with a model, and no network."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    turn_to(tmp_path / "hub", "1" * 40)
+    return tmp_path / "hub"
+
+
+def test_another_revision_of_a_model_on_the_hub_is_another_model(folder: Path, cache: Path) -> None:
+    before = write(folder, STUDY | {"model": "owner/name"})
+    named = write(folder, STUDY | {"model": {"name": "owner/name", "revision": "1" * 40}})
+    assert changed_keys(before, named) == {"results"}, "the same revision, said or looked up"
+    turn_to(cache, "2" * 40)
+    touched = ["align/*", *asked(*UNTRAINED, *TRAINED)]
+    moved = write(folder, STUDY | {"model": "owner/name"})
+    assert changed_keys(before, moved) == expected(touched, set(before))
+    pinned = write(folder, STUDY | {"model": {"name": "owner/name", "revision": "1" * 40}})
+    assert pinned == named, "a revision that is written down stays"
+
+
+@pytest.mark.parametrize("reader", ["judge", "entailment"])
+def test_another_revision_of_a_judge_asks_its_evaluation_again(
+    reader: str, folder: Path, cache: Path
+) -> None:
+    judged = STUDY | {"evaluate": ["fit", {"evaluation": "behaviour", reader: "owner/name"}]}
+    before = write(folder, judged)
+    turn_to(cache, "2" * 40)
+    assert changed_keys(before, write(folder, judged)) == expected(
+        ["probes/behaviour/*", "results"], set(before)
+    )
+
+
+def test_another_revision_of_an_endpoints_tokenizer_asks_again(folder: Path, cache: Path) -> None:
+    given = ENDPOINT | {"tokenizer": "owner/name"}
+    untrained = STUDY | {"methods": METHODS[:2], "consultation": None, "model": given}
+    before = write(folder, untrained)
+    turn_to(cache, "2" * 40)
+    assert changed_keys(before, write(folder, untrained)) == expected(
+        asked(*UNTRAINED), set(before)
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"name": "model", "revision": "main"}, "only models on the hub have revisions"),
+        ({"revision": "main"}, r"model.*name"),
+        ({"name": "model", "attn_implementation": "fast"}, r"attn_implementation.*eager"),
+        ({"name": "model", "revison": "main"}, "revison.*unknown key"),
+    ],
+)
+def test_settings_of_a_model_that_cannot_be_are_refused(
+    model: dict[str, Any], said: str, folder: Path
+) -> None:
+    with pytest.raises(InputError, match=said):
+        write(folder, STUDY | {"model": model})
+
+
 ENDPOINT = {"endpoint": "https://example.org/v1", "name": "a-model"}
 
 
@@ -525,6 +605,7 @@ ENDPOINT = {"endpoint": "https://example.org/v1", "name": "a-model"}
         ({"name": "another-model"}, True),
         ({"samples": 30}, True),
         ({"extra": {"reasoning": False}}, True),
+        ({"tokenizer": "model"}, True),
         ({"key": "A_KEY"}, False),
         ({"concurrency": 2, "timeout": 5.0, "retries": 1}, False),
         ({"prices": {"input": 1.0, "output": 2.0}, "budget": {"money": 3.0}}, False),

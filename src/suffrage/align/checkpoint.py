@@ -8,7 +8,7 @@ from typing import Any
 
 from suffrage import storage
 from suffrage.errors import InputError
-from suffrage.models import LanguageModel, ModelIdentity, identify
+from suffrage.models import LanguageModel, ModelIdentity, identify_trained
 
 MANIFEST = "manifest.json"
 
@@ -72,4 +72,4 @@ def load_checkpoint(base: ModelIdentity, checkpoint: Path | None, dtype: str) ->
         return LanguageModel.load(base, dtype)
     if Checkpoint.read(checkpoint).is_adapter:
         return LanguageModel.load(base, dtype, checkpoint)
-    return LanguageModel.load(identify(str(checkpoint), checkpoint), dtype)
+    return LanguageModel.load(identify_trained(checkpoint, base), dtype)

@@ -22,7 +22,7 @@ from suffrage.align.packed import Prompts
 from suffrage.align.training import OUT_OF_MEMORY_REMEDY, prepare, training_dtype
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require
-from suffrage.models import ModelIdentity, identify
+from suffrage.models import ModelIdentity, identify_trained
 from suffrage.models.device import device_name, out_of_memory
 from suffrage.models.loading import load_weights
 from suffrage.models.packing import ScoreRequest
@@ -114,7 +114,7 @@ class PreferenceModel:
         if not (folder / HEAD).is_file():
             raise InputError(f"{folder}: no preference model here (a {HEAD} is missing).")
         adapter = (folder / "adapter_config.json").is_file()
-        source = base if adapter else identify(str(folder), folder)
+        source = base if adapter else identify_trained(folder, base)
         model, tokenizer = load_weights(source, dtype)
         weights = safetensors.load_file(folder / HEAD)
         width = weights["weight"].shape[1]

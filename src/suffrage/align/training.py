@@ -17,7 +17,7 @@ from suffrage.align.checkpoint import Checkpoint
 from suffrage.align.loop import all_finite
 from suffrage.align.method import OnStep, TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.errors import SuffrageError, require
-from suffrage.models import identify
+from suffrage.models import identify_trained
 from suffrage.models.device import fast_dtype, out_of_memory
 from suffrage.models.loading import load_weights
 
@@ -51,7 +51,7 @@ def prepare(job: TrainingJob) -> tuple[Any, Any]:
     transformers.set_seed(job.seed)
     start = Checkpoint.read(job.start) if job.start else None
     whole = start is not None and not start.is_adapter
-    source = identify(str(job.start), job.work) if whole else job.model
+    source = identify_trained(start.folder, job.model) if start and whole else job.model
     if job.options.report_to != "none":
         require(job.options.report_to, job.options.report_to, f"report_to: {job.options.report_to}")
     in_four_bits = job.options.adapter == "qlora"
@@ -79,6 +79,7 @@ def prepare(job: TrainingJob) -> tuple[Any, Any]:
                 lora_dropout=0.0,
                 target_modules="all-linear",
                 task_type="CAUSAL_LM",
+                revision=job.model.revision,  # for whoever loads the adapter without Suffrage
             ),
         )
     return model.train(), tokenizer

@@ -110,9 +110,13 @@ class Options(EvaluationOptions):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The scenario files, and the judge where it is a folder."""
-        folder = self.reader is not None and self.reader.startswith((".", "/"))
-        return (*self.scenarios, *([str(self.reader)] if folder else []))
+        """The scenario files."""
+        return self.scenarios
+
+    @property
+    def other_models(self) -> tuple[str, ...]:
+        """The judge."""
+        return () if self.reader is None else (self.reader,)
 
 
 def probe(given: ProbeInput) -> pl.DataFrame:

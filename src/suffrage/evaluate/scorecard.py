@@ -42,6 +42,11 @@ class EvaluationOptions(BaseModel):
         """Files whose content decides the outcome, as paths relative to the study's file."""
         return ()
 
+    @property
+    def other_models(self) -> tuple[str, ...]:
+        """Models besides the one that is asked, as a study names them, that decide the outcome."""
+        return ()
+
     def files_in(self, folder: Path) -> list[Path]:
         """The same as whole paths. folder: where the study's relative paths start."""
         return [folder / name for name in self.files]

@@ -11,7 +11,7 @@ from suffrage.models.asking import (
     ways_of_asking,
 )
 from suffrage.models.entailment import EntailmentModel
-from suffrage.models.identity import ModelIdentity, identify
+from suffrage.models.identity import ModelIdentity, identify, identify_trained
 from suffrage.models.language_model import LanguageModel
 from suffrage.models.readouts import (
     ItemProbe,
@@ -33,6 +33,7 @@ __all__ = [
     "ModelIdentity",
     "Question",
     "identify",
+    "identify_trained",
     "label_sets",
     "open_question",
     "option_orders",

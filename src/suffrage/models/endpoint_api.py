@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from suffrage import storage
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, require
 from suffrage.models.answerer import ChoiceReading
 from suffrage.models.asking import Message
 from suffrage.models.endpoint_failures import FilteredError, MalformedAnswerError
 from suffrage.models.endpoint_settings import EndpointSettings
+from suffrage.models.hub import resolved_revision
+from suffrage.models.identity import ModelIdentity
 from suffrage.models.packing import Tokens
 from suffrage.models.tokenizing import encode_text, prompt_text
 
@@ -245,6 +248,30 @@ def label_reading(
     return ChoiceReading(probabilities, unseen=min(rest, hidden * float(np.exp(logs.min()))))
 
 
+def endpoint_identity(settings: EndpointSettings, folder: Path) -> ModelIdentity:
+    """What identifies a model behind an endpoint, with the files of the tokenizer it is given.
+
+    Parameters
+    ----------
+    settings : EndpointSettings
+    folder : Path
+        Where a relative path to the tokenizer starts.
+    """
+    identity = settings.identity
+    if settings.tokenizer is None:
+        return identity
+    path = _tokenizer_folder(settings.tokenizer, folder)
+    files = (
+        resolved_revision(settings.tokenizer, None) if path is None else storage.folder_hash(path)
+    )
+    return replace(identity, content=storage.content_hash([identity.content, files]))
+
+
+def _tokenizer_folder(name: str, folder: Path) -> Path | None:
+    path = (folder / Path(name).expanduser()).resolve()
+    return path if path.exists() else None
+
+
 def endpoint_tokenizer(settings: EndpointSettings, folder: Path) -> Any:
     """The tokenizer that the settings name, None where they name none.
 
@@ -263,10 +290,13 @@ def endpoint_tokenizer(settings: EndpointSettings, folder: Path) -> Any:
     if settings.tokenizer is None:
         return None
     transformers = require("transformers", "align", "model.tokenizer")
-    path = (folder / Path(settings.tokenizer).expanduser()).resolve()
-    source = str(path) if path.exists() else settings.tokenizer
+    path = _tokenizer_folder(settings.tokenizer, folder)
+    source = settings.tokenizer if path is None else str(path)
+    revision = None if path else resolved_revision(source, None)
     try:
-        return transformers.AutoTokenizer.from_pretrained(source)
+        return transformers.AutoTokenizer.from_pretrained(
+            source, revision=revision or "main", trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"model.tokenizer: {settings.tokenizer} could not be loaded; give a folder, or a hub "

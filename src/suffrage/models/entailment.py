@@ -13,6 +13,7 @@ from suffrage.errors import InputError, require
 from suffrage.models import bundled
 from suffrage.models.device import device_name
 from suffrage.models.identity import ModelIdentity
+from suffrage.models.loading import loading_source
 
 # How the field's models spell "follows"; case does not matter.
 ENTAILMENT = ("entailment", "entail", "entails", "entailed")
@@ -43,10 +44,11 @@ class EntailmentModel:
         require("torch", "align", "loading a model")
         transformers = require("transformers", "align", "loading a model")
         bundled.quieten(transformers)
+        source, given = loading_source(identity)
         try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(identity.source)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(source, **given)
             model, found = transformers.AutoModelForSequenceClassification.from_pretrained(
-                identity.source, output_loading_info=True
+                source, output_loading_info=True, **given
             )
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             line = str(error).strip().split("\n")[0][:200]

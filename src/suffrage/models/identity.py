@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.models import bundled
+from suffrage.models.hub import cached_folder, resolved_revision
+from suffrage.models.local_settings import LocalModelSettings
 from suffrage.models.shape import ModelShape, folder_shape
 
 
@@ -19,26 +21,86 @@ class ModelIdentity:
     name: str
     # A folder, a hub id or "bundled:NAME".
     source: str
-    # A hash of the weights; of a hub id, the id.
+    # A hash of everything that decides the model's answers: its weights (of a hub id, the commit),
+    # how attention is computed, and whether code of its own runs.
     content: str
     licence: str | None = None
+    # The commit of a hub id; None where it could not be found out, and for other models.
+    revision: str | None = None
+    attn_implementation: str | None = None
+    # Where the weights go when the model is asked. It moves answers by rounding only.
+    device_map: str | dict[str, int | str] | None = None
+    trust_remote_code: bool = False
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether the source is a hub id."""
+        return is_hub_id(self.source)
+
+    @property
+    def described(self) -> str:
+        """The name with the revision of a hub id, for people to read."""
+        return f"{self.name} (revision {self.revision[:12]})" if self.revision else self.name
 
 
-def identify(name: str, folder: Path) -> ModelIdentity:
-    """Resolve the name of a model.
+def identify(model: str | LocalModelSettings, folder: Path) -> ModelIdentity:
+    """Resolve what a study calls a model.
 
     Parameters
     ----------
-    name : str
-        "bundled:NAME", a path, or a hub id ("owner/name").
+    model : str or LocalModelSettings
+        "bundled:NAME", a path, or a hub id ("owner/name"), by itself or with settings.
     folder : Path
         Where a relative path starts.
 
     Raises
     ------
     InputError
-        The path has no model in it, or there is no such bundled model.
+        The path has no model in it, there is no such bundled model, or the hub id has no such
+        revision.
     """
+    settings = LocalModelSettings(name=model) if isinstance(model, str) else model
+    found = _weights(settings, folder)
+    if settings.revision is not None and not found.on_hub:
+        raise InputError(
+            f"model.revision: {settings.name} is no hub id; only models on the hub have revisions."
+        )
+    return _with_loading(found, settings)
+
+
+def identify_trained(folder: Path, base: ModelIdentity) -> ModelIdentity:
+    """A whole model that a training wrote, loaded as its base model is.
+
+    Parameters
+    ----------
+    folder : Path
+        The model as Transformers saved it.
+    base : ModelIdentity
+        The model that was trained.
+    """
+    settings = LocalModelSettings(
+        name=str(folder),
+        attn_implementation=base.attn_implementation,  # type: ignore[arg-type]
+        device_map=base.device_map,
+        trust_remote_code=base.trust_remote_code,
+    )
+    return identify(settings, folder)
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name has the form of a hub id, "owner/name".
+
+    Examples
+    --------
+    >>> is_hub_id("owner/name"), is_hub_id("./name"), is_hub_id("/models/name")
+    (True, False, False)
+    """
+    return name.count("/") == 1 and not name.startswith((".", "/", "~", bundled.PREFIX))
+
+
+def _weights(settings: LocalModelSettings, folder: Path) -> ModelIdentity:
+    """A model by its weights alone."""
+    name = settings.name
     if name.startswith(bundled.PREFIX):
         short = name.removeprefix(bundled.PREFIX)
         licence = bundled.bundled_model(short).licence
@@ -52,16 +114,35 @@ def identify(name: str, folder: Path) -> ModelIdentity:
                 "weights, as Transformers' save_pretrained writes it."
             )
         return ModelIdentity(name, str(path), storage.folder_hash(path))
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+    if not is_hub_id(name):
         raise InputError(
             f"model: {name} does not exist; give a folder, a hub id (owner/name) or "
             f"{', '.join(bundled.PREFIX + known for known in sorted(bundled.BUNDLED))}."
         )
-    return ModelIdentity(name, name, name)
+    revision = resolved_revision(name, settings.revision)
+    # Without a commit nothing can be loaded, so that no answer is ever kept under this name alone.
+    content = name if revision is None else storage.content_hash([name, revision])
+    return ModelIdentity(name, name, content, revision=revision)
+
+
+def _with_loading(found: ModelIdentity, settings: LocalModelSettings) -> ModelIdentity:
+    """The model with the settings by which it is loaded; those that change numbers are content."""
+    decides = settings.model_dump(include={"attn_implementation", "trust_remote_code"})
+    usual = decides == {"attn_implementation": None, "trust_remote_code": False}
+    return replace(
+        found,
+        content=found.content if usual else storage.content_hash([found.content, decides]),
+        attn_implementation=settings.attn_implementation,
+        device_map=settings.device_map,
+        trust_remote_code=settings.trust_remote_code,
+    )
 
 
 def model_shape(identity: ModelIdentity) -> ModelShape | None:
     """How large the model is, without loading it; None for a hub id that was not fetched."""
     if identity.source.startswith(bundled.PREFIX):
         return bundled.bundled_model(identity.source.removeprefix(bundled.PREFIX)).shape
+    if identity.on_hub:
+        folder = cached_folder(identity.source, identity.revision)
+        return None if folder is None else folder_shape(folder)
     return folder_shape(Path(identity.source))

@@ -67,11 +67,13 @@ class LanguageModel:
         InputError
             The source is not a causal language model, or cannot be reached.
         """
-        model, tokenizer = load_weights(identity, dtype)
+        model, tokenizer = load_weights(identity, dtype, placed=True)
         if adapter is not None:
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+        if identity.device_map is not None:
+            return cls(identity, model.eval(), tokenizer, dtype, model.device.type)
         device = device_name()
         return cls(identity, model.to(device).eval(), tokenizer, dtype, device)
 

@@ -9,7 +9,9 @@ from suffrage.models import bundled
 from suffrage.models.identity import ModelIdentity
 
 
-def load_weights(identity: ModelIdentity, dtype: str, four_bits: bool = False) -> tuple[Any, Any]:
+def load_weights(
+    identity: ModelIdentity, dtype: str, four_bits: bool = False, placed: bool = False
+) -> tuple[Any, Any]:
     """Load a model and its tokenizer, in evaluation mode on the CPU.
 
     Parameters
@@ -19,6 +21,8 @@ def load_weights(identity: ModelIdentity, dtype: str, four_bits: bool = False) -
         Of the weights: "float32", "bfloat16" or "float16".
     four_bits : bool
         Load the weights in 4-bit NormalFloat (Dettmers et al. 2023), on the GPU.
+    placed : bool
+        Put the weights where the model's `device_map` says, if it has one.
 
     Returns
     -------
@@ -33,12 +37,17 @@ def load_weights(identity: ModelIdentity, dtype: str, four_bits: bool = False) -
     torch = require("torch", "align", "loading a model")
     transformers = require("transformers", "align", "loading a model")
     bundled.quieten(transformers)
+    source, given = loading_source(identity)
     more: dict[str, Any] = {}
+    if placed and identity.device_map is not None:
+        more["device_map"] = identity.device_map
+    if identity.attn_implementation is not None:
+        more["attn_implementation"] = identity.attn_implementation
     if four_bits:
         if not torch.cuda.is_available():
             raise InputError("adapter: qlora needs a CUDA GPU; use adapter: lora here.")
         require("bitsandbytes", "qlora", "adapter: qlora")
-        more = {
+        more |= {
             "device_map": {"": 0},
             "quantization_config": transformers.BitsAndBytesConfig(
                 load_in_4bit=True,
@@ -47,26 +56,74 @@ def load_weights(identity: ModelIdentity, dtype: str, four_bits: bool = False) -
                 bnb_4bit_compute_dtype=getattr(torch, dtype),
             ),
         }
-    source = identity.source
-    if source.startswith(bundled.PREFIX):
-        source = str(bundled.prepared_folder(source.removeprefix(bundled.PREFIX)))
     try:
-        config = transformers.AutoConfig.from_pretrained(source)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise _not_loaded(identity, error) from error
-    _check_writes_forward(identity, config)
-    try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+        kind, _ = transformers.PreTrainedConfig.get_config_dict(source, **given)
+        _check_code(identity, kind)
+        config = transformers.AutoConfig.from_pretrained(source, **given)
+        _check_writes_forward(identity, config)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, **given)
         model = transformers.AutoModelForCausalLM.from_pretrained(
-            source, dtype=getattr(torch, dtype), **more
+            source, dtype=getattr(torch, dtype), **given, **more
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
         raise _not_loaded(identity, error) from error
     model.get_output_embeddings().register_forward_pre_hook(_contiguous)
     return model.eval(), tokenizer
 
 
+def loading_source(identity: ModelIdentity) -> tuple[str, dict[str, Any]]:
+    """Where Transformers loads a model from, and what it is told about the source.
+
+    Returns
+    -------
+    source : str
+        A folder or a hub id.
+    given : dict
+        Keywords of every `from_pretrained`: the exact revision, and whether the model's own code
+        may run. That is always said, because Transformers asks at the terminal otherwise.
+
+    Raises
+    ------
+    InputError
+        The source is a hub id whose revision could not be found out.
+    """
+    source = identity.source
+    if source.startswith(bundled.PREFIX):
+        source = str(bundled.prepared_folder(source.removeprefix(bundled.PREFIX)))
+    given: dict[str, Any] = {"trust_remote_code": identity.trust_remote_code}
+    if identity.on_hub:
+        if identity.revision is None:
+            raise InputError(
+                f"model: {identity.name} is in no folder here and not in the local cache, and the "
+                "hub did not say which revision it has today. Check the name; a hub id needs the "
+                "network, or HF_HOME with the model in it, and a gated model needs HF_TOKEN."
+            )
+        given["revision"] = identity.revision
+    return source, given
+
+
+def _check_code(identity: ModelIdentity, kind: dict[str, Any]) -> None:
+    """Check that a model's own code comes with the model; raises InputError if not.
+
+    kind: what its config.json says. Code of another repository has a revision of its own, which
+    nothing here would pin.
+    """
+    mapped = (kind.get("auto_map") or {}).values()
+    named = [one for some in mapped for one in (some if isinstance(some, list) else [some])]
+    elsewhere = sorted({one.split("--")[0] for one in named if one and "--" in one})
+    if identity.trust_remote_code and elsewhere:
+        raise InputError(
+            f"model.trust_remote_code: {identity.name} runs code of {elsewhere[0]}, whose version "
+            "a study cannot pin; put the model and its code into one folder and name that."
+        )
+
+
 def _not_loaded(identity: ModelIdentity, error: Exception) -> InputError:
+    if "trust_remote_code" in str(error) and not identity.trust_remote_code:
+        return InputError(
+            f"model: {identity.name} needs Python code that comes with it, and code from others is "
+            "not run unasked. Read that code first; then say trust_remote_code: true under model:."
+        )
     return InputError(
         f"model: {identity.name} could not be loaded as a causal language model "
         f"({_first_line(error)}). Check the name or folder; a hub id needs the network, or "

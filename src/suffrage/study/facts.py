@@ -103,7 +103,7 @@ def _study_facts(wiring: Wiring) -> StudyFacts:
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         versions=versions(),
         machine=machine(),
-        model=study.model_name,
+        model=wiring.model.described,
         model_licence=wiring.model.licence,
         content_hash=wiring.results.key,
     )

@@ -80,7 +80,5 @@ class ModelsAtHand:
             return CachedAnswerer(endpoint, self.store, [model.content])
         loaded = load_checkpoint(model, wanted.checkpoint, dtype)
         weights = storage.folder_hash(wanted.checkpoint) if wanted.checkpoint else ""
-        # A hub id does not say which weights it stands for today; the files it came from do.
-        revision = str(getattr(loaded.model.config, "_commit_hash", None))
-        decides = [model.content, weights, revision, loaded.dtype, loaded.device]
+        decides = [model.content, weights, str(model.device_map), loaded.dtype, loaded.device]
         return CachedAnswerer(loaded, self.store, decides)

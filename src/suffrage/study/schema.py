@@ -13,6 +13,7 @@ from suffrage.align import Method, MethodOptions
 from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate import Evaluation, EvaluationOptions, Scoring
 from suffrage.models.endpoint_settings import EndpointSettings, check_no_secrets
+from suffrage.models.local_settings import LocalModelSettings
 from suffrage.population.segments import SegmentSettings
 from suffrage.survey import NonResponse, Survey, read_survey
 from suffrage.survey.non_response import with_non_response_as_options
@@ -121,7 +122,7 @@ class Study(BaseModel):
     value_sets: tuple[ValueSetSpec, ...] = Field(min_length=1)
     held_out: HeldOut
     consultation: ConsultationSpec | None = None
-    model: str | EndpointSettings
+    model: str | LocalModelSettings | EndpointSettings
     methods: tuple[MethodSpec, ...] = Field(min_length=1)
     evaluate: tuple[EvaluationSpec, ...] = Field(min_length=1)
     scoring: Scoring = Scoring()
@@ -273,11 +274,6 @@ class Study(BaseModel):
         return self.model if isinstance(self.model, EndpointSettings) else None
 
     @property
-    def model_name(self) -> str:
-        """The model as people read it."""
-        return self.model if isinstance(self.model, str) else self.model.identity.name
-
-    @property
     def trains(self) -> bool:
         """Whether any method is trained."""
         return any(spec.method.train is not None for spec in self.methods)
@@ -351,13 +347,20 @@ def read_study(path: str | Path) -> Study:
     if isinstance(content.get("model"), str):
         content["model"] = settings.expand_variables(content["model"], path.name, "model")
     if isinstance(content.get("model"), dict):
-        check_no_secrets(content["model"], path.name)
-        given = settings.expand_variables(content["model"], path.name, "model")
-        content["model"] = settings.validated(EndpointSettings, given, path.name, "model")
+        content["model"] = _model(content["model"], path.name)
     content["source"] = path.resolve()
     content["text"] = path.read_text(encoding="utf-8")
     study = settings.validated(Study, content, path.name)
     return study.model_copy(update={"output": (study.folder / study.output).resolve()})
+
+
+def _model(entry: dict[str, Any], source: str) -> LocalModelSettings | EndpointSettings:
+    """A model with settings: one behind an address has an `endpoint`, any other runs here."""
+    check_no_secrets(entry, source)
+    given = settings.expand_variables(entry, source, "model")
+    if "endpoint" in given:
+        return settings.validated(EndpointSettings, given, source, "model")
+    return settings.validated(LocalModelSettings, given, source, "model")
 
 
 def _method(entry: Any, place: str, source: str) -> MethodSpec:

@@ -12,6 +12,8 @@ from suffrage.align import TrainingOptions
 from suffrage.consult.consultation import read_consultation
 from suffrage.errors import InputError
 from suffrage.models import ModelIdentity, identify
+from suffrage.models.endpoint_api import endpoint_identity
+from suffrage.models.endpoint_settings import EndpointSettings
 from suffrage.study.schema import EvaluationSpec, MethodSpec, Study
 from suffrage.study.stages import Stage, StageKind, stage_key
 from suffrage.survey import survey_files
@@ -91,9 +93,9 @@ def wire(study: Study) -> Wiring:
         A file that the study names is missing, or its model cannot be found.
     """
     model = (
-        identify(study.model, study.folder)
-        if isinstance(study.model, str)
-        else study.model.identity
+        endpoint_identity(study.model, study.folder)
+        if isinstance(study.model, EndpointSettings)
+        else identify(study.model, study.folder)
     )
     survey = _survey_stage(study)
     value_sets = _value_set_stages(study, survey)
@@ -347,10 +349,10 @@ def _method_hashes(study: Study, spec: MethodSpec) -> list[str]:
 
 
 def _evaluation_hashes(study: Study, spec: EvaluationSpec) -> list[str]:
-    """Hashes of the files and folders that an evaluation reads."""
+    """Hashes of the files, folders and models that an evaluation reads."""
     found = []
     for path in spec.options.files_in(study.folder):
         if not path.exists():
             raise InputError(f"{study.source.name}: evaluate: {spec.name}: {path} is not there.")
         found.append(storage.folder_hash(path) if path.is_dir() else storage.file_hash(path))
-    return found
+    return [*found, *(identify(name, study.folder).content for name in spec.options.other_models)]

@@ -11,6 +11,7 @@ import numpy as np
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.models import LanguageModel, identify
+from suffrage.models.endpoint_settings import EndpointSettings
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study, study_survey
 from suffrage.training_data.augmentation import drifted, nearest_own
@@ -31,14 +32,15 @@ def paraphrase(
     kept, and of what was dropped and why; both stand in the file too. Raises InputError on an
     unknown model.
     """
-    if generator is None and study.endpoint is not None:
+    named = generator or study.model
+    if isinstance(named, EndpointSettings):
         raise InputError(
             f"{study.source.name}: a model behind an endpoint writes no paraphrases; name one that "
             "runs here with --generator."
         )
     survey = study_survey(study)
     items = survey.codebook.items
-    model = LanguageModel.load(identify(generator or study.model_name, study.folder))
+    model = LanguageModel.load(identify(named, study.folder))
     prompts = [
         model.encode([{"role": "user", "content": WISH.format(item.question)}]) for item in items
     ]
