@@ -15,7 +15,7 @@ from suffrage.evaluate.statistics.inference import (
     infer,
 )
 from suffrage.evaluate.statistics.intervals import Measured, bootstrap_estimate, make_draws
-from suffrage.evaluate.statistics.student import student_quantile, student_tails
+from suffrage.population.student import student_quantile, student_tails
 
 SHAPES = {
     "normal": lambda g, shape: g.normal(size=shape),

@@ -4,6 +4,8 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
+import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -15,6 +17,7 @@ from suffrage.report.terminal_pages.profile import (
     profile_table,
     write_profile_page,
 )
+from tests.population.test_design import with_design
 from tests.study.conftest import Write, write_study
 from tests.synthetic import make_survey
 
@@ -32,12 +35,41 @@ def printed(renderable: object) -> str:
     return capture.get()
 
 
-def test_the_profile_shows_every_share_with_its_error() -> None:
+def test_the_profile_shows_every_share_with_its_interval() -> None:
     shown = " ".join(printed(profile_table(NORTH)).split())
-    for distribution in NORTH.distributions.values():
-        for share, error in zip(distribution.shares, distribution.standard_errors, strict=True):
-            assert f"{share:>4.0%} ± {error:.1%}".strip() in shown
-    assert f"{NORTH.n} respondents" in shown
+    rows = profile_json(NORTH)["shares"]
+    for row in rows:
+        p, m, z = row["share"], row["n_eff"], 1.959964
+        if row["standard_error"]:
+            m = p * (1 - p) / row["standard_error"] ** 2
+        # Wilson's score interval, solved for the ends.
+        roots = np.roots([1 + z**2 / m, -(2 * p + z**2 / m), p**2])
+        assert sorted(roots) == pytest.approx([row["low"], row["high"]], abs=1e-9)
+        low = "<1%" if 0 < row["low"] < 0.005 else f"{row['low']:.0%}"
+        assert f"{p:.0%} ({low} to {row['high']:.0%})" in shown
+    assert f"{NORTH.n} respondents" in shown and "taken as independent" in shown
+
+
+def test_intervals_follow_the_sampling_design() -> None:
+    clustered = with_design()
+    people = clustered.responses.drop("stratum", "psu")
+    plain = build_value_set(clustered.with_responses(people), "everyone", seed=1)
+    designed = build_value_set(clustered, "everyone", seed=1)
+    units = clustered.responses.select("stratum", "psu").unique()
+    freedom = units.height - units["stratum"].n_unique()
+    assert designed.degrees_of_freedom == freedom and plain.degrees_of_freedom is None
+    item = next(iter(designed.distributions.values()))
+    wanted = (item.shares * (1 - item.shares)).sum() / (item.standard_errors**2).sum()
+    assert item.effective_answers == pytest.approx(wanted)
+    shown = " ".join(printed(profile_table(designed)).split())
+    assert f"{item.effective_answers:,.0f} by weights and design" in shown
+    assert f"Student's t for {freedom:,} degrees of freedom" in shown
+    stats = pytest.importorskip("scipy.stats")
+    rows = [row for row in profile_json(designed)["shares"] if row["item"] == item.item.id]
+    p, m = item.shares[0], item.shares[0] * (1 - item.shares[0]) / item.standard_errors[0] ** 2
+    t = stats.t.ppf(0.975, freedom)
+    roots = np.roots([1 + t**2 / m, -(2 * p + t**2 / m), p**2])
+    assert sorted(roots) == pytest.approx([rows[0]["low"], rows[0]["high"]], abs=1e-6)
 
 
 def test_a_small_group_says_how_much_weight_its_parent_has() -> None:

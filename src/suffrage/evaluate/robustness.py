@@ -45,12 +45,12 @@ from suffrage.evaluate.statistics.intervals import (
     bootstrap_estimate,
     combined,
 )
-from suffrage.evaluate.statistics.student import student_quantile
 from suffrage.models import ItemProbe, LabelChoice, Question, label_sets, option_orders
 from suffrage.models.asking import Message
 from suffrage.models.readouts import read_sentences, read_text
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distribution_distances import fit, total_variation
+from suffrage.population.student import student_quantile
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.augmentation import read_paraphrases

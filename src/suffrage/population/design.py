@@ -33,6 +33,18 @@ class Design:
         return np.bincount(self.stratum)
 
     @property
+    def degrees_of_freedom(self) -> int:
+        """Sampling units less strata, 1 at least; those without a respondent here do not count.
+
+        Strata of one unit are compared with each other, and count as one. Source: Korn and
+        Graubard (1999), Analysis of Health Surveys, section 5.2.
+        """
+        units = np.unique(self.psu)
+        strata = np.unique(self.stratum[units])
+        alone = int((self.sizes[strata] == 1).sum())
+        return max(units.size - strata.size + max(alone - 1, 0), 1)
+
+    @property
     def words(self) -> str:
         """The design in a few words, for reports."""
         alone = int((self.sizes == 1).sum())

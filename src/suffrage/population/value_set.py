@@ -29,6 +29,7 @@ from suffrage.population.distributions import (
     in_blocks,
     resampled_shares,
     sample_worth,
+    share_intervals,
 )
 from suffrage.population.pooling import (
     GroupAnswers,
@@ -36,6 +37,7 @@ from suffrage.population.pooling import (
     pool,
     pooled_draws,
 )
+from suffrage.population.student import student_quantile
 from suffrage.population.where import Where, describe, select, select_by_id
 from suffrage.survey import (
     Item,
@@ -51,6 +53,7 @@ HALF_SPLITS = 100
 # second the value set is refused, or the item set aside (docs/weights.md, "Small groups").
 SHRINK_BELOW = 50.0
 REFUSE_BELOW = 10.0
+NORMAL_975 = 1.959964
 # `AnswerDistribution`'s arrays of resamples, and what their rows are called on disk.
 RESAMPLES = {
     "replicates": "replicate",
@@ -99,6 +102,18 @@ class AnswerDistribution:
         )
 
     @property
+    def effective_answers(self) -> float:
+        """How many people of a simple random sample would give the same errors.
+
+        The shares' variances in such a sample, p(1 - p), over their variances here, both summed
+        over the options. Unlike `n_eff`, this counts strata and clusters; it is `n_eff` where the
+        errors are 0 or unknown.
+        """
+        spread = float((self.shares * (1 - self.shares)).sum())
+        variance = float(np.square(self.standard_errors).sum())
+        return spread / variance if variance > 0 else self.n_eff
+
+    @property
     def mean_position(self) -> float:
         """The mean answer on a scale from 0 (first option) to 1 (last); ordered items only."""
         if not self.item.ordered:
@@ -131,6 +146,8 @@ class ValueSet:
     survey_hash: str
     # Items left out, each with the reason.
     set_aside: tuple[str, ...] = ()
+    # Of the errors, where they follow a sampling design; None where people are independent.
+    degrees_of_freedom: int | None = None
 
     def __eq__(self, other: object) -> bool:
         """Whether every figure and word is the same; figures unknown in both are."""
@@ -138,6 +155,17 @@ class ValueSet:
             return NotImplemented
         names = (field.name for field in fields(self))
         return all(_same(getattr(self, name), getattr(other, name)) for name in names)
+
+    def intervals(self, item_id: str) -> tuple[FloatArray, FloatArray]:
+        """Return 95% intervals of an item's shares, the lower and the upper ends, (options,) each.
+
+        They rest on the weighted errors, those of the sampling design where there is one, with
+        Student's t for its degrees of freedom (`distributions.share_intervals`).
+        """
+        found = self.distributions[item_id]
+        freedom = self.degrees_of_freedom
+        reach = NORMAL_975 if freedom is None else student_quantile(0.975, freedom)
+        return share_intervals(found.shares, found.standard_errors, found.n_eff, reach)
 
     @property
     def items(self) -> list[Item]:
@@ -166,6 +194,7 @@ class ValueSet:
             "weighting": self.weighting,
             "survey_hash": self.survey_hash,
             "set_aside": list(self.set_aside),
+            "degrees_of_freedom": self.degrees_of_freedom,
             "items": [
                 {
                     **d.item.model_dump(mode="json"),
@@ -362,6 +391,7 @@ def build_value_set(
         n_eff=n_eff,
         design_effect=design_effect(weights),
         weighting=_weighting(survey.provenance.weight_variable, design),
+        degrees_of_freedom=None if design is None else design.degrees_of_freedom,
         survey_hash=survey.content_hash,
         set_aside=set_aside,
     )

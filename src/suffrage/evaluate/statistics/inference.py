@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 
 from suffrage.arrays import FloatArray
-from suffrage.evaluate.statistics.student import student_quantile, student_tails
+from suffrage.population.student import student_quantile, student_tails
 
 LEVEL = 0.95
 # With fewer clusters nothing is claimed: no interval, no verdict.

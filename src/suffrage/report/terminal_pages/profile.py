@@ -8,7 +8,6 @@ from typing import Any
 from suffrage import storage
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.comparison import ItemComparison, compare_value_sets
-from suffrage.population.distributions import share_intervals
 from suffrage.report.rendering import render_page
 from suffrage.survey.group_differences import cautions
 
@@ -31,7 +30,14 @@ def profile_json(first: ValueSet, other: ValueSet | None = None) -> dict[str, An
         "pooled": {item: d.pooled for item, d in first.distributions.items() if d.pooled},
     }
     if other is None:
-        return {**facts, "shares": first.table().to_dicts()}
+        shares = first.table().to_dicts()
+        ends = {item: first.intervals(item) for item in first.distributions}
+        for row in shares:
+            lows, highs = ends[row["item"]]
+            row["low"] = float(lows[row["position"]])
+            row["high"] = float(highs[row["position"]])
+            row["effective_answers"] = first.distributions[row["item"]].effective_answers
+        return {**facts, "shares": shares}
     marked = cautions([d.item for d in first.distributions.values()])
     rows = [
         {**row.__dict__, "caution": marked.get(row.item_id)}
@@ -55,13 +61,17 @@ def profile_table(value_set: ValueSet) -> Any:
         table.add_column(overflow="fold", width=min(longest, OPTION_WIDTH) + 2)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, width=BAR_WIDTH)
-        for text, share, error in zip(
-            item.texts, distribution.shares, distribution.standard_errors, strict=True
+        lows, highs = value_set.intervals(item.id)
+        for text, share, low, high in zip(
+            item.texts, distribution.shares, lows, highs, strict=True
         ):
             bar = "█" * round(share * BAR_WIDTH)
-            table.add_row(f"  {text}", f"{share:>4.0%} ± {error:.1%}", Text(bar, style="blue"))
+            span = f"{share:>4.0%}  {_span(low, high)}"
+            table.add_row(f"  {text}", span, Text(bar, style="blue"))
         parts += [Text(f"\n{item.id}  {item.question}"), table]
-        parts.append(Text(f"  {_footing(distribution)}", style="dim"))
+        parts.append(Text(f"  {_footing(value_set, distribution)}", style="dim"))
+    explained = f"In brackets: 95 % intervals, {_intervals_from(value_set)}."
+    parts.append(Text(f"\n{explained}", style="dim"))
     if value_set.set_aside:
         parts.append(Text(f"\nSet aside: {'; '.join(value_set.set_aside)}", style="dim"))
     return Group(*parts)
@@ -83,8 +93,25 @@ def heading(value_set: ValueSet) -> str:
     )
 
 
-def _footing(distribution: AnswerDistribution) -> str:
+def _intervals_from(value_set: ValueSet) -> str:
+    """What the intervals of shares are made from, in words."""
+    if value_set.degrees_of_freedom is None:
+        return "from weighted errors, with respondents taken as independent"
+    return (
+        "from the errors of the sampling design, with Student's t for "
+        f"{value_set.degrees_of_freedom:,} degrees of freedom"
+    )
+
+
+def _span(low: float, high: float) -> str:
+    return f"({_percent(low)} to {_percent(high)})"
+
+
+def _footing(value_set: ValueSet, distribution: AnswerDistribution) -> str:
+    """How many answered an item, and how many people's worth of evidence that is."""
     parts = [f"n {distribution.n:,}, effective {distribution.n_eff:,.0f}"]
+    if value_set.degrees_of_freedom is not None and not distribution.pooled:
+        parts[0] += f" by weights, {distribution.effective_answers:,.0f} by weights and design"
     silent = {kind: share for kind, share in distribution.non_response.items() if share > 0}
     parts += [f"{kind} {share:.1%}" for kind, share in silent.items()]
     if distribution.pooled:
@@ -174,6 +201,7 @@ def write_profile_page(first: ValueSet, other: ValueSet | None, path: Path) -> N
         finding=_finding(first, list(comparisons.values())) if other else "",
         explanation=explanation,
         shares_are="weighted shares" if weighted else "shares",
+        intervals_are=[_intervals_from(value_set) for value_set in shown],
         most=[
             _row(card["anchor"], card["question"], row, marked.get(row.item_id))
             for card, row in zip(cards[:MOST], comparisons.values(), strict=False)
@@ -215,9 +243,8 @@ def _row(anchor: str, question: str, row: ItemComparison, caution: str | None) -
 def _card(
     anchor: str, item_id: str, shown: list[ValueSet], comparison: ItemComparison | None
 ) -> dict[str, Any]:
-    distributions = [value_set.distributions[item_id] for value_set in shown]
-    item = distributions[0].item
-    bars = [_bars(distribution) for distribution in distributions]
+    item = shown[0].distributions[item_id].item
+    bars = [_bars(value_set, item_id) for value_set in shown]
     difference = ""
     if comparison is not None:
         verdict = "a clear difference" if comparison.clear else "no clear difference"
@@ -235,15 +262,13 @@ def _card(
             {"text": text, "bars": option_bars}
             for text, option_bars in zip(item.texts, zip(*bars, strict=True), strict=True)
         ],
-        "footings": [_footing(distribution) for distribution in distributions],
+        "footings": [_footing(v, v.distributions[item_id]) for v in shown],
     }
 
 
-def _bars(distribution: AnswerDistribution) -> list[dict[str, Any]]:
+def _bars(value_set: ValueSet, item_id: str) -> list[dict[str, Any]]:
     """Each option's bar: widths in per cent of the whole, and the same in words."""
-    lows, highs = share_intervals(
-        distribution.shares, distribution.standard_errors, distribution.n_eff
-    )
+    shares = value_set.distributions[item_id].shares
     return [
         {
             "share": _percent(share),
@@ -253,6 +278,6 @@ def _bars(distribution: AnswerDistribution) -> list[dict[str, Any]]:
             "span": f"{_percent(low)} to {_percent(high)}",
         }
         for share, low, high in zip(
-            *(ends.tolist() for ends in (distribution.shares, lows, highs)), strict=True
+            *(ends.tolist() for ends in (shares, *value_set.intervals(item_id))), strict=True
         )
     ]
