@@ -1,9 +1,12 @@
 """Every trained method for a few steps on this machine's GPU: seconds, memory and tokens a second.
 
     make gpu-check
-    python scripts/gpu_check.py [--steps 5] [--model NAME] [--json FILE]
+    python scripts/gpu_check.py [--steps 5] [--model NAME] [--json FILE] [--launcher NAME]
 
-Without a CUDA GPU it says so and stops with exit code 1; `--cpu` runs it all the same.
+With `--launcher` the methods that several processes may share are trained so. On a CUDA GPU the
+model is also read with half of it kept in memory, as one that is larger than the GPU would be.
+
+Without a GPU it says so and stops with exit code 1; `--cpu` runs it all the same.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 # Short phases for the methods that have more than one.
 MORE: dict[str, dict[str, Any]] = {
@@ -21,6 +25,8 @@ MORE: dict[str, dict[str, Any]] = {
     "cai": {"drafts": 4, "then": "none"},
     "ccai": {"drafts": 4, "then": "none"},
 }
+# The most that a model on several devices may differ from one on a GPU, in nats.
+MOST = 1e-3
 SKIPPED = ("ccai",)  # needs a consultation's constitution; cai takes the same path
 
 
@@ -32,19 +38,20 @@ def main() -> int:
     parser.add_argument("--model", default="bundled:smollm2-135m")
     parser.add_argument("--methods", default="", help="names, with commas; default: all")
     parser.add_argument("--json", type=Path, help="write the rows here as well")
+    parser.add_argument("--launcher", default="", help="as for `suffrage run`")
     parser.add_argument("--cpu", action="store_true", help="go on without a GPU")
     given = parser.parse_args()
-    import torch
+    from suffrage.models.device import gpu_name
 
-    if not torch.cuda.is_available() and not given.cpu:
-        print("There is no CUDA GPU here; --cpu runs the check on the CPU.", file=sys.stderr)
+    device = gpu_name() or "CPU"
+    if device == "CPU" and not given.cpu:
+        print("There is no GPU here; --cpu runs the check on the CPU.", file=sys.stderr)
         return 1
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     rows = []
     print(f"{device}, {given.model}, {given.steps} steps of {given.batch} records")
     print(f"{'method':<14} {'s/step':>8} {'tokens/s':>9} {'peak GB':>8}")
-    for name in chosen(given.methods):
-        row = check(name, given.model, given.steps, given.batch)
+    for name in chosen(given.methods, given.launcher):
+        row = check(name, given.model, given.steps, given.batch, given.launcher)
         rows.append({"device": device, **row})
         if row["error"]:
             print(f"{name:<14} {row['error']}", flush=True)
@@ -54,13 +61,16 @@ def main() -> int:
             f"{row['peak_memory_bytes'] / 1e9:>8.2f}",
             flush=True,
         )
+    gap = difference_when_spread(given.model)
+    if gap is not None:
+        print(f"read with half of the model in memory: differs by at most {gap:.1e} nats")
     if given.json:
         given.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
-    return 1 if any(row["error"] for row in rows) else 0
+    return 1 if any(row["error"] for row in rows) or (gap or 0.0) > MOST else 0
 
 
-def chosen(names: str) -> list[str]:
-    """The methods to run: those named, or every trained one."""
+def chosen(names: str, launcher: str = "") -> list[str]:
+    """The methods to run: those named, or every trained one that the launcher may start."""
     from suffrage import registry
 
     if names:
@@ -68,14 +78,44 @@ def chosen(names: str) -> list[str]:
     return [
         name
         for name in registry.names("methods")
-        if registry.load("methods", name).train is not None and name not in SKIPPED
+        if registry.load("methods", name).train is not None
+        and name not in SKIPPED
+        and (registry.load("methods", name).launches or not launcher)
     ]
 
 
-def check(name: str, model: str, steps: int, batch: int) -> dict[str, Any]:
+def difference_when_spread(name: str) -> float | None:
+    """How far answers differ when half of the model is in memory, in nats; None without CUDA."""
+    import accelerate
+    import torch
+
+    from suffrage.models import LanguageModel, identify, placement
+    from suffrage.models.packing import ScoreRequest
+
+    if not torch.cuda.is_available():
+        return None
+    requests = [ScoreRequest(tuple(range(5, 25 + k)), ((30,), (31, 32))) for k in range(4)]
+    whole = LanguageModel.load(identify(name, Path()))
+    half = whole.model.get_memory_footprint() // 2
+    plain = whole.score(requests)
+    with (
+        patch.object(placement, "fits_on_one_gpu", return_value=False),
+        patch.object(accelerate.utils, "get_max_memory", return_value={0: half}),
+    ):
+        apart = LanguageModel.load(identify(name, Path()))
+    assert placement.is_spread(apart.model)
+    return max(
+        float(abs(one - other).max())
+        for mine, theirs in zip(plain, apart.score(requests), strict=True)
+        for one, other in zip(mine, theirs, strict=True)
+    )
+
+
+def check(name: str, model: str, steps: int, batch: int, launcher: str = "") -> dict[str, Any]:
     """One method in a study of its own; its cost from the manifest, or what went wrong."""
     import yaml
 
+    from suffrage.align.launch import launcher_file
     from suffrage.errors import SuffrageError
     from suffrage.study.run import run_study
     from suffrage.study.schema import read_study
@@ -93,7 +133,8 @@ def check(name: str, model: str, steps: int, batch: int) -> dict[str, Any]:
         path = Path(folder) / "study.yaml"
         path.write_text(yaml.safe_dump(study), encoding="utf-8")
         try:
-            finished = run_study(read_study(path), only="align", quiet=True)
+            started = launcher_file(launcher) if launcher else None
+            finished = run_study(read_study(path), only="align", quiet=True, launcher=started)
         except SuffrageError as error:
             return {"method": name, "error": str(error)}
         (manifest,) = (finished.folder / "checkpoints").glob(f"{name}-seed*-*/manifest.json")

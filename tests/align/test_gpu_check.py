@@ -25,7 +25,9 @@ def test_a_method_is_measured_and_a_mistake_told(tiny_model: Path) -> None:
     row = module().check("distribution", str(tiny_model), 2, 4)
     assert row["error"] == "" and row["seconds"] > 0 and row["tokens_per_second"] > 0
     assert "does not exist" in module().check("distribution", "./nowhere", 2, 4)["error"]
-    assert {"sft", "dpo", "kto", "distribution"} <= set(module().chosen(""))
+    assert {"sft", "dpo", "kto", "distribution", "rlhf"} <= set(module().chosen(""))
+    launched = set(module().chosen("", "gpus"))
+    assert "dpo" in launched and "rlhf" not in launched, "its loop is not shared by processes"
 
 
 def test_without_a_gpu_it_says_so() -> None:
@@ -34,4 +36,4 @@ def test_without_a_gpu_it_says_so() -> None:
     done = subprocess.run(
         [sys.executable, str(SCRIPT)], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1 and "There is no CUDA GPU here" in done.stderr
+    assert done.returncode == 1 and "There is no GPU here" in done.stderr

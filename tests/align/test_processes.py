@@ -2,10 +2,14 @@
 
 import json
 import os
+import signal
 import socket
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
 from suffrage.align.launch import (
@@ -36,6 +40,16 @@ fsdp_config:
 """
 
 
+# Methods that read with the trained model once, read a reference first, and share a mean.
+UNEVEN: list[tuple[str, dict[str, object]]] = [
+    ("distribution", {}),
+    ("dpo", {}),
+    ("kto", {"z0": "batch", "labels": "shares"}),
+]
+# Seconds after which two processes are taken to wait for one another.
+LONGEST_WAIT = 240
+
+
 def losses(folder: Path) -> list[float]:
     lines = (folder / "training.jsonl").read_text().splitlines()
     return [json.loads(line)["loss"] for line in lines]
@@ -47,11 +61,46 @@ def _on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
 
 
-def both(name: str, tiny: Path, folder: Path, launcher: Path) -> tuple[Path, TrainingJob]:
+@pytest.fixture
+def _no_waiting() -> Iterator[None]:
+    """Fail where processes wait for one another."""
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError("the processes wait for one another")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(LONGEST_WAIT)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def uneven(given: TrainingJob) -> TrainingJob:
+    """The job with long questions in the second process's part of each step.
+
+    Each fills a row of its own, and so takes a pass.
+    """
+    half = given.options.batch // 2
+    rows = [
+        {**row, "user": f"{row['user']} {place}" + f" word{place}" * 60 * (place // half % 2)}
+        for place, row in enumerate(given.records.frame.to_dicts())
+    ]
+    frame = pl.DataFrame(rows, schema=given.records.frame.schema)
+    return replace(given, records=replace(given.records, frame=frame))
+
+
+def both(
+    name: str,
+    tiny: Path,
+    folder: Path,
+    launcher: Path,
+    change: Callable[[TrainingJob], TrainingJob] = lambda given: given,
+    **options: object,
+) -> tuple[Path, TrainingJob]:
     """The same job in one process and launched: the first one's output, and the second job."""
-    more = {"learning_rate": 0.01, "adapter": "none"}
-    alone = run(name, job(tiny, name, folder / "one", 4, **more))
-    given = job(tiny, name, folder / "two", 4, **more)
+    more = {"learning_rate": 0.01, "adapter": "none", **options}
+    alone = run(name, change(job(tiny, name, folder / "one", 4, **more)))
+    given = change(job(tiny, name, folder / "two", 4, **more))
     told: list[int] = []
     given = replace(given, on_step=lambda step, of, loss: told.append(step))
     facts, usage = train_launched(method(name), given, launcher)
@@ -79,6 +128,23 @@ def test_weights_in_shards_take_the_steps_of_whole_ones(tiny_model: Path, tmp_pa
     assert losses(given.output) == pytest.approx(losses(alone), abs=1e-5)
     one, two = weights(alone), weights(given.output)
     assert one.keys() == two.keys(), "a checkpoint of shards is written whole"
+    for key, value in one.items():
+        assert (value - two[key]).abs().max() < 1e-4, key
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_no_waiting")
+@pytest.mark.parametrize("sharded", [False, True], ids=["whole", "sharded"])
+@pytest.mark.parametrize(("name", "form"), UNEVEN, ids=str)
+def test_processes_with_unequal_records_do_not_wait_for_one_another(
+    name: str, form: dict[str, object], sharded: bool, tiny_model: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "sharded.yaml"
+    config.write_text(SHARDED)
+    launcher = launcher_file(str(config) if sharded else "two-processes")
+    alone, given = both(name, tiny_model, tmp_path, launcher, uneven, **form)
+    assert losses(given.output) == pytest.approx(losses(alone), abs=1e-5)
+    one, two = weights(alone), weights(given.output)
     for key, value in one.items():
         assert (value - two[key]).abs().max() < 1e-4, key
 

@@ -1,19 +1,29 @@
 """Trained methods on a tiny model: they learn what they are given, and go on after a kill."""
 
 import json
+import multiprocessing
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from suffrage import registry, storage
 from suffrage.align import Method, TrainingJob, TrainingOptions
 from suffrage.align.preference_model import PreferenceModel
-from suffrage.align.training import last_whole_checkpoint
+from suffrage.align.training import (
+    last_whole_checkpoint,
+    one_device,
+    trainer_settings,
+    training_dtype,
+)
 from suffrage.errors import SuffrageError
 from suffrage.models import LanguageModel, identify
 from suffrage.population import build_value_set
@@ -245,6 +255,87 @@ def test_a_broken_training_ends_as_an_unbroken_one(
     assert all(torch.equal(whole[key], again[key]) for key in whole)
     steps = [json.loads(line)["step"] for line in (broken.output / "training.jsonl").open()]
     assert steps == list(range(1, 11))
+
+
+def train_until_killed(tiny: Path, folder: Path) -> None:
+    """Train up to step 7, and die while the line of step 8 is written."""
+    given = job(tiny, "distribution", folder, 10)
+
+    def die(step: int, total: int, loss: float) -> None:
+        if step == 7:
+            with (given.work / "training.jsonl").open("a") as log:
+                log.write('{"step": 8, "lo')
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    run("distribution", replace(given, on_step=die))
+
+
+def test_a_killed_training_leaves_no_line_of_its_log_twice_or_torn(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    killed = multiprocessing.get_context("spawn").Process(
+        target=train_until_killed, args=(tiny_model, tmp_path / "killed")
+    )
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    given = job(tiny_model, "distribution", tmp_path / "killed", 10)
+    assert (given.work / "training.jsonl").read_text().endswith("lo")
+    lines = (run("distribution", given) / "training.jsonl").read_text()
+    whole = run("distribution", job(tiny_model, "distribution", tmp_path / "whole", 10))
+    assert lines == (whole / "training.jsonl").read_text()
+
+
+def test_a_log_grows_and_is_not_written_again(tiny_model: Path, tmp_path: Path) -> None:
+    given = job(tiny_model, "distribution", tmp_path, 3)
+    log, seen = given.work / "training.jsonl", []
+    given.work.mkdir()
+    log.write_text('{"step": 1, "loss": 9.0}\n{"step": 2, "loss": 9.0}\n')  # of no point saved
+    run(
+        "distribution",
+        replace(given, on_step=lambda *_: seen.append((log.stat().st_ino, log.read_text()))),
+    )
+    assert len({file for file, _ in seen}) == 1
+    assert [len(text.splitlines()) for _, text in seen] == [1, 2, 3]
+    assert all(text.endswith("\n") and '"loss": 9.0' not in text for _, text in seen)
+
+
+def test_a_step_runs_on_one_device_however_many_there_are() -> None:
+    several = SimpleNamespace(n_gpu=4, _n_gpu=4)
+    assert one_device(several)._n_gpu == 1
+    none = SimpleNamespace(n_gpu=0, _n_gpu=0)
+    assert one_device(none)._n_gpu == 0
+
+
+class NoDoubles(TorchDispatchMode):
+    """Lets nothing be computed in float64, which Apple's GPUs do not have."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        found = func(*args, **(kwargs or {}))
+        for one in found if isinstance(found, tuple) else (found,):
+            if isinstance(one, torch.Tensor) and one.dtype == torch.float64:
+                raise AssertionError(f"{func} gives float64")
+        return found
+
+
+@pytest.mark.parametrize("name", [*TRAINED, "rloo", "grpo"])
+def test_nothing_is_trained_in_a_format_that_apples_gpus_lack(
+    name: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    with NoDoubles():
+        run(name, job(tiny_model, name, tmp_path, 2))
+
+
+def test_apples_gpu_is_trained_on_where_it_is_there(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = job(tiny_model, "distribution", tmp_path, 2)
+    assert trainer_settings(given)["use_cpu"] is not torch.cuda.is_available()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    settings = trainer_settings(given)
+    assert settings["use_cpu"] is False and settings["dataloader_pin_memory"] is False
+    assert training_dtype(given.options.model_copy(update={"dtype": "auto"})) == "float32"
 
 
 def test_a_half_written_point_is_passed_over(tmp_path: Path) -> None:

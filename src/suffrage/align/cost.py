@@ -36,6 +36,8 @@ def release_freed() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    elif torch.backends.mps.is_available():
+        torch.mps.empty_cache()
     with contextlib.suppress(OSError, AttributeError):  # GNU's C library only
         ctypes.CDLL(None).malloc_trim(0)
 

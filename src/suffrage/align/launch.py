@@ -23,6 +23,7 @@ from suffrage import registry, storage
 from suffrage.align.cost import ResourceUse, measuring_resources
 from suffrage.align.method import Method, TrainingFacts, TrainingJob
 from suffrage.errors import InputError, SuffrageError, require
+from suffrage.models.device import process_gpu, process_rank
 
 SHIPPED_LAUNCHERS = Path(__file__).parent / "launchers"
 JOB, OUTPUT = "job.pickle", "launch.log"
@@ -193,9 +194,9 @@ def _train_in_this_process() -> None:
 
     work = Path(sys.argv[1])
     name, job = pickle.loads((work / JOB).read_bytes())
-    first = os.environ.get("RANK", "0") == "0"
+    first = process_rank() == 0
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(process_gpu())
     method: Method = registry.load("methods", name)
     assert method.train is not None
     try:

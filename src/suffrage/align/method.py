@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from suffrage.models import ModelIdentity
+from suffrage.models.device import process_count
 from suffrage.training_data.records import Format, Records, RecordSettings
 
 # Called with a step, the number of all steps, and the loss of that step.
@@ -73,8 +73,7 @@ class TrainingOptions(MethodOptions):
 
     def micro_batch_size(self) -> int:
         """Records computed at a time by each process that `accelerate launch` started."""
-        processes = int(os.environ.get("WORLD_SIZE", "1"))
-        return self.micro_batch or max(1, self.batch // processes)
+        return self.micro_batch or max(1, self.batch // process_count())
 
     @property
     def record_settings(self) -> RecordSettings:

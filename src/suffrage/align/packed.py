@@ -6,15 +6,23 @@ once. A method says which answers of a record it needs, and what the loss on the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suffrage import storage
 from suffrage.align.method import TrainingFacts, TrainingJob
-from suffrage.align.training import prepare, run_trainer, trainer_settings
+from suffrage.align.processes import (
+    empty_passes,
+    gathered,
+    gathered_lists,
+    missing_passes,
+    own_parts,
+)
+from suffrage.align.training import one_device, prepare, run_trainer, trainer_settings
 from suffrage.errors import SuffrageError, require
-from suffrage.models.device import device_name, out_of_memory
+from suffrage.models.device import device_name, out_of_memory, process_rank
 from suffrage.models.packing import Pack, ScoreRequest, Tokens
 from suffrage.models.packing_rule import PackingRule, pack_log_probs, packing_rule
 from suffrage.models.tokenizing import answer_tokens, encode_text, label_tokens, prompt_text
@@ -125,6 +133,11 @@ class PackedAnswers:
     def tokens(self) -> int:
         """Tokens the model reads."""
         return sum(len(pack.tokens) for pack in self.packs)
+
+    @property
+    def passes(self) -> int:
+        """Passes through the model."""
+        return len(self.packs)
 
 
 def pack_answers(
@@ -264,21 +277,40 @@ class StepParts:
         )
 
     def shared(self, model: Any, part: Sequence[RecordRow]) -> torch.Tensor:
-        """What all records of a part's step share, computed part by part."""
+        """What all records of a part's step share, computed part by part in all processes."""
         import torch
 
         assert self.objective.shared is not None
-        step, total = self.step_of(part), torch.zeros(())
+        step, total = self.step_of(part), 0.0
         with torch.no_grad():
-            for start in range(0, len(step), self.micro_batch):
-                some = step[start : start + self.micro_batch]
-                given = self.own_answers(some)
-                if given is not None:
-                    batch = self.answer_batch(model, some, given)
-                    total = total.to(batch.log_probs) + self.objective.shared(batch) * len(
-                        batch.rows
-                    )
-        return total / len(without_general(step))
+            for some, given in self.read_in_turn(model, self.parts_of(step)):
+                batch = self.answer_batch(model, some, given)
+                total += float(self.objective.shared(batch)) * len(batch.rows)
+        return gathered([total]).sum() / len(without_general(step))
+
+    def parts_of(self, rows: Sequence[RecordRow]) -> list[Sequence[RecordRow]]:
+        """Rows in parts of `micro_batch`."""
+        size = self.micro_batch
+        return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+    def read_in_turn(
+        self, model: Any, parts: Sequence[Sequence[RecordRow]]
+    ) -> Iterator[tuple[Sequence[RecordRow], PackedAnswers]]:
+        """This process's share of some parts, with as many passes as in every other process.
+
+        To be consumed without gradients.
+
+        Yields
+        ------
+        part, PackedAnswers
+            Parts with records of their own. The receiver reads the rows, once, before the next.
+        """
+        for part in own_parts(parts):
+            given = self.own_answers(part) if part else None
+            missing = missing_passes(given.passes if given else 0)
+            if part and given:
+                yield part, given
+            empty_passes(model, missing)
 
     def loss(
         self, model: Any, inputs: dict[str, Any], shared: torch.Tensor | None
@@ -302,7 +334,7 @@ class StepParts:
             batch = self.answer_batch(model, part, own)
             if self.objective.shared is not None:
                 found = self.objective.shared(batch).detach() if shared is None else shared
-                batch = replace(batch, shared=found)
+                batch = replace(batch, shared=found.to(batch.log_probs))
             loss = self.objective.loss(batch) * own.count * each
         if general:
             values = answer_log_probs(model, general)[:, 0]
@@ -341,13 +373,11 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     parts = StepParts(
         prompts, rule, objective, rows, job.options.batch, micro_batch, [], mean_length
     )
-    if objective.needs_reference:
-        parts = replace(parts, reference=_reference(job, model, parts))
 
     def make(callbacks: list[Any]) -> Any:
-        trainer = _step_trainer(transformers.Trainer, parts)(
+        trainer = _step_trainer(transformers.Trainer, parts, job.work / REFERENCE)(
             model=model,
-            args=transformers.TrainingArguments(**trainer_settings(job)),
+            args=one_device(transformers.TrainingArguments(**trainer_settings(job))),
             data_collator=lambda part: {
                 "part": part,
                 "own": parts.own_answers(part),
@@ -363,30 +393,42 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     return run_trainer(job, make)
 
 
-def _step_trainer(base: type[Any], parts: StepParts) -> type[Any]:
-    """Transformers' trainer with the loss of a step's parts."""
-    torch = require("torch", "align", "training")
+def _step_trainer(base: type[Any], parts: StepParts, reference: Path) -> type[Any]:
+    """Transformers' trainer with the loss of a step's parts; `reference` keeps the reference."""
 
     class StepTrainer(base):  # type: ignore[misc]
+        _parts = parts
         # The step that `_shared` is of, and what its records share.
         _shared_step = -1
         _shared = None
 
         def compute_loss(self, model: Any, inputs: dict[str, Any], **_: Any) -> Any:
-            self._count(sum(inputs[name].tokens for name in ("own", "general") if inputs[name]))
-            whole = len(inputs["part"]) == len(parts.step_of(inputs["part"]))
-            if parts.objective.shared is None or whole:
-                return parts.loss(model, inputs, None)
+            # Only here is the model where the trainer puts it, perhaps in shards over processes.
+            if parts.objective.needs_reference and not self._parts.reference:
+                found = _reference(reference, model, parts, self.state.global_step)
+                self._parts = replace(parts, reference=found)
+            missing = self._passes_missing(inputs)
+            loss = self._parts.loss(model, inputs, self._shared_in_step(model, inputs["part"]))
+            return loss + empty_passes(model, missing)
+
+        def _shared_in_step(self, model: Any, part: Sequence[RecordRow]) -> torch.Tensor | None:
+            """What the step's records share; None where the part finds it by itself."""
+            if parts.objective.shared is None or len(part) == len(parts.step_of(part)):
+                return None
             if self._shared_step != self.state.global_step:
                 self._shared_step = self.state.global_step
-                self._shared = parts.shared(model, inputs["part"])
-            return parts.loss(model, inputs, self._shared)
+                self._shared = self._parts.shared(model, part)
+            return self._shared
 
-        def _count(self, tokens: int) -> None:
-            """Adds to the tokens read, over all processes."""
-            own = torch.tensor(tokens, device=self.args.device)
-            whole = self.accelerator.reduce(own) if self.args.world_size > 1 else own
-            self.state.num_input_tokens_seen += int(whole)
+        def _passes_missing(self, inputs: dict[str, Any]) -> int:
+            """Passes that another process makes more; counts the tokens read by all of them."""
+            given: list[PackedAnswers] = [
+                inputs[name] for name in ("own", "general") if inputs[name]
+            ]
+            tokens, passes = sum(one.tokens for one in given), sum(one.passes for one in given)
+            found = gathered([float(tokens), float(passes)])
+            self.state.num_input_tokens_seen += int(found[:, 0].sum())
+            return int(found[:, 1].max()) - passes
 
     return StepTrainer
 
@@ -405,31 +447,48 @@ def _padded(values: list[float], width: int) -> list[float]:
     return values + [ABSENT] * (width - len(values))
 
 
-def _reference(job: TrainingJob, model: Any, parts: StepParts) -> list[list[float]]:
+def _reference(kept: Path, model: Any, parts: StepParts, step: int) -> list[list[float]]:
     """The starting model's log-probabilities of every record's answers, computed once and kept.
 
-    Steps are those of training, because what a method asks of a record may depend on its step.
+    Each process reads its share of the records. Steps are those of training, because what a method
+    asks of a record may depend on its step.
+
+    Parameters
+    ----------
+    kept : Path
+        The file that keeps them for a training that is resumed.
+    model : PreTrainedModel
+        As the trainer wraps it.
+    parts : StepParts
+    step : int
+        Steps done, after which the model is no longer the reference.
+
+    Raises
+    ------
+    SuffrageError
+        The training is resumed, and the file is gone.
     """
-    torch = require("torch", "align", "training")
-    kept = job.work / REFERENCE
-    if kept.exists():
+    if all(gathered_lists([kept.exists()])):
         return list(storage.read_json(kept))
-    job.work.mkdir(parents=True, exist_ok=True)
-    found: list[list[float]] = [[] for _ in parts.rows]
-    if not getattr(model, "is_loaded_in_4bit", False):  # which is on its GPU already
-        model = model.to(device_name())
-    with torch.inference_mode(), out_of_memory("scoring", "micro_batch: 1"):
-        for start in range(0, len(parts.rows), parts.micro_batch):
-            part = parts.rows[start : start + parts.micro_batch]
-            given = parts.own_answers(part)
-            if given is None:
-                continue
+    if step:
+        raise SuffrageError(
+            f"{kept} is gone: what the training compares the model with. Remove {kept.parent}, and "
+            "the training begins again."
+        )
+    torch = require("torch", "align", "training")
+    own: list[tuple[int, list[float]]] = []
+    with torch.no_grad(), out_of_memory("scoring", "micro_batch: 1"):
+        for part, given in parts.read_in_turn(model, parts.parts_of(parts.rows)):
             values = answer_log_probs(model, given).cpu().tolist()
             lengths = [
                 given.lengths[k : k + given.width]
                 for k in range(0, len(given.lengths), given.width)
             ]
             for row, line, present in zip(without_general(part), values, lengths, strict=True):
-                found[row["place"]] = line[: sum(length > 0 for length in present)]
-    storage.write_json(kept, found)
+                own.append((row["place"], line[: sum(length > 0 for length in present)]))
+    found: list[list[float]] = [[] for _ in parts.rows]
+    for place, line in gathered_lists(own):
+        found[place] = line
+    if process_rank() == 0:
+        storage.write_json(kept, found)
     return found

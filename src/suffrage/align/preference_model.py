@@ -27,6 +27,7 @@ from suffrage.models.device import device_name, out_of_memory
 from suffrage.models.loading import load_weights
 from suffrage.models.packing import ScoreRequest
 from suffrage.models.packing_rule import PackingRule, pack_states, packing_rule
+from suffrage.models.placement import input_device, place
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
 
@@ -128,9 +129,9 @@ class PreferenceModel:
             model = peft.PeftModel.from_pretrained(model, folder)
         head = torch.nn.Linear(width, 1)
         head.load_state_dict(weights)
-        device = device_name()
-        model = model.to(device).eval()
-        return cls(model, Prompts.of(tokenizer), head.to(device), packing_rule(model))
+        model = place(model).eval()
+        head = head.to(input_device(model))
+        return cls(model, Prompts.of(tokenizer), head, packing_rule(model))
 
     def save(self, folder: Path) -> None:
         """Write the adapter (or whole model) as PEFT or Transformers do, with the head."""

@@ -30,7 +30,6 @@ factor).
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -45,10 +44,11 @@ from suffrage import storage
 from suffrage.align.answer_rewards import answer_reward
 from suffrage.align.method import TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.align.preference_model import train_preference_model
-from suffrage.align.training import prepare, run_trainer, trainer_settings
+from suffrage.align.training import one_device, prepare, run_trainer, trainer_settings
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models.asking import Message
+from suffrage.models.device import process_count
 from suffrage.models.drawing import reads_padded
 from suffrage.models.packing_rule import forward_accepts
 from suffrage.models.tokenizing import end_tokens, prompt_text
@@ -265,7 +265,7 @@ def score_by_preferences(job: TrainingJob, tokenizer: Any) -> Score:
 
     Raises SuffrageError in one of several processes, which would each train their own.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if process_count() > 1:
         raise SuffrageError(
             "reward: preference_model trains in one process; run without --launcher, or use "
             "reward: share."
@@ -385,7 +385,7 @@ def train_groups(
     def make(callbacks: list[Any]) -> Any:
         return answers_only(getattr(trl, trainer))(
             model=model,
-            args=getattr(trl, config)(**given, **settings),
+            args=one_device(getattr(trl, config)(**given, **settings)),
             reward_funcs=as_reward_function(score),
             train_dataset=datasets.Dataset.from_list(rows),
             processing_class=tokenizer,

@@ -18,7 +18,7 @@ from suffrage.align.loop import all_finite
 from suffrage.align.method import OnStep, TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.errors import SuffrageError, require
 from suffrage.models import identify_trained
-from suffrage.models.device import fast_dtype, out_of_memory
+from suffrage.models.device import device_name, fast_dtype, out_of_memory, process_count
 from suffrage.models.loading import load_weights
 
 LOG = "training.jsonl"
@@ -124,8 +124,8 @@ def trainer_settings(job: TrainingJob) -> dict[str, Any]:
     """
     options = job.options
     torch = require("torch", "align", "training")
-    # Processes that `accelerate launch` started share each step's records.
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    # Processes share each step's records.
+    processes = process_count()
     micro_batch = options.micro_batch_size()
     if options.batch % (micro_batch * processes):
         raise SuffrageError(
@@ -146,7 +146,7 @@ def trainer_settings(job: TrainingJob) -> dict[str, Any]:
         "train_sampling_strategy": "sequential",
         "seed": job.seed,
         "data_seed": job.seed,
-        "use_cpu": not torch.cuda.is_available(),
+        "use_cpu": device_name() == "cpu",
         "bf16": False,
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
@@ -158,6 +158,17 @@ def trainer_settings(job: TrainingJob) -> dict[str, Any]:
         "remove_unused_columns": False,
         "dataloader_pin_memory": torch.cuda.is_available(),
     }
+
+
+def one_device(arguments: Any) -> Any:
+    """Transformers' TrainingArguments, changed to use one device in each process.
+
+    Its trainer otherwise copies the model to every GPU that it sees and multiplies the batch by
+    their number. `--launcher gpus` starts a process for each instead.
+    """
+    if arguments.n_gpu > 1:
+        arguments._n_gpu = 1
+    return arguments
 
 
 def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingFacts:
@@ -229,6 +240,7 @@ def _saved_weights_are_finite(folder: Path) -> bool:
 def _progress_callback(job: TrainingJob, base: type[Any]) -> Any:
     """A callback that reports each step's loss, keeps the log, and stops at divergence."""
     parts = {
+        "on_train_begin": _on_train_begin(job.work / LOG),
         "on_pre_optimizer_step": _on_pre_optimizer_step(job.work),
         "on_step_end": _on_step_end(job.work),
         "on_log": _on_log(job.on_step, job.work / LOG),
@@ -253,6 +265,34 @@ def _on_save(work: Path) -> Callable[..., None]:
         storage.write_json(work / SECONDS_FILE, {"seconds": spent})
 
     return on_save
+
+
+def _on_train_begin(log: Path) -> Callable[..., None]:
+    """Cuts the log back to the point that the training goes on from."""
+
+    def on_train_begin(self: Any, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            keep_steps(log, int(state.global_step))
+
+    return on_train_begin
+
+
+def keep_steps(log: Path, last: int) -> None:
+    """Remove from a log the steps after one, and a line that a kill cut short.
+
+    Parameters
+    ----------
+    log : Path
+        Of JSON lines, one a step in their order. It may be missing.
+    last : int
+        The last step that is kept.
+    """
+    if not log.exists():
+        return
+    content = log.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
+    size = sum(len(line) for line in whole if json.loads(line)["step"] <= last)
+    os.truncate(log, size)
 
 
 def _on_pre_optimizer_step(work: Path) -> Callable[..., None]:
@@ -299,15 +339,11 @@ def _on_log(on_step: OnStep, log: Path) -> Callable[..., None]:
                 f"learning rate too high (now {args.learning_rate:g}); try a tenth. The last good "
                 f"point is kept in {log.parent}."
             )
-        kept = [
-            line
-            for line in (log.read_text().splitlines() if log.exists() else [])
-            if json.loads(line)["step"] < step
-        ]
         facts = {"step": step, "loss": loss, "learning_rate": logs.get("learning_rate")}
         if "reward" in logs:
             facts |= {name: logs.get(name) for name in ALSO_LOGGED}
-        storage.write_text(log, "\n".join([*kept, json.dumps(facts)]) + "\n")
+        with log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(facts) + "\n")
         on_step(step, int(state.max_steps), loss)
 
     return on_log

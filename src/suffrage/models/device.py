@@ -14,10 +14,22 @@ GPU_ROW_LENGTH = 4096
 
 
 def device_name() -> str:
-    """The device models run on: "cuda" when a CUDA GPU is there, else "cpu"."""
+    """The device models run on: "cuda", or Apple's "mps", where such a GPU is there, else "cpu"."""
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def gpu_name() -> str | None:
+    """The name of this machine's GPU; None where models run on the CPU."""
+    import torch
+
+    device = device_name()
+    if device == "cuda":
+        return str(torch.cuda.get_device_name())
+    return "Apple GPU" if device == "mps" else None
 
 
 def row_length(device: str) -> int:
@@ -26,13 +38,33 @@ def row_length(device: str) -> int:
 
 
 def fast_dtype() -> str:
-    """bfloat16 where the machine computes it in hardware, else float32."""
+    """bfloat16 where the machine computes it in hardware, else float32.
+
+    On Apple's GPUs it is float32: not all of them compute bfloat16.
+    """
     import torch
 
-    if torch.cuda.is_available():
+    device = device_name()
+    if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return "bfloat16" if probe is not None and probe() else "float32"
+    fast = device == "cpu" and probe is not None and probe()
+    return "bfloat16" if fast else "float32"
+
+
+def process_count() -> int:
+    """How many processes `accelerate launch` started on the job; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def process_rank() -> int:
+    """Which of these processes this one is, from 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def process_gpu() -> int:
+    """Which of its machine's GPUs this process uses: as many as there are processes before it."""
+    return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def cpu_threads() -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from suffrage.models.packing import Tokens
 from suffrage.models.packing_rule import forward_accepts, is_recurrent, rounding_tolerance
+from suffrage.models.placement import index_device, input_device
 
 if TYPE_CHECKING:
     import torch
@@ -106,7 +107,7 @@ class _Padded:
     def __init__(self, model: Any, prompts: Sequence[Tokens], count: int) -> None:
         import torch
 
-        device = next(model.parameters()).device
+        device = input_device(model)
         width = max(len(prompt) for prompt in prompts)
         ids = torch.zeros((len(prompts), width), dtype=torch.long)
         mask = torch.zeros((len(prompts), width), dtype=torch.long)
@@ -187,7 +188,7 @@ def _draw_plainly(
     """
     import torch
 
-    device = next(model.parameters()).device
+    device = input_device(model)
     rows = [prompt for prompt in prompts for _ in range(count)]
     lengths = torch.tensor([len(prompt) for prompt in rows], device=device)
     ids = torch.zeros((len(rows), int(lengths.max()) + longest), dtype=torch.long, device=device)
@@ -200,7 +201,11 @@ def _draw_plainly(
     while True:
         last = lengths + len(drawn) - 1
         nodes, which = torch.unique(last, return_inverse=True)
-        read = model(input_ids=ids[:, : int(last.max()) + 1], use_cache=False, logits_to_keep=nodes)
+        read = model(
+            input_ids=ids[:, : int(last.max()) + 1],
+            use_cache=False,
+            logits_to_keep=nodes.to(index_device(model)),
+        )
         logits = read.logits[lines, which]
         token = torch.multinomial(logits.float().softmax(-1), 1, generator=generator)[:, 0]
         if len(stops):

@@ -99,7 +99,7 @@ class EntailmentModel:
                     padding=size > 1,
                     return_tensors="pt",
                 ).to(self.device)
-                logits = self.model(**given).logits.double()
+                logits = self.model(**given).logits.cpu().double()
                 found += logits.softmax(-1)[:, self.label].tolist()
         return np.array(found, dtype=np.float64)
 

@@ -12,12 +12,13 @@ import numpy as np
 from suffrage.arrays import FloatArray
 from suffrage.models.answerer import Advance, LabelChoice
 from suffrage.models.asking import Message
-from suffrage.models.device import device_name, out_of_memory
+from suffrage.models.device import out_of_memory
 from suffrage.models.drawing import draw_tokens, reads_padded
 from suffrage.models.identity import ModelIdentity
 from suffrage.models.loading import load_weights
 from suffrage.models.packing import ScoreRequest, Tokens
 from suffrage.models.packing_rule import PackingRule, pack_log_probs, packing_rule
+from suffrage.models.placement import input_device, place
 from suffrage.models.tokenizing import (
     answer_tokens,
     encode_text,
@@ -41,7 +42,7 @@ class LanguageModel:
     tokenizer: Any
     # Of the weights, such as "float32".
     dtype: str
-    # "cuda" or "cpu".
+    # "cuda", "mps" or "cpu".
     device: str
     # How it may be read, and whether padded prompts are read exactly; None until it was tried.
     _rule: PackingRule | None = field(default=None, repr=False)
@@ -52,6 +53,9 @@ class LanguageModel:
         cls, identity: ModelIdentity, dtype: str = "float32", adapter: Path | None = None
     ) -> LanguageModel:
         """Load a model for scoring and sampling, onto the GPU where there is one.
+
+        A model that is larger than one GPU goes over all of them, and what fits on none stays in
+        memory.
 
         Parameters
         ----------
@@ -72,10 +76,8 @@ class LanguageModel:
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
-        if identity.device_map is not None:
-            return cls(identity, model.eval(), tokenizer, dtype, model.device.type)
-        device = device_name()
-        return cls(identity, model.to(device).eval(), tokenizer, dtype, device)
+        model = place(model).eval()
+        return cls(identity, model, tokenizer, dtype, input_device(model).type)
 
     def prompt_text(self, messages: Sequence[Message]) -> str:
         """The exact text that the model reads, up to where its answer begins."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from suffrage.errors import InputError, require
 from suffrage.models import bundled
+from suffrage.models.device import process_gpu
 from suffrage.models.identity import ModelIdentity
 
 
@@ -48,7 +49,7 @@ def load_weights(
             raise InputError("adapter: qlora needs a CUDA GPU; use adapter: lora here.")
         require("bitsandbytes", "qlora", "adapter: qlora")
         more |= {
-            "device_map": {"": 0},
+            "device_map": {"": process_gpu()},
             "quantization_config": transformers.BitsAndBytesConfig(
                 load_in_4bit=True,
                 bnb_4bit_quant_type="nf4",

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from suffrage.models.device import row_length
 from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
+from suffrage.models.placement import index_device, input_device
 
 if TYPE_CHECKING:
     import torch
@@ -61,7 +62,7 @@ class PackingRule:
         ----------
         requests : sequence of ScoreRequest
         device : str
-            Where the model runs: "cuda" or "cpu".
+            Where the model runs: "cuda", "mps" or "cpu".
 
         Yields
         ------
@@ -201,8 +202,8 @@ def _log_probs_at(model: Any, pack: Pack, rule: PackingRule, nodes: torch.Tensor
     import torch
 
     inputs = _inputs(model, pack, rule)
-    device = inputs["input_ids"].device
-    logits = model(**inputs, logits_to_keep=nodes.to(device), use_cache=False).logits[0]
+    nodes = nodes.to(index_device(model))
+    logits = model(**inputs, logits_to_keep=nodes, use_cache=False).logits[0]
     return torch.as_tensor(logits.float().log_softmax(-1))
 
 
@@ -210,7 +211,7 @@ def _inputs(model: Any, pack: Pack, rule: PackingRule) -> dict[str, torch.Tensor
     """A row as a model takes it; without branches it is an ordinary sequence."""
     import torch
 
-    device = next(model.parameters()).device
+    device = input_device(model)
     inputs = {"input_ids": torch.tensor([pack.tokens], device=device)}
     if pack.positions == list(range(len(pack.positions))):
         return inputs

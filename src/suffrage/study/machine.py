@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from suffrage.models.device import cpu_threads
+from suffrage.models.device import cpu_threads, gpu_name
 
 PACKAGES = ("suffrage", "torch", "transformers", "trl", "peft", "numpy", "polars")
 
@@ -37,8 +37,9 @@ def machine() -> dict[str, Any]:
         return facts  # a model behind an endpoint needs none
     import torch
 
+    if name := gpu_name():
+        facts["gpu"] = name
     if torch.cuda.is_available():
-        facts["gpu"] = torch.cuda.get_device_name()
         facts["gpu_memory_bytes"] = torch.cuda.get_device_properties(0).total_memory
     return facts
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from suffrage.models.bundled import BUNDLED, cache_folder, package_folder
-from suffrage.models.device import cpu_threads, fast_dtype
+from suffrage.models.device import cpu_threads, fast_dtype, gpu_name
 from suffrage.study.machine import versions
 
 # What each extra of the package is for.
@@ -118,11 +118,7 @@ def _device() -> dict[str, str]:
     """The GPU and the number format, where PyTorch is there to tell them."""
     if find_spec("torch") is None:
         return {}
-    import torch
-
     return {
-        "runs on": (
-            torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU (no CUDA GPU)"
-        ),
+        "runs on": gpu_name() or "CPU (no GPU that PyTorch can use)",
         "fast number format": fast_dtype(),
     }

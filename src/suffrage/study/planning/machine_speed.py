@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from suffrage.models.device import device_name
+
 # Rows, inner length and columns: the shape of a layer of a small model.
 SHAPE = (512, 1024, 1024)
 SECONDS = 0.15
@@ -54,7 +56,7 @@ def _torch_product(dtype: str) -> Callable[[], Any]:
     import torch
 
     rows, inner, columns = SHAPE
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_name()
     left = torch.randn(rows, inner, device=device, dtype=getattr(torch, dtype))
     right = torch.randn(inner, columns, device=device, dtype=getattr(torch, dtype))
 
@@ -62,5 +64,7 @@ def _torch_product(dtype: str) -> Callable[[], Any]:
         left @ right
         if device == "cuda":
             torch.cuda.synchronize()
+        elif device == "mps":
+            torch.mps.synchronize()
 
     return multiply
