@@ -92,7 +92,7 @@ def dispatched(model: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any] | 
 
     def record(given: Any, device_map: dict[str, Any], main_device: Any, skip_keys: Any) -> Any:
         found.append(device_map)
-        assert main_device == next(iter(device_map.values()))
+        assert main_device == f"cuda:{next(iter(device_map.values()))}"
         return given
 
     monkeypatch.setattr(accelerate, "dispatch_model", record)

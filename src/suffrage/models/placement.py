@@ -104,6 +104,7 @@ def _device_map(model: Any) -> dict[str, Any]:
     return found
 
 
-def _main_device(devices: dict[str, Any]) -> Any:
+def _main_device(devices: dict[str, Any]) -> str:
     """The first device that computes."""
-    return next((device for device in devices.values() if device not in ("cpu", "disk")), "cpu")
+    first = next((device for device in devices.values() if device not in ("cpu", "disk")), "cpu")
+    return f"cuda:{first}" if isinstance(first, int) else str(first)
