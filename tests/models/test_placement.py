@@ -44,7 +44,9 @@ def with_layers_on_disk(tiny: Path, offloaded: Path) -> LanguageModel:
         offload_dir=str(offloaded),
         skip_keys=plain.model._skip_keys_device_placement,
     )
-    return LanguageModel(plain.identity, placement.place(model), plain.tokenizer, "float32", "cpu")
+    return LanguageModel(
+        plain.identity, placement.place_model(model), plain.tokenizer, "float32", "cpu"
+    )
 
 
 def test_a_model_on_several_devices_is_read_and_drawn_from_as_on_one(
@@ -96,7 +98,7 @@ def dispatched(model: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any] | 
         return given
 
     monkeypatch.setattr(accelerate, "dispatch_model", record)
-    placement.place(model)
+    placement.place_model(model)
     return found[0] if found else None
 
 

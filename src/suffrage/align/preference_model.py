@@ -27,7 +27,7 @@ from suffrage.models.device import device_name, out_of_memory
 from suffrage.models.loading import load_weights
 from suffrage.models.packing import ScoreRequest
 from suffrage.models.packing_rule import PackingRule, pack_states, packing_rule
-from suffrage.models.placement import input_device, place
+from suffrage.models.placement import input_device, place_model
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
 
@@ -129,7 +129,7 @@ class PreferenceModel:
             model = peft.PeftModel.from_pretrained(model, folder)
         head = torch.nn.Linear(width, 1)
         head.load_state_dict(weights)
-        model = place(model).eval()
+        model = place_model(model).eval()
         head = head.to(input_device(model))
         return cls(model, Prompts.of(tokenizer), head, packing_rule(model))
 

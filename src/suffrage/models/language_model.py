@@ -18,7 +18,7 @@ from suffrage.models.identity import ModelIdentity
 from suffrage.models.loading import load_weights
 from suffrage.models.packing import ScoreRequest, Tokens
 from suffrage.models.packing_rule import PackingRule, pack_log_probs, packing_rule
-from suffrage.models.placement import input_device, place
+from suffrage.models.placement import input_device, place_model
 from suffrage.models.tokenizing import (
     answer_tokens,
     encode_text,
@@ -76,7 +76,7 @@ class LanguageModel:
             from peft import PeftModel
 
             model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
-        model = place(model).eval()
+        model = place_model(model).eval()
         return cls(identity, model, tokenizer, dtype, input_device(model).type)
 
     def prompt_text(self, messages: Sequence[Message]) -> str:

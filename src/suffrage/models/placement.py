@@ -20,7 +20,7 @@ ROOM = 0.9
 _INDEX = "logits_to_keep"
 
 
-def place(model: Any) -> Any:
+def place_model(model: Any) -> Any:
     """Move a model to this machine's GPU, or over all of them where it does not fit on one.
 
     Parameters
