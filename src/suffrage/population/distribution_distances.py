@@ -10,6 +10,9 @@ import numpy as np
 
 from suffrage.arrays import FloatArray
 
+# The smallest share whose logarithm is taken; 0 times it is 0.
+SMALLEST = float(np.finfo(float).tiny)
+
 
 def above_even(p: FloatArray, q: FloatArray) -> FloatArray:
     """Return how far two distributions lean the same way: sum_k (p_k - 1/K)(q_k - 1/K).
@@ -56,8 +59,12 @@ def entropy(p: FloatArray) -> FloatArray:
     >>> float(entropy(np.array([0.5, 0.25, 0.25, 0.0])))
     1.5
     """
-    logs = np.log2(p, where=p > 0, out=np.zeros_like(p))
-    return np.asarray(np.abs(-(p * logs).sum(axis=-1)))
+    return np.asarray(np.abs(_weighted_logs(p).sum(axis=-1)))
+
+
+def _weighted_logs(p: FloatArray) -> FloatArray:
+    """Return p log2 p, 0 where p is 0."""
+    return np.asarray(p * np.log2(np.maximum(p, SMALLEST)))
 
 
 def jensen_shannon_divergence(p: FloatArray, q: FloatArray) -> FloatArray:
@@ -82,9 +89,8 @@ def jensen_shannon_divergence(p: FloatArray, q: FloatArray) -> FloatArray:
     >>> float(jensen_shannon_divergence(np.array([0.5, 0.5]), np.array([1.0, 0.0])).round(3))
     0.311
     """
-    p, q = np.broadcast_arrays(p, q)
-    divergence = entropy((p + q) / 2) - (entropy(p) + entropy(q)) / 2
-    return np.asarray(np.clip(divergence, 0.0, 1.0))
+    parts = (_weighted_logs(p) + _weighted_logs(q)) / 2 - _weighted_logs((p + q) / 2)
+    return np.asarray(np.minimum(np.maximum(parts.sum(axis=-1), 0.0), 1.0))
 
 
 def jensen_shannon_distance(p: FloatArray, q: FloatArray) -> FloatArray:
