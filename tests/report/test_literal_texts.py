@@ -122,6 +122,7 @@ def scores() -> Any:
             "alpha": {"a": 0.5},
             "omega": {"a": 0.5},
             "reversed": [HOSTILE],
+            "directions": {HOSTILE: {"most": HOSTILE, "is_last": True, "why": "its labels"}},
             "value_sets": {HOSTILE: group},
             "circle": None,
             "map": None,
