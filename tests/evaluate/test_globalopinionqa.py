@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from suffrage.errors import InputError
+from suffrage.evaluate.asking.published_answers import globalopinionqa_value_sets
 from suffrage.evaluate.globalopinionqa import EVALUATION, Options, country_name, read_countries
-from suffrage.population.globalopinionqa_table import globalopinionqa
 from tests.evaluate.outside_files import (
     SURVEY,
     figure,
@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def card(folder: Path):  # type: ignore[no-untyped-def]
-    named = globalopinionqa(folder / "goqa.csv", COUNTRIES)
+    named = globalopinionqa_value_sets(folder / "goqa.csv", COUNTRIES)
     for place, value_set in enumerate(named):
         who = f"people who live in {country_name(value_set.name)}"
         named[place] = value_set.__class__(**{**value_set.__dict__, "description": who})
@@ -82,7 +82,9 @@ def test_similarity_is_scipys_over_countries_and_questions(card, folder: Path) -
     from scipy.spatial.distance import jensenshannon
 
     rows = [
-        d.shares for v in globalopinionqa(folder / "goqa.csv") for d in v.distributions.values()
+        d.shares
+        for v in globalopinionqa_value_sets(folder / "goqa.csv")
+        for d in v.distributions.values()
     ]
     for name, base in (("country", 2), ("country_natural", None)):
         expected = np.mean([1 - jensenshannon(p, np.full(p.size, 1 / p.size), base) for p in rows])
@@ -119,7 +121,7 @@ def test_who_answers_only_what_suits_is_seen_on_those_alone_and_caught(folder: P
 
     even = {
         d.item.question
-        for v in globalopinionqa(folder / "goqa.csv")
+        for v in globalopinionqa_value_sets(folder / "goqa.csv")
         for d in v.distributions.values()
         if np.ptp(d.shares) < 0.3
     }

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from suffrage.errors import InputError
+from suffrage.evaluate.asking.published_answers import opinionqa_value_sets
 from suffrage.evaluate.opinionqa import (
     EVALUATION,
     Options,
@@ -15,7 +16,6 @@ from suffrage.evaluate.opinionqa import (
     read_groups,
     representativeness_on_scale,
 )
-from suffrage.population.opinionqa_table import opinionqa
 from tests.evaluate.outside_files import SURVEY, figure, questions, scored, write_opinionqa
 from tests.impostors import Impostor, constant, flat, majority, noise, people
 
@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def models(folder: Path) -> dict[str, Impostor]:
     named = [
         replace(v, description=group_persona(v.name))
-        for v in opinionqa(folder / "groups.json.gz", GROUPS)
+        for v in opinionqa_value_sets(folder / "groups.json.gz", GROUPS)
     ]
     return {
         "truth": people(named, lambda shares: shares),
@@ -115,7 +115,7 @@ def test_figures_and_peoples_own_are_scipys(card, folder: Path) -> None:  # type
         at = np.linspace(0, 1, p.size)
         return 1 - wasserstein_distance(at, at, p, q)
 
-    sets = {v.name: v.distributions for v in opinionqa(folder / "groups.json.gz")}
+    sets = {v.name: v.distributions for v in opinionqa_value_sets(folder / "groups.json.gz")}
     even = [
         near(d.shares, np.full(d.shares.size, 1 / d.shares.size))
         for v in sets.values()
@@ -190,7 +190,9 @@ def test_all_adults_of_the_file_are_taken_where_they_stand_in_it(tmp_path: Path)
     write_opinionqa(tmp_path / "groups.json.gz", [*GROUPS, "Overall"])
     file = read_groups(OPTIONS, tmp_path)
     assert set(file.answers) == set(GROUPS)
-    whole = next(v for v in opinionqa(tmp_path / "groups.json.gz") if v.name == "Overall")
+    whole = next(
+        v for v in opinionqa_value_sets(tmp_path / "groups.json.gz") if v.name == "Overall"
+    )
     for item, shares in file.everyone.items():
         assert shares == pytest.approx(whole.distributions[item].shares)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from suffrage.errors import InputError
+from suffrage.evaluate.asking.published_answers import globalopinionqa_value_sets
 from suffrage.evaluate.transfer import EVALUATION, Options
 from suffrage.population import build_value_set
-from suffrage.population.globalopinionqa_table import globalopinionqa
 from suffrage.survey import Survey
 from suffrage.training_data.overlap import overlapping
 from tests.evaluate.outside_files import (
@@ -185,7 +185,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_published_table_can_be_the_other_survey(table: Path) -> None:
-    known = {v.name: v for v in globalopinionqa(table / "goqa.csv", ["Chile", "Japan"], ["GAS"])}
+    known = {
+        v.name: v
+        for v in globalopinionqa_value_sets(table / "goqa.csv", ["Chile", "Japan"], ["GAS"])
+    }
     sets = [replace(known[c], name=n) for n, c in (("north", "Chile"), ("south", "Japan"))]
     described = [replace(v, description=s.description) for v, s in zip(sets, SETS, strict=True)]
     models = {"truth": people(described, lambda shares: shares), "flat": flat(), "noise": noise()}

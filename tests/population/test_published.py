@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 from suffrage.errors import InputError
-from suffrage.population.globalopinionqa_table import globalopinionqa
-from suffrage.population.opinionqa_table import opinionqa
-from suffrage.population.published import PublishedAnswer, answer_distribution
+from suffrage.evaluate.asking.published_answers import (
+    globalopinionqa_value_sets as globalopinionqa,
+)
+from suffrage.evaluate.asking.published_answers import opinionqa_value_sets as opinionqa
 from suffrage.population.value_set import ValueSet
+from suffrage.survey.published_table import PublishedAnswer, build_table
 
 DATA = Path(os.environ.get("SUFFRAGE_SHARED_DATA", "../shared/data"))
 OPTIONS = ["Good", "Bad", "DK/Refused"]
@@ -79,8 +81,9 @@ def test_sources_are_chosen_by_option(tmp_path):
     ],
 )
 def test_a_table_without_a_distribution_says_why(shares, options, message):
-    with pytest.raises(ValueError, match=message):
-        answer_distribution(PublishedAnswer("x", "Q?", options, shares))
+    answer = PublishedAnswer("x", "Q?", options, shares, place="row 2")
+    with pytest.raises(InputError, match=message):
+        build_table([answer], title="t", reader="r", files={}, weighting="w", strict="t.csv")
 
 
 def test_a_broken_row_is_named(tmp_path):
@@ -89,7 +92,7 @@ def test_a_broken_row_is_named(tmp_path):
 
 
 def test_an_unknown_country_and_one_without_items_are_refused(tmp_path):
-    path = table(tmp_path, default({"Chile": [0.0, 0.0, 0.0]}))
+    path = table(tmp_path, default({"Chile": [0.0, 0.0, 0.0], "Japan": [0.5, 0.5, 0.0]}))
     with pytest.raises(InputError, match='no population "Peru"'):
         globalopinionqa(path, ["Peru"])
     with pytest.raises(InputError, match="Chile has no item with usable shares"):

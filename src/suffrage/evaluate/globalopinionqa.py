@@ -37,6 +37,7 @@ from suffrage.evaluate.asking.published_answers import (
     Place,
     PublishedShares,
     compared,
+    globalopinionqa_value_sets,
     plain_row,
     planned_prompts,
 )
@@ -55,7 +56,7 @@ from suffrage.evaluate.statistics.floors import uniform
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit, fit_natural
-from suffrage.population.globalopinionqa_table import globalopinionqa, question_sources
+from suffrage.survey.readers.globalopinionqa import question_sources
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.split import item_clusters
 
@@ -124,7 +125,7 @@ def read_countries(options: Options, folder: Path) -> PublishedCountries:
         The file has another layout, a country is unknown, or no question is left.
     """
     path = folder / options.path
-    value_sets = globalopinionqa(path, options.countries, options.sources)
+    value_sets = globalopinionqa_value_sets(path, options.countries, options.sources)
     every = {item.id: item for value_set in value_sets for item in value_set.items}
     items = {
         item.id: item

@@ -36,6 +36,7 @@ from suffrage.evaluate.asking.published_answers import (
     PublishedShares,
     compared,
     mean_by_population,
+    opinionqa_value_sets,
     plain_row,
     planned_prompts,
 )
@@ -54,7 +55,6 @@ from suffrage.evaluate.statistics.floors import uniform
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import ordinal_earth_movers_distance
-from suffrage.population.opinionqa_table import opinionqa
 from suffrage.survey import Item
 from suffrage.survey.non_response_labels import kind_of_label
 from suffrage.training_data import ItemSplit
@@ -136,7 +136,7 @@ def read_groups(options: Options, folder: Path) -> PublishedGroups:
         A file has another layout, a group is unknown, or no question has a scale.
     """
     path = folder / options.path
-    value_sets = opinionqa(path)
+    value_sets = opinionqa_value_sets(path)
     everyone = next((v for v in value_sets if v.name.lower() == OVERALL), None)
     groups = [v for v in value_sets if v is not everyone]
     if options.groups is not None:

@@ -31,6 +31,7 @@ from suffrage.evaluate.asking.item_probes import (
     removed_note,
     without_overlaps,
 )
+from suffrage.evaluate.asking.published_answers import globalopinionqa_value_sets
 from suffrage.evaluate.fit import AVERAGE, UNIFORM
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import (
@@ -47,7 +48,6 @@ from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.models import ways_of_asking
 from suffrage.population import AnswerDistribution, ValueSet, build_value_set
 from suffrage.population.distribution_distances import earth_movers_distance, fit
-from suffrage.population.globalopinionqa_table import globalopinionqa
 from suffrage.population.where import select
 from suffrage.survey import Item, read_survey, survey_files
 from suffrage.training_data import ItemSplit
@@ -146,7 +146,7 @@ def _table(options: Options, folder: Path) -> OtherSurvey:
     """A published table as the other survey. Raises InputError on a country it does not have."""
     path = folder / str(options.published)
     countries = list(dict.fromkeys(str(w["country"]) for w in options.value_sets.values()))
-    found = {v.name: v for v in globalopinionqa(path, countries, options.sources)}
+    found = {v.name: v for v in globalopinionqa_value_sets(path, countries, options.sources)}
     items = {item.id: item for value_set in found.values() for item in value_set.items}
     named = "" if options.sources is None else f" ({', '.join(options.sources)})"
 

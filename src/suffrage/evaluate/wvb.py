@@ -47,6 +47,7 @@ from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import ordinal_earth_movers_distance
 from suffrage.survey import Item
+from suffrage.survey.codes import plain_code
 from suffrage.survey.formats.separated_text import read_csv
 from suffrage.survey.formats.wvs7_codebook import (
     VariableEntry,
@@ -55,7 +56,7 @@ from suffrage.survey.formats.wvs7_codebook import (
     scale_options,
     variables,
 )
-from suffrage.survey.reading import existing_file, plain_code
+from suffrage.survey.reading import existing_file
 from suffrage.survey.worldvaluesbench import INTERVIEW, METADATA, PROBE_ITEMS, Variable
 from suffrage.training_data import ItemSplit
 

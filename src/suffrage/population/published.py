@@ -3,150 +3,242 @@
 from __future__ import annotations
 
 import math
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from suffrage import storage
-from suffrage.errors import InputError
-from suffrage.population.value_set import AnswerDistribution, ValueSet
-from suffrage.survey.codebook import Item, NonResponse, Option
-from suffrage.survey.non_response_labels import kind_of_label
-from suffrage.survey.reading import plain_code
+from suffrage.arrays import FloatArray, IntArray
+from suffrage.errors import InputError, did_you_mean
+from suffrage.population.value_set import (
+    HALF_SPLITS,
+    REPLICATES,
+    AnswerDistribution,
+    ValueSet,
+)
+from suffrage.survey import Item
+from suffrage.survey.published_table import PublishedCell, PublishedTable
 
-# Published shares are rounded; a table further than this from 1 is incomplete.
-TOLERANCE = 0.02
-
-
-@dataclass(frozen=True)
-class PublishedAnswer:
-    """One population's answers to one question, as published."""
-
-    population: str
-    question: str
-    options: tuple[str, ...]
-    # Of the options, in the same order.
-    shares: tuple[float, ...]
-    # The publisher's name for the question.
-    key: str | None = None
-    ordered: bool = False
-    topic: str | None = None
-
-    @property
-    def item_id(self) -> str:
-        """The publisher's key, else a hash of the question and its options."""
-        return self.key or storage.content_hash([self.question, list(self.options)])
+# Two sources that give one question's answers to one population differ by more than sampling
+# error where the chance of such a difference is below this.
+DISAGREEMENT_LEVEL = 0.001
 
 
-def answer_distribution(answer: PublishedAnswer) -> AnswerDistribution:
-    """The distribution over the options that are answers, renormalised, and non-response by kind.
+def published_distribution(
+    item: Item, cell: PublishedCell, generator: np.random.Generator
+) -> AnswerDistribution:
+    """Return one population's answers to one item, with sampling error where n is known.
 
-    n is 0, and n_eff and errors are NaN, because a share alone does not say how many answered.
-    Raises ValueError with the reason when no distribution can be read from the table.
+    The answers count as those of a simple random sample: its replicates are multinomial, its
+    halves are random halves of the people. Where n is not known there are no replicates, n is 0,
+    and n_eff and errors are NaN.
+
+    Parameters
+    ----------
+    item : Item
+    cell : PublishedCell
+    generator : numpy.random.Generator
+        Draws the resamples.
     """
-    if len(answer.options) != len(answer.shares):
-        raise ValueError(f"{len(answer.options)} options but {len(answer.shares)} shares")
-    shares = np.array(answer.shares, dtype=np.float64)
-    if not np.isfinite(shares).all() or (shares < 0).any():
-        raise ValueError("a share is negative or no number")
-    total = float(shares.sum())
-    if abs(total - 1) > TOLERANCE:
-        raise ValueError(f"the shares sum to {total:.3f}")
-    texts = [plain_code(option) for option in answer.options]
-    kinds = [_kind(text) for text in texts]
-    kept = [k for k, kind in enumerate(kinds) if kind is None]
-    if len(kept) < 2:
-        raise ValueError("fewer than two options are answers")
-    twice = [text for text, n in Counter(texts[k] for k in kept).items() if n > 1]
-    if twice:
-        raise ValueError(f'two options read "{twice[0]}"')
-    answered = float(shares[kept].sum())
-    if answered == 0:
-        raise ValueError("nobody chose an answer")
-    non_response = {kind.label: 0.0 for kind in NonResponse if kind in kinds}
-    for kind, share in zip(kinds, shares, strict=True):
-        if kind is not None:
-            non_response[kind.label] += float(share / total)
-    empty = np.empty((0, len(kept)))
+    shares, options = cell.shares, cell.shares.size
+    if cell.n is None or round(cell.n) < 2:
+        empty = np.empty((0, options))
+        return AnswerDistribution(
+            item=item,
+            shares=shares,
+            standard_errors=np.full(options, math.nan),
+            n=0,
+            n_eff=math.nan,
+            non_response=dict(cell.non_response),
+            replicates=empty,
+            first_halves=empty,
+            second_halves=empty,
+        )
+    counts = whole_counts(shares, round(cell.n))
+    n, half = int(counts.sum()), int(counts.sum()) // 2
+    first = generator.multivariate_hypergeometric(counts, half, size=HALF_SPLITS)
     return AnswerDistribution(
-        item=Item(
-            id=answer.item_id,
-            question=answer.question,
-            options=tuple(Option(code=str(k), text=texts[k]) for k in kept),
-            ordered=answer.ordered,
-            topic=answer.topic,
-        ),
-        shares=shares[kept] / answered,
-        standard_errors=np.full(len(kept), math.nan),
-        n=0,
-        n_eff=math.nan,
-        non_response=non_response,
-        replicates=empty,
-        first_halves=empty,
-        second_halves=empty,
+        item=item,
+        shares=shares,
+        standard_errors=np.sqrt(shares * (1 - shares) / n),
+        n=n,
+        n_eff=float(n),
+        non_response=dict(cell.non_response),
+        replicates=generator.multinomial(n, shares / shares.sum(), size=REPLICATES) / n,
+        first_halves=first / half,
+        second_halves=(counts - first) / (n - half),
     )
 
 
-def published_value_sets(
-    answers: Iterable[PublishedAnswer],
-    populations: Sequence[str] | None,
-    descriptions: Mapping[str, str],
-    weighting: str,
-    source: str,
-    source_hash: str,
-) -> list[ValueSet]:
-    """One value set for each population (all when None), in the order of their names.
+def whole_counts(shares: FloatArray, n: int) -> IntArray:
+    """Return whole numbers of people nearest to shares of n, by largest remainder.
 
-    Items come in the order of their ids, so the order of rows changes nothing. A question without a
-    readable distribution is set aside by name, and so is one that appears twice.
-    Raises InputError on a population that is not in the table, and on one left with no item.
+    Parameters
+    ----------
+    shares : array, shape (options,)
+        Sums to 1.
+    n : int
+        1 or more.
+
+    Returns
+    -------
+    array, shape (options,)
+        Sums to n.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> whole_counts(np.array([0.5, 0.25, 0.25]), 3).tolist()
+    [1, 1, 1]
     """
-    by_population: dict[str, list[PublishedAnswer]] = {}
-    for answer in answers:
-        by_population.setdefault(answer.population, []).append(answer)
-    wanted = sorted(by_population) if populations is None else [*populations]
-    for population in wanted:
-        if population not in by_population:
-            known = ", ".join(sorted(by_population)[:12])
-            raise InputError(f'{source} has no population "{population}"; it has {known}, ...')
-    found = []
-    for population in wanted:
-        rows = by_population[population]
-        counts = Counter(answer.item_id for answer in rows)
-        distributions, aside = {}, []
-        for answer in sorted(rows, key=lambda row: row.item_id):
-            try:
-                if counts[answer.item_id] > 1:
-                    raise ValueError("it stands twice for this population")
-                distributions[answer.item_id] = answer_distribution(answer)
-            except ValueError as error:
-                aside.append(f"{answer.item_id} ({error})")
-        if not distributions:
+    exact = shares * n
+    counts = np.floor(exact + 1e-9).astype(np.int64)
+    order = np.argsort(-(exact - counts), kind="stable")
+    counts[order[: n - int(counts.sum())]] += 1
+    return counts
+
+
+@dataclass(frozen=True)
+class SourcePopulation:
+    """One population of one table, and what its items are called in the study."""
+
+    table: PublishedTable
+    population: str
+    # Put before each item's id; "" where a study has one source only.
+    prefix: str = ""
+
+
+def published_value_set(
+    parts: Sequence[SourcePopulation], name: str, description: str | None = None, seed: int = 0
+) -> ValueSet:
+    """Return the value set of a population that one or more tables have.
+
+    Parameters
+    ----------
+    parts : sequence of SourcePopulation
+        Where its answers are. No two may have one prefix.
+    name : str
+        The value set's name.
+    description : str, optional
+        How a question to a model names it; by default as the first table does.
+    seed : int
+        The seed of the resamples.
+
+    Returns
+    -------
+    ValueSet
+
+    Raises
+    ------
+    InputError
+        A table has no such population.
+    """
+    distributions: dict[str, AnswerDistribution] = {}
+    aside: list[str] = []
+    for part in parts:
+        table = part.table
+        if part.population not in table.cells:
+            broken = _set_aside(table, part.population)
+            if broken:
+                raise InputError(
+                    f"{table.codebook.title}: {part.population} has no item with usable shares; "
+                    f"the first was set aside as {broken[0]}."
+                )
             raise InputError(
-                f"{source}: {population} has no item with usable shares; the first was set aside "
-                f"as {aside[0]}."
+                f'value set {name}: {table.codebook.title} has no population "{part.population}"; '
+                f"it has {', '.join(table.populations[:12])}"
+                f"{' ...' if len(table.populations) > 12 else ''}."
+                f"{did_you_mean(part.population, table.populations)}"
             )
-        found.append(
-            ValueSet(
-                name=population,
-                description=descriptions.get(population, f"people of {population}"),
-                where={"population": population},
-                distributions=distributions,
-                n=0,
-                n_eff=math.nan,
-                design_effect=math.nan,
-                weighting=weighting,
-                survey_hash=source_hash,
-                set_aside=tuple(sorted(set(aside))),
-            )
-        )
-    return found
+        own = table.cells[part.population]
+        for item in table.codebook.items:
+            if item.id in own:
+                seeds = [seed, _number(name), _number(part.prefix + item.id)]
+                named = item.model_copy(update={"id": part.prefix + item.id})
+                distributions[named.id] = published_distribution(
+                    named, own[item.id], np.random.default_rng(seeds)
+                )
+        aside += [part.prefix + text for text in _set_aside(table, part.population)]
+    known = [d.n for d in distributions.values() if d.n]
+    first = parts[0]
+    return ValueSet(
+        name=name,
+        description=description or first.table.descriptions[first.population],
+        where={"population": first.population},
+        distributions=distributions,
+        n=max(known, default=0),
+        n_eff=float(max(known)) if known else math.nan,
+        design_effect=1.0 if known else math.nan,
+        weighting="; ".join(dict.fromkeys(part.table.weighting for part in parts)),
+        survey_hash=storage.content_hash([part.table.content_hash for part in parts]),
+        set_aside=tuple(sorted(set(aside))),
+    )
 
 
-def _kind(text: str) -> NonResponse | None:
-    if re.search(r"(?i)\bmissing\b", text):
-        return NonResponse.MISSING
-    return kind_of_label(text)
+def _set_aside(table: PublishedTable, population: str) -> list[str]:
+    start = f"{population}: "
+    return [text.removeprefix(start) for text in table.set_aside if text.startswith(start)]
+
+
+def published_value_sets(
+    table: PublishedTable, populations: Iterable[str] | None = None
+) -> list[ValueSet]:
+    """Return one value set for each population of a table, by name; all when None."""
+    names = table.populations if populations is None else populations
+    return [published_value_set([SourcePopulation(table, name)], name) for name in names]
+
+
+def _number(text: str) -> int:
+    return int(storage.content_hash(text)[:8], 16)
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """Two sources that give one population other answers to what seems to be one question."""
+
+    first: AnswerDistribution
+    second: AnswerDistribution
+    # Between the shares, 0 to 1.
+    distance: float
+    # The chance of such a difference by sampling alone; NaN where a source has no n.
+    p_value: float
+
+
+def disagreements(
+    value_set: ValueSet, pairs: Iterable[tuple[str, str]], least: float = 0.1
+) -> list[Disagreement]:
+    """Return where two sources disagree on one question and population.
+
+    Where both say how many people answered, Pearson's chi-squared test of equal distributions
+    decides. Where one does not, a total variation distance above `least` counts.
+
+    Parameters
+    ----------
+    value_set : ValueSet
+    pairs : iterable of (str, str)
+        Items that ask the same with the same options, in two sources.
+    least : float
+        A smaller total variation distance is never a disagreement, 0 to 1.
+    """
+    found = []
+    for one, other in pairs:
+        if one not in value_set.distributions or other not in value_set.distributions:
+            continue
+        first, second = value_set.distributions[one], value_set.distributions[other]
+        if first.item.texts != second.item.texts:
+            continue
+        distance = 0.5 * float(np.abs(first.shares - second.shares).sum())
+        p_value = _chi_squared_p(first, second) if first.n and second.n else math.nan
+        differs = p_value < DISAGREEMENT_LEVEL if first.n and second.n else True
+        if distance > least and differs:
+            found.append(Disagreement(first, second, distance, p_value))
+    return sorted(found, key=lambda d: (-d.distance, d.first.item.id))
+
+
+def _chi_squared_p(first: AnswerDistribution, second: AnswerDistribution) -> float:
+    from scipy.stats import chi2_contingency
+
+    counts = np.stack([whole_counts(d.shares, d.n) for d in (first, second)])
+    used = counts[:, counts.sum(axis=0) > 0]
+    return float(chi2_contingency(used, correction=False).pvalue) if used.shape[1] > 1 else 1.0

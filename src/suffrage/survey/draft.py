@@ -11,10 +11,11 @@ import polars as pl
 import yaml
 
 from suffrage.errors import InputError
+from suffrage.survey.codes import code_order, plain_code
 from suffrage.survey.formats.labelled_table import LabelledTable, read_table
 from suffrage.survey.inspection import read_code_lines
 from suffrage.survey.non_response_labels import asked_about
-from suffrage.survey.reading import code_order, existing_file, plain_code
+from suffrage.survey.reading import existing_file
 from suffrage.survey.survey import ReadCode
 
 # A column with more different answers than this is no item.

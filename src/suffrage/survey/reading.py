@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,7 +15,9 @@ from pydantic import BaseModel, ConfigDict
 from suffrage import registry, settings
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Item, NonResponse
+from suffrage.survey.codes import plain_code
 from suffrage.survey.group_differences import with_cautions
+from suffrage.survey.published_table import PublishedTable
 from suffrage.survey.survey import POSITION, Survey
 
 # Encodings of a CSV file. SPSS and Stata files name their own, sometimes wrongly.
@@ -39,8 +40,9 @@ class Reader:
 
     name: str
     options: type[ReaderOptions]
-    # Reads the survey. Relative paths in the options are relative to the folder given.
-    read: Callable[[Any, Path], Survey]
+    # Reads respondents, or a table of published shares. Relative paths in the options are relative
+    # to the folder given.
+    read: Callable[[Any, Path], Survey | PublishedTable]
     # The files that `read` will read, for the cache key.
     files: Callable[[Any, Path], list[Path]]
 
@@ -58,24 +60,6 @@ def existing_path(path: Path, key: str) -> Path:
     if not path.exists():
         raise InputError(f"survey.{key}: {path} does not exist.")
     return path
-
-
-def plain_code(code: Any) -> str:
-    """A code as a codebook writes it: "1" for 1, 1.0 and "1.0"; texts stripped."""
-    text = str(code).strip()
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return str(int(number)) if number.is_integer() else text
-
-
-def code_order(code: str) -> tuple[float, str]:
-    """A key that sorts codes by their number, and texts after all numbers."""
-    try:
-        return float(code), code
-    except ValueError:
-        return math.inf, code
 
 
 def first_names(names: Sequence[str]) -> str:
@@ -213,8 +197,23 @@ def read_survey(
     ('Too little', 'About right', 'Too much')
     """
     given = {"reader": reader} if isinstance(reader, str) else reader
-    found, settled = _reader({**given, **options})
-    return with_cautions(found.read(settled, Path(folder)))
+    found = read_source({**given, **options}, Path(folder))
+    if isinstance(found, PublishedTable):
+        raise InputError(
+            f"survey: {found.provenance.reader} reads a table of published shares, and this needs "
+            "respondents' answers."
+        )
+    return found
+
+
+def read_source(section: Mapping[str, Any], folder: Path) -> Survey | PublishedTable:
+    """Read what a `survey:` section names: respondents' answers, or a table of published shares.
+
+    Raises InputError as `read_survey` does.
+    """
+    reader, options = _reader(section)
+    found = reader.read(options, folder)
+    return with_cautions(found) if isinstance(found, Survey) else found
 
 
 def survey_files(section: Mapping[str, Any], folder: Path) -> list[Path]:

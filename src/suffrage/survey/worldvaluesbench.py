@@ -23,10 +23,11 @@ from pydantic import BaseModel, ConfigDict
 
 from suffrage import storage
 from suffrage.errors import InputError
+from suffrage.survey.codes import plain_code
 from suffrage.survey.formats.labelled_table import read_table
 from suffrage.survey.formats.separated_text import read_csv
 from suffrage.survey.formats.wvs7_codebook import REPEATED_INTERVIEW, VariableEntry, variables
-from suffrage.survey.reading import Encoding, existing_file, plain_code
+from suffrage.survey.reading import Encoding, existing_file
 
 INTERVIEW, COUNTRY, SETTLEMENT, EDUCATION = "D_INTERVIEW", "B_COUNTRY", "H_URBRURAL", "Q275"
 SETTLEMENTS = ("Urban", "Rural")

@@ -3,21 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from suffrage import storage
 from suffrage.arrays import FloatArray
 from suffrage.evaluate.asking.item_probes import ModelShares, PopulationProbe
 from suffrage.evaluate.scorecard import AS_ITSELF
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.population import ValueSet
+from suffrage.population.published import published_value_sets
 from suffrage.survey import Item
+from suffrage.survey.published_table import PublishedAnswer, PublishedTable, build_table
+from suffrage.survey.readers import globalopinionqa, opinionqa
 
 # (seed, population, item, cluster)
 Place = tuple[int, str, str, str]
 # (name of the measure, row)
 NamedRow = tuple[str, Measured]
+
+
+def globalopinionqa_value_sets(
+    path: Path, countries: Sequence[str] | None = None, sources: Sequence[str] | None = None
+) -> list[ValueSet]:
+    """Return the value sets of countries as the benchmark's file spells them.
+
+    Items are unordered: the file does not say which options form a scale, and some are out of
+    order.
+
+    Parameters
+    ----------
+    path : Path
+        The benchmark's file.
+    countries : sequence of str, optional
+        Default: all.
+    sources : sequence of str, optional
+        Only questions of these surveys, such as "GAS" and "WVS".
+
+    Raises
+    ------
+    InputError
+        The file has another layout, or a country is not in it.
+    """
+    answers = list(globalopinionqa.globalopinionqa_answers(path, sources))
+    if not answers:
+        return []
+    table = _unordered(path, answers, "GlobalOpinionQA", globalopinionqa.WEIGHTING)
+    return published_value_sets(table, countries)
+
+
+def opinionqa_value_sets(path: Path, groups: Sequence[str] | None = None) -> list[ValueSet]:
+    """Return the value sets of groups, such as "POLIDEOLOGY_Liberal", with unordered items.
+
+    Raises InputError on a file of another layout, and on a group that is not in it.
+    """
+    answers = list(opinionqa.opinionqa_answers(path))
+    return published_value_sets(_unordered(path, answers, "OpinionQA", opinionqa.WEIGHTING), groups)
+
+
+def _unordered(
+    path: Path, answers: Sequence[PublishedAnswer], title: str, weighting: str
+) -> PublishedTable:
+    return build_table(
+        [replace(answer, ordered=False) for answer in answers],
+        title=title,
+        reader=title.lower(),
+        files={path.name: storage.file_hash(path)},
+        weighting=weighting,
+    )
 
 
 @dataclass(frozen=True)

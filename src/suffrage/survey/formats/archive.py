@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, mo
 from suffrage import settings, storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
+from suffrage.survey.codes import code_order, plain_code
 from suffrage.survey.formats.codebook_file import NonResponseCodes, OptionList
 from suffrage.survey.formats.labelled_table import LabelledTable, read_table
 from suffrage.survey.non_response_labels import asked_about, kind_of_label
@@ -20,10 +21,8 @@ from suffrage.survey.reading import (
     NO_WEIGHT,
     Encoding,
     ReaderOptions,
-    code_order,
     existing_file,
     first_names,
-    plain_code,
     positions,
 )
 from suffrage.survey.respondents import FILE_ROW, with_file_rows

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from suffrage import settings
 from suffrage.survey.codebook import NonResponse, Option
-from suffrage.survey.reading import plain_code
+from suffrage.survey.codes import plain_code
 from suffrage.survey.survey import PSU, RESPONDENT, STRATUM, WEIGHT
 
 

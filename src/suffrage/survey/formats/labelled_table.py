@@ -13,9 +13,9 @@ import polars as pl
 
 from suffrage.errors import InputError, require
 from suffrage.survey.codebook import NonResponse
+from suffrage.survey.codes import plain_code
 from suffrage.survey.formats.separated_text import read_coded_csv
 from suffrage.survey.non_response_labels import doubtful_kind, kind_of_label
-from suffrage.survey.reading import plain_code
 
 _Wanted = Collection[str] | None
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Item, NonResponse, Option
-from suffrage.survey.reading import plain_code
+from suffrage.survey.codes import plain_code
 
 _Described = TypeVar("_Described", bound=BaseModel)
 

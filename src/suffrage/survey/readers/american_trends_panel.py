@@ -17,6 +17,7 @@ import polars as pl
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse
+from suffrage.survey.codes import plain_code
 from suffrage.survey.formats.codebook_file import option_list
 from suffrage.survey.formats.separated_text import read_csv
 from suffrage.survey.non_response_labels import kind_of_label
@@ -27,7 +28,6 @@ from suffrage.survey.reading import (
     ReaderOptions,
     existing_file,
     existing_path,
-    plain_code,
     positions,
 )
 from suffrage.survey.respondents import (

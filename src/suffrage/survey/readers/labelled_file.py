@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse
+from suffrage.survey.codes import code_order, plain_code
 from suffrage.survey.formats.codebook_file import (
     CodebookFile,
     DemographicEntry,
@@ -25,11 +26,9 @@ from suffrage.survey.reading import (
     Encoding,
     Reader,
     ReaderOptions,
-    code_order,
     existing_file,
     first_names,
     list_or_refuse,
-    plain_code,
     positions,
     unknown_codes,
 )

@@ -17,11 +17,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from suffrage import settings
 from suffrage.errors import InputError
+from suffrage.survey.codes import plain_code
 from suffrage.survey.formats.codebook_file import CodebookFile, written_code
 from suffrage.survey.formats.labelled_table import LabelledTable, read_table
 from suffrage.survey.readers import labelled_file
 from suffrage.survey.readers.labelled_file import check_columns, files, labelled_survey
-from suffrage.survey.reading import NO_WEIGHT, Reader, plain_code
+from suffrage.survey.reading import NO_WEIGHT, Reader
 from suffrage.survey.respondents import with_file_rows
 from suffrage.survey.survey import SetAside, Survey
 

@@ -17,6 +17,7 @@ from pydantic import field_validator
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse
+from suffrage.survey.codes import plain_code
 from suffrage.survey.formats.separated_text import read_csv
 from suffrage.survey.formats.wvs7_codebook import (
     NON_RESPONSE,
@@ -35,7 +36,6 @@ from suffrage.survey.reading import (
     existing_path,
     first_names,
     list_or_refuse,
-    plain_code,
     positions,
     unknown_codes,
 )

@@ -1,0 +1,384 @@
+"""`PublishedTable`: populations' answers to questions as published, without respondents."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from suffrage import storage
+from suffrage.arrays import FloatArray
+from suffrage.errors import InputError
+from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
+from suffrage.survey.codes import plain_code
+from suffrage.survey.non_response_labels import kind_of_label
+from suffrage.survey.scales import forms_scale
+from suffrage.survey.survey import Provenance, SetAside
+
+# Published shares are rounded; a table further than this from 1 is incomplete.
+TOLERANCE = 0.02
+CELLS = "cells.parquet"
+MANIFEST = "table.json"
+
+
+@dataclass(frozen=True)
+class PublishedAnswer:
+    """One population's answers to one question, as published."""
+
+    population: str
+    question: str
+    options: tuple[str, ...]
+    # Of the options, in the same order.
+    shares: tuple[float, ...]
+    # How many people were asked, non-response included; None where it is not published.
+    n: float | None = None
+    # The publisher's name for the question.
+    key: str | None = None
+    # None where the publisher does not say whether the options form a scale.
+    ordered: bool | None = None
+    topic: str | None = None
+    battery: str | None = None
+    # Where it is, for messages: "row 12".
+    place: str = ""
+
+    @property
+    def item_id(self) -> str:
+        """The publisher's key, else a hash of the question and its options."""
+        return self.key or storage.content_hash([self.question, list(self.options)])
+
+
+@dataclass(frozen=True)
+class PublishedCell:
+    """One population's answers to one item, over the options that are answers."""
+
+    # Shape (options,); sums to 1.
+    shares: FloatArray
+    # How many people chose one of the options; None where it is not published.
+    n: float | None
+    # The share of each kind of non-response among all who were asked.
+    non_response: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """What populations answered, without their respondents."""
+
+    codebook: Codebook
+    provenance: Provenance
+    # By population, then by item.
+    cells: Mapping[str, Mapping[str, PublishedCell]]
+    # How a question to a model names each population.
+    descriptions: Mapping[str, str]
+    # What the shares are, in one sentence.
+    weighting: str
+    # Cells that could not be read: "Kenya: Q12 (the shares sum to 0.700)".
+    set_aside: tuple[str, ...] = ()
+    _hash: str = field(default="", compare=False, repr=False)
+
+    @property
+    def populations(self) -> tuple[str, ...]:
+        """The names of the populations, sorted."""
+        return tuple(sorted(self.cells))
+
+    @property
+    def cell_count(self) -> int:
+        """How many pairs of a population and an item there are."""
+        return sum(len(own) for own in self.cells.values())
+
+    @property
+    def content_hash(self) -> str:
+        """Equal for equal answers and questions, whatever the order of the rows."""
+        if not self._hash:
+            book = self.codebook.model_dump(mode="json")
+            rows = [
+                [name, item, cell.shares.round(9).tolist(), cell.n, dict(cell.non_response)]
+                for name in self.populations
+                for item, cell in sorted(self.cells[name].items())
+            ]
+            made = storage.content_hash([book, rows, dict(self.descriptions)])
+            object.__setattr__(self, "_hash", made)
+        return self._hash
+
+    def renamed(self, names: Mapping[str, str]) -> PublishedTable:
+        """Return the table with other names for populations.
+
+        Raises InputError where a population is not in the table, or two would have one name.
+        """
+        for name in names:
+            if name not in self.cells:
+                raise InputError(
+                    f'survey.rename: there is no population "{name}"; there are '
+                    f"{_first(self.populations)}."
+                )
+        new = {name: names.get(name, name) for name in self.cells}
+        twice = [name for name, count in Counter(new.values()).items() if count > 1]
+        if twice:
+            raise InputError(f'survey.rename: two populations would be called "{twice[0]}".')
+        return replace(
+            self,
+            cells={new[name]: own for name, own in self.cells.items()},
+            descriptions={new[name]: text for name, text in self.descriptions.items()},
+            _hash="",
+        )
+
+    def write(self, folder: Path) -> None:
+        """Write `cells.parquet` and `table.json` into a folder, all or nothing."""
+
+        def fill(draft: Path) -> None:
+            self._frame().write_parquet(draft / CELLS)
+            manifest = {
+                "codebook": self.codebook.model_dump(mode="json"),
+                "provenance": asdict(self.provenance),
+                "descriptions": dict(self.descriptions),
+                "weighting": self.weighting,
+                "set_aside": list(self.set_aside),
+                "content_hash": self.content_hash,
+            }
+            (draft / MANIFEST).write_text(
+                json.dumps(manifest, indent=2, ensure_ascii=False), encoding="utf-8"
+            )
+
+        storage.write_folder(folder, fill)
+
+    def _frame(self) -> pl.DataFrame:
+        rows = [
+            {
+                "population": name,
+                "item": item,
+                "shares": cell.shares.tolist(),
+                "n": cell.n,
+                "non_response": json.dumps(dict(cell.non_response)),
+            }
+            for name in self.populations
+            for item, cell in self.cells[name].items()
+        ]
+        schema: dict[str, pl.DataType | type[pl.DataType]] = {
+            "population": pl.String,
+            "item": pl.String,
+            "shares": pl.List(pl.Float64),
+            "n": pl.Float64,
+            "non_response": pl.String,
+        }
+        return pl.DataFrame(rows, schema=schema)
+
+    @classmethod
+    def read(cls, folder: Path) -> PublishedTable:
+        """Read back what `write` wrote."""
+        manifest: dict[str, Any] = storage.read_json(folder / MANIFEST)
+        provenance = manifest["provenance"]
+        cells: dict[str, dict[str, PublishedCell]] = {}
+        for row in pl.read_parquet(folder / CELLS).iter_rows(named=True):
+            cells.setdefault(row["population"], {})[row["item"]] = PublishedCell(
+                np.array(row["shares"]), row["n"], json.loads(row["non_response"])
+            )
+        return cls(
+            codebook=Codebook.model_validate(manifest["codebook"]),
+            provenance=Provenance(
+                **{
+                    **provenance,
+                    "set_aside": tuple(SetAside(**aside) for aside in provenance["set_aside"]),
+                    "read_codes": (),
+                }
+            ),
+            cells=cells,
+            descriptions=manifest["descriptions"],
+            weighting=manifest["weighting"],
+            set_aside=tuple(manifest["set_aside"]),
+        )
+
+
+def build_table(
+    answers: Iterable[PublishedAnswer],
+    *,
+    title: str,
+    reader: str,
+    files: Mapping[str, str],
+    weighting: str,
+    description: str = "people of {population}",
+    citation: str | None = None,
+    terms: str | None = None,
+    strict: str | None = None,
+) -> PublishedTable:
+    """Build a table from its rows.
+
+    Items come in the order of their ids, so the order of rows changes nothing.
+
+    Parameters
+    ----------
+    answers : iterable of PublishedAnswer
+    title, citation, terms : str
+        As in a codebook.
+    reader : str
+        The reader's name.
+    files : mapping
+        File name to content hash.
+    weighting : str
+        What the shares are, in one sentence.
+    description : str
+        How a question to a model names a population, with its name for `{population}`.
+    strict : str, optional
+        The file's name, where a row that cannot be read is the user's mistake and raises
+        InputError. By default such a row is set aside by name.
+
+    Returns
+    -------
+    PublishedTable
+
+    Raises
+    ------
+    InputError
+        An item has other options for another population, or nothing can be read. With `strict`,
+        also where shares do not sum to 1, or a population has two rows for one item.
+    """
+    rows = sorted(answers, key=lambda row: (row.item_id, row.population, row.place))
+    items: dict[str, tuple[Item, PublishedAnswer]] = {}
+    cells: dict[str, dict[str, PublishedCell]] = {}
+    aside: set[str] = set()
+    counts = Counter((row.item_id, row.population) for row in rows)
+    for row in rows:
+        try:
+            if not row.population or not row.question.strip():
+                raise ValueError(f"the {'question' if row.population else 'group'} is empty")
+            if counts[row.item_id, row.population] > 1:
+                raise ValueError("it appears twice for this population")
+            texts, cell = _cell(row)
+        except ValueError as error:
+            if strict is not None:
+                raise InputError(f"{strict} {row.place}: {row.population}: {error}.") from error
+            aside.add(f"{row.population}: {row.item_id} ({error})")
+            continue
+        if row.item_id not in items:
+            items[row.item_id] = (_item(row, texts), row)
+        known, first = items[row.item_id]
+        if known.texts != texts:
+            raise InputError(
+                f"{strict or next(iter(files), reader)} {row.place}: item {row.item_id} has the "
+                f"options {', '.join(texts)} for {row.population}, and {', '.join(known.texts)} "
+                f"for {first.population}{f' ({first.place})' if first.place else ''}; a question "
+                "with other options needs a name of its own in the column item."
+            )
+        cells.setdefault(row.population, {})[row.item_id] = cell
+    if not cells:
+        first_aside = f"; the first was set aside as {min(aside)}" if aside else ""
+        raise InputError(f"{next(iter(files), reader)}: no row has usable shares{first_aside}.")
+    return PublishedTable(
+        codebook=Codebook(
+            title=title,
+            items=tuple(with_batteries([item for item, _ in items.values()])),
+            citation=citation,
+            terms=terms,
+        ),
+        provenance=Provenance(
+            reader=reader,
+            files=dict(files),
+            statement=f"The answers are {weighting}.",
+            set_aside=(SetAside("cells", len(aside), "no usable shares"),) if aside else (),
+        ),
+        cells=cells,
+        descriptions={name: description.format(population=name) for name in sorted(cells)},
+        weighting=weighting,
+        set_aside=tuple(sorted(aside)),
+    )
+
+
+def _item(row: PublishedAnswer, texts: tuple[str, ...]) -> Item:
+    return Item(
+        id=row.item_id,
+        question=row.question,
+        options=tuple(Option(code=str(k), text=text) for k, text in enumerate(texts)),
+        ordered=forms_scale(texts) if row.ordered is None else row.ordered,
+        topic=row.topic,
+        battery=row.battery,
+    )
+
+
+def _cell(row: PublishedAnswer) -> tuple[tuple[str, ...], PublishedCell]:
+    """The texts of the options that are answers, and the answers over them.
+
+    Raises ValueError with the reason when no distribution can be read from the row.
+    """
+    if len(row.options) != len(row.shares):
+        raise ValueError(f"{len(row.options)} options but {len(row.shares)} shares")
+    shares = np.array(row.shares, dtype=np.float64)
+    if not np.isfinite(shares).all() or (shares < 0).any():
+        raise ValueError("a share is negative or no number")
+    total = float(shares.sum())
+    if abs(total - 1) > TOLERANCE:
+        raise ValueError(f"the shares sum to {total:.3f}")
+    texts = [plain_code(option) for option in row.options]
+    kinds = [kind_of_option(text) for text in texts]
+    kept = [k for k, kind in enumerate(kinds) if kind is None]
+    if len(kept) < 2:
+        raise ValueError("fewer than two options are answers")
+    twice = [text for text, n in Counter(texts[k] for k in kept).items() if n > 1]
+    if twice:
+        raise ValueError(f'two options read "{twice[0]}"')
+    answered = float(shares[kept].sum())
+    if answered == 0:
+        raise ValueError("nobody chose an answer")
+    non_response = {kind.label: 0.0 for kind in NonResponse if kind in kinds}
+    for kind, share in zip(kinds, shares, strict=True):
+        if kind is not None:
+            non_response[kind.label] += float(share / total)
+    n = None if row.n is None or math.isnan(row.n) else float(row.n * answered / total)
+    return tuple(texts[k] for k in kept), PublishedCell(shares[kept] / answered, n, non_response)
+
+
+def kind_of_option(text: str) -> NonResponse | None:
+    """Return the kind of non-response that an option of a published table stands for."""
+    if re.search(r"(?i)\bmissing\b", text):
+        return NonResponse.MISSING
+    return kind_of_label(text)
+
+
+# A stem is what questions of a battery begin with, up to one of these.
+_STEM_ENDS = (r"\n\s*\n", r" - ", r"\? (?=\S)", r": (?=\S)", r"\.\.\.")
+# A shorter beginning is not the stem of a battery.
+SHORTEST_STEM = 40
+
+
+def with_batteries(items: Iterable[Item]) -> list[Item]:
+    """Return the items with a battery where several begin with one long stem.
+
+    A battery that an item has already is kept.
+
+    Examples
+    --------
+    >>> from suffrage.survey import Item, Option
+    >>> options = (Option(code="1", text="A lot"), Option(code="2", text="Not much"))
+    >>> stem = "How much confidence do you have in each of these? "
+    >>> made = with_batteries(
+    ...     [Item(id=name, question=stem + name, options=options) for name in ("police", "courts")]
+    ... )
+    >>> made[0].battery == made[1].battery == stem.strip()
+    True
+    """
+    items = list(items)
+    stems = {item.id: _stems(item.question) for item in items if item.battery is None}
+    counts = Counter(stem for found in stems.values() for stem in found)
+
+    def battery(item: Item) -> Item:
+        shared = [stem for stem in stems.get(item.id, ()) if counts[stem] > 1]
+        return item.model_copy(update={"battery": shared[0]}) if shared else item
+
+    return [battery(item) for item in items]
+
+
+def _stems(question: str) -> list[str]:
+    """The beginnings after which the part of a battery could come, the longest first."""
+    text = question.strip()
+    ends = {found.end() for pattern in _STEM_ENDS for found in re.finditer(pattern, text)}
+    return [text[:end].strip() for end in sorted(ends, reverse=True) if end >= SHORTEST_STEM]
+
+
+def _first(names: Iterable[str]) -> str:
+    shown = list(names)
+    return ", ".join(shown[:12]) + (" ..." if len(shown) > 12 else "")
