@@ -200,7 +200,7 @@ def test_a_checkpoint_answers_as_its_run_recorded(trained_run: suffrage.Study) -
     checkpoint = suffrage.Checkpoint.read(folder)
     assert checkpoint.is_adapter and checkpoint.value_sets["north"] == "people up north"
     model = suffrage.load_model(checkpoint)
-    survey = suffrage.read_survey(trained_run.survey, trained_run.folder)
+    survey = suffrage.read_survey(trained_run.survey[0].section, trained_run.folder)
     north = suffrage.build_value_set(survey, "north", {"area": "north"}, 7, "people up north")
     recorded = [
         row

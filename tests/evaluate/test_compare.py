@@ -142,13 +142,13 @@ def test_runs_that_are_not_alike_get_tables_of_their_own_with_the_reason(
     results: Results,
 ) -> None:
     one = run("one", results)
-    survey = results.survey.model_copy(update={"files": {"other.csv": "00"}})
+    survey = results.surveys[0].model_copy(update={"files": {"other.csv": "00"}})
     other_split = [
         i.model_copy(update={"side": {7: "held_out" if i.id == "env" else "trained", 8: "trained"}})
         for i in results.items
     ]
     cases = {
-        "survey files differ": results.model_copy(update={"survey": survey}),
+        "survey files differ": results.model_copy(update={"surveys": [survey]}),
         "questions differ (env)": changed_first(results, "items", question="Another question?"),
         "value sets differ (nz)": changed_first(results, "value_sets", description="Others"),
         "what people answered differs": changed_first(

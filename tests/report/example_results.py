@@ -228,26 +228,28 @@ def example_results(
             model_licence="Apache-2.0",
             content_hash="0123456789abcdef",
         ),
-        survey=SurveyFacts(
-            title="An invented survey of 1,057 people",
-            reader="wvs7",
-            respondents=1057,
-            weight_variable="W_WEIGHT",
-            n_eff=874.2,
-            statement="Weighted answers of adults aged 18 and over, face to face, in 2019 and "
-            "2020.",
-            set_aside=[
-                {"what": "summary rows", "count": 3, "why": "no respondent stands behind them"},
-                {
-                    "what": "items without labels",
-                    "count": 2,
-                    "why": "the codebook does not explain them",
-                },
-            ],
-            files={"wvs7.csv": "fedcba9876543210"},
-            citation="Invented et al. (2026), An invented survey.",
-            terms="Made up for tests: nobody was asked.",
-        ),
+        surveys=[
+            SurveyFacts(
+                title="An invented survey of 1,057 people",
+                reader="wvs7",
+                respondents=1057,
+                weight_variable="W_WEIGHT",
+                n_eff=874.2,
+                statement="Weighted answers of adults aged 18 and over, face to face, in 2019 and "
+                "2020.",
+                set_aside=[
+                    {"what": "summary rows", "count": 3, "why": "no respondent stands behind them"},
+                    {
+                        "what": "items without labels",
+                        "count": 2,
+                        "why": "the codebook does not explain them",
+                    },
+                ],
+                files={"wvs7.csv": "fedcba9876543210"},
+                citation="Invented et al. (2026), An invented survey.",
+                terms="Made up for tests: nobody was asked.",
+            )
+        ],
         value_sets=[_value_set(name, VALUE_SETS[name]) for name in value_sets],
         held_out={"by": "topic", "share": 0.25},
         items=items,

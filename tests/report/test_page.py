@@ -141,7 +141,10 @@ def test_text_from_a_survey_or_study_is_escaped(results: Results) -> None:
         study=results.study.model_copy(
             update={"title": ATTACK, "name": ATTACK, "config": ATTACK, "machine": {ATTACK: ATTACK}}
         ),
-        survey=results.survey.model_copy(update={"statement": ATTACK, "terms": ATTACK}),
+        surveys=[
+            survey.model_copy(update={"statement": ATTACK, "terms": ATTACK})
+            for survey in results.surveys
+        ],
         value_sets=[v.model_copy(update={"description": ATTACK}) for v in results.value_sets],
         items=[
             i.model_copy(update={"question": ATTACK, "options": [ATTACK] * len(i.options)})
@@ -274,7 +277,7 @@ def test_the_finding_says_better_worse_or_cannot_be_told_apart(results: Results)
 def test_unweighted_answers_stand_for_the_people_surveyed(results: Results) -> None:
     unweighted = changed(
         results,
-        survey=results.survey.model_copy(update={"weight_variable": None}),
+        surveys=[s.model_copy(update={"weight_variable": None}) for s in results.surveys],
         value_sets=[v.model_copy(update={"design_effect": 1.0}) for v in results.value_sets],
     )
     assert "the public" not in finding(unweighted).lead

@@ -150,9 +150,9 @@ def test_latex_special_characters_are_escaped(results: Results, tmp_path: Path) 
     [
         ("{", "not readable as JSON"),
         ("[]", "not a Suffrage results file"),
-        ('{"study": {}, "version": 9}', "version 9, and this Suffrage reads version 3"),
+        ('{"study": {}, "version": 9}', "version 9, and this Suffrage reads version 4"),
         ('{"study": {}, "format": 1}', "no version.*write it again with `suffrage run`"),
-        ('{"study": {}, "version": 3}', "faults"),
+        ('{"study": {}, "version": 4}', "faults"),
     ],
 )
 def test_a_file_that_is_no_results_file_is_refused(text: str, said: str, tmp_path: Path) -> None:

@@ -69,7 +69,8 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unknown key": (
         {"held_out": {"by": "item", "shar": 0.2}},
-        'held_out.shar: unknown key; there are by, share, topics, items. Did you mean "share"?',
+        "held_out.shar: unknown key; there are by, share, topics, items, question, topic, "
+        'population, survey. Did you mean "share"?',
     ),
     "unknown method": (
         {"methods": ["base", "spo"]},

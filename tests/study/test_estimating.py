@@ -82,7 +82,9 @@ def _results(survey: Any, answers: list[ScoredAnswer]) -> Results:
     ]
     return plain.model_copy(
         update={
-            "survey": plain.survey.model_copy(update={"files": dict(survey.provenance.files)}),
+            "surveys": [
+                plain.surveys[0].model_copy(update={"files": dict(survey.provenance.files)})
+            ],
             "methods": methods,
             "answers": answers,
             "figures": [],

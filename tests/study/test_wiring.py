@@ -79,7 +79,8 @@ def write_files(folder: Path) -> None:
 def keys_of(wiring: Wiring) -> dict[str, str]:
     """Every stage's key under a name that holds no seed: kind/what it is of/place of the seed."""
     place = {seed: at for at, seed in enumerate(wiring.study.seeds)}
-    found = {"survey": wiring.survey.key, "results": wiring.results.key}
+    found = {"results": wiring.results.key}
+    found |= {f"survey{name}": stage.key for name, stage in wiring.sources.items()}
     found |= {f"value_sets/{name}": stage.key for name, stage in wiring.value_sets.items()}
     found |= {f"split/{place[seed]}": stage.key for seed, stage in wiring.splits.items()}
     for kind, by_place in (("records", wiring.records), ("align", wiring.align)):

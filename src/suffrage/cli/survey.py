@@ -24,10 +24,11 @@ def inspect_command(
     Example: `suffrage survey inspect examples/quickstart.yaml`
     Example: `suffrage survey inspect examples/quickstart.yaml --items`
     """
+    from suffrage.study.schema import respondents_source
     from suffrage.survey.inspection import inspect
 
     loaded = suffrage.read_study(study)
-    inspection = inspect(suffrage.read_survey(loaded.survey, loaded.folder))
+    inspection = inspect(suffrage.read_survey(respondents_source(loaded).section, loaded.folder))
     if as_json:
         print_json(inspection.as_json())
         return
@@ -82,6 +83,7 @@ def check_command(
     from dataclasses import asdict
 
     from suffrage.settings import key_values
+    from suffrage.study.schema import respondents_source
     from suffrage.survey.contradictions import checked
 
     is_study = path.suffix.lower() in (".yaml", ".yml")
@@ -89,7 +91,7 @@ def check_command(
         if codebook is not None or options or reader != "labelled_file":
             raise InputError("--codebook, --reader and --option go with a data file, not a study.")
         loaded = suffrage.read_study(path)
-        section, folder = loaded.survey, loaded.folder
+        section, folder = respondents_source(loaded).section, loaded.folder
     else:
         section = {"reader": reader, "path": str(path), **key_values(options or [], "--option")}
         section |= {"codebook": str(codebook)} if codebook is not None else {}

@@ -178,8 +178,9 @@ def compare_results(
 def difference_of(run: Run, other: Run, across_models: bool = False) -> str | None:
     """Why two runs cannot share a table, in words that follow a colon; None when they can."""
     one, two = run.results, other.results
-    if sorted(one.survey.files.values()) != sorted(two.survey.files.values()):
-        return f"their survey files differ ({one.survey.title}; {two.survey.title})"
+    files = [sorted(h for s in r.surveys for h in s.files.values()) for r in (one, two)]
+    if files[0] != files[1]:
+        return f"their survey files differ ({one.survey_title}; {two.survey_title})"
     for key, what in (
         (lambda r: {i.id: (i.question, i.options, i.ordered) for i in r.items}, "questions"),
         (lambda r: {v.name: (v.description, v.left_out) for v in r.value_sets}, "value sets"),

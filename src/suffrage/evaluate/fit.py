@@ -14,6 +14,7 @@ from suffrage.arrays import FloatArray
 from suffrage.evaluate.results import (
     Figure,
     FigureDifference,
+    HeldOutRegime,
     Measure,
     Readout,
     ReadoutDisagreement,
@@ -44,6 +45,7 @@ UNIFORM = "uniform"
 AVERAGE = "average"
 CEILING = "ceiling"
 OTHERS = "others"
+POPULATION: HeldOutRegime = "population"
 FLOORS = (UNIFORM, AVERAGE, OTHERS)
 SIDES: tuple[Side, ...] = get_args(Side)
 
@@ -73,6 +75,8 @@ class AnswerMeasure:
         resampled: p under resampled respondents. drawn: q under its own sampling error, None where
         it has none.
         """
+        if not len(resampled):  # of published shares nobody knows the error
+            resampled = p[None]
         return Measured(
             *unit,
             float(self.above(p, q)),
@@ -162,7 +166,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     methods = [*FLOORS, *given.methods, CEILING]
     pairs = [(method, floor) for method in given.methods for floor in FLOORS]
     pairs += [(later, earlier) for earlier, later in combinations(given.methods, 2)]
-    replicates = min(
+    replicates = max(
         distribution.replicates.shape[0]
         for value_set in given.value_sets
         for distribution in value_set.distributions.values()
@@ -199,12 +203,75 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             )
             figures += made[0]
             differences += made[1]
+    new = _regime_figures(given, rows, methods, pairs, replicates, seed)
+    figures += new[0]
+    differences += new[1]
     return Scorecard(
         figures=tuple(figures),
         figure_differences=tuple(differences),
         answers=tuple(answers),
         readouts=tuple(readout_disagreements(answers)),
     )
+
+
+def _regime_figures(
+    given: EvaluationInput,
+    rows: Rows,
+    methods: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
+    replicates: int,
+    seed: int,
+) -> tuple[list[Figure], list[FigureDifference]]:
+    """Figures and paired differences for each thing that is new to the models."""
+    figures: list[Figure] = []
+    differences: list[FigureDifference] = []
+    names = [value_set.name for value_set in given.value_sets]
+    for regime, own in _rows_by_regime(given, rows).items():
+        every = [row for by_method in own.values() for found in by_method.values() for row in found]
+        clusters = sorted({row.cluster for row in every})
+        made = make_figures(
+            NAME,
+            own,
+            methods,
+            seed,
+            {name: by_method.get(AVERAGE, ()) for name, by_method in own.items()},
+            {name: by_method.get(CEILING, ()) for name, by_method in own.items()},
+            side="trained" if regime == POPULATION else "held_out",
+            readout="letters",
+            draws=make_draws(clusters, names, max(replicates, SAMPLED_REPLICATES), seed),
+            pairs=pairs,
+            breakdown=False,
+            elsewhere=(OTHERS,),
+        )
+        figures += [row.model_copy(update={"regime": regime}) for row in made[0]]
+        differences += [row.model_copy(update={"regime": regime}) for row in made[1]]
+    return figures, differences
+
+
+def _rows_by_regime(
+    given: EvaluationInput, rows: Rows
+) -> dict[HeldOutRegime, dict[str, dict[str, list[Measured]]]]:
+    """The rows read from letters, by what is new to the model: regime, measure, method.
+
+    A question, topic or survey is new to populations that were trained on. A population is new
+    with questions that were trained on.
+    """
+    found: dict[HeldOutRegime, dict[str, dict[str, list[Measured]]]] = {}
+    for (side, readout, measure), by_method in rows.items():
+        if readout != "letters":
+            continue
+        for method, own in by_method.items():
+            for row in own:
+                left_out = row.value_set in given.left_out
+                regime: HeldOutRegime | None = given.splits[row.seed].regimes.get(row.item)
+                if side == "trained":
+                    regime = POPULATION if left_out and given.splits[row.seed].combines else None
+                elif left_out:
+                    regime = None
+                if regime is not None:
+                    by_measure = found.setdefault(regime, {}).setdefault(measure, {})
+                    by_measure.setdefault(method, []).append(row)
+    return found
 
 
 def _clusters(given: EvaluationInput, side: Side) -> list[str]:
@@ -298,6 +365,8 @@ def measured_rows(given: EvaluationInput, answers: Sequence[ScoredAnswer]) -> Ro
         for value_set in given.value_sets:
             for item_id, target in value_set.distributions.items():
                 unit = (seed, value_set.name, item_id, split.clusters[item_id])
+                if not len(target.first_halves):  # of published shares there are no halves
+                    continue
                 for name, measure in _measures_of(target):
                     row = measure.ceiling(unit, target)
                     rows[split.side(item_id), "letters", name][CEILING].append(row)

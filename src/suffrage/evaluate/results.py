@@ -14,10 +14,12 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 # Raised when an older results.json can no longer be read.
-RESULTS_VERSION = 3
+RESULTS_VERSION = 4
 # Of p-values after Holm's correction.
 SIGNIFICANT = 0.05
 Side = Literal["held_out", "trained"]
+# What of a question and a population was never trained on.
+HeldOutRegime = Literal["question", "topic", "population", "survey"]
 Readout = Literal["letters", "text", "text_length_normalised", "sentence", "sampled"]
 Verdict = Literal["higher", "lower", "same", "unknown"]
 ALL: Literal["all"] = "all"
@@ -48,9 +50,11 @@ class StudyFacts(_Row):
 class SurveyFacts(_Row):
     """Who was asked."""
 
+    name: str = ""  # what the study calls the source, where it has several
     title: str
     reader: str
-    respondents: int
+    respondents: int  # 0 of a published table
+    populations: int = 0  # of a published table
     weight_variable: str | None
     n_eff: float
     statement: str  # one sentence on whom the answers represent
@@ -242,6 +246,8 @@ class Figure(_Row):
     ceiling: float | None = None  # the best that can be had; None where there is none
     # Answers that other methods gave and this one did not; no figure of the measure counts them.
     missing: int = 0
+    # What is new to the model; None for all that is held out.
+    regime: HeldOutRegime | None = None
 
     @property
     def way(self) -> float | None:
@@ -321,6 +327,8 @@ class FigureDifference(Contrast):
     against: str
     value_set: str = ALL
     side: Side | None = None
+    # What is new to the model; None for all that is held out.
+    regime: HeldOutRegime | None = None
 
 
 class EvaluationFacts(_Row):
@@ -393,7 +401,7 @@ class Results(_Row):
 
     version: int = RESULTS_VERSION
     study: StudyFacts
-    survey: SurveyFacts
+    surveys: list[SurveyFacts]
     value_sets: list[ValueSetFacts]
     held_out: dict[str, Any]  # the study's `held_out` section
     items: list[ItemFacts]
@@ -418,6 +426,7 @@ class Results(_Row):
         seed: int | Literal["all"] = ALL,
         side: Side | None = None,
         readout: Readout = "letters",
+        regime: HeldOutRegime | None = None,
     ) -> Figure | None:
         """The figure at a place, or None.
 
@@ -425,8 +434,9 @@ class Results(_Row):
         `main_side`.
         """
         place = (evaluation, measure, method, value_set, seed)
-        for sided, read in product((side or self.main_side, None), (readout, None)):
-            if (found := self._figures_at.get((*place, sided, read))) is not None:
+        sides = ("held_out", "trained") if regime else (side or self.main_side, None)
+        for sided, read in product(sides, (readout, None)):
+            if (found := self._figures_at.get((*place, sided, read, regime))) is not None:
                 return found
         return None
 
@@ -438,21 +448,33 @@ class Results(_Row):
         against: str,
         value_set: str = ALL,
         side: Side | None = None,
+        regime: HeldOutRegime | None = None,
     ) -> FigureDifference | None:
         """`method` minus `against`, turned round when it is stored the other way, or None."""
         names = {method, against}
-        for d in self.differences_of(evaluation, measure, value_set, side):
+        for d in self.differences_of(evaluation, measure, value_set, side, regime):
             if {d.method, d.against} == names:
                 return d if d.method == method else d.turned(method=method, against=against)
         return None
 
     def differences_of(
-        self, evaluation: str, measure: str, value_set: str = ALL, side: Side | None = None
+        self,
+        evaluation: str,
+        measure: str,
+        value_set: str = ALL,
+        side: Side | None = None,
+        regime: HeldOutRegime | None = None,
     ) -> list[FigureDifference]:
         """All pairs of methods on a measure: one family of Holm's correction."""
         place = (evaluation, measure, value_set)
         at = self._differences_at
-        return at.get((*place, side or self.main_side)) or at.get((*place, None)) or []
+        sides = ("held_out", "trained") if regime else (side or self.main_side, None)
+        return next((at[*place, s, regime] for s in sides if (*place, s, regime) in at), [])
+
+    @property
+    def survey_title(self) -> str:
+        """The titles of the sources."""
+        return ", ".join(survey.title for survey in self.surveys)
 
     @cached_property
     def main_side(self) -> Side:
@@ -463,7 +485,7 @@ class Results(_Row):
     @cached_property
     def _figures_at(self) -> dict[tuple[Any, ...], Figure]:
         return {
-            (f.evaluation, f.measure, f.method, f.value_set, f.seed, f.side, f.readout): f
+            (f.evaluation, f.measure, f.method, f.value_set, f.seed, f.side, f.readout, f.regime): f
             for f in self.figures
         }
 
@@ -471,7 +493,7 @@ class Results(_Row):
     def _differences_at(self) -> dict[tuple[Any, ...], list[FigureDifference]]:
         found: dict[tuple[Any, ...], list[FigureDifference]] = defaultdict(list)
         for d in self.figure_differences:
-            found[d.evaluation, d.measure, d.value_set, d.side].append(d)
+            found[d.evaluation, d.measure, d.value_set, d.side, d.regime].append(d)
         return found
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:

@@ -381,7 +381,7 @@ def _question(results: Results) -> str:
 
 def is_weighted(results: Results) -> bool:
     """Whether the answers were weighted: by the file's own weights, or raked."""
-    return results.survey.weight_variable is not None or any(
+    return any(survey.weight_variable is not None for survey in results.surveys) or any(
         value_set.design_effect > 1.0005 for value_set in results.value_sets
     )
 

@@ -244,7 +244,7 @@ def _differs_in(board: Leaderboard, standing: Standing) -> list[str]:
 def _title(board: Leaderboard) -> str:
     first = board.runs[0].results
     names = plural(len(first.value_sets), "value set")
-    return f"{board.measure.label}: {first.survey.title}; {names}, {first.study.model}"
+    return f"{board.measure.label}: {first.survey_title}; {names}, {first.study.model}"
 
 
 def _basis(board: Leaderboard) -> str:

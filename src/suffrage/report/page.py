@@ -75,6 +75,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "r": results,
         "finding": finding(results),
         "weighted": is_weighted(results),
+        "set_aside": [aside for survey in results.surveys for aside in survey.set_aside],
         "facts": study_facts(results),
         "value_sets": value_set_table(results),
         "items": item_table(results),

@@ -23,7 +23,7 @@ def study_facts(results: Results) -> list[tuple[str, str]]:
     return [
         ("Study", study.name),
         ("Model", model),
-        ("Survey", results.survey.title),
+        ("Survey", results.survey_title),
         ("Finished", study.finished.partition("T")[0]),
         ("Content hash", study.content_hash),
     ]

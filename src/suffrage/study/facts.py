@@ -35,7 +35,9 @@ from suffrage.study.limits import limits_of_run
 from suffrage.study.machine import machine, versions
 from suffrage.study.schema import Study
 from suffrage.study.self_feedback_facts import self_feedback
+from suffrage.study.sources import Sources
 from suffrage.survey import Survey, effective_sample_size
+from suffrage.survey.published_table import PublishedTable
 
 if TYPE_CHECKING:
     from suffrage.study.wiring import Wiring
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 
 def results_of(
     wiring: Wiring,
-    survey: Survey,
+    sources: Sources,
     given: EvaluationInput,
     by_evaluation: Mapping[str, Scorecard],
     memory: Memory,
@@ -53,7 +55,8 @@ def results_of(
     Parameters
     ----------
     wiring : Wiring
-    survey : Survey
+    sources : mapping
+        What the study read, by the source's name.
     given : EvaluationInput
         What the evaluations were given.
     by_evaluation : mapping
@@ -67,7 +70,7 @@ def results_of(
     cards = list(by_evaluation.values())
     return Results(
         study=_study_facts(wiring),
-        survey=_survey_facts(survey),
+        surveys=[_survey_facts(name, source) for name, source in sources.items()],
         value_sets=[
             _value_set_facts(value_set, value_set.name in given.left_out)
             for value_set in given.value_sets
@@ -78,7 +81,7 @@ def results_of(
         targets=_targets(given),
         answers=[answer for card in cards for answer in card.answers],
         readouts=[row for card in cards for row in card.readouts],
-        limits=limits_of_run(study, survey, given, endpoint, rounding),
+        limits=limits_of_run(study, sources, given, endpoint, rounding),
         endpoint=endpoint,
         rounding=rounding,
         evaluations=_evaluation_facts(study, by_evaluation),
@@ -150,19 +153,21 @@ def _shown(path: Path) -> str:
         return path.name
 
 
-def _survey_facts(survey: Survey) -> SurveyFacts:
-    provenance = survey.provenance
+def _survey_facts(name: str, source: Survey | PublishedTable) -> SurveyFacts:
+    provenance = source.provenance
     return SurveyFacts(
-        title=survey.codebook.title,
+        name=name,
+        title=source.codebook.title,
         reader=provenance.reader,
-        respondents=survey.responses.height,
+        respondents=0 if isinstance(source, PublishedTable) else source.responses.height,
+        populations=len(source.populations) if isinstance(source, PublishedTable) else 0,
         weight_variable=provenance.weight_variable,
-        n_eff=effective_sample_size(survey.weights),
+        n_eff=0.0 if isinstance(source, PublishedTable) else effective_sample_size(source.weights),
         statement=provenance.statement,
         set_aside=[aside.__dict__ for aside in provenance.set_aside],
         files=provenance.files,
-        citation=survey.codebook.citation,
-        terms=survey.codebook.terms,
+        citation=source.codebook.citation,
+        terms=source.codebook.terms,
     )
 
 

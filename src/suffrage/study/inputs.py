@@ -7,10 +7,16 @@ from functools import cached_property
 
 from suffrage.align import TrainingOptions
 from suffrage.population import ValueSet
-from suffrage.study.schema import MethodSpec, Study, study_survey
-from suffrage.study.segmenting import built_value_set
+from suffrage.study.schema import MethodSpec, Study
+from suffrage.study.sources import (
+    Sources,
+    built_value_set,
+    read_sources,
+    source_items,
+    stored_source,
+)
 from suffrage.study.wiring import TrainingPlace, Wiring, groups_of
-from suffrage.survey import Item, Survey
+from suffrage.survey import Item
 from suffrage.training_data import ItemSplit, split_items
 
 
@@ -34,14 +40,14 @@ class StudyInputs:
         return self.wiring.study
 
     @cached_property
-    def survey(self) -> Survey:
-        """The survey in its one coding, weighted as the study says."""
-        return Survey.read(self.wiring.survey.folder)
+    def sources(self) -> Sources:
+        """Each source in its one coding, weighted as the study says."""
+        return {name: stored_source(stage.folder) for name, stage in self.wiring.sources.items()}
 
-    @property
+    @cached_property
     def items(self) -> tuple[Item, ...]:
-        """The survey's items."""
-        return tuple(self.survey.codebook.items)
+        """The items of all sources."""
+        return source_items(self.study, self.sources)
 
     @cached_property
     def value_sets(self) -> dict[str, ValueSet]:
@@ -87,15 +93,15 @@ class ComputedInputs(StudyInputs):
     """The same, computed from the survey's files: no stage is read, and nothing is written."""
 
     @cached_property
-    def survey(self) -> Survey:
-        """The survey as its reader gives it."""
-        return study_survey(self.study)
+    def sources(self) -> Sources:
+        """Each source as its reader gives it."""
+        return read_sources(self.study)
 
     @cached_property
     def value_sets(self) -> dict[str, ValueSet]:
         """Every value set by its name."""
         return {
-            spec.name: built_value_set(self.study, self.survey, spec)
+            spec.name: built_value_set(self.study, self.sources, spec)
             for spec in self.study.value_sets
         }
 

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from suffrage.evaluate import EvaluationInput
 from suffrage.evaluate.results import EndpointFacts, RoundingError
 from suffrage.study.schema import Study
+from suffrage.study.sources import Sources
 from suffrage.survey import Survey
+from suffrage.survey.published_table import PublishedTable
 from suffrage.survey.reading import first_names
 
 
 def limits_of_run(
     study: Study,
-    survey: Survey,
+    sources: Sources,
     given: EvaluationInput,
     endpoint: EndpointFacts | None,
     rounding: Sequence[RoundingError],
@@ -23,7 +25,8 @@ def limits_of_run(
     Parameters
     ----------
     study : Study
-    survey : Survey
+    sources : mapping
+        What the study read, by the source's name.
     given : EvaluationInput
         What the evaluations were given.
     endpoint : EndpointFacts or None
@@ -32,14 +35,14 @@ def limits_of_run(
         What a shorter number format changed.
     """
     return [
-        *_general_limits(survey, given),
+        *_general_limits(sources, given),
         *_endpoint_limits(endpoint, given),
         *_rounding_limits(rounding),
         *_consultation_limits(study),
     ]
 
 
-def _general_limits(survey: Survey, given: EvaluationInput) -> list[str]:
+def _general_limits(sources: Sources, given: EvaluationInput) -> list[str]:
     """What this run cannot show, from its own numbers."""
     held_out = sorted({item for split in given.splits.values() for item in split.held_out})
     clusters = {split.clusters[item] for split in given.splits.values() for item in split.held_out}
@@ -50,7 +53,14 @@ def _general_limits(survey: Survey, given: EvaluationInput) -> list[str]:
         "related questions. Other items could give other figures.",
         "What the model says is no estimate of what the public would say to a new question.",
     ]
-    if survey.provenance.weight_variable is None:
+    tables = [s.codebook.title for s in sources.values() if isinstance(s, PublishedTable)]
+    if tables:
+        sentences.append(
+            f"Published shares ({', '.join(tables)}) do not say who answered. Where the number of "
+            "people is not published either, intervals resample questions only."
+        )
+    surveys = [s for s in sources.values() if isinstance(s, Survey)]
+    if any(survey.provenance.weight_variable is None for survey in surveys):
         sentences.append(
             "The respondents are not weighted: the figures describe the sample, and the population "
             "only where the sample resembles it."

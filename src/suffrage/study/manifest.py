@@ -40,7 +40,7 @@ def checkpoint_manifest(
         "value_sets": {
             name: value_set.description for name, value_set in inputs.value_sets.items()
         },
-        "survey": inputs.survey.content_hash,
+        "sources": {name: source.content_hash for name, source in inputs.sources.items()},
         "dtype": trained.dtype,
         "cost": _cost(study, trained, usage),
         "resumed_from_step": trained.resumed_from,

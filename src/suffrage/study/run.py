@@ -21,8 +21,9 @@ from suffrage.study.inputs import StudyInputs
 from suffrage.study.models_at_hand import ModelsAtHand
 from suffrage.study.planning.plan import Plan, make_plan
 from suffrage.study.progress import Progress
-from suffrage.study.schema import Study, ValueSetSpec, study_survey
-from suffrage.study.segmenting import built_value_set, with_segments
+from suffrage.study.schema import Study, ValueSetSpec, read_study_source
+from suffrage.study.segmenting import with_value_sets
+from suffrage.study.sources import built_value_set
 from suffrage.study.stage_outputs import (
     answers_of_method,
     probes_of_method,
@@ -35,6 +36,7 @@ from suffrage.study.stage_outputs import (
 from suffrage.study.stages import ORDER, Stage, StageKind, compute_once, only_run_in
 from suffrage.study.wiring import AnswerPlace, TrainingPlace, Wiring, wire
 from suffrage.survey import Survey
+from suffrage.survey.published_table import PublishedTable
 from suffrage.training_data import ItemSplit, Records, split_items
 
 # Every answer of every model, so that none is asked for twice.
@@ -96,7 +98,7 @@ def run_study(
     ['uniform', 'average', 'base', 'prompt', 'ceiling']
     """
     with only_run_in(study.output):
-        wiring = wire(with_segments(study))
+        wiring = wire(with_value_sets(study))
         if force:
             _forget(wiring, force)
         run = _Run(wiring, only, launcher)
@@ -124,6 +126,10 @@ def _forget(wiring: Wiring, force: StageKind) -> None:
     if ORDER.index(force) <= ORDER.index("probes") and path.exists():
         with AnswerStore(path) as store:
             store.forget_answers()
+
+
+def _write_source(source: Survey | PublishedTable, folder: Path) -> None:
+    source.write(folder)
 
 
 @dataclass
@@ -175,7 +181,9 @@ class _Run:
 
     def prepare(self) -> None:
         """Survey, value sets and splits: seconds, and where most mistakes show."""
-        self._compute(self.wiring.survey, lambda: study_survey(self.study), Survey.write)
+        for source in self.study.survey:
+            read = partial(read_study_source, self.study, source)
+            self._compute(self.wiring.sources[source.name], read, _write_source)
         for spec in self.study.value_sets:
             build = partial(self._value_set, spec)
             self._compute(self.wiring.value_sets[spec.name], build, ValueSet.write)
@@ -183,7 +191,7 @@ class _Run:
             self._compute(stage, partial(self._split, seed), ItemSplit.write)
 
     def _value_set(self, spec: ValueSetSpec) -> ValueSet:
-        return built_value_set(self.study, self.inputs.survey, spec)
+        return built_value_set(self.study, self.inputs.sources, spec)
 
     def _split(self, seed: int) -> ItemSplit:
         return split_items(self.inputs.items, self.study.held_out, seed, self.study.trains)

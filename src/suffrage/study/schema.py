@@ -17,6 +17,8 @@ from suffrage.models.local_settings import LocalModelSettings
 from suffrage.population.segments import SegmentSettings
 from suffrage.survey import NonResponse, Survey, read_survey
 from suffrage.survey.non_response import with_non_response_as_options
+from suffrage.survey.published_table import PublishedTable
+from suffrage.survey.reading import read_source, reads_respondents
 from suffrage.survey.weighting import Representativeness, WeightingSpec, weighted
 from suffrage.training_data import HeldOut
 from suffrage.training_data.constitution import FROM_CONSULTATION
@@ -25,6 +27,22 @@ from suffrage.training_data.records import Source
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _RESERVED = ("uniform", "average", "others", "ceiling", "all")
+
+
+class SourceSpec(BaseModel):
+    """One survey or published table of a study."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(default="", pattern=rf"{_NAME}|^$")
+    """What value sets and item ids call it; empty where a study has one source only."""
+    section: dict[str, Any]
+    """The reader, and what the reader is told."""
+
+    @property
+    def prefix(self) -> str:
+        """What is put before the ids of its items."""
+        return f"{self.name}:" if self.name else ""
 
 
 class ValueSetSpec(BaseModel):
@@ -47,6 +65,13 @@ class ValueSetSpec(BaseModel):
     settings."""
     segment: tuple[str, int] | None = None
     """The folder of the segments and which of them this is; filled in for each of them."""
+    source: str | None = None
+    """The source whose respondents or populations it is made of; not needed where there is one."""
+    population: str | None = None
+    """A population of a published table, as the table names it."""
+    sources: dict[str, str | dict[str, Any]] = Field(default_factory=dict)
+    """Several sources of one population: to each source's name a population of its table, or the
+    conditions that its respondents meet."""
     train: bool = True
     """False for a population that models are asked about and never trained on, to see whether a
     model that learnt from others reaches it."""
@@ -55,6 +80,22 @@ class ValueSetSpec(BaseModel):
     @classmethod
     def _number_or_settings(cls, given: Any) -> Any:
         return {"classes": given} if isinstance(given, int | str) else given
+
+
+class EachSpec(BaseModel):
+    """Value sets for all populations of the study's sources at once: `value_sets: {each: ...}`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    each: str
+    """A demographic of respondents, such as "country". Every population of a published table
+    counts, whatever this says. Populations of one name in several sources are one value set."""
+    description: str | None = None
+    """How prompts name each, with its name for `{name}`; by default as its source does."""
+    least_items: int = Field(default=5, ge=1)
+    """Populations with answers to fewer items are left out, and told."""
+    only: tuple[str, ...] = ()
+    """Only these populations; default: all."""
 
 
 class Price(BaseModel):
@@ -116,10 +157,12 @@ class Study(BaseModel):
     study: str = Field(pattern=_NAME)
     title: str | None = None
     seeds: tuple[int, ...] = Field(default=(7,), min_length=1)
-    survey: dict[str, Any]
+    survey: tuple[SourceSpec, ...] = Field(min_length=1)
     weights: WeightingSpec | None = None
     non_response_as_options: tuple[NonResponse, ...] = ()
-    value_sets: tuple[ValueSetSpec, ...] = Field(min_length=1)
+    value_sets: tuple[ValueSetSpec, ...]
+    each: EachSpec | None = None
+    """Filled in from `value_sets: {each: ...}`; its value sets are found when sources are read."""
     held_out: HeldOut
     consultation: ConsultationSpec | None = None
     model: str | LocalModelSettings | EndpointSettings
@@ -141,6 +184,47 @@ class Study(BaseModel):
             del content["seed"]
         return content
 
+    @field_validator("survey", mode="before")
+    @classmethod
+    def _one_source_or_many(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            return ({"section": given},)
+        if not isinstance(given, list):
+            raise ValueError("must be a reader with its keys, or a list of them, each with a name")
+        found = []
+        for entry in given:
+            if not isinstance(entry, dict) or "name" not in entry:
+                raise ValueError("each of several sources needs a name, such as name: wvs")
+            section = {key: value for key, value in entry.items() if key != "name"}
+            found.append({"name": entry["name"], "section": section})
+        return tuple(found)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _each_population(cls, content: Any) -> Any:
+        if isinstance(content, dict) and isinstance(content.get("value_sets"), dict):
+            return {**content, "each": content["value_sets"], "value_sets": ()}
+        return content
+
+    @model_validator(mode="after")
+    def _value_sets_have_sources(self) -> Study:
+        if not self.value_sets and self.each is None:
+            raise ValueError("value_sets: must name at least one population, or {each: ...}")
+        names = [source.name for source in self.survey]
+        for spec in self.value_sets:
+            given = [key for key in ("population", "sources") if getattr(spec, key)]
+            if (given and spec.where) or len(given) > 1 or (spec.sources and spec.source):
+                raise ValueError(
+                    f"value_sets: {spec.name}: give one of where, population and sources"
+                )
+            for source in (*spec.sources, *([spec.source] if spec.source else [])):
+                if source not in names:
+                    raise ValueError(
+                        f"value_sets: {spec.name}: there is no source {source!r}; there are "
+                        f"{', '.join(names)}.{did_you_mean(source, names)}"
+                    )
+        return self
+
     @field_validator("non_response_as_options", mode="before")
     @classmethod
     def _kinds(cls, words: Any) -> Any:
@@ -148,7 +232,7 @@ class Study(BaseModel):
             raise ValueError('must be a list, such as ["don\'t know"]')
         return tuple(NonResponse.parse(str(word)) for word in words)
 
-    @field_validator("seeds", "value_sets", "methods", "evaluate")
+    @field_validator("seeds", "survey", "value_sets", "methods", "evaluate")
     @classmethod
     def _each_once(cls, entries: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [getattr(entry, "name", entry) for entry in entries]
@@ -209,7 +293,7 @@ class Study(BaseModel):
     def _left_out_groups_can_be_asked(self) -> Study:
         if not self.left_out:
             return self
-        if len(self.left_out) == len(self.value_sets):
+        if self.value_sets and len(self.left_out) == len(self.value_sets):
             raise ValueError(
                 "value_sets: train: false stands in all of them; one must be trained on"
             )
@@ -280,13 +364,46 @@ class Study(BaseModel):
 
 
 def study_survey(study: Study) -> Survey:
-    """The study's survey, with non-response as options and raked to targets where it says so.
+    """The study's respondents, with non-response as options and raked to targets where it says so.
+
+    Raises InputError on whatever is wrong with the file or the targets, and where the study has
+    respondents of several sources, or none.
+    """
+    found = read_study_source(study, respondents_source(study))
+    assert isinstance(found, Survey)
+    return found
+
+
+def respondents_source(study: Study) -> SourceSpec:
+    """The one source of a study that has respondents.
+
+    Raises InputError where there are none, or several.
+    """
+    found = [source for source in study.survey if reads_respondents(source.section)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(source.name for source in found)
+        raise InputError(
+            f"{study.source.name}: respondents of several sources ({names}) cannot be looked at "
+            "together; make a study of one of them."
+        )
+    raise InputError(
+        f"{study.source.name}: the study has published tables only, and this needs respondents' "
+        "answers."
+    )
+
+
+def read_study_source(study: Study, source: SourceSpec) -> Survey | PublishedTable:
+    """Read one source of a study, with non-response as options and raked where it says so.
 
     Raises InputError on whatever is wrong with the file or the targets.
     """
-    survey = read_survey(study.survey, study.folder)
-    survey = with_non_response_as_options(survey, study.non_response_as_options)
-    return weighted(survey, study.weights)[0] if study.weights else survey
+    found = read_source(source.section, study.folder)
+    if isinstance(found, PublishedTable):
+        return found
+    found = with_non_response_as_options(found, study.non_response_as_options)
+    return weighted(found, study.weights)[0] if study.weights else found
 
 
 def study_representativeness(study: Study) -> Representativeness:
@@ -296,7 +413,8 @@ def study_representativeness(study: Study) -> Representativeness:
             f"{study.source.name}: there is no `weights:` with targets to compare the sample with; "
             "docs/weights.md shows how to write them."
         )
-    return weighted(read_survey(study.survey, study.folder), study.weights)[1]
+    section = respondents_source(study).section
+    return weighted(read_survey(section, study.folder), study.weights)[1]
 
 
 def read_study(path: str | Path) -> Study:
@@ -342,7 +460,7 @@ def read_study(path: str | Path) -> Study:
         _evaluation(entry, f"evaluate[{place}]", path.name)
         for place, entry in enumerate(evaluations)
     ]
-    if isinstance(content.get("survey"), dict):
+    if isinstance(content.get("survey"), dict | list):
         content["survey"] = settings.expand_variables(content["survey"], path.name, "survey")
     if isinstance(content.get("model"), str):
         content["model"] = settings.expand_variables(content["model"], path.name, "model")

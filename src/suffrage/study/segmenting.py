@@ -7,17 +7,17 @@ from typing import Any
 
 from suffrage import settings, storage
 from suffrage.errors import InputError
-from suffrage.population import ValueSet, build_value_set
+from suffrage.population import ValueSet
 from suffrage.population.segments import (
     Segmentation,
     SegmentSettings,
     assign_segments,
     find_segments,
     marks,
-    segment_survey,
 )
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study, ValueSetSpec, study_survey
+from suffrage.study.sources import built_value_set, read_sources, with_populations
 from suffrage.study.stages import VERSION
 from suffrage.survey import Survey
 from suffrage.training_data import split_items
@@ -63,13 +63,14 @@ def segment_study(
     return found, survey, title
 
 
-def with_segments(study: Study) -> Study:
-    """The study with a value set for each segment in the place of those that ask for segments.
+def with_value_sets(study: Study) -> Study:
+    """The study with a value set for each population and segment that it asks for.
 
     Segments are kept under `segments/` in the study's output and found once. A segment is
     described by the answers that mark it, on items that no seed holds out: a prompt must not give
     away what is to be found out. Raises InputError as `find_segments` does.
     """
+    study = with_populations(study)
     if not any(spec.segments for spec in study.value_sets):
         return study
     survey = study_survey(study)
@@ -113,26 +114,15 @@ def with_segments(study: Study) -> Study:
     return study.model_copy(update={"value_sets": tuple(specs)})
 
 
-def built_value_set(study: Study, survey: Survey, spec: ValueSetSpec) -> ValueSet:
-    """One value set of a study from its survey, a segment's with the weights of its members."""
-    members = survey
-    if spec.segment is not None:
-        folder, place = spec.segment
-        members = segment_survey(survey, Segmentation.read(study.output / folder), place)
-    return build_value_set(
-        members, spec.name, spec.where, study.seeds[0], spec.description, spec.parent, survey
-    )
-
-
 def study_value_set(study: Study, name: str) -> ValueSet:
     """One value set of a study, built from its survey.
 
     Raises InputError when the study has no value set of that name.
     """
-    study = with_segments(study)
+    study = with_value_sets(study)
     for spec in study.value_sets:
         if spec.name == name:
-            return built_value_set(study, study_survey(study), spec)
+            return built_value_set(study, read_sources(study), spec)
     names = ", ".join(spec.name for spec in study.value_sets)
     raise InputError(f'the study has no value set "{name}"; it has {names}.')
 

@@ -274,7 +274,7 @@ def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
         }
         own = replace(given, probes=probes, options=spec.options)
         cards[spec.name] = spec.evaluation.scored(own, study.seeds[0])
-    return results_of(wiring, inputs.survey, given, cards, store)
+    return results_of(wiring, inputs.sources, given, cards, store)
 
 
 def _record_folders(inputs: StudyInputs) -> dict[tuple[str, int], list[Path]]:

@@ -14,7 +14,8 @@ from suffrage.errors import InputError
 from suffrage.models import ModelIdentity, identify
 from suffrage.models.endpoint_api import endpoint_identity
 from suffrage.models.endpoint_settings import EndpointSettings
-from suffrage.study.schema import EvaluationSpec, MethodSpec, Study
+from suffrage.study.schema import EvaluationSpec, MethodSpec, SourceSpec, Study
+from suffrage.study.sources import used_sources
 from suffrage.study.stages import Stage, StageKind, stage_key
 from suffrage.survey import survey_files
 
@@ -35,7 +36,8 @@ class Wiring:
     study: Study
     # The model that the study trains and asks.
     model: ModelIdentity
-    survey: Stage
+    # By the source's name.
+    sources: dict[str, Stage]
     # By the value set's name.
     value_sets: dict[str, Stage]
     # By the seed.
@@ -53,7 +55,7 @@ class Wiring:
     def stages(self) -> list[Stage]:
         """Every stage once, in the order of work."""
         every = [
-            self.survey,
+            *self.sources.values(),
             *self.value_sets.values(),
             *self.splits.values(),
             *self.records.values(),
@@ -97,9 +99,9 @@ def wire(study: Study) -> Wiring:
         if isinstance(study.model, EndpointSettings)
         else identify(study.model, study.folder)
     )
-    survey = _survey_stage(study)
-    value_sets = _value_set_stages(study, survey)
-    splits = _split_stages(study, survey)
+    sources = {source.name: _source_stage(study, source) for source in study.survey}
+    value_sets = _value_set_stages(study, sources)
+    splits = _split_stages(study, sources)
     records = _record_stages(study, value_sets, splits)
     starts = _starts(study, records)
     align = _align_stages(study, model, records, starts)
@@ -108,7 +110,7 @@ def wire(study: Study) -> Wiring:
     probes = _probe_stages(study, answers, hashes)
     results = _results_stage(study, model, value_sets, splits, answers, probes, hashes)
     return Wiring(
-        study, model, survey, value_sets, splits, records, align, answers, probes, results, starts
+        study, model, sources, value_sets, splits, records, align, answers, probes, results, starts
     )
 
 
@@ -117,26 +119,27 @@ def _stage(study: Study, kind: StageKind, label: str, *content: Any) -> Stage:
     return Stage(kind, label, stage_key(kind, *content), study.output)
 
 
-def _survey_stage(study: Study) -> Stage:
+def _source_stage(study: Study, source: SourceSpec) -> Stage:
     return _stage(
         study,
         "survey",
-        str(study.survey.get("reader")),
-        study.survey,
-        [storage.file_hash(path) for path in survey_files(study.survey, study.folder)],
+        source.name or str(source.section.get("reader")),
+        source.section,
+        [storage.file_hash(path) for path in survey_files(source.section, study.folder)],
         study.weights.model_dump() if study.weights else None,
         [kind.label for kind in study.non_response_as_options],
     )
 
 
-def _value_set_stages(study: Study, survey: Stage) -> dict[str, Stage]:
+def _value_set_stages(study: Study, sources: dict[str, Stage]) -> dict[str, Stage]:
     """One a value set, the same whichever others there are, and whether it is trained on or not."""
     return {
         spec.name: _stage(
             study,
             "value_sets",
             spec.name,
-            survey.key,
+            # The name of a source is part of its items' ids.
+            [(name, sources[name].key) for name in used_sources(study, spec)],
             spec.model_dump(exclude={"train"}),
             study.seeds[0],  # of its bootstrap
         )
@@ -144,14 +147,14 @@ def _value_set_stages(study: Study, survey: Stage) -> dict[str, Stage]:
     }
 
 
-def _split_stages(study: Study, survey: Stage) -> dict[int, Stage]:
+def _split_stages(study: Study, sources: dict[str, Stage]) -> dict[int, Stage]:
     return {
         seed: _stage(
             study,
             "split",
             f"seed{seed}",
-            survey.key,
-            study.held_out.model_dump(),
+            [(name, stage.key) for name, stage in sources.items()],
+            study.held_out.model_dump(exclude={"population"}),
             seed,
             # A split that leaves nothing to train on is an error only where something is trained.
             study.trains,

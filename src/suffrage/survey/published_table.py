@@ -376,7 +376,9 @@ def _stems(question: str) -> list[str]:
     """The beginnings after which the part of a battery could come, the longest first."""
     text = question.strip()
     ends = {found.end() for pattern in _STEM_ENDS for found in re.finditer(pattern, text)}
-    return [text[:end].strip() for end in sorted(ends, reverse=True) if end >= SHORTEST_STEM]
+    return [
+        text[:end].rstrip(" -:\n") for end in sorted(ends, reverse=True) if end >= SHORTEST_STEM
+    ]
 
 
 def _first(names: Iterable[str]) -> str:

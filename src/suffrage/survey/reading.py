@@ -45,6 +45,8 @@ class Reader:
     read: Callable[[Any, Path], Survey | PublishedTable]
     # The files that `read` will read, for the cache key.
     files: Callable[[Any, Path], list[Path]]
+    # Whether it reads respondents; else it reads a table of published shares.
+    respondents: bool = True
 
 
 def existing_file(path: Path, key: str) -> Path:
@@ -214,6 +216,11 @@ def read_source(section: Mapping[str, Any], folder: Path) -> Survey | PublishedT
     reader, options = _reader(section)
     found = reader.read(options, folder)
     return with_cautions(found) if isinstance(found, Survey) else found
+
+
+def reads_respondents(section: Mapping[str, Any]) -> bool:
+    """Whether a `survey:` section names respondents' answers, and no table of published shares."""
+    return _reader(section)[0].respondents
 
 
 def survey_files(section: Mapping[str, Any], folder: Path) -> list[Path]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +17,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from suffrage import settings, storage
 from suffrage.errors import InputError
 from suffrage.survey import Item, Survey
-from suffrage.text_overlap import jaccard, telling_words
+from suffrage.text_overlap import jaccard, telling_words, words_in
 
 # Items whose telling words overlap by more than this (Jaccard) ask nearly the same.
 NEAR_DUPLICATE = 0.6
+
+
+# What a question that is held out was unlike in training: another question of a known battery, a
+# battery or topic never seen, or another survey.
+Regime = Literal["question", "topic", "survey"]
 
 
 class HeldOut(BaseModel):
@@ -37,10 +45,37 @@ class HeldOut(BaseModel):
     topics: tuple[str, ...] = ()
     # Ids.
     items: tuple[str, ...] = ()
+    # What a user may ask a model about; these can be combined, and take the place of `by`. Shares
+    # are of all items, or of all value sets, 0 to 1.
+    # question: single questions, whose batteries may be trained on.
+    question: float | None = Field(default=None, gt=0, lt=1)
+    # topic: whole batteries and topics; a share, or their names.
+    topic: float | tuple[str, ...] | None = None
+    # population: value sets that no method is trained on; a share, or their names.
+    population: float | tuple[str, ...] | None = None
+    # survey: all items of these sources.
+    survey: tuple[str, ...] = ()
+
+    @property
+    def combined(self) -> bool:
+        """Whether regimes are named, and not one way of holding out."""
+        return bool(self.question or self.topic or self.population or self.survey)
 
     @model_validator(mode="after")
     def _one_way_of_choosing(self) -> HeldOut:
         given = {"share": self.share is not None, "topics": self.topics, "items": self.items}
+        for name in ("topic", "population"):
+            share = getattr(self, name)
+            if isinstance(share, float) and not 0 < share < 1:
+                raise ValueError(f"{name}: a share must be above 0 and below 1")
+        if self.combined:
+            extra = [key for key, value in given.items() if value]
+            if extra or "by" in self.model_fields_set:
+                raise ValueError(
+                    f"{extra[0] if extra else 'by'} does not go with question, topic, population "
+                    "and survey"
+                )
+            return self
         wanted = {"item": ("share",), "topic": ("share", "topics"), "list": ("items",)}[self.by]
         extra = [key for key, value in given.items() if value and key not in wanted]
         if extra:
@@ -63,15 +98,28 @@ class ItemSplit:
     clusters: Mapping[str, str]
     # The settings and the seed that it was made with.
     rule: Mapping[str, Any]
+    # Why each item is held out, where the study names regimes; of an item in several, the hardest.
+    regimes: Mapping[str, Regime] = field(default_factory=dict)
 
     def side(self, item_id: str) -> Literal["held_out", "trained"]:
         """On which side an item is."""
-        return "held_out" if item_id in self.held_out else "trained"
+        return "held_out" if item_id in self._held_out else "trained"
+
+    @property
+    def combines(self) -> bool:
+        """Whether the study names regimes, and not one way of holding out."""
+        return "by" not in self.rule
 
     @property
     def content_hash(self) -> str:
         """A hash that changes with any item's side or cluster."""
-        return storage.content_hash([self.train, self.held_out, dict(self.clusters)])
+        return storage.content_hash(
+            [self.train, self.held_out, dict(self.clusters), dict(self.regimes)]
+        )
+
+    @cached_property
+    def _held_out(self) -> frozenset[str]:
+        return frozenset(self.held_out)
 
     def write(self, folder: Path) -> None:
         """Write `split.json`, all or nothing."""
@@ -80,6 +128,7 @@ class ItemSplit:
             "held_out": list(self.held_out),
             "clusters": dict(self.clusters),
             "rule": dict(self.rule),
+            "regimes": dict(self.regimes),
         }
         storage.write_folder(
             folder, lambda draft: storage.write_json(draft / "split.json", content)
@@ -94,6 +143,7 @@ class ItemSplit:
             tuple(content["held_out"]),
             content["clusters"],
             content["rule"],
+            content["regimes"],
         )
 
 
@@ -145,6 +195,8 @@ def split_items(
         raise InputError(f"split_items: give held_out or {next(iter(rule))}, not both.")
     items = survey.codebook.items if isinstance(survey, Survey) else survey
     clusters = item_clusters(items)
+    if held_out.combined:
+        return _split_by_regimes(items, clusters, held_out, seed, to_train)
     groups = _groups_to_draw(items, clusters, held_out)
     if held_out.by == "list" or held_out.topics:
         chosen = _named_groups(items, groups, held_out)
@@ -183,22 +235,235 @@ def item_clusters(items: Sequence[Item]) -> dict[str, str]:
 
     A cluster is named after its first item.
     """
-    words = question_words(items)
-    name = {item.id: item.id for item in items}
-    for i, first in enumerate(items):
-        for second in items[i + 1 :]:
-            same_battery = first.battery is not None and first.battery == second.battery
-            if same_battery or jaccard(words[first.id], words[second.id]) > NEAR_DUPLICATE:
-                keep, drop = name[first.id], name[second.id]
-                name = {
-                    item: keep if cluster == drop else cluster for item, cluster in name.items()
-                }
-    return name
+    joined = _Joined([item.id for item in items])
+    _join_batteries(joined, items)
+    for first, second in nearly_the_same(items):
+        joined.join(first, second)
+    return joined.names()
+
+
+def near_duplicate_groups(items: Sequence[Item]) -> dict[str, str]:
+    """The group of each item with what asks nearly the same, whatever the battery.
+
+    Questions that begin alike are compared by what comes after the words that they share. A
+    follow-up question, whose wording gives away what the question before it was about, is in its
+    group.
+    """
+    joined = _Joined([item.id for item in items])
+    for first, second in nearly_the_same(items, apart=True):
+        joined.join(first, second)
+    for before, item in pairwise(items):
+        if _FOLLOW_UP.match(item.question) and _source_of(before.id) == _source_of(item.id):
+            joined.join(before.id, item.id)
+    return joined.names()
+
+
+# How a question begins that follows up the one before it.
+_FOLLOW_UP = re.compile(r"(?i)(?:and\b|if (?:yes|no|so|not)\b|you (?:said|mentioned)|why\b)")
+
+
+def _source_of(item_id: str) -> str:
+    """The name that a study with several sources puts before the ids of a source's items."""
+    return item_id.partition(":")[0] if ":" in item_id else ""
+
+
+class _Joined:
+    """Groups of items, joined two by two, each named after its first item."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._place = {name: place for place, name in enumerate(names)}
+        self._above = dict(zip(names, names, strict=True))
+
+    def _first(self, name: str) -> str:
+        while self._above[name] != name:
+            self._above[name] = self._above[self._above[name]]
+            name = self._above[name]
+        return name
+
+    def join(self, one: str, other: str) -> None:
+        """Put the groups of two items together."""
+        first, second = sorted((self._first(one), self._first(other)), key=self._place.__getitem__)
+        self._above[second] = first
+
+    def names(self) -> dict[str, str]:
+        """The name of each item's group."""
+        return {name: self._first(name) for name in self._above}
+
+
+def _join_batteries(joined: _Joined, items: Sequence[Item]) -> None:
+    firsts: dict[str, str] = {}
+    for item in items:
+        if item.battery is not None:
+            joined.join(firsts.setdefault(item.battery, item.id), item.id)
+
+
+def nearly_the_same(items: Sequence[Item], apart: bool = False) -> Iterator[tuple[str, str]]:
+    """Pairs of questions that ask nearly the same, judged by the words few others contain.
+
+    Two sets of words overlap by more than the share t only where they share a word, so that only
+    items with a common word are compared, each by its rarest words.
+
+    Parameters
+    ----------
+    items : sequence of Item
+    apart : bool
+        Whether what questions have in common because they are of one battery, or begin with the
+        same words, counts for nothing.
+
+    Yields
+    ------
+    (str, str)
+        The ids of a pair, in the order of the items.
+    """
+    words, parts = question_words(items), _parts(items)
+    order = {item.id: place for place, item in enumerate(items)}
+    counts = Counter(word for found in words.values() for word in found)
+    index: dict[str, list[str]] = defaultdict(list)
+    for item in items:
+        own = sorted(words[item.id], key=lambda word: (counts[word], word))
+        # Of two sets that overlap by more than t, the rarest (1 - t) of the words, and one more,
+        # of each hold a shared word (prefix filtering).
+        own = own[: int((1 - NEAR_DUPLICATE) * len(own)) + 1]
+        candidates = {other for word in own for other in index[word]}
+        for other in sorted(candidates, key=order.__getitem__):
+            alike = jaccard(words[other], words[item.id]) > NEAR_DUPLICATE
+            if alike and not (apart and _differ_at_the_end(parts[other], parts[item.id])):
+                yield other, item.id
+        for word in own:
+            index[word].append(item.id)
+
+
+# Questions that begin with this many words of one another have a stem in common.
+LONG_STEM = 8
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A question's words, and how many of them all of its battery begins with."""
+
+    words: tuple[str, ...]
+    stem: int
+
+
+def _differ_at_the_end(one: _Part, other: _Part) -> bool:
+    """Whether two questions differ in what comes after the words that they have in common.
+
+    Of two questions with batteries the parts are compared. Otherwise both are compared without
+    the words that they begin with alike, if there are many of them.
+    """
+    first, second = one.stem, other.stem
+    if not (first and second):
+        shared = _shared_beginning([one.words, other.words])
+        first = second = shared if shared >= LONG_STEM else 0
+    ends = frozenset(one.words[first:]), frozenset(other.words[second:])
+    return ends[0] != ends[1] and jaccard(*ends) <= NEAR_DUPLICATE
+
+
+def _parts(items: Sequence[Item]) -> dict[str, _Part]:
+    batteries: dict[str | None, list[tuple[str, ...]]] = defaultdict(list)
+    words = {item.id: tuple(words_in(item.question)) for item in items}
+    for item in items:
+        batteries[item.battery].append(words[item.id])
+    stems = {
+        battery: _shared_beginning(questions)
+        for battery, questions in batteries.items()
+        if battery is not None and len(questions) > 1
+    }
+    return {item.id: _Part(words[item.id], stems.get(item.battery or "", 0)) for item in items}
+
+
+def _shared_beginning(questions: Sequence[Sequence[str]]) -> int:
+    """How many words all questions begin with."""
+    shortest = min(len(words) for words in questions)
+    same = (len({words[place] for words in questions}) == 1 for place in range(shortest))
+    return sum(1 for _ in takewhile(bool, same))
 
 
 def question_words(items: Sequence[Item]) -> dict[str, frozenset[str]]:
     """Return the words of each item's question that few other questions contain, by item id."""
     return telling_words({item.id: item.question for item in items})
+
+
+def _split_by_regimes(
+    items: Sequence[Item],
+    clusters: Mapping[str, str],
+    held_out: HeldOut,
+    seed: int,
+    to_train: bool,
+) -> ItemSplit:
+    """Hold out surveys, then topics, then single questions, each from what is left.
+
+    Whatever asks nearly the same as an item that is held out is held out with it.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for item_id, group in near_duplicate_groups(items).items():
+        groups[group].append(item_id)
+    group_of = {item: group for group, members in groups.items() for item in members}
+    regimes: dict[str, Regime] = {}
+
+    def hold_out(regime: Regime, names: Iterable[str]) -> None:
+        for name in names:
+            for member in groups[group_of[name]]:
+                regimes.setdefault(member, regime)
+
+    sources = {_source_of(item.id) for item in items}
+    for wanted in held_out.survey:
+        if wanted not in sources or not wanted:
+            raise InputError(
+                f'held_out.survey: there is no source "{wanted}"; there are '
+                f"{', '.join(sorted(sources - {''})) or 'no named sources'}."
+            )
+        hold_out("survey", [item.id for item in items if _source_of(item.id) == wanted])
+    if held_out.topic is not None:
+        hold_out("topic", _topics_held_out(items, clusters, held_out.topic, regimes, seed))
+    if held_out.question is not None:
+        left = {
+            name: members
+            for name, members in groups.items()
+            if not any(m in regimes for m in members)
+        }
+        drawn = _drawn_groups(left, held_out.question, len(items), seed)
+        hold_out("question", [left[name][0] for name in drawn])
+    train = tuple(item.id for item in items if item.id not in regimes)
+    if to_train and not train:
+        raise InputError("held_out: leaves no item to train on; hold out less.")
+    return ItemSplit(
+        train,
+        tuple(item.id for item in items if item.id in regimes),
+        dict(clusters),
+        {**held_out.model_dump(exclude_defaults=True), "seed": seed},
+        regimes,
+    )
+
+
+def _topics_held_out(
+    items: Sequence[Item],
+    clusters: Mapping[str, str],
+    wanted: float | tuple[str, ...],
+    regimes: Mapping[str, Regime],
+    seed: int,
+) -> list[str]:
+    """The items of the topics named, or of topics drawn until they are a share of all items.
+
+    An item without a topic is with its battery, and one without either stands for itself.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for item in items:
+        if item.id not in regimes:
+            groups[f"topic {item.topic}" if item.topic else clusters[item.id]].append(item.id)
+    if not isinstance(wanted, float):
+        known = {item.topic for item in items if item.topic}
+        unknown = [name for name in wanted if name not in known]
+        if unknown:
+            raise InputError(
+                f'held_out.topic: there is no topic "{unknown[0]}"; there are '
+                f"{', '.join(sorted(known)) or 'none'}."
+            )
+        return [item for name in wanted for item in groups[f"topic {name}"]]
+    # A battery of one question is no topic.
+    several = {name: members for name, members in groups.items() if len(members) > 1}
+    drawn = _drawn_groups(several, wanted, len(items), seed)
+    return [item for name in drawn for item in several[name]]
 
 
 def _groups_to_draw(

@@ -8,8 +8,9 @@ from suffrage.consult.consultation import read_consultation
 from suffrage.consult.people import people_for, people_weights
 from suffrage.consult.survey_links import Disagreement, disagreements, read_links
 from suffrage.errors import InputError
-from suffrage.study.schema import Study, study_survey
-from suffrage.study.segmenting import built_value_set, with_segments
+from suffrage.study.schema import Study
+from suffrage.study.segmenting import with_value_sets
+from suffrage.study.sources import built_value_set, read_sources
 from suffrage.training_data.members import members_of
 
 
@@ -36,15 +37,15 @@ def study_disagreements(study: Study, links: Path) -> list[Disagreement]:
     spec = study.consultation
     if spec is None:
         raise InputError(f"{study.source.name}: there is no `consultation:` in the study.")
-    study = with_segments(study)
+    study = with_value_sets(study)
     found = read_consultation(study.folder / spec.folder)
     people = people_for(found, "taking part")
     weights, _ = people_weights(found, people, spec.read_as, spec.margins)
-    survey, linked = study_survey(study), read_links(links)
+    sources, linked = read_sources(study), read_links(links)
     rows: list[Disagreement] = []
     for own in study.value_sets:
         if own.segment is None and own.name not in spec.without:
-            value_set = built_value_set(study, survey, own)
+            value_set = built_value_set(study, sources, own)
             inside = {p: weights[p] for p in members_of(found, people, value_set)}
             rows += disagreements(found, inside, value_set, linked)
     return rows

@@ -221,7 +221,7 @@ def _method(results: Results, name: str) -> MethodFacts:
 
 def _check_unchanged(survey: Survey, results: Results, path: Path) -> None:
     """Raises InputError where the results are of another survey than the one at hand."""
-    if dict(survey.provenance.files) != results.survey.files:
+    if dict(survey.provenance.files) not in [source.files for source in results.surveys]:
         raise InputError(
             f"{path} was made from another file than the survey at hand; run the study again."
         )

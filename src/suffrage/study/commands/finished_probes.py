@@ -6,7 +6,7 @@ import polars as pl
 
 from suffrage.errors import InputError
 from suffrage.study.schema import Study
-from suffrage.study.segmenting import with_segments
+from suffrage.study.segmenting import with_value_sets
 from suffrage.study.stage_outputs import PROBES
 from suffrage.study.wiring import wire
 
@@ -33,7 +33,7 @@ def probe_answers(study: Study, evaluation: str, method: str, seed: int | None) 
     InputError
         The study does not ask that, or has not asked it yet.
     """
-    wiring = wire(with_segments(study))
+    wiring = wire(with_value_sets(study))
     place = (evaluation, method, study.seeds[0] if seed is None else seed)
     if place not in wiring.probes:
         known = sorted({f"{name} of {who}, seed {at}" for name, who, at in wiring.probes})

@@ -30,7 +30,7 @@ from suffrage.models.asking import Message, persona_prompt
 from suffrage.population import ValueSet
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study
-from suffrage.study.segmenting import with_segments
+from suffrage.study.segmenting import with_value_sets
 from suffrage.study.stages import Stage
 from suffrage.study.wiring import Wiring, groups_of, wire
 
@@ -139,7 +139,7 @@ def write_study_candidates(
     """
     s = settings or CandidateSettings()
     asked = read_open_prompts(prompts)
-    wiring = wire(with_segments(study))
+    wiring = wire(with_value_sets(study))
     sources = study_sources(wiring, methods)
     counts: Counter[str] = Counter()
     found = _written(wiring, sources, asked, s, counts, quiet)

@@ -26,7 +26,7 @@ from suffrage.study.planning.stage_work import (
 )
 from suffrage.study.planning.training_work import NOTHING, TrainingWork
 from suffrage.study.schema import Study
-from suffrage.study.segmenting import with_segments
+from suffrage.study.segmenting import with_value_sets
 from suffrage.study.stages import Stage
 from suffrage.study.wiring import wire
 
@@ -110,7 +110,7 @@ def plan_study(study: Study) -> Plan:
     InputError
         The study or one of its files is wrong.
     """
-    return make_plan(ComputedInputs(wire(with_segments(study))))
+    return make_plan(ComputedInputs(wire(with_value_sets(study))))
 
 
 def make_plan(inputs: StudyInputs) -> Plan:
@@ -195,7 +195,7 @@ def training_sizes(study: Study, size: int, row: int) -> dict[str, tuple[Trainin
 
     size: most records computed at a time. row: tokens of a packed row.
     """
-    inputs = ComputedInputs(wire(with_segments(study)))
+    inputs = ComputedInputs(wire(with_value_sets(study)))
     work = work_by_stage(inputs)
     found = {}
     for spec in study.methods:

@@ -64,7 +64,7 @@ def read(options: Options, folder: Path) -> PublishedTable:
     return table.renamed(options.rename)
 
 
-READER = Reader("globalopinionqa", Options, read, files)
+READER = Reader("globalopinionqa", Options, read, files, respondents=False)
 
 
 def globalopinionqa_answers(

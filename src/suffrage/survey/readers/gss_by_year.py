@@ -75,7 +75,7 @@ def read(options: Options, folder: Path) -> PublishedTable:
     return table.renamed(options.rename)
 
 
-READER = Reader("gss_by_year", Options, read, files)
+READER = Reader("gss_by_year", Options, read, files, respondents=False)
 
 
 def asks_opinion(answer: PublishedAnswer) -> bool:

@@ -60,7 +60,7 @@ def read(options: TableOptions, folder: Path) -> PublishedTable:
     return replace(table, descriptions=described, _hash="").renamed(options.rename)
 
 
-READER = Reader("opinionqa", TableOptions, read, files)
+READER = Reader("opinionqa", TableOptions, read, files, respondents=False)
 
 
 def _described(group: str) -> str:

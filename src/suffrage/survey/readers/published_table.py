@@ -96,7 +96,7 @@ def files(options: TableOptions, folder: Path) -> list[Path]:
     return [existing_file(folder / options.path, "path")]
 
 
-READER = Reader("published_table", Options, read, files)
+READER = Reader("published_table", Options, read, files, respondents=False)
 
 
 def table_answers(path: Path, by_year: bool = False) -> Iterator[PublishedAnswer]:

@@ -51,4 +51,4 @@ def read(options: TableOptions, folder: Path) -> PublishedTable:
     return table.renamed(options.rename)
 
 
-READER = Reader("wvs_country_shares", TableOptions, read, files)
+READER = Reader("wvs_country_shares", TableOptions, read, files, respondents=False)
