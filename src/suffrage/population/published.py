@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from suffrage.population.value_set import (
 )
 from suffrage.survey import Item
 from suffrage.survey.published_table import PublishedCell, PublishedTable
+from suffrage.text_overlap import only_words
 
 # Two sources that give one question's answers to one population differ by more than sampling
 # error where the chance of such a difference is below this.
@@ -194,7 +196,7 @@ def _number(text: str) -> int:
 
 
 @dataclass(frozen=True)
-class Disagreement:
+class SourceDisagreement:
     """Two sources that give one population other answers to what seems to be one question."""
 
     first: AnswerDistribution
@@ -205,10 +207,10 @@ class Disagreement:
     p_value: float
 
 
-def disagreements(
-    value_set: ValueSet, pairs: Iterable[tuple[str, str]], least: float = 0.1
-) -> list[Disagreement]:
-    """Return where two sources disagree on one question and population.
+def source_disagreements(value_set: ValueSet, least: float = 0.1) -> list[SourceDisagreement]:
+    """Return where two sources disagree on one question and population, the farthest first.
+
+    A question is the same where its words and options are.
 
     Where both say how many people answered, Pearson's chi-squared test of equal distributions
     decides. Where one does not, a total variation distance above `least` counts.
@@ -216,23 +218,20 @@ def disagreements(
     Parameters
     ----------
     value_set : ValueSet
-    pairs : iterable of (str, str)
-        Items that ask the same with the same options, in two sources.
     least : float
         A smaller total variation distance is never a disagreement, 0 to 1.
     """
+    same: dict[tuple[str, tuple[str, ...]], list[AnswerDistribution]] = {}
+    for own in value_set.distributions.values():
+        options = tuple(only_words(text) for text in own.item.texts)
+        same.setdefault((only_words(own.item.question), options), []).append(own)
     found = []
-    for one, other in pairs:
-        if one not in value_set.distributions or other not in value_set.distributions:
-            continue
-        first, second = value_set.distributions[one], value_set.distributions[other]
-        if first.item.texts != second.item.texts:
-            continue
+    for first, second in (pair for alike in same.values() for pair in combinations(alike, 2)):
         distance = 0.5 * float(np.abs(first.shares - second.shares).sum())
         p_value = _chi_squared_p(first, second) if first.n and second.n else math.nan
         differs = p_value < DISAGREEMENT_LEVEL if first.n and second.n else True
         if distance > least and differs:
-            found.append(Disagreement(first, second, distance, p_value))
+            found.append(SourceDisagreement(first, second, distance, p_value))
     return sorted(found, key=lambda d: (-d.distance, d.first.item.id))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from suffrage.evaluate import EvaluationInput
 from suffrage.evaluate.results import EndpointFacts, RoundingError
+from suffrage.population.published import source_disagreements
 from suffrage.study.schema import Study
 from suffrage.study.sources import Sources
 from suffrage.survey import Survey
@@ -36,6 +37,7 @@ def limits_of_run(
     """
     return [
         *_general_limits(sources, given),
+        *_source_limits(sources, given),
         *_endpoint_limits(endpoint, given),
         *_rounding_limits(rounding),
         *_consultation_limits(study),
@@ -53,12 +55,6 @@ def _general_limits(sources: Sources, given: EvaluationInput) -> list[str]:
         "related questions. Other items could give other figures.",
         "What the model says is no estimate of what the public would say to a new question.",
     ]
-    tables = [s.codebook.title for s in sources.values() if isinstance(s, PublishedTable)]
-    if tables:
-        sentences.append(
-            f"Published shares ({', '.join(tables)}) do not say who answered. Where the number of "
-            "people is not published either, intervals resample questions only."
-        )
     surveys = [s for s in sources.values() if isinstance(s, Survey)]
     if any(survey.provenance.weight_variable is None for survey in surveys):
         sentences.append(
@@ -93,6 +89,28 @@ def _general_limits(sources: Sources, given: EvaluationInput) -> list[str]:
         "Respondents who gave no answer are left out of each item's shares; the share of them is "
         "shown next to the item."
     )
+    return sentences
+
+
+def _source_limits(sources: Sources, given: EvaluationInput) -> list[str]:
+    """What published tables leave open, and where two sources do not agree."""
+    sentences = []
+    tables = [s.codebook.title for s in sources.values() if isinstance(s, PublishedTable)]
+    if tables:
+        sentences.append(
+            f"Published shares ({', '.join(tables)}) do not say who answered. Where the number of "
+            "people is not published either, intervals resample questions only."
+        )
+    if len(sources) > 1:
+        found = [(v, d) for v in given.value_sets for d in source_disagreements(v)]
+        if found:
+            value_set, worst = max(found, key=lambda pair: pair[1].distance)
+            sentences.append(
+                f"In {len(found)} places two sources give one population other answers to the "
+                f"same question; both were kept. The farthest apart: {value_set.name} on "
+                f"{worst.first.item.id} and {worst.second.item.id}, {worst.distance:.0%} of "
+                "answers."
+            )
     return sentences
 
 

@@ -18,7 +18,7 @@ from suffrage.population.segments import SegmentSettings
 from suffrage.survey import NonResponse, Survey, read_survey
 from suffrage.survey.non_response import with_non_response_as_options
 from suffrage.survey.published_table import PublishedTable
-from suffrage.survey.reading import read_source, reads_respondents
+from suffrage.survey.reading import read_survey_or_table, reads_respondents
 from suffrage.survey.weighting import Representativeness, WeightingSpec, weighted
 from suffrage.training_data import HeldOut
 from suffrage.training_data.constitution import FROM_CONSULTATION
@@ -399,7 +399,7 @@ def read_study_source(study: Study, source: SourceSpec) -> Survey | PublishedTab
 
     Raises InputError on whatever is wrong with the file or the targets.
     """
-    found = read_source(source.section, study.folder)
+    found = read_survey_or_table(source.section, study.folder)
     if isinstance(found, PublishedTable):
         return found
     found = with_non_response_as_options(found, study.non_response_as_options)

@@ -89,11 +89,6 @@ class PublishedTable:
         return tuple(sorted(self.cells))
 
     @property
-    def cell_count(self) -> int:
-        """How many pairs of a population and an item there are."""
-        return sum(len(own) for own in self.cells.values())
-
-    @property
     def content_hash(self) -> str:
         """Equal for equal answers and questions, whatever the order of the rows."""
         if not self._hash:

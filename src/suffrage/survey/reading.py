@@ -199,7 +199,7 @@ def read_survey(
     ('Too little', 'About right', 'Too much')
     """
     given = {"reader": reader} if isinstance(reader, str) else reader
-    found = read_source({**given, **options}, Path(folder))
+    found = read_survey_or_table({**given, **options}, Path(folder))
     if isinstance(found, PublishedTable):
         raise InputError(
             f"survey: {found.provenance.reader} reads a table of published shares, and this needs "
@@ -208,7 +208,7 @@ def read_survey(
     return found
 
 
-def read_source(section: Mapping[str, Any], folder: Path) -> Survey | PublishedTable:
+def read_survey_or_table(section: Mapping[str, Any], folder: Path) -> Survey | PublishedTable:
     """Read what a `survey:` section names: respondents' answers, or a table of published shares.
 
     Raises InputError as `read_survey` does.
