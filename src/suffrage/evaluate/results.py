@@ -5,13 +5,14 @@ The report, the tables and the comparison of runs read nothing else.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import product
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 # Raised when an older results.json can no longer be read.
 RESULTS_VERSION = 4
@@ -20,6 +21,8 @@ SIGNIFICANT = 0.05
 Side = Literal["held_out", "trained"]
 # What of a question and a population was never trained on.
 HeldOutRegime = Literal["question", "topic", "population", "survey"]
+# NaN where a published table does not say it; JSON has null instead.
+MaybeKnown = Annotated[float, BeforeValidator(lambda v: math.nan if v is None else v)]
 Readout = Literal["letters", "text", "text_length_normalised", "sentence", "sampled"]
 Verdict = Literal["higher", "lower", "same", "unknown"]
 ALL: Literal["all"] = "all"
@@ -71,8 +74,8 @@ class ValueSetFacts(_Row):
     description: str
     where: dict[str, Any]
     n: int
-    n_eff: float
-    design_effect: float
+    n_eff: MaybeKnown
+    design_effect: MaybeKnown
     weighting: str
     set_aside: list[str]  # items it was not asked
     pooled_items: dict[str, float]  # the parent population's weight on each item drawn toward it
@@ -171,9 +174,9 @@ class Target(_Row):
     value_set: str
     item: str
     shares: list[float]
-    standard_errors: list[float]
+    standard_errors: list[MaybeKnown]
     n: int
-    n_eff: float
+    n_eff: MaybeKnown
     non_response: dict[str, float]
 
 

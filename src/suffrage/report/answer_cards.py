@@ -123,8 +123,7 @@ def _card(results: Results, item: ItemFacts, target: Target, answers: AnswersAt)
         for method in model_methods(results)
     ]
     shares = {method.name: mean_shares(of_seeds) for method, of_seeds in found}
-    ends = share_intervals(np.array(target.shares), np.array(target.standard_errors), target.n_eff)
-    bounds: list[tuple[float, float]] = list(zip(*(end.tolist() for end in ends), strict=True))
+    bounds = _bounds(target)
     most = max(
         [high for _, high in bounds]
         + [s for answered in shares.values() if answered for s in answered]
@@ -145,7 +144,7 @@ def _card(results: Results, item: ItemFacts, target: Target, answers: AnswersAt)
                 number=place + 1,
                 text=text,
                 share=percent(share),
-                note=f"{percent(low)} to {percent(high)}",
+                note=f"{percent(low)} to {percent(high)}" if target.n else "",
                 width=width(share),
                 low=width(low),
                 high=width(high),
@@ -160,6 +159,15 @@ def _card(results: Results, item: ItemFacts, target: Target, answers: AnswersAt)
             if of_seeds
         ],
     )
+
+
+def _bounds(target: Target) -> list[tuple[float, float]]:
+    """The interval of each share; the share itself where nobody knows its error."""
+    shares = np.array(target.shares)
+    if not target.n:
+        return [(share, share) for share in target.shares]
+    low, high = share_intervals(shares, np.array(target.standard_errors), target.n_eff)
+    return list(zip(low.tolist(), high.tolist(), strict=True))
 
 
 def _panel(
@@ -183,6 +191,8 @@ def _panel(
 
 def _card_basis(target: Target, seeds: Sequence[int], seed_count: int, side: Side) -> str:
     parts = [f"{thousands(target.n)} answered (effective {thousands(target.n_eff)})"]
+    if not target.n:
+        parts = ["how many answered is not published"]
     silent = sum(target.non_response.values())
     if silent > 0:
         kinds = ", ".join(f"{kind} {percent(s, 1)}" for kind, s in target.non_response.items() if s)
