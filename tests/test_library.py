@@ -148,7 +148,7 @@ def printed_json(*words: object) -> Any:
 def test_a_reader_by_name_reads_what_a_studys_section_reads(
     town: Path, survey: suffrage.Survey
 ) -> None:
-    section = suffrage.read_study(town / "study.yaml").survey
+    section = suffrage.read_study(town / "study.yaml").survey[0].section
     assert suffrage.read_survey(section, town).content_hash == survey.content_hash
 
 
