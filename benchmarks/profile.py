@@ -8,16 +8,24 @@ that its peak memory is its own; the table is built the same in all and counts f
 All must give the same figures within 1e-9, or the exit code is 1.
 
     python benchmarks/profile.py            # needs pandas: pip install "suffrage[demo]"
+
+With `--commands`, a file of a million respondents x 50 items is written as CSV and as Parquet, and
+`inspect`, `profile` and `run --only value_sets` read it, each in a process of its own. The exit
+code is 1 where one takes more than 30 s or 2 GB.
+
+    python benchmarks/profile.py --commands [--respondents 1000000] [--items 50] [--json]
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import time
 
 import numpy as np
 
 import contest
+import survey_commands
 from contest import Found
 
 COUNTRIES = 64
@@ -117,6 +125,8 @@ WAYS = {"suffrage": ours, "pandas plain": plain_pandas, "pandas grouped": groupe
 
 
 def main() -> int:
+    if "--commands" in sys.argv[1:]:
+        return commands()
     found = contest.hold(
         __file__, __doc__.splitlines()[0], WAYS, {"respondents": 97_000, "items": 290}
     )
@@ -134,6 +144,17 @@ def main() -> int:
         f"  largest difference {gap:.1e}",
     )
     return 0 if gap < 1e-9 else 1
+
+
+def commands() -> int:
+    """The commands on a large file; 1 where one takes too much."""
+    parser = argparse.ArgumentParser(description=survey_commands.__doc__)
+    parser.add_argument("--commands", action="store_true")
+    parser.add_argument("--respondents", type=int, default=1_000_000)
+    parser.add_argument("--items", type=int, default=50)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    return survey_commands.report(given.respondents, given.items, given.json)
 
 
 if __name__ == "__main__":

@@ -5,14 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suffrage.population import distributions
 from suffrage.population.distribution_distances import entropy
 from suffrage.population.distributions import (
-    bootstrap_weights,
     grouped_shares,
-    half_sample_weights,
-    in_blocks,
-    resampled_shares,
     share_intervals,
 )
 
@@ -120,33 +115,6 @@ def test_items_with_unlike_options_come_out_as_they_do_alone() -> None:
         np.testing.assert_allclose(together.shares[j].sum(axis=1), 1)
 
 
-def test_small_blocks_give_the_same_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = np.random.default_rng(3)
-    columns = [generator.integers(-1, k, 60).astype(np.int16) for k in (2, 4)]
-    drawn = bootstrap_weights(generator.uniform(0.5, 2, 60), 20, generator)
-    whole = resampled_shares(columns, [2, 4], drawn)
-    monkeypatch.setattr(distributions, "CHUNK_CELLS", 50)
-    for a, b in zip(whole, resampled_shares(columns, [2, 4], drawn), strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-14)
-    for one, k in zip(whole, (2, 4), strict=True):
-        assert one.shape == (20, k)
-        np.testing.assert_allclose(one.sum(axis=1), 1)
-
-
-@given(st.integers(1, 300), st.integers(0, 10**8))
-def test_blocks_cover_every_resample_once(count: int, respondents: int) -> None:
-    blocks = in_blocks(count, respondents)
-    assert sum(blocks) == count and min(blocks) >= 1
-
-
-def test_the_bootstrap_of_few_respondents_is_not_too_small() -> None:
-    """With n draws instead of n-1 the error of 8 respondents would come out 6 % too small."""
-    column, weights = np.array([0, 0, 0, 1, 1, 1, 1, 1], dtype=np.int16), np.ones(8)
-    generator = np.random.default_rng(5)
-    (drawn,) = resampled_shares([column], [2], bootstrap_weights(weights, 60_000, generator))
-    assert drawn[:, 0].std() == pytest.approx(np.sqrt(3 / 8 * 5 / 8 / 7), rel=0.01)
-
-
 def test_intervals_are_wilsons_and_say_something_of_options_nobody_chose() -> None:
     from scipy.stats import binomtest
 
@@ -171,21 +139,3 @@ def test_groups_are_told_apart_and_outsiders_left_out() -> None:
         alone = one_group(column[groups == g], weights[groups == g])
         np.testing.assert_allclose(both.shares[0, g], alone[0])
         np.testing.assert_allclose(both.standard_errors[0, g], alone[1], atol=1e-9)
-
-
-def test_the_bootstrap_agrees_with_the_linearised_error() -> None:
-    generator = np.random.default_rng(1)
-    column = generator.integers(0, 4, 400).astype(np.int16)
-    weights = generator.uniform(0.5, 2, 400)
-    (drawn,) = resampled_shares([column], [4], bootstrap_weights(weights, 4000, generator))
-    np.testing.assert_allclose(drawn.std(axis=0), one_group(column, weights)[1], rtol=0.06)
-    np.testing.assert_allclose(drawn.mean(axis=0), one_group(column, weights)[0], atol=0.003)
-
-
-@given(st.integers(2, 30), st.integers(0, 99))
-def test_halves_share_nobody_and_leave_nobody_out(count: int, seed: int) -> None:
-    weights = np.random.default_rng(seed).uniform(0.5, 2, count)
-    first, second = half_sample_weights(weights, 7, np.random.default_rng(seed))
-    np.testing.assert_allclose(first + second, np.tile(weights, (7, 1)))
-    assert (first * second == 0).all()
-    assert (np.abs((first > 0).sum(axis=1) - (second > 0).sum(axis=1)) <= 1).all()

@@ -1,4 +1,4 @@
-"""Standard errors and bootstrap weights of a stratified, clustered sample.
+"""Standard errors and the bootstrap of a stratified, clustered sample.
 
 Symbols: h stratum, n_h primary sampling units (PSUs) in it, c a PSU, w_i weight. PSUs are taken as
 drawn with replacement within strata (the ultimate-cluster approximation), which overstates errors
@@ -8,13 +8,18 @@ Lohr (2nd ed.), section 9.1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from suffrage.arrays import FloatArray, IntArray, PositionArray
+from suffrage.population.resampling import shares_of_totals
 from suffrage.survey import Survey
 from suffrage.survey.survey import PSU, STRATUM
+
+# The most numbers a matrix of bootstrap factors holds: 64 MB of float64.
+FACTORS = 8_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +61,13 @@ def design_of(survey: Survey, rows: IntArray) -> Design | None:
     """The design behind some rows of a survey; None where the archive gives none."""
     if not survey.has_design:
         return None
-    names = survey.responses[PSU].to_numpy()
-    _, first, psu = np.unique(names, return_index=True, return_inverse=True)
-    _, stratum = np.unique(survey.responses[STRATUM].to_numpy()[first], return_inverse=True)
-    return Design(psu[rows].astype(np.int64), stratum.astype(np.int64))
+    psu, stratum = (
+        survey.responses[name].rank("dense").to_numpy().astype(np.int64) - 1
+        for name in (PSU, STRATUM)
+    )
+    stratum_of_psu = np.zeros(psu.max() + 1, dtype=np.int64)
+    stratum_of_psu[psu] = stratum
+    return Design(psu[rows], stratum_of_psu)
 
 
 def scaled_deviations(totals: FloatArray, design: Design) -> FloatArray:
@@ -119,29 +127,34 @@ def design_standard_errors(
     ----------
     Sarndal, Swensson and Wretman (1992), sections 4.5 and 5.5.
     """
-    answered = column >= 0
-    w = np.where(answered, weights, 0.0)
-    total = w.sum()
-    units = design.stratum.size
-    cells = design.psu * options + np.maximum(column, 0)
-    by_option = np.bincount(cells, w, units * options).reshape(units, options)
+    by_option = unit_totals(column, options, weights, design)
+    total = by_option.sum()
     p = by_option.sum(axis=0) / total
     z = (by_option - by_option.sum(axis=1, keepdims=True) * p) / total
     return np.asarray(np.sqrt(np.square(scaled_deviations(z, design)).sum(axis=0)))
 
 
-def design_bootstrap_weights(
-    weights: FloatArray, design: Design, replicates: int, generator: np.random.Generator
-) -> FloatArray:
-    """Return weights times bootstrap factors of whole sampling units.
+def design_bootstrap_shares(
+    positions: Sequence[PositionArray],
+    options: Sequence[int],
+    weights: FloatArray,
+    design: Design,
+    replicates: int,
+    generator: np.random.Generator,
+) -> list[FloatArray]:
+    """Return answer distributions under the bootstrap of whole sampling units.
 
     Draws n_h - 1 PSUs with replacement in each stratum, times n_h/(n_h - 1). A stratum of one PSU
     keeps it.
 
     Parameters
     ----------
+    positions : list of J arrays, shape (respondents,)
+        0..K_j-1, or negative for non-response.
+    options : list of int
+        K_j of each item.
     weights : array, shape (respondents,)
-        Base weights.
+        Base weights, not negative.
     design : Design
         Of the same respondents.
     replicates : int
@@ -151,17 +164,58 @@ def design_bootstrap_weights(
 
     Returns
     -------
-    array, shape (replicates, respondents)
-        0 where a respondent's PSU was not drawn.
+    list of J arrays, shape (replicates, K_j)
+        Shares, of all items under the same draws; NaN in a replicate in which nobody answered.
 
     References
     ----------
     Rao and Wu (1988), JASA 83: 231-241, the rescaled bootstrap.
     """
+    units = design.stratum.size
+    totals = [np.zeros((0, k)) for k in options]
+    step = max(1, FACTORS // units)
+    for start in range(0, replicates, step):
+        factors = _unit_factors(design, min(step, replicates - start), generator)
+        totals = [
+            np.concatenate([above, factors @ unit_totals(column, k, weights, design)])
+            for above, column, k in zip(totals, positions, options, strict=True)
+        ]
+    return shares_of_totals(np.concatenate(totals, axis=1), options)
+
+
+def unit_totals(
+    column: PositionArray, options: int, weights: FloatArray, design: Design
+) -> FloatArray:
+    """Return the weight in each sampling unit of those who chose each option.
+
+    Parameters
+    ----------
+    column : array, shape (respondents,)
+        Positions 0..options-1, or negative for no answer.
+    options : int
+        K.
+    weights : array, shape (respondents,)
+        Not negative.
+    design : Design
+        Of the same respondents.
+
+    Returns
+    -------
+    array, shape (units, options)
+        Sums of weights.
+    """
+    units = design.stratum.size
+    cells = design.psu * options + np.maximum(column, 0)
+    answered = np.where(column >= 0, weights, 0.0)
+    return np.bincount(cells, answered, units * options).reshape(units, options)
+
+
+def _unit_factors(design: Design, replicates: int, generator: np.random.Generator) -> FloatArray:
+    """How much each sampling unit counts in each replicate, shape (replicates, units)."""
     factors = np.ones((replicates, design.stratum.size))
     for h, size in enumerate(design.sizes):
         if size > 1:
             inside = np.flatnonzero(design.stratum == h)
             counts = generator.multinomial(size - 1, np.full(size, 1 / size), size=replicates)
             factors[:, inside] = counts * (size / (size - 1))
-    return np.asarray(factors[:, design.psu] * weights)
+    return factors

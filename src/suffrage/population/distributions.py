@@ -1,4 +1,4 @@
-"""Weighted answer distributions and their uncertainty, in closed form and by resampling.
+"""Weighted answer distributions and their uncertainty in closed form.
 
 Symbols: w_i weight of respondent i, y_i the position of the option chosen, p_k the weighted share
 of option k among those who chose an option.
@@ -11,9 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from suffrage.arrays import FloatArray, IntArray, PositionArray
-
-# The most numbers a working matrix holds: 64 MB of float64.
-CHUNK_CELLS = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -152,117 +149,6 @@ def share_intervals(
     centre = (shares + z2 / (2 * m)) / (1 + z2 / m)
     half = np.sqrt(z2 * (shares * (1 - shares) / m + z2 / (4 * m**2))) / (1 + z2 / m)
     return np.clip(centre - half, 0, shares), np.clip(centre + half, shares, 1)
-
-
-def resampled_shares(
-    positions: list[PositionArray],
-    options: list[int],
-    respondent_weights: FloatArray,
-) -> list[FloatArray]:
-    """Return answer distributions under many sets of respondent weights at once.
-
-    Parameters
-    ----------
-    positions : list of J arrays, shape (respondents,)
-        0..K_j-1, or negative for non-response.
-    options : list of int
-        K_j of each item.
-    respondent_weights : array, shape (replicates, respondents)
-        Base weight times how often each respondent was drawn.
-
-    Returns
-    -------
-    list of J arrays, shape (replicates, K_j)
-        Shares; NaN in a replicate in which nobody answered.
-    """
-    ends = np.cumsum(options)
-    totals = np.zeros((respondent_weights.shape[0], int(ends[-1])))
-    # All items in one matrix product, some respondents at a time to bound the memory.
-    step = max(1, CHUNK_CELLS // int(ends[-1]))
-    for start in range(0, respondent_weights.shape[1], step):
-        rows = slice(start, start + step)
-        chosen = np.concatenate(
-            [
-                column[rows] == np.arange(k, dtype=np.int16)[:, None]
-                for column, k in zip(positions, options, strict=True)
-            ]
-        )
-        totals += respondent_weights[:, rows] @ chosen.T.astype(np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return [
-            part / part.sum(axis=1, keepdims=True) for part in np.split(totals, ends[:-1], axis=1)
-        ]
-
-
-def in_blocks(count: int, respondents: int) -> list[int]:
-    """Return how many of `count` weight matrix rows to hold at once: sizes that sum to `count`."""
-    size = max(1, min(count, CHUNK_CELLS // max(respondents, 1)))
-    return [min(size, count - start) for start in range(0, count, size)]
-
-
-def bootstrap_weights(
-    weights: FloatArray, replicates: int, generator: np.random.Generator
-) -> FloatArray:
-    """Return base weights times bootstrap counts, by the n-1 bootstrap.
-
-    Draws n-1 respondents with replacement, scaled by n/(n-1), which makes the variance of a mean
-    unbiased also for few respondents.
-
-    Parameters
-    ----------
-    weights : array, shape (respondents,)
-        Base weights. One respondent alone keeps theirs.
-    replicates : int
-        How many.
-    generator : numpy Generator
-        The source of randomness.
-
-    Returns
-    -------
-    array, shape (replicates, respondents)
-        0 where a respondent was not drawn.
-
-    References
-    ----------
-    Rao and Wu (1988), JASA 83: 231-241.
-
-    Examples
-    --------
-    >>> drawn = bootstrap_weights(np.ones(3), 1000, np.random.default_rng(0))
-    >>> float(drawn.sum(axis=1).min()), float(drawn.sum(axis=1).max())
-    (3.0, 3.0)
-    """
-    n = weights.size
-    if n == 1:
-        return np.repeat(weights[None, :], replicates, axis=0)
-    counts = generator.multinomial(n - 1, np.full(n, 1 / n), size=replicates)
-    return np.asarray(counts * (n / (n - 1)) * weights)
-
-
-def half_sample_weights(
-    weights: FloatArray, splits: int, generator: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
-    """Return weights of random halves of the respondents.
-
-    Parameters
-    ----------
-    weights : array, shape (respondents,)
-        Base weights.
-    splits : int
-        How many.
-    generator : numpy Generator
-        The source of randomness.
-
-    Returns
-    -------
-    first, second : array, shape (splits, respondents)
-        Every respondent has their weight in one of the two and 0 in the other; the halves
-        differ in size by at most one.
-    """
-    order = np.argsort(generator.random((splits, weights.size)), axis=1)
-    first = np.zeros((splits, weights.size))
-    np.put_along_axis(first, order[:, : weights.size // 2], 1.0, axis=1)
-    return first * weights, (1 - first) * weights
 
 
 def sample_worth(shares: FloatArray, standard_errors: FloatArray, n_eff: float) -> float:

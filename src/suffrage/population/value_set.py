@@ -18,16 +18,12 @@ from suffrage.arrays import FloatArray, IntArray, PositionArray
 from suffrage.errors import InputError
 from suffrage.population.design import (
     Design,
-    design_bootstrap_weights,
+    design_bootstrap_shares,
     design_of,
     design_standard_errors,
 )
 from suffrage.population.distributions import (
-    bootstrap_weights,
     grouped_shares,
-    half_sample_weights,
-    in_blocks,
-    resampled_shares,
     sample_worth,
     share_intervals,
 )
@@ -37,6 +33,7 @@ from suffrage.population.pooling import (
     pool,
     pooled_draws,
 )
+from suffrage.population.resampling import bootstrap_shares, half_sample_shares
 from suffrage.population.student import student_quantile
 from suffrage.population.where import Where, describe, select, select_by_id
 from suffrage.survey import (
@@ -466,23 +463,15 @@ def _resample(
     design: Design | None,
     seeds: list[int],
 ) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
-    """Replicates, first halves and second halves of each item, never all weights in memory."""
+    """Replicates, first halves and second halves of each item."""
     generator = np.random.default_rng(seeds)
-    replicates, first_halves, second_halves = [], [], []
-    for size in in_blocks(REPLICATES, weights.size):
-        drawn = (
-            bootstrap_weights(weights, size, generator)
-            if design is None
-            else design_bootstrap_weights(weights, design, size, generator)
-        )
-        replicates.append(resampled_shares(columns, options, drawn))
-    for size in in_blocks(HALF_SPLITS, weights.size):
-        first, second = half_sample_weights(weights, size, generator)
-        first_halves.append(resampled_shares(columns, options, first))
-        second_halves.append(resampled_shares(columns, options, second))
-    kinds = (replicates, first_halves, second_halves)
-    joined = ([np.concatenate(blocks) for blocks in zip(*kind, strict=True)] for kind in kinds)
-    return list(zip(*joined, strict=True))
+    replicates = (
+        bootstrap_shares(columns, options, weights, REPLICATES, generator)
+        if design is None
+        else design_bootstrap_shares(columns, options, weights, design, REPLICATES, generator)
+    )
+    halves = half_sample_shares(columns, options, weights, HALF_SPLITS, generator)
+    return list(zip(replicates, *halves, strict=True))
 
 
 def _fill_empty(resampled: FloatArray, shares: FloatArray) -> FloatArray:
