@@ -1,9 +1,10 @@
 """What commands take on a survey of many respondents: wall time, CPU time and peak memory.
 
 A synthetic population is written as CSV and as Parquet, with weights, strata, two demographics
-and codes for non-response. `inspect`, `profile` and `run --only value_sets` then read each file in
-a process of their own, whose figures the operating system counts. `benchmarks/profile.py
---commands` prints them.
+and codes for non-response. The codebook of the Parquet file names strata and sampling units, that
+of the CSV file does not, so that both ways of resampling are measured. `inspect`, `profile` and
+`run --only value_sets` then read each file in a process of their own, whose figures the operating
+system counts. `benchmarks/profile.py --commands` prints them.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import yaml
 
 OPTIONS = 5
 COUNTRIES = [f"C{number:02d}" for number in range(20)]
+STRATA, UNITS_A_STRATUM = 100, 40
 # Codes for non-response and the share of the answers that each takes.
 NON_RESPONSE = {-1: ("don't know", 0.04), -2: ("refused", 0.01), -4: ("not asked", 0.02)}
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -49,10 +51,12 @@ def synthetic_people(respondents: int, items: int) -> pl.DataFrame:
     """Return a file's rows: ids, weights, strata, demographics and a code for every item."""
     generator = np.random.default_rng(11)
     country = generator.integers(0, len(COUNTRIES), respondents)
+    unit = generator.integers(0, STRATA * UNITS_A_STRATUM, respondents)
     columns = {
         "id": pl.Series(np.arange(respondents)).cast(pl.String).str.zfill(8),
         "weight": generator.lognormal(0, 0.4, respondents).round(6),
-        "stratum": generator.integers(0, 100, respondents),
+        "stratum": unit // UNITS_A_STRATUM,
+        "psu": unit,
         "country": pl.Series(COUNTRIES).gather(country),
         "age": generator.integers(18, 95, respondents),
     }
@@ -80,6 +84,7 @@ def write_study(folder: Path, people: pl.DataFrame, suffix: str) -> None:
         "title": "Synthetic people",
         "respondent": "id",
         "weight": "weight",
+        **({"stratum": "stratum", "psu": "psu"} if suffix == ".parquet" else {}),
         "demographics": {"country": "country", "age": "age"},
         "non_response": {kind: [code] for code, (kind, _) in NON_RESPONSE.items()},
         "items": [
@@ -99,7 +104,7 @@ def write_study(folder: Path, people: pl.DataFrame, suffix: str) -> None:
             {"name": "everyone", "description": "people"},
             {"name": "young", "where": {"age": {"max": 29}}, "description": "young people"},
         ],
-        "held_out": {"by": "item", "share": 0.2},
+        "held_out": {"by": "list", "items": ["q0"]},
         # Never asked: the commands stop before the model.
         "model": {"endpoint": "http://localhost:1/v1", "name": "none"},
         "methods": ["base"],

@@ -15,7 +15,7 @@ import polars as pl
 from suffrage.errors import InputError
 
 # How many bytes of a file are looked at in one go.
-BLOCK = 16_000_000
+BLOCK = 1_000_000
 _QUOTE, _LINE_END = ord('"'), ord("\n")
 
 
