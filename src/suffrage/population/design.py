@@ -207,7 +207,7 @@ def unit_totals(
     units = design.stratum.size
     cells = design.psu * options + np.maximum(column, 0)
     answered = np.where(column >= 0, weights, 0.0)
-    return np.bincount(cells, answered, units * options).reshape(units, options)
+    return np.asarray(np.bincount(cells, answered, units * options).reshape(units, options))
 
 
 def _unit_factors(design: Design, replicates: int, generator: np.random.Generator) -> FloatArray:
