@@ -168,8 +168,10 @@ def test_the_order_of_value_sets_and_answers_changes_nothing(
     turned = {
         place: Answers({n: a[::-1] for n, a in reversed(answers.by_value_set.items())})
         for place, answers in given.answers.items()
+        if place[0] == "parrot"
     }
-    again = EVALUATION.score(replace(given, value_sets=SETS[::-1], answers=turned), 1)
+    alone = replace(given, value_sets=SETS[::-1], answers=turned, methods=["parrot"])
+    again = EVALUATION.score(alone, 1)
     for name in ("js_similarity", "correlation_items", "correlation_groups", "resolution"):
         one, two = figure(card, name, "parrot"), figure(again, name, "parrot")
         assert (one.value, one.low) == pytest.approx((two.value, two.low))

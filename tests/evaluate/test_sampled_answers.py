@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
 from suffrage.arrays import FloatArray
-from suffrage.evaluate import Answers, EvaluationInput, distances, equity
+from suffrage.evaluate import Answers, EvaluationInput, Scorecard, distances, equity
 from suffrage.evaluate.compare import Run, compare_results
 from suffrage.evaluate.statistics.sampled_answers import resampled_model_shares
 from suffrage.models import ModelAnswer
@@ -47,6 +48,11 @@ def interval(card: Any, measure: str, value_set: str = "all") -> tuple[float, fl
     return found.value, found.high - found.low
 
 
+@cache
+def scored(score: Callable[..., Scorecard], drawn: int | None) -> Scorecard:
+    return score(given(drawn), 1)
+
+
 @pytest.mark.parametrize(
     ("score", "measure"),
     [
@@ -59,9 +65,9 @@ def interval(card: Any, measure: str, value_set: str = "all") -> tuple[float, fl
     ],
 )
 def test_fewer_drawn_answers_make_wider_intervals_about_the_same_figure(
-    score: Callable[..., Any], measure: str
+    score: Callable[..., Scorecard], measure: str
 ) -> None:
-    read, many, few = (interval(score(given(n), 1), measure) for n in (None, 200_000, 8))
+    read, many, few = (interval(scored(score, n), measure) for n in (None, 200_000, 8))
     assert read[0] == many[0] == few[0]
     assert many[1] == pytest.approx(read[1], rel=0.05)
     assert few[1] > 1.15 * many[1]

@@ -335,9 +335,9 @@ class _Sample:
         A model that knew the population would be this far from its sample, as in Suh et al. (2025).
         """
         drawn = ordinal_earth_movers_distance(self.replicates, self.whole, self.values)
-        rows = [dict(self._counted(seed, float(far), np.ones(1))) for far in drawn]
-        for measure in rows[0]:
-            mean = float(np.mean([row[measure].point for row in rows]))
+        means = {"w1": drawn} | {measure_name(t): drawn <= t + SLACK for t in THRESHOLDS}
+        for measure, found in means.items():
+            mean = float(np.mean(found))
             yield measure, Measured(seed, SAMPLE, self.name, self.cluster, mean, np.ones(1))
 
     def _counted(
