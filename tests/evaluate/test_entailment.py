@@ -222,4 +222,6 @@ def test_models_that_are_no_classifiers_are_refused(tmp_path: Path, tiny_model: 
         load(tmp_path / "empty")
     with pytest.raises(ValueError, match="either judge or entailment"):
         Options(judge="a/b", entailment="c/d")
-    assert Options(entailment="./nli").files == ("./nli",) and Options(entailment="a/b").files == ()
+    for name in ("./nli", "a/b"):
+        options = Options(entailment=name)
+        assert options.other_models == (name,) and options.files == ()
