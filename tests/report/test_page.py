@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -12,13 +13,16 @@ from typing import Any
 
 import pytest
 
+from suffrage import report
 from suffrage.evaluate.results import FigureDifference, Results
 from suffrage.report.answer_cards import mean_shares
 from suffrage.report.dot_plot import axis_ticks
 from suffrage.report.failures import falls, worst_items
 from suffrage.report.finding import finding
+from suffrage.report.heat_map import heat_map, tiles
 from suffrage.report.numbers import NO_INTERVAL, interval, number
 from suffrage.report.page import render_report, write_report
+from suffrage.report.published_panels import DotRow, curves, dots
 from suffrage.report.tables import scoreboard_rows
 
 from .example_results import ITEMS, example_results
@@ -135,28 +139,80 @@ def test_a_changed_answer_changes_the_page(results: Results, page: str) -> None:
 ATTACK = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 
 
-def test_text_from_a_survey_or_study_is_escaped(results: Results) -> None:
-    attacked = changed(
-        results,
-        study=results.study.model_copy(
-            update={"title": ATTACK, "name": ATTACK, "config": ATTACK, "machine": {ATTACK: ATTACK}}
-        ),
-        surveys=[
-            survey.model_copy(update={"statement": ATTACK, "terms": ATTACK})
-            for survey in results.surveys
-        ],
-        value_sets=[v.model_copy(update={"description": ATTACK}) for v in results.value_sets],
-        items=[
-            i.model_copy(update={"question": ATTACK, "options": [ATTACK] * len(i.options)})
-            for i in results.items
-        ],
-        methods=[m.model_copy(update={"label": ATTACK + m.name}) for m in results.methods],
-        limits=[ATTACK],
-    )
-    drawn = Page(render_report(attacked))
-    assert "script" not in drawn.tags
-    assert "img" not in drawn.tags
-    assert ATTACK in "".join(drawn.words)
+# Fields whose values mean something to the program; texts equal to one of them are kept.
+WORDS_OF_THE_PROGRAM = {
+    *("better", "by", "evaluation", "finished", "first", "kind", "measure", "method", "readout"),
+    *("second", "seed", "side", "unit"),
+}
+
+
+def words_of_the_program(content: Any, key: str = "") -> set[str]:
+    """Every value of the fields above, at any depth."""
+    if isinstance(content, dict):
+        found = (
+            words_of_the_program(value, "side" if key == "side" else name)
+            for name, value in content.items()
+        )
+    elif isinstance(content, list):
+        found = (words_of_the_program(value, key) for value in content)
+    else:
+        return {content} if key in WORDS_OF_THE_PROGRAM and isinstance(content, str) else set()
+    return set().union(*found)
+
+
+def attacked(content: Any, kept: set[str], fields: bool = True) -> Any:
+    """The same with the attack at the end of every other text, keys of mappings included."""
+    if isinstance(content, dict):
+        return {
+            key if fields or key in kept or key.isdigit() else key + ATTACK: attacked(
+                value, kept, key not in ("machine", "versions", "files", "where")
+            )
+            for key, value in content.items()
+        }
+    if isinstance(content, list):
+        return [attacked(value, kept) for value in content]
+    return content + ATTACK if isinstance(content, str) and content not in kept else content
+
+
+def test_no_text_of_the_results_is_read_as_markup(results: Results) -> None:
+    content = results.model_dump(mode="json")
+    kept = words_of_the_program(content) | {""}
+    drawn = Page(render_report(Results.model_validate(attacked(content, kept))))
+    assert not drawn.tags & {"script", "img"}
+    words = "".join(drawn.words)
+    shown = [results.study.title, results.surveys[0].terms, results.methods[0].label]
+    shown += [results.items[0].question, results.items[0].topic, results.limits[0], "2 cores"]
+    assert all(str(text) + ATTACK in words for text in shown)
+
+
+DRAWINGS: dict[str, Callable[[], str]] = {
+    "heat map": lambda: heat_map([ATTACK], [ATTACK], [[0.5]], [[ATTACK]], 1.0, ATTACK),
+    "tiles": lambda: tiles([(ATTACK, [[0.5]])], ATTACK),
+    "dots": lambda: dots([DotRow(ATTACK, 0.2, 0.4, 0.6)], 0.1),
+    "curves": lambda: curves([0.0, 0.5, 1.0], {ATTACK: [0.1, 0.2, 0.3]}),
+}
+
+
+@pytest.mark.parametrize("drawing", DRAWINGS)
+def test_no_text_in_a_drawing_is_read_as_markup(drawing: str) -> None:
+    assert not Page(DRAWINGS[drawing]()).tags & {"script", "img"}
+
+
+def test_only_the_drawings_tried_above_make_markup_outside_templates() -> None:
+    makers = {
+        path.name
+        for path in Path(report.__file__).parent.rglob("*.py")
+        if re.search(r"<(svg|div|span|p|text|tspan)\b", path.read_text(encoding="utf-8"))
+    }
+    assert makers == {"heat_map.py", "published_panels.py"}
+    templates = Path(report.__file__).parent / "templates"
+    unescaped = [
+        line.strip()
+        for path in templates.glob("*.j2")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.search(r"\|\s*safe\b|autoescape", line)
+    ]
+    assert unescaped == ["{{ panel.markup | safe }}"]
 
 
 def test_nothing_is_loaded_from_outside_and_no_script_is_needed(page: str) -> None:
