@@ -163,8 +163,11 @@ def _why_no_item(
     options: Sequence[str], column: pl.Series, non_response: Collection[str], labelled: bool
 ) -> str | None:
     """Why a column with these options is no item, None when it is one."""
-    codes = (plain_code(code) for code in column.drop_nulls())
-    answers = [code for code in codes if code and code not in non_response]
+    answers: dict[str, int] = {}
+    for text, count in column.drop_nulls().value_counts().iter_rows():
+        code = plain_code(text)
+        if code and code not in non_response:
+            answers[code] = answers.get(code, 0) + count
     if not answers:
         return "has no answers"
     if len(options) == 1:
@@ -174,7 +177,7 @@ def _why_no_item(
     if any(_is_number(code) and not float(code).is_integer() for code in options):
         return "has numbers that are not whole"
     in_words = not labelled and not all(map(_is_number, options))
-    if in_words and len(answers) > 2 and len(set(answers)) == len(answers):
+    if in_words and len(answers) > 2 and max(answers.values()) == 1:
         return "has another text for everyone"
     return None
 

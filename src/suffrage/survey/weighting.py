@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from suffrage.arrays import FloatArray
+from suffrage.arrays import FloatArray, IntArray
 from suffrage.errors import InputError
 from suffrage.survey.effective_size import design_effect, effective_sample_size
 from suffrage.survey.raking import Margin, Raked, margin_shares, rake
@@ -208,16 +208,7 @@ def _margin(survey: Survey, name: str, shares: Mapping[str, float], spec: Weight
         _categories(survey.responses[column], sorted({p[at] for p in parts}), f"{place}")
         for at, column in enumerate(columns)
     ]
-    place_of: dict[tuple[str | None, ...], int] = {tuple(found): k for k, found in enumerate(parts)}
-    codes = np.full(survey.responses.height, -1, dtype=np.int64)
-    for row, cell in enumerate(zip(*values, strict=True)):
-        if None not in cell:
-            if cell not in place_of:
-                raise InputError(
-                    f"{place}: respondents of {JOIN.join(map(str, cell))} have no target; add "
-                    "the category, or join it with another."
-                )
-            codes[row] = place_of[cell]
+    codes = _cells(values, parts, place)
     unknown = int((codes < 0).sum())
     if unknown and spec.unknown == "error":
         raise InputError(
@@ -233,6 +224,35 @@ def _margin(survey: Survey, name: str, shares: Mapping[str, float], spec: Weight
                 "join it with another category."
             )
     return Margin(name, tuple(shares), codes, targets)
+
+
+def _cells(values: Sequence[pl.Series], parts: Sequence[Sequence[str]], place: str) -> IntArray:
+    """Each respondent's place among the categories that have a target, -1 where one is unknown.
+
+    values: a series for each column, with the category of each respondent. parts: for each target
+    a category of each column. Raises InputError where a respondent's categories have no target.
+    """
+    known = np.ones(values[0].len(), dtype=bool)
+    numbers, names = [], []
+    for at, column in enumerate(values):
+        places = {name: k for k, name in enumerate(sorted({part[at] for part in parts}))}
+        found = column.replace_strict(places, default=-1, return_dtype=pl.Int64).to_numpy()
+        known &= found >= 0
+        numbers.append(np.maximum(found, 0))
+        names.append(places)
+    target = np.full([len(places) for places in names], -1, dtype=np.int64)
+    for k, part in enumerate(parts):
+        target[tuple(own[category] for own, category in zip(names, part, strict=True))] = k
+    codes = np.where(known, target[tuple(numbers)], -1)
+    without = known & (codes < 0)
+    if without.any():
+        row = int(without.argmax())
+        cell = JOIN.join(str(column[row]) for column in values)
+        raise InputError(
+            f"{place}: respondents of {cell} have no target; add the category, or join it with "
+            "another."
+        )
+    return codes
 
 
 def _targets(place: str, shares: Mapping[str, float]) -> FloatArray:
@@ -251,7 +271,7 @@ def _targets(place: str, shares: Mapping[str, float]) -> FloatArray:
     return targets / total
 
 
-def _categories(column: pl.Series, names: Sequence[str], place: str) -> list[str | None]:
+def _categories(column: pl.Series, names: Sequence[str], place: str) -> pl.Series:
     """Each respondent's category, None where it is unknown: by name, or by range of a number."""
     ranges = {name: ends for name in names if (ends := _range(name)) is not None}
     known = set(column.drop_nulls().cast(pl.String).unique().to_list())
@@ -262,12 +282,13 @@ def _categories(column: pl.Series, names: Sequence[str], place: str) -> list[str
                 f'{place}: respondents with "{missing[0]}" have no target; add the category, or '
                 "join it with another in the survey's codebook."
             )
-        return [None if value is None else str(value) for value in column.to_list()]
+        return column.cast(pl.String)
     exact = [name for name in names if name not in ranges]
-    placed: list[str | None] = []
-    for value in column.cast(pl.String).to_list():
-        if value is None or value in exact:
-            placed.append(value)
+    placed: dict[str, str] = {}
+    texts = column.cast(pl.String)
+    for value in texts.drop_nulls().unique(maintain_order=True).to_list():
+        if value in exact:
+            placed[value] = value
             continue
         try:
             number = float(value)
@@ -281,8 +302,8 @@ def _categories(column: pl.Series, names: Sequence[str], place: str) -> list[str
             raise InputError(
                 f"{place}: {value} lies in {count}; the ranges must meet and not overlap."
             )
-        placed.append(inside[0])
-    return placed
+        placed[value] = inside[0]
+    return texts.replace_strict(placed, default=None, return_dtype=pl.String)
 
 
 def _range(name: str) -> tuple[float, float] | None:
