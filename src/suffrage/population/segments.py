@@ -412,7 +412,7 @@ def dividing_items(segmentation: Segmentation) -> list[tuple[str, float]]:
     found = []
     for item, profile in zip(segmentation.items, segmentation.model.profiles, strict=True):
         together = segmentation.model.shares @ profile
-        ratio = np.where(profile > 0, profile / together, 1.0)
+        ratio = np.divide(profile, together, out=np.ones_like(profile), where=profile > 0)
         bits = float(segmentation.model.shares @ (profile * np.log2(ratio)).sum(axis=1))
         found.append((item.id, bits))
     return sorted(found, key=lambda pair: -pair[1])

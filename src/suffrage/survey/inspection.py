@@ -113,7 +113,8 @@ class Inspection:
         return Text.assemble(
             (self.title, "bold"),
             f"\n{self.respondents:,} respondents, {weights}",
-            f"\n{len(self.items)} items" + (f" on {topics} topics" if topics else ""),
+            f"\n{_counted(len(self.items), 'item')}"
+            + (f" on {_counted(topics, 'topic')}" if topics else ""),
             f"\n{self.provenance.statement}",
         )
 
@@ -315,6 +316,10 @@ def _values(summary: DemographicSummary) -> str:
     ]
     more = len(summary.values) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" + ("s" if number != 1 else "")
 
 
 def _share(share: float) -> str:

@@ -83,7 +83,7 @@ class ItemKey:
             advice = (
                 " Name your own columns in the codebook: "
                 f"`instruments: {{{self.instrument}: {{items: {{{self.numbers[absent[0]]}: "
-                "your_item, ...}}`."
+                "your_item, ...}}}`."
             )
         what = "items " if set(absent) <= set(self.numbers.values()) else ""
         raise InputError(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from suffrage.arrays import FloatArray
-from suffrage.errors import InputError
+from suffrage.errors import InputError, require_installed
 from suffrage.population.where import select
 from suffrage.study.schema import Study, study_survey
 from suffrage.survey import Survey
@@ -35,6 +35,9 @@ def score_study(study: Study, instrument: str) -> dict[str, Any]:
     if instrument == WORLD_VALUES:
         return _world_values(study, survey)
     key = item_key(instrument)
+    drawable = key.taxonomy.is_circle and len(key.items) >= FEWEST_VALUES
+    if drawable:
+        require_installed("sklearn", "segments", "the circle of values")
     whose = key.taxonomy
     names = {value.id: value.name for value in whose.values}
     everyone = value_scores(survey, key)
@@ -54,7 +57,7 @@ def score_study(study: Study, instrument: str) -> dict[str, Any]:
     drawn = None
     places = {value.id: value.place for value in whose.values}
     ring = [k for k, name in enumerate(everyone.values) if name in key.items]
-    if whose.is_circle and len(ring) >= FEWEST_VALUES:
+    if drawable:
         most = max(place for place in places.values() if place is not None)
         degrees = [(places[everyone.values[k]] or 0) * 360 / most for k in ring]
         of = circle(
