@@ -216,6 +216,7 @@ class Inspection:
         taken = [read for read in self.provenance.read_codes if read.kind]
         doubtful = [read for read in self.provenance.read_codes if not read.kind]
         parts = (
+            ("Made of other answers", list(self.provenance.made)),
             ("Set aside", aside),
             ("Taken for non-response", read_code_lines(taken)),
             (

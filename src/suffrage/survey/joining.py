@@ -168,4 +168,5 @@ def _provenance(waves: Mapping[str, Survey], column: str, dropped: list[SetAside
         weight_variable=weight,
         set_aside=(*dropped, *aside),
         read_codes=tuple(read_codes),
+        made=tuple(dict.fromkeys(one for source in sources.values() for one in source.made)),
     )

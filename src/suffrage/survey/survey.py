@@ -65,6 +65,8 @@ class Provenance:
     set_aside: tuple[SetAside, ...] = ()
     # Codes of items and demographics that were taken for non-response, or that are in doubt.
     read_codes: tuple[ReadCode, ...] = ()
+    # Questions that became several items, or whose numbers were put in bins; a sentence each.
+    made: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ class Survey:
                     **provenance,
                     "set_aside": tuple(SetAside(**aside) for aside in provenance["set_aside"]),
                     "read_codes": tuple(ReadCode(**code) for code in provenance["read_codes"]),
+                    "made": tuple(provenance.get("made", ())),
                 }
             ),
         )

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from suffrage import settings
 from suffrage.errors import InputError
 from suffrage.survey import Codebook, Item
-from suffrage.survey.formats.codebook_file import written_code
+from suffrage.survey.formats.codebook_values import written_code
 from suffrage.values.taxonomies import Taxonomy, Value, rows_of, taxonomy
 
 _FILE = "schwartz_item_keys.csv"

@@ -14,7 +14,7 @@ from suffrage import settings, storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
 from suffrage.survey.codes import code_order, plain_code
-from suffrage.survey.formats.codebook_file import NonResponseCodes, OptionList
+from suffrage.survey.formats.codebook_values import NonResponseCodes, OptionList
 from suffrage.survey.formats.labelled_table import LabelledTable, read_table
 from suffrage.survey.non_response_labels import asked_about, kind_of_label
 from suffrage.survey.reading import (

@@ -2,61 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from suffrage import settings
-from suffrage.survey.codebook import NonResponse, Option
-from suffrage.survey.codes import plain_code
+from suffrage.survey.formats.codebook_values import (
+    CodeLabels,
+    NonResponseCodes,
+    OptionList,
+    WrittenCode,
+)
+from suffrage.survey.formats.compound_entries import MultipleEntry, NumbersEntry, RankingEntry
 from suffrage.survey.survey import PSU, RESPONDENT, STRATUM, WEIGHT
-
-
-def written_code(code: Any) -> str:
-    """A code as text. Raises ValueError on what YAML did not read as a number or a text."""
-    if isinstance(code, bool) or not isinstance(code, str | int | float):
-        raise ValueError(
-            f"YAML reads a code or text here as {code!r}; put it in quotes (yes, no, on, off and "
-            "empty values are no texts in YAML)"
-        )
-    return plain_code(code)
-
-
-def _labels(given: Any) -> dict[str, str]:
-    if not isinstance(given, Mapping):
-        raise ValueError("must map each code to its text, such as {1: Agree, 2: Disagree}")
-    return {written_code(code): written_code(text) for code, text in given.items()}
-
-
-def option_list(labels: Iterable[tuple[str, str]]) -> tuple[Option, ...]:
-    """Options in the order given. Raises ValueError on fewer than two, or on two alike."""
-    pairs = list(labels)
-    if len(pairs) < 2:
-        raise ValueError(f"there are {len(pairs)} options; an item needs two or more")
-    texts = [text for _, text in pairs]
-    twice = [text for text in texts if texts.count(text) > 1]
-    if twice:
-        raise ValueError(f'two options read "{twice[0]}"; give each its own text')
-    return tuple(Option(code=code, text=text) for code, text in pairs)
-
-
-def _options(given: Any) -> tuple[Option, ...] | None:
-    return None if given is None else option_list(_labels(given).items())
-
-
-def _kinds(given: Any) -> dict[str, NonResponse]:
-    if not isinstance(given, Mapping):
-        raise ValueError('must map each kind to its codes, such as {"don\'t know": [8, 98]}')
-    kinds: dict[str, NonResponse] = {}
-    for word, codes in given.items():
-        kind = NonResponse.parse(str(word))
-        for code in codes if isinstance(codes, list) else [codes]:
-            text = written_code(code)
-            if kinds.setdefault(text, kind) != kind:
-                raise ValueError(f'code {text} is both "{kinds[text].label}" and "{kind.label}"')
-    return kinds
 
 
 def _demographic(given: Any) -> Any:
@@ -72,12 +32,6 @@ def _numbered(given: Any) -> Any:
     return given
 
 
-_CodeLabels = Annotated[dict[str, str], BeforeValidator(_labels)]
-OptionList = Annotated[tuple[Option, ...] | None, BeforeValidator(_options)]
-NonResponseCodes = Annotated[dict[str, NonResponse], BeforeValidator(_kinds)]
-_Code = Annotated[str, BeforeValidator(written_code)]
-
-
 class DemographicEntry(BaseModel):
     """One demographic."""
 
@@ -86,7 +40,7 @@ class DemographicEntry(BaseModel):
     # The column of the file.
     column: str
     # What its codes mean; a code without a label is then an error.
-    labels: _CodeLabels | None = None
+    labels: CodeLabels | None = None
 
 
 class InstrumentEntry(BaseModel):
@@ -97,7 +51,7 @@ class InstrumentEntry(BaseModel):
     # The item's number in the instrument to its id; a list is numbered from 1.
     items: Annotated[dict[str, str], BeforeValidator(_numbered)]
     # The code of the answer that means most, of all these items.
-    most: _Code | None = None
+    most: WrittenCode | None = None
 
 
 class ItemEntry(BaseModel):
@@ -119,9 +73,29 @@ class ItemEntry(BaseModel):
     battery: str | None = None
     note: str | None = None
     # The code of the end of the scale that means most; needed where the labels do not show it.
-    most: _Code | None = None
+    most: WrittenCode | None = None
     # In addition to those of the whole codebook.
     non_response: NonResponseCodes = {}
+    # People may choose several options; each becomes an item.
+    multiple: MultipleEntry | None = None
+    # People put options in order.
+    ranking: RankingEntry | None = None
+    # People answer with a number.
+    numbers: NumbersEntry | None = None
+
+    @model_validator(mode="after")
+    def _is_one_kind_of_question(self) -> ItemEntry:
+        kinds = [kind for kind in ("multiple", "ranking", "numbers") if getattr(self, kind)]
+        if len(kinds) > 1:
+            raise ValueError(f"it is both {kinds[0]} and {kinds[1]}; say one")
+        several = self.multiple or self.ranking
+        barred = {"options", "most"} if kinds else set()
+        if several:
+            barred |= {"reversed", *(["column"] if several.columns else [])}
+        wrong = sorted(barred & self.model_fields_set)
+        if wrong:
+            raise ValueError(f"{wrong[0]} does not go with {kinds[0]}")
+        return self
 
     @model_validator(mode="after")
     def _no_code_means_two_things(self) -> ItemEntry:
@@ -134,6 +108,12 @@ class ItemEntry(BaseModel):
     def source_column(self) -> str:
         """The column of the file that the item is read from."""
         return self.column or self.id
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """Every column that the entry is read from."""
+        several = self.multiple or self.ranking
+        return tuple(several.columns) if several and several.columns else (self.source_column,)
 
 
 class CodebookFile(BaseModel):
@@ -189,12 +169,13 @@ class CodebookFile(BaseModel):
                     "choose another, and name the column with `column:`"
                 )
             names[item.id] = f"items[{number}]"
-            other = columns.setdefault(item.source_column, number)
-            if other != number:
-                raise ValueError(
-                    f"items[{number}].column: items[{other}] reads column {item.source_column} "
-                    "too; each item needs a column of its own"
-                )
+            for column in item.source_columns:
+                other = columns.setdefault(column, number)
+                if other != number:
+                    raise ValueError(
+                        f"items[{number}].column: items[{other}] reads column {column} too; each "
+                        "item needs a column of its own"
+                    )
         return self
 
     def measures(self, item_id: str) -> tuple[str, ...]:
@@ -223,7 +204,11 @@ class CodebookFile(BaseModel):
             ("stratum", self.stratum),
             ("psu", self.psu),
             *((f"demographics.{name}", entry.column) for name, entry in self.demographics.items()),
-            *((f"items[{i}].column", item.source_column) for i, item in enumerate(self.items)),
+            *(
+                (f"items[{i}].column", column)
+                for i, item in enumerate(self.items)
+                for column in item.source_columns
+            ),
         ]
         found: dict[str, str] = {}
         for key, column in named:

@@ -18,7 +18,7 @@ from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse
 from suffrage.survey.codes import plain_code
-from suffrage.survey.formats.codebook_file import option_list
+from suffrage.survey.formats.codebook_values import option_list
 from suffrage.survey.formats.separated_text import read_csv
 from suffrage.survey.non_response_labels import kind_of_label
 from suffrage.survey.reading import (

@@ -17,9 +17,10 @@ from suffrage.survey.formats.codebook_file import (
     CodebookFile,
     DemographicEntry,
     ItemEntry,
-    option_list,
     read_codebook,
 )
+from suffrage.survey.formats.codebook_values import option_list
+from suffrage.survey.formats.compound_items import CompoundAnswers, compound_answers, is_answer
 from suffrage.survey.formats.labelled_table import LabelledTable, read_table
 from suffrage.survey.non_response_labels import asked_about, doubtful_kind, kind_of_label
 from suffrage.survey.reading import (
@@ -90,34 +91,23 @@ def labelled_survey(
     frame: the rows of `table` that are respondents, with `FILE_ROW`. set_aside: what is not in it.
     Raises InputError as `read` does.
     """
-    items = tuple(
-        _item(entry, book, table, f"{codebook_path.name}: items[{i}].options", path.name)
-        for i, entry in enumerate(book.items)
-    )
     read_codes: list[ReadCode] = []
     ids = (
         named_respondents(frame, book.respondent, path.name)
         if book.respondent
         else numbered_respondents(frame, path.stem)
     )
+    demographics = [
+        _demographic(frame, name, entry, book, table, path.name, read_codes)
+        for name, entry in book.demographics.items()
+    ]
+    asked = _asked(book, table, frame, path, codebook_path, read_codes)
     columns = [
         ids,
         base_weights(frame, book.weight, path.name),
         *sampling_design(frame, book.stratum, book.psu, ids, path.name),
-        *(
-            _demographic(frame, name, entry, book, table, path.name, read_codes)
-            for name, entry in book.demographics.items()
-        ),
-        *(
-            positions(
-                frame[entry.source_column],
-                item,
-                _kinds(entry, item, book, table, read_codes),
-                path.name,
-                frame[FILE_ROW],
-            )
-            for entry, item in zip(book.items, items, strict=True)
-        ),
+        *demographics,
+        *(column for question in asked for column in question.columns),
     ]
     unused = [name for name in table.all_columns if name not in book.columns()]
     if unused:
@@ -133,7 +123,7 @@ def labelled_survey(
         pl.DataFrame(columns),
         Codebook(
             title=book.title,
-            items=items,
+            items=tuple(item for question in asked for item in question.items),
             demographics=tuple(book.demographics),
             citation=book.citation,
             terms=book.terms,
@@ -145,8 +135,65 @@ def labelled_survey(
             weight_variable=book.weight,
             set_aside=set_aside,
             read_codes=tuple(read_codes),
+            made=tuple(question.made for question in asked if question.made),
         ),
     )
+
+
+def _asked(
+    book: CodebookFile,
+    table: LabelledTable,
+    frame: pl.DataFrame,
+    path: Path,
+    codebook_path: Path,
+    read_codes: list[ReadCode],
+) -> list[CompoundAnswers]:
+    """The items and answers of each entry of the codebook; adds to `read_codes`.
+
+    Raises InputError on unknown codes, and on two items of one name.
+    """
+    asked = []
+    for number, entry in enumerate(book.items):
+        if entry.multiple or entry.ranking or entry.numbers:
+            kinds = _compound_kinds(entry, book, table, read_codes)
+            asked.append(compound_answers(entry, frame, kinds, path.name))
+            continue
+        key = f"{codebook_path.name}: items[{number}].options"
+        item = _item(entry, book, table, key, path.name)
+        column = positions(
+            frame[entry.source_column],
+            item,
+            _kinds(entry, item, book, table, read_codes),
+            path.name,
+            frame[FILE_ROW],
+        )
+        asked.append(CompoundAnswers((item,), (column,), ""))
+    ids = [item.id for question in asked for item in question.items]
+    twice = [item for item in ids if ids.count(item) > 1 or item in book.demographics]
+    if twice:
+        raise InputError(
+            f"{codebook_path.name}: {twice[0]} would be the name of two items; rename one of them."
+        )
+    return asked
+
+
+def _compound_kinds(
+    entry: ItemEntry, book: CodebookFile, table: LabelledTable, read_codes: list[ReadCode]
+) -> dict[str, NonResponse]:
+    """What codes are non-response in the columns of an entry; adds them to `read_codes`."""
+    written = {**book.non_response, **entry.non_response}
+    kinds = dict(written)
+    for column in entry.source_columns:
+        found = {plain_code(code) for code in table.frame[column].unique().drop_nulls().to_list()}
+        declared = table.declared_missing(column, found)
+        kinds = {**declared, **kinds}
+        labels = table.labels.get(column, {})
+        for code in sorted(found & kinds.keys(), key=code_order):
+            if not is_answer(entry, code):
+                why = "the codebook" if code in written else table.why_missing
+                label = labels.get(code, "")
+                read_codes.append(ReadCode(entry.id, code, label, kinds[code].label, why))
+    return kinds
 
 
 def _statement(weight: str | None) -> str:

@@ -18,7 +18,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from suffrage import settings
 from suffrage.errors import InputError
 from suffrage.survey.codes import plain_code
-from suffrage.survey.formats.codebook_file import CodebookFile, written_code
+from suffrage.survey.formats.codebook_file import CodebookFile
+from suffrage.survey.formats.codebook_values import written_code
 from suffrage.survey.formats.labelled_table import LabelledTable, read_table
 from suffrage.survey.readers import labelled_file
 from suffrage.survey.readers.labelled_file import check_columns, files, labelled_survey
