@@ -247,9 +247,9 @@ def test_what_a_correction_leaves_to_be_seen_is_where_the_p_value_crosses_the_le
     from scipy import stats
 
     # Student's, with the allowance for skewness.
-    assert critical_value(0.05, 4) == pytest.approx(stats.t.ppf(1 - 0.025 / 2, 3))
-    assert critical_value(0.05 / 104, 4) == pytest.approx(stats.t.ppf(1 - 0.025 / 104 / 2, 3))
-    assert critical_value(0.05, 40) == pytest.approx(stats.t.ppf(1 - 0.025 / 1.1, 39))
+    assert critical_value(0.05, 4) == pytest.approx(stats.t.ppf(1 - 0.025, 2))
+    assert critical_value(0.05 / 104, 4) == pytest.approx(stats.t.ppf(1 - 0.025 / 104, 2))
+    assert critical_value(0.05, 40) == pytest.approx(stats.t.ppf(1 - 0.025, 19))
     one = 0.28
     assert detectable_among(one, 1, 4) == pytest.approx(one)
     assert detectable_among(one, 104, 4) > 4 * one > detectable_among(one, 10, 4) > one

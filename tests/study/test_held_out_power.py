@@ -23,8 +23,8 @@ def test_a_study_with_few_held_out_questions_is_warned(write_study: object) -> N
 
 def test_what_could_be_seen_is_worked_out_from_student_and_the_typical_deviation() -> None:
     clusters = 10
-    # Two-sided at 5 % with the allowance for skewness, and seen four times in five.
-    t = stats.t.ppf(1 - 0.025 / (1 + 4 / clusters), clusters - 1) + stats.t.ppf(0.8, clusters - 1)
+    # Two-sided at 5 % with half the degrees of freedom, and seen four times in five.
+    t = stats.t.ppf(1 - 0.025, clusters // 2 - 1) + stats.t.ppf(0.8, clusters - 1)
     expected = TYPICAL_DEVIATION / sqrt(clusters) * t
     assert detectable_with(clusters, TYPICAL_DEVIATION) == pytest.approx(expected)
     assert expected > WORTH_SEEING

@@ -22,9 +22,10 @@ from suffrage.population.student import student_quantile, student_tails
 LEVEL = 0.95
 # With fewer clusters nothing is claimed: no interval, no verdict.
 FEWEST_CLUSTERS = 4
-# A skewed difference among few clusters is found too often even so; p-values are raised by
-# 1 + SKEWNESS_ALLOWANCE / clusters, which is 2 at four clusters and 1.1 at forty.
-SKEWNESS_ALLOWANCE = 4.0
+# A skewed difference among few clusters is found too often even so, the more the smaller the level
+# that Holm's correction asks for. P-values are those of Student's t with half as many degrees of
+# freedom, and at least these.
+FEWEST_TEST_DEGREES = 2
 # The studentised bootstrap of four clusters can reach anywhere; no side is stretched further.
 MOST_STRETCH = 6.0
 # The share of studies that would see a difference of the size called detectable.
@@ -80,7 +81,7 @@ class Inference:
         # A value above `against` is tested with the side that reaches down to it.
         stretch = self.stretch_low if distance > 0 else self.stretch_high
         t = abs(distance) / (self.error * stretch)
-        return min(1.0, skewness_allowance(self.effective) * student_tails(t, self.effective - 1))
+        return student_tails(t, degrees_of_tests(self.effective))
 
     @property
     def widening(self) -> float:
@@ -106,9 +107,9 @@ class Inference:
         return self.error * errors_needed(1 - LEVEL, self.effective, stretch)
 
 
-def skewness_allowance(clusters: int) -> float:
-    """Return what p-values are multiplied by, more than 1."""
-    return 1 + SKEWNESS_ALLOWANCE / clusters
+def degrees_of_tests(clusters: int) -> int:
+    """Return the degrees of freedom of p-values, fewer than the clusters have."""
+    return max(FEWEST_TEST_DEGREES, clusters // 2 - 1)
 
 
 def critical_value(level: float, clusters: int) -> float:
@@ -121,8 +122,7 @@ def critical_value(level: float, clusters: int) -> float:
     clusters : int
         2 or more.
     """
-    degrees = max(clusters - 1, 1)
-    return student_quantile(1 - level / skewness_allowance(clusters) / 2, degrees)
+    return student_quantile(1 - level / 2, degrees_of_tests(clusters))
 
 
 def errors_needed(level: float, clusters: int, stretch: float = 1.0) -> float:
@@ -149,7 +149,7 @@ def detectable_with(clusters: int, deviation: float) -> float | None:
     Examples
     --------
     >>> round(detectable_with(10, 0.08), 3)
-    0.085
+    0.093
     """
     if clusters < FEWEST_CLUSTERS:
         return None
