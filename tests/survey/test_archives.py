@@ -154,7 +154,7 @@ def test_the_wvs_codebook_has_the_codes_of_worldvaluesbench():
 
 
 def test_every_ordered_item_of_the_codebooks_says_where_its_scale_goes():
-    for name in ("wvs7.yaml", "ess.yaml", "gss.yaml"):
+    for name in ("wvs7.yaml", "ess.yaml", "gss.yaml", "values_trend.yaml"):
         for item in read_book(name).items().values():
             assert item.topic
             assert item.direction or not item.ordered, item.id
