@@ -107,6 +107,22 @@ def test_what_is_exported_is_imported_equal_and_polis_files_too(tmp_path: Path) 
     assert read_polis(back).votes == read_polis(polis).votes
 
 
+def test_one_of_several_polis_exports_in_a_folder_is_imported_by_its_prefix(tmp_path: Path) -> None:
+    store = empty_store(tmp_path / "store")
+    crowd(store, consultation(store), 12)
+    store.close()
+    polis, both = tmp_path / "polis", tmp_path / "both"
+    said("export", tmp_path / "store", "water", polis, "--format", "polis")
+    both.mkdir()
+    for path in polis.iterdir():
+        for prefix in ("raw_", "clean_"):
+            (both / f"{prefix}{path.name}").write_bytes(path.read_bytes())
+    refused = said("import", tmp_path / "second", both, "--slug", "again")
+    assert "--prefix" in str(refused.exception)
+    found = said("import", tmp_path / "second", both, "--slug", "again", "--prefix", "clean_")
+    assert found.exit_code == 0 and "144 votes" in found.output
+
+
 def test_a_folder_for_releases_can_be_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -225,12 +225,21 @@ def import_command(
     language: Annotated[
         str, typer.Option(help="The language of the statements in Polis files.")
     ] = "en",
+    prefix: Annotated[
+        str | None,
+        typer.Option(help="The prefix of the export's files, for a folder with several exports."),
+    ] = None,
+    agree: Annotated[
+        int | None, typer.Option(help="The vote that means agree in Polis files, 1 or -1.")
+    ] = None,
 ) -> None:
     """Put a consultation into a store as a new one, closed.
 
     Example: `suffrage consult import water polis-export --slug uberx`
+    Example: `suffrage consult import water ccai --slug ccai --prefix clean_`
     """
     _need_extra()
+    _check_agree(agree)
     from dataclasses import replace
 
     from suffrage.consult.consultation import MANIFEST
@@ -243,7 +252,7 @@ def import_command(
     elif slug is None:
         raise InputError("Polis files have no slug; name one with --slug.")
     else:
-        content = consultation_of(suffrage.read_polis(folder), slug, language)
+        content = consultation_of(suffrage.read_polis(folder, prefix, agree), slug, language)
     store = _open(where, create=True)
     from_consultation(store, content)
     store.close()
@@ -251,6 +260,11 @@ def import_command(
         f"Consultation  {content.slug}, closed, {content.statements.height} statements, "
         f"{content.participants.height} participants, {content.votes.height} votes"
     )
+
+
+def _check_agree(agree: int | None) -> None:
+    if agree not in (None, 1, -1):
+        raise InputError(f"--agree is {agree}; it must be 1 or -1.")
 
 
 def demo_command(
@@ -287,8 +301,7 @@ def demo_command(
 
     from suffrage.server import demo as demos
 
-    if agree not in (None, 1, -1):
-        raise InputError(f"--agree is {agree}; it must be 1 or -1.")
+    _check_agree(agree)
     if store is not None and store.exists():
         raise InputError(f"{store} exists; give the name of a folder that is not there yet.")
     if not look or store:

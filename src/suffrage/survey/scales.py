@@ -61,8 +61,8 @@ _GRADES: tuple[tuple[str, ...], ...] = (
     ),
     (r"no|false", r"maybe|not sure|it depends|depends", r"yes|true"),
     (
-        r"definitely .*not .*|definitely not",
-        r"probably .*not .*|probably not",
+        r"definitely (?:.* )?not\b.*",
+        r"probably (?:.* )?not\b.*",
         r"probably.*",
         r"definitely.*",
     ),

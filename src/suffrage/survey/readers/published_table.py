@@ -217,7 +217,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise InputError(f"{path.name}: must be .csv, .jsonl, .json or .parquet.")
     if not raw:
         return
-    columns = _columns(raw[0], path.name)
+    columns = _columns({name: None for row in raw for name in row}, path.name)
     for number, row in enumerate(raw, start=2 if name.endswith((".csv", ".tsv", ".txt")) else 1):
         place = f"{where} {number}"
         found = {ours: row.get(theirs) for ours, theirs in columns.items()}
