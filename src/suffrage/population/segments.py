@@ -263,13 +263,7 @@ def find_segments(
     chosen, rule = _choice(candidates, settings.classes)
     model = fitted[chosen]
     memberships = model.memberships(columns)
-    hard = np.asarray(memberships.argmax(axis=1), dtype=np.int16)
-    contrast = None
-    if chosen > 1:
-        clusters = corresponding_clusters(
-            columns, options, weights, chosen, np.random.default_rng([seed, 0, chosen])
-        )
-        contrast = adjusted_rand_index(hard, clusters, weights)
+    contrast = _contrast(columns, options, weights, memberships, seed) if chosen > 1 else None
     tell("contrast")
     return Segmentation(
         items=tuple(items),
@@ -282,6 +276,21 @@ def find_segments(
         contrast=contrast,
         survey_hash=survey.content_hash,
     )
+
+
+def _contrast(
+    columns: list[PositionArray],
+    options: list[int],
+    weights: FloatArray,
+    memberships: FloatArray,
+    seed: int,
+) -> float:
+    """How far k-means on correspondence axes agrees with the segments: adjusted Rand index."""
+    hard = np.asarray(memberships.argmax(axis=1), dtype=np.int16)
+    chosen = memberships.shape[1]
+    generator = np.random.default_rng([seed, 0, chosen])
+    clusters = corresponding_clusters(columns, options, weights, chosen, generator)
+    return adjusted_rand_index(hard, clusters, weights)
 
 
 def assign_segments(

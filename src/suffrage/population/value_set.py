@@ -376,8 +376,7 @@ def build_value_set(
     seeds = [seed, int(storage.content_hash(name)[:8], 16)]
     distributions, set_aside = _own_distributions(survey, rows, design, name, seeds)
     if any(own.n_eff < SHRINK_BELOW for own in distributions.values()):
-        parent_rows = select(survey, parent or {}, name)
-        rest = _rest_weights(survey, whole or survey, rows, parent_rows)
+        rest = _rest_weights(survey, whole or survey, rows, select(survey, parent or {}, name))
         distributions = _pooled(distributions, survey, rest, design is not None, [*seeds, 1])
     return ValueSet(
         name=name,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from suffrage import settings, storage
-from suffrage.errors import InputError
+from suffrage.errors import InputError, require_installed
 from suffrage.population import ValueSet
 from suffrage.population.segments import (
     Segmentation,
@@ -48,6 +48,8 @@ def segment_study(
     name = value_set or "segment"
     title = f"Segments: {study.title or study.study}" + (f", {value_set}" if value_set else "")
     checked = settings.validated(SegmentSettings, wanted, "the command", "segments")
+    if frozen is None:
+        require_installed("sklearn", "segments", "segments")
     survey = study_survey(study)
     if frozen is not None:
         return assign_segments(Segmentation.read(frozen), survey, where, name), survey, title
