@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ import polars as pl
 import pytest
 import torch
 
-from suffrage.align import packed, preference_model, training
+from suffrage.align import TrainingJob, packed, preference_model, sampled_groups, training
 from suffrage.align.loop import trainable
+from suffrage.arrays import FloatArray
 from suffrage.training_data import Records
+from suffrage.training_data.general import GENERAL
+from suffrage.training_data.records import RecordRow
 from tests.align.test_training import job, method
 
 FORMS: list[tuple[str, dict[str, object]]] = [
@@ -26,7 +30,17 @@ FORMS: list[tuple[str, dict[str, object]]] = [
     ("dpo", {"sft_weight": 0.1, "per_token": True}),
     ("kto", {}),
     ("kto", {"z0": "batch"}),
-    ("kto", {"z0": "batch", "reference": "none"}),
+    ("kto", {"z0": "batch", "reference": "none", "beta": 5.0}),
+    ("rloo", {}),
+    ("grpo", {}),
+    ("grpo", {"scale_rewards": "batch"}),
+]
+# Those whose records have weights, or that an instruction may be mixed into.
+OWN_LOSSES: list[tuple[str, dict[str, object]]] = [
+    ("sft", {}),
+    ("dpo", {}),
+    ("dpo", {"form": "proportional"}),
+    ("kto", {"labels": "shares"}),
 ]
 
 
@@ -36,12 +50,10 @@ def weighted(records: Records) -> Records:
     return replace(records, frame=records.frame.with_columns(weight=pl.Series(weights)))
 
 
-def one_step(
-    tiny: Path, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **more: object
+def first_step(
+    name: str, given: TrainingJob, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[float, torch.Tensor]:
     """The loss and the gradient of a training's first step."""
-    given = job(tiny, name, folder, 1, batch=8, adapter="none", **more)
-    given = replace(given, records=weighted(given.records))
     found: list[torch.Tensor] = []
 
     def recorder(work: Path) -> Any:
@@ -54,16 +66,61 @@ def one_step(
 
     usual = training.trainer_settings
     monkeypatch.setattr(training, "_on_pre_optimizer_step", recorder)
-    monkeypatch.setattr(
-        packed, "trainer_settings", lambda job: {**usual(job), "max_grad_norm": 1e9}
-    )
+    for module in (packed, sampled_groups):
+        monkeypatch.setattr(
+            module, "trainer_settings", lambda job: {**usual(job), "max_grad_norm": 1e9}
+        )
+    monkeypatch.setattr(sampled_groups, "score_by_shares", lambda options: score_by_token)
     train = method(name).train
     assert train is not None
     train(given)
     monkeypatch.undo()
     line = json.loads((given.output / training.LOG).read_text().splitlines()[0])
     (gradient,) = found
+    assert gradient.abs().max() > 0
     return float(line["loss"]), gradient
+
+
+def score_by_token(
+    rows: Sequence[RecordRow], texts: Sequence[str], tokens: Sequence[Sequence[int]]
+) -> FloatArray:
+    """Rewards that differ. The tiny model names no option, so all of its answers score alike."""
+    return np.array([answer[0] % 7 / 7 for answer in tokens])
+
+
+def with_instructions(records: Records) -> Records:
+    """Records of which each third is a general instruction, of its own length and no weight."""
+    rows = [
+        {
+            **row,
+            "format": GENERAL,
+            "user": "Say it.",
+            "completion": "very " * (place + 1),
+            "weight": None,
+        }
+        if place % 3 == 0
+        else row
+        for place, row in enumerate(records.frame.to_dicts())
+    ]
+    return replace(records, frame=pl.DataFrame(rows))
+
+
+def whole_step(tiny: Path, name: str, folder: Path, **form: object) -> TrainingJob:
+    """A job of one step of eight weighted records."""
+    given = job(tiny, name, folder, 1, batch=8, adapter="none", **form)
+    return replace(given, records=weighted(given.records))
+
+
+def in_parts(given: TrainingJob, folder: Path, size: int) -> TrainingJob:
+    """The same job, its records computed so many at a time."""
+    options = given.options.model_copy(update={"micro_batch": size})
+    (folder / "out").mkdir(parents=True)
+    return replace(given, options=options, work=folder / "work", output=folder / "out")
+
+
+def same(one: tuple[float, torch.Tensor], other: tuple[float, torch.Tensor]) -> None:
+    assert other[0] == pytest.approx(one[0], rel=1e-4, abs=1e-6)
+    np.testing.assert_allclose(other[1], one[1], atol=1e-4 * float(one[1].abs().max()))
 
 
 @pytest.mark.parametrize(("name", "form"), FORMS, ids=lambda given: str(given))
@@ -74,12 +131,45 @@ def test_parts_of_a_step_add_up_to_it(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    loss, gradient = one_step(tiny_model, name, tmp_path / "whole", monkeypatch, **form)
+    given = whole_step(tiny_model, name, tmp_path / "whole", **form)
+    wanted = first_step(name, given, monkeypatch)
     for size in (1, 2, 4):
-        folder = tmp_path / str(size)
-        part, other = one_step(tiny_model, name, folder, monkeypatch, micro_batch=size, **form)
-        assert part == pytest.approx(loss, rel=1e-4)
-        np.testing.assert_allclose(other, gradient, atol=1e-4 * float(gradient.abs().max()))
+        part = in_parts(given, tmp_path / str(size), size)
+        same(wanted, first_step(name, part, monkeypatch))
+
+
+@pytest.mark.parametrize(("name", "form"), OWN_LOSSES, ids=lambda given: str(given))
+def test_parts_with_instructions_among_them_add_up_to_the_step(
+    name: str,
+    form: dict[str, object],
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = whole_step(tiny_model, name, tmp_path / "whole", **form)
+    given = replace(given, records=with_instructions(given.records))
+    wanted = first_step(name, given, monkeypatch)
+    for size in (1, 2):
+        part = in_parts(given, tmp_path / str(size), size)
+        same(wanted, first_step(name, part, monkeypatch))
+
+
+@pytest.mark.parametrize(("name", "form"), OWN_LOSSES, ids=lambda given: str(given))
+def test_a_weight_of_three_counts_as_three_records(
+    name: str,
+    form: dict[str, object],
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = []
+    for lines, weights in (([0, 0, 0, 1], [1.0] * 4), ([0, 1], [3.0, 1.0])):
+        given = job(tiny_model, name, tmp_path / str(len(lines)), 1, adapter="none", **form)
+        frame = given.records.frame[lines].with_columns(weight=pl.Series(weights))
+        options = given.options.model_copy(update={"batch": len(lines)})
+        given = replace(given, records=replace(given.records, frame=frame), options=options)
+        found.append(first_step(name, given, monkeypatch))
+    same(*found)
 
 
 def test_parts_of_a_preference_models_step_add_up_to_it(tiny_model: Path, tmp_path: Path) -> None:

@@ -330,6 +330,27 @@ def test_seventy_thirty_stays_nearer_seventy_thirty_than_by_the_popular_reward(
     assert found["popular"][0] > 0.9, found
 
 
+@BOTH
+def test_answers_are_sampled_up_to_where_a_turn_ends(
+    method: Method, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Half of the tokens end a turn, so that most answers end early.
+    ends = frozenset(range(0, 256, 2))
+    said: list[tuple[int, ...]] = []
+
+    def score(rows: object, texts: object, tokens: list[list[int]]) -> np.ndarray:
+        said.extend(tuple(answer) for answer in tokens)
+        return np.arange(len(tokens), dtype=float)
+
+    monkeypatch.setattr(sampled_groups, "end_tokens", lambda *_: ends)
+    monkeypatch.setattr(sampled_groups, "score_by_shares", lambda options: score)
+    trained(method, group_job(method, tiny_model, None, tmp_path, 2, longest=6))
+    assert len(said) == 2 * 2 * 8
+    for answer in said:
+        assert not set(answer[:-1]) & ends
+        assert len(answer) == 6 or answer[-1] in ends
+
+
 @pytest.mark.slow
 @BOTH
 def test_a_broken_training_ends_as_an_unbroken_one(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from suffrage.models import LanguageModel, identify
 from suffrage.models.asking import Message
 from suffrage.models.tokenizing import (
     answer_tokens,
@@ -151,6 +153,14 @@ def test_an_answer_ends_where_its_family_ends_a_turn(name: str) -> None:
     assert end_tokens(tokenizer, made_by) == {end, usual, 0, 1}
 
 
+@pytest.mark.parametrize("name", ["Phi-3", "Gemma"])
+def test_a_space_before_the_token_that_ends_a_turn_does_not_hide_it(name: str) -> None:
+    family = FAMILIES[name]
+    spaced = replace(family, template=family.template.replace(family.end, f" {family.end}"))
+    tokenizer = tokenizer_of(spaced)
+    assert end_of_turn(tokenizer) == tokenizer.convert_tokens_to_ids(family.end)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_an_answer_has_the_tokens_that_the_template_gives_it(name: str) -> None:
     family = FAMILIES[name]
@@ -183,3 +193,19 @@ def test_a_label_without_a_token_is_refused() -> None:
     tokenizer = tokenizer_of(FAMILIES["Gemma"])
     with pytest.raises(ValueError, match="no single token"):
         label_tokens(tokenizer, "Ω")
+
+
+def test_a_model_writes_up_to_where_its_makers_or_its_template_end_a_turn(
+    tiny_model: Path,
+) -> None:
+    model = LanguageModel.load(identify(str(tiny_model), tiny_model))
+    template_end = end_of_turn(model.tokenizer)
+    assert model.end_tokens == {template_end}
+    assert max(len(answer) for answer in model.sample_tokens([(5, 6)] * 20, 5, seed=1)) == 5
+    # Half of the tokens end an answer: none goes on after one of them.
+    ends = list(range(0, len(model.tokenizer), 2))
+    model.model.generation_config.eos_token_id = ends
+    assert model.end_tokens == {template_end, *ends}
+    for answer in model.sample_tokens([(5, 6)] * 20, 5, seed=1):
+        assert not set(answer[:-1]) & set(ends)
+        assert len(answer) == 5 or answer[-1] in ends

@@ -180,9 +180,8 @@ def train(job: TrainingJob) -> TrainingFacts:
         )
         total = (batch.weights * each).mean()
         if likelihood:
-            total = (
-                total - options.likelihood * (batch.log_probs[:, 2] / batch.lengths[:, 2]).mean()
-            )
+            drawn = batch.weights * batch.log_probs[:, 2] / batch.lengths[:, 2]
+            total = total - options.likelihood * drawn.mean()
         return total
 
     return train_packed(job, Objective(answers, loss, needs_reference=beta > 0))

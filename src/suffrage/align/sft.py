@@ -31,7 +31,7 @@ def likelihood_loss(log_probs: torch.Tensor, mean_length: float) -> torch.Tensor
     Parameters
     ----------
     log_probs : tensor, shape (records,)
-        Of each whole answer.
+        Of each whole answer, times the record's weight.
     mean_length : float
         Tokens of an answer, in the mean over all records.
 
@@ -55,7 +55,7 @@ def train(job: TrainingJob) -> TrainingFacts:
         return [[row["completion"]] for row in rows]
 
     def loss(batch: AnswerBatch) -> torch.Tensor:
-        return likelihood_loss(batch.log_probs[:, 0], batch.mean_length)
+        return likelihood_loss(batch.weights * batch.log_probs[:, 0], batch.mean_length)
 
     return train_packed(
         replace(job, records=replace(job.records, frame=frame)), Objective(answers, loss)

@@ -115,10 +115,10 @@ def _end_of_turn(tokenizer: Any, template: Any) -> int | None:
         text = str(tokenizer.apply_chat_template(chat, tokenize=False))
     except Exception:  # templates raise what they like
         return usual
-    tail = text.rpartition(answer)[2].lstrip()
+    tail = text.rpartition(answer)[2]
     ids = tokenizer(tail, add_special_tokens=False)["input_ids"] if tail else []
     special = {*tokenizer.all_special_ids, *getattr(tokenizer, "added_tokens_decoder", {})}
-    # A tokenizer may write a space of its own before the first token of a text.
+    # A template, or the tokenizer itself, may write a space before the token.
     ids = [token for token in ids if token in special or tokenizer.decode([token]).strip()]
     return ids[0] if ids and ids[0] in special else usual
 
