@@ -11,6 +11,8 @@ import yaml
 
 from suffrage.errors import InputError
 from suffrage.population.published import source_disagreements
+from suffrage.report.regimes import regime_parts
+from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.sources import built_value_set, read_sources, source_items
@@ -205,3 +207,39 @@ def test_a_mistake_is_named(folder: Path, changes: dict[str, Any], message: str)
         for spec in found.value_sets:
             built_value_set(found, sources, spec)
         split_items(source_items(found, sources), found.held_out, 1)
+
+
+@pytest.mark.slow
+def test_a_study_of_tables_reports_what_was_new_to_the_models(
+    folder: Path, tiny_model: Path
+) -> None:
+    table(folder / "one.jsonl", ("North", "South", "East"), PARTS, 400)
+    content = {
+        "study": "several",
+        "seed": 3,
+        "survey": [
+            {"name": "one", "reader": "published_table", "path": "one.jsonl"},
+            {"name": "two", "reader": "published_table", "path": "two.jsonl"},
+        ],
+        "value_sets": {"each": "region", "least_items": 3},
+        "held_out": {"question": 0.4, "population": ["west"]},
+        "model": str(tiny_model),
+        "scoring": {"lowest_mass": 0.0},
+        "methods": ["base", {"method": "distribution", "steps": 2, "batch": 4}],
+        "output": "out",
+    }
+    (folder / "study.yaml").write_text(yaml.safe_dump(content))
+    found = run_study(read_study(folder / "study.yaml"), quiet=True).results
+    assert found is not None
+    assert {figure.regime for figure in found.figures} == {None, "question", "population"}
+    assert [survey.populations for survey in found.surveys] == [3, 2]
+    parts = {part.title: part for part in regime_parts(found)}
+    assert set(parts) == {"New questions", "New populations"}
+    assert "distribution matching fits to" in parts["New questions"].sentence
+    # Where nobody knows how many answered there are no halves, and no ceiling.
+    west = {figure.method for figure in found.figures if figure.value_set == "west"}
+    assert "distribution" in west and "ceiling" not in west
+    page = (folder / "out" / "report.html").read_text()
+    assert "What was new to the models?" in page and "no respondents" in page
+    # A second run computes nothing again.
+    assert run_study(read_study(folder / "study.yaml"), quiet=True).computed == ()

@@ -35,6 +35,7 @@ from suffrage.report.readings import (
     refused_items,
     written_table,
 )
+from suffrage.report.regimes import regime_parts
 from suffrage.report.rendering import render_page
 from suffrage.report.scoreboard import (
     difference_tables,
@@ -90,6 +91,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "fit_power": " ".join(evaluation_power(results, FIT)),
         "fit_cannot_show": next((e.cannot_show for e in results.evaluations if e.name == FIT), ""),
         "evaluations": evaluation_sections(results),
+        "regimes": regime_parts(results),
         "left_out": left_out_scores(results),
         "by_value_set": value_set_scores(results),
         "by_seed": seed_scores(results),
