@@ -253,13 +253,12 @@ def find_segments(
         model = fit_latent_classes(columns, options, weights, number, generator)
         tell(f"{number} classes")
         fitted[number] = model
-        if number == 1:
-            overlap, agreement = np.ones(1), 1.0
-        else:
-            overlap, agreement = _stability(
+        stability = (np.ones(1), 1.0)
+        if number > 1:
+            stability = _stability(
                 columns, options, weights, model, settings.bootstraps, generator, tell
             )
-        candidates.append(_candidate(model, overlap, agreement))
+        candidates.append(_candidate(model, *stability))
     chosen, rule = _choice(candidates, settings.classes)
     model = fitted[chosen]
     memberships = model.memberships(columns)

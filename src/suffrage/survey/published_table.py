@@ -233,6 +233,34 @@ def build_table(
         An item has other options for another population, or nothing can be read. With `strict`,
         also where shares do not sum to 1, or a population has two rows for one item.
     """
+    items, cells, aside = _read_rows(answers, strict, strict or next(iter(files), reader))
+    if not cells:
+        first_aside = f"; the first was set aside as {min(aside)}" if aside else ""
+        raise InputError(f"{next(iter(files), reader)}: no row has usable shares{first_aside}.")
+    return PublishedTable(
+        codebook=Codebook(
+            title=title, items=tuple(with_batteries(items)), citation=citation, terms=terms
+        ),
+        provenance=Provenance(
+            reader=reader,
+            files=dict(files),
+            statement=f"The answers are {weighting}.",
+            set_aside=(SetAside("cells", len(aside), "no usable shares"),) if aside else (),
+        ),
+        cells=cells,
+        descriptions={name: description.format(population=name) for name in sorted(cells)},
+        weighting=weighting,
+        set_aside=tuple(sorted(aside)),
+    )
+
+
+def _read_rows(
+    answers: Iterable[PublishedAnswer], strict: str | None, source: str
+) -> tuple[list[Item], dict[str, dict[str, PublishedCell]], set[str]]:
+    """The items, the cells by population and item, and what was set aside.
+
+    Raises InputError as `build_table` does. source: what messages call the file.
+    """
     rows = sorted(answers, key=lambda row: (row.item_id, row.population, row.place))
     items: dict[str, tuple[Item, PublishedAnswer]] = {}
     cells: dict[str, dict[str, PublishedCell]] = {}
@@ -255,33 +283,13 @@ def build_table(
         known, first = items[row.item_id]
         if known.texts != texts:
             raise InputError(
-                f"{strict or next(iter(files), reader)} {row.place}: item {row.item_id} has the "
-                f"options {', '.join(texts)} for {row.population}, and {', '.join(known.texts)} "
-                f"for {first.population}{f' ({first.place})' if first.place else ''}; a question "
-                "with other options needs a name of its own in the column item."
+                f"{source} {row.place}: item {row.item_id} has the options {', '.join(texts)} for "
+                f"{row.population}, and {', '.join(known.texts)} for {first.population}"
+                f"{f' ({first.place})' if first.place else ''}; a question with other options "
+                "needs a name of its own in the column item."
             )
         cells.setdefault(row.population, {})[row.item_id] = cell
-    if not cells:
-        first_aside = f"; the first was set aside as {min(aside)}" if aside else ""
-        raise InputError(f"{next(iter(files), reader)}: no row has usable shares{first_aside}.")
-    return PublishedTable(
-        codebook=Codebook(
-            title=title,
-            items=tuple(with_batteries([item for item, _ in items.values()])),
-            citation=citation,
-            terms=terms,
-        ),
-        provenance=Provenance(
-            reader=reader,
-            files=dict(files),
-            statement=f"The answers are {weighting}.",
-            set_aside=(SetAside("cells", len(aside), "no usable shares"),) if aside else (),
-        ),
-        cells=cells,
-        descriptions={name: description.format(population=name) for name in sorted(cells)},
-        weighting=weighting,
-        set_aside=tuple(sorted(aside)),
-    )
+    return [item for item, _ in items.values()], cells, aside
 
 
 def _item(row: PublishedAnswer, texts: tuple[str, ...]) -> Item:
