@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,9 +70,32 @@ def layer_of(module: Path) -> str:
     return module.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
-def imported_layers(module: Path) -> set[str]:
+@dataclass(frozen=True)
+class ModuleFacts:
+    """What the tests below ask of a module, read once: syntax trees are large."""
+
+    docstring: str
+    # The top-level packages and modules of this project that it imports from.
+    layers: frozenset[str]
+    # The modules of this project that it imports by name, outside functions and anywhere.
+    at_once: frozenset[str]
+    anywhere: frozenset[str]
+
+
+@cache
+def facts_of(path: Path) -> ModuleFacts:
+    tree = ast.parse(path.read_text())
+    return ModuleFacts(
+        ast.get_docstring(tree) or "",
+        frozenset(imported_layers(tree)),
+        frozenset(imported_modules(tree, in_functions=False)),
+        frozenset(imported_modules(tree, in_functions=True)),
+    )
+
+
+def imported_layers(tree: ast.Module) -> set[str]:
     found: set[str] = set()
-    for node in ast.walk(ast.parse(module.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
             if node.module == "suffrage":
                 found |= {alias.name for alias in node.names}
@@ -88,7 +113,7 @@ def test_imports_point_down(module: Path) -> None:
     if layer == "__init__":
         return
     allowed = FOUNDATION | (set(LAYERS[LAYERS.index(layer) :]) if layer in LAYERS else set())
-    above = imported_layers(module) - allowed
+    above = facts_of(module).layers - allowed
     assert not above, f"{module.name} in {layer} imports {above}"
 
 
@@ -117,22 +142,21 @@ def import_statements(
                 yield from import_statements(handler.body, in_functions)
 
 
-def imported_modules(module: str, in_functions: bool) -> set[str]:
+def imported_modules(tree: ast.Module, in_functions: bool) -> set[str]:
     """The modules of this project that a module imports by name."""
     found = set()
-    body = ast.parse(PATHS[module].read_text()).body
-    for node in import_statements(body, in_functions):
+    for node in import_statements(tree.body, in_functions):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name in PATHS}
         elif node.module in PATHS:
             own = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= own & PATHS.keys()
             found |= {node.module} if own - PATHS.keys() else set()
-    return found - {module}
+    return found
 
 
 def test_no_import_goes_in_a_circle() -> None:
-    graph = {module: imported_modules(module, in_functions=False) for module in PATHS}
+    graph = {module: facts_of(path).at_once - {module} for module, path in PATHS.items()}
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:
@@ -154,7 +178,7 @@ def test_imports_inside_a_package_point_down(package: str) -> None:
     upward = [
         f"{module} imports {target}"
         for module in own
-        for target in imported_modules(module, in_functions=True).intersection(own)
+        for target in facts_of(PATHS[module]).anywhere.intersection(own) - {module}
         # A package's own `__init__.py` offers what its modules define.
         if module != f"suffrage.{package}"
         and order.index(part_of(target, package)) < order.index(part_of(module, package))
@@ -172,7 +196,7 @@ def test_only_the_command_line_imports_the_server() -> None:
         module
         for module in PATHS
         if not module.startswith(("suffrage.server", "suffrage.cli"))
-        and any(name.startswith("suffrage.server") for name in imported_modules(module, True))
+        and any(name.startswith("suffrage.server") for name in facts_of(PATHS[module]).anywhere)
     ]
     assert outside == []
 
@@ -204,6 +228,9 @@ def test_reading_a_survey_needs_no_torch() -> None:
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    docstrings = {m: ast.get_docstring(ast.parse(m.read_text())) or "" for m in MODULES}
-    silent = [str(m.relative_to(SOURCE)) for m, text in docstrings.items() if len(text.split()) < 4]
+    silent = [
+        str(path.relative_to(SOURCE))
+        for path in MODULES
+        if len(facts_of(path).docstring.split()) < 4
+    ]
     assert silent == []

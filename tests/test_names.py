@@ -4,6 +4,7 @@ import ast
 import importlib
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -31,6 +32,7 @@ def is_contract(name: str, module: PurePosixPath) -> bool:
     return any(module.match(kind) for kind in CONTRACTS.get(name, ()))
 
 
+@cache
 def definitions() -> dict[str, list[PurePosixPath]]:
     """The modules that define each public class and function."""
     found = defaultdict(list)
