@@ -102,6 +102,7 @@ def test_commands_call_the_verbs_of_the_library(path: Path) -> None:
     assert not imported & set(VERBS), "write suffrage.VERB instead"
 
 
+@pytest.mark.slow
 def test_the_passage_in_the_readme_runs(town: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = town / "runs/quickstart/checkpoints/distribution-seed7"
     shutil.copytree(town / "tiny-model", checkpoint)

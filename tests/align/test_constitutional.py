@@ -70,7 +70,12 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(
     ("then", "steps"),
-    [("dpo", 6), ("kto", 6), ("ppo", 9), ("none", 3)],
+    [
+        ("dpo", 6),
+        pytest.param("kto", 6, marks=pytest.mark.slow),
+        pytest.param("ppo", 9, marks=pytest.mark.slow),
+        ("none", 3),
+    ],
     ids=lambda given: str(given),
 )
 def test_both_stages_run_and_leave_every_text(
@@ -119,7 +124,15 @@ def unbroken(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 # Its 16 steps of progress: 6 of writing, 3 of training, 2 of pairs, 2 of judging, 3 of training.
-@pytest.mark.parametrize("at", [4, 8, 12, 16])
+@pytest.mark.parametrize(
+    "at",
+    [
+        pytest.param(4, marks=pytest.mark.slow),
+        8,
+        pytest.param(12, marks=pytest.mark.slow),
+        pytest.param(16, marks=pytest.mark.slow),
+    ],
+)
 def test_a_broken_training_writes_nothing_twice_and_ends_as_an_unbroken_one(
     at: int, unbroken: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -233,6 +246,7 @@ def log_odds(base: Path, adapter: Path | None, pairs: list[dict[str, Any]]) -> f
     return float(np.mean([good.sum() - bad.sum() for good, bad in model.score(requests)]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("then", ["dpo", "kto"])
 def test_flipped_labels_move_the_answers_the_other_way(
     then: str, tiny_model: Path, tmp_path: Path
@@ -276,6 +290,7 @@ def test_texts_that_cannot_be_read_stop_the_training_with_their_counts(
         cai.train(given)
 
 
+@pytest.mark.slow
 def test_held_out_items_never_appear(tiny_model: Path, tmp_path: Path) -> None:
     given = job(tiny_model, tmp_path, items=50, views="all", rounds=2)
     cai.train(given)

@@ -30,6 +30,7 @@ def test_a_method_is_measured_and_a_mistake_told(tiny_model: Path) -> None:
     assert "dpo" in launched and "rlhf" not in launched, "its loop is not shared by processes"
 
 
+@pytest.mark.slow
 def test_without_a_gpu_it_says_so() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")

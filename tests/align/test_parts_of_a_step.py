@@ -21,18 +21,18 @@ from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
 from tests.align.test_training import job, method
 
-FORMS: list[tuple[str, dict[str, object]]] = [
+FORMS = [
     ("sft", {}),
-    ("distribution", {}),
+    pytest.param("distribution", {}, marks=pytest.mark.slow),
     ("distribution", {"loss": "ordinal"}),
-    ("dpo", {}),
-    ("dpo", {"form": "proportional"}),
+    pytest.param("dpo", {}, marks=pytest.mark.slow),
+    pytest.param("dpo", {"form": "proportional"}, marks=pytest.mark.slow),
     ("dpo", {"sft_weight": 0.1, "per_token": True}),
-    ("kto", {}),
-    ("kto", {"z0": "batch"}),
+    pytest.param("kto", {}, marks=pytest.mark.slow),
+    pytest.param("kto", {"z0": "batch"}, marks=pytest.mark.slow),
     ("kto", {"z0": "batch", "reference": "none", "beta": 5.0}),
     ("rloo", {}),
-    ("grpo", {}),
+    pytest.param("grpo", {}, marks=pytest.mark.slow),
     ("grpo", {"scale_rewards": "batch"}),
 ]
 # Those whose records have weights, or that an instruction may be mixed into.

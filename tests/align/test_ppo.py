@@ -354,6 +354,7 @@ def test_the_correction_makes_the_labels_of_the_reference_even(tiny_model: Path)
     np.testing.assert_allclose(list(found[row["user"]].values()), wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_proportional_form_keeps_the_peoples_shares_and_the_textbook_form_does_not(
     tiny_model: Path, tmp_path: Path
 ) -> None:

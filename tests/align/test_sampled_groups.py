@@ -118,12 +118,14 @@ def fixed_point(rewards: object, size: int = 5) -> float:
     return float(1 / (1 + np.exp(-logit)))
 
 
+@pytest.mark.slow
 def test_sixty_forty_stays_sixty_forty_and_the_popular_reward_goes_to_the_majority() -> None:
     target = [0.6, 0.4]
     assert fixed_point(lambda said: share_rewards(said, target)) == pytest.approx(0.6, abs=1e-6)
     assert fixed_point(lambda said: popular_rewards(said, target)) > 0.99
 
 
+@pytest.mark.slow
 def test_without_the_factor_for_the_baseline_majorities_grow() -> None:
     """The reason for (G-1)/(G-2): own share less others' share, plainly, ends elsewhere."""
 

@@ -270,6 +270,7 @@ def train_until_killed(tiny: Path, folder: Path) -> None:
     run("distribution", replace(given, on_step=die))
 
 
+@pytest.mark.slow
 def test_a_killed_training_leaves_no_line_of_its_log_twice_or_torn(
     tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -318,7 +319,13 @@ class NoDoubles(TorchDispatchMode):
         return found
 
 
-@pytest.mark.parametrize("name", [*TRAINED, "rloo", "grpo"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in ("rlhf", "rloo", "grpo") else [])
+        for name in (*TRAINED, "rloo", "grpo")
+    ],
+)
 def test_nothing_is_trained_in_a_format_that_apples_gpus_lack(
     name: str, tiny_model: Path, tmp_path: Path
 ) -> None:

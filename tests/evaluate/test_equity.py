@@ -132,6 +132,7 @@ def test_shortfall_is_what_a_plain_loop_gives(card: Scorecard) -> None:
     assert figure(card, "shortfall", "flat").value == pytest.approx(np.mean(found))
 
 
+@pytest.mark.slow
 def test_the_worst_groups_interval_covers_though_it_was_picked() -> None:
     # Twelve truly equal groups: the largest shortfall is too high, and its interval reaches down.
     hits = 0

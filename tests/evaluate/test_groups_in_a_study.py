@@ -15,6 +15,7 @@ __all__ = ["write_study"]
 ALL = ["fit", "steerability", "equity", {"evaluation": "robustness", "items": 2}, "structure"]
 
 
+@pytest.mark.slow
 def test_a_study_runs_all_four_and_asks_nothing_twice(write_study: object) -> None:
     study = read_study(write_study(evaluate=ALL))  # type: ignore[operator]
     planned = {s.stage.label: s.seconds for s in plan_study(study).stages}

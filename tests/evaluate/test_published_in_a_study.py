@@ -53,6 +53,7 @@ def evaluate(tmp_path: Path) -> list[object]:
     ]
 
 
+@pytest.mark.slow
 def test_a_study_runs_them_all_and_shows_them(write_study, evaluate) -> None:  # type: ignore[no-untyped-def]
     # No cells by hundreds here: `base` is asked as itself alone, `prompt` is left out.
     study = read_study(write_study(methods=["base"], evaluate=evaluate))

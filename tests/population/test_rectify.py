@@ -107,6 +107,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say(
     assert np.mean(held) == pytest.approx(0.95, abs=3 * error)
 
 
+@pytest.mark.slow
 def test_a_model_that_knows_the_groups_is_worth_people_and_one_that_does_not_is_worth_none() -> (
     None
 ):

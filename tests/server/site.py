@@ -117,6 +117,11 @@ class Site:
 def site(folder: Path, **settings: Any) -> Site:
     """An empty server."""
     empty_store(folder).close()
+    return site_of(folder, **settings)
+
+
+def site_of(folder: Path, **settings: Any) -> Site:
+    """A server of a store that is there."""
     settings.setdefault("limits", None)
     app = create_app(ServerSettings(str(folder), base_url=BASE, seed=1, **settings))
     return Site(app, app.state.store)

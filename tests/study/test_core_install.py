@@ -49,7 +49,7 @@ def test_a_plan_needs_no_extra(study: Path) -> None:
     assert plan["seconds_left"] > 0
 
 
-@pytest.mark.parametrize("only", ["value_sets", "records"])
+@pytest.mark.parametrize("only", [pytest.param("value_sets", marks=pytest.mark.slow), "records"])
 def test_the_stages_that_load_no_model_need_no_extra(study: Path, only: str) -> None:
     found = without_extras("run", study, "--only", only)
     assert found.returncode == 0, found.stderr
@@ -59,7 +59,7 @@ def test_the_stages_that_load_no_model_need_no_extra(study: Path, only: str) -> 
     assert len(records) == (2 if only == "records" else 0)
 
 
-@pytest.mark.parametrize("only", [[], ["--only", "align"]])
+@pytest.mark.parametrize("only", [[], pytest.param(["--only", "align"], marks=pytest.mark.slow)])
 def test_a_run_that_loads_a_model_names_the_extra_before_anything_is_computed(
     study: Path, only: list[str]
 ) -> None:

@@ -230,6 +230,7 @@ def test_an_endpoint_paraphrases_nothing(
         paraphrase(study, None, 2, tmp_path / "p.json", quiet=True)
 
 
+@pytest.mark.slow
 def test_a_plan_counts_requests_and_money_and_sends_nothing(
     server: Server, write_study: Write
 ) -> None:
@@ -242,6 +243,7 @@ def test_a_plan_counts_requests_and_money_and_sends_nothing(
     assert plan.requests == pytest.approx(len(server.said), rel=0.3)
 
 
+@pytest.mark.slow
 def test_forcing_asks_again_and_going_on_does_not(
     write_study: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,7 @@ def benchmark() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_value_sets_of_the_large_file_are_the_weighted_shares_of_its_rows(
     benchmark: ModuleType, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ def test_a_circle_is_recovered() -> None:
     assert found.stress < 0.05 and found.off < 8
 
 
+@pytest.mark.slow
 def test_values_in_another_order_are_not_taken_for_the_theorys() -> None:
     pytest.importorskip("sklearn")
     shuffled = np.array([3, 7, 0, 5, 9, 1, 6, 2, 8, 4])

@@ -64,6 +64,7 @@ def test_a_studys_populations_are_scored(tmp_path: Path) -> None:
     assert line in shown and line in plot.read_text().replace("&#34;", '"')
 
 
+@pytest.mark.slow
 def test_people_with_a_score_and_all_people_are_both_said(tmp_path: Path) -> None:
     pytest.importorskip("torch")  # a study names a model's methods
     survey = answers(200)

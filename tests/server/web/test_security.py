@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -39,17 +40,27 @@ from suffrage.server.web.rate_limits import Limits, TooManyError, network
 from suffrage.server.web.server_settings import DEFAULT_LIMITS, Allowance
 from suffrage.server.web.visit import StaffVisit, staff_who_may
 from tests.server import acts
-from tests.server.site import BASE, Site, consultation, crowd, site
+from tests.server.empty_stores import empty_store
+from tests.server.site import BASE, Site, consultation, crowd, site, site_of
 
 DOCS = Path(__file__).parents[3] / "docs" / "consultation.md"
 XSS = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a consultation, which each test copies."""
+    folder = tmp_path_factory.mktemp("filled") / "store"
+    store = empty_store(folder)
+    consultation(store)
+    store.close()
+    return folder
+
+
 @pytest.fixture
-def here(tmp_path: Path) -> Site:
-    made = site(tmp_path / "store")
-    consultation(made.store)
-    return made
+def here(filled: Path, tmp_path: Path) -> Site:
+    shutil.copytree(filled, tmp_path / "store")
+    return site_of(tmp_path / "store")
 
 
 def api_session(here: Site, slug: str = "water") -> tuple[dict[str, str], str]:
