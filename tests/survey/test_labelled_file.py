@@ -382,3 +382,26 @@ def test_the_documentation_names_every_key_of_the_codebook():
     page = (Path(__file__).parents[2] / "docs" / "surveys.md").read_text(encoding="utf-8")
     for key in (*CodebookFile.model_fields, *ItemEntry.model_fields):
         assert f"`{key}`" in page
+
+
+def test_spss_missing_ranges_without_an_end_and_missing_texts_are_no_answers(folder):
+    pd, pyreadstat = pytest.importorskip("pandas"), pytest.importorskip("pyreadstat")
+    pyreadstat.write_sav(
+        pd.DataFrame(
+            {
+                "trust": [1.0, 2.0, -1.0, -7.0],
+                "party": ["L", "R", "XX", "L"],
+                "sex": [1.0] * 4,
+                "age": [30.0] * 4,
+            }
+        ),
+        str(folder / "town.sav"),
+        variable_value_labels={"trust": {1: "Yes", 2: "No"}, "party": {"L": "Left", "R": "Right"}},
+        missing_ranges={"trust": [{"lo": float("-inf"), "hi": -1.0}], "party": ["XX"]},
+    )
+    book = LABELLED_BOOK + '  - {id: party, question: "Which party?", ordered: false}\n'
+    (folder / "town.yaml").write_text(book, encoding="utf-8")
+    survey = read(folder, "town.sav")
+    missing = int(NonResponse.MISSING)
+    assert sorted(survey.positions("trust").tolist()) == [missing, missing, 0, 1]
+    assert sorted(survey.positions("party").tolist()) == [missing, 0, 0, 1]

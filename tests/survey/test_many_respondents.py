@@ -14,8 +14,8 @@ import pytest
 from suffrage.population import ValueSet
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "survey_commands.py"
-# What a command may hold for one respondent with 50 items, in bytes. It takes 700 at most; as
-# texts of single cells the items alone would take 800, and the sum is twice that.
+# What a command may hold for one respondent with 50 items, in bytes. It takes 450 to 850. One text
+# for each cell takes 800 for the items alone, and resamples with a weight for everyone 3,000.
 MOST_BYTES_EACH = 1000
 
 
