@@ -5,7 +5,8 @@ Nobody was asked anything; the populations are drawn from a seeded generator.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -208,6 +209,17 @@ def example_results(
     repeat_items: int = 1,
 ) -> Results:
     """By default 3 value sets, 12 items (4 held out), 2 seeds, 2 baselines, 2 methods."""
+    return _example(seed, tuple(value_sets), tuple(seeds), tuple(methods), repeat_items)
+
+
+@cache
+def _example(
+    seed: int,
+    value_sets: tuple[str, ...],
+    seeds: tuple[int, ...],
+    methods: tuple[str, ...],
+    repeat_items: int,
+) -> Results:
     generator = np.random.default_rng(seed)
     items = _items(seeds, repeat_items)
     targets = _targets(generator, value_sets, items)
@@ -466,6 +478,8 @@ def _figures(
     seeds: Sequence[int],
 ) -> list[Figure]:
     figures = []
+    metrics = ("fit", "emd", "entropy_ratio", "slope")
+    values = {metric: [_value(a, metric, targets) for a in answers] for metric in metrics}
     scopes: list[tuple[Any, str]] = [("all", "all")]
     scopes += [("all", name) for name in value_sets] if len(value_sets) > 1 else []
     scopes += [(seed, "all") for seed in seeds] if len(seeds) > 1 else []
@@ -486,20 +500,25 @@ def _figures(
         for method, side, readout in places:
             if readout != "letters" and (seed, value_set) != ("all", "all"):
                 continue
-            for metric in ("fit", "emd", "entropy_ratio", "slope"):
+            for metric in metrics:
                 found = [
                     value
-                    for a in answers
+                    for a, value in zip(answers, values[metric], strict=True)
                     if (a.method, a.side, a.readout) == (method, side, readout)
                     and (seed == "all" or a.seed == seed)
                     and (value_set == "all" or a.value_set == value_set)
-                    and (value := _value(a, metric, targets)) is not None
+                    and value is not None
                 ]
                 if found:
                     figures.append(
                         _figure(method, seed, value_set, side, readout, metric, found, generator)
                     )
-    return [_with_edges(figure, figures) for figure in figures]
+    letters = {
+        (f.method, f.seed, f.value_set, f.side, f.measure): f.value
+        for f in reversed(figures)
+        if f.readout == "letters"
+    }
+    return [_with_edges(figure, letters) for figure in figures]
 
 
 def _figure(
@@ -531,14 +550,10 @@ def _figure(
     )
 
 
-def _with_edges(figure: Figure, figures: Sequence[Figure]) -> Figure:
+def _with_edges(figure: Figure, letters: Mapping[tuple[Any, ...], float]) -> Figure:
+    """The figure with its floor and ceiling, which are read by letters."""
     floor, ceiling = (
-        next(
-            f.value
-            for f in figures
-            if (f.method, f.seed, f.value_set, f.side, f.measure, f.readout)
-            == (edge, figure.seed, figure.value_set, figure.side, figure.measure, "letters")
-        )
+        letters[edge, figure.seed, figure.value_set, figure.side, figure.measure]
         for edge in ("average", "ceiling")
     )
     return figure.model_copy(update={"floor": floor, "ceiling": ceiling})
