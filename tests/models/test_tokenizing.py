@@ -189,6 +189,23 @@ def test_a_label_is_looked_for_with_and_without_a_space_after_the_prompt(name: s
             assert found == [label, space + label]
 
 
+@pytest.mark.parametrize("name", ["Llama 3", "Mistral"])
+def test_a_tokenizer_that_ends_texts_does_not_end_a_prompt(name: str) -> None:
+    from tokenizers import processors
+
+    plain, ending = tokenizer_of(FAMILIES[name]), tokenizer_of(FAMILIES[name])
+    end = plain.eos_token_id
+    ending.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {plain.eos_token}", special_tokens=[(plain.eos_token, end)]
+    )
+    plain.chat_template = ending.chat_template = None
+    assert ending("It is so.")["input_ids"][-1] == end
+    prompt = encode_text(ending, prompt_text(ending, CHAT))
+    assert prompt == encode_text(plain, prompt_text(plain, CHAT)) and prompt[-1] != end
+    assert answer_tokens(ending, "B") == answer_tokens(plain, "B")
+    assert label_tokens(ending, "B") == label_tokens(plain, "B")
+
+
 def test_a_label_without_a_token_is_refused() -> None:
     tokenizer = tokenizer_of(FAMILIES["Gemma"])
     with pytest.raises(ValueError, match="no single token"):

@@ -43,9 +43,14 @@ def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
 
 
 def encode_text(tokenizer: Any, text: str) -> Tokens:
-    """A prompt text as token ids. A chat template has put the special tokens in already."""
+    """A prompt text as token ids. A chat template has put the special tokens in already.
+
+    A tokenizer that ends texts leaves the end out: an answer follows.
+    """
     plain = getattr(tokenizer, "chat_template", None) is None
-    return tuple(tokenizer(text, add_special_tokens=plain)["input_ids"])
+    ids = tuple(tokenizer(text, add_special_tokens=plain)["input_ids"])
+    ended = plain and ids[-1:] == (tokenizer.eos_token_id,)
+    return ids[:-1] if ended else ids
 
 
 def answer_tokens(tokenizer: Any, answer: str) -> Tokens:
