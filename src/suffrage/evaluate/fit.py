@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import get_args
 
@@ -24,7 +25,7 @@ from suffrage.evaluate.results import (
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.floors import (
-    average_training_distribution,
+    TrainedAnswers,
     mean_of_groups,
     uniform,
 )
@@ -51,6 +52,10 @@ SIDES: tuple[Side, ...] = get_args(Side)
 
 # seed (or split), value set, item, cluster
 Unit = tuple[int, str, str, str]
+# Of published shares nobody knows the error: no resample moves them.
+UNMOVED = np.ones(1)
+# Numbers in the largest array of resampled shares that is computed at a time.
+NUMBERS_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -62,29 +67,45 @@ class AnswerMeasure:
     below: Callable[[FloatArray], FloatArray] | None = None  # of p; None for a plain mean
     ordered_only: bool = False  # says nothing of items whose options form no scale
 
+    def rows(
+        self, units: Sequence[Unit], p: FloatArray, resampled: FloatArray, q: FloatArray
+    ) -> list[Measured]:
+        """The rows of many answers to items with as many options.
+
+        Parameters
+        ----------
+        units : sequence of Unit
+            One for each answer.
+        p, q : array, shape (answers, options)
+            People's shares and the model's.
+        resampled : array, shape (answers, resamples, options)
+            p under resampled respondents; without resamples where nobody knows the error.
+        """
+        above = self.above(p, q).tolist()
+        below = [1.0] * len(units) if self.below is None else self.below(p).tolist()
+        if not resampled.shape[1]:
+            return [
+                Measured(*unit, one, UNMOVED, other)
+                for unit, one, other in zip(units, above, below, strict=True)
+            ]
+        moved = self.above(resampled, q[:, None])
+        under = [None] * len(units) if self.below is None else list(self.below(resampled))
+        return [
+            Measured(*row)  # type: ignore[misc]
+            for row in zip(*zip(*units, strict=True), above, moved, below, under, strict=True)
+        ]
+
     def row(
         self,
         unit: Unit,
         p: FloatArray,
         resampled: FloatArray,
         q: FloatArray,
-        drawn: FloatArray | None = None,
+        drawn: FloatArray | None,
     ) -> Measured:
-        """One answer's row.
-
-        resampled: p under resampled respondents. drawn: q under its own sampling error, None where
-        it has none.
-        """
-        if not len(resampled):  # of published shares nobody knows the error
-            resampled = p[None]
-        return Measured(
-            *unit,
-            float(self.above(p, q)),
-            np.atleast_1d(self.above(resampled, q)),
-            1.0 if self.below is None else float(self.below(p)),
-            None if self.below is None else np.atleast_1d(self.below(resampled)),
-            None if drawn is None else self.above(p, drawn),
-        )
+        """One answer's row. drawn: q under its own sampling error, None where it has none."""
+        row = self.rows([unit], p[None], resampled[None], q[None])[0]
+        return row if drawn is None else replace(row, sampled=self.above(p, drawn))
 
     def ceiling(self, unit: Unit, target: AnswerDistribution) -> Measured:
         """One half of the respondents as the model of the other half, the mean over many splits."""
@@ -286,80 +307,102 @@ def _clusters(given: EvaluationInput, side: Side) -> list[str]:
     )
 
 
+@dataclass(frozen=True)
+class _Given:
+    """What a method or floor answered to one item as one value set."""
+
+    method: str
+    seed: int
+    value_set: str
+    side: Side
+    answer: ModelAnswer
+    target: AnswerDistribution
+
+
 def all_answers(given: EvaluationInput) -> Iterator[ScoredAnswer]:
     """What every method and floor answered, each compared with its target."""
+    every = list(_answers_given(given))
+    fits, distances = np.full(len(every), np.nan), np.full(len(every), np.nan)
+    for places in _alike([one.target.shares.size for one in every]).values():
+        p = np.array([every[place].target.shares for place in places])
+        q = np.array([every[place].answer.shares for place in places])
+        fits[places], distances[places] = fit(p, q), earth_movers_distance(p, q)
+    for one, near, moved in zip(every, fits.tolist(), distances.tolist(), strict=True):
+        yield _scored(one, near, moved)
+
+
+def _answers_given(given: EvaluationInput) -> Iterator[_Given]:
+    learned = [v for v in given.value_sets if v.name not in given.left_out]
     for seed, split in given.splits.items():
         for value_set in given.value_sets:
+            averages = TrainedAnswers(value_set, split)
             for item_id, target in value_set.distributions.items():
                 side = split.side(item_id)
-                count = target.shares.size
                 floors = {
-                    UNIFORM: uniform(count),
-                    AVERAGE: average_training_distribution(value_set, split, item_id),
+                    UNIFORM: uniform(target.shares.size),
+                    AVERAGE: averages.average_without(item_id),
                 }
-                learned = [v for v in given.value_sets if v.name not in given.left_out]
                 if value_set.name in given.left_out and any(
                     item_id in v.distributions for v in learned
                 ):
                     floors[OTHERS] = mean_of_groups(learned, item_id)
                 for name, shares in floors.items():
                     answer = ModelAnswer(item_id, "letters", shares, 1.0, None, False)
-                    yield _answer(name, seed, value_set.name, side, answer, target)
+                    yield _Given(name, seed, value_set.name, side, answer, target)
             for method in given.methods:
                 for answer in given.answers[method, seed].by_value_set[value_set.name]:
                     side = split.side(answer.item_id)
                     if answer.readout != "letters" and side != "held_out":
                         continue
                     target = value_set.distributions[answer.item_id]
-                    yield _answer(method, seed, value_set.name, side, answer, target)
+                    yield _Given(method, seed, value_set.name, side, answer, target)
 
 
-def _answer(
-    method: str,
-    seed: int,
-    value_set: str,
-    side: Side,
-    answer: ModelAnswer,
-    target: AnswerDistribution,
-) -> ScoredAnswer:
-    read = not answer.refused
-    ordered = target.item.ordered
+def _scored(one: _Given, near: float, moved: float) -> ScoredAnswer:
+    """An answer with its fit and its earth mover's distance, which only read answers have."""
+    answer, read = one.answer, not one.answer.refused
     return ScoredAnswer(
-        method=method,
-        seed=seed,
-        value_set=value_set,
+        method=one.method,
+        seed=one.seed,
+        value_set=one.value_set,
         item=answer.item_id,
-        side=side,
+        side=one.side,
         readout=answer.readout,
         shares=answer.shares.tolist(),
         mass=answer.mass,
         order_sensitivity=answer.order_sensitivity,
         refused=answer.refused,
-        fit=float(fit(target.shares, answer.shares)) if read else None,
-        emd=float(earth_movers_distance(target.shares, answer.shares))
-        if read and ordered
-        else None,
+        fit=near if read else None,
+        emd=moved if read and one.target.item.ordered else None,
         unseen=answer.unseen,
         drawn=answer.drawn,
         declined=answer.declined,
     )
 
 
+def _alike(sizes: Sequence[Hashable]) -> dict[Hashable, list[int]]:
+    """The places of each size, so that arrays of one shape can be computed together."""
+    found: dict[Hashable, list[int]] = defaultdict(list)
+    for place, size in enumerate(sizes):
+        found[size].append(place)
+    return found
+
+
 def measured_rows(given: EvaluationInput, answers: Sequence[ScoredAnswer]) -> Rows:
     """Every usable answer as a row for each measure, and the ceiling's rows next to them."""
-    targets = {v.name: v.distributions for v in given.value_sets}
+    by_set = {v.name: v.distributions for v in given.value_sets}
+    read = [answer for answer in answers if not answer.refused]
+    targets = [by_set[answer.value_set][answer.item] for answer in read]
+    made = {
+        name: _rows_of_measure(given, measure, read, targets)
+        for name, measure in ANSWER_MEASURES.items()
+    }
     rows: dict[tuple[Side, Readout, str], dict[str, list[Measured]]] = defaultdict(
         lambda: defaultdict(list)
     )
-    for answer in answers:
-        if answer.refused:
-            continue
-        target = targets[answer.value_set][answer.item]
-        cluster = given.splits[answer.seed].clusters[answer.item]
-        unit = (answer.seed, answer.value_set, answer.item, cluster)
-        q, drawn = np.array(answer.shares), resampled_answer(answer)
-        for name, measure in _measures_of(target):
-            row = measure.row(unit, target.shares, target.replicates, q, drawn)
+    for name, found in made.items():
+        for place, row in sorted(found.items()):
+            answer = read[place]
             rows[answer.side, answer.readout, name][answer.method].append(row)
     for seed, split in given.splits.items():
         for value_set in given.value_sets:
@@ -371,6 +414,39 @@ def measured_rows(given: EvaluationInput, answers: Sequence[ScoredAnswer]) -> Ro
                     row = measure.ceiling(unit, target)
                     rows[split.side(item_id), "letters", name][CEILING].append(row)
     return rows
+
+
+def _rows_of_measure(
+    given: EvaluationInput,
+    measure: AnswerMeasure,
+    answers: Sequence[ScoredAnswer],
+    targets: Sequence[AnswerDistribution],
+) -> dict[int, Measured]:
+    """The rows of one measure, by the places of the answers that it applies to."""
+    shapes = [target.replicates.shape for target in targets]
+    found: dict[int, Measured] = {}
+    for shape, alike in _alike(shapes).items():
+        chosen = [
+            place for place in alike if targets[place].item.ordered or not measure.ordered_only
+        ]
+        size = max(1, NUMBERS_AT_ONCE // max(1, math.prod(shape)))
+        for start in range(0, len(chosen), size):
+            places = chosen[start : start + size]
+            units = [
+                (a.seed, a.value_set, a.item, given.splits[a.seed].clusters[a.item])
+                for a in (answers[place] for place in places)
+            ]
+            p = np.array([targets[place].shares for place in places])
+            q = np.array([answers[place].shares for place in places])
+            resampled = np.array([targets[place].replicates for place in places])
+            found.update(zip(places, measure.rows(units, p, resampled, q), strict=True))
+    for place, answer in enumerate(answers):
+        if answer.drawn is None or place not in found:
+            continue
+        if (drawn := resampled_answer(answer)) is not None:
+            moved = measure.above(targets[place].shares, drawn)
+            found[place] = replace(found[place], sampled=moved)
+    return found
 
 
 def _measures_of(target: AnswerDistribution) -> list[tuple[str, AnswerMeasure]]:

@@ -22,7 +22,9 @@ from suffrage.training_data import ItemSplit, split_items
 
 def pair_count(value_sets: Sequence[ValueSet], split: ItemSplit) -> int:
     """How many pairs of a value set and an item trained on there are."""
-    return sum(item in split.train for value_set in value_sets for item in value_set.distributions)
+    return sum(
+        split.trains_on(item) for value_set in value_sets for item in value_set.distributions
+    )
 
 
 class StudyInputs:

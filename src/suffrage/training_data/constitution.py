@@ -233,7 +233,7 @@ def constitution_of(
     SuffrageError
         The population has an answer to no trained item.
     """
-    trained = [d for item, d in value_set.distributions.items() if item in split.train]
+    trained = [d for item, d in value_set.distributions.items() if split.trains_on(item)]
     if not trained:
         raise SuffrageError(f"{value_set.name} has an answer to no item that is trained on.")
     clearest = sorted(trained, key=lambda d: (-float(d.shares.max()), d.item.id))[:items]

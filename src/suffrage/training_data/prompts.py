@@ -127,7 +127,7 @@ def _item_prompts(value_sets: Sequence[ValueSet], split: ItemSplit) -> list[_Pro
         _Prompt(v.name, item_id, open_question(d.item, v.description))
         for v in value_sets
         for item_id, d in v.distributions.items()
-        if item_id in split.train
+        if split.trains_on(item_id)
     ]
     if not found:
         raise SuffrageError("no value set has an answer to any item that is trained on.")

@@ -171,7 +171,7 @@ def training_pairs(
         (value_set, item_id)
         for value_set in value_sets
         for item_id in value_set.distributions
-        if item_id in split.train
+        if split.trains_on(item_id)
     ]
     if not pairs:
         raise SuffrageError("no value set has an answer to any item that is trained on.")

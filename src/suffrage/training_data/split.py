@@ -105,6 +105,10 @@ class ItemSplit:
         """On which side an item is."""
         return "held_out" if item_id in self._held_out else "trained"
 
+    def trains_on(self, item_id: str) -> bool:
+        """Whether an item is among those trained on."""
+        return item_id in self._train
+
     @property
     def combines(self) -> bool:
         """Whether the study names regimes, and not one way of holding out."""
@@ -120,6 +124,10 @@ class ItemSplit:
     @cached_property
     def _held_out(self) -> frozenset[str]:
         return frozenset(self.held_out)
+
+    @cached_property
+    def _train(self) -> frozenset[str]:
+        return frozenset(self.train)
 
     def write(self, folder: Path) -> None:
         """Write `split.json`, all or nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from math import isfinite
@@ -44,6 +44,7 @@ class _Place(Protocol):
 
 Placed = TypeVar("Placed", bound=_Place)
 AnyContrast = TypeVar("AnyContrast", bound=Contrast)
+AnyKey = TypeVar("AnyKey", bound=Hashable)
 
 # measure -> method -> rows
 Units = Mapping[str, Mapping[str, Sequence[Measured]]]
@@ -107,7 +108,7 @@ def make_figures(
         if not every:
             continue
         drawn = resamples(every, seed) if draws is None else draws
-        edges = [(floors or {}).get(measure), (ceilings or {}).get(measure)]
+        edges = [_Edge((floors or {}).get(measure)), _Edge((ceilings or {}).get(measure))]
         means: dict[str, dict[str, Estimate]] = {}
         scoped, cells = compared_rows(by_method, methods, left_out, elsewhere)
         for method, by_scope in scoped.items():
@@ -115,7 +116,8 @@ def make_figures(
                 whole = at_seed is None and (value_set is None or pairs_by_value_set)
                 if not (whole or breakdown):
                     continue
-                floor, ceiling = (_edge(edge, rows) for edge in edges)
+                keys = dict.fromkeys(row.key for row in rows)
+                floor, ceiling = (edge.on(keys) for edge in edges)
                 found = replace(bootstrap_estimate(rows, drawn), floor=floor, ceiling=ceiling)
                 if whole:
                     means.setdefault(method, {})[value_set or ALL] = found
@@ -243,34 +245,51 @@ def scopes(
     """
     if not rows:
         return
+    apart_from = frozenset(left_out)
     among = rows if among is None else among
-    learned = [row for row in rows if row.value_set not in left_out]
-    apart = [row for row in rows if row.value_set in left_out]
-    if learned or all(row.value_set in left_out for row in among):
+    names = dict.fromkeys(row.value_set for row in among)
+    learned = [row for row in rows if row.value_set not in apart_from]
+    apart = [row for row in rows if row.value_set in apart_from]
+    if learned or all(name in apart_from for name in names):
         yield None, None, rows
     if learned and apart:
         yield None, LEARNED, learned
-    if apart and any(row.value_set not in left_out for row in among):
+    if apart and any(name not in apart_from for name in names):
         yield None, LEFT_OUT, apart
-    if len({row.value_set for row in among if row.value_set}) > 1:
-        for name in dict.fromkeys(row.value_set for row in rows if row.value_set):
-            yield None, name, [row for row in rows if row.value_set == name]
-    seeds = list(dict.fromkeys(row.seed for row in rows))
-    if len(seeds) > 1 and learned:
-        for one in seeds:
-            yield one, None, [row for row in rows if row.seed == one]
+    if len([name for name in names if name]) > 1:
+        for name, found in _grouped(rows, lambda row: row.value_set).items():
+            if name:
+                yield None, name, found
+    by_seed = _grouped(rows, lambda row: row.seed)
+    if len(by_seed) > 1 and learned:
+        for one, found in by_seed.items():
+            yield one, None, found
 
 
-def _edge(edge: Sequence[Measured] | float | None, like: Sequence[Measured]) -> float | None:
-    """A floor or ceiling on the same units as the rows it is compared with."""
-    if edge is None or isinstance(edge, float | int):
-        return None if edge is None else float(edge)
-    keys = {row.key for row in like}
-    same = [row for row in edge if row.key in keys]
-    if not same:
-        return None
-    below = sum(row.below for row in same)
-    return sum(row.point for row in same) / below if below > 0 else None
+def _grouped(
+    rows: Sequence[Placed], what: Callable[[Placed], AnyKey]
+) -> dict[AnyKey, list[Placed]]:
+    found: dict[AnyKey, list[Placed]] = defaultdict(list)
+    for row in rows:
+        found[what(row)].append(row)
+    return found
+
+
+class _Edge:
+    """A floor or ceiling, on whatever units figures are compared with it."""
+
+    def __init__(self, given: Sequence[Measured] | float | None) -> None:
+        self._number = float(given) if isinstance(given, float | int) else None
+        rows = () if given is None or isinstance(given, float | int) else given
+        self._rows: dict[tuple[int, str, str], list[Measured]] = _grouped(rows, lambda r: r.key)
+
+    def on(self, keys: Collection[tuple[int, str, str]]) -> float | None:
+        """The mean over the units with these keys; None where there are none."""
+        if self._number is not None:
+            return self._number
+        same = [row for key in keys for row in self._rows.get(key, ())]
+        below = sum(row.below for row in same)
+        return sum(row.point for row in same) / below if below > 0 else None
 
 
 # (method, against, value set, its difference, what each could answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -25,25 +26,54 @@ def average_training_distribution(
     spread evenly along their scale and cut into as many parts. An item trained on does not count
     toward its own average. Uniform when nothing is trained on.
     """
-    wanted = value_set.distributions[item_id].shares.size
-    return average_answer(value_set, split, wanted, leave_out=item_id)
+    return TrainedAnswers(value_set, split).average_without(item_id)
 
 
-def average_answer(
-    value_set: ValueSet, split: ItemSplit, wanted: int, leave_out: str | None = None
-) -> FloatArray:
-    """The mean answer to the trained items but one, on a scale of `wanted` options."""
-    others = [
-        distribution.shares
-        for other, distribution in value_set.distributions.items()
-        if other in split.train and other != leave_out
-    ]
-    alike = [shares for shares in others if shares.size == wanted]
-    if alike:
-        return np.asarray(np.mean(alike, axis=0))
-    if others:
-        return np.asarray(np.mean([respread(shares, wanted) for shares in others], axis=0))
-    return uniform(wanted)
+def average_answer(value_set: ValueSet, split: ItemSplit, wanted: int) -> FloatArray:
+    """The mean answer to the trained items, on a scale of `wanted` options."""
+    return TrainedAnswers(value_set, split).average(wanted)
+
+
+class TrainedAnswers:
+    """One population's answers to the items trained on, summed once for all averages of them."""
+
+    def __init__(self, value_set: ValueSet, split: ItemSplit) -> None:
+        self._own = {item: found.shares for item, found in value_set.distributions.items()}
+        self._trained = [item for item in self._own if split.trains_on(item)]
+        # By number of options: the sum of the answers on that scale, and how many there are.
+        self._sums: dict[int, tuple[FloatArray, int]] = {}
+        self._spread: dict[int, FloatArray] = {}
+        for item in self._trained:
+            shares = self._own[item]
+            total, count = self._sums.get(shares.size, (np.zeros(shares.size), 0))
+            self._sums[shares.size] = (total + shares, count + 1)
+
+    def average(self, wanted: int, but: FloatArray | None = None) -> FloatArray:
+        """The mean answer on a scale of `wanted` options, over all but one if one is given."""
+        total, count = self._sums.get(wanted, (np.zeros(wanted), 0))
+        if but is not None and but.size == wanted:
+            total, count = total - but, count - 1
+        if count:
+            return np.asarray(np.maximum(total, 0.0) / count)
+        total, count = self._all_spread(wanted), len(self._trained)
+        if but is not None:
+            total, count = total - respread(but, wanted), count - 1
+        return np.asarray(np.maximum(total, 0.0) / count) if count else uniform(wanted)
+
+    def average_without(self, item_id: str) -> FloatArray:
+        """The mean answer on an item's scale, without the answer to the item itself."""
+        shares = self._own[item_id]
+        return self.average(shares.size, shares if item_id in self._among_trained else None)
+
+    @cached_property
+    def _among_trained(self) -> frozenset[str]:
+        return frozenset(self._trained)
+
+    def _all_spread(self, wanted: int) -> FloatArray:
+        if wanted not in self._spread:
+            spread = [respread(self._own[item], wanted) for item in self._trained]
+            self._spread[wanted] = np.sum(spread, axis=0) if spread else np.zeros(wanted)
+        return self._spread[wanted]
 
 
 def mean_of_groups(value_sets: Sequence[ValueSet], item_id: str) -> FloatArray:

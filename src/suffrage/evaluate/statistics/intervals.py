@@ -22,7 +22,7 @@ from suffrage.evaluate.statistics.inference import Inference, infer
 DRAWS = 2000
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Measured:
     """One method's value on one (seed, value set, item) row."""
 
@@ -65,6 +65,14 @@ class Draws:
         """
         count = len(self.clusters)
         return np.concatenate([np.ones((1, count)), 1 - np.eye(count), self.counts])
+
+    @cached_property
+    def _by_cluster(self) -> FloatArray:
+        return np.ascontiguousarray(self.counts.T)
+
+    def counts_of(self, used: BoolArray) -> FloatArray:
+        """How often these clusters were drawn, (DRAWS, clusters used)."""
+        return self.counts if used.all() else self._by_cluster[used].T
 
     def sizes(self, clusters: Sequence[str]) -> FloatArray:
         """How often each cluster is among these, (clusters,)."""
@@ -121,8 +129,8 @@ class Estimate:
     @cached_property
     def inference(self) -> Inference:
         """Its standard error and the reach of its interval."""
-        counts, used = self.resamples.counts, self.used
-        counts = counts if used.all() else counts[:, used]
+        used = self.used
+        counts = self.resamples.counts_of(used)
         known = self.people[np.isfinite(self.people)]
         moves = float(known.var()) if known.size > 1 else 0.0
         return infer(
@@ -323,7 +331,9 @@ def _summed(
     by_cluster = np.zeros(len(draws.clusters))
     np.add.at(by_cluster, [draws.place[row.cluster] for row in rows], points)
     whole = float(sum(points))
-    total, people = draws.counts @ by_cluster, np.full(draws.counts.shape[0], whole)
+    used = by_cluster != 0
+    total = draws.counts_of(used) @ by_cluster[used]
+    people = np.full(draws.counts.shape[0], whole)
     moving: dict[str, list[int]] = {}
     for at, (row, resampled) in enumerate(zip(rows, replicates, strict=True)):
         if resampled.size > 1:
