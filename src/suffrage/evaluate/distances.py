@@ -17,7 +17,7 @@ from pydantic import Field
 
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.evaluate.fit import AVERAGE, OTHERS, SIDES, UNIFORM, all_answers
+from suffrage.evaluate.fit import AVERAGE, FOR_LEFT_OUT, NEAREST, SIDES, UNIFORM, all_answers
 from suffrage.evaluate.results import Figure, FigureDifference, Measure, ScoredAnswer
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, EvaluationOptions, Scorecard
 from suffrage.evaluate.statistics.figures import Units, make_figures
@@ -154,9 +154,9 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     answers = [
         answer
         for answer in all_answers(given)
-        if answer.readout == "letters" and not answer.refused and answer.method != OTHERS
+        if answer.readout == "letters" and not answer.refused and answer.method not in FOR_LEFT_OUT
     ]
-    methods = [UNIFORM, AVERAGE, *given.methods]
+    methods = [UNIFORM, AVERAGE, NEAREST, *given.methods]
     figures: list[Figure] = []
     differences: list[FigureDifference] = []
     for side in SIDES:

@@ -30,9 +30,11 @@ from suffrage.evaluate.statistics.floors import (
     uniform,
 )
 from suffrage.evaluate.statistics.intervals import Measured, make_draws
+from suffrage.evaluate.statistics.nearest_question import NearestQuestions
 from suffrage.evaluate.statistics.sampled_answers import SAMPLED_REPLICATES, resampled_answer
+from suffrage.evaluate.statistics.similar_groups import SimilarGroups
 from suffrage.models import ModelAnswer
-from suffrage.population import AnswerDistribution
+from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distribution_distances import (
     above_even,
     earth_movers_distance,
@@ -40,14 +42,19 @@ from suffrage.population.distribution_distances import (
     fit,
     total_variation,
 )
+from suffrage.training_data import ItemSplit
 
 NAME = "fit"
 UNIFORM = "uniform"
 AVERAGE = "average"
 CEILING = "ceiling"
 OTHERS = "others"
+NEAREST = "nearest"
+SIMILAR = "similar_others"
 POPULATION: HeldOutRegime = "population"
-FLOORS = (UNIFORM, AVERAGE, OTHERS)
+FLOORS = (UNIFORM, AVERAGE, NEAREST, OTHERS, SIMILAR)
+# Floors for groups left out of training only.
+FOR_LEFT_OUT = (OTHERS, SIMILAR)
 SIDES: tuple[Side, ...] = get_args(Side)
 
 # seed (or split), value set, item, cluster
@@ -186,6 +193,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     rows = measured_rows(given, answers)
     methods = [*FLOORS, *given.methods, CEILING]
     pairs = [(method, floor) for method in given.methods for floor in FLOORS]
+    pairs += [(NEAREST, AVERAGE), (SIMILAR, OTHERS)]
     pairs += [(later, earlier) for earlier, later in combinations(given.methods, 2)]
     replicates = max(
         distribution.replicates.shape[0]
@@ -220,7 +228,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 pairs=pairs if letters else (),
                 breakdown=letters,
                 pairs_by_value_set=letters,
-                elsewhere=(OTHERS,),
+                elsewhere=FOR_LEFT_OUT,
             )
             figures += made[0]
             differences += made[1]
@@ -262,7 +270,7 @@ def _regime_figures(
             draws=make_draws(clusters, names, max(replicates, SAMPLED_REPLICATES), seed),
             pairs=pairs,
             breakdown=False,
-            elsewhere=(OTHERS,),
+            elsewhere=FOR_LEFT_OUT,
         )
         figures += [row.model_copy(update={"regime": regime}) for row in made[0]]
         differences += [row.model_copy(update={"regime": regime}) for row in made[1]]
@@ -331,22 +339,40 @@ def all_answers(given: EvaluationInput) -> Iterator[ScoredAnswer]:
         yield _scored(one, near, moved)
 
 
+class _Floors:
+    """The answers that need no model, under one split."""
+
+    def __init__(self, given: EvaluationInput, split: ItemSplit) -> None:
+        self._averages = {v.name: TrainedAnswers(v, split) for v in given.value_sets}
+        self._nearest = NearestQuestions(given.value_sets, split, given.left_out)
+        self._learned = [v for v in given.value_sets if v.name not in given.left_out]
+        self._left_out = frozenset(given.left_out)
+        self._similar = (
+            SimilarGroups(given.value_sets, split, given.left_out) if given.left_out else None
+        )
+
+    def answers(self, value_set: ValueSet, item_id: str) -> Iterator[tuple[str, FloatArray]]:
+        """Each floor's answer to an item that the value set was asked."""
+        name = value_set.name
+        yield UNIFORM, uniform(value_set.distributions[item_id].shares.size)
+        yield AVERAGE, self._averages[name].average_without(item_id)
+        yield NEAREST, self._nearest.answer(name, item_id)
+        if self._similar is None or name not in self._left_out:
+            return
+        if any(item_id in v.distributions for v in self._learned):
+            yield OTHERS, mean_of_groups(self._learned, item_id)
+            similar = self._similar.answer(name, item_id)
+            if similar is not None:
+                yield SIMILAR, similar
+
+
 def _answers_given(given: EvaluationInput) -> Iterator[_Given]:
-    learned = [v for v in given.value_sets if v.name not in given.left_out]
     for seed, split in given.splits.items():
+        floors = _Floors(given, split)
         for value_set in given.value_sets:
-            averages = TrainedAnswers(value_set, split)
             for item_id, target in value_set.distributions.items():
                 side = split.side(item_id)
-                floors = {
-                    UNIFORM: uniform(target.shares.size),
-                    AVERAGE: averages.average_without(item_id),
-                }
-                if value_set.name in given.left_out and any(
-                    item_id in v.distributions for v in learned
-                ):
-                    floors[OTHERS] = mean_of_groups(learned, item_id)
-                for name, shares in floors.items():
+                for name, shares in floors.answers(value_set, item_id):
                     answer = ModelAnswer(item_id, "letters", shares, 1.0, None, False)
                     yield _Given(name, seed, value_set.name, side, answer, target)
             for method in given.methods:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from suffrage.align import Checkpoint
 from suffrage.evaluate import EvaluationInput, Results, Scorecard
-from suffrage.evaluate.fit import AVERAGE, CEILING, OTHERS, UNIFORM
+from suffrage.evaluate.fit import AVERAGE, CEILING, NEAREST, OTHERS, SIMILAR, UNIFORM
 from suffrage.evaluate.results import (
     AskingCost,
     Cost,
@@ -265,9 +265,18 @@ def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> lis
             explanation="The population's mean answer to the items trained on, whatever the "
             "question: the best answer that ignores it.",
         ),
+        MethodFacts(
+            name=NEAREST,
+            label="Nearest question",
+            kind="floor",
+            explanation="The population's answers to the trained questions whose texts are most "
+            "like this one's and that have as many options; how many of them is chosen on the "
+            "trained questions. It reads texts, and needs no model. A group left out of training "
+            "is given the mean answers of the others.",
+        ),
     ]
     if given.left_out:
-        floors.append(
+        floors += [
             MethodFacts(
                 name=OTHERS,
                 label="Mean of the groups trained on",
@@ -275,8 +284,16 @@ def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> lis
                 explanation="What the groups trained on answered to the same question, on average, "
                 "as the answer of a group left out: what a model could know without telling the "
                 "groups apart. It has read the answers to held-out questions, which no model has.",
-            )
-        )
+            ),
+            MethodFacts(
+                name=SIMILAR,
+                label="Mean of the most similar groups",
+                kind="floor",
+                explanation="The same over the groups trained on that are most like the group left "
+                "out. Similar are groups that answered the other trained questions alike; it has "
+                "read the left-out group's answers to those, which no model has.",
+            ),
+        ]
     ceiling = MethodFacts(
         name=CEILING,
         label="Half of the respondents",

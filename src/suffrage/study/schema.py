@@ -26,7 +26,7 @@ from suffrage.training_data.consultation_source import ConsultationSpec
 from suffrage.training_data.records import Source
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-_RESERVED = ("uniform", "average", "others", "ceiling", "all")
+_RESERVED = ("uniform", "average", "nearest", "others", "similar_others", "ceiling", "all")
 
 
 class SourceSpec(BaseModel):
