@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import get_args
+from typing import TypeVar, get_args
 
 import numpy as np
 
@@ -43,6 +43,8 @@ from suffrage.population.distribution_distances import (
     total_variation,
 )
 from suffrage.training_data import ItemSplit
+
+AnyKey = TypeVar("AnyKey", bound=Hashable)
 
 NAME = "fit"
 UNIFORM = "uniform"
@@ -98,7 +100,7 @@ class AnswerMeasure:
         moved = self.above(resampled, q[:, None])
         under = [None] * len(units) if self.below is None else list(self.below(resampled))
         return [
-            Measured(*row)  # type: ignore[misc]
+            Measured(*row)
             for row in zip(*zip(*units, strict=True), above, moved, below, under, strict=True)
         ]
 
@@ -406,9 +408,9 @@ def _scored(one: _Given, near: float, moved: float) -> ScoredAnswer:
     )
 
 
-def _alike(sizes: Sequence[Hashable]) -> dict[Hashable, list[int]]:
+def _alike(sizes: Sequence[AnyKey]) -> dict[AnyKey, list[int]]:
     """The places of each size, so that arrays of one shape can be computed together."""
-    found: dict[Hashable, list[int]] = defaultdict(list)
+    found: dict[AnyKey, list[int]] = defaultdict(list)
     for place, size in enumerate(sizes):
         found[size].append(place)
     return found

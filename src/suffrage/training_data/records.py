@@ -268,16 +268,18 @@ def check_nothing_held_out(records: Records, items: Sequence[Item], split: ItemS
     SuffrageError
         With the record and the item.
     """
-    held_out = {item.id: only_words(item.question) for item in items if item.id in split.held_out}
+    sides = frozenset(split.held_out)
+    held_out = {item.id: only_words(item.question) for item in items if item.id in sides}
     texts = {text: row["id"] for row in records.frame.to_dicts() for text in _texts(row)}
     for text, record_id in texts.items():
+        words = only_words(text)
         for item_id, question in held_out.items():
-            if question in only_words(text):
+            if question in words:
                 raise SuffrageError(
                     f"record {record_id} holds the text of {item_id}, which is held out; "
                     "the build stops here so that no result rests on it."
                 )
-    leaked = set(records.frame["item"].unique()) & set(split.held_out)
+    leaked = set(records.frame["item"].unique()) & sides
     if leaked:
         raise SuffrageError(f"records were built from {min(leaked)}, which is held out.")
 

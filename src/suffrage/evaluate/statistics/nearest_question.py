@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from suffrage.arrays import FloatArray, IntArray
+from suffrage.arrays import BoolArray, FloatArray, IntArray
 from suffrage.evaluate.statistics.floors import TrainedAnswers
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit
@@ -192,7 +192,7 @@ def _matched(shares: FloatArray, theirs: IntArray, own: IntArray) -> FloatArray:
     return np.where(same[..., None], np.take_along_axis(moved, back, axis=-1), shares)
 
 
-def _means(shares: FloatArray, usable: FloatArray) -> FloatArray:
+def _means(shares: FloatArray, usable: BoolArray) -> FloatArray:
     """The mean of the first so many that are usable, (items, counts, options)."""
     weight = usable.astype(np.float64)
     total = np.cumsum(shares * weight[..., None], axis=1)
