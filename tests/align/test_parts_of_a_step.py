@@ -33,7 +33,7 @@ FORMS = [
     ("kto", {"z0": "batch", "reference": "none", "beta": 5.0}),
     ("rloo", {}),
     pytest.param("grpo", {}, marks=pytest.mark.slow),
-    ("grpo", {"scale_rewards": "batch"}),
+    pytest.param("grpo", {"scale_rewards": "batch"}, marks=pytest.mark.slow),
 ]
 # Those whose records have weights, or that an instruction may be mixed into.
 OWN_LOSSES: list[tuple[str, dict[str, object]]] = [

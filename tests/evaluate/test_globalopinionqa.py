@@ -183,6 +183,7 @@ def test_nothing_left_and_unknown_countries_are_refused(tmp_path: Path) -> None:
         read_countries(Options(path="goqa.csv", sources=("XYZ",)), tmp_path)
 
 
+@pytest.mark.slow
 def test_the_file_as_published_is_read_and_trained_questions_found(shared_data: Path) -> None:
     from suffrage.survey import read_survey
     from suffrage.training_data.overlap import overlapping
