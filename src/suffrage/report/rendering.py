@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from suffrage.report.numbers import number, percent, thousands
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 def render_page(template: str, **content: Any) -> str:
     """A template of `report/templates` as HTML; content: what it shows, by its names there."""
+    return _environment().get_template(template).render(content)
+
+
+@cache
+def _environment() -> Environment:
+    """The templates, each compiled once."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -19,4 +29,4 @@ def render_page(template: str, **content: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "percent": percent, "thousands": thousands}
-    return environment.get_template(template).render(content)
+    return environment

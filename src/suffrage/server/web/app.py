@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     app.state.room = WaitingRoom(app.state.store, REFUSALS)
     app.state.limits = Limits(settings.limits)
     app.state.drawing = Drawing(app.state.store, settings.seed)
-    app.state.environments = environments()
+    app.state.environment_of = environment_of
     app.state.stencils = Stencils()
     app.state.metrics = Metrics()
     for router in (
@@ -144,29 +145,23 @@ def ready(request: Request) -> Response:
     return PlainTextResponse("ok")
 
 
-def environments() -> Callable[[Language], Environment]:
-    """A Jinja environment a language, made once."""
-    made: dict[str, Environment] = {}
-
-    def of(language: Language) -> Environment:
-        if language.code not in made:
-            environment = Environment(
-                loader=PackageLoader("suffrage.server.web"),
-                autoescape=True,
-                undefined=StrictUndefined,
-                extensions=["jinja2.ext.i18n"],
-                auto_reload=False,
-                trim_blocks=True,
-                lstrip_blocks=True,
-            )
-            environment.install_gettext_translations(  # type: ignore[attr-defined]
-                language.translations, newstyle=True
-            )
-            environment.globals["groups_picture"] = groups_picture
-            made[language.code] = environment
-        return made[language.code]
-
-    return of
+@cache
+def environment_of(language: Language) -> Environment:
+    """Return the Jinja environment of a language, with every template it has compiled."""
+    environment = Environment(
+        loader=PackageLoader("suffrage.server.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.install_gettext_translations(  # type: ignore[attr-defined]
+        language.translations, newstyle=True
+    )
+    environment.globals["groups_picture"] = groups_picture
+    return environment
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -270,7 +270,7 @@ def rendered(
     **values: Any,
 ) -> str:
     """The text of a page."""
-    environment = request.app.state.environments(language)
+    environment = request.app.state.environment_of(language)
     if "csrf" not in values:
         values["csrf"] = protection.csrf_token(request, request.app.state.store.secrets)
     text: str = environment.get_template(template).render(
