@@ -91,7 +91,9 @@ def test_without_a_model_it_is_the_weighted_share_with_its_linearised_error() ->
     assert found.rectified.values == pytest.approx(p)
 
 
-@pytest.mark.parametrize("n", [50, 100, 200])
+@pytest.mark.parametrize(
+    "n", [50, pytest.param(100, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("useful", [0.0, 1.0])
 @pytest.mark.parametrize("others", [None, 400])
 def test_intervals_hold_the_truth_as_often_as_they_say(

@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 from argon2 import PasswordHasher
+from starlette.testclient import TestClient
 
 from suffrage.server.store import database, staff
 from suffrage.server.store.secret_keys import VARIABLE
@@ -20,6 +22,14 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(staff, "_hasher", lambda: quick)
     staff._nobody.cache_clear()
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_event_loop() -> Iterator[None]:
+    """Every client's requests run in one event loop, as a server's do; usually each makes one."""
+    with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TestClient, "portal", portal)
+        yield
 
 
 @pytest.fixture(scope="session")
