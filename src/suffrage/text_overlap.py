@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 # A word in more than this share of all texts says nothing about any one of them.
@@ -86,3 +86,34 @@ def jaccard(first: AbstractSet[str], second: AbstractSet[str]) -> float:
     0.3333333333333333
     """
     return len(first & second) / len(first | second) if first and second else 0.0
+
+
+class ContainedTexts:
+    """Texts that are looked for in many others, each only where one of its words is.
+
+    Parameters
+    ----------
+    texts : mapping
+        By key, as `only_words` gives them.
+
+    Examples
+    --------
+    >>> known = ContainedTexts({"a": "plant more trees", "b": "build a road"})
+    >>> list(known.within("should we plant more trees in the north"))
+    ['a']
+    """
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self._by_word: dict[str, list[tuple[str, str]]] = {}
+        for key, text in texts.items():
+            # The words at the ends may be parts of longer ones.
+            inner = text.split()[1:-1]
+            word = max(inner, key=len) if inner else ""
+            self._by_word.setdefault(word, []).append((key, text))
+
+    def within(self, text: str) -> Iterator[str]:
+        """Yield the key of each text that is part of this one, or equal to it."""
+        for word in ("", *dict.fromkeys(text.split())):
+            for key, known in self._by_word.get(word, ()):
+                if known and known in text:
+                    yield key

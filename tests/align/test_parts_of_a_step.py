@@ -68,7 +68,7 @@ def first_step(
     monkeypatch.setattr(training, "_on_pre_optimizer_step", recorder)
     for module in (packed, sampled_groups):
         monkeypatch.setattr(
-            module, "trainer_settings", lambda job: {**usual(job), "max_grad_norm": 1e9}
+            module, "trainer_settings", lambda *given: {**usual(*given), "max_grad_norm": 1e9}
         )
     monkeypatch.setattr(sampled_groups, "score_by_shares", lambda options: score_by_token)
     train = method(name).train

@@ -213,7 +213,10 @@ def test_every_option_stands_in_every_place_once() -> None:
 
 def test_populations_share_all_of_a_question_up_to_who_is_asked() -> None:
     one, two = (ways_of_asking(make_item(1), who)[0].user_text for who in ("the north", "women"))
-    assert one.split("Answer as")[0] == two.split("Answer as")[0] and "D. " in one
+    assert one.removesuffix("the north would.") == two.removesuffix("women would.")
+    assert "D. " in one and one.endswith(
+        "Answer with the letter of one option, as the north would."
+    )
     assert "as" not in ways_of_asking(make_item(1), None)[0].user_text.split("Answer")[-1]
 
 
@@ -226,6 +229,6 @@ def test_two_label_sets_for_any_number_of_options() -> None:
 def test_a_model_without_chat_template_is_asked_in_plain_text(tmp_path: Path) -> None:
     plain = LanguageModel.load(identify(str(make_tiny_model(tmp_path / "m", chat=False)), Path()))
     text = plain.prompt_text(ways_of_asking(make_item(1), "people in the north")[0].messages)
-    wanted = "Answer as people in the north would, with the letter of one option.\n\nAnswer:"
+    wanted = "Answer with the letter of one option, as people in the north would.\n\nAnswer:"
     assert text.endswith(wanted)
     assert plain.answer_tokens("x")[0] == plain.tokenizer(" ")["input_ids"][0]

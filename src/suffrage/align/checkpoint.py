@@ -11,6 +11,8 @@ from suffrage.errors import InputError
 from suffrage.models import LanguageModel, ModelIdentity, identify_trained
 
 MANIFEST = "manifest.json"
+# The questions that a checkpoint learnt from or was chosen by, next to the manifest.
+TRAINED_QUESTIONS = "trained_questions.json"
 
 
 @dataclass(frozen=True)

@@ -5,21 +5,38 @@ record, p the population's shares, q the probability the model gives each answer
 it could say. Source: Suh et al. (2025), SubPOP, equation 1, except that mass outside the answers
 is not normalised away: it counts as loss, so the model also learns to answer. The ordinal
 form adds the earth mover's distance of scales, so that a near miss costs less than a far one.
+
+A step may take whole questions, each for many populations at once. A second loss is then on how the
+populations differ: the divergence alone teaches what people answer to a question, and hardly what
+the population's name changes about it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.align.packed import AnswerBatch, Objective, train_packed
-from suffrage.training_data.records import RecordRow
+from suffrage.training_data.records import (
+    RecordRow,
+    RecordSettings,
+    StepShape,
+    ValidationSample,
+)
 
 if TYPE_CHECKING:
     import torch
+
+
+# Populations of one question in a step from which on differences between them are learnt too.
+ENOUGH_POPULATIONS = 8
+DIFFERENCES_WEIGHT = 10.0
+# A model reads no more options than there are labels.
+MOST_OPTIONS = 26
 
 
 class Options(TrainingOptions):
@@ -28,9 +45,78 @@ class Options(TrainingOptions):
     # kl; or ordinal, which adds ordinal_weight times the earth mover's distance on scales.
     loss: Literal["kl", "ordinal"] = "kl"
     ordinal_weight: float = Field(default=1.0, gt=0)
+    # A step takes so many questions, each for up to `populations` of those that answered it, which
+    # share the question's text; `batch` then does not count. None: records in random order.
+    questions: int | None = Field(default=None, ge=1)
+    populations: int = Field(default=16, ge=1)
+    # Whether a pass visits a question for all who answered it, in several steps, before any
+    # question comes again. Otherwise a pass visits every question once, for a few of them.
+    all_populations: bool = False
+    # Ways round in which a step shows a question's options.
+    orders: int = Field(default=2, ge=1, le=2)
+    # Weight of the loss on differences between a question's populations. None: 10 for questions
+    # with at least 8 populations in the step, 0 for others. A number holds for all questions.
+    differences: float | None = Field(default=None, ge=0)
+    # Share of the questions to train on that is held back to choose the best step; `steps` is then
+    # the most there are.
+    validation: float = Field(default=0.0, ge=0, lt=0.5)
+    # Steps between two times of asking what is held back, how many cells are asked, and after how
+    # many times without a better point the training stops.
+    validate_every: int = Field(default=40, ge=1)
+    validation_cells: int = Field(default=240, ge=1)
+    patience: int = Field(default=4, ge=1)
+
+    @model_validator(mode="after")
+    def _whole_questions(self) -> Options:
+        given = self.model_fields_set
+        if self.questions is None:
+            for name in ("populations", "all_populations", "orders", "differences"):
+                if name in given:
+                    raise ValueError(f"{name}: needs questions, how many a step takes")
+            return self
+        for name in ("batch", "epochs"):
+            if name in given:
+                raise ValueError(f"{name}: does not go with questions; say steps")
+        return self
+
+    @property
+    def step_shape(self) -> StepShape | None:
+        """What a step holds; None for records in random order."""
+        if self.questions is None:
+            return None
+        return StepShape(self.questions, self.populations, self.orders, self.all_populations)
+
+    @property
+    def own_rows(self) -> int:
+        """How many of a step's records are the method's own, at most."""
+        return self.step_shape.records if self.step_shape else super().own_rows
+
+    def micro_batch_size(self) -> int:
+        """Records computed at a time: with whole questions, those of one question."""
+        if self.questions is None or self.micro_batch:
+            return super().micro_batch_size()
+        return self.populations * self.orders
+
+    @property
+    def record_settings(self) -> RecordSettings:
+        """What records this training wants."""
+        held_back = ValidationSample(self.validation, self.validation_cells)
+        return replace(
+            super().record_settings,
+            step=self.step_shape,
+            validation=held_back if self.validation else None,
+        )
+
+    def differences_weight(self, populations: int) -> float:
+        """The weight of differences between so many populations of a question."""
+        if self.differences is not None:
+            return self.differences
+        return DIFFERENCES_WEIGHT if populations >= ENOUGH_POPULATIONS else 0.0
 
 
-def distribution_loss(log_q: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
+def distribution_loss(
+    log_q: torch.Tensor, p: torch.Tensor, weights: torch.Tensor | None = None
+) -> torch.Tensor:
     """Mean over records of the divergence of the model's answers from the people's.
 
     KL(p || q) = sum_k p_k (log p_k - log q_k)
@@ -42,6 +128,8 @@ def distribution_loss(log_q: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
         loss; very low where a record has fewer options.
     p : tensor, shape (records, options)
         The people's shares. Rows sum to 1; 0 where a record has fewer options.
+    weights : tensor, shape (records,), optional
+        Of each record in the mean; 1 by default.
 
     Returns
     -------
@@ -62,11 +150,70 @@ def distribution_loss(log_q: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
     import torch
 
     terms = torch.where(p > 0, p * (p.clamp_min(1e-12).log() - log_q), torch.zeros_like(p))
-    return terms.sum(-1).mean()
+    return _mean(terms.sum(-1), weights)
+
+
+def _mean(each: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+    return (each if weights is None else each * weights).mean()
+
+
+def option_shares(log_q: torch.Tensor, options: torch.Tensor) -> torch.Tensor:
+    """The model's shares over each record's options, 0 where a record has fewer.
+
+    Parameters
+    ----------
+    log_q : tensor, shape (records, options)
+    options : tensor, shape (records,)
+        How many options each record has.
+    """
+    import torch
+
+    present = torch.arange(log_q.shape[1], device=log_q.device) < options[:, None]
+    return torch.where(present, log_q, torch.full_like(log_q, -1e9)).softmax(-1)
+
+
+def differences_loss(
+    error: torch.Tensor, mean_error: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    r"""Mean over records of the squared error of the shares' deviations from their mean.
+
+    sum_k ((q_k - mean q_k) - (p_k - mean p_k))^2, with the mean over a question's populations in
+    the step; p the people's shares, q the model's over the options.
+
+    As deviations sum to 0 over the populations, the means add nothing to the gradient: they may be
+    computed apart, without one.
+
+    Parameters
+    ----------
+    error : tensor, shape (records, options)
+        q - p.
+    mean_error : tensor, shape (records, options)
+        The mean of the errors over the populations of each record's question.
+    weights : tensor, shape (records,)
+        Of each record in the mean.
+
+    Returns
+    -------
+    tensor, scalar
+        0 where the model's populations differ as people do, whatever it says of their mean.
+
+    Examples
+    --------
+    >>> import torch
+    >>> error = torch.tensor([[0.1, -0.1], [0.3, -0.3]])
+    >>> found = differences_loss(error, error.mean(0).expand(2, 2), torch.ones(2))
+    >>> round(found.item(), 4)
+    0.02
+    """
+    return ((error - mean_error) ** 2).sum(-1).mul(weights).mean()
 
 
 def ordinal_loss(
-    log_q: torch.Tensor, p: torch.Tensor, options: torch.Tensor, ordered: torch.Tensor
+    log_q: torch.Tensor,
+    p: torch.Tensor,
+    options: torch.Tensor,
+    ordered: torch.Tensor,
+    weights: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Mean over records of the earth mover's distance on scales; nominal items count 0.
 
@@ -81,6 +228,8 @@ def ordinal_loss(
         K, how many options each record has.
     ordered : tensor, shape (records,)
         1 for a scale, 0 for a nominal item.
+    weights : tensor, shape (records,), optional
+        Of each record in the mean; 1 by default.
 
     Returns
     -------
@@ -97,12 +246,45 @@ def ordinal_loss(
     """
     import torch
 
-    place = torch.arange(p.shape[1], device=p.device)
-    present = place < options[:, None]
-    q = torch.where(present, log_q, torch.full_like(log_q, -1e9)).softmax(-1)
+    present = torch.arange(p.shape[1], device=p.device) < options[:, None]
+    q = option_shares(log_q, options)
     # After a record's last option both sums are 1 and add nothing.
     gaps = ((p.cumsum(-1) - q.cumsum(-1)).abs() * present).sum(-1)
-    return (ordered * gaps / (options - 1).clamp_min(1)).mean()
+    return _mean(ordered * gaps / (options - 1).clamp_min(1), weights)
+
+
+def _people(batch: AnswerBatch) -> torch.Tensor:
+    """The people's shares, (records, options)."""
+    import torch
+
+    p = torch.zeros_like(batch.log_probs)
+    for line, row in enumerate(batch.rows):
+        p[line, : len(row["target"])] = torch.tensor(row["target"])
+    return p
+
+
+def _errors(batch: AnswerBatch) -> torch.Tensor:
+    """How far the model's shares over the options are from the people's, (records, options)."""
+    return option_shares(batch.log_probs, (batch.lengths > 0).sum(-1)) - _people(batch)
+
+
+def _way_errors(batch: AnswerBatch, ways: int) -> torch.Tensor:
+    """For each way of asking a question: the weights of its records and their errors, summed.
+
+    Divided by the number of records, as `Objective.shared` wants it.
+
+    Returns
+    -------
+    tensor, shape (ways, 1 + MOST_OPTIONS)
+    """
+    import torch
+
+    errors = _errors(batch)
+    wide = torch.nn.functional.pad(errors, (1, MOST_OPTIONS - errors.shape[1]))
+    wide[:, 0] = 1
+    place = torch.tensor([row["way"] for row in batch.rows], device=wide.device)
+    total = wide.new_zeros(ways, wide.shape[1])
+    return total.index_add(0, place, wide * batch.weights[:, None]) / len(batch.rows)
 
 
 def train(job: TrainingJob) -> TrainingFacts:
@@ -112,22 +294,30 @@ def train(job: TrainingJob) -> TrainingFacts:
     def answers(rows: Sequence[RecordRow]) -> list[list[str]]:
         return [list(row["answers"]) for row in rows]
 
-    def loss(batch: AnswerBatch) -> torch.Tensor:
-        import torch
+    def shared(batch: AnswerBatch) -> torch.Tensor:
+        assert options.questions is not None
+        return _way_errors(batch, options.questions * options.orders)
 
-        p = torch.zeros_like(batch.log_probs)
-        for line, row in enumerate(batch.rows):
-            p[line, : len(row["target"])] = torch.tensor(row["target"])
-        total = distribution_loss(batch.log_probs, p)
+    def loss(batch: AnswerBatch) -> torch.Tensor:
+        p = _people(batch)
+        total = distribution_loss(batch.log_probs, p, batch.weights)
         if options.loss == "ordinal":
             counts = (batch.lengths > 0).sum(-1)
             ordered = batch.column("ordered")
             total = total + options.ordinal_weight * ordinal_loss(
-                batch.log_probs, p, counts, ordered
+                batch.log_probs, p, counts, ordered, batch.weights
             )
+        if batch.shared is not None:
+            found = [options.differences_weight(row["populations"]) for row in batch.rows]
+            means = batch.shared[[row["way"] for row in batch.rows]]
+            means = means[:, 1 : 1 + p.shape[1]] / means[:, :1]
+            each = batch.weights * batch.weights.new_tensor(found)
+            total = total + differences_loss(_errors(batch), means, each)
         return total
 
-    return train_packed(job, Objective(answers, loss))
+    if options.questions is None or options.differences == 0:
+        return train_packed(job, Objective(answers, loss))
+    return train_packed(job, Objective(answers, loss, shared, lambda row: row["way"]))
 
 
 METHOD = Method(

@@ -43,6 +43,9 @@ class TrainingOptions(MethodOptions):
     # LoRA's rank and alpha.
     rank: int = Field(default=16, ge=1)
     alpha: float = Field(default=32, gt=0)
+    # Which layers are trained, by an adapter or in full: all; upper, the upper two thirds; or the
+    # first and the last of them, counted from 1 at the input, such as 11-30.
+    layers: str = Field(default="all", pattern=r"^(all|upper|[1-9]\d*-[1-9]\d*)$")
     # Of the frozen weights. auto is bfloat16 where the machine computes it, and float32 in full
     # fine-tuning.
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -65,6 +68,11 @@ class TrainingOptions(MethodOptions):
     def general_rows(self) -> int:
         """How many of a step's records are general instructions."""
         return max(1, round(self.general_share * self.batch)) if self.general else 0
+
+    @property
+    def own_rows(self) -> int:
+        """How many of a step's records are the method's own, at most."""
+        return self.batch - self.general_rows
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -144,6 +152,8 @@ class TrainingFacts:
     seconds_before: float = 0.0
     # How many processes shared it.
     processes: int = 1
+    # What was found of the questions held back, and which point was the best; None without them.
+    validation: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

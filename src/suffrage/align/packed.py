@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from suffrage import storage
 from suffrage.align.method import TrainingFacts, TrainingJob
@@ -20,9 +24,22 @@ from suffrage.align.processes import (
     missing_passes,
     own_parts,
 )
-from suffrage.align.training import one_device, prepare, run_trainer, trainer_settings
+from suffrage.align.training import (
+    check_batch,
+    one_device,
+    prepare,
+    run_trainer,
+    trainer_settings,
+)
+from suffrage.align.validation import Validation
+from suffrage.arrays import FloatArray
 from suffrage.errors import SuffrageError, require
-from suffrage.models.device import device_name, out_of_memory, process_rank
+from suffrage.models.device import (
+    device_name,
+    out_of_memory,
+    process_count,
+    process_rank,
+)
 from suffrage.models.packing import Pack, ScoreRequest, Tokens
 from suffrage.models.packing_rule import PackingRule, pack_log_probs, packing_rule
 from suffrage.models.tokenizing import answer_tokens, encode_text, label_tokens, prompt_text
@@ -35,6 +52,8 @@ if TYPE_CHECKING:
 REFERENCE = "reference.json"
 # The log-probability of an answer that a record does not have.
 ABSENT = -1e30
+# Encoded prompts that are kept; a training on many questions asks each prompt about once.
+KEPT_PROMPTS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +83,11 @@ class AnswerBatch:
         return torch.tensor([float(row[name]) for row in self.rows]).to(self.log_probs)
 
 
+def _whole_step(row: RecordRow) -> object:
+    """All records of a step are one group."""
+    return None
+
+
 @dataclass(frozen=True)
 class Objective:
     """What a method needs of each batch."""
@@ -72,9 +96,12 @@ class Objective:
     answers: Callable[[Sequence[RecordRow]], list[list[str]]]
     # The mean loss over a batch's records, a scalar tensor.
     loss: Callable[[AnswerBatch], torch.Tensor]
-    # A mean over a batch's records that every record of the step is compared with, without
-    # gradient; None where a record's loss is its own.
+    # A mean over a batch's records, of any one shape, that the records of the step are compared
+    # with, without gradient; None where a record's loss is its own.
     shared: Callable[[AnswerBatch], torch.Tensor] | None = None
+    # Which records of a step share it, by what they have in common. A part that has all records
+    # of each group it has any of finds what they share by itself.
+    group: Callable[[RecordRow], object] = _whole_step
     # Whether the starting model's log-probabilities are wanted as well.
     needs_reference: bool = False
 
@@ -95,6 +122,8 @@ class Prompts:
     def prompt(self, user: str) -> Tokens:
         """The question as the model reads it."""
         if user not in self._prompts:
+            if len(self._prompts) >= KEPT_PROMPTS:
+                self._prompts.clear()
             text = prompt_text(self.tokenizer, [{"role": "user", "content": user}])
             self._prompts[user] = encode_text(self.tokenizer, text)
         return self._prompts[user]
@@ -209,6 +238,14 @@ def answer_log_probs(model: Any, given: PackedAnswers) -> torch.Tensor:
     return found.view(given.count, given.width)
 
 
+@dataclass(frozen=True)
+class StepPart:
+    """Records of one step that are computed together."""
+
+    step: int
+    rows: Sequence[RecordRow]
+
+
 @dataclass(frozen=True, eq=False)
 class StepParts:
     """The loss of every part of a step. The mean over a step's parts is the loss of the step."""
@@ -216,31 +253,44 @@ class StepParts:
     prompts: Prompts
     rule: PackingRule
     objective: Objective
-    # All records in the order of training, each with its `place`.
-    rows: Sequence[RecordRow]
-    # Records a step.
-    batch: int
-    # Records a part.
+    # The records of each step, each with its `place` among all and its `step`.
+    steps: Sequence[Sequence[RecordRow]]
+    # Most records a part.
     micro_batch: int
     # The starting model's log-probabilities of each record's answers; empty where none are needed.
     reference: list[list[float]]
     # Tokens of an answer, in the mean over all records.
     mean_length: float
 
-    def step_of(self, part: Sequence[RecordRow]) -> list[RecordRow]:
+    def step_of(self, part: Sequence[RecordRow]) -> Sequence[RecordRow]:
         """All records of the step that a part is of."""
-        start = part[0]["place"] // self.batch * self.batch
-        return list(self.rows[start : start + self.batch])
+        return self.steps[part[0]["step"]]
+
+    @cached_property
+    def parts_a_step(self) -> int:
+        """In how many parts every step is computed: as many in each process."""
+        most = max(len(self.parts_of(step)) for step in self.steps)
+        return -(-most // process_count()) * process_count()
+
+    @cached_property
+    def parts(self) -> list[StepPart]:
+        """The parts of every step in their order; empty ones fill up a step that has fewer."""
+        found = []
+        for number, step in enumerate(self.steps):
+            own = self.parts_of(step)
+            own += [[]] * (self.parts_a_step - len(own))
+            found += [StepPart(number, rows) for rows in own]
+        return found
 
     def own_answers(self, part: Sequence[RecordRow]) -> PackedAnswers | None:
         """The rows for a part's own records; None where all are general instructions."""
+        own = without_general(part)
+        if not own:
+            return None
         step = without_general(self.step_of(part))
         wanted = {
             row["place"]: some for row, some in zip(step, self.objective.answers(step), strict=True)
         }
-        own = without_general(part)
-        if not own:
-            return None
         return pack_answers(self.prompts, self.rule, own, [wanted[row["place"]] for row in own])
 
     def general_answers(self, part: Sequence[RecordRow]) -> PackedAnswers | None:
@@ -276,41 +326,45 @@ class StepParts:
             mean_length=self.mean_length,
         )
 
-    def shared(self, model: Any, part: Sequence[RecordRow]) -> torch.Tensor:
-        """What all records of a part's step share, computed part by part in all processes."""
+    def needs_shared(self, step: Sequence[RecordRow]) -> bool:
+        """Whether records that share something are in several parts of a step."""
+        if self.objective.shared is None:
+            return False
+        parts = [
+            {self.objective.group(row) for row in without_general(part)}
+            for part in self.parts_of(step)
+        ]
+        return sum(map(len, parts)) > len(set().union(*parts))
+
+    def shared(self, model: Any, step: Sequence[RecordRow]) -> torch.Tensor:
+        """What the records of a step share, computed part by part in all processes."""
         import torch
 
         assert self.objective.shared is not None
-        step, total = self.step_of(part), 0.0
+        total: torch.Tensor | float = 0.0
         with torch.no_grad():
-            for some, given in self.read_in_turn(model, self.parts_of(step)):
+            for some, given in read_in_turn(model, self.parts_of(step), self.own_answers):
                 batch = self.answer_batch(model, some, given)
-                total += float(self.objective.shared(batch)) * len(batch.rows)
-        return gathered([total]).sum() / len(without_general(step))
+                total = total + self.objective.shared(batch) * len(batch.rows)
+        found = torch.as_tensor(total, dtype=torch.float32).cpu()
+        # A process without a part of the step has no shape to add to.
+        size = int(gathered([float(found.numel())]).max())
+        shape = found.shape if found.numel() == size else torch.Size([size])
+        own = found.flatten().tolist() if found.numel() == size else [0.0] * size
+        return gathered(own).sum(0).view(shape) / len(without_general(step))
 
-    def parts_of(self, rows: Sequence[RecordRow]) -> list[Sequence[RecordRow]]:
-        """Rows in parts of `micro_batch`."""
-        size = self.micro_batch
-        return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-    def read_in_turn(
-        self, model: Any, parts: Sequence[Sequence[RecordRow]]
-    ) -> Iterator[tuple[Sequence[RecordRow], PackedAnswers]]:
-        """This process's share of some parts, with as many passes as in every other process.
-
-        To be consumed without gradients.
-
-        Yields
-        ------
-        part, PackedAnswers
-            Parts with records of their own. The receiver reads the rows, once, before the next.
-        """
-        for part in own_parts(parts):
-            given = self.own_answers(part) if part else None
-            missing = missing_passes(given.passes if given else 0)
-            if part and given:
-                yield part, given
-            empty_passes(model, missing)
+    def parts_of(self, step: Sequence[RecordRow]) -> list[Sequence[RecordRow]]:
+        """A step's records in parts of `micro_batch`; a `way` stays in one part where it fits."""
+        parts: list[list[RecordRow]] = [[]]
+        for _, records in groupby(step, key=_way):
+            together = list(records)
+            if parts[-1] and len(parts[-1]) + len(together) > self.micro_batch:
+                parts.append([])
+            for row in together:
+                if len(parts[-1]) == self.micro_batch:
+                    parts.append([])
+                parts[-1].append(row)
+        return list(parts)
 
     def loss(
         self, model: Any, inputs: dict[str, Any], shared: torch.Tensor | None
@@ -323,12 +377,11 @@ class StepParts:
         inputs : dict
             The records (`part`) and their rows (`own`, `general`).
         shared : tensor, optional
-            See `shared`. None for a part that is a whole step, which has it.
+            See `shared`. None where the part finds it by itself.
         """
-        part, own, general = inputs["part"], inputs["own"], inputs["general"]
-        step = self.step_of(part)
+        part, own, general = inputs["part"].rows, inputs["own"], inputs["general"]
         # What each record counts in the mean over the parts.
-        each = -(-len(step) // self.micro_batch) / len(step)
+        each = self.parts_a_step / len(self.steps[inputs["part"].step])
         loss: torch.Tensor | float = 0.0
         if own:
             batch = self.answer_batch(model, part, own)
@@ -343,9 +396,94 @@ class StepParts:
         return loss
 
 
+def _way(row: RecordRow) -> object:
+    """What keeps records in one part; a record that does not say is kept with none."""
+    return row["place"] if row.get("way") is None else ("way", row["way"])
+
+
+def read_in_turn(
+    model: Any,
+    parts: Sequence[Sequence[RecordRow]],
+    pack: Callable[[Sequence[RecordRow]], PackedAnswers | None],
+) -> Iterator[tuple[Sequence[RecordRow], PackedAnswers]]:
+    """This process's share of some parts, with as many passes as in every other process.
+
+    To be consumed without gradients.
+
+    Yields
+    ------
+    part, PackedAnswers
+        Parts with records of their own. The receiver reads the rows, once, before the next.
+    """
+    for part in own_parts(parts):
+        given = pack(part) if part else None
+        missing = missing_passes(given.passes if given else 0)
+        if part and given:
+            yield part, given
+        empty_passes(model, missing)
+
+
+def asked_shares(
+    model: Any, rows: Sequence[RecordRow], prompts: Prompts, rule: PackingRule, size: int
+) -> list[FloatArray]:
+    """The shares that a model gives the answers of each record, read in all processes.
+
+    size: records read at a time.
+    """
+    import torch
+
+    numbered = [{**row, "place": place} for place, row in enumerate(rows)]
+    parts = [numbered[start : start + size] for start in range(0, len(numbered), size)]
+
+    def pack(part: Sequence[RecordRow]) -> PackedAnswers:
+        return pack_answers(prompts, rule, part, [row["answers"] for row in part])
+
+    own: list[tuple[int, list[float]]] = []
+    with torch.no_grad():
+        for part, given in read_in_turn(model, parts, pack):
+            shares = answer_log_probs(model, given).softmax(-1).cpu().tolist()
+            for row, line in zip(part, shares, strict=True):
+                own.append((row["place"], line[: len(row["answers"])]))
+    return [np.array(line) for _, line in sorted(gathered_lists(own))]
+
+
+def validation_of(
+    job: TrainingJob, records: Sequence[RecordRow], prompts: Prompts, rule: PackingRule
+) -> Validation | None:
+    """What a job holds back; None where it holds back nothing."""
+    rows = [row for row in records if row.get("validation")]
+    if not rows:
+        return None
+    size = job.options.micro_batch_size()
+    return Validation(
+        rows,
+        lambda model: asked_shares(model, rows, prompts, rule, size),
+        job.options.validate_every,
+        job.options.patience,
+        job.work,
+    )
+
+
 def without_general(rows: Sequence[RecordRow]) -> list[RecordRow]:
     """Records without the general instructions among them."""
     return [row for row in rows if row["format"] != GENERAL]
+
+
+def steps_of(rows: Sequence[RecordRow], batch: int) -> list[list[RecordRow]]:
+    """The records of each step, each record with its `place` and its `step`.
+
+    Parameters
+    ----------
+    rows : sequence of rows
+        In the order of training. Rows that are held back for validation belong to no step.
+    batch : int
+        Records a step, where the records do not say which step they are of.
+    """
+    found: dict[int, list[RecordRow]] = {}
+    for place, row in enumerate(row for row in rows if not row.get("validation")):
+        number = place // batch if row.get("step") is None else row["step"]
+        found.setdefault(number, []).append({**row, "place": place, "step": number})
+    return [found[number] for number in sorted(found)]
 
 
 def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
@@ -353,48 +491,49 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
 
     General instructions among the records are learnt by plain likelihood, a token's mean. A step
     that is computed in parts (`micro_batch`, or several processes) has the loss and the gradient of
-    the whole step.
+    the whole step. Records that are held back are asked while the training goes on, and its best
+    point is what it leaves.
 
     Raises
     ------
     SuffrageError
-        The records are not a multiple of micro_batch, or as `run_trainer`.
+        The batch cannot be divided among micro-batches and processes, or as `run_trainer`.
     """
     transformers = require("transformers", "align", "training")
     model, tokenizer = prepare(job)
     prompts, rule = Prompts.of(tokenizer), packing_rule(model)
-    rows: list[RecordRow] = [
-        {**row, "place": place} for place, row in enumerate(job.records.frame.to_dicts())
-    ]
+    records = job.records.frame.to_dicts()
+    steps = steps_of(records, job.options.batch)
     micro_batch = job.options.micro_batch_size()
-    if job.options.micro_batch and len(rows) % micro_batch:
-        raise SuffrageError(f"{len(rows)} records are not a multiple of {micro_batch}.")
-    mean_length = _mean_length(prompts, without_general(rows), objective)
-    parts = StepParts(
-        prompts, rule, objective, rows, job.options.batch, micro_batch, [], mean_length
-    )
+    if steps[0][0].get("way") is None:
+        check_batch(job.options)
+    mean_length = _mean_length(prompts, steps, objective)
+    parts = StepParts(prompts, rule, objective, steps, micro_batch, [], mean_length)
+    validation = validation_of(job, records, prompts, rule)
 
     def make(callbacks: list[Any]) -> Any:
+        settings = trainer_settings(job, parts.parts_a_step)
         trainer = _step_trainer(transformers.Trainer, parts, job.work / REFERENCE)(
             model=model,
-            args=one_device(transformers.TrainingArguments(**trainer_settings(job))),
-            data_collator=lambda part: {
-                "part": part,
-                "own": parts.own_answers(part),
-                "general": parts.general_answers(part),
+            args=one_device(transformers.TrainingArguments(**settings)),
+            data_collator=lambda given: {
+                "part": given[0],
+                "own": parts.own_answers(given[0].rows),
+                "general": parts.general_answers(given[0].rows),
             },
-            train_dataset=rows,
+            train_dataset=parts.parts,
             processing_class=tokenizer,
             callbacks=callbacks,
         )
         trainer.model_accepts_loss_kwargs = False
         return trainer
 
-    return run_trainer(job, make)
+    return run_trainer(job, make, validation)
 
 
 def _step_trainer(base: type[Any], parts: StepParts, reference: Path) -> type[Any]:
     """Transformers' trainer with the loss of a step's parts; `reference` keeps the reference."""
+    import torch
 
     class StepTrainer(base):  # type: ignore[misc]
         _parts = parts
@@ -409,15 +548,15 @@ def _step_trainer(base: type[Any], parts: StepParts, reference: Path) -> type[An
                 self._parts = replace(parts, reference=found)
             missing = self._passes_missing(inputs)
             loss = self._parts.loss(model, inputs, self._shared_in_step(model, inputs["part"]))
-            return loss + empty_passes(model, missing)
+            loss = loss + empty_passes(model, missing)
+            return loss if torch.is_tensor(loss) else torch.zeros((), requires_grad=True)
 
-        def _shared_in_step(self, model: Any, part: Sequence[RecordRow]) -> torch.Tensor | None:
-            """What the step's records share; None where the part finds it by itself."""
-            if parts.objective.shared is None or len(part) == len(parts.step_of(part)):
-                return None
-            if self._shared_step != self.state.global_step:
-                self._shared_step = self.state.global_step
-                self._shared = self._parts.shared(model, part)
+        def _shared_in_step(self, model: Any, part: StepPart) -> torch.Tensor | None:
+            """What the step's records share; None where each part finds it by itself."""
+            if self._shared_step != part.step:
+                self._shared_step, step = part.step, parts.steps[part.step]
+                needed = parts.needs_shared(step)
+                self._shared = self._parts.shared(model, step) if needed else None
             return self._shared
 
         def _passes_missing(self, inputs: dict[str, Any]) -> int:
@@ -433,7 +572,10 @@ def _step_trainer(base: type[Any], parts: StepParts, reference: Path) -> type[An
     return StepTrainer
 
 
-def _mean_length(prompts: Prompts, rows: list[RecordRow], objective: Objective) -> float:
+def _mean_length(
+    prompts: Prompts, steps: Sequence[Sequence[RecordRow]], objective: Objective
+) -> float:
+    rows = without_general([row for step in steps for row in step])
     lengths = [
         len(tokens)
         for row, some in zip(rows, objective.answers(rows), strict=True)
@@ -478,7 +620,8 @@ def _reference(kept: Path, model: Any, parts: StepParts, step: int) -> list[list
     torch = require("torch", "align", "training")
     own: list[tuple[int, list[float]]] = []
     with torch.no_grad(), out_of_memory("scoring", "micro_batch: 1"):
-        for part, given in parts.read_in_turn(model, parts.parts_of(parts.rows)):
+        every = [part for step in parts.steps for part in parts.parts_of(step)]
+        for part, given in read_in_turn(model, every, parts.own_answers):
             values = answer_log_probs(model, given).cpu().tolist()
             lengths = [
                 given.lengths[k : k + given.width]
@@ -486,7 +629,7 @@ def _reference(kept: Path, model: Any, parts: StepParts, step: int) -> list[list
             ]
             for row, line, present in zip(without_general(part), values, lengths, strict=True):
                 own.append((row["place"], line[: sum(length > 0 for length in present)]))
-    found: list[list[float]] = [[] for _ in parts.rows]
+    found: list[list[float]] = [[] for step in parts.steps for _ in step]
     for place, line in gathered_lists(own):
         found[place] = line
     if process_rank() == 0:

@@ -16,7 +16,8 @@ from suffrage import storage
 from suffrage.align.checkpoint import Checkpoint
 from suffrage.align.loop import all_finite
 from suffrage.align.method import OnStep, TrainingFacts, TrainingJob, TrainingOptions
-from suffrage.errors import SuffrageError, require
+from suffrage.align.validation import Validation
+from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models import identify_trained
 from suffrage.models.device import device_name, fast_dtype, out_of_memory, process_count
 from suffrage.models.loading import load_weights
@@ -82,7 +83,37 @@ def prepare(job: TrainingJob) -> tuple[Any, Any]:
                 revision=job.model.revision,  # for whoever loads the adapter without Suffrage
             ),
         )
+    if job.options.layers != "all":
+        train_only_layers(model, job.options.layers)
     return model.train(), tokenizer
+
+
+def train_only_layers(model: Any, wanted: str) -> None:
+    """Freeze what is trained outside some layers, so that no gradient is computed below them.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        With or without an adapter.
+    wanted : str
+        "upper", the upper two thirds; or the first and the last layer, counted from 1 at the input,
+        such as "11-30". Embeddings and what follows the last layer are frozen.
+
+    Raises
+    ------
+    InputError
+        The model has no such layers.
+    """
+    count = int(model.config.get_text_config(decoder=True).num_hidden_layers)
+    first, last = count // 3 + 1, count
+    if wanted != "upper":
+        first, last = (int(number) for number in wanted.split("-"))
+    if not 1 <= first <= last <= count:
+        raise InputError(f"layers: {wanted}: the model has layers 1 to {count}.")
+    for name, parameter in model.named_parameters():
+        number = next((int(part) + 1 for part in name.split(".") if part.isdigit()), 0)
+        if not first <= number <= last:
+            parameter.requires_grad_(False)
 
 
 def switch_off_noise(model: Any) -> None:
@@ -111,11 +142,31 @@ def _without_noise(thing: Any) -> Any:
     return thing
 
 
-def trainer_settings(job: TrainingJob) -> dict[str, Any]:
+def check_batch(options: TrainingOptions) -> None:
+    """Check that a batch can be divided among micro-batches and processes.
+
+    Raises SuffrageError when it cannot.
+    """
+    processes, micro_batch = process_count(), options.micro_batch_size()
+    if options.batch % (micro_batch * processes):
+        raise SuffrageError(
+            f"batch {options.batch} is not a multiple of micro_batch {micro_batch}"
+            + (f" times {processes} processes." if processes > 1 else ".")
+        )
+
+
+def trainer_settings(job: TrainingJob, parts: int | None = None) -> dict[str, Any]:
     """Settings of Transformers' TrainingArguments and its descendants, as keywords.
 
     The records are in the order of training already, so they are read in sequence: a resumed run
     sees the same batches.
+
+    Parameters
+    ----------
+    job : TrainingJob
+    parts : int, optional
+        In how many parts a step is computed, where the trainer's examples are parts of a step. By
+        default they are records.
 
     Raises
     ------
@@ -126,17 +177,17 @@ def trainer_settings(job: TrainingJob) -> dict[str, Any]:
     torch = require("torch", "align", "training")
     # Processes share each step's records.
     processes = process_count()
-    micro_batch = options.micro_batch_size()
-    if options.batch % (micro_batch * processes):
-        raise SuffrageError(
-            f"batch {options.batch} is not a multiple of micro_batch {micro_batch}"
-            + (f" times {processes} processes." if processes > 1 else ".")
-        )
+    if parts is None:
+        check_batch(options)
+        micro_batch = options.micro_batch_size()
+        parts = options.batch // micro_batch
+    else:
+        micro_batch = 1
     return {
         "output_dir": str(job.work),
         "max_steps": job.steps,
         "per_device_train_batch_size": micro_batch,
-        "gradient_accumulation_steps": options.batch // (micro_batch * processes),
+        "gradient_accumulation_steps": parts // processes,
         "learning_rate": options.learning_rate,
         "lr_scheduler_type": "cosine",
         "warmup_steps": math.ceil(options.warmup_share * job.steps),
@@ -171,7 +222,11 @@ def one_device(arguments: Any) -> Any:
     return arguments
 
 
-def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingFacts:
+def run_trainer(
+    job: TrainingJob,
+    make: Callable[[list[Any]], Any],
+    validation: Validation | None = None,
+) -> TrainingFacts:
     """Train from the last whole point that an earlier try left, and save the result.
 
     Parameters
@@ -179,6 +234,8 @@ def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingF
     job : TrainingJob
     make : callable
         Builds the trainer from a list of callbacks.
+    validation : Validation, optional
+        Chooses the point that is saved. By default it is the last one.
 
     Raises
     ------
@@ -189,23 +246,32 @@ def run_trainer(job: TrainingJob, make: Callable[[list[Any]], Any]) -> TrainingF
     job.work.mkdir(parents=True, exist_ok=True)
     start = last_whole_checkpoint(job.work)
     earlier = seconds_spent(job.work) if start else 0.0
-    trainer = make([_progress_callback(job, transformers.TrainerCallback)])
+    callbacks = [_progress_callback(job, transformers.TrainerCallback, validation)]
+    trainer = make(callbacks)
+    if validation is not None:
+        trainer.add_callback(
+            _validation_callback(validation, trainer, job.work, transformers.TrainerCallback)
+        )
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     with storage.disk_errors(job.work), out_of_memory("training", OUT_OF_MEMORY_REMEDY):
         trainer.train(resume_from_checkpoint=str(start) if start else None)
-        # By every process: where weights are sharded, each has a part of them.
-        trainer.save_model(str(job.output))
+        if validation is None:
+            # By every process: where weights are sharded, each has a part of them.
+            trainer.save_model(str(job.output))
+        elif trainer.is_world_process_zero():
+            shutil.copytree(validation.best_folder, job.output, dirs_exist_ok=True)
         if trainer.is_world_process_zero():
             (job.output / "training_args.bin").unlink(missing_ok=True)
             shutil.copy(job.work / LOG, job.output / LOG)
     return TrainingFacts(
         steps=int(trainer.state.global_step),
-        examples=len(job.records),
+        examples=sum(not row.get("validation") for row in job.records.frame.to_dicts()),
         tokens=int(trainer.state.num_input_tokens_seen),
         dtype=training_dtype(job.options),
         resumed_from=int(start.name.split("-")[1]) if start else 0,
         seconds_before=earlier,
         processes=int(trainer.args.world_size),
+        validation=validation.facts() if validation else None,
     )
 
 
@@ -237,13 +303,30 @@ def _saved_weights_are_finite(folder: Path) -> bool:
     return True
 
 
-def _progress_callback(job: TrainingJob, base: type[Any]) -> Any:
+def _validation_callback(validation: Validation, trainer: Any, work: Path, base: type[Any]) -> Any:
+    """A callback that asks what is held back, before the log is written."""
+
+    def on_train_begin(self: Any, args: Any, state: Any, control: Any, **_: Any) -> None:
+        validation.begin(work / LOG, trainer, int(state.global_step))
+
+    def on_step_end(self: Any, args: Any, state: Any, control: Any, **_: Any) -> None:
+        step = int(state.global_step)
+        if validation.after_step(trainer, step, step >= state.max_steps):
+            control.should_training_stop = True
+
+    parts = {"on_train_begin": on_train_begin, "on_step_end": on_step_end}
+    return type("Validating", (base,), parts)()
+
+
+def _progress_callback(
+    job: TrainingJob, base: type[Any], validation: Validation | None = None
+) -> Any:
     """A callback that reports each step's loss, keeps the log, and stops at divergence."""
     parts = {
         "on_train_begin": _on_train_begin(job.work / LOG),
         "on_pre_optimizer_step": _on_pre_optimizer_step(job.work),
         "on_step_end": _on_step_end(job.work),
-        "on_log": _on_log(job.on_step, job.work / LOG),
+        "on_log": _on_log(job.on_step, job.work / LOG, validation),
         "on_save": _on_save(job.work),
     }
     return type("Progress", (base,), parts)()
@@ -328,7 +411,7 @@ def _diverged(what: str, step: int, args: Any, work: Path) -> str:
     )
 
 
-def _on_log(on_step: OnStep, log: Path) -> Callable[..., None]:
+def _on_log(on_step: OnStep, log: Path, validation: Validation | None) -> Callable[..., None]:
     def on_log(self: Any, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
         if not logs or "loss" not in logs or not state.is_world_process_zero:
             return
@@ -340,6 +423,8 @@ def _on_log(on_step: OnStep, log: Path) -> Callable[..., None]:
                 f"point is kept in {log.parent}."
             )
         facts = {"step": step, "loss": loss, "learning_rate": logs.get("learning_rate")}
+        if validation is not None:
+            facts |= validation.logged(step)
         if "reward" in logs:
             facts |= {name: logs.get(name) for name in ALSO_LOGGED}
         with log.open("a", encoding="utf-8") as file:

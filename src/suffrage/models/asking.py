@@ -126,8 +126,8 @@ class Question:
         else:
             shown = "\n".join(f"- {text}" for text in texts)
             wanted = "with one of these options"
-        who = f" as {self.persona} would," if self.persona else ""
-        return f"{self.item.question}\n\n{shown}\n\nAnswer{who} {wanted}."
+        who = f", as {self.persona} would" if self.persona else ""
+        return f"{self.item.question}\n\n{shown}\n\nAnswer {wanted}{who}."
 
     @property
     def messages(self) -> list[Message]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,7 @@ from suffrage.study.inputs import StudyInputs
 from suffrage.study.machine import machine, versions
 from suffrage.study.schema import Study
 from suffrage.study.wiring import TrainingPlace
+from suffrage.survey import Item
 from suffrage.training_data import Records
 
 # Raised when readers of earlier manifests would misread one.
@@ -45,9 +47,16 @@ def checkpoint_manifest(
         "cost": _cost(study, trained, usage),
         "resumed_from_step": trained.resumed_from,
         "processes": trained.processes,
+        "validation": trained.validation,
         "machine": machine(),
         "versions": versions(),
     }
+
+
+def trained_questions(records: Records, items: Sequence[Item]) -> list[dict[str, str]]:
+    """Every question that a training learnt from, or was chosen by, as another study asks for."""
+    learnt = set(records.frame["item"].unique())
+    return [{"id": item.id, "question": item.question} for item in items if item.id in learnt]
 
 
 def _cost(study: Study, trained: TrainingFacts, usage: ResourceUse) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import polars as pl
 
 from suffrage import storage
 from suffrage.align import TrainingJob
-from suffrage.align.checkpoint import MANIFEST
+from suffrage.align.checkpoint import MANIFEST, TRAINED_QUESTIONS
 from suffrage.align.cost import ResourceUse, measuring_resources
 from suffrage.align.launch import train_launched
 from suffrage.align.method import Method, TrainingFacts
@@ -35,7 +35,7 @@ from suffrage.models.device import out_of_memory
 from suffrage.population import ValueSet
 from suffrage.study.facts import results_of
 from suffrage.study.inputs import StudyInputs
-from suffrage.study.manifest import checkpoint_manifest
+from suffrage.study.manifest import checkpoint_manifest, trained_questions
 from suffrage.study.models_at_hand import ModelOfMethod, ModelsAtHand, models_of
 from suffrage.study.progress import Update
 from suffrage.study.schema import EvaluationSpec, Study
@@ -75,7 +75,7 @@ def records_of_training(inputs: StudyInputs, place: TrainingPlace) -> Records:
     spec, split = inputs.method(method), inputs.splits[seed]
     options = inputs.training_options(method)
     builder = record_builder(spec.method.records, spec.records)
-    count = inputs.steps(place) * (options.batch - options.general_rows)
+    count = inputs.steps(place) * options.own_rows
     generator = np.random.default_rng([seed, 3])
     records = builder.build(
         inputs.learnt_from(place), split, count, generator, _record_settings(inputs, place)
@@ -145,6 +145,7 @@ def train_checkpoint(
     trained, usage = _train(inputs.method(method).method, job, launcher)
     manifest = checkpoint_manifest(inputs, place, records, trained, usage)
     storage.write_json(draft / MANIFEST, manifest)
+    storage.write_json(draft / TRAINED_QUESTIONS, trained_questions(records, inputs.items))
 
 
 def _train(

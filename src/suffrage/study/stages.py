@@ -38,7 +38,7 @@ FOLDERS: dict[StageKind, str] = {
     "results": "results",
 }
 # Raised when a change of code makes the stages of an earlier version wrong.
-VERSION = 12
+VERSION = 13
 
 
 @dataclass(frozen=True)

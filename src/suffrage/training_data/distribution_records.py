@@ -5,25 +5,31 @@ What they teach: shares, so that an item costs one visit however many people ans
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from suffrage.errors import SuffrageError
+from suffrage.models import Question, label_sets, option_orders
 from suffrage.population import ValueSet
+from suffrage.survey import Item
 from suffrage.training_data.records import (
+    Format,
     RecordBuilder,
+    RecordRow,
     Records,
     RecordSettings,
+    StepShape,
     origin,
     question_and_answers,
     random_question,
     row_start,
     training_pairs,
 )
-from suffrage.training_data.split import ItemSplit
+from suffrage.training_data.split import ItemSplit, held_back
 
 
 def build_distributions(
@@ -33,35 +39,205 @@ def build_distributions(
     generator: np.random.Generator,
     settings: RecordSettings,
 ) -> Records:
-    """`count` records from the trained items: at each visit one label set, both ways round.
+    """Records of the trained items' answer distributions, in the order of training.
 
-    The two ways of a visit are next to each other, so that a step sees an item with its options in
-    one order and in the opposite one: what then lowers the loss is what the options say, not where
-    they are. They share the text up to the options, which packed rows compute once. In the written
-    format a visit is one record.
+    Without `settings.step` there are `count` records in random order: at each visit one label set,
+    both ways round. The two ways of a visit are next to each other, so that a step sees an item
+    with its options in one order and in the opposite one: what then lowers the loss is what the
+    options say, not where they are. They share the text up to the options, which packed rows
+    compute once. In the written format a visit is one record.
+
+    With `settings.step` there are as many steps as `count` could fill, see `_rows_by_question`.
+    Records of questions that are held back come last.
     """
-    rows: list[dict[str, Any]] = []
-    visits = count if settings.format == "written" else -(-count // 2)
+    made_from = origin(value_sets, split, settings)
+    asked: list[RecordRow] = []
+    if settings.validation is not None:
+        items = _trained_items(value_sets, split)
+        back = held_back(list(items.values()), settings.validation.share, generator)
+        asked = _validation_rows(value_sets, back, generator, settings)
+        split = replace(split, train=tuple(i for i in split.train if i not in back))
+        made_from["validation"] = sorted(back)
+    if settings.step is None:
+        rows = _rows_by_pair(value_sets, split, count, generator, settings.format)
+    else:
+        steps = max(1, count // settings.step.records)
+        rows = _rows_by_question(value_sets, split, steps, generator, settings)
+    if asked:
+        rows = [{**row, "validation": False} for row in rows] + [
+            {**row, "validation": True} for row in asked
+        ]
+    rows = [{**row, "id": f"{place:06d}"} for place, row in enumerate(rows)]
+    return Records("distribution", pl.DataFrame(rows, infer_schema_length=None), made_from)
+
+
+def _trained_items(value_sets: Sequence[ValueSet], split: ItemSplit) -> dict[str, Item]:
+    """The items trained on that some value set has answers to, by id, in the split's order."""
+    known = {i: d.item for v in value_sets for i, d in v.distributions.items()}
+    return {i: known[i] for i in split.train if i in known}
+
+
+def _row(value_set: ValueSet, item: str, asked: tuple[str, Sequence[str]], format: Format) -> Any:
+    """A record: what is asked, and the answers in the item's own order with their shares."""
+    distribution = value_set.distributions[item]
+    user, answers = asked
+    return {
+        **row_start(0, value_set.name, item, user, format),
+        "answers": list(answers),
+        "target": distribution.shares.tolist(),
+        "ordered": distribution.item.ordered,
+    }
+
+
+def _rows_by_pair(
+    value_sets: Sequence[ValueSet],
+    split: ItemSplit,
+    count: int,
+    generator: np.random.Generator,
+    format: Format,
+) -> list[RecordRow]:
+    """Every pair of a value set and an item in random order, then again."""
+    rows: list[RecordRow] = []
+    visits = count if format == "written" else -(-count // 2)
     for value_set, item_id in training_pairs(value_sets, split, visits, generator):
-        distribution = value_set.distributions[item_id]
-        item, persona = distribution.item, value_set.description
-        if settings.format == "written":
-            shown = [question_and_answers(item, persona, settings.format, generator)]
+        item, persona = value_set.distributions[item_id].item, value_set.description
+        if format == "written":
+            shown = [question_and_answers(item, persona, format, generator)]
         else:
             question = random_question(item, persona, generator)
             turned = replace(question, order=question.order[::-1])
             shown = [(q.user_text, q.label_of_position) for q in (question, turned)]
-        for user, answers in shown:
-            rows.append(
+        rows += [_row(value_set, item_id, asked, format) for asked in shown]
+    return rows[:count]
+
+
+def _rows_by_question(
+    value_sets: Sequence[ValueSet],
+    split: ItemSplit,
+    steps: int,
+    generator: np.random.Generator,
+    settings: RecordSettings,
+) -> list[RecordRow]:
+    """Steps of whole questions, each question once in random order, then every one again.
+
+    A question is asked for up to `populations` of those that answered it, drawn again at each
+    visit, all in the same order of options and with the same labels. Its records then differ in
+    nothing but the population's name, which comes last, so that packed rows compute the question
+    once.
+    Every question weighs the same, however many populations answered it.
+    """
+    shape = settings.step
+    assert shape is not None
+    items = list(_trained_items(value_sets, split))
+    if not items:
+        raise SuffrageError("no value set has an answer to any item that is trained on.")
+    answered = {item: [v for v in value_sets if item in v.distributions] for item in items}
+    rows: list[RecordRow] = []
+    for visit, (item, asked_for) in enumerate(
+        _visits(answered, steps * shape.questions, shape, generator)
+    ):
+        step, question = divmod(visit, shape.questions)
+        ways = _ways(asked_for[0].distributions[item].item, shape, generator, settings.format)
+        for number, way in enumerate(ways):
+            rows += [
                 {
-                    **row_start(len(rows), value_set.name, item_id, user, settings.format),
-                    "answers": list(answers),
-                    "target": distribution.shares.tolist(),
-                    "ordered": item.ordered,
+                    **_row(v, item, way.asked(v.description), settings.format),
+                    "step": step,
+                    "way": question * shape.orders + number,
+                    "populations": len(asked_for),
+                    "weight": 1 / len(asked_for),
                 }
-            )
-    frame = pl.DataFrame(rows[:count])
-    return Records("distribution", frame, origin(value_sets, split, settings))
+                for v in asked_for
+            ]
+    return rows
+
+
+def _visits(
+    answered: Mapping[str, Sequence[ValueSet]],
+    count: int,
+    shape: StepShape,
+    generator: np.random.Generator,
+) -> Iterator[tuple[str, list[ValueSet]]]:
+    """`count` visits to a question, each with the value sets that it is asked for."""
+    done = 0
+    while True:
+        visits: list[tuple[str, list[ValueSet]]] = []
+        for item, among in answered.items():
+            order = generator.permutation(len(among))
+            size = -(-len(among) // shape.populations) if shape.all_populations else 1
+            # Visits to one question are about as large as each other.
+            for part in np.array_split(order, size):
+                drawn = sorted(part[: shape.populations])
+                visits.append((item, [among[index] for index in drawn]))
+        for index in generator.permutation(len(visits)):
+            yield visits[index]
+            done += 1
+            if done == count:
+                return
+
+
+class _Way:
+    """One way of asking an item, for any population."""
+
+    def __init__(self, item: Item, question: Question | None, style: int) -> None:
+        self.item, self._question, self._style = item, question, style
+
+    def asked(self, persona: str) -> tuple[str, Sequence[str]]:
+        """What a population is asked, and each option's answer."""
+        if self._question is None:
+            fixed = np.random.default_rng(self._style)
+            return question_and_answers(self.item, persona, "written", fixed)
+        question = replace(self._question, persona=persona)
+        return question.user_text, question.label_of_position
+
+
+def _ways(
+    item: Item, shape: StepShape, generator: np.random.Generator, format: Format
+) -> Iterator[_Way]:
+    """The ways in which a visit asks a question: a random one, and the opposite order."""
+    if format == "written":
+        for _ in range(shape.orders):
+            yield _Way(item, None, int(generator.integers(2**31)))
+        return
+    question = random_question(item, None, generator)
+    yield _Way(item, question, 0)
+    if shape.orders > 1:
+        yield _Way(item, replace(question, order=question.order[::-1]), 0)
+
+
+def _validation_rows(
+    value_sets: Sequence[ValueSet],
+    items: frozenset[str],
+    generator: np.random.Generator,
+    settings: RecordSettings,
+) -> list[RecordRow]:
+    """A fixed sample of the cells that are held back, each asked in one fixed way.
+
+    Questions take turns in the labels, and in the order of their options.
+    """
+    wanted = settings.validation
+    assert wanted is not None
+    rows: list[RecordRow] = []
+    names = sorted(items)
+    for number, index in enumerate(generator.permutation(len(names))):
+        item = names[index]
+        among = [v for v in value_sets if item in v.distributions]
+        drawn = sorted(generator.permutation(len(among))[: wanted.populations])
+        if len(rows) + len(drawn) > wanted.cells and rows:
+            break
+        way = _fixed_way(among[0].distributions[item].item, number, settings.format)
+        rows += [
+            _row(among[k], item, way.asked(among[k].description), settings.format) for k in drawn
+        ]
+    return rows
+
+
+def _fixed_way(item: Item, number: int, format: Format) -> _Way:
+    if format == "written":
+        return _Way(item, None, number)
+    orders, labels = option_orders(item), label_sets(len(item.options))
+    order = orders[number // 2 % len(orders)]
+    return _Way(item, Question(item, None, order, labels[number % 2]), 0)
 
 
 BUILDER = RecordBuilder("distribution", build_distributions)

@@ -93,12 +93,14 @@ def steps_with_general(
 
 
 def with_general(records: Records, path: Path, batch: int, general: int) -> Records:
-    """The records with `general` instructions at the end of each step of `batch`, in turn."""
+    """The records with `general` instructions at the end of each step, in turn.
+
+    batch: records a step, where the records do not say which step they are of.
+    """
     instructions = read_general(path)
-    own = records.frame.to_dicts()
-    step, rows, place = batch - general, [], 0
-    for start in range(0, len(own), step):
-        rows += own[start : start + step]
+    rows, place = [], 0
+    for step, own in enumerate(_steps(records.frame.to_dicts(), batch - general)):
+        rows += own
         for _ in range(general):
             prompt, completion = instructions[place % len(instructions)]
             rows.append(
@@ -109,8 +111,22 @@ def with_general(records: Records, path: Path, batch: int, general: int) -> Reco
                     "user": prompt,
                     "format": GENERAL,
                     "completion": completion,
+                    # In a way of its own, where records say theirs.
+                    **({"step": step, "way": -1 - place} if "way" in own[0] else {}),
                 }
             )
             place += 1
+    rows += [row for row in records.frame.to_dicts() if row.get("validation")]
     made_from = {**records.made_from, "general": storage.file_hash(path), "general_rows": general}
     return Records(records.kind, pl.DataFrame(rows, infer_schema_length=None), made_from)
+
+
+def _steps(rows: Sequence[RecordRow], size: int) -> list[list[RecordRow]]:
+    """The records of each step, without those held back; `size` each where they do not say."""
+    own = [row for row in rows if not row.get("validation")]
+    if own and own[0].get("step") is None:
+        return [own[start : start + size] for start in range(0, len(own), size)]
+    found: dict[int, list[RecordRow]] = {}
+    for row in own:
+        found.setdefault(row["step"], []).append(row)
+    return list(found.values())

@@ -24,7 +24,7 @@ from suffrage.models import (
 )
 from suffrage.population import ValueSet
 from suffrage.survey import Item
-from suffrage.text_overlap import only_words
+from suffrage.text_overlap import ContainedTexts, only_words
 from suffrage.training_data.constitution import ConstitutionSettings
 from suffrage.training_data.consultation_source import ConsultationSource
 from suffrage.training_data.split import ItemSplit
@@ -38,6 +38,38 @@ Source = Literal["survey", "comparisons", "reactions"]
 
 
 @dataclass(frozen=True)
+class StepShape:
+    """What one step of a training holds where steps are made of whole questions."""
+
+    # Questions a step.
+    questions: int
+    # Most populations that a question is asked for in one step.
+    populations: int
+    # Ways round in which a question's options are shown in one step, 1 or 2.
+    orders: int = 1
+    # Whether a question is visited for all who answered it, in so many steps as that takes, before
+    # any is visited again. Otherwise each question is visited once.
+    all_populations: bool = False
+
+    @property
+    def records(self) -> int:
+        """Most records a step."""
+        return self.questions * self.populations * self.orders
+
+
+@dataclass(frozen=True)
+class ValidationSample:
+    """What is held back from a training to be asked while it goes on."""
+
+    # Of the questions that could be trained on, 0 to 1.
+    share: float
+    # Most cells that are asked, each a question for a population.
+    cells: int = 240
+    # Most populations that a question is asked for.
+    populations: int = 3
+
+
+@dataclass(frozen=True)
 class RecordSettings:
     """What a method wants of its records."""
 
@@ -47,6 +79,10 @@ class RecordSettings:
     # Of preference and binary records. "shares": the population's fractions. "drawn": one person's
     # answer, drawn by them. "majority": what most say.
     labels: Labels = "shares"
+    # Of distribution records: steps of whole questions; None for records in random order.
+    step: StepShape | None = None
+    # Of distribution records: questions held back; None to train on all.
+    validation: ValidationSample | None = None
     # Other wordings of items, by id.
     paraphrases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # Of prompt records: how principles are found.
@@ -66,7 +102,10 @@ class Records:
 
     - demonstration, augmented_demonstration: `completion`, an answer.
     - distribution: `answers` (one an option, in the item's own order), `target` (the population's
-      share of each) and `ordered`.
+      share of each) and `ordered`. In steps of whole questions also `step`, `way` (which question
+      of the step, asked which way round), `populations` (how many the step asks that way) and
+      `weight` (1 / populations). Where questions are held back, `validation` marks the records
+      that are never trained on.
     - preference: `chosen`, `rejected`, `share` (of those who answer one of the two, how many give
       the chosen one, 0 to 1), `weight`, and `completion`, an answer drawn from all.
     - binary: `answer`, `desirable` (0 to 1), `weight`, and `answers`, all that could have been
@@ -269,16 +308,17 @@ def check_nothing_held_out(records: Records, items: Sequence[Item], split: ItemS
         With the record and the item.
     """
     sides = frozenset(split.held_out)
-    held_out = {item.id: only_words(item.question) for item in items if item.id in sides}
+    held_out = ContainedTexts(
+        {item.id: only_words(item.question) for item in items if item.id in sides}
+    )
     texts = {text: row["id"] for row in records.frame.to_dicts() for text in _texts(row)}
     for text, record_id in texts.items():
-        words = only_words(text)
-        for item_id, question in held_out.items():
-            if question in words:
-                raise SuffrageError(
-                    f"record {record_id} holds the text of {item_id}, which is held out; "
-                    "the build stops here so that no result rests on it."
-                )
+        item_id = next(held_out.within(only_words(text)), None)
+        if item_id is not None:
+            raise SuffrageError(
+                f"record {record_id} holds the text of {item_id}, which is held out; "
+                "the build stops here so that no result rests on it."
+            )
     leaked = set(records.frame["item"].unique()) & sides
     if leaked:
         raise SuffrageError(f"records were built from {min(leaked)}, which is held out.")

@@ -17,7 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from suffrage import settings, storage
 from suffrage.errors import InputError
 from suffrage.survey import Item, Survey
-from suffrage.text_overlap import jaccard, telling_words, words_in
+from suffrage.text_overlap import (
+    ContainedTexts,
+    jaccard,
+    only_words,
+    telling_words,
+    words_in,
+)
 
 # Items whose telling words overlap by more than this (Jaccard) ask nearly the same.
 NEAR_DUPLICATE = 0.6
@@ -254,16 +260,57 @@ def near_duplicate_groups(items: Sequence[Item]) -> dict[str, str]:
     """The group of each item with what asks nearly the same, whatever the battery.
 
     Questions that begin alike are compared by what comes after the words that they share. A
-    follow-up question, whose wording gives away what the question before it was about, is in its
-    group.
+    question whose text is part of another's is in its group. So is a follow-up question, whose
+    wording gives away what the question before it was about.
     """
     joined = _Joined([item.id for item in items])
     for first, second in nearly_the_same(items, apart=True):
         joined.join(first, second)
+    texts = {item.id: only_words(item.question) for item in items}
+    known = ContainedTexts(texts)
+    for item in items:
+        for other in known.within(texts[item.id]):
+            joined.join(other, item.id)
     for before, item in pairwise(items):
         if _FOLLOW_UP.match(item.question) and _source_of(before.id) == _source_of(item.id):
             joined.join(before.id, item.id)
     return joined.names()
+
+
+def held_back(
+    items: Sequence[Item], share: float, generator: np.random.Generator
+) -> frozenset[str]:
+    """Draw a share of the items, whatever asks nearly the same on one side.
+
+    Parameters
+    ----------
+    items : sequence of Item
+    share : float
+        Of all items, 0 to 1. A group that would overshoot it is not taken.
+    generator : numpy.random.Generator
+
+    Returns
+    -------
+    frozenset of str
+        Their ids.
+
+    Raises
+    ------
+    InputError
+        The share is less than the smallest group, or leaves nothing.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    for item_id, group in near_duplicate_groups(items).items():
+        groups[group].append(item_id)
+    drawn = _drawn_groups(groups, share, len(items), int(generator.integers(2**31)))
+    found = frozenset(item_id for name in drawn for item_id in groups[name])
+    if not found or len(found) == len(items):
+        kind = "none" if not found else "all"
+        raise InputError(
+            f"validation: {share:g} of {len(items)} questions to train on holds {kind} of them "
+            "back; give another share, or leave validation out."
+        )
+    return found
 
 
 # How a question begins that follows up the one before it.

@@ -1,0 +1,169 @@
+"""Questions held back from a training, asked while it goes on: its best point is what it leaves.
+
+They are none of the study's held-out questions, so that the choice of a point never sees those.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from suffrage import storage
+from suffrage.arrays import FloatArray
+from suffrage.models.device import process_rank
+from suffrage.population.distribution_distances import fit
+from suffrage.training_data.records import RecordRow
+
+BEST, BEST_FILE = "best", "best.json"
+
+
+@dataclass(frozen=True)
+class ValidationPoint:
+    """What a model answers to the questions held back, at one step."""
+
+    # 1 minus the Jensen-Shannon distance from the people, in the mean over cells.
+    fit: float
+    # How much better each population's own answer fits it than the answers that the model gives for
+    # the others to the same question; None where no question is asked for two.
+    name_gain: float | None
+
+
+def validation_point(
+    cells: Sequence[tuple[str, FloatArray]], answers: Sequence[FloatArray]
+) -> ValidationPoint:
+    """Compare a model's answers with the people's.
+
+    Parameters
+    ----------
+    cells : sequence of (str, array of shape (options,))
+        The question of each cell, and its population's shares.
+    answers : sequence of arrays, shape (options,)
+        The model's shares.
+
+    Returns
+    -------
+    ValidationPoint
+
+    Examples
+    --------
+    >>> north, south = np.array([1.0, 0.0]), np.array([0.0, 1.0])
+    >>> validation_point([("a", north), ("a", south)], [north, south])
+    ValidationPoint(fit=1.0, name_gain=1.0)
+    """
+    fits, gains = [], []
+    for place, ((question, people), own) in enumerate(zip(cells, answers, strict=True)):
+        fits.append(float(fit(people, own)))
+        others = [
+            float(fit(people, answers[k]))
+            for k, (asked, _) in enumerate(cells)
+            if asked == question and k != place
+        ]
+        if others:
+            gains.append(fits[-1] - float(np.mean(others)))
+    gain = float(np.mean(gains)) if gains else None
+    return ValidationPoint(float(np.mean(fits)), gain)
+
+
+class Validation:
+    """Asks what is held back every so many steps, keeps the best point, and says when to stop.
+
+    Parameters
+    ----------
+    rows : sequence of rows
+        The records held back.
+    ask : callable
+        Gives a model's shares for each of them, in every process.
+    every : int
+        Steps between two times of asking.
+    patience : int
+        Times without a better point after which the training stops.
+    work : Path
+        A folder that outlives an interruption, where the best point is kept.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[RecordRow],
+        ask: Callable[[Any], Sequence[FloatArray]],
+        every: int,
+        patience: int,
+        work: Path,
+    ) -> None:
+        self.cells = [(row["item"], np.array(row["target"])) for row in rows]
+        self._ask, self._every, self._patience, self._work = ask, every, patience, work
+        self._points: dict[int, ValidationPoint] = {}
+        self.stopped = False
+
+    @property
+    def best_folder(self) -> Path:
+        """Where the best point is."""
+        return self._work / BEST
+
+    @property
+    def best(self) -> dict[str, float] | None:
+        """The step and the fit of the best point so far."""
+        noted = self._work / BEST_FILE
+        return dict(storage.read_json(noted)) if noted.exists() else None
+
+    def logged(self, step: int) -> dict[str, float | None]:
+        """What a step's line of the log says of it."""
+        if step not in self._points:
+            return {}
+        return {f"validation_{name}": value for name, value in asdict(self._points[step]).items()}
+
+    def begin(self, log: Path, trainer: Any, step: int) -> None:
+        """Take up a training at a step; at 0, ask the model as it is before any."""
+        if step:
+            for line in log.read_text(encoding="utf-8").splitlines():
+                noted = json.loads(line)
+                if "validation_fit" in noted:
+                    self._points[noted["step"]] = ValidationPoint(
+                        noted["validation_fit"], noted["validation_name_gain"]
+                    )
+            return
+        (self._work / BEST_FILE).unlink(missing_ok=True)
+        self._measure(trainer, 0)
+        if process_rank() == 0:
+            with log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": 0, "loss": None, **self.logged(0)}) + "\n")
+
+    def after_step(self, trainer: Any, step: int, last: bool) -> bool:
+        """Ask where it is time to, and say whether the training should stop."""
+        if step % self._every and not last:
+            return False
+        self._measure(trainer, step)
+        best = self.best
+        since = [s for s in self._points if best is not None and s > best["step"]]
+        self.stopped = len(since) >= self._patience and not last
+        return self.stopped
+
+    def _measure(self, trainer: Any, step: int) -> None:
+        """Ask the model, and keep it where it is the best so far."""
+        point = validation_point(self.cells, self._ask(trainer.model_wrapped))
+        self._points[step] = point
+        best = self.best
+        if not math.isfinite(point.fit) or (best is not None and point.fit <= best["fit"]):
+            return
+        trainer.save_model(str(self.best_folder))
+        if process_rank() == 0:
+            storage.write_json(self._work / BEST_FILE, {"step": step, "fit": point.fit})
+
+    def facts(self) -> dict[str, Any]:
+        """What the checkpoint's manifest says of it."""
+        best = self.best or {}
+        return {
+            "questions": len({question for question, _ in self.cells}),
+            "cells": len(self.cells),
+            "best_step": best.get("step"),
+            "best_fit": best.get("fit"),
+            "points": [
+                {"step": step, **asdict(point)} for step, point in sorted(self._points.items())
+            ],
+            "stopped_early": self.stopped,
+        }
