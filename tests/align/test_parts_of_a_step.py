@@ -38,6 +38,7 @@ FORMS = [
 # Those whose records have weights, or that an instruction may be mixed into.
 OWN_LOSSES: list[tuple[str, dict[str, object]]] = [
     ("sft", {}),
+    ("distribution", {}),
     ("dpo", {}),
     ("dpo", {"form": "proportional"}),
     ("kto", {"labels": "shares"}),
