@@ -377,7 +377,7 @@ def test_a_diverged_training_stops_with_the_step_and_the_likely_cause(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "suffrage.align.distribution.distribution_loss", lambda q, p: q.sum() * float("nan")
+        "suffrage.align.distribution.distribution_loss", lambda q, *_: q.sum() * float("nan")
     )
     with pytest.raises(SuffrageError, match=r"gradient at step 1 is not a number.*learning rate"):
         run("distribution", job(tiny_model, "distribution", tmp_path, 5))
