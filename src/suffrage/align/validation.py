@@ -115,7 +115,8 @@ class Validation:
         """What a step's line of the log says of it."""
         if step not in self._points:
             return {}
-        return {f"validation_{name}": value for name, value in asdict(self._points[step]).items()}
+        point = self._points[step]
+        return {"validation_fit": point.fit, "validation_name_gain": point.name_gain}
 
     def begin(self, log: Path, trainer: Any, step: int) -> None:
         """Take up a training at a step; at 0, ask the model as it is before any."""
