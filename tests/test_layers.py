@@ -39,6 +39,7 @@ FOUNDATION = {
     "storage",
     "settings",
     "registry",
+    "text_vectors",
     "text_overlap",
     "__version__",
 }

@@ -9,11 +9,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from suffrage.evaluate.fit import ANSWER_MEASURES
 from suffrage.evaluate.statistics.floors import TrainedAnswers, respread
-from suffrage.evaluate.statistics.nearest_question import NearestQuestions, text_vectors
+from suffrage.evaluate.statistics.nearest_question import NearestQuestions
 from suffrage.evaluate.statistics.similar_groups import SimilarGroups
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distribution_distances import fit
 from suffrage.survey import Item, Option
+from suffrage.text_vectors import WordWeights
 from suffrage.training_data import ItemSplit
 
 SCALE = ("Very much", "Somewhat", "Not at all")
@@ -86,7 +87,7 @@ def test_texts_are_as_alike_as_scikit_learn_says() -> None:
     ]
     peer = TfidfVectorizer(token_pattern=r"\w+").fit_transform(texts)
     expected = (peer @ peer.T).toarray()
-    vectors = text_vectors(texts)
+    vectors = WordWeights.of(texts).vectors(texts)
     found = vectors @ vectors.T
     off = ~np.eye(len(texts), dtype=bool)
     assert found[off] == pytest.approx(expected[off])

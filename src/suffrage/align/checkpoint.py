@@ -13,6 +13,8 @@ from suffrage.models import LanguageModel, ModelIdentity, identify_trained
 MANIFEST = "manifest.json"
 # The questions that a checkpoint learnt from or was chosen by, next to the manifest.
 TRAINED_QUESTIONS = "trained_questions.json"
+# The arrays of a checkpoint that is no language model (`align.factors`).
+FACTOR_ARRAYS = "factors.npz"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,11 @@ class Checkpoint:
     def is_adapter(self) -> bool:
         """Whether the folder holds a PEFT adapter rather than a whole model."""
         return (self.folder / "adapter_config.json").is_file()
+
+    @property
+    def gives_no_text(self) -> bool:
+        """Whether the folder holds arrays that predict shares, and no language model."""
+        return (self.folder / FACTOR_ARRAYS).is_file()
 
     @property
     def base_model(self) -> ModelIdentity:
@@ -72,6 +79,11 @@ def load_checkpoint(base: ModelIdentity, checkpoint: Path | None, dtype: str) ->
     """
     if checkpoint is None:
         return LanguageModel.load(base, dtype)
+    if Checkpoint.read(checkpoint).gives_no_text:
+        raise InputError(
+            f"{checkpoint}: this checkpoint gives shares of a survey's options and no text; name "
+            "one of a method that trains a language model."
+        )
     if Checkpoint.read(checkpoint).is_adapter:
         return LanguageModel.load(base, dtype, checkpoint)
     return LanguageModel.load(identify_trained(checkpoint, base), dtype)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from suffrage.models import ModelIdentity
+from suffrage.models import ModelIdentity, SharesPredictor
 from suffrage.models.device import process_count
 from suffrage.training_data.records import Format, Records, RecordSettings
 
@@ -174,3 +174,6 @@ class Method:
     train: Callable[[TrainingJob], TrainingFacts] | None = None
     # Whether several processes may share a training.
     launches: bool = False
+    # Of a method whose checkpoint is no language model: what loads it, from the study's model, the
+    # checkpoint's folder and a folder for what may be kept. It gives shares of items, and no text.
+    load: Callable[[ModelIdentity, Path, Path], SharesPredictor] | None = None

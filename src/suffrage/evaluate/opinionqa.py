@@ -513,5 +513,6 @@ EVALUATION = Evaluation(
     ),
     options=Options,
     probe=probe,
+    asks_for_shares=True,
     prompts=_prompts,
 )

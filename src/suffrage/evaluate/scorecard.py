@@ -144,6 +144,9 @@ class Evaluation:
     options: type[EvaluationOptions] = EvaluationOptions
     # A table of what a model said, with rows for every place and a column `value_set`.
     probe: Callable[[ProbeInput], pl.DataFrame] | None = None
+    # Whether `probe` only asks items for shares (`read_letters`), as their survey words them. A
+    # method that gives shares and no text can then be asked too.
+    asks_for_shares: bool = False
     # (value sets, splits, options, folder of the options' paths): about how many prompts `probe`
     # scores as one place, for plans.
     prompts: Callable[[Sequence[ValueSet], Sequence[ItemSplit], Any, Path], int] | None = None

@@ -368,6 +368,7 @@ EVALUATION = Evaluation(
     "person who is named otherwise, or not named at all, is answered alike.",
     measures=MEASURES,
     probe=probe,
+    asks_for_shares=True,
     prompts=lambda value_sets, splits, options, folder: (
         -(-_prompts_for(value_sets, splits) // max(len(value_sets), 1))
     ),

@@ -357,5 +357,6 @@ EVALUATION = Evaluation(
     ),
     options=Options,
     probe=probe,
+    asks_for_shares=True,
     prompts=_prompts,
 )

@@ -16,6 +16,7 @@ from suffrage.models.language_model import LanguageModel
 from suffrage.models.readouts import (
     ItemProbe,
     ModelAnswer,
+    SharesPredictor,
     read_letters,
     read_sampled,
     read_sentences,
@@ -32,6 +33,7 @@ __all__ = [
     "ModelAnswer",
     "ModelIdentity",
     "Question",
+    "SharesPredictor",
     "identify",
     "identify_trained",
     "label_sets",

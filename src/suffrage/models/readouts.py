@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -72,6 +72,20 @@ class ItemProbe:
     persona: str | None
 
 
+@runtime_checkable
+class SharesPredictor(Answerer, Protocol):
+    """An answerer that knows an item's shares, and is put no question in words."""
+
+    def item_shares(
+        self, probes: Sequence[ItemProbe], advance: Advance | None = None
+    ) -> list[FloatArray]:
+        """The share of each option of each item, as the population asked about.
+
+        advance: called with the number of items that are done, for progress.
+        """
+        ...
+
+
 def read_letters(
     model: Answerer,
     probes: Sequence[ItemProbe],
@@ -82,7 +96,8 @@ def read_letters(
 
     Each way of asking is renormalised over the options before the mean, so that a way in which
     the model says little does not count for less. A way in which it says nothing about them is
-    left out of the mean, but counts in the mass.
+    left out of the mean, but counts in the mass. A `SharesPredictor` gives its shares, with all
+    mass on the options.
 
     Parameters
     ----------
@@ -98,6 +113,11 @@ def read_letters(
     list of ModelAnswer
         One an item.
     """
+    if isinstance(model, SharesPredictor):
+        return [
+            ModelAnswer(one.item.id, "letters", shares, 1.0, None, refused=False)
+            for one, shares in zip(probes, model.item_shares(probes, advance), strict=True)
+        ]
     ways = [ways_of_asking(one.item, one.persona) for one in probes]
     chosen = iter(
         read_choices(

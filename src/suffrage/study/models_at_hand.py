@@ -7,6 +7,7 @@ from pathlib import Path
 
 from suffrage import storage
 from suffrage.align.checkpoint import load_checkpoint
+from suffrage.models import Answerer
 from suffrage.models.cache import AnswerStore, CachedAnswerer
 from suffrage.models.endpoint import Endpoint
 from suffrage.population import ValueSet
@@ -54,9 +55,9 @@ class ModelsAtHand:
         self.inputs = inputs
         # Every answer of every model, so that none is asked for twice.
         self.store = store
-        self._loaded: tuple[tuple[str, Path | None, str], CachedAnswerer] | None = None
+        self._loaded: tuple[tuple[str, Path | None, str], Answerer] | None = None
 
-    def answerer(self, wanted: ModelOfMethod, dtype: str | None = None) -> CachedAnswerer:
+    def answerer(self, wanted: ModelOfMethod, dtype: str | None = None) -> Answerer:
         """The model, ready to be asked.
 
         dtype: the number format it computes in, None for the study's own. Raises InputError when
@@ -73,11 +74,15 @@ class ModelsAtHand:
         """Let the model in memory go."""
         self._loaded = None
 
-    def _load(self, wanted: ModelOfMethod, dtype: str) -> CachedAnswerer:
+    def _load(self, wanted: ModelOfMethod, dtype: str) -> Answerer:
         study, model = self.inputs.study, self.inputs.wiring.model
         if study.endpoint:
             endpoint = Endpoint(study.endpoint, study.folder, self.store, wanted.method)
             return CachedAnswerer(endpoint, self.store, [model.content])
+        load = self.inputs.method(wanted.method).method.load
+        if load is not None and wanted.checkpoint is not None:
+            # Its answers cost nothing: only what it reads of the model is kept.
+            return load(model, wanted.checkpoint, study.output / ".work")
         loaded = load_checkpoint(model, wanted.checkpoint, dtype)
         weights = storage.folder_hash(wanted.checkpoint) if wanted.checkpoint else ""
         decides = [model.content, weights, str(model.device_map), loaded.dtype, loaded.device]

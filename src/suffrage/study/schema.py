@@ -254,6 +254,12 @@ class Study(BaseModel):
                         f"{spec.name}: from: {spec.start!r} is no trained method above it; there "
                         f"are {', '.join(trained) or 'none'}"
                     )
+                if spec.method.load or trained[spec.start].method.load:
+                    shares = spec if spec.method.load else trained[spec.start]
+                    raise ValueError(
+                        f"{spec.name}: from: {shares.name} trains no language model, so nothing "
+                        "can start from it and it starts from nothing"
+                    )
                 own, other = spec.options, trained[spec.start].options
                 if getattr(own, "together", True) and not getattr(other, "together", True):
                     raise ValueError(

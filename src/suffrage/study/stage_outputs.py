@@ -40,7 +40,7 @@ from suffrage.study.models_at_hand import ModelOfMethod, ModelsAtHand, models_of
 from suffrage.study.progress import Update
 from suffrage.study.schema import EvaluationSpec, Study
 from suffrage.study.stages import Stage
-from suffrage.study.wiring import TrainingPlace
+from suffrage.study.wiring import TrainingPlace, gives_no_text
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit, Records, check_nothing_held_out
 from suffrage.training_data.augmentation import read_paraphrases
@@ -273,8 +273,20 @@ def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
             for (name, method, seed), stage in wiring.probes.items()
             if name == spec.name
         }
-        own = replace(given, probes=probes, options=spec.options)
-        cards[spec.name] = spec.evaluation.scored(own, study.seeds[0])
+        silent = gives_no_text(study, spec)
+        own = replace(
+            given,
+            probes=probes,
+            options=spec.options,
+            methods=[name for name in given.methods if name not in silent],
+            trained=[name for name in given.trained if name not in silent],
+        )
+        card = spec.evaluation.scored(own, study.seeds[0])
+        notes = [
+            f"{name} gives shares of answers and no text: it could not be asked here."
+            for name in silent
+        ]
+        cards[spec.name] = replace(card, notes=(*card.notes, *notes))
     return results_of(wiring, inputs.sources, given, cards, store)
 
 

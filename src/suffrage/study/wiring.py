@@ -292,7 +292,15 @@ def _probe_stages(
         for spec in study.evaluate
         if spec.evaluation.probe is not None
         for (method, seed), answer in answers.items()
+        if method not in gives_no_text(study, spec)
     }
+
+
+def gives_no_text(study: Study, spec: EvaluationSpec) -> list[str]:
+    """The methods that an evaluation cannot ask, because they give shares and no text."""
+    if spec.evaluation.probe is None or spec.evaluation.asks_for_shares:
+        return []
+    return [own.name for own in study.methods if own.method.load is not None]
 
 
 def _results_stage(

@@ -17,6 +17,7 @@ from suffrage.models import (
     Answerer,
     ItemProbe,
     ModelAnswer,
+    SharesPredictor,
     read_letters,
     read_sampled,
     read_sentences,
@@ -178,7 +179,7 @@ def _ask(
         found += zip([name for name in other_names for _ in range(2)], texts, strict=True)
     if scoring.sentence and others and model.reads_texts:
         found += zip(other_names, read_sentences(model, other_probes, advance), strict=True)
-    if scoring.samples and others:
+    if scoring.samples and others and not isinstance(model, SharesPredictor):
         written = read_sampled(model, other_probes, scoring.samples, seed)
         found += zip(other_names, written, strict=True)
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,37 +14,13 @@ from suffrage.evaluate.statistics.floors import TrainedAnswers
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit
 from suffrage.survey import Item
-from suffrage.text_overlap import only_words, words_in
+from suffrage.text_overlap import only_words
+from suffrage.text_vectors import WordWeights
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.split import near_duplicate_groups
 
 # How many similar questions the answer may be the mean of.
 COUNTS = (1, 2, 3, 5, 8, 12, 20, 40)
-
-
-def text_vectors(texts: Sequence[str]) -> FloatArray:
-    """Each text as a TF-IDF vector, so that the product of two is the cosine between them.
-
-    A word weighs as often as it is there, times ln((1 + n) / (1 + n with it)) + 1 of n texts.
-    Words of one text only are left out; they count toward its length, which is 1 with them.
-
-    Returns
-    -------
-    array, shape (texts, words)
-    """
-    counts = [Counter(words_in(text)) for text in texts]
-    found_in = Counter(word for own in counts for word in own)
-    shared = {
-        word: place for place, word in enumerate(sorted(w for w, n in found_in.items() if n > 1))
-    }
-    weight = {word: math.log((1 + len(texts)) / (1 + n)) + 1 for word, n in found_in.items()}
-    vectors = np.zeros((len(texts), len(shared)))
-    for row, own in enumerate(counts):
-        length = math.sqrt(sum((count * weight[word]) ** 2 for word, count in own.items()))
-        for word, count in own.items():
-            if word in shared:
-                vectors[row, shared[word]] = count * weight[word] / length
-    return vectors
 
 
 @dataclass(frozen=True)
@@ -202,7 +178,8 @@ def _means(shares: FloatArray, usable: BoolArray) -> FloatArray:
 
 
 def _blocks(items: Sequence[Item], groups: Mapping[str, str], split: ItemSplit) -> list[_Block]:
-    vectors = text_vectors([" ".join((item.question, *item.texts)) for item in items])
+    texts = [" ".join((item.question, *item.texts)) for item in items]
+    vectors = WordWeights.of(texts).vectors(texts)
     numbers: dict[str, int] = {}
     by_size: dict[int, list[int]] = defaultdict(list)
     for place, item in enumerate(items):
@@ -215,10 +192,10 @@ def _blocks(items: Sequence[Item], groups: Mapping[str, str], split: ItemSplit) 
         similarity = mine @ mine[trained].T
         group = np.array([_number_of(groups[one.id], numbers) for one in own])
         similarity[group[:, None] == group[trained][None]] = -1.0
-        texts = np.array(
+        options = np.array(
             [[_number_of(only_words(text) or text, numbers) for text in one.texts] for one in own]
         )
-        found.append(_Block(own, trained, similarity, texts))
+        found.append(_Block(own, trained, similarity, options))
     return found
 
 

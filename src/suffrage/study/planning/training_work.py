@@ -46,6 +46,9 @@ def training_work(spec: MethodSpec, steps: int, question: float) -> TrainingWork
     assert isinstance(spec.options, TrainingOptions)
     name = spec.method.name
     records = float(steps * options.batch)
+    if spec.method.load is not None:
+        # It reads each item once, and trains nothing in the model.
+        return TrainingWork(read=question * steps)
     if name == "rlhf":
         return _rlhf(options, records, question, started=spec.start is not None)
     if name in ("rloo", "grpo"):
