@@ -46,6 +46,7 @@ def test_a_study_scores_factors_and_says_which_evaluations_could_not_ask_it(
         "factors.json",
         "factors.npz",
         "manifest.json",
+        "trained_questions.json",
     ]
     with pytest.raises(InputError, match="no text"):
         load_checkpoint(wiring.model, stage.folder, "float32")
