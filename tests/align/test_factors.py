@@ -1,6 +1,5 @@
 """`factors`: the arithmetic against a peer and a planted truth, and the method from end to end."""
 
-
 import numpy as np
 import pytest
 from sklearn.decomposition import TruncatedSVD
@@ -144,5 +143,3 @@ def test_features_of_words_know_new_items_by_the_words_they_share() -> None:
     (old, new) = again.features([items[0], item("new", "Do you like dogs?")])
     assert old == pytest.approx(new)
     assert old.shape == texts.features(items)[0].shape
-
-
