@@ -117,9 +117,14 @@ def find_factors(
         # As much as so many items of the mean population, at the scale of the loadings.
         usual = sum(float((own[:, 1:] ** 2).sum()) for own in items) / (len(items) * rank)
         ridge = FACTOR_PENALTY * usual * np.eye(rank)
-        factors = np.linalg.solve(squares + ridge, products[..., None])[..., 0]
-        factors = np.asarray(factors / (np.sqrt(np.square(factors).mean(axis=0)) + 1e-12))
+        solution = np.linalg.solve(squares + ridge, products[..., None])[..., 0]
+        factors = _of_one_size(solution.astype(np.float64))
     return _in_order(factors, items, answers)
+
+
+def _of_one_size(factors: FloatArray) -> FloatArray:
+    """The factors with a mean square of 1 over the populations."""
+    return np.asarray(factors / (np.sqrt(np.square(factors).mean(axis=0)) + 1e-12))
 
 
 def _less_profile(item: ItemAnswers, profiles: Mapping[int, FloatArray]) -> FloatArray:
