@@ -242,7 +242,7 @@ def _texts(item: Item) -> tuple[str, ...]:
     return (item.question, *item.texts)
 
 
-def load(model: ModelIdentity, checkpoint: Path, work: Path) -> FactorAnswerer:
+def load_factors(model: ModelIdentity, checkpoint: Path, work: Path) -> FactorAnswerer:
     """Load a trained `factors`.
 
     Parameters
@@ -289,5 +289,5 @@ METHOD = Method(
     options=Options,
     records="shares",
     train=train,
-    load=load,
+    load=load_factors,
 )
