@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
 # Workers that each take every core wait for one another: one thread a worker is many times faster.
 # Set before torch is loaded, which reads it once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def _has_room(folder: Path, least: int = 2 * 1024**3) -> bool:
+    """Whether a folder is there, with room for the files of all tests, and programs may run."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize >= least and not found.f_flag & os.ST_NOEXEC
+
+
+# Thousands of small files are each forced to the disk, which a file system in memory is spared.
+# Only the files of failed tests stay there.
+if sys.platform == "linux" and _has_room(Path("/dev/shm")):
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", "/dev/shm")
 
 # A busy machine is no failure: what a test claims is a result, never a time.
 # The same examples every time, so that whoever changes a line sees what that line did; a search for
