@@ -112,6 +112,32 @@ def test_a_difference_is_the_difference_of_the_scores(card: Scorecard) -> None:
     assert row.high is not None and row.high < 0
 
 
+def test_a_ceiling_known_of_most_questions_does_not_leave_the_others_out() -> None:
+    """Published shares have no halves; the methods' figures are over these questions too."""
+    none = np.empty((0, 0))
+    first = SETS[0]
+    held_out = SPLITS[1].held_out
+    known = {
+        name: d
+        if name != held_out[0]
+        else replace(
+            d, first_halves=none, second_halves=none, replicates=np.empty((0, d.shares.size))
+        )
+        for name, d in first.distributions.items()
+    }
+    given = EvaluationInput(
+        value_sets=[replace(first, distributions=known)],
+        splits={1: SPLITS[1]},
+        answers={("parrot", 1): MODELS["parrot"]},
+        methods=["parrot"],
+        trained=[],
+    )
+    found = fit_evaluation.score(given, 1)
+    counts = {f.method: f.n for f in found.figures if f.measure == "fit" and f.side == "held_out"}
+    assert counts["parrot"] == counts["average"] == len(held_out)
+    assert counts["ceiling"] == len(held_out) - 1
+
+
 def test_the_mean_is_what_a_plain_loop_gives(card: Scorecard) -> None:
     from scipy.spatial.distance import jensenshannon
 

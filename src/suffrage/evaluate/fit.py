@@ -57,6 +57,9 @@ POPULATION: HeldOutRegime = "population"
 FLOORS = (UNIFORM, AVERAGE, NEAREST, OTHERS, SIMILAR)
 # Floors for groups left out of training only.
 FOR_LEFT_OUT = (OTHERS, SIMILAR)
+# What speaks for some cells only, and does not decide what the others are compared on: half of the
+# respondents are known where a table says how many there were.
+PARTIAL = (*FOR_LEFT_OUT, CEILING)
 SIDES: tuple[Side, ...] = get_args(Side)
 
 # seed (or split), value set, item, cluster
@@ -230,7 +233,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 pairs=pairs if letters else (),
                 breakdown=letters,
                 pairs_by_value_set=letters,
-                elsewhere=FOR_LEFT_OUT,
+                elsewhere=PARTIAL,
             )
             figures += made[0]
             differences += made[1]
@@ -272,7 +275,7 @@ def _regime_figures(
             draws=make_draws(clusters, names, max(replicates, SAMPLED_REPLICATES), seed),
             pairs=pairs,
             breakdown=False,
-            elsewhere=FOR_LEFT_OUT,
+            elsewhere=PARTIAL,
         )
         figures += [row.model_copy(update={"regime": regime}) for row in made[0]]
         differences += [row.model_copy(update={"regime": regime}) for row in made[1]]
