@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from suffrage.align import launch
 from suffrage.align.launch import (
     check_launches,
     launch_command,
@@ -40,11 +42,12 @@ fsdp_config:
 """
 
 
-# Methods that read with the trained model once, read a reference first, and share a mean.
-UNEVEN: list[tuple[str, dict[str, object]]] = [
-    ("distribution", {}),
-    ("dpo", {}),
-    ("kto", {"z0": "batch", "labels": "shares"}),
+# Methods that only train, that read a reference first, and that share a mean over a step.
+# Weights in shards make a meeting of each pass, whole ones of each pass with a gradient.
+UNEVEN: list[tuple[str, dict[str, object], bool]] = [
+    ("distribution", {}, False),
+    ("dpo", {}, True),
+    ("kto", {"z0": "batch", "labels": "shares"}, True),
 ]
 # Seconds after which two processes are taken to wait for one another.
 LONGEST_WAIT = 240
@@ -120,7 +123,22 @@ def test_two_processes_take_the_steps_of_one(name: str, tiny_model: Path, tmp_pa
         assert (value - two[key]).abs().max() < 1e-4, key
 
 
+@pytest.fixture
+def really_sharded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start processes that keep weights in shards, which Accelerate does on GPUs only."""
+    usual = launch.launch_command
+
+    def command(*given: Any) -> list[str]:
+        return [
+            word.replace("suffrage.align.launch", "tests.align.sharded_launch")
+            for word in usual(*given)
+        ]
+
+    monkeypatch.setattr(launch, "launch_command", command)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("really_sharded", "_no_waiting")
 def test_weights_in_shards_take_the_steps_of_whole_ones(tiny_model: Path, tmp_path: Path) -> None:
     config = tmp_path / "sharded.yaml"
     config.write_text(SHARDED)
@@ -133,9 +151,8 @@ def test_weights_in_shards_take_the_steps_of_whole_ones(tiny_model: Path, tmp_pa
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_no_waiting")
-@pytest.mark.parametrize("sharded", [False, True], ids=["whole", "sharded"])
-@pytest.mark.parametrize(("name", "form"), UNEVEN, ids=str)
+@pytest.mark.usefixtures("really_sharded", "_no_waiting")
+@pytest.mark.parametrize(("name", "form", "sharded"), UNEVEN, ids=str)
 def test_processes_with_unequal_records_do_not_wait_for_one_another(
     name: str, form: dict[str, object], sharded: bool, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -147,6 +164,28 @@ def test_processes_with_unequal_records_do_not_wait_for_one_another(
     one, two = weights(alone), weights(given.output)
     for key, value in one.items():
         assert (value - two[key]).abs().max() < 1e-4, key
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("really_sharded", "_no_waiting")
+@pytest.mark.parametrize("name", ["rloo", "grpo"])
+def test_processes_that_sample_answers_do_not_wait_for_one_another(
+    name: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    # Each process draws answers of its own, so that losses are not those of one process. Half of
+    # the tokens end an answer, so that the longest answer is not equally long in both.
+    ending = tmp_path / "model"
+    shutil.copytree(tiny_model, ending)
+    settings = ending / "generation_config.json"
+    ends = {"eos_token_id": list(range(0, 256, 2))}
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | ends))
+    config = tmp_path / "sharded.yaml"
+    config.write_text(SHARDED)
+    more = {"adapter": "none", "num_generations": 3, "longest": 16}
+    given = uneven(job(ending, name, tmp_path, 3, **more))
+    facts, _ = train_launched(method(name), given, launcher_file(str(config)))
+    assert (facts.steps, facts.processes) == (3, 2)
+    assert len(losses(given.output)) == 3
 
 
 @pytest.mark.parametrize("name", launchers())
