@@ -84,6 +84,11 @@ def disk_errors(target: Path) -> Iterator[None]:
             raise InputError(
                 f"{target}: no permission to write there; choose another `output:` folder."
             ) from error
+        if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.ENOENT, errno.ENAMETOOLONG):
+            raise InputError(
+                f"{target}: no folder can be made there ({error.strerror}); choose another "
+                "`output:` folder."
+            ) from error
         raise
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from suffrage import storage
+from suffrage import cli, storage
 from suffrage.cli import main
 from suffrage.errors import MissingExtraError, SuffrageError, require
 from suffrage.study.run import run_study
@@ -199,3 +199,31 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path: Path) -> 
 def test_a_missing_part_is_named_with_its_install_command() -> None:
     with pytest.raises(MissingExtraError, match=r'pip install "suffrage\[align\]"'):
         require("surely_not_installed", "align", "training")
+
+
+@pytest.mark.parametrize("output", ["afile", "afile/deeper"])
+def test_an_output_that_cannot_be_a_folder_is_named_before_anything_runs(
+    output: str,
+    write_study: Write,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write_study(output=output)
+    (path.parent / "afile").write_text("mine")
+    for command in ("run", "plan"):
+        found = said(capsys, monkeypatch, command, str(path))
+        assert f"study.yaml: output: {path.parent / 'afile'} is a file" in found
+    assert (path.parent / "afile").read_text() == "mine"
+
+
+def test_an_error_of_the_system_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full() -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli, "app", full)
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == "Error: writing the output: No space left on device.\n"

@@ -87,3 +87,11 @@ def main() -> None:
     except SuffrageError as error:
         typer.secho(f"Error: {error}", fg="red", err=True)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read the output, such as `head`, has had enough.
+        sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else "writing the output: "
+        typer.secho(f"Error: {where}{error.strerror or error}.", fg="red", err=True)
+        sys.exit(1)

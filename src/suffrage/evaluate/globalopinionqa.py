@@ -160,7 +160,7 @@ def _file_notes(
     aside = [note for value_set in value_sets for note in value_set.set_aside]
     # The reason is in brackets; a figure at its end differs from row to row.
     reasons = Counter(
-        re.sub(r"sum to [\d.]+$", "do not sum to 1", note[note.index("(") + 1 : -1])
+        re.sub(r"sum to [\d.]+, not to 1.*$", "do not sum to 1", note[note.index("(") + 1 : -1])
         for note in aside
     )
     notes = [

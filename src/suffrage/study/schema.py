@@ -475,7 +475,14 @@ def read_study(path: str | Path) -> Study:
     content["source"] = path.resolve()
     content["text"] = path.read_text(encoding="utf-8")
     study = settings.validated(Study, content, path.name)
-    return study.model_copy(update={"output": (study.folder / study.output).resolve()})
+    output = (study.folder / study.output).resolve()
+    for folder in (output, *output.parents):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(
+                f"{path.name}: output: {folder} is a file; name a folder that is there or can be "
+                "made."
+            )
+    return study.model_copy(update={"output": output})
 
 
 def _model(entry: dict[str, Any], source: str) -> LocalModelSettings | EndpointSettings:

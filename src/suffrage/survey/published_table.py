@@ -315,7 +315,9 @@ def _cell(row: PublishedAnswer) -> tuple[tuple[str, ...], PublishedCell]:
         raise ValueError("a share is negative or no number")
     total = float(shares.sum())
     if abs(total - 1) > TOLERANCE:
-        raise ValueError(f"the shares sum to {total:.3f}")
+        raise ValueError(
+            f"the shares sum to {total:.3f}, not to 1; is an option missing, or are they counts?"
+        )
     texts = [plain_code(option) for option in row.options]
     kinds = [kind_of_option(text) for text in texts]
     kept = [k for k, kind in enumerate(kinds) if kind is None]
