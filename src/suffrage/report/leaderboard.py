@@ -107,7 +107,7 @@ def compare_runs(
     --------
     >>> (board,) = compare_runs(["runs/town"]).boards
     >>> sorted(standing.method for standing in board.standings)
-    ['average', 'base', 'prompt', 'uniform']
+    ['average', 'base', 'nearest', 'prompt', 'uniform']
     """
     runs = read_runs([Path(path) for path in paths])
     known = measures_of(runs)

@@ -95,7 +95,7 @@ def run_study(
     >>> from suffrage import read_study
     >>> finished = run_study(read_study("study.yaml"), quiet=True)
     >>> [method.name for method in finished.results.methods]
-    ['uniform', 'average', 'base', 'prompt', 'ceiling']
+    ['uniform', 'average', 'nearest', 'base', 'prompt', 'ceiling']
     """
     with only_run_in(study.output):
         wiring = wire(with_value_sets(study))
