@@ -143,3 +143,13 @@ def test_features_of_words_know_new_items_by_the_words_they_share() -> None:
     (old, new) = again.features([items[0], item("new", "Do you like dogs?")])
     assert old == pytest.approx(new)
     assert old.shape == texts.features(items)[0].shape
+
+
+def test_a_feature_that_hardly_varied_decides_no_new_answer() -> None:
+    features, answers, _ = planted(80)
+    generator = np.random.default_rng(6)
+    dead = [np.column_stack([x, 1e-12 * generator.normal(size=len(x))]) for x in features]
+    settings = FactorSettings(0.01, 0.01, RANK, True)
+    model = fit_factors(dead, answers, POPULATIONS, settings)
+    new = np.column_stack([features[0], generator.normal(size=len(features[0]))])
+    assert model.predict(new, 3) == pytest.approx(model.predict(dead[0], 3), abs=1e-3)

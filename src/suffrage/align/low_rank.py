@@ -203,7 +203,7 @@ class FactorModel:
     populations: FloatArray
     # Shape (features, 1 + rank).
     coefficients: FloatArray
-    # The spread of each feature, by which it was divided.
+    # What each feature was divided by.
     scale: FloatArray
     # By number of options; empty without profiles.
     profiles: Mapping[int, FloatArray]
@@ -267,13 +267,23 @@ def _regressed(
     features: Sequence[FloatArray], answers: Sequence[ItemAnswers], factors: Factors
 ) -> _Regressed:
     rows = np.concatenate([centred_features(own) for own in features])
-    scale = rows.std(axis=0) + 1e-9 * max(float(rows.std()), 1e-300)
+    scale = feature_scale(rows)
     # An item answered by many populations is known better, but it is still one item.
     weights = np.concatenate(
         [np.full(own.shares.shape[1], np.sqrt(len(own.populations))) for own in answers]
     )
     targets = np.concatenate(factors.items)
     return _Regressed(Ridge(rows / scale, targets, weights / weights.mean()), scale)
+
+
+def feature_scale(rows: FloatArray) -> FloatArray:
+    """What features are divided by: their spread, and at least the mean spread of all.
+
+    A feature that hardly varies among the items fitted on may vary in new ones. Blown up to the
+    size of the others it would decide their answers.
+    """
+    spread = rows.std(axis=0)
+    return np.asarray(np.maximum(spread, spread.mean()) + 1e-300)
 
 
 def _coefficients(ridge: Ridge, settings: FactorSettings) -> FloatArray:
