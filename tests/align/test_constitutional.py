@@ -124,15 +124,8 @@ def unbroken(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 # Its 16 steps of progress: 6 of writing, 3 of training, 2 of pairs, 2 of judging, 3 of training.
-@pytest.mark.parametrize(
-    "at",
-    [
-        pytest.param(4, marks=pytest.mark.slow),
-        8,
-        pytest.param(12, marks=pytest.mark.slow),
-        pytest.param(16, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [4, 8, 12, 16])
 def test_a_broken_training_writes_nothing_twice_and_ends_as_an_unbroken_one(
     at: int, unbroken: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,6 +311,7 @@ def test_general_instructions_come_in_every_step() -> None:
     assert [row["format"] for row in rows] == ["written", "written", "general"] * 4
 
 
+@pytest.mark.slow
 def test_general_instructions_train_in_both_stages(tiny_model: Path, tmp_path: Path) -> None:
     given = job(tiny_model, tmp_path, then="kto", general="general.jsonl")
     row = {"id": "g", "value_set": "", "item": "", "user": "Say hello.", "format": "general"}

@@ -23,6 +23,7 @@ METHOD = replace(OURS, name="last-word", label="The last word", explanation="Fro
 '''
 
 
+@pytest.mark.slow
 def test_a_method_of_another_package_runs_in_a_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_study: object
 ) -> None:

@@ -31,7 +31,7 @@ FORMS = [
     pytest.param("kto", {}, marks=pytest.mark.slow),
     pytest.param("kto", {"z0": "batch"}, marks=pytest.mark.slow),
     ("kto", {"z0": "batch", "reference": "none", "beta": 5.0}),
-    ("rloo", {}),
+    pytest.param("rloo", {}, marks=pytest.mark.slow),
     pytest.param("grpo", {}, marks=pytest.mark.slow),
     pytest.param("grpo", {"scale_rewards": "batch"}, marks=pytest.mark.slow),
 ]

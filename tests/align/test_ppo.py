@@ -429,7 +429,7 @@ def scored(model: PreferenceModel) -> np.ndarray:
     return np.array(model.score(["How to be?"] * n, list(STRENGTHS), ["written"] * n))
 
 
-@pytest.mark.parametrize("adapter", ["none", "lora"])
+@pytest.mark.parametrize("adapter", ["none", pytest.param("lora", marks=pytest.mark.slow)])
 def test_the_preference_model_finds_known_odds_and_is_read_back(
     adapter: str, tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -188,7 +188,15 @@ def test_the_loss_of_a_step_is_that_of_plain_numpy(
     assert loss == pytest.approx(float(np.mean(per_way)), rel=1e-4)
 
 
-@pytest.mark.parametrize("more", [{}, {"loss": "ordinal"}, {"differences": 3.0}, {"orders": 1}])
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        pytest.param({"loss": "ordinal"}, marks=pytest.mark.slow),
+        {"differences": 3.0},
+        pytest.param({"orders": 1}, marks=pytest.mark.slow),
+    ],
+)
 def test_parts_of_a_step_add_up_to_it(
     more: dict[str, object], tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,6 +344,7 @@ def test_the_best_point_is_kept_and_training_stops_early(
         assert abs(left - last).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_validation_goes_on_after_an_interruption(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -130,6 +130,7 @@ def test_a_long_premise_is_cut_and_the_course_is_not(tmp_path: Path) -> None:
     assert with_end == without
 
 
+@pytest.mark.slow
 def test_one_that_was_taught_passes_and_its_verdicts_are_the_labels(taught: Path) -> None:
     model = EntailmentModel.load(identify(str(taught), Path()))
     found = entailments(model, PAIRS)
@@ -155,6 +156,7 @@ class Writer(Impostor):
         return [[texts.get(name, "Perhaps.")] * count for name in found]
 
 
+@pytest.mark.slow
 def test_free_answers_are_drawn_read_and_its_agreement_reported(
     taught: Path, untaught: Path
 ) -> None:
@@ -178,6 +180,7 @@ def test_free_answers_are_drawn_read_and_its_agreement_reported(
     assert not any(f.measure == "behavioural_effect_judged" for f in refused.figures)
 
 
+@pytest.mark.slow
 def test_free_answers_carry_the_probability_of_each_course(taught: Path) -> None:
     model = EntailmentModel.load(identify(str(taught), Path()))
     places = [(behaviour.Place("", None), SCENARIOS["last-bus"])]

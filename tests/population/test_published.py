@@ -120,7 +120,12 @@ def test_opinionqa_takes_the_question_out_of_its_prompt(tmp_path):
 @pytest.mark.parametrize(
     ("read", "file", "population"),
     [
-        (globalopinionqa, "globalopinionqa/global_opinions_layout.csv", "Brazil"),
+        pytest.param(
+            globalopinionqa,
+            "globalopinionqa/global_opinions_layout.csv",
+            "Brazil",
+            marks=pytest.mark.slow,
+        ),
         (opinionqa, "opinionqa/group_distributions_small.json.gz", "RACE_White"),
     ],
 )

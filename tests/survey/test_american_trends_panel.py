@@ -134,6 +134,7 @@ def test_a_bad_row_is_refused(wave, name, old, new, message):
         read(wave)
 
 
+@pytest.mark.slow
 def test_the_releases_own_questions_are_read(wave):
     path = DATA / "opinionqa" / "refined_qkey_dict.json"
     if not path.is_file():

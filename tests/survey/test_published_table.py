@@ -160,11 +160,29 @@ def test_a_country_has_one_spelling() -> None:
 @pytest.mark.parametrize(
     ("reader", "file", "least_items", "population"),
     [
-        ("globalopinionqa", "globalopinionqa/global_opinions_layout.csv", 1200, "South Korea"),
-        ("globalopinionqa", "globalopinionqa/country_distributions.json.gz", 1200, "South Korea"),
+        pytest.param(
+            "globalopinionqa",
+            "globalopinionqa/global_opinions_layout.csv",
+            1200,
+            "South Korea",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            "globalopinionqa",
+            "globalopinionqa/country_distributions.json.gz",
+            1200,
+            "South Korea",
+            marks=pytest.mark.slow,
+        ),
         ("opinionqa", "opinionqa/group_distributions_small.json.gz", 900, "RACE_White"),
         ("wvs_country_shares", "wvs7/country_shares.jsonl.gz", 180, "Hong Kong"),
-        ("gss_by_year", "gss/counts_by_year.jsonl.gz", 1500, "adults in the United States, 2018"),
+        pytest.param(
+            "gss_by_year",
+            "gss/counts_by_year.jsonl.gz",
+            1500,
+            "adults in the United States, 2018",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_the_real_tables_are_read(

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+import ssl
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
 from suffrage.errors import InputError, SuffrageError, require, require_installed
@@ -36,6 +38,14 @@ FIRST_TRIES = 3
 # The user hears of waits of so many seconds, and not more often than every so many.
 TOLD_WAIT = 2.0
 TOLD_EVERY = 10.0
+
+
+@cache
+def _trusted_authorities() -> ssl.SSLContext:
+    """Read whom to trust once: it takes longer than many an answer."""
+    import httpx
+
+    return httpx.create_ssl_context()
 
 
 class Client:
@@ -78,6 +88,7 @@ class Client:
             headers=headers,
             timeout=httpx.Timeout(settings.timeout, connect=min(settings.timeout, CONNECT_WAIT)),
             limits=httpx.Limits(max_connections=settings.concurrency),
+            verify=_trusted_authorities(),
         )
 
     @property

@@ -7,6 +7,7 @@ import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -21,7 +22,7 @@ from starlette.routing import Route
 from suffrage.consult.polis.conversation import conversation_of
 from suffrage.consult.polis.read_files import read_polis
 from suffrage.consult.polis.write_files import write_polis
-from suffrage.server import texts, web
+from suffrage.server import texts, watcher, web
 from suffrage.server.participants_results import public_part
 from suffrage.server.store import (
     audit,
@@ -35,7 +36,6 @@ from suffrage.server.store import (
 from suffrage.server.store import contents as tables
 from suffrage.server.store import database_schema as schema
 from suffrage.server.store.stored_results import StoredResults, newest_results
-from suffrage.server.watcher import recompute
 from suffrage.server.web.rate_limits import Limits, TooManyError, network
 from suffrage.server.web.server_settings import DEFAULT_LIMITS, Allowance
 from suffrage.server.web.visit import StaffVisit, staff_who_may
@@ -43,6 +43,8 @@ from tests.server import acts
 from tests.server.empty_stores import empty_store
 from tests.server.site import BASE, Site, consultation, crowd, site, site_of
 
+# Fewer resamples than a server takes: how sure groups are is no claim of these tests.
+recompute = partial(watcher.recompute, resamples=3)
 DOCS = Path(__file__).parents[3] / "docs" / "consultation.md"
 XSS = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 

@@ -101,7 +101,8 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
         *ORGANISER_ROUTERS,
         *more,
     ):
-        app.include_router(router)
+        # None has a prefix or a dependency to add, so its routes are the application's as they are.
+        app.router.routes.extend(router.routes)
     app.router.routes[:0] = voting_pages.VOTING
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/healthz", healthy, include_in_schema=False)
