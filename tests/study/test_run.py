@@ -42,6 +42,7 @@ def test_a_study_runs_to_its_report_and_then_computes_nothing_again(write_study:
     assert kinds == {
         "uniform": "floor",
         "average": "floor",
+        "nearest": "floor",
         "base": "untrained",
         "prompt": "untrained",
         "sft": "trained",
