@@ -1,6 +1,7 @@
 """Acts committed together: all that were answered are there, those that failed are not."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,7 +37,12 @@ def test_acts_that_wait_together_share_a_commit_and_a_failing_one_takes_none_wit
     numbers: Store,
 ) -> None:
     commits = []
-    event.listen(numbers.engine, "commit", lambda _: commits.append(1))
+
+    def slowly(_: object) -> None:
+        commits.append(1)
+        time.sleep(0.002)  # as on a disk: a store in memory leaves nobody waiting
+
+    event.listen(numbers.engine, "commit", slowly)
     answered, refused, lock = set(), set(), threading.Lock()
 
     def one(n: int) -> None:
