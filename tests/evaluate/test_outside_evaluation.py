@@ -100,6 +100,7 @@ def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "first_option", raising=False)
 
 
+@pytest.mark.slow
 def test_an_evaluation_of_another_package_runs_in_a_study(
     outside: None,
     write_study: object,

@@ -11,7 +11,7 @@ from suffrage.population.design import Design, design_bootstrap_shares
 from suffrage.population.distributions import grouped_shares
 from suffrage.population.resampling import bootstrap_shares, half_sample_shares
 
-BLOCKS = pytest.mark.parametrize("block", [3, 8192])
+BLOCKS = pytest.mark.parametrize("block", [pytest.param(3, marks=pytest.mark.slow), 8192])
 
 
 @pytest.fixture

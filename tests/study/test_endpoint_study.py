@@ -297,6 +297,7 @@ def test_what_bfloat16_moves_is_measured_and_told(write_study: Write) -> None:
     assert rows["base"].largest == pytest.approx(max(moved.values()), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_off_format_answers_are_told_in_results_and_report(
     server: Server, write_study: Write
 ) -> None:

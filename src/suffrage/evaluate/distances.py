@@ -211,6 +211,8 @@ def _distances(
         (a.seed, a.value_set, a.item): np.array(a.shares) for a in answers if a.method == AVERAGE
     }
     seen = set()
+    tops: dict[tuple[str, str, str], float | None] = {}
+    lows: dict[tuple[str, tuple[int, str, str, str]], tuple[float, FloatArray]] = {}
     for answer in answers:
         target = targets[answer.value_set][answer.item]
         cluster = given.splits[answer.seed].clusters[answer.item]
@@ -226,14 +228,19 @@ def _distances(
                 None if drawn is None else kind.between(target.item, target.shares, drawn, options)
             )
             units[name][answer.method].append(Measured(*place, point, resampled, sampled=own))
-            top = _halves(kind, target, options)
+            # Neither of these depends on the method.
+            if (name, *place[1:3]) not in tops:
+                tops[name, *place[1:3]] = _halves(kind, target, options)
+            top = tops[name, *place[1:3]]
             if top is None:
                 continue
             if (name, place) not in seen:
                 seen.add((name, place))
                 ceilings[name].append(Measured(*place, top, np.ones(1)))
             if name in CORRECTED:
-                low, low_resampled = _values(kind, target, average, options)
+                if (name, place) not in lows:
+                    lows[name, place] = _values(kind, target, average, options)
+                low, low_resampled = lows[name, place]
                 sign = 1 if kind.higher else -1
                 units[f"way_{name}"][answer.method].append(
                     Measured(

@@ -8,6 +8,7 @@ that is", is in doubt: a person has to decide.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from suffrage.survey.codebook import NonResponse
 from suffrage.survey.survey import ReadCode
@@ -67,6 +68,7 @@ _HINTS = {
 }
 
 
+@lru_cache(maxsize=4096)
 def kind_of_label(label: str) -> NonResponse | None:
     """Return the kind of non-response that a whole label words.
 

@@ -3,11 +3,8 @@
 from pathlib import Path
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
-from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
 
 from suffrage.consult.pairing import POLICY
 from suffrage.server.store import consultations, exposures, statements
@@ -101,6 +98,11 @@ def test_every_statement_keeps_a_part_of_the_draw_and_probabilities_are_logged(h
 
 @pytest.mark.slow
 def test_nothing_sent_to_the_api_makes_it_fail(here: Site) -> None:
+    # Loaded here: it takes as long as many of the quick tests.
+    import schemathesis
+    from schemathesis import GenerationMode
+    from schemathesis.checks import not_a_server_error
+
     schema = schemathesis.openapi.from_asgi("/api/v1/openapi.json", here.app)
     client = here.browser().client
     made = client.post("/api/v1/c/water/session", json={}).json()
