@@ -43,6 +43,7 @@ def definitions() -> dict[str, list[PurePosixPath]]:
     return {name: modules for name, modules in found.items() if not name.startswith("_")}
 
 
+@pytest.mark.slow
 def test_no_two_modules_define_the_same_public_name() -> None:
     own = {
         name: [str(module) for module in modules if not is_contract(name, module)]
@@ -52,6 +53,7 @@ def test_no_two_modules_define_the_same_public_name() -> None:
     assert twice == {}, "rename one by its role, or make it private"
 
 
+@pytest.mark.slow
 def test_every_contract_name_is_defined_in_several_files() -> None:
     found = definitions()
     for name in CONTRACTS:

@@ -133,6 +133,7 @@ def take_part(here: Site, area: str, votes: Callable[[str], int]) -> tuple[TestC
     return client, joined["participant"]
 
 
+@pytest.mark.slow
 def test_one_vote_from_the_request_to_the_training_records(tmp_path: Path) -> None:
     """A vote reaches training as part of a principle's support.
 

@@ -53,6 +53,7 @@ def theirs(tiny: Path, given: TrainingJob, folder: Path, kind: str, **more: Any)
     return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["option", "written"])
 def test_sft_takes_trls_steps(form: str, tiny_model: Path, tmp_path: Path) -> None:
     more = {"format": form, "adapter": "none", "learning_rate": 0.01}
@@ -70,6 +71,7 @@ def test_sft_takes_trls_steps(form: str, tiny_model: Path, tmp_path: Path) -> No
     )
 
 
+@pytest.mark.slow
 def test_dpo_takes_trls_steps(tiny_model: Path, tmp_path: Path) -> None:
     more = {"format": "written", "adapter": "none", "learning_rate": 0.01, "labels": "majority"}
     given = job(tiny_model, "dpo", tmp_path / "ours", STEPS, **more)
@@ -82,6 +84,7 @@ def test_dpo_takes_trls_steps(tiny_model: Path, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_kto_takes_trls_steps(tiny_model: Path, tmp_path: Path) -> None:
     more = {"format": "written", "adapter": "none", "learning_rate": 0.01, "labels": "drawn"}
     weights = {"desirable": 1.0, "undesirable": 1.5}

@@ -68,6 +68,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(next(folder.glob("*.safetensors")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("then", "steps"),
     [
@@ -98,6 +99,7 @@ def test_both_stages_run_and_leave_every_text(
     assert [step for step, _ in told] == sorted(step for step, _ in told)
 
 
+@pytest.mark.slow
 def test_the_first_stage_moves_the_model_and_the_second_moves_it_on(
     tiny_model: Path, tmp_path: Path
 ) -> None:

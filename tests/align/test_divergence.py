@@ -64,6 +64,7 @@ def test_training_goes_on_from_the_last_point_whose_weights_are_numbers(
     assert points(given.work) == ["checkpoint-1"]
 
 
+@pytest.mark.slow
 def test_ppo_stops_before_a_bad_gradient_is_learnt(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

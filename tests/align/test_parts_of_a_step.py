@@ -21,6 +21,8 @@ from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
 from tests.align.test_training import job, method
 
+pytestmark = pytest.mark.slow
+
 FORMS = [
     ("sft", {}),
     pytest.param("distribution", {}, marks=pytest.mark.slow),

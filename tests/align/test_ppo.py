@@ -47,6 +47,8 @@ from suffrage.models import LanguageModel, identify
 from suffrage.models.packing import Tokens
 from suffrage.training_data import Records
 
+pytestmark = pytest.mark.slow
+
 numbers = st.floats(-3, 3)
 
 
@@ -263,6 +265,7 @@ def weights_of(model: LanguageModel) -> dict[str, torch.Tensor]:
     return dict(model.model.state_dict())
 
 
+@pytest.mark.slow
 def test_ppo_goes_on_bit_for_bit_with_head_optimizer_and_penalty(
     tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -286,6 +289,7 @@ def test_ppo_goes_on_bit_for_bit_with_head_optimizer_and_penalty(
         assert torch.equal(value, log_again.parts["head"].state_dict()[name])
 
 
+@pytest.mark.slow
 def test_small_batches_and_ones_that_had_to_be_halved_take_the_same_steps(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -429,6 +433,7 @@ def scored(model: PreferenceModel) -> np.ndarray:
     return np.array(model.score(["How to be?"] * n, list(STRENGTHS), ["written"] * n))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("adapter", ["none", pytest.param("lora", marks=pytest.mark.slow)])
 def test_the_preference_model_finds_known_odds_and_is_read_back(
     adapter: str, tiny_model: Path, tmp_path: Path

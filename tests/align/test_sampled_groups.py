@@ -42,6 +42,8 @@ from tests.align.test_training import (
     weights,
 )
 
+pytestmark = pytest.mark.slow
+
 BOTH = pytest.mark.parametrize("method", [RLOO, GRPO], ids=lambda m: m.name)
 
 

@@ -188,6 +188,7 @@ def test_the_loss_of_a_step_is_that_of_plain_numpy(
     assert loss == pytest.approx(float(np.mean(per_way)), rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [
@@ -221,6 +222,7 @@ def test_parts_of_a_step_add_up_to_it(
         np.testing.assert_allclose(other, gradient, atol=1e-4 * float(gradient.abs().max()))
 
 
+@pytest.mark.slow
 def test_steps_of_fewer_parts_have_the_same_losses(tiny_model: Path, tmp_path: Path) -> None:
     def losses(size: int) -> list[float]:
         given = job(
@@ -301,6 +303,7 @@ def test_a_share_that_holds_nothing_back_is_an_error() -> None:
         records_of(Options(questions=3, validation=0.01), 2, populations())
 
 
+@pytest.mark.slow
 def test_the_best_point_is_kept_and_training_stops_early(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

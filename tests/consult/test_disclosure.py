@@ -30,6 +30,7 @@ TABLES = st.lists(
 ).filter(lambda rows: len({len(row) for row in rows}) == 1)
 
 
+@pytest.mark.slow
 @given(TABLES)
 def test_no_hidden_cell_follows_from_a_total(rows: list[list[int]]) -> None:
     """Whoever knows every total and every shown cell is left with six people or none in a line."""

@@ -64,6 +64,7 @@ def test_people_who_differ_on_one_statement_only_stand_on_a_line() -> None:
     assert find_groups(matrix, settings=GroupSettings(least_votes=2)).sizes.tolist() == [30, 29]
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 10**6), people=st.integers(1, 70), statements=st.integers(1, 70))
 @settings(max_examples=40, deadline=None)
 def test_hardly_any_votes_give_groups_that_hold_somebody_or_a_reason(
@@ -217,6 +218,7 @@ def test_those_with_too_few_votes_stay_outside() -> None:
 
 
 # Polis' own groups, warm-started over months; ours from nothing, with its treatment of moderation.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("conversation", "least"),
     [

@@ -97,6 +97,7 @@ def test_draws_come_as_often_as_the_probability_that_is_logged() -> None:
     assert np.mean([d.left < d.right for d in drawn if d]) == pytest.approx(0.5, abs=0.025)
 
 
+@pytest.mark.slow
 def test_every_stratum_sees_the_core_and_the_rest_is_reached_too() -> None:
     generator = np.random.default_rng(0)
     pairs = pairs_of(PROMPT_OF, DESIGN)

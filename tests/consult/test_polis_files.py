@@ -220,6 +220,7 @@ def test_real_exports_come_back_equal(
     assert refound.by_participant() == again.group_ids
 
 
+@pytest.mark.slow
 def test_the_log_and_the_table_of_real_exports_agree(shared_data: Path, tmp_path: Path) -> None:
     for name in ("15-per-hour-seattle", "canadian-electoral-reform", "scoop-hivemind.biodiversity"):
         folder = shared_data / "polis" / name

@@ -54,6 +54,7 @@ def everything_in(folder: Path) -> str:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     people=st.integers(20, 70),

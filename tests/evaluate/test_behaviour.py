@@ -222,6 +222,7 @@ def reading_judge(errs: int) -> Impostor:
     return Impostor(says)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_judge_that_does_not_agree_with_the_labels_is_refused() -> None:
     places = [(behaviour.Place("", None), SCENARIOS[0])]
     bad = behaviour.judged(flat(), reading_judge(2), places, Options(judge="x"), 1)

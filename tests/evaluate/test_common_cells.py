@@ -53,6 +53,7 @@ def given(refused: Callable[[str, str], bool]) -> EvaluationInput:
     return EvaluationInput(SETS, SPLITS, said, ["plain", "refuser"], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("evaluation", [fit, distances, equity, structure])
 def test_one_that_refuses_is_marked_and_never_better(case: str, evaluation) -> None:  # type: ignore[no-untyped-def]
@@ -81,6 +82,7 @@ def test_one_that_refuses_is_marked_and_never_better(case: str, evaluation) -> N
         assert figures["plain"].n == figures["refuser"].n
 
 
+@pytest.mark.slow
 def test_without_the_protection_refusing_would_win() -> None:
     """The case is one where refusing would help: on all answers it is worse, on the rest better."""
 

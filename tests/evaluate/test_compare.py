@@ -22,6 +22,8 @@ from suffrage.report.leaderboard import (
 from suffrage.report.tables import write_result_files
 from tests.report.example_results import example_results
 
+pytestmark = pytest.mark.slow
+
 
 def run(name: str, results: Results, **study: Any) -> Run:
     facts = results.study.model_copy(update={"name": name, **study})
@@ -196,6 +198,7 @@ def test_folders_without_results_and_unknown_measures_are_named(
         compare_runs([tmp_path / "none"], "fit", False)
 
 
+@pytest.mark.slow
 def test_terminal_json_and_page_show_the_same_figures(results: Results, tmp_path: Path) -> None:
     from rich.console import Console
 

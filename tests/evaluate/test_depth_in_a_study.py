@@ -78,6 +78,7 @@ def test_all_five_run_in_a_study_and_stand_in_its_report(write_study: Any, tmp_p
     ]
 
 
+@pytest.mark.slow
 def test_a_judge_at_hand_is_examined_before_it_judges(
     write_study: Any, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +97,7 @@ def test_a_judge_at_hand_is_examined_before_it_judges(
     assert not any(f.measure == "behavioural_effect_judged" for f in results.figures)
 
 
+@pytest.mark.slow
 def test_a_survey_without_scenarios_says_what_to_write(write_study: Any) -> None:
     study = read_study(write_study(evaluate=["behaviour"], methods=["base"]))
     with pytest.raises(

@@ -28,6 +28,8 @@ from suffrage.training_data import HeldOut, split_items
 from tests.impostors import majority
 from tests.synthetic import make_item, make_survey
 
+pytestmark = pytest.mark.slow
+
 SURVEY = make_survey(respondents=800, items=24, seed=3)
 SETS = [build_value_set(SURVEY, n, {"region": n}, 1) for n in ("north", "south")]
 SPLITS = {s: split_items(SURVEY.codebook.items, HeldOut(share=0.5), s) for s in (1, 2)}

@@ -10,6 +10,8 @@ from suffrage.evaluate.equity import EVALUATION, scale_variance
 from tests.evaluate.trial import all_held_out, figure, has, impostors, survey, tried, value_sets
 from tests.impostors import Impostor, one_group, people
 
+pytestmark = pytest.mark.slow
+
 SURVEY = survey(1500, 12)
 SETS = value_sets(SURVEY)
 SPLIT = all_held_out(SURVEY)

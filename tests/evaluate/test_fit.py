@@ -150,6 +150,7 @@ def test_the_mean_is_what_a_plain_loop_gives(card: Scorecard) -> None:
     assert score(card, "parrot", "fit") == pytest.approx(np.mean(found), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_the_order_of_value_sets_and_methods_changes_no_figure(card: Scorecard) -> None:
     given = EvaluationInput(
         value_sets=SETS[::-1],

@@ -73,6 +73,7 @@ def test_items_held_out_count_alone_and_all_count_where_none_is() -> None:
     assert len(scored_items(SETS[0], ItemSplit(all_held_out(SURVEY).held_out, (), {}, {}))) == 6
 
 
+@pytest.mark.slow
 def test_distance_between_samples_of_one_population_is_nought_on_average() -> None:
     # Random halves of one population differ by sampling alone: the uncorrected distance is above 0.
     generator = np.random.default_rng(1)

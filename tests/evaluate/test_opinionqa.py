@@ -218,6 +218,7 @@ def test_what_was_trained_on_is_left_out_and_bad_input_refused(tmp_path: Path) -
         read_groups(Options(path="groups.json.gz", scales="scales.json"), tmp_path)
 
 
+@pytest.mark.slow
 def test_the_published_files_meet(shared_data: Path) -> None:
     folder = shared_data / "opinionqa"
     options = Options(path="group_distributions_small.json.gz", scales="refined_qkey_dict.json")

@@ -38,6 +38,8 @@ from tests.evaluate.trial import (
 )
 from tests.impostors import FloatArray, Impostor, flat, people
 
+pytestmark = pytest.mark.slow
+
 SURVEY = survey(900, 16)
 SETS = value_sets(SURVEY, crossings=False)[1:3]
 SPLIT = all_held_out(SURVEY)

@@ -53,6 +53,7 @@ def scored(score: Callable[..., Scorecard], drawn: int | None) -> Scorecard:
     return score(given(drawn), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("score", "measure"),
     [

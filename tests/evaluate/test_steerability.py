@@ -10,6 +10,8 @@ from suffrage.evaluate.steerability import EVALUATION, own_nearest
 from tests.evaluate.trial import all_held_out, figure, has, impostors, survey, tried, value_sets
 from tests.impostors import people
 
+pytestmark = pytest.mark.slow
+
 SURVEY = survey(1500, 12)
 SETS = value_sets(SURVEY, crossings=False)
 SPLIT = all_held_out(SURVEY)

@@ -20,6 +20,8 @@ from tests.evaluate.trial import all_held_out, figure, has, impostors, survey, t
 from tests.impostors import majority, people
 from tests.values.test_values import LIKE_ME
 
+pytestmark = pytest.mark.slow
+
 SURVEY = survey(2400, 14)
 SETS = value_sets(SURVEY)
 SPLIT = all_held_out(SURVEY)
@@ -179,6 +181,7 @@ def portraits(seed: int = 0) -> Survey:
     return Survey(pl.DataFrame(columns), book, source)
 
 
+@pytest.mark.slow
 def test_a_circle_in_the_answers_is_found_and_a_model_without_values_has_none() -> None:
     of = portraits()
     sets = [

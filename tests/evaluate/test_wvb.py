@@ -25,6 +25,8 @@ from tests.evaluate.outside_files import scored as evaluated
 from tests.impostors import Impostor, constant, flat, noise
 from tests.survey.test_worldvaluesbench import copy_of_the_repository, cross_national, rescaled
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = Options(folder="wvb")
 
 

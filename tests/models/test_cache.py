@@ -198,6 +198,7 @@ CachedAnswerer(Slow(), AnswerStore(Path(sys.argv[1])), ["w"]).choose(asked)
 """
 
 
+@pytest.mark.slow
 def test_a_kill_loses_no_answer_that_was_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
     killed = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)

@@ -145,6 +145,7 @@ def test_a_model_without_chat_is_asked_by_completions(
         assert [len(texts) for texts in written] == [3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("several", [True, False])
 def test_answers_are_written_as_many_as_asked_for(server: Server, several: bool) -> None:
     server.several = several
@@ -222,6 +223,7 @@ def test_a_busy_server_is_asked_again(server: Server) -> None:
     assert reading.probabilities.shape == (4,) and len(server.said) == before + 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [1, 3])
 def test_no_more_requests_at_a_time_than_allowed(server: Server, most: int) -> None:
     server.delay = 0.05
@@ -257,6 +259,7 @@ def test_a_server_that_goes_on_failing_stops_the_run_with_its_reason(
     assert reason in str(error.value) and "Everything answered is kept" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_slow_server_is_not_waited_for_for_ever(server: Server) -> None:
     endpoint = asking(server, timeout=0.3, retries=1)
     endpoint.abilities  # noqa: B018

@@ -29,6 +29,8 @@ from suffrage.models.endpoint_settings import EndpointSettings
 from tests.models.test_endpoint import Memory
 from tests.openai_server import Stub, busy, serving
 
+pytestmark = pytest.mark.slow
+
 SHARES = [0.5, 0.3, 0.2]
 PRICES = {"input": 1.0, "output": 2.0}
 

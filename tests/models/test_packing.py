@@ -27,6 +27,7 @@ def path_to(pack: Pack, node: int) -> tuple[int, ...]:
     return tuple(reversed(found))
 
 
+@pytest.mark.slow
 @given(requests, st.integers(1, 40))
 def test_every_query_sees_exactly_its_own_prompt(given: list[ScoreRequest], length: int) -> None:
     seen: dict[tuple[int, int], list[tuple[tuple[int, ...], int]]] = {}
@@ -44,6 +45,7 @@ def test_every_query_sees_exactly_its_own_prompt(given: list[ScoreRequest], leng
             assert seen[i, c] == wanted
 
 
+@pytest.mark.slow
 @given(requests)
 def test_the_mask_shows_ancestors_and_nothing_else(given: list[ScoreRequest]) -> None:
     for pack in packed(given, 30):
@@ -64,6 +66,7 @@ def model(tiny_model: Path) -> LanguageModel:
     return LanguageModel.load(identify(str(tiny_model), Path()))
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.text("abcd ", min_size=1, max_size=12), min_size=1, max_size=6))
 def test_packed_scores_equal_plain_ones(model: LanguageModel, texts: list[str]) -> None:

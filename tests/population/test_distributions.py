@@ -41,6 +41,7 @@ def test_shares_and_errors_are_the_formulas_written_plainly(answered: list[int])
     assert n_eff == pytest.approx(w.sum() ** 2 / (w**2).sum())
 
 
+@pytest.mark.slow
 @given(answers, st.floats(0.01, 100), st.randoms())
 def test_order_and_scale_of_the_weights_change_nothing(answered, factor, random) -> None:  # type: ignore[no-untyped-def]
     column, weights = sample(answered)

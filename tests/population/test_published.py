@@ -117,6 +117,7 @@ def test_opinionqa_takes_the_question_out_of_its_prompt(tmp_path):
         opinionqa(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("read", "file", "population"),
     [

@@ -18,6 +18,8 @@ from suffrage.population.rectify import (
     student_critical_point,
 )
 
+pytestmark = pytest.mark.slow
+
 Array = npt.NDArray[np.float64]
 CELLS, OPTIONS = 8, 3
 

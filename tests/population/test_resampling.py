@@ -11,6 +11,8 @@ from suffrage.population.design import Design, design_bootstrap_shares
 from suffrage.population.distributions import grouped_shares
 from suffrage.population.resampling import bootstrap_shares, half_sample_shares
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = pytest.mark.parametrize("block", [pytest.param(3, marks=pytest.mark.slow), 8192])
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -54,34 +55,39 @@ def two_camps(respondents: int = 500, seed: int = 1) -> tuple[Survey, np.ndarray
 
 
 SURVEY, CAMP = two_camps()
-FOUND = find_segments(SURVEY, {}, FEW, seed=3)
+
+
+@cache
+def found_segments() -> Segmentation:
+    """The two camps, found when the first test asks: pytest does not wait to collect the others."""
+    return find_segments(SURVEY, {}, FEW, seed=3)
 
 
 def test_the_two_camps_are_found_and_no_third() -> None:
-    assert len(FOUND.names) == 2 and FOUND.rule.startswith("lowest ICL")
-    assert adjusted_rand_index(CAMP.astype(np.int16), FOUND.hard, SURVEY.weights) > 0.85
-    assert FOUND.contrast is not None and FOUND.contrast > 0.8
-    assert min(FOUND.candidates[1].overlap) > 0.9
+    assert len(found_segments().names) == 2 and found_segments().rule.startswith("lowest ICL")
+    assert adjusted_rand_index(CAMP.astype(np.int16), found_segments().hard, SURVEY.weights) > 0.85
+    assert found_segments().contrast is not None and found_segments().contrast > 0.8
+    assert min(found_segments().candidates[1].overlap) > 0.9
 
 
 def test_the_items_that_divide_them_come_first_and_mark_them() -> None:
-    assert {item for item, _ in dividing_items(FOUND)[:4]} == {f"q{i}" for i in range(4)}
-    (mark, *_) = marks(FOUND, 0)
+    assert {item for item, _ in dividing_items(found_segments())[:4]} == {f"q{i}" for i in range(4)}
+    (mark, *_) = marks(found_segments(), 0)
     assert mark.position == 0 and mark.inside > 0.7 and mark.outside < 0.15
-    allowed = marks(FOUND, 0, allowed=["q5"])
+    allowed = marks(found_segments(), 0, allowed=["q5"])
     assert [mark.item_id for mark in allowed] == ["q5"]
 
 
 def test_mutual_information_is_that_of_the_joint_table() -> None:
-    profile = FOUND.model.profiles[0]
-    joint = FOUND.model.shares[:, None] * profile
+    profile = found_segments().model.profiles[0]
+    joint = found_segments().model.shares[:, None] * profile
     expected = np.outer(joint.sum(axis=1), joint.sum(axis=0))
     plain = float((joint * np.log2(joint / expected)).sum())
-    assert dict(dividing_items(FOUND))["q0"] == pytest.approx(plain)
+    assert dict(dividing_items(found_segments()))["q0"] == pytest.approx(plain)
 
 
 def test_traits_carry_intervals_and_say_who_stands_out() -> None:
-    found = {(t.column, t.category): t for t in traits(FOUND, SURVEY, 0)}
+    found = {(t.column, t.category): t for t in traits(found_segments(), SURVEY, 0)}
     men = found["sex", "man"]
     assert men.stands_out and men.share > 0.7 > men.everyone
     assert men.low < men.share < men.high
@@ -91,8 +97,11 @@ def test_traits_carry_intervals_and_say_who_stands_out() -> None:
 
 def test_a_segment_becomes_a_value_set_and_all_segments_make_the_whole() -> None:
     whole = build_value_set(SURVEY, "all", {}, 1)
-    parts = [build_value_set(segment_survey(SURVEY, FOUND, c), f"s{c}", {}, 1) for c in range(2)]
-    totals = [segment_survey(SURVEY, FOUND, c).weights.sum() for c in range(2)]
+    parts = [
+        build_value_set(segment_survey(SURVEY, found_segments(), c), f"s{c}", {}, 1)
+        for c in range(2)
+    ]
+    totals = [segment_survey(SURVEY, found_segments(), c).weights.sum() for c in range(2)]
     for item_id, distribution in whole.distributions.items():
         mixed = sum(
             t * part.distributions[item_id].shares for t, part in zip(totals, parts, strict=True)
@@ -101,22 +110,23 @@ def test_a_segment_becomes_a_value_set_and_all_segments_make_the_whole() -> None
     assert parts[0].distributions["q0"].shares[0] > 0.7
 
 
+@pytest.mark.slow
 def test_permuting_respondents_changes_no_segment() -> None:
     shuffled = SURVEY.with_responses(SURVEY.responses.sample(fraction=1, shuffle=True, seed=4))
     again = find_segments(shuffled, {}, FEW, seed=3)
-    assert again.respondents == FOUND.respondents
-    np.testing.assert_array_equal(again.memberships, FOUND.memberships)
+    assert again.respondents == found_segments().respondents
+    np.testing.assert_array_equal(again.memberships, found_segments().memberships)
 
 
 def test_segments_read_back_equal_and_are_frozen_for_the_next_wave(tmp_path: Path) -> None:
-    FOUND.write(tmp_path / "segments")
+    found_segments().write(tmp_path / "segments")
     again = Segmentation.read(tmp_path / "segments")
-    assert again.names == FOUND.names and again.candidates == FOUND.candidates
-    np.testing.assert_array_equal(again.memberships, FOUND.memberships)
+    assert again.names == found_segments().names and again.candidates == found_segments().candidates
+    np.testing.assert_array_equal(again.memberships, found_segments().memberships)
     wave, camp = two_camps(seed=9)
     later = assign_segments(again, wave, {})
     assert adjusted_rand_index(camp.astype(np.int16), later.hard, wave.weights) > 0.85
-    np.testing.assert_array_equal(later.model.shares, FOUND.model.shares)
+    np.testing.assert_array_equal(later.model.shares, found_segments().model.shares)
 
 
 def test_names_are_the_users_when_given() -> None:
@@ -207,10 +217,10 @@ def test_items_that_cannot_be_used_are_named() -> None:
 
 def test_frozen_segments_need_the_same_items_with_the_same_options() -> None:
     with pytest.raises(InputError, match="has other options"):
-        assign_segments(FOUND, make_survey(items=6), {})
+        assign_segments(found_segments(), make_survey(items=6), {})
     with pytest.raises(InputError, match="q5, which this survey does not have"):
         book = SURVEY.codebook.model_copy(update={"items": SURVEY.codebook.items[:5]})
-        assign_segments(FOUND, replace(SURVEY, codebook=book), {})
+        assign_segments(found_segments(), replace(SURVEY, codebook=book), {})
 
 
 def test_principal_coordinates_are_those_of_the_plain_decomposition() -> None:

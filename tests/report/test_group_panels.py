@@ -24,6 +24,8 @@ from tests.impostors import Impostor, people
 
 from .example_results import example_results
 
+pytestmark = pytest.mark.slow
+
 EVALUATIONS = (steerability, equity, robustness, structure)
 LABELS = {"base": "Untrained", "knows": "Knows <the> people", "parrot": "Majority parrot"}
 

@@ -257,6 +257,7 @@ LITERAL = {
 }
 
 
+@pytest.mark.slow
 def test_no_module_uses_a_part_of_rich_that_reads_markup() -> None:
     for path in SOURCE.rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -30,6 +30,8 @@ from suffrage.report.tables import fit_figure
 from .example_results import EVALUATIONS, EVERY_MODEL, example_results, with_evaluations
 from .headless import dumped_page
 
+pytestmark = pytest.mark.slow
+
 FEW = ("zebra", "safety", "distances", "memorisation", "behaviour")
 
 

@@ -116,6 +116,7 @@ def test_the_commands_print_json_for_scripts(write_study: Write, tmp_path: Path)
     assert json.loads(run.invoke(app, ["doctor", "--json"]).stdout)["suffrage"]
 
 
+@pytest.mark.slow
 def test_every_command_has_help_with_an_example() -> None:
     run = CliRunner()
     for words in (["run"], ["plan"], ["profile"], ["report"], ["doctor"], ["survey", "inspect"]):

@@ -90,6 +90,7 @@ def test_invitations_are_written_once_and_work(tmp_path: Path) -> None:
     assert "exists" in str(again.exception)
 
 
+@pytest.mark.slow
 def test_what_is_exported_is_imported_equal_and_polis_files_too(tmp_path: Path) -> None:
     store = empty_store(tmp_path / "store")
     crowd(store, consultation(store), 12)

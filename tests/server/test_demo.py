@@ -11,6 +11,7 @@ from suffrage.errors import InputError
 from suffrage.server.demo import PEOPLE, found_again, polis_demo, simulated_demo
 
 
+@pytest.mark.slow
 def test_the_groups_found_are_the_known_ones() -> None:
     demo = simulated_demo()
     assert demo.content.participants.height == PEOPLE and len(demo.names) == 3
@@ -47,12 +48,14 @@ def without_extras(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_a_look_needs_the_core_install_alone() -> None:
     looked = without_extras("--look", "--people", "60")
     assert looked.returncode == 0, looked.stderr
     assert "60 people" in looked.stdout and "adjusted Rand index" in looked.stdout
 
 
+@pytest.mark.slow
 def test_serving_it_says_which_extra_is_missing() -> None:
     refused = without_extras("--people", "60")
     assert refused.returncode == 2 and "consult" in refused.stderr and "fastapi" in refused.stderr

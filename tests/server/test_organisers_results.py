@@ -25,6 +25,7 @@ def shown(content: Consultation, resamples: int = 3) -> dict[str, Any]:
     return organisers_results(find_results(content, resamples=resamples))
 
 
+@pytest.mark.slow
 def test_organisers_results_are_json_without_anybodys_id_and_the_order_of_rows_changes_nothing(
     made: Consultation,
 ) -> None:

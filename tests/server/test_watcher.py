@@ -58,6 +58,7 @@ def vote(store: Store, about: StoredConsultation, value: int = 1) -> None:
     acts.vote(store, about.id, person.id, "s1", value)
 
 
+@pytest.mark.slow
 def test_results_are_due_after_a_vote_and_after_an_act_of_staff(
     opened: tuple[Store, StoredConsultation],
 ) -> None:
@@ -205,6 +206,7 @@ def test_a_store_that_does_not_answer_is_asked_again(
     assert "in lost" in said  # where in the code it failed
 
 
+@pytest.mark.slow
 def test_participants_see_a_step_and_organisers_see_every_computation(
     opened: tuple[Store, StoredConsultation],
 ) -> None:

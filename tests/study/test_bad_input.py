@@ -161,6 +161,7 @@ def test_the_help_of_run_lists_every_stage() -> None:
     assert f"one of {', '.join(ORDER)}." in shown
 
 
+@pytest.mark.slow
 def test_a_mistake_ends_with_exit_code_two_on_the_command_line(tmp_path: Path) -> None:
     found = command("run", str(tmp_path / "none.yaml"))
     assert found.returncode == 2 and found.stdout == ""

@@ -105,6 +105,7 @@ def test_the_loop_runs_and_a_changed_vote_trains_only_what_heard_it(
     ]
 
 
+@pytest.mark.slow
 def test_nothing_of_people_or_items_held_out_is_in_the_records(
     write_loop: Write,
 ) -> None:
@@ -119,6 +120,7 @@ def test_nothing_of_people_or_items_held_out_is_in_the_records(
         assert not held_out & set(Records.read(stage.folder).frame["item"])
 
 
+@pytest.mark.slow
 def test_a_model_that_knows_the_people_agrees_with_them_and_a_flat_one_does_not(
     tmp_path: Path,
 ) -> None:
@@ -175,6 +177,7 @@ def test_a_value_set_without_participants_is_compared_with_nobody(
     assert {row.value_set for row in study_disagreements(study, links)} == {"north"}
 
 
+@pytest.mark.slow
 def test_the_survey_and_a_public_drawn_from_it_agree_and_a_turned_public_does_not(
     write_loop: Write, tmp_path: Path
 ) -> None:
@@ -190,6 +193,7 @@ def test_the_survey_and_a_public_drawn_from_it_agree_and_a_turned_public_does_no
     assert np.mean([row.clear for row in turned]) > 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [

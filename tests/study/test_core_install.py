@@ -41,6 +41,7 @@ def without_extras(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_a_plan_needs_no_extra(study: Path) -> None:
     found = without_extras("plan", study, "--json")
     assert found.returncode == 0, found.stderr
@@ -49,6 +50,7 @@ def test_a_plan_needs_no_extra(study: Path) -> None:
     assert plan["seconds_left"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("only", ["value_sets", pytest.param("records", marks=pytest.mark.slow)])
 def test_the_stages_that_load_no_model_need_no_extra(study: Path, only: str) -> None:
     found = without_extras("run", study, "--only", only)
@@ -59,6 +61,7 @@ def test_the_stages_that_load_no_model_need_no_extra(study: Path, only: str) -> 
     assert len(records) == (2 if only == "records" else 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("only", [[], pytest.param(["--only", "align"], marks=pytest.mark.slow)])
 def test_a_run_that_loads_a_model_names_the_extra_before_anything_is_computed(
     study: Path, only: list[str]
@@ -72,6 +75,7 @@ def test_a_run_that_loads_a_model_names_the_extra_before_anything_is_computed(
     assert not (study.parent / "out" / "survey").exists()
 
 
+@pytest.mark.slow
 def test_the_process_of_these_tests_finds_no_extra(study: Path) -> None:
     found = without_extras("doctor", "--json")
     assert found.returncode == 0, found.stderr

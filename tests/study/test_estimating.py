@@ -94,6 +94,7 @@ def _results(survey: Any, answers: list[ScoredAnswer]) -> Results:
     )
 
 
+@pytest.mark.slow
 def test_small_samples_of_real_respondents_hold_the_whole_survey_and_knowledge_is_worth_people(
     study: Study,
 ) -> None:

@@ -15,6 +15,7 @@ SETS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("states", ["model", pytest.param("text", marks=pytest.mark.slow)])
 def test_a_study_scores_factors_and_says_which_evaluations_could_not_ask_it(
     write_study: Write, states: str

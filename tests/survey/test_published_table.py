@@ -157,6 +157,7 @@ def test_a_country_has_one_spelling() -> None:
     assert usual_country_name("Czech Rep.") == usual_country_name("Czechia") == "Czechia"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reader", "file", "least_items", "population"),
     [

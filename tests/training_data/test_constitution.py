@@ -90,6 +90,7 @@ def test_the_examples_can_be_read(name: str) -> None:
     assert constitution.weights(weighing).sum() == pytest.approx(1)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6), st.integers(0, 10**6))
 def test_principles_are_sampled_as_often_as_supported(support: list[float], seed: int) -> None:
     constitution = Constitution(

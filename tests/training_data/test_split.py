@@ -18,6 +18,7 @@ def items(count: int = 12) -> list[Item]:
     return [make_item(i) for i in range(count)]
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.floats(0.1, 0.6), st.permutations(range(12)))
 def test_a_split_divides_the_items_whatever_their_order(
     seed: int, share: float, order: list[int]

@@ -128,6 +128,7 @@ def written_survey(folder: Path, key: str, most: int | None, seed: int = 0) -> S
     return read_survey("labelled_file", folder, path="own.csv", codebook="own.yaml")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["PVQ-21", "PVQ-40", "PVQ-RR"])
 def test_an_instrument_is_scored_under_ones_own_column_names(name: str, tmp_path: Path) -> None:
     survey, key = written_survey(tmp_path, name, most=6), item_key(name)

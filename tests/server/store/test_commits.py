@@ -33,6 +33,7 @@ def there(store: Store) -> set[int]:
         return set(c.scalars(text("SELECT n FROM number")))
 
 
+@pytest.mark.slow
 def test_acts_that_wait_together_share_a_commit_and_a_failing_one_takes_none_with_it(
     numbers: Store,
 ) -> None:

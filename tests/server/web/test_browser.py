@@ -389,6 +389,7 @@ def test_the_language_switch_keeps_its_place_and_stays(tmp_path: Path) -> None:
     assert browser.client.get("/", headers={"Accept-Language": "mi, en;q=0.5"}).status_code == 200
 
 
+@pytest.mark.slow
 def test_results_are_told_in_words_a_table_and_a_picture(tmp_path: Path) -> None:
     made = site(tmp_path / "store")
     what = consultation(made.store, results="everyone")

@@ -266,6 +266,7 @@ def test_votes_are_shown_only_where_asked_for_and_looking_is_logged(office: Offi
     assert entry.actor == office.members["analyst"].id
 
 
+@pytest.mark.slow
 def test_groups_say_how_old_they_are_and_are_told_as_table_and_drawing(office: Office) -> None:
     for vote in stored_votes.votes_by(office.store, office.about.id, "p1")[:2]:
         other = -1 if vote.value == 1 else 1

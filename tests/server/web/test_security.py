@@ -298,6 +298,7 @@ def test_rate_limit_votes_statements_and_joins_are_limited(tmp_path: Path) -> No
 # Stored XSS
 
 
+@pytest.mark.slow
 def test_stored_xss_no_field_reaches_a_page_as_markup(tmp_path: Path) -> None:
     made = site(tmp_path / "s")
     item = {
@@ -402,6 +403,7 @@ def test_stored_xss_cleaning_again_changes_nothing(written: str) -> None:
     assert not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b\ud800-\udfff]", once)
 
 
+@pytest.mark.slow
 @given(written=st.text(max_size=400))
 @hypothesis_settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_stored_xss_any_text_is_stored_or_refused_and_never_fails(here: Site, written: str) -> None:
@@ -684,6 +686,7 @@ def test_withdrawal_deletes_and_gives_a_receipt_the_log_knows(here: Site) -> Non
     assert visitor.get("/c/water/mine").url.path == "/c/water/join"
 
 
+@pytest.mark.slow
 def test_withdrawal_leaves_no_trace_of_the_person_in_results_and_texts(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     visitor = here.browser().join()
@@ -796,6 +799,7 @@ def test_timing_side_channel_no_results_before_enough_people_and_own_votes(here:
     assert "Results are shown to those who take part" in here.browser().get("/c/water/results").text
 
 
+@pytest.mark.slow
 def test_timing_side_channel_results_change_by_five_people_at_least(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     crowd(here.store, what, 16)

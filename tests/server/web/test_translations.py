@@ -55,6 +55,7 @@ def collected() -> dict[Any, Any]:
     }
 
 
+@pytest.mark.slow
 def test_the_texts_collected_are_those_of_the_pages() -> None:
     kept = {m.id for m in read_po((LOCALES / "messages.pot").open("rb")) if m.id}
     assert set(collected()) == kept, "run scripts/translations"
@@ -233,6 +234,7 @@ def left_over(visitor: Visitor, path: str, status: int = 200) -> list[str]:
     return [f"{path}: {one}" for one in visible(body(page))]
 
 
+@pytest.mark.slow
 def test_every_page_of_organisers_is_said_in_the_readers_language(office: Office) -> None:
     visitor = office.client("owner")
     visitor.get("/settings?lang=zz")
@@ -273,6 +275,7 @@ def test_every_page_of_organisers_is_said_in_the_readers_language(office: Office
     assert left == []
 
 
+@pytest.mark.slow
 def test_every_page_of_participants_is_said_in_the_readers_language(
     tmp_path: Path, strange: Path
 ) -> None:
