@@ -46,8 +46,8 @@ class TrainingOptions(MethodOptions):
     # Which layers are trained, by an adapter or in full: all; upper, the upper two thirds; or the
     # first and the last of them, counted from 1 at the input, such as 11-30.
     layers: str = Field(default="all", pattern=r"^(all|upper|[1-9]\d*-[1-9]\d*)$")
-    # Of the frozen weights. auto is bfloat16 where the machine computes it, and float32 in full
-    # fine-tuning.
+    # Of the frozen weights. auto is bfloat16 where the machine computes it; in full fine-tuning the
+    # weights are then float32, and only their products are bfloat16.
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     # Compute activations again in the backward pass instead of keeping them.
     gradient_checkpointing: bool = False

@@ -166,7 +166,17 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             name: 0.0 if name.startswith("way_") else by_method.get(UNIFORM, ())
             for name, by_method in units.items()
         }
-        made = make_figures(NAME, units, methods, seed, floors, ceilings, given.left_out, side=side)
+        made = make_figures(
+            NAME,
+            units,
+            methods,
+            seed,
+            floors,
+            ceilings,
+            given.left_out,
+            side=side,
+            questions_once=True,
+        )
         figures += made[0]
         differences += made[1]
         for name, by_method in _summed(given, chosen).items():

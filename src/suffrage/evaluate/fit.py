@@ -234,6 +234,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 breakdown=letters,
                 pairs_by_value_set=letters,
                 elsewhere=PARTIAL,
+                questions_once=True,
             )
             figures += made[0]
             differences += made[1]
@@ -276,6 +277,7 @@ def _regime_figures(
             pairs=pairs,
             breakdown=False,
             elsewhere=PARTIAL,
+            questions_once=True,
         )
         figures += [row.model_copy(update={"regime": regime}) for row in made[0]]
         differences += [row.model_copy(update={"regime": regime}) for row in made[1]]

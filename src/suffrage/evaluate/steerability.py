@@ -207,6 +207,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         {**floors, "nearest": list(guesses.values())},
         {**ceilings, "apart": 1.0},
         given.left_out,
+        questions_once=True,
     )
     return Scorecard(
         figures=tuple(_within_a_share(f) if f.measure == "nearest" else f for f in figures),

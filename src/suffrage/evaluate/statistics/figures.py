@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -51,6 +51,8 @@ Units = Mapping[str, Mapping[str, Sequence[Measured]]]
 Edge = Mapping[str, Sequence[Measured] | float]
 # The seed and value set that a figure is given for; None for all of them.
 Scope = tuple[int | None, str | None]
+# The scopes over several value sets.
+POOLED = (None, LEARNED, LEFT_OUT)
 
 
 def make_figures(
@@ -69,6 +71,7 @@ def make_figures(
     breakdown: bool = True,
     pairs_by_value_set: bool = False,
     elsewhere: Sequence[str] = (),
+    questions_once: bool = False,
 ) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...]]:
     """Figures over all value sets and seeds, for each of them alone, and paired differences.
 
@@ -99,6 +102,9 @@ def make_figures(
         Whether to compare methods on each mean over value sets too.
     elsewhere : sequence of str
         Methods that speak for some cells only, and do not decide what the others are compared on.
+    questions_once : bool
+        Whether a figure over several value sets counts every question once, however many of them
+        answered it. Where all of them answered every question this changes nothing.
     """
     figures: list[Figure] = []
     differences: list[FigureDifference] = []
@@ -117,17 +123,44 @@ def make_figures(
                 if not (whole or breakdown):
                     continue
                 keys = dict.fromkeys(row.key for row in rows)
-                floor, ceiling = (edge.on(keys) for edge in edges)
-                found = replace(bootstrap_estimate(rows, drawn), floor=floor, ceiling=ceiling)
+                pooled = questions_once and value_set in POOLED
+                floor, ceiling = (edge.on(keys, pooled) for edge in edges)
+                found = bootstrap_estimate(once_a_question(rows) if pooled else rows, drawn)
+                found = replace(found, floor=floor, ceiling=ceiling)
                 if whole:
                     means.setdefault(method, {})[value_set or ALL] = found
                 if isfinite(found.value) and (breakdown or value_set is None):
                     missing = cells[at_seed, value_set].missing(method)
                     place = (evaluation, measure, method, at_seed, value_set)
                     figures.append(drawn_figure(*place, found, side, readout, missing))
-        paired = _paired(means, scoped, pairs, cells, drawn)
+        paired = _paired(means, scoped, pairs, cells, drawn, questions_once)
         differences += _differences(evaluation, measure, side, paired)
     return tuple(figures), tuple(differences)
+
+
+def once_a_question(rows: Sequence[Measured]) -> Sequence[Measured]:
+    """Weigh each row by one over the number of value sets that its question has rows for.
+
+    A question that 26 years of one survey asked then counts as much as one that a single country
+    was asked.
+
+    Parameters
+    ----------
+    rows : sequence of Measured
+        Of one method.
+
+    Examples
+    --------
+    >>> from suffrage.evaluate.statistics.intervals import Measured
+    >>> both = [Measured(1, name, "a", "a", 0.5, np.ones(1)) for name in ("north", "south")]
+    >>> one = Measured(1, "north", "b", "b", 0.8, np.ones(1))
+    >>> [row.below for row in once_a_question([*both, one])]
+    [0.5, 0.5, 1.0]
+    """
+    counts = Counter((row.seed, row.item) for row in rows)
+    if len(set(counts.values())) <= 1:
+        return rows
+    return [row.weighted(1 / counts[row.seed, row.item]) for row in rows]
 
 
 def compared_rows(
@@ -283,11 +316,16 @@ class _Edge:
         rows = () if given is None or isinstance(given, float | int) else given
         self._rows: dict[tuple[int, str, str], list[Measured]] = _grouped(rows, lambda r: r.key)
 
-    def on(self, keys: Collection[tuple[int, str, str]]) -> float | None:
-        """The mean over the units with these keys; None where there are none."""
+    def on(self, keys: Collection[tuple[int, str, str]], pooled: bool) -> float | None:
+        """The mean over the units with these keys; None where there are none.
+
+        pooled: whether every question counts once.
+        """
         if self._number is not None:
             return self._number
-        same = [row for key in keys for row in self._rows.get(key, ())]
+        same: Sequence[Measured] = [row for key in keys for row in self._rows.get(key, ())]
+        if pooled:
+            same = once_a_question(same)
         below = sum(row.below for row in same)
         return sum(row.point for row in same) / below if below > 0 else None
 
@@ -302,6 +340,7 @@ def _paired(
     pairs: Sequence[tuple[str, str]],
     cells: Mapping[Scope, CommonCells],
     draws: Draws,
+    questions_once: bool,
 ) -> Iterator[Gap]:
     """Differences on the units both methods have, for each mean over value sets."""
     for method, against in pairs:
@@ -315,16 +354,23 @@ def _paired(
             shared = keys[0] & keys[1]
             if not shared:
                 continue
+            pooled = questions_once and scope[1] in POOLED
             gap = minus(
                 *(
-                    whole
-                    if own == shared
-                    else bootstrap_estimate([row for row in rows if row.key in shared], draws)
+                    whole if own == shared else _estimate_on(shared, rows, draws, pooled)
                     for whole, own, rows in zip((one, two), keys, (ours, theirs), strict=True)
                 )
             )
             if isfinite(gap.value):
                 yield method, against, value_set, gap, cells[scope]
+
+
+def _estimate_on(
+    keys: Collection[tuple[int, str, str]], rows: Sequence[Measured], draws: Draws, pooled: bool
+) -> Estimate:
+    """The estimate over the rows with these keys."""
+    own: Sequence[Measured] = [row for row in rows if row.key in keys]
+    return bootstrap_estimate(once_a_question(own) if pooled else own, draws)
 
 
 def _differences(

@@ -10,7 +10,7 @@ them, so that the difference, ratio or least of several figures has its error in
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -41,6 +41,18 @@ class Measured:
     def key(self) -> tuple[int, str, str]:
         """What a row of another method must share to be paired with this one."""
         return (self.seed, self.value_set, self.item)
+
+    def weighted(self, weight: float) -> Measured:
+        """The row, counted `weight` times in a mean or ratio."""
+        below = None if self.below_replicates is None else self.below_replicates * weight
+        return replace(
+            self,
+            point=self.point * weight,
+            replicates=self.replicates * weight,
+            below=self.below * weight,
+            below_replicates=below,
+            sampled=None if self.sampled is None else self.sampled * weight,
+        )
 
 
 @dataclass(frozen=True, eq=False)
