@@ -335,3 +335,66 @@ def test_the_private_file_is_of_one_consultation_and_its_owners(tmp_path: Path) 
     (tmp_path / "private.json").write_text(json.dumps({**content, "consultation": "village"}))
     with pytest.raises(InputError, match="belongs to the consultation village"):
         released(made_up_public(), tmp_path, "two")
+
+
+def numbered_alike(public: Consultation) -> Consultation:
+    """The same with people, statements, prompts and answers numbered from 0, as Polis does."""
+    new: dict[str, str] = {}
+    for table, key in (
+        ("participants", "participant"),
+        ("statements", "statement"),
+        ("prompts", "prompt"),
+        ("answers", "answer"),
+    ):
+        new |= {old: str(at) for at, old in enumerate(getattr(public, table)[key])}
+    ids = ("participant", "author", "statement", "prompt", "answer", "left", "right")
+
+    def renamed(frame: pl.DataFrame) -> pl.DataFrame:
+        return frame.with_columns(
+            pl.col(name).replace(new) for name in ids if name in frame.columns
+        )
+
+    tables = {n: getattr(public, n) for n in public.__dataclass_fields__}
+    return Consultation(
+        **{n: renamed(t) if isinstance(t, pl.DataFrame) else t for n, t in tables.items()}
+    )
+
+
+def test_people_and_statements_may_be_numbered_alike(tmp_path: Path) -> None:
+    public = made_up_public(60, 1)
+    ages = public.demographics.with_columns(
+        # As many as there are people in each of two ages, which are also ids of people.
+        value=pl.when(pl.col("item") == "age").then(pl.lit("7")).otherwise("value")
+    )
+    tables = {n: getattr(public, n) for n in public.__dataclass_fields__}
+    public = Consultation(**{**tables, "demographics": ages})
+    named = released(public, tmp_path / "named", joined=JOINED, cross=(("age", "region"),))
+    wanted = JOINED.model_copy(update={"statements": ("0", "1")})
+    alike = released(
+        numbered_alike(public), tmp_path / "alike", joined=wanted, cross=(("age", "region"),)
+    )
+    assert {n: f.height for n, f in alike.items()} == {n: f.height for n, f in named.items()}
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "ids"),
+    [
+        ("votes", "person", range(60)),
+        ("votes", "statement", range(60)),
+        ("comparisons", "left", range(60)),
+        ("votes", "vote", range(60)),
+        ("statements", "language", range(8)),
+        ("demographics", "with_value", range(60)),
+    ],
+)
+def test_somebodys_number_in_a_table_is_a_fault(
+    table: str, column: str, ids: range, tmp_path: Path
+) -> None:
+    public = numbered_alike(made_up_public(60, 1))
+    frames = released(public, tmp_path)
+    assert faults_of(public, frames, ReleaseSettings()) == []
+    leaking = frames[table]
+    cells = pl.Series([str(ids[at % len(ids)]) for at in range(leaking.height)])
+    leaking = leaking.with_columns(cells.cast(leaking.schema[column]).alias(column))
+    faults = faults_of(public, {**frames, table: leaking}, ReleaseSettings())
+    assert f"{table}.{column} holds the id of a participant" in faults
