@@ -137,4 +137,8 @@ def test_a_polis_export_keeps_its_votes(shared_data: Path) -> None:
     conversation = read_polis(shared_data / "polis" / "scoop-hivemind.biodiversity")
     made = consultation_of(conversation, "town")
     assert votes_of(made).only(conversation.votes.statements) == conversation.votes
-    assert not made.participants["consent_training"].any()
+    consents = ("consent_votes", "consent_texts", "consent_training")
+    assert not made.participants.select(consents).to_numpy().any()
+    stated = consultation_of(conversation, "town", consents=("votes", "training")).participants
+    assert [stated[name].all() for name in consents] == [True, False, True]
+    assert not stated["consent_texts"].any()

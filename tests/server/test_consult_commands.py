@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 from suffrage.cli import app
 from suffrage.consult.consultation import read_consultation
 from suffrage.consult.polis.read_files import read_polis
-from suffrage.server.store import consultations, statements
+from suffrage.consult.release.release import read_release
+from suffrage.server.store import audit, consultations, statements
 from suffrage.server.store.database import open_store
 from suffrage.server.store.secret_keys import FILE_VARIABLE, VARIABLE
 from suffrage.server.store.stored_results import newest_results
@@ -106,6 +107,37 @@ def test_what_is_exported_is_imported_equal_and_polis_files_too(tmp_path: Path) 
     back = tmp_path / "back"
     said("export", tmp_path / "second", "again", back, "--format", "polis")
     assert read_polis(back).votes == read_polis(polis).votes
+
+
+@pytest.mark.slow
+def test_a_real_conversation_is_released_with_the_consent_that_was_stated(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    polis = shared_data / "polis" / "15-per-hour-seattle"
+    rows = {}
+    for slug, more in (("unknown", []), ("stated", ["--consent", "votes, training"])):
+        told = said("import", tmp_path / "store", polis, "--slug", slug, *more)
+        assert told.exit_code == 0, told.exception
+        assert ("unknown; what is unknown" if slug == "unknown" else "votes, train") in told.output
+        tables = tmp_path / slug
+        assert said("export", tmp_path / "store", slug, tables).exit_code == 0
+        made = said("release", tables, tmp_path / f"{slug}-release")
+        assert made.exit_code == 0, made.exception
+        rows[slug] = read_release(tmp_path / f"{slug}-release")["votes"]
+    votes = read_polis(polis).votes
+    accepted = read_release(tmp_path / "stated-release")["statements"]["statement"].to_list()
+    assert rows["unknown"].height == 0
+    assert 0 < rows["stated"].height <= int(votes.only(accepted).seen.sum())
+    assert rows["stated"]["training"].all()
+    store = open_store(str(tmp_path / "store"))
+    what = consultations.find_consultation(store, "stated")
+    entry = audit.list_entries(store, what.id)[0]
+    assert entry.detail["consents_stated"] == ["training", "votes"]
+    store.close()
+    wrong = said("import", tmp_path / "store", polis, "--slug", "x", "--consent", "all")
+    assert '"all" is none of votes, texts, training' in str(wrong.exception)
+    twice = said("import", tmp_path / "store", tmp_path / "stated", "--consent", "votes")
+    assert "has each person's own" in str(twice.exception)
 
 
 def test_one_of_several_polis_exports_in_a_folder_is_imported_by_its_prefix(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import suffrage
 from suffrage.errors import InputError
 
 if TYPE_CHECKING:
+    from suffrage.consult.people import Consent
     from suffrage.server.store.database import Store
 
 Where = Annotated[
@@ -232,11 +233,18 @@ def import_command(
     agree: Annotated[
         int | None, typer.Option(help="The vote that means agree in Polis files, 1 or -1.")
     ] = None,
+    consent: Annotated[
+        str | None,
+        typer.Option(
+            help="What everybody in the files is known to have consented to: votes, texts, "
+            "training, separated by commas. Default: nothing, because the files do not say."
+        ),
+    ] = None,
 ) -> None:
     """Put a consultation into a store as a new one, closed.
 
     Example: `suffrage consult import water polis-export --slug uberx`
-    Example: `suffrage consult import water ccai --slug ccai --prefix clean_`
+    Example: `suffrage consult import water ccai --slug ccai --prefix clean_ --consent votes`
     """
     _need_extra()
     _check_agree(agree)
@@ -246,20 +254,40 @@ def import_command(
     from suffrage.consult.polis.conversation import consultation_of
     from suffrage.server.store.contents import from_consultation
 
+    consents = _consents(consent)
     if (folder / MANIFEST).exists():
+        if consents:
+            raise InputError(
+                f"--consent is for files that do not say it; {folder} has each person's own."
+            )
         content = suffrage.read_consultation(folder)
         content = replace(content, slug=slug) if slug else content
     elif slug is None:
         raise InputError("Polis files have no slug; name one with --slug.")
     else:
-        content = consultation_of(suffrage.read_polis(folder, prefix, agree), slug, language)
+        read = suffrage.read_polis(folder, prefix, agree)
+        content = consultation_of(read, slug, language, consents)
     store = _open(where, create=True)
-    from_consultation(store, content)
+    from_consultation(store, content, stated=consents)
     store.close()
     typer.echo(
         f"Consultation  {content.slug}, closed, {content.statements.height} statements, "
         f"{content.participants.height} participants, {content.votes.height} votes"
     )
+    if not (folder / MANIFEST).exists():
+        known = f"stated for everybody: {', '.join(consents)}" if consents else "unknown"
+        typer.echo(f"Consent       {known}; what is unknown is neither published nor trained on")
+
+
+def _consents(listed: str | None) -> tuple[Consent, ...]:
+    from suffrage.cli.options import comma_separated
+    from suffrage.consult.people import CONSENTS
+
+    names = comma_separated(listed) if listed else []
+    for name in names:
+        if name not in CONSENTS:
+            raise InputError(f'--consent: "{name}" is none of {", ".join(CONSENTS)}.')
+    return tuple(each for each in CONSENTS if each in names)
 
 
 def _check_agree(agree: int | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -17,8 +17,11 @@ from suffrage.survey import Codebook, Provenance, Survey
 from suffrage.survey.survey import RESPONDENT, WEIGHT
 from suffrage.survey.weighting import Representativeness, WeightingSpec, weighted
 
-# What people may have consented to; "taking part" needs no further consent.
-Use = Literal["taking part", "votes", "texts", "training"]
+# What people may consent to: publication of their votes, of their texts, and training.
+Consent = Literal["votes", "texts", "training"]
+CONSENTS: tuple[Consent, ...] = get_args(Consent)
+# What a consultation is used for; "taking part" needs no further consent.
+Use = Literal["taking part"] | Consent
 ReadAs = Literal["sample", "population"]
 
 

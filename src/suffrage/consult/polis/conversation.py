@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,6 +10,7 @@ import polars as pl
 
 from suffrage.arrays import IntArray
 from suffrage.consult.consultation import PARTICIPANT, SCHEMAS, Consultation, votes_of
+from suffrage.consult.people import Consent
 from suffrage.consult.votes import UNSEEN, VoteMatrix, id_order
 
 
@@ -88,11 +89,24 @@ class Conversation:
         return tuple(s.id for s in self.statements if s.moderated < least or s.meta)
 
 
-def consultation_of(conversation: Conversation, slug: str, language: str = "en") -> Consultation:
+def consultation_of(
+    conversation: Conversation,
+    slug: str,
+    language: str = "en",
+    consents: Collection[Consent] = (),
+) -> Consultation:
     """Return a Polis conversation's statements and last votes as a consultation.
 
-    Polis files say nothing about consent: nobody counts as having agreed to training or to the
-    publication of texts. Whoever has that consent records it in the participants' table.
+    Parameters
+    ----------
+    conversation : Conversation
+    slug : str
+        The consultation's name in addresses.
+    language : str
+        Of the statements.
+    consents : collection of {"votes", "texts", "training"}
+        What every participant is known to have consented to. Polis files say nothing about
+        consent, and unknown consent counts as none.
     """
     matrix = conversation.votes
     about = conversation.about
@@ -103,7 +117,7 @@ def consultation_of(conversation: Conversation, slug: str, language: str = "en")
         languages=(language,),
         created="",
         statements=_statement_rows(conversation, language),
-        participants=_participant_rows(matrix.participants, language),
+        participants=_participant_rows(matrix.participants, language, consents),
         votes=_vote_rows(matrix),
     )
 
@@ -126,15 +140,17 @@ def _statement_rows(conversation: Conversation, language: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict(SCHEMAS["statements"]))
 
 
-def _participant_rows(participants: Sequence[str], language: str) -> pl.DataFrame:
+def _participant_rows(
+    participants: Sequence[str], language: str, consents: Collection[Consent]
+) -> pl.DataFrame:
     return pl.DataFrame({PARTICIPANT: list(participants)}).with_columns(
         verified=False,
         language=pl.lit(language),
         excluded=False,
         exclusion_reason=pl.lit(None, pl.String),
-        consent_votes=True,
-        consent_texts=False,
-        consent_training=False,
+        consent_votes=pl.lit("votes" in consents),
+        consent_texts=pl.lit("texts" in consents),
+        consent_training=pl.lit("training" in consents),
         weight=pl.lit(None, pl.Float64),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,7 @@ import polars as pl
 from sqlalchemy import ColumnElement, Connection, Select, Table, insert, select
 
 from suffrage.consult.consultation import SCHEMAS, Consultation
+from suffrage.consult.people import Consent
 from suffrage.errors import InputError
 from suffrage.server.store import audit
 from suffrage.server.store import database_schema as schema
@@ -143,11 +144,15 @@ def _read(c: Connection, name: str, consultation_id: str) -> pl.DataFrame:
 
 
 def from_consultation(
-    store: Store, content: Consultation, actor: str = "command line"
+    store: Store,
+    content: Consultation,
+    actor: str = "command line",
+    stated: Collection[Consent] = (),
 ) -> StoredConsultation:
     """Put a consultation into the store as a new one, closed, with its ids as they are.
 
-    Raises InputError where the slug is taken or is none.
+    stated: consents that the importer stated for everybody, for the audit log. Raises InputError
+    where the slug is taken or is none.
     """
     if not SLUG.fullmatch(content.slug):
         raise InputError(
@@ -180,9 +185,10 @@ def from_consultation(
             ]
             if rows:
                 c.execute(insert(pair.stored), rows)
-        audit.append_entry(
-            c, id, actor, "consultation.import", content.slug, {"hash": content.content_hash}
-        )
+        detail: dict[str, Any] = {"hash": content.content_hash}
+        if stated:
+            detail["consents_stated"] = sorted(stated)
+        audit.append_entry(c, id, actor, "consultation.import", content.slug, detail)
     return find_consultation(store, content.slug)
 
 
