@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from suffrage.population import AnswerDistribution, ValueSet, build_value_set
     from suffrage.report.leaderboard import compare_runs
     from suffrage.report.tables import read_results
+    from suffrage.study.commands.tuning import Tuning, tune_study
     from suffrage.study.run import FinishedRun, run_study
     from suffrage.study.schema import Study, read_study
     from suffrage.survey import Item, Survey, read_survey
@@ -44,6 +45,7 @@ _MODULES = {
     "read_survey": "survey",
     "run_study": "study.run",
     "split_items": "training_data",
+    "tune_study": "study.commands.tuning",
     # Types.
     "AnswerDistribution": "population",
     "Checkpoint": "align",
@@ -65,6 +67,7 @@ _MODULES = {
     "Study": "study.schema",
     "SuffrageError": "errors",
     "Survey": "survey",
+    "Tuning": "study.commands.tuning",
     "ValueSet": "population",
 }
 
@@ -89,6 +92,7 @@ __all__ = [
     "Study",
     "SuffrageError",
     "Survey",
+    "Tuning",
     "ValueSet",
     "__version__",
     "ask",
@@ -103,6 +107,7 @@ __all__ = [
     "read_survey",
     "run_study",
     "split_items",
+    "tune_study",
 ]
 
 

@@ -35,6 +35,10 @@ class InputError(SuffrageError):
         self.message, self.values = message, values
 
 
+class TrainingDivergedError(SuffrageError):
+    """A training stopped because its loss, a gradient or a weight is not a number (exit code 1)."""
+
+
 class MissingExtraError(InputError):
     """An optional part of Suffrage is needed and not installed (exit code 2)."""
 

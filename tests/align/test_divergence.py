@@ -13,7 +13,7 @@ from suffrage.align import packed, ppo
 from suffrage.align.loop import STATE, Loop
 from suffrage.align.preference_model import PreferenceModel, train_preference_model
 from suffrage.align.training import last_whole_checkpoint
-from suffrage.errors import SuffrageError
+from suffrage.errors import SuffrageError, TrainingDivergedError
 from tests.align.test_training import job, run
 
 
@@ -42,7 +42,7 @@ def test_a_bad_gradient_reaches_no_saved_point_and_no_result(
 
     monkeypatch.setattr(packed, "answer_log_probs", worse)
     given = job(tiny_model, "sft", tmp_path, 4, save_every=1, adapter=adapter)
-    with pytest.raises(SuffrageError, match=f"the gradient at step {at} is not a number"):
+    with pytest.raises(TrainingDivergedError, match=f"the gradient at step {at} is not a number"):
         run("sft", given)
     assert points(given.work)[-1] == f"checkpoint-{at - 1}"
     for file in given.work.rglob("*.safetensors"):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from suffrage.study.planning.training_work import TrainingWork, training_work
+from suffrage.study.planning.training_work import TAIL_TOKENS, TrainingWork, training_work
 from suffrage.study.schema import read_study
 from tests.study.conftest import Write
 
@@ -71,3 +71,21 @@ def test_a_constitution_costs_its_texts_and_both_stages(write_study: Write) -> N
     assert found.learnt == 10 * 4 * 120 + 7 * 4 * 140
     alone = work(write_study, {"method": "cai", **options, "then": "none"})
     assert alone == TrainingWork(learnt=10 * 4 * 120, read=drafts, written=6 * 3 * 20)
+
+
+def test_populations_share_a_question_in_steps_of_whole_questions(write_study: Write) -> None:
+    options = {"questions": 3, "populations": 5, "orders": 2, "steps": 10}
+    found = work(write_study, {"method": "distribution", **options})
+    assert found == TrainingWork(learnt=10 * 3 * 2 * (QUESTION + 4 * TAIL_TOKENS))
+    study = read_study(write_study(methods=[{"method": "distribution", **options}]))
+    (spec,) = study.methods
+    two = training_work(spec, 10, QUESTION, populations=2)
+    assert two.learnt == 10 * 3 * 2 * (QUESTION + TAIL_TOKENS)
+
+
+def test_what_is_held_back_is_read_at_every_point(write_study: Write) -> None:
+    options = {"batch": 4, "validation": 0.3, "validate_every": 4, "validation_cells": 60}
+    found = work(write_study, {"method": "distribution", **options})
+    # Before the first step, after steps 4 and 8, and at the end; three populations a question.
+    assert found.read == pytest.approx(4 * 60 * (QUESTION / 3 + TAIL_TOKENS))
+    assert found.learnt == 10 * 4 * QUESTION

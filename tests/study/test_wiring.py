@@ -265,6 +265,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "where a model's weights go": ({"model": {"name": "model", "device_map": "auto"}}, ["results"]),
     "the study's name": ({"study": "renamed"}, ["results"]),
     "the title": ({"title": "A title"}, ["results"]),
+    "what is tuned": ({"tune": {"learning_rate": [0.001, 0.002]}}, ["results"]),
     "the price of an hour": ({"price": {"per_hour": 2.0}}, ["results"]),
     "the output": ({"output": "elsewhere"}, ["results"]),
 }

@@ -17,7 +17,7 @@ from suffrage.align.checkpoint import Checkpoint
 from suffrage.align.loop import all_finite
 from suffrage.align.method import OnStep, TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.align.validation import Validation
-from suffrage.errors import InputError, SuffrageError, require
+from suffrage.errors import InputError, SuffrageError, TrainingDivergedError, require
 from suffrage.models import identify_trained
 from suffrage.models.device import device_name, fast_dtype, out_of_memory, process_count
 from suffrage.models.loading import load_weights
@@ -394,7 +394,9 @@ def _on_pre_optimizer_step(work: Path) -> Callable[..., None]:
         self: Any, args: Any, state: Any, control: Any, model: Any = None, **_: Any
     ) -> None:
         if not all_finite(p.grad for p in model.parameters() if p.grad is not None):
-            raise SuffrageError(_diverged("the gradient", state.global_step + 1, args, work))
+            raise TrainingDivergedError(
+                _diverged("the gradient", state.global_step + 1, args, work)
+            )
 
     return on_pre_optimizer_step
 
@@ -407,7 +409,7 @@ def _on_step_end(work: Path) -> Callable[..., None]:
     ) -> None:
         saves = control.should_save or state.global_step >= state.max_steps
         if saves and not all_finite(p for p in model.parameters() if p.requires_grad):
-            raise SuffrageError(_diverged("a weight", state.global_step, args, work))
+            raise TrainingDivergedError(_diverged("a weight", state.global_step, args, work))
 
     return on_step_end
 
@@ -426,7 +428,7 @@ def _on_log(on_step: OnStep, log: Path, validation: Validation | None) -> Callab
             return
         step, loss = int(state.global_step), float(logs["loss"])
         if not math.isfinite(loss):
-            raise SuffrageError(
+            raise TrainingDivergedError(
                 f"training diverged: the loss at step {step} is {loss}. The likely cause is a "
                 f"learning rate too high (now {args.learning_rate:g}); try a tenth. The last good "
                 f"point is kept in {log.parent}."

@@ -26,6 +26,7 @@ app.add_typer(consult_app, name="consult")
 
 app.command("run")(study.run_command)
 app.command("plan")(study.plan_command)
+app.command("tune")(study.tune_command)
 app.command("report")(study.report_command)
 app.command("compare")(study.compare_command)
 app.command("estimate")(study.estimate_command)

@@ -123,6 +123,44 @@ def plan_command(
     print_rich(plan_table(planned.as_json()))
 
 
+def tune_command(
+    study: StudyPath,
+    method: Annotated[
+        str | None,
+        typer.Option(help="The entry of `methods`; default: the one with `validation:`."),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of each trial; default: the entry's own.", min=1)
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="How many trials; default: tune.trials, or 6.", min=2)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose a method's learning rate, layers or adapter by short trainings.
+
+    The trials are judged by questions held back inside training, never by held-out ones. `tune:` in
+    the study says what is tried. A trial that is finished is never trained again.
+
+    Example: `suffrage tune examples/many-questions.yaml --method distribution --steps 60`
+    """
+    from suffrage.report.terminal_pages import tuning
+    from suffrage.study.commands.tuning import TuningPlan
+
+    def show(plan: TuningPlan) -> None:
+        if not as_json:
+            print_rich(tuning.tuning_plan_text(plan.as_json()))
+            typer.echo()
+
+    found = suffrage.tune_study(
+        suffrage.read_study(study), method, steps, trials, as_json, show
+    ).as_json()
+    if as_json:
+        print_json(found)
+        return
+    print_rich(tuning.tuning_text(found))
+
+
 def report_command(study: StudyPath) -> None:
     """Write a finished study's report and tables again.
 

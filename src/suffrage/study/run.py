@@ -101,7 +101,7 @@ def run_study(
         wiring = wire(with_value_sets(study))
         if force:
             _forget(wiring, force)
-        run = _Run(wiring, only, launcher)
+        run = StudyRun(wiring, only, launcher)
         # The checks a user can fail come before anything long.
         run.check_means()
         run.prepare()
@@ -133,12 +133,14 @@ def _write_source(source: Survey | PublishedTable, folder: Path) -> None:
 
 
 @dataclass
-class _Run:
-    """One execution under way."""
+class StudyRun:
+    """One execution of a study's stages, or of some of them, under way."""
 
     wiring: Wiring
+    # The kind of stage to stop after; None for all.
     only: StageKind | None
-    launcher: Path | None
+    # An Accelerate configuration whose processes share each training.
+    launcher: Path | None = None
     # What was computed so far.
     computed: list[str] = field(default_factory=list)
 
@@ -210,13 +212,14 @@ class _Run:
         for method, seed in places:
             for group, stage in self.wiring.checkpoints(method, seed).items():
                 if self._left(stage):
-                    self._train((method, seed, group), stage, plan, progress)
+                    self.train((method, seed, group), stage, plan, progress)
                 if stage.finished:
                     stage.show_as_latest()
             self._ask((method, seed), hand, plan, progress)
             hand.release()  # the next training needs the memory
 
-    def _train(self, place: TrainingPlace, stage: Stage, plan: Plan, progress: Progress) -> None:
+    def train(self, place: TrainingPlace, stage: Stage, plan: Plan, progress: Progress) -> None:
+        """One training, from the last point that an interrupted one left."""
         self.computed.append(f"{stage.kind} {stage.label}")
         with progress.stage(f"train {stage.label}", plan.seconds(stage)) as update:
             fill = partial(train_checkpoint, self.inputs, place, stage, self.launcher, update)

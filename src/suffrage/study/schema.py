@@ -169,6 +169,8 @@ class Study(BaseModel):
     methods: tuple[MethodSpec, ...] = Field(min_length=1)
     evaluate: tuple[EvaluationSpec, ...] = Field(min_length=1)
     scoring: Scoring = Scoring()
+    tune: dict[str, Any] = Field(default_factory=dict)
+    """What `suffrage tune` tries: values by option of a method, see `study.trials`."""
     price: Price | None = None
     output: Path
     source: Path

@@ -12,7 +12,12 @@ from suffrage.models.device import CPU_ROW_LENGTH
 from suffrage.models.identity import model_shape
 from suffrage.study.inputs import StudyInputs
 from suffrage.study.planning.memory import largest_step, training_bytes
-from suffrage.study.planning.training_work import NOTHING, TrainingWork, training_work
+from suffrage.study.planning.training_work import (
+    NOTHING,
+    TAIL_TOKENS,
+    TrainingWork,
+    training_work,
+)
 from suffrage.study.schema import MethodSpec
 from suffrage.study.wiring import TrainingPlace
 from suffrage.survey import Item
@@ -21,9 +26,7 @@ from suffrage.survey import Item
 # and optimiser included), to read, and to write by itself. Measured on SmolLM2-135M with 2 cores
 # (docs/results.md, "methods on two countries").
 LEARNT_FACTOR, READ_FACTOR, WRITTEN_FACTOR = 7.0, 1.5, 3.0
-# Packed rows read an item's text once for all populations; each adds the tokens that name it and
-# end the turn. The ways of asking one item share its question.
-TAIL_TOKENS = 25.0
+# The ways of asking one item share its question.
 SHARED_QUESTION = 0.8
 # About how many tokens a sampled answer has, each of them a pass of its own that costs double.
 SAMPLED_TOKENS = 16 * 2
@@ -65,7 +68,8 @@ def work_by_stage(inputs: StudyInputs) -> dict[Path, StageWork]:
 
 def _training_work(inputs: StudyInputs, place: TrainingPlace, length: float) -> StageWork:
     spec = inputs.method(place[0])
-    work = training_work(spec, inputs.steps(place), length)
+    populations = len(inputs.learnt_from(place))
+    work = training_work(spec, inputs.steps(place), length, populations)
     passes = work.learnt * LEARNT_FACTOR + work.read * READ_FACTOR + work.written * WRITTEN_FACTOR
     return StageWork(passes, _training_memory(inputs, place), work)
 

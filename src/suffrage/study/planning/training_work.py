@@ -8,6 +8,9 @@ from typing import Any
 from suffrage.align import TrainingOptions
 from suffrage.study.schema import MethodSpec
 
+# Packed rows read an item's text once for all populations; each adds the tokens that name it and
+# end the turn.
+TAIL_TOKENS = 25.0
 # A judge reads the question, two answers and a principle: about so many times the question.
 JUDGED = 4.0
 
@@ -37,10 +40,21 @@ class TrainingWork:
 NOTHING = TrainingWork()
 
 
-def training_work(spec: MethodSpec, steps: int, question: float) -> TrainingWork:
-    """The tokens of one training of `steps` steps, whose questions have `question` tokens.
+def training_work(
+    spec: MethodSpec, steps: int, question: float, populations: int | None = None
+) -> TrainingWork:
+    """The tokens of one training.
 
     Instructions mixed in count as questions do. Answers of labelled options are one token.
+
+    Parameters
+    ----------
+    spec : MethodSpec
+    steps : int
+    question : float
+        Tokens of a question.
+    populations : int, optional
+        How many are learnt from; where steps take whole questions, these share a question's text.
     """
     options: Any = spec.options
     assert isinstance(spec.options, TrainingOptions)
@@ -55,7 +69,11 @@ def training_work(spec: MethodSpec, steps: int, question: float) -> TrainingWork
         return _groups(options, records, question)
     if name in ("cai", "ccai"):
         return _constitutional(options, steps, question)
-    return _given(options, spec.method.records, records, question)
+    if getattr(options, "questions", None) is None:
+        work = _given(options, spec.method.records, records, question)
+    else:
+        work = _whole_questions(options, steps, question, populations)
+    return work + _validation(options, steps, question)
 
 
 def _given(options: Any, kind: str | None, records: float, question: float) -> TrainingWork:
@@ -63,6 +81,26 @@ def _given(options: Any, kind: str | None, records: float, question: float) -> T
     free = getattr(options, "form", "") == "simpo" or getattr(options, "reference", "") == "none"
     referred = kind in ("preference", "binary") and not free
     return TrainingWork(learnt=records * question, read=records * question * referred)
+
+
+def _whole_questions(
+    options: Any, steps: int, question: float, populations: int | None
+) -> TrainingWork:
+    """Steps of whole questions, whose text the populations share."""
+    shape = options.step_shape
+    asked = min(shape.populations, populations or shape.populations)
+    visit = shape.orders * (question + (asked - 1) * TAIL_TOKENS)
+    return TrainingWork(learnt=steps * shape.questions * visit)
+
+
+def _validation(options: Any, steps: int, question: float) -> TrainingWork:
+    """What is held back is read before the first step, every so many steps, and at the end."""
+    held_back = options.record_settings.validation
+    if held_back is None:
+        return NOTHING
+    times = 1 + -(-steps // options.validate_every)
+    each = question / held_back.populations + TAIL_TOKENS
+    return TrainingWork(read=times * held_back.cells * each)
 
 
 def _preference_model(options: Any, records: float, question: float) -> TrainingWork:
