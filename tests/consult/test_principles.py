@@ -170,3 +170,13 @@ def test_the_order_of_rows_changes_no_principle() -> None:
     tables = {n: getattr(public, n) for n in public.__dataclass_fields__}
     turned = {n: t.reverse() if isinstance(t, pl.DataFrame) else t for n, t in tables.items()}
     assert found(Consultation(**turned)).trace() == found(public).trace()
+
+
+def test_a_statement_about_the_consultation_itself_is_no_principle() -> None:
+    public = made_up_public(80, 4)
+    first = found(public).unmerged[0].sources[0]
+    tables = {n: getattr(public, n) for n in public.__dataclass_fields__}
+    marked = public.statements.with_columns(meta=pl.col("statement") == first)
+    principles = found(Consultation(**{**tables, "statements": marked}))
+    assert principles.left_out["about the consultation itself"] == (first,)
+    assert all(first not in p.sources for p in (*principles.merged, *principles.unmerged))

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from suffrage import find_opinion_groups
 from suffrage.cli import app
 from suffrage.consult.consultation import read_consultation
 from suffrage.consult.polis.read_files import read_polis
+from suffrage.consult.polis.write_files import write_polis
 from suffrage.consult.release.release import read_release
 from suffrage.server.store import audit, consultations, statements
 from suffrage.server.store.database import open_store
@@ -138,6 +141,41 @@ def test_a_real_conversation_is_released_with_the_consent_that_was_stated(
     assert '"all" is none of votes, texts, training' in str(wrong.exception)
     twice = said("import", tmp_path / "store", tmp_path / "stated", "--consent", "votes")
     assert "has each person's own" in str(twice.exception)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["15-per-hour-seattle", "scoop-hivemind.biodiversity"])
+def test_a_real_conversation_goes_through_the_store_unchanged(
+    name: str, shared_data: Path, tmp_path: Path
+) -> None:
+    first = read_polis(shared_data / "polis" / name)
+    meta = next(s.id for s in first.statements if s.moderated == 1)
+    first = replace(
+        first,
+        about={"url": "https://pol.is/abc", **first.about},
+        statements=tuple(replace(s, meta=s.id == meta) for s in first.statements),
+    )
+    write_polis(first, tmp_path / "polis")
+    where, out = tmp_path / "store", tmp_path / "out"
+    assert said("import", where, tmp_path / "polis", "--slug", "town").exit_code == 0
+    told = said("export", where, "town", out, "--format", "polis", "--base-url", "https://x.nz")
+    assert told.exit_code == 0, told.exception
+    again = read_polis(out)
+    # Authors who never voted are not participants, as in Polis' own files of voters.
+    voters = set(first.votes.participants)
+    kept = tuple(
+        replace(s, author=s.author if s.author in voters else None) for s in first.statements
+    )
+    assert again.statements == kept
+    assert again.votes.only(first.votes.statements) == first.votes
+    assert again.events is not None and first.events is not None
+    assert again.events.equals(first.events.select(again.events.columns))
+    assert {**first.about, **again.about} == again.about
+    assert again.about["url"] == first.about["url"]
+    assert len(set(again.group_ids.values())) >= 2
+    found = find_opinion_groups(first, strict=True, resamples=20)
+    assert again.group_ids == found.groups.by_participant()
+    assert meta not in found.votes.statements
 
 
 def test_one_of_several_polis_exports_in_a_folder_is_imported_by_its_prefix(tmp_path: Path) -> None:

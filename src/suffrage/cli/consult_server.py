@@ -184,17 +184,23 @@ def export_command(
     kind: Annotated[
         str, typer.Option("--format", help="consultation (all tables) or polis (CSV).")
     ] = "consultation",
+    base_url: Annotated[
+        str | None,
+        typer.Option(help="Where people find the server, for the url in summary.csv of Polis."),
+    ] = None,
 ) -> None:
     """Write what a consultation collected into a folder. It is not anonymised: see `release`.
 
     Example: `suffrage consult export water water-2026 water-tables`
+    Example: `suffrage consult export water water-2026 water-polis --format polis`
     """
     _need_extra()
     from suffrage.consult.consultation import write_consultation
-    from suffrage.consult.polis.conversation import conversation_of
     from suffrage.consult.polis.write_files import write_polis
+    from suffrage.server.consultation_results import with_opinion_groups
     from suffrage.server.store import audit, consultations
     from suffrage.server.store.contents import to_consultation
+    from suffrage.server.store.polis_times import to_polis
 
     if kind not in ("consultation", "polis"):
         raise InputError(f'--format is "{kind}"; it must be consultation or polis.')
@@ -203,9 +209,11 @@ def export_command(
     with store.write() as c:
         chain = consultations.find_consultation(store, slug).id
         audit.append_entry(c, chain, "command line", "export", kind, {"hash": content.content_hash})
+    url = f"{base_url.rstrip('/')}/c/{slug}" if base_url else ""
+    conversation = to_polis(store, slug, content, url) if kind == "polis" else None
     store.close()
-    if kind == "polis":
-        write_polis(conversation_of(content), out)
+    if conversation is not None:
+        write_polis(with_opinion_groups(conversation, content), out)
     else:
         write_consultation(content, out)
     typer.echo(
@@ -255,6 +263,7 @@ def import_command(
     from suffrage.server.store.contents import from_consultation
 
     consents = _consents(consent)
+    read = None
     if (folder / MANIFEST).exists():
         if consents:
             raise InputError(
@@ -268,7 +277,7 @@ def import_command(
         read = suffrage.read_polis(folder, prefix, agree)
         content = consultation_of(read, slug, language, consents)
     store = _open(where, create=True)
-    from_consultation(store, content, stated=consents)
+    from_consultation(store, content, stated=consents, read_from=read)
     store.close()
     typer.echo(
         f"Consultation  {content.slug}, closed, {content.statements.height} statements, "

@@ -39,6 +39,7 @@ _COLUMNS: dict[str, dict[str, pl.DataType]] = {
         "state": _TEXT,
         "author*": _TEXT,
         "order": _PLACE,
+        "meta": _FLAG,
     },
     "participants": {
         "participant": _TEXT,
@@ -96,6 +97,8 @@ SCHEMAS: Mapping[str, Mapping[str, pl.DataType]] = MappingProxyType(
         for table, columns in _COLUMNS.items()
     }
 )
+# What a column holds where a table of an earlier version has none, or a row has no value.
+_UNLESS_GIVEN: dict[tuple[str, str], Any] = {("statements", "meta"): False}
 _KEYS = {
     "statements": ("statement",),
     "participants": ("participant",),
@@ -147,7 +150,7 @@ class Consultation:
     languages: tuple[str, ...]
     created: str
     # What was voted on. `state` is one of `STATES`; `seed`: put in by the organisers; `author`: a
-    # participant, or unknown.
+    # participant, or unknown; `meta`: about the consultation itself.
     statements: pl.DataFrame = field(default_factory=partial(empty, "statements"))
     # Who took part and what each consented to. `verified`: an invitation vouches for them;
     # `weight`: their weight to the population, where they were raked.
@@ -215,6 +218,11 @@ def votes_of(consultation: Consultation, excluded: bool = False) -> VoteMatrix:
 def accepted_statements(consultation: Consultation) -> pl.DataFrame:
     """Return the rows of the statements that are accepted, and so open to everybody."""
     return consultation.statements.filter(pl.col("state") == "accepted")
+
+
+def accepted_opinions(consultation: Consultation) -> pl.DataFrame:
+    """Return the rows of accepted statements that are not about the consultation itself."""
+    return accepted_statements(consultation).filter(~pl.col("meta"))
 
 
 def write_consultation(consultation: Consultation, folder: Path) -> None:
@@ -299,6 +307,10 @@ def read_consultation(folder: str | Path) -> Consultation:
 
 def _checked(table: str, frame: pl.DataFrame) -> pl.DataFrame:
     schema = SCHEMAS[table]
+    for (of, column), value in _UNLESS_GIVEN.items():
+        if of == table:
+            given = pl.col(column) if column in frame.columns else pl.lit(None)
+            frame = frame.with_columns(given.fill_null(value).alias(column))
     absent = [name for name in schema if name not in frame.columns]
     extra = [name for name in frame.columns if name not in schema]
     if absent or extra:

@@ -459,7 +459,7 @@ def _statements(texts: Texts) -> pl.DataFrame:
     return _frame(
         "statements",
         [
-            (f"s{j}", text, "en", True, "accepted", None, j)
+            (f"s{j}", text, "en", True, "accepted", None, j, False)
             for j, text in enumerate(texts.statements)
         ],
     )

@@ -20,7 +20,12 @@ import yaml
 
 from suffrage import storage
 from suffrage.arrays import FloatArray
-from suffrage.consult.consultation import Consultation, accepted_statements, votes_of
+from suffrage.consult.consultation import (
+    Consultation,
+    accepted_opinions,
+    accepted_statements,
+    votes_of,
+)
 from suffrage.consult.groups.consensus import (
     consensus_root,
     group_informed_consensus,
@@ -228,7 +233,7 @@ def find_principles(
             "reading only can be had with --everyone."
         )
     states = consultation.statements
-    accepted = accepted_statements(consultation)["statement"].to_list()
+    accepted = accepted_opinions(consultation)["statement"].to_list()
     texts = dict(states.select("statement", "text").iter_rows())
     counted = _count_votes(consultation, people, set(accepted) - set(without), s, advance)
     passed = counted.statements_above(counted.lowest, s.least_share)
@@ -260,6 +265,7 @@ def find_principles(
             ),
             "text without consent of its author": refused,
             "held out": tuple(sorted(set(without) & set(accepted), key=id_order)),
+            "about the consultation itself": _about_the_consultation(consultation),
         },
         only_in_sample=tuple(
             x for x in counted.votes.statements if x in sample and x not in set(passed)
@@ -268,6 +274,11 @@ def find_principles(
         to_judge=nearly_same([sources[0] for sources in merged], words),
         consultation_hash=consultation.content_hash,
     )
+
+
+def _about_the_consultation(consultation: Consultation) -> tuple[str, ...]:
+    accepted = set(accepted_statements(consultation)["statement"])
+    return tuple(sorted(accepted - set(accepted_opinions(consultation)["statement"]), key=id_order))
 
 
 @dataclass(frozen=True, eq=False)

@@ -184,7 +184,7 @@ def _statements(consultation: Consultation) -> list[Item]:
     return [
         statement_item(row["statement"], row["text"])
         for row in consultation.statements.sort("statement").to_dicts()
-        if row["statement"] in voted
+        if row["statement"] in voted and not row["meta"]
     ]
 
 

@@ -6,7 +6,7 @@ Organisers see each computation (`organisers_results`), participants one in seve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,7 +55,8 @@ def find_results(
     conversation = conversation_of(content)
     s = settings or GroupSettings()
     votes = conversation.votes
-    accepted = votes.only(x.id for x in conversation.statements if x.moderated == 1)
+    away = set(conversation.moderated_out(strict=True))
+    accepted = votes.only(x for x in votes.statements if x not in away)
     needed = max(min(s.least_votes, len(accepted.statements)), 1)
     enough = int((accepted.seen.sum(axis=1) >= needed).sum())
     try:
@@ -72,6 +73,15 @@ def find_results(
     except InputError as error:
         return ConsultationResults(content, conversation, None, error)
     return ConsultationResults(content, conversation, analysis, None)
+
+
+def with_opinion_groups(conversation: Conversation, content: Consultation) -> Conversation:
+    """Return a conversation with the opinion group of everybody who has one.
+
+    conversation: of this content. Where no groups can be found yet, nobody has one.
+    """
+    analysis = find_results(content).analysis
+    return replace(conversation, group_ids=analysis.groups.by_participant() if analysis else {})
 
 
 def group_centres(analysis: OpinionAnalysis) -> FloatArray:

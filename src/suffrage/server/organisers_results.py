@@ -58,7 +58,7 @@ def organisers_results(found: ConsultationResults) -> dict[str, Any]:
 
 def _counts(conversation: Conversation) -> list[dict[str, Any]]:
     """Each accepted statement's votes, in `id_order`."""
-    accepted = {s.id: s for s in conversation.statements if s.moderated == 1}
+    accepted = {s.id: s for s in conversation.statements if s.moderated == 1 and not s.meta}
     votes = conversation.votes.only(accepted)
     kinds = {"agree": AGREE, "disagree": DISAGREE, "pass": PASS}
     counts = {name: votes.counts(vote).tolist() for name, vote in kinds.items()}

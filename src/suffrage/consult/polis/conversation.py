@@ -89,6 +89,18 @@ class Conversation:
         return tuple(s.id for s in self.statements if s.moderated < least or s.meta)
 
 
+def sorted_log(events: pl.DataFrame) -> pl.DataFrame:
+    """Return a log of votes by statement, participant and time.
+
+    Events at one time keep their order.
+    """
+    ranks = {}
+    for column in ("statement", "participant"):
+        ids = sorted(events[column].unique().to_list(), key=id_order)
+        ranks[column] = pl.col(column).replace_strict(ids, range(len(ids)), return_dtype=pl.Int64)
+    return events.sort(ranks["statement"], ranks["participant"], "at", maintain_order=True)
+
+
 def consultation_of(
     conversation: Conversation,
     slug: str,
@@ -134,6 +146,7 @@ def _statement_rows(conversation: Conversation, language: str) -> pl.DataFrame:
             "state": states[s.moderated],
             "author": s.author if s.author in voters else None,
             "order": at,
+            "meta": s.meta,
         }
         for at, s in enumerate(conversation.statements)
     ]
@@ -185,6 +198,7 @@ def conversation_of(consultation: Consultation) -> Conversation:
             row["text"],
             moderated=states[row["state"]],
             author=row["author"] if row["author"] in voters else None,
+            meta=row["meta"],
             seed=row["seed"],
         )
         for row in consultation.statements.sort("order").iter_rows(named=True)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from suffrage.consult.csv_files import read_csv_as_text, restored
-from suffrage.consult.polis.conversation import Conversation, PolisStatement
+from suffrage.consult.polis.conversation import Conversation, PolisStatement, sorted_log
 from suffrage.consult.votes import (
     AGREE,
     DISAGREE,
@@ -270,7 +270,7 @@ def _read_log(
     )
     if (agree or _log_sign(path, events, counts, table)) < 0:
         events = events.with_columns(-pl.col("vote"))
-    return _sorted_log(events)
+    return sorted_log(events)
 
 
 def _log_sign(
@@ -318,15 +318,6 @@ def _sign(path: Path, *counts: Sequence[int] | npt.NDArray[np.int64]) -> int:
         return sign_of_agree(*counts)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
-
-
-def _sorted_log(events: pl.DataFrame) -> pl.DataFrame:
-    """The log by statement, participant and time; events at one time keep their order."""
-    ranks = {}
-    for column in ("statement", "participant"):
-        ids = sorted(events[column].unique().to_list(), key=id_order)
-        ranks[column] = pl.col(column).replace_strict(ids, range(len(ids)), return_dtype=pl.Int64)
-    return events.sort(ranks["statement"], ranks["participant"], "at", maintain_order=True)
 
 
 def _read_summary(path: Path) -> dict[str, str]:

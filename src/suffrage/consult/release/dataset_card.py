@@ -17,6 +17,7 @@ DICTIONARY = {
     "text": "The text as written, empty where withheld",
     "language": "Language of the text (BCP 47)",
     "seed": "Whether the organisers put it in",
+    "meta": "Whether it is about the consultation itself, and takes no part in results",
     "withheld": "Why a text is not given",
     "person": "Id of a person, minted for this table of this release",
     "vote": "1 agree, 0 pass, -1 disagree",

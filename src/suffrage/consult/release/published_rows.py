@@ -123,6 +123,7 @@ def _statements(statements: pl.DataFrame, consenting: Collection[str]) -> pl.Dat
                 "text": "" if why else row["text"],
                 "language": row["language"],
                 "seed": row["seed"],
+                "meta": row["meta"],
                 "withheld": why,
             }
         )
@@ -131,6 +132,7 @@ def _statements(statements: pl.DataFrame, consenting: Collection[str]) -> pl.Dat
         "text": pl.String,
         "language": pl.String,
         "seed": pl.Boolean,
+        "meta": pl.Boolean,
         "withheld": pl.String,
     }
     return pl.DataFrame(rows, schema=schema)

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, insert, select
 
 from suffrage.consult.consultation import SCHEMAS, Consultation
 from suffrage.consult.people import Consent
+from suffrage.consult.polis.conversation import Conversation
 from suffrage.errors import InputError
 from suffrage.server.store import audit
 from suffrage.server.store import database_schema as schema
@@ -23,6 +24,7 @@ from suffrage.server.store.consultations import (
 )
 from suffrage.server.store.database import Store, now
 from suffrage.server.store.demographics import person_key, person_keys
+from suffrage.server.store.polis_times import logged_votes, times_of_last_votes
 from suffrage.server.store.secret_keys import new_id
 from suffrage.server.texts import fold
 
@@ -71,7 +73,7 @@ _PAIRS = {
     "statements": _Pair(
         schema.statement,
         {"statement": "id", "author": "author_id", "order": "position"}
-        | _same("text", "language", "seed", "state"),
+        | _same("text", "language", "seed", "state", "meta"),
     ),
     "votes": _Pair(
         schema.vote,
@@ -148,11 +150,26 @@ def from_consultation(
     content: Consultation,
     actor: str = "command line",
     stated: Collection[Consent] = (),
+    read_from: Conversation | None = None,
 ) -> StoredConsultation:
     """Put a consultation into the store as a new one, closed, with its ids as they are.
 
-    stated: consents that the importer stated for everybody, for the audit log. Raises InputError
-    where the slug is taken or is none.
+    Parameters
+    ----------
+    store : Store
+    content : Consultation
+    actor : str
+        Who does it, for the audit log.
+    stated : collection of str
+        Consents that the importer stated for everybody, for the audit log.
+    read_from : Conversation, optional
+        The Polis conversation that the content comes from. Its times, its log of votes and what
+        its summary says are stored too, so that they can be written again.
+
+    Raises
+    ------
+    InputError
+        The slug is taken or is none.
     """
     if not SLUG.fullmatch(content.slug):
         raise InputError(
@@ -173,11 +190,12 @@ def from_consultation(
                 question={languages[0]: content.question},
                 phase="closed",
                 settings=settings.model_dump(mode="json"),
+                about=dict(read_from.about) if read_from else None,
                 created_label=content.created,
                 created=at,
             )
         )
-        more = _what_only_the_store_has(store, content, id, at)
+        more = _what_only_the_store_has(store, content, id, at, read_from)
         for name, pair in _PAIRS.items():
             rows = [
                 {"consultation_id": id, **pair.written(row), **more[name](row, place)}
@@ -185,6 +203,8 @@ def from_consultation(
             ]
             if rows:
                 c.execute(insert(pair.stored), rows)
+        if read_from is not None and read_from.events is not None:
+            c.execute(insert(schema.vote_event), logged_votes(read_from.events, id))
         detail: dict[str, Any] = {"hash": content.content_hash}
         if stated:
             detail["consents_stated"] = sorted(stated)
@@ -193,13 +213,15 @@ def from_consultation(
 
 
 def _what_only_the_store_has(
-    store: Store, content: Consultation, id: str, at: int
+    store: Store, content: Consultation, id: str, at: int, read_from: Conversation | None
 ) -> dict[str, Callable[[Row, int], dict[str, Any]]]:
     """For each table what a row has in the store alone, from the row and its place.
 
     id: of the consultation. at: the time of the import.
     """
     acts = _acts(content)
+    written = {s.id: s.created for s in read_from.statements} if read_from else {}
+    voted = times_of_last_votes(read_from.events if read_from else None)
     return {
         "participants": lambda row, _: {
             "takes_part": True,
@@ -208,8 +230,12 @@ def _what_only_the_store_has(
             "excluded_at": at if row["excluded"] else None,
         },
         "demographics": lambda row, _: {"person_key": person_key(store, id, row["participant"])},
-        "statements": lambda row, _: {"text_key": fold(row["text"]), "flags": [], "created": at},
-        "votes": lambda *_: {"updated": at},
+        "statements": lambda row, _: {
+            "text_key": fold(row["text"]),
+            "flags": [],
+            "created": at if written.get(row["statement"]) is None else written[row["statement"]],
+        },
+        "votes": lambda row, _: {"updated": voted.get((row["participant"], row["statement"]), at)},
         "prompts": lambda _, place: {"position": place},
         "answers": lambda _, place: {"made_with": {}, "shown": True, "position": place},
         "comparisons": lambda *_: {"id": new_id(), "at": at},

@@ -78,6 +78,8 @@ consultation = Table(
     Column("settings", JSON, nullable=False),
     # What was written when an imported consultation was made, as its files say it.
     Column("created_label", Text, nullable=False, server_default=""),
+    # Of an imported Polis conversation: what its summary says, such as its address.
+    Column("about", JSON(none_as_null=True)),
     Column("created", _TIME, nullable=False),
     Column("opened", _TIME),
     Column("closed", _TIME),
@@ -197,6 +199,7 @@ statement = Table(
     Column("language", Text, nullable=False),
     Column("author_id", Text),
     Column("seed", Boolean, nullable=False, server_default=false()),
+    Column("meta", Boolean, nullable=False, server_default=false()),
     Column("state", Text, nullable=False),
     Column("flags", JSON, nullable=False),
     Column("supersedes_id", Text),

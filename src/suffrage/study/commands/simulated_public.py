@@ -238,6 +238,7 @@ def _statements(statements: Sequence[_OptionStatement]) -> pl.DataFrame:
                 "state": "accepted",
                 "author": None,
                 "order": order,
+                "meta": False,
             }
             for order, statement in enumerate(statements)
         ],
