@@ -253,7 +253,6 @@ LITERAL = {
     "rich.progress.Progress",
     "rich.progress.TextColumn",
     "rich.progress.TimeElapsedColumn",
-    "rich.progress.TimeRemainingColumn",
 }
 
 

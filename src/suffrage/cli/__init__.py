@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from suffrage import __version__
 from suffrage.cli import consult_analysis, consult_server, study, survey, values
 
+# Commands that go on from where they were stopped.
+RESUMES = ("run", "tune", "paraphrase")
+# What a shell expects of a command that Ctrl-C stopped.
+INTERRUPTED = 130
+
+
+class Interruptible(TyperGroup):
+    """The commands; Ctrl-C ends each with a sentence that says what is kept."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            said = "Stopped."
+            if ctx.invoked_subcommand in RESUMES:
+                said += (
+                    " Finished stages and the last saved steps of a training are kept. The same "
+                    f"command goes on from there: suffrage {shlex.join(sys.argv[1:])}"
+                )
+            typer.echo(f"\n{said}", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
 app = typer.Typer(
     name="suffrage",
+    cls=Interruptible,
     help="Align a language model to the values a population holds, and show the evidence.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

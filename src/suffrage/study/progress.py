@@ -1,49 +1,72 @@
-"""Progress with the time left, on a terminal; silence elsewhere."""
+"""Progress with the time left: bars on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
+from suffrage.report.numbers import duration
+
 # Called with the share of the current stage that is done, 0 to 1.
 Update = Callable[[float], None]
+# Seconds between two lines where there is no terminal.
+HEARTBEAT = 60.0
+# From this share of a stage on, its own pace alone says how long the rest takes.
+KNOWN_PACE = 0.1
+
+
+def seconds_left(planned: float, share: float, elapsed: float) -> float:
+    """How many seconds a stage still takes.
+
+    The plan says it at the beginning, and the stage's own pace later, so that the first figure is
+    neither missing nor wild.
+
+    Parameters
+    ----------
+    planned : float
+        Seconds the whole stage takes by the plan.
+    share : float
+        What is done of it, 0 to 1.
+    elapsed : float
+        Seconds since it began.
+
+    Examples
+    --------
+    >>> seconds_left(100, 0.0, 5), seconds_left(100, 0.5, 80)
+    (95.0, 80.0)
+    """
+    by_plan = max(planned - elapsed, planned * (1 - share) if share else 0.0)
+    if share <= 0:
+        return by_plan
+    by_pace = elapsed * (1 - share) / share
+    trust = min(1.0, share / KNOWN_PACE)
+    return trust * by_pace + (1 - trust) * by_plan
 
 
 class Progress:
-    """Two bars: the stage at work, and the whole run by estimated seconds."""
+    """The stage at work and the whole run, by estimated seconds.
+
+    On a terminal these are two bars. Elsewhere each stage has a line when it begins and when it
+    ends, and one a minute in between.
+    """
 
     def __init__(self, total_seconds: float, quiet: bool = False) -> None:
         self.total = max(total_seconds, 1.0)
         self.done = 0.0
         self._bars: Any = None
+        self._lines = not quiet and not sys.stderr.isatty()
         if sys.stderr.isatty() and not quiet:
-            from rich.console import Console
-            from rich.progress import (
-                BarColumn,
-                TextColumn,
-                TimeElapsedColumn,
-                TimeRemainingColumn,
-            )
-            from rich.progress import Progress as Bars
-
-            self._bars = Bars(
-                # The names of value sets and methods come from the study: no markup.
-                TextColumn("{task.description:<38}", markup=False),
-                BarColumn(),
-                TextColumn("{task.percentage:>3.0f} %"),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(elapsed_when_finished=False),
-                console=Console(stderr=True),
-            )
+            self._bars = _bars()
 
     def __enter__(self) -> Progress:
         if self._bars is not None:
             self._bars.start()
-            self._whole = self._bars.add_task("the whole run", total=self.total)
+            self._whole = self._bars.add_task("the whole run", total=self.total, left="")
         return self
 
     def __exit__(
@@ -58,17 +81,104 @@ class Progress:
     @contextlib.contextmanager
     def stage(self, label: str, seconds: float) -> Iterator[Update]:
         """One stage, estimated to take `seconds`; gives the function that moves its bar."""
-        if self._bars is None:
-            yield lambda share: None
-            return
-        task = self._bars.add_task(label, total=1.0)
+        stage = _Stage(label, seconds)
+        try:
+            if self._bars is not None:
+                update = self._on_bars(stage)
+                yield update
+                update(1.0)
+            elif self._lines:
+                with self._in_lines(stage):
+                    yield stage.update
+            else:
+                yield lambda share: None
+        finally:
+            self.done += seconds
+
+    def _left(self, stage: _Stage) -> float:
+        """Seconds left of the whole run."""
+        return stage.left + max(0.0, self.total - self.done - stage.planned)
+
+    def _on_bars(self, stage: _Stage) -> Update:
+        task = self._bars.add_task(stage.label, total=1.0, left=duration(stage.left))
 
         def update(share: float) -> None:
-            share = min(share, 1.0)
-            self._bars.update(task, completed=share)
-            self._bars.update(self._whole, completed=self.done + share * seconds)
+            stage.update(share)
+            self._bars.update(task, completed=stage.share, left=duration(stage.left))
+            done = self.done + stage.share * stage.planned
+            self._bars.update(self._whole, completed=done, left=duration(self._left(stage)))
 
-        yield update
-        self.done += seconds
-        self._bars.update(task, completed=1.0)
-        self._bars.update(self._whole, completed=self.done)
+        update(0.0)
+        return update
+
+    @contextlib.contextmanager
+    def _in_lines(self, stage: _Stage) -> Iterator[None]:
+        """A line at the beginning and at the end, and a thread that says one a minute."""
+        _say(f"{stage.label}: about {duration(stage.planned)}")
+        ended = threading.Event()
+
+        def beat() -> None:
+            while not ended.wait(HEARTBEAT):
+                _say(
+                    f"{stage.label}: {stage.share:.0%} done, about {duration(stage.left)} left; "
+                    f"the whole run about {duration(self._left(stage))}"
+                )
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+        _say(f"{stage.label}: finished in {duration(stage.elapsed)}")
+
+
+class _Stage:
+    """What is done of one stage."""
+
+    def __init__(self, label: str, planned: float) -> None:
+        self.label, self.planned = label, planned
+        self.share = 0.0
+        self._began = time.monotonic()
+
+    def update(self, share: float) -> None:
+        """Note the share that is done."""
+        self.share = min(share, 1.0)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it began."""
+        return time.monotonic() - self._began
+
+    @property
+    def left(self) -> float:
+        """Seconds it still takes."""
+        return seconds_left(self.planned, self.share, self.elapsed)
+
+
+def note(line: str, quiet: bool = False) -> None:
+    """Say what begins, where nothing tells how much of it is done."""
+    if not quiet:
+        _say(line)
+
+
+def _say(line: str) -> None:
+    """Write one line of progress, with the time of day."""
+    print(f"{time.strftime('%H:%M:%S')}  {line}", file=sys.stderr, flush=True)
+
+
+def _bars() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    return Bars(
+        # The names of value sets and methods come from the study: no markup.
+        TextColumn("{task.description:<38}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[left]:>12} left"),
+        console=Console(stderr=True),
+    )

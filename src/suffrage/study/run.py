@@ -20,7 +20,7 @@ from suffrage.population import ValueSet
 from suffrage.study.inputs import StudyInputs
 from suffrage.study.models_at_hand import ModelsAtHand
 from suffrage.study.planning.plan import Plan, make_plan
-from suffrage.study.progress import Progress
+from suffrage.study.progress import Progress, note
 from suffrage.study.schema import Study, ValueSetSpec, read_study_source
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.sources import built_value_set
@@ -104,6 +104,8 @@ def run_study(
         run = StudyRun(wiring, only, launcher)
         # The checks a user can fail come before anything long.
         run.check_means()
+        if run.has_left(*wiring.sources.values(), *wiring.value_sets.values()):
+            note("Reading the survey and building the value sets.", quiet)
         run.prepare()
         if run.wants("records"):
             plan = make_plan(run.inputs)
@@ -111,6 +113,8 @@ def run_study(
                 Progress(plan.seconds_left, quiet) as progress,
                 AnswerStore(study.output / STORE) as store,
             ):
+                if run.has_left(*wiring.records.values()):
+                    note("Writing the training records.", quiet)
                 run.make_records()
                 run.train_and_ask(ModelsAtHand(run.inputs, store), plan, progress)
                 run.score(store, plan, progress)
@@ -151,6 +155,10 @@ class StudyRun:
     def wants(self, kind: StageKind) -> bool:
         """Whether `--only` lets this kind of stage run."""
         return self.only is None or ORDER.index(kind) <= ORDER.index(self.only)
+
+    def has_left(self, *stages: Stage) -> bool:
+        """Whether one of these stages is still to be computed."""
+        return any(self._left(stage) for stage in stages)
 
     def _left(self, stage: Stage) -> bool:
         return self.wants(stage.kind) and not stage.finished

@@ -1,0 +1,77 @@
+"""Progress: what is at work and how long it still takes, with and without a terminal."""
+
+import io
+import time
+
+import pytest
+
+from suffrage.study import progress
+from suffrage.study.progress import Progress, seconds_left
+
+
+def test_time_left_begins_with_the_plan_and_ends_with_the_stages_own_pace() -> None:
+    assert seconds_left(600, 0.0, 0.0) == 600
+    # One step of a hundred took ten times as long as planned: loading is no pace yet.
+    assert 600 < seconds_left(600, 0.01, 60) < 1200
+    assert seconds_left(600, 0.5, 900) == pytest.approx(900)
+    assert seconds_left(600, 1.0, 900) == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.9])
+@pytest.mark.parametrize("elapsed", [0.0, 10.0, 5000.0])
+def test_time_left_is_never_negative(share: float, elapsed: float) -> None:
+    assert seconds_left(100, share, elapsed) >= 0
+
+
+def test_without_a_terminal_every_stage_has_lines_and_one_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "HEARTBEAT", 0.02)
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+    with Progress(400) as shown:
+        with shown.stage("train [odd], seed 1", 100) as update:
+            update(0.5)
+            time.sleep(0.15)
+        with shown.stage("ask it", 300):
+            pass
+    lines = [line.split("  ", 1)[1] for line in written.getvalue().splitlines()]
+    assert lines[0] == "train [odd], seed 1: about 1 min 40 s"
+    beats = [line for line in lines if "50% done" in line]
+    assert beats and "the whole run about 5 min" in beats[0]
+    assert [line.startswith("train [odd], seed 1: finished in") for line in lines].count(True) == 1
+    assert lines[-1].startswith("ask it: finished in")
+
+
+def test_a_stage_that_fails_is_not_called_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+    with pytest.raises(RuntimeError), Progress(10) as shown, shown.stage("train", 10):
+        raise RuntimeError
+    assert "finished" not in written.getvalue()
+
+
+def test_quiet_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+    with Progress(10, quiet=True) as shown, shown.stage("train", 10) as update:
+        update(0.5)
+    assert not written.getvalue()
+
+
+def test_bars_show_the_time_left_of_the_stage_and_of_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    written = Terminal()
+    monkeypatch.setattr("sys.stderr", written)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "120")
+    with Progress(400) as shown, shown.stage("train [odd]", 100) as update:
+        update(0.0)
+        time.sleep(0.3)
+    text = written.getvalue()
+    assert "train [odd]" in text and "1 min 40 s left" in text and "6 min 40 s left" in text
