@@ -22,6 +22,11 @@ help:
 
 demo: .venv/.demo
 	@.venv/bin/suffrage run examples/quickstart.yaml
+	@echo
+	@echo "Next:"
+	@echo "  . .venv/bin/activate         puts the command suffrage on this shell's path"
+	@echo "  suffrage profile examples/quickstart.yaml liberals --against conservatives"
+	@echo "  suffrage --help"
 
 test: lint types tests
 
