@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, event, func, select, text
 
 from suffrage.errors import SuffrageError
 from suffrage.server.store import consultations, exposures, participants, statements, stored_votes
@@ -13,6 +14,7 @@ from suffrage.server.store import database_schema as schema
 from suffrage.server.store.consultations import ConsultationSettings, StoredConsultation
 from suffrage.server.store.database import NotFoundError, RefusedError, Store
 from suffrage.server.store.driver import Driver
+from suffrage.server.store.faults import UndoneError, fault_of
 from suffrage.server.store.participants import NewSession, Scopes
 from suffrage.server.store.stored_votes import Receipt
 from suffrage.server.store.waiting_room import WaitingRoom
@@ -210,3 +212,69 @@ def test_nobody_is_answered_before_the_commit(
     with store.read() as c:
         assert {str(x) for x in c.scalars(select(schema.vote.c.event_id))} == stored
     assert counted(store) == (3, 3, 3)
+
+
+def test_votes_undone_by_an_act_of_another_thread_are_done_again(
+    store: Store, what: StoredConsultation, people: list[NewSession], room: WaitingRoom, monkeypatch
+) -> None:
+    """As where an upload on SQLite that shares their transaction fills the disk."""
+    id = statements.list_statements(store, what.id)[0].id
+    undone: list[object] = []
+    real = Store.write
+
+    @contextmanager
+    def undoing(self: Store) -> Iterator[Connection]:
+        with real(self) as c:
+            yield c
+            if len(undone) < 3:
+                undone.append(c)
+                c.rollback()
+                raise UndoneError
+
+    monkeypatch.setattr(Store, "write", undoing)
+    found = together(room, [voting(store, one.session, id) for one in people[:4]])
+    assert all(isinstance(r, Receipt) and r.new for r in found) and len(undone) == 3
+    assert counted(store) == (4, 4, 4)
+
+
+def pid_of(c: Connection) -> int:
+    return int(c.scalar(text("SELECT pg_backend_pid()")) or 0)
+
+
+@pytest.mark.parametrize("moment", ["within", "at the commit"])
+def test_on_postgresql_votes_whose_backend_is_killed_are_told_only_if_they_are_stored(
+    store: Store, what: StoredConsultation, people: list[NewSession], room: WaitingRoom, moment: str
+) -> None:
+    if store.on_sqlite:
+        pytest.skip("a file has no backend")
+    id = statements.list_statements(store, what.id)[0].id
+    killed: list[int] = []
+
+    def kill(c: Connection) -> None:
+        if c.get_execution_options().get("writes") and len(killed) < 2:
+            killed.append(pid_of(c))
+            with store.engine.connect() as other:
+                other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": killed[-1]})
+
+    event.listen(store.engine, "begin" if moment == "within" else "commit", kill)
+    found = together(room, [voting(store, one.session, id) for one in people])
+    event.remove(store.engine, "begin" if moment == "within" else "commit", kill)
+    # Once for all together, and once for the first of those that were done again alone.
+    assert len(killed) == 2
+    failed = [error for error in found if isinstance(error, Exception)]
+    assert len(failed) == 1 and fault_of(failed[0]) == "away"
+    told = {r.id for r in found if isinstance(r, Receipt)}
+    with store.read() as c:
+        assert {str(x) for x in c.scalars(select(schema.vote.c.event_id))} == told
+    assert counted(store) == (PEOPLE - 1,) * 3
+
+
+def test_on_postgresql_a_failed_transaction_that_is_committed_is_an_error(store: Store) -> None:
+    if store.on_sqlite:
+        pytest.skip("SQLite's transactions do not fail in this way")
+    # PostgreSQL itself would answer this commit with a rollback and no error.
+    with pytest.raises(UndoneError), store.write() as c:
+        raw = c.connection.dbapi_connection
+        assert raw is not None
+        with suppress(Exception):
+            raw.execute("SELECT 1 / 0")

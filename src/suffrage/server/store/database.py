@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from suffrage.errors import InputError, SuffrageError
-from suffrage.server.store.commits import SharedCommits
+from suffrage.server.store.commits import SharedCommits, refuse_empty_commits
 from suffrage.server.store.secret_keys import Secrets, find_secrets, make_secret_file
 
 DATABASE = "consultation.db"
@@ -203,8 +203,11 @@ def next_position(c: Connection, column: Any, consultation_id: str) -> int:
 
 def _engine(url: str, backend: str) -> Engine:
     if backend == "postgresql":
-        return create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+        engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+        refuse_empty_commits(engine)
+        return engine
     engine = create_engine(url, pool_size=20, max_overflow=40)
+    refuse_empty_commits(engine)
 
     @event.listens_for(engine, "connect")
     def _settings(connection: Any, _: Any) -> None:

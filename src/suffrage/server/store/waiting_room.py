@@ -3,7 +3,9 @@
 Most requests are votes and questions for what comes next. They wait here for a few milliseconds for
 others, and one thread does them all, with one transaction and one wait for the disk for a whole
 batch. An act that is refused is refused alone. Where the database itself fails, the batch is undone
-and each act is done again in a transaction of its own, so that none fails because of another.
+and each act is done again in a transaction of its own, so that none fails because of another. On
+SQLite that transaction may be shared with acts of other threads (`commits.py`); an act that is
+undone because one of those ended it is done again too.
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ from typing import Any, TypeVar
 
 from suffrage.server.store.database import Store
 from suffrage.server.store.driver import Driver, LaterError, Outcome, side_by_side
+from suffrage.server.store.faults import UndoneError
 
 # How long the first one waits for others, in seconds.
 GATHERING = 0.004
 # More acts in one transaction would make the first one wait too long.
 MOST_ACTS = 128
+# How often an act is done again that others undid.
+MOST_TRIES = 3
 
 Found = TypeVar("Found")
 log = logging.getLogger("suffrage.consult")
@@ -108,7 +113,7 @@ class WaitingRoom:
             self._do(batch)
             self._tell(batch)
 
-    def _do(self, batch: list[_Waiting]) -> None:
+    def _do(self, batch: list[_Waiting], tries: int = MOST_TRIES) -> None:
         batch = sorted(batch, key=lambda one: one.order)
         try:
             with self._store.write() as c:
@@ -119,7 +124,10 @@ class WaitingRoom:
                     outcomes = side_by_side(c, [one.act for one in batch], self._refusals)
         except Exception as error:
             if len(batch) == 1:
-                batch[0].outcome = Outcome(error=error)
+                if isinstance(error, UndoneError) and tries > 1:
+                    self._do(batch, tries - 1)
+                else:
+                    batch[0].outcome = Outcome(error=error)
                 return
             log.warning(
                 "%d acts together failed (%s); each alone", len(batch), type(error).__name__
