@@ -1,12 +1,14 @@
 """A real server in a process of its own, as people run it."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
@@ -34,19 +36,35 @@ class Server:
             self.kill()
 
 
-def serve(store: str, secret: str, port: int | None = None) -> Server:
-    """`suffrage consult serve` on a free port, once it answers."""
+def serve(
+    store: str,
+    secret: str,
+    port: int | None = None,
+    largest_file: int | None = None,
+    log: Path | None = None,
+) -> Server:
+    """`suffrage consult serve` on a free port, once it answers.
+
+    largest_file: bytes; writing more to any file is an I/O error. log: what it writes to stderr.
+    """
     if port is None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
     command = [sys.executable, "-m", "suffrage", "consult", "serve", store, "--no-results"]
-    process = subprocess.Popen(
-        [*command, "--port", str(port)],
-        env={**os.environ, "SUFFRAGE_SECRET": secret, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+
+    def limited() -> None:
+        if largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
+    with Path(log or os.devnull).open("wb") as errors:
+        process = subprocess.Popen(
+            [*command, "--port", str(port)],
+            env={**os.environ, "SUFFRAGE_SECRET": secret, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
+            preexec_fn=limited,
+        )
     server = Server(f"http://127.0.0.1:{port}", process)
     began = time.monotonic()
     while time.monotonic() - began < STARTING:
