@@ -22,6 +22,7 @@ from suffrage.server.participants_results import participants_results
 from suffrage.server.store.consultations import StoredConsultation, list_consultations
 from suffrage.server.store.contents import to_consultation
 from suffrage.server.store.database import Store, open_store
+from suffrage.server.store.faults import SENTENCES, fault_of
 from suffrage.server.store.stored_results import (
     StoredResults,
     acts_known,
@@ -125,6 +126,10 @@ def watch(
 
 def _report(what: str, error: Exception) -> None:
     """One line for what a user can correct; with the place in the code for anything else."""
+    fault = fault_of(error)
+    if fault is not None:
+        print(f"{what}: {SENTENCES[fault]}", file=sys.stderr)
+        return
     print(f"{what}: {type(error).__name__}: {error}", file=sys.stderr)
     if not isinstance(error, SuffrageError):
         traceback.print_exception(error, file=sys.stderr)

@@ -79,6 +79,21 @@ class Store:
             with c.begin():
                 yield c
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the database's file; None where it is no file of this machine."""
+        return Path(str(self.engine.url.database)).parent if self.on_sqlite else None
+
+    def check_writing(self) -> None:
+        """Store something and commit it, as a vote would; raise the database's error otherwise."""
+        with self.write() as c:
+            if self.on_sqlite:
+                # A number in the file's head that belongs to the application and that nothing uses.
+                number = c.exec_driver_sql("PRAGMA user_version").scalar() or 0
+                c.exec_driver_sql(f"PRAGMA user_version = {(number + 1) % 1_000_000}")
+            else:
+                c.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
+
     def close(self) -> None:
         """Close the connections to the database."""
         self.engine.dispose()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
 from typing import Literal
 
 from sqlalchemy import exc
@@ -50,6 +55,9 @@ _OF_POSTGRESQL: dict[str, Fault] = {
 }
 
 
+log = logging.getLogger("suffrage.consult")
+
+
 class UndoneError(Exception):
     """The transaction of an act is gone before its commit, so nothing of it was stored."""
 
@@ -85,3 +93,34 @@ def _of_postgresql(error: BaseException) -> Fault | None:
         if state[:length] in _OF_POSTGRESQL:
             return _OF_POSTGRESQL[state[:length]]
     return None
+
+
+class FaultLog:
+    """One line for each kind of fault, and then one every so often with how many there were.
+
+    On a full disk every request fails in the same way; a line each would fill the log's disk too.
+    """
+
+    def __init__(self, every: float = 30.0, clock: Callable[[], float] = time.monotonic) -> None:
+        # Seconds between two lines about the same fault.
+        self.every = every
+        self._clock = clock
+        self._next: dict[Fault, float] = {}
+        self._unsaid: Counter[Fault] = Counter()
+        self._lock = threading.Lock()
+
+    def tell(self, fault: Fault) -> None:
+        """Log a fault, or count it where the log has just said so."""
+        with self._lock:
+            now = self._clock()
+            if now < self._next.get(fault, now):
+                self._unsaid[fault] += 1
+                return
+            unsaid = self._unsaid.pop(fault, 0)
+            self._next[fault] = now + self.every
+        more = f" ({unsaid} more times since the last such line)" if unsaid else ""
+        log.error("%s%s", SENTENCES[fault], more)
+
+
+# Of this process.
+fault_log = FaultLog()

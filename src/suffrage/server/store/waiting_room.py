@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from suffrage.server.store.database import Store
 from suffrage.server.store.driver import Driver, LaterError, Outcome, side_by_side
-from suffrage.server.store.faults import UndoneError
+from suffrage.server.store.faults import UndoneError, fault_log, fault_of
 
 # How long the first one waits for others, in seconds.
 GATHERING = 0.004
@@ -129,9 +129,12 @@ class WaitingRoom:
                 else:
                     batch[0].outcome = Outcome(error=error)
                 return
-            log.warning(
-                "%d acts together failed (%s); each alone", len(batch), type(error).__name__
-            )
+            fault = fault_of(error)
+            if fault is not None:
+                fault_log.tell(fault)
+            else:
+                kind = type(error).__name__
+                log.warning("%d acts together failed (%s); each alone", len(batch), kind)
             for one in batch:
                 self._do([one])
             return

@@ -255,7 +255,7 @@ async def is_json(content_type: Annotated[str, Header()] = "") -> None:
 Caller = Annotated[Call, Depends(caller)]
 JSON_ONLY = [Depends(is_json)]
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorReply} for code in (400, 401, 403, 404, 409, 413, 415, 422, 429)
+    code: {"model": ErrorReply} for code in (400, 401, 403, 404, 409, 413, 415, 422, 429, 503)
 }
 
 

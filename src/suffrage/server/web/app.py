@@ -13,7 +13,6 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -24,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from suffrage import __version__
 from suffrage.errors import InputError, SuffrageError
 from suffrage.server.store.database import NotFoundError, RefusedError, open_store
+from suffrage.server.store.faults import SENTENCES, fault_log, fault_of
 from suffrage.server.store.waiting_room import WaitingRoom
 from suffrage.server.watcher import start_watching
 from suffrage.server.web import api, staff_pages, voting_pages
@@ -36,6 +36,7 @@ from suffrage.server.web.participant_pages import refusal
 from suffrage.server.web.picture import groups_picture
 from suffrage.server.web.protection import ForgedError, Guard
 from suffrage.server.web.rate_limits import Limits, TooManyError
+from suffrage.server.web.readiness import Readiness
 from suffrage.server.web.server_settings import ServerSettings
 from suffrage.server.web.stencils import Stencils
 from suffrage.server.web.visit import (
@@ -53,6 +54,8 @@ from suffrage.server.web.visit import (
 STATIC = Path(__file__).parent / "static"
 API = "/api/"
 LOOK_AFTER_WATCHER = 5.0
+# Seconds after which something may be sent again that the database could not store.
+RETRY_AFTER = 10
 # What refuses one act of those that wait together, and leaves the others.
 REFUSALS = (SuffrageError, TooManyError, HTTPException, ElsewhereError)
 log = logging.getLogger("suffrage.consult")
@@ -93,6 +96,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     app.state.environment_of = environment_of
     app.state.stencils = Stencils()
     app.state.metrics = Metrics()
+    app.state.readiness = Readiness(app.state.store)
     for router in (
         api.router,
         pages.router,
@@ -111,7 +115,9 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     _answer_errors(app)
     if settings.hosts:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts))
-    app.add_middleware(Guard, secure=settings.secure, observe=app.state.metrics.observe)
+    app.add_middleware(
+        Guard, secure=settings.secure, observe=app.state.metrics.observe, failed=_failed
+    )
     return app
 
 
@@ -136,14 +142,9 @@ def healthy() -> Response:
 
 
 def ready(request: Request) -> Response:
-    """The database answers too."""
-    try:
-        with request.app.state.store.read() as c:
-            c.execute(text("SELECT version_num FROM alembic_version")).one()
-    except Exception:
-        log.exception("the database does not answer")
-        return PlainTextResponse("the database does not answer", 503)
-    return PlainTextResponse("ok")
+    """The database can be read, and something was just stored in it."""
+    problem = request.app.state.readiness.problem()
+    return PlainTextResponse(problem or "ok", 503 if problem else 200)
 
 
 @cache
@@ -178,7 +179,6 @@ def _answer_errors(app: FastAPI) -> None:
         TooManyError: _too_many,
         HTTPException: _http_error,
         RequestValidationError: _invalid,
-        Exception: _failed,
     }
     for kind, handler in answers.items():
         app.add_exception_handler(kind, handler)
@@ -251,5 +251,14 @@ def _invalid(request: Request, error: RequestValidationError) -> Response:
 
 
 def _failed(request: Request, error: Exception) -> Response:
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return _error(request, 500, "failed")
+    """The answer to what nobody foresaw, and to a database that stores nothing now."""
+    fault = fault_of(error)
+    if fault is None:
+        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _error(request, 500, "failed")
+    fault_log.tell(fault)
+    in_api = request.url.path.startswith(API)
+    said = f"{SENTENCES[fault]}; send it again later."
+    response = _error(request, 503, "unavailable" if in_api else "failed", said)
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    return response

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, Headers
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
 
 from suffrage.server.store.secret_keys import Secrets, new_token
 
 MOST_BODY = 64 * 1024
 MOST_FIELDS = 200
+# Seconds within which a whole request must arrive: a form, and a file of an organiser.
+BODY_SECONDS = 30.0
+FILE_SECONDS = 300.0
 VISIT = "visit"
 CSRF_FIELD = "csrf"
 
@@ -55,10 +60,16 @@ class ForgedError(Exception):
     """A form that did not come from one of our own pages."""
 
 
-class Guard:
-    """ASGI middleware: refuses bodies that are too large, sets headers, logs path, status and time.
+def _plainly(_: Request, error: Exception) -> Response:
+    log.error("a request failed", exc_info=error)
+    return PlainTextResponse("Something went wrong on our side.", 500)
 
-    The log has no query, cookie, address or body: queries may contain invitations.
+
+class Guard:
+    """ASGI middleware: sizes and times of requests, headers, and answers to what nobody foresaw.
+
+    It logs path, status and time of every request. The log has no query, cookie, address or body:
+    queries may contain invitations.
     """
 
     def __init__(
@@ -67,10 +78,13 @@ class Guard:
         secure: bool,
         most_body: int = MOST_BODY,
         observe: Callable[[str, str, int, float], None] = lambda *_: None,
+        failed: Callable[[Request, Exception], Response] = _plainly,
     ) -> None:
         self.app = app
         # Is given method, path, status and seconds of each request.
         self.observe = observe
+        # Logs an error that no other part of the application handles, and answers the request.
+        self.failed = failed
         self.secure = secure
         self.most_body = most_body
         every = dict(HEADERS)
@@ -83,54 +97,109 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began = time.perf_counter()
         path = scope["path"]
-        if _is_too_long(scope, self.most_body_of(path)):
-            answer = PlainTextResponse("The request is too large.", 413)
-            await answer(scope, receive, self._sending(send, scope, began))
+        sending = _Sending(send, scope, self._headers_of(path), self.observe)
+        most, seconds = self.most_body_of(path), FILE_SECONDS if _is_file(path) else BODY_SECONDS
+        if _is_too_long(scope, most):
+            await _refusal("The request is too large.", 413)(scope, receive, sending)
             return
-        limited = _Limited(receive, self.most_body_of(path))
         try:
-            await self.app(scope, limited, self._sending(send, scope, began))
-        except _TooLongError:
-            answer = PlainTextResponse("The request is too large.", 413)
-            await answer(scope, receive, self._sending(send, scope, began))
+            await self.app(scope, _Limited(receive, most, seconds), sending)
+        except Exception as error:
+            if sending.begun:
+                raise  # the connection is closed, so that half an answer is not taken for a whole
+            answer = await self._answer_to(error, scope)
+            if answer is not None:
+                await answer(scope, receive, sending)
+
+    async def _answer_to(self, error: Exception, scope: Scope) -> Response | None:
+        if isinstance(error, ClientDisconnect):
+            return None
+        if isinstance(error, _TooLongError):
+            return _refusal("The request is too large.", 413)
+        if isinstance(error, _TooSlowError):
+            return _refusal("The request took too long to arrive.", 408)
+        try:
+            return await run_in_threadpool(self.failed, Request(scope), error)
+        except Exception as another:  # the page that says so fails too
+            return _plainly(Request(scope), another)
 
     def most_body_of(self, path: str) -> int:
         """Organisers import files; nobody else sends more than a form."""
-        return 20 * 1024 * 1024 if path.startswith("/admin/c/") else self.most_body
+        return 20 * 1024 * 1024 if _is_file(path) else self.most_body
 
-    def _sending(self, send: Send, scope: Scope, began: float) -> Send:
-        static = scope["path"].startswith("/static/")
-        always = self.always if static else [*self.always, (b"cache-control", b"no-store")]
+    def _headers_of(self, path: str) -> list[tuple[bytes, bytes]]:
+        static = path.startswith("/static/")
+        return self.always if static else [*self.always, (b"cache-control", b"no-store")]
 
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = message["headers"] = list(message.get("headers", ()))
-                there = {name.lower() for name, _ in headers}
-                headers += [header for header in always if header[0] not in there]
-                took, status = time.perf_counter() - began, message["status"]
-                self.observe(scope["method"], scope["path"], status, took)
-                log.info("%s %s %d %.0f ms", scope["method"], scope["path"], status, took * 1000)
-            await send(message)
 
-        return with_headers
+def _is_file(path: str) -> bool:
+    return path.startswith("/admin/c/")
+
+
+def _refusal(said: str, status: int) -> Response:
+    # What has not been read of the request cannot be skipped.
+    return PlainTextResponse(said, status, {"Connection": "close"})
+
+
+class _Sending:
+    """Adds the headers that every answer has, and logs and counts the answer as it begins."""
+
+    def __init__(
+        self,
+        send: Send,
+        scope: Scope,
+        always: list[tuple[bytes, bytes]],
+        observe: Callable[[str, str, int, float], None],
+    ) -> None:
+        self.send = send
+        self.scope = scope
+        self.always = always
+        self.observe = observe
+        self.began = time.perf_counter()
+        # Whether the answer has begun, so that no other one can be given.
+        self.begun = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            headers = message["headers"] = list(message.get("headers", ()))
+            there = {name.lower() for name, _ in headers}
+            headers += [header for header in self.always if header[0] not in there]
+            took, status = time.perf_counter() - self.began, message["status"]
+            method, path = self.scope["method"], self.scope["path"]
+            self.observe(method, path, status, took)
+            log.info("%s %s %d %.0f ms", method, path, status, took * 1000)
+        await self.send(message)
 
 
 class _TooLongError(Exception):
     pass
 
 
-class _Limited:
-    """Receives no more than so many bytes, whatever the length that was announced."""
+class _TooSlowError(Exception):
+    pass
 
-    def __init__(self, receive: Receive, most: int) -> None:
+
+class _Limited:
+    """Receives no more than so many bytes, whatever length was announced, and not for longer."""
+
+    def __init__(self, receive: Receive, most: int, seconds: float) -> None:
         self.receive = receive
         self.left = most
+        self.until = asyncio.get_running_loop().time() + seconds
+        self.whole = False
 
     async def __call__(self) -> Message:
-        message = await self.receive()
+        if self.whole:  # only the end of the connection can still come, whenever that is
+            return await self.receive()
+        try:
+            async with asyncio.timeout_at(self.until):
+                message = await self.receive()
+        except TimeoutError as error:
+            raise _TooSlowError from error
         if message["type"] == "http.request":
+            self.whole = not message.get("more_body", False)
             self.left -= len(message.get("body", b""))
             if self.left < 0:
                 raise _TooLongError

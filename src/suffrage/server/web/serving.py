@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 
@@ -9,6 +10,9 @@ import sys
 # With Python's 5 ms a vote would lose as much at each of its database statements while others are
 # answered.
 TURN = 0.0005
+# Within how many seconds the head of a request must have arrived. Its body has a time of its own
+# (`protection.py`).
+HEAD_SECONDS = 20.0
 
 
 def start_logging() -> None:
@@ -29,6 +33,7 @@ def run_server(app: object, host: str, port: int, proxy: str | None = None) -> N
     sys.setswitchinterval(TURN)
     uvicorn.run(
         app,  # type: ignore[arg-type]
+        http=_punctual_protocol(),
         host=host,
         port=port,
         # Ours says path, status and time; uvicorn's would contain invitations.
@@ -38,3 +43,40 @@ def run_server(app: object, host: str, port: int, proxy: str | None = None) -> N
         forwarded_allow_ips=proxy,
         log_level="warning",
     )
+
+
+def _punctual_protocol() -> type[asyncio.Protocol]:
+    """Return uvicorn's own protocol, which would wait for the rest of a request for ever."""
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    class Punctual(HttpToolsProtocol):
+        """Closes a connection whose next request has begun and does not come."""
+
+        _due: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._wait_for_head()
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self._wait_for_head()
+
+        def on_headers_complete(self) -> None:
+            self._stop_waiting()
+            super().on_headers_complete()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_waiting()
+            super().connection_lost(exc)
+
+        def _wait_for_head(self) -> None:
+            if self._due is None:
+                self._due = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+        def _stop_waiting(self) -> None:
+            if self._due is not None:
+                self._due.cancel()
+                self._due = None
+
+    return Punctual
