@@ -8,7 +8,6 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from suffrage.evaluate.fit import ANSWER_MEASURES
-from suffrage.evaluate.statistics.floors import TrainedAnswers, respread
 from suffrage.evaluate.statistics.nearest_question import NearestQuestions
 from suffrage.evaluate.statistics.similar_groups import SimilarGroups
 from suffrage.population import AnswerDistribution, ValueSet
@@ -16,6 +15,7 @@ from suffrage.population.distribution_distances import fit
 from suffrage.survey import Item, Option
 from suffrage.text_vectors import WordWeights
 from suffrage.training_data import ItemSplit
+from suffrage.training_data.average_answer import TrainedAnswers, respread
 
 SCALE = ("Very much", "Somewhat", "Not at all")
 

@@ -8,7 +8,6 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy as scipy_entropy
 from scipy.stats import wasserstein_distance
 
-from suffrage.evaluate.statistics.floors import respread
 from suffrage.population.distribution_distances import (
     above_even,
     earth_movers_distance,
@@ -17,6 +16,7 @@ from suffrage.population.distribution_distances import (
     jensen_shannon_distance,
     jensen_shannon_divergence,
 )
+from suffrage.training_data.average_answer import respread
 
 # SciPy's own divergence overflows on numbers near the smallest a float holds.
 numbers = st.floats(0, 1).map(lambda x: 0.0 if x < 1e-9 else x)

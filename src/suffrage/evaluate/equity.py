@@ -41,7 +41,6 @@ from suffrage.evaluate.statistics.figures import (
     make_figures,
     resamples,
 )
-from suffrage.evaluate.statistics.floors import average_training_distribution, uniform
 from suffrage.evaluate.statistics.inference import LEVEL
 from suffrage.evaluate.statistics.intervals import (
     Draws,
@@ -52,6 +51,7 @@ from suffrage.evaluate.statistics.intervals import (
 )
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit
+from suffrage.training_data.average_answer import average_training_distribution, uniform
 
 NAME = "equity"
 FLOORS = ("uniform", "average")

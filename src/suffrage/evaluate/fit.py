@@ -24,15 +24,10 @@ from suffrage.evaluate.results import (
 )
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
 from suffrage.evaluate.statistics.figures import make_figures
-from suffrage.evaluate.statistics.floors import (
-    TrainedAnswers,
-    mean_of_groups,
-    uniform,
-)
 from suffrage.evaluate.statistics.intervals import Measured, make_draws
 from suffrage.evaluate.statistics.nearest_question import NearestQuestions
 from suffrage.evaluate.statistics.sampled_answers import SAMPLED_REPLICATES, resampled_answer
-from suffrage.evaluate.statistics.similar_groups import SimilarGroups
+from suffrage.evaluate.statistics.similar_groups import SimilarGroups, mean_of_groups
 from suffrage.models import ModelAnswer
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distribution_distances import (
@@ -43,6 +38,7 @@ from suffrage.population.distribution_distances import (
     total_variation,
 )
 from suffrage.training_data import ItemSplit
+from suffrage.training_data.average_answer import TrainedAnswers, uniform
 
 AnyKey = TypeVar("AnyKey", bound=Hashable)
 

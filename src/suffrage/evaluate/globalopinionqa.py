@@ -52,12 +52,12 @@ from suffrage.evaluate.scorecard import (
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import make_figures
-from suffrage.evaluate.statistics.floors import uniform
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit, fit_natural
 from suffrage.survey.readers.globalopinionqa import question_sources
 from suffrage.training_data import ItemSplit
+from suffrage.training_data.average_answer import uniform
 from suffrage.training_data.split import item_clusters
 
 # One country under several names in the file.

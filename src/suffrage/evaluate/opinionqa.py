@@ -51,13 +51,13 @@ from suffrage.evaluate.scorecard import (
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import make_figures
-from suffrage.evaluate.statistics.floors import uniform
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import ordinal_earth_movers_distance
 from suffrage.survey import Item
 from suffrage.survey.non_response_labels import kind_of_label
 from suffrage.training_data import ItemSplit
+from suffrage.training_data.average_answer import uniform
 from suffrage.training_data.split import item_clusters
 
 # How a question names a group: the attribute's wording, the group's own words in it.

@@ -36,7 +36,6 @@ from suffrage.evaluate.scorecard import (
 )
 from suffrage.evaluate.statistics.common_cells import CommonCells
 from suffrage.evaluate.statistics.figures import drawn_figures, make_figures, resamples
-from suffrage.evaluate.statistics.floors import uniform
 from suffrage.evaluate.statistics.inference import LEVEL, influences
 from suffrage.evaluate.statistics.intervals import (
     Draws,
@@ -54,6 +53,7 @@ from suffrage.population.student import student_quantile
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.augmentation import read_paraphrases
+from suffrage.training_data.average_answer import uniform
 
 NAME = "robustness"
 BASE = "base"

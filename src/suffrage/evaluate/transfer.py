@@ -43,7 +43,6 @@ from suffrage.evaluate.scorecard import (
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import make_figures
-from suffrage.evaluate.statistics.floors import average_answer, uniform
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.models import ways_of_asking
 from suffrage.population import AnswerDistribution, ValueSet, build_value_set
@@ -51,6 +50,7 @@ from suffrage.population.distribution_distances import earth_movers_distance, fi
 from suffrage.population.where import select
 from suffrage.survey import Item, read_survey, survey_files
 from suffrage.training_data import ItemSplit
+from suffrage.training_data.average_answer import average_answer, uniform
 from suffrage.training_data.split import item_clusters
 
 MEASURES = ("fit", "emd")

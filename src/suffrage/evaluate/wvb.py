@@ -42,7 +42,6 @@ from suffrage.evaluate.scorecard import (
     Scorecard,
 )
 from suffrage.evaluate.statistics.figures import make_figures
-from suffrage.evaluate.statistics.floors import uniform
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import ordinal_earth_movers_distance
@@ -59,6 +58,7 @@ from suffrage.survey.formats.wvs7_codebook import (
 from suffrage.survey.reading import existing_file
 from suffrage.survey.worldvaluesbench import INTERVIEW, METADATA, PROBE_ITEMS, Variable
 from suffrage.training_data import ItemSplit
+from suffrage.training_data.average_answer import uniform
 
 SAMPLE = "probe"
 MAJORITY = "majority"

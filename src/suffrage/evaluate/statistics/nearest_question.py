@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from suffrage.arrays import BoolArray, FloatArray, IntArray
-from suffrage.evaluate.statistics.floors import TrainedAnswers
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit
 from suffrage.survey import Item
 from suffrage.text_overlap import only_words
 from suffrage.text_vectors import WordWeights
 from suffrage.training_data import ItemSplit
+from suffrage.training_data.average_answer import TrainedAnswers
 from suffrage.training_data.split import near_duplicate_groups
 
 # How many similar questions the answer may be the mean of.

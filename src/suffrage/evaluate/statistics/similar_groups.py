@@ -109,3 +109,19 @@ class SimilarGroups:
         place = self._place[value_set]
         found = self._means(item_id, [place]).get(place)
         return None if found is None else np.asarray(found[COUNTS.index(self.count)])
+
+
+def mean_of_groups(value_sets: Sequence[ValueSet], item_id: str) -> FloatArray:
+    """The mean answer to a question of the given groups that were asked it, each counted once.
+
+    For a group left out of training: what can be said of it without telling it from the others.
+
+    Raises
+    ------
+    ValueError
+        None of the groups was asked.
+    """
+    found = [v.distributions[item_id].shares for v in value_sets if item_id in v.distributions]
+    if not found:
+        raise ValueError(f"no value set was asked {item_id}")
+    return np.asarray(np.mean(found, axis=0))

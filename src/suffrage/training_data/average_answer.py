@@ -1,15 +1,18 @@
-"""Floors: the answers that need no model."""
+"""The average answer to the questions trained on: a floor, and where a training may start.
+
+It ignores the question. Training and evaluation compute it here, so that a model which starts from
+it starts from the same floor that it is compared with.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
 from suffrage.arrays import FloatArray
 from suffrage.population import ValueSet
-from suffrage.training_data import ItemSplit
+from suffrage.training_data.split import ItemSplit
 
 
 def uniform(option_count: int) -> FloatArray:
@@ -74,22 +77,6 @@ class TrainedAnswers:
             spread = [respread(self._own[item], wanted) for item in self._trained]
             self._spread[wanted] = np.sum(spread, axis=0) if spread else np.zeros(wanted)
         return self._spread[wanted]
-
-
-def mean_of_groups(value_sets: Sequence[ValueSet], item_id: str) -> FloatArray:
-    """The mean answer to a question of the given groups that were asked it, each counted once.
-
-    For a group left out of training: what can be said of it without telling it from the others.
-
-    Raises
-    ------
-    ValueError
-        None of the groups was asked.
-    """
-    found = [v.distributions[item_id].shares for v in value_sets if item_id in v.distributions]
-    if not found:
-        raise ValueError(f"no value set was asked {item_id}")
-    return np.asarray(np.mean(found, axis=0))
 
 
 def respread(shares: FloatArray, option_count: int) -> FloatArray:
