@@ -9,10 +9,13 @@ from typing import Any
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.models import LanguageModel, ModelIdentity, identify_trained
+from suffrage.training_data.average_answer import AverageAnswers
 
 MANIFEST = "manifest.json"
 # The questions that a checkpoint learnt from or was chosen by, next to the manifest.
 TRAINED_QUESTIONS = "trained_questions.json"
+# The average answers that a training started from, where it did (`align.distribution`).
+AVERAGE_ANSWERS = "average_answers.json"
 # The arrays of a checkpoint that is no language model (`align.factors`).
 FACTOR_ARRAYS = "factors.npz"
 
@@ -35,6 +38,12 @@ class Checkpoint:
     def gives_no_text(self) -> bool:
         """Whether the folder holds arrays that predict shares, and no language model."""
         return (self.folder / FACTOR_ARRAYS).is_file()
+
+    @property
+    def average_answers(self) -> AverageAnswers | None:
+        """The average answers that its own are to be multiplied by; None of most checkpoints."""
+        path = self.folder / AVERAGE_ANSWERS
+        return AverageAnswers.from_content(storage.read_json(path)) if path.is_file() else None
 
     @property
     def base_model(self) -> ModelIdentity:

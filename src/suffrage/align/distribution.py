@@ -19,8 +19,13 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
+from suffrage import storage
+from suffrage.align.checkpoint import AVERAGE_ANSWERS
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.align.packed import AnswerBatch, Objective, train_packed
+from suffrage.models.device import process_rank
+from suffrage.training_data.average_answer import LEAST_SHARE
+from suffrage.training_data.distribution_records import AVERAGE
 from suffrage.training_data.records import (
     RecordRow,
     RecordSettings,
@@ -54,6 +59,10 @@ class Options(TrainingOptions):
     all_populations: bool = False
     # Ways round in which a step shows a question's options.
     orders: int = Field(default=2, ge=1, le=2)
+    # average: the population's average answer to the other questions is multiplied with the model's
+    # shares in the loss, so that training starts from it and learns what differs. The table of
+    # averages is kept with the checkpoint.
+    offset: Literal["none", "average"] = "none"
     # Weight of the loss on differences between a question's populations. None: 10 for questions
     # with at least 8 populations in the step, 0 for others. A number holds for all questions.
     differences: float | None = Field(default=None, ge=0)
@@ -105,6 +114,7 @@ class Options(TrainingOptions):
             super().record_settings,
             step=self.step_shape,
             validation=held_back if self.validation else None,
+            average=self.offset == "average",
         )
 
     def differences_weight(self, populations: int) -> float:
@@ -155,6 +165,35 @@ def distribution_loss(
 
 def _mean(each: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
     return (each if weights is None else each * weights).mean()
+
+
+def with_average(log_q: torch.Tensor, average: torch.Tensor) -> torch.Tensor:
+    r"""Log-probabilities of answers whose shares are multiplied by an average answer.
+
+    log(q_k f_k / sum_j q_j f_j) + log sum_j q_j. Only the shares over the options change; what the
+    model says besides them stays as likely, and still counts as loss. With the same share for
+    every option nothing changes. A model that finds all options equally likely has the shares f.
+
+    Parameters
+    ----------
+    log_q : tensor, shape (records, options)
+        q, among everything that could be said; very low where a record has fewer options.
+    average : tensor, shape (records, options)
+        f, at least `LEAST_SHARE`; any positive number where a record has fewer options.
+
+    Returns
+    -------
+    tensor, shape (records, options)
+
+    Examples
+    --------
+    >>> import torch
+    >>> found = with_average(torch.tensor([[0.25, 0.25]]).log(), torch.tensor([[0.8, 0.2]])).exp()
+    >>> [round(x, 4) for x in found[0].tolist()]
+    [0.4, 0.1]
+    """
+    shares = (log_q + average.log()).log_softmax(-1)
+    return shares + log_q.logsumexp(-1, keepdim=True)
 
 
 def option_shares(log_q: torch.Tensor, options: torch.Tensor) -> torch.Tensor:
@@ -253,6 +292,17 @@ def ordinal_loss(
     return _mean(ordered * gaps / (options - 1).clamp_min(1), weights)
 
 
+def _from_average(batch: AnswerBatch) -> AnswerBatch:
+    """The batch as the loss sees it: each record's answers times its average answer."""
+    import torch
+
+    average = torch.ones_like(batch.log_probs)
+    for line, row in enumerate(batch.rows):
+        known = torch.tensor(row["average"]).clamp_min(LEAST_SHARE)
+        average[line, : len(row["average"])] = known
+    return replace(batch, log_probs=with_average(batch.log_probs, average))
+
+
 def _people(batch: AnswerBatch) -> torch.Tensor:
     """The people's shares, (records, options)."""
     import torch
@@ -290,15 +340,18 @@ def _way_errors(batch: AnswerBatch, ways: int) -> torch.Tensor:
 def train(job: TrainingJob) -> TrainingFacts:
     """Train on distribution records."""
     options: Options = job.options
+    offset = options.offset == "average"
 
     def answers(rows: Sequence[RecordRow]) -> list[list[str]]:
         return [list(row["answers"]) for row in rows]
 
     def shared(batch: AnswerBatch) -> torch.Tensor:
         assert options.questions is not None
+        batch = _from_average(batch) if offset else batch
         return _way_errors(batch, options.questions * options.orders)
 
     def loss(batch: AnswerBatch) -> torch.Tensor:
+        batch = _from_average(batch) if offset else batch
         p = _people(batch)
         total = distribution_loss(batch.log_probs, p, batch.weights)
         if options.loss == "ordinal":
@@ -315,9 +368,13 @@ def train(job: TrainingJob) -> TrainingFacts:
             total = total + differences_loss(_errors(batch), means, each)
         return total
 
-    if options.questions is None or options.differences == 0:
-        return train_packed(job, Objective(answers, loss))
-    return train_packed(job, Objective(answers, loss, shared, lambda row: row["way"]))
+    objective = Objective(answers, loss)
+    if options.questions is not None and options.differences != 0:
+        objective = Objective(answers, loss, shared, lambda row: row["way"])
+    found = train_packed(job, objective)
+    if offset and process_rank() == 0:
+        storage.write_json(job.output / AVERAGE_ANSWERS, job.records.made_from[AVERAGE])
+    return found
 
 
 METHOD = Method(

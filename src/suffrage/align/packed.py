@@ -43,6 +43,7 @@ from suffrage.models.device import (
 from suffrage.models.packing import Pack, ScoreRequest, Tokens
 from suffrage.models.packing_rule import PackingRule, pack_log_probs, packing_rule
 from suffrage.models.tokenizing import answer_tokens, encode_text, label_tokens, prompt_text
+from suffrage.training_data.average_answer import times_average
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
 
@@ -428,6 +429,7 @@ def asked_shares(
 ) -> list[FloatArray]:
     """The shares that a model gives the answers of each record, read in all processes.
 
+    They are multiplied by the average answer of a record that has one, as in training.
     size: records read at a time.
     """
     import torch
@@ -443,7 +445,10 @@ def asked_shares(
         for part, given in read_in_turn(model, parts, pack):
             shares = answer_log_probs(model, given).softmax(-1).cpu().tolist()
             for row, line in zip(part, shares, strict=True):
-                own.append((row["place"], line[: len(row["answers"])]))
+                said = np.array(line[: len(row["answers"])])
+                if row.get("average") is not None:
+                    said = times_average(said, np.array(row["average"]))
+                own.append((row["place"], said.tolist()))
     return [np.array(line) for _, line in sorted(gathered_lists(own))]
 
 

@@ -14,6 +14,7 @@ from suffrage.study.schema import Study
 from suffrage.study.wiring import TrainingPlace
 from suffrage.survey import Item
 from suffrage.training_data import Records
+from suffrage.training_data.distribution_records import AVERAGE
 
 # Raised when readers of earlier manifests would misread one.
 FORMAT = 1
@@ -38,7 +39,8 @@ def checkpoint_manifest(
         "seed": seed,
         "base_model": asdict(inputs.wiring.model),
         "records": records.content_hash,
-        "made_from": dict(records.made_from),
+        # The table of average answers has a file of its own.
+        "made_from": {k: v for k, v in records.made_from.items() if k != AVERAGE},
         "value_sets": {
             name: value_set.description for name, value_set in inputs.value_sets.items()
         },

@@ -6,13 +6,22 @@ it starts from the same floor that it is compared with.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from suffrage.arrays import FloatArray
+from suffrage.errors import InputError
 from suffrage.population import ValueSet
 from suffrage.training_data.split import ItemSplit
+
+# What an option counts for at least where a model's answer is multiplied by an average one, so
+# that an option nobody chose elsewhere can be learnt.
+LEAST_SHARE = 1e-4
+# Scales that a table has an average for, whether or not a question with so many options was seen.
+USUAL_SCALES = range(2, 12)
 
 
 def uniform(option_count: int) -> FloatArray:
@@ -87,3 +96,80 @@ def respread(shares: FloatArray, option_count: int) -> FloatArray:
     edges = np.linspace(0, 1, shares.size + 1)
     cumulative = np.concatenate([[0.0], np.cumsum(shares)])
     return np.diff(np.interp(np.linspace(0, 1, option_count + 1), edges, cumulative))
+
+
+def times_average(shares: FloatArray, average: FloatArray) -> FloatArray:
+    """Multiply a model's answer by an average answer.
+
+    q_k f_k / sum_j q_j f_j, with q the model's shares and f the average, at least `LEAST_SHARE`. A
+    model that finds all options equally likely then gives the average.
+
+    Parameters
+    ----------
+    shares, average : array, shape (options,)
+
+    Returns
+    -------
+    array, shape (options,)
+        NaN where the model's answer could not be read.
+
+    Examples
+    --------
+    >>> times_average(np.array([0.5, 0.5]), np.array([0.8, 0.2])).tolist()
+    [0.8, 0.2]
+    """
+    both = shares * np.maximum(average, LEAST_SHARE)
+    return np.asarray(both / both.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class AverageAnswers:
+    """Each population's average answer to the questions trained on, kept with a checkpoint."""
+
+    # By population, by number of options.
+    populations: Mapping[str, Mapping[int, FloatArray]]
+
+    @classmethod
+    def of(cls, value_sets: Sequence[ValueSet], split: ItemSplit) -> AverageAnswers:
+        """The averages of these populations, for usual scales and those of their questions."""
+        seen = {d.shares.size for v in value_sets for d in v.distributions.values()}
+        scales = sorted(seen.union(USUAL_SCALES))
+        found = {}
+        for value_set in value_sets:
+            trained = TrainedAnswers(value_set, split)
+            found[value_set.name] = {scale: trained.average(scale) for scale in scales}
+        return cls(found)
+
+    def answer(self, population: str, option_count: int) -> FloatArray:
+        """A population's average answer; for one that was not trained on, the mean of all others'.
+
+        Raises
+        ------
+        InputError
+            No average on such a scale is kept.
+        """
+        known = self.populations.get(population)
+        own = [known] if known is not None else list(self.populations.values())
+        if any(option_count not in by_scale for by_scale in own):
+            raise InputError(
+                f"the table of average answers has none for {option_count} options; ask questions "
+                "with as many options as the checkpoint's own study has."
+            )
+        return np.asarray(np.mean([by_scale[option_count] for by_scale in own], axis=0))
+
+    def content(self) -> dict[str, dict[str, list[float]]]:
+        """The table as JSON has it: by population, by number of options, the shares."""
+        return {
+            name: {str(scale): shares.tolist() for scale, shares in by_scale.items()}
+            for name, by_scale in self.populations.items()
+        }
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, Mapping[str, Sequence[float]]]) -> AverageAnswers:
+        """What `content` gave."""
+        return cls(
+            {
+                name: {int(scale): np.array(shares) for scale, shares in by_scale.items()}
+                for name, by_scale in content.items()
+            }
+        )

@@ -16,6 +16,7 @@ from suffrage.errors import SuffrageError
 from suffrage.models import Question, label_sets, option_orders
 from suffrage.population import ValueSet
 from suffrage.survey import Item
+from suffrage.training_data.average_answer import AverageAnswers, TrainedAnswers
 from suffrage.training_data.records import (
     Format,
     RecordBuilder,
@@ -30,6 +31,9 @@ from suffrage.training_data.records import (
     training_pairs,
 )
 from suffrage.training_data.split import ItemSplit, held_back
+
+# Where a manifest has the table of average answers.
+AVERAGE = "average"
 
 
 def build_distributions(
@@ -49,6 +53,9 @@ def build_distributions(
 
     With `settings.step` there are as many steps as `count` could fill, see `_rows_by_question`.
     Records of questions that are held back come last.
+
+    With `settings.average` a record has the population's average answer to the other questions
+    trained on. What is held back is in no average, and `made_from` has the whole table of them.
     """
     made_from = origin(value_sets, split, settings)
     asked: list[RecordRow] = []
@@ -67,6 +74,13 @@ def build_distributions(
         rows = [{**row, "validation": False} for row in rows] + [
             {**row, "validation": True} for row in asked
         ]
+    if settings.average:
+        averages = {v.name: TrainedAnswers(v, split) for v in value_sets}
+        rows = [
+            {**row, "average": averages[row["value_set"]].average_without(row["item"]).tolist()}
+            for row in rows
+        ]
+        made_from[AVERAGE] = AverageAnswers.of(value_sets, split).content()
     rows = [{**row, "id": f"{place:06d}"} for place, row in enumerate(rows)]
     return Records("distribution", pl.DataFrame(rows, infer_schema_length=None), made_from)
 

@@ -83,6 +83,8 @@ class RecordSettings:
     step: StepShape | None = None
     # Of distribution records: questions held back; None to train on all.
     validation: ValidationSample | None = None
+    # Of distribution records: whether each has the population's average answer to the others.
+    average: bool = False
     # Other wordings of items, by id.
     paraphrases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # Of prompt records: how principles are found.
@@ -105,7 +107,8 @@ class Records:
       share of each) and `ordered`. In steps of whole questions also `step`, `way` (which question
       of the step, asked which way round), `populations` (how many the step asks that way) and
       `weight` (1 / populations). Where questions are held back, `validation` marks the records
-      that are never trained on.
+      that are never trained on. Where a training starts from the average answer, `average` is the
+      population's to the other questions trained on, in the item's own order.
     - preference: `chosen`, `rejected`, `share` (of those who answer one of the two, how many give
       the chosen one, 0 to 1), `weight`, and `completion`, an answer drawn from all.
     - binary: `answer`, `desirable` (0 to 1), `weight`, and `answers`, all that could have been
