@@ -202,6 +202,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"held_out": {"by": "item", "share": 0.4}},
         ["split/*", *EVERY],
     ),
+    "a share held back to choose weights on": ({"calibrate": 0.2}, ["split/*", *EVERY]),
     "how the consultation is read": (
         {"consultation": STUDY["consultation"] | {"held_out": 0.4}},
         learnt("heard"),

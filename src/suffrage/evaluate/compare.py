@@ -345,7 +345,7 @@ def _entries(run: Run, splits: Sequence[Split], measure: AnswerMeasure) -> list[
             said[facts.name],
         )
         for facts in results.methods
-        if facts.kind != "ceiling" and facts.name in rows
+        if facts.kind != "ceiling" and facts.kind != "reading" and facts.name in rows
     ]
 
 
@@ -498,7 +498,7 @@ def _from_figures(runs: Sequence[Run], name: str, measure: Measure) -> Leaderboa
     for run in runs:
         for facts in run.results.methods:
             f = run.results.figure(evaluation, own, facts.name, side="held_out")
-            if f is not None and facts.kind != "ceiling":
+            if f is not None and facts.kind != "ceiling" and facts.kind != "reading":
                 figures = (f.value, f.low, f.high, f.n, f.missing, f.missing)
                 found.append(Standing((run.name,), facts.name, facts.label, facts.kind, *figures))
     found.sort(key=lambda s: (s.missing > 0, -float(good(np.array(s.value))), s.label, s.runs))

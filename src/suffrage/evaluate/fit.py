@@ -12,6 +12,7 @@ from typing import TypeVar, get_args
 import numpy as np
 
 from suffrage.arrays import FloatArray
+from suffrage.evaluate.asking.answers import Answers
 from suffrage.evaluate.results import (
     Figure,
     FigureDifference,
@@ -192,10 +193,12 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     """
     answers = list(all_answers(given))
     rows = measured_rows(given, answers)
-    methods = [*FLOORS, *given.methods, CEILING]
+    readings = [reading.name for reading in given.readings]
+    methods = [*FLOORS, *given.methods, *readings, CEILING]
     pairs = [(method, floor) for method in given.methods for floor in FLOORS]
     pairs += [(NEAREST, AVERAGE), (SIMILAR, OTHERS)]
     pairs += [(later, earlier) for earlier, later in combinations(given.methods, 2)]
+    pairs += [(own.name, bar) for own in given.readings for bar in (AVERAGE, own.method)]
     replicates = max(
         distribution.replicates.shape[0]
         for value_set in given.value_sets
@@ -231,6 +234,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 pairs_by_value_set=letters,
                 elsewhere=PARTIAL,
                 questions_once=True,
+                apart=readings,
             )
             figures += made[0]
             differences += made[1]
@@ -274,6 +278,7 @@ def _regime_figures(
             breakdown=False,
             elsewhere=PARTIAL,
             questions_once=True,
+            apart=[reading.name for reading in given.readings],
         )
         figures += [row.model_copy(update={"regime": regime}) for row in made[0]]
         differences += [row.model_copy(update={"regime": regime}) for row in made[1]]
@@ -375,16 +380,26 @@ def _answers_given(given: EvaluationInput) -> Iterator[_Given]:
         for value_set in given.value_sets:
             for item_id, target in value_set.distributions.items():
                 side = split.side(item_id)
+                if side == "held_back":
+                    continue
                 for name, shares in floors.answers(value_set, item_id):
                     answer = ModelAnswer(item_id, "letters", shares, 1.0, None, False)
                     yield _Given(name, seed, value_set.name, side, answer, target)
-            for method in given.methods:
-                for answer in given.answers[method, seed].by_value_set[value_set.name]:
+            for method, said in _said(given, seed):
+                for answer in said.by_value_set[value_set.name]:
                     side = split.side(answer.item_id)
-                    if answer.readout != "letters" and side != "held_out":
+                    if side == "held_back" or (answer.readout != "letters" and side != "held_out"):
                         continue
                     target = value_set.distributions[answer.item_id]
                     yield _Given(method, seed, value_set.name, side, answer, target)
+
+
+def _said(given: EvaluationInput, seed: int) -> Iterator[tuple[str, Answers]]:
+    """What every method answered at one seed, and its readings together with a floor."""
+    for method in given.methods:
+        yield method, given.answers[method, seed]
+    for reading in given.readings:
+        yield reading.name, reading.answers[seed]
 
 
 def _scored(one: _Given, near: float, moved: float) -> ScoredAnswer:
@@ -437,11 +452,13 @@ def measured_rows(given: EvaluationInput, answers: Sequence[ScoredAnswer]) -> Ro
         for value_set in given.value_sets:
             for item_id, target in value_set.distributions.items():
                 unit = (seed, value_set.name, item_id, split.clusters[item_id])
-                if not len(target.first_halves):  # of published shares there are no halves
+                side = split.side(item_id)
+                # Of published shares there are no halves.
+                if side == "held_back" or not len(target.first_halves):
                     continue
                 for name, measure in _measures_of(target):
                     row = measure.ceiling(unit, target)
-                    rows[split.side(item_id), "letters", name][CEILING].append(row)
+                    rows[side, "letters", name][CEILING].append(row)
     return rows
 
 

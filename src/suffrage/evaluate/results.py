@@ -155,17 +155,38 @@ class MethodFacts(_Row):
     """A row of the scoreboard.
 
     "untrained" methods are `base` and `prompt`. A "floor" needs no model: the uniform answer, or
-    the average training answer. The "ceiling" is one half of the respondents against the other.
+    the average training answer. A "reading" is a method's answers together with a floor. The
+    "ceiling" is one half of the respondents against the other.
     """
 
     name: str
     label: str
-    kind: Literal["untrained", "trained", "floor", "ceiling"]
+    kind: Literal["untrained", "trained", "reading", "floor", "ceiling"]
     explanation: str
     settings: dict[str, Any] = Field(default_factory=dict)
     checkpoints: list[str] = Field(default_factory=list)  # paths relative to the run's folder
     costs: list[Cost] = Field(default_factory=list)  # one for each checkpoint
     asking: AskingCost | None = None
+
+
+class MixingFacts(_Row):
+    """How much of a method's model is best mixed with the average answer, at one seed.
+
+    Chosen on questions that are neither trained on nor evaluated; so are the three fits.
+    """
+
+    method: str
+    reading: str  # the row of the mixture
+    seed: int
+    weight: float  # of the model: 0, it adds nothing, to 1, the average answer adds nothing
+    low: float | None  # 95% interval; None with few clusters
+    high: float | None
+    questions: int
+    cells: int  # questions times populations
+    clusters: int
+    mixed_fit: float
+    model_fit: float
+    average_fit: float
 
 
 class Target(_Row):
@@ -419,6 +440,7 @@ class Results(_Row):
     endpoint: EndpointFacts | None = None
     rounding: list[RoundingError] = Field(default_factory=list)
     self_feedback: list[SelfFeedback] = Field(default_factory=list)
+    mixing: list[MixingFacts] = Field(default_factory=list)
 
     def figure(
         self,

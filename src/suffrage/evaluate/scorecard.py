@@ -24,6 +24,7 @@ from suffrage.evaluate.results import (
     ReadoutDisagreement,
     ScoredAnswer,
 )
+from suffrage.evaluate.statistics.mixing import MixingWeight
 from suffrage.models import Answerer
 from suffrage.population import ValueSet
 from suffrage.survey import Item
@@ -97,6 +98,19 @@ class ProbeInput:
 
 
 @dataclass(frozen=True)
+class FloorReading:
+    """A method's answers read together with the average answer, as a row next to the method's."""
+
+    name: str
+    method: str  # whose answers they are
+    label: str
+    explanation: str
+    answers: Mapping[int, Answers]  # by seed
+    # Where answers are mixed: the weight of the model's, by seed.
+    weights: Mapping[int, MixingWeight] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class EvaluationInput:
     """Everything an evaluation may look at when it scores."""
 
@@ -107,6 +121,8 @@ class EvaluationInput:
     methods: Sequence[str]  # names in the order of the study
     trained: Sequence[str]  # those of them that were trained
     left_out: Sequence[str] = ()  # value sets that no method was trained on
+    # Rows next to the methods', which `fit` has alone.
+    readings: Sequence[FloorReading] = ()
     # The tables of this evaluation's own `probe`, by method and seed.
     probes: Mapping[tuple[str, int], pl.DataFrame] = field(default_factory=dict)
     options: Any = None  # what the study says to this evaluation

@@ -101,7 +101,7 @@ def cards_by_value_set(results: Results) -> list[ValueSetCards]:
         cards = [
             _card(results, item, target, answers)
             for item in results.items
-            if (target := targets.get((value_set.name, item.id)))
+            if item.side and (target := targets.get((value_set.name, item.id)))
         ]
         found.append(
             ValueSetCards(

@@ -261,7 +261,11 @@ def _bluntness(
         return
     side = results.main_side
     clusters = len({item.cluster for item in results.items if side in item.side.values()})
-    comparisons = sum(d.p is not None for d in results.differences_of(NAME, "fit", side=side))
+    apart = {method.name for method in methods_of_kind(results, "reading")}
+    comparisons = sum(
+        d.p is not None and d.method not in apart
+        for d in results.differences_of(NAME, "fit", side=side)
+    )
     needed = [number(detectable_among(one, comparisons, clusters)) for one in seen]
     least, most = min(needed, key=float), max(needed, key=float)
     span = least if least == most else f"{least} to {most}, by method,"

@@ -20,6 +20,7 @@ from suffrage.report.evaluations import PANELS, evaluation_sections
 from suffrage.report.failures import flattening, made_worse_table, weak_spot_table, worst_item_table
 from suffrage.report.finding import finding, is_weighted
 from suffrage.report.group_panels import GROUP_PANELS
+from suffrage.report.mixing import mixing_part
 from suffrage.report.overview import (
     MARGIN,
     evaluation_power,
@@ -92,6 +93,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "fit_cannot_show": next((e.cannot_show for e in results.evaluations if e.name == FIT), ""),
         "evaluations": evaluation_sections(results),
         "regimes": regime_parts(results),
+        "mixing": mixing_part(results),
         "left_out": left_out_scores(results),
         "by_value_set": value_set_scores(results),
         "by_seed": seed_scores(results),

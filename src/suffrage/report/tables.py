@@ -33,7 +33,7 @@ from suffrage.evaluate.results import (
 from suffrage.report.marks import marks_note
 from suffrage.report.numbers import NOTHING, duration, number, percent, with_interval
 
-KINDS = ("floor", "untrained", "trained", "ceiling")
+KINDS = ("floor", "untrained", "trained", "reading", "ceiling")
 CAPTION = (
     "Fit is 1 minus the Jensen-Shannon distance (base 2) between the model's and the population's "
     "answers, averaged over items and value sets: 1 is a perfect match."

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
     from suffrage.plain_table import PlainTable
 
-_STYLES = {"floor": "dim", "untrained": "", "trained": "bold", "ceiling": "dim"}
+_STYLES = {
+    "floor": "dim",
+    "untrained": "",
+    "trained": "bold",
+    "reading": "",
+    "ceiling": "dim",
+}
 
 
 def scoreboard(results: Results) -> RenderableType:

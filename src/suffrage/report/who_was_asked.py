@@ -99,6 +99,8 @@ def item_table(results: Results) -> Table:
 
 def _sides(item: ItemFacts) -> str:
     sides = set(item.side.values())
+    if not sides:
+        return "held back to choose weights"
     if len(sides) == 1:
         return SIDE_NAMES[sides.pop()]
     by_side: dict[Side, list[str]] = defaultdict(list)

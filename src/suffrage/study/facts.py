@@ -18,6 +18,7 @@ from suffrage.evaluate.results import (
     EvaluationFacts,
     ItemFacts,
     MethodFacts,
+    MixingFacts,
     RoundingError,
     StudyFacts,
     SurveyFacts,
@@ -78,6 +79,7 @@ def results_of(
         held_out=study.held_out.model_dump(mode="json", exclude_defaults=True),
         items=_item_facts(given),
         methods=_method_facts(wiring, given, memory),
+        mixing=_mixing_facts(given),
         targets=_targets(given),
         answers=[answer for card in cards for answer in card.answers],
         readouts=[row for card in cards for row in card.readouts],
@@ -199,7 +201,11 @@ def _item_facts(given: EvaluationInput) -> list[ItemFacts]:
             battery=item.battery,
             note=item.remarks,
             cluster=first.clusters[item.id],
-            side={seed: split.side(item.id) for seed, split in given.splits.items()},
+            side={
+                seed: side
+                for seed, split in given.splits.items()
+                if (side := split.side(item.id)) != "held_back"
+            },
         )
         for item in items.values()
     ]
@@ -324,4 +330,24 @@ def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> lis
                 asking=_asking_cost(wiring, spec.name, memory),
             )
         )
-    return [*floors, *found, ceiling]
+    return [*floors, *found, *_reading_facts(given), ceiling]
+
+
+def _reading_facts(given: EvaluationInput) -> list[MethodFacts]:
+    return [
+        MethodFacts(
+            name=reading.name,
+            label=reading.label,
+            kind="reading",
+            explanation=reading.explanation,
+        )
+        for reading in given.readings
+    ]
+
+
+def _mixing_facts(given: EvaluationInput) -> list[MixingFacts]:
+    return [
+        MixingFacts(method=reading.method, reading=reading.name, seed=seed, **asdict(weight))
+        for reading in given.readings
+        for seed, weight in reading.weights.items()
+    ]

@@ -18,6 +18,7 @@ from suffrage.study.sources import (
 from suffrage.study.wiring import TrainingPlace, Wiring, groups_of
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit, split_items
+from suffrage.training_data.split import with_held_back
 
 
 def pair_count(value_sets: Sequence[ValueSet], split: ItemSplit) -> int:
@@ -25,6 +26,13 @@ def pair_count(value_sets: Sequence[ValueSet], split: ItemSplit) -> int:
     return sum(
         split.trains_on(item) for value_set in value_sets for item in value_set.distributions
     )
+
+
+def study_split(study: Study, items: Sequence[Item], seed: int) -> ItemSplit:
+    """The split of a study's items at one seed. Raises InputError as `split_items` does."""
+    found = split_items(items, study.held_out, seed, study.trains)
+    share = study.calibration_share
+    return with_held_back(found, items, share, seed) if share else found
 
 
 class StudyInputs:
@@ -110,8 +118,4 @@ class ComputedInputs(StudyInputs):
     @cached_property
     def splits(self) -> dict[int, ItemSplit]:
         """The split of items by its seed."""
-        study = self.study
-        return {
-            seed: split_items(self.items, study.held_out, seed, study.trains)
-            for seed in study.seeds
-        }
+        return {seed: study_split(self.study, self.items, seed) for seed in self.study.seeds}

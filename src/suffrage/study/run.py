@@ -17,7 +17,7 @@ from suffrage.evaluate import Answers, Results
 from suffrage.models.cache import AnswerStore
 from suffrage.models.endpoint_settings import endpoint_key
 from suffrage.population import ValueSet
-from suffrage.study.inputs import StudyInputs
+from suffrage.study.inputs import StudyInputs, study_split
 from suffrage.study.models_at_hand import ModelsAtHand
 from suffrage.study.planning.plan import Plan, make_plan
 from suffrage.study.progress import Progress, note
@@ -37,7 +37,7 @@ from suffrage.study.stages import ORDER, Stage, StageKind, compute_once, only_ru
 from suffrage.study.wiring import AnswerPlace, TrainingPlace, Wiring, wire
 from suffrage.survey import Survey
 from suffrage.survey.published_table import PublishedTable
-from suffrage.training_data import ItemSplit, Records, split_items
+from suffrage.training_data import ItemSplit, Records
 
 # Every answer of every model, so that none is asked for twice.
 STORE = Path(".work") / "answers.sqlite"
@@ -204,7 +204,7 @@ class StudyRun:
         return built_value_set(self.study, self.inputs.sources, spec)
 
     def _split(self, seed: int) -> ItemSplit:
-        return split_items(self.inputs.items, self.study.held_out, seed, self.study.trains)
+        return study_split(self.study, self.inputs.items, seed)
 
     def make_records(self) -> None:
         """The records of every training."""

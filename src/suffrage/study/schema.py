@@ -164,6 +164,10 @@ class Study(BaseModel):
     each: EachSpec | None = None
     """Filled in from `value_sets: {each: ...}`; its value sets are found when sources are read."""
     held_out: HeldOut
+    calibrate: bool | float = False
+    """Whether to choose how much of each method to mix with the average answer. A share holds so
+    many of the questions to train on back from every method to choose on; true chooses on what
+    methods hold back by themselves (`validation`)."""
     consultation: ConsultationSpec | None = None
     model: str | LocalModelSettings | EndpointSettings
     methods: tuple[MethodSpec, ...] = Field(min_length=1)
@@ -225,6 +229,25 @@ class Study(BaseModel):
                         f"value_sets: {spec.name}: there is no source {source!r}; there are "
                         f"{', '.join(names)}.{did_you_mean(source, names)}"
                     )
+        return self
+
+    @field_validator("calibrate", mode="before")
+    @classmethod
+    def _share_to_calibrate_on(cls, given: Any) -> Any:
+        if isinstance(given, bool) or (isinstance(given, int | float) and 0 < given < 0.5):
+            return given
+        raise ValueError("must be true, or a share of the questions above 0 and below 0.5")
+
+    @model_validator(mode="after")
+    def _calibrates_on_something(self) -> Study:
+        if self.calibrate is True and not any(
+            getattr(spec.options, "validation", 0) for spec in self.methods
+        ):
+            raise ValueError(
+                "calibrate: true chooses on questions that a method holds back, and none has "
+                "validation: SHARE; give one, or say calibrate: 0.1 to hold questions back from "
+                "all methods"
+            )
         return self
 
     @field_validator("non_response_as_options", mode="before")
@@ -364,6 +387,11 @@ class Study(BaseModel):
     def endpoint(self) -> EndpointSettings | None:
         """The address the model is behind, None for one that runs here."""
         return self.model if isinstance(self.model, EndpointSettings) else None
+
+    @property
+    def calibration_share(self) -> float:
+        """The share of the questions to train on that is held back from every method."""
+        return 0.0 if isinstance(self.calibrate, bool) else self.calibrate
 
     @property
     def trains(self) -> bool:

@@ -15,12 +15,12 @@ from suffrage.population.segments import (
     find_segments,
     marks,
 )
+from suffrage.study.inputs import study_split
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study, ValueSetSpec, study_survey
 from suffrage.study.sources import built_value_set, read_sources, with_populations
 from suffrage.study.stages import VERSION
 from suffrage.survey import Survey
-from suffrage.training_data import split_items
 
 # How many of the answers that mark a segment describe it to the model.
 DESCRIBED_BY = 2
@@ -69,16 +69,16 @@ def with_value_sets(study: Study) -> Study:
     """The study with a value set for each population and segment that it asks for.
 
     Segments are kept under `segments/` in the study's output and found once. A segment is
-    described by the answers that mark it, on items that no seed holds out: a prompt must not give
-    away what is to be found out. Raises InputError as `find_segments` does.
+    described by the answers that mark it, on items that every seed trains on: a prompt must not
+    give away what is to be found out. Raises InputError as `find_segments` does.
     """
     study = with_populations(study)
     if not any(spec.segments for spec in study.value_sets):
         return study
     survey = study_survey(study)
     items = survey.codebook.items
-    splits = [split_items(items, study.held_out, seed, study.trains) for seed in study.seeds]
-    hidden = {item for split in splits for item in split.held_out}
+    splits = [study_split(study, items, seed) for seed in study.seeds]
+    hidden = {item for split in splits for item in split.never_trained}
     told = [item.id for item in items if item.id not in hidden]
     specs: list[ValueSetSpec] = []
     for spec in study.value_sets:

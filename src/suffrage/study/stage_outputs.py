@@ -34,6 +34,7 @@ from suffrage.models.cache import AnswerStore
 from suffrage.models.device import out_of_memory
 from suffrage.population import ValueSet
 from suffrage.study.facts import results_of
+from suffrage.study.floor_readings import floor_readings
 from suffrage.study.inputs import StudyInputs
 from suffrage.study.manifest import checkpoint_manifest, trained_questions
 from suffrage.study.models_at_hand import ModelOfMethod, ModelsAtHand, models_of
@@ -266,6 +267,7 @@ def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
         folder=study.folder,
         records=_record_folders(inputs),
     )
+    given = replace(given, readings=floor_readings(inputs, given))
     cards: dict[str, Scorecard] = {}
     for spec in study.evaluate:
         probes = {

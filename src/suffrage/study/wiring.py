@@ -158,6 +158,8 @@ def _split_stages(study: Study, sources: dict[str, Stage]) -> dict[int, Stage]:
             seed,
             # A split that leaves nothing to train on is an error only where something is trained.
             study.trains,
+            # Only where there is some: nothing else is computed again.
+            *([study.calibration_share] if study.calibration_share else []),
         )
         for seed in study.seeds
     }

@@ -292,7 +292,7 @@ def constitutions_for(
     constitution = read_constitution(path)
     constitution.weights(wanted.weighing)
     for principle in constitution.principles:
-        leaked = sorted(set(principle.items) & set(split.held_out))
+        leaked = sorted(set(principle.items) & set(split.never_trained))
         if leaked:
             raise InputError(
                 f"{path.name}: principle {principle.id!r} was made from {leaked[0]}, which is held "

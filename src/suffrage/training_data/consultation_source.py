@@ -177,7 +177,7 @@ def about_held_out(
     found = {}
     for key, text in texts.items():
         words = set(words_in(text))
-        for item in split.held_out:
+        for item in split.never_trained:
             own = telling.get(item, frozenset())
             if own and len(own & words) / len(own) >= ABOUT:
                 found[key] = item

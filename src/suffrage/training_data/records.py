@@ -33,6 +33,8 @@ Format = Literal["option", "written"]
 Labels = Literal["shares", "drawn", "majority"]
 # One record, by column: what `Records.frame.to_dicts()` gives.
 RecordRow = dict[str, Any]
+# The file next to a stage's records that says what they were made from.
+MANIFEST = "records.json"
 # Where records come from: the survey's value sets, or what a consultation collected.
 Source = Literal["survey", "comparisons", "reactions"]
 
@@ -154,14 +156,14 @@ class Records:
                 "content_hash": self.content_hash,
                 "made_from": dict(self.made_from),
             }
-            storage.write_json(draft / "records.json", manifest)
+            storage.write_json(draft / MANIFEST, manifest)
 
         storage.write_folder(folder, fill)
 
     @classmethod
     def read(cls, folder: Path) -> Records:
         """Read back what `write` wrote."""
-        manifest = storage.read_json(folder / "records.json")
+        manifest = storage.read_json(folder / MANIFEST)
         lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines]
         return cls(manifest["kind"], pl.DataFrame(rows), manifest["made_from"])
@@ -310,7 +312,7 @@ def check_nothing_held_out(records: Records, items: Sequence[Item], split: ItemS
     SuffrageError
         With the record and the item.
     """
-    sides = frozenset(split.held_out)
+    sides = frozenset(split.never_trained)
     held_out = ContainedTexts(
         {item.id: only_words(item.question) for item in items if item.id in sides}
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -28,6 +28,9 @@ from suffrage.text_overlap import (
 # Items whose telling words overlap by more than this (Jaccard) ask nearly the same.
 NEAR_DUPLICATE = 0.6
 
+
+# Added to a study's seed where questions are held back to choose weights on.
+HELD_BACK_SEED = 1_000_003
 
 # What a question that is held out was unlike in training: another question of a known battery, a
 # battery or topic never seen, or another survey.
@@ -106,10 +109,19 @@ class ItemSplit:
     rule: Mapping[str, Any]
     # Why each item is held out, where the study names regimes; of an item in several, the hardest.
     regimes: Mapping[str, Regime] = field(default_factory=dict)
+    # Ids of items that are neither trained on nor evaluated: what weights are chosen on.
+    held_back: tuple[str, ...] = ()
 
-    def side(self, item_id: str) -> Literal["held_out", "trained"]:
+    def side(self, item_id: str) -> Literal["held_out", "trained", "held_back"]:
         """On which side an item is."""
-        return "held_out" if item_id in self._held_out else "trained"
+        if item_id in self._held_out:
+            return "held_out"
+        return "held_back" if item_id in self._held_back else "trained"
+
+    @property
+    def never_trained(self) -> tuple[str, ...]:
+        """The items that no method may learn from: held out, or held back."""
+        return (*self.held_out, *self.held_back)
 
     def trains_on(self, item_id: str) -> bool:
         """Whether an item is among those trained on."""
@@ -125,11 +137,16 @@ class ItemSplit:
         """A hash that changes with any item's side or cluster."""
         return storage.content_hash(
             [self.train, self.held_out, dict(self.clusters), dict(self.regimes)]
+            + ([self.held_back] if self.held_back else [])
         )
 
     @cached_property
     def _held_out(self) -> frozenset[str]:
         return frozenset(self.held_out)
+
+    @cached_property
+    def _held_back(self) -> frozenset[str]:
+        return frozenset(self.held_back)
 
     @cached_property
     def _train(self) -> frozenset[str]:
@@ -143,6 +160,7 @@ class ItemSplit:
             "clusters": dict(self.clusters),
             "rule": dict(self.rule),
             "regimes": dict(self.regimes),
+            "held_back": list(self.held_back),
         }
         storage.write_folder(
             folder, lambda draft: storage.write_json(draft / "split.json", content)
@@ -158,6 +176,8 @@ class ItemSplit:
             content["clusters"],
             content["rule"],
             content["regimes"],
+            # Splits that an earlier version wrote hold nothing back.
+            tuple(content.get("held_back", ())),
         )
 
 
@@ -311,6 +331,46 @@ def held_back(
             "back; give another share, or leave validation out."
         )
     return found
+
+
+def with_held_back(split: ItemSplit, items: Sequence[Item], share: float, seed: int) -> ItemSplit:
+    """Take a share of the items to train on away from training, to choose weights on.
+
+    Items that a split keeps together are held back together: clusters, or where the study names
+    regimes what asks nearly the same.
+
+    Parameters
+    ----------
+    split : ItemSplit
+    items : sequence of Item
+    share : float
+        Of the items to train on, 0 to 1.
+    seed : int
+        The seed of the draw.
+
+    Raises
+    ------
+    InputError
+        The share is less than the smallest group, or leaves nothing to train on.
+    """
+    together = near_duplicate_groups(items) if split.combines else split.clusters
+    groups: dict[str, list[str]] = defaultdict(list)
+    for item_id in split.train:
+        groups[together[item_id]].append(item_id)
+    # Drawn in another order than what is held out.
+    drawn = _drawn_groups(groups, share, len(split.train), seed + HELD_BACK_SEED)
+    back = {item_id for name in drawn for item_id in groups[name]}
+    if not back or len(back) == len(split.train):
+        kind = "none" if not back else "all"
+        raise InputError(
+            f"calibrate: {share:g} of {len(split.train)} questions to train on holds {kind} of "
+            "them back; give another share."
+        )
+    return replace(
+        split,
+        train=tuple(item_id for item_id in split.train if item_id not in back),
+        held_back=tuple(item_id for item_id in split.train if item_id in back),
+    )
 
 
 # How a question begins that follows up the one before it.

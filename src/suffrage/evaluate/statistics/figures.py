@@ -72,6 +72,7 @@ def make_figures(
     pairs_by_value_set: bool = False,
     elsewhere: Sequence[str] = (),
     questions_once: bool = False,
+    apart: Sequence[str] = (),
 ) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...]]:
     """Figures over all value sets and seeds, for each of them alone, and paired differences.
 
@@ -105,6 +106,8 @@ def make_figures(
     questions_once : bool
         Whether a figure over several value sets counts every question once, however many of them
         answered it. Where all of them answered every question this changes nothing.
+    apart : sequence of str
+        Methods whose differences are corrected as a family of their own.
     """
     figures: list[Figure] = []
     differences: list[FigureDifference] = []
@@ -122,11 +125,8 @@ def make_figures(
                 whole = at_seed is None and (value_set is None or pairs_by_value_set)
                 if not (whole or breakdown):
                     continue
-                keys = dict.fromkeys(row.key for row in rows)
                 pooled = questions_once and value_set in POOLED
-                floor, ceiling = (edge.on(keys, pooled) for edge in edges)
-                found = bootstrap_estimate(once_a_question(rows) if pooled else rows, drawn)
-                found = replace(found, floor=floor, ceiling=ceiling)
+                found = _with_edges(rows, drawn, edges, pooled)
                 if whole:
                     means.setdefault(method, {})[value_set or ALL] = found
                 if isfinite(found.value) and (breakdown or value_set is None):
@@ -134,8 +134,18 @@ def make_figures(
                     place = (evaluation, measure, method, at_seed, value_set)
                     figures.append(drawn_figure(*place, found, side, readout, missing))
         paired = _paired(means, scoped, pairs, cells, drawn, questions_once)
-        differences += _differences(evaluation, measure, side, paired)
+        differences += _differences(evaluation, measure, side, paired, apart)
     return tuple(figures), tuple(differences)
+
+
+def _with_edges(
+    rows: Sequence[Measured], draws: Draws, edges: Sequence[_Edge], pooled: bool
+) -> Estimate:
+    """The mean of some rows, with the floor and the ceiling on the same cells."""
+    keys = dict.fromkeys(row.key for row in rows)
+    floor, ceiling = (edge.on(keys, pooled) for edge in edges)
+    found = bootstrap_estimate(once_a_question(rows) if pooled else rows, draws)
+    return replace(found, floor=floor, ceiling=ceiling)
 
 
 def once_a_question(rows: Sequence[Measured]) -> Sequence[Measured]:
@@ -374,9 +384,16 @@ def _estimate_on(
 
 
 def _differences(
-    evaluation: str, measure: str, side: Side | None, gaps: Iterable[Gap]
+    evaluation: str,
+    measure: str,
+    side: Side | None,
+    gaps: Iterable[Gap],
+    apart: Sequence[str] = (),
 ) -> list[FigureDifference]:
-    """All differences of one measure and side, corrected together for each value set."""
+    """All differences of one measure and side, corrected together for each value set.
+
+    Those of the methods in `apart` are corrected together by themselves.
+    """
     found = [
         FigureDifference(
             evaluation=evaluation,
@@ -391,7 +408,7 @@ def _differences(
         )
         for method, against, value_set, gap, cells in gaps
     ]
-    return holm_corrected(found, [d.value_set for d in found])
+    return holm_corrected(found, [(d.value_set, d.method in apart) for d in found])
 
 
 def contrast_of(gap: Estimate) -> dict[str, Any]:
