@@ -125,8 +125,7 @@ def make_figures(
                 whole = at_seed is None and (value_set is None or pairs_by_value_set)
                 if not (whole or breakdown):
                     continue
-                pooled = questions_once and value_set in POOLED
-                found = _with_edges(rows, drawn, edges, pooled)
+                found = _with_edges(rows, drawn, edges, questions_once and value_set in POOLED)
                 if whole:
                     means.setdefault(method, {})[value_set or ALL] = found
                 if isfinite(found.value) and (breakdown or value_set is None):
