@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from suffrage.align import Checkpoint
-from suffrage.align.checkpoint import load_checkpoint
+from suffrage.align.checkpoint import MANIFEST, load_checkpoint
 from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.analysis import OpinionAnalysis, analyse, read_margins, read_people
 from suffrage.consult.groups.opinion_groups import GroupSettings
@@ -26,10 +26,12 @@ from suffrage.models import (
     identify,
     read_letters,
 )
+from suffrage.models.asking import Persona
 from suffrage.models.local_settings import LocalModelSettings
 from suffrage.population import ValueSet
 from suffrage.survey import Item, Option
 from suffrage.survey.weighting import WeightingSpec
+from suffrage.training_data.answers_in_context import Answered, persona_from
 
 if TYPE_CHECKING:
     import polars as pl
@@ -100,7 +102,7 @@ class ItemAnswer:
 
     item: Item
     # The population that the model answered for, as the question named it; None for itself.
-    persona: str | None
+    persona: Persona | None
     # How the answer was read: shares, the probability on the options, order sensitivity.
     reading: ModelAnswer
 
@@ -119,7 +121,7 @@ def ask(
     model: str | Path | Checkpoint | Answerer,
     question: str | Item,
     options: Sequence[str] = (),
-    as_: str | ValueSet | None = None,
+    as_: str | ValueSet | Answered | None = None,
     ordered: bool = True,
 ) -> ItemAnswer:
     """Ask a model or a checkpoint one question, and read the distribution of its answer.
@@ -136,9 +138,11 @@ def ask(
         The question's text, or a survey item with its options.
     options : sequence of str
         The texts of the answers, 2 to 26 of them; left out for an item.
-    as_ : str or ValueSet, optional
-        The population the model answers for, as in "Answer as people in Germany would", or a value
-        set, whose description is used. Default: the model answers as itself.
+    as_ : str, ValueSet or mapping, optional
+        The population the model answers for, as in "Answer as people in Germany would"; a value
+        set; or what the population answered to other questions, shares by option by question.
+        A checkpoint that was trained with `in_context` describes populations by their answers.
+        Default: the model answers as itself.
     ordered : bool
         Whether the options form a scale; an item says so itself.
 
@@ -150,7 +154,8 @@ def ask(
     Raises
     ------
     InputError
-        There is no such model, or the options are missing, too many or not distinct.
+        There is no such model, the options are missing, too many or not distinct, or the checkpoint
+        knows populations by their answers only and has none of this one.
 
     Examples
     --------
@@ -165,9 +170,20 @@ def ask(
     """
     item = _item(question, options, ordered)
     answerer = load_model(model) if isinstance(model, str | Path | Checkpoint) else model
-    persona = as_.description if isinstance(as_, ValueSet) else as_
+    persona = None if as_ is None else _persona(model, as_)
     (reading,) = read_letters(answerer, [ItemProbe(item, persona)], Scoring().lowest_mass)
     return ItemAnswer(item, persona, reading)
+
+
+def _persona(
+    model: str | Path | Checkpoint | Answerer, population: str | ValueSet | Answered
+) -> Persona:
+    """How a model is told whose answer is wanted; a checkpoint knows how it was in training."""
+    if isinstance(model, Checkpoint):
+        return model.persona(population)
+    if isinstance(model, str | Path) and (Path(model) / MANIFEST).is_file():
+        return Checkpoint.read(Path(model)).persona(population)
+    return persona_from(population)
 
 
 def _item(question: str | Item, options: Sequence[str], ordered: bool) -> Item:

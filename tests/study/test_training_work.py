@@ -2,8 +2,12 @@
 
 import pytest
 
+from suffrage.study.descriptions import study_personas
+from suffrage.study.inputs import ComputedInputs
+from suffrage.study.planning.stage_work import described_tokens, work_by_stage
 from suffrage.study.planning.training_work import TAIL_TOKENS, TrainingWork, training_work
 from suffrage.study.schema import read_study
+from suffrage.study.wiring import wire
 from tests.study.conftest import Write
 
 QUESTION = 100.0
@@ -89,3 +93,33 @@ def test_what_is_held_back_is_read_at_every_point(write_study: Write) -> None:
     # Before the first step, after steps 4 and 8, and at the end; three populations a question.
     assert found.read == pytest.approx(4 * 60 * (QUESTION / 3 + TAIL_TOKENS))
     assert found.learnt == 10 * 4 * QUESTION
+
+
+def test_descriptions_are_read_once_for_all_ways_of_asking_a_population(
+    write_study: Write,
+) -> None:
+    options = {"questions": 3, "populations": 5, "orders": 2, "steps": 10, "in_context": 4}
+    study = read_study(write_study(methods=[{"method": "distribution", **options}]))
+    (spec,) = study.methods
+    found = training_work(spec, 10, QUESTION, 5, described=200)
+    assert found == TrainingWork(learnt=10 * 3 * 5 * (200 + 2 * QUESTION))
+
+
+def test_the_tokens_of_a_description_are_about_those_of_the_text(write_study: Write) -> None:
+    methods = [{"method": "prompt", "in_context": 3}, "base"]
+    inputs = ComputedInputs(wire(read_study(write_study(methods=methods))))
+    texts = [
+        persona.introduction(item)
+        for persona in study_personas(inputs, "prompt", 3).values()
+        for item in inputs.items
+        if not isinstance(persona, str)
+    ]
+    prompt, base = inputs.study.methods
+    mean = sum(map(len, texts)) / len(texts) / 4
+    assert described_tokens(inputs, prompt) == pytest.approx(mean, rel=0.25)
+    assert described_tokens(inputs, base) == 0
+    work = work_by_stage(inputs)
+    named = read_study(write_study(methods=["prompt"]))
+    (stage,) = {stage.folder for stage in wire(named).answers.values()}
+    shorter = work_by_stage(ComputedInputs(wire(named)))[stage].passes
+    assert work[inputs.wiring.answers["prompt", 3].folder].passes > 1.5 * shorter

@@ -266,6 +266,14 @@ SETTINGS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "where a model's weights go": ({"model": {"name": "model", "device_map": "auto"}}, ["results"]),
     "the study's name": ({"study": "renamed"}, ["results"]),
     "the title": ({"title": "A title"}, ["results"]),
+    "how an untrained method describes populations": (
+        {"methods": ["base", {"method": "prompt", "in_context": 2}, *METHODS[2:]]},
+        asked("prompt"),
+    ),
+    "how a trained method describes populations": (
+        method("apart", in_context=2),
+        learnt("apart"),
+    ),
     "what is tuned": ({"tune": {"learning_rate": [0.001, 0.002]}}, ["results"]),
     "the price of an hour": ({"price": {"per_hour": 2.0}}, ["results"]),
     "the output": ({"output": "elsewhere"}, ["results"]),

@@ -9,6 +9,15 @@ from typing import Any
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.models import LanguageModel, ModelIdentity, identify_trained
+from suffrage.models.asking import Persona
+from suffrage.population import ValueSet
+from suffrage.training_data.answers_in_context import (
+    Answered,
+    AnsweredPersona,
+    InContextSettings,
+    KnownItem,
+    persona_from,
+)
 from suffrage.training_data.average_answer import AverageAnswers
 
 MANIFEST = "manifest.json"
@@ -16,6 +25,8 @@ MANIFEST = "manifest.json"
 TRAINED_QUESTIONS = "trained_questions.json"
 # The average answers that a training started from, where it did (`align.distribution`).
 AVERAGE_ANSWERS = "average_answers.json"
+# The answers that describe each population, of a method that describes populations by answers.
+IN_CONTEXT = "in_context.json"
 # The arrays of a checkpoint that is no language model (`align.factors`).
 FACTOR_ARRAYS = "factors.npz"
 
@@ -54,6 +65,45 @@ class Checkpoint:
     def value_sets(self) -> dict[str, str]:
         """What the training's questions called each population, by the value set's name."""
         return dict(self.manifest["value_sets"])
+
+    def persona(self, population: str | ValueSet | Answered) -> Persona:
+        """How questions to this checkpoint name or describe a population.
+
+        Parameters
+        ----------
+        population : str, ValueSet or mapping
+            A name or a description, a value set, or shares by option by question. A checkpoint that
+            learnt with answers in context describes the populations of its study as it met them,
+            and others by the answers given here.
+
+        Raises
+        ------
+        InputError
+            The checkpoint only knows populations by their answers, and this is the name of one that
+            it has no answers of; or there are no answers.
+        """
+        kept = self.folder / IN_CONTEXT
+        if not kept.is_file():
+            return persona_from(population)
+        facts = storage.read_json(kept)
+        described = facts["populations"]
+        name = population.name if isinstance(population, ValueSet) else population
+        if isinstance(name, str):
+            names = {words: own for own, words in self.value_sets.items()}
+            own = described.get(name) or described.get(names.get(name, ""))
+            if own is not None:
+                known = {item: KnownItem.from_json(one) for item, one in facts["items"].items()}
+                return AnsweredPersona.from_json(own, facts["answers"], known)
+        if isinstance(population, str):
+            if facts["name"]:
+                return population
+            raise InputError(
+                f'{self.folder}: has no answers of "{population}", and this checkpoint knows '
+                "populations by their answers to other questions only; give a value set, answers, "
+                f"or one of {', '.join(described)}."
+            )
+        settings = InContextSettings(answers=facts["answers"], name=facts["name"])
+        return persona_from(population, settings)
 
     @classmethod
     def read(cls, folder: Path) -> Checkpoint:

@@ -21,7 +21,13 @@ from pydantic import Field, model_validator
 
 from suffrage import storage
 from suffrage.align.checkpoint import AVERAGE_ANSWERS
-from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
+from suffrage.align.method import (
+    InContextOptions,
+    Method,
+    TrainingFacts,
+    TrainingJob,
+    TrainingOptions,
+)
 from suffrage.align.packed import AnswerBatch, Objective, train_packed
 from suffrage.models.device import process_rank
 from suffrage.training_data.average_answer import LEAST_SHARE
@@ -44,7 +50,7 @@ DIFFERENCES_WEIGHT = 10.0
 MOST_OPTIONS = 26
 
 
-class Options(TrainingOptions):
+class Options(InContextOptions, TrainingOptions):
     """What a study may say to `distribution`."""
 
     # kl; or ordinal, which adds ordinal_weight times the earth mover's distance on scales.

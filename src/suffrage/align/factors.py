@@ -36,7 +36,7 @@ from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.models import ItemProbe, LanguageModel, ModelIdentity
 from suffrage.models.answerer import Advance, LabelChoice
-from suffrage.models.asking import Message
+from suffrage.models.asking import Message, persona_words
 from suffrage.models.hidden_states import cached_states
 from suffrage.survey import Item, Option
 from suffrage.training_data import Records
@@ -203,7 +203,7 @@ class FactorAnswerer:
         items = {_texts(one.item): one.item for one in probes}
         features = dict(zip(items, self.features(list(items.values()), advance), strict=True))
         return [
-            self.model.predict(features[_texts(one.item)], self.populations.get(one.persona or ""))
+            self.model.predict(features[_texts(one.item)], self.populations.get(_population(one)))
             for one in probes
         ]
 
@@ -232,6 +232,10 @@ class FactorAnswerer:
     ) -> list[list[str]]:
         """It cannot: see `item_shares`."""
         raise _no_text()
+
+
+def _population(asked: ItemProbe) -> str:
+    return persona_words(asked.persona) if asked.persona else ""
 
 
 def _no_text() -> InputError:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from suffrage.models import ModelIdentity, SharesPredictor
 from suffrage.models.device import process_count
+from suffrage.training_data.answers_in_context import InContextSettings
 from suffrage.training_data.records import Format, Records, RecordSettings
 
 # Called with a step, the number of all steps, and the loss of that step.
@@ -21,6 +22,19 @@ class MethodOptions(BaseModel):
     """What a study may say to a method that is not trained: nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InContextOptions(MethodOptions):
+    """What a study may say to a method that can describe populations by their answers."""
+
+    # The number of answers to other questions that describe a population instead of its name, or
+    # {answers: 8, name: true} to name it too. None: it is only named.
+    in_context: InContextSettings | None = None
+
+    @field_validator("in_context", mode="before")
+    @classmethod
+    def _number_or_settings(cls, given: Any) -> Any:
+        return {"answers": given} if type(given) is int else given
 
 
 class TrainingOptions(MethodOptions):
@@ -86,7 +100,11 @@ class TrainingOptions(MethodOptions):
     @property
     def record_settings(self) -> RecordSettings:
         """What records this training wants."""
-        return RecordSettings(self.format, getattr(self, "labels", "shares"))
+        return RecordSettings(
+            self.format,
+            getattr(self, "labels", "shares"),
+            in_context=getattr(self, "in_context", None),
+        )
 
     def step_count(self, pair_count: int) -> int:
         """How many steps to train.

@@ -13,13 +13,23 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
+from suffrage.align.method import (
+    InContextOptions,
+    Method,
+    TrainingFacts,
+    TrainingJob,
+    TrainingOptions,
+)
 from suffrage.align.packed import AnswerBatch, Objective, train_packed
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
 
 if TYPE_CHECKING:
     import torch
+
+
+class Options(InContextOptions, TrainingOptions):
+    """What a study may say to `sft`."""
 
 
 def likelihood_loss(log_probs: torch.Tensor, mean_length: float) -> torch.Tensor:
@@ -66,7 +76,7 @@ METHOD = Method(
     name="sft",
     label="Supervised fine-tuning",
     explanation="Trained on single answers, drawn as often as the population gives them.",
-    options=TrainingOptions,
+    options=Options,
     records="demonstration",
     train=train,
     launches=True,

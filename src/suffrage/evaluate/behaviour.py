@@ -59,6 +59,7 @@ from suffrage.models import (
     identify,
     read_letters,
 )
+from suffrage.models.asking import Persona, introduced, persona_words
 from suffrage.population import ValueSet
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
@@ -202,10 +203,11 @@ def _written(model: Answerer, places: Sequence[tuple[Place, Scenario]]) -> Itera
         }
 
 
-def free_question(scenario: Scenario, persona: str | None) -> str:
+def free_question(scenario: Scenario, persona: Persona | None) -> str:
     """The situation without its courses."""
-    who = f"What would {persona} do?" if persona else "What do you do?"
-    return f"{scenario.situation}\n\n{who} Answer in one or two sentences."
+    who = f"What would {persona_words(persona)} do?" if persona else "What do you do?"
+    text = f"{scenario.situation}\n\n{who} Answer in one or two sentences."
+    return introduced(text, persona, scenario.question)
 
 
 def judged(

@@ -45,7 +45,7 @@ from suffrage.evaluate.statistics.intervals import (
     combined,
 )
 from suffrage.models import ItemProbe, LabelChoice, Question, label_sets, option_orders
-from suffrage.models.asking import Message
+from suffrage.models.asking import Message, Persona
 from suffrage.models.readouts import read_sentences, read_text
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distribution_distances import fit, total_variation
@@ -201,7 +201,7 @@ class _Way:
     against: bool = False
     """Whether the labels run against the scale."""
 
-    def questions(self, persona: str | None) -> list[Question]:
+    def questions(self, persona: Persona | None) -> list[Question]:
         """The item with two orders of its options that balance each other."""
         orders = option_orders(self.shown)
         if self.against:

@@ -26,9 +26,11 @@ from suffrage.evaluate.results import (
 )
 from suffrage.evaluate.statistics.mixing import MixingWeight
 from suffrage.models import Answerer
+from suffrage.models.asking import Persona
 from suffrage.population import ValueSet
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
+from suffrage.training_data.answers_in_context import persona_of
 
 AS_ITSELF = ""
 
@@ -58,7 +60,7 @@ class Place:
     """Whom a model is asked as."""
 
     value_set: str  # `AS_ITSELF` when its answers count for every value set
-    persona: str | None  # how the question names the population; None when asked as itself
+    persona: Persona | None  # how the question names the population; None when asked as itself
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,18 @@ class ProbeInput:
     seed: int
     folder: Path  # where the study's relative paths start
     advance: Callable[[float], None] = lambda share: None  # called with the share done, 0 to 1
+    # How questions describe value sets where they do not name them as usual, by name.
+    personas: Mapping[str, Persona] = field(default_factory=dict)
+
+    def persona(self, value_set: ValueSet) -> Persona:
+        """How questions name or describe a value set."""
+        return persona_of(value_set, self.personas)
 
     @property
     def places(self) -> list[Place]:
         """Each value set, or once the model as itself."""
         if self.as_population:
-            return [Place(value_set.name, value_set.description) for value_set in self.value_sets]
+            return [Place(v.name, self.persona(v)) for v in self.value_sets]
         return [Place(AS_ITSELF, None)]
 
     @property

@@ -188,7 +188,7 @@ def probe(given: ProbeInput) -> pl.DataFrame:
         if value_set.name in options.value_sets:
             answered = other.answered(value_set.name, options.value_sets[value_set.name])
             probes += [
-                PopulationProbe(value_set.name, value_set.description, item)
+                PopulationProbe(value_set.name, given.persona(value_set), item)
                 for item in other.items
                 if item.id in answered
             ]

@@ -3,10 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from suffrage.survey import Item
 
 Message = dict[str, str]
+
+
+class DescribedPersona(Protocol):
+    """A population that questions introduce, instead of only naming it at their end."""
+
+    @property
+    def words(self) -> str:
+        """What a question calls it, to fit "Answer as ... would."."""
+        ...
+
+    def introduction(self, item: Item | None) -> str:
+        """What stands before a question about an item; None for a prompt about no item."""
+        ...
+
+
+# As whom a model answers: the name as `ValueSet.description` has it, or a description.
+Persona = str | DescribedPersona
+
+
+def persona_words(persona: Persona) -> str:
+    """What a question calls a population, to fit "Answer as ... would."."""
+    return persona if isinstance(persona, str) else persona.words
+
+
+def introduced(text: str, persona: Persona | None, item: Item | None) -> str:
+    """A question with what introduces its population, if anything does.
+
+    The introduction comes first, so that all questions to one population share it: it is longer
+    than a question, and packed rows compute it once.
+    """
+    if persona is None or isinstance(persona, str):
+        return text
+    return f"{persona.introduction(item)}\n\n{text}"
+
 
 # Two sets, so that a preference for one letter or one number does not pass for an opinion.
 LABEL_SETS: dict[str, str] = {
@@ -71,12 +106,14 @@ SENTENCES = (
 )
 
 
-def open_question(item: Item, persona: str | None) -> str:
+def open_question(item: Item, persona: Persona | None) -> str:
     """The question of an item without its options, to be answered in a sentence."""
-    return f"{item.question}\n\nSay in one sentence what {persona or 'you'} would answer."
+    who = persona_words(persona) if persona else "you"
+    text = f"{item.question}\n\nSay in one sentence what {who} would answer."
+    return introduced(text, persona, item)
 
 
-def persona_prompt(prompt: str, persona: str | None) -> str:
+def persona_prompt(prompt: str, persona: Persona | None) -> str:
     r"""A prompt, and as whom to answer it; None asks the model as itself.
 
     Examples
@@ -84,7 +121,9 @@ def persona_prompt(prompt: str, persona: str | None) -> str:
     >>> persona_prompt("Should cars be banned?", "people in the north")
     'Should cars be banned?\n\nAnswer as people in the north would.'
     """
-    return prompt if persona is None else f"{prompt}\n\nAnswer as {persona} would."
+    if persona is None:
+        return prompt
+    return introduced(f"{prompt}\n\nAnswer as {persona_words(persona)} would.", persona, None)
 
 
 def sentences(item: Item, style: int) -> tuple[str, ...]:
@@ -97,8 +136,8 @@ class Question:
     """One way of asking one item with its options."""
 
     item: Item
-    # The population that the model answers for, as `ValueSet.description` has it, or None.
-    persona: str | None
+    # The population that the model answers for, or None.
+    persona: Persona | None
     # Positions in the item's own order, as shown from top to bottom.
     order: tuple[int, ...]
     # One a shown option, from top to bottom; empty for a question without labels.
@@ -114,8 +153,9 @@ class Question:
     def user_text(self) -> str:
         """The item, its options, and as whom to answer what.
 
-        The persona comes last: the text before it is then the same for every population, and
-        packed rows compute it once for all of them.
+        The name of a population comes last: the text before it is then the same for every
+        population, and packed rows compute it once for all of them. Only a long description comes
+        first, see `introduced`.
         """
         texts = [self.item.options[position].text for position in self.order]
         if self.labels:
@@ -126,8 +166,9 @@ class Question:
         else:
             shown = "\n".join(f"- {text}" for text in texts)
             wanted = "with one of these options"
-        who = f", as {self.persona} would" if self.persona else ""
-        return f"{self.item.question}\n\n{shown}\n\nAnswer {wanted}{who}."
+        who = f", as {persona_words(self.persona)} would" if self.persona else ""
+        text = f"{self.item.question}\n\n{shown}\n\nAnswer {wanted}{who}."
+        return introduced(text, self.persona, self.item)
 
     @property
     def messages(self) -> list[Message]:
@@ -135,13 +176,13 @@ class Question:
         return [{"role": "user", "content": self.user_text}]
 
 
-def ways_of_asking(item: Item, persona: str | None) -> list[Question]:
+def ways_of_asking(item: Item, persona: Persona | None) -> list[Question]:
     """Every order of an item's options with every label set.
 
     Parameters
     ----------
     item : Item
-    persona : str or None
+    persona : str, DescribedPersona or None
         The population that the model answers for, or None to ask it as itself.
     """
     return [

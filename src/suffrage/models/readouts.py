@@ -22,6 +22,7 @@ from suffrage.arrays import FloatArray
 from suffrage.models.answerer import Advance, Answerer, ChoiceReading, LabelChoice, read_choices
 from suffrage.models.asking import (
     SENTENCES,
+    Persona,
     Question,
     open_question,
     sentences,
@@ -69,7 +70,7 @@ class ItemProbe:
     """One item put to a model as one population (None: as itself)."""
 
     item: Item
-    persona: str | None
+    persona: Persona | None
 
 
 @runtime_checkable

@@ -18,6 +18,7 @@ from suffrage.study.sources import (
 from suffrage.study.wiring import TrainingPlace, Wiring, groups_of
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit, split_items
+from suffrage.training_data.answers_in_context import KnownItem, known_items
 from suffrage.training_data.split import with_held_back
 
 
@@ -58,6 +59,11 @@ class StudyInputs:
     def items(self) -> tuple[Item, ...]:
         """The items of all sources."""
         return source_items(self.study, self.sources)
+
+    @cached_property
+    def known_items(self) -> dict[str, KnownItem]:
+        """Every item with its cluster, and what asks nearly the same; alike in every seed."""
+        return known_items(self.items, next(iter(self.splits.values())).clusters)
 
     @cached_property
     def value_sets(self) -> dict[str, ValueSet]:

@@ -13,7 +13,7 @@ import polars as pl
 
 from suffrage import storage
 from suffrage.align import TrainingJob
-from suffrage.align.checkpoint import MANIFEST, TRAINED_QUESTIONS
+from suffrage.align.checkpoint import IN_CONTEXT, MANIFEST, TRAINED_QUESTIONS
 from suffrage.align.cost import ResourceUse, measuring_resources
 from suffrage.align.launch import train_launched
 from suffrage.align.method import Method, TrainingFacts
@@ -33,6 +33,7 @@ from suffrage.models import ItemProbe, ModelAnswer, read_letters
 from suffrage.models.cache import AnswerStore
 from suffrage.models.device import out_of_memory
 from suffrage.population import ValueSet
+from suffrage.study.descriptions import descriptions_to_keep, study_personas
 from suffrage.study.facts import results_of
 from suffrage.study.floor_readings import floor_readings
 from suffrage.study.inputs import StudyInputs
@@ -91,7 +92,7 @@ def records_of_training(inputs: StudyInputs, place: TrainingPlace) -> Records:
 def _record_settings(inputs: StudyInputs, place: TrainingPlace) -> RecordSettings:
     method, seed, _ = place
     study, options = inputs.study, inputs.training_options(method)
-    settings = replace(options.record_settings, folder=study.folder)
+    settings = replace(options.record_settings, folder=study.folder, seed=seed)
     if inputs.method(method).uses_consultation:
         source = study_consultation(
             study, inputs.learnt_from(place), inputs.items, inputs.splits[seed], seed
@@ -147,6 +148,9 @@ def train_checkpoint(
     manifest = checkpoint_manifest(inputs, place, records, trained, usage)
     storage.write_json(draft / MANIFEST, manifest)
     storage.write_json(draft / TRAINED_QUESTIONS, trained_questions(records, inputs.items))
+    described = descriptions_to_keep(inputs, place)
+    if described is not None:
+        storage.write_json(draft / IN_CONTEXT, described)
 
 
 def _train(
@@ -172,6 +176,7 @@ def answers_of_method(
         list(inputs.value_sets.values()), held_out, as_population, study.scoring
     )
     advance = _counted(total, update, SCORING_SHARE if study.scoring.samples else 1.0)
+    personas = study_personas(inputs, method, seed)
     by_value_set: dict[str, list[ModelAnswer]] = {}
     for model in models_of(inputs, method, seed):
         found = collect_answers(
@@ -182,6 +187,7 @@ def answers_of_method(
             as_population,
             seed,
             advance,
+            personas,
         )
         by_value_set.update(found.by_value_set)
     if study.endpoint or study.scoring.dtype == "float32":
@@ -208,7 +214,8 @@ def _rounding(inputs: StudyInputs, hand: ModelsAtHand, method: str, seed: int) -
     fast: list[ModelAnswer] = []
     again: list[tuple[ModelOfMethod, list[ItemProbe]]] = []
     for model in models_of(inputs, method, seed):
-        asked = questions_asked_twice(model.value_sets, as_population, seed)
+        personas = study_personas(inputs, method, seed)
+        asked = questions_asked_twice(model.value_sets, as_population, seed, personas)
         fast += read_letters(hand.answerer(model), asked, 0.0)
         again.append((model, asked))
     hand.release()
@@ -247,6 +254,7 @@ def probes_of_method(
             options=spec.options,
             seed=seed,
             folder=inputs.study.folder,
+            personas=study_personas(inputs, method, seed),
             advance=lambda share, n=number: update((n + share) / len(models)),  # type: ignore[misc]
         )
         frames.append(probe(given))

@@ -262,6 +262,7 @@ def _answer_stages(
                     [stage.key for stage in splits.values()],
                     study.scoring.model_dump(),
                     study.seeds[0],
+                    *_described_by_answers(spec),
                 )
             else:
                 found[spec.name, seed] = _stage(
@@ -275,6 +276,12 @@ def _answer_stages(
                     seed,
                 )
     return found
+
+
+def _described_by_answers(spec: MethodSpec) -> list[Any]:
+    """How an untrained method describes populations; nothing where it names them only."""
+    found = getattr(spec.options, "in_context", None)
+    return [] if found is None else [found.model_dump()]
 
 
 def _probe_stages(

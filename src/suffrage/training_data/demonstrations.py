@@ -16,6 +16,7 @@ import polars as pl
 from suffrage.arrays import FloatArray, IntArray
 from suffrage.population import ValueSet
 from suffrage.survey import Item
+from suffrage.training_data.answers_in_context import RecordPersonas
 from suffrage.training_data.records import (
     RecordBuilder,
     Records,
@@ -110,10 +111,14 @@ def drawn_questions(
     """
     pairs = training_pairs(value_sets, split, count, generator)
     drawn = drawn_positions(pairs, generator)
+    personas = RecordPersonas(value_sets, split, (), settings.in_context, settings.seed, generator)
     for place, (value_set, item_id) in enumerate(pairs):
         distribution = value_set.distributions[item_id]
         user, answers = question_and_answers(
-            worded(distribution.item), value_set.description, settings.format, generator
+            worded(distribution.item),
+            personas.drawn(value_set, item_id),
+            settings.format,
+            generator,
         )
         columns = row_start(place, value_set.name, item_id, user, settings.format)
         yield DrawnQuestion(columns, distribution.shares, answers, int(drawn[place]))

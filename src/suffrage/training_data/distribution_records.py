@@ -14,8 +14,10 @@ import polars as pl
 
 from suffrage.errors import SuffrageError
 from suffrage.models import Question, label_sets, option_orders
+from suffrage.models.asking import Persona
 from suffrage.population import ValueSet
 from suffrage.survey import Item
+from suffrage.training_data.answers_in_context import RecordPersonas
 from suffrage.training_data.average_answer import AverageAnswers, TrainedAnswers
 from suffrage.training_data.records import (
     Format,
@@ -59,17 +61,22 @@ def build_distributions(
     """
     made_from = origin(value_sets, split, settings)
     asked: list[RecordRow] = []
+    back: frozenset[str] = frozenset()
     if settings.validation is not None:
         items = _trained_items(value_sets, split)
         back = held_back(list(items.values()), settings.validation.share, generator)
-        asked = _validation_rows(value_sets, back, generator, settings)
+    personas = RecordPersonas(
+        value_sets, split, back, settings.in_context, settings.seed, generator
+    )
+    if settings.validation is not None:
+        asked = _validation_rows(value_sets, back, generator, settings, personas)
         split = replace(split, train=tuple(i for i in split.train if i not in back))
         made_from["validation"] = sorted(back)
     if settings.step is None:
-        rows = _rows_by_pair(value_sets, split, count, generator, settings.format)
+        rows = _rows_by_pair(value_sets, split, count, generator, settings.format, personas)
     else:
         steps = max(1, count // settings.step.records)
-        rows = _rows_by_question(value_sets, split, steps, generator, settings)
+        rows = _rows_by_question(value_sets, split, steps, generator, settings, personas)
     if asked:
         rows = [{**row, "validation": False} for row in rows] + [
             {**row, "validation": True} for row in asked
@@ -109,12 +116,13 @@ def _rows_by_pair(
     count: int,
     generator: np.random.Generator,
     format: Format,
+    personas: RecordPersonas,
 ) -> list[RecordRow]:
     """Every pair of a value set and an item in random order, then again."""
     rows: list[RecordRow] = []
     visits = count if format == "written" else -(-count // 2)
     for value_set, item_id in training_pairs(value_sets, split, visits, generator):
-        item, persona = value_set.distributions[item_id].item, value_set.description
+        item, persona = value_set.distributions[item_id].item, personas.drawn(value_set, item_id)
         if format == "written":
             shown = [question_and_answers(item, persona, format, generator)]
         else:
@@ -131,6 +139,7 @@ def _rows_by_question(
     steps: int,
     generator: np.random.Generator,
     settings: RecordSettings,
+    personas: RecordPersonas,
 ) -> list[RecordRow]:
     """Steps of whole questions, each question once in random order, then every one again.
 
@@ -151,11 +160,12 @@ def _rows_by_question(
         _visits(answered, steps * shape.questions, shape, generator)
     ):
         step, question = divmod(visit, shape.questions)
+        asked_as = {v.name: personas.drawn(v, item) for v in asked_for}
         ways = _ways(asked_for[0].distributions[item].item, shape, generator, settings.format)
         for number, way in enumerate(ways):
             rows += [
                 {
-                    **_row(v, item, way.asked(v.description), settings.format),
+                    **_row(v, item, way.asked(asked_as[v.name]), settings.format),
                     "step": step,
                     "way": question * shape.orders + number,
                     "populations": len(asked_for),
@@ -196,7 +206,7 @@ class _Way:
     def __init__(self, item: Item, question: Question | None, style: int) -> None:
         self.item, self._question, self._style = item, question, style
 
-    def asked(self, persona: str) -> tuple[str, Sequence[str]]:
+    def asked(self, persona: Persona) -> tuple[str, Sequence[str]]:
         """What a population is asked, and each option's answer."""
         if self._question is None:
             fixed = np.random.default_rng(self._style)
@@ -224,6 +234,7 @@ def _validation_rows(
     items: frozenset[str],
     generator: np.random.Generator,
     settings: RecordSettings,
+    personas: RecordPersonas,
 ) -> list[RecordRow]:
     """A fixed sample of the cells that are held back, each asked in one fixed way.
 
@@ -241,7 +252,8 @@ def _validation_rows(
             break
         way = _fixed_way(among[0].distributions[item].item, number, settings.format)
         rows += [
-            _row(among[k], item, way.asked(among[k].description), settings.format) for k in drawn
+            _row(among[k], item, way.asked(personas.fixed(among[k])), settings.format)
+            for k in drawn
         ]
     return rows
 

@@ -22,9 +22,11 @@ from suffrage.models import (
     option_orders,
     sentences,
 )
+from suffrage.models.asking import Persona
 from suffrage.population import ValueSet
 from suffrage.survey import Item
 from suffrage.text_overlap import ContainedTexts, only_words
+from suffrage.training_data.answers_in_context import InContextSettings
 from suffrage.training_data.constitution import ConstitutionSettings
 from suffrage.training_data.consultation_source import ConsultationSource
 from suffrage.training_data.split import ItemSplit
@@ -87,6 +89,11 @@ class RecordSettings:
     validation: ValidationSample | None = None
     # Of distribution records: whether each has the population's average answer to the others.
     average: bool = False
+    # Of distribution records and demonstrations: populations are described by answers of their own;
+    # None to name them.
+    in_context: InContextSettings | None = None
+    # Of what is drawn once for all records.
+    seed: int = 0
     # Other wordings of items, by id.
     paraphrases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     # Of prompt records: how principles are found.
@@ -169,6 +176,12 @@ class Records:
         return cls(manifest["kind"], pl.DataFrame(rows), manifest["made_from"])
 
 
+def held_back_in(folder: Path) -> frozenset[str]:
+    """The ids of the items that written records hold back for validation."""
+    made_from = storage.read_json(folder / "records.json")["made_from"]
+    return frozenset(made_from.get("validation", ()))
+
+
 @dataclass(frozen=True)
 class RecordBuilder:
     """A record builder: value sets and the split in, records out.
@@ -236,7 +249,9 @@ def in_random_rounds(size: int, count: int, generator: np.random.Generator) -> I
     return np.asarray(order, dtype=np.int64)
 
 
-def random_question(item: Item, persona: str | None, generator: np.random.Generator) -> Question:
+def random_question(
+    item: Item, persona: Persona | None, generator: np.random.Generator
+) -> Question:
     """One way of asking, drawn at random: a label set, and an order of the options.
 
     A scale is shown forwards or backwards; nominal options in any order.
@@ -252,14 +267,14 @@ def random_question(item: Item, persona: str | None, generator: np.random.Genera
 
 
 def question_and_answers(
-    item: Item, persona: str, format: Format, generator: np.random.Generator
+    item: Item, persona: Persona, format: Format, generator: np.random.Generator
 ) -> tuple[str, tuple[str, ...]]:
     """A question about an item, drawn at random, and what each option answers to it.
 
     Parameters
     ----------
     item : Item
-    persona : str
+    persona : str or DescribedPersona
         The population that is to answer.
     format : str
         "option" shows the options with labels, and the answers are the labels. "written" shows no
@@ -301,6 +316,7 @@ def origin(
         "format": settings.format,
         "labels": settings.labels,
         "paraphrases": sum(len(wordings) for wordings in settings.paraphrases.values()),
+        **({"in_context": settings.in_context.model_dump()} if settings.in_context else {}),
     }
 
 

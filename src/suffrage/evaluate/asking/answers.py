@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from suffrage.models import (
     ways_of_asking,
 )
 from suffrage.models.answerer import Advance
+from suffrage.models.asking import Persona
 from suffrage.population import ValueSet
+from suffrage.training_data.answers_in_context import persona_of
 
 
 class Scoring(BaseModel):
@@ -128,6 +130,7 @@ def collect_answers(
     as_population: bool,
     seed: int,
     advance: Advance | None = None,
+    personas: Mapping[str, Persona] | None = None,
 ) -> Answers:
     """Ask the model every item as every value set.
 
@@ -140,10 +143,15 @@ def collect_answers(
         and the same answers count for every value set.
     seed
         Of the written answers.
+    personas
+        How value sets are described where they are not only named, by name.
     """
     if as_population:
         # All value sets in one go: they share the text of every item.
-        places = [(v.name, ItemProbe(item, v.description)) for v in value_sets for item in v.items]
+        asked_as = {v.name: persona_of(v, personas or {}) for v in value_sets}
+        places = [
+            (v.name, ItemProbe(item, asked_as[v.name])) for v in value_sets for item in v.items
+        ]
     else:
         items = {item.id: item for v in value_sets for item in v.items}
         places = [("", ItemProbe(item, None)) for item in items.values()]

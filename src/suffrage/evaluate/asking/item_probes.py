@@ -15,6 +15,7 @@ from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import AS_ITSELF, EvaluationInput, ProbeInput
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.models import ItemProbe, read_letters, ways_of_asking
+from suffrage.models.asking import Persona
 from suffrage.survey import Item
 from suffrage.training_data.overlap import overlapping
 
@@ -42,7 +43,7 @@ class PopulationProbe:
 
     population: str
     """The population's name; `AS_ITSELF` if the question names none."""
-    persona: str | None
+    persona: Persona | None
     """How the question names the population; None if it names none."""
     item: Item
 

@@ -7,14 +7,16 @@ on its own questions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from suffrage.models import ItemProbe, ModelAnswer
+from suffrage.models.asking import Persona
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import total_variation
+from suffrage.training_data.answers_in_context import persona_of
 
 # Questions asked in both formats: enough for a mean, few enough to cost little.
 QUESTIONS = 24
@@ -38,12 +40,18 @@ class Rounding:
 
 
 def questions_asked_twice(
-    value_sets: Sequence[ValueSet], as_population: bool, seed: int
+    value_sets: Sequence[ValueSet],
+    as_population: bool,
+    seed: int,
+    personas: Mapping[str, Persona] | None = None,
 ) -> list[ItemProbe]:
-    """At most `QUESTIONS` of what a model is asked, drawn with the seed."""
+    """At most `QUESTIONS` of what a model is asked, drawn with the seed.
+
+    personas: how value sets are described where they are not only named, by name.
+    """
     if as_population:
         every = [
-            (v.name, item.id, ItemProbe(item, v.description))
+            (v.name, item.id, ItemProbe(item, persona_of(v, personas or {})))
             for v in value_sets
             for item in v.items
         ]

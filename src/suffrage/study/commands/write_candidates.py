@@ -26,13 +26,16 @@ from suffrage.consult.candidate_answers import (
 )
 from suffrage.errors import InputError
 from suffrage.models import LanguageModel
-from suffrage.models.asking import Message, persona_prompt
+from suffrage.models.asking import Message, Persona, persona_prompt
 from suffrage.population import ValueSet
+from suffrage.study.descriptions import study_personas
+from suffrage.study.inputs import StudyInputs
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.stages import Stage
 from suffrage.study.wiring import Wiring, groups_of, wire
+from suffrage.training_data.answers_in_context import persona_of
 
 How = Literal["sampled", "diverse", "both"]
 WAYS: tuple[How, ...] = ("sampled", "diverse", "both")
@@ -90,7 +93,7 @@ class CandidateSource:
     seed: int
     # The value set it answers for, and the words for it; None where it answers as itself.
     value_set: str | None
-    persona: str | None
+    persona: Persona | None
     # The folder a training left, None for the study's model.
     checkpoint: Path | None
     # The hash of what made it.
@@ -232,7 +235,9 @@ def _untrained(wiring: Wiring, method: str) -> list[CandidateSource]:
         return [CandidateSource(method, seed, None, None, None, key, method)]
     return [
         CandidateSource(method, seed, name, persona, None, key, f"{method}, {name}")
-        for name, persona in _personas(wiring, [v.name for v in wiring.study.value_sets])
+        for name, persona in _personas(
+            wiring, method, seed, [v.name for v in wiring.study.value_sets]
+        )
     ]
 
 
@@ -241,15 +246,18 @@ def _trained(
 ) -> list[CandidateSource]:
     return [
         CandidateSource(method, seed, name, persona, stage.folder, stage.key, f"{method}, {name}")
-        for name, persona in _personas(wiring, members)
+        for name, persona in _personas(wiring, method, seed, members)
     ]
 
 
-def _personas(wiring: Wiring, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _personas(
+    wiring: Wiring, method: str, seed: int, names: Sequence[str]
+) -> Iterator[tuple[str, Persona]]:
     """Each value set with the words for its population, as in training.
 
     Raises InputError where a value set is not built yet.
     """
+    described: dict[str, Persona] | None = None
     for name in names:
         stage = wiring.value_sets[name]
         if not stage.finished:
@@ -257,7 +265,9 @@ def _personas(wiring: Wiring, names: Sequence[str]) -> Iterator[tuple[str, str]]
                 f"value set {name} is not built yet; `suffrage run "
                 f"{wiring.study.source.name} --only value_sets` builds it."
             )
-        yield name, ValueSet.read(stage.folder).description
+        if described is None:
+            described = study_personas(StudyInputs(wiring), method, seed)
+        yield name, persona_of(ValueSet.read(stage.folder), described)
 
 
 def candidates_of(
@@ -328,7 +338,7 @@ def numbered_answers(text: str, most: int) -> list[str]:
     return [text[m.end() : end].strip() for m, end in zip(starts, ends, strict=True)][:most]
 
 
-def _chat(text: str, persona: str | None) -> list[Message]:
+def _chat(text: str, persona: Persona | None) -> list[Message]:
     return [{"role": "user", "content": persona_prompt(text, persona)}]
 
 

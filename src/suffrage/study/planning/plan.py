@@ -17,6 +17,7 @@ from suffrage.study.planning.memory import StepSize, largest_step
 from suffrage.study.planning.stage_work import (
     StageWork,
     asked_as,
+    described_tokens,
     held_out_in_any,
     mean_prompt_length,
     probe_prompts,
@@ -158,11 +159,12 @@ def _planned(stage: Stage, work: StageWork | None, parameters: int, speed: float
 
 def _endpoint_plan(inputs: StudyInputs, endpoint: EndpointSettings) -> Plan:
     """Requests, tokens and money of every stage that asks an endpoint; no time measured here."""
-    length, prices = mean_prompt_length(inputs), endpoint.prices
-    asked = _requests_by_stage(inputs)
+    prices, asked = endpoint.prices, _requests_by_stage(inputs)
     planned, money, total = [], 0.0, 0.0
     for stage in inputs.wiring.stages():
-        requests, written = (0.0, 0.0) if stage.finished else asked.get(stage.folder, (0.0, 0.0))
+        requests, length, written = (0.0, 0.0, 0.0)
+        if not stage.finished and stage.folder in asked:
+            requests, length, written = asked[stage.folder]
         seconds = 0.0 if stage.finished else SMALL_STAGE_SECONDS
         seconds += requests * REQUEST_SECONDS / endpoint.concurrency
         if prices:
@@ -172,10 +174,11 @@ def _endpoint_plan(inputs: StudyInputs, endpoint: EndpointSettings) -> Plan:
     return Plan(tuple(planned), None, 0.0, money if prices else None, round(total))
 
 
-def _requests_by_stage(inputs: StudyInputs) -> dict[Path, tuple[float, float]]:
-    """Requests, and tokens that are written for them, by the stage's folder."""
+def _requests_by_stage(inputs: StudyInputs) -> dict[Path, tuple[float, float, float]]:
+    """Requests, tokens of each, and tokens that are written for them, by the stage's folder."""
+    length = mean_prompt_length(inputs)
     scoring, held_out = inputs.study.scoring, held_out_in_any(inputs)
-    found: dict[Path, tuple[float, float]] = {}
+    found: dict[Path, tuple[float, float, float]] = {}
     for (method, _), stage in inputs.wiring.answers.items():
         spec = inputs.method(method)
         scored, places = scored_prompts(inputs, spec), asked_as(inputs, spec)
@@ -183,10 +186,15 @@ def _requests_by_stage(inputs: StudyInputs) -> dict[Path, tuple[float, float]]:
         answers = scoring.samples * len(held_out) * places
         found[stage.folder] = (
             scored + ways * len(held_out) * places,
+            length + described_tokens(inputs, spec),
             scored * LABEL_TOKENS + answers * WRITTEN_TOKENS,
         )
-    for folder, prompts in probe_prompts(inputs).items():
-        found[folder] = (prompts, prompts * WRITTEN_TOKENS)
+    prompts = probe_prompts(inputs)
+    for (_, method, _), stage in inputs.wiring.probes.items():
+        if stage.folder in prompts:
+            count = prompts[stage.folder]
+            each = length + described_tokens(inputs, inputs.method(method))
+            found[stage.folder] = (count, each, count * WRITTEN_TOKENS)
     return found
 
 

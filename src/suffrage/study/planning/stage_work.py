@@ -21,6 +21,7 @@ from suffrage.study.planning.training_work import (
 from suffrage.study.schema import MethodSpec
 from suffrage.study.wiring import TrainingPlace
 from suffrage.survey import Item
+from suffrage.training_data.answers_in_context import shares_in_words
 
 # Times the arithmetic of one forward pass that a token takes: to learn from (attention, adapters
 # and optimiser included), to read, and to write by itself. Measured on SmolLM2-135M with 2 cores
@@ -61,15 +62,21 @@ def work_by_stage(inputs: StudyInputs) -> dict[Path, StageWork]:
     for (method, _), stage in wiring.answers.items():
         tokens = _answer_tokens(inputs, inputs.method(method), length)
         found[stage.folder] = StageWork(tokens, asking_memory)
-    for folder, prompts in probe_prompts(inputs).items():
-        found[folder] = StageWork(prompts * length * SHARED_QUESTION, asking_memory)
+    prompts = probe_prompts(inputs)
+    for (_, method, _), stage in wiring.probes.items():
+        if stage.folder in prompts:
+            described = described_tokens(inputs, inputs.method(method))
+            tokens = prompts[stage.folder] * length * SHARED_QUESTION
+            read = _with_descriptions(tokens, length, described)
+            found[stage.folder] = StageWork(read, asking_memory)
     return found
 
 
 def _training_work(inputs: StudyInputs, place: TrainingPlace, length: float) -> StageWork:
     spec = inputs.method(place[0])
     populations = len(inputs.learnt_from(place))
-    work = training_work(spec, inputs.steps(place), length, populations)
+    described = described_tokens(inputs, spec)
+    work = training_work(spec, inputs.steps(place), length, populations, described)
     passes = work.learnt * LEARNT_FACTOR + work.read * READ_FACTOR + work.written * WRITTEN_FACTOR
     return StageWork(passes, _training_memory(inputs, place), work)
 
@@ -149,12 +156,36 @@ def _prompt_tokens(item: Item, description: str | None) -> float:
     return 20 + len(question.user_text) / 4
 
 
+def described_tokens(inputs: StudyInputs, spec: MethodSpec) -> float:
+    """About how many tokens describe a population before a question; 0 where it is only named."""
+    settings = getattr(spec.options, "in_context", None)
+    if settings is None:
+        return 0.0
+    lengths = [
+        len(d.item.question) + len(shares_in_words(d.item.texts, d.shares))
+        for value_set in inputs.value_sets.values()
+        for d in value_set.distributions.values()
+    ]
+    # Each answer begins with a mark and ends with an empty line.
+    return float(settings.answers * (4 + sum(lengths) / len(lengths) / 4) + 12)
+
+
+def _with_descriptions(tokens: float, question: float, described: float) -> float:
+    """Tokens of questions with those of the description that each packed row begins with."""
+    if not described:
+        return tokens
+    room = max(CPU_ROW_LENGTH - described, question)
+    return tokens * (1 + described / room)
+
+
 def _answer_tokens(inputs: StudyInputs, spec: MethodSpec, length: float) -> float:
-    places = asked_as(inputs, spec)
+    places, described = asked_as(inputs, spec), described_tokens(inputs, spec)
     # A written answer costs its prompt once and the passes of its own tokens.
     answers = inputs.study.scoring.samples * len(held_out_in_any(inputs)) * places
-    written = answers * (length + SAMPLED_TOKENS)
+    written = answers * (length + described + SAMPLED_TOKENS)
     prompts = scored_prompts(inputs, spec)
+    if described:
+        return _with_descriptions(prompts * length * SHARED_QUESTION, length, described) + written
     read = prompts / places * (length * SHARED_QUESTION + (places - 1) * TAIL_TOKENS)
     return read + written
 

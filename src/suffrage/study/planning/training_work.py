@@ -41,7 +41,11 @@ NOTHING = TrainingWork()
 
 
 def training_work(
-    spec: MethodSpec, steps: int, question: float, populations: int | None = None
+    spec: MethodSpec,
+    steps: int,
+    question: float,
+    populations: int | None = None,
+    described: float = 0.0,
 ) -> TrainingWork:
     """The tokens of one training.
 
@@ -55,6 +59,8 @@ def training_work(
         Tokens of a question.
     populations : int, optional
         How many are learnt from; where steps take whole questions, these share a question's text.
+    described : float
+        Tokens that describe a population in front of a question.
     """
     options: Any = spec.options
     assert isinstance(spec.options, TrainingOptions)
@@ -70,10 +76,10 @@ def training_work(
     if name in ("cai", "ccai"):
         return _constitutional(options, steps, question)
     if getattr(options, "questions", None) is None:
-        work = _given(options, spec.method.records, records, question)
+        work = _given(options, spec.method.records, records, question + described)
     else:
-        work = _whole_questions(options, steps, question, populations)
-    return work + _validation(options, steps, question)
+        work = _whole_questions(options, steps, question, populations, described)
+    return work + _validation(options, steps, question, described)
 
 
 def _given(options: Any, kind: str | None, records: float, question: float) -> TrainingWork:
@@ -84,22 +90,27 @@ def _given(options: Any, kind: str | None, records: float, question: float) -> T
 
 
 def _whole_questions(
-    options: Any, steps: int, question: float, populations: int | None
+    options: Any, steps: int, question: float, populations: int | None, described: float
 ) -> TrainingWork:
-    """Steps of whole questions, whose text the populations share."""
+    """Steps of whole questions, whose text the populations share.
+
+    Where a description comes first, only the ways of asking one population share something.
+    """
     shape = options.step_shape
     asked = min(shape.populations, populations or shape.populations)
     visit = shape.orders * (question + (asked - 1) * TAIL_TOKENS)
+    if described:
+        visit = asked * (described + shape.orders * question)
     return TrainingWork(learnt=steps * shape.questions * visit)
 
 
-def _validation(options: Any, steps: int, question: float) -> TrainingWork:
+def _validation(options: Any, steps: int, question: float, described: float) -> TrainingWork:
     """What is held back is read before the first step, every so many steps, and at the end."""
     held_back = options.record_settings.validation
     if held_back is None:
         return NOTHING
     times = 1 + -(-steps // options.validate_every)
-    each = question / held_back.populations + TAIL_TOKENS
+    each = question + described if described else question / held_back.populations + TAIL_TOKENS
     return TrainingWork(read=times * held_back.cells * each)
 
 
