@@ -146,7 +146,7 @@ def _rows_by_question(
     A question is asked for up to `populations` of those that answered it, drawn again at each
     visit, all in the same order of options and with the same labels. Its records then differ in
     nothing but the population's name, which comes last, so that packed rows compute the question
-    once.
+    once. A description comes first, and only the orders of options share it.
     Every question weighs the same, however many populations answered it.
     """
     shape = settings.step
