@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
+from suffrage.errors import SuffrageError
 from suffrage.evaluate import Answers, EvaluationInput, Scorecard
 from suffrage.evaluate import fit as fit_evaluation
 from suffrage.evaluate.scorecard import FloorReading
@@ -22,7 +24,13 @@ from suffrage.models import ModelAnswer
 from suffrage.population import ValueSet, build_value_set
 from suffrage.population.distribution_distances import fit
 from suffrage.study.floor_readings import weight_of
-from suffrage.training_data import HeldOut, ItemSplit, split_items
+from suffrage.training_data import (
+    HeldOut,
+    ItemSplit,
+    Records,
+    check_nothing_held_out,
+    split_items,
+)
 from suffrage.training_data.split import with_held_back
 from tests.synthetic import make_survey
 
@@ -141,9 +149,16 @@ def changed(value_set: ValueSet, items: tuple[str, ...], seed: int) -> ValueSet:
 
 def chosen_on_held_back(sets: list[ValueSet], answers: Answers, **more: object) -> MixingWeight:
     questions = {v.name: frozenset(SPLIT.held_back) for v in sets}
-    found = weight_of(given_with(sets, answers, **more), "model", 2, questions)
+    found = weight_of(given_with(sets, answers, **more), answers, 2, questions)
     assert found is not None
     return found
+
+
+def test_a_record_with_the_text_of_a_question_held_back_is_refused() -> None:
+    item = next(item for item in ITEMS if item.id in SPLIT.held_back)
+    row = {"id": "0", "item": SPLIT.train[0], "user": f"Please say: {item.question}"}
+    with pytest.raises(SuffrageError, match=item.id):
+        check_nothing_held_out(Records("sft", pl.DataFrame([row]), {}), ITEMS, SPLIT)
 
 
 def half_true() -> Answers:

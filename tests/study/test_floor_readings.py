@@ -97,8 +97,10 @@ def test_weights_are_chosen_on_a_methods_own_validation_questions(write: Write) 
         if method == "ours"
     )
     found = {own.method: own for own in results.mixing}
-    assert list(found) == ["prompt", "ours"], "distribution holds nothing back"
-    assert found["ours"].questions == found["prompt"].questions == len(back)
+    assert list(found) == ["prompt", "ours+table"], "distribution holds nothing back"
+    assert found["ours+table"].questions == found["prompt"].questions == len(back)
+    assert found["ours+table"].reading == "ours+table+average"
+    assert any("distribution has no weight" in sentence for sentence in results.limits)
     assert not back & set(split_of(study).held_out)
 
 
@@ -137,7 +139,7 @@ def test_a_method_that_goes_on_is_not_weighed_on_what_was_learnt_before_it(write
             back = set(records.made_from["validation"])
         else:
             learnt = set(records.frame["item"])
-    weighed = [own.questions for own in results.mixing if own.method == "later"]
+    weighed = [own.questions for own in results.mixing if own.method == "later+table"]
     assert weighed == ([len(back - learnt)] if back - learnt else [])
 
 

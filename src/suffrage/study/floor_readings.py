@@ -38,9 +38,8 @@ def floor_readings(inputs: StudyInputs, given: EvaluationInput) -> list[FloorRea
     """Every reading that the study's methods have, in the order of the methods."""
     found = []
     for spec in inputs.study.methods:
-        for reading in (_with_table(inputs, given, spec), _mixed(inputs, given, spec)):
-            if reading is not None:
-                found.append(reading)
+        table = _with_table(inputs, given, spec)
+        found += [reading for reading in (table, _mixed(inputs, given, spec, table)) if reading]
     return found
 
 
@@ -78,25 +77,33 @@ def _with_table(
     )
 
 
-def _mixed(inputs: StudyInputs, given: EvaluationInput, spec: MethodSpec) -> FloorReading | None:
-    """A method's answers mixed with the average answer; None where no weight can be chosen."""
+def _mixed(
+    inputs: StudyInputs, given: EvaluationInput, spec: MethodSpec, table: FloorReading | None
+) -> FloorReading | None:
+    """A method's answers mixed with the average answer; None where no weight can be chosen.
+
+    table: its answers times the tables of its checkpoints, which are mixed where there are some.
+    """
+    name, label = (table.name, table.label) if table else (spec.name, spec.label)
     answers, weights = {}, {}
     for seed, split in given.splits.items():
-        questions = calibration_questions(inputs, spec, seed)
-        weight = weight_of(given, spec.name, seed, questions)
+        own = table.answers[seed] if table else given.answers[spec.name, seed]
+        weight = weight_of(given, own, seed, calibration_questions(inputs, spec, seed))
         if weight is None:
             return None
         weights[seed] = weight
-        said = given.answers[spec.name, seed].by_value_set
         answers[seed] = Answers(
-            {v.name: mixed_answers(v, split, said[v.name], weight.weight) for v in given.value_sets}
+            {
+                v.name: mixed_answers(v, split, own.by_value_set[v.name], weight.weight)
+                for v in given.value_sets
+            }
         )
-    mean = sum(own.weight for own in weights.values()) / len(weights)
+    mean = sum(found.weight for found in weights.values()) / len(weights)
     return FloorReading(
-        name=f"{spec.name}{MIXED}",
-        method=spec.name,
-        label=f"{spec.label}, mixed with the average answer ({mean:.2g} of the model)",
-        explanation=f"The answers of {spec.name} mixed with the average training answer. The "
+        name=f"{name}{MIXED}",
+        method=name,
+        label=f"{label}, mixed with the average answer ({mean:.2g} of the model)",
+        explanation=f"The answers of {name} mixed with the average training answer. The "
         "weight of the model is the one that fits best on questions that are neither trained on "
         "nor evaluated: 0 says that the model adds nothing, 1 that the average answer adds nothing "
         "to the model.",
@@ -106,13 +113,13 @@ def _mixed(inputs: StudyInputs, given: EvaluationInput, spec: MethodSpec) -> Flo
 
 
 def weight_of(
-    given: EvaluationInput, method: str, seed: int, questions: QuestionsByValueSet
+    given: EvaluationInput, answers: Answers, seed: int, questions: QuestionsByValueSet
 ) -> MixingWeight | None:
-    """The weight of a method's model at one seed; None where there is nothing to choose it on.
+    """The weight of a model's answers at one seed; None where there is nothing to choose it on.
 
     Groups left out of training do not count: what is asked of them is evaluated.
     """
-    split, answers = given.splits[seed], given.answers[method, seed]
+    split = given.splits[seed]
     cells = [
         cell
         for v in given.value_sets

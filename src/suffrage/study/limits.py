@@ -41,6 +41,18 @@ def limits_of_run(
         *_endpoint_limits(endpoint, given),
         *_rounding_limits(rounding),
         *_consultation_limits(study),
+        *_mixing_limits(study, given),
+    ]
+
+
+def _mixing_limits(study: Study, given: EvaluationInput) -> list[str]:
+    """The methods of which no weight could be chosen, though the study asks for it."""
+    weighed = [reading.method.partition("+")[0] for reading in given.readings if reading.weights]
+    missing = [name for name in given.methods if name not in weighed] if study.calibrate else []
+    return [
+        f"{name} has no weight in a mixture with the average answer: its training holds no "
+        "question back that nothing before it has learnt. With calibrate: 0.1 every method has one."
+        for name in missing
     ]
 
 
