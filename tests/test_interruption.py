@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 import suffrage
-from suffrage.cli import app
+from suffrage import cli
+from suffrage.cli.commands import app
 
 
 def test_a_run_that_is_stopped_says_what_is_kept_and_how_to_go_on(
@@ -31,6 +32,21 @@ def test_a_run_that_is_stopped_says_what_is_kept_and_how_to_go_on(
     monkeypatch.setattr(sys, "argv", ["suffrage", "plan", str(study)])
     found = CliRunner().invoke(app, ["plan", str(study)])
     assert found.exit_code == 130 and found.stderr.strip() == "Stopped."
+
+
+def test_a_signal_while_the_commands_are_loaded_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Stops:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "suffrage.cli.commands":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "suffrage.cli.commands")
+    monkeypatch.setattr(sys, "meta_path", [Stops(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130 and capsys.readouterr().err.strip() == "Stopped."
 
 
 @pytest.mark.slow

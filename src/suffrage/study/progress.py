@@ -37,7 +37,7 @@ def seconds_left(planned: float, share: float, elapsed: float) -> float:
 
     Examples
     --------
-    >>> seconds_left(100, 0.0, 5), seconds_left(100, 0.5, 80)
+    >>> seconds_left(100.0, 0.0, 5.0), seconds_left(100.0, 0.5, 80.0)
     (95.0, 80.0)
     """
     by_plan = max(planned - elapsed, planned * (1 - share) if share else 0.0)

@@ -1,0 +1,104 @@
+"""Every command of `suffrage`, and the function that each one calls."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from suffrage import __version__
+from suffrage.cli import INTERRUPTED, consult_analysis, consult_server, study, survey, values
+
+# Commands that go on from where they were stopped.
+RESUMES = ("run", "tune", "paraphrase")
+
+
+class Interruptible(TyperGroup):
+    """The commands; Ctrl-C ends each with a sentence that says what is kept."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            said = "Stopped."
+            if ctx.invoked_subcommand in RESUMES:
+                said += (
+                    " Finished stages and the last saved steps of a training are kept. The same "
+                    f"command goes on from there: suffrage {shlex.join(sys.argv[1:])}"
+                )
+            typer.echo(f"\n{said}", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    name="suffrage",
+    cls=Interruptible,
+    help="Align a language model to the values a population holds, and show the evidence.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+survey_app = typer.Typer(no_args_is_help=True, help="Look at a survey before using it.")
+values_app = typer.Typer(no_args_is_help=True, help="Value taxonomies, and scores on them.")
+consult_app = typer.Typer(no_args_is_help=True, help="The public consultation.")
+app.add_typer(survey_app, name="survey")
+app.add_typer(values_app, name="values")
+app.add_typer(consult_app, name="consult")
+
+app.command("run")(study.run_command)
+app.command("plan")(study.plan_command)
+app.command("tune")(study.tune_command)
+app.command("report")(study.report_command)
+app.command("compare")(study.compare_command)
+app.command("estimate")(study.estimate_command)
+app.command("doctor")(study.doctor_command)
+app.command("paraphrase")(study.paraphrase_command)
+app.command("profile")(study.profile_command)
+app.command("segment")(study.segment_command)
+
+survey_app.command("inspect")(survey.inspect_command)
+survey_app.command("representativeness")(survey.representativeness_command)
+survey_app.command("check")(survey.check_command)
+survey_app.command("draft-codebook")(survey.draft_codebook_command)
+survey_app.command("worldvaluesbench")(survey.worldvaluesbench_command)
+survey_app.command("worldvaluesbench-score")(survey.worldvaluesbench_score_command)
+survey_app.command("worldvaluesbench-predictions")(survey.worldvaluesbench_predictions_command)
+survey_app.command("topics")(survey.topics_command)
+
+values_app.command("list")(values.list_taxonomies_command)
+values_app.command("show")(values.show_taxonomy_command)
+values_app.command("score")(values.score_values_command)
+
+consult_app.command("new")(consult_server.new_command)
+consult_app.command("phase")(consult_server.phase_command)
+consult_app.command("invite")(consult_server.invite_command)
+consult_app.command("serve")(consult_server.serve_command)
+consult_app.command("export")(consult_server.export_command)
+consult_app.command("import")(consult_server.import_command)
+consult_app.command("demo")(consult_server.demo_command)
+consult_app.command("groups")(consult_analysis.groups_command)
+consult_app.command("answers")(consult_analysis.answers_command)
+consult_app.command("release")(consult_analysis.release_command)
+consult_app.command("principles")(consult_analysis.principles_command)
+consult_app.command("records")(consult_analysis.records_command)
+consult_app.command("from-survey")(consult_analysis.from_survey_command)
+consult_app.command("against-survey")(consult_analysis.against_survey_command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"suffrage {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    pass
