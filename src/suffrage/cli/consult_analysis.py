@@ -190,6 +190,9 @@ def principles_command(
     least_share: Annotated[
         float, typer.Option(help="The least share that must agree in every group.", min=0, max=1)
     ] = 0.5,
+    least_voters: Annotated[
+        int, typer.Option(help="How many people of every group must have voted on it.", min=1)
+    ] = 10,
     population: ReadAsPopulation = False,
     margins: Margins = None,
     groups: Annotated[
@@ -224,6 +227,7 @@ def principles_command(
         suffrage.read_consultation(folder),
         PrincipleSettings(
             least_share=least_share,
+            least_voters=least_voters,
             merges=read_merges(merges) if merges else (),
             read_as="population" if population else "sample",
             margins=analysis.read_margins(margins) if margins else None,

@@ -27,6 +27,8 @@ from suffrage.consult.consultation import (
     votes_of,
 )
 from suffrage.consult.groups.consensus import (
+    LEAST_VOTERS,
+    MAJORITY,
     consensus_root,
     group_informed_consensus,
     lowest_share,
@@ -47,8 +49,6 @@ from suffrage.errors import InputError
 from suffrage.survey.weighting import WeightingSpec
 
 TEMPLATE = "Choose the answer most consistent with: {}"
-# The share of every group must be above it: more than half of each group agree.
-LEAST_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class PrincipleSettings:
     """How principles are found."""
 
     # The share (A + 1) / (S + 2) that the group that agrees least must exceed.
-    least_share: float = LEAST_SHARE
+    least_share: float = MAJORITY
+    # How many people of every group must have voted on a statement.
+    least_voters: int = LEAST_VOTERS
     # The overlap of telling words from which statements are merged; above 1 none are.
     same: float = SAME_STATEMENT
     # Further merges, decided by a person.
@@ -115,6 +117,8 @@ class Principles:
     title: str
     merged: tuple[DerivedPrinciple, ...]
     unmerged: tuple[DerivedPrinciple, ...]
+    # Statements that every group seems to support, by too few votes to be sure: no principles.
+    uncertain: tuple[DerivedPrinciple, ...]
     # The text of every statement.
     texts: Mapping[str, str]
     # People in each group, weighted where participants are read as the population.
@@ -164,6 +168,7 @@ class Principles:
             "read_as": s.read_as,
             "everyone_whatever_consent": s.everyone,
             "least_share": s.least_share,
+            "least_voters": s.least_voters,
             "merged_from_word_overlap": s.same,
             "merged_by_hand": [vars(merge) for merge in s.merges],
             "template": TEMPLATE,
@@ -182,6 +187,7 @@ class Principles:
             "only_in_population": list(self.only_in_population),
             "principles": [_traced(p, self.texts) for p in self.merged],
             "unmerged": [_traced(p, self.texts) for p in self.unmerged],
+            "uncertain": [_traced(p, self.texts) for p in self.uncertain],
         }
 
 
@@ -202,7 +208,11 @@ def find_principles(
     without: Sequence[str] = (),
     advance: ResamplesDone | None = None,
 ) -> Principles:
-    """Find the statements that every opinion group supports, as principles.
+    """Find the statements that every opinion group surely supports, as principles.
+
+    A statement becomes one where enough people of every group voted on it and the 95% interval of
+    the least agreeing group's share is above `least_share`. Where the share is above it and the
+    interval is not, or too few voted, the statement is listed as uncertain.
 
     Parameters
     ----------
@@ -239,13 +249,19 @@ def find_principles(
     passed = counted.statements_above(counted.lowest, s.least_share)
     usable = _usable_texts(consultation, s.everyone)
     refused = tuple(x for x in passed if x not in usable)
-    best_first = counted.best_first([x for x in passed if x in usable])
+    alone = {
+        x: _principle(counted, [x], texts, s)
+        for x in counted.best_first([x for x in passed if x in usable])
+    }
+    best_first = [x for x, p in alone.items() if counted.is_sure(p, s)]
     if not best_first:
         raise InputError(
-            f"consultation {consultation.slug}: no statement has more than {s.least_share:.0%} of "
-            f"every one of {counted.groups.count} groups behind it "
-            f"({len(counted.votes.statements)} statements, {len(refused)} more without the consent "
-            "of their author); lower --least-share."
+            f"consultation {consultation.slug}: no statement surely has more than "
+            f"{s.least_share:.0%} of every one of {counted.groups.count} groups behind it "
+            f"({len(counted.votes.statements)} statements; {len(alone)} seem to, with fewer than "
+            f"{s.least_voters} voters in a group or an interval that reaches lower; "
+            f"{len(refused)} are without the consent of their author); collect more votes, or "
+            "lower --least-share or --least-voters."
         )
     words = statement_words({x: texts[x] for x in accepted})
     merged = merged_statements(best_first, texts, words, counted.votes, s.same, s.merges)
@@ -253,7 +269,8 @@ def find_principles(
     return Principles(
         title=f"What every group of {consultation.title} supports",
         merged=tuple(_principle(counted, sources, texts, s) for sources in merged),
-        unmerged=tuple(_principle(counted, [x], texts, s) for x in best_first),
+        unmerged=tuple(alone[x] for x in best_first),
+        uncertain=tuple(p for x, p in alone.items() if x not in set(best_first)),
         texts=texts,
         group_sizes=counted.group_sizes(),
         stability=counted.stability,
@@ -296,6 +313,16 @@ class _CountedVotes:
     # The share of the group that agrees least, shape (statements,): as read, and in the sample.
     lowest: FloatArray
     lowest_in_sample: FloatArray
+    # The people who voted, of the group with fewest of them, shape (statements,).
+    fewest_voters: FloatArray
+
+    def is_sure(self, principle: DerivedPrinciple, s: PrincipleSettings) -> bool:
+        """Whether enough people voted on each statement, and the interval is above the cut."""
+        voters = [
+            self.fewest_voters[self.votes.statements.index(x)] >= s.least_voters
+            for x in principle.sources
+        ]
+        return all(voters) and principle.support.lowest_interval[0] > s.least_share
 
     def statements_above(self, lowest: FloatArray, cut: float) -> list[str]:
         """The statements whose least agreeing group is above the cut."""
@@ -342,6 +369,7 @@ def _count_votes(
         tallies=tallies,
         lowest=lowest_share(tallies.agrees, tallies.seen),
         lowest_in_sample=lowest_share(sample.agrees, sample.seen),
+        fewest_voters=sample.seen.min(axis=0),
     )
 
 

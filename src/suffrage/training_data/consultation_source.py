@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from suffrage.consult.consultation import Consultation
+from suffrage.consult.groups.consensus import LEAST_VOTERS, MAJORITY
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.people import (
     ReadAs,
@@ -17,7 +18,7 @@ from suffrage.consult.people import (
     people_for,
     people_weights,
 )
-from suffrage.consult.principles import LEAST_SHARE, PrincipleSettings, find_principles
+from suffrage.consult.principles import PrincipleSettings, find_principles
 from suffrage.errors import InputError
 from suffrage.population import ValueSet
 from suffrage.survey import Item
@@ -47,7 +48,9 @@ class ConsultationSpec(BaseModel):
     # Value sets that have no participants, and so learn nothing from the consultation.
     without: tuple[str, ...] = ()
     # The share of the least agreeing group from which a statement is a principle.
-    least_share: float = Field(default=LEAST_SHARE, gt=0, lt=1)
+    least_share: float = Field(default=MAJORITY, gt=0, lt=1)
+    # How many people of every group must have voted on a statement for it to be a principle.
+    least_voters: int = Field(default=LEAST_VOTERS, ge=1)
     # How many opinion groups; None for as many as are stable in `resamples`.
     groups: int | None = Field(default=None, ge=2)
     resamples: int = Field(default=50, ge=2)
@@ -91,6 +94,7 @@ class ConsultationSource:
             self.consultation,
             PrincipleSettings(
                 least_share=self.spec.least_share,
+                least_voters=self.spec.least_voters,
                 read_as=self.spec.read_as,
                 margins=self.spec.margins,
                 groups=GroupSettings(groups=self.spec.groups, seed=self.seed),

@@ -16,6 +16,9 @@ from suffrage.consult.votes import Tallies
 
 # The normal quantile of a one-sided 90%.
 Z90 = 1.2816
+# With fewer voters of some group, nothing is said of what all groups support.
+LEAST_VOTERS = 10
+MAJORITY = 0.5
 
 
 def share(count: FloatArray, seen: FloatArray) -> FloatArray:

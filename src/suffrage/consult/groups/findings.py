@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from suffrage.arrays import FloatArray
+from suffrage.arrays import BoolArray, FloatArray
 from suffrage.consult.groups.analysis import OpinionAnalysis
+from suffrage.consult.groups.consensus import MAJORITY
 from suffrage.consult.groups.stability import ConsensusReading
 
 STATEMENTS = 5
@@ -49,8 +50,11 @@ def analysis_json(a: OpinionAnalysis, count: int = STATEMENTS) -> dict[str, Any]
             }
             for g in range(found.count)
         ],
-        "consensus": _of_all(a, a.sample.consensus, a.sample.lowest)[:count],
-        "consensus_against": _of_all(a, a.sample.against, a.sample.lowest_against)[:count],
+        "consensus": _of_all(a, a.sample.consensus, a.sample.sure)[:count],
+        "consensus_against": _of_all(a, a.sample.against, a.sample.sure_against)[:count],
+        "consensus_uncertain": _of_all(
+            a, a.sample.consensus, ~a.sample.sure & (a.sample.lowest > MAJORITY)
+        ),
         "representativeness": asdict(a.representativeness) if a.representativeness else None,
     }
 
@@ -78,9 +82,9 @@ def _shares(reading: ConsensusReading, j: int) -> list[dict[str, float | None]]:
     ]
 
 
-def _of_all(a: OpinionAnalysis, score: FloatArray, lowest: FloatArray) -> list[dict[str, Any]]:
-    """Statements with more than half of every group behind them, the highest score first."""
-    return [_consensus(a, j) for j in _order(score) if lowest[j] > 0.5]
+def _of_all(a: OpinionAnalysis, score: FloatArray, keep: BoolArray) -> list[dict[str, Any]]:
+    """The statements to keep, the highest score first."""
+    return [_consensus(a, j) for j in _order(score) if keep[j]]
 
 
 def _consensus(a: OpinionAnalysis, j: int) -> dict[str, Any]:

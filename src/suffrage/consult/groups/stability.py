@@ -14,6 +14,8 @@ import numpy as np
 
 from suffrage.arrays import BoolArray, FloatArray, IntArray
 from suffrage.consult.groups.consensus import (
+    LEAST_VOTERS,
+    MAJORITY,
     consensus_root,
     group_informed_consensus,
     lowest_share,
@@ -27,7 +29,7 @@ from suffrage.consult.groups.opinion_groups import (
     partitions,
     place,
 )
-from suffrage.consult.votes import Tallies, VoteMatrix, tally
+from suffrage.consult.votes import VoteMatrix, tally
 from suffrage.errors import InputError
 from suffrage.population.comparison import FALSE_DISCOVERY_RATE, benjamini_hochberg
 from suffrage.population.distributions import share_intervals
@@ -159,6 +161,23 @@ class ConsensusReading:
     # The share of the group that agrees least, or disagrees least, shape (statements,).
     lowest: FloatArray
     lowest_against: FloatArray
+    # The lower end of the 95% interval of that share.
+    lowest_low: FloatArray
+    lowest_against_low: FloatArray
+
+    @property
+    def sure(self) -> BoolArray:
+        """Where every group has enough voters and surely a majority that agrees: (statements,)."""
+        return self._enough & (self.lowest_low > MAJORITY)
+
+    @property
+    def sure_against(self) -> BoolArray:
+        """Where every group has enough voters and surely a majority that disagrees."""
+        return self._enough & (self.lowest_against_low > MAJORITY)
+
+    @property
+    def _enough(self) -> BoolArray:
+        return np.asarray(self.voters.min(axis=0) >= LEAST_VOTERS)
 
 
 def read_consensus(
@@ -193,7 +212,9 @@ def read_consensus(
     shares = np.where(empty, 0.5, t.agrees / np.where(empty, 1, t.seen))
     low, high = share_intervals(shares, np.zeros_like(shares), np.where(empty, 1.0, t.seen))
     consensus = group_informed_consensus(t.agrees, t.seen)
-    bottom, top = _consensus_interval(t, np.random.default_rng([seed, 8]))
+    generator = np.random.default_rng([seed, 8])
+    (bottom, top), lowest_low = _consensus_intervals(t.agrees, t.seen, generator)
+    _, lowest_against_low = _consensus_intervals(t.disagrees, t.seen, generator)
     counted = labels >= 0
     w = np.ones(labels.size) if weights is None else weights
     people = np.bincount(labels[counted], w[counted], groups)
@@ -210,17 +231,22 @@ def read_consensus(
         root=consensus_root(consensus, groups),
         lowest=lowest_share(t.agrees, t.seen),
         lowest_against=lowest_share(t.disagrees, t.seen),
+        lowest_low=lowest_low,
+        lowest_against_low=lowest_against_low,
     )
 
 
-def _consensus_interval(
-    t: Tallies, generator: np.random.Generator
+def _consensus_intervals(
+    count: FloatArray, seen: FloatArray, generator: np.random.Generator
 ) -> tuple[FloatArray, FloatArray]:
-    drawn = np.ones((DRAWS, t.seen.shape[1]))
-    for agrees, seen in zip(t.agrees, t.seen, strict=True):
-        drawn *= generator.beta(agrees + 1, np.maximum(seen - agrees, 0) + 1, drawn.shape)
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    return low, high
+    """The 95% interval of the product of the groups' shares, and the lower end of the lowest's."""
+    product = np.ones((DRAWS, seen.shape[1]))
+    lowest = np.ones(product.shape)
+    for given, voters in zip(count, seen, strict=True):
+        drawn = generator.beta(given + 1, np.maximum(voters - given, 0) + 1, product.shape)
+        product *= drawn
+        np.minimum(lowest, drawn, out=lowest)
+    return np.quantile(product, [0.025, 0.975], axis=0), np.quantile(lowest, 0.025, axis=0)
 
 
 @dataclass(frozen=True, eq=False)

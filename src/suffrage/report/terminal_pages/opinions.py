@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from suffrage.consult.groups.analysis import OpinionAnalysis
+from suffrage.consult.groups.consensus import LEAST_VOTERS
 from suffrage.consult.groups.findings import STATEMENTS, analysis_json, group_name
 
 __all__ = ["analysis_json", "analysis_text"]
@@ -52,8 +53,17 @@ def analysis_text(a: OpinionAnalysis, count: int = STATEMENTS) -> Any:
         parts += [_consensus_line(row, score) for row in shown[key]]
         if not shown[key]:
             parts.append(
-                Text("  Nothing has more than half of every group behind it.", style="dim")
+                Text("  Nothing surely has more than half of every group behind it.", style="dim")
             )
+    if shown["consensus_uncertain"]:
+        parts.append(
+            Text(
+                f"  {len(shown['consensus_uncertain'])} more statements have more than half of "
+                f"every group behind them, but fewer than {LEAST_VOTERS} voters in some group or "
+                "an interval that reaches below a half; --json lists them.",
+                style="dim",
+            )
+        )
     parts.append(Text(_NOTE, style="dim"))
     return Group(*parts)
 

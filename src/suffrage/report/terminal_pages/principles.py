@@ -20,8 +20,9 @@ def principles_text(found: Principles, most: int = 20) -> RenderableType:
     lines = [
         f"{found.participants} participants in {len(found.group_sizes)} groups ({sizes}); in "
         f"resamples the groups {sure} (adjusted Rand index {stable.agreement:.2f}).",
-        f"{len(found.unmerged)} statements have more than {found.settings.least_share:.0%} of "
-        f"every group behind them; merged they are {len(found.merged)} principles.",
+        f"{len(found.unmerged)} statements surely have more than "
+        f"{found.settings.least_share:.0%} of every group behind them; merged they are "
+        f"{len(found.merged)} principles.",
         *(
             f"Not among them: {len(ids)}, {reason}."
             for reason, ids in found.left_out.items()
@@ -45,11 +46,27 @@ def principles_text(found: Principles, most: int = 20) -> RenderableType:
                 style="dim",
             ),
         ]
+    told += _uncertain_lines(found, most)
     more = len(found.merged) - most
     if more > 0:
         told.append(Text(f"... and {more} more; --out or --json give all."))
     meaning = "Of each: the geometric mean over groups of the share that agrees, with 95 %."
     return Group(*(Text(line) for line in (*lines, meaning, "")), *told)
+
+
+def _uncertain_lines(found: Principles, most: int) -> list[Text]:
+    if not found.uncertain:
+        return []
+    heading = (
+        f"\nUncertain, and no principles: {len(found.uncertain)}. They have fewer than "
+        f"{found.settings.least_voters} voters in some group, or an interval that reaches down to "
+        f"{found.settings.least_share:.0%} or below."
+    )
+    lines = [Text(heading)]
+    for p in found.uncertain[:most]:
+        low, high = p.support.lowest_interval
+        lines.append(Text(f"    {p.support.lowest:.2f} ({low:.2f} to {high:.2f})  {p.text}"))
+    return lines
 
 
 def disagreement_table(rows: Sequence[Mapping[str, Any]], most: int = 20) -> PlainTable:
