@@ -158,10 +158,9 @@ class ConsensusReading:
     against: FloatArray
     # The k-th root of `consensus` with k groups, shape (statements,).
     root: FloatArray
-    # The share of the group that agrees least, or disagrees least, shape (statements,).
+    # The share of the group that agrees least, shape (statements,).
     lowest: FloatArray
-    lowest_against: FloatArray
-    # The lower end of the 95% interval of that share.
+    # The lower end of the 95% interval of that share, and of the group's that disagrees least.
     lowest_low: FloatArray
     lowest_against_low: FloatArray
 
@@ -230,7 +229,6 @@ def read_consensus(
         against=group_informed_consensus(t.disagrees, t.seen),
         root=consensus_root(consensus, groups),
         lowest=lowest_share(t.agrees, t.seen),
-        lowest_against=lowest_share(t.disagrees, t.seen),
         lowest_low=lowest_low,
         lowest_against_low=lowest_against_low,
     )
