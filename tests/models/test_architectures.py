@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ QUESTIONS = [
     "Is it right to say of the people in the north that they are proud of it?",
     "What do the people in the south of the country think of what is said there?",
 ]
+# Short enough that rows inside the tiny models' windows have several.
+SMALL_BLOCK = 8
 ANSWERS = ("A", "B", "no", "It is.")
 
 
@@ -70,6 +73,9 @@ def test_an_architecture_is_read_as_plain_transformers_reads_it(name: str, atten
     model = random_model(name, attention)
     found = as_language_model(model)
     assert found.rule.packs == (name not in READ_PLAINLY)
+    own = attention == "eager" or name == "falcon"  # attention that Transformers does not share
+    assert bool(found.rule.block) == (found.rule.packs and not own)
+    found._rule = replace(found.rule, block=min(found.rule.block, SMALL_BLOCK))
     chats = [[{"role": "user", "content": question}] for question in QUESTIONS]
     requests = [
         ScoreRequest(found.encode(chat), tuple(map(found.answer_tokens, ANSWERS))) for chat in chats

@@ -1,5 +1,6 @@
 """Packed rows give each prompt the answer it would get alone."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suffrage.models import LanguageModel, identify
-from suffrage.models.packing import Pack, ScoreRequest, packed
+from suffrage.models.packing import ROW_COST, Pack, ScoreRequest, distinct_tokens, packed
 from suffrage.models.packing_rule import NEVER_PACKED
 
 tokens = st.lists(st.integers(0, 4), min_size=1, max_size=6).map(tuple)
@@ -22,9 +23,16 @@ requests = st.lists(
 def path_to(pack: Pack, node: int) -> tuple[int, ...]:
     found: list[int] = []
     while node >= 0:
-        found.append(pack.tokens[node])
-        node = pack.parents[node]
+        found.append(int(pack.tokens[node]))
+        node = parent(pack, node)
     return tuple(reversed(found))
+
+
+def parent(pack: Pack, node: int) -> int:
+    """The nearest place before a token that is one less deep; -1 at a root."""
+    depth = pack.positions[node]
+    above = [k for k in range(node) if pack.positions[k] == depth - 1]
+    return max(above, default=-1)
 
 
 @pytest.mark.slow
@@ -51,8 +59,53 @@ def test_the_mask_shows_ancestors_and_nothing_else(given: list[ScoreRequest]) ->
     for pack in packed(given, 30):
         mask = pack.attention_mask()
         for node in range(len(pack.tokens)):
-            assert mask[node].sum() == pack.positions[node] + 1 == len(path_to(pack, node))
-            assert not mask[node, node + 1 :].any()
+            above = []
+            place = node
+            while place >= 0:
+                above.append(place)
+                place = parent(pack, place)
+            assert np.flatnonzero(mask[node]).tolist() == above[::-1]
+
+
+@pytest.mark.slow
+@given(requests, st.integers(1, 9))
+def test_blocks_show_what_the_mask_over_the_row_shows(
+    given: list[ScoreRequest], length: int
+) -> None:
+    for pack in packed(given, 30):
+        blocks, mask = pack.attention_blocks(length), pack.attention_mask()
+        for node, row in enumerate(mask):
+            seen = blocks.columns[node // length][blocks.mask[node // length, node % length]]
+            assert seen.tolist() == np.flatnonzero(row).tolist()
+
+
+@given(requests)
+def test_one_long_row_reads_each_distinct_beginning_once(given: list[ScoreRequest]) -> None:
+    beginnings = {
+        (*request.prompt, *continuation)[:end]
+        for request in given
+        for continuation in request.continuations
+        for end in range(1, len(request.prompt) + len(continuation))
+    }
+    (pack,) = packed(given, 10_000)
+    assert len(pack.tokens) == len(beginnings) == distinct_tokens(given)
+
+
+@pytest.mark.slow
+@given(requests, st.integers(1, 40))
+def test_no_other_cut_into_rows_reads_fewer_tokens(given: list[ScoreRequest], length: int) -> None:
+    found = [len(pack.tokens) for pack in packed(given, length)]
+    paths = sorted({(*r.prompt, *c[:-1]) for r in given for c in r.continuations})
+
+    def cost(start: int, end: int) -> float:
+        row = {path[:k] for path in paths[start:end] for k in range(1, len(path) + 1)}
+        fits = len(row) <= length or end == start + 1
+        return len(row) + ROW_COST if fits else np.inf
+
+    best = [0.0]
+    for end in range(1, len(paths) + 1):
+        best.append(min(best[start] + cost(start, end) for start in range(end)))
+    assert sum(found) + ROW_COST * len(found) == best[-1]
 
 
 def test_shared_prefixes_are_stored_once() -> None:
@@ -85,6 +138,25 @@ def test_packed_scores_equal_plain_ones(model: LanguageModel, texts: list[str]) 
     for one, two in zip(together, alone, strict=True):
         for a, b in zip(one, two, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_long_rows_are_read_in_blocks_as_plainly(model: LanguageModel) -> None:
+    prompts = [
+        (*range(2, 60), *range(100 + 20 * question, 112 + 20 * question), 7 + group, 9)
+        for question in range(6)
+        for group in range(12)
+    ]
+    given = [ScoreRequest(prompt, ((70,), (71,))) for prompt in prompts]
+    small = replace(model.rule, block=16)
+    (row,) = small.rows(given, "cpu")
+    assert model.rule.block and small.reads_in_blocks(row)
+    found = []
+    for rule in (small, NEVER_PACKED):
+        model._rule = rule
+        found.append(np.array(model.score(given))[..., 0])
+    model._rule = None
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
+    assert np.ptp(found[1], axis=0).min() > 1e-3  # the prompts differ
 
 
 def test_scores_equal_the_model_called_directly(model: LanguageModel) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from suffrage.errors import require
 from suffrage.models.device import process_count, process_rank
-from suffrage.models.packing import Pack, ScoreRequest
+from suffrage.models.packing import ScoreRequest, packed
 from suffrage.models.packing_rule import NEVER_PACKED, pack_log_probs
 
 if TYPE_CHECKING:
@@ -93,7 +93,6 @@ def empty_passes(model: Any, count: int) -> torch.Tensor | float:
     tensor, scalar, or float
         0, with a gradient of 0 in every weight: added to a loss, it makes as many passes backward.
     """
-    row = Pack()
-    row.add(0, ScoreRequest((0,), ((0,),)))
+    (row,) = packed([ScoreRequest((0,), ((0,),))], 1)
     passes = [pack_log_probs(model, row, NEVER_PACKED).sum() for _ in range(count)]
     return sum(passes) * 0.0 if passes else 0.0

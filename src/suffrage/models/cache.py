@@ -36,7 +36,7 @@ Answer = TypeVar("Answer")
 ANSWER_VERSION = 1
 # How many questions a model here answers before the answers are kept: enough for packed rows to
 # share what populations have in common, few enough to lose little.
-CHUNK = 256
+CHUNK = 1024
 WRITTEN_CHUNK = 32
 _KEYS_AT_ONCE = 500
 

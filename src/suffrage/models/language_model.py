@@ -22,6 +22,7 @@ from suffrage.models.placement import input_device, place_model
 from suffrage.models.tokenizing import (
     answer_tokens,
     encode_text,
+    encode_texts,
     end_tokens,
     label_tokens,
     prompt_text,
@@ -47,6 +48,8 @@ class LanguageModel:
     # How it may be read, and whether padded prompts are read exactly; None until it was tried.
     _rule: PackingRule | None = field(default=None, repr=False)
     _pads: bool | None = field(default=None, repr=False)
+    # The tokens of each label that was asked for.
+    _labels: dict[str, Tokens] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(
@@ -87,13 +90,19 @@ class LanguageModel:
         """A chat as token ids."""
         return encode_text(self.tokenizer, self.prompt_text(messages))
 
+    def encode_all(self, chats: Sequence[Sequence[Message]]) -> list[Tokens]:
+        """Several chats as token ids."""
+        return encode_texts(self.tokenizer, [self.prompt_text(chat) for chat in chats])
+
     def answer_tokens(self, answer: str) -> Tokens:
         """A whole answer as it would follow the prompt, end of turn included."""
         return answer_tokens(self.tokenizer, answer)
 
     def label_tokens(self, label: str) -> Tokens:
         """Every single token that means this label where an answer begins."""
-        return label_tokens(self.tokenizer, label)
+        if label not in self._labels:
+            self._labels[label] = label_tokens(self.tokenizer, label)
+        return self._labels[label]
 
     @property
     def reads_texts(self) -> bool:
@@ -104,7 +113,7 @@ class LanguageModel:
     def rule(self) -> PackingRule:
         """How the model may be read; tried when it is asked first."""
         if self._rule is None:
-            self._rule = packing_rule(self.model)
+            self._rule = packing_rule(self.model, learning=False)
         return self._rule
 
     @property
@@ -124,12 +133,10 @@ class LanguageModel:
     ) -> list[FloatArray]:
         """See `Answerer.choose`; a label's probability is the sum over its tokens."""
         labels = [[self.label_tokens(label) for label in choice.labels] for choice in choices]
+        prompts = self.encode_all([choice.messages for choice in choices])
         requests = [
-            ScoreRequest(
-                self.encode(choice.messages),
-                tuple((token,) for variants in known for token in variants),
-            )
-            for choice, known in zip(choices, labels, strict=True)
+            ScoreRequest(prompt, tuple((token,) for variants in known for token in variants))
+            for prompt, known in zip(prompts, labels, strict=True)
         ]
         found = []
         for known, logs in zip(labels, self.score(requests, advance), strict=True):
@@ -146,8 +153,8 @@ class LanguageModel:
     ) -> list[list[FloatArray]]:
         """See `Answerer.text_log_probs`."""
         requests = [
-            ScoreRequest(self.encode(chat), tuple(self.answer_tokens(text) for text in some))
-            for chat, some in zip(chats, texts, strict=True)
+            ScoreRequest(prompt, tuple(self.answer_tokens(text) for text in some))
+            for prompt, some in zip(self.encode_all(chats), texts, strict=True)
         ]
         return self.score(requests, advance)
 

@@ -1,21 +1,25 @@
 """Many prompts in one forward pass, every shared prefix computed once.
 
-Prompts that begin alike (one persona, many items; one item, many option orders) form a tree of
-tokens. A tree is written as one row of tokens in which each token sees only its own ancestors and
-has the position of its own depth. The model's answer for a token is then the one it would give in
-the prompt alone. There is no padding.
+Prompts that begin alike (one question, many populations; one item, many option orders) form a tree
+of tokens. A tree is written depth first, as one row of tokens, in which each token sees only its
+own ancestors and has the position of its own depth. The model's answer for a token is then the one
+it would give in the prompt alone. There is no padding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from suffrage.arrays import BoolArray
+from suffrage.arrays import BoolArray, IntArray
 
 Tokens = tuple[int, ...]
+
+# What one more row costs, in tokens.
+ROW_COST = 16
 
 
 @dataclass(frozen=True)
@@ -36,85 +40,92 @@ class ScoreRequest:
             raise ValueError("a prompt and each of its continuations must hold a token")
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Pack:
-    """One row of tokens with the trees of several requests.
+    """One row of tokens with the trees of several requests, depth first.
 
     Examples
     --------
     Two prompts that share their first two tokens:
 
-    >>> pack = Pack()
-    >>> pack.add(0, ScoreRequest((5, 6, 7), ((1,),)))
-    >>> pack.add(1, ScoreRequest((5, 6, 8), ((1,),)))
-    >>> pack.tokens, pack.positions, pack.parents
-    ([5, 6, 7, 8], [0, 1, 2, 2], [-1, 0, 1, 1])
+    >>> (pack,) = packed([ScoreRequest((5, 6, 7), ((1,),)), ScoreRequest((5, 6, 8), ((1,),))], 512)
+    >>> pack.tokens.tolist(), pack.positions.tolist(), pack.ends.tolist()
+    ([5, 6, 7, 8], [0, 1, 2, 2], [4, 4, 3, 4])
     """
 
     # (T,), the tokens of the row.
-    tokens: list[int] = field(default_factory=list)
+    tokens: IntArray
     # (T,), the depth of each token in its tree.
-    positions: list[int] = field(default_factory=list)
-    # (T,), where in the row the token before it is; -1 at a root.
-    parents: list[int] = field(default_factory=list)
+    positions: IntArray
+    # (T,), where in the row the descendants of each token end.
+    ends: IntArray
     # One a token of a continuation: where in the row the token before it is, ...
-    query_nodes: list[int] = field(default_factory=list)
+    query_nodes: list[int]
     # ... its own id, ...
-    query_tokens: list[int] = field(default_factory=list)
+    query_tokens: list[int]
     # ... and the (request, continuation) that it belongs to.
-    owners: list[tuple[int, int]] = field(default_factory=list)
-    _children: dict[tuple[int, int], int] = field(default_factory=dict, repr=False)
+    owners: list[tuple[int, int]]
 
-    def add(self, index: int, request: ScoreRequest) -> None:
-        """Put a request into this row, sharing the prefix that the row has already."""
-        end_of_prompt = self._walk(-1, request.prompt)
-        for which, continuation in enumerate(request.continuations):
-            node = end_of_prompt
-            for place, token in enumerate(continuation):
-                self.query_nodes.append(node)
-                self.query_tokens.append(token)
-                self.owners.append((index, which))
-                if place + 1 < len(continuation):
-                    node = self._walk(node, (token,))
-
-    def new_tokens(self, request: ScoreRequest) -> int:
-        """How many tokens `add` would append at most."""
-        node, shared = -1, 0
-        for token in request.prompt:
-            child = self._children.get((node, token))
-            if child is None:
-                break
-            node, shared = child, shared + 1
-        tails = sum(len(continuation) - 1 for continuation in request.continuations)
-        return len(request.prompt) - shared + tails
+    @property
+    def branches(self) -> bool:
+        """Whether the row is more than one ordinary sequence."""
+        return bool((self.positions != np.arange(len(self.positions))).any())
 
     def attention_mask(self) -> BoolArray:
         """(T, T), true where the row's token may see the column's: itself and its ancestors."""
+        places = np.arange(len(self.tokens))
+        return self._sees(places[:, None], places)
+
+    def attention_blocks(self, length: int) -> AttentionBlocks:
+        """What the tokens may see, for blocks of `length` of them.
+
+        Whatever a block's tokens see outside of it are the ancestors of its first token.
+        """
         size = len(self.tokens)
-        mask = np.zeros((size, size), dtype=np.bool_)
-        for node, parent in enumerate(self.parents):
-            if parent >= 0:
-                mask[node] = mask[parent]
-            mask[node, node] = True
-        return mask
+        starts = np.arange(0, size, length)
+        above = [np.flatnonzero(self.ends[:start] > start) for start in starts]
+        most = max(map(len, above))
+        own = np.minimum(starts[:, None] + np.arange(length), size - 1)
+        columns = np.zeros((len(starts), most + length), dtype=np.int64)
+        present = np.zeros(columns.shape, dtype=np.bool_)
+        columns[:, most:] = own
+        present[:, most:] = starts[:, None] + np.arange(length) < size
+        for block, ancestors in enumerate(above):
+            columns[block, : len(ancestors)] = ancestors
+            present[block, : len(ancestors)] = True
+        mask = self._sees(own[:, :, None], columns[:, None, :]) & present[:, None, :]
+        return AttentionBlocks(columns, mask)
 
-    def _walk(self, node: int, tokens: Sequence[int]) -> int:
-        for token in tokens:
-            child = self._children.get((node, token))
-            if child is None:
-                child = len(self.tokens)
-                self._children[(node, token)] = child
-                self.tokens.append(token)
-                self.positions.append(0 if node < 0 else self.positions[node] + 1)
-                self.parents.append(node)
-            node = child
-        return node
+    def _sees(self, node: IntArray, other: IntArray) -> BoolArray:
+        """Whether `other` is the node itself or one of its ancestors."""
+        return np.asarray((other <= node) & (node < self.ends[other]))
 
 
-def packed(requests: Sequence[ScoreRequest], row_length: int) -> Iterable[Pack]:
-    """Pack requests into rows of about `row_length` tokens, like prompts together.
+@dataclass(frozen=True, eq=False)
+class AttentionBlocks:
+    """A row's attention in blocks, each with the few places of the row that its tokens may see."""
 
-    A request longer than a row gets a row of its own.
+    # (blocks, seen), places in the row; 0 where a block sees fewer than others.
+    columns: IntArray
+    # (blocks, length, seen), whether a token sees a column. What is behind the row's last token
+    # repeats it.
+    mask: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
+class _Path:
+    """Tokens read one after another, and the continuations that are known once they are read."""
+
+    tokens: IntArray
+    # The (request, continuation) of each, the place of the token before it, and its tokens.
+    asked: list[tuple[tuple[int, int], int, Tokens]]
+
+
+def packed(requests: Sequence[ScoreRequest], row_length: int) -> Iterator[Pack]:
+    """Pack requests into rows of at most `row_length` tokens, with the fewest tokens to read.
+
+    A row begins with what its first prompt has in common with the row before: rows are cut where
+    that is little. A prompt that is longer than a row gets a row of its own.
 
     Parameters
     ----------
@@ -127,12 +138,89 @@ def packed(requests: Sequence[ScoreRequest], row_length: int) -> Iterable[Pack]:
     Pack
         Its `owners` are places in `requests`.
     """
-    order = sorted(range(len(requests)), key=lambda index: requests[index].prompt)
-    pack = Pack()
-    for index in order:
-        if pack.tokens and len(pack.tokens) + pack.new_tokens(requests[index]) > row_length:
-            yield pack
-            pack = Pack()
-        pack.add(index, requests[index])
-    if pack.tokens:
-        yield pack
+    paths, shared = _sorted_paths(requests)
+    if not paths:
+        return
+    lengths = np.array([len(path.tokens) for path in paths])
+    starts = _row_starts(lengths, np.array(shared), row_length)
+    for start, end in zip(starts, [*starts[1:], len(paths)], strict=True):
+        yield _row(paths[start:end], [0, *shared[start + 1 : end]])
+
+
+def distinct_tokens(requests: Sequence[ScoreRequest]) -> int:
+    """The fewest tokens that must be read to answer requests: each distinct beginning once."""
+    paths, shared = _sorted_paths(requests)
+    return sum(len(path.tokens) for path in paths) - sum(shared)
+
+
+def _sorted_paths(requests: Sequence[ScoreRequest]) -> tuple[list[_Path], list[int]]:
+    """Every path in the order of its tokens, and how many tokens it shares with the one before."""
+    found: dict[bytes, _Path] = {}
+    for index, request in enumerate(requests):
+        tails = {continuation[:-1] for continuation in request.continuations}
+        keys: dict[Tokens, bytes] = {}
+        for tail in tails:
+            tokens = np.array(request.prompt + tail, dtype=np.int64)
+            keys[tail] = tokens.astype(">u4").tobytes()  # these bytes have the tokens' order
+            found.setdefault(keys[tail], _Path(tokens, []))
+        for which, continuation in enumerate(request.continuations):
+            asked = ((index, which), len(request.prompt) - 1, continuation)
+            found[keys[continuation[:-1]]].asked.append(asked)
+    paths = [found[key] for key in sorted(found)]
+    shared = [0] * min(len(paths), 1)
+    for before, path in pairwise(paths):
+        most = min(len(before.tokens), len(path.tokens))
+        differ = np.flatnonzero(before.tokens[:most] != path.tokens[:most])
+        shared.append(int(differ[0]) if len(differ) else most)
+    return paths, shared
+
+
+def _row_starts(lengths: IntArray, shared: IntArray, row_length: int) -> list[int]:
+    """The first path of each row, so that as few tokens as possible are read.
+
+    Paths i to j in one row have `lengths[i]` tokens and what each of the others adds.
+    """
+    count = len(lengths)
+    added = np.cumsum(lengths - shared)
+    opening = lengths - added  # a row that opens with path i has so many tokens more than `added`
+    best = np.zeros(count + 1)
+    start_of = np.zeros(count + 1, dtype=np.int64)
+    first = 0
+    for end in range(1, count + 1):
+        while first < end - 1 and opening[first] + added[end - 1] > row_length:
+            first += 1
+        totals = best[first:end] + opening[first:end]
+        place = int(totals.argmin())
+        best[end] = totals[place] + added[end - 1] + ROW_COST
+        start_of[end] = first + place
+    starts: list[int] = []
+    end = count
+    while end:
+        end = int(start_of[end])
+        starts.append(end)
+    return starts[::-1]
+
+
+def _row(paths: Sequence[_Path], shared: Sequence[int]) -> Pack:
+    """One row with these paths. shared: tokens that each shares with the one before it."""
+    size = sum(len(path.tokens) - common for path, common in zip(paths, shared, strict=True))
+    tokens, positions, ends = (np.empty(size, dtype=np.int64) for _ in range(3))
+    node_at = np.empty(max(len(path.tokens) for path in paths), dtype=np.int64)
+    nodes: list[int] = []
+    asked: list[int] = []
+    owners: list[tuple[int, int]] = []
+    filled = depth = 0
+    for path, common in zip(paths, shared, strict=True):
+        ends[node_at[common:depth]] = filled
+        depth = len(path.tokens)
+        new = slice(filled, filled + depth - common)
+        tokens[new] = path.tokens[common:]
+        positions[new] = np.arange(common, depth)
+        filled = new.stop
+        node_at[common:depth] = np.arange(new.start, new.stop)
+        for owner, start, continuation in path.asked:
+            nodes += node_at[start : start + len(continuation)].tolist()
+            asked += continuation
+            owners += [owner] * len(continuation)
+    ends[node_at[:depth]] = filled
+    return Pack(tokens, positions, ends, nodes, asked, owners)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from suffrage.models.device import row_length
-from suffrage.models.packing import Pack, ScoreRequest, Tokens, packed
+from suffrage.models.packing import Pack, ScoreRequest, packed
 from suffrage.models.placement import index_device, input_device
+from suffrage.models.tree_attention import attention_in_blocks
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +38,11 @@ _REACHES = (
 )
 # The layers that compute nothing but attention under a mask.
 _ATTENTION_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
+# Tokens of a block of attention, and of a row that is read in blocks.
+BLOCK = 128
+BLOCKS_ROW_LENGTH = 2048
+# Tokens of a block where a model is tried.
+_TRIED_BLOCK = 4
 # See `rounding_tolerance`.
 _ROUNDING = {"float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
@@ -52,6 +58,8 @@ class PackingRule:
     # Whether its attention adds the mask to the scores, as eager attention does. Otherwise the mask
     # is boolean.
     adds_mask: bool = False
+    # Tokens of a block where attention is computed in blocks; 0 for a mask over the whole row.
+    block: int = 0
 
     def rows(self, requests: Sequence[ScoreRequest], device: str) -> Iterator[Pack]:
         """The rows that answer these requests.
@@ -70,19 +78,26 @@ class PackingRule:
             Its `owners` are places in `requests`.
         """
         longest = row_length(device)
+        # The logits of texts, one for almost every token, take much memory.
+        if self.block and all(len(c) == 1 for r in requests for c in r.continuations):
+            longest = max(longest, BLOCKS_ROW_LENGTH)
         if self.reach is not None:
             longest = min(longest, self.reach)
         together = [k for k, request in enumerate(requests) if self._fits(request)]
         for pack in packed([requests[k] for k in together], longest):
-            pack.owners = [(together[index], which) for index, which in pack.owners]
-            yield pack
+            yield replace(pack, owners=[(together[k], which) for k, which in pack.owners])
         for k in sorted(set(range(len(requests))) - set(together)):
             yield from plain_rows(k, requests[k])
 
     def _fits(self, request: ScoreRequest) -> bool:
         if not self.packs:
             return False
-        return self.reach is None or Pack().new_tokens(request) <= self.reach
+        longest = len(request.prompt) + max(map(len, request.continuations)) - 1
+        return self.reach is None or longest <= self.reach
+
+    def reads_in_blocks(self, pack: Pack) -> bool:
+        """Whether a row's attention is computed in blocks: where that is less."""
+        return 0 < 2 * self.block <= len(pack.tokens) and pack.branches
 
 
 NEVER_PACKED = PackingRule(packs=False)
@@ -104,12 +119,13 @@ def plain_rows(index: int, request: ScoreRequest) -> list[Pack]:
     -------
     list of Pack
     """
-    rows: dict[Tokens, Pack] = {}
-    for which, continuation in enumerate(request.continuations):
-        pack = rows.setdefault(continuation[:-1], Pack())
-        pack.add(index, ScoreRequest(request.prompt, (continuation,)))
-        pack.owners[-len(continuation) :] = [(index, which)] * len(continuation)
-    return list(rows.values())
+    rows = []
+    for tail in dict.fromkeys(continuation[:-1] for continuation in request.continuations):
+        places = [k for k, c in enumerate(request.continuations) if c[:-1] == tail]
+        alone = ScoreRequest(request.prompt, tuple(request.continuations[k] for k in places))
+        (row,) = packed([alone], len(request.prompt) + len(tail))
+        rows.append(replace(row, owners=[(index, places[which]) for _, which in row.owners]))
+    return rows
 
 
 def pack_log_probs(model: Any, pack: Pack, rule: PackingRule) -> torch.Tensor:
@@ -125,9 +141,9 @@ def pack_log_probs(model: Any, pack: Pack, rule: PackingRule) -> torch.Tensor:
     import torch
 
     nodes, inverse = torch.unique(torch.tensor(pack.query_nodes), return_inverse=True)
-    log_probs = _log_probs_at(model, pack, rule, nodes)
-    device = log_probs.device
-    return log_probs[inverse.to(device), torch.tensor(pack.query_tokens, device=device)]
+    logits = _logits_at(model, pack, rule, nodes)
+    inverse, tokens = inverse.to(logits.device), torch.tensor(pack.query_tokens).to(logits.device)
+    return logits[inverse, tokens] - logits.logsumexp(-1)[inverse]
 
 
 def pack_states(model: Any, pack: Pack, rule: PackingRule) -> torch.Tensor:
@@ -140,12 +156,11 @@ def pack_states(model: Any, pack: Pack, rule: PackingRule) -> torch.Tensor:
     """
     import torch
 
-    inputs = _inputs(model, pack, rule)
-    found = model(**inputs, use_cache=False, output_hidden_states=True, logits_to_keep=1)
+    found = _forward(model, pack, rule, output_hidden_states=True, logits_to_keep=1)
     return torch.as_tensor(found.hidden_states[-1][0])
 
 
-def packing_rule(model: Any) -> PackingRule:
+def packing_rule(model: Any, learning: bool = True) -> PackingRule:
     """Decide how a model may be read.
 
     The model's configuration rules out what cannot be packed. Any other model is tried once on a
@@ -155,24 +170,25 @@ def packing_rule(model: Any) -> PackingRule:
     ----------
     model : PreTrainedModel
         With or without an adapter.
+    learning : bool
+        Whether gradients are wanted. Attention in blocks is for reading only: the gradient of
+        copied keys and values is slow.
     """
     import torch
 
     if not _has_only_masked_attention(model):
         return NEVER_PACKED
     kind = getattr(model.config, "_attn_implementation", None)
-    rule = PackingRule(packs=True, reach=_reach(model.config), adds_mask=kind != "sdpa")
+    masked = PackingRule(packs=True, reach=_reach(model.config), adds_mask=kind != "sdpa")
+    rules = [masked] if learning or kind != "sdpa" else [replace(masked, block=BLOCK), masked]
     requests = _probes(model.get_input_embeddings().num_embeddings)
     training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            honoured = _honours_mask(model, rule, requests)
-    except (RuntimeError, ValueError, TypeError, IndexError):
-        honoured = False  # the architecture takes no mask of this shape
+            return next((rule for rule in rules if _honours(model, rule, requests)), NEVER_PACKED)
     finally:
         model.train(training)
-    return rule if honoured else NEVER_PACKED
 
 
 def forward_accepts(model: Any, name: str) -> bool:
@@ -197,32 +213,42 @@ def rounding_tolerance(model: Any) -> float:
     return _ROUNDING[str(_weights_dtype(model)).removeprefix("torch.")]
 
 
-def _log_probs_at(model: Any, pack: Pack, rule: PackingRule, nodes: torch.Tensor) -> torch.Tensor:
-    """The log-probabilities of the whole vocabulary after each node, (nodes, vocabulary)."""
+def _logits_at(model: Any, pack: Pack, rule: PackingRule, nodes: torch.Tensor) -> torch.Tensor:
+    """The logits of the whole vocabulary after each node, (nodes, vocabulary) in float32."""
     import torch
 
-    inputs = _inputs(model, pack, rule)
-    nodes = nodes.to(index_device(model))
-    logits = model(**inputs, logits_to_keep=nodes, use_cache=False).logits[0]
-    return torch.as_tensor(logits.float().log_softmax(-1))
+    found = _forward(model, pack, rule, logits_to_keep=nodes.to(index_device(model)))
+    return torch.as_tensor(found.logits[0].float())
 
 
-def _inputs(model: Any, pack: Pack, rule: PackingRule) -> dict[str, torch.Tensor]:
-    """A row as a model takes it; without branches it is an ordinary sequence."""
+def _forward(model: Any, pack: Pack, rule: PackingRule, **wanted: Any) -> Any:
+    """One pass over a row; without branches it is an ordinary sequence."""
     import torch
 
     device = input_device(model)
-    inputs = {"input_ids": torch.tensor([pack.tokens], device=device)}
-    if pack.positions == list(range(len(pack.positions))):
-        return inputs
-    inputs["position_ids"] = torch.tensor([pack.positions], device=device)
-    mask = torch.from_numpy(pack.attention_mask())[None, None].to(device)
-    if rule.adds_mask:
-        dtype = _weights_dtype(model)
-        hidden = torch.full(mask.shape, torch.finfo(dtype).min, dtype=dtype, device=device)
-        mask = hidden.masked_fill(mask, 0.0)
-    inputs["attention_mask"] = mask
-    return inputs
+    inputs = {"input_ids": torch.from_numpy(pack.tokens)[None].to(device), "use_cache": False}
+    if not pack.branches:
+        return model(**inputs, **wanted)
+    inputs["position_ids"] = torch.from_numpy(pack.positions)[None].to(device)
+    if not rule.reads_in_blocks(pack):
+        mask = torch.from_numpy(pack.attention_mask())[None, None].to(device)
+        inputs["attention_mask"] = _added(mask, model) if rule.adds_mask else mask
+        return model(**inputs, **wanted)
+    blocks = pack.attention_blocks(rule.block)
+    mask = torch.from_numpy(blocks.mask)[:, None].to(device)
+    # PyTorch would convert a boolean mask in each layer.
+    inputs["attention_mask"] = _added(mask, model)
+    with attention_in_blocks(torch.from_numpy(blocks.columns).to(device)):
+        return model(**inputs, **wanted)
+
+
+def _added(mask: torch.Tensor, model: Any) -> torch.Tensor:
+    """A boolean mask as numbers that attention adds to its scores."""
+    import torch
+
+    dtype = _weights_dtype(model)
+    hidden = torch.full(mask.shape, torch.finfo(dtype).min, dtype=dtype, device=mask.device)
+    return hidden.masked_fill(mask, 0.0)
 
 
 def _weights_dtype(model: Any) -> torch.dtype:
@@ -260,17 +286,27 @@ def _probes(vocabulary: int) -> list[ScoreRequest]:
     return [ScoreRequest((*drawn[:5], *branch), (after,)) for branch in branches]
 
 
-def _honours_mask(model: Any, rule: PackingRule, requests: Sequence[ScoreRequest]) -> bool:
+def _honours(model: Any, rule: PackingRule, requests: Sequence[ScoreRequest]) -> bool:
     """Whether a row of several requests says after each what it says when it is read plainly."""
+    try:
+        return _honours_mask(model, rule, requests)
+    except (RuntimeError, ValueError, TypeError, IndexError):
+        return False  # the architecture takes no mask of this shape
+
+
+def _honours_mask(model: Any, rule: PackingRule, requests: Sequence[ScoreRequest]) -> bool:
     import torch
 
     (together,) = packed(requests, 10_000)
     if rule.reach is not None and len(together.tokens) > rule.reach:
         return False
-    fast = _log_probs_at(model, together, rule, torch.tensor(together.query_nodes))
+    tried = replace(rule, block=min(rule.block, _TRIED_BLOCK))
+    nodes = torch.tensor(together.query_nodes)
+    fast = _logits_at(model, together, tried, nodes).log_softmax(-1)
     for index, request in enumerate(requests):
         (alone,) = plain_rows(0, request)
-        plain = _log_probs_at(model, alone, rule, torch.tensor(alone.query_nodes))
+        nodes = torch.tensor(alone.query_nodes)
+        plain = _logits_at(model, alone, rule, nodes).log_softmax(-1)
         mine = [place for place, owner in enumerate(together.owners) if owner[0] == index]
         gap, spread = (fast[mine] - plain).abs().mean(), plain.std()
         if not gap <= rounding_tolerance(model) * spread:

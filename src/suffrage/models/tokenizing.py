@@ -47,10 +47,15 @@ def encode_text(tokenizer: Any, text: str) -> Tokens:
 
     A tokenizer that ends texts leaves the end out: an answer follows.
     """
+    return encode_texts(tokenizer, [text])[0]
+
+
+def encode_texts(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
+    """Each of several prompt texts as `encode_text` gives it."""
     plain = getattr(tokenizer, "chat_template", None) is None
-    ids = tuple(tokenizer(text, add_special_tokens=plain)["input_ids"])
-    ended = plain and ids[-1:] == (tokenizer.eos_token_id,)
-    return ids[:-1] if ended else ids
+    found = tokenizer(list(texts), add_special_tokens=plain)["input_ids"] if texts else []
+    end = (tokenizer.eos_token_id,)
+    return [tuple(ids[:-1] if plain and tuple(ids[-1:]) == end else ids) for ids in found]
 
 
 def answer_tokens(tokenizer: Any, answer: str) -> Tokens:
