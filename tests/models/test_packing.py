@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suffrage.models import LanguageModel, identify
-from suffrage.models.packing import ROW_COST, Pack, ScoreRequest, distinct_tokens, packed
+from suffrage.models.packing import ROW_COST, Pack, ScoreRequest, packed
 from suffrage.models.packing_rule import NEVER_PACKED
 
 tokens = st.lists(st.integers(0, 4), min_size=1, max_size=6).map(tuple)
@@ -88,7 +88,7 @@ def test_one_long_row_reads_each_distinct_beginning_once(given: list[ScoreReques
         for end in range(1, len(request.prompt) + len(continuation))
     }
     (pack,) = packed(given, 10_000)
-    assert len(pack.tokens) == len(beginnings) == distinct_tokens(given)
+    assert len(pack.tokens) == len(beginnings)
 
 
 @pytest.mark.slow

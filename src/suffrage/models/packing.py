@@ -147,12 +147,6 @@ def packed(requests: Sequence[ScoreRequest], row_length: int) -> Iterator[Pack]:
         yield _row(paths[start:end], [0, *shared[start + 1 : end]])
 
 
-def distinct_tokens(requests: Sequence[ScoreRequest]) -> int:
-    """The fewest tokens that must be read to answer requests: each distinct beginning once."""
-    paths, shared = _sorted_paths(requests)
-    return sum(len(path.tokens) for path in paths) - sum(shared)
-
-
 def _sorted_paths(requests: Sequence[ScoreRequest]) -> tuple[list[_Path], list[int]]:
     """Every path in the order of its tokens, and how many tokens it shares with the one before."""
     found: dict[bytes, _Path] = {}
