@@ -12,6 +12,7 @@ from suffrage.align.checkpoint import IN_CONTEXT
 from suffrage.errors import InputError
 from suffrage.evaluate import Answers
 from suffrage.models import LanguageModel
+from suffrage.study.commands.write_candidates import study_sources
 from suffrage.study.descriptions import study_personas
 from suffrage.study.inputs import StudyInputs
 from suffrage.study.run import run_study
@@ -67,6 +68,10 @@ def test_a_segment_without_a_name_is_trained_and_asked_by_its_answers(
         if line.startswith("Q: ")
     }
     assert shown and not shown & set(split.held_out)
+    sources = study_sources(inputs.wiring, ["distribution"])
+    assert len(sources) == 3
+    for source in sources:
+        assert source.persona is not None and not isinstance(source.persona, str)
     trained = study_personas(inputs, "distribution", 3)
     for persona in trained.values():
         assert not isinstance(persona, str)

@@ -57,6 +57,14 @@ def test_the_studys_own_settings_come_first_and_every_value_is_tried_about_as_of
     assert len(listed(write_study(methods=[ENTRY], tune=tune), trials=99)) == 1 + 3 * 3 * 2
 
 
+def test_settings_of_several_values_can_be_tried(write_study: Write) -> None:
+    tune = {"in_context": [2, {"answers": 2, "name": True}], "trials": 3}
+    found = listed(write_study(methods=[{**ENTRY, "in_context": 3}], tune=tune))
+    assert found[0] == {"in_context": {"answers": 3, "name": False}}
+    assert found[1:] == [{"in_context": value} for value in tune["in_context"]]  # type: ignore[attr-defined]
+    assert json.dumps(found)
+
+
 def test_a_rank_without_an_adapter_is_no_further_trial(write_study: Write) -> None:
     tune = {"adapter": ["lora", "none"], "rank": [4, 16], "trials": 9}
     found = listed(write_study(methods=[ENTRY], tune=tune))

@@ -101,6 +101,15 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def short_duration(seconds: float | None) -> str:
+    """Time in at most six characters: "45 s", "12 min", "3.2 h"."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 60:
+        return duration(seconds)
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def thousands(count: float) -> str:
     """A count with thin spaces between thousands from 10 000 on; a dash where it is not known."""
     if not math.isfinite(count):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from suffrage.evaluate.results import Figure, Results
 from suffrage.report.marks import marks_note
-from suffrage.report.numbers import NOTHING, duration, number, percent, with_interval
+from suffrage.report.numbers import NOTHING, number, percent, short_duration, with_interval
 from suffrage.report.tables import ScoreboardRow, scoreboard_rows
 
 if TYPE_CHECKING:
@@ -86,21 +86,12 @@ def _cells(row: ScoreboardRow, said: bool) -> list[str]:
         _value(row.entropy),
         _value(row.slope),
         percent(row.way),
-        _short_duration(row.seconds),
+        short_duration(row.seconds),
     ]
 
 
 def _value(figure: Figure | None) -> str:
     return number(figure.value) if figure else NOTHING
-
-
-def _short_duration(seconds: float | None) -> str:
-    """Time in at most six characters: "45 s", "12 min", "3.2 h"."""
-    if seconds is None:
-        return NOTHING
-    if seconds < 60:
-        return duration(seconds)
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _note(results: Results) -> str:
@@ -141,11 +132,11 @@ def plan_table(plan: Mapping[str, Any]) -> Any:
         table.add_row(
             stage["kind"],
             stage["label"],
-            "finished" if stage["finished"] else _short_duration(stage["seconds"]),
+            "finished" if stage["finished"] else short_duration(stage["seconds"]),
             f"{memory / 1e9:.1f} GB" if memory else "",
         )
     lines = [
-        f"\nIn all about {_short_duration(plan['seconds_left'])}: estimates, nothing was started."
+        f"\nIn all about {short_duration(plan['seconds_left'])}: estimates, nothing was started."
     ]
     if plan.get("requests") is not None:
         lines.append(f"About {plan['requests']:,} requests to the endpoint.")

@@ -179,7 +179,8 @@ def trials_of(sweep: Sweep, seed: int, source: str) -> list[TuningTrial]:
     size = math.prod(len(values) for values in sweep.values.values())
     if size > MOST_COMBINATIONS:
         raise InputError(f"{source}: tune has {size:,} combinations; name fewer values.")
-    own = {key: getattr(sweep.spec.options, key) for key in sweep.values}
+    usual = sweep.spec.options.model_dump(mode="json")
+    own = {key: usual[key] for key in sweep.values}
     combinations = [
         dict(zip(sweep.values, some, strict=True)) for some in product(*sweep.values.values())
     ]
