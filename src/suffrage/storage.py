@@ -1,7 +1,13 @@
-"""Files are written whole or not at all, and hashes identify what made them."""
+"""Files are written whole or not at all, and hashes identify what made them.
+
+What is being written is called a draft: a hidden file or folder next to its place, which nobody
+else can read. Its writer holds a lock on it. A draft without a lock was left by a process that was
+killed, and the next one that writes to the same place removes it. No other file is ever removed.
+"""
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import os
@@ -12,6 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from suffrage.errors import InputError, SuffrageError
+
+try:
+    import fcntl as _flock
+except ImportError:  # Windows: abandoned drafts stay there
+    _flock = None  # type: ignore[assignment]
 
 HASH_LENGTH = 16
 
@@ -97,34 +108,35 @@ def _existing_parent(path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
-    """Give a temporary path next to `target`, which replaces it only if the block succeeds."""
+def atomic_path(target: Path, private: bool = False) -> Iterator[Path]:
+    """Give a temporary path next to `target`, which replaces it only if the block succeeds.
+
+    private: only the owner may read the file. Nobody else can read any draft.
+    """
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix
-        )
-        os.close(handle)
-        draft = Path(name)
-        draft.chmod(0o644)
-        try:
-            yield draft
-            with draft.open("rb") as file:
-                os.fsync(file.fileno())
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
+        _remove_abandoned(target.parent, target.stem, target.suffix)
+        with _locked_draft(target.parent, target.stem, target.suffix) as draft:
+            try:
+                yield draft
+                with draft.open("rb") as file:
+                    os.fsync(file.fileno())
+                draft.chmod(0o600 if private else 0o644)
+                draft.replace(target)
+            finally:
+                draft.unlink(missing_ok=True)
 
 
-def write_text(target: Path, text: str) -> None:
-    """Write a text file in UTF-8, all or nothing."""
-    with atomic_path(target) as draft:
+def write_text(target: Path, text: str, private: bool = False) -> None:
+    """Write a text file in UTF-8, all or nothing; `private` as in `atomic_path`."""
+    with atomic_path(target, private) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
-def write_json(target: Path, content: Any) -> None:
+def write_json(target: Path, content: Any, private: bool = False) -> None:
     """Write a JSON file, all or nothing, with keys in the order given."""
-    write_text(target, json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n")
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=_plain) + "\n"
+    write_text(target, text, private)
 
 
 def read_json(path: Path) -> Any:
@@ -147,16 +159,130 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def write_folder(target: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` write into a draft folder, which then replaces `target` as a whole."""
+def write_folder(target: Path, fill: Callable[[Path], None], private: bool = False) -> None:
+    """Let `fill` write into a draft folder, which then becomes `target` as a whole.
+
+    Parameters
+    ----------
+    target : Path
+        A new folder, or an empty one. Into an empty one the finished files are moved one by one,
+        because it may be a mounted disk or the current folder, which cannot be replaced.
+    fill : callable
+        It is given the draft's path.
+    private : bool
+        Only the owner may read the folder. Nobody else can read any draft.
+
+    Raises
+    ------
+    InputError
+        Something is there already, which would be lost.
+    """
     with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}-"))
-        draft.chmod(0o755)
+        check_free_for_writing(target)
+        there = target.is_dir()
+        parent, name = (target, "") if there else (target.parent, target.name)
+        parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(parent, name, is_folder=True)
+        with _locked_draft(parent, name, is_folder=True) as draft:
+            try:
+                fill(draft)
+                draft.chmod(0o700 if private else 0o755)
+                if there:
+                    if private:
+                        target.chmod(0o700)
+                    for path in draft.iterdir():
+                        path.rename(target / path.name)
+                else:
+                    _put_in_place(draft, target)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+
+
+def check_free_for_writing(folder: Path) -> None:
+    """Raise InputError unless the folder is new or empty, so that writing it destroys nothing."""
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is a file, and a folder was to be written; name a new folder.")
+    others = [path for path in folder.iterdir() if not _is_draft(path.name)]
+    if others:
+        raise InputError(
+            f"{folder}: has something in it already (such as {others[0].name}), and nothing is "
+            "removed that somebody may want; name a new or an empty folder."
+        )
+
+
+def _put_in_place(draft: Path, target: Path) -> None:
+    try:
+        draft.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # it came while the draft was filled
+            check_free_for_writing(target)
+        raise
+
+
+_DRAFT = "suffrage-draft"
+
+
+def _is_draft(name: str) -> bool:
+    return name.startswith(".") and f".{_DRAFT}" in name
+
+
+@contextlib.contextmanager
+def _locked_draft(
+    parent: Path, stem: str, suffix: str = "", is_folder: bool = False
+) -> Iterator[Path]:
+    """A new draft that only this user can read, under a lock that ends with this process."""
+    while True:
+        prefix, ending = f".{stem}-", f".{_DRAFT}{suffix}"
+        handle: int | None
+        if is_folder:
+            draft = Path(tempfile.mkdtemp(dir=parent, prefix=prefix, suffix=ending))
+            handle = os.open(draft, os.O_RDONLY) if _flock is not None else None
+        else:
+            handle, name = tempfile.mkstemp(dir=parent, prefix=prefix, suffix=ending)
+            draft = Path(name)
+            if _flock is None:  # an open file cannot be replaced there
+                os.close(handle)
+                handle = None
         try:
-            fill(draft)
-            if target.exists():
-                shutil.rmtree(target)
-            draft.replace(target)
+            if handle is not None:
+                _lock(handle)
+            # Somebody who removes what was abandoned may have come before the lock.
+            if draft.exists():
+                yield draft
+                return
         finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            if handle is not None:
+                os.close(handle)
+
+
+def _remove_abandoned(parent: Path, stem: str, suffix: str = "", is_folder: bool = False) -> None:
+    """Remove drafts of the same place whose writers were killed."""
+    if _flock is None:
+        return
+    for draft in parent.glob(f".{glob.escape(stem)}-*.{_DRAFT}{glob.escape(suffix)}"):
+        if draft.is_symlink() or draft.is_dir() != is_folder:
+            continue
+        with contextlib.suppress(OSError):
+            handle = os.open(draft, os.O_RDONLY)
+            try:
+                if not _lock(handle, wait=False):
+                    continue
+                if is_folder:
+                    shutil.rmtree(draft)
+                else:
+                    draft.unlink()
+            finally:
+                os.close(handle)
+
+
+def _lock(handle: int, wait: bool = True) -> bool:
+    """Lock an open file or folder until it is closed. False where that cannot be known."""
+    if _flock is None:
+        return False
+    try:
+        _flock.flock(handle, _flock.LOCK_EX | (0 if wait else _flock.LOCK_NB))
+    except OSError:  # another process has the lock, or the file system knows none
+        return False
+    return True

@@ -185,7 +185,8 @@ def release_command(
 def principles_command(
     folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
     out: Annotated[
-        Path | None, typer.Option(help="Write constitution.yaml and its trace to this folder.")
+        Path | None,
+        typer.Option(help="Write constitution.yaml and its trace to this new or empty folder."),
     ] = None,
     least_share: Annotated[
         float, typer.Option(help="The least share that must agree in every group.", min=0, max=1)
@@ -217,12 +218,15 @@ def principles_command(
 
     Example: `suffrage consult principles town --out town-principles`
     """
+    from suffrage import storage
     from suffrage.consult.groups import analysis
     from suffrage.consult.groups.opinion_groups import GroupSettings
     from suffrage.consult.merged_statements import read_merges
     from suffrage.consult.principles import PrincipleSettings, find_principles, write_principles
     from suffrage.report.terminal_pages.principles import principles_text
 
+    if out is not None:
+        storage.check_free_for_writing(out)
     found = find_principles(
         suffrage.read_consultation(folder),
         PrincipleSettings(
@@ -248,7 +252,7 @@ def principles_command(
 
 def records_command(
     folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
-    out: Annotated[Path, typer.Argument(help="The folder to write to.")],
+    out: Annotated[Path, typer.Argument(help="The folder to write, a new or an empty one.")],
     population: ReadAsPopulation = False,
     margins: Margins = None,
     as_json: AsJson = False,
@@ -294,6 +298,7 @@ def from_survey_command(
 
     Example: `suffrage consult from-survey examples/full_loop.yaml runs/simulated-public`
     """
+    from suffrage import storage
     from suffrage.study.commands.simulated_public import (
         SimulatedPublicSettings,
         simulated_public,
@@ -301,6 +306,7 @@ def from_survey_command(
     )
     from suffrage.study.schema import study_survey
 
+    storage.check_free_for_writing(out)
     wanted = SimulatedPublicSettings(participants=participants, comparisons=comparisons)
     survey = study_survey(suffrage.read_study(study))
     found, truth = simulated_public(survey, wanted, seed)

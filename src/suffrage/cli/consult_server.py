@@ -126,8 +126,7 @@ def invite_command(
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(["stratum", "link"])
     rows.writerows([stratum, f"{base_url.rstrip('/')}/c/{slug}/join?t={token}"] for token in tokens)
-    storage.write_text(out, text.getvalue())
-    out.chmod(0o600)
+    storage.write_text(out, text.getvalue(), private=True)
     typer.echo(f"Invitations   {count} in {out}")
 
 
@@ -180,7 +179,7 @@ def serve_command(
 def export_command(
     where: Where,
     slug: Slug,
-    out: Annotated[Path, typer.Argument(help="The folder to write.")],
+    out: Annotated[Path, typer.Argument(help="The folder to write, a new or an empty one.")],
     kind: Annotated[
         str, typer.Option("--format", help="consultation (all tables) or polis (CSV).")
     ] = "consultation",
@@ -195,6 +194,7 @@ def export_command(
     Example: `suffrage consult export water water-2026 water-polis --format polis`
     """
     _need_extra()
+    from suffrage import storage
     from suffrage.consult.consultation import write_consultation
     from suffrage.consult.polis.write_files import write_polis
     from suffrage.server.consultation_results import with_opinion_groups
@@ -204,6 +204,7 @@ def export_command(
 
     if kind not in ("consultation", "polis"):
         raise InputError(f'--format is "{kind}"; it must be consultation or polis.')
+    storage.check_free_for_writing(out)
     store = _open(where)
     content = to_consultation(store, slug)
     with store.write() as c:

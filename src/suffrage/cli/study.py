@@ -352,7 +352,8 @@ def segment_command(
         str, typer.Option(help="The segments' names, separated by commas, largest segment first.")
     ] = "",
     freeze: Annotated[
-        Path | None, typer.Option(help="Save the segments in this folder, for the next wave.")
+        Path | None,
+        typer.Option(help="Save the segments in this new or empty folder, for the next wave."),
     ] = None,
     frozen: Annotated[
         Path | None,
@@ -368,9 +369,12 @@ def segment_command(
 
     Example: `suffrage segment examples/quickstart.yaml --plot segments.html`
     """
+    from suffrage import storage
     from suffrage.report.terminal_pages import segments as pages
     from suffrage.study.segmenting import segment_study
 
+    if freeze is not None:
+        storage.check_free_for_writing(freeze)
     found, survey, title = segment_study(
         suffrage.read_study(study),
         value_set,

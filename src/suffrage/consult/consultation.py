@@ -247,7 +247,7 @@ def write_consultation(consultation: Consultation, folder: Path) -> None:
             },
         )
 
-    storage.write_folder(folder, fill)
+    storage.write_folder(folder, fill, private=True)
 
 
 def read_consultation(folder: str | Path) -> Consultation:

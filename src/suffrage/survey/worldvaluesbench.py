@@ -302,6 +302,7 @@ def write_benchmark(
     NAME_demographic_qa.tsv and NAME_value_qa.tsv) and probe/samples.tsv; all or nothing.
     Returns what was written: the tables and the samples.
     """
+    storage.check_free_for_writing(output)
     source = read_source(source_folder)
     table = read_table(existing_file(path, "path"), set(source.metadata), encoding)
     benchmark = prepared(table.frame.with_columns(pl.all().cast(pl.String)), source, path.name)

@@ -27,6 +27,7 @@ from suffrage.server.store import stored_principles as principles
 from suffrage.server.store.contents import to_consultation
 from suffrage.server.store.stored_results import newest_results
 from suffrage.server.watcher import is_due
+from suffrage.server.web.organise import releases
 from tests.server import acts
 from tests.server.organising import Office, open_office
 
@@ -444,6 +445,38 @@ def test_a_release_is_made_listed_and_downloaded_as_it_was(office: Office, tmp_p
     assert "README.md is missing, or is not as it was" in visitor.get("/releases/1.zip", 422)
     visitor.get("/releases/3.zip", 404)
     visitor.get("/releases/..%2Fprivate.json", 404)
+
+
+class KilledError(Exception):
+    """As if the process had ended there."""
+
+
+def test_a_release_whose_maker_was_killed_before_it_was_listed_is_listed_by_the_next(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = office.client("owner")
+    visitor.get("/releases")
+
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(releases, "_record", killed)
+        visitor.post("/releases", 500, yaml="licence: CC0-1.0")
+    assert "Nothing was released yet" in visitor.get("/releases")
+    visitor.post("/releases", yaml="licence: CC0-1.0")
+    assert actions(office).count("release.make") == 2
+    manifests = [
+        json.loads((office_folder(office) / f"release-{n}" / "manifest.json").read_text())
+        for n in (1, 2)
+    ]
+    assert [m["release"] for m in manifests] == [1, 2]
+    for version in (1, 2):
+        assert visitor.http.get(f"{visitor.base}/releases/{version}.zip").status_code == 200
+    private = office_folder(office) / "private.json"
+    assert private.stat().st_mode & 0o077 == 0
+    drafts = [path for path in office_folder(office).iterdir() if "draft" in path.name]
+    assert not drafts
 
 
 def office_folder(office: Office) -> Path:

@@ -34,7 +34,7 @@ def write_polis(conversation: Conversation, folder: Path) -> None:
         if conversation.events is not None:
             write_csv(draft / "votes.csv", _log(conversation.events))
 
-    storage.write_folder(folder, fill)
+    storage.write_folder(folder, fill, private=True)
 
 
 def _date(milliseconds: int | None) -> str:

@@ -115,7 +115,7 @@ def write_records(
     def fill(draft: Path) -> None:
         write_open_formats(draft, frames)
 
-    storage.write_folder(folder, fill)
+    storage.write_folder(folder, fill, private=True)
     return {name: frame.height for name, frame in frames.items()}
 
 

@@ -61,8 +61,7 @@ class PrivateRecord:
             "key": self.key.hex(),
             "releases": self.releases,
         }
-        storage.write_json(self.path, content)
-        self.path.chmod(0o600)
+        storage.write_json(self.path, content, private=True)
 
     @property
     def number(self) -> int:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import io
-import threading
 import zipfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from sqlalchemy import insert, select
 
 from suffrage import settings as reading
-from suffrage.consult.release.release import MANIFEST, Release, make_release
+from suffrage import storage
+from suffrage.consult.release.private_record import PrivateRecord
+from suffrage.consult.release.release import MANIFEST, Release, make_release, read_release
 from suffrage.consult.release.release_settings import DatasheetSettings, ReleaseSettings
 from suffrage.errors import InputError, SuffrageError
 from suffrage.server.store import audit
@@ -22,8 +25,7 @@ from suffrage.server.store.database_schema import release
 from suffrage.server.store.secret_keys import new_id
 from suffrage.server.web.organise.desk import Desk
 
-# Two at once would be given one number.
-_making = threading.Lock()
+PRIVATE = "private.json"
 
 
 def releases_folder(desk: Desk) -> Path | None:
@@ -61,33 +63,52 @@ def make_next_release(desk: Desk, wanted: dict[str, Any]) -> Release:
     if folder is None:
         raise InputError("this server has no folder for releases; make them on the command line.")
     checked = reading.validated(ReleaseSettings, wanted, "release")
-    at = now()
-    today = datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
+    today = datetime.fromtimestamp(now() / 1000, UTC).date().isoformat()
     folder.mkdir(parents=True, exist_ok=True)
-    with _making:
-        version = 1 + sum(path.name.startswith("release-") for path in folder.iterdir())
-        place = folder / f"release-{version}"
+    # Two at once, also by two servers, would be given one number.
+    with FileLock(folder / ".making"):
+        _record_unlisted(desk, folder)
+        private = folder / PRIVATE
+        version = PrivateRecord.of(private, desk.about.slug).number
         try:
-            made = make_release(desk.content, place, folder / "private.json", checked, today)
+            made = make_release(desk.content, _place(folder, version), private, checked, today)
         except InputError:
             raise
         except SuffrageError as error:
             raise InputError(str(error)) from error
-        digest = hashlib.sha256((place / MANIFEST).read_bytes()).hexdigest()
-        row = {
-            "consultation_id": desk.id,
-            "id": new_id(),
-            "version": str(version),
-            "manifest": dict(made.manifest),
-            "sha256": digest,
-            "created_by": desk.member.id,
-            "at": at,
-        }
-        with desk.store.write() as c:
-            c.execute(insert(release).values(row))
-            detail = {"sha256": digest, "rows": made.manifest["rows"]}
-            audit.append_entry(c, desk.id, desk.member.id, "release.make", str(version), detail)
+        _record(desk, folder, version, made.manifest)
     return made
+
+
+def _record_unlisted(desk: Desk, folder: Path) -> None:
+    """Put whole releases on record whose maker was killed before it could do so."""
+    listed = {row["version"] for row in list_releases(desk)}
+    for version in range(1, PrivateRecord.of(folder / PRIVATE, desk.about.slug).number):
+        place = _place(folder, version)
+        if str(version) not in listed and place.is_dir():
+            read_release(place)  # raises where it is not whole
+            _record(desk, folder, version, storage.read_json(place / MANIFEST))
+
+
+def _place(folder: Path, version: int) -> Path:
+    return folder / f"release-{version}"
+
+
+def _record(desk: Desk, folder: Path, version: int, manifest: Mapping[str, Any]) -> None:
+    digest = hashlib.sha256((_place(folder, version) / MANIFEST).read_bytes()).hexdigest()
+    row = {
+        "consultation_id": desk.id,
+        "id": new_id(),
+        "version": str(version),
+        "manifest": dict(manifest),
+        "sha256": digest,
+        "created_by": desk.member.id,
+        "at": now(),
+    }
+    with desk.store.write() as c:
+        c.execute(insert(release).values(row))
+        detail = {"sha256": digest, "rows": manifest["rows"]}
+        audit.append_entry(c, desk.id, desk.member.id, "release.make", str(version), detail)
 
 
 def release_zip(desk: Desk, version: str) -> bytes:

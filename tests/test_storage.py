@@ -1,0 +1,148 @@
+"""Files and folders are written whole, seen by nobody before, and never in place of others."""
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from suffrage import storage
+from suffrage.errors import InputError
+
+
+def fill(draft: Path) -> None:
+    (draft / "table.csv").write_text("a,b\n")
+    (draft / "data").mkdir()
+    (draft / "data" / "part.txt").write_text("part")
+
+
+def everything(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+WRITTEN = {"table.csv": b"a,b\n", "data": None, "data/part.txt": b"part"}
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("name", ["precious.db", ".hidden", "table.csv", "folder/within"])
+def test_a_folder_with_anything_in_it_is_refused_and_stays_as_it_was(
+    tmp_path: Path, name: str
+) -> None:
+    target = tmp_path / "out"
+    (target / name).parent.mkdir(parents=True)
+    (target / name).write_text("of somebody")
+    before = everything(tmp_path)
+    with pytest.raises(InputError, match="name a new or an empty folder"):
+        storage.write_folder(target, fill)
+    (tmp_path / "link").symlink_to(target)
+    with pytest.raises(InputError, match="name a new or an empty folder"):
+        storage.write_folder(tmp_path / "link", fill)
+    (tmp_path / "link").unlink()
+    with pytest.raises(InputError, match="is a file"):
+        storage.write_folder(target / name, fill)
+    assert everything(tmp_path) == before
+
+
+def test_what_comes_while_a_folder_is_filled_stays(tmp_path: Path) -> None:
+    def meanwhile(draft: Path) -> None:
+        fill(draft)
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "precious").write_text("of somebody")
+
+    with pytest.raises(InputError, match="precious"):
+        storage.write_folder(tmp_path / "out", meanwhile)
+    assert everything(tmp_path) == {"out": None, "out/precious": b"of somebody"}
+
+
+def test_a_new_an_empty_and_the_current_folder_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("new", "empty", "current"):
+        target = tmp_path / name
+        if name != "new":
+            target.mkdir(mode=0o750)
+        if name == "current":
+            monkeypatch.chdir(target)
+            target = Path()
+        storage.write_folder(target, fill)
+        assert everything(tmp_path / name) == WRITTEN
+    assert mode(tmp_path / "new") == 0o755 and mode(tmp_path / "empty") == 0o750
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["current", "empty", "new"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_failure_leaves_nothing(tmp_path: Path, there: bool) -> None:
+    if there:
+        (tmp_path / "out").mkdir()
+
+    def broken(draft: Path) -> None:
+        fill(draft)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        storage.write_folder(tmp_path / "out", broken)
+    assert everything(tmp_path) == ({"out": None} if there else {})
+
+
+def test_nobody_else_can_read_a_draft_and_never_what_is_private(tmp_path: Path) -> None:
+    seen = []
+
+    def look(draft: Path) -> None:
+        fill(draft)
+        seen.append(mode(draft))
+
+    for private, last in ((False, 0o755), (True, 0o700)):
+        target = tmp_path / f"folder-{private}"
+        storage.write_folder(target, look, private)
+        assert mode(target) == last
+    (tmp_path / "there").mkdir(mode=0o755)
+    storage.write_folder(tmp_path / "there", look, private=True)
+    assert mode(tmp_path / "there") == 0o700
+    for private, last in ((False, 0o644), (True, 0o600)):
+        with storage.atomic_path(tmp_path / "file.json", private) as draft:
+            draft.write_text("{}")
+            seen.append(mode(draft))
+        assert mode(tmp_path / "file.json") == last
+    assert seen == [0o700, 0o700, 0o700, 0o600, 0o600]
+
+
+def killed_while_writing(folder: Path) -> None:
+    def die(draft: Path) -> None:
+        fill(draft)
+        with storage.atomic_path(folder / "private.json", private=True) as file:
+            file.write_text("half of a sec")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    storage.write_folder(folder / "out", die)
+
+
+def test_what_a_killed_writer_left_is_private_and_removed_by_the_next_one(tmp_path: Path) -> None:
+    # Others' files with similar names, and a draft of another place.
+    others = [".out-mine", ".private-mine.json", ".other-12345678.suffrage-draft", "out.txt"]
+    for name in others:
+        (tmp_path / name).write_text("of somebody")
+    process = multiprocessing.get_context("fork").Process(
+        target=killed_while_writing, args=(tmp_path,)
+    )
+    process.start()
+    process.join(30)
+    assert process.exitcode == -signal.SIGKILL
+    left = [path for path in tmp_path.iterdir() if path.name not in others]
+    assert len(left) == 2 and all(mode(path) & 0o077 == 0 for path in left)
+
+    def while_it_is_written(draft: Path) -> None:
+        fill(draft)
+        storage._remove_abandoned(tmp_path, "out", is_folder=True)
+
+    storage.write_folder(tmp_path / "out", while_it_is_written)
+    storage.write_json(tmp_path / "private.json", {}, private=True)
+    now = {path.name for path in tmp_path.iterdir()}
+    assert now == {*others, "out", "private.json"}
+    assert everything(tmp_path / "out") == WRITTEN

@@ -1,0 +1,170 @@
+"""No command removes or replaces what is in a folder that it is told to write to."""
+
+import ast
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import suffrage
+from suffrage.cli import app
+from suffrage.consult.consultation import write_consultation
+from suffrage.errors import InputError
+from suffrage.server.store.contents import from_consultation
+from tests.consult.publics import made_up_public
+from tests.server.empty_stores import empty_store
+
+# Every path that a command takes. A command that writes to a new one has to be put in here.
+READ = {
+    *("study", "path", "folder", "people", "margins", "prompts", "merges", "links", "settings"),
+    *("statements", "polis", "with_settings", "frozen", "codebook", "source", "scores", "runs"),
+    *("file", "benchmark", "population"),
+}
+FOLDERS = {
+    ("consult", "export", "out"),
+    ("consult", "release", "out"),
+    ("consult", "principles", "out"),
+    ("consult", "records", "out"),
+    ("consult", "from-survey", "out"),
+    ("consult", "demo", "store"),
+    ("survey", "worldvaluesbench", "output"),
+    ("segment", "freeze"),
+}
+# A single file, which is replaced as any program replaces the file it is told to write, or kept.
+FILES = {
+    ("consult", "invite", "out"),
+    ("consult", "answers", "output"),
+    ("consult", "release", "private"),
+    ("compare", "html"),
+    ("paraphrase", "output"),
+    ("profile", "plot"),
+    ("segment", "plot"),
+    ("survey", "worldvaluesbench-predictions", "output"),
+    ("values", "score", "plot"),
+}
+# Where a server keeps what it makes: it adds numbered releases and removes none.
+KEPT = {("consult", "serve", "releases")}
+
+
+def paths() -> set[tuple[str, ...]]:
+    found: set[tuple[str, ...]] = set()
+
+    def walk(group: typer.Typer, name: tuple[str, ...]) -> None:
+        for child in group.registered_groups:
+            assert child.typer_instance is not None
+            walk(child.typer_instance, (*name, str(child.name)))
+        for command in group.registered_commands:
+            assert command.callback is not None
+            for parameter, kind in get_type_hints(command.callback).items():
+                if Path in (kind, *get_args(kind)):
+                    found.add((*name, str(command.name), parameter))
+
+    walk(app, ())
+    return found
+
+
+def test_every_path_of_every_command_is_known_to_be_read_or_written() -> None:
+    found = {path for path in paths() if path[-1] not in READ}
+    assert found == FOLDERS | FILES | KEPT
+
+
+def removing_calls() -> set[tuple[str, str]]:
+    root = Path(suffrage.__file__).parent
+    found = set()
+    for path in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if name in ("rmtree", "unlink", "rmdir", "removedirs", "remove_tree"):
+                    found.add((str(path.relative_to(root)), name))
+    return found
+
+
+def test_files_and_folders_are_removed_in_known_places_alone() -> None:
+    assert removing_calls() == {
+        # Drafts of its own.
+        ("storage.py", "rmtree"),
+        ("storage.py", "unlink"),
+        ("server/store/secret_keys.py", "unlink"),
+        # Work in progress, within the folder of a study.
+        ("align/cai.py", "unlink"),
+        ("align/launch.py", "unlink"),
+        ("align/loop.py", "unlink"),
+        ("align/rlhf.py", "rmtree"),
+        ("align/sampled_groups.py", "rmtree"),
+        ("align/training.py", "rmtree"),
+        ("align/training.py", "unlink"),
+        ("align/validation.py", "unlink"),
+        ("study/commands/tuning.py", "rmtree"),
+        ("study/commands/tuning.py", "unlink"),
+        ("study/run.py", "rmtree"),
+        ("study/stages.py", "rmtree"),
+        ("study/stages.py", "unlink"),
+    }
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Path:
+    content = made_up_public(40, 2)
+    write_consultation(content, tmp_path / "town")
+    store = empty_store(tmp_path / "store")
+    from_consultation(store, content)
+    store.close()
+    return tmp_path
+
+
+COMMANDS: dict[str, Callable[[Path, Path], list[object]]] = {
+    "export": lambda town, out: ["export", town / "store", slug(town), out],
+    "polis": lambda town, out: ["export", town / "store", slug(town), out, "--format", "polis"],
+    "release": lambda town, out: ["release", town / "town", out],
+    "principles": lambda town, out: ["principles", town / "town", "--out", out, "--resamples", 2],
+    "records": lambda town, out: ["records", town / "town", out],
+}
+
+
+def slug(town: Path) -> str:
+    return suffrage.read_consultation(town / "town").slug
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.startswith("consultation.db-")
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("where", ["store", ".", "town", "notes", "notes/mine.txt"])
+def test_a_command_leaves_what_is_there(
+    town: Path, name: str, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (town / "notes").mkdir()
+    (town / "notes" / "mine.txt").write_text("of somebody")
+    monkeypatch.chdir(town)
+    before = contents(town)
+    out = Path(where) if where == "." else town / where
+    words = ["consult", *map(str, COMMANDS[name](town, out))]
+    refused = CliRunner().invoke(app, words)
+    assert isinstance(refused.exception, InputError), refused.output
+    assert contents(town) == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_writes_into_a_new_folder_twice_only_by_another_name(
+    town: Path, name: str
+) -> None:
+    def run(out: Path) -> BaseException | None:
+        return CliRunner().invoke(app, ["consult", *map(str, COMMANDS[name](town, out))]).exception
+
+    assert run(town / "one") is None
+    first = contents(town / "one")
+    assert isinstance(run(town / "one"), InputError)
+    assert first and contents(town / "one") == first
+    if name not in ("release", "principles"):
+        assert (town / "one").stat().st_mode & 0o077 == 0
