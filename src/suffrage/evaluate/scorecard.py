@@ -129,14 +129,14 @@ class EvaluationInput:
     methods: Sequence[str]  # names in the order of the study
     trained: Sequence[str]  # those of them that were trained
     left_out: Sequence[str] = ()  # value sets that no method was trained on
-    # Rows next to the methods', which `fit` has alone.
-    readings: Sequence[FloorReading] = ()
     # The tables of this evaluation's own `probe`, by method and seed.
     probes: Mapping[tuple[str, int], pl.DataFrame] = field(default_factory=dict)
     options: Any = None  # what the study says to this evaluation
     folder: Path = Path()
     # Folders of what each trained method learnt from, by method and seed.
     records: Mapping[tuple[str, int], Sequence[Path]] = field(default_factory=dict)
+    # Rows next to the methods', which `fit` has alone.
+    readings: Sequence[FloorReading] = ()
 
     def said(self, method: str, seed: int, value_set: str) -> pl.DataFrame:
         """The rows of `probes` that speak for a value set: its own, or the model's as itself."""
