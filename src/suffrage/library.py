@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from suffrage.align import Checkpoint
-from suffrage.align.checkpoint import MANIFEST, load_checkpoint
+from suffrage.align.checkpoint import MANIFEST, base_today, load_checkpoint
 from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.analysis import OpinionAnalysis, analyse, read_margins, read_people
 from suffrage.consult.groups.opinion_groups import GroupSettings
@@ -73,26 +73,7 @@ def load_model(
     if not (folder / "adapter_config.json").is_file():
         settings = LocalModelSettings(name=str(folder), trust_remote_code=trust_remote_code)
         return LanguageModel.load(identify(settings, Path()), dtype)
-    trained = Checkpoint.read(folder).base_model
-    if trained.trust_remote_code and not trust_remote_code:
-        raise InputError(
-            f"{folder}: was trained on {trained.name} with Python code that comes with that model. "
-            "Read that code first; then pass trust_remote_code=True."
-        )
-    base = identify(
-        LocalModelSettings(
-            name=trained.source,
-            revision=trained.revision,
-            attn_implementation=trained.attn_implementation,  # type: ignore[arg-type]
-            trust_remote_code=trained.trust_remote_code,
-        ),
-        Path(),
-    )
-    if base.content != trained.content:
-        raise InputError(
-            f"{folder}: was trained on {trained.name} with other weights than it has today; "
-            "put the former weights back, or train again."
-        )
+    base = base_today(Checkpoint.read(folder), trust_remote_code, "pass trust_remote_code=True")
     return load_checkpoint(base, folder, dtype)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from suffrage import storage
 from suffrage.errors import InputError
-from suffrage.models import LanguageModel, ModelIdentity, identify_trained
+from suffrage.models import LanguageModel, ModelIdentity, identify, identify_trained
 from suffrage.models.asking import Persona
+from suffrage.models.local_settings import LocalModelSettings
 from suffrage.population import ValueSet
 from suffrage.training_data.answers_in_context import (
     Answered,
@@ -60,6 +61,15 @@ class Checkpoint:
     def base_model(self) -> ModelIdentity:
         """The model that was trained, as it was known then."""
         return ModelIdentity(**self.manifest["base_model"])
+
+    @property
+    def trained_questions(self) -> list[dict[str, str]] | None:
+        """The id and the text of every question that it learnt from; None where nobody kept them.
+
+        Where the training started from another checkpoint, that one's questions are among them.
+        """
+        file = self.folder / TRAINED_QUESTIONS
+        return storage.read_json(file) if file.is_file() else None
 
     @property
     def value_sets(self) -> dict[str, str]:
@@ -119,13 +129,71 @@ class Checkpoint:
         return cls(folder, storage.read_json(folder / MANIFEST))
 
 
+def model_below(base: ModelIdentity, start: Path | None) -> ModelIdentity:
+    """The model that an adapter belongs to, after a training that started from a checkpoint.
+
+    Parameters
+    ----------
+    base : ModelIdentity
+        The model below the checkpoint.
+    start : Path or None
+        The checkpoint; None where the training started from the model itself.
+
+    Returns
+    -------
+    ModelIdentity
+        The checkpoint where it is a whole model. An adapter is trained further, so that the base
+        stays the model below it.
+    """
+    if start is None or Checkpoint.read(start).is_adapter:
+        return base
+    return identify_trained(start, base)
+
+
+def base_today(checkpoint: Checkpoint, trust_remote_code: bool, how_to_trust: str) -> ModelIdentity:
+    """Find the model that a checkpoint was trained on, and check that it has not changed.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    trust_remote_code : bool
+        Whether Python code that comes with the model may run.
+    how_to_trust : str
+        What a user has to do to allow that, for the message.
+
+    Raises
+    ------
+    InputError
+        The model is gone, has other weights than it had then, or needs code that may not run.
+    """
+    folder, trained = checkpoint.folder, checkpoint.base_model
+    if trained.trust_remote_code and not trust_remote_code:
+        raise InputError(
+            f"{folder}: was trained on {trained.name} with Python code that comes with that model. "
+            f"Read that code first; then {how_to_trust}."
+        )
+    settings = LocalModelSettings(
+        name=trained.source,
+        revision=trained.revision,
+        attn_implementation=trained.attn_implementation,  # type: ignore[arg-type]
+        trust_remote_code=trained.trust_remote_code,
+    )
+    base = identify(settings, Path())
+    if base.content != trained.content:
+        raise InputError(
+            f"{folder}: was trained on {trained.name} with other weights than it has today; "
+            "put the former weights back, or train again."
+        )
+    return base
+
+
 def load_checkpoint(base: ModelIdentity, checkpoint: Path | None, dtype: str) -> LanguageModel:
     """Load a model as a training left it, ready to be asked.
 
     Parameters
     ----------
     base : ModelIdentity
-        The model that was trained.
+        The model that was trained; see `model_below` for a training that started from another one.
     checkpoint : Path or None
         The folder the training left: an adapter or a whole model. None loads the base itself.
     dtype : str

@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import model_validator
 
 from suffrage import storage
-from suffrage.align.checkpoint import FACTOR_ARRAYS
+from suffrage.align.checkpoint import FACTOR_ARRAYS, load_checkpoint
 from suffrage.align.low_rank import (
     FactorModel,
     FactorSettings,
@@ -34,7 +34,7 @@ from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOp
 from suffrage.align.option_features import StateChoice, TextFeatures
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.models import ItemProbe, LanguageModel, ModelIdentity
+from suffrage.models import ItemProbe, ModelIdentity
 from suffrage.models.answerer import Advance, LabelChoice
 from suffrage.models.asking import Message, persona_words
 from suffrage.models.hidden_states import cached_states
@@ -138,7 +138,9 @@ def _best_states(
     job: TrainingJob, learnt: _Learnt, validation: FactorValidation
 ) -> tuple[StateChoice, Validated, list[FloatArray]]:
     """The layer and pooling whose features fit best, with the settings for them."""
-    states = _states_of(job.model, job.options.states_dtype, job.work.parent, learnt.items)
+    states = _states_of(
+        job.model, job.start, job.options.states_dtype, job.work.parent, learnt.items
+    )
     tried: list[tuple[StateChoice, Validated]] = []
     every = StateChoice.every()
     for number, choice in enumerate(every):
@@ -150,16 +152,21 @@ def _best_states(
 
 def _states_of(
     model: ModelIdentity,
+    start: Path | None,
     dtype: str,
     work: Path,
     items: Sequence[Item],
     advance: Advance | None = None,
 ) -> list[Any]:
-    """The states of items under the untrained model, each read once in a study's folder."""
+    """The states of items under the model that a study starts from, each read once in its folder.
+
+    start: the checkpoint over the model; None for the model itself.
+    """
+    weights = f" {storage.folder_hash(start)}" if start else ""
     return cached_states(
         work / "states",
-        f"{model.content} {dtype}",
-        partial(LanguageModel.load, model, dtype),
+        f"{model.content}{weights} {dtype}",
+        partial(load_checkpoint, model, start, dtype),
         items,
         advance,
     )
@@ -246,7 +253,9 @@ def _texts(item: Item) -> tuple[str, ...]:
     return (item.question, *item.texts)
 
 
-def load_factors(model: ModelIdentity, checkpoint: Path, work: Path) -> FactorAnswerer:
+def load_factors(
+    model: ModelIdentity, checkpoint: Path, work: Path, start: Path | None = None
+) -> FactorAnswerer:
     """Load a trained `factors`.
 
     Parameters
@@ -256,6 +265,8 @@ def load_factors(model: ModelIdentity, checkpoint: Path, work: Path) -> FactorAn
     checkpoint : Path
     work : Path
         The folder in which states are kept.
+    start : Path, optional
+        The checkpoint over the model whose states it was trained on.
     """
     facts = json.loads((checkpoint / FACTS).read_text(encoding="utf-8"))
     with np.load(checkpoint / FACTOR_ARRAYS) as kept:
@@ -279,7 +290,7 @@ def load_factors(model: ModelIdentity, checkpoint: Path, work: Path) -> FactorAn
     choice = StateChoice(**facts["choice"])
 
     def from_states(items: Sequence[Item], advance: Advance | None) -> list[FloatArray]:
-        states = _states_of(model, facts["dtype"], work, items, advance)
+        states = _states_of(model, start, facts["dtype"], work, items, advance)
         return [choice.features(own) for own in states]
 
     return FactorAnswerer(fitted, numbers, from_states)

@@ -148,8 +148,10 @@ class TrainingJob:
     # Where the model or adapter is saved.
     output: Path
     on_step: OnStep
-    # The checkpoint that it continues from; None for the study's model.
+    # The checkpoint that it continues from, over `model`; None for the model itself.
     start: Path | None = None
+    # Whether that is what the whole study starts from, and not a method's own `from:`.
+    start_of_study: bool = False
     # Stops the training when records that it makes itself hold what is held out.
     check: Callable[[Records], None] = _nothing_to_check
 
@@ -193,5 +195,6 @@ class Method:
     # Whether several processes may share a training.
     launches: bool = False
     # Of a method whose checkpoint is no language model: what loads it, from the study's model, the
-    # checkpoint's folder and a folder for what may be kept. It gives shares of items, and no text.
-    load: Callable[[ModelIdentity, Path, Path], SharesPredictor] | None = None
+    # checkpoint's folder, a folder for what may be kept, and the checkpoint over the model that the
+    # study starts from, if it does. It gives shares of items, and no text.
+    load: Callable[[ModelIdentity, Path, Path, Path | None], SharesPredictor] | None = None

@@ -126,7 +126,7 @@ class _Phases:
     def of(cls, job: TrainingJob) -> _Phases:
         options: Options = job.options
         return cls(
-            fine_tuning=0 if job.start else (options.sft_steps or job.steps),
+            fine_tuning=0 if _is_fine_tuned(job) else (options.sft_steps or job.steps),
             preference=options.preference_steps or job.steps,
             ppo=job.steps,
             on_step=job.on_step,
@@ -171,13 +171,18 @@ def train(job: TrainingJob) -> TrainingFacts:
     return _facts(job, phases, tuning, preference.facts, loop, len(rows))
 
 
+def _is_fine_tuned(job: TrainingJob) -> bool:
+    """Whether the study has the method go on from a checkpoint instead of fine-tuning first."""
+    return job.start is not None and not job.start_of_study
+
+
 def _fine_tuned(job: TrainingJob, phases: _Phases) -> tuple[Path, TrainingFacts | None]:
     """The checkpoint that PPO starts from and is held to, and what making it cost.
 
-    Without a checkpoint in the study, the model is fine-tuned on the chosen answers. One that an
-    earlier try fine-tuned to the end is used as it is.
+    Without a checkpoint of its own to start from, the model is fine-tuned on the chosen answers.
+    One that an earlier try fine-tuned to the end is used as it is.
     """
-    if job.start:
+    if job.start and _is_fine_tuned(job):
         return job.start, None
     folder = job.work / FINE_TUNED
     done = folder / "done.json"

@@ -34,6 +34,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -42,13 +43,14 @@ from pydantic import Field, model_validator
 
 from suffrage import storage
 from suffrage.align.answer_rewards import answer_reward
+from suffrage.align.checkpoint import Checkpoint
 from suffrage.align.method import TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.align.preference_model import train_preference_model
 from suffrage.align.training import one_device, prepare, run_trainer, trainer_settings
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models.asking import Message
-from suffrage.models.device import process_count
+from suffrage.models.device import process_count, process_rank
 from suffrage.models.drawing import reads_padded
 from suffrage.models.packing_rule import forward_accepts
 from suffrage.models.tokenizing import end_tokens, prompt_text
@@ -375,6 +377,7 @@ def train_groups(
     job.work.mkdir(parents=True, exist_ok=True)
     model, tokenizer = prepare(job)
     read_padding_exactly(model, job.model.name)
+    _keep_reference(job, model, tokenizer)
     ends = end_tokens(tokenizer, getattr(model, "generation_config", None))
     if ends:
         model.generation_config.eos_token_id = sorted(ends)
@@ -396,6 +399,27 @@ def train_groups(
     # TRL keeps a copy of the adapter that training began with next to it.
     shutil.rmtree(job.output / "ref", ignore_errors=True)
     return facts
+
+
+def _keep_reference(job: TrainingJob, model: Any, tokenizer: Any) -> None:
+    """Save the model that a full fine-tuning begins with, where an adapter was merged into it.
+
+    TRL loads the reference from the folder that the model's configuration names, and that is the
+    model without the adapter.
+    """
+    merged = job.start is not None and Checkpoint.read(job.start).is_adapter
+    if not merged or job.options.adapter != "none" or not job.options.beta:
+        return
+    # Each process of a shared training has its own, so that none waits for another.
+    folder = job.work / f"reference-{process_rank()}"
+
+    def fill(draft: Path) -> None:
+        model.save_pretrained(draft)
+        tokenizer.save_pretrained(draft)
+
+    if not folder.is_dir():
+        storage.write_folder(folder, fill)
+    model.config._name_or_path = str(folder)
 
 
 def read_padding_exactly(model: Any, name: str) -> None:

@@ -49,12 +49,8 @@ def prepare(job: TrainingJob) -> tuple[Any, Any]:
     """The model and tokenizer of a job, ready to be trained.
 
     The model has a fresh LoRA adapter, or that of the checkpoint that the job starts from. With
-    `adapter: none` all of its weights are trained. Dropout is off.
-
-    Raises
-    ------
-    SuffrageError
-        The job has no adapter, and its checkpoint has one.
+    `adapter: none` all of its weights are trained, after an adapter that the job starts from is
+    merged into them. Dropout is off.
     """
     peft = require("peft", "align", "training")
     transformers = require("transformers", "align", "training")
@@ -75,11 +71,11 @@ def prepare(job: TrainingJob) -> tuple[Any, Any]:
         tokenizer.pad_token = tokenizer.eos_token
     if start is not None and start.is_adapter:
         if job.options.adapter == "none":
-            raise SuffrageError(
-                "adapter: none cannot go on from a LoRA checkpoint; train both the same way."
-            )
-        # The same adapter is trained further, so that what is saved is the whole change.
-        model = peft.PeftModel.from_pretrained(model, start.folder, is_trainable=True)
+            merged = peft.PeftModel.from_pretrained(model, start.folder).merge_and_unload()
+            model = merged.requires_grad_(True)
+        else:
+            # The same adapter is trained further, so that what is saved is the whole change.
+            model = peft.PeftModel.from_pretrained(model, start.folder, is_trainable=True)
     elif job.options.adapter != "none":
         model = peft.get_peft_model(
             model,

@@ -94,6 +94,21 @@ class ItemFacts(_Row):
     note: str | None
     cluster: str  # items of one cluster are resampled and held out together
     side: dict[int, Side]  # by seed
+    # A checkpoint that the study started from was trained on it, so that it is never held out.
+    trained_before: bool = False
+
+
+class StartFacts(_Row):
+    """A checkpoint of another study that models of this one started from."""
+
+    study: str
+    method: str
+    seed: int
+    base_model: str  # the model that it was trained on
+    questions: int  # different questions that it was trained on
+    surveys: list[str]  # their titles
+    content: str  # a hash of the checkpoint's folder
+    methods: list[str]  # of this study, those that start from it
 
 
 class Cost(_Row):
@@ -441,6 +456,7 @@ class Results(_Row):
     rounding: list[RoundingError] = Field(default_factory=list)
     self_feedback: list[SelfFeedback] = Field(default_factory=list)
     mixing: list[MixingFacts] = Field(default_factory=list)
+    starts: list[StartFacts] = Field(default_factory=list)
 
     def figure(
         self,

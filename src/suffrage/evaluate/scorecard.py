@@ -137,6 +137,8 @@ class EvaluationInput:
     records: Mapping[tuple[str, int], Sequence[Path]] = field(default_factory=dict)
     # Rows next to the methods', which `fit` has alone.
     readings: Sequence[FloorReading] = ()
+    # The texts of the questions that the study's models were trained on before it.
+    trained_before: Sequence[str] = ()
 
     def said(self, method: str, seed: int, value_set: str) -> pl.DataFrame:
         """The rows of `probes` that speak for a value set: its own, or the model's as itself."""

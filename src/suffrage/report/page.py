@@ -48,6 +48,7 @@ from suffrage.report.scoreboard import (
     value_set_scores,
 )
 from suffrage.report.self_feedback import feedback_parts
+from suffrage.report.starts import results_start_sentences
 from suffrage.report.tables import by_kind
 from suffrage.report.who_was_asked import (
     item_counts,
@@ -79,6 +80,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "weighted": is_weighted(results),
         "set_aside": [aside for survey in results.surveys for aside in survey.set_aside],
         "facts": study_facts(results),
+        "starts": results_start_sentences(results),
         "value_sets": value_set_table(results),
         "items": item_table(results),
         "item_counts": item_counts(results),

@@ -144,5 +144,5 @@ def plan_table(plan: Mapping[str, Any]) -> Any:
         lines.append("The model is not at hand, so its size, time and memory are left out.")
     if plan["money"] is not None:
         lines.append(f"At the price given: {plan['money']:.2f}.")
-    lines += plan.get("warnings", [])
+    lines += [*plan.get("starts", []), *plan.get("warnings", [])]
     return Group(table, Text("\n".join(lines)))

@@ -102,7 +102,8 @@ def _sides(item: ItemFacts) -> str:
     if not sides:
         return "held back to choose weights"
     if len(sides) == 1:
-        return SIDE_NAMES[sides.pop()]
+        before = ", also before this study" if item.trained_before else ""
+        return SIDE_NAMES[sides.pop()] + before
     by_side: dict[Side, list[str]] = defaultdict(list)
     for seed, side in item.side.items():
         by_side[side].append(str(seed))

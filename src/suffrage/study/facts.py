@@ -34,6 +34,7 @@ from suffrage.models.endpoint_abilities import (
 from suffrage.population import ValueSet
 from suffrage.study.limits import limits_of_run
 from suffrage.study.machine import machine, versions
+from suffrage.study.pre_aligned import start_facts
 from suffrage.study.schema import Study
 from suffrage.study.self_feedback_facts import self_feedback
 from suffrage.study.sources import Sources
@@ -94,6 +95,7 @@ def results_of(
             for (method, seed, group), stage in wiring.align.items()
             if (found := self_feedback(stage.folder, method, seed, group)) is not None
         ],
+        starts=start_facts(study),
     )
 
 
@@ -206,6 +208,7 @@ def _item_facts(given: EvaluationInput) -> list[ItemFacts]:
                 for seed, split in given.splits.items()
                 if (side := split.side(item.id)) != "held_back"
             },
+            trained_before=item.id in first.trained_before,
         )
         for item in items.values()
     ]

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from suffrage.align import TrainingOptions
 from suffrage.population import ValueSet
+from suffrage.study.pre_aligned import items_trained_before
 from suffrage.study.schema import MethodSpec, Study
 from suffrage.study.sources import (
     Sources,
@@ -17,7 +18,7 @@ from suffrage.study.sources import (
 )
 from suffrage.study.wiring import TrainingPlace, Wiring, groups_of
 from suffrage.survey import Item
-from suffrage.training_data import ItemSplit, split_items
+from suffrage.training_data import ItemSplit, TrainedBefore, split_items
 from suffrage.training_data.answers_in_context import KnownItem, known_items
 from suffrage.training_data.split import with_held_back
 
@@ -29,9 +30,14 @@ def pair_count(value_sets: Sequence[ValueSet], split: ItemSplit) -> int:
     )
 
 
-def study_split(study: Study, items: Sequence[Item], seed: int) -> ItemSplit:
-    """The split of a study's items at one seed. Raises InputError as `split_items` does."""
-    found = split_items(items, study.held_out, seed, study.trains)
+def study_split(
+    study: Study, items: Sequence[Item], seed: int, before: TrainedBefore
+) -> ItemSplit:
+    """The split of a study's items at one seed, with nothing held out that was trained on before.
+
+    Raises InputError as `split_items` does.
+    """
+    found = split_items(items, study.held_out, seed, study.trains, before)
     share = study.calibration_share
     return with_held_back(found, items, share, seed) if share else found
 
@@ -64,6 +70,15 @@ class StudyInputs:
     def known_items(self) -> dict[str, KnownItem]:
         """Every item with its cluster, and what asks nearly the same; alike in every seed."""
         return known_items(self.items, next(iter(self.splits.values())).clusters)
+
+    @cached_property
+    def trained_before(self) -> TrainedBefore:
+        """The items that a pre-aligned start was trained on."""
+        return items_trained_before(self.study, self.items)
+
+    def made_split(self, seed: int) -> ItemSplit:
+        """Make the split of items at one seed. Raises InputError where it cannot be made."""
+        return study_split(self.study, self.items, seed, self.trained_before)
 
     @cached_property
     def value_sets(self) -> dict[str, ValueSet]:
@@ -124,4 +139,4 @@ class ComputedInputs(StudyInputs):
     @cached_property
     def splits(self) -> dict[int, ItemSplit]:
         """The split of items by its seed."""
-        return {seed: study_split(self.study, self.items, seed) for seed in self.study.seeds}
+        return {seed: self.made_split(seed) for seed in self.study.seeds}

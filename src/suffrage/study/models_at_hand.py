@@ -20,7 +20,7 @@ class ModelOfMethod:
     """One of the models behind a method, before it is loaded."""
 
     method: str
-    # The folder its training left, None for the study's model as it is.
+    # The folder its training left, or that it begins from; None for the study's model as it is.
     checkpoint: Path | None
     # The value sets it answers for.
     value_sets: list[ValueSet]
@@ -34,7 +34,7 @@ def models_of(inputs: StudyInputs, method: str, seed: int) -> list[ModelOfMethod
     spec, wiring = inputs.method(method), inputs.wiring
     everyone = list(inputs.value_sets.values())
     if spec.method.train is None:
-        return [ModelOfMethod(method, None, everyone)]
+        return [ModelOfMethod(method, wiring.untrained(method), everyone)]
     return [
         ModelOfMethod(
             method,
@@ -75,14 +75,16 @@ class ModelsAtHand:
         self._loaded = None
 
     def _load(self, wanted: ModelOfMethod, dtype: str) -> Answerer:
-        study, model = self.inputs.study, self.inputs.wiring.model
+        study, wiring = self.inputs.study, self.inputs.wiring
         if study.endpoint:
             endpoint = Endpoint(study.endpoint, study.folder, self.store, wanted.method)
-            return CachedAnswerer(endpoint, self.store, [model.content])
+            return CachedAnswerer(endpoint, self.store, [wiring.model.content])
         load = self.inputs.method(wanted.method).method.load
         if load is not None and wanted.checkpoint is not None:
             # Its answers cost nothing: only what it reads of the model is kept.
-            return load(model, wanted.checkpoint, study.output / ".work")
+            start = wiring.untrained(wanted.method)
+            return load(wiring.model, wanted.checkpoint, study.output / ".work", start)
+        model = wiring.model_of(wanted.checkpoint)
         loaded = load_checkpoint(model, wanted.checkpoint, dtype)
         weights = storage.folder_hash(wanted.checkpoint) if wanted.checkpoint else ""
         decides = [model.content, weights, str(model.device_map), loaded.dtype, loaded.device]

@@ -17,7 +17,7 @@ from suffrage.evaluate import Answers, Results
 from suffrage.models.cache import AnswerStore
 from suffrage.models.endpoint_settings import endpoint_key
 from suffrage.population import ValueSet
-from suffrage.study.inputs import StudyInputs, study_split
+from suffrage.study.inputs import StudyInputs
 from suffrage.study.models_at_hand import ModelsAtHand
 from suffrage.study.planning.plan import Plan, make_plan
 from suffrage.study.progress import Progress, note
@@ -194,17 +194,17 @@ class StudyRun:
         for source in self.study.survey:
             read = partial(read_study_source, self.study, source)
             self._compute(self.wiring.sources[source.name], read, _write_source)
+        # What cannot be held out is refused before value sets are built, which takes longer.
+        missing = [seed for seed, stage in self.wiring.splits.items() if not stage.finished]
+        splits = {seed: self.inputs.made_split(seed) for seed in missing}
         for spec in self.study.value_sets:
             build = partial(self._value_set, spec)
             self._compute(self.wiring.value_sets[spec.name], build, ValueSet.write)
         for seed, stage in self.wiring.splits.items():
-            self._compute(stage, partial(self._split, seed), ItemSplit.write)
+            self._compute(stage, partial(splits.__getitem__, seed), ItemSplit.write)
 
     def _value_set(self, spec: ValueSetSpec) -> ValueSet:
         return built_value_set(self.study, self.inputs.sources, spec)
-
-    def _split(self, seed: int) -> ItemSplit:
-        return study_split(self.study, self.inputs.items, seed)
 
     def make_records(self) -> None:
         """The records of every training."""

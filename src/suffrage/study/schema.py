@@ -118,6 +118,8 @@ class MethodSpec(BaseModel):
     """What the method itself understands."""
     start: str | None = None
     """The method whose checkpoint this one starts from (`from:` in the file)."""
+    checkpoint: str | None = None
+    """The folder of another study's checkpoint that it starts from (also `from:` in the file)."""
     records: Source = "survey"
     """Where its records come from: the survey, or a consultation's comparisons or reactions."""
 
@@ -271,13 +273,21 @@ class Study(BaseModel):
     def _starts_come_before(cls, specs: tuple[MethodSpec, ...]) -> tuple[MethodSpec, ...]:
         trained: dict[str, MethodSpec] = {}
         for spec in specs:
+            if spec.checkpoint is not None and spec.method.load:
+                raise ValueError(
+                    f"{spec.name}: from: {spec.name} trains no language model, so that it starts "
+                    "from nothing; say the checkpoint under model:"
+                )
             if spec.start is not None:
                 if spec.method.train is None:
-                    raise ValueError(f"{spec.name}: from: is for methods that are trained")
+                    raise ValueError(
+                        f"{spec.name}: from: is for methods that are trained; one that is not can "
+                        "name another study's checkpoint by its folder, such as ./FOLDER"
+                    )
                 if spec.start not in trained:
                     raise ValueError(
                         f"{spec.name}: from: {spec.start!r} is no trained method above it; there "
-                        f"are {', '.join(trained) or 'none'}"
+                        f"are {', '.join(trained) or 'none'} (a folder is written ./{spec.start})"
                     )
                 if spec.method.load or trained[spec.start].method.load:
                     shares = spec if spec.method.load else trained[spec.start]
@@ -366,6 +376,11 @@ class Study(BaseModel):
                 raise ValueError(
                     f"methods: {spec.name} trains a model, and one behind an endpoint can only be "
                     "asked; leave it out, or give model: a folder or hub id"
+                )
+            if spec.checkpoint is not None:
+                raise ValueError(
+                    f"methods: {spec.name}: from: a checkpoint runs here, and this study's model "
+                    "is behind an endpoint; leave it out, or give model: a folder or hub id"
                 )
         if "dtype" in self.scoring.model_fields_set:
             raise ValueError(
@@ -541,6 +556,9 @@ def _method(entry: Any, place: str, source: str) -> MethodSpec:
             f"of {', '.join(_RESERVED)}."
         )
     start = given.pop("from", None)
+    if start is not None:
+        start = str(settings.expand_variables(start, source, place))
+    from_folder = start is not None and _is_folder(start)
     records = given.pop("records", "survey")
     if records != "survey":
         _check_records(method, records, given, f"{source}: {place}")
@@ -551,9 +569,15 @@ def _method(entry: Any, place: str, source: str) -> MethodSpec:
         name=name,
         method=method,
         options=options,
-        start=None if start is None else str(start),
+        start=None if from_folder else start,
+        checkpoint=start if from_folder else None,
         records=records,
     )
+
+
+def _is_folder(start: str) -> bool:
+    """Whether `from:` names a folder; a method's name has no slash."""
+    return "/" in start or "\\" in start or start.startswith((".", "~"))
 
 
 def _check_records(method: Method, records: Any, given: dict[str, Any], place: str) -> None:

@@ -16,6 +16,7 @@ from suffrage.population.segments import (
     marks,
 )
 from suffrage.study.inputs import study_split
+from suffrage.study.pre_aligned import items_trained_before
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study, ValueSetSpec, study_survey
 from suffrage.study.sources import built_value_set, read_sources, with_populations
@@ -77,7 +78,8 @@ def with_value_sets(study: Study) -> Study:
         return study
     survey = study_survey(study)
     items = survey.codebook.items
-    splits = [study_split(study, items, seed) for seed in study.seeds]
+    before = items_trained_before(study, items)
+    splits = [study_split(study, items, seed, before) for seed in study.seeds]
     hidden = {item for split in splits for item in split.never_trained}
     told = [item.id for item in items if item.id not in hidden]
     specs: list[ValueSetSpec] = []

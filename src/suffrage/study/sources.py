@@ -16,6 +16,7 @@ from suffrage.errors import InputError
 from suffrage.population import ValueSet, build_value_set
 from suffrage.population.published import SourcePopulation, published_value_set
 from suffrage.population.segments import Segmentation, segment_survey
+from suffrage.study.pre_aligned import check_populations_are_new, known_populations
 from suffrage.study.schema import (
     EachSpec,
     SourceSpec,
@@ -176,13 +177,14 @@ def with_populations(study: Study) -> Study:
         specs = _each_population(study, study.each, read_sources(study))
         study = study.model_copy(update={"value_sets": specs, "each": None})
     left_out = populations_held_out(study)
-    if not left_out:
-        return study
-    specs = tuple(
-        spec.model_copy(update={"train": False}) if spec.name in left_out else spec
-        for spec in study.value_sets
-    )
-    return study.model_copy(update={"value_sets": specs})
+    if left_out:
+        specs = tuple(
+            spec.model_copy(update={"train": False}) if spec.name in left_out else spec
+            for spec in study.value_sets
+        )
+        study = study.model_copy(update={"value_sets": specs})
+    check_populations_are_new(study)
+    return study
 
 
 def _each_population(study: Study, each: EachSpec, sources: Sources) -> tuple[ValueSetSpec, ...]:
@@ -260,7 +262,8 @@ def value_set_name(population: str) -> str:
 def populations_held_out(study: Study) -> tuple[str, ...]:
     """The value sets that `held_out.population` keeps out of all training.
 
-    Raises InputError on a name that is no value set, and where fewer than two would be left.
+    A share is drawn among those that no pre-aligned start was trained on. Raises InputError on a
+    name that is no value set, where none would be left, and where too few are new.
     """
     wanted = study.held_out.population
     if wanted is None:
@@ -277,7 +280,15 @@ def populations_held_out(study: Study) -> tuple[str, ...]:
     else:
         generator = np.random.default_rng([study.seeds[0], 4])
         order = generator.permutation(len(names))
-        chosen = tuple(sorted(names)[place] for place in order[: round(wanted * len(names))])
+        count, known = round(wanted * len(names)), known_populations(study)
+        drawn = [name for place in order if (name := sorted(names)[place]) not in known]
+        if known and len(drawn) < count:
+            raise InputError(
+                f"held_out.population: {wanted:g} of {len(names)} value sets is {count}, and only "
+                f"{len(drawn)} are new to {' and '.join(dict.fromkeys(known.values()))}; hold out "
+                "fewer, or start from a checkpoint that has learnt fewer."
+            )
+        chosen = tuple(drawn[:count])
     if len(names) - len(chosen) < 1:
         raise InputError("held_out.population: leaves no population to train on; hold out less.")
     return chosen

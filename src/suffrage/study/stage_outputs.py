@@ -37,8 +37,9 @@ from suffrage.study.descriptions import descriptions_to_keep, study_personas
 from suffrage.study.facts import results_of
 from suffrage.study.floor_readings import floor_readings
 from suffrage.study.inputs import StudyInputs
-from suffrage.study.manifest import checkpoint_manifest, trained_questions
+from suffrage.study.manifest import checkpoint_manifest, questions_before, trained_questions
 from suffrage.study.models_at_hand import ModelOfMethod, ModelsAtHand, models_of
+from suffrage.study.pre_aligned import distinct_starts
 from suffrage.study.progress import Update
 from suffrage.study.schema import EvaluationSpec, Study
 from suffrage.study.stages import Stage
@@ -133,7 +134,7 @@ def train_checkpoint(
     method, seed, _ = place
     records = Records.read(inputs.wiring.records[place].folder)
     job = TrainingJob(
-        model=inputs.wiring.model,
+        model=inputs.wiring.base(place),
         records=records,
         options=inputs.training_options(method),
         steps=inputs.steps(place),
@@ -142,12 +143,15 @@ def train_checkpoint(
         output=draft,
         on_step=lambda step, total, loss: update(step / total),
         start=inputs.wiring.start(place),
+        start_of_study=inputs.method(method).start is None
+        and inputs.method(method).checkpoint is None,
         check=partial(check_nothing_held_out, items=inputs.items, split=inputs.splits[seed]),
     )
     trained, usage = _train(inputs.method(method).method, job, launcher)
     manifest = checkpoint_manifest(inputs, place, records, trained, usage)
     storage.write_json(draft / MANIFEST, manifest)
-    storage.write_json(draft / TRAINED_QUESTIONS, trained_questions(records, inputs.items))
+    questions = trained_questions(records, inputs.items, questions_before(inputs, place))
+    storage.write_json(draft / TRAINED_QUESTIONS, questions)
     described = descriptions_to_keep(inputs, place)
     if described is not None:
         storage.write_json(draft / IN_CONTEXT, described)
@@ -274,6 +278,7 @@ def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
         left_out=study.left_out,
         folder=study.folder,
         records=_record_folders(inputs),
+        trained_before=[q for start in distinct_starts(study) for q in start.questions],
     )
     given = replace(given, readings=floor_readings(inputs, given))
     cards: dict[str, Scorecard] = {}

@@ -9,11 +9,20 @@ from typing import Any
 
 from suffrage import storage
 from suffrage.align import TrainingOptions
+from suffrage.align.checkpoint import model_below
 from suffrage.consult.consultation import read_consultation
 from suffrage.errors import InputError
 from suffrage.models import ModelIdentity, identify
 from suffrage.models.endpoint_api import endpoint_identity
 from suffrage.models.endpoint_settings import EndpointSettings
+from suffrage.study.pre_aligned import (
+    PreAlignedStart,
+    check_base,
+    distinct_starts,
+    local_settings,
+    start_of_study,
+    starts_by_method,
+)
 from suffrage.study.schema import EvaluationSpec, MethodSpec, SourceSpec, Study
 from suffrage.study.sources import used_sources
 from suffrage.study.stages import Stage, StageKind, stage_key
@@ -51,6 +60,8 @@ class Wiring:
     results: Stage
     # For each training that starts from another one's checkpoint, that other training.
     starts: dict[TrainingPlace, TrainingPlace]
+    # For each method that begins from another study's checkpoint, that checkpoint.
+    pre_aligned: dict[str, PreAlignedStart]
 
     def stages(self) -> list[Stage]:
         """Every stage once, in the order of work."""
@@ -73,7 +84,34 @@ class Wiring:
     def start(self, place: TrainingPlace) -> Path | None:
         """The checkpoint a training starts from, None where that is the study's model."""
         before = self.starts.get(place)
-        return None if before is None else self.align[before].folder
+        return self.untrained(place[0]) if before is None else self.align[before].folder
+
+    def untrained(self, method: str) -> Path | None:
+        """The checkpoint over the study's model that a method begins from, None without one.
+
+        A whole model that `model:` names is the study's model itself.
+        """
+        return _over_model(self.model, self.pre_aligned.get(method))
+
+    def weights(self, method: str) -> str:
+        """A hash of the weights that a method begins with."""
+        return _first_weights(self.model, self.pre_aligned.get(method))
+
+    def base(self, place: TrainingPlace) -> ModelIdentity:
+        """The model below what a training starts from."""
+        before = self.starts.get(place)
+        return self.model if before is None else self.below(before)
+
+    def below(self, place: TrainingPlace) -> ModelIdentity:
+        """The model that a training's adapter belongs to; its start must be finished."""
+        return model_below(self.base(place), self.start(place))
+
+    def model_of(self, checkpoint: Path | None) -> ModelIdentity:
+        """The model that one of the study's checkpoints is loaded over."""
+        for place, stage in self.align.items():
+            if stage.folder == checkpoint:
+                return self.below(place)
+        return self.model
 
 
 def groups_of(spec: MethodSpec, study: Study) -> dict[TrainingGroup, list[str]]:
@@ -94,24 +132,59 @@ def wire(study: Study) -> Wiring:
     InputError
         A file that the study names is missing, or its model cannot be found.
     """
-    model = (
-        endpoint_identity(study.model, study.folder)
-        if isinstance(study.model, EndpointSettings)
-        else identify(study.model, study.folder)
-    )
+    model = _study_model(study)
+    pre_aligned = starts_by_method(study)
+    check_base(study, model, pre_aligned)
     sources = {source.name: _source_stage(study, source) for source in study.survey}
     value_sets = _value_set_stages(study, sources)
     splits = _split_stages(study, sources)
     records = _record_stages(study, value_sets, splits)
     starts = _starts(study, records)
-    align = _align_stages(study, model, records, starts)
-    answers = _answer_stages(study, model, value_sets, splits, align)
+    weights = {
+        spec.name: _first_weights(model, pre_aligned.get(spec.name)) for spec in study.methods
+    }
+    align = _align_stages(study, weights, records, starts)
+    answers = _answer_stages(study, weights, value_sets, splits, align)
     hashes = {spec.name: _evaluation_hashes(study, spec) for spec in study.evaluate}
     probes = _probe_stages(study, answers, hashes)
     results = _results_stage(study, model, value_sets, splits, answers, probes, hashes)
     return Wiring(
-        study, model, sources, value_sets, splits, records, align, answers, probes, results, starts
+        study,
+        model,
+        sources,
+        value_sets,
+        splits,
+        records,
+        align,
+        answers,
+        probes,
+        results,
+        starts,
+        pre_aligned,
     )
+
+
+def _study_model(study: Study) -> ModelIdentity:
+    if isinstance(study.model, EndpointSettings):
+        return endpoint_identity(study.model, study.folder)
+    start, settings = start_of_study(study), local_settings(study)
+    if start is not None and settings is not None:
+        return start.identity(settings)
+    return identify(study.model, study.folder)
+
+
+def _over_model(model: ModelIdentity, start: PreAlignedStart | None) -> Path | None:
+    if start is None or Path(model.source) == start.folder:
+        return None
+    return start.folder
+
+
+def _first_weights(model: ModelIdentity, start: PreAlignedStart | None) -> str:
+    """What decides the weights that a method begins with."""
+    over = _over_model(model, start)
+    if start is None or over is None:
+        return model.content
+    return storage.content_hash([model.content, start.content])
 
 
 def _stage(study: Study, kind: StageKind, label: str, *content: Any) -> Stage:
@@ -148,6 +221,7 @@ def _value_set_stages(study: Study, sources: dict[str, Stage]) -> dict[str, Stag
 
 
 def _split_stages(study: Study, sources: dict[str, Stage]) -> dict[int, Stage]:
+    learnt = sorted({text for start in distinct_starts(study) for text in start.questions})
     return {
         seed: _stage(
             study,
@@ -160,6 +234,8 @@ def _split_stages(study: Study, sources: dict[str, Stage]) -> dict[int, Stage]:
             study.trains,
             # Only where there is some: nothing else is computed again.
             *([study.calibration_share] if study.calibration_share else []),
+            # Only where there are any: what a checkpoint of another study was trained on.
+            *([learnt] if learnt else []),
         )
         for seed in study.seeds
     }
@@ -216,7 +292,7 @@ def _starts(
 
 def _align_stages(
     study: Study,
-    model: ModelIdentity,
+    weights: dict[str, str],
     records: dict[TrainingPlace, Stage],
     starts: dict[TrainingPlace, TrainingPlace],
 ) -> dict[TrainingPlace, Stage]:
@@ -230,17 +306,30 @@ def _align_stages(
             records[place].key,
             spec.method.name,
             spec.options.model_dump(),
-            model.content,
+            weights[spec.name],
             place[1],
             # A study names a method to start from above the one that starts from it.
             None if before is None else found[before].key,
+            # Reinforcement fine-tunes what the study starts from, and not a method's own start.
+            *(["its own start"] if spec.checkpoint else []),
+            # An adapter over another training's whole model was once loaded without that model.
+            *(["over another's"] if _is_over_another(study, spec) else []),
         )
     return found
 
 
+def _is_over_another(study: Study, spec: MethodSpec) -> bool:
+    """Whether a method's adapter belongs to a whole model that another method trained."""
+    if spec.start is None:
+        return False
+    before = next(other for other in study.methods if other.name == spec.start)
+    whole = [getattr(own.options, "adapter", "lora") == "none" for own in (before, spec)]
+    return whole == [True, False] or (not whole[0] and _is_over_another(study, before))
+
+
 def _answer_stages(
     study: Study,
-    model: ModelIdentity,
+    weights: dict[str, str],
     value_sets: dict[str, Stage],
     splits: dict[int, Stage],
     align: dict[TrainingPlace, Stage],
@@ -256,7 +345,7 @@ def _answer_stages(
                     spec.name,
                     spec.method.name,
                     spec.method.asks_as_population,
-                    model.content,
+                    weights[spec.name],
                     value_set_keys,
                     # It is asked once about what any seed holds out.
                     [stage.key for stage in splits.values()],

@@ -6,7 +6,13 @@ from suffrage.training_data.records import (
     RecordSettings,
     check_nothing_held_out,
 )
-from suffrage.training_data.split import HeldOut, ItemSplit, split_items
+from suffrage.training_data.split import (
+    HeldOut,
+    ItemSplit,
+    TrainedBefore,
+    split_items,
+    trained_before,
+)
 
 __all__ = [
     "HeldOut",
@@ -14,6 +20,8 @@ __all__ = [
     "RecordBuilder",
     "RecordSettings",
     "Records",
+    "TrainedBefore",
     "check_nothing_held_out",
     "split_items",
+    "trained_before",
 ]

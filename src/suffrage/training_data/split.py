@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise, takewhile
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Literal
 
 import numpy as np
@@ -16,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from suffrage import settings, storage
 from suffrage.errors import InputError
-from suffrage.survey import Item, Survey
+from suffrage.survey import Item, Option, Survey
 from suffrage.text_overlap import (
     ContainedTexts,
     jaccard,
@@ -111,6 +113,8 @@ class ItemSplit:
     regimes: Mapping[str, Regime] = field(default_factory=dict)
     # Ids of items that are neither trained on nor evaluated: what weights are chosen on.
     held_back: tuple[str, ...] = ()
+    # The items that could not be held out, because another study trained a model on them before.
+    trained_before: tuple[str, ...] = ()
 
     def side(self, item_id: str) -> Literal["held_out", "trained", "held_back"]:
         """On which side an item is."""
@@ -161,6 +165,7 @@ class ItemSplit:
             "rule": dict(self.rule),
             "regimes": dict(self.regimes),
             "held_back": list(self.held_back),
+            "trained_before": list(self.trained_before),
         }
         storage.write_folder(
             folder, lambda draft: storage.write_json(draft / "split.json", content)
@@ -178,7 +183,87 @@ class ItemSplit:
             content["regimes"],
             # Splits that an earlier version wrote hold nothing back.
             tuple(content.get("held_back", ())),
+            tuple(content.get("trained_before", ())),
         )
+
+
+@dataclass(frozen=True)
+class TrainedBefore:
+    """The items that a model was trained on before, in another study. None of them is held out."""
+
+    # Items that are a question trained on, or nearly the same as one, with the name of the
+    # checkpoint. What asks nearly the same as such an item is one too.
+    items: Mapping[str, str] = field(default_factory=dict)
+    # Those, and the items that share a battery with a question trained on.
+    batteries: Mapping[str, str] = field(default_factory=dict)
+
+
+def trained_before(items: Sequence[Item], questions: Mapping[str, Sequence[str]]) -> TrainedBefore:
+    """Find the items that a model was trained on before.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        The items that a study may hold out.
+    questions : mapping
+        For each checkpoint, by the name that messages give it, the texts of the questions that it
+        was trained on.
+
+    Returns
+    -------
+    TrainedBefore
+        The items with those questions or nearly the same, whatever asks nearly the same as one of
+        them, and the batteries that any of them is in.
+
+    Examples
+    --------
+    >>> from suffrage import read_survey
+    >>> survey = read_survey("labelled_file", path="town.csv", codebook="town.yaml")
+    >>> item = survey.codebook.items[0]
+    >>> found = trained_before(survey.codebook.items, {"an earlier study": [item.question]})
+    >>> found.items == {item.id: "an earlier study"}
+    True
+    """
+    near, clusters = near_duplicate_groups(items), item_clusters(items)
+    found: dict[str, str] = {}
+    batteries: dict[str, str] = {}
+    for who, texts in questions.items():
+        known = [
+            Item(id=f"{_BEFORE}:{place}", question=text, options=_ANY_OPTIONS)
+            for place, text in enumerate(dict.fromkeys(texts))
+        ]
+        both = [*items, *known]
+        same = _grouped_with(items, near, near_duplicate_groups(both), known)
+        alike = _grouped_with(items, clusters, item_clusters(both), known)
+        found = dict.fromkeys(same, who) | found
+        batteries = dict.fromkeys(alike | _with_group(items, clusters, same), who) | batteries
+    return TrainedBefore(found, batteries)
+
+
+# The source that questions trained on before count as; no source of a study has a space in it.
+_BEFORE = "trained before"
+_ANY_OPTIONS = (Option(code="1", text="Yes"), Option(code="2", text="No"))
+
+
+def _grouped_with(
+    items: Sequence[Item],
+    own: Mapping[str, str],
+    joint: Mapping[str, str],
+    known: Sequence[Item],
+) -> set[str]:
+    """The items in a group with any of the known ones, and whatever is in a group with those.
+
+    own: the groups of the items alone. joint: the groups of all of them.
+    """
+    groups = {joint[item.id] for item in known}
+    return _with_group(items, own, {item.id for item in items if joint[item.id] in groups})
+
+
+def _with_group(
+    items: Sequence[Item], groups: Mapping[str, str], names: AbstractSet[str]
+) -> set[str]:
+    wanted = {groups[name] for name in names}
+    return {item.id for item in items if groups[item.id] in wanted}
 
 
 def split_items(
@@ -186,6 +271,7 @@ def split_items(
     held_out: HeldOut | None = None,
     seed: int = 7,
     to_train: bool = True,
+    before: TrainedBefore | None = None,
     **rule: Any,
 ) -> ItemSplit:
     """Divide items into those to train on and those held out.
@@ -202,6 +288,8 @@ def split_items(
         The seed of the draw.
     to_train : bool
         Whether anything will be trained, so that some items must be left for it.
+    before : TrainedBefore, optional
+        Items that the model was trained on before; none of them is held out.
     **rule
         The fields of `HeldOut`: `by` ("item", "topic" or "list") with `share` (0 to 1), `topics`
         or `items`.
@@ -214,7 +302,8 @@ def split_items(
     Raises
     ------
     InputError
-        An item, a topic or a keyword is unknown, or a side would be empty.
+        An item, a topic or a keyword is unknown, a side would be empty, or an item has to be held
+        out that the model was trained on before.
 
     Examples
     --------
@@ -229,14 +318,18 @@ def split_items(
         raise InputError(f"split_items: give held_out or {next(iter(rule))}, not both.")
     items = survey.codebook.items if isinstance(survey, Survey) else survey
     clusters = item_clusters(items)
+    new = _NewItems(items, before or TrainedBefore())
     if held_out.combined:
-        return _split_by_regimes(items, clusters, held_out, seed, to_train)
+        return _split_by_regimes(new, clusters, held_out, seed, to_train)
     groups = _groups_to_draw(items, clusters, held_out)
     if held_out.by == "list" or held_out.topics:
         chosen = _named_groups(items, groups, held_out)
+        key = "items" if held_out.by == "list" else "topics"
+        known = new.before.batteries if held_out.topics else new.before.items
+        new.check_named(key, [item_id for name in chosen for item_id in groups[name]], known)
     else:
         assert held_out.share is not None
-        chosen = _drawn_groups(groups, held_out.share, len(items), seed)
+        chosen = new.drawn("share", groups, held_out.share, seed, new.before.batteries)
     out = {item_id for name in chosen for item_id in groups[name]}
     train = tuple(item.id for item in items if item.id not in out)
     if to_train and not train:
@@ -255,7 +348,72 @@ def split_items(
         tuple(item.id for item in items if item.id in out),
         clusters,
         {**held_out.model_dump(exclude_defaults=True), "by": held_out.by, "seed": seed},
+        trained_before=new.known,
     )
+
+
+@dataclass(frozen=True)
+class _NewItems:
+    """The items of a study, and which of them a model was trained on before."""
+
+    items: Sequence[Item]
+    before: TrainedBefore
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The items trained on before, in order."""
+        return tuple(item.id for item in self.items if item.id in self.before.items)
+
+    def check_named(self, key: str, names: Iterable[str], by: Mapping[str, str]) -> None:
+        """Raise InputError where an item to hold out was trained on before.
+
+        by: the items trained on, with the name of the checkpoint.
+        """
+        wanted = set(names)
+        known = [item for item in self.items if item.id in wanted and item.id in by]
+        if known:
+            raise InputError(
+                f"held_out.{key}: {_names(by, known)} was trained on {self._listed(known)}. "
+                "Holding out what a model has learnt shows nothing: hold out other questions, or "
+                "start from a checkpoint that has not learnt these."
+            )
+
+    def drawn(
+        self,
+        key: str,
+        groups: Mapping[str, list[str]],
+        share: float,
+        seed: int,
+        by: Mapping[str, str],
+    ) -> list[str]:
+        """Draw groups of which no item was trained on before, up to a share of all items.
+
+        Raises InputError where too few are left.
+        """
+        left = {name: own for name, own in groups.items() if not any(item in by for item in own)}
+        drawn = _drawn_groups(left, share, len(self.items), seed)
+        wanted, room = round(share * len(self.items)), sum(map(len, left.values()))
+        if len(left) < len(groups) and wanted and (room < wanted or not drawn):
+            known = [item for item in self.items if item.id in by]
+            raise InputError(
+                f"held_out.{key}: {share:g} of {len(self.items)} questions is {wanted}, and only "
+                f"{room} can be drawn: {_names(by, known)} was trained on {self._listed(known)}. "
+                "Hold out a smaller share or single questions (question: a share), or start from "
+                "a checkpoint that has learnt fewer."
+            )
+        return drawn
+
+    def _listed(self, known: Sequence[Item], most: int = 3) -> str:
+        """The first of some items that were trained on before, and how many more there are."""
+        shown = [f'{item.id} ("{shorten(item.question, 60)}")' for item in known[:most]]
+        more = [f"{len(known) - most} more"] if len(known) > most else []
+        same = all(item.id in self.before.items for item in known)
+        ending = "or nearly the same" if same else "nearly the same, or on others of their battery"
+        return f"{', '.join([*shown, *more])}, {ending}"
+
+
+def _names(by: Mapping[str, str], known: Sequence[Item]) -> str:
+    return " and ".join(dict.fromkeys(by[item.id] for item in known))
 
 
 def _rule_words(held_out: HeldOut) -> str:
@@ -500,7 +658,7 @@ def question_words(items: Sequence[Item]) -> dict[str, frozenset[str]]:
 
 
 def _split_by_regimes(
-    items: Sequence[Item],
+    new: _NewItems,
     clusters: Mapping[str, str],
     held_out: HeldOut,
     seed: int,
@@ -510,6 +668,7 @@ def _split_by_regimes(
 
     Whatever asks nearly the same as an item that is held out is held out with it.
     """
+    items = new.items
     groups: dict[str, list[str]] = defaultdict(list)
     for item_id, group in near_duplicate_groups(items).items():
         groups[group].append(item_id)
@@ -529,15 +688,16 @@ def _split_by_regimes(
                 f"{', '.join(sorted(sources - {''})) or 'no named sources'}."
             )
         hold_out("survey", [item.id for item in items if _source_of(item.id) == wanted])
+    new.check_named("survey", regimes, new.before.items)
     if held_out.topic is not None:
-        hold_out("topic", _topics_held_out(items, clusters, held_out.topic, regimes, seed))
+        hold_out("topic", _topics_held_out(new, clusters, held_out.topic, regimes, seed))
     if held_out.question is not None:
         left = {
             name: members
             for name, members in groups.items()
             if not any(m in regimes for m in members)
         }
-        drawn = _drawn_groups(left, held_out.question, len(items), seed)
+        drawn = new.drawn("question", left, held_out.question, seed, new.before.items)
         hold_out("question", [left[name][0] for name in drawn])
     train = tuple(item.id for item in items if item.id not in regimes)
     if to_train and not train:
@@ -548,11 +708,12 @@ def _split_by_regimes(
         dict(clusters),
         {**held_out.model_dump(exclude_defaults=True), "seed": seed},
         regimes,
+        trained_before=new.known,
     )
 
 
 def _topics_held_out(
-    items: Sequence[Item],
+    new: _NewItems,
     clusters: Mapping[str, str],
     wanted: float | tuple[str, ...],
     regimes: Mapping[str, Regime],
@@ -562,6 +723,7 @@ def _topics_held_out(
 
     An item without a topic is with its battery, and one without either stands for itself.
     """
+    items = new.items
     groups: dict[str, list[str]] = defaultdict(list)
     for item in items:
         if item.id not in regimes:
@@ -574,10 +736,12 @@ def _topics_held_out(
                 f'held_out.topic: there is no topic "{unknown[0]}"; there are '
                 f"{', '.join(sorted(known)) or 'none'}."
             )
-        return [item for name in wanted for item in groups[f"topic {name}"]]
+        named = [item for name in wanted for item in groups[f"topic {name}"]]
+        new.check_named("topic", named, new.before.batteries)
+        return named
     # A battery of one question is no topic.
     several = {name: members for name, members in groups.items() if len(members) > 1}
-    drawn = _drawn_groups(several, wanted, len(items), seed)
+    drawn = new.drawn("topic", several, wanted, seed, new.before.batteries)
     return [item for name in drawn for item in several[name]]
 
 

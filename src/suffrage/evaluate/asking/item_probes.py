@@ -123,10 +123,14 @@ def chosen_items(items: Iterable[Item], most: int | None) -> list[Item]:
     return [ordered[place] for place in places]
 
 
+# What stands for a question that a model was trained on before the study.
+TRAINED_BEFORE = "trained before"
+
+
 def without_overlaps(
     given: EvaluationInput, items: Sequence[Item], evaluation: str
 ) -> tuple[list[Item], dict[str, str]]:
-    """Leave out the items that ask what any method was trained on in any seed.
+    """Leave out the items that ask what any method was trained on in any seed, or before.
 
     Every method is scored without them, so that all are scored on the same items.
 
@@ -144,7 +148,8 @@ def without_overlaps(
     list of Item
         The items left, in the same order.
     dict
-        For each item left out, the id of the trained item. Empty if nothing was trained.
+        For each item left out, the id of the trained item, or `TRAINED_BEFORE`. Empty if nothing
+        was trained.
 
     Raises
     ------
@@ -152,10 +157,14 @@ def without_overlaps(
         No item is left.
     """
     removed = {}
+    if given.trained_before:
+        learnt = dict.fromkeys(given.trained_before)
+        before = [items[0].model_copy(update={"question": q}) for q in learnt] if items else []
+        removed = dict.fromkeys(overlapping(items, before), TRAINED_BEFORE)
     if given.trained:
         names = {name for split in given.splits.values() for name in split.train}
         trained = {item.id: item for v in given.value_sets for item in v.items if item.id in names}
-        removed = overlapping(items, [trained[name] for name in sorted(trained)])
+        removed |= overlapping(items, [trained[name] for name in sorted(trained)])
     kept = [item for item in items if item.id not in removed]
     if not kept:
         raise InputError(
@@ -169,7 +178,7 @@ def removed_note(
     given: EvaluationInput, removed: Mapping[str, str], asked: int, source: str
 ) -> str:
     """One sentence on what the overlap check took out."""
-    if not given.trained:
+    if not given.trained and not given.trained_before:
         return f"Nothing was trained: all {asked} questions of {source} are scored."
     if not removed:
         return (

@@ -187,7 +187,7 @@ def _written(
                 loaded = None  # one model in memory, not two
                 loaded = (
                     source.checkpoint,
-                    load_checkpoint(wiring.model, source.checkpoint, dtype),
+                    load_checkpoint(wiring.model_of(source.checkpoint), source.checkpoint, dtype),
                 )
             for place, prompt in enumerate(prompts):
                 found += candidates_of(loaded[1], source, prompt, settings, counts, licence)
@@ -230,11 +230,11 @@ def study_sources(wiring: Wiring, methods: Sequence[str] | None = None) -> list[
 
 def _untrained(wiring: Wiring, method: str) -> list[CandidateSource]:
     spec = next(spec for spec in wiring.study.methods if spec.name == method)
-    seed, key = wiring.study.seeds[0], wiring.model.content
+    seed, key, begun = wiring.study.seeds[0], wiring.weights(method), wiring.untrained(method)
     if not spec.method.asks_as_population:
-        return [CandidateSource(method, seed, None, None, None, key, method)]
+        return [CandidateSource(method, seed, None, None, begun, key, method)]
     return [
-        CandidateSource(method, seed, name, persona, None, key, f"{method}, {name}")
+        CandidateSource(method, seed, name, persona, begun, key, f"{method}, {name}")
         for name, persona in _personas(
             wiring, method, seed, [v.name for v in wiring.study.value_sets]
         )

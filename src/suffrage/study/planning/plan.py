@@ -10,6 +10,7 @@ from typing import Any
 from suffrage.models.device import fast_dtype
 from suffrage.models.endpoint_settings import EndpointSettings
 from suffrage.models.identity import model_shape
+from suffrage.report.starts import start_sentences
 from suffrage.study.inputs import ComputedInputs, StudyInputs
 from suffrage.study.planning.held_out_power import power_warnings
 from suffrage.study.planning.machine_speed import matrix_speed
@@ -26,6 +27,7 @@ from suffrage.study.planning.stage_work import (
     work_by_stage,
 )
 from suffrage.study.planning.training_work import NOTHING, TrainingWork
+from suffrage.study.pre_aligned import start_facts
 from suffrage.study.schema import Study
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.stages import Stage
@@ -70,6 +72,8 @@ class Plan:
     requests: int | None = None
     # What this study cannot show however it is run, in sentences.
     warnings: tuple[str, ...] = ()
+    # What the study's models were trained on before it, in sentences.
+    starts: tuple[str, ...] = ()
 
     @property
     def seconds_left(self) -> float:
@@ -100,6 +104,7 @@ class Plan:
             "money": self.money,
             "requests": self.requests,
             "warnings": list(self.warnings),
+            "starts": list(self.starts),
         }
 
 
@@ -118,7 +123,9 @@ def make_plan(inputs: StudyInputs) -> Plan:
     """Estimate every stage that is not finished; measures the machine's speed for a moment."""
     endpoint = inputs.study.endpoint
     plan = _endpoint_plan(inputs, endpoint) if endpoint else _local_plan(inputs)
-    return replace(plan, warnings=power_warnings(inputs))
+    known = next(iter(inputs.splits.values())).trained_before
+    starts = start_sentences(start_facts(inputs.study), len(known), len(inputs.items))
+    return replace(plan, warnings=power_warnings(inputs), starts=tuple(starts))
 
 
 def _local_plan(inputs: StudyInputs) -> Plan:

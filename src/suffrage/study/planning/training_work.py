@@ -70,7 +70,7 @@ def training_work(
         # It reads each item once, and trains nothing in the model.
         return TrainingWork(read=question * steps)
     if name == "rlhf":
-        return _rlhf(options, records, question, started=spec.start is not None)
+        return _rlhf(options, records, question, started=bool(spec.start or spec.checkpoint))
     if name in ("rloo", "grpo"):
         return _groups(options, records, question)
     if name in ("cai", "ccai"):

@@ -1,0 +1,142 @@
+"""Items that a model was trained on before a study are never held out of it."""
+
+from typing import Any
+
+import pytest
+
+from suffrage.errors import InputError
+from suffrage.survey import Item
+from suffrage.training_data import HeldOut, ItemSplit, TrainedBefore, split_items, trained_before
+from tests.synthetic import make_item
+
+BEFORE = "the earlier checkpoint"
+BRIDGE = "Is the old bridge over the river safe?"
+
+
+def plain(text: str) -> str:
+    """A text as this test compares texts: letters and digits in lower case."""
+    return "".join(character for character in text.lower() if character.isalnum())
+
+
+def questions(count: int = 12, **more: Any) -> list[Item]:
+    return [make_item(i, **more) for i in range(count)]
+
+
+def asked(item: Item, question: str, **more: Any) -> Item:
+    return item.model_copy(update={"question": question, **more})
+
+
+def split(asked_now: list[Item], texts: list[str], seed: int = 1, **rule: Any) -> ItemSplit:
+    before = trained_before(asked_now, {BEFORE: texts})
+    return split_items(asked_now, HeldOut(**rule), seed, before=before)
+
+
+@pytest.mark.parametrize(
+    "rule", [{"by": "item", "share": 0.3}, {"question": 0.3}, {"by": "topic", "share": 0.4}]
+)
+def test_no_draw_holds_out_a_question_trained_on_before(rule: dict[str, Any]) -> None:
+    items = questions()
+    # All but one topic would be refused, so the texts are those of one topic.
+    texts = [item.question.upper() + "!" for item in items if item.topic == "family"]
+    known = {plain(text) for text in texts}
+    drawn: set[str] = set()
+    for seed in range(40):
+        found = split(items, texts, seed, **rule)
+        assert found.held_out
+        drawn |= {item.question for item in items if item.id in found.held_out}
+        assert found.trained_before == tuple(i.id for i in items if plain(i.question) in known)
+        assert set(found.trained_before) <= set(found.train)
+    assert not {plain(question) for question in drawn} & known
+    assert len(drawn) == len(items) - len(texts), "every new question can be drawn"
+
+
+def test_nearly_the_same_question_counts_and_so_does_what_is_like_that() -> None:
+    items = questions()
+    items[4] = asked(items[4], BRIDGE)
+    items[7] = asked(items[7], "Is the old bridge over the river safe these days?")
+    texts = ["Would you say: is the old bridge over the river safe?"]
+    found = split(items, texts, question=0.2)
+    assert found.trained_before == ("q4", "q7")
+
+
+def test_a_battery_trained_on_in_part_is_no_new_topic_and_new_questions_of_it_are_new() -> None:
+    stem = "Here are some reasons that people give for moving to another town: "
+    ends = ("work", "rent", "schools", "noise", "friends", "health")
+    battery = [
+        asked(item, stem + end, battery="moving", topic=None)
+        for item, end in zip(questions(6), ends, strict=True)
+    ]
+    other = [asked(make_item(k), make_item(k).question, battery="b", topic=None) for k in (6, 7)]
+    items = [*battery, *other]
+    texts = [stem + "work"]
+    for seed in range(20):
+        topics = split(items, texts, seed, topic=0.3)
+        assert set(topics.held_out) == {"q6", "q7"}
+        whole = split(items, texts, seed, by="item", share=0.3)
+        assert set(whole.held_out) == {"q6", "q7"}
+    singly = {
+        name for seed in range(20) for name in split(items, texts, seed, question=0.2).held_out
+    }
+    assert singly == {item.id for item in items[1:]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"by": "list", "items": ("q1", "q2")}, r"held_out.items: .*q1 \(\"What of Bravo"),
+        ({"by": "topic", "topics": ("family",)}, r"held_out.topics: .*q1 .*q4 "),
+        ({"topic": ("family",)}, r"held_out.topic: .*q1 .*q4 "),
+        ({"survey": ("two",)}, r"held_out.survey: .*two:q1 "),
+    ],
+)
+def test_a_question_that_is_named_and_was_trained_on_before_is_refused(
+    rule: dict[str, Any], said: str
+) -> None:
+    items, texts = questions(), [make_item(1).question, make_item(4).question]
+    if "survey" in rule:
+        names = ("one", "two")
+        items = [asked(i, i.question, id=f"{names[k % 2]}:{i.id}") for k, i in enumerate(items)]
+    with pytest.raises(InputError, match=said) as refused:
+        split(items, texts, **rule)
+    assert BEFORE in str(refused.value) and "hold out other questions" in str(refused.value)
+    if "survey" not in rule:
+        # Everything else may be named.
+        split(items, [make_item(3).question], **rule)
+
+
+def test_a_share_that_the_new_questions_cannot_fill_is_refused_with_what_there_is() -> None:
+    items = questions()
+    texts = [item.question for item in items[:9]]
+    assert len(split(items, texts, question=0.25).held_out) == 3
+    with pytest.raises(InputError, match=r"question: 0.34 of 12 questions is 4, and only 3 can"):
+        split(items, texts, question=0.34)
+    with pytest.raises(InputError, match=r"share: 0.34 of 12 questions is 4.*q0 .*6 more"):
+        split(items, texts, by="item", share=0.34)
+
+
+def test_without_an_earlier_training_the_draw_is_what_it_was() -> None:
+    items = questions()
+    for rule in ({"by": "item", "share": 0.3}, {"question": 0.2, "topic": 0.4}):
+        for seed in range(5):
+            assert split(items, [], seed, **rule) == split_items(items, seed=seed, **rule)
+            elsewhere = split(items, ["Do you own a bicycle?"], seed, **rule)
+            assert elsewhere == split_items(items, seed=seed, **rule)
+
+
+def test_every_checkpoint_is_named_with_the_questions_it_learnt() -> None:
+    items = questions()
+    both = trained_before(
+        items, {"the first": [items[2].question], "the second": [items[5].question]}
+    )
+    assert both.items == {"q2": "the first", "q5": "the second"}
+    with pytest.raises(InputError, match="the second was trained on q5"):
+        split_items(items, by="list", items=("q5",), before=both)
+    with pytest.raises(InputError, match="the first and the second"):
+        split_items(items, by="list", items=("q2", "q5"), before=both)
+
+
+def test_a_split_keeps_what_was_trained_on_before(tmp_path: Any) -> None:
+    found = split(questions(), [make_item(3).question], question=0.2)
+    found.write(tmp_path / "split")
+    assert ItemSplit.read(tmp_path / "split") == found
+    assert TrainedBefore() == trained_before(questions(), {})
