@@ -322,14 +322,7 @@ def split_items(
     if held_out.combined:
         return _split_by_regimes(new, clusters, held_out, seed, to_train)
     groups = _groups_to_draw(items, clusters, held_out)
-    if held_out.by == "list" or held_out.topics:
-        chosen = _named_groups(items, groups, held_out)
-        key = "items" if held_out.by == "list" else "topics"
-        known = new.before.batteries if held_out.topics else new.before.items
-        new.check_named(key, [item_id for name in chosen for item_id in groups[name]], known)
-    else:
-        assert held_out.share is not None
-        chosen = new.drawn("share", groups, held_out.share, seed, new.before.batteries)
+    chosen = new.chosen(groups, held_out, seed)
     out = {item_id for name in chosen for item_id in groups[name]}
     train = tuple(item.id for item in items if item.id not in out)
     if to_train and not train:
@@ -363,6 +356,22 @@ class _NewItems:
     def known(self) -> tuple[str, ...]:
         """The items trained on before, in order."""
         return tuple(item.id for item in self.items if item.id in self.before.items)
+
+    def chosen(self, groups: Mapping[str, list[str]], held_out: HeldOut, seed: int) -> list[str]:
+        """The groups to hold out by share, by topic or by list.
+
+        Raises InputError where a name is unknown, and where the model was trained on a group before
+        that is named or would have to be drawn.
+        """
+        if held_out.by != "list" and not held_out.topics:
+            assert held_out.share is not None
+            return self.drawn("share", groups, held_out.share, seed, self.before.batteries)
+        named = _named_groups(self.items, groups, held_out)
+        key, known = "items", self.before.items
+        if held_out.topics:
+            key, known = "topics", self.before.batteries
+        self.check_named(key, [item_id for name in named for item_id in groups[name]], known)
+        return named
 
     def check_named(self, key: str, names: Iterable[str], by: Mapping[str, str]) -> None:
         """Raise InputError where an item to hold out was trained on before.
