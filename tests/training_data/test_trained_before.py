@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from suffrage.errors import InputError
 from suffrage.survey import Item
 from suffrage.training_data import HeldOut, ItemSplit, TrainedBefore, split_items, trained_before
+from suffrage.training_data.split import held_back, with_held_back
 from tests.synthetic import make_item
 
 BEFORE = "the earlier checkpoint"
@@ -140,3 +142,23 @@ def test_a_split_keeps_what_was_trained_on_before(tmp_path: Any) -> None:
     found.write(tmp_path / "split")
     assert ItemSplit.read(tmp_path / "split") == found
     assert TrainedBefore() == trained_before(questions(), {})
+
+
+def test_nothing_is_chosen_on_questions_trained_on_before() -> None:
+    """Neither a mixing weight nor the best point of a training."""
+    items = questions()
+    texts = [item.question for item in items[:6]]
+    for seed in range(20):
+        found = split(items, texts, seed, question=0.2)
+        back = with_held_back(found, items, 0.3, seed)
+        assert back.held_back and not set(back.held_back) & {f"q{k}" for k in range(6)}
+        assert set(back.held_back) | set(back.train) == set(found.train)
+        left = [item for item in items if item.id in found.train]
+        generator = np.random.default_rng(seed)
+        drawn = held_back(left, 0.3, generator, found.trained_before)
+        assert drawn and not drawn & set(found.trained_before)
+    every = split(items, [item.question for item in items], by="item", share=0.0)
+    with pytest.raises(InputError, match=r"calibrate: .* holds none .*has learnt 12 of the"):
+        with_held_back(every, items, 0.3, 1)
+    with pytest.raises(InputError, match=r"validation: .* holds none .*has learnt 12 of the"):
+        held_back(items, 0.3, np.random.default_rng(1), every.trained_before)

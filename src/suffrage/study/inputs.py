@@ -30,9 +30,7 @@ def pair_count(value_sets: Sequence[ValueSet], split: ItemSplit) -> int:
     )
 
 
-def study_split(
-    study: Study, items: Sequence[Item], seed: int, before: TrainedBefore
-) -> ItemSplit:
+def study_split(study: Study, items: Sequence[Item], seed: int, before: TrainedBefore) -> ItemSplit:
     """The split of a study's items at one seed, with nothing held out that was trained on before.
 
     Raises InputError as `split_items` does.

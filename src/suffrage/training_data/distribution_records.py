@@ -64,7 +64,8 @@ def build_distributions(
     back: frozenset[str] = frozenset()
     if settings.validation is not None:
         items = _trained_items(value_sets, split)
-        back = held_back(list(items.values()), settings.validation.share, generator)
+        share, before = settings.validation.share, split.trained_before
+        back = held_back(list(items.values()), share, generator, before)
     personas = RecordPersonas(
         value_sets, split, back, settings.in_context, settings.seed, generator
     )

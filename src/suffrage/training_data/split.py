@@ -399,7 +399,7 @@ class _NewItems:
 
         Raises InputError where too few are left.
         """
-        left = {name: own for name, own in groups.items() if not any(item in by for item in own)}
+        left = _new_groups(groups, by)
         drawn = _drawn_groups(left, share, len(self.items), seed)
         wanted, room = round(share * len(self.items)), sum(map(len, left.values()))
         if len(left) < len(groups) and wanted and (room < wanted or not drawn):
@@ -465,7 +465,10 @@ def near_duplicate_groups(items: Sequence[Item]) -> dict[str, str]:
 
 
 def held_back(
-    items: Sequence[Item], share: float, generator: np.random.Generator
+    items: Sequence[Item],
+    share: float,
+    generator: np.random.Generator,
+    before: Iterable[str] = (),
 ) -> frozenset[str]:
     """Draw a share of the items, whatever asks nearly the same on one side.
 
@@ -475,6 +478,8 @@ def held_back(
     share : float
         Of all items, 0 to 1. A group that would overshoot it is not taken.
     generator : numpy.random.Generator
+    before : iterable of str
+        Items that the model was trained on before: none of them is drawn.
 
     Returns
     -------
@@ -489,22 +494,36 @@ def held_back(
     groups: dict[str, list[str]] = defaultdict(list)
     for item_id, group in near_duplicate_groups(items).items():
         groups[group].append(item_id)
-    drawn = _drawn_groups(groups, share, len(items), int(generator.integers(2**31)))
+    seed = int(generator.integers(2**31))
+    drawn = _drawn_groups(_new_groups(groups, before), share, len(items), seed)
     found = frozenset(item_id for name in drawn for item_id in groups[name])
     if not found or len(found) == len(items):
         kind = "none" if not found else "all"
         raise InputError(
             f"validation: {share:g} of {len(items)} questions to train on holds {kind} of them "
-            "back; give another share, or leave validation out."
+            f"back{_old_words(before)}; give another share, or leave validation out."
         )
     return found
+
+
+def _new_groups(groups: Mapping[str, list[str]], before: Iterable[str]) -> dict[str, list[str]]:
+    """The groups of which no item was trained on before."""
+    known = frozenset(before)
+    return {name: own for name, own in groups.items() if known.isdisjoint(own)}
+
+
+def _old_words(before: Iterable[str]) -> str:
+    """How many items may not be drawn because a model was trained on them before, for messages."""
+    count = len(frozenset(before))
+    learnt = f"that the study starts from has learnt {count} of the study's questions"
+    return f" (the checkpoint {learnt}, which are no test of it)" if count else ""
 
 
 def with_held_back(split: ItemSplit, items: Sequence[Item], share: float, seed: int) -> ItemSplit:
     """Take a share of the items to train on away from training, to choose weights on.
 
     Items that a split keeps together are held back together: clusters, or where the study names
-    regimes what asks nearly the same.
+    regimes what asks nearly the same. None is held back that a model was trained on before.
 
     Parameters
     ----------
@@ -525,13 +544,14 @@ def with_held_back(split: ItemSplit, items: Sequence[Item], share: float, seed: 
     for item_id in split.train:
         groups[together[item_id]].append(item_id)
     # Drawn in another order than what is held out.
-    drawn = _drawn_groups(groups, share, len(split.train), seed + HELD_BACK_SEED)
+    new = _new_groups(groups, split.trained_before)
+    drawn = _drawn_groups(new, share, len(split.train), seed + HELD_BACK_SEED)
     back = {item_id for name in drawn for item_id in groups[name]}
     if not back or len(back) == len(split.train):
         kind = "none" if not back else "all"
         raise InputError(
             f"calibrate: {share:g} of {len(split.train)} questions to train on holds {kind} of "
-            "them back; give another share."
+            f"them back{_old_words(split.trained_before)}; give another share."
         )
     return replace(
         split,

@@ -328,8 +328,8 @@ def _entry(spec: MethodSpec, chosen: Mapping[str, Any]) -> str:
     entry: dict[str, Any] = {"method": spec.method.name}
     if spec.name != spec.method.name:
         entry["name"] = spec.name
-    if spec.start is not None:
-        entry["from"] = spec.start
+    if spec.start is not None or spec.checkpoint is not None:
+        entry["from"] = spec.start or spec.checkpoint
     if spec.records != "survey":
         entry["records"] = spec.records
     entry |= spec.options.model_dump(mode="json", exclude_unset=True)
