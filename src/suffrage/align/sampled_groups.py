@@ -419,7 +419,7 @@ def _keep_reference(job: TrainingJob, model: Any, tokenizer: Any) -> None:
 
     if not folder.is_dir():
         storage.write_folder(folder, fill)
-    model.config._name_or_path = str(folder)
+    model.config.update({"_name_or_path": str(folder)})
 
 
 def read_padding_exactly(model: Any, name: str) -> None:
