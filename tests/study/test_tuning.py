@@ -65,6 +65,21 @@ def test_settings_of_several_values_can_be_tried(write_study: Write) -> None:
     assert json.dumps(found)
 
 
+def test_a_trial_of_many_settings_has_a_name_that_fits_a_folder(write_study: Write) -> None:
+    keys = (
+        "learning_rate",
+        "warmup_share",
+        "alpha",
+        "general_share",
+        "differences",
+        "ordinal_weight",
+    )
+    tune: dict[str, Any] = {key: [0.123456, 0.234567] for key in keys}
+    study = read_study(write_study(methods=[ENTRY], tune=tune))
+    names = [trial.spec.name for trial in trials_of(sweep_of(study), 1, "study.yaml")]
+    assert len(set(names)) == len(names) == 6 and max(map(len, names)) < 140
+
+
 def test_a_rank_without_an_adapter_is_no_further_trial(write_study: Write) -> None:
     tune = {"adapter": ["lora", "none"], "rank": [4, 16], "trials": 9}
     found = listed(write_study(methods=[ENTRY], tune=tune))

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from suffrage import settings
+from suffrage import settings, storage
 from suffrage.align import TrainingOptions
 from suffrage.errors import InputError, did_you_mean
 from suffrage.study.schema import MethodSpec, Study
@@ -26,6 +26,8 @@ from suffrage.study.schema import MethodSpec, Study
 TRIALS = 6
 # Combinations that are looked at to choose the trials from.
 MOST_COMBINATIONS = 10_000
+# Characters of a trial's name, which is part of its folder's.
+LONGEST_NAME = 120
 # Options that change what is asked of the model, so that trials could not be compared.
 _ASKED_ALIKE = ("validation", "validation_cells", "format", "together")
 
@@ -205,6 +207,8 @@ def _spec_of(sweep: Sweep, tried: Mapping[str, Any], source: str) -> MethodSpec:
     options = settings.validated(type(spec.options), given, source, "tune")
     words = "-".join(f"{key}-{value}" for key, value in tried.items())
     name = re.sub(r"[^\w.]+", "-", f"{spec.name}-{words}", flags=re.ASCII)
+    if len(name) > LONGEST_NAME:
+        name = f"{name[:LONGEST_NAME]}-{storage.content_hash(words)[:8]}"
     return spec.model_copy(update={"name": name, "options": options})
 
 

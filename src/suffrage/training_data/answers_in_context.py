@@ -56,8 +56,8 @@ class GivenAnswer:
 
     @property
     def text(self) -> str:
-        """The question and the answer."""
-        return f"Q: {self.question}\n{self.said}"
+        """The question in one line, and the answer in another."""
+        return f"Q: {' '.join(self.question.split())}\n{self.said}"
 
 
 def shares_in_words(options: Sequence[str], shares: FloatArray | Sequence[float]) -> str:

@@ -10,6 +10,7 @@ from suffrage.evaluate.asking.answers import prompts_to_score
 from suffrage.models import ways_of_asking
 from suffrage.models.device import CPU_ROW_LENGTH
 from suffrage.models.identity import model_shape
+from suffrage.models.packing_rule import BLOCKS_ROW_LENGTH
 from suffrage.study.inputs import StudyInputs
 from suffrage.study.planning.memory import largest_step, training_bytes
 from suffrage.study.planning.training_work import (
@@ -174,7 +175,7 @@ def _with_descriptions(tokens: float, question: float, described: float) -> floa
     """Tokens of questions with those of the description that each packed row begins with."""
     if not described:
         return tokens
-    room = max(CPU_ROW_LENGTH - described, question)
+    room = max(BLOCKS_ROW_LENGTH - described, question)
     return tokens * (1 + described / room)
 
 
