@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from suffrage import registry
+from suffrage.errors import InputError
+from suffrage.models import bundled
 
 
 def install(site: Path, package: str, points: str) -> None:
@@ -54,3 +56,10 @@ def test_of_two_packages_with_one_name_the_first_on_the_import_path_counts(
         install(tmp_path / place, f"{place}-one", f"[suffrage.methods]\nboth = math:{value}\n")
         monkeypatch.syspath_prepend(str(tmp_path / place))
     assert registry.load("methods", "both") == pytest.approx(3.14159, abs=1e-5)
+
+
+def test_a_mistyped_name_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(InputError, match='there is no method "distribtuion".* mean "distribution"'):
+        registry.load("methods", "distribtuion")
+    with pytest.raises(InputError, match='no bundled model "smollm-135m".* mean "smollm2-135m"'):
+        bundled.bundled_model("smollm-135m")

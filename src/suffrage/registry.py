@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Literal
 
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 
 Group = Literal["readers", "methods", "evaluations", "record_builders"]
 
@@ -28,7 +28,10 @@ def load(group: Group, name: str) -> Any:
     point = _registered(group).get(name)
     if point is None:
         what = group.rstrip("s").replace("_", " ")
-        raise InputError(f'there is no {what} "{name}"; there are {", ".join(names(group))}.')
+        known = names(group)
+        raise InputError(
+            f'there is no {what} "{name}"; there are {", ".join(known)}.{did_you_mean(name, known)}'
+        )
     return point.load()
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from suffrage import storage
-from suffrage.errors import InputError, MissingExtraError, require
+from suffrage.errors import InputError, MissingExtraError, did_you_mean, require
 from suffrage.models.shape import ModelShape
 
 PREFIX = "bundled:"
@@ -91,6 +91,7 @@ def bundled_model(name: str) -> BundledModel:
     if name not in BUNDLED:
         raise InputError(
             f'model: there is no bundled model "{name}"; there are {", ".join(sorted(BUNDLED))}.'
+            f"{did_you_mean(name, BUNDLED)}"
         )
     return BUNDLED[name]
 
