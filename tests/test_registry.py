@@ -59,7 +59,9 @@ def test_of_two_packages_with_one_name_the_first_on_the_import_path_counts(
 
 
 def test_a_mistyped_name_is_answered_with_the_nearest_one() -> None:
-    with pytest.raises(InputError, match='there is no method "distribtuion".* mean "distribution"'):
+    with pytest.raises(
+        InputError, match=r'there is no method "distribtuion".* mean "distribution"'
+    ):
         registry.load("methods", "distribtuion")
-    with pytest.raises(InputError, match='no bundled model "smollm-135m".* mean "smollm2-135m"'):
+    with pytest.raises(InputError, match=r'no bundled model "smollm-135m".* mean "smollm2-135m"'):
         bundled.bundled_model("smollm-135m")

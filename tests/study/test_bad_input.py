@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from suffrage import cli, storage
-from suffrage.cli import main
+from suffrage import storage
+from suffrage.cli import commands, main
 from suffrage.errors import MissingExtraError, SuffrageError, require
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
@@ -223,7 +223,7 @@ def test_an_error_of_the_system_is_one_sentence(
     def full() -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cli, "app", full)
+    monkeypatch.setattr(commands, "app", full)
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 1
