@@ -84,7 +84,8 @@ def test_questions_held_back_are_nobodys_to_learn_and_mixtures_have_rows(write: 
 @pytest.mark.slow
 def test_weights_are_chosen_on_a_methods_own_validation_questions(write: Write) -> None:
     """Nothing is trained or asked again where `calibrate: true` comes later."""
-    methods = ["prompt", DISTRIBUTION, OFFSET]
+    shown = {"method": "prompt", "name": "shown", "in_context": 2}
+    methods = ["prompt", shown, DISTRIBUTION, OFFSET]
     run(read_study(write(methods=methods)))
     study = read_study(write(methods=methods, calibrate=True))
     finished = run_study(study, quiet=True)
@@ -97,10 +98,11 @@ def test_weights_are_chosen_on_a_methods_own_validation_questions(write: Write) 
         if method == "ours"
     )
     found = {own.method: own for own in results.mixing}
-    assert list(found) == ["prompt", "ours+table"], "distribution holds nothing back"
+    assert list(found) == ["prompt", "ours+table"], "the others hold nothing back"
     assert found["ours+table"].questions == found["prompt"].questions == len(back)
     assert found["ours+table"].reading == "ours+table+average"
-    assert any("distribution has no weight" in sentence for sentence in results.limits)
+    for name in ("distribution", "shown"):
+        assert any(f"{name} has no weight" in sentence for sentence in results.limits)
     assert not back & set(split_of(study).held_out)
 
 

@@ -136,7 +136,7 @@ def calibration_questions(inputs: StudyInputs, spec: MethodSpec, seed: int) -> Q
 
     Those that the study holds back from every method (`calibrate: 0.1`), or else those that the
     method's own training holds back (`calibrate: true`). An untrained method is asked those of the
-    trained ones.
+    trained ones, unless its prompts show answers, which may be the answers to these.
     """
     study, split = inputs.study, inputs.splits[seed]
     if not study.calibrate:
@@ -145,6 +145,8 @@ def calibration_questions(inputs: StudyInputs, spec: MethodSpec, seed: int) -> Q
         return dict.fromkeys(inputs.value_sets, frozenset(split.held_back))
     if spec.method.train is not None:
         return _validation_questions(inputs, spec, seed)
+    if getattr(spec.options, "in_context", None) is not None:
+        return {}
     found: dict[str, frozenset[str]] = {}
     for other in study.methods:
         for name, own in _validation_questions(inputs, other, seed).items():
