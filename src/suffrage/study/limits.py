@@ -50,9 +50,9 @@ def _mixing_limits(study: Study, given: EvaluationInput) -> list[str]:
     weighed = [reading.method.partition("+")[0] for reading in given.readings if reading.weights]
     missing = [name for name in given.methods if name not in weighed] if study.calibrate else []
     return [
-        f"{name} has no weight in a mixture with the average answer: there is no question to choose "
-        "it on that the model has neither learnt nor been shown. With calibrate: 0.1 every method "
-        "has one."
+        f"{name} has no weight in a mixture with the average answer: no question is left to "
+        "choose it on that the model has neither learnt nor been shown. With calibrate: 0.1 every "
+        "method has one."
         for name in missing
     ]
 
