@@ -53,7 +53,10 @@ def test_a_segment_without_a_name_is_trained_and_asked_by_its_answers(
     monkeypatch.setattr(LanguageModel, "choose", choose)
     evaluations = ["fit", "steerability"]
     study = read_study(write_study(value_sets=SETS, methods=METHODS, evaluate=evaluations))
-    assert run_study(study, quiet=True).results is not None
+    results = run_study(study, quiet=True).results
+    assert results is not None
+    (shown_to,) = [m for m in results.methods if m.name == "shown"]
+    assert "shows 2 of a population's answers to other questions" in shown_to.explanation
     inputs = StudyInputs(wire(with_value_sets(study)))
     (split,) = inputs.splits.values()
     questions = {item.question: item.id for item in inputs.items}

@@ -21,6 +21,7 @@ from suffrage.survey.published_table import PublishedTable
 from suffrage.survey.reading import read_survey_or_table, reads_respondents
 from suffrage.survey.weighting import Representativeness, WeightingSpec, weighted
 from suffrage.training_data import HeldOut
+from suffrage.training_data.answers_in_context import InContextSettings
 from suffrage.training_data.constitution import FROM_CONSULTATION
 from suffrage.training_data.consultation_source import ConsultationSpec
 from suffrage.training_data.records import Source
@@ -134,6 +135,18 @@ class MethodSpec(BaseModel):
         """The method's label, with the entry's own name where it has one."""
         same = self.name == self.method.name
         return self.method.label if same else f"{self.method.label} ({self.name})"
+
+    @property
+    def explanation(self) -> str:
+        """The method's explanation, and how it describes populations where it does."""
+        described: InContextSettings | None = getattr(self.options, "in_context", None)
+        if described is None:
+            return self.method.explanation
+        where = "next to their name" if described.name else "instead of a name"
+        return (
+            f"{self.method.explanation} The prompt shows {described.answers} of a population's "
+            f"answers to other questions, {where}."
+        )
 
 
 class EvaluationSpec(BaseModel):
