@@ -212,6 +212,10 @@ SETTINGS: dict[str, tuple[dict[str, Any], list[str]]] = {
         learnt("heard"),
     ),
     "scoring": ({"scoring": {"samples": 3}}, asked(*UNTRAINED, *TRAINED)),
+    "the sample of what was trained on": (
+        {"scoring": {"samples": 2, "trained_cells": 100}},
+        asked(*UNTRAINED, *TRAINED),
+    ),
     "an option of a method": (
         method("taught", steps=5),
         # What goes on from its checkpoint has other weights, from the same records.
@@ -497,13 +501,14 @@ def test_a_file_of_an_evaluation_that_asks_nothing_of_its_own_changes_the_result
     assert changed_keys(before, keys()) == {"results"}
 
 
-def test_leaving_a_value_set_out_of_training_asks_untrained_models_nothing_new(
+def test_leaving_a_value_set_out_of_training_looks_again_at_what_untrained_models_are_asked(
     folder: Path,
 ) -> None:
     together = STUDY | {"methods": METHODS[:-1]}
     before = write(folder, together)
     after = write(folder, together | {"value_sets": [NORTH, SOUTH | {"train": False}]})
-    touched = learnt("taught", "continued", "heard")
+    # Of what is trained on only a sample may be asked, so that untrained models are touched too.
+    touched = [*learnt("taught", "continued", "heard"), *asked(*UNTRAINED)]
     assert changed_keys(before, after) == expected(touched, set(before))
 
 
@@ -674,3 +679,25 @@ def test_keys_can_be_written_as_json(original: tuple[Path, dict[str, str]]) -> N
     """They stand in folder names and manifests, so they are short plain text."""
     assert json.loads(json.dumps(original[1])) == original[1]
     assert all(key.isalnum() for key in original[1].values())
+
+
+def test_the_automatic_number_format_is_the_one_that_this_machine_computes_in(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for fast in ("float32", "bfloat16"):
+        monkeypatch.setattr("suffrage.evaluate.asking.answers.fast_dtype", lambda fast=fast: fast)
+        automatic = write(folder, STUDY | {"scoring": {"samples": 2, "dtype": "auto"}})
+        named = write(folder, STUDY | {"scoring": {"samples": 2, "dtype": fast}})
+        answers = {name for name in automatic if name.startswith("answers/")}
+        assert answers and all(automatic[name] == named[name] for name in answers)
+        found[fast] = automatic
+    assert changed_keys(*found.values()) >= answers
+
+
+def test_evaluations_that_need_answers_to_trained_questions_decide_what_is_asked(
+    folder: Path,
+) -> None:
+    before = write(folder, STUDY)
+    after = write(folder, STUDY | {"evaluate": [*STUDY["evaluate"], "behaviour"]})
+    assert changed_keys(before, after) == expected(asked(*UNTRAINED, *TRAINED), set(before))

@@ -142,7 +142,7 @@ def _judge(options: Options, name: str, given: ProbeInput) -> Answerer | Entailm
     identity = identify(name, given.folder)
     if options.entailment is not None:
         return EntailmentModel.load(identity)
-    return LanguageModel.load(identity, given.scoring.dtype)
+    return LanguageModel.load(identity, given.scoring.number_format)
 
 
 def _own_files(options: Options, folder: Path) -> list[Path]:
@@ -607,6 +607,13 @@ def prompts(
     return count * (8 + shown * options.free_answers)
 
 
+def items_needed(value_sets: Sequence[ValueSet], options: Options, folder: Path) -> set[str]:
+    """The items that have a scenario: what is done is compared with what is stated."""
+    items = {item.id: item for v in value_sets for item in v.items}
+    found = scenarios_for(list(items.values()), _own_files(options, folder))
+    return {scenario.item for scenario in found}
+
+
 _SCENARIOS = "scenarios"
 EVALUATION = Evaluation(
     NAME,
@@ -679,4 +686,5 @@ EVALUATION = Evaluation(
     options=Options,
     probe=probe,
     prompts=prompts,
+    items_needed=items_needed,
 )

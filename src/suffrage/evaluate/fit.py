@@ -380,7 +380,7 @@ def _answers_given(given: EvaluationInput) -> Iterator[_Given]:
         for value_set in given.value_sets:
             for item_id, target in value_set.distributions.items():
                 side = split.side(item_id)
-                if side == "held_back":
+                if side == "held_back" or not given.compares(seed, value_set.name, item_id):
                     continue
                 for name, shares in floors.answers(value_set, item_id):
                     answer = ModelAnswer(item_id, "letters", shares, 1.0, None, False)
@@ -389,6 +389,8 @@ def _answers_given(given: EvaluationInput) -> Iterator[_Given]:
                 for answer in said.by_value_set[value_set.name]:
                     side = split.side(answer.item_id)
                     if side == "held_back" or (answer.readout != "letters" and side != "held_out"):
+                        continue
+                    if not given.compares(seed, value_set.name, answer.item_id):
                         continue
                     target = value_set.distributions[answer.item_id]
                     yield _Given(method, seed, value_set.name, side, answer, target)
@@ -455,6 +457,8 @@ def measured_rows(given: EvaluationInput, answers: Sequence[ScoredAnswer]) -> Ro
                 side = split.side(item_id)
                 # Of published shares there are no halves.
                 if side == "held_back" or not len(target.first_halves):
+                    continue
+                if not given.compares(seed, value_set.name, item_id):
                     continue
                 for name, measure in _measures_of(target):
                     row = measure.ceiling(unit, target)

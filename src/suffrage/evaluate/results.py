@@ -47,6 +47,7 @@ class StudyFacts(_Row):
     machine: dict[str, Any]
     model: str
     model_licence: str | None = None
+    number_format: str | None = None  # that answers were computed in; None behind an endpoint
     content_hash: str
 
 

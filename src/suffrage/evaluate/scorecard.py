@@ -8,7 +8,7 @@ reads the answers that `fit` is made from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from suffrage.evaluate.asking.answers import Answers, Scoring
+from suffrage.evaluate.asking.sampled_cells import Cell, is_trained
 from suffrage.evaluate.results import (
     Figure,
     FigureDifference,
@@ -139,6 +140,15 @@ class EvaluationInput:
     readings: Sequence[FloorReading] = ()
     # The texts of the questions that the study's models were trained on before it.
     trained_before: Sequence[str] = ()
+    # By seed the sample of the cells trained on that models were asked; no entry where all were.
+    trained_sample: Mapping[int, frozenset[Cell]] = field(default_factory=dict)
+
+    def compares(self, seed: int, value_set: str, item: str) -> bool:
+        """Whether answers in this place are compared: all but those trained on and not drawn."""
+        cell, drawn = (value_set, item), self.trained_sample.get(seed)
+        if drawn is None or cell in drawn:
+            return True
+        return not is_trained(cell, self.splits[seed], self.left_out)
 
     def said(self, method: str, seed: int, value_set: str) -> pl.DataFrame:
         """The rows of `probes` that speak for a value set: its own, or the model's as itself."""
@@ -176,6 +186,9 @@ class Evaluation:
     # (value sets, splits, options, folder of the options' paths): about how many prompts `probe`
     # scores as one place, for plans.
     prompts: Callable[[Sequence[ValueSet], Sequence[ItemSplit], Any, Path], int] | None = None
+    # (value sets, options, folder of the options' paths): the items whose answers `score` needs
+    # whether they were trained on or not. Of other items trained on it may get a sample.
+    items_needed: Callable[[Sequence[ValueSet], Any, Path], Collection[str]] | None = None
 
     def scored(self, given: EvaluationInput, seed: int) -> Scorecard:
         """What `score` found, with its intervals cut off where a measure has an end."""

@@ -112,6 +112,7 @@ def _study_facts(wiring: Wiring) -> StudyFacts:
         machine=machine(),
         model=wiring.model.described,
         model_licence=wiring.model.licence,
+        number_format=None if study.endpoint else study.scoring.number_format,
         content_hash=wiring.results.key,
     )
 

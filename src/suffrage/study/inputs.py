@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from suffrage.align import TrainingOptions
+from suffrage.evaluate.asking.sampled_cells import Cell, asked_cells, sampled_trained_cells
 from suffrage.population import ValueSet
 from suffrage.study.pre_aligned import items_trained_before
 from suffrage.study.schema import MethodSpec, Study
@@ -98,6 +99,31 @@ class StudyInputs:
         if self.method(method).method.train is None:
             return list(self.splits.values())
         return [self.splits[seed]]
+
+    @cached_property
+    def trained_samples(self) -> dict[int, frozenset[Cell] | None]:
+        """By seed, the cells that are asked of those trained on; None where all are."""
+        study, value_sets = self.study, list(self.value_sets.values())
+        most, draw = study.scoring.trained_cells, study.seeds[0]
+        return {
+            seed: sampled_trained_cells(value_sets, split, study.left_out, most, draw)
+            for seed, split in self.splits.items()
+        }
+
+    def asked_cells(
+        self, method: str, seed: int, value_sets: Sequence[ValueSet]
+    ) -> frozenset[Cell] | None:
+        """What a model of a method is asked that answers for these value sets; None for all."""
+        untrained = self.method(method).method.train is None
+        seeds = list(self.splits) if untrained else [seed]
+        samples = [self.trained_samples[at] for at in seeds]
+        study, needed = self.study, set[str]()
+        for spec in study.evaluate if None not in samples else ():
+            if spec.evaluation.items_needed is not None:
+                everyone = list(self.value_sets.values())
+                needed |= set(spec.evaluation.items_needed(everyone, spec.options, study.folder))
+        splits = [self.splits[at] for at in seeds]
+        return asked_cells(value_sets, splits, samples, study.left_out, needed)
 
     def learnt_from(self, place: TrainingPlace) -> list[ValueSet]:
         """The value sets that one training learns from."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from suffrage.evaluate import EvaluationInput
+from suffrage.evaluate.asking.sampled_cells import is_trained
 from suffrage.evaluate.results import EndpointFacts, RoundingError
 from suffrage.population.published import source_disagreements
 from suffrage.study.schema import Study
@@ -37,6 +38,7 @@ def limits_of_run(
     """
     return [
         *_general_limits(sources, given),
+        *_sample_limits(given),
         *_source_limits(sources, given),
         *_endpoint_limits(endpoint, given),
         *_rounding_limits(rounding),
@@ -103,6 +105,23 @@ def _general_limits(sources: Sources, given: EvaluationInput) -> list[str]:
         "shown next to the item."
     )
     return sentences
+
+
+def _sample_limits(given: EvaluationInput) -> list[str]:
+    """That of what was trained on only a sample was asked, where that is so."""
+    if not given.trained_sample:
+        return []
+    seed, drawn = next(iter(given.trained_sample.items()))
+    split, left_out = given.splits[seed], given.left_out
+    every = [(v.name, item) for v in given.value_sets for item in v.distributions]
+    trained = sum(is_trained(cell, split, left_out) for cell in every)
+    questions = len({item for _, item in drawn})
+    return [
+        f"Of {trained:,} answers of populations to questions trained on, {len(drawn):,} were asked "
+        f"(`scoring: trained_cells`): those to {questions:,} questions, drawn at random, the same "
+        "share of each source's. Figures on trained questions rest on them; all "
+        "that was held out was asked."
+    ]
 
 
 def _source_limits(sources: Sources, given: EvaluationInput) -> list[str]:

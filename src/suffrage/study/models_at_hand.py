@@ -63,7 +63,7 @@ class ModelsAtHand:
         dtype: the number format it computes in, None for the study's own. Raises InputError when
         it cannot be loaded.
         """
-        number_format = dtype or self.inputs.study.scoring.dtype
+        number_format = dtype or self.inputs.study.scoring.number_format
         key = (wanted.method, wanted.checkpoint, number_format)
         if self._loaded is None or self._loaded[0] != key:
             self.release()

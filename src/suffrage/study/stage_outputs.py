@@ -27,7 +27,7 @@ from suffrage.evaluate import (
     Scorecard,
     collect_answers,
 )
-from suffrage.evaluate.asking.answers import prompts_to_score
+from suffrage.evaluate.asking.answers import asked_probes, prompts_to_score
 from suffrage.evaluate.asking.rounding import Rounding, questions_asked_twice, rounding
 from suffrage.models import ItemProbe, ModelAnswer, read_letters
 from suffrage.models.cache import AnswerStore
@@ -176,13 +176,16 @@ def answers_of_method(
     # Full text and sampling cost more: only where an item is held out.
     relevant = inputs.splits_asked_about(method, seed)
     held_out = sorted({item for split in relevant for item in split.held_out})
-    total = prompts_to_score(
-        list(inputs.value_sets.values()), held_out, as_population, study.scoring
+    models = models_of(inputs, method, seed)
+    asked = [inputs.asked_cells(method, seed, model.value_sets) for model in models]
+    total = sum(
+        prompts_to_score(model.value_sets, held_out, as_population, study.scoring, cells)
+        for model, cells in zip(models, asked, strict=True)
     )
     advance = _counted(total, update, SCORING_SHARE if study.scoring.samples else 1.0)
     personas = study_personas(inputs, method, seed)
     by_value_set: dict[str, list[ModelAnswer]] = {}
-    for model in models_of(inputs, method, seed):
+    for model, cells in zip(models, asked, strict=True):
         found = collect_answers(
             hand.answerer(model),
             model.value_sets,
@@ -192,9 +195,10 @@ def answers_of_method(
             seed,
             advance,
             personas,
+            cells,
         )
         by_value_set.update(found.by_value_set)
-    if study.endpoint or study.scoring.dtype == "float32":
+    if study.endpoint or study.scoring.number_format == "float32":
         return Answers(by_value_set)
     return Answers(by_value_set, _rounding(inputs, hand, method, seed))
 
@@ -213,13 +217,15 @@ def _counted(total: int, update: Update, share: float) -> Callable[[int], None]:
 
 def _rounding(inputs: StudyInputs, hand: ModelsAtHand, method: str, seed: int) -> Rounding:
     """How far a method's answers lie from those in float32, on some of its questions."""
-    dtype = inputs.study.scoring.dtype
+    dtype = inputs.study.scoring.number_format
     as_population = inputs.method(method).method.asks_as_population
     fast: list[ModelAnswer] = []
     again: list[tuple[ModelOfMethod, list[ItemProbe]]] = []
     for model in models_of(inputs, method, seed):
         personas = study_personas(inputs, method, seed)
-        asked = questions_asked_twice(model.value_sets, as_population, seed, personas)
+        cells = inputs.asked_cells(method, seed, model.value_sets)
+        probes = asked_probes(model.value_sets, as_population, cells, personas)
+        asked = questions_asked_twice(probes, seed)
         fast += read_letters(hand.answerer(model), asked, 0.0)
         again.append((model, asked))
     hand.release()
@@ -279,6 +285,9 @@ def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
         folder=study.folder,
         records=_record_folders(inputs),
         trained_before=[q for start in distinct_starts(study) for q in start.questions],
+        trained_sample={
+            seed: drawn for seed, drawn in inputs.trained_samples.items() if drawn is not None
+        },
     )
     given = replace(given, readings=floor_readings(inputs, given))
     cards: dict[str, Scorecard] = {}

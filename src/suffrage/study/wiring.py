@@ -335,6 +335,8 @@ def _answer_stages(
     align: dict[TrainingPlace, Stage],
 ) -> dict[AnswerPlace, Stage]:
     value_set_keys = [stage.key for stage in value_sets.values()]
+    asked_about = _cells_asked(study)
+    scoring = study.scoring.model_dump() | {"dtype": study.scoring.number_format}
     found: dict[AnswerPlace, Stage] = {}
     for spec in study.methods:
         for seed in study.seeds:
@@ -349,7 +351,8 @@ def _answer_stages(
                     value_set_keys,
                     # It is asked once about what any seed holds out.
                     [stage.key for stage in splits.values()],
-                    study.scoring.model_dump(),
+                    scoring,
+                    asked_about,
                     study.seeds[0],
                     *_described_by_answers(spec),
                 )
@@ -361,10 +364,25 @@ def _answer_stages(
                     [stage.key for stage in _checkpoints(align, spec.name, seed).values()],
                     value_set_keys,
                     splits[seed].key,
-                    study.scoring.model_dump(),
+                    scoring,
+                    asked_about,
                     seed,
                 )
     return found
+
+
+def _cells_asked(study: Study) -> list[Any]:
+    """What decides, besides splits and scoring, which cells are asked and which only sampled."""
+    needing = [spec for spec in study.evaluate if spec.evaluation.items_needed is not None]
+    return [
+        study.left_out,
+        [
+            (spec.name, spec.options.model_dump(mode="json"), _files_of_evaluation(study, spec))
+            for spec in needing
+        ],
+        # Only where cells are drawn at all.
+        study.seeds[0] if study.scoring.trained_cells is not None else None,
+    ]
 
 
 def _described_by_answers(spec: MethodSpec) -> list[Any]:
@@ -459,9 +477,15 @@ def _method_hashes(study: Study, spec: MethodSpec) -> list[str]:
 
 def _evaluation_hashes(study: Study, spec: EvaluationSpec) -> list[str]:
     """Hashes of the files, folders and models that an evaluation reads."""
+    models = [identify(name, study.folder).content for name in spec.options.other_models]
+    return [*_files_of_evaluation(study, spec), *models]
+
+
+def _files_of_evaluation(study: Study, spec: EvaluationSpec) -> list[str]:
+    """Hashes of the files and folders that an evaluation reads."""
     found = []
     for path in spec.options.files_in(study.folder):
         if not path.exists():
             raise InputError(f"{study.source.name}: evaluate: {spec.name}: {path} is not there.")
         found.append(storage.folder_hash(path) if path.is_dir() else storage.file_hash(path))
-    return [*found, *(identify(name, study.folder).content for name in spec.options.other_models)]
+    return found

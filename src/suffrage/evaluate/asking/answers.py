@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from suffrage import storage
 from suffrage.evaluate.asking.rounding import Rounding
+from suffrage.evaluate.asking.sampled_cells import Cell
 from suffrage.models import (
     Answerer,
     ItemProbe,
@@ -26,6 +29,7 @@ from suffrage.models import (
 )
 from suffrage.models.answerer import Advance
 from suffrage.models.asking import Persona
+from suffrage.models.device import fast_dtype
 from suffrage.population import ValueSet
 from suffrage.training_data.answers_in_context import persona_of
 
@@ -35,8 +39,9 @@ class Scoring(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    dtype: str = Field(default="float32", pattern="^(float32|bfloat16)$")
-    """float32, unless speed matters more than the third digit."""
+    dtype: str = Field(default="float32", pattern="^(float32|bfloat16|auto)$")
+    """float32, unless speed matters more than the third digit. auto is bfloat16 where the machine
+    computes it in hardware, and float32 elsewhere."""
     lowest_mass: float = Field(default=0.25, ge=0, lt=1)
     """An item is refused if the model puts less probability than this on its options."""
     samples: int = Field(default=12, ge=0)
@@ -45,6 +50,17 @@ class Scoring(BaseModel):
     """Whether to read the options' full texts."""
     sentence: bool = False
     """Whether to read each option said in a sentence."""
+    trained_cells: int | None = Field(default=2000, ge=1)
+    """About so many cells that were trained on are asked, where there are more; a cell is a
+    population and a question, and questions are drawn at random. null asks all of them. What is
+    held out is always asked."""
+
+    @property
+    def number_format(self) -> str:
+        """The number format that models are asked in on this machine."""
+        if self.dtype != "auto":
+            return self.dtype
+        return fast_dtype() if find_spec("torch") else "float32"
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,15 +127,46 @@ def prompts_to_score(
     other_readouts: Sequence[str],
     as_population: bool,
     scoring: Scoring,
+    wanted: Collection[Cell] | None = None,
 ) -> int:
     """How many score requests `collect_answers` will make, for plans and progress."""
-    asked = value_sets if as_population else value_sets[:1]
-    others = int(scoring.text) + int(scoring.sentence)
+    others, held_out = int(scoring.text) + int(scoring.sentence), frozenset(other_readouts)
     return sum(
-        len(ways_of_asking(item, None)) + (others if item.id in other_readouts else 0)
-        for value_set in asked
-        for item in value_set.items
+        len(ways_of_asking(probe.item, None)) + (others if probe.item.id in held_out else 0)
+        for _, probe in asked_probes(value_sets, as_population, wanted)
     )
+
+
+def asked_probes(
+    value_sets: Sequence[ValueSet],
+    as_population: bool,
+    wanted: Collection[Cell] | None = None,
+    personas: Mapping[str, Persona] | None = None,
+) -> list[tuple[str, ItemProbe]]:
+    """What a model is asked, each with the value set that it is asked as; "" as itself.
+
+    Parameters
+    ----------
+    value_sets
+        Those whose items are asked.
+    as_population
+        Whether the prompt names the population.
+    wanted
+        The cells whose answers are wanted; None for all.
+    personas
+        How value sets are described where they are not only named, by name.
+    """
+    cells = [
+        (v, item)
+        for v in value_sets
+        for item in v.items
+        if wanted is None or (v.name, item.id) in wanted
+    ]
+    if as_population:
+        asked_as = {v.name: persona_of(v, personas or {}) for v in value_sets}
+        return [(v.name, ItemProbe(item, asked_as[v.name])) for v, item in cells]
+    items = {item.id: item for _, item in cells}
+    return [("", ItemProbe(item, None)) for item in items.values()]
 
 
 def collect_answers(
@@ -131,6 +178,7 @@ def collect_answers(
     seed: int,
     advance: Advance | None = None,
     personas: Mapping[str, Persona] | None = None,
+    wanted: Collection[Cell] | None = None,
 ) -> Answers:
     """Ask the model every item as every value set.
 
@@ -145,23 +193,21 @@ def collect_answers(
         Of the written answers.
     personas
         How value sets are described where they are not only named, by name.
+    wanted
+        The cells that are asked; None for all.
     """
-    if as_population:
-        # All value sets in one go: they share the text of every item.
-        asked_as = {v.name: persona_of(v, personas or {}) for v in value_sets}
-        places = [
-            (v.name, ItemProbe(item, asked_as[v.name])) for v in value_sets for item in v.items
-        ]
-    else:
-        items = {item.id: item for v in value_sets for item in v.items}
-        places = [("", ItemProbe(item, None)) for item in items.values()]
-    found = _ask(model, places, other_readouts, scoring, seed, advance)
+    # All value sets in one go: they share the text of every item.
+    places = asked_probes(value_sets, as_population, wanted, personas)
+    found: dict[str, list[ModelAnswer]] = defaultdict(list)
+    for name, answer in _ask(model, places, other_readouts, scoring, seed, advance):
+        found[name].append(answer)
     return Answers(
         {
             v.name: [
                 answer
-                for name, answer in found
-                if (name == v.name or not as_population) and answer.item_id in v.distributions
+                for answer in found[v.name if as_population else ""]
+                if answer.item_id in v.distributions
+                and (wanted is None or (v.name, answer.item_id) in wanted)
             ]
             for v in value_sets
         }
@@ -177,7 +223,8 @@ def _ask(
     advance: Advance | None,
 ) -> list[tuple[str, ModelAnswer]]:
     """Every readout of every place, with the place's name."""
-    others = [place for place in places if place[1].item.id in other_readouts]
+    held_out = frozenset(other_readouts)
+    others = [place for place in places if place[1].item.id in held_out]
     names, probes = [name for name, _ in places], [one for _, one in places]
     other_names, other_probes = [name for name, _ in others], [one for _, one in others]
     letters = read_letters(model, probes, scoring.lowest_mass, advance)

@@ -7,16 +7,13 @@ on its own questions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from suffrage.models import ItemProbe, ModelAnswer
-from suffrage.models.asking import Persona
-from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import total_variation
-from suffrage.training_data.answers_in_context import persona_of
 
 # Questions asked in both formats: enough for a mean, few enough to cost little.
 QUESTIONS = 24
@@ -39,29 +36,15 @@ class Rounding:
     """What kept it from being measured."""
 
 
-def questions_asked_twice(
-    value_sets: Sequence[ValueSet],
-    as_population: bool,
-    seed: int,
-    personas: Mapping[str, Persona] | None = None,
-) -> list[ItemProbe]:
+def questions_asked_twice(asked: Sequence[tuple[str, ItemProbe]], seed: int) -> list[ItemProbe]:
     """At most `QUESTIONS` of what a model is asked, drawn with the seed.
 
-    personas: how value sets are described where they are not only named, by name.
+    asked: each with the value set that it is asked as.
     """
-    if as_population:
-        every = [
-            (v.name, item.id, ItemProbe(item, persona_of(v, personas or {})))
-            for v in value_sets
-            for item in v.items
-        ]
-    else:
-        items = {item.id: item for v in value_sets for item in v.items}
-        every = [("", item.id, ItemProbe(item, None)) for item in items.values()]
-    every.sort(key=lambda place: place[:2])
+    every = sorted(asked, key=lambda place: (place[0], place[1].item.id))
     generator = np.random.default_rng([seed, 17])
     chosen = generator.permutation(len(every))[:QUESTIONS]
-    return [every[place][2] for place in sorted(chosen)]
+    return [every[place][1] for place in sorted(chosen)]
 
 
 def rounding(dtype: str, fast: Sequence[ModelAnswer], exact: Sequence[ModelAnswer]) -> Rounding:

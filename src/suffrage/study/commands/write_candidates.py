@@ -178,7 +178,7 @@ def _written(
     quiet: bool,
 ) -> list[CandidateAnswer]:
     """Every answer of every source. What was asked for and not written is added to counts."""
-    dtype, licence = wiring.study.scoring.dtype, wiring.model.licence
+    dtype, licence = wiring.study.scoring.number_format, wiring.model.licence
     found: list[CandidateAnswer] = []
     loaded: tuple[Path | None, LanguageModel] | None = None
     with Progress(1.0, quiet) as progress, progress.stage("answers", 1.0) as update:

@@ -133,7 +133,7 @@ def _local_plan(inputs: StudyInputs) -> Plan:
     study, stages = inputs.study, inputs.wiring.stages()
     asking = training = 0.0
     if any(s.kind in ("align", "answers", "probes") for s in stages if not s.finished):
-        asking = matrix_speed(study.scoring.dtype)
+        asking = matrix_speed(study.scoring.number_format)
         training = matrix_speed(fast_dtype() if find_spec("torch") else "float32")
     shape = model_shape(inputs.wiring.model)
     parameters = shape.parameters if shape else 0

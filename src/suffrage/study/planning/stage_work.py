@@ -55,7 +55,7 @@ def work_by_stage(inputs: StudyInputs) -> dict[Path, StageWork]:
     """What each stage that runs the model takes, by the stage's folder."""
     wiring = inputs.wiring
     shape, length = model_shape(wiring.model), mean_prompt_length(inputs)
-    width = 4 if inputs.study.scoring.dtype == "float32" else 2
+    width = 4 if inputs.study.scoring.number_format == "float32" else 2
     asking_memory = (shape.parameters if shape else 0) * width + READING_BYTES
     found = {
         stage.folder: _training_work(inputs, place, length) for place, stage in wiring.align.items()
@@ -109,12 +109,14 @@ def asked_as(inputs: StudyInputs, spec: MethodSpec) -> int:
 
 
 def scored_prompts(inputs: StudyInputs, spec: MethodSpec) -> int:
-    """How many prompts the answers of one method take, before any are sampled."""
+    """How many prompts the answers of one method take at a seed, before any are sampled."""
+    value_sets = list(inputs.value_sets.values())
     return prompts_to_score(
-        list(inputs.value_sets.values()),
+        value_sets,
         held_out_in_any(inputs),
         spec.method.asks_as_population,
         inputs.study.scoring,
+        inputs.asked_cells(spec.name, inputs.study.seeds[0], value_sets),
     )
 
 
