@@ -12,6 +12,21 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 TOPICS = ("work", "family", "science")
+# Questions that have no telling word in common, for tests of what is nearly the same.
+PLAIN_QUESTIONS = (
+    "Should the city build more bicycle lanes?",
+    "Is your neighbourhood safe after dark?",
+    "Do schools teach enough mathematics?",
+    "How often do trains arrive late?",
+    "Would you move abroad for work?",
+    "Are hospital waiting times acceptable?",
+    "Does music belong in every classroom?",
+    "Can farmers live from what they earn?",
+    "Have winters become warmer here?",
+    "Who pays for broken streetlights?",
+    "When did you last visit a library?",
+    "Which newspaper do you trust most?",
+)
 
 
 def make_item(number: int, options: int = 4, ordered: bool = True, **more: object) -> Item:

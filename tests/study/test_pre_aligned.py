@@ -25,7 +25,7 @@ from suffrage.study.sources import with_populations
 from suffrage.study.wiring import wire
 from suffrage.training_data import ItemSplit, Records
 from tests.study.conftest import Write
-from tests.synthetic import make_survey, write_survey_files
+from tests.synthetic import PLAIN_QUESTIONS, make_survey, write_survey_files
 
 # Of the eight questions that the later study has, the earlier one asked these four, held out q3,
 # and called its populations something else.
@@ -39,10 +39,26 @@ SETS = [
 ]
 
 
+def reword(folder: Path) -> None:
+    """Ask questions that have nothing in common."""
+    codebook = yaml.safe_load((folder / "codebook.yaml").read_text())
+    for item, question in zip(codebook["items"], PLAIN_QUESTIONS, strict=False):
+        item["question"] = question
+    (folder / "codebook.yaml").write_text(yaml.safe_dump(codebook))
+
+
+@pytest.fixture
+def write_study(write_study: Write, tmp_path: Path) -> Write:
+    """Writes the later study."""
+    reword(tmp_path)
+    return write_study
+
+
 def write_earlier(folder: Path, model: Path | str, **changes: Any) -> Study:
     """The earlier study: the same survey with half of its questions."""
     folder.mkdir()
     write_survey_files(folder, make_survey(respondents=240, items=8))
+    reword(folder)
     codebook = yaml.safe_load((folder / "codebook.yaml").read_text())
     codebook["items"] = [item for item in codebook["items"] if item["id"] in ASKED]
     codebook["title"] = "The earlier survey"
@@ -105,8 +121,7 @@ def write_checkpoint(folder: Path, weights: Path, **changes: Any) -> Path:
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "adapter_config.json").write_text("{}")
-    items = make_survey(items=8).codebook.items
-    rows = [{"id": i.id, "question": i.question} for i in items if i.id in LEARNT]
+    rows = [{"id": i, "question": PLAIN_QUESTIONS[int(i[1:])]} for i in LEARNT]
     (folder / TRAINED_QUESTIONS).write_text(json.dumps(rows))
     return folder
 
@@ -335,7 +350,7 @@ LIST = {"by": "list", "items": ["q5", "q6"]}
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"held_out": {"by": "list", "items": ["q1", "q6"]}}, r"held_out.items: .*q1 \(\"What of"),
+        ({"held_out": {"by": "list", "items": ["q1", "q6"]}}, r"held_out.items: .*q1 \(\"Is your"),
         ({"held_out": {"question": 0.7}}, "0.7 of 8 questions is 6, and only 5 can be drawn"),
         ({"held_out": {"topic": ["family"]}}, "held_out.topic: .*q1 "),
         ({"held_out": {"question": 0.2, "population": ["up"]}}, "up is left out of training"),
@@ -506,7 +521,7 @@ def test_keys_change_with_what_a_start_decides_and_with_nothing_else(
         "results results",
     }
     rows = json.loads((adapter / TRAINED_QUESTIONS).read_text())
-    rows[0]["question"] = "Do you own a bicycle?"
+    rows[0]["question"] = "Do you own a parrot?"
     (adapter / TRAINED_QUESTIONS).write_text(json.dumps(rows))
     learnt = of({**own, "from": str(adapter)})
     assert changed(after, learnt) == changed(raw, begun)
@@ -528,8 +543,11 @@ def test_keys_change_with_what_a_start_decides_and_with_nothing_else(
 
 
 def test_other_surveys_questions_that_a_start_has_learnt_are_not_scored() -> None:
-    items = make_survey(items=8).codebook.items
-    before = [items[2].question.upper(), "Do you own a bicycle?"]
+    items = [
+        item.model_copy(update={"question": PLAIN_QUESTIONS[place]})
+        for place, item in enumerate(make_survey(items=8).codebook.items)
+    ]
+    before = [items[2].question.upper(), "Do you own a parrot?"]
     given = EvaluationInput([], {}, {}, [], [], trained_before=before)
     kept, removed = without_overlaps(given, items, "transfer")
     assert list(removed) == ["q2"] and len(kept) == 7

@@ -7,9 +7,17 @@ import pytest
 
 from suffrage.errors import InputError
 from suffrage.survey import Item
-from suffrage.training_data import HeldOut, ItemSplit, TrainedBefore, split_items, trained_before
+from suffrage.training_data import (
+    HeldOut,
+    ItemSplit,
+    TrainedBefore,
+    TrainedQuestion,
+    split_items,
+    trained_before,
+)
+from suffrage.training_data.overlap import overlapping
 from suffrage.training_data.split import held_back, with_held_back
-from tests.synthetic import make_item
+from tests.synthetic import PLAIN_QUESTIONS, make_item
 
 BEFORE = "the earlier checkpoint"
 BRIDGE = "Is the old bridge over the river safe?"
@@ -20,16 +28,21 @@ def plain(text: str) -> str:
     return "".join(character for character in text.lower() if character.isalnum())
 
 
-def questions(count: int = 12, **more: Any) -> list[Item]:
-    return [make_item(i, **more) for i in range(count)]
+def questions(count: int = 12) -> list[Item]:
+    return [asked(make_item(k), PLAIN_QUESTIONS[k]) for k in range(count)]
 
 
 def asked(item: Item, question: str, **more: Any) -> Item:
     return item.model_copy(update={"question": question, **more})
 
 
+def learnt(texts: list[str]) -> list[TrainedQuestion]:
+    """Questions of an earlier study, whose ids say nothing."""
+    return [TrainedQuestion(f"earlier{place}", text) for place, text in enumerate(texts)]
+
+
 def split(asked_now: list[Item], texts: list[str], seed: int = 1, **rule: Any) -> ItemSplit:
-    before = trained_before(asked_now, {BEFORE: texts})
+    before = trained_before(asked_now, {BEFORE: learnt(texts)})
     return split_items(asked_now, HeldOut(**rule), seed, before=before)
 
 
@@ -85,7 +98,7 @@ def test_a_battery_trained_on_in_part_is_no_new_topic_and_new_questions_of_it_ar
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ({"by": "list", "items": ("q1", "q2")}, r"held_out.items: .*q1 \(\"What of Bravo"),
+        ({"by": "list", "items": ("q1", "q2")}, r"held_out.items: .*q1 \(\"Is your neigh"),
         ({"by": "topic", "topics": ("family",)}, r"held_out.topics: .*q1 .*q4 "),
         ({"topic": ("family",)}, r"held_out.topic: .*q1 .*q4 "),
         ({"survey": ("two",)}, r"held_out.survey: .*two:q1 "),
@@ -94,7 +107,7 @@ def test_a_battery_trained_on_in_part_is_no_new_topic_and_new_questions_of_it_ar
 def test_a_question_that_is_named_and_was_trained_on_before_is_refused(
     rule: dict[str, Any], said: str
 ) -> None:
-    items, texts = questions(), [make_item(1).question, make_item(4).question]
+    items, texts = questions(), [PLAIN_QUESTIONS[1], PLAIN_QUESTIONS[4]]
     if "survey" in rule:
         names = ("one", "two")
         items = [asked(i, i.question, id=f"{names[k % 2]}:{i.id}") for k, i in enumerate(items)]
@@ -103,7 +116,7 @@ def test_a_question_that_is_named_and_was_trained_on_before_is_refused(
     assert BEFORE in str(refused.value) and "hold out other questions" in str(refused.value)
     if "survey" not in rule:
         # Everything else may be named.
-        split(items, [make_item(3).question], **rule)
+        split(items, [PLAIN_QUESTIONS[3]], **rule)
 
 
 def test_a_share_that_the_new_questions_cannot_fill_is_refused_with_what_there_is() -> None:
@@ -121,14 +134,14 @@ def test_without_an_earlier_training_the_draw_is_what_it_was() -> None:
     for rule in ({"by": "item", "share": 0.3}, {"question": 0.2, "topic": 0.4}):
         for seed in range(5):
             assert split(items, [], seed, **rule) == split_items(items, seed=seed, **rule)
-            elsewhere = split(items, ["Do you own a bicycle?"], seed, **rule)
+            elsewhere = split(items, ["Do you own a parrot?"], seed, **rule)
             assert elsewhere == split_items(items, seed=seed, **rule)
 
 
 def test_every_checkpoint_is_named_with_the_questions_it_learnt() -> None:
     items = questions()
     both = trained_before(
-        items, {"the first": [items[2].question], "the second": [items[5].question]}
+        items, {"the first": learnt([items[2].question]), "the second": learnt([items[5].question])}
     )
     assert both.items == {"q2": "the first", "q5": "the second"}
     with pytest.raises(InputError, match="the second was trained on q5"):
@@ -138,7 +151,7 @@ def test_every_checkpoint_is_named_with_the_questions_it_learnt() -> None:
 
 
 def test_a_split_keeps_what_was_trained_on_before(tmp_path: Any) -> None:
-    found = split(questions(), [make_item(3).question], question=0.2)
+    found = split(questions(), [PLAIN_QUESTIONS[3]], question=0.2)
     found.write(tmp_path / "split")
     assert ItemSplit.read(tmp_path / "split") == found
     assert TrainedBefore() == trained_before(questions(), {})
@@ -162,3 +175,70 @@ def test_nothing_is_chosen_on_questions_trained_on_before() -> None:
         with_held_back(every, items, 0.3, 1)
     with pytest.raises(InputError, match=r"validation: .* holds none .*has learnt 12 of the"):
         held_back(items, 0.3, np.random.default_rng(1), every.trained_before)
+
+
+STATEMENTS = (
+    "On the whole, men make better political leaders than women do",
+    "A university education is more important for a boy than for a girl",
+    "When a mother works for pay, the children suffer",
+    "Being a housewife is just as fulfilling as working for pay",
+    "Work should always come first, even if it means less spare time",
+)
+
+
+def test_the_same_statement_under_another_stem_is_no_new_question() -> None:
+    now = 'How strongly do you agree or disagree with the following statement: "{}."'
+    then = "For each statement, do you agree strongly, agree, disagree, or disagree strongly? - {}"
+    items = [asked(make_item(k), now.format(said)) for k, said in enumerate(STATEMENTS)]
+    found = trained_before(items, {BEFORE: learnt([then.format(said) for said in STATEMENTS[:3]])})
+    assert set(found.items) == {"q0", "q1", "q2"}
+
+
+def test_ids_count_where_most_of_them_are_found_by_their_texts() -> None:
+    items = questions(6)
+    other = "What is your view of the newcomers to our part of town?"
+    texts = {item.id: item.question for item in items[:3]} | {"q4": other, "q9": "Do you ski?"}
+    same = [TrainedQuestion(f"wvs:{name}", text) for name, text in texts.items()]
+    # q4 is there in words of its own. q5 has an id that the earlier survey does not know.
+    assert set(trained_before(items, {BEFORE: same}).items) == {"q0", "q1", "q2", "q4"}
+    # In another survey the same ids mean other questions.
+    chance = [TrainedQuestion("q1", items[1].question)]
+    chance += [TrainedQuestion(f"q{k}", other) for k in (0, 2, 3, 4)]
+    assert set(trained_before(items, {BEFORE: chance}).items) == {"q1"}
+
+
+def test_overlaps_are_those_that_comparing_every_pair_finds() -> None:
+    """Against the definition in its docstring, pair by pair, on questions made of a few words."""
+    generator = np.random.default_rng(4)
+    words = [f"{letter}word{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+
+    def question(k: int) -> Item:
+        some = generator.choice(words, size=int(generator.integers(2, 7)), replace=False)
+        where = int(generator.integers(1, len(some) + 1))
+        return asked(make_item(k), f"{' '.join(some[:where])}: {' '.join(some[where:])}?")
+
+    items, trained = [question(k) for k in range(120)], [question(200 + k) for k in range(120)]
+    texts = {item.question for item in (*items, *trained)}
+
+    def stems(text: str) -> set[str]:
+        return {word.strip("?:")[:5] for word in text.split() if len(word) > 3}
+
+    common = {w for w in words if sum(w[:5] in stems(t) for t in texts) > max(2, 0.25 * len(texts))}
+
+    def end(text: str) -> set[str]:
+        parts = [stems(part) for part in text.split(": ")]
+        return next((part for part in reversed(parts) if len(part) > 1), set())
+
+    def same(one: str, other: str) -> bool:
+        a, b = (stems(t) - {w[:5] for w in common} for t in (one, other))
+        near = len(a & b) > 0.6 * len(a | b) or len(a & b) >= max(3, 0.75 * min(len(a), len(b)))
+        x, y = end(one), end(other)
+        return near or (len(x & y) > 1 and len(x & y) > 0.6 * len(x | y))
+
+    expected = {
+        item.id: next(other.id for other in trained if same(item.question, other.question))
+        for item in items
+        if any(same(item.question, other.question) for other in trained)
+    }
+    assert 10 < len(expected) < 110
+    assert overlapping(items, trained) == expected

@@ -23,7 +23,7 @@ from suffrage.study.schema import MethodSpec, Study
 from suffrage.study.stages import FOLDERS
 from suffrage.survey import Item
 from suffrage.text_overlap import only_words
-from suffrage.training_data import TrainedBefore, trained_before
+from suffrage.training_data import TrainedBefore, TrainedQuestion, trained_before
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class PreAlignedStart:
     # As this study names it.
     name: str
     checkpoint: Checkpoint
-    # The text of every question that it was trained on, or what it started from.
-    questions: tuple[str, ...]
+    # Every question that it was trained on, or what it started from.
+    questions: tuple[TrainedQuestion, ...]
 
     @property
     def folder(self) -> Path:
@@ -254,7 +254,8 @@ def _read(folder: Path, name: str, where: str) -> PreAlignedStart:
             'the file yourself: a JSON list with {"id": ..., "question": ...} for every question '
             "that it was trained on."
         )
-    return PreAlignedStart(name, checkpoint, tuple(row["question"] for row in questions))
+    learnt = tuple(TrainedQuestion(row["id"], row["question"]) for row in questions)
+    return PreAlignedStart(name, checkpoint, learnt)
 
 
 def items_trained_before(study: Study, items: Sequence[Item]) -> TrainedBefore:

@@ -284,7 +284,7 @@ def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
         left_out=study.left_out,
         folder=study.folder,
         records=_record_folders(inputs),
-        trained_before=[q for start in distinct_starts(study) for q in start.questions],
+        trained_before=[q.text for start in distinct_starts(study) for q in start.questions],
         trained_sample={
             seed: drawn for seed, drawn in inputs.trained_samples.items() if drawn is not None
         },

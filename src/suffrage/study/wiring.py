@@ -221,7 +221,7 @@ def _value_set_stages(study: Study, sources: dict[str, Stage]) -> dict[str, Stag
 
 
 def _split_stages(study: Study, sources: dict[str, Stage]) -> dict[int, Stage]:
-    learnt = sorted({text for start in distinct_starts(study) for text in start.questions})
+    learnt = sorted({row for start in distinct_starts(study) for row in start.questions})
     return {
         seed: _stage(
             study,

@@ -1,5 +1,6 @@
 """Training data: which items may be trained on, and the records built from them."""
 
+from suffrage.training_data.earlier_training import TrainedQuestion, trained_before
 from suffrage.training_data.records import (
     RecordBuilder,
     Records,
@@ -11,7 +12,6 @@ from suffrage.training_data.split import (
     ItemSplit,
     TrainedBefore,
     split_items,
-    trained_before,
 )
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "RecordSettings",
     "Records",
     "TrainedBefore",
+    "TrainedQuestion",
     "check_nothing_held_out",
     "split_items",
     "trained_before",

@@ -7,12 +7,12 @@ whether you agree..."), so that whole questions alone show too little.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 
 from suffrage.survey import Item
-from suffrage.text_overlap import COMMON_WORD, jaccard, only_words, words_in
-from suffrage.training_data.split import NEAR_DUPLICATE
+from suffrage.text_overlap import COMMON_WORD, only_words, words_in
+from suffrage.training_data.split import NEAR_DUPLICATE, differ_after_a_long_beginning
 
 # The part of the shorter question's telling words that the other one has too.
 CONTAINED = 0.75
@@ -23,7 +23,9 @@ STEM = 5
 _PARTS = re.compile(r":\s|\n|[\"“”]|(?<=[.?!])\s")
 
 
-def overlapping(items: Sequence[Item], trained: Sequence[Item]) -> dict[str, str]:
+def overlapping(
+    items: Sequence[Item], trained: Sequence[Item], apart: bool = False
+) -> dict[str, str]:
     """The items that ask nearly what a trained item asks.
 
     Two questions overlap when
@@ -35,6 +37,13 @@ def overlapping(items: Sequence[Item], trained: Sequence[Item]) -> dict[str, str
 
     This errs toward removing items: those that share a statement's words are removed as well.
 
+    Parameters
+    ----------
+    items, trained : sequence of Item
+    apart : bool
+        Whether two questions of one battery, which begin with the same many words and then ask
+        different things, do not overlap.
+
     Returns
     -------
     dict
@@ -44,16 +53,22 @@ def overlapping(items: Sequence[Item], trained: Sequence[Item]) -> dict[str, str
     counts = Counter(word for text in set(questions) for word in _stems(text))
     limit = max(2, COMMON_WORD * len(set(questions)))
     common = {word for word, n in counts.items() if n > limit}
-    known = [
-        (item.id, only_words(item.question), *_compared(item.question, common)) for item in trained
-    ]
+    exact: dict[str, int] = {}
+    told, ended = _Shared(_near_or_within), _Shared(_same_end)
+    for place, item in enumerate(trained):
+        exact.setdefault(only_words(item.question), place)
+        words, end = _compared(item.question, common)
+        told.add(words)
+        ended.add(end)
     found = {}
     for item in items:
-        plain = only_words(item.question)
         words, end = _compared(item.question, common)
-        for name, other, other_words, other_end in known:
-            if plain == other or _near(words, other_words) or _same_end(end, other_end):
-                found[item.id] = name
+        places = [*told.meeting(words), *ended.meeting(end)]
+        same = exact.get(only_words(item.question))
+        for place in sorted(places if same is None else [*places, same]):
+            other = trained[place]
+            if not (apart and differ_after_a_long_beginning(item.question, other.question)):
+                found[item.id] = other.id
                 break
     return found
 
@@ -68,12 +83,41 @@ def _compared(question: str, common: set[str]) -> tuple[set[str], set[str]]:
     return _stems(question) - common, parts[-1] if parts else set()
 
 
-def _near(first: set[str], second: set[str]) -> bool:
-    if jaccard(first, second) > NEAR_DUPLICATE:
+def _near_or_within(shared: int, first: int, second: int) -> bool:
+    """Whether two sets of so many words, some of them shared, are of questions that overlap."""
+    if shared > NEAR_DUPLICATE * (first + second - shared):
         return True
-    shared = len(first & second)
-    return shared >= FEWEST_WORDS and shared >= CONTAINED * min(len(first), len(second))
+    return shared >= FEWEST_WORDS and shared >= CONTAINED * min(first, second)
 
 
-def _same_end(first: set[str], second: set[str]) -> bool:
-    return len(first & second) > 1 and jaccard(first, second) > NEAR_DUPLICATE
+def _same_end(shared: int, first: int, second: int) -> bool:
+    return shared > 1 and shared > NEAR_DUPLICATE * (first + second - shared)
+
+
+class _Shared:
+    """Sets of words, each found by the words that it shares with another set.
+
+    overlap: whether sets overlap, from the number of shared words and of the words of each.
+    """
+
+    def __init__(self, overlap: Callable[[int, int, int], bool]) -> None:
+        self._overlap = overlap
+        self._sizes: list[int] = []
+        self._by_word: dict[str, list[int]] = defaultdict(list)
+
+    def add(self, words: set[str]) -> None:
+        """Add one more set."""
+        for word in words:
+            self._by_word[word].append(len(self._sizes))
+        self._sizes.append(len(words))
+
+    def meeting(self, words: set[str]) -> list[int]:
+        """The places of the sets that overlap with this one."""
+        shared: Counter[int] = Counter()
+        for word in words:
+            shared.update(self._by_word.get(word, ()))
+        return [
+            place
+            for place, count in shared.items()
+            if self._overlap(count, len(words), self._sizes[place])
+        ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise, takewhile
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from suffrage import settings, storage
 from suffrage.errors import InputError
-from suffrage.survey import Item, Option, Survey
+from suffrage.survey import Item, Survey
 from suffrage.text_overlap import (
     ContainedTexts,
     jaccard,
@@ -196,74 +195,6 @@ class TrainedBefore:
     items: Mapping[str, str] = field(default_factory=dict)
     # Those, and the items that share a battery with a question trained on.
     batteries: Mapping[str, str] = field(default_factory=dict)
-
-
-def trained_before(items: Sequence[Item], questions: Mapping[str, Sequence[str]]) -> TrainedBefore:
-    """Find the items that a model was trained on before.
-
-    Parameters
-    ----------
-    items : sequence of Item
-        The items that a study may hold out.
-    questions : mapping
-        For each checkpoint, by the name that messages give it, the texts of the questions that it
-        was trained on.
-
-    Returns
-    -------
-    TrainedBefore
-        The items with those questions or nearly the same, whatever asks nearly the same as one of
-        them, and the batteries that any of them is in.
-
-    Examples
-    --------
-    >>> from suffrage import read_survey
-    >>> survey = read_survey("labelled_file", path="town.csv", codebook="town.yaml")
-    >>> item = survey.codebook.items[0]
-    >>> found = trained_before(survey.codebook.items, {"an earlier study": [item.question]})
-    >>> found.items == {item.id: "an earlier study"}
-    True
-    """
-    near, clusters = near_duplicate_groups(items), item_clusters(items)
-    found: dict[str, str] = {}
-    batteries: dict[str, str] = {}
-    for who, texts in questions.items():
-        known = [
-            Item(id=f"{_BEFORE}:{place}", question=text, options=_ANY_OPTIONS)
-            for place, text in enumerate(dict.fromkeys(texts))
-        ]
-        both = [*items, *known]
-        same = _grouped_with(items, near, near_duplicate_groups(both), known)
-        alike = _grouped_with(items, clusters, item_clusters(both), known)
-        found = dict.fromkeys(same, who) | found
-        batteries = dict.fromkeys(alike | _with_group(items, clusters, same), who) | batteries
-    return TrainedBefore(found, batteries)
-
-
-# The source that questions trained on before count as; no source of a study has a space in it.
-_BEFORE = "trained before"
-_ANY_OPTIONS = (Option(code="1", text="Yes"), Option(code="2", text="No"))
-
-
-def _grouped_with(
-    items: Sequence[Item],
-    own: Mapping[str, str],
-    joint: Mapping[str, str],
-    known: Sequence[Item],
-) -> set[str]:
-    """The items in a group with any of the known ones, and whatever is in a group with those.
-
-    own: the groups of the items alone. joint: the groups of all of them.
-    """
-    groups = {joint[item.id] for item in known}
-    return _with_group(items, own, {item.id for item in items if joint[item.id] in groups})
-
-
-def _with_group(
-    items: Sequence[Item], groups: Mapping[str, str], names: AbstractSet[str]
-) -> set[str]:
-    wanted = {groups[name] for name in names}
-    return {item.id for item in items if groups[item.id] in wanted}
 
 
 def split_items(
@@ -659,6 +590,22 @@ def _differ_at_the_end(one: _Part, other: _Part) -> bool:
         first = second = shared if shared >= LONG_STEM else 0
     ends = frozenset(one.words[first:]), frozenset(other.words[second:])
     return ends[0] != ends[1] and jaccard(*ends) <= NEAR_DUPLICATE
+
+
+def differ_after_a_long_beginning(one: str, other: str) -> bool:
+    """Whether two questions begin with the same many words, and then ask different things.
+
+    Examples
+    --------
+    >>> stem = "How much confidence do you have in each of these: "
+    >>> differ_after_a_long_beginning(stem + "the press?", stem + "the police?")
+    True
+    >>> differ_after_a_long_beginning("Do you trust the press?", "Do you trust the police?")
+    False
+    """
+    first, second = words_in(one), words_in(other)
+    alike = _shared_beginning([first, second]) >= LONG_STEM
+    return alike and _differ_at_the_end(_Part(tuple(first), 0), _Part(tuple(second), 0))
 
 
 def _parts(items: Sequence[Item]) -> dict[str, _Part]:
