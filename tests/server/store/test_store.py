@@ -1,6 +1,7 @@
 """The store: each act is stored whole, once, in its own consultation, on both databases."""
 
 import multiprocessing
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from sqlalchemy import delete, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from suffrage.consult import consultation as plain
-from suffrage.errors import InputError
+from suffrage.errors import InputError, SuffrageError
 from suffrage.server.store import (
     audit,
     consultations,
@@ -37,6 +38,7 @@ from suffrage.server.store.consultations import ConsultationSettings
 from suffrage.server.store.database import NotFoundError, RefusedError, Store
 from suffrage.server.store.participants import Scopes
 from tests.server import acts
+from tests.server.databases import SECRET
 from tests.server.empty_stores import empty_store
 from tests.server.opening import open_together
 
@@ -576,6 +578,46 @@ def test_two_processes_that_open_an_empty_store_at_once_both_find_it_whole(addre
     with store.read() as c:
         assert c.scalar(text("SELECT count(*) FROM alembic_version")) == 1
     store.close()
+
+
+def lock_file(path: Path) -> sqlite3.Connection:
+    """As another process does that brings the file up to date, or uploads something large."""
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    return other
+
+
+def test_opening_waits_for_a_migration_that_takes_longer_than_a_lock_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_MS", 20)
+    folder = tmp_path / "store"
+    folder.mkdir()
+    other = lock_file(folder / database.DATABASE)
+    timer = threading.Timer(0.5, other.rollback)
+    timer.start()
+    monkeypatch.setenv(secret_keys.VARIABLE, SECRET)
+    database.open_store(str(folder), create=True).close()
+    timer.join()
+    # What has the newest version is opened although somebody writes to it.
+    other.execute("BEGIN IMMEDIATE")
+    database.open_store(str(folder)).close()
+    other.close()
+
+
+def test_a_store_that_stays_locked_is_said_to_be_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_MS", 20)
+    monkeypatch.setattr(database, "MIGRATION_SECONDS", 0.1)
+    monkeypatch.setenv(secret_keys.VARIABLE, SECRET)
+    other = lock_file(tmp_path / database.DATABASE)
+    with pytest.raises(SuffrageError, match="is locked: another program"):
+        database.open_store(str(tmp_path), create=True)
+    other.close()
+    (tmp_path / database.DATABASE).write_bytes(b"no database at all " * 100)
+    with pytest.raises(SuffrageError, match="damaged"):
+        database.open_store(str(tmp_path))
 
 
 def test_sqlite_waits_for_the_disk_and_keeps_keys(tmp_path: object, monkeypatch) -> None:

@@ -11,15 +11,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from suffrage.errors import InputError, SuffrageError
 from suffrage.server.store.commits import SharedCommits, refuse_empty_commits
+from suffrage.server.store.faults import SENTENCES, fault_of
 from suffrage.server.store.secret_keys import Secrets, find_secrets, make_secret_file
 
 DATABASE = "consultation.db"
 SECRET = "secret.key"
 BUSY_MS = 5000
+# Seconds to wait for another process that brings the same file up to date.
+MIGRATION_SECONDS = 120.0
 # In milliseconds, as all times of the store.
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -153,26 +156,54 @@ def open_store(where: str, create: bool = False) -> Store:
             raise InputError(f"{path}: no consultation here; make one with `suffrage consult new`.")
     store = Store(_engine(url, backend), find_secrets(beside))
     try:
-        migrate(store.engine)
-    except OperationalError as error:
+        _migrate_when_free(store.engine)
+    except DBAPIError as error:
         store.close()
         # The driver's message may hold the password, so it is left out.
         raise SuffrageError(
-            f"{parsed.render_as_string(hide_password=True)}: the database does not answer; is it "
-            "running, and may this user open it?"
+            f"{parsed.render_as_string(hide_password=True)}: {_complaint(error)}"
         ) from error
     return store
 
 
+def _complaint(error: DBAPIError) -> str:
+    fault = fault_of(error) or "away"
+    if fault == "away":
+        return f"{SENTENCES[fault]}; is it running, and may this user open it?"
+    if fault == "locked":
+        return f"{SENTENCES[fault]}; end that program, or try again when it has finished."
+    return f"{SENTENCES[fault]}."
+
+
+def _migrate_when_free(engine: Engine) -> None:
+    """Migrate; wait where another process has locked the file, as one that migrates it does."""
+    until = time.monotonic() + MIGRATION_SECONDS
+    while True:
+        try:
+            migrate(engine)
+        except DBAPIError as error:
+            if fault_of(error) != "locked" or time.monotonic() >= until:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
 def migrate(engine: Engine) -> None:
-    """Bring the tables to the newest version.
+    """Bring the tables to the newest version; a store that has it already is only read.
 
     Of several processes that start at once, one does it; the others wait and find it done. Raises
     InputError where a newer Suffrage wrote the database.
     """
     from alembic import command
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
     from alembic.util.exc import CommandError
 
+    with engine.connect() as c, c.begin():
+        newest = ScriptDirectory.from_config(migration_config(c)).get_current_head()
+        if MigrationContext.configure(c).get_current_revision() == newest:
+            return
     with engine.connect().execution_options(writes=True) as c, c.begin():
         if engine.dialect.name == "postgresql":  # on SQLite the transaction is a lock already
             c.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
