@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 import suffrage
-from suffrage.cli import app
+from suffrage.cli.commands import app
 from suffrage.consult.consultation import write_consultation
 from suffrage.errors import InputError
 from suffrage.server.store.contents import from_consultation
@@ -21,7 +21,7 @@ from tests.server.empty_stores import empty_store
 READ = {
     *("study", "path", "folder", "people", "margins", "prompts", "merges", "links", "settings"),
     *("statements", "polis", "with_settings", "frozen", "codebook", "source", "scores", "runs"),
-    *("file", "benchmark", "population"),
+    *("secret", "file", "benchmark", "population"),
 }
 FOLDERS = {
     ("consult", "export", "out"),
@@ -30,12 +30,14 @@ FOLDERS = {
     ("consult", "records", "out"),
     ("consult", "from-survey", "out"),
     ("consult", "demo", "store"),
+    ("consult", "restore", "out"),
     ("survey", "worldvaluesbench", "output"),
     ("segment", "freeze"),
 }
 # A single file, which is replaced as any program replaces the file it is told to write, or kept.
 FILES = {
     ("consult", "invite", "out"),
+    ("consult", "backup", "out"),
     ("consult", "answers", "output"),
     ("consult", "release", "private"),
     ("compare", "html"),

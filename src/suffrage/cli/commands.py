@@ -10,7 +10,15 @@ import typer
 from typer.core import TyperGroup
 
 from suffrage import __version__
-from suffrage.cli import INTERRUPTED, consult_analysis, consult_server, study, survey, values
+from suffrage.cli import (
+    INTERRUPTED,
+    consult_analysis,
+    consult_backups,
+    consult_server,
+    study,
+    survey,
+    values,
+)
 
 # Commands that go on from where they were stopped.
 RESUMES = ("run", "tune", "paraphrase")
@@ -77,6 +85,8 @@ consult_app.command("new")(consult_server.new_command)
 consult_app.command("phase")(consult_server.phase_command)
 consult_app.command("invite")(consult_server.invite_command)
 consult_app.command("serve")(consult_server.serve_command)
+consult_app.command("backup")(consult_backups.backup_command)
+consult_app.command("restore")(consult_backups.restore_command)
 consult_app.command("export")(consult_server.export_command)
 consult_app.command("import")(consult_server.import_command)
 consult_app.command("demo")(consult_server.demo_command)

@@ -15,8 +15,15 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from suffrage.errors import InputError, SuffrageError
 from suffrage.server.store.commits import SharedCommits, refuse_empty_commits
+from suffrage.server.store.database_schema import secret_mark
 from suffrage.server.store.faults import SENTENCES, fault_of
-from suffrage.server.store.secret_keys import Secrets, find_secrets, make_secret_file
+from suffrage.server.store.secret_keys import (
+    Secrets,
+    find_secrets,
+    is_named_by_environment,
+    make_secret_file,
+)
+from suffrage.server.store.secret_marks import is_marked, mark_of
 
 DATABASE = "consultation.db"
 SECRET = "secret.key"
@@ -118,18 +125,20 @@ def database_url(where: str) -> str:
     return where
 
 
-def open_store(where: str, create: bool = False) -> Store:
+def open_store(where: str, create: bool = False, check: bool = True) -> Store:
     """Open the store at a folder, a .db file or a PostgreSQL address, and bring it up to date.
 
     Parameters
     ----------
     create : bool
         Make the folder, the database and, for SQLite, its secret where they do not exist.
+    check : bool
+        Whether the secret must be the one that the store was made with.
 
     Raises
     ------
     InputError
-        There is no store.
+        There is no store, its secret is missing, or the secret is another one's.
     SuffrageError
         The database does not answer.
     """
@@ -149,7 +158,9 @@ def open_store(where: str, create: bool = False) -> Store:
         beside = path.parent / SECRET
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
-            make_secret_file(beside)
+            # Never next to a database that is there: it would not be the one it was made with.
+            if not is_named_by_environment() and not (path.exists() and path.stat().st_size):
+                make_secret_file(beside)
             # Before SQLite makes it: its further files take their rights from this one.
             path.touch(mode=0o600)
         elif not path.exists():
@@ -157,6 +168,8 @@ def open_store(where: str, create: bool = False) -> Store:
     store = Store(_engine(url, backend), find_secrets(beside))
     try:
         _migrate_when_free(store.engine)
+        if check:
+            _check_secret(store)
     except DBAPIError as error:
         store.close()
         # The driver's message may hold the password, so it is left out.
@@ -164,6 +177,20 @@ def open_store(where: str, create: bool = False) -> Store:
             f"{parsed.render_as_string(hide_password=True)}: {_complaint(error)}"
         ) from error
     return store
+
+
+def _check_secret(store: Store) -> None:
+    """Refuse a secret that the store was not made with; leave a mark of a new one."""
+    try:
+        with store.read() as c:
+            marked = is_marked(c, store.secrets)
+    except InputError:
+        store.close()
+        raise
+    if not marked:
+        with store.write() as c:
+            row = upsert(c, secret_mark).values(mark=mark_of(store.secrets), first_used=now())
+            c.execute(row.on_conflict_do_nothing())
 
 
 def _complaint(error: DBAPIError) -> str:

@@ -116,6 +116,14 @@ staff_session = Table(
     Index("ix_staff_session_staff_id", "staff_id"),
 )
 
+# One mark for each key that was the first one of the secret; see `secret_marks.py`.
+secret_mark = Table(
+    "secret_mark",
+    metadata,
+    Column("mark", Text, primary_key=True),
+    Column("first_used", _TIME, nullable=False),
+)
+
 invitation = Table(
     "invitation",
     metadata,

@@ -99,6 +99,11 @@ def make_secret_file(path: Path) -> None:
             passing.unlink()
 
 
+def is_named_by_environment() -> bool:
+    """Whether the secret comes from the environment and not from the file next to the store."""
+    return any(os.environ.get(name) for name in (VARIABLE, FILE_VARIABLE))
+
+
 def find_secrets(beside: Path | None) -> Secrets:
     """The keys of this deployment.
 
@@ -107,6 +112,12 @@ def find_secrets(beside: Path | None) -> Secrets:
     source, text = VARIABLE, os.environ.get(VARIABLE, "")
     if not text and (named := os.environ.get(FILE_VARIABLE)):
         source, text = f"{FILE_VARIABLE} ({named})", _read(Path(named))
+    if not text and beside is not None and not beside.exists():
+        raise InputError(
+            f"{beside}: the secret of this store is missing, and without it what people said of "
+            "themselves, their sessions and invitations cannot be read. Put your copy of it back, "
+            "or follow docs/consultation.md, Backup, if there is none."
+        )
     if not text and beside is not None:
         source, text = str(beside), _read(beside)
     if not text:
