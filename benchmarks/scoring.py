@@ -47,6 +47,8 @@ ITEMS, GROUPS = 36, 46
 OURS, BASELINE = "suffrage", "lm-eval batch 1"
 TASKS = ("letters", "texts")
 
+# What the contestant of this process read, where it says so.
+READ: dict[str, float] = {}
 # A question: the context, and the continuations whose log-probability is wanted.
 Question = tuple[str, list[str]]
 
@@ -187,10 +189,17 @@ def with_batches(
 def with_suffrage(
     model: str, asked: list[Question], dtype: str, batch: int
 ) -> tuple[float, list[list[float]]]:
-    """`LanguageModel.score`: prompts packed into rows, every shared prefix computed once."""
+    """`LanguageModel.score`: prompts packed into rows, every shared prefix computed once.
+
+    Notes in `READ` the tokens read, the fewest that the prompts allow, and the share of the
+    machine's matrix-multiply speed that the weights' products reached.
+    """
     from suffrage.models.identity import identify
     from suffrage.models.language_model import LanguageModel
-    from suffrage.models.packing import ScoreRequest
+    import torch
+
+    from suffrage.models.packing import ScoreRequest, packed
+    from suffrage.study.planning.machine_speed import matrix_speed
 
     language_model = LanguageModel.load(identify(model, Path()), dtype)
     tokenizer = language_model.tokenizer
@@ -204,9 +213,20 @@ def with_suffrage(
             start = tokens(context)
             ends = tuple(tokens(context + answer)[len(start) :] for answer in answers)
             requests.append(ScoreRequest(start, ends))
+        rows = list(language_model.rule.rows(requests, language_model.device))
+        (whole,) = packed(requests, sys.maxsize)
+        READ["tokens_read"] = sum(len(row.tokens) for row in rows)
+        READ["tokens_least"] = len(whole.tokens)
+        head = language_model.model.get_output_embeddings().weight.numel()
+        linear = [m for m in language_model.model.modules() if isinstance(m, torch.nn.Linear)]
+        weights = sum(m.weight.numel() for m in linear) - head
+        asked_for = sum(len(set(row.query_nodes)) for row in rows)
+        READ["operations"] = 2.0 * (weights * READ["tokens_read"] + head * asked_for)
         return [[float(x.sum()) for x in found] for found in language_model.score(requests)]
 
-    return timed(score, asked)
+    found = timed(score, asked)
+    READ["share_of_limit"] = READ["operations"] / found[0] / matrix_speed(dtype)
+    return found
 
 
 def timed(score: Any, asked: list[Question]) -> tuple[float, list[list[float]]]:
@@ -230,7 +250,7 @@ def run_alone(name: str, model: str, dtype: str, batch: int, work: Path) -> None
     asked = [(context, answers) for context, answers in json.loads(work.read_text())]
     seconds, found = CONTESTANTS[name](model, asked, dtype, batch)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    result = {"seconds": seconds, "log_probs": found, "peak_memory_bytes": peak}
+    result = {"seconds": seconds, "log_probs": found, "peak_memory_bytes": peak, **READ}
     work.with_suffix(".out.json").write_text(json.dumps(result))
 
 
@@ -340,6 +360,12 @@ def main() -> int:
                     f"  difference {result['largest_difference']:.1e}"
                     f"  peak {result['peak_memory_bytes'] / 1e9:.1f} GB"
                 )
+                if "tokens_read" in result:
+                    print(
+                        f"    {result['tokens_read'] / result['questions']:.1f} tokens read a "
+                        f"question, {result['tokens_read'] / result['tokens_least']:.2f} times the "
+                        f"least; {result['share_of_limit']:.0%} of the matrix-multiply speed"
+                    )
     exact = max(
         result["largest_difference"]
         for results in found.values()
