@@ -37,13 +37,13 @@ WORDS = (
     "trust future economy better worse support oppose war peace climate energy local national "
     "leaders media news freedom rights children parents life society change policy problem of "
     "the to in and for with about by on from"
-).split()
+)
 OPTIONS = ("Strongly agree", "Somewhat agree", "Somewhat disagree", "Strongly disagree")
 PLACES = (
     "Argentina Bolivia Chad Denmark Egypt Finland Ghana Hungary Iceland Japan Kenya Latvia Mexico "
     "Nepal Oman Peru Qatar Romania Spain Turkey Uganda Vietnam Yemen Zambia Austria Brazil Chile "
     "Estonia France Greece India Jordan Kuwait Lebanon"
-).split()
+)
 YEARS = (1991, 2001, 2011, 2021)
 
 
@@ -54,10 +54,12 @@ def choices(questions: int, populations: int) -> list[Any]:
     from suffrage.survey import Item, Option
 
     generator = np.random.default_rng(0)
-    names = [f"people in {place} in {year}" for year in YEARS for place in PLACES][:populations]
+    names = [f"people in {place} in {year}" for year in YEARS for place in PLACES.split()][
+        :populations
+    ]
     found = []
     for number in range(questions):
-        words = generator.choice(WORDS, generator.integers(12, 40))
+        words = generator.choice(WORDS.split(), generator.integers(12, 40))
         item = Item(
             id=f"q{number}",
             question=f"{' '.join(words).capitalize()}?",

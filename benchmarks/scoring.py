@@ -194,10 +194,10 @@ def with_suffrage(
     Notes in `READ` the tokens read, the fewest that the prompts allow, and the share of the
     machine's matrix-multiply speed that the weights' products reached.
     """
-    from suffrage.models.identity import identify
-    from suffrage.models.language_model import LanguageModel
     import torch
 
+    from suffrage.models.identity import identify
+    from suffrage.models.language_model import LanguageModel
     from suffrage.models.packing import ScoreRequest, packed
     from suffrage.study.planning.machine_speed import matrix_speed
 
@@ -207,26 +207,31 @@ def with_suffrage(
     def tokens(text: str) -> tuple[int, ...]:
         return tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def score(part: list[Question]) -> list[list[float]]:
+    def requests_of(part: list[Question]) -> list[ScoreRequest]:
         requests = []
         for context, answers in part:
             start = tokens(context)
             ends = tuple(tokens(context + answer)[len(start) :] for answer in answers)
             requests.append(ScoreRequest(start, ends))
-        rows = list(language_model.rule.rows(requests, language_model.device))
-        (whole,) = packed(requests, sys.maxsize)
-        READ["tokens_read"] = sum(len(row.tokens) for row in rows)
-        READ["tokens_least"] = len(whole.tokens)
-        head = language_model.model.get_output_embeddings().weight.numel()
-        linear = [m for m in language_model.model.modules() if isinstance(m, torch.nn.Linear)]
-        weights = sum(m.weight.numel() for m in linear) - head
-        asked_for = sum(len(set(row.query_nodes)) for row in rows)
-        READ["operations"] = 2.0 * (weights * READ["tokens_read"] + head * asked_for)
-        return [[float(x.sum()) for x in found] for found in language_model.score(requests)]
+        return requests
 
-    found = timed(score, asked)
-    READ["share_of_limit"] = READ["operations"] / found[0] / matrix_speed(dtype)
-    return found
+    def score(part: list[Question]) -> list[list[float]]:
+        found = language_model.score(requests_of(part))
+        return [[float(x.sum()) for x in logs] for logs in found]
+
+    seconds, found = timed(score, asked)
+    requests = requests_of(asked)
+    rows = list(language_model.rule.rows(requests, language_model.device))
+    (whole,) = packed(requests, sys.maxsize)
+    READ["tokens_read"] = sum(len(row.tokens) for row in rows)
+    READ["tokens_least"] = len(whole.tokens)
+    head = language_model.model.get_output_embeddings().weight.numel()
+    linear = [m for m in language_model.model.modules() if isinstance(m, torch.nn.Linear)]
+    weights = sum(m.weight.numel() for m in linear) - head
+    logits = sum(len(set(row.query_nodes)) for row in rows)
+    operations = 2 * (weights * READ["tokens_read"] + head * logits)
+    READ["share_of_limit"] = operations / seconds / matrix_speed(dtype)
+    return seconds, found
 
 
 def timed(score: Any, asked: list[Question]) -> tuple[float, list[list[float]]]:

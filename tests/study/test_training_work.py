@@ -2,12 +2,25 @@
 
 import pytest
 
+from suffrage.evaluate.asking.answers import Scoring
+from suffrage.models import ItemProbe, bundled, ways_of_asking
+from suffrage.models.packing import ScoreRequest, packed
+from suffrage.models.shape import ModelShape
+from suffrage.models.tokenizing import encode_texts, prompt_text
 from suffrage.study.descriptions import study_personas
 from suffrage.study.inputs import ComputedInputs
-from suffrage.study.planning.stage_work import described_tokens, work_by_stage
+from suffrage.study.planning.memory import (
+    StepSize,
+    layer_parameters,
+    step_bytes,
+    token_bytes,
+    weight_bytes,
+)
+from suffrage.study.planning.stage_work import described_tokens, reading_tokens, work_by_stage
 from suffrage.study.planning.training_work import TAIL_TOKENS, TrainingWork, training_work
 from suffrage.study.schema import read_study
 from suffrage.study.wiring import wire
+from suffrage.survey.formats.archive import read_book
 from tests.study.conftest import Write
 
 QUESTION = 100.0
@@ -123,3 +136,65 @@ def test_the_tokens_of_a_description_are_about_those_of_the_text(write_study: Wr
     (stage,) = {stage.folder for stage in wire(named).answers.values()}
     shorter = work_by_stage(ComputedInputs(wire(named)))[stage].passes
     assert work[inputs.wiring.answers["prompt", 3].folder].passes > 1.5 * shorter
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    any(bundled.package_folder(p) is None for p in bundled.BUNDLED["smollm2-135m"].needed),
+    reason="the bundled model is not installed",
+)
+@pytest.mark.parametrize("populations", [0, 1, 12])
+def test_the_tokens_of_asking_are_about_those_that_packed_rows_read(populations: int) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(bundled.prepared_folder("smollm2-135m")))
+    items = list(read_book("gss.yaml").items().values())[:30]
+    places = ("Kenya", "Peru", "Japan", "Chad")
+    personas = [f"people in {place} in {year}" for place in places for year in (1, 2, 3)]
+    probes = [ItemProbe(item, name) for item in items for name in personas[:populations] or [None]]
+    texts = [
+        prompt_text(tokenizer, question.messages)
+        for probe in probes
+        for question in ways_of_asking(probe.item, probe.persona)
+    ]
+    requests = [ScoreRequest(prompt, ((1,),)) for prompt in encode_texts(tokenizer, texts)]
+    read = sum(len(row.tokens) for row in packed(requests, 2048))
+    planned = reading_tokens(probes, [], Scoring(text=False, samples=0))
+    assert planned == pytest.approx(read, rel=0.2)
+
+
+def test_asking_a_sample_is_planned_as_less(write_study: Write) -> None:
+    found = {}
+    for most in (None, 4):
+        scoring = {"samples": 0, "text": False, "trained_cells": most}
+        inputs = ComputedInputs(wire(read_study(write_study(scoring=scoring))))
+        found[most] = work_by_stage(inputs)[inputs.wiring.answers["prompt", 3].folder].passes
+        value_sets = list(inputs.value_sets.values())
+        cells = inputs.asked_cells("prompt", 3, value_sets)
+    assert cells is not None and len(cells) < 16
+    # Of eight items for two value sets.
+    assert found[4] == pytest.approx(found[None] * len(cells) / 16, rel=0.1)
+
+
+def test_layers_that_are_not_trained_take_a_third_and_no_memory_of_moments(
+    write_study: Write,
+) -> None:
+    shape = ModelShape(1000, width=4, layers=3, heads=1, vocabulary=10, inner=8, shared=2)
+    # Attention: 4x4 twice, 4x2 twice; feed-forward: three times 4x8.
+    assert layer_parameters(shape) == 2 * 16 + 2 * 8 + 3 * 32
+    assert weight_bytes(shape, "full", 4, 8) == 16 * 1000
+    assert weight_bytes(shape, "full", 4, 8, "3-3") == 16 * 144 + 4 * (1000 - 144)
+    step = StepSize(10.0, 0.0)
+    each = 10 * token_bytes(shape, "full", 4)
+    whole = step_bytes(shape, "full", step, 4, 8, recomputed=False, padded=False)
+    upper = step_bytes(shape, "full", step, 4, 8, False, False, "upper")
+    assert whole - weight_bytes(shape, "full", 4, 8) == 3 * each
+    assert upper - weight_bytes(shape, "full", 4, 8, "upper") == 2 * each
+    passes = []
+    for layers in ("all", "2-2"):
+        methods = [{"method": "distribution", "adapter": "none", "steps": 4, "layers": layers}]
+        inputs = ComputedInputs(wire(read_study(write_study(methods=methods))))
+        passes.append(work_by_stage(inputs)[inputs.wiring.align["distribution", 3, ""].folder])
+    # The tiny model has two layers. Of the lower one only the forward third of the work is left.
+    assert passes[1].passes == pytest.approx(passes[0].passes * (1 + 1 / 3) / 2)
+    assert passes[1].memory < passes[0].memory

@@ -198,3 +198,26 @@ class Method:
     # checkpoint's folder, a folder for what may be kept, and the checkpoint over the model that the
     # study starts from, if it does. It gives shares of items, and no text.
     load: Callable[[ModelIdentity, Path, Path, Path | None], SharesPredictor] | None = None
+
+
+def layer_range(wanted: str, count: int) -> tuple[int, int]:
+    """The first and the last layer that are trained, counted from 1.
+
+    Parameters
+    ----------
+    wanted : str
+        As `TrainingOptions.layers` says it: "all", "upper", or such as "11-30".
+    count : int
+        Layers of the model.
+
+    Examples
+    --------
+    >>> layer_range("upper", 30), layer_range("5-8", 30), layer_range("all", 30)
+    ((11, 30), (5, 8), (1, 30))
+    """
+    if wanted == "all":
+        return 1, count
+    if wanted == "upper":
+        return count // 3 + 1, count
+    first, last = (int(number) for number in wanted.split("-"))
+    return first, last

@@ -15,7 +15,13 @@ from typing import Any
 from suffrage import storage
 from suffrage.align.checkpoint import Checkpoint
 from suffrage.align.loop import all_finite
-from suffrage.align.method import OnStep, TrainingFacts, TrainingJob, TrainingOptions
+from suffrage.align.method import (
+    OnStep,
+    TrainingFacts,
+    TrainingJob,
+    TrainingOptions,
+    layer_range,
+)
 from suffrage.align.validation import Validation
 from suffrage.errors import InputError, SuffrageError, TrainingDivergedError, require
 from suffrage.models import identify_trained
@@ -110,9 +116,7 @@ def train_only_layers(model: Any, wanted: str) -> None:
         The model has no such layers.
     """
     count = int(model.config.get_text_config(decoder=True).num_hidden_layers)
-    first, last = count // 3 + 1, count
-    if wanted != "upper":
-        first, last = (int(number) for number in wanted.split("-"))
+    first, last = layer_range(wanted, count)
     if not 1 <= first <= last <= count:
         raise InputError(f"layers: {wanted}: the model has layers 1 to {count}.")
     for name, parameter in model.named_parameters():

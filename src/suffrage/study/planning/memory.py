@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from suffrage.align import TrainingOptions
+from suffrage.align.method import layer_range
 from suffrage.models.packing import ScoreRequest, packed
 from suffrage.models.shape import ModelShape
 from suffrage.population import ValueSet
@@ -90,7 +91,7 @@ def largest_step(
         settings = replace(settings, constitution=constitution)
     generator = np.random.default_rng([seed, 3])
     records = builder.build(value_sets, split, BATCHES * size, generator, settings)
-    rows = records.frame.to_dicts()
+    rows = [row for row in records.frame.to_dicts() if not row.get("validation")]
     steps = [_step(spec, rows[at : at + size], row) for at in range(0, len(rows), size)]
     return max(steps, key=lambda step: step.tokens)
 
@@ -147,19 +148,19 @@ def step_bytes(
     rank: int,
     recomputed: bool,
     padded: bool,
+    layers: str = "all",
 ) -> float:
     """Weights, what is trained of them, and all that one step keeps, in bytes.
 
+    layers: which are trained, as `TrainingOptions.layers` says it. Those below keep nothing.
     width: bytes of a weight and of an activation. recomputed: with gradient checkpointing only each
     layer's input is kept, and one layer in full.
     """
+    above = shape.layers - layer_range(layers, shape.layers)[0] + 1
     layer = step.tokens * token_bytes(shape, adapting, width)
-    if recomputed:
-        kept = shape.layers * step.tokens * shape.width * width + layer
-    else:
-        kept = shape.layers * layer
+    kept = above * step.tokens * shape.width * width + layer if recomputed else above * layer
     logits = step.logits * shape.vocabulary * (PADDED_LOGIT if padded else PACKED_LOGIT)
-    return weight_bytes(shape, adapting, width, rank) + kept + logits
+    return weight_bytes(shape, adapting, width, rank, layers) + kept + logits
 
 
 def training_bytes(
@@ -184,20 +185,34 @@ def training_bytes(
         options.rank,
         options.gradient_checkpointing if recomputed is None else recomputed,
         spec.method.name in PADDED,
+        options.layers,
     )
     judged = spec.method.name == "rlhf" or getattr(options, "reward", "") == "preference_model"
     return whole + (weight_bytes(shape, changed, width, options.rank) if judged else 0.0)
 
 
-def weight_bytes(shape: ModelShape, adapting: Adapting, width: int, rank: int) -> float:
+def weight_bytes(
+    shape: ModelShape, adapting: Adapting, width: int, rank: int, layers: str = "all"
+) -> float:
     """The weights with what training adds to them: gradients and moments of those it changes."""
-    if adapting == "full":
+    first, last = layer_range(layers, shape.layers)
+    trained = last - first + 1
+    if adapting == "full" and layers == "all":
         return shape.parameters * FULL_BYTES
+    if adapting == "full":
+        changed = trained * layer_parameters(shape)
+        return changed * FULL_BYTES + (shape.parameters - changed) * width
     frozen = shape.parameters * (QLORA_BYTES if adapting == "qlora" else width)
     h, f, kv = shape.width, shape.inner, shape.shared
     # Both sides of each linear layer: queries, keys and values, output, gate and up, down.
     sides = 2 * h + 2 * (h + kv) + 2 * h + 2 * (h + f) + (f + h)
-    return frozen + shape.layers * sides * rank * ADAPTER_BYTES
+    return frozen + trained * sides * rank * ADAPTER_BYTES
+
+
+def layer_parameters(shape: ModelShape) -> int:
+    """The weights of one layer: attention, and a feed-forward part with a gate."""
+    attention = 2 * shape.width * (shape.width + shape.shared)
+    return attention + 3 * shape.width * shape.inner
 
 
 def token_bytes(shape: ModelShape, adapting: Adapting, width: int) -> float:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from suffrage.models.device import fast_dtype
+from suffrage.models.device import fast_dtype, gpu_name
 from suffrage.models.endpoint_settings import EndpointSettings
 from suffrage.models.identity import model_shape
 from suffrage.report.starts import start_sentences
@@ -35,6 +35,9 @@ from suffrage.study.wiring import wire
 
 # The share of a plain matrix product's speed that a forward pass reaches.
 FORWARD_EFFICIENCY = 0.6
+# The same on a CPU in bfloat16, whose products are so fast that the rest takes most of the time:
+# measured (docs/results.md, "asking many questions").
+SHORT_EFFICIENCY = 0.3
 # Of a request to an endpoint, from afar; and the tokens it writes at most.
 REQUEST_SECONDS = 1.0
 LABEL_TOKENS, WRITTEN_TOKENS = 1.0, 10.0
@@ -138,12 +141,14 @@ def _local_plan(inputs: StudyInputs) -> Plan:
     shape = model_shape(inputs.wiring.model)
     parameters = shape.parameters if shape else 0
     work = work_by_stage(inputs)
+    short = study.scoring.number_format == "bfloat16" and find_spec("torch") and not gpu_name()
+    reading = asking * (SHORT_EFFICIENCY if short else FORWARD_EFFICIENCY)
     planned = [
         _planned(
             stage,
             work.get(stage.folder),
             parameters,
-            training if stage.kind == "align" else asking,
+            training * FORWARD_EFFICIENCY if stage.kind == "align" else reading,
         )
         for stage in stages
     ]
@@ -153,14 +158,17 @@ def _local_plan(inputs: StudyInputs) -> Plan:
 
 
 def _planned(stage: Stage, work: StageWork | None, parameters: int, speed: float) -> PlannedStage:
-    """work: what the stage takes of the model, None where it runs none."""
+    """Plan one stage.
+
+    work: what it takes of the model, None where it runs none. speed: operations a second reached.
+    """
     if work is None:
         seconds = 0.0 if stage.finished else SMALL_STAGE_SECONDS
         return PlannedStage(stage, stage.finished, seconds, None)
     memory = work.memory + RUNTIME_BYTES if parameters else None
     if stage.finished:
         return PlannedStage(stage, True, 0.0, memory)
-    seconds = LOADING_SECONDS + 2 * parameters * work.passes / (speed * FORWARD_EFFICIENCY)
+    seconds = LOADING_SECONDS + 2 * parameters * work.passes / speed
     return PlannedStage(stage, False, seconds, memory)
 
 

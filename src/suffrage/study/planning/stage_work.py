@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from suffrage.align import TrainingOptions
-from suffrage.evaluate.asking.answers import prompts_to_score
-from suffrage.models import ways_of_asking
+from suffrage.align.method import layer_range
+from suffrage.evaluate.asking.answers import Scoring, asked_probes, prompts_to_score
+from suffrage.models import ItemProbe, ways_of_asking
+from suffrage.models.asking import SENTENCES
 from suffrage.models.device import CPU_ROW_LENGTH
 from suffrage.models.identity import model_shape
 from suffrage.models.packing_rule import BLOCKS_ROW_LENGTH
@@ -15,7 +18,6 @@ from suffrage.study.inputs import StudyInputs
 from suffrage.study.planning.memory import largest_step, training_bytes
 from suffrage.study.planning.training_work import (
     NOTHING,
-    TAIL_TOKENS,
     TrainingWork,
     training_work,
 )
@@ -30,6 +32,10 @@ from suffrage.training_data.answers_in_context import shares_in_words
 LEARNT_FACTOR, READ_FACTOR, WRITTEN_FACTOR = 7.0, 1.5, 3.0
 # The ways of asking one item share its question.
 SHARED_QUESTION = 0.8
+# Tokens of what ends a turn and begins the next, names a population, and asks for a label; and the
+# characters of a token of survey English.
+TURN_TOKENS, PERSONA_TOKENS, INSTRUCTION_TOKENS = 7.0, 5.0, 9.0
+CHARACTERS = 5.0
 # About how many tokens a sampled answer has, each of them a pass of its own that costs double.
 SAMPLED_TOKENS = 16 * 2
 # What the allocator keeps besides of layers computed again and again (gradient checkpointing),
@@ -78,8 +84,18 @@ def _training_work(inputs: StudyInputs, place: TrainingPlace, length: float) -> 
     populations = len(inputs.learnt_from(place))
     described = described_tokens(inputs, spec)
     work = training_work(spec, inputs.steps(place), length, populations, described)
-    passes = work.learnt * LEARNT_FACTOR + work.read * READ_FACTOR + work.written * WRITTEN_FACTOR
+    learning = LEARNT_FACTOR * _learning_share(inputs, place[0])
+    passes = work.learnt * learning + work.read * READ_FACTOR + work.written * WRITTEN_FACTOR
     return StageWork(passes, _training_memory(inputs, place), work)
+
+
+def _learning_share(inputs: StudyInputs, method: str) -> float:
+    """What learning takes of what it takes in all layers: two thirds of a layer are backward."""
+    shape = model_shape(inputs.wiring.model)
+    if shape is None:
+        return 1.0
+    first, _ = layer_range(inputs.training_options(method).layers, shape.layers)
+    return 1 - (first - 1) / shape.layers * 2 / 3
 
 
 def _training_memory(inputs: StudyInputs, place: TrainingPlace) -> float:
@@ -186,11 +202,46 @@ def _answer_tokens(inputs: StudyInputs, spec: MethodSpec, length: float) -> floa
     # A written answer costs its prompt once and the passes of its own tokens.
     answers = inputs.study.scoring.samples * len(held_out_in_any(inputs)) * places
     written = answers * (length + described + SAMPLED_TOKENS)
-    prompts = scored_prompts(inputs, spec)
     if described:
+        prompts = scored_prompts(inputs, spec)
         return _with_descriptions(prompts * length * SHARED_QUESTION, length, described) + written
-    read = prompts / places * (length * SHARED_QUESTION + (places - 1) * TAIL_TOKENS)
-    return read + written
+    value_sets = list(inputs.value_sets.values())
+    cells = inputs.asked_cells(spec.name, inputs.study.seeds[0], value_sets)
+    probes = asked_probes(value_sets, spec.method.asks_as_population, cells)
+    held_out = frozenset(held_out_in_any(inputs))
+    return written + reading_tokens([one for _, one in probes], held_out, inputs.study.scoring)
+
+
+def reading_tokens(
+    probes: Sequence[ItemProbe], held_out: Collection[str], scoring: Scoring
+) -> float:
+    """About how many tokens the packed rows have that ask items by letter, and some by text.
+
+    A question's text is read once, its options once for each way of asking, and for each population
+    in each way what names it and ends the turn.
+
+    Parameters
+    ----------
+    probes : sequence of ItemProbe
+        The items, and as whom each is asked.
+    held_out : collection of str
+        The items that are also read by text.
+    scoring : Scoring
+        Which readouts there are.
+    """
+    tokens = 0.0
+    seen: set[str] = set()
+    for probe in probes:
+        item, ways = probe.item, len(ways_of_asking(probe.item, None))
+        tokens += ways * (TURN_TOKENS + (probe.persona is not None) * PERSONA_TOKENS)
+        options = sum(map(len, item.texts)) / CHARACTERS + 2 * len(item.texts)
+        if item.id not in seen:
+            seen.add(item.id)
+            tokens += len(item.question) / CHARACTERS + ways * (options + INSTRUCTION_TOKENS)
+        if item.id in held_out:
+            others = int(scoring.text) + len(SENTENCES) * int(scoring.sentence)
+            tokens += others * (options + TURN_TOKENS)
+    return tokens
 
 
 def training_places(inputs: StudyInputs, method: str) -> list[TrainingPlace]:
