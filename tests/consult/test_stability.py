@@ -45,6 +45,17 @@ def test_a_better_silhouette_does_not_excuse_groups_that_do_not_come_back() -> N
     assert stable_number([shaky, five]) == 2
 
 
+def test_a_resample_without_the_dissenters_counts_as_one_that_lost_their_group() -> None:
+    votes = np.ones((30, 8), dtype=np.int8)
+    votes[:2] = -1
+    matrix = arranged([str(i) for i in range(30)], [str(j) for j in range(8)], votes)
+    found, tried = stable_groups(matrix, resamples=60)
+    assert found.sizes.tolist() == [28, 2]
+    missed = (28 / 30) ** 30  # the share of resamples that draw neither of the two
+    assert tried[0].agreement == pytest.approx(1 - missed, abs=0.13)
+    assert tried[0].agreement < 1 and tried[0].agreement_low == 0
+
+
 def test_votes_without_groups_behind_them_show_no_differences() -> None:
     # Everyone has the same opinions; k-means cuts the cloud anyway. Tested on the same votes,
     # dozens of statements would seem to differ.

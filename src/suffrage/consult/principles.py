@@ -177,6 +177,7 @@ class Principles:
                 "agreement_in_resamples": self.stability.agreement,
                 "overlap_in_resamples": list(self.stability.overlap),
                 "stable": self.stability.trusted,
+                "verdict": self.stability.verdict,
             },
             "left_out": {reason: list(ids) for reason, ids in self.left_out.items()},
             "to_judge": [
@@ -255,14 +256,7 @@ def find_principles(
     }
     best_first = [x for x, p in alone.items() if counted.is_sure(p, s)]
     if not best_first:
-        raise InputError(
-            f"consultation {consultation.slug}: no statement surely has more than "
-            f"{s.least_share:.0%} of every one of {counted.groups.count} groups behind it "
-            f"({len(counted.votes.statements)} statements; {len(alone)} seem to, with fewer than "
-            f"{s.least_voters} voters in a group or an interval that reaches lower; "
-            f"{len(refused)} are without the consent of their author); collect more votes, or "
-            "lower --least-share or --least-voters."
-        )
+        raise _nothing_is_sure(consultation.slug, counted, len(alone), len(refused), s)
     words = statement_words({x: texts[x] for x in accepted})
     merged = merged_statements(best_first, texts, words, counted.votes, s.same, s.merges)
     sample = set(counted.statements_above(counted.lowest_in_sample, s.least_share))
@@ -290,6 +284,18 @@ def find_principles(
         only_in_population=tuple(x for x in passed if x not in sample),
         to_judge=nearly_same([sources[0] for sources in merged], words),
         consultation_hash=consultation.content_hash,
+    )
+
+
+def _nothing_is_sure(
+    slug: str, counted: _CountedVotes, uncertain: int, refused: int, s: PrincipleSettings
+) -> InputError:
+    return InputError(
+        f"consultation {slug}: no statement surely has more than {s.least_share:.0%} of every one "
+        f"of {counted.groups.count} groups behind it ({len(counted.votes.statements)} statements; "
+        f"{uncertain} seem to, with fewer than {s.least_voters} voters in a group or an interval "
+        f"that reaches lower; {refused} are without the consent of their author); collect more "
+        "votes, or lower --least-share or --least-voters."
     )
 
 

@@ -168,7 +168,9 @@ def demo_lines(demo: Demo) -> list[str]:
         return [*lines, f"Groups        none: {found.waiting}"]
     groups = found.analysis.groups
     sizes = ", ".join(map(str, groups.sizes.tolist()))
-    lines.append(f"Groups        {groups.count} found, of {sizes} people")
+    spectrum = found.analysis.stability.verdict == "spectrum"
+    what = "a spectrum, not groups: parts of" if spectrum else f"{groups.count} found, of"
+    lines.append(f"Groups        {what} {sizes} people")
     agreement = found_again(demo, groups.count)
     if agreement is not None:
         lines.append(

@@ -52,6 +52,7 @@ def participants_results(content: Consultation, analysis: OpinionAnalysis) -> di
         "people": int((a.groups.labels >= 0).sum()),
         "statements": len(a.votes.statements),
         "stable": bool(a.stability.trusted),
+        "spectrum": a.stability.verdict == "spectrum",
         "agreement": round(float(a.stability.agreement), 3),
         "groups": groups,
         "agree": told.ranked(a.sample.consensus, a.sample.sure),

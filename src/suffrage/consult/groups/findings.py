@@ -36,7 +36,10 @@ def analysis_json(a: OpinionAnalysis, count: int = STATEMENTS) -> dict[str, Any]
         "settings": asdict(found.settings),
         "resamples": a.resamples,
         "explained": found.positions.explained.tolist(),
-        "tried": [{**asdict(row), "trusted": row.trusted} for row in a.tried],
+        "verdict": a.stability.verdict,
+        "tried": [
+            {**asdict(row), "trusted": row.trusted, "verdict": row.verdict} for row in a.tried
+        ],
         "exported_agreement": a.exported_agreement,
         "groups": [
             {

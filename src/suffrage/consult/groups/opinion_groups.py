@@ -4,9 +4,9 @@ Cells without a vote are filled with the statement's mean, and two principal com
 Every participant is placed by the votes they gave (farther out where those are few), and the
 places are clustered in two stages. There are three deliberate differences from Polis. Components
 come from an exact decomposition, not from a power iteration with a random start. K-means takes
-the best of many seeded starts, not the first k points. Statements moderated out are dropped
-unless zeroing is asked for. The result depends neither on the order of rows or columns nor on
-which sign means agree.
+the start after which people are nearest to their group's centre, not the first k points.
+Statements moderated out are dropped unless zeroing is asked for. The result depends neither on
+the order of rows or columns, nor on a seed, nor on which sign means agree.
 
 Source: Small, Bjorkegren, Erkkila, Shaw and Megill (2021), Polis: scaling deliberation by mapping
 high dimensional opinion spaces, Recerca 26(2).
@@ -14,7 +14,7 @@ high dimensional opinion spaces, Recerca 26(2).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,9 +27,17 @@ from suffrage.errors import InputError
 
 COMPONENTS = 2
 OUTSIDE = -1
-GROUP_STARTS = 30
-BASE_STARTS = 1
+GROUP_STARTS = 20
+# So many of the best ends of these starts are tried on the people, and so many starts among them.
+ENDS_TRIED = 8
+PEOPLE_STARTS = 10
+# Among many people fewer starts are tried: so many people are settled in all.
+WORK = 40_000
+FEWEST_TRIED = 2
 LLOYD_ROUNDS = 60
+SETTLING_ROUNDS = 100
+# Starts are drawn, always in the same way: no seed decides who is in which group.
+STARTS_SEED = 0
 # Polis stops when no centre moves by more.
 STILL = 0.01
 SUBSPACE_ROUNDS = 500
@@ -50,6 +58,7 @@ class GroupSettings:
     least_people: int = 15
     # The most clusters of the first stage.
     base_clusters: int = 100
+    # Of the draws that measure how stable groups are. It decides no group.
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -321,8 +330,10 @@ def cluster(
 
     People form up to 100 base clusters, and base clusters form groups, each counting as many
     people as it contains. Then the groups' centres settle on the people themselves, a step that
-    Polis does not have. The number of groups is the one whose base clusters have the best mean
-    silhouette; each base cluster counts once, and of equal numbers the larger is taken.
+    Polis does not have. Where k-means on the base clusters can end in several ways, each is
+    settled and the one with the least squared distance of people to their centre is taken. The
+    number of groups is the one whose base clusters have the best mean silhouette; each base
+    cluster counts once, and of equal numbers the larger is taken.
 
     Parameters
     ----------
@@ -345,9 +356,15 @@ def cluster(
 
 
 def partitions(
-    positions: Positions, s: GroupSettings, weights: FloatArray | None = None
+    positions: Positions,
+    s: GroupSettings,
+    weights: FloatArray | None = None,
+    numbers: Collection[int] | None = None,
 ) -> dict[int, tuple[IntArray, float]]:
-    """Return, for each number of groups tried, labels (participants,) and the mean silhouette."""
+    """Return, for each number of groups tried, labels (participants,) and the mean silhouette.
+
+    numbers: of groups to try; by default those that the settings and the base clusters allow.
+    """
     w = np.ones(len(positions.participants)) if weights is None else weights
     counted = positions.inside & (w > 0)
     centres, sizes = base_clusters(positions.places[counted], w[counted], s)
@@ -361,6 +378,8 @@ def partitions(
     nearest = _nearest(people, centres)
     highest = most_groups(len(centres), s.most)
     tried = [s.groups] if s.groups else list(range(2, highest + 1))
+    if numbers is not None:
+        tried = sorted(numbers)
     found = {}
     for k in tried:
         if k > len(centres):
@@ -370,15 +389,18 @@ def partitions(
                     f"ask for {len(centres)} or fewer."
                 )
             continue
-        generator = np.random.default_rng([s.seed, k])
-        of_base = k_means(centres, sizes, k, generator, GROUP_STARTS)
+        generator = np.random.default_rng([STARTS_SEED, k])
+        ends = k_means_ends(centres, sizes, k, generator, GROUP_STARTS)
         labels = np.full(len(positions.participants), OUTSIDE, dtype=np.int64)
-        labels[inside] = _settled_on_people(people, w[inside], of_base[nearest], k)
+        settled_labels, group_centres = _nearest_to_their_groups(
+            people, w[inside], nearest, ends, generator
+        )
+        labels[inside] = settled_labels
         labels = _by_size(labels, w)
         if int(labels.max()) + 1 < k:
             continue  # A group is empty: these are not k groups.
-        found[k] = labels, mean_silhouette(centres, of_base)
-    if not found:
+        found[k] = labels, mean_silhouette(centres, _nearest(centres, group_centres))
+    if not found and numbers is None:
         raise InputError(
             f"no {s.groups or 2} groups that each hold somebody were found among people in "
             f"{len(centres)} places."
@@ -393,8 +415,8 @@ def base_clusters(
     distinct, where = np.unique(points, axis=0, return_inverse=True)
     if len(distinct) <= s.base_clusters:
         return distinct, np.bincount(where.ravel(), weights).astype(np.float64)
-    generator = np.random.default_rng([s.seed, 0])
-    labels = k_means(points, weights, s.base_clusters, generator, BASE_STARTS)
+    generator = np.random.default_rng([STARTS_SEED, 0])
+    labels = k_means(points, weights, s.base_clusters, generator, 1)
     sizes = np.bincount(labels, weights, s.base_clusters).astype(np.float64)
     sums = np.stack([np.bincount(labels, weights * c, s.base_clusters) for c in points.T], axis=1)
     kept = sizes > 0
@@ -423,26 +445,52 @@ def k_means(
     ----------
     Arthur and Vassilvitskii (2007), k-means++.
     """
-    best, least = np.zeros(len(points), dtype=np.int64), np.inf
-    for _ in range(starts):
-        centres = settled(points, weights, _spread_out(points, weights, k, generator))
-        labels = _nearest(points, centres)
-        cost = float(weights @ np.square(points - centres[labels]).sum(axis=1))
-        if cost < least * (1 - 1e-12):
-            best, least = labels, cost
-    return best
+    return k_means_ends(points, weights, k, generator, starts)[0]
+
+
+def k_means_ends(
+    points: FloatArray, weights: FloatArray, k: int, generator: np.random.Generator, starts: int
+) -> list[IntArray]:
+    """Return the different labels that runs of Lloyd's algorithm end with, the best first.
+
+    Parameters are those of `k_means`.
+    """
+    centres = settled(points, weights, _spread_out(points, weights, k, generator, starts))
+    labels = _nearest_of_each(points, centres)
+    costs = _costs(points, weights, labels, centres)
+    found: list[int] = []
+    for at in np.argsort(costs, kind="stable").tolist():
+        # The same end found again costs the same, however its clusters are numbered.
+        if not found or costs[at] - costs[found[-1]] > 1e-9 * costs[at]:
+            found.append(at)
+    return [labels[at] for at in found]
 
 
 def settled(
-    points: FloatArray, weights: FloatArray, centres: FloatArray, still: float = STILL
+    points: FloatArray,
+    weights: FloatArray,
+    centres: FloatArray,
+    still: float = STILL,
+    rounds: int = LLOYD_ROUNDS,
 ) -> FloatArray:
-    """Return centres after Lloyd's algorithm: each moves to its points' mean until all stay."""
-    k = len(centres)
-    for _ in range(LLOYD_ROUNDS):
-        labels = _nearest(points, centres)
-        sizes = np.bincount(labels, weights, k)
-        sums = np.stack([np.bincount(labels, weights * c, k) for c in points.T], axis=1)
-        moved = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1e-300)[:, None], centres)
+    """Return centres after Lloyd's algorithm: each moves to its points' mean until all stay.
+
+    centres: of several runs at once, (runs, clusters, coordinates).
+    """
+    runs, k, _ = centres.shape
+    cells, repeated = np.arange(runs)[:, None] * k, np.tile(weights, runs)
+    for _ in range(rounds):
+        cluster_of = (_nearest_of_each(points, centres) + cells).ravel()
+        sizes = np.bincount(cluster_of, repeated, runs * k)
+        sums = np.stack(
+            [
+                np.bincount(cluster_of, np.tile(weights * along, runs), runs * k)
+                for along in points.T
+            ],
+            axis=1,
+        )
+        means = (sums / np.maximum(sizes, 1e-300)[:, None]).reshape(centres.shape)
+        moved = np.where((sizes > 0).reshape(runs, k, 1), means, centres)
         shift = float(np.abs(moved - centres).max())
         centres = moved
         if shift <= still:
@@ -450,43 +498,81 @@ def settled(
     return centres
 
 
-def _settled_on_people(
-    people: FloatArray, weights: FloatArray, labels: IntArray, k: int
-) -> IntArray:
-    """The groups after Lloyd's algorithm on the people themselves, from the base clusters' groups.
+def _nearest_to_their_groups(
+    people: FloatArray,
+    weights: FloatArray,
+    base_of: IntArray,
+    ends: list[IntArray],
+    generator: np.random.Generator,
+) -> tuple[IntArray, FloatArray]:
+    """The groups with the least distance of people to their centre, and these centres.
 
-    Where groups meet, two stages depend on how base clusters happened to fall; this does not.
+    Where groups meet, two stages depend on how base clusters happened to fall. Lloyd's algorithm
+    on the people themselves does not.
+
+    base_of: each person's base cluster. ends: how base clusters may be grouped, the best first.
     """
+    k = int(ends[0].max()) + 1
+    tried = max(FEWEST_TRIED, min(ENDS_TRIED + PEOPLE_STARTS, WORK // max(len(people), 1)))
+    starts = [_means(people, weights, end[base_of], k) for end in ends[: min(ENDS_TRIED, tried)]]
+    more = min(PEOPLE_STARTS, tried - len(starts))
+    counted = weights > 0
+    drawn = _spread_out(people[counted], weights[counted], k, generator, max(more, 0))
+    centres = settled(
+        people, weights, np.concatenate([np.stack(starts), drawn]), 0.0, SETTLING_ROUNDS
+    )
+    labels = _nearest_of_each(people, centres)
+    costs = _costs(people, weights, labels, centres)
+    whole = [np.unique(run).size == k for run in labels]
+    best = int(np.where(whole, costs, np.inf).argmin())
+    return labels[best], centres[best]
+
+
+def _means(points: FloatArray, weights: FloatArray, labels: IntArray, k: int) -> FloatArray:
     sizes = np.bincount(labels, weights, k)
-    sums = np.stack([np.bincount(labels, weights * c, k) for c in people.T], axis=1)
-    if not (sizes > 0).all():
-        return labels
-    moved = _nearest(people, settled(people, weights, sums / sizes[:, None], still=0.0))
-    return moved if np.unique(moved).size == k else labels
+    sums = np.stack([np.bincount(labels, weights * along, k) for along in points.T], axis=1)
+    return np.asarray(sums / np.maximum(sizes, 1e-300)[:, None])
+
+
+def _costs(
+    points: FloatArray, weights: FloatArray, labels: IntArray, centres: FloatArray
+) -> FloatArray:
+    """The weighted squared distance to the centres in each run, (runs,)."""
+    own = np.take_along_axis(centres, labels[:, :, None], axis=1)
+    return np.asarray(np.square(points - own).sum(axis=2) @ weights)
 
 
 def _spread_out(
-    points: FloatArray, weights: FloatArray, k: int, generator: np.random.Generator
+    points: FloatArray, weights: FloatArray, k: int, generator: np.random.Generator, starts: int
 ) -> FloatArray:
-    chosen = [int(np.searchsorted(np.cumsum(weights), generator.random() * weights.sum()))]
-    apart = np.square(points - points[chosen[0]]).sum(axis=1)
+    """Centres to begin with, (starts, k, coordinates): each far from those before, by chance."""
+    total = np.cumsum(weights)
+    at = np.minimum(np.searchsorted(total, generator.random(starts) * total[-1]), len(points) - 1)
+    chosen = [points[at]]
+    apart = np.square(points - chosen[0][:, None]).sum(axis=2)
     for _ in range(1, k):
-        pull = np.cumsum(weights * apart)
-        at = int(np.searchsorted(pull, generator.random() * pull[-1], side="right"))
-        chosen.append(min(at, len(points) - 1))
-        apart = np.minimum(apart, np.square(points - points[chosen[-1]]).sum(axis=1))
-    return points[chosen]
+        pull = np.cumsum(weights * apart, axis=1)
+        drawn = generator.random(starts) * pull[:, -1]
+        chosen.append(points[(pull > drawn[:, None]).argmax(axis=1)])
+        apart = np.minimum(apart, np.square(points - chosen[-1][:, None]).sum(axis=2))
+    return np.stack(chosen, axis=1)
+
+
+def _nearest_of_each(points: FloatArray, centres: FloatArray) -> IntArray:
+    """The nearest centre of each point in each run, (runs, points); the first of equally near."""
+    # |p - c|^2 less |p|^2, which is the same for every centre. Single precision changes only
+    # those on a border.
+    near = centres.astype(np.float32)
+    off: FloatArray = np.square(near).sum(axis=2)[:, None]
+    for axis in range(points.shape[1]):
+        along = points[:, axis, None].astype(np.float32)
+        off = off - along * (2 * near[:, None, :, axis])
+    return np.asarray(off.argmin(axis=2), dtype=np.int64)
 
 
 def _nearest(points: FloatArray, centres: FloatArray) -> IntArray:
     """The nearest centre of each point, the first of equally near ones."""
-    # |p - c|^2 less |p|^2, which is the same for every centre. Single precision changes only
-    # those on a border. A matrix product would not pay: points have two coordinates.
-    off = np.square(centres).sum(axis=1).astype(np.float32)
-    for axis in range(points.shape[1]):
-        along = points[:, axis, None].astype(np.float32)
-        off = off - along * (2 * centres[:, axis]).astype(np.float32)
-    return np.asarray(off.argmin(axis=1))
+    return np.asarray(_nearest_of_each(points, centres[None])[0])
 
 
 def mean_silhouette(points: FloatArray, labels: IntArray) -> float:

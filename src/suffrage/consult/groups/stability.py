@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from math import erfc, sqrt
+from typing import Literal
 
 import numpy as np
 
@@ -21,9 +22,11 @@ from suffrage.consult.groups.consensus import (
     lowest_share,
     share,
 )
+from suffrage.consult.groups.continuum import Separation, separation
 from suffrage.consult.groups.opinion_groups import (
     GroupSettings,
     OpinionGroups,
+    Positions,
     cluster,
     find_groups,
     partitions,
@@ -38,6 +41,8 @@ from suffrage.population.segments import VALID_OVERLAP
 
 # Called with the number of resamples done, and how many there are.
 ResamplesDone = Callable[[int, int], None]
+# "spectrum": what k-means cut into groups is one continuum of opinion.
+Verdict = Literal["groups", "spectrum", "uncertain"]
 
 DRAWS = 1000
 FOLDS = 5
@@ -60,11 +65,20 @@ class Stability:
     agreement_low: float
     # Each group's mean Jaccard overlap with the most similar group of a resample.
     overlap: tuple[float, ...]
+    # How far the groups are apart; None where they do not come back, and it does not matter.
+    separation: Separation | None = None
 
     @property
     def trusted(self) -> bool:
         """Whether every group is found again: a mean overlap of 0.75 or more (Hennig 2007)."""
         return min(self.overlap) >= VALID_OVERLAP
+
+    @property
+    def verdict(self) -> Verdict:
+        """Groups that come back and stand apart, parts of one spectrum, or neither for certain."""
+        if not self.trusted:
+            return "uncertain"
+        return "groups" if self.separation is None or self.separation.apart else "spectrum"
 
 
 def group_stability(
@@ -105,8 +119,12 @@ def group_stability(
     people = len(matrix.participants)
     for done in range(resamples):
         drawn = generator.multinomial(people, np.full(people, 1 / people)).astype(np.float64)
-        again = partitions(place(matrix, moderated_out, s, drawn), s, drawn)
-        for k in base.keys() & again.keys():
+        again = _partitions_or_none(place(matrix, moderated_out, s, drawn), s, drawn)
+        for k in base:
+            if k not in again:  # Groups that a resample does not have did not come back.
+                agreements[k].append(0.0)
+                overlaps[k].append(np.zeros(k))
+                continue
             first, second = (x[k][0][inside].astype(np.int16) for x in (base, again))
             agreements[k].append(adjusted_rand_index(first, second, ones))
             overlaps[k].append(matched_overlap(first, second, ones))
@@ -117,22 +135,34 @@ def group_stability(
             groups=k,
             silhouette=silhouette,
             sizes=tuple(np.bincount(labels[inside]).tolist()),
-            agreement=float(np.mean(agreements[k])) if agreements[k] else 0.0,
-            agreement_low=float(np.quantile(agreements[k], 0.05)) if agreements[k] else 0.0,
-            overlap=tuple(np.mean(overlaps[k], axis=0).tolist()) if overlaps[k] else (0.0,) * k,
+            agreement=float(np.mean(agreements[k])),
+            agreement_low=float(np.quantile(agreements[k], 0.05)),
+            overlap=tuple(np.mean(overlaps[k], axis=0).tolist()),
         )
         for k, (labels, silhouette) in base.items()
     ]
 
 
+def _partitions_or_none(
+    positions: Positions, s: GroupSettings, weights: FloatArray
+) -> dict[int, tuple[IntArray, float]]:
+    """The groups in a resample; none where it misses everybody who voted otherwise."""
+    try:
+        return partitions(positions, s, weights)
+    except InputError:
+        return {}
+
+
 def stable_number(found: Sequence[Stability]) -> int:
     """Return the number of groups to report.
 
-    Of the numbers whose groups are all found again, it is the one with the best silhouette. Where
-    there is none, it is the one whose groups agree most between resamples. Polis' rule, the
-    silhouette alone, often picks a number that another tenth of the public would change.
+    Of the numbers whose groups are all found again and stand apart, it is the one with the best
+    silhouette; where none stand apart, of those that are found again. Where there is none, it is
+    the one whose groups agree most between resamples. Polis' rule, the silhouette alone, often
+    picks a number that another tenth of the public would change.
     """
-    trusted = [row for row in found if row.trusted]
+    apart = [row for row in found if row.verdict == "groups"]
+    trusted = apart or [row for row in found if row.trusted]
     if trusted:
         return max(trusted, key=lambda row: (row.silhouette, row.groups)).groups
     return max(found, key=lambda row: (row.agreement, -row.groups)).groups
@@ -362,6 +392,8 @@ def stable_groups(
 ) -> tuple[OpinionGroups, list[Stability]]:
     """Find groups in the number that is asked for, or else the number that `stable_number` picks.
 
+    Numbers whose groups are found again in resamples are tested for being parts of one spectrum.
+
     Returns
     -------
     groups : OpinionGroups
@@ -370,6 +402,9 @@ def stable_groups(
     """
     s = settings or GroupSettings()
     tried = group_stability(matrix, moderated_out, s, resamples, advance)
+    again = [row.groups for row in tried if row.trusted]
+    apart = separation(matrix, again, moderated_out, s) if again else {}
+    tried = [replace(row, separation=apart.get(row.groups)) for row in tried]
     number = s.groups or stable_number(tried)
     found = cluster(place(matrix, moderated_out, s), replace(s, groups=number))
     return replace(found, silhouettes={row.groups: row.silhouette for row in tried}), tried

@@ -25,7 +25,7 @@ def analysis_text(a: OpinionAnalysis, count: int = STATEMENTS) -> Any:
         table.add_column(column, justify="right")
     for row in a.tried:
         table.add_row(
-            f"{row.groups}{'' if row.trusted else ' ?'}",
+            f"{row.groups}{_MARKS[row.verdict]}",
             f"{row.silhouette:.3f}",
             f"{row.agreement:.2f} ({row.agreement_low:.2f})",
             f"{min(row.overlap):.2f}",
@@ -68,11 +68,13 @@ def analysis_text(a: OpinionAnalysis, count: int = STATEMENTS) -> Any:
     return Group(*parts)
 
 
+_MARKS = {"groups": "", "spectrum": " ~", "uncertain": " ?"}
 _NOTE = (
     "\nIntervals are 95 % and take the groups as given. Agreement (adjusted Rand index, in "
     "brackets its fifth percentile) and overlap (Jaccard) are between these groups and those found "
-    "when participants are drawn again; ? marks numbers with a group below 0.75. Differences are "
-    "tested on groups found without the statement, at a false discovery rate of 5 %."
+    "when participants are drawn again; ? marks numbers with a group below 0.75, and ~ parts of a "
+    "spectrum. Differences are tested on groups found without the statement, at a false discovery "
+    "rate of 5 %."
 )
 
 
@@ -83,16 +85,32 @@ def _heading(shown: dict[str, Any], a: OpinionAnalysis) -> str:
         if a.exported_agreement is None
         else f" Adjusted Rand index with the groups in the file: {a.exported_agreement:.2f}."
     )
+    what = f"{a.groups.count} groups"
+    if a.stability.verdict == "spectrum":
+        what = f"a spectrum, not groups, cut into {a.groups.count} parts,"
     return (
-        f"{topic}: {a.groups.count} groups among {shown['in_groups']} of {shown['participants']} "
+        f"{topic}: {what} among {shown['in_groups']} of {shown['participants']} "
         f"participants, {shown['statements']} statements.{exported}"
     )
 
 
 def _stability_note(a: OpinionAnalysis) -> str:
-    if a.stability.trusted:
-        return f"Each of the {a.groups.count} groups comes back in {a.resamples} resamples."
-    return "These groups do not all come back in resamples: do not rest a claim on them."
+    if not a.stability.trusted:
+        return "These groups do not all come back in resamples: do not rest a claim on them."
+    back = f"Each of the {a.groups.count} groups comes back in {a.resamples} resamples"
+    apart = a.stability.separation
+    if apart is None:
+        return f"{back}."
+    between = (
+        f"{apart.halfway:.0%} of the people of the nearest two stand halfway between them, and "
+        f"along a spectrum {apart.halfway_expected:.0%} would"
+    )
+    if apart.apart:
+        return f"{back}, and they stand apart: {between}."
+    return (
+        f"{back}, but this is a spectrum, not groups: {between}. Opinions change by degrees, and "
+        "where one part ends is arbitrary. Do not speak of camps."
+    )
 
 
 def _interval(share: dict[str, float | None]) -> str:

@@ -17,6 +17,8 @@ def principles_text(found: Principles, most: int = 20) -> RenderableType:
     sizes = ", ".join(f"{size:g}" for size in found.group_sizes.values())
     stable = found.stability
     sure = "come back" if stable.trusted else "do NOT all come back"
+    if stable.verdict == "spectrum":
+        sure += ", but are parts of one spectrum, not groups,"
     lines = [
         f"{found.participants} participants in {len(found.group_sizes)} groups ({sizes}); in "
         f"resamples the groups {sure} (adjusted Rand index {stable.agreement:.2f}).",
