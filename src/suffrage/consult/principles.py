@@ -236,13 +236,7 @@ def find_principles(
     Huang et al. (2024), Collective Constitutional AI.
     """
     s = settings or PrincipleSettings()
-    if people is None:
-        people = people_for(consultation, "taking part" if s.everyone else "training")
-    if not people:
-        raise InputError(
-            f"consultation {consultation.slug}: nobody consented to training. Principles for "
-            "reading only can be had with --everyone."
-        )
+    people = _who_counts(consultation, s) if people is None else people
     states = consultation.statements
     accepted = accepted_opinions(consultation)["statement"].to_list()
     texts = dict(states.select("statement", "text").iter_rows())
@@ -285,6 +279,16 @@ def find_principles(
         to_judge=nearly_same([sources[0] for sources in merged], words),
         consultation_hash=consultation.content_hash,
     )
+
+
+def _who_counts(consultation: Consultation, s: PrincipleSettings) -> tuple[str, ...]:
+    people = people_for(consultation, "taking part" if s.everyone else "training")
+    if not people:
+        raise InputError(
+            f"consultation {consultation.slug}: nobody consented to training. Principles for "
+            "reading only can be had with --everyone."
+        )
+    return people
 
 
 def _nothing_is_sure(

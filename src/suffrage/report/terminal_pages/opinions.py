@@ -103,7 +103,8 @@ def _stability_note(a: OpinionAnalysis) -> str:
         return f"{back}."
     between = (
         f"{apart.halfway:.0%} of the people of the nearest two stand halfway between them, and "
-        f"along a spectrum {apart.halfway_expected:.0%} would"
+        f"along a spectrum {apart.halfway_expected:.0%} would; the silhouette is "
+        f"{apart.silhouette:.2f}, and {apart.silhouette_expected:.2f} for parts of a spectrum"
     )
     if apart.apart:
         return f"{back}, and they stand apart: {between}."
