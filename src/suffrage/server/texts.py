@@ -145,3 +145,16 @@ def near_duplicates(
 def _trigrams(text: str) -> set[str]:
     padded = f"  {fold(text)} "
     return {padded[at : at + 3] for at in range(len(padded) - 2)} if padded.strip() else set()
+
+
+def whole_number(text: str, most: int) -> int | None:
+    """Return a number written in the figures 0 to 9, or None for any other text and above `most`.
+
+    Examples
+    --------
+    >>> whole_number("12", 100), whole_number("²", 100), whole_number("101", 100)
+    (12, None, None)
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most))):
+        return None
+    return int(text) if int(text) <= most else None

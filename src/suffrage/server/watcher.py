@@ -1,4 +1,7 @@
-"""Finds the groups in a process of its own: `python -m suffrage.server.watcher STORE`.
+"""Finds the groups in a process of its own: `python -m suffrage.server.watcher`.
+
+The store's address is in `SUFFRAGE_WATCHED_STORE`, because everybody on a machine can read the
+arguments of its processes and the address may contain a password.
 
 Votes never wait for it and never depend on it. While it works or if it stops, pages show the last
 results, when they were computed and how many votes came since.
@@ -37,6 +40,7 @@ REST = 4.0
 # After a failure, so that a fault does not fill the log.
 AFTER_FAILURE = 30.0
 LOOK_EVERY = 0.5
+WATCHED = "SUFFRAGE_WATCHED_STORE"
 
 
 def is_due(store: Store, consultation: StoredConsultation) -> bool:
@@ -138,8 +142,8 @@ def _report(what: str, error: Exception) -> None:
 def start_watching(where: str) -> subprocess.Popen[bytes]:
     """Start the process that watches a store; it ends with this one."""
     return subprocess.Popen(
-        [sys.executable, "-m", "suffrage.server.watcher", where],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [sys.executable, "-m", "suffrage.server.watcher"],
+        env={**os.environ, "OMP_NUM_THREADS": "1", WATCHED: where},
     )
 
 
@@ -156,4 +160,4 @@ def watch_for_parent(where: str) -> None:
 
 
 if __name__ == "__main__":
-    watch_for_parent(sys.argv[1])
+    watch_for_parent(os.environ[WATCHED])

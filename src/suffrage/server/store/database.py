@@ -276,10 +276,12 @@ def next_position(c: Connection, column: Any, consultation_id: str) -> int:
 
 def _engine(url: str, backend: str) -> Engine:
     if backend == "postgresql":
-        engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+        engine = create_engine(
+            url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True
+        )
         refuse_empty_commits(engine)
         return engine
-    engine = create_engine(url, pool_size=20, max_overflow=40)
+    engine = create_engine(url, pool_size=20, max_overflow=40, hide_parameters=True)
     refuse_empty_commits(engine)
 
     @event.listens_for(engine, "connect")

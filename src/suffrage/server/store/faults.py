@@ -6,6 +6,7 @@ import logging
 import sqlite3
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from typing import Literal
@@ -80,7 +81,7 @@ def fault_of(error: BaseException) -> Fault | None:
         code = getattr(error, "sqlite_errorcode", None)
         # The lower eight bits say the kind, the others what it happened at.
         return None if code is None else _OF_SQLITE.get(code & 0xFF)
-    if type(error).__module__.partition(".")[0] == "psycopg":
+    if _is_psycopgs(error):
         return _of_postgresql(error)
     return None
 
@@ -93,6 +94,21 @@ def _of_postgresql(error: BaseException) -> Fault | None:
         if state[:length] in _OF_POSTGRESQL:
             return _OF_POSTGRESQL[state[:length]]
     return None
+
+
+def trace_of(error: BaseException) -> str:
+    """Return where an error happened and what it says, for a log.
+
+    What a database says is left out: PostgreSQL repeats the row that it refuses.
+    """
+    if isinstance(error, exc.DBAPIError | sqlite3.Error) or _is_psycopgs(error):
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        return f"{frames}{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}"
+    return "".join(traceback.format_exception(error))
+
+
+def _is_psycopgs(error: BaseException) -> bool:
+    return type(error).__module__.partition(".")[0] == "psycopg"
 
 
 class FaultLog:

@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 from suffrage import __version__
 from suffrage.errors import InputError, SuffrageError
 from suffrage.server.store.database import NotFoundError, RefusedError, open_store
-from suffrage.server.store.faults import SENTENCES, fault_log, fault_of
+from suffrage.server.store.faults import SENTENCES, fault_log, fault_of, trace_of
 from suffrage.server.store.waiting_room import WaitingRoom
 from suffrage.server.watcher import start_watching
 from suffrage.server.web import api, staff_pages, voting_pages
@@ -254,7 +254,7 @@ def _failed(request: Request, error: Exception) -> Response:
     """The answer to what nobody foresaw, and to a database that stores nothing now."""
     fault = fault_of(error)
     if fault is None:
-        log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        log.error("%s %s failed\n%s", request.method, request.url.path, trace_of(error))
         return _error(request, 500, "failed")
     fault_log.tell(fault)
     in_api = request.url.path.startswith(API)

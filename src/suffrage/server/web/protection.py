@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -100,6 +101,9 @@ class Guard:
         path = scope["path"]
         sending = _Sending(send, scope, self._headers_of(path), self.observe)
         most, seconds = self.most_body_of(path), FILE_SECONDS if _is_file(path) else BODY_SECONDS
+        if "\0" in path or b"%00" in scope.get("query_string", b""):
+            await _refusal("There is no such address.", 404)(scope, receive, sending)
+            return
         if _is_too_long(scope, most):
             await _refusal("The request is too large.", 413)(scope, receive, sending)
             return
@@ -229,6 +233,12 @@ def visit_of(request: Request) -> str:
 def csrf_token(request: Request, secrets: Secrets) -> str:
     """The token that this browser's forms must bring back."""
     return secrets.hash("csrf", visit_of(request))
+
+
+def refuse_nul(form: FormData) -> None:
+    """Refuse a text with a NUL, which no key types and PostgreSQL cannot store. Answers 400."""
+    if any(isinstance(text, str) and "\0" in text for pair in form.multi_items() for text in pair):
+        raise HTTPException(400)
 
 
 def check_origin(request: Request, base_url: str) -> None:

@@ -222,6 +222,7 @@ async def checked_form(request: Request) -> FormData:
         form = FormData(pairs)
     else:
         form = await request.form(max_files=1, max_fields=protection.MOST_FIELDS)
+    protection.refuse_nul(form)
     state = request.app.state
     protection.check_form(request, form, state.store.secrets, state.settings.base_url)
     return form

@@ -32,6 +32,7 @@ from suffrage.server.store.stored_results import (
     acts_so_far,
     newest_results,
 )
+from suffrage.server.texts import whole_number
 from suffrage.server.web import protection
 from suffrage.server.web.languages import Language
 from suffrage.server.web.organise.words import Words
@@ -96,8 +97,7 @@ class Desk:
 
     def page_number(self, pages: int) -> int:
         """The page of a list that is asked for, 1 to `pages`."""
-        wanted = self.query("page")
-        return min(max(int(wanted) if wanted.isdigit() and len(wanted) < 7 else 1, 1), pages)
+        return min(max(whole_number(self.query("page"), 999_999) or 1, 1), pages)
 
     @cached_property
     def content(self) -> Consultation:
@@ -193,6 +193,7 @@ def desk_form(act: Act, do: str) -> Any:
 
     async def endpoint(request: Request, consultation_id: str) -> Response:
         sent = await request.form(max_files=1, max_fields=protection.MOST_FIELDS)
+        protection.refuse_nul(sent)
         upload = sent.get("file")
         file = await upload.read() if isinstance(upload, UploadFile) else None
         given = Sent(sent, file)

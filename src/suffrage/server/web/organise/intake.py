@@ -14,6 +14,8 @@ from suffrage.consult.csv_files import restored
 from suffrage.errors import InputError
 
 MOST_SEEDS = 2000
+# Lists and mappings within one another in a YAML text.
+MOST_NESTED = 20
 _SOURCE = re.compile(r"statement (\S+?):? ")
 
 
@@ -68,6 +70,28 @@ def _enough(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return found
 
 
+def plain_yaml(text: str) -> Any:
+    """Read YAML that refers to nothing twice and is not deeply nested.
+
+    A few hundred bytes with aliases can stand for more than a machine has memory for.
+
+    Raises
+    ------
+    yaml.YAMLError
+        It is not YAML, has an alias, or is nested more than `MOST_NESTED` deep.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        problem = "aliases such as *name are not allowed" * isinstance(event, yaml.AliasEvent)
+        if depth > MOST_NESTED:
+            problem = "too many lists or mappings within one another"
+        if problem:
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+    return yaml.safe_load(text)
+
+
 def principles_of_constitution(text: str) -> list[tuple[str, list[str]]]:
     """Return the principles of a constitution from a consultation, each with its statements' ids.
 
@@ -75,7 +99,7 @@ def principles_of_constitution(text: str) -> list[tuple[str, list[str]]]:
     ...". Raises InputError naming a principle that has no text, or no statement as its source.
     """
     try:
-        content = yaml.safe_load(text)
+        content = plain_yaml(text)
     except yaml.YAMLError as error:
         raise InputError("the constitution is not readable as JSON or YAML.") from error
     rows = content.get("principles") if isinstance(content, dict) else None
@@ -102,7 +126,7 @@ def principles_of_constitution(text: str) -> list[tuple[str, list[str]]]:
 def settings_of_yaml(text: str) -> dict[str, Any]:
     """A mapping of settings. Raises InputError naming the line where it is not YAML."""
     try:
-        found = yaml.safe_load(text) if text.strip() else {}
+        found = plain_yaml(text) if text.strip() else {}
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise InputError(

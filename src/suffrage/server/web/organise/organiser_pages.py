@@ -25,6 +25,7 @@ from suffrage.server.store.consultations import Phase, set_phase, set_settings, 
 from suffrage.server.store.database import DAY, now
 from suffrage.server.store.staff import Role
 from suffrage.server.store.statements import State
+from suffrage.server.texts import whole_number
 from suffrage.server.watcher import recompute
 from suffrage.server.web.organise import intake, releases, words
 from suffrage.server.web.organise import page_figures as figures
@@ -508,15 +509,15 @@ def _set_role(desk: Desk, sent: Sent) -> str:
 
 def _invite(desk: Desk, sent: Sent) -> Response:
     """Invitations as a file, because their links are kept nowhere."""
-    count, days = sent.get("count"), sent.get("days")
-    if not count.isdigit() or not 1 <= int(count) <= 5000:
+    count, days = whole_number(sent.get("count"), 5000), whole_number(sent.get("days"), 365)
+    if not count:
         raise InputError("how many invitations? A number from 1 to 5000.")
-    if days and (not days.isdigit() or not 1 <= int(days) <= 365):
+    if sent.get("days") and not days:
         raise InputError("how many days are they good for? A number from 1 to 365, or nothing.")
-    expires = now() + int(days) * DAY if days else None
+    expires = now() + days * DAY if days else None
     stratum = sent.get("stratum").strip()[:80]
     tokens = invitations.create_invitations(
-        desk.store, desk.id, int(count), desk.member.id, stratum, expires
+        desk.store, desk.id, count, desk.member.id, stratum, expires
     )
     start = f"{desk.request.url.scheme}://{desk.request.url.netloc}/c/{desk.about.slug}/join?t="
     out = io.StringIO()

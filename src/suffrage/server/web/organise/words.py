@@ -10,6 +10,7 @@ from babel.dates import format_datetime
 
 from suffrage.consult import quality
 from suffrage.consult.groups.findings import group_name
+from suffrage.server.texts import whole_number
 from suffrage.server.web.languages import N_, SOURCE, Language
 
 REASONS = {
@@ -115,7 +116,7 @@ class Words:
         So no text from an address is ever shown.
         """
         _, ngettext = self._, self._ngettext
-        n = int(count) if count.isdigit() and len(count) < 7 else 0
+        n = whole_number(count, 999_999) or 0
         told = {
             "accepted": ngettext("%(num)s statement accepted.", "%(num)s statements accepted.", n),
             "rejected": ngettext("%(num)s statement rejected.", "%(num)s statements rejected.", n),
