@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -88,7 +88,8 @@ def plain_yaml(text: str) -> Any:
         if depth > MOST_NESTED:
             problem = "too many lists or mappings within one another"
         if problem:
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+            mark = cast("yaml.error.Mark | None", event.start_mark)
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
     return yaml.safe_load(text)
 
 
