@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise, takewhile
+from math import floor
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, Literal
 
 import numpy as np
@@ -335,21 +335,28 @@ class _NewItems:
         wanted, room = round(share * len(self.items)), sum(map(len, left.values()))
         if len(left) < len(groups) and wanted and (room < wanted or not drawn):
             known = [item for item in self.items if item.id in by]
+            singly = "" if key == "question" else ", or single questions (question: a share)"
             raise InputError(
                 f"held_out.{key}: {share:g} of {len(self.items)} questions is {wanted}, and only "
                 f"{room} can be drawn: {_names(by, known)} was trained on {self._listed(known)}. "
-                "Hold out a smaller share or single questions (question: a share), or start from "
-                "a checkpoint that has learnt fewer."
+                f"Hold out at most {floor(100 * room / len(self.items)) / 100:g}{singly}, or start "
+                "from a checkpoint that has learnt fewer."
             )
         return drawn
 
     def _listed(self, known: Sequence[Item], most: int = 3) -> str:
         """The first of some items that were trained on before, and how many more there are."""
-        shown = [f'{item.id} ("{shorten(item.question, 60)}")' for item in known[:most]]
+        # Questions of one battery differ where they end.
+        shown = [f'{item.id} ("{_ending(item.question)}")' for item in known[:most]]
         more = [f"{len(known) - most} more"] if len(known) > most else []
         same = all(item.id in self.before.items for item in known)
         ending = "or nearly the same" if same else "nearly the same, or on others of their battery"
         return f"{', '.join([*shown, *more])}, {ending}"
+
+
+def _ending(text: str, longest: int = 60) -> str:
+    """A text, or the end of a long one."""
+    return text if len(text) <= longest else f"... {text[-longest:].partition(' ')[2]}"
 
 
 def _names(by: Mapping[str, str], known: Sequence[Item]) -> str:
