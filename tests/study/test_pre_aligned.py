@@ -17,7 +17,10 @@ from suffrage.align.checkpoint import TRAINED_QUESTIONS, Checkpoint
 from suffrage.errors import InputError
 from suffrage.evaluate import Answers, EvaluationInput
 from suffrage.evaluate.asking.item_probes import removed_note, without_overlaps
+from suffrage.models import ModelIdentity
 from suffrage.report.page import write_report
+from suffrage.study import pre_aligned
+from suffrage.study.commands.paraphrasing import paraphrase
 from suffrage.study.planning.plan import plan_study
 from suffrage.study.run import run_study
 from suffrage.study.schema import Study, read_study, study_survey
@@ -553,3 +556,19 @@ def test_other_surveys_questions_that_a_start_has_learnt_are_not_scored() -> Non
     assert list(removed) == ["q2"] and len(kept) == 7
     assert "1 of 8 questions of it ask nearly" in removed_note(given, removed, 8, "it")
     assert "Nothing was trained" in removed_note(replace(given, trained_before=()), {}, 8, "it")
+
+
+def test_paraphrases_are_written_by_the_checkpoint_that_the_study_names(
+    adapter: Path, write_study: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, Path]] = []
+
+    def load(base: ModelIdentity, checkpoint: Path, dtype: str) -> None:
+        asked.append((base.source, checkpoint))
+        raise InputError("far enough")
+
+    monkeypatch.setattr(pre_aligned, "load_checkpoint", load)
+    study = read_study(write_study(model=str(adapter), methods=["base"]))
+    with pytest.raises(InputError, match="far enough"):
+        paraphrase(study, None, 1, tmp_path / "paraphrases.json", quiet=True)
+    assert asked == [(str(tmp_path / "model"), adapter)]

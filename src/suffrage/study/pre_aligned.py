@@ -14,10 +14,11 @@ from suffrage.align.checkpoint import (
     TRAINED_QUESTIONS,
     Checkpoint,
     base_today,
+    load_checkpoint,
 )
 from suffrage.errors import InputError
 from suffrage.evaluate.results import StartFacts
-from suffrage.models import ModelIdentity, identify
+from suffrage.models import LanguageModel, ModelIdentity, identify
 from suffrage.models.local_settings import LocalModelSettings
 from suffrage.study.schema import MethodSpec, Study
 from suffrage.study.stages import FOLDERS
@@ -109,6 +110,20 @@ class PreAlignedStart:
             trust_remote_code=base.trust_remote_code,
         )
         return replace(identify(loaded, Path()), name=base.name)
+
+
+def load_study_model(study: Study) -> LanguageModel:
+    """Load the model that a study names, with the checkpoint that it starts from.
+
+    Raises InputError where it cannot be loaded, or is behind an endpoint.
+    """
+    start, settings = start_of_study(study), local_settings(study)
+    if settings is None:
+        raise InputError(f"{study.source.name}: a model behind an endpoint cannot be loaded here.")
+    if start is None:
+        return LanguageModel.load(identify(settings, study.folder))
+    over = start.folder if start.checkpoint.is_adapter else None
+    return load_checkpoint(start.identity(settings), over, "float32")
 
 
 def local_settings(study: Study) -> LocalModelSettings | None:

@@ -12,6 +12,7 @@ from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.models import LanguageModel, identify
 from suffrage.models.endpoint_settings import EndpointSettings
+from suffrage.study.pre_aligned import load_study_model
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study, study_survey
 from suffrage.training_data.augmentation import drifted, nearest_own
@@ -32,15 +33,18 @@ def paraphrase(
     kept, and of what was dropped and why; both stand in the file too. Raises InputError on an
     unknown model.
     """
-    named = generator or study.model
-    if isinstance(named, EndpointSettings):
+    if not generator and isinstance(study.model, EndpointSettings):
         raise InputError(
             f"{study.source.name}: a model behind an endpoint writes no paraphrases; name one that "
             "runs here with --generator."
         )
     survey = study_survey(study)
     items = survey.codebook.items
-    model = LanguageModel.load(identify(named, study.folder))
+    model = (
+        LanguageModel.load(identify(generator, study.folder))
+        if generator
+        else load_study_model(study)
+    )
     prompts = [
         model.encode([{"role": "user", "content": WISH.format(item.question)}]) for item in items
     ]
