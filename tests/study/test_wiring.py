@@ -306,6 +306,7 @@ def turn_reactions(folder: Path) -> None:
     public = read_consultation(folder / "public")
     tables = {n: getattr(public, n) for n in public.__dataclass_fields__}
     tables["reactions"] = public.reactions.with_columns(value=-pl.col("value"))
+    shutil.rmtree(folder / "public")
     write_consultation(Consultation(**tables), folder / "public")
 
 
