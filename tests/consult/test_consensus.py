@@ -14,7 +14,7 @@ from suffrage.consult.groups.consensus import (
     representative_statements,
     share_z,
 )
-from suffrage.consult.votes import tally
+from suffrage.consult.votes import Tallies, tally
 from tests.consult.opinions import made_up_votes
 
 
@@ -96,6 +96,17 @@ def test_weights_of_one_change_nothing_and_kish_counts_what_they_are_worth() -> 
     worth = voted.sum() ** 2 / np.square(voted).sum()
     assert t.effective().seen[1, 3] == pytest.approx(worth)
     assert t.effective().agrees[1, 3] / worth == pytest.approx(t.agrees[1, 3] / t.seen[1, 3])
+
+
+def test_what_nobody_in_a_group_saw_represents_it_in_no_case() -> None:
+    # The others reject the second statement, which nobody of the first group has seen.
+    agrees, seen = np.array([[30.0, 0, 5], [20, 0, 5]]), np.array([[40.0, 0, 10], [40, 200, 10]])
+    t = Tallies(agrees, seen - agrees, seen, seen)
+    found = representative_statements(group_representativeness(t), 0)
+    assert found and all(row.statement != 1 for row in found)
+    assert found[0].statement == 0
+    unseen = Tallies(*(np.zeros((2, 3)) for _ in range(4)))
+    assert representative_statements(group_representativeness(unseen), 0) == []
 
 
 def test_representative_statements_are_those_that_set_a_group_apart() -> None:

@@ -174,6 +174,13 @@ def test_risk_is_one_where_everybody_differs_and_none_where_all_are_alike() -> N
         ("see https://example.org/me", "account"),
         ("more money for 25 schools, not 3", None),
         ("In 2024 rates rose by 12.5 %", None),
+        ("jo.bloggs (at) example (dot) org", "e-mail"),
+        ("jo[at]example.org", "e-mail"),
+        ("The plans of 2019-2023 and 2024/2034", None),
+        ("It rained in 2019, 2020 2021", None),
+        ("on 2023-07-18", None),
+        ("ring 2019 2020 55", "telephone"),
+        ("ring 021 2019 2020", "telephone"),
     ],
 )
 def test_personal_details_are_found(text: str, kind: str | None) -> None:

@@ -398,3 +398,23 @@ def test_somebodys_number_in_a_table_is_a_fault(
     leaking = leaking.with_columns(cells.cast(leaking.schema[column]).alias(column))
     faults = faults_of(public, {**frames, table: leaking}, ReleaseSettings())
     assert f"{table}.{column} holds the id of a participant" in faults
+
+
+def test_the_card_counts_what_missing_votes_tell(tmp_path: Path) -> None:
+    public = made_up_public(60, 1)
+    votes = released(public, tmp_path)["votes"]
+    told = json.loads((tmp_path / "one" / "manifest.json").read_text())["privacy"]["absence"]
+    patterns = Counter(tuple(sorted(own["statement"])) for _, own in votes.group_by("person"))
+    alone = sum(count == 1 for count in patterns.values())
+    assert (told["people"], told["unique_patterns"]) == (votes["person"].n_unique(), alone)
+    by_author: dict[str, set[str]] = {}
+    for statement, author in public.statements.select("statement", "author").iter_rows():
+        if author is not None:
+            by_author.setdefault(author, set()).add(statement)
+    seen = [set(own["statement"]) for _, own in votes.group_by("person")]
+    candidates = [sum(not (own & row) for row in seen) for own in by_author.values()]
+    assert told["authors"] == len(candidates) and min(candidates) >= 1
+    assert told["authors_among_few"] == sum(number < 10 for number in candidates)
+    card = " ".join((tmp_path / "one" / "README.md").read_text().split())
+    assert f"{alone} of {told['people']} people are the only one" in card
+    assert f"For {told['authors_among_few']} of {told['authors']} authors" in card

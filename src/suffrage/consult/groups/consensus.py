@@ -105,6 +105,8 @@ class GroupRepresentativeness:
     # z of the difference from all others.
     rat: FloatArray
     rdt: FloatArray
+    # Whether anybody in the group voted on it.
+    voted_on: BoolArray
 
     @property
     def agrees(self) -> BoolArray:
@@ -124,7 +126,7 @@ class GroupRepresentativeness:
     def sufficient(self) -> BoolArray:
         """Whether both z of one direction are beyond 90 %, one-sided."""
         agree = (self.rat > Z90) & (self.pat > Z90)
-        return np.asarray(agree | ((self.rdt > Z90) & (self.pdt > Z90)))
+        return np.asarray((agree | ((self.rdt > Z90) & (self.pdt > Z90))) & self.voted_on)
 
 
 def group_representativeness(t: Tallies) -> GroupRepresentativeness:
@@ -140,6 +142,7 @@ def group_representativeness(t: Tallies) -> GroupRepresentativeness:
         rd=pd / share(r.disagrees, r.seen),
         rat=difference_z(t.agrees, r.agrees, t.seen, r.seen),
         rdt=difference_z(t.disagrees, r.disagrees, t.seen, r.seen),
+        voted_on=t.seen > 0,
     )
 
 
@@ -161,7 +164,8 @@ def representative_statements(
     The best agreed statement comes first where there is one, then the sufficient ones by
     `metric`. Where there are none, the list is the one statement with the largest z compared with
     the other groups. The false discovery rate is not controlled: with many statements some pass
-    by chance. `stability.group_differences` controls it.
+    by chance. `stability.group_differences` controls it. Unlike in Polis, a statement that nobody
+    in the group voted on represents it in no case.
     """
     metric, agrees = found.metric[group], found.agrees[group]
     order = sorted(np.flatnonzero(found.sufficient[group]), key=lambda j: (-metric[j], j))
@@ -169,8 +173,9 @@ def representative_statements(
     chosen = [int(j) for j in order if j != first]
     if first is not None:
         chosen.insert(0, first)
-    elif not chosen:
-        chosen = [int(np.maximum(found.rat[group], found.rdt[group]).argmax())]
+    elif not chosen and found.voted_on[group].any():
+        furthest = np.maximum(found.rat[group], found.rdt[group])
+        chosen = [int(np.where(found.voted_on[group], furthest, -np.inf).argmax())]
     picked = [Representative(j, bool(agrees[j]) or j == first) for j in chosen[:count]]
     return sorted(picked, key=lambda row: not row.agrees)
 
@@ -180,7 +185,7 @@ def _best_agree(found: GroupRepresentativeness, group: int) -> int | None:
     best: int | None = None
     pa, pat, ra, rat = (x[group] for x in (found.pa, found.pat, found.ra, found.rat))
     whole = ra * rat * pa * pat
-    for j in range(pa.size):
+    for j in np.flatnonzero(found.voted_on[group]).tolist():
         if best is None:
             if pat[j] > Z90 or (ra[j] > 1 and pa[j] > 0.5):
                 best = j

@@ -72,6 +72,7 @@ def card(manifest: Mapping[str, Any], descriptions: Mapping[str, str]) -> str:
         "### How far a row is a fingerprint",
         "",
         *_risk(manifest["privacy"]["re_identification"]),
+        *_absence(manifest["privacy"]["absence"]),
         "",
         *_section("Uses", *_uses(about)),
         *_section(
@@ -148,8 +149,8 @@ def _composition(counts: Mapping[str, Any]) -> list[str]:
             f"- {n} statements' texts withheld: {why}."
             for why, n in counts["withheld_texts"].items()
         ),
-        "- A person has another id in each table and in each release. Rows are shuffled. A vote of "
-        "an author on their own statement is left out, and nothing says who wrote what.",
+        "- A person has another id in each table and in each release. Rows are shuffled. A "
+        "statement has no author, and an author's vote on it is left out.",
         "- No time, address, token, panel id or weight is published: a weight would tell the "
         "group.",
     ]
@@ -252,6 +253,27 @@ def _risk(tested: Sequence[Mapping[str, Any]]) -> list[str]:
         )
     else:
         lines.append("Three known votes single out few people here.")
+    return lines
+
+
+def _absence(found: Mapping[str, int]) -> list[str]:
+    """What it tells which statements a person has not voted on."""
+    lines = []
+    if found["people"]:
+        lines = [
+            "",
+            f"Which statements a person voted on tells people apart too, whatever they voted: "
+            f"{found['unique_patterns']:,} of {found['people']:,} people are the only one who "
+            "voted on exactly theirs.",
+        ]
+    if found["authors"]:
+        lines += [
+            "",
+            "Leaving out authors' votes on their own statements does not hide authors. Whoever "
+            "knows who wrote a statement knows that the author is among the people without a vote "
+            f"on it. For {found['authors_among_few']:,} of {found['authors']:,} authors these are "
+            f"fewer than ten people, for {found['authors_alone']:,} the author alone.",
+        ]
     return lines
 
 

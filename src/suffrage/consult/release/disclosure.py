@@ -35,7 +35,11 @@ OR = " or "
 # Details that identify somebody wherever they are in a text: e-mail addresses, web accounts,
 # telephone numbers, New Zealand tax (IRD) and health (NHI) numbers, street addresses.
 PERSONAL = {
-    "e-mail": re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"),
+    "e-mail": re.compile(
+        r"[\w.+-]+\s?(?:@|[(\[]\s?at\s?[)\]])\s?[\w-]+"
+        r"(?:\.|\s?[(\[]\s?dot\s?[)\]]\s?)[\w.-]+",
+        re.IGNORECASE,
+    ),
     "account": re.compile(r"(?<![\w@])@\w{3,}|https?://\S+", re.IGNORECASE),
     "telephone": re.compile(r"(?<!\w)\+?\(?\d(?:[\s().-]?\d){6,14}(?!\w)"),
     "IRD number": re.compile(r"(?<!\d)\d{2,3}[- ]\d{3}[- ]\d{3}(?!\d)"),
@@ -46,6 +50,13 @@ PERSONAL = {
         re.IGNORECASE,
     ),
 }
+
+# Years and dates, such as 2019-2023 or 2023-07-18: they look like telephone numbers.
+_YEAR = r"(?:1[89]|20)\d\d"
+_YEARS = re.compile(
+    rf"(?<!\d[\s().-])(?<![\w+]){_YEAR}"
+    rf"(?:(?:\s*[-–/,]\s*|\s+)(?:{_YEAR}|[01]?\d[-/][0-3]?\d))+(?![\s().-]?\d)(?!\w)"
+)
 
 
 def personal_in(text: str) -> str | None:
@@ -58,7 +69,11 @@ def personal_in(text: str) -> str | None:
     >>> personal_in("Write to me at ana@example.org")
     'e-mail'
     """
-    return next((kind for kind, pattern in PERSONAL.items() if pattern.search(text)), None)
+    without_years = _YEARS.sub(" ", text)
+    for kind, pattern in PERSONAL.items():
+        if pattern.search(without_years if kind == "telephone" else text):
+            return kind
+    return None
 
 
 def without_rare(values: Sequence[str], smallest: int = SMALLEST_CELL) -> list[str]:
@@ -430,3 +445,39 @@ def risk(
             alone += int(same.sum() == 1)
         found.append(Risk(m, alone / able.size if able.size else 0.0, int(able.size)))
     return found
+
+
+def unique_patterns(votes: VoteArray) -> int:
+    """Return how many people are the only one who voted on exactly their statements.
+
+    votes: shape (people, statements), UNSEEN where there is no vote. What they voted does not
+    count.
+
+    Examples
+    --------
+    >>> unique_patterns(np.array([[1, UNSEEN], [-1, UNSEEN], [1, 1]], dtype=np.int8))
+    1
+    """
+    if not votes.size:
+        return 0
+    _, counts = np.unique(votes != UNSEEN, axis=0, return_counts=True)
+    return int((counts == 1).sum())
+
+
+def author_candidates(votes: VoteArray, written: Sequence[Sequence[int]]) -> list[int]:
+    """Return for each author how many people have no vote on any of the author's statements.
+
+    An author's votes on their own statements are not published, so their row is one of these.
+
+    Parameters
+    ----------
+    votes : array, shape (people, statements)
+    written : sequence of sequences of int
+        The columns of each author's statements.
+
+    Examples
+    --------
+    >>> author_candidates(np.array([[1, UNSEEN], [UNSEEN, 1], [1, 1]], dtype=np.int8), [[0], [1]])
+    [1, 1]
+    """
+    return [int((votes[:, list(own)] == UNSEEN).all(axis=1).sum()) for own in written]

@@ -21,7 +21,13 @@ from suffrage.consult.consultation import Consultation
 from suffrage.consult.people import people_for
 from suffrage.consult.release.croissant import croissant
 from suffrage.consult.release.dataset_card import card, change_log
-from suffrage.consult.release.disclosure import SMALLEST_CELL, Risk, risk
+from suffrage.consult.release.disclosure import (
+    SMALLEST_CELL,
+    Risk,
+    author_candidates,
+    risk,
+    unique_patterns,
+)
 from suffrage.consult.release.joined_rows import joined_rows
 from suffrage.consult.release.open_formats import write_open_formats
 from suffrage.consult.release.private_record import PrivateRecord
@@ -34,13 +40,15 @@ from suffrage.consult.release.published_counts import (
 from suffrage.consult.release.published_rows import published_rows, row_counts
 from suffrage.consult.release.release_settings import ReleaseSettings, check_settings
 from suffrage.consult.release.self_check import faults_of
-from suffrage.consult.votes import from_events
+from suffrage.consult.votes import VoteMatrix, from_events
 from suffrage.errors import InputError, SuffrageError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
 # How many known votes the self-test of re-identification tries.
 KNOWN_VOTES = (1, 2, 3, 4, 5, 8)
+# With fewer people among whom an author may be, the card counts the author.
+FEWEST_CANDIDATES = 10
 
 DESCRIPTIONS = {
     "statements": "What was voted on. withheld: why a text is not given, empty where it is.",
@@ -183,13 +191,35 @@ def _risks(votes: pl.DataFrame, record: PrivateRecord) -> list[Risk]:
     """How often a few known votes single out a person, from the published votes."""
     if votes.is_empty():
         return []
-    matrix = from_events(
+    return risk(_published_matrix(votes).votes, KNOWN_VOTES, record.generator("risk"))
+
+
+def _published_matrix(votes: pl.DataFrame) -> VoteMatrix:
+    return from_events(
         votes["person"].to_list(),
         votes["statement"].to_list(),
         votes["vote"].to_list(),
         [0] * votes.height,
     )
-    return risk(matrix.votes, KNOWN_VOTES, record.generator("risk"))
+
+
+def _told_by_absence(consultation: Consultation, votes: pl.DataFrame) -> dict[str, int]:
+    """What it tells that a person has no vote on a statement, counted from the published votes."""
+    matrix = _published_matrix(votes)
+    column = {statement: at for at, statement in enumerate(matrix.statements)}
+    have_rows = set(people_for(consultation, "votes"))
+    written: dict[str, list[int]] = {}
+    for statement, author in consultation.statements.select("statement", "author").iter_rows():
+        if author in have_rows and statement in column:
+            written.setdefault(author, []).append(column[statement])
+    candidates = author_candidates(matrix.votes, list(written.values()))
+    return {
+        "people": len(matrix.participants),
+        "unique_patterns": unique_patterns(matrix.votes),
+        "authors": len(candidates),
+        "authors_among_few": sum(number < FEWEST_CANDIDATES for number in candidates),
+        "authors_alone": sum(number <= 1 for number in candidates),
+    }
 
 
 def _manifest(
@@ -242,6 +272,7 @@ def _manifest(
             "private": wanted.private.model_dump() if wanted.private else None,
             "epsilon_spent": record.spent + entry["epsilon"],
             "re_identification": [vars(each) for each in risks],
+            "absence": _told_by_absence(consultation, frames["votes"]),
         },
         "tables": sorted(frames),
         "rows": entry["rows"],
