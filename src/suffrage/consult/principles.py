@@ -9,7 +9,7 @@ keep the weight they had together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ from suffrage.consult.merged_statements import (
     statement_words,
 )
 from suffrage.consult.people import ReadAs, people_for, people_weights
-from suffrage.consult.votes import Tallies, VoteMatrix, id_order, tally
+from suffrage.consult.votes import Tallies, VoteMatrix, id_order, only_people, tally
 from suffrage.errors import InputError
 from suffrage.survey.weighting import WeightingSpec
 
@@ -242,7 +242,7 @@ def find_principles(
     texts = dict(states.select("statement", "text").iter_rows())
     counted = _count_votes(consultation, people, set(accepted) - set(without), s, advance)
     passed = counted.statements_above(counted.lowest, s.least_share)
-    usable = _usable_texts(consultation, s.everyone)
+    usable = usable_texts(consultation, s.everyone)
     refused = tuple(x for x in passed if x not in usable)
     alone = {
         x: _principle(counted, [x], texts, s)
@@ -362,7 +362,7 @@ def _count_votes(
 ) -> _CountedVotes:
     """Find the groups of these people by their votes on these statements, and count the votes."""
     away = [x for x in consultation.statements["statement"].to_list() if x not in statements]
-    matrix = _only_people(votes_of(consultation), people)
+    matrix = only_people(votes_of(consultation), people)
     groups, tried = stable_groups(matrix, away, s.groups, s.resamples, advance)
     votes = matrix.only(statements)
     by_person, _ = people_weights(consultation, people, s.read_as, s.margins)
@@ -439,14 +439,7 @@ def _turned_by(t: Tallies, cut: float) -> int:
     return max(ceil(float(needed.min()) - 1e-9), 0) if cut > 0 else 0
 
 
-def _only_people(matrix: VoteMatrix, people: Sequence[str]) -> VoteMatrix:
-    wanted = set(people)
-    rows = [at for at, person in enumerate(matrix.participants) if person in wanted]
-    kept = tuple(matrix.participants[at] for at in rows)
-    return replace(matrix, participants=kept, votes=matrix.votes[rows])
-
-
-def _usable_texts(consultation: Consultation, everyone: bool) -> set[str]:
+def usable_texts(consultation: Consultation, everyone: bool = False) -> set[str]:
     """Statements whose wording may be used: the organisers' own, and those with consent.
 
     A principle is published and trained on, so its author must have allowed both.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,19 @@ class VoteMatrix:
         return VoteMatrix(
             self.participants, tuple(self.statements[at] for at in keep), self.votes[:, keep]
         )
+
+
+def only_people(matrix: VoteMatrix, people: Iterable[str]) -> VoteMatrix:
+    """Return the votes of these participants on the same statements."""
+    wanted = set(people)
+    rows = [at for at, person in enumerate(matrix.participants) if person in wanted]
+    kept = tuple(matrix.participants[at] for at in rows)
+    return replace(matrix, participants=kept, votes=matrix.votes[rows])
+
+
+def voting_question(text: str) -> str:
+    """The question that puts a statement to the vote of a model."""
+    return f'Do you agree or disagree with this statement? "{text}"'
 
 
 def arranged(

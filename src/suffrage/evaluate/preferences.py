@@ -25,6 +25,7 @@ from suffrage.arrays import FloatArray
 from suffrage.consult.consultation import Consultation, read_consultation
 from suffrage.consult.judgements import judged_comparisons
 from suffrage.consult.people import ReadAs, held_out_people, people_for, people_weights
+from suffrage.consult.votes import voting_question
 from suffrage.errors import InputError
 from suffrage.evaluate.asking.answers import Scoring
 from suffrage.evaluate.asking.item_probes import chosen_items
@@ -91,7 +92,7 @@ def statement_item(statement: str, text: str) -> Item:
     """A statement put to the vote."""
     return Item(
         id=statement,
-        question=f'Do you agree or disagree with this statement? "{text}"',
+        question=voting_question(text),
         options=(Option(code="1", text="Agree"), Option(code="-1", text="Disagree")),
     )
 

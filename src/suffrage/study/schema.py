@@ -122,7 +122,8 @@ class MethodSpec(BaseModel):
     checkpoint: str | None = None
     """The folder of another study's checkpoint that it starts from (also `from:` in the file)."""
     records: Source = "survey"
-    """Where its records come from: the survey, or a consultation's comparisons or reactions."""
+    """Where its records come from: the survey, or a consultation's comparisons, reactions or
+    votes."""
 
     @property
     def uses_consultation(self) -> bool:
@@ -575,8 +576,9 @@ def _method(entry: Any, place: str, source: str) -> MethodSpec:
     records = given.pop("records", "survey")
     if records != "survey":
         _check_records(method, records, given, f"{source}: {place}")
-        # People compared and judged whole answers, never labels of options.
-        given["format"] = "written"
+        if records != "votes":
+            # People compared and judged whole answers, never labels of options.
+            given["format"] = "written"
     options = settings.validated(method.options, given, source, place)
     return MethodSpec(
         name=name,
@@ -610,7 +612,7 @@ def _check_records(method: Method, records: Any, given: dict[str, Any], place: s
             f"{place}.records: {method.name} learns from {method.records or 'no'} records; "
             f"{records} make {', '.join(sorted(kinds)) or 'none'}."
         )
-    if given.get("format", "written") != "written":
+    if records != "votes" and given.get("format", "written") != "written":
         raise InputError(f"{place}.format: records: {records} are written answers; leave it out.")
     if "epochs" in given:
         raise InputError(f"{place}.epochs: is for records from the survey; say steps.")

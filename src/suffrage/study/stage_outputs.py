@@ -69,7 +69,8 @@ def study_consultation(
         raise InputError(f"{study.source.name}: there is no `consultation:` in the study.")
     segments = [own.name for own in study.value_sets if own.segment is not None]
     found = read_consultation(study.folder / spec.folder)
-    return consultation_source(found, spec, value_sets, items, split, seed, segments)
+    learnt = {start.label: start.questions for start in distinct_starts(study)}
+    return consultation_source(found, spec, value_sets, items, split, seed, segments, learnt)
 
 
 def records_of_training(inputs: StudyInputs, place: TrainingPlace) -> Records:
@@ -80,9 +81,11 @@ def records_of_training(inputs: StudyInputs, place: TrainingPlace) -> Records:
     builder = record_builder(spec.method.records, spec.records)
     count = inputs.steps(place) * options.own_rows
     generator = np.random.default_rng([seed, 3])
-    records = builder.build(
-        inputs.learnt_from(place), split, count, generator, _record_settings(inputs, place)
-    )
+    wanted = _record_settings(inputs, place)
+    records = builder.build(inputs.learnt_from(place), split, count, generator, wanted)
+    if spec.records == "votes" and wanted.consultation is not None:
+        source = wanted.consultation
+        check_nothing_held_out(records, source.statement_items, source.statement_split)
     if options.general:
         general = (inputs.study.folder / options.general).resolve()
         records = with_general(records, general, options.batch, options.general_rows)
@@ -93,7 +96,9 @@ def records_of_training(inputs: StudyInputs, place: TrainingPlace) -> Records:
 def _record_settings(inputs: StudyInputs, place: TrainingPlace) -> RecordSettings:
     method, seed, _ = place
     study, options = inputs.study, inputs.training_options(method)
-    settings = replace(options.record_settings, folder=study.folder, seed=seed)
+    settings = replace(
+        options.record_settings, folder=study.folder, seed=seed, together=place[2] == ""
+    )
     if inputs.method(method).uses_consultation:
         source = study_consultation(
             study, inputs.learnt_from(place), inputs.items, inputs.splits[seed], seed
@@ -150,11 +155,21 @@ def train_checkpoint(
     trained, usage = _train(inputs.method(method).method, job, launcher)
     manifest = checkpoint_manifest(inputs, place, records, trained, usage)
     storage.write_json(draft / MANIFEST, manifest)
-    questions = trained_questions(records, inputs.items, questions_before(inputs, place))
+    asked = [*inputs.items, *_statements_of(inputs, place)]
+    questions = trained_questions(records, asked, questions_before(inputs, place))
     storage.write_json(draft / TRAINED_QUESTIONS, questions)
     described = descriptions_to_keep(inputs, place)
     if described is not None:
         storage.write_json(draft / IN_CONTEXT, described)
+
+
+def _statements_of(inputs: StudyInputs, place: TrainingPlace) -> list[Item]:
+    """The statements that a training on votes may have learnt, as items."""
+    method, seed, _ = place
+    if inputs.method(method).records != "votes":
+        return []
+    split, value_sets = inputs.splits[seed], inputs.learnt_from(place)
+    return study_consultation(inputs.study, value_sets, inputs.items, split, seed).statement_items
 
 
 def _train(

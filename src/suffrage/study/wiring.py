@@ -458,9 +458,10 @@ def _consultation_content(study: Study) -> list[Any] | None:
         return None
     spec = study.consultation
     found = read_consultation(study.folder / spec.folder)
-    read = spec.model_dump(mode="json", exclude={"folder", "without"})
-    if spec.without:
-        read["without"] = list(spec.without)
+    # Settings that came later are hashed only where they are used: nothing is computed again.
+    later = {"without", "held_out_statements", "votes"}
+    read = spec.model_dump(mode="json", exclude={"folder", *later})
+    read |= spec.model_dump(mode="json", include=later, exclude_defaults=True)
     return [found.content_hash, read]
 
 

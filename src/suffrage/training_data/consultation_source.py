@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from suffrage.consult.consultation import Consultation
+from suffrage.consult.consultation import Consultation, accepted_opinions
 from suffrage.consult.groups.consensus import LEAST_VOTERS, MAJORITY
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.people import (
@@ -18,18 +19,45 @@ from suffrage.consult.people import (
     people_for,
     people_weights,
 )
-from suffrage.consult.principles import PrincipleSettings, find_principles
+from suffrage.consult.principles import PrincipleSettings, find_principles, usable_texts
+from suffrage.consult.votes import id_order, voting_question
 from suffrage.errors import InputError
 from suffrage.population import ValueSet
-from suffrage.survey import Item
+from suffrage.survey import Item, Option
 from suffrage.survey.weighting import WeightingSpec
 from suffrage.text_overlap import words_in
 from suffrage.training_data.constitution import Constitution
 from suffrage.training_data.members import members_of
-from suffrage.training_data.split import ItemSplit, question_words
+from suffrage.training_data.split import (
+    HeldOut,
+    ItemSplit,
+    near_duplicate_groups,
+    question_words,
+    split_items,
+    trained_before,
+)
 
 # A text that has this share of an item's telling words is about the item.
 ABOUT = 0.6
+# The name of all participants together, where their votes are learnt.
+EVERYONE = "everyone"
+
+
+class VoteSettings(BaseModel):
+    """How votes become records (`consultation.votes`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Whose shares are learnt.
+    by: tuple[Literal["value_sets", "opinion_groups", "everyone"], ...] = Field(
+        default=("value_sets", "opinion_groups", "everyone"), min_length=1
+    )
+    # Below so many voters of a group on a statement there is no record.
+    least_voters: int = Field(default=10, ge=1)
+    # What a vote that was marked important counts; others count 1.
+    important: float = Field(default=1.0, gt=0)
+    # How prompts name opinion groups ("0" is the largest) and "everyone", to fit "as ... would".
+    describe: dict[str, str] = Field(default_factory=dict)
 
 
 class ConsultationSpec(BaseModel):
@@ -41,6 +69,10 @@ class ConsultationSpec(BaseModel):
     folder: Path
     # The share of participants never trained on.
     held_out: float = Field(default=0.25, ge=0, lt=1)
+    # The share of accepted statements that are in no record, for evaluations.
+    held_out_statements: float = Field(default=0.0, ge=0, lt=1)
+    # How votes become records.
+    votes: VoteSettings = VoteSettings()
     # Participants one each, or weighted to the population.
     read_as: ReadAs = "sample"
     # What to weight to; None for the weights that participants carry.
@@ -77,11 +109,26 @@ class ConsultationSource:
     prompts: frozenset[str]
     # The statements that may be trained on.
     statements: frozenset[str]
+    # Which statements are trained on and which are held out, by the ids of their items. Only
+    # accepted opinions are in it, and on the training side only those with their author's consent.
+    statement_split: ItemSplit
     spec: ConsultationSpec
     # The seed of the opinion groups' draws.
     seed: int
     # What a checkpoint's manifest says of the consultation.
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def item_of(self) -> dict[str, Item]:
+        """The item of every statement in the split, with the statement's bare text."""
+        known = set(self.statement_split.clusters)
+        found = _statement_items(self.consultation)
+        return {statement: item for statement, item in found.items() if item.id in known}
+
+    @property
+    def statement_items(self) -> list[Item]:
+        """The items of all statements in the split."""
+        return list(self.item_of.values())
 
     def weights_of(self, value_set: str) -> dict[str, float]:
         """Weight by participant of one value set's members."""
@@ -114,10 +161,13 @@ def consultation_source(
     split: ItemSplit,
     seed: int,
     segments: Collection[str] = (),
+    learnt_before: Mapping[str, Sequence[str]] | None = None,
 ) -> ConsultationSource:
     """Who and what of a consultation may be trained on.
 
-    segments: value sets that participants cannot be told to be in. Raises InputError where nobody
+    segments: value sets that participants cannot be told to be in. learnt_before: the texts that
+    the model was trained on before, by the checkpoint's name; no statement that says nearly the
+    same is held out. Raises InputError where nobody
     consented to training, everybody is held out, or a value set's `where` finds no participant.
     """
     consenting = people_for(consultation, "training")
@@ -130,9 +180,15 @@ def consultation_source(
     # Weights are those of everyone, so that who is held out changes nobody else's.
     weights, raked = people_weights(consultation, consenting, spec.read_as, spec.margins)
     prompts = prompts_about_held_out(consultation, items, split)
-    statements = about_held_out(
-        dict(consultation.statements.select("statement", "text").iter_rows()), items, split
-    )
+    texts = dict(consultation.statements.select("statement", "text").iter_rows())
+    about = about_held_out(texts, items, split)
+    statement_split = split_statements(consultation, spec, about, seed, learnt_before or {})
+    by_id = {item.id: statement for statement, item in _statement_items(consultation).items()}
+    statements = {*about, *(by_id[item] for item in statement_split.held_out)}
+    if spec.held_out_statements:
+        bare = list(_statement_items(consultation).values())
+        found = about_held_out(_prompt_texts(consultation), bare, statement_split)
+        prompts = {**found, **prompts}
     nobody = {*segments, *spec.without}
     members = {
         v.name: () if v.name in nobody else members_of(consultation, trained, v) for v in value_sets
@@ -162,10 +218,88 @@ def consultation_source(
         members=members,
         held_out_people=out,
         prompts=frozenset(consultation.prompts["prompt"]) - set(prompts),
-        statements=frozenset(consultation.statements["statement"]) - set(statements),
+        statements=frozenset(texts) - statements,
+        statement_split=statement_split,
         spec=spec,
         seed=seed,
         facts=facts,
+    )
+
+
+def split_statements(
+    consultation: Consultation,
+    spec: ConsultationSpec,
+    about: Collection[str],
+    seed: int,
+    learnt_before: Mapping[str, Sequence[str]],
+) -> ItemSplit:
+    """Divide accepted statements into those to train on and those held out.
+
+    Statements that say nearly the same stay on one side.
+
+    Parameters
+    ----------
+    consultation : Consultation
+    spec : ConsultationSpec
+    about : collection of str
+        Statements about a survey item that is held out: they are held out with all that say
+        nearly the same.
+    seed : int
+        The seed of the draw.
+    learnt_before : mapping
+        The texts that the model was trained on before, by the checkpoint's name.
+
+    Raises
+    ------
+    InputError
+        The share holds nothing out, or too many statements were trained on before.
+    """
+    by_statement = _statement_items(consultation)
+    items = list(by_statement.values())
+    groups = near_duplicate_groups(items)
+    # A question whose text is part of another's is its near duplicate as well.
+    items = [item.model_copy(update={"battery": groups[item.id]}) for item in items]
+    before = trained_before(items, learnt_before) if learnt_before and items else None
+    if not items:
+        return ItemSplit((), (), {}, {"share": spec.held_out_statements, "seed": seed})
+    try:
+        share = HeldOut(by="item", share=spec.held_out_statements)
+        found = split_items(items, share, seed, to_train=False, before=before)
+    except InputError as error:
+        raise InputError(f"consultation.held_out_statements: {error}") from error
+    taken = {found.clusters[by_statement[s].id] for s in about if s in by_statement}
+    out = {*found.held_out, *(i.id for i in items if found.clusters[i.id] in taken)}
+    usable = usable_texts(consultation)
+    allowed = {item.id for statement, item in by_statement.items() if statement in usable}
+    return replace(
+        found,
+        train=tuple(i for i in found.train if i not in out and i in allowed),
+        held_out=tuple(i.id for i in items if i.id in out),
+    )
+
+
+def _statement_items(consultation: Consultation) -> dict[str, Item]:
+    """An item for each accepted opinion, with its bare text as the question, by statement."""
+    rows = dict(accepted_opinions(consultation).select("statement", "text").iter_rows())
+    return {
+        statement: vote_item(statement, rows[statement]).model_copy(
+            update={"question": rows[statement]}
+        )
+        for statement in sorted(rows, key=id_order)
+    }
+
+
+def vote_item(statement: str, text: str) -> Item:
+    """A statement put to the vote, as an item; its id cannot be that of a survey's item."""
+    return Item(
+        id=f"statement/{statement}",
+        question=voting_question(text),
+        options=(
+            Option(code="1", text="Agree"),
+            Option(code="-1", text="Disagree"),
+            Option(code="0", text="Neither, or not sure"),
+        ),
+        ordered=False,
     )
 
 

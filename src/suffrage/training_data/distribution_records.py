@@ -65,12 +65,13 @@ def build_distributions(
     if settings.validation is not None:
         items = _trained_items(value_sets, split)
         share, before = settings.validation.share, split.trained_before
-        back = held_back(list(items.values()), share, generator, before)
+        chosen = settings.validation.items
+        back = chosen or held_back(list(items.values()), share, generator, before)
     personas = RecordPersonas(
         value_sets, split, back, settings.in_context, settings.seed, generator
     )
     if settings.validation is not None:
-        asked = _validation_rows(value_sets, back, generator, settings, personas)
+        asked = validation_rows(value_sets, back, generator, settings, personas)
         split = replace(split, train=tuple(i for i in split.train if i not in back))
         made_from["validation"] = sorted(back)
     if settings.step is None:
@@ -230,7 +231,7 @@ def _ways(
         yield _Way(item, replace(question, order=question.order[::-1]), 0)
 
 
-def _validation_rows(
+def validation_rows(
     value_sets: Sequence[ValueSet],
     items: frozenset[str],
     generator: np.random.Generator,

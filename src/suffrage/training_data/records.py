@@ -38,7 +38,7 @@ RecordRow = dict[str, Any]
 # The file next to a stage's records that says what they were made from.
 MANIFEST = "records.json"
 # Where records come from: the survey's value sets, or what a consultation collected.
-Source = Literal["survey", "comparisons", "reactions"]
+Source = Literal["survey", "comparisons", "reactions", "votes"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,8 @@ class ValidationSample:
     cells: int = 240
     # Most populations that a question is asked for.
     populations: int = 3
+    # The questions themselves, where they are chosen already.
+    items: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ class RecordSettings:
     constitution: ConstitutionSettings | None = None
     # Where relative paths start.
     folder: Path = Path()
+    # Whether one training learns from all value sets together.
+    together: bool = True
     # What may be trained on of a consultation, where the study has one.
     consultation: ConsultationSource | None = None
 
