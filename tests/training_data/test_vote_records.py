@@ -19,6 +19,7 @@ from suffrage.training_data.consultation_source import (
     VoteSettings,
     consultation_source,
 )
+from suffrage.training_data.earlier_training import TrainedQuestion
 from suffrage.training_data.records import ValidationSample
 from suffrage.training_data.split import split_items
 from suffrage.training_data.vote_records import DEMONSTRATIONS, DISTRIBUTIONS, PREFERENCES
@@ -168,9 +169,8 @@ def test_no_statement_is_held_out_that_the_model_was_trained_on_before() -> None
     held_out = set(first.statement_split.held_out)
     learnt = [item.question for item in first.statement_items if item.id in held_out]
     learnt = [text for text in learnt if not any(i.question in text for i in ITEMS[::4])]
-    again = consultation_source(
-        PUBLIC, spec, [NORTH, SOUTH], ITEMS, SPLIT, 7, learnt_before={"an earlier study": learnt}
-    )
+    before = {"an earlier study": [TrainedQuestion(text, text) for text in learnt]}
+    again = consultation_source(PUBLIC, spec, [NORTH, SOUTH], ITEMS, SPLIT, 7, learnt_before=before)
     texts = {item.id: item.question for item in again.statement_items}
     assert learnt and not set(learnt) & {texts[i] for i in again.statement_split.held_out}
 

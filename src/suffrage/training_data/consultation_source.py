@@ -27,6 +27,7 @@ from suffrage.survey import Item, Option
 from suffrage.survey.weighting import WeightingSpec
 from suffrage.text_overlap import words_in
 from suffrage.training_data.constitution import Constitution
+from suffrage.training_data.earlier_training import TrainedQuestion, trained_before
 from suffrage.training_data.members import members_of
 from suffrage.training_data.split import (
     HeldOut,
@@ -34,7 +35,6 @@ from suffrage.training_data.split import (
     near_duplicate_groups,
     question_words,
     split_items,
-    trained_before,
 )
 
 # A text that has this share of an item's telling words is about the item.
@@ -161,12 +161,12 @@ def consultation_source(
     split: ItemSplit,
     seed: int,
     segments: Collection[str] = (),
-    learnt_before: Mapping[str, Sequence[str]] | None = None,
+    learnt_before: Mapping[str, Sequence[TrainedQuestion]] | None = None,
 ) -> ConsultationSource:
     """Who and what of a consultation may be trained on.
 
-    segments: value sets that participants cannot be told to be in. learnt_before: the texts that
-    the model was trained on before, by the checkpoint's name; no statement that says nearly the
+    segments: value sets that participants cannot be told to be in. learnt_before: the questions
+    that the model was trained on before, by the checkpoint's name; no statement that says nearly the
     same is held out. Raises InputError where nobody
     consented to training, everybody is held out, or a value set's `where` finds no participant.
     """
@@ -231,7 +231,7 @@ def split_statements(
     spec: ConsultationSpec,
     about: Collection[str],
     seed: int,
-    learnt_before: Mapping[str, Sequence[str]],
+    learnt_before: Mapping[str, Sequence[TrainedQuestion]],
 ) -> ItemSplit:
     """Divide accepted statements into those to train on and those held out.
 
@@ -247,7 +247,7 @@ def split_statements(
     seed : int
         The seed of the draw.
     learnt_before : mapping
-        The texts that the model was trained on before, by the checkpoint's name.
+        The questions that the model was trained on before, by the checkpoint's name.
 
     Raises
     ------
