@@ -166,9 +166,9 @@ def consultation_source(
     """Who and what of a consultation may be trained on.
 
     segments: value sets that participants cannot be told to be in. learnt_before: the questions
-    that the model was trained on before, by the checkpoint's name; no statement that says nearly the
-    same is held out. Raises InputError where nobody
-    consented to training, everybody is held out, or a value set's `where` finds no participant.
+    that the model was trained on before, by the checkpoint's name; no statement that says nearly
+    the same is held out. Raises InputError where nobody consented to training, everybody is held
+    out, or a value set's `where` finds no participant.
     """
     consenting = people_for(consultation, "training")
     out = held_out_people(consenting, spec.held_out, seed)
