@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 from typer.testing import CliRunner, Result
 
 from suffrage import find_opinion_groups
@@ -245,3 +246,24 @@ def test_serving_prints_the_first_log_in_once_and_keeps_results_fresh(tmp_path: 
             assert inside.url.path == "/admin" and "Talking about water" in inside.text
     finally:
         server.stop()
+
+
+def test_a_named_server_answers_to_its_names_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path, "--start")
+    served: list[Any] = []
+    monkeypatch.setattr(serving, "run_server", lambda app, *_: served.append(app))
+    monkeypatch.setattr(serving, "start_logging", lambda: None)
+    named = ["--base-url", "https://c.example", "--hosts", "probe.internal, other.example"]
+    assert said("serve", tmp_path / "store", "--no-results", *named).exit_code == 0
+    client = TestClient(served[0])
+    for host, status in (
+        *(("c.example", 200), ("probe.internal", 200), ("127.0.0.1:8000", 200)),
+        *(("evil.example", 400), ("c.example.evil.example", 400)),
+    ):
+        assert client.get("/healthz", headers={"Host": host}).status_code == status, host
+    assert said("serve", tmp_path / "store", "--no-results").exit_code == 0
+    assert served[1].state.settings.hosts == ()
+    for one in served:
+        one.state.store.close()

@@ -142,6 +142,13 @@ def serve_command(
         str | None,
         typer.Option(help="Addresses of proxies that are trusted to name the caller."),
     ] = None,
+    hosts: Annotated[
+        str | None,
+        typer.Option(
+            help="Further names that the server answers to, separated by commas, such as those by "
+            "which health checks come. With --base-url all others are refused."
+        ),
+    ] = None,
     results: Annotated[
         bool, typer.Option(help="Keep results up to date in a second process.")
     ] = True,
@@ -164,7 +171,14 @@ def serve_command(
     from suffrage.server.web.server_settings import ServerSettings
 
     url = (base_url or f"http://{host}:{port}").rstrip("/")
-    app = create_app(ServerSettings(where, base_url=url, results=results, releases=releases))
+    settings = ServerSettings(
+        where,
+        base_url=url,
+        results=results,
+        releases=releases,
+        hosts=_hosts(base_url, host, hosts),
+    )
+    app = create_app(settings)
     store = app.state.store
     serving.start_logging()
     for what in consultations.list_consultations(store):
@@ -174,6 +188,20 @@ def serve_command(
     if first:
         typer.echo(f"First log-in  {first[0]}   password: {first[1]}   (shown only now)")
     serving.run_server(app, host, port, proxy)
+
+
+def _hosts(base_url: str | None, host: str, more: str | None) -> tuple[str, ...]:
+    """The names that the server answers to; none, and so all, where nothing says how it is named.
+
+    Its own addresses are among them, by which health checks come.
+    """
+    from urllib.parse import urlsplit
+
+    if base_url is None and more is None:
+        return ()
+    named = [urlsplit(base_url or "").hostname or "", *(more or "").split(",")]
+    known = {name.strip() for name in (*named, host, "localhost", "127.0.0.1")}
+    return tuple(sorted(known - {"", "0.0.0.0", "::"}))
 
 
 def export_command(

@@ -275,7 +275,7 @@ def test_a_form_with_a_nul_is_refused(here: Site) -> None:
     owner = here.browser()
     owner.log_in()
     owner.get(f"/admin/c/{what.id}/settings")
-    assert owner.send(f"/admin/c/{what.id}/settings", do="phase", phase="\0").status_code == 400
+    assert owner.send(f"/admin/c/{what.id}/settings", what="phase", phase="\0").status_code == 400
 
 
 @pytest.mark.slow

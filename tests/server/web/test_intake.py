@@ -60,7 +60,7 @@ def test_invitations_by_other_figures_are_refused(office: Office) -> None:
     owner = office.client("owner")
     owner.get("/settings")
     for more in ({"count": "²"}, {"count": "2", "days": "²"}, {"count": "0"}):
-        owner.post("/settings", 422, do="invite", **more)
+        owner.post("/settings", 422, what="invite", **more)
 
 
 def test_the_stores_address_is_no_argument_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

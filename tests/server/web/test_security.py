@@ -914,3 +914,44 @@ def test_backup_secret_a_copy_of_the_database_opens_no_session(
     assert participants.participant_of_session(copy, what.id, session) is None
     assert participants.return_code(copy, what.id, person) == ""
     copy.close()
+
+
+def test_access_control_a_draft_exists_for_its_staff_and_for_who_took_part_already(
+    here: Site,
+) -> None:
+    what = consultations.find_consultation(here.store, "water")
+    before = here.browser().join()
+    headers, _ = api_session(here)
+    consultations.set_phase(here.store, what.id, "draft", "tests")
+    stranger = here.browser()
+    for path in ("", "/join", "/vote", "/results", "/privacy", "/help", "/consent"):
+        found = stranger.get(f"/c/water{path}")
+        assert found.status_code == 404 and "Talking about" not in found.text, path
+    for path in ("", "/results", "/next", "/me"):
+        assert stranger.client.get(f"/api/v1/c/water{path}").status_code == 404, path
+    assert stranger.client.post("/api/v1/c/water/session", json={}).status_code == 404
+    here.staff(what, "viewer")
+    consultation(here.store, "other")
+    here.staff(consultations.find_consultation(here.store, "other"), "owner", "bo@example.org")
+    for email, status in (("ana@example.org", 200), ("bo@example.org", 404)):
+        member = here.browser()
+        member.log_in(email)
+        assert member.get("/c/water").status_code == status
+    # Nobody is kept from taking back what they gave.
+    assert before.get("/c/water/mine/withdraw").status_code == 200
+    assert stranger.client.delete("/api/v1/c/water/me", headers=headers).status_code == 200
+
+
+def test_access_control_a_request_chooses_neither_the_host_of_links_nor_another_one(
+    here: Site,
+) -> None:
+    what = consultations.find_consultation(here.store, "water")
+    here.staff(what, "owner")
+    owner = here.browser()
+    owner.log_in()
+    owner.get(f"/admin/c/{what.id}/settings")
+    given = {**owner.hidden, "what": "invite", "count": "2"}
+    evil = {"Host": "evil.example"}
+    made = owner.client.post(f"/admin/c/{what.id}/settings", data=given, headers=evil)
+    assert made.status_code == 200 and made.text.count("http://consult.test/c/water/join?t=") == 2
+    assert "evil" not in made.text

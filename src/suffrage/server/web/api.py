@@ -35,7 +35,7 @@ from suffrage.server.store.participants import Participant, Scopes
 from suffrage.server.web.consent import consent_text
 from suffrage.server.web.languages import languages
 from suffrage.server.web.mine import everything_of, results_for
-from suffrage.server.web.visit import done_together, spend, store_of
+from suffrage.server.web.visit import done_together, refuse_draft, spend, store_of
 
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")]
 Slug = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,64}$")]
@@ -207,6 +207,7 @@ class Call:
 def consultation(request: Request, slug: Slug) -> StoredConsultation:
     """The consultation that is asked for."""
     what = consultations.find_consultation(store_of(request), slug)
+    refuse_draft(what)
     request.state.what = what
     return what
 
@@ -225,6 +226,8 @@ class Bearer:
         """Whose session it is, within a transaction. Answers 401 where nobody's."""
         store = store_of(request)
         seen = participants.enter(d, store.secrets, self.slug, self.token)
+        if seen.participant is None:
+            refuse_draft(seen.consultation)
         request.state.what = seen.consultation
         if seen.participant is None:
             raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})

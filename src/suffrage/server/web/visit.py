@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl, urlencode
@@ -175,9 +176,25 @@ def visit_within(d: Driver, request: Request, slug: str) -> Visit:
     """As `visit`, within a transaction."""
     store = store_of(request)
     seen = participants.enter(d, store.secrets, slug, session_of(request, slug))
+    if seen.participant is None:
+        refuse_draft(seen.consultation, request)
     request.state.what = seen.consultation
     language = choose_language(request, seen.consultation)
     return Visit(request, store, seen.consultation, seen.participant, language)
+
+
+def refuse_draft(what: StoredConsultation, request: Request | None = None) -> None:
+    """Raise NotFoundError for a draft, which does not exist yet for anybody but its staff.
+
+    request: of a browser, in which a member of staff may be logged in.
+    """
+    if what.phase != "draft":
+        return
+    if request is not None:
+        with suppress(LogInError):
+            if staff.role_of(store_of(request), what.id, member_of(request).id) is not None:
+                return
+    raise NotFoundError("there is no such consultation.")
 
 
 def joined_visit(v: Annotated[Visit, Depends(visit)]) -> PersonVisit:

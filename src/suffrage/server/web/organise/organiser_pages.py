@@ -519,7 +519,8 @@ def _invite(desk: Desk, sent: Sent) -> Response:
     tokens = invitations.create_invitations(
         desk.store, desk.id, count, desk.member.id, stratum, expires
     )
-    start = f"{desk.request.url.scheme}://{desk.request.url.netloc}/c/{desk.about.slug}/join?t="
+    # Not of the request: whoever sends it chooses its host.
+    start = f"{desk.request.app.state.settings.base_url}/c/{desk.about.slug}/join?t="
     out = io.StringIO()
     rows = csv.writer(out)
     rows.writerow(("stratum", "link"))
