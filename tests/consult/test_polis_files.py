@@ -87,6 +87,18 @@ def test_the_table_or_the_log_alone_will_do(tmp_path: Path) -> None:
         assert found.votes == both.votes
 
 
+def test_votes_alone_have_statements_without_texts(tmp_path: Path) -> None:
+    both = read_polis(export(tmp_path))
+    for name, file in (("log", "votes.csv"), ("table", "participants-votes.csv")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_bytes((tmp_path / file).read_bytes())
+        found = read_polis(tmp_path / name, agree=1)
+        assert found.votes == both.votes
+        assert [s.text for s in found.statements] == ["Statement 2", "Statement 10"]
+    with pytest.raises(InputError, match="say which with --agree"):
+        read_polis(tmp_path / "log")
+
+
 def test_panel_ids_go_no_further(tmp_path: Path) -> None:
     write_polis(read_polis(export(tmp_path)), tmp_path / "out")
     written = "".join(path.read_text() for path in (tmp_path / "out").iterdir())

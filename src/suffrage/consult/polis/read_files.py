@@ -82,7 +82,8 @@ def read_polis(
         raise InputError(
             f"{folder}: no {start}participants-votes.csv and no {start}votes.csv; one is needed."
         )
-    statements, counts = _read_comments(folder / f"{start}comments.csv")
+    comments = folder / f"{start}comments.csv"
+    statements, counts = _read_comments(comments) if comments.is_file() else ((), {})
     table, group_ids = _read_table(table_path, agree) if table_path else (None, {})
     events = _read_log(log_path, counts, table, agree) if log_path else None
     if events is None:
@@ -90,6 +91,8 @@ def read_polis(
         votes = table
     else:
         votes = _last_votes(events, table)
+    if not comments.is_file():
+        statements = tuple(PolisStatement(s, f"Statement {s}") for s in votes.statements)
     known = {statement.id for statement in statements}
     unknown = [s for s in votes.statements if s not in known]
     if unknown:
@@ -107,6 +110,8 @@ def _prefix(folder: Path) -> str:
         for path in folder.glob("*comments.csv")
         if any(_vote_files(folder, path.name.removesuffix("comments.csv")))
     )
+    if not found and any(_vote_files(folder, "")):
+        return ""  # Votes alone: their statements have numbers and no texts.
     if not found:
         raise InputError(
             f"{folder}: no comments.csv next to a participants-votes.csv or votes.csv; give the "
@@ -293,6 +298,11 @@ def _log_sign(
         if same != turned:
             return 1 if same > turned else -1
     place = {statement: at for at, statement in enumerate(last.statements) if statement in counts}
+    if not place and (events["vote"] != 0).any():
+        raise InputError(
+            f"{path.name}: without counts of agrees and disagrees, nothing shows whether 1 or -1 is "
+            "agree; say which with --agree."
+        )
     at = list(place.values())
     return _sign(
         path,
