@@ -300,8 +300,8 @@ def _log_sign(
     place = {statement: at for at, statement in enumerate(last.statements) if statement in counts}
     if not place and (events["vote"] != 0).any():
         raise InputError(
-            f"{path.name}: without counts of agrees and disagrees, nothing shows whether 1 or -1 is "
-            "agree; say which with --agree."
+            f"{path.name}: without counts of agrees and disagrees, nothing shows whether 1 or -1 "
+            "is agree; say which with --agree."
         )
     at = list(place.values())
     return _sign(
