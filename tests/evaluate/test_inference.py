@@ -15,6 +15,7 @@ from suffrage.evaluate.statistics.inference import (
     infer,
 )
 from suffrage.evaluate.statistics.intervals import Measured, bootstrap_estimate, make_draws
+from suffrage.evaluate.statistics.outcomes import Outcomes, outcomes_of
 from suffrage.population.student import student_quantile, student_tails
 
 SHAPES = {
@@ -189,3 +190,58 @@ def test_a_ratio_has_the_error_of_the_linearised_ratio_estimator() -> None:
     # Cochran (1977), Sampling Techniques, section 6.4.
     expected = np.sqrt(np.square(residual).sum() / (clusters - 1) / clusters) / below.mean()
     assert bootstrap_estimate(rows, draws).inference.error == pytest.approx(expected, rel=0.02)
+
+
+def outcome_rows(values: np.ndarray) -> list[Measured]:
+    return [Measured(1, "v", f"i{c}", f"c{c}", x, np.ones(1)) for c, x in enumerate(values)]
+
+
+@pytest.mark.parametrize(("right", "of"), [(6, 6), (0, 8), (20, 20)])
+def test_where_all_are_right_or_all_wrong_the_interval_is_clopper_and_pearsons(
+    right: int, of: int
+) -> None:
+    units = {"m": {"one": outcome_rows(np.repeat(float(right > 0), of))}}
+    (figure,), _ = make_figures("e", units, ["one"], 1, breakdown=False)
+    exact = stats.binomtest(right, of).proportion_ci(method="exact")
+    assert (figure.low, figure.high) == pytest.approx((exact.low, exact.high))
+
+
+def test_two_methods_that_are_both_always_right_may_still_differ() -> None:
+    rows = {name: outcome_rows(np.ones(6)) for name in ("one", "two")}
+    _, (gap,) = make_figures("e", {"m": rows}, ["one", "two"], 1, breakdown=False)
+    least = 1 - 0.025 ** (1 / 6)
+    assert (gap.low, gap.high) == pytest.approx((-least, least)) and gap.p == 1.0
+
+
+def test_the_interval_of_a_share_is_never_narrower_than_wilsons() -> None:
+    values = np.array([1.0] + [0.0] * 9)
+    found = Outcomes(0.0, 1.0, 10).share_interval(0.1, 0.0949, 10, 1.959964)
+    wilson = stats.binomtest(1, 10).proportion_ci(method="wilson")
+    assert found == pytest.approx((wilson.low, wilson.high), abs=1e-3)
+    (figure,), _ = make_figures("e", {"m": {"one": outcome_rows(values)}}, ["one"], 1)
+    assert figure.low is not None and figure.high is not None
+    assert figure.low <= wilson.low and figure.high >= wilson.high
+
+
+def test_only_a_measure_whose_rows_are_all_outcomes_is_a_share() -> None:
+    even, other = outcome_rows(np.ones(6)), outcome_rows(np.linspace(0.2, 0.9, 6))
+    assert outcomes_of([*even, *other]) is None
+    # Weights change nothing: half a right answer's weight is a right answer still.
+    assert outcomes_of([row.weighted(0.5) for row in even]) == Outcomes(0.0, 1.0, 6)
+    units = {"m": {"even": even, "other": other}}
+    figures, _ = make_figures("e", units, ["even", "other"], 1, breakdown=False)
+    assert (figures[0].low, figures[0].high) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.3])
+@pytest.mark.parametrize("clusters", [4, 8, 20])
+def test_intervals_of_shares_hold_the_truth(share: float, clusters: int) -> None:
+    held = 0
+    for study in range(100):
+        generator = np.random.default_rng([study, clusters, 78])
+        rows = outcome_rows((generator.random(clusters) < share).astype(float))
+        draws = make_draws([row.cluster for row in rows], ["v"], 1, study)
+        found = bootstrap_estimate(rows, draws, Outcomes(0.0, 1.0, clusters))
+        assert found.low is not None and found.high is not None
+        held += found.low <= share <= found.high
+    assert held / 100 >= 1 - allowed(100, 0.07)

@@ -33,6 +33,7 @@ from suffrage.evaluate.statistics.intervals import (
     combined,
     make_draws,
 )
+from suffrage.evaluate.statistics.outcomes import Outcomes, outcomes_of
 from suffrage.evaluate.statistics.sampled_answers import resampled_answer
 
 REPLICATES = 200
@@ -256,7 +257,8 @@ def _from_answers(runs: Sequence[Run], measure: AnswerMeasure) -> Leaderboard:
         )
         for k, entry in enumerate(entries)
     ]
-    found = [(entry, bootstrap_estimate(entry.rows, draws)) for entry in entries if entry.rows]
+    outcomes = outcomes_of(every)
+    found = [(e, bootstrap_estimate(e.rows, draws, outcomes)) for e in entries if e.rows]
     good = _goodness(shown)
     # A row with answers missing is never first, whatever its figure on what it answered.
     found.sort(
@@ -429,10 +431,12 @@ def _pairs(
             continue
         if len(shared) < max(len(a.rows), len(b.rows)):
             one, two = (
-                bootstrap_estimate([row for row in entry.rows if row.key in shared], draws)
+                bootstrap_estimate(
+                    [row for row in entry.rows if row.key in shared], draws, one.outcomes
+                )
                 for entry in (a, b)
             )
-        gap = combined(lambda x, y: good(x) - good(y), one, two, n=one.n)
+        gap = combined(lambda x, y: good(x) - good(y), one, two, n=one.n, outcomes=_apart(one, two))
         pairs.append(
             StandingDifference(
                 first=first,
@@ -443,6 +447,12 @@ def _pairs(
             )
         )
     return tuple(holm_corrected(pairs))
+
+
+def _apart(one: Estimate, two: Estimate) -> Outcomes | None:
+    """What a unit's difference can be, in either direction."""
+    first, second = one.outcomes, two.outcomes
+    return None if first is None or second is None else first.minus(second)
 
 
 def _ceiling(run: Run, splits: Sequence[Split], measure: str) -> float | None:

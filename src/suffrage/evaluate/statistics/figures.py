@@ -31,6 +31,7 @@ from suffrage.evaluate.statistics.intervals import (
     make_draws,
     minus,
 )
+from suffrage.evaluate.statistics.outcomes import Outcomes, outcomes_of
 
 
 class _Place(Protocol):
@@ -117,6 +118,7 @@ def make_figures(
         if not every:
             continue
         drawn = resamples(every, seed) if draws is None else draws
+        outcomes = outcomes_of(every)
         edges = [_Edge((floors or {}).get(measure)), _Edge((ceilings or {}).get(measure))]
         means: dict[str, dict[str, Estimate]] = {}
         scoped, cells = compared_rows(by_method, methods, left_out, elsewhere)
@@ -125,25 +127,30 @@ def make_figures(
                 whole = at_seed is None and (value_set is None or pairs_by_value_set)
                 if not (whole or breakdown):
                     continue
-                found = _with_edges(rows, drawn, edges, questions_once and value_set in POOLED)
+                pooled = questions_once and value_set in POOLED
+                found = _with_edges(rows, drawn, edges, pooled, outcomes)
                 if whole:
                     means.setdefault(method, {})[value_set or ALL] = found
                 if isfinite(found.value) and (breakdown or value_set is None):
                     missing = cells[at_seed, value_set].missing(method)
                     place = (evaluation, measure, method, at_seed, value_set)
                     figures.append(drawn_figure(*place, found, side, readout, missing))
-        paired = _paired(means, scoped, pairs, cells, drawn, questions_once)
+        paired = _paired(means, scoped, pairs, cells, drawn, questions_once, outcomes)
         differences += _differences(evaluation, measure, side, paired, apart)
     return tuple(figures), tuple(differences)
 
 
 def _with_edges(
-    rows: Sequence[Measured], draws: Draws, edges: Sequence[_Edge], pooled: bool
+    rows: Sequence[Measured],
+    draws: Draws,
+    edges: Sequence[_Edge],
+    pooled: bool,
+    outcomes: Outcomes | None,
 ) -> Estimate:
     """The mean of some rows, with the floor and the ceiling on the same cells."""
     keys = dict.fromkeys(row.key for row in rows)
     floor, ceiling = (edge.on(keys, pooled) for edge in edges)
-    found = bootstrap_estimate(once_a_question(rows) if pooled else rows, draws)
+    found = bootstrap_estimate(once_a_question(rows) if pooled else rows, draws, outcomes)
     return replace(found, floor=floor, ceiling=ceiling)
 
 
@@ -350,6 +357,7 @@ def _paired(
     cells: Mapping[Scope, CommonCells],
     draws: Draws,
     questions_once: bool,
+    outcomes: Outcomes | None,
 ) -> Iterator[Gap]:
     """Differences on the units both methods have, for each mean over value sets."""
     for method, against in pairs:
@@ -366,7 +374,7 @@ def _paired(
             pooled = questions_once and scope[1] in POOLED
             gap = minus(
                 *(
-                    whole if own == shared else _estimate_on(shared, rows, draws, pooled)
+                    whole if own == shared else _estimate_on(shared, rows, draws, pooled, outcomes)
                     for whole, own, rows in zip((one, two), keys, (ours, theirs), strict=True)
                 )
             )
@@ -375,11 +383,15 @@ def _paired(
 
 
 def _estimate_on(
-    keys: Collection[tuple[int, str, str]], rows: Sequence[Measured], draws: Draws, pooled: bool
+    keys: Collection[tuple[int, str, str]],
+    rows: Sequence[Measured],
+    draws: Draws,
+    pooled: bool,
+    outcomes: Outcomes | None,
 ) -> Estimate:
     """The estimate over the rows with these keys."""
     own: Sequence[Measured] = [row for row in rows if row.key in keys]
-    return bootstrap_estimate(once_a_question(own) if pooled else own, draws)
+    return bootstrap_estimate(once_a_question(own) if pooled else own, draws, outcomes)
 
 
 def _differences(

@@ -17,6 +17,7 @@ from statistics import NormalDist
 import numpy as np
 
 from suffrage.arrays import FloatArray
+from suffrage.evaluate.statistics.outcomes import Outcomes
 from suffrage.population.student import student_quantile, student_tails
 
 LEVEL = 0.95
@@ -48,6 +49,10 @@ class Inference:
     # How much further than Student's t the lower and the upper side reach, 1 or more.
     stretch_low: float
     stretch_high: float
+    # What one unit can be, where a unit has one of a few values: right or wrong.
+    outcomes: Outcomes | None = None
+    # Whether the clusters differ, beyond rounding.
+    clusters_differ: bool = True
 
     @property
     def can_tell(self) -> bool:
@@ -60,11 +65,29 @@ class Inference:
         return self.error > ROUNDING * max(1.0, abs(self.value))
 
     def interval(self, level: float = LEVEL) -> tuple[float | None, float | None]:
-        """Return the interval at a level, or (None, None) with too few clusters."""
+        """Return the interval at a level, or (None, None) with too few clusters.
+
+        Where units are right or wrong, few clusters can agree by chance, and their spread then
+        says too little. The interval of such a figure is the wider one of Student's and of an
+        interval for shares. Another figure that is the same in all clusters is so by
+        construction, as the entropy of even answers is, and its interval is a point.
+        """
         if not self.can_tell:
             return None, None
-        reach = student_quantile(0.5 + level / 2, self.effective - 1) * self.error
-        return self.value - self.stretch_low * reach, self.value + self.stretch_high * reach
+        student = student_quantile(0.5 + level / 2, self.effective - 1)
+        reach = student * self.error
+        low, high = self.value - self.stretch_low * reach, self.value + self.stretch_high * reach
+        if self.outcomes is None:
+            return low, high
+        if not self.clusters_differ:
+            least, most = self.outcomes.interval_where_all_agree(self.value, self.effective, level)
+        elif self.outcomes.is_share:
+            least, most = self.outcomes.share_interval(
+                self.value, self.error, self.effective, student
+            )
+        else:
+            return low, high
+        return min(low, least), max(high, most)
 
     def p_value(self, against: float = 0.0) -> float | None:
         """Return the two-sided p-value for a true value of `against`.
@@ -163,6 +186,7 @@ def infer(
     counts: FloatArray,
     people_variance: float = 0.0,
     clusters: int | None = None,
+    outcomes: Outcomes | None = None,
 ) -> Inference:
     """Return a figure with its error and the reach of its interval.
 
@@ -187,6 +211,8 @@ def infer(
         0 or more. It is added to the variance over clusters.
     clusters : int, optional
         The number of clusters that some part of the figure rests on, where it is fewer than all.
+    outcomes : Outcomes, optional
+        What one unit can be, where the figure is a mean of right and wrong answers, or the like.
 
     Returns
     -------
@@ -206,18 +232,18 @@ def infer(
     # Without some cluster there would be no figure: nothing can be said of its error.
     known = isfinite(value) and bool(np.isfinite(left_out).all())
     if clusters < FEWEST_CLUSTERS or effective < 2 or not known:
-        return Inference(value, float("nan"), clusters, effective, 1.0, 1.0)
+        return Inference(value, float("nan"), clusters, effective, 1.0, 1.0, outcomes)
     influence = influences(left_out)
     between = float(influence @ influence) / (count * (count - 1))
     total = between + people_variance
     if between <= (ROUNDING * max(1.0, abs(value))) ** 2:
-        return Inference(value, sqrt(people_variance), clusters, effective, 1.0, 1.0)
+        people = sqrt(people_variance)
+        return Inference(value, people, clusters, effective, 1.0, 1.0, outcomes, False)
     low, high = _stretches(influence, sizes / sizes.mean(), counts, effective)
     # Respondents add no skewness of their own: the stretch is for the part that clusters have.
     part = sqrt(between / total)
-    return Inference(
-        value, sqrt(total), clusters, effective, 1 + (low - 1) * part, 1 + (high - 1) * part
-    )
+    low, high = 1 + (low - 1) * part, 1 + (high - 1) * part
+    return Inference(value, sqrt(total), clusters, effective, low, high, outcomes)
 
 
 def _effective(sizes: FloatArray, clusters: int) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 
 from suffrage.arrays import BoolArray, FloatArray, IntArray
 from suffrage.evaluate.statistics.inference import Inference, infer
+from suffrage.evaluate.statistics.outcomes import Outcomes
 
 DRAWS = 2000
 
@@ -126,6 +127,8 @@ class Estimate:
     fewest: int | None = None
     # The interval, where a rule of its own gives it: of a largest value, or of a ratio.
     own_interval: tuple[float | None, float | None] | None = None
+    # What one unit can be, where the figure is a mean of right and wrong answers, or the like.
+    outcomes: Outcomes | None = None
 
     @property
     def used(self) -> BoolArray:
@@ -146,7 +149,13 @@ class Estimate:
         known = self.people[np.isfinite(self.people)]
         moves = float(known.var()) if known.size > 1 else 0.0
         return infer(
-            self.value, self.left_out[used], self.sizes[used], counts, moves, self.clusters
+            self.value,
+            self.left_out[used],
+            self.sizes[used],
+            counts,
+            moves,
+            self.clusters,
+            self.outcomes,
         )
 
     @property
@@ -208,7 +217,9 @@ def _shares(sizes: FloatArray) -> FloatArray:
 
 def minus(first: Estimate, second: Estimate) -> Estimate:
     """first - second, under the same resamples."""
-    return combined(np.subtract, first, second)
+    one, two = first.outcomes, second.outcomes
+    outcomes = None if one is None or two is None else one.minus(two)
+    return combined(np.subtract, first, second, outcomes=outcomes)
 
 
 def without_interval(
@@ -264,8 +275,12 @@ def resampled_estimate(
     return Estimate(value, drawn, under_weights[1 : 1 + count], people, sizes, draws, n)
 
 
-def bootstrap_estimate(rows: Sequence[Measured], draws: Draws) -> Estimate:
+def bootstrap_estimate(
+    rows: Sequence[Measured], draws: Draws, outcomes: Outcomes | None = None
+) -> Estimate:
     """The ratio of mean `point` to mean `below` over the rows, with its error.
+
+    outcomes: what a row of the measure can be, where it has one of few values; see `outcomes_of`.
 
     Replicates of the respondents enter as their deviation from the replicates' own mean: the
     target is noisy already, and resampling it once more would pull every distance up.
@@ -292,6 +307,7 @@ def bootstrap_estimate(rows: Sequence[Measured], draws: Draws) -> Estimate:
         np.where(used, np.maximum(weighs, 1e-9 * max(below.whole, 1e-9)), 0.0),
         draws,
         len({row.item for row in rows}),
+        outcomes=None if outcomes is None else replace(outcomes, units=len(rows)),
     )
 
 
