@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from suffrage.align.distribution import distribution_loss
+from suffrage.align.share_losses import distribution_loss
 
 logits = st.lists(st.floats(-4, 4), min_size=4, max_size=4)
 weights = st.lists(st.floats(0.01, 1), min_size=4, max_size=4)

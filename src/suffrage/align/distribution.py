@@ -29,6 +29,7 @@ from suffrage.align.method import (
     TrainingOptions,
 )
 from suffrage.align.packed import AnswerBatch, Objective, train_packed
+from suffrage.align.share_losses import distribution_loss, option_shares, weighted_mean
 from suffrage.models.device import process_rank
 from suffrage.training_data.average_answer import LEAST_SHARE
 from suffrage.training_data.distribution_records import AVERAGE
@@ -38,6 +39,7 @@ from suffrage.training_data.records import (
     StepShape,
     ValidationSample,
 )
+from suffrage.training_data.replay import replay_count
 
 if TYPE_CHECKING:
     import torch
@@ -106,6 +108,13 @@ class Options(InContextOptions, TrainingOptions):
         """How many of a step's records are the method's own, at most."""
         return self.step_shape.records if self.step_shape else super().own_rows
 
+    @property
+    def replayed_rows(self) -> int:
+        """How many survey records a step has at most."""
+        if self.step_shape is None:
+            return super().replayed_rows
+        return replay_count(self.own_rows, self.replay)
+
     def micro_batch_size(self) -> int:
         """Records computed at a time: with whole questions, those of one question."""
         if self.questions is None or self.micro_batch:
@@ -128,49 +137,6 @@ class Options(InContextOptions, TrainingOptions):
         if self.differences is not None:
             return self.differences
         return DIFFERENCES_WEIGHT if populations >= ENOUGH_POPULATIONS else 0.0
-
-
-def distribution_loss(
-    log_q: torch.Tensor, p: torch.Tensor, weights: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Mean over records of the divergence of the model's answers from the people's.
-
-    KL(p || q) = sum_k p_k (log p_k - log q_k)
-
-    Parameters
-    ----------
-    log_q : tensor, shape (records, options)
-        Log-probabilities among everything that could be said, so that what is no answer counts as
-        loss; very low where a record has fewer options.
-    p : tensor, shape (records, options)
-        The people's shares. Rows sum to 1; 0 where a record has fewer options.
-    weights : tensor, shape (records,), optional
-        Of each record in the mean; 1 by default.
-
-    Returns
-    -------
-    tensor, scalar
-        In nats, 0 or more.
-
-    References
-    ----------
-    Suh et al. (2025), SubPOP, equation 1, which normalises q over the options.
-
-    Examples
-    --------
-    >>> import torch
-    >>> p = torch.tensor([[0.5, 0.5]])
-    >>> round(distribution_loss(torch.log(p / 2), p).item(), 4)
-    0.6931
-    """
-    import torch
-
-    terms = torch.where(p > 0, p * (p.clamp_min(1e-12).log() - log_q), torch.zeros_like(p))
-    return _mean(terms.sum(-1), weights)
-
-
-def _mean(each: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
-    return (each if weights is None else each * weights).mean()
 
 
 def with_average(log_q: torch.Tensor, average: torch.Tensor) -> torch.Tensor:
@@ -200,21 +166,6 @@ def with_average(log_q: torch.Tensor, average: torch.Tensor) -> torch.Tensor:
     """
     shares = (log_q + average.log()).log_softmax(-1)
     return shares + log_q.logsumexp(-1, keepdim=True)
-
-
-def option_shares(log_q: torch.Tensor, options: torch.Tensor) -> torch.Tensor:
-    """The model's shares over each record's options, 0 where a record has fewer.
-
-    Parameters
-    ----------
-    log_q : tensor, shape (records, options)
-    options : tensor, shape (records,)
-        How many options each record has.
-    """
-    import torch
-
-    present = torch.arange(log_q.shape[1], device=log_q.device) < options[:, None]
-    return torch.where(present, log_q, torch.full_like(log_q, -1e9)).softmax(-1)
 
 
 def differences_loss(
@@ -295,7 +246,7 @@ def ordinal_loss(
     q = option_shares(log_q, options)
     # After a record's last option both sums are 1 and add nothing.
     gaps = ((p.cumsum(-1) - q.cumsum(-1)).abs() * present).sum(-1)
-    return _mean(ordered * gaps / (options - 1).clamp_min(1), weights)
+    return weighted_mean(ordered * gaps / (options - 1).clamp_min(1), weights)
 
 
 def _from_average(batch: AnswerBatch) -> AnswerBatch:
@@ -391,4 +342,5 @@ METHOD = Method(
     records="distribution",
     train=train,
     launches=True,
+    replays=True,
 )

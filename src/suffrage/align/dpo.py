@@ -195,4 +195,5 @@ METHOD = Method(
     records="preference",
     train=train,
     launches=True,
+    replays=True,
 )

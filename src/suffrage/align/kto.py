@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
+import polars as pl
 from pydantic import Field, model_validator
 
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.align.packed import ABSENT, AnswerBatch, Objective, train_packed
 from suffrage.errors import SuffrageError
-from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import Labels, RecordRow
+from suffrage.training_data.replay import MIXED_IN
 
 if TYPE_CHECKING:
     import torch
@@ -180,7 +181,7 @@ def balance(desirable: Sequence[float], weights: Sequence[float]) -> tuple[float
 def train(job: TrainingJob) -> TrainingFacts:
     """Train on binary records; the reference's log-probabilities are computed beforehand."""
     options: Options = job.options
-    frame = job.records.frame.filter(job.records.frame["format"] != GENERAL)
+    frame = job.records.frame.filter(~pl.col("format").is_in(sorted(MIXED_IN)))
     lambda_d, lambda_u = balance(frame["desirable"].to_list(), frame["weight"].to_list())
     lambda_d, lambda_u = options.desirable or lambda_d, options.undesirable or lambda_u
     with_reference = options.reference == "model"
@@ -233,4 +234,5 @@ METHOD = Method(
     records="binary",
     train=train,
     launches=True,
+    replays=True,
 )

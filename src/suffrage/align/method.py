@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from suffrage.models import ModelIdentity, SharesPredictor
 from suffrage.models.device import process_count
@@ -77,6 +77,28 @@ class TrainingOptions(MethodOptions):
     general: str | None = None
     # Their share of each step's records.
     general_share: float = Field(default=0.1, gt=0, lt=1)
+    # Of records from a consultation: the share of each step's records that are survey records of
+    # the same study.
+    replay: float = Field(default=0.0, ge=0, lt=1)
+    # With replay: the weight of a divergence that keeps the answers to those survey records close
+    # to what the model said before training.
+    keep_close: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _replay_leaves_room(self) -> TrainingOptions:
+        if self.keep_close and not self.replay:
+            raise ValueError("keep_close: needs replay, the share of survey records in each step")
+        if self.replay and self.own_rows < 1:
+            raise ValueError(
+                f"replay: {self.replay:g} of a batch of {self.batch} leaves no record of the "
+                "consultation in a step; raise batch, or lower replay"
+            )
+        return self
+
+    @property
+    def replay_rows(self) -> int:
+        """How many of a step's records are the survey's, of a batch of records."""
+        return round(self.replay * self.batch)
 
     @property
     def general_rows(self) -> int:
@@ -86,7 +108,12 @@ class TrainingOptions(MethodOptions):
     @property
     def own_rows(self) -> int:
         """How many of a step's records are the method's own, at most."""
-        return self.batch - self.general_rows
+        return self.batch - self.general_rows - self.replay_rows
+
+    @property
+    def replayed_rows(self) -> int:
+        """How many survey records a step has at most."""
+        return self.replay_rows
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -192,6 +219,8 @@ class Method:
     # The kind of records that it learns from (a record builder's); None for untrained methods.
     records: str | None = None
     train: Callable[[TrainingJob], TrainingFacts] | None = None
+    # Whether survey records can be mixed in among records of a consultation (`replay`).
+    replays: bool = False
     # Whether several processes may share a training.
     launches: bool = False
     # Of a method whose checkpoint is no language model: what loads it, from the study's model, the

@@ -24,6 +24,7 @@ from suffrage.align.processes import (
     missing_passes,
     own_parts,
 )
+from suffrage.align.share_losses import distribution_loss, kept_close_loss
 from suffrage.align.training import (
     check_batch,
     one_device,
@@ -46,6 +47,7 @@ from suffrage.models.tokenizing import answer_tokens, encode_text, label_tokens,
 from suffrage.training_data.average_answer import times_average
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
+from suffrage.training_data.replay import REPLAYED, is_replay, own_records
 
 if TYPE_CHECKING:
     import torch
@@ -135,7 +137,7 @@ class Prompts:
         if key not in self._answers:
             self._answers[key] = (
                 tuple((token,) for token in label_tokens(self.tokenizer, answer))
-                if format == "option"
+                if format in ("option", REPLAYED["option"])
                 else (answer_tokens(self.tokenizer, answer),)
             )
         return self._answers[key]
@@ -262,6 +264,8 @@ class StepParts:
     reference: list[list[float]]
     # Tokens of an answer, in the mean over all records.
     mean_length: float
+    # The weight of the divergence from the starting model on survey records mixed in.
+    keep_close: float = 0.0
 
     def step_of(self, part: Sequence[RecordRow]) -> Sequence[RecordRow]:
         """All records of the step that a part is of."""
@@ -285,10 +289,10 @@ class StepParts:
 
     def own_answers(self, part: Sequence[RecordRow]) -> PackedAnswers | None:
         """The rows for a part's own records; None where all are general instructions."""
-        own = without_general(part)
+        own = own_records(part)
         if not own:
             return None
-        step = without_general(self.step_of(part))
+        step = own_records(self.step_of(part))
         wanted = {
             row["place"]: some for row, some in zip(step, self.objective.answers(step), strict=True)
         }
@@ -302,20 +306,49 @@ class StepParts:
         said = [[row["completion"]] for row in general]
         return pack_answers(self.prompts, self.rule, general, said)
 
+    def replay_answers(self, part: Sequence[RecordRow]) -> PackedAnswers | None:
+        """The rows for a part's survey records that are mixed in; None where it has none."""
+        replayed = [row for row in part if is_replay(row)]
+        if not replayed:
+            return None
+        said = [row["answers"] for row in replayed]
+        return pack_answers(self.prompts, self.rule, replayed, said)
+
+    def replay_loss(
+        self, model: Any, part: Sequence[RecordRow], given: PackedAnswers
+    ) -> torch.Tensor:
+        """The mean loss on a part's survey records: from the people, and from the first model.
+
+        The people's shares are learnt as `distribution` learns them. What the model said before
+        training is kept by `keep_close` times the divergence from it over the options.
+        """
+        import torch
+
+        log_q = answer_log_probs(model, given)
+        replayed = [row for row in part if is_replay(row)]
+        people = torch.tensor([_filled_up(row["target"], given.width, 0.0) for row in replayed])
+        loss = distribution_loss(log_q, people.to(log_q))
+        if self.keep_close:
+            known = [_padded(self.reference[row["place"]], given.width) for row in replayed]
+            options = torch.tensor([len(row["target"]) for row in replayed], device=log_q.device)
+            before = torch.tensor(known).to(log_q)
+            loss = loss + self.keep_close * kept_close_loss(log_q, before, options)
+        return loss
+
     def answer_batch(
         self, model: Any, part: Sequence[RecordRow], given: PackedAnswers
     ) -> AnswerBatch:
         """What the model says of a part's own records, with their weights in the whole step."""
         import torch
 
-        own = without_general(part)
+        own = own_records(part)
         log_probs = answer_log_probs(model, given)
         before = None
         if self.objective.needs_reference:
             values = [_padded(self.reference[row["place"]], given.width) for row in own]
             before = torch.tensor(values).to(log_probs)
         lengths = torch.tensor(given.lengths).view(given.count, given.width).to(log_probs)
-        weights = [float(row.get("weight", 1.0)) for row in without_general(self.step_of(part))]
+        weights = [float(row.get("weight", 1.0)) for row in own_records(self.step_of(part))]
         mean = sum(weights) / len(weights)
         relative = torch.tensor([float(row.get("weight", 1.0)) / mean for row in own])
         return AnswerBatch(
@@ -332,8 +365,7 @@ class StepParts:
         if self.objective.shared is None:
             return False
         parts = [
-            {self.objective.group(row) for row in without_general(part)}
-            for part in self.parts_of(step)
+            {self.objective.group(row) for row in own_records(part)} for part in self.parts_of(step)
         ]
         return sum(map(len, parts)) > len(set().union(*parts))
 
@@ -352,7 +384,7 @@ class StepParts:
         size = int(gathered([float(found.numel())]).max())
         shape = found.shape if found.numel() == size else torch.Size([size])
         own = found.flatten().tolist() if found.numel() == size else [0.0] * size
-        return gathered(own).sum(0).view(shape) / len(without_general(step))
+        return gathered(own).sum(0).view(shape) / len(own_records(step))
 
     def parts_of(self, step: Sequence[RecordRow]) -> list[Sequence[RecordRow]]:
         """A step's records in parts of `micro_batch`; a `way` stays in one part where it fits."""
@@ -376,7 +408,7 @@ class StepParts:
         ----------
         model : PreTrainedModel
         inputs : dict
-            The records (`part`) and their rows (`own`, `general`).
+            The records (`part`) and their rows (`own`, `general`, `replay`).
         shared : tensor, optional
             See `shared`. None where the part finds it by itself.
         """
@@ -394,6 +426,9 @@ class StepParts:
             values = answer_log_probs(model, general)[:, 0]
             lengths = values.new_tensor(general.lengths)
             loss = loss - (values / lengths).sum() * each
+        replay = inputs.get("replay")
+        if replay:
+            loss = loss + self.replay_loss(model, part, replay) * replay.count * each
         return loss
 
 
@@ -469,11 +504,6 @@ def validation_of(
     )
 
 
-def without_general(rows: Sequence[RecordRow]) -> list[RecordRow]:
-    """Records without the general instructions among them."""
-    return [row for row in rows if row["format"] != GENERAL]
-
-
 def steps_of(rows: Sequence[RecordRow], batch: int) -> list[list[RecordRow]]:
     """The records of each step, each record with its `place` and its `step`.
 
@@ -513,7 +543,8 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     if steps[0][0].get("way") is None:
         check_batch(job.options)
     mean_length = _mean_length(prompts, steps, objective)
-    parts = StepParts(prompts, rule, objective, steps, micro_batch, [], mean_length)
+    keep_close = job.options.keep_close
+    parts = StepParts(prompts, rule, objective, steps, micro_batch, [], mean_length, keep_close)
     validation = validation_of(job, records, prompts, rule)
 
     def make(callbacks: list[Any]) -> Any:
@@ -525,6 +556,7 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
                 "part": given[0],
                 "own": parts.own_answers(given[0].rows),
                 "general": parts.general_answers(given[0].rows),
+                "replay": parts.replay_answers(given[0].rows),
             },
             train_dataset=parts.parts,
             processing_class=tokenizer,
@@ -548,7 +580,8 @@ def _step_trainer(base: type[Any], parts: StepParts, reference: Path) -> type[An
 
         def compute_loss(self, model: Any, inputs: dict[str, Any], **_: Any) -> Any:
             # Only here is the model where the trainer puts it, perhaps in shards over processes.
-            if parts.objective.needs_reference and not self._parts.reference:
+            needed = parts.objective.needs_reference or parts.keep_close
+            if needed and not self._parts.reference:
                 found = _reference(reference, model, parts, self.state.global_step)
                 self._parts = replace(parts, reference=found)
             missing = self._passes_missing(inputs)
@@ -567,7 +600,7 @@ def _step_trainer(base: type[Any], parts: StepParts, reference: Path) -> type[An
         def _passes_missing(self, inputs: dict[str, Any]) -> int:
             """Passes that another process makes more; counts the tokens read by all of them."""
             given: list[PackedAnswers] = [
-                inputs[name] for name in ("own", "general") if inputs[name]
+                inputs[name] for name in ("own", "general", "replay") if inputs[name]
             ]
             tokens, passes = sum(one.tokens for one in given), sum(one.passes for one in given)
             found = gathered([float(tokens), float(passes)])
@@ -580,7 +613,7 @@ def _step_trainer(base: type[Any], parts: StepParts, reference: Path) -> type[An
 def _mean_length(
     prompts: Prompts, steps: Sequence[Sequence[RecordRow]], objective: Objective
 ) -> float:
-    rows = without_general([row for step in steps for row in step])
+    rows = own_records([row for step in steps for row in step])
     lengths = [
         len(tokens)
         for row, some in zip(rows, objective.answers(rows), strict=True)
@@ -591,7 +624,11 @@ def _mean_length(
 
 
 def _padded(values: list[float], width: int) -> list[float]:
-    return values + [ABSENT] * (width - len(values))
+    return _filled_up(values, width, ABSENT)
+
+
+def _filled_up(values: Sequence[float], width: int, value: float) -> list[float]:
+    return [*values, *[value] * (width - len(values))]
 
 
 def _reference(kept: Path, model: Any, parts: StepParts, step: int) -> list[list[float]]:
@@ -626,17 +663,29 @@ def _reference(kept: Path, model: Any, parts: StepParts, step: int) -> list[list
     own: list[tuple[int, list[float]]] = []
     with torch.no_grad(), out_of_memory("scoring", "micro_batch: 1"):
         every = [part for step in parts.steps for part in parts.parts_of(step)]
-        for part, given in read_in_turn(model, every, parts.own_answers):
-            values = answer_log_probs(model, given).cpu().tolist()
-            lengths = [
-                given.lengths[k : k + given.width]
-                for k in range(0, len(given.lengths), given.width)
-            ]
-            for row, line, present in zip(without_general(part), values, lengths, strict=True):
-                own.append((row["place"], line[: sum(length > 0 for length in present)]))
+        if parts.objective.needs_reference:
+            for part, given in read_in_turn(model, every, parts.own_answers):
+                own += _said(model, own_records(part), given)
+        if parts.keep_close:
+            for part, given in read_in_turn(model, every, parts.replay_answers):
+                own += _said(model, [row for row in part if is_replay(row)], given)
     found: list[list[float]] = [[] for step in parts.steps for _ in step]
     for place, line in gathered_lists(own):
         found[place] = line
     if process_rank() == 0:
         storage.write_json(kept, found)
     return found
+
+
+def _said(
+    model: Any, rows: Sequence[RecordRow], given: PackedAnswers
+) -> list[tuple[int, list[float]]]:
+    """The log-probabilities of each record's answers, with the record's place."""
+    values = answer_log_probs(model, given).cpu().tolist()
+    lengths = [
+        given.lengths[k : k + given.width] for k in range(0, len(given.lengths), given.width)
+    ]
+    return [
+        (row["place"], line[: sum(length > 0 for length in present)])
+        for row, line, present in zip(rows, values, lengths, strict=True)
+    ]

@@ -21,8 +21,8 @@ from suffrage.align.method import (
     TrainingOptions,
 )
 from suffrage.align.packed import AnswerBatch, Objective, train_packed
-from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
+from suffrage.training_data.replay import MIXED_IN
 
 if TYPE_CHECKING:
     import torch
@@ -56,9 +56,8 @@ def likelihood_loss(log_probs: torch.Tensor, mean_length: float) -> torch.Tensor
 def train(job: TrainingJob) -> TrainingFacts:
     """Train on demonstrations."""
     # A label is learnt like a text: in one spelling, and with the end of the turn after it.
-    as_text = (
-        pl.when(pl.col("format") == GENERAL).then(pl.lit(GENERAL)).otherwise(pl.lit("written"))
-    )
+    mixed_in = pl.col("format").is_in(sorted(MIXED_IN))
+    as_text = pl.when(mixed_in).then(pl.col("format")).otherwise(pl.lit("written"))
     frame = job.records.frame.with_columns(format=as_text)
 
     def answers(rows: Sequence[RecordRow]) -> list[list[str]]:
@@ -80,4 +79,5 @@ METHOD = Method(
     records="demonstration",
     train=train,
     launches=True,
+    replays=True,
 )

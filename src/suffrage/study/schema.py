@@ -580,6 +580,7 @@ def _method(entry: Any, place: str, source: str) -> MethodSpec:
             # People compared and judged whole answers, never labels of options.
             given["format"] = "written"
     options = settings.validated(method.options, given, source, place)
+    _check_anchors(method, options, records, f"{source}: {place}")
     return MethodSpec(
         name=name,
         method=method,
@@ -616,6 +617,25 @@ def _check_records(method: Method, records: Any, given: dict[str, Any], place: s
         raise InputError(f"{place}.format: records: {records} are written answers; leave it out.")
     if "epochs" in given:
         raise InputError(f"{place}.epochs: is for records from the survey; say steps.")
+
+
+def _check_anchors(method: Method, options: MethodOptions, records: str, place: str) -> None:
+    """Raises InputError where a method cannot be anchored to the survey as its options say."""
+    if getattr(options, "replay", 0) and not method.replays:
+        raise InputError(
+            f"{place}.replay: {method.name} cannot mix survey records in; leave it out, or use "
+            "distribution, sft, dpo or kto."
+        )
+    if getattr(options, "replay", 0) and records == "survey":
+        raise InputError(
+            f"{place}.replay: mixes survey records in among a consultation's, and these are the "
+            "survey's; leave it out."
+        )
+    if getattr(options, "offset", "none") != "none" and records != "survey":
+        raise InputError(
+            f"{place}.offset: is the average answer to the survey's questions; leave it out where "
+            f"records: {records} are learnt."
+        )
 
 
 def _evaluation(entry: Any, place: str, source: str) -> EvaluationSpec:

@@ -48,8 +48,10 @@ from suffrage.survey import Item
 from suffrage.training_data import ItemSplit, Records, check_nothing_held_out
 from suffrage.training_data.augmentation import read_paraphrases
 from suffrage.training_data.consultation_source import ConsultationSource, consultation_source
+from suffrage.training_data.distribution_records import build_distributions
 from suffrage.training_data.general import with_general
 from suffrage.training_data.records import RecordSettings, record_builder
+from suffrage.training_data.replay import with_replay
 
 # What a model said to an evaluation's own questions.
 PROBES = "probes.parquet"
@@ -86,11 +88,35 @@ def records_of_training(inputs: StudyInputs, place: TrainingPlace) -> Records:
     if spec.records == "votes" and wanted.consultation is not None:
         source = wanted.consultation
         check_nothing_held_out(records, source.statement_items, source.statement_split)
+    if options.replay:
+        records = _with_replay(inputs, place, records)
     if options.general:
         general = (inputs.study.folder / options.general).resolve()
         records = with_general(records, general, options.batch, options.general_rows)
     check_nothing_held_out(records, inputs.items, split)
     return records
+
+
+def _with_replay(inputs: StudyInputs, place: TrainingPlace, records: Records) -> Records:
+    """A consultation's records with survey records of the same study among them."""
+    method, seed, _ = place
+    options, split = inputs.training_options(method), inputs.splits[seed]
+    before = inputs.wiring.starts.get(place)
+    given = RecordSettings(seed=seed, in_context=options.record_settings.in_context)
+    if before is not None and inputs.method(before[0]).records == "survey":
+        # The survey is asked about as it was by the training that this one starts from.
+        given = replace(given, format=inputs.training_options(before[0]).format)
+    count = inputs.steps(place) * options.replayed_rows
+    generator = np.random.default_rng([seed, 5])
+    survey = build_distributions(inputs.learnt_from(place), split, count, generator, given)
+    whole_questions = "way" in records.frame.columns
+    return with_replay(
+        records,
+        survey,
+        options.own_rows,
+        options.replay,
+        None if whole_questions else options.replay_rows,
+    )
 
 
 def _record_settings(inputs: StudyInputs, place: TrainingPlace) -> RecordSettings:

@@ -99,7 +99,7 @@ def with_general(records: Records, path: Path, batch: int, general: int) -> Reco
     """
     instructions = read_general(path)
     rows, place = [], 0
-    for step, own in enumerate(_steps(records.frame.to_dicts(), batch - general)):
+    for step, own in enumerate(rows_by_step(records.frame.to_dicts(), batch - general)):
         rows += own
         for _ in range(general):
             prompt, completion = instructions[place % len(instructions)]
@@ -121,7 +121,7 @@ def with_general(records: Records, path: Path, batch: int, general: int) -> Reco
     return Records(records.kind, pl.DataFrame(rows, infer_schema_length=None), made_from)
 
 
-def _steps(rows: Sequence[RecordRow], size: int) -> list[list[RecordRow]]:
+def rows_by_step(rows: Sequence[RecordRow], size: int) -> list[list[RecordRow]]:
     """The records of each step, without those held back; `size` each where they do not say."""
     own = [row for row in rows if not row.get("validation")]
     if own and own[0].get("step") is None:

@@ -177,7 +177,9 @@ class Records:
         manifest = storage.read_json(folder / MANIFEST)
         lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines]
-        return cls(manifest["kind"], pl.DataFrame(rows), manifest["made_from"])
+        # What is mixed in, or held back, has columns that the first records do not have.
+        frame = pl.DataFrame(rows, infer_schema_length=None)
+        return cls(manifest["kind"], frame, manifest["made_from"])
 
 
 def held_back_in(folder: Path) -> frozenset[str]:

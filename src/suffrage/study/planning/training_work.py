@@ -79,7 +79,9 @@ def training_work(
         work = _given(options, spec.method.records, records, question + described)
     else:
         work = _whole_questions(options, steps, question, populations, described)
-    return work + _validation(options, steps, question, described)
+    return (
+        work + _replay(options, steps, question) + _validation(options, steps, question, described)
+    )
 
 
 def _given(options: Any, kind: str | None, records: float, question: float) -> TrainingWork:
@@ -102,6 +104,13 @@ def _whole_questions(
     if described:
         visit = asked * (described + shape.orders * question)
     return TrainingWork(learnt=steps * shape.questions * visit)
+
+
+def _replay(options: Any, steps: int, question: float) -> TrainingWork:
+    """Survey records that come on top of whole questions, and what the first model says of them."""
+    replayed = steps * options.replayed_rows * question
+    on_top = getattr(options, "questions", None) is not None
+    return TrainingWork(learnt=replayed * on_top, read=replayed * bool(options.keep_close))
 
 
 def _validation(options: Any, steps: int, question: float, described: float) -> TrainingWork:

@@ -1,0 +1,159 @@
+"""Survey records mixed in among a consultation's, and answers kept close to the first model's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from suffrage.align import TrainingJob, packed
+from suffrage.align.distribution import Options
+from suffrage.align.loop import trainable
+from suffrage.align.packed import Objective, Prompts, StepParts, pack_answers, steps_of
+from suffrage.models.loading import load_weights
+from suffrage.models.packing_rule import packing_rule
+from suffrage.population import build_value_set
+from suffrage.training_data import Records, RecordSettings
+from suffrage.training_data.distribution_records import build_distributions
+from suffrage.training_data.records import StepShape
+from suffrage.training_data.replay import is_replay, own_records, with_replay
+from tests.align.test_parts_of_a_step import first_step, in_parts, same
+from tests.align.test_training import SPLIT, SURVEY, job
+
+VALUE_SETS = [
+    build_value_set(SURVEY, name, {"region": name}, 1, f"people in the {name}")
+    for name in ("north", "south")
+]
+
+
+def survey_records(count: int, shape: StepShape | None = None, seed: int = 9) -> Records:
+    generator = np.random.default_rng(seed)
+    return build_distributions(VALUE_SETS, SPLIT, count, generator, RecordSettings(step=shape))
+
+
+def anchored(tiny: Path, name: str, folder: Path, keep_close: float = 0.0) -> TrainingJob:
+    """A job of one step: two records of its own, and six of the survey."""
+    given = job(tiny, name, folder, 1, batch=8, adapter="none", replay=0.75, keep_close=keep_close)
+    own = replace(given.records, frame=given.records.frame.head(2))
+    return replace(given, records=with_replay(own, survey_records(6), 2, 0.75, 6))
+
+
+def test_the_share_of_survey_records_is_exact_in_every_step() -> None:
+    own = survey_records(12, seed=1)
+    mixed = with_replay(own, survey_records(30), 3, 0.75, 9)
+    for step in steps_of(mixed.frame.to_dicts(), 12):
+        assert [is_replay(row) for row in step] == [False] * 3 + [True] * 9
+    assert own_records(mixed.frame.to_dicts())[5]["user"] == own.frame["user"][5]
+    again = Records.read(written(mixed))
+    assert again.content_hash == mixed.content_hash
+
+
+def written(records: Records) -> Path:
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp()) / "records"
+    records.write(folder)
+    return folder
+
+
+def test_steps_of_whole_questions_have_the_share_too_whatever_their_size() -> None:
+    own = survey_records(40, StepShape(questions=2, populations=2))
+    mixed = with_replay(own, survey_records(30), 8, 0.75)
+    for step in steps_of(mixed.frame.to_dicts(), 99):
+        replayed = sum(is_replay(row) for row in step)
+        assert replayed == 3 * (len(step) - replayed) > 0
+
+
+def test_survey_records_come_in_turn() -> None:
+    survey = survey_records(4)
+    mixed = with_replay(survey_records(4, seed=2), survey, 2, 0.75, 6)
+    replayed = [row["user"] for row in mixed.frame.to_dicts() if is_replay(row)]
+    users = survey.frame["user"].to_list()
+    assert replayed == (users * 3)[:12]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sft", "dpo", "kto", "distribution"])
+def test_the_loss_of_a_step_is_that_of_both_kinds_of_record_by_their_share(
+    name: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = anchored(tiny_model, name, tmp_path / "both", keep_close=2.0)
+    loss, _ = both = first_step(name, given, monkeypatch)
+    rows = given.records.frame.to_dicts()
+    alone = replace(
+        job(tiny_model, name, tmp_path / "alone", 1, batch=2, adapter="none"),
+        records=replace(given.records, frame=given.records.frame.head(2)),
+    )
+    own, _ = first_step(name, alone, monkeypatch)
+    logs = np.array(said_at_start(given))
+    divergences = []
+    for row, line in zip(rows[2:], logs, strict=True):
+        p, log_q = np.array(row["target"]), line[: len(row["target"])]
+        divergences.append((p * (np.log(p, where=p > 0, out=np.zeros_like(p)) - log_q)).sum())
+    # What is kept close costs nothing before the first step.
+    assert loss == pytest.approx((2 * own + sum(divergences)) / 8, rel=1e-4)
+    parts = in_parts(given, tmp_path / "parts", 2)
+    same(both, first_step(name, parts, monkeypatch))
+
+
+def said_at_start(given: TrainingJob) -> list[list[float]]:
+    model, tokenizer = load_weights(given.model, "float32")
+    rows = [row for row in given.records.frame.to_dicts() if is_replay(row)]
+    packs = pack_answers(
+        Prompts.of(tokenizer), packing_rule(model), rows, [row["answers"] for row in rows]
+    )
+    with torch.no_grad():
+        found: list[list[float]] = packed.answer_log_probs(model, packs).tolist()
+    return found
+
+
+def test_kept_close_is_its_formula_and_nothing_where_nothing_changed(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    given = anchored(tiny_model, "distribution", tmp_path)
+    model, tokenizer = load_weights(given.model, "float32")
+    rows = given.records.frame.to_dicts()
+    steps = steps_of(rows, 8)
+    objective = Objective(lambda some: [list(row["answers"]) for row in some], lambda batch: 0)  # type: ignore[arg-type, return-value]
+    reference = [[] for _ in range(2)] + [
+        line[: len(row["target"])] for row, line in zip(rows[2:], said_at_start(given), strict=True)
+    ]
+    losses = {}
+    for weight in (0.0, 5.0):
+        parts = StepParts(
+            Prompts.of(tokenizer), packing_rule(model), objective, steps, 8, reference, 1.0, weight
+        )
+        packs = parts.replay_answers(steps[0])
+        assert packs is not None
+        losses[weight] = [parts.replay_loss(model, steps[0], packs).item()]
+    assert losses[5.0][0] == pytest.approx(losses[0.0][0], abs=1e-6)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for p in trainable(model).values():
+            p.add_(0.05 * torch.randn(p.shape, generator=generator))
+        now = packed.answer_log_probs(model, packs).numpy()
+    for weight in (0.0, 5.0):
+        parts = StepParts(
+            Prompts.of(tokenizer), packing_rule(model), objective, steps, 8, reference, 1.0, weight
+        )
+        losses[weight].append(parts.replay_loss(model, steps[0], packs).item())
+    wanted = []
+    for line, before in zip(now, reference[2:], strict=True):
+        r, q = np.exp(before), np.exp(line[: len(before)])
+        r, q = r / r.sum(), q / q.sum()
+        wanted.append((r * np.log(r / q)).sum())
+    assert np.mean(wanted) > 1e-4
+    assert losses[5.0][1] - losses[0.0][1] == pytest.approx(5 * np.mean(wanted), rel=1e-3)
+
+
+def test_options_that_leave_nothing_or_keep_nothing_are_refused() -> None:
+    with pytest.raises(ValidationError, match="keep_close: needs replay"):
+        Options(keep_close=1.0)
+    with pytest.raises(ValidationError, match="leaves no record of the consultation"):
+        Options(batch=2, replay=0.9)
+    assert Options(batch=8, replay=0.75).own_rows == 2
+    assert Options(questions=2, populations=3, replay=0.75).replayed_rows == 36
