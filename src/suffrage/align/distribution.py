@@ -29,7 +29,7 @@ from suffrage.align.method import (
     TrainingOptions,
 )
 from suffrage.align.packed import AnswerBatch, Objective, train_packed
-from suffrage.align.share_losses import distribution_loss, option_shares, weighted_mean
+from suffrage.align.share_losses import distribution_loss, mean_over_records, option_shares
 from suffrage.models.device import process_rank
 from suffrage.training_data.average_answer import LEAST_SHARE
 from suffrage.training_data.distribution_records import AVERAGE
@@ -246,7 +246,7 @@ def ordinal_loss(
     q = option_shares(log_q, options)
     # After a record's last option both sums are 1 and add nothing.
     gaps = ((p.cumsum(-1) - q.cumsum(-1)).abs() * present).sum(-1)
-    return weighted_mean(ordered * gaps / (options - 1).clamp_min(1), weights)
+    return mean_over_records(ordered * gaps / (options - 1).clamp_min(1), weights)
 
 
 def _from_average(batch: AnswerBatch) -> AnswerBatch:

@@ -44,10 +44,10 @@ def distribution_loss(
     import torch
 
     terms = torch.where(p > 0, p * (p.clamp_min(1e-12).log() - log_q), torch.zeros_like(p))
-    return weighted_mean(terms.sum(-1), weights)
+    return mean_over_records(terms.sum(-1), weights)
 
 
-def weighted_mean(each: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
+def mean_over_records(each: torch.Tensor, weights: torch.Tensor | None) -> torch.Tensor:
     """The mean over records of each one's loss times its weight; weights are 1 by default."""
     return (each if weights is None else each * weights).mean()
 
