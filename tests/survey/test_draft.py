@@ -238,3 +238,64 @@ def test_an_item_with_many_options_keeps_every_answer(tmp_path, options):
     assert sorted(again.positions("h")) == list(range(options))
     found = build_value_set(again, "all", {}, 1).distributions["h"]
     np.testing.assert_allclose(found.shares, 1 / options)
+
+
+COUNTRY_BOOK = (
+    "title: t\ndemographics: {place: where}\n"
+    "items: [{id: q, question: How so, options: {1: a, 2: b}}]\n"
+)
+
+
+@pytest.mark.parametrize("codes", [("DE", "DK", "FR"), ("EU", "NA", "SA"), ("NA", "DK", "DE")])
+def test_country_codes_of_a_text_file_are_groups(tmp_path, codes):
+    rows = "".join(f"{1 + k % 2},{code}\n" for k, code in enumerate(codes * 2))
+    path = write(tmp_path / "town.csv", "q,where\n" + rows)
+    assert read_with(path, COUNTRY_BOOK).responses["place"].to_list() == [*codes, *codes]
+    assert set(drafted(path)["where"]["options"]) == set(codes)
+
+
+def test_denmark_alone_is_a_country_where_the_column_says_so(tmp_path):
+    path = write(tmp_path / "town.csv", "q,where\n1,DK\n2,DK\n")
+    book = COUNTRY_BOOK.replace("place:", "country:")
+    assert read_with(path, book).responses["country"].to_list() == ["DK", "DK"]
+    assert read_with(path, COUNTRY_BOOK).responses["place"].to_list() == [None, None]
+
+
+def test_labels_that_are_codes_of_places_are_groups_and_options(tmp_path):
+    pd, pyreadstat = pytest.importorskip("pandas"), pytest.importorskip("pyreadstat")
+    labels = {1: "EU", 2: "NA", 3: "SA"}
+    path = tmp_path / "town.sav"
+    pyreadstat.write_sav(
+        pd.DataFrame({"q": [1.0, 2.0, 3.0], "where": [1.0, 2.0, 3.0]}),
+        str(path),
+        variable_value_labels={"q": labels, "where": labels},
+    )
+    book = "title: t\ndemographics: {place: where}\nitems: [{id: q, question: How so}]\n"
+    survey = read_with(path, book)
+    assert survey.responses["place"].to_list() == ["EU", "NA", "SA"]
+    assert survey.codebook["q"].texts == ("EU", "NA", "SA")
+    assert drafted(path)["q"]["options"] == {"1": "EU", "2": "NA", "3": "SA"}
+
+
+@pytest.mark.parametrize(
+    ("codes", "doubtful"),
+    [
+        (["1", "2", "3", "-1"], {"-1"}),
+        (["1", "2", "-8", "-99"], {"-8", "-99"}),
+        (["1", "2", "3", "99"], {"99"}),
+        (["1", "2", "8", "9"], {"8", "9"}),
+        ([*map(str, range(11)), "77", "88", "99"], {"77", "88", "99"}),
+        (["-2", "-1", "0", "1", "2"], set()),
+        (["5", "6", "7", "8", "9"], set()),
+        (["1", "3", "5", "7"], {"7"}),
+    ],
+)
+def test_unlabelled_numbers_that_archives_use_for_non_response_are_in_doubt(
+    tmp_path, codes, doubtful
+):
+    path = write(tmp_path / "town.csv", "q,w\n" + "".join(f"{code},1\n" for code in codes * 2))
+    text = draft_codebook(path)
+    (item,) = yaml.safe_load(text)["items"]
+    assert set(item["options"]) == set(codes)
+    listed = text.partition("# In doubt")[2]
+    assert {code for code in codes if f"#   {code}:" in listed} == doubtful

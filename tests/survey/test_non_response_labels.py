@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from suffrage.survey import NonResponse
-from suffrage.survey.non_response_labels import asked_about, doubtful_kind, kind_of_label
+from suffrage.survey.non_response_labels import (
+    doubtful_kind,
+    kind_of_label,
+    names_places,
+    points_of_scale,
+    read_labels,
+)
 
 WHOLE = {
     "Don't know": NonResponse.DONT_KNOW,
@@ -26,7 +32,44 @@ WHOLE = {
     "Missing; Unknown": NonResponse.MISSING,
     "Missing, Not available": NonResponse.MISSING,
     "Skipped on web": NonResponse.MISSING,
+    "Cannot choose": NonResponse.DONT_KNOW,
+    "Choose not to answer": NonResponse.REFUSED,
+    "Don't want to answer": NonResponse.REFUSED,
+    "Decline to state": NonResponse.REFUSED,
+    "Refuses": NonResponse.REFUSED,
+    "Would not say": NonResponse.REFUSED,
+    "Not answered": NonResponse.REFUSED,
+    "Did not answer": NonResponse.REFUSED,
+    "No reply": NonResponse.REFUSED,
+    "Not ascertained": NonResponse.MISSING,
+    "Web blank": NonResponse.MISSING,
+    "Item nonresponse": NonResponse.MISSING,
+    "Inapplicable": NonResponse.NOT_APPLICABLE,
+    "Valid skip": NonResponse.NOT_APPLICABLE,
+    "Legitimate skip": NonResponse.NOT_APPLICABLE,
+    "Weiß nicht": NonResponse.DONT_KNOW,
+    "Keine Angabe": NonResponse.REFUSED,
+    "NS/NC": NonResponse.DONT_KNOW,
+    "Ne sait pas": NonResponse.DONT_KNOW,
+    "Sans réponse": NonResponse.REFUSED,
+    "No sabe": NonResponse.DONT_KNOW,
+    "No contesta": NonResponse.REFUSED,
+    "Não sabe": NonResponse.DONT_KNOW,
+    "Não respondeu": NonResponse.REFUSED,
+    "Non so": NonResponse.DONT_KNOW,
+    "Non risponde": NonResponse.REFUSED,
+    "Weet niet": NonResponse.DONT_KNOW,
+    "Geen antwoord": NonResponse.REFUSED,
+    "Vet ej": NonResponse.DONT_KNOW,
+    "Vill inte svara": NonResponse.REFUSED,
+    "Bilmiyorum": NonResponse.DONT_KNOW,
+    "Cevap yok": NonResponse.REFUSED,
 }
+# Whole labels that are non-response in one question and an answer in another.
+EITHER = (
+    *("Rather not", "Declined", "Unsure", "Missing", "Prefer not", "Blank", "Skip", "Unknown"),
+    *("No opinion", "Don't remember", "Keine Meinung", "Sans opinion", "Fikrim yok"),
+)
 ANSWERS = (
     "Refuse collection",
     "Refuse (waste)",
@@ -40,6 +83,7 @@ ANSWERS = (
     "None",
     "Other",
     "No response needed from the state",
+    "Rather important",
 )
 DOUBTFUL = (
     "I do not know them",
@@ -49,13 +93,14 @@ DOUBTFUL = (
     "Does not apply",
     "Hard to say",
     "recycling not available where i live",
+    "Something is missing",
 )
 
 
 @pytest.mark.parametrize(("label", "kind"), WHOLE.items())
 def test_a_label_that_is_non_response_as_a_whole_has_its_kind(label, kind):
     assert kind_of_label(label) == kind
-    assert asked_about(label, "q", "9") is None
+    assert read_labels([label])[label].asked_about(label, "q", "9") is None
 
 
 @pytest.mark.parametrize("label", ANSWERS)
@@ -67,7 +112,7 @@ def test_an_answer_that_begins_like_non_response_is_an_answer(label):
 @pytest.mark.parametrize("label", DOUBTFUL)
 def test_a_label_with_words_of_non_response_in_it_is_asked_about(label):
     assert kind_of_label(label) is None
-    found = asked_about(label, "q", "3")
+    found = read_labels([label])[label].asked_about(label, "q", "3")
     assert found is not None and found.kind == "" and "may mean" in found.why
 
 
@@ -85,3 +130,57 @@ def test_no_word_inside_a_longer_label_decides(label, thing, before):
 @given(label=st.sampled_from(list(WHOLE)), case=st.sampled_from([str.upper, str.lower, str.title]))
 def test_case_and_full_stops_change_nothing(label, case):
     assert kind_of_label(f" {case(label)}. ") == WHOLE[label]
+
+
+@pytest.mark.parametrize("label", EITHER)
+def test_a_label_that_may_be_an_answer_is_in_doubt_unless_another_is_plainly_non_response(label):
+    alone = read_labels(["Yes", "No", label])[label]
+    assert alone.kind is None and alone.doubtful is not None
+    assert read_labels(["Yes", "No", label, "Refused to answer"])[label].kind == alone.doubtful
+
+
+@pytest.mark.parametrize("more", [(), ("Don't know",)])
+@pytest.mark.parametrize(
+    "scale",
+    [
+        ("Increased", "Same", "Declined"),
+        ("Accepted", "Declined"),
+        ("Certainly", "Rather yes", "Rather not", "Certainly not"),
+        ("Present", "Missing", "Broken"),
+        ("Very sure", "Fairly sure", "Unsure"),
+        ("Well known", "Little known", "Unknown"),
+        ("Trifft voll zu", "Trifft eher zu", "Trifft nicht zu"),
+    ],
+)
+def test_the_other_options_of_a_scale_make_a_label_an_answer(scale, more):
+    read = read_labels([*scale, *more])
+    assert all(read[label].kind is None and read[label].doubtful is None for label in scale)
+    assert points_of_scale([*scale, *more]) == [
+        *(label != "Unsure" for label in scale),
+        *(False for _ in more),
+    ]
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [("DE", "DK", "FR"), ("EU", "NA", "SA"), ("NO", "DK", "SE"), ("US", "DK"), ("DK", "NA", "BE")],
+)
+def test_codes_in_capitals_among_others_of_their_length_are_answers(codes):
+    read = read_labels(codes)
+    assert all(read[code].kind is None and read[code].doubtful is None for code in codes)
+
+
+@pytest.mark.parametrize("others", [("1", "2"), ("Yes", "No"), ("YES", "NO"), (), ("NA",), ("M",)])
+def test_dk_is_dont_know_where_the_others_are_no_codes(others):
+    assert read_labels([*others, "DK"])["DK"].kind == NonResponse.DONT_KNOW
+
+
+def test_dk_among_codes_of_another_length_is_in_doubt():
+    assert read_labels(["CDU", "SPD", "DK"])["DK"].doubtful == NonResponse.DONT_KNOW
+
+
+def test_in_a_column_of_countries_dk_is_denmark_even_alone():
+    assert read_labels(["DK"], places=True)["DK"].kind is None
+    assert read_labels(["Refused", "DK"], places=True)["Refused"].kind == NonResponse.REFUSED
+    assert names_places("cntry") and names_places("Country") and names_places("B_COUNTRY_ALPHA")
+    assert not names_places("roads") and not names_places("landscape")

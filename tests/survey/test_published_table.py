@@ -91,6 +91,46 @@ def test_it_writes_itself_and_reads_back_equal(tmp_path: Path) -> None:
     assert back.descriptions == found.descriptions
 
 
+@pytest.mark.parametrize(
+    "text", ["Something is missing", "Rather not", "I do not know them", "Declined", "DK"]
+)
+def test_words_inside_an_option_drop_nothing(tmp_path: Path, text: str) -> None:
+    options = ["DE", "FR", text] if text == "DK" else ["Yes", "No", text]
+    row = {"question": "q", "item": "q", "options": options, "group": "North"}
+    found = read(written(tmp_path, [{**row, "shares": [0.5, 0.2, 0.3]}]))
+    cell = found.cells["North"]["q"]
+    assert cell.shares == pytest.approx([0.5, 0.2, 0.3]) and not cell.non_response
+    in_doubt = [code.code for code in found.provenance.read_codes if not code.kind]
+    assert in_doubt == ([] if text == "DK" else [text])
+
+
+def test_an_option_is_read_alike_for_every_population(tmp_path: Path) -> None:
+    row = {"question": "q", "item": "q"}
+    found = read(
+        written(
+            tmp_path,
+            [
+                {
+                    **row,
+                    "group": "N",
+                    "options": ["Yes", "No", "Missing"],
+                    "shares": [0.5, 0.3, 0.2],
+                },
+                {
+                    **row,
+                    "group": "S",
+                    "options": ["Yes", "No", "Refused"],
+                    "shares": [0.6, 0.2, 0.2],
+                },
+            ],
+        )
+    )
+    assert found.cells["N"]["q"].non_response == {"missing": pytest.approx(0.2)}
+    assert {code.code for code in found.provenance.read_codes} == {"Missing", "Refused"}
+    found.write(tmp_path / "out")
+    assert PublishedTable.read(tmp_path / "out").provenance == found.provenance
+
+
 def changed(row: int, **values: Any) -> list[dict[str, Any]]:
     return [{**own, **(values if at == row else {})} for at, own in enumerate(ROWS)]
 

@@ -44,7 +44,7 @@ from suffrage.population.distribution_distances import (
     total_variation,
 )
 from suffrage.survey import Item
-from suffrage.survey.non_response_labels import kind_of_label
+from suffrage.survey.non_response_labels import points_of_scale
 
 NAME = "distances"
 # Of one seed: method -> item -> value set -> mean position of (people, model, people resampled).
@@ -122,7 +122,7 @@ def scale_values(item: Item, given: tuple[float, ...] | None) -> FloatArray | No
         return np.where(values == -1, np.nan, values)
     if not item.ordered:
         return None
-    inside = [kind_of_label(text) is None and text.lower() != "not sure" for text in item.texts]
+    inside = points_of_scale(item.texts)
     values = np.cumsum(inside).astype(np.float64)
     return np.where(inside, values, np.nan)
 

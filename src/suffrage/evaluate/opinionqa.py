@@ -55,7 +55,7 @@ from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import ordinal_earth_movers_distance
 from suffrage.survey import Item
-from suffrage.survey.non_response_labels import kind_of_label
+from suffrage.survey.non_response_labels import points_of_scale
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.average_answer import uniform
 from suffrage.training_data.split import item_clusters
@@ -185,7 +185,7 @@ def read_groups(options: Options, folder: Path) -> PublishedGroups:
 
 def values_in_order(item: Item) -> FloatArray:
     """1, 2, ... over the options as they stand, NaN for those that word a non-response."""
-    inside = [kind_of_label(text) is None and text.lower() != "not sure" for text in item.texts]
+    inside = points_of_scale(item.texts)
     return np.where(inside, np.cumsum(inside).astype(np.float64), np.nan)
 
 

@@ -38,7 +38,7 @@ FOLDERS: dict[StageKind, str] = {
     "results": "results",
 }
 # Raised when a change of code makes the stages of an earlier version wrong.
-VERSION = 13
+VERSION = 14
 
 
 @dataclass(frozen=True)

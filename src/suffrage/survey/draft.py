@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ from suffrage.errors import InputError
 from suffrage.survey.codes import code_order, plain_code
 from suffrage.survey.formats.labelled_table import LabelledTable, read_table
 from suffrage.survey.inspection import read_code_lines
-from suffrage.survey.non_response_labels import asked_about
 from suffrage.survey.reading import existing_file
 from suffrage.survey.survey import ReadCode
 
 # A column with more different answers than this is no item.
 MOST_CODES = 11
+_IN_DOUBT_BY_NUMBER = "a number that archives use for non-response"
 
 
 def codebook_template(reader: str | None) -> str:
@@ -125,12 +126,15 @@ def _drafted(column: str, table: LabelledTable) -> tuple[dict[str, Any], list[Re
     codes = found | set(labels)
     declared = table.declared_missing(column, codes)
     kinds = dict(declared)
+    readings = table.label_readings(column, codes)
     for code in codes - declared.keys():
-        kind = table.worded_kind(column, code)
+        kind = readings[code].kind
         if kind is not None:
             kinds[code] = kind
     options = sorted(codes - set(kinds), key=code_order)
-    why_not = _why_no_item(options, table.frame[column], set(kinds), bool(labels))
+    doubtful = _numbers_in_doubt([code for code in options if code not in labels], options)
+    answers = [code for code in options if code not in doubtful]
+    why_not = _why_no_item(answers, table.frame[column], {*kinds, *doubtful}, bool(labels))
     if why_not is not None:
         return why_not
     read_codes = []
@@ -139,7 +143,9 @@ def _drafted(column: str, table: LabelledTable) -> tuple[dict[str, Any], list[Re
         if code in kinds:
             why = table.why_missing if code in declared else "its label"
             read_codes.append(ReadCode(column, code, label, kinds[code].label, why))
-        elif (doubt := asked_about(label or code, column, code)) is not None:
+        elif code in doubtful:
+            read_codes.append(ReadCode(column, code, "", "", _IN_DOUBT_BY_NUMBER))
+        elif (doubt := readings[code].asked_about(label, column, code)) is not None:
             read_codes.append(doubt)
     non_response: dict[str, list[str]] = {}
     for code in sorted(kinds, key=code_order):
@@ -180,6 +186,26 @@ def _why_no_item(
     if in_words and len(answers) > 2 and max(answers.values()) == 1:
         return "has another text for everyone"
     return None
+
+
+def _numbers_in_doubt(unlabelled: Sequence[str], options: Sequence[str]) -> set[str]:
+    """Codes without a label that archives use for non-response: -1, -8, 99, or 9 after 1 to 5.
+
+    A negative number is none on a scale from -5 to 5. A high one is only after a gap.
+    """
+    numbers = {code: float(code) for code in options if _is_number(code)}
+    codes = {code: numbers[code] for code in unlabelled if code in numbers}
+    ends = (min(numbers.values(), default=0.0), max(numbers.values(), default=0.0))
+    mirrored = ends[0] == -ends[1] and ends[1] >= 2
+    negative = {code for code, number in codes.items() if number < 0 and not mirrored}
+    high = {code for code in codes if re.fullmatch(r"[6789]|[6789][6789]+", code)}
+    usual = [n for code, n in numbers.items() if code not in negative | high]
+    # Codes that go on from the usual ones belong to the scale.
+    for code in sorted(high, key=code_order):
+        if usual and codes[code] <= max(usual) + 1:
+            usual.append(codes[code])
+            high.discard(code)
+    return negative | high if len(usual) > 1 else set()
 
 
 def _is_number(code: str) -> bool:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
 from suffrage.survey.codes import plain_code
-from suffrage.survey.non_response_labels import kind_of_label
+from suffrage.survey.non_response_labels import LabelReading, read_labels
 from suffrage.survey.scales import forms_scale
-from suffrage.survey.survey import Provenance, SetAside
+from suffrage.survey.survey import Provenance, ReadCode, SetAside
 
 # Published shares are rounded; a table further than this from 1 is incomplete.
 TOLERANCE = 0.02
@@ -180,7 +180,8 @@ class PublishedTable:
                 **{
                     **provenance,
                     "set_aside": tuple(SetAside(**aside) for aside in provenance["set_aside"]),
-                    "read_codes": (),
+                    "made": tuple(provenance["made"]),
+                    "read_codes": tuple(ReadCode(**c) for c in provenance["read_codes"]),
                 }
             ),
             cells=cells,
@@ -233,7 +234,9 @@ def build_table(
         An item has other options for another population, or nothing can be read. With `strict`,
         also where shares do not sum to 1, or a population has two rows for one item.
     """
-    items, cells, aside = _read_rows(answers, strict, strict or next(iter(files), reader))
+    rows = sorted(answers, key=lambda row: (row.item_id, row.population, row.place))
+    readings = _label_readings(rows)
+    items, cells, aside = _read_rows(rows, readings, strict, strict or next(iter(files), reader))
     if not cells:
         first_aside = f"; the first was set aside as {min(aside)}" if aside else ""
         raise InputError(f"{next(iter(files), reader)}: no row has usable shares{first_aside}.")
@@ -246,6 +249,7 @@ def build_table(
             files=dict(files),
             statement=f"The answers are {weighting}.",
             set_aside=(SetAside("cells", len(aside), "no usable shares"),) if aside else (),
+            read_codes=tuple(_read_codes(readings, {item.id for item in items})),
         ),
         cells=cells,
         descriptions={name: description.format(population=name) for name in sorted(cells)},
@@ -254,14 +258,35 @@ def build_table(
     )
 
 
+_Readings = Mapping[str, Mapping[str, LabelReading]]
+
+
+def _label_readings(rows: Iterable[PublishedAnswer]) -> _Readings:
+    """By item, what each of its options means among all that any population was offered."""
+    options: dict[str, dict[str, None]] = {}
+    for row in rows:
+        options.setdefault(row.item_id, {}).update(dict.fromkeys(map(plain_code, row.options)))
+    return {item: read_labels(texts) for item, texts in options.items()}
+
+
+def _read_codes(readings: _Readings, items: Collection[str]) -> Iterator[ReadCode]:
+    """Which options of the items were taken for non-response, and which are in doubt."""
+    for item in sorted(items):
+        for text, reading in readings[item].items():
+            if reading.kind is not None:
+                yield ReadCode(item, text, "", reading.kind.label, "its text")
+            elif reading.doubtful is not None:
+                why = f'its text may mean "{reading.doubtful.label}"'
+                yield ReadCode(item, text, "", "", why)
+
+
 def _read_rows(
-    answers: Iterable[PublishedAnswer], strict: str | None, source: str
+    rows: Sequence[PublishedAnswer], readings: _Readings, strict: str | None, source: str
 ) -> tuple[list[Item], dict[str, dict[str, PublishedCell]], set[str]]:
     """The items, the cells by population and item, and what was set aside.
 
     Raises InputError as `build_table` does. source: what messages call the file.
     """
-    rows = sorted(answers, key=lambda row: (row.item_id, row.population, row.place))
     items: dict[str, tuple[Item, PublishedAnswer]] = {}
     cells: dict[str, dict[str, PublishedCell]] = {}
     aside: set[str] = set()
@@ -272,7 +297,7 @@ def _read_rows(
                 raise ValueError(f"the {'question' if row.population else 'group'} is empty")
             if counts[row.item_id, row.population] > 1:
                 raise ValueError("it appears twice for this population")
-            texts, cell = _cell(row)
+            texts, cell = _cell(row, readings[row.item_id])
         except ValueError as error:
             if strict is not None:
                 raise InputError(f"{strict} {row.place}: {row.population}: {error}.") from error
@@ -303,7 +328,9 @@ def _item(row: PublishedAnswer, texts: tuple[str, ...]) -> Item:
     )
 
 
-def _cell(row: PublishedAnswer) -> tuple[tuple[str, ...], PublishedCell]:
+def _cell(
+    row: PublishedAnswer, readings: Mapping[str, LabelReading]
+) -> tuple[tuple[str, ...], PublishedCell]:
     """The texts of the options that are answers, and the answers over them.
 
     Raises ValueError with the reason when no distribution can be read from the row.
@@ -319,7 +346,7 @@ def _cell(row: PublishedAnswer) -> tuple[tuple[str, ...], PublishedCell]:
             f"the shares sum to {total:.3f}, not to 1; is an option missing, or are they counts?"
         )
     texts = [plain_code(option) for option in row.options]
-    kinds = [kind_of_option(text) for text in texts]
+    kinds = [readings[text].kind for text in texts]
     kept = [k for k, kind in enumerate(kinds) if kind is None]
     if len(kept) < 2:
         raise ValueError("fewer than two options are answers")
@@ -335,13 +362,6 @@ def _cell(row: PublishedAnswer) -> tuple[tuple[str, ...], PublishedCell]:
             non_response[kind.label] += float(share / total)
     n = None if row.n is None or math.isnan(row.n) else float(row.n * answered / total)
     return tuple(texts[k] for k in kept), PublishedCell(shares[kept] / answered, n, non_response)
-
-
-def kind_of_option(text: str) -> NonResponse | None:
-    """Return the kind of non-response that an option of a published table stands for."""
-    if re.search(r"(?i)\bmissing\b", text):
-        return NonResponse.MISSING
-    return kind_of_label(text)
 
 
 # A stem is what questions of a battery begin with, up to one of these.

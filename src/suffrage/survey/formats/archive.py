@@ -16,7 +16,7 @@ from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
 from suffrage.survey.codes import code_order, plain_code
 from suffrage.survey.formats.codebook_values import NonResponseCodes, OptionList
 from suffrage.survey.formats.labelled_table import LabelledTable, read_table
-from suffrage.survey.non_response_labels import asked_about, kind_of_label
+from suffrage.survey.non_response_labels import LabelReading, names_places, read_labels
 from suffrage.survey.reading import (
     NO_WEIGHT,
     Encoding,
@@ -239,29 +239,36 @@ class Archive:
         texts = {**self.table.labels.get(column, {}), **(labels or {})}
         # In numbers a label such as "89 or older" gives way to 89, so that they can be compared.
         known: dict[str, str | None] = {}
-        for code in sorted(codes.unique().drop_nulls().to_list(), key=code_order):
+        found = sorted(codes.unique().drop_nulls().to_list(), key=code_order)
+        worded = {code: texts.get(plain_code(code), plain_code(code)) for code in found}
+        readings = read_labels(
+            [*worded.values(), *texts.values()],
+            places=names_places(variable) or names_places(name),
+        )
+        for code, word in worded.items():
             plain = plain_code(code)
-            word = texts.get(plain, plain)
-            read_as = self._unknown(column, name, plain, word)
+            read_as = self._unknown(column, name, plain, word, readings[word])
             if read_as is not None:
                 self.read_codes.append(read_as)
             unknown = read_as is not None and read_as.kind
             known[code] = None if unknown else plain if name in COUNTED else word
         return codes.replace_strict(known, default=None, return_dtype=pl.String).alias(name)
 
-    def _unknown(self, column: str, name: str, code: str, word: str) -> ReadCode | None:
+    def _unknown(
+        self, column: str, name: str, code: str, word: str, reading: LabelReading
+    ) -> ReadCode | None:
         """Why a demographic's code is no answer, or is in doubt; None when it is an answer."""
         label = self.table.labels.get(column, {}).get(code, "")
         declared = self.table.declared_missing(column, [code])
         if declared:
             return ReadCode(name, code, label, declared[code].label, self.table.why_missing)
-        kind = kind_of_label(word)
+        kind = reading.kind
         if code.startswith("-"):
-            kind = kind or NonResponse.MISSING
+            kind = kind or reading.doubtful or NonResponse.MISSING
             return ReadCode(name, code, label, kind.label, "a negative code")
         if kind is not None:
             return ReadCode(name, code, label, kind.label, "its label")
-        return asked_about(word, name, code)
+        return reading.asked_about(word, name, code)
 
 
 def open_archives(options: ArchiveOptions, folder: Path, wanted: Sequence[str]) -> list[Archive]:
@@ -451,7 +458,8 @@ def _answers(
     given = archive.frame[column]
     codes = {plain_code(code) for code in given.unique().drop_nulls().to_list()}
     labels = archive.table.labels.get(column, {})
-    labelled = {code: kind_of_label(labels[code]) for code in codes if code in labels}
+    readings = read_labels(labels.values())
+    labelled = {code: readings[labels[code]].kind for code in codes if code in labels}
     sources = [
         (archive.table.why_missing, archive.table.declared_missing(column, codes)),
         ("its label", {code: kind for code, kind in labelled.items() if kind is not None}),

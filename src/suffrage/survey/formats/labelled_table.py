@@ -15,7 +15,14 @@ from suffrage.errors import InputError, require
 from suffrage.survey.codebook import NonResponse
 from suffrage.survey.codes import plain_code
 from suffrage.survey.formats.separated_text import read_coded_csv
-from suffrage.survey.non_response_labels import doubtful_kind, kind_of_label
+from suffrage.survey.non_response_labels import (
+    LabelReading,
+    doubtful_kind,
+    is_place_code,
+    kind_of_label,
+    names_places,
+    read_labels,
+)
 
 _Wanted = Collection[str] | None
 
@@ -81,13 +88,28 @@ class LabelledTable:
             if any(_within(code, low, high) for low, high in self.missing.get(column, ()))
         }
 
-    def worded_kind(self, column: str, code: str) -> NonResponse | None:
-        """The kind of non-response that a code's label words; a text without one is its own label.
+    def label_readings(
+        self, column: str, codes: Collection[str], name: str = ""
+    ) -> dict[str, LabelReading]:
+        """Return what the labels of a column's codes say; a text without a label is its own.
 
-        The mark "NA" is left to `missing`, because it may be Namibia.
+        Parameters
+        ----------
+        column : str
+        codes : collection of str
+            All codes of the column, because one label explains another.
+        name : str
+            What the codebook calls the column, where that says that it holds countries.
         """
-        label = self.labels.get(column, {}).get(code, "" if code in _MISSING_MARKS else code)
-        return kind_of_label(label)
+        labels = self.labels.get(column, {})
+        # Marks such as "NA" are left to `missing`, which knows Namibia.
+        texts = {
+            code: labels.get(code, "" if code in _MISSING_MARKS else code)
+            for code in [*codes, *labels]
+        }
+        places = names_places(column) or names_places(name)
+        read = read_labels(texts.values(), places=places)
+        return {code: read[text] for code, text in texts.items()}
 
 
 _ReadTable = Callable[[Path, _Wanted, str | None], LabelledTable]
@@ -137,11 +159,10 @@ def _missing_marks(column: pl.Series) -> list[str]:
     texts = column.unique().drop_nulls().cast(pl.String).str.strip_chars()
     are_marks = texts.is_in(list(_MISSING_MARKS))
     marks = sorted(set(texts.filter(are_marks)))
-    # Among two-letter codes of countries NA is Namibia.
-    others = texts.filter(~are_marks & (texts != ""))
-    if "NA" in marks and others.len() and others.str.contains("^[A-Z]{2}$").all():
-        marks.remove("NA")
-    return marks
+    # Among codes of countries NA is Namibia, and among codes of continents North America.
+    others = texts.filter(~are_marks & (texts != "")).to_list()
+    places = names_places(column.name)
+    return [mark for mark in marks if not is_place_code(mark, others, places=places)]
 
 
 def _read_parquet(path: Path, wanted: _Wanted, encoding: str | None) -> LabelledTable:

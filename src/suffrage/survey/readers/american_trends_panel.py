@@ -20,7 +20,7 @@ from suffrage.survey.codebook import Codebook, Item, NonResponse
 from suffrage.survey.codes import plain_code
 from suffrage.survey.formats.codebook_values import option_list
 from suffrage.survey.formats.separated_text import read_csv
-from suffrage.survey.non_response_labels import kind_of_label
+from suffrage.survey.non_response_labels import doubtful_kind, kind_of_label, read_labels
 from suffrage.survey.reading import (
     NO_WEIGHT,
     Encoding,
@@ -197,7 +197,10 @@ def _question(
         answers = [text for _, text in sorted(zip(points, answers, strict=True))]
     options = option_list((plain_code(text), text) for text in answers)
     item = Item(id=key, question=question, options=options, ordered=ordered)
-    kinds = {plain_code(text): kind_of_label(text) or NonResponse.REFUSED for text in others}
+    kinds = {
+        plain_code(text): kind_of_label(text) or doubtful_kind(text) or NonResponse.REFUSED
+        for text in others
+    }
     return _Question(item, kinds)
 
 
@@ -241,10 +244,12 @@ def _weight(options: Options, people: pl.DataFrame, folder: Path) -> str | None:
 def _words(column: pl.Series, name: str, groups: set[str] | None) -> pl.Series:
     """A demographic; null where the person gave none, or is of none of the groups listed."""
     texts = column.str.strip_chars()
+    found = texts.unique().drop_nulls().to_list()
+    readings = read_labels(found)
     known = {
         text: text
-        for text in texts.unique().drop_nulls().to_list()
-        if text and (text in groups if groups is not None else kind_of_label(text) is None)
+        for text in found
+        if text and (text in groups if groups is not None else readings[text].kind is None)
     }
     return texts.replace_strict(known, default=None, return_dtype=pl.String).alias(name)
 

@@ -22,7 +22,7 @@ from suffrage.survey.formats.codebook_file import (
 from suffrage.survey.formats.codebook_values import option_list
 from suffrage.survey.formats.compound_items import CompoundAnswers, compound_answers, is_answer
 from suffrage.survey.formats.labelled_table import LabelledTable, read_table
-from suffrage.survey.non_response_labels import asked_about, doubtful_kind, kind_of_label
+from suffrage.survey.non_response_labels import read_labels
 from suffrage.survey.reading import (
     Encoding,
     Reader,
@@ -254,8 +254,9 @@ def _options_from_labels(
         )
     declared = {*book.non_response, *entry.non_response, *table.declared_missing(column, labels)}
     answers = {code: text for code, text in labels.items() if code not in declared}
+    readings = read_labels(answers.values())
     for code, text in answers.items():
-        if kind_of_label(text) is not None or doubtful_kind(text) is not None:
+        if readings[text].kind is not None or readings[text].doubtful is not None:
             raise InputError(
                 f'{key}: {source} labels {code} "{text}", and nothing says whether that is an '
                 "answer; put the code under non_response, or write the options out."
@@ -302,7 +303,9 @@ def _demographic(
     texts = frame[entry.column].cast(pl.String).str.strip_chars()
     known: dict[str, str | None] = {"": None}
     labels = entry.labels if entry.labels is not None else table.labels.get(entry.column, {})
-    for text in sorted(texts.unique().drop_nulls().to_list(), key=code_order):
+    found_texts = sorted(texts.unique().drop_nulls().to_list(), key=code_order)
+    readings = table.label_readings(entry.column, [*map(plain_code, found_texts)], name)
+    for text in found_texts:
         code = plain_code(text)
         label = labels.get(code, code)
         if not text or (entry.labels is not None and code in entry.labels):
@@ -322,12 +325,12 @@ def _demographic(
             known[text] = None
             continue
         if kind is None:
-            kind, why = table.worded_kind(entry.column, code), "its label"
+            kind, why = readings[code].kind, "its label"
         known[text] = label if kind is None else None
         shown = labels.get(code, "")
         if kind is not None:
             read_codes.append(ReadCode(name, code, shown, kind.label, why))
-        elif (doubt := asked_about(label, name, code)) is not None:
+        elif (doubt := readings[code].asked_about(label, name, code)) is not None:
             read_codes.append(doubt)
     return texts.replace_strict(known, default=None, return_dtype=pl.String).alias(name)
 
