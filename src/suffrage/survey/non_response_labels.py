@@ -52,7 +52,8 @@ _ENGLISH = {
         r"(?:survey|country|wave|round|year|interviewer|respondent|version|form|ballot|split))?"
     ),
     NonResponse.MISSING: (
-        r"(?:other |system |user )missing(?: values?| data| answer)?|missing (?:values?|data|answer)|"
+        r"(?:other |system |user )missing(?: values?| data| answer)?|"
+        r"missing (?:values?|data|answer)|"
         r"not available(?: in this (?:release|year))?|skipped(?: on web| question)?|uncodeable|"
         r"not (?:specified|ascertained)|web blank|(?:item |unit )?non-?response"
     ),
