@@ -82,6 +82,20 @@ class Options(InContextOptions, TrainingOptions):
     validate_every: int = Field(default=40, ge=1)
     validation_cells: int = Field(default=240, ge=1)
     patience: int = Field(default=4, ge=1)
+    # Of records from a consultation: how far the fit of the survey's questions held back may fall
+    # below what it was before training, at the point that is kept.
+    survey_tolerance: float = Field(default=0.01, ge=0)
+    # Of records from a consultation: weights between those before and after training are tried on
+    # what is held back, and the best are kept.
+    blend: bool = False
+
+    @model_validator(mode="after")
+    def _blends_on_something(self) -> Options:
+        if self.blend and not self.validation:
+            raise ValueError(
+                "blend: chooses on what is held back from training; say validation: 0.1 as well"
+            )
+        return self
 
     @model_validator(mode="after")
     def _whole_questions(self) -> Options:

@@ -201,6 +201,9 @@ class TrainingFacts:
     processes: int = 1
     # What was found of the questions held back, and which point was the best; None without them.
     validation: dict[str, Any] | None = None
+    # Which weight between the start and the trained model won, and what each would have given;
+    # None where none was tried.
+    blend: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from suffrage import storage
+from suffrage.align.blending import blend_with_start
+from suffrage.align.checkpoint import Checkpoint
+from suffrage.align.loop import snapshot
 from suffrage.align.method import TrainingFacts, TrainingJob
 from suffrage.align.processes import (
     empty_passes,
@@ -501,6 +504,7 @@ def validation_of(
         job.options.validate_every,
         job.options.patience,
         job.work,
+        job.options.survey_tolerance,
     )
 
 
@@ -546,6 +550,10 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     keep_close = job.options.keep_close
     parts = StepParts(prompts, rule, objective, steps, micro_batch, [], mean_length, keep_close)
     validation = validation_of(job, records, prompts, rule)
+    blends = validation is not None and job.options.blend
+    if blends and process_count() > 1:
+        raise SuffrageError("blend: works in one process only; leave it out, or the launcher.")
+    before = snapshot(model) if blends else {}
 
     def make(callbacks: list[Any]) -> Any:
         settings = trainer_settings(job, parts.parts_a_step)
@@ -565,7 +573,18 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
         trainer.model_accepts_loss_kwargs = False
         return trainer
 
-    return run_trainer(job, make, validation)
+    trained = run_trainer(job, make, validation)
+    if validation is None or not blends:
+        return trained
+    new = job.options.adapter != "none" and not _continues_adapter(job)
+    tolerance = job.options.survey_tolerance
+    found = blend_with_start(model, before, job.output, validation.measured, tolerance, new)
+    return replace(trained, blend=found)
+
+
+def _continues_adapter(job: TrainingJob) -> bool:
+    """Whether a training goes on with the adapter of the checkpoint that it starts from."""
+    return job.start is not None and Checkpoint.read(job.start).is_adapter
 
 
 def _step_trainer(base: type[Any], parts: StepParts, reference: Path) -> type[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,19 @@ class ValidationPoint:
     # How much better each population's own answer fits it than the answers that the model gives for
     # the others to the same question; None where no question is asked for two.
     name_gain: float | None
+    # The fit of the survey's questions held back, where a consultation is learnt from.
+    survey_fit: float | None = None
+
+
+def allowed(survey_fit: float | None, before: float | None, tolerance: float) -> bool:
+    """Whether the survey's fit falls by no more than the tolerance, or nobody looks at it.
+
+    Examples
+    --------
+    >>> allowed(0.795, 0.8, 0.01), allowed(0.78, 0.8, 0.01), allowed(None, None, 0.01)
+    (True, False, True)
+    """
+    return survey_fit is None or before is None or survey_fit >= before - tolerance
 
 
 def validation_point(
@@ -54,7 +67,7 @@ def validation_point(
     --------
     >>> north, south = np.array([1.0, 0.0]), np.array([0.0, 1.0])
     >>> validation_point([("a", north), ("a", south)], [north, south])
-    ValidationPoint(fit=1.0, name_gain=1.0)
+    ValidationPoint(fit=1.0, name_gain=1.0, survey_fit=None)
     """
     fits, gains = [], []
     for place, ((question, people), own) in enumerate(zip(cells, answers, strict=True)):
@@ -85,6 +98,9 @@ class Validation:
         Times without a better point after which the training stops.
     work : Path
         A folder that outlives an interruption, where the best point is kept.
+    tolerance : float
+        How far the survey's fit may fall below that before training, where some of the records
+        (`guard`) are the survey's and the others a consultation's.
     """
 
     def __init__(
@@ -94,8 +110,13 @@ class Validation:
         every: int,
         patience: int,
         work: Path,
+        tolerance: float = 0.0,
     ) -> None:
-        self.cells = [(row["item"], np.array(row["target"])) for row in rows]
+        cells = [(row["item"], np.array(row["target"])) for row in rows]
+        self._guards = [bool(row.get("guard")) for row in rows]
+        self.cells = [cell for cell, guard in zip(cells, self._guards, strict=True) if not guard]
+        self.guards = [cell for cell, guard in zip(cells, self._guards, strict=True) if guard]
+        self._tolerance = tolerance
         self._ask, self._every, self._patience, self._work = ask, every, patience, work
         self._points: dict[int, ValidationPoint] = {}
         self.stopped = False
@@ -116,7 +137,8 @@ class Validation:
         if step not in self._points:
             return {}
         point = self._points[step]
-        return {"validation_fit": point.fit, "validation_name_gain": point.name_gain}
+        said = {"validation_fit": point.fit, "validation_name_gain": point.name_gain}
+        return said | ({"validation_survey_fit": point.survey_fit} if self.guards else {})
 
     def begin(self, log: Path, trainer: Any, step: int) -> None:
         """Take up a training at a step; at 0, ask the model as it is before any."""
@@ -125,7 +147,9 @@ class Validation:
                 noted = json.loads(line)
                 if "validation_fit" in noted:
                     self._points[noted["step"]] = ValidationPoint(
-                        noted["validation_fit"], noted["validation_name_gain"]
+                        noted["validation_fit"],
+                        noted["validation_name_gain"],
+                        noted.get("validation_survey_fit"),
                     )
             return
         (self._work / BEST_FILE).unlink(missing_ok=True)
@@ -146,14 +170,25 @@ class Validation:
 
     def _measure(self, trainer: Any, step: int) -> None:
         """Ask the model, and keep it where it is the best so far."""
-        point = validation_point(self.cells, self._ask(trainer.model_wrapped))
+        point = self.measured(trainer.model_wrapped)
         self._points[step] = point
-        best = self.best
+        best, first = self.best, self._points.get(0)
+        if first and not allowed(point.survey_fit, first.survey_fit, self._tolerance):
+            return
         if not math.isfinite(point.fit) or (best is not None and point.fit <= best["fit"]):
             return
         trainer.save_model(str(self.best_folder))
         if process_rank() == 0:
             storage.write_json(self._work / BEST_FILE, {"step": step, "fit": point.fit})
+
+    def measured(self, model: Any) -> ValidationPoint:
+        """What a model gives on everything held back."""
+        said = list(zip(self._ask(model), self._guards, strict=True))
+        point = validation_point(self.cells, [own for own, guard in said if not guard])
+        if not self.guards:
+            return point
+        survey = validation_point(self.guards, [own for own, guard in said if guard])
+        return replace(point, survey_fit=survey.fit)
 
     def facts(self) -> dict[str, Any]:
         """What the checkpoint's manifest says of it."""
@@ -161,6 +196,7 @@ class Validation:
         return {
             "questions": len({question for question, _ in self.cells}),
             "cells": len(self.cells),
+            "survey_cells": len(self.guards),
             "best_step": best.get("step"),
             "best_fit": best.get("fit"),
             "points": [

@@ -205,6 +205,25 @@ class MixingFacts(_Row):
     average_fit: float
 
 
+class BlendedFit(_Row):
+    """What one weight between a start and a trained model gives, on what was held back."""
+
+    weight: float  # of the trained model; 0 is the start
+    fit: float  # of the consultation's cells
+    survey_fit: float | None  # of the survey's cells
+
+
+class BlendFacts(_Row):
+    """How far from its start a training on a consultation went, at one seed."""
+
+    method: str
+    seed: int
+    checkpoint: str  # relative to the run's folder
+    weight: float  # the one that was kept
+    tolerance: float  # how far the survey's fit might fall
+    points: list[BlendedFit]
+
+
 class Target(_Row):
     """What a population answered to an item."""
 
@@ -457,6 +476,7 @@ class Results(_Row):
     rounding: list[RoundingError] = Field(default_factory=list)
     self_feedback: list[SelfFeedback] = Field(default_factory=list)
     mixing: list[MixingFacts] = Field(default_factory=list)
+    blends: list[BlendFacts] = Field(default_factory=list)
     starts: list[StartFacts] = Field(default_factory=list)
 
     def figure(

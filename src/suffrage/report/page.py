@@ -14,6 +14,7 @@ from suffrage.evaluate.fit import NAME as FIT
 from suffrage.evaluate.results import Results
 from suffrage.report.answer_cards import cards_by_value_set
 from suffrage.report.behaviour_panels import BEHAVIOUR_PANELS
+from suffrage.report.blending import blending_table
 from suffrage.report.cells import ABREAST, abreast, fact_pairs
 from suffrage.report.costs import asking_table, cost_table
 from suffrage.report.evaluations import PANELS, evaluation_sections
@@ -96,6 +97,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "evaluations": evaluation_sections(results),
         "regimes": regime_parts(results),
         "mixing": mixing_part(results),
+        "blending": blending_table(results),
         "left_out": left_out_scores(results),
         "by_value_set": value_set_scores(results),
         "by_seed": seed_scores(results),

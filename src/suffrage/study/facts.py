@@ -13,6 +13,7 @@ from suffrage.evaluate import EvaluationInput, Results, Scorecard
 from suffrage.evaluate.fit import AVERAGE, CEILING, NEAREST, OTHERS, SIMILAR, UNIFORM
 from suffrage.evaluate.results import (
     AskingCost,
+    BlendFacts,
     Cost,
     EndpointFacts,
     EvaluationFacts,
@@ -81,6 +82,7 @@ def results_of(
         items=_item_facts(given),
         methods=_method_facts(wiring, given, memory),
         mixing=_mixing_facts(given),
+        blends=_blend_facts(wiring),
         targets=_targets(given),
         answers=[answer for card in cards for answer in card.answers],
         readouts=[row for card in cards for row in card.readouts],
@@ -258,6 +260,17 @@ def _rounding_errors(given: EvaluationInput) -> list[RoundingError]:
         # Untrained methods have one and the same answers in every seed.
         and (method in given.trained or seed == next(iter(given.splits)))
     ]
+
+
+def _blend_facts(wiring: Wiring) -> list[BlendFacts]:
+    """What every checkpoint that was blended with its start says of it."""
+    found = []
+    for (method, seed, _), stage in wiring.align.items():
+        own = Checkpoint.read(stage.folder).manifest.get("blend")
+        if own is not None:
+            place = str(stage.folder.relative_to(wiring.study.output))
+            found.append(BlendFacts(method=method, seed=seed, checkpoint=place, **own))
+    return found
 
 
 def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> list[MethodFacts]:

@@ -54,6 +54,7 @@ def checkpoint_manifest(
         "resumed_from_step": trained.resumed_from,
         "processes": trained.processes,
         "validation": trained.validation,
+        "blend": trained.blend,
         "machine": machine(),
         "versions": versions(),
     }

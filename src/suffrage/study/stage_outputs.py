@@ -50,7 +50,7 @@ from suffrage.training_data.augmentation import read_paraphrases
 from suffrage.training_data.consultation_source import ConsultationSource, consultation_source
 from suffrage.training_data.distribution_records import build_distributions
 from suffrage.training_data.general import with_general
-from suffrage.training_data.records import RecordSettings, record_builder
+from suffrage.training_data.records import RecordSettings, held_back_in, record_builder
 from suffrage.training_data.replay import with_replay
 
 # What a model said to an evaluation's own questions.
@@ -88,7 +88,7 @@ def records_of_training(inputs: StudyInputs, place: TrainingPlace) -> Records:
     if spec.records == "votes" and wanted.consultation is not None:
         source = wanted.consultation
         check_nothing_held_out(records, source.statement_items, source.statement_split)
-    if options.replay:
+    if options.replay or (wanted.validation and spec.records != "survey"):
         records = _with_replay(inputs, place, records)
     if options.general:
         general = (inputs.study.folder / options.general).resolve()
@@ -106,7 +106,16 @@ def _with_replay(inputs: StudyInputs, place: TrainingPlace, records: Records) ->
     if before is not None and inputs.method(before[0]).records == "survey":
         # The survey is asked about as it was by the training that this one starts from.
         given = replace(given, format=inputs.training_options(before[0]).format)
-    count = inputs.steps(place) * options.replayed_rows
+    sample = options.record_settings.validation
+    if sample is not None:
+        # The start has learnt everything but what it held back itself.
+        known = (
+            frozenset() if before is None else held_back_in(inputs.wiring.records[before].folder)
+        )
+        given = replace(given, validation=replace(sample, items=known))
+        if not set(split.train) - set(split.trained_before):
+            split = replace(split, trained_before=())
+    count = max(1, inputs.steps(place) * options.replayed_rows)
     generator = np.random.default_rng([seed, 5])
     survey = build_distributions(inputs.learnt_from(place), split, count, generator, given)
     whole_questions = "way" in records.frame.columns

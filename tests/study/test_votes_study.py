@@ -1,0 +1,124 @@
+"""A study that trains on votes, anchored to its survey, and blended with its start."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suffrage.errors import InputError
+from suffrage.study.commands.simulated_public import (
+    SimulatedPublicSettings,
+    simulated_public,
+    write_public,
+)
+from suffrage.study.inputs import StudyInputs
+from suffrage.study.run import run_study
+from suffrage.study.schema import read_study
+from suffrage.study.stage_outputs import study_consultation
+from suffrage.study.wiring import wire
+from suffrage.training_data.records import Records, held_back_in
+from suffrage.training_data.replay import is_replay
+from tests.study.conftest import Write
+from tests.synthetic import make_survey, write_survey_files
+
+SURVEY = make_survey(respondents=240, items=12)
+START = {"method": "distribution", "name": "survey-only", "steps": 4, "batch": 4, "validation": 0.2}
+VOTED: dict[str, Any] = {
+    "method": "distribution",
+    "name": "voted",
+    "from": "survey-only",
+    "records": "votes",
+    "steps": 4,
+    "batch": 8,
+    "replay": 0.75,
+    "keep_close": 1.0,
+    "validation": 0.2,
+    "validate_every": 2,
+    "blend": True,
+}
+PAIRED = {"method": "dpo", "name": "paired", "form": "proportional", "records": "votes"}
+DRAWN = {"method": "sft", "name": "drawn", "records": "votes", "replay": 0.5}
+SMALL = {"steps": 2, "batch": 4, "from": "survey-only"}
+
+
+@pytest.fixture
+def write_votes(write_study: Write, tmp_path: Path) -> Write:
+    public, truth = simulated_public(
+        SURVEY, SimulatedPublicSettings(participants=150, statements=60), 1
+    )
+    write_public(public, truth, SURVEY.codebook.items, tmp_path / "public")
+
+    def write(**changes: Any) -> Path:
+        write_survey_files(tmp_path, SURVEY)
+        return write_study(
+            **{
+                "methods": ["prompt", START, VOTED, {**PAIRED, **SMALL}, {**DRAWN, **SMALL}],
+                "consultation": {
+                    "folder": "public",
+                    "held_out": 0.3,
+                    "held_out_statements": 0.2,
+                    "votes": {"least_voters": 3},
+                    "resamples": 4,
+                },
+                **changes,
+            },
+        )
+
+    return write
+
+
+@pytest.mark.slow
+def test_votes_train_anchored_and_blended_and_the_run_says_what_was_kept(
+    write_votes: Write,
+) -> None:
+    study = read_study(write_votes())
+    finished = run_study(study)
+    assert finished.results is not None
+    inputs = StudyInputs(wire(study))
+    place, split = ("voted", 3, ""), inputs.splits[3]
+    records = Records.read(inputs.wiring.records[place].folder)
+    rows = records.frame.to_dicts()
+    learnt = [row for row in rows if not row["validation"]]
+    assert [is_replay(row) for row in learnt] == ([False] * 2 + [True] * 6) * 4
+    source = study_consultation(study, list(inputs.value_sets.values()), inputs.items, split, 3)
+    asked_of_survey = {row["item"] for row in rows if row["validation"] and row["guard"]}
+    # The survey is guarded by what its own training held back, so that nobody has learnt it.
+    start = inputs.wiring.records["survey-only", 3, ""].folder
+    assert asked_of_survey == held_back_in(start)
+    assert not asked_of_survey & {row["item"] for row in learnt}
+    assert not set(split.never_trained) & {row["item"] for row in rows}
+    assert not set(source.statement_split.held_out) & {row["item"] for row in rows}
+    (blend,) = finished.results.blends
+    manifest = json.loads((finished.folder / blend.checkpoint / "manifest.json").read_text())
+    assert manifest["blend"]["weight"] == blend.weight
+    kept = next(point for point in blend.points if point.weight == blend.weight)
+    first = blend.points[0]
+    assert kept.fit >= first.fit
+    assert kept.survey_fit is not None and first.survey_fit is not None
+    assert kept.survey_fit >= first.survey_fit - 0.01
+    checkpoint = finished.folder / blend.checkpoint
+    questions = json.loads((checkpoint / "trained_questions.json").read_text())
+    texts = {item.question for item in source.statement_items}
+    assert {row["question"] for row in questions} & texts
+    page = (finished.folder / "report.html").read_text(encoding="utf-8")
+    assert "How far from its start may a model go?" in page
+    assert run_study(study).computed == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"replay": 0.5, "records": "survey"}, "these are the survey's"),
+        ({"blend": True, "validation": 0.1, "records": "survey"}, "these are the survey's"),
+        ({"offset": "average"}, "offset: is the average answer to the survey's questions"),
+        ({"epochs": 2, "steps": None}, "epochs: is for records from the survey"),
+    ],
+)
+def test_what_does_not_go_with_votes_is_refused(
+    changes: dict[str, Any], message: str, write_votes: Write
+) -> None:
+    own = {"method": "distribution", "name": "voted", "records": "votes", **SMALL, **changes}
+    own = {key: value for key, value in own.items() if value is not None and key != "from"}
+    with pytest.raises(InputError, match=message):
+        read_study(write_votes(methods=[own]))
