@@ -36,6 +36,7 @@ FOUNDATION = {
     "arrays",
     "errors",
     "plain_table",
+    "plurals",
     "storage",
     "settings",
     "registry",

@@ -10,13 +10,15 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from suffrage.cli import app
-from suffrage.population import build_value_set
+from suffrage.population import ValueSet, build_value_set
+from suffrage.population.published import SourcePopulation, published_value_set
 from suffrage.report.terminal_pages.profile import (
     comparison_table,
     profile_json,
     profile_table,
     write_profile_page,
 )
+from suffrage.survey.published_table import PublishedAnswer, build_table
 from tests.population.test_design import with_design
 from tests.study.conftest import Write, write_study
 from tests.synthetic import make_survey
@@ -122,3 +124,36 @@ def test_every_command_has_help_with_an_example() -> None:
     for words in (["run"], ["plan"], ["profile"], ["report"], ["doctor"], ["survey", "inspect"]):
         shown = run.invoke(app, [*words, "--help"])
         assert shown.exit_code == 0 and "Example:" in shown.stdout, words
+
+
+def published(name: str, shares: tuple[float, ...], n: float | None) -> ValueSet:
+    row = PublishedAnswer(name, "Are there too few buses?", ("Yes", "No"), shares, n, key="buses")
+    table = build_table(
+        [row], title="t", reader="t", files={"t.csv": "0"}, weighting="as published"
+    )
+    return published_value_set([SourcePopulation(table, name)], name)
+
+
+def test_a_table_that_gives_no_number_of_people_has_no_intervals(tmp_path: Path) -> None:
+    north, south = published("north", (0.6, 0.4), None), published("south", (0.3, 0.7), None)
+    write_profile_page(north, None, tmp_path / "one.html")
+    write_profile_page(north, south, tmp_path / "two.html")
+    pages = [(tmp_path / name).read_text() for name in ("one.html", "two.html")]
+    for page in (printed(profile_table(north)), printed(comparison_table(north, south)), *pages):
+        words = " ".join(re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL).split())
+        assert "nan" not in words and "0 respondents" not in words
+        assert "How many respondents there are is not known" in words
+    for page in (printed(profile_table(north)), pages[0]):
+        words = " ".join(page.split())
+        assert "No intervals, because the table does not say how many people answered." in words
+        assert "95 %" not in words and "n not known" in words
+    assert "too little is known to tell" in " ".join(pages[1].split())
+
+
+def test_only_the_value_set_with_a_number_of_people_has_intervals(tmp_path: Path) -> None:
+    north, south = published("north", (0.6, 0.4), 500), published("south", (0.3, 0.7), None)
+    write_profile_page(north, south, tmp_path / "two.html")
+    page = " ".join((tmp_path / "two.html").read_text().split())
+    assert "Those of north come from" in page
+    assert "south has none: its table gives no number of people." in page
+    assert page.count('class="interval"') == 2

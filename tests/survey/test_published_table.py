@@ -6,13 +6,16 @@ from typing import Any
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.survey import read_survey
 from suffrage.survey.country_names import usual_country_name
 from suffrage.survey.published_table import PublishedTable
 from suffrage.survey.reading import read_survey_or_table
 from suffrage.survey.scales import forms_scale
+from suffrage.survey.table_inspection import inspect_table
 
 BUSES = {"question": "Too few buses?", "options": ["Yes", "No"]}
 ROWS = [
@@ -235,3 +238,33 @@ def test_the_real_tables_are_read(
     for cell in found.cells[population].values():
         assert cell.shares.sum() == pytest.approx(1, abs=1e-9)
         assert (cell.n is not None) == (reader == "gss_by_year")
+
+
+def test_a_tables_inspection_says_what_was_set_aside_and_why(tmp_path: Path) -> None:
+    row = {"question": "How so?", "item": "q", "options": ["Yes", "No", "Missing part", "Refused"]}
+    rows = [
+        {**row, "group": "North", "shares": [0.5, 0.2, 0.2, 0.1], "n": 200},
+        {**row, "group": "South", "shares": [0.4, 0.4, 0.2, 0.0]},
+    ]
+    found = inspect_table(read(written(tmp_path, rows)))
+    assert [(p.name, p.items, p.n) for p in found.populations] == [
+        ("North", 1, pytest.approx(180)),
+        ("South", 1, None),
+    ]
+    assert found.items[0].options == ("Yes", "No", "Missing part")
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        "study: town\nsurvey: {reader: published_table, path: town.jsonl}\n"
+        "value_sets: [{name: north, population: North}]\nmodel: tiny\nmethods: [base]\nevaluate: [fit]\nheld_out: {by: item, share: 0.5}\noutput: out\n"
+    )
+    shown = CliRunner().invoke(app, ["survey", "inspect", str(study), "--items"])
+    page = " ".join(shown.output.split())
+    assert shown.exit_code == 0, shown.output
+    assert "2 populations, 1 question " in page
+    assert "North 1 180 10.0%" in page and "South 1 not known" in page
+    assert "Refused: refused (its text); in q" in page
+    assert 'Missing part: its text may mean "missing"; in q' in page
+    as_json = CliRunner().invoke(app, ["survey", "inspect", str(study), "--json"])
+    assert json.loads(as_json.output)["populations"][0]["non_response"] == {
+        "refused": pytest.approx(0.1)
+    }

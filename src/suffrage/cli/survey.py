@@ -10,6 +10,7 @@ import typer
 import suffrage
 from suffrage.cli.options import AsJson, StudyPath, print_json, print_rich
 from suffrage.errors import InputError
+from suffrage.plurals import plural
 
 
 def inspect_command(
@@ -19,20 +20,35 @@ def inspect_command(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the reader of a study's survey read, what it set aside, and why.
+    """Show what the readers of a study's sources read, what they set aside, and why.
+
+    Of a survey with respondents, who they are and what they answered; of a published table, its
+    populations, its questions and the options set aside as non-response.
 
     Example: `suffrage survey inspect examples/quickstart.yaml`
     Example: `suffrage survey inspect examples/quickstart.yaml --items`
     """
-    from suffrage.study.schema import respondents_source
     from suffrage.survey.inspection import inspect
+    from suffrage.survey.reading import read_survey_or_table
+    from suffrage.survey.survey import Survey
+    from suffrage.survey.table_inspection import inspect_table
 
     loaded = suffrage.read_study(study)
-    inspection = inspect(suffrage.read_survey(respondents_source(loaded).section, loaded.folder))
+    inspections = {}
+    for source in loaded.survey:
+        found = read_survey_or_table(source.section, loaded.folder)
+        inspections[source.name] = (
+            inspect(found) if isinstance(found, Survey) else inspect_table(found)
+        )
+    several = len(inspections) > 1
     if as_json:
-        print_json(inspection.as_json())
+        shown = {name: inspection.as_json() for name, inspection in inspections.items()}
+        print_json(shown if several else next(iter(shown.values())))
         return
-    print_rich(inspection.render(every_item=items))
+    for name, inspection in inspections.items():
+        if several:
+            typer.echo(f"Source {name}\n")
+        print_rich(inspection.render(every_item=items))
 
 
 def representativeness_command(study: StudyPath, as_json: AsJson = False) -> None:
@@ -102,7 +118,7 @@ def check_command(
     else:
         for fault in found:
             typer.echo(f"{fault.item}: {fault.what}")
-        typer.echo(f"{len(found)} contradictions." if found else "No contradictions.")
+        typer.echo(f"{plural(len(found), 'contradiction') if found else 'No contradictions'}.")
     if found:
         raise typer.Exit(1)
 

@@ -9,6 +9,7 @@ from suffrage.evaluate.fit import AVERAGE, NAME, UNIFORM
 from suffrage.evaluate.results import FigureDifference, MethodFacts, Results, Verdict
 from suffrage.evaluate.statistics.figures import detectable_among
 from suffrage.evaluate.statistics.losses import is_loss
+from suffrage.plurals import plural
 from suffrage.report.cells import (
     BASE,
     INTERVAL_NAME,
@@ -17,7 +18,7 @@ from suffrage.report.cells import (
     in_sentence,
     methods_of_kind,
 )
-from suffrage.report.numbers import NO_INTERVAL, interval, number, plural, signed
+from suffrage.report.numbers import NO_INTERVAL, interval, number, signed
 from suffrage.report.overview import MARGIN
 from suffrage.report.tables import fit_difference, fit_figure
 

@@ -18,9 +18,10 @@ from suffrage.evaluate.compare import (
     measures_of,
 )
 from suffrage.evaluate.results import Verdict
+from suffrage.plurals import plural
 from suffrage.report.cells import Cell, Table, figure_cell, make_table, verdict_name
 from suffrage.report.dot_plot import Plot, dot_plot
-from suffrage.report.numbers import NOTHING, interval, number, plural, signed, with_interval
+from suffrage.report.numbers import NOTHING, interval, number, signed, with_interval
 from suffrage.report.rendering import render_page
 from suffrage.report.tables import read_results
 

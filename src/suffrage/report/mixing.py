@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from suffrage.evaluate.fit import AVERAGE
 from suffrage.evaluate.results import MixingFacts, Results
+from suffrage.plurals import plural
 from suffrage.report.cells import Cell, Table, in_sentence, make_table
-from suffrage.report.numbers import interval, number, plural, signed
+from suffrage.report.numbers import interval, number, signed
 from suffrage.report.tables import fit_difference
 
 

@@ -115,8 +115,3 @@ def thousands(count: float) -> str:
     if not math.isfinite(count):
         return NOTHING
     return f"{count:.0f}" if count < 9999.5 else f"{count:,.0f}".replace(",", "\u202f")
-
-
-def plural(count: int, noun: str) -> str:
-    """A count with its noun: "1 item", "2 items"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -11,6 +11,7 @@ from suffrage.evaluate.results import (
     Results,
     ScoredAnswer,
 )
+from suffrage.plurals import plural
 from suffrage.report.cells import (
     NOT_MEASURED,
     READOUT_NAMES,
@@ -21,7 +22,7 @@ from suffrage.report.cells import (
     make_table,
     model_methods,
 )
-from suffrage.report.numbers import NOTHING, number, percent, plural, thousands
+from suffrage.report.numbers import NOTHING, number, percent, thousands
 from suffrage.report.tables import fit_figure
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from suffrage.plurals import plural
 from suffrage.survey.codebook import Item, NonResponse
 from suffrage.survey.effective_size import design_effect, effective_sample_size
 from suffrage.survey.group_differences import (
@@ -94,9 +96,8 @@ class Inspection:
         from rich.padding import Padding
 
         items = self._items_table() if every_item else self._items_summary()
-        parts = [self._heading(), self._demographics_table(), items]
-        if self.groups:
-            parts.append(self._groups_table(every_item))
+        parts = [self._heading(), self._demographics(), items]
+        parts.append(self._groups_table(every_item))
         parts.append(self._ending(every_item))
         return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts))
 
@@ -112,14 +113,17 @@ class Inspection:
         topics = len({item.topic for item in self.items if item.topic})
         return Text.assemble(
             (self.title, "bold"),
-            f"\n{self.respondents:,} respondents, {weights}",
-            f"\n{_counted(len(self.items), 'item')}"
-            + (f" on {_counted(topics, 'topic')}" if topics else ""),
+            f"\n{plural(self.respondents, 'respondent', ',')}, {weights}",
+            f"\n{plural(len(self.items), 'item')}"
+            + (f" on {plural(topics, 'topic')}" if topics else ""),
             f"\n{self.provenance.statement}",
         )
 
-    def _demographics_table(self) -> RenderableType:
+    def _demographics(self) -> RenderableType:
         from rich.text import Text
+
+        if not self.demographics:
+            return Text("The codebook names no demographics.")
 
         from suffrage.plain_table import PlainTable
 
@@ -199,7 +203,7 @@ class Inspection:
         kept = lines if every_item else lines[:MOST_LINES]
         if len(kept) < len(lines):
             kept = [*kept, f"and {len(lines) - len(kept)} more; --items shows them"]
-        head = f"{len(self.groups)} countries, waves and modes"
+        head = self._groups_heading()
         if len(shown) < len(self.groups):
             head += f", {len(shown)} of which answered some items in another way than the others"
         parts: list[RenderableType] = [Text(head, style="bold")]
@@ -207,9 +211,16 @@ class Inspection:
         parts += [Text(f"  {line}") for line in kept]
         return Group(*parts)
 
-    def _ending(self, every_item: bool) -> RenderableType:
-        from rich.text import Text
+    def _groups_heading(self) -> str:
+        """How many groups of each column there are: "3 groups by country, 2 by wave"."""
+        if not self.groups:
+            return "No demographic was recognised as a country, wave or mode"
+        counts = Counter(group.column for group in self.groups)
+        first, *others = counts.items()
+        parts = [f"{plural(first[1], 'group')} by {first[0]}"]
+        return ", ".join([*parts, *(f"{count} by {column}" for column, count in others)])
 
+    def _ending(self, every_item: bool) -> RenderableType:
         aside = [f"{a.what} ({a.count:,}): {a.why}" for a in self.provenance.set_aside]
         notes = [f"{item.id}: {item.note}" for item in self.items if item.note]
         files = [f"{name} ({made})" for name, made in self.provenance.files.items()]
@@ -228,16 +239,25 @@ class Inspection:
             ("Citation", [self.citation] if self.citation else []),
             ("Terms", [self.terms] if self.terms else []),
         )
-        text = Text()
-        for heading, lines in parts:
-            shown = lines if every_item else lines[:MOST_LINES]
-            if lines:
-                text.append(f"{heading}\n", "bold")
-                text.append("".join(f"  {line}\n" for line in shown))
-            if len(lines) > len(shown):
-                text.append(f"  and {len(lines) - len(shown)} more; --items shows them\n", "dim")
-        text.rstrip()
-        return text
+        return lines_under_headings(parts, every_item)
+
+
+def lines_under_headings(
+    parts: Iterable[tuple[str, Sequence[str]]], every_line: bool
+) -> RenderableType:
+    """Lines under their headings; of each only the first, unless every line is wanted."""
+    from rich.text import Text
+
+    text = Text()
+    for heading, lines in parts:
+        shown = lines if every_line else lines[:MOST_LINES]
+        if lines:
+            text.append(f"{heading}\n", "bold")
+            text.append("".join(f"  {line}\n" for line in shown))
+        if len(lines) > len(shown):
+            text.append(f"  and {len(lines) - len(shown)} more; --items shows them\n", "dim")
+    text.rstrip()
+    return text
 
 
 def read_code_lines(read_codes: Sequence[ReadCode]) -> list[str]:
@@ -317,10 +337,6 @@ def _values(summary: DemographicSummary) -> str:
     ]
     more = len(summary.values) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" + ("s" if number != 1 else "")
 
 
 def _share(share: float) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from suffrage.plurals import plural
 from suffrage.population.rectify import people_needed
-from suffrage.report.numbers import percent, plural, thousands
+from suffrage.report.numbers import percent, thousands
 
 if TYPE_CHECKING:
     from suffrage.population.rectify import Estimated, Rectified

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 from suffrage import storage
+from suffrage.plurals import plural
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.comparison import ItemComparison, compare_value_sets
 from suffrage.report.rendering import render_page
@@ -66,11 +68,14 @@ def profile_table(value_set: ValueSet) -> Any:
             item.texts, distribution.shares, lows, highs, strict=True
         ):
             bar = "█" * round(share * BAR_WIDTH)
-            span = f"{share:>4.0%}  {_span(low, high)}"
+            span = f"{share:>4.0%}  {_span(low, high)}".rstrip()
             table.add_row(f"  {text}", span, Text(bar, style="blue"))
         parts += [Text(f"\n{item.id}  {item.question}"), table]
         parts.append(Text(f"  {_footing(value_set, distribution)}", style="dim"))
-    explained = f"In brackets: 95 % intervals, {_intervals_from(value_set)}."
+    if _has_intervals(value_set):
+        explained = f"In brackets: 95 % intervals, {_intervals_from(value_set)}."
+    else:
+        explained = f"{NO_INTERVALS}."
     parts.append(Text(f"\n{explained}", style="dim"))
     if value_set.set_aside:
         parts.append(Text(f"\nSet aside: {'; '.join(value_set.set_aside)}", style="dim"))
@@ -86,11 +91,24 @@ def heading(value_set: ValueSet) -> str:
         if pooled
         else ""
     )
+    if math.isnan(value_set.n_eff):
+        return (
+            f"{value_set.name}: {value_set.description}. How many respondents there are is not "
+            f"known; {value_set.weighting}."
+        )
     return (
-        f"{value_set.name}: {value_set.description}. {value_set.n:,} respondents, effective "
-        f"{value_set.n_eff:,.0f} (design effect {value_set.design_effect:.2f}); "
+        f"{value_set.name}: {value_set.description}. {plural(value_set.n, 'respondent', ',')}, "
+        f"effective {value_set.n_eff:,.0f} (design effect {value_set.design_effect:.2f}); "
         f"{value_set.weighting}.{drawn}"
     )
+
+
+NO_INTERVALS = "No intervals, because the table does not say how many people answered"
+
+
+def _has_intervals(value_set: ValueSet) -> bool:
+    """Whether any item has intervals; those of a published table without n have none."""
+    return any(not math.isnan(d.n_eff) for d in value_set.distributions.values())
 
 
 def _intervals_from(value_set: ValueSet) -> str:
@@ -104,12 +122,18 @@ def _intervals_from(value_set: ValueSet) -> str:
 
 
 def _span(low: float, high: float) -> str:
+    """An interval in brackets; empty where there is none."""
+    if math.isnan(low) or math.isnan(high):
+        return ""
     return f"({_percent(low)} to {_percent(high)})"
 
 
 def _footing(value_set: ValueSet, distribution: AnswerDistribution) -> str:
     """How many answered an item, and how many people's worth of evidence that is."""
-    parts = [f"n {distribution.n:,}, effective {distribution.n_eff:,.0f}"]
+    known = not math.isnan(distribution.n_eff)
+    parts = [
+        f"n {distribution.n:,}, effective {distribution.n_eff:,.0f}" if known else "n not known"
+    ]
     if value_set.degrees_of_freedom is not None and not distribution.pooled:
         parts[0] += f" by weights, {distribution.effective_answers:,.0f} by weights and design"
     silent = {kind: share for kind, share in distribution.non_response.items() if share > 0}
@@ -142,7 +166,7 @@ def comparison_table(first: ValueSet, second: ValueSet) -> Any:
             _percent(row.total_variation),
             _interval(row),
             mean,
-            "yes" if row.clear else "no",
+            _verdict(row),
         )
     marked = cautions([d.item for d in first.distributions.values()])
     warned = [Text(f"\n* {CAUTION}")] if marked else []
@@ -166,9 +190,30 @@ EXPLANATION = (
 )
 
 
+def _intervals_words(shown: list[ValueSet]) -> str:
+    """What the intervals of a page's value sets are, in sentences."""
+    known = [value_set for value_set in shown if _has_intervals(value_set)]
+    if not known:
+        return f"{NO_INTERVALS}."
+    sentences = ["Thin lines, and the figures next to them: 95 % intervals."]
+    for value_set in shown:
+        whose = f"Those of {value_set.name}" if len(shown) > 1 else "They"
+        if value_set in known:
+            sentences.append(f"{whose} come {_intervals_from(value_set)}.")
+        else:
+            sentences.append(f"{value_set.name} has none: its table gives no number of people.")
+    return " ".join(sentences)
+
+
 def _percent(share: float) -> str:
     """A share for people, never 0% for something."""
     return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+
+
+def _verdict(row: ItemComparison) -> str:
+    if row.low is None:
+        return "unknown"
+    return "yes" if row.clear else "no"
 
 
 def _interval(row: ItemComparison) -> str:
@@ -201,7 +246,7 @@ def write_profile_page(first: ValueSet, other: ValueSet | None, path: Path) -> N
         finding=_finding(first, list(comparisons.values())) if other else "",
         explanation=explanation,
         shares_are="weighted shares" if weighted else "shares",
-        intervals_are=[_intervals_from(value_set) for value_set in shown],
+        intervals_are=_intervals_words(shown),
         most=[
             _row(card["anchor"], card["question"], row, marked.get(row.item_id))
             for card, row in zip(cards[:MOST], comparisons.values(), strict=False)
@@ -216,6 +261,11 @@ def _finding(first: ValueSet, rows: list[ItemComparison]) -> str:
     """The comparison in one sentence."""
     clear = sum(row.clear for row in rows)
     counted = f"{clear} of {len(rows)} questions" if len(rows) > 1 else "the one question"
+    if all(row.low is None for row in rows):
+        return (
+            "How many people answered is not published, so too little is known to tell which "
+            "differences are more than chance."
+        )
     if not clear:
         return f"No clear difference in answers on {counted}."
     most = next(row for row in rows if row.clear)
@@ -236,7 +286,7 @@ def _row(anchor: str, question: str, row: ItemComparison, caution: str | None) -
         "apart": _percent(row.total_variation),
         "span": _interval(row),
         "mean": mean.replace("-", "\u2212"),
-        "verdict": f"{'yes' if row.clear else 'no'}{' *' if caution else ''}",
+        "verdict": f"{_verdict(row)}{' *' if caution else ''}",
     }
 
 
@@ -248,9 +298,11 @@ def _card(
     difference = ""
     if comparison is not None:
         verdict = "a clear difference" if comparison.clear else "no clear difference"
+        apart = f"{_percent(comparison.total_variation)} apart"
         difference = (
-            f"{_percent(comparison.total_variation)} apart (95 % interval "
-            f"{_interval(comparison)}), {verdict}."
+            f"{apart}; too little is known to tell whether by chance."
+            if comparison.low is None
+            else f"{apart} (95 % interval {_interval(comparison)}), {verdict}."
         )
     return {
         "anchor": anchor,
@@ -273,9 +325,9 @@ def _bars(value_set: ValueSet, item_id: str) -> list[dict[str, Any]]:
         {
             "share": _percent(share),
             "width": round(100 * share, 2),
-            "low": round(100 * low, 2),
-            "high": round(100 * high, 2),
-            "span": f"{_percent(low)} to {_percent(high)}",
+            "low": None if math.isnan(low) else round(100 * low, 2),
+            "high": None if math.isnan(high) else round(100 * high, 2),
+            "span": _span(low, high).strip("()"),
         }
         for share, low, high in zip(
             *(ends.tolist() for ends in (shares, *value_set.intervals(item_id))), strict=True

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from suffrage.plain_table import PlainTable
-from suffrage.report.numbers import NOTHING, number, percent, plural, short_duration, signed
+from suffrage.plurals import plural
+from suffrage.report.numbers import NOTHING, number, percent, short_duration, signed
 
 
 def _table(columns: list[str]) -> PlainTable:
