@@ -255,10 +255,11 @@ def test_a_tables_inspection_says_what_was_set_aside_and_why(tmp_path: Path) -> 
     study = tmp_path / "study.yaml"
     study.write_text(
         "study: town\nsurvey: {reader: published_table, path: town.jsonl}\n"
-        "value_sets: [{name: north, population: North}]\nmodel: tiny\nmethods: [base]\nevaluate: [fit]\nheld_out: {by: item, share: 0.5}\noutput: out\n"
+        "value_sets: [{name: north, population: North}]\nmodel: tiny\nmethods: [base]\n"
+        "evaluate: [fit]\nheld_out: {by: item, share: 0.5}\noutput: out\n"
     )
     shown = CliRunner().invoke(app, ["survey", "inspect", str(study), "--items"])
-    page = " ".join(shown.output.split())
+    page = " ".join(shown.output.replace("│", " ").split())
     assert shown.exit_code == 0, shown.output
     assert "2 populations, 1 question " in page
     assert "North 1 180 10.0%" in page and "South 1 not known" in page
