@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +15,21 @@ from pydantic import ValidationError
 from suffrage.align import TrainingJob, packed
 from suffrage.align.distribution import Options
 from suffrage.align.loop import trainable
+from suffrage.align.own_text import LONGEST, WRITTEN
 from suffrage.align.packed import Objective, Prompts, StepParts, pack_answers, steps_of
+from suffrage.errors import SuffrageError
+from suffrage.models import LanguageModel
 from suffrage.models.loading import load_weights
 from suffrage.models.packing_rule import packing_rule
 from suffrage.population import build_value_set
-from suffrage.training_data import Records, RecordSettings
+from suffrage.training_data import Records, RecordSettings, check_nothing_held_out
 from suffrage.training_data.distribution_records import build_distributions
+from suffrage.training_data.general import GENERAL
+from suffrage.training_data.own_text import NEUTRAL_PROMPTS, with_own_text_places
 from suffrage.training_data.records import StepShape
 from suffrage.training_data.replay import is_replay, own_records, with_replay
 from tests.align.test_parts_of_a_step import first_step, in_parts, same
-from tests.align.test_training import SPLIT, SURVEY, job
+from tests.align.test_training import SPLIT, SURVEY, job, method
 
 VALUE_SETS = [
     build_value_set(SURVEY, name, {"region": name}, 1, f"people in the {name}")
@@ -157,3 +164,46 @@ def test_options_that_leave_nothing_or_keep_nothing_are_refused() -> None:
         Options(batch=2, replay=0.9)
     assert Options(batch=8, replay=0.75).own_rows == 2
     assert Options(questions=2, populations=3, replay=0.75).replayed_rows == 36
+
+
+@pytest.mark.slow
+def test_own_text_is_written_by_the_start_once_and_learnt_in_turn(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = job(tiny_model, "sft", tmp_path / "a", 3, batch=3, adapter="none", own_text=2)
+    own = replace(given.records, frame=given.records.frame.head(6))
+    given = replace(given, records=with_own_text_places(own, 2, 2))
+    learnt: list[str] = []
+    usual = StepParts.general_answers
+
+    def general(self: StepParts, part: object) -> object:
+        learnt.extend(row["completion"] for row in part if row["format"] == GENERAL)  # type: ignore[attr-defined]
+        return usual(self, part)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(StepParts, "general_answers", general)
+    train = method("sft").train
+    assert train is not None
+    train(given)
+    texts = json.loads((given.output / WRITTEN).read_text())
+    assert len(texts) == 2 and learnt[:3] == [texts[0], texts[1], texts[0]]
+    model, tokenizer = load_weights(given.model, "float32")
+    writer = LanguageModel(given.model, model.eval(), tokenizer, "float32", "cpu")
+    chats = [[{"role": "user", "content": prompt}] for prompt in NEUTRAL_PROMPTS[:2]]
+    assert [found[0] for found in writer.write(chats, 1, LONGEST, given.seed)] == texts
+
+
+def test_own_text_that_holds_what_is_held_out_stops_the_training(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = job(tiny_model, "sft", tmp_path / "a", 1, batch=3, adapter="none", own_text=1)
+    given = replace(
+        given,
+        records=with_own_text_places(given.records, 1, 2),
+        check=partial(check_nothing_held_out, items=SURVEY.codebook.items, split=SPLIT),
+    )
+    question = SURVEY.codebook["q0"].question
+    monkeypatch.setattr(LanguageModel, "write", lambda *_: [[f"They asked: {question}"]])
+    train = method("sft").train
+    assert train is not None
+    with pytest.raises(SuffrageError, match="holds the text of q0"):
+        train(given)

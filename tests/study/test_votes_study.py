@@ -30,9 +30,10 @@ VOTED: dict[str, Any] = {
     "from": "survey-only",
     "records": "votes",
     "steps": 4,
-    "batch": 8,
+    "batch": 9,
     "replay": 0.75,
     "keep_close": 1.0,
+    "own_text": 2,
     "validation": 0.2,
     "validate_every": 2,
     "blend": True,
@@ -80,7 +81,10 @@ def test_votes_train_anchored_and_blended_and_the_run_says_what_was_kept(
     records = Records.read(inputs.wiring.records[place].folder)
     rows = records.frame.to_dicts()
     learnt = [row for row in rows if not row["validation"]]
-    assert [is_replay(row) for row in learnt] == ([False] * 2 + [True] * 6) * 4
+    # Each step has one record of votes, seven of the survey and a place for the model's own text.
+    kinds = [row["own_text"] is not None or is_replay(row) for row in learnt]
+    assert kinds == ([False] + [True] * 8) * 4
+    assert [row["own_text"] for row in learnt[8::9]] == [0, 1, 0, 1]
     source = study_consultation(study, list(inputs.value_sets.values()), inputs.items, split, 3)
     asked_of_survey = {row["item"] for row in rows if row["validation"] and row["guard"]}
     # The survey is guarded by what its own training held back, so that nobody has learnt it.

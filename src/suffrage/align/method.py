@@ -84,14 +84,18 @@ class TrainingOptions(MethodOptions):
     # to what the model said before training.
     keep_close: float = Field(default=0.0, ge=0)
 
+    # Of records from a consultation: so many texts that the starting model writes itself to neutral
+    # prompts are learnt by likelihood, one in each step, in turn.
+    own_text: int = Field(default=0, ge=0)
+
     @model_validator(mode="after")
     def _replay_leaves_room(self) -> TrainingOptions:
         if self.keep_close and not self.replay:
             raise ValueError("keep_close: needs replay, the share of survey records in each step")
-        if self.replay and self.own_rows < 1:
+        if (self.replay or self.own_text) and self.own_rows < 1:
             raise ValueError(
-                f"replay: {self.replay:g} of a batch of {self.batch} leaves no record of the "
-                "consultation in a step; raise batch, or lower replay"
+                f"replay: {self.replay:g} of a batch of {self.batch}, with what else is mixed in, "
+                "leaves no record of the consultation in a step; raise batch, or lower replay"
             )
         return self
 
@@ -108,7 +112,7 @@ class TrainingOptions(MethodOptions):
     @property
     def own_rows(self) -> int:
         """How many of a step's records are the method's own, at most."""
-        return self.batch - self.general_rows - self.replay_rows
+        return self.batch - self.general_rows - self.replay_rows - bool(self.own_text)
 
     @property
     def replayed_rows(self) -> int:

@@ -20,6 +20,7 @@ from suffrage.align.blending import blend_with_start
 from suffrage.align.checkpoint import Checkpoint
 from suffrage.align.loop import snapshot
 from suffrage.align.method import TrainingFacts, TrainingJob
+from suffrage.align.own_text import with_own_text
 from suffrage.align.processes import (
     empty_passes,
     gathered,
@@ -541,7 +542,7 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     transformers = require("transformers", "align", "training")
     model, tokenizer = prepare(job)
     prompts, rule = Prompts.of(tokenizer), packing_rule(model)
-    records = job.records.frame.to_dicts()
+    records = with_own_text(job, model, tokenizer, job.records.frame.to_dicts())
     steps = steps_of(records, job.options.batch)
     micro_batch = job.options.micro_batch_size()
     if steps[0][0].get("way") is None:

@@ -621,16 +621,17 @@ def _check_records(method: Method, records: Any, given: dict[str, Any], place: s
 
 def _check_anchors(method: Method, options: MethodOptions, records: str, place: str) -> None:
     """Raises InputError where a method cannot be anchored to the survey as its options say."""
-    if getattr(options, "replay", 0) and not method.replays:
-        raise InputError(
-            f"{place}.replay: {method.name} cannot mix survey records in; leave it out, or use "
-            "distribution, sft, dpo or kto."
-        )
-    if getattr(options, "replay", 0) and records == "survey":
-        raise InputError(
-            f"{place}.replay: mixes survey records in among a consultation's, and these are the "
-            "survey's; leave it out."
-        )
+    for name in ("replay", "own_text"):
+        if getattr(options, name, 0) and not method.replays:
+            raise InputError(
+                f"{place}.{name}: {method.name} cannot mix other records in; leave it out, or use "
+                "distribution, sft, dpo or kto."
+            )
+        if getattr(options, name, 0) and records == "survey":
+            raise InputError(
+                f"{place}.{name}: is for records of a consultation, and these are the survey's; "
+                "leave it out."
+            )
     if getattr(options, "blend", False) and records == "survey":
         raise InputError(
             f"{place}.blend: is for records of a consultation, and these are the survey's; leave "

@@ -50,6 +50,7 @@ from suffrage.training_data.augmentation import read_paraphrases
 from suffrage.training_data.consultation_source import ConsultationSource, consultation_source
 from suffrage.training_data.distribution_records import build_distributions
 from suffrage.training_data.general import with_general
+from suffrage.training_data.own_text import with_own_text_places
 from suffrage.training_data.records import RecordSettings, held_back_in, record_builder
 from suffrage.training_data.replay import with_replay
 
@@ -90,6 +91,9 @@ def records_of_training(inputs: StudyInputs, place: TrainingPlace) -> Records:
         check_nothing_held_out(records, source.statement_items, source.statement_split)
     if options.replay or (wanted.validation and spec.records != "survey"):
         records = _with_replay(inputs, place, records)
+    if options.own_text:
+        size = options.own_rows + options.replay_rows
+        records = with_own_text_places(records, options.own_text, size)
     if options.general:
         general = (inputs.study.folder / options.general).resolve()
         records = with_general(records, general, options.batch, options.general_rows)
