@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,7 @@ def test_the_loop_runs_and_a_changed_vote_trains_only_what_heard_it(
     assert {f.value_set for f in compared} == {"all", "north", "south"}
     tables = {n: getattr(public, n) for n in public.__dataclass_fields__}
     tables["reactions"] = public.reactions.with_columns(value=-pl.col("value"))
+    rmtree(tmp_path / "public")
     write_consultation(Consultation(**tables), tmp_path / "public")
     again = run_study(read_study(study.source)).computed
     assert [step for step in again if step.startswith("align")] == [
@@ -188,6 +190,7 @@ def test_the_survey_and_a_public_drawn_from_it_agree_and_a_turned_public_does_no
     public = read_consultation(tmp_path / "public")
     tables = {n: getattr(public, n) for n in public.__dataclass_fields__}
     tables["votes"] = public.votes.with_columns(vote=-pl.col("vote"))
+    rmtree(tmp_path / "public")
     write_consultation(Consultation(**tables), tmp_path / "public")
     turned = study_disagreements(read_study(study.source), tmp_path / "public-links.csv")
     assert np.mean([row.clear for row in turned]) > 0.3
