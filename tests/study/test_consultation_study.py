@@ -217,7 +217,7 @@ def test_the_survey_and_a_public_drawn_from_it_agree_and_a_turned_public_does_no
             "sft learns from demonstration",
         ),
         (
-            {"methods": [{"method": "dpo", "records": "votes"}]},
+            {"methods": [{"method": "dpo", "records": "ballots"}]},
             "must be one of survey, comparisons",
         ),
         (
