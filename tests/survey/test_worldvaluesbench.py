@@ -283,9 +283,11 @@ def test_the_command_prints_counts_beside_those_published(tmp_path):
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     assert "train          1,749     65,294" in result.stdout
+    command[-1] = str(tmp_path / "again")
     found = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
     assert found["parts"]["test"]["participants"] == 374
     assert found["parts"]["probe"]["published"] == [4860, 8280]
+    command[-1] = str(tmp_path / "third")
     for option in ("--probe-from", "--encoding"):
         assert isinstance(CliRunner().invoke(app, [*command, option, "x"]).exception, InputError)
 
