@@ -177,3 +177,31 @@ def test_an_archives_file_is_checked_with_its_own_codebook(tmp_path):
         ("ipcrtiv", "45", [4]),
         ("impsafe", "45", [4]),
     ]
+
+
+@pytest.mark.parametrize(
+    "value_sets",
+    [
+        "[{name: up, where: {place: up}}, {name: down, where: {place: down}}]",
+        "{each: place, least_items: 1}",
+    ],
+)
+def test_check_compares_the_value_sets_of_a_study(tmp_path, value_sets):
+    rows = [f"up,{1 + k % 3}" for k in range(120)] + [f"down,{1 + k % 2}" for k in range(120)]
+    (tmp_path / "town.csv").write_text("place,q1\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    (tmp_path / "town.yaml").write_text(
+        "title: T\ndemographics: {place: place}\n"
+        "items:\n  - {id: q1, question: Trees, options: {1: A, 2: B, 3: C}}\n",
+        encoding="utf-8",
+    )
+    study = tmp_path / "study.yaml"
+    listed = "\n  - {name: all, where: {}}\n"
+    study.write_text(STUDY.replace(listed, f" {value_sets}\n"), encoding="utf-8")
+    result = CliRunner().invoke(app, ["survey", "check", str(study)])
+    assert "q1: in down (value set) only 2 of 3 options were used" in result.output, result.output
+    assert "No demographic was recognised as a country, wave or mode" in result.output
+    assert "answers of 2 value sets were compared" in result.output
+    assert "\n1 contradiction.\n" in result.output
+    bare_file = ["survey", "check", str(tmp_path / "town.csv")]
+    plain = CliRunner().invoke(app, [*bare_file, "--codebook", str(tmp_path / "town.yaml")])
+    assert "No demographic was recognised as a country, wave or mode." in plain.output

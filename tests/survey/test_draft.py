@@ -299,3 +299,22 @@ def test_unlabelled_numbers_that_archives_use_for_non_response_are_in_doubt(
     assert set(item["options"]) == set(codes)
     listed = text.partition("# In doubt")[2]
     assert {code for code in codes if f"#   {code}:" in listed} == doubtful
+
+
+def test_a_file_with_carriage_returns_alone_is_read(tmp_path):
+    (tmp_path / "town.csv").write_bytes(b"q,w\r1,a\r2,b\r")
+    assert read_table(tmp_path / "town.csv").frame.rows() == [("1", "a"), ("2", "b")]
+
+
+@pytest.mark.parametrize("first", ["sep=;\r\n", '"sep=;"\n', "\ufeffSEP=;\n"])
+def test_the_line_that_excel_puts_first_names_the_separator(tmp_path, first):
+    path = write(tmp_path / "town.csv", first + "q;a,b,c\n1;x\n2;y\n")
+    table = read_table(path)
+    assert table.all_columns == ("q", "a,b,c") and table.frame.rows() == [("1", "x"), ("2", "y")]
+
+
+def test_decimal_commas_are_no_words(tmp_path):
+    path = write(tmp_path / "town.csv", "q;w\n1;0,5\n2;1,25\n1;0,5\n2;3\n")
+    text = draft_codebook(path)
+    assert [item["id"] for item in yaml.safe_load(text)["items"]] == ["q"]
+    assert "w: has numbers with commas" in text

@@ -22,6 +22,7 @@ from suffrage.report.terminal_pages.profile import (
 from suffrage.survey import Codebook, Item, NonResponse, Option, Provenance, Survey, read_survey
 from suffrage.survey.contradictions import contradictions
 from suffrage.survey.group_differences import (
+    differences_between,
     differences_by_group,
     grouping_columns,
     with_cautions,
@@ -175,3 +176,26 @@ def test_read_survey_puts_the_cautions_on_the_items(tmp_path: Path):
     assert found.codebook["q0"].remarks == found.codebook["q0"].caution
     found.write(tmp_path / "kept")
     assert Survey.read(tmp_path / "kept").codebook == found.codebook
+
+
+def test_value_sets_are_compared_where_no_demographic_is_a_country():
+    survey = made("place")
+    assert grouping_columns(survey) == [] and differences_by_group(survey) == []
+    assert "No demographic was recognised" in printed(inspect(survey).render())
+    places = survey.responses["place"].to_numpy()
+    members = {place.lower(): places == place for place in COUNTRIES}
+    found = differences_between(survey, members)
+    assert [(d.item, d.group, d.missed) for d in found] == [
+        (item, "fr", ("4", "5")) for item in NARROW
+    ]
+    # People outside all value sets are compared with nobody.
+    assert differences_between(survey, {"fr": members["fr"]}) == []
+    # A country is compared once.
+    assert differences_between(made("country"), members) == []
+
+
+def test_value_sets_may_have_members_in_common():
+    survey = made("place")
+    places = survey.responses["place"].to_numpy()
+    members = {"fr": places == "FR", "all": np.ones(places.size, dtype=bool)}
+    assert {d.group for d in differences_between(survey, members)} == {"fr"}

@@ -165,3 +165,10 @@ def test_inspect_shows_what_was_taken_for_non_response_and_what_is_in_doubt(surv
     assert (
         "In doubt" in page and '3 "Unsure of it": its label may mean "don\'t know"; in sex' in page
     )
+
+
+def test_a_survey_without_demographics_says_so():
+    survey = make_survey(respondents=40, items=2)
+    book = survey.codebook.model_copy(update={"demographics": ()})
+    page = printed(replace(survey, codebook=book))
+    assert "The codebook names no demographics." in page and "values (respondents)" not in page

@@ -129,6 +129,18 @@ def test_a_reversed_item_is_named() -> None:
     assert value_scores(survey, KEY).reversed == ()
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_centring_makes_no_item_of_unrelated_answers_run_against_its_value(seed: int) -> None:
+    survey = answers(1500, seed)
+    generator = np.random.default_rng(seed)
+    unrelated = {
+        v: pl.Series(generator.choice(6, 1500, p=generator.dirichlet(np.ones(6))), dtype=pl.Int16)
+        for v in KEY.variables
+    }
+    drawn = survey.with_responses(survey.responses.with_columns(**unrelated))
+    assert value_scores(drawn, KEY).reversed == ()
+
+
 def test_items_that_are_not_there_are_named() -> None:
     survey = answers(40)
     book = survey.codebook.model_copy(update={"items": survey.codebook.items[1:]})

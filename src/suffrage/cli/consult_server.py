@@ -9,6 +9,7 @@ import typer
 
 import suffrage
 from suffrage.errors import InputError
+from suffrage.plurals import plural
 
 if TYPE_CHECKING:
     from suffrage.consult.people import Consent
@@ -67,7 +68,10 @@ def new_command(
     if start:
         consultations.set_phase(store, what.id, "open", "command line")
     store.close()
-    typer.echo(f"Consultation  {slug}, {'open' if start else 'in draft'}, {len(lines)} statements")
+    typer.echo(
+        f"Consultation  {slug}, {'open' if start else 'in draft'}, "
+        f"{plural(len(lines), 'statement')}"
+    )
     typer.echo(f"Next          suffrage consult serve {_shown(where)}")
 
 
@@ -246,7 +250,8 @@ def export_command(
     else:
         write_consultation(content, out)
     typer.echo(
-        f"{out}  {content.participants.height} participants, {content.votes.height} votes, "
+        f"{out}  {plural(content.participants.height, 'participant')}, "
+        f"{plural(content.votes.height, 'vote')}, "
         f"{content.comparisons.height} comparisons, {content.reactions.height} reactions"
     )
 
@@ -309,8 +314,9 @@ def import_command(
     from_consultation(store, content, stated=consents, read_from=read)
     store.close()
     typer.echo(
-        f"Consultation  {content.slug}, closed, {content.statements.height} statements, "
-        f"{content.participants.height} participants, {content.votes.height} votes"
+        f"Consultation  {content.slug}, closed, {plural(content.statements.height, 'statement')}, "
+        f"{plural(content.participants.height, 'participant')}, "
+        f"{plural(content.votes.height, 'vote')}"
     )
     if not (folder / MANIFEST).exists():
         known = f"stated for everybody: {', '.join(consents)}" if consents else "unknown"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -100,6 +101,7 @@ def check_command(
 
     from suffrage.settings import key_values
     from suffrage.study.schema import respondents_source
+    from suffrage.study.sources import value_set_members
     from suffrage.survey.contradictions import checked
 
     is_study = path.suffix.lower() in (".yaml", ".yml")
@@ -108,16 +110,19 @@ def check_command(
             raise InputError("--codebook, --reader and --option go with a data file, not a study.")
         loaded = suffrage.read_study(path)
         section, folder = respondents_source(loaded).section, loaded.folder
+        value_sets = partial(value_set_members, loaded)
     else:
         section = {"reader": reader, "path": str(path), **key_values(options or [], "--option")}
         section |= {"codebook": str(codebook)} if codebook is not None else {}
-        folder = Path()
-    found = checked(section, folder)
+        folder, value_sets = Path(), None
+    result = checked(section, folder, value_sets)
+    found = result.contradictions
     if as_json:
         print_json([asdict(fault) for fault in found])
     else:
         for fault in found:
             typer.echo(f"{fault.item}: {fault.what}")
+        typer.echo(result.compared)
         typer.echo(f"{plural(len(found), 'contradiction') if found else 'No contradictions'}.")
     if found:
         raise typer.Exit(1)
@@ -238,7 +243,7 @@ def worldvaluesbench_predictions_command(
         answers, options, loaded.folder, loaded.seeds[0] if seed is None else seed
     )
     storage.write_text(output, found.write_csv())
-    typer.echo(f"{output}: {found.height} answers")
+    typer.echo(f"{output}: {plural(found.height, 'answer')}")
 
 
 def topics_command(

@@ -53,6 +53,7 @@ from suffrage.evaluate.scorecard import (
 )
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
+from suffrage.plurals import plural
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit, fit_natural
 from suffrage.survey.readers.globalopinionqa import question_sources
@@ -164,7 +165,8 @@ def _file_notes(
         for note in aside
     )
     notes = [
-        f"{chosen} of {every} questions are asked, with answers of {len(found)} countries; how "
+        f"{chosen} of {every} questions are asked, with answers of "
+        f"{plural(len(found), 'country')}; how "
         "many people stand behind a share the file does not say, so there is no ceiling and the "
         "intervals resample questions alone.",
     ]

@@ -52,6 +52,7 @@ from suffrage.evaluate.scorecard import (
 )
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
+from suffrage.plurals import plural
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import ordinal_earth_movers_distance
 from suffrage.survey import Item
@@ -278,7 +279,7 @@ def _file_notes(
         "question is taken for them. Each group counts once and is part of the mean it is compared "
         "with, which flatters that mean."
     )
-    notes = [f"{chosen} questions are asked of {len(groups)} groups.", scale, whole]
+    notes = [f"{chosen} questions are asked of {plural(len(groups), 'group')}.", scale, whole]
     if aside:
         why = "; ".join(f"{n}: {reason}" for reason, n in sorted(aside.items()))
         notes.append(f"{sum(aside.values())} rows of the file are set aside ({why}).")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from suffrage.arrays import FloatArray, IntArray, PositionArray
+from suffrage.survey.effective_size import scaled_weights
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def grouped_shares(
         inside = np.flatnonzero(groups >= 0)
         positions = [column[inside] for column in positions]
         weights, groups = weights[inside], groups[inside]
+    weights = scaled_weights(weights)
     squares = np.square(weights)
     first_cells: dict[int, IntArray] = {}
     for j, (column, k) in enumerate(zip(positions, options, strict=True)):

@@ -395,7 +395,7 @@ def build_value_set(
 
 def _effective_respondents(weights: FloatArray, name: str) -> float:
     """The effective sample size. Raises InputError when it is too small for a value set."""
-    if weights.sum() == 0:
+    if not weights.any():
         raise InputError(f"value set {name}: every respondent in it has weight 0.")
     n_eff = effective_sample_size(weights)
     if n_eff < REFUSE_BELOW:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from suffrage.evaluate.results import Figure, Results
+from suffrage.plurals import plural
 from suffrage.report.marks import marks_note
 from suffrage.report.numbers import NOTHING, number, percent, short_duration, with_interval
 from suffrage.report.tables import ScoreboardRow, scoreboard_rows
@@ -97,7 +98,7 @@ def _value(figure: Figure | None) -> str:
 def _note(results: Results) -> str:
     held_out = [row.held_out.n for row in scoreboard_rows(results) if row.held_out]
     questions = (
-        f"{max(held_out)} questions held out"
+        f"{plural(max(held_out), 'question')} held out"
         if results.main_side == "held_out" and held_out
         else "no question was held out"
     )

@@ -12,6 +12,7 @@ from suffrage.evaluate.results import (
     Results,
     Side,
 )
+from suffrage.plurals import plural
 from suffrage.report.cells import SIDE_NAMES, Cell, Table, fact_pairs, make_table
 from suffrage.report.numbers import number, thousands
 
@@ -64,7 +65,7 @@ def _pooled(weights: Mapping[str, float]) -> Cell:
         return Cell("none")
     each = ", ".join(f"{item} {weight:.0%}" for item, weight in weights.items())
     middle = f"{median(weights.values()):.0%}"
-    items = "1 item" if len(weights) == 1 else f"{len(weights)} items"
+    items = plural(len(weights), "item")
     return Cell(f"{items}, weight of the parent {middle} in the middle", each)
 
 

@@ -17,6 +17,7 @@ from suffrage.consult.made_up_public import Public, TasksEach, Texts, take_part
 from suffrage.consult.polis.conversation import consultation_of
 from suffrage.consult.polis.read_files import read_polis
 from suffrage.errors import InputError
+from suffrage.plurals import plural
 from suffrage.population.latent_classes import adjusted_rand_index
 from suffrage.server.consultation_results import find_results
 
@@ -161,7 +162,8 @@ def demo_lines(demo: Demo) -> list[str]:
     content, found = demo.content, find_results(demo.content)
     lines = [
         f"In it         {content.participants.height} people, "
-        f"{content.statements.height} statements, {content.votes.height} votes, "
+        f"{plural(content.statements.height, 'statement')}, "
+        f"{plural(content.votes.height, 'vote')}, "
         f"{content.comparisons.height} comparisons"
     ]
     if found.analysis is None:

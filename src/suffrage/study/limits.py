@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from suffrage.evaluate import EvaluationInput
 from suffrage.evaluate.asking.sampled_cells import is_trained
 from suffrage.evaluate.results import EndpointFacts, RoundingError
+from suffrage.plurals import plural
 from suffrage.population.published import source_disagreements
 from suffrage.study.schema import Study
 from suffrage.study.sources import Sources
@@ -66,7 +67,8 @@ def _general_limits(sources: Sources, given: EvaluationInput) -> list[str]:
     sentences = [
         "Answering a survey like a public is not acting like it: nothing here tests what the "
         "model does in conversation or in decisions.",
-        f"The intervals rest on {len(held_out)} held-out items in {len(clusters)} groups of "
+        f"The intervals rest on {plural(len(held_out), 'held-out item')} in "
+        f"{plural(len(clusters), 'group')} of "
         "related questions. Other items could give other figures.",
         "What the model says is no estimate of what the public would say to a new question.",
     ]
@@ -96,7 +98,8 @@ def _general_limits(sources: Sources, given: EvaluationInput) -> list[str]:
     apart = [item for v in given.value_sets[:1] for item in v.items if item.caution]
     if apart:
         sentences.append(
-            f"On {len(apart)} items a country, wave or mode never used options that the others use "
+            f"On {plural(len(apart), 'item')} a country, wave or mode never used options that "
+            f"the others use "
             f"({first_names([item.id for item in apart])}); differences between populations on "
             "them may come from how they were asked or coded."
         )

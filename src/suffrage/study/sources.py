@@ -12,10 +12,12 @@ import numpy as np
 import polars as pl
 
 from suffrage import storage
+from suffrage.arrays import BoolArray
 from suffrage.errors import InputError
 from suffrage.population import ValueSet, build_value_set
 from suffrage.population.published import SourcePopulation, published_value_set
 from suffrage.population.segments import Segmentation, segment_survey
+from suffrage.population.where import matching
 from suffrage.study.pre_aligned import check_populations_are_new, known_populations
 from suffrage.study.schema import (
     EachSpec,
@@ -81,6 +83,40 @@ def built_value_set(study: Study, sources: Sources, spec: ValueSetSpec) -> Value
         members, spec.name, spec.where, study.seeds[0], spec.description, spec.parent, survey
     )
     return _prefixed(made, source.prefix)
+
+
+def value_set_members(study: Study, survey: Survey) -> dict[str, BoolArray]:
+    """Return who belongs to each value set that the study makes of its one survey.
+
+    Parameters
+    ----------
+    study : Study
+    survey : Survey
+        What the study's source with respondents holds.
+
+    Returns
+    -------
+    dict
+        By the value set's name, shape (respondents,). Populations of published tables, and
+        segments, which need a model of the answers first, are left out.
+
+    Raises
+    ------
+    InputError
+        A condition names a demographic that the survey does not have.
+    """
+    source = respondents_source(study).name
+    wanted: dict[str, Mapping[str, object]] = {}
+    if study.each is not None:
+        for population, conditions, _ in _populations(study.each, survey, source):
+            if isinstance(conditions, dict) and population in (study.each.only or (population,)):
+                wanted[population] = conditions
+    for spec in study.value_sets:
+        conditions = spec.sources.get(source, {}) if spec.sources else spec.where
+        in_survey = not spec.sources or source in spec.sources
+        if spec.population is None and spec.segment is None and in_survey:
+            wanted[spec.name] = conditions if isinstance(conditions, dict) else {}
+    return {name: matching(survey, where, name) for name, where in wanted.items()}
 
 
 def used_sources(study: Study, spec: ValueSetSpec) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +10,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from suffrage.arrays import BoolArray
+from suffrage.plurals import plural
 from suffrage.survey.codebook import Item
-from suffrage.survey.group_differences import GroupDifference, differences_by_group
+from suffrage.survey.group_differences import (
+    GroupDifference,
+    differences_between,
+    differences_by_group,
+    grouping_columns,
+)
 from suffrage.survey.reading import UnknownCode, read_survey, unknown_codes_listed
 from suffrage.survey.survey import Survey
 
@@ -51,22 +58,70 @@ class Contradiction:
     count: int | None = None
 
 
-def checked(section: Mapping[str, Any], folder: Path) -> list[Contradiction]:
-    """Every contradiction of the survey that a study's `survey:` section names.
+@dataclass(frozen=True)
+class CheckedSurvey:
+    """What a check of a survey found, and between whom it compared answers."""
+
+    contradictions: tuple[Contradiction, ...]
+    # The demographics that were recognised as a country, wave or mode.
+    grouped_by: tuple[str, ...]
+    # The value sets that were compared.
+    value_sets: tuple[str, ...]
+
+    @property
+    def compared(self) -> str:
+        """Between whom answers were compared, in one sentence."""
+        if self.grouped_by:
+            text = f"Answers were compared by {' and by '.join(self.grouped_by)}"
+        else:
+            text = "No demographic was recognised as a country, wave or mode"
+        if self.value_sets:
+            text += f"; answers of {plural(len(self.value_sets), 'value set')} were compared"
+        return f"{text}."
+
+
+# By a value set's name, who belongs to it: shape (respondents,).
+Members = Mapping[str, BoolArray]
+
+
+def checked(
+    section: Mapping[str, Any],
+    folder: Path,
+    value_sets: Callable[[Survey], Members] | None = None,
+) -> CheckedSurvey:
+    """Check the survey that a study's `survey:` section names.
 
     An unknown code does not stop the reading: it is listed with its rows, and read as missing.
-    Raises InputError on anything else that is wrong with the files.
+
+    Parameters
+    ----------
+    section : mapping
+    folder : Path
+        Relative paths of the section start here.
+    value_sets : callable, optional
+        Gives the members of the value sets that a study compares.
+
+    Raises
+    ------
+    InputError
+        Anything else is wrong with the files.
     """
     with unknown_codes_listed() as unknown:
         survey = read_survey(section, folder)
-    return [*map(_unknown, unknown), *contradictions(survey)]
+    members = value_sets(survey) if value_sets is not None else {}
+    apart = differences_between(survey, members)
+    return CheckedSurvey(
+        (*map(_unknown, unknown), *contradictions(survey), *map(_in_a_group, apart)),
+        tuple(grouping_columns(survey)),
+        tuple(members) if len(members) > 1 else (),
+    )
 
 
 def _unknown(found: UnknownCode) -> Contradiction:
     rows = ", ".join(str(row) for row in found.rows)
     more = found.count - len(found.rows)
-    plural = "s" if found.count > 1 else ""
-    where = f"{found.source} row{plural} {rows}" + (f" and {more} more" if more else "")
+    ending = "s" if found.count > 1 else ""
+    where = f"{found.source} row{ending} {rows}" + (f" and {more} more" if more else "")
     return Contradiction(
         found.item,
         f'{where}, column {found.column}: the code "{found.code}" is not in the codebook; add it '

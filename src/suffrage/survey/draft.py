@@ -20,6 +20,7 @@ from suffrage.survey.survey import ReadCode
 
 # A column with more different answers than this is no item.
 MOST_CODES = 11
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _IN_DOUBT_BY_NUMBER = "a number that archives use for non-response"
 
 
@@ -182,6 +183,8 @@ def _why_no_item(
         return f"has more than {MOST_CODES} different answers"
     if any(_is_number(code) and not float(code).is_integer() for code in options):
         return "has numbers that are not whole"
+    if not labelled and any(_DECIMAL_COMMA.fullmatch(code) for code in options):
+        return "has numbers with commas: decimals, or several answers in one cell"
     in_words = not labelled and not all(map(_is_number, options))
     if in_words and len(answers) > 2 and max(answers.values()) == 1:
         return "has another text for everyone"

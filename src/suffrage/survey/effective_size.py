@@ -36,10 +36,30 @@ def effective_sample_size(weights: FloatArray) -> float:
     """
     if weights.size == 0 or not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError("weights must be finite and not negative, and there must be at least one")
-    total = weights.sum()
-    if total == 0:
+    if not weights.any():
         raise ValueError("weights are all zero")
-    return float(total**2 / np.square(weights).sum())
+    weights = scaled_weights(weights)
+    return float(weights.sum() ** 2 / np.square(weights).sum())
+
+
+def scaled_weights(weights: FloatArray) -> FloatArray:
+    """Return weights in the same proportions, the largest between 0.5 and 1.
+
+    Their squares and sums are then numbers that a computer can hold. The factor is a power of two,
+    so nothing is rounded.
+
+    Parameters
+    ----------
+    weights : array, shape (respondents,)
+        Finite and not negative.
+
+    Examples
+    --------
+    >>> scaled_weights(np.array([4.0, 1.0, 0.0]))
+    array([0.5  , 0.125, 0.   ])
+    """
+    largest = weights.max(initial=0.0)
+    return np.asarray(np.ldexp(weights, -int(np.frexp(largest)[1])))
 
 
 def design_effect(weights: FloatArray) -> float:

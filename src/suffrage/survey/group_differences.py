@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from suffrage.arrays import IntArray
+from suffrage.arrays import BoolArray, IntArray
 from suffrage.survey.codebook import Item, NonResponse
 from suffrage.survey.survey import Survey
 
@@ -113,8 +113,45 @@ def differences_by_group(survey: Survey) -> list[GroupDifference]:
         groups, codes = _groups(survey, column)
         for item in survey.codebook.items:
             counts = _counts(survey, item, codes, len(groups))
-            found += _differences(item, column, groups, counts)
+            elsewhere = counts.sum(axis=0) - counts
+            found += _differences(item, column, groups, counts, elsewhere)
     return found
+
+
+def differences_between(
+    survey: Survey, members: Mapping[str, BoolArray], column: str = "value set"
+) -> list[GroupDifference]:
+    """Return the items that one of several populations answered in another way than the others.
+
+    Parameters
+    ----------
+    survey : Survey
+    members : mapping
+        The name of each population to who belongs to it, shape (respondents,). Populations may
+        have members in common; the others of one are everybody else who is in any of them.
+    column : str
+        What messages call a population.
+    """
+    names = [name for name in members if not _is_a_group(survey, members[name])]
+    everyone = np.any([*members.values()], axis=0) if members else np.empty(0, dtype=bool)
+    found = []
+    for item in survey.codebook.items:
+        for name in names:
+            own = members[name]
+            # 0 for the population, 1 for the others, -1 for whom nothing compares.
+            codes = np.where(own, 0, np.where(everyone, 1, -1))
+            counts = _counts(survey, item, codes, 2)
+            found += _differences(item, column, [name], counts[:1], counts[1:])
+    return found
+
+
+def _is_a_group(survey: Survey, members: BoolArray) -> bool:
+    """Whether a population is a country, wave or mode, which is compared already."""
+    for column in grouping_columns(survey):
+        groups, codes = _groups(survey, column)
+        if any(np.array_equal(codes == place, members) for place in range(len(groups))):
+            return True
+    return False
 
 
 def group_summaries(
@@ -197,12 +234,11 @@ def _counts(survey: Survey, item: Item, codes: IntArray, groups: int) -> IntArra
 
 
 def _differences(
-    item: Item, column: str, groups: Sequence[str], counts: IntArray
+    item: Item, column: str, groups: Sequence[str], counts: IntArray, elsewhere: IntArray
 ) -> list[GroupDifference]:
+    """What stands out in each group. counts, elsewhere: of it and of its others, by option."""
     found = []
-    everyone = counts.sum(axis=0)
-    for place, group in enumerate(groups):
-        own, others = counts[place], everyone - counts[place]
+    for group, own, others in zip(groups, counts, elsewhere, strict=True):
         asked, asked_elsewhere = int(own.sum()), int(others.sum())
         answered, answered_elsewhere = int(own[:-1].sum()), int(others[:-1].sum())
         if asked < FEWEST_ASKED or asked_elsewhere < FEWEST_ASKED:

@@ -9,6 +9,7 @@ import numpy as np
 from suffrage.arrays import BoolArray, FloatArray, IntArray
 from suffrage.errors import InputError
 from suffrage.survey import Item, Survey
+from suffrage.survey.effective_size import scaled_weights
 from suffrage.survey.survey import RESPONDENT
 from suffrage.values.direction import ScaleDirection, scale_direction
 from suffrage.values.item_keys import ItemKey
@@ -38,7 +39,8 @@ class ValueScores:
     omega: FloatArray
     # How many respondents were left out.
     set_aside: int
-    # Items that correlate negatively with the other items of their value.
+    # Items whose correlation with the other items of their value is below what unrelated items
+    # would have. Centring alone makes those correlate negatively.
     reversed: tuple[str, ...]
     # Which end of each item, by the survey's name for it, was taken for the most, and why.
     directions: dict[str, ScaleDirection]
@@ -89,8 +91,9 @@ def value_scores(survey: Survey, key: ItemKey) -> ValueScores:
         alphas.append(cronbach_alpha(part, weights))
         omegas.append(mcdonald_omega(part, weights))
         if name in key.items:
-            rest = _item_rest(part - own_mean)
-            against += [item for item, r in zip(items, rest, strict=True) if r < 0]
+            places = [list(columns).index(item) for item in items]
+            runs = _runs_against(part - own_mean, _unrelated(answers[kept], centred), places)
+            against += [item for item, turned in zip(items, runs, strict=True) if turned]
     return ValueScores(
         values=tuple(groups),
         respondents=tuple(survey.responses[RESPONDENT].to_numpy()[order][kept]),
@@ -151,7 +154,7 @@ def weighted_mean(scores: FloatArray, weights: FloatArray) -> tuple[float, float
     there is none.
     """
     given = ~np.isnan(scores)
-    x, w = scores[given], weights[given]
+    x, w = scores[given], scaled_weights(weights[given])
     n, total = int((w > 0).sum()), float(w.sum())
     if total <= 0:
         return float("nan"), float("nan")
@@ -170,15 +173,40 @@ def higher_order_items(key: ItemKey) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _item_rest(answers: FloatArray) -> list[float]:
-    """Each item's correlation with the mean of the others; 0 where it cannot be computed."""
+def _unrelated(answers: FloatArray, centred: bool) -> FloatArray:
+    """The covariances that the answers would have if no two items were related.
+
+    answers: shape (respondents, items), NaN where there is none. Taking each person's mean off
+    makes unrelated items covary by about -1 over the number of items.
+    """
+    items = answers.shape[1]
+    spread = np.nan_to_num(np.nanvar(answers, axis=0))
+    off = np.eye(items) - (1 / items if centred else 0.0)
+    return np.asarray(off @ np.diag(spread) @ off.T)
+
+
+def _runs_against(answers: FloatArray, unrelated: FloatArray, places: list[int]) -> list[bool]:
+    """Whether each item of a value runs against the others, beyond chance.
+
+    answers: of these items, shape (respondents, items). unrelated: what `_unrelated` gives for all
+    items of the key, of which these have the places. An item runs against the others where its
+    correlation with their mean is three standard errors below that of unrelated items.
+    """
     complete = answers[~np.isnan(answers).any(axis=1)]
+    count = answers.shape[1]
+    if count < 2 or len(complete) < 30:
+        return [False] * count
+    covariances = unrelated[np.ix_(places, places)]
     found = []
-    for j in range(answers.shape[1]):
-        if answers.shape[1] < 2 or len(complete) < 30:
-            found.append(0.0)
-            continue
+    for j in range(count):
         own, rest = complete[:, j], np.delete(complete, j, axis=1).mean(axis=1)
-        varies = np.ptp(own) > 0 and np.ptp(rest) > 0
-        found.append(float(np.corrcoef(own, rest)[0, 1]) if varies else 0.0)
+        if not (np.ptp(own) > 0 and np.ptp(rest) > 0):
+            found.append(False)
+            continue
+        weights = np.full(count, 1 / (count - 1))
+        weights[j] = 0.0
+        variance = covariances[j, j] * (weights @ covariances @ weights)
+        expected = (covariances[j] @ weights) / np.sqrt(variance) if variance > 0 else 0.0
+        apart = np.arctanh(np.clip([np.corrcoef(own, rest)[0, 1], expected], -0.999, 0.999))
+        found.append(bool(apart[0] < min(apart[1], 0.0) - 3 / np.sqrt(len(complete) - 3)))
     return found

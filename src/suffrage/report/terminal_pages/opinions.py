@@ -7,6 +7,7 @@ from typing import Any
 from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.groups.consensus import LEAST_VOTERS
 from suffrage.consult.groups.findings import STATEMENTS, analysis_json, group_name
+from suffrage.plurals import plural
 
 __all__ = ["analysis_json", "analysis_text"]
 
@@ -34,7 +35,7 @@ def analysis_text(a: OpinionAnalysis, count: int = STATEMENTS) -> Any:
         )
     parts += [table, Text(_stability_note(a), style="dim")]
     for group in shown["groups"]:
-        share = f"{group['size']} people, {group['share']:.0%}"
+        share = f"{plural(group['size'], 'person')}, {group['share']:.0%}"
         if group["population_share"] is not None:
             share += f" (of the population {group['population_share']:.0%})"
         parts.append(Text(f"\nGroup {group['name']}: {share}", style="bold blue"))
@@ -85,12 +86,12 @@ def _heading(shown: dict[str, Any], a: OpinionAnalysis) -> str:
         if a.exported_agreement is None
         else f" Adjusted Rand index with the groups in the file: {a.exported_agreement:.2f}."
     )
-    what = f"{a.groups.count} groups"
+    what = plural(a.groups.count, "group")
     if a.stability.verdict == "spectrum":
         what = f"a spectrum, not groups, cut into {a.groups.count} parts,"
     return (
         f"{topic}: {what} among {shown['in_groups']} of {shown['participants']} "
-        f"participants, {shown['statements']} statements.{exported}"
+        f"participants, {plural(shown['statements'], 'statement')}.{exported}"
     )
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from suffrage.consult.principles import Principles
 from suffrage.plain_table import PlainTable
+from suffrage.plurals import plural
 
 
 def principles_text(found: Principles, most: int = 20) -> RenderableType:
@@ -20,7 +21,8 @@ def principles_text(found: Principles, most: int = 20) -> RenderableType:
     if stable.verdict == "spectrum":
         sure += ", but are parts of one spectrum, not groups,"
     lines = [
-        f"{found.participants} participants in {len(found.group_sizes)} groups ({sizes}); in "
+        f"{plural(found.participants, 'participant')} in "
+        f"{plural(len(found.group_sizes), 'group')} ({sizes}); in "
         f"resamples the groups {sure} (adjusted Rand index {stable.agreement:.2f}).",
         f"{len(found.unmerged)} statements surely have more than "
         f"{found.settings.least_share:.0%} of every group behind them; merged they are "

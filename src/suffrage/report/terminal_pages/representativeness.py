@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from suffrage.plurals import plural
 from suffrage.survey.weighting import Representativeness
 
 
@@ -23,7 +24,9 @@ def representativeness_text(found: Representativeness) -> Any:
 
     from suffrage.plain_table import PlainTable
 
-    parts: list[Any] = [Text(f"{found.n:,} respondents against: {found.source}", style="bold")]
+    parts: list[Any] = [
+        Text(f"{plural(found.n, 'respondent', ',')} against: {found.source}", style="bold")
+    ]
     for margin, (before, after) in found.dissimilarity.items():
         table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column(margin, min_width=24)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from suffrage import storage
+from suffrage.plurals import plural
 from suffrage.population.segments import (
     TRUSTED_OVERLAP,
     VALID_OVERLAP,
@@ -98,7 +99,7 @@ def _heading(found: Segmentation) -> str:
         else f" k-means on correspondence axes agrees by {found.contrast:.2f} "
         "(adjusted Rand index; 1 is the same)."
     )
-    counted = "1 segment" if len(found.names) == 1 else f"{len(found.names)} segments"
+    counted = plural(len(found.names), "segment")
     return (
         f"{counted} of {len(found.respondents):,} respondents "
         f"(effective {found.model.n_eff:,.0f}); {found.rule}.{agreement}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from suffrage.plurals import plural
 from suffrage.population.correspondence import item_topics
 from suffrage.survey import Survey
 
@@ -46,7 +47,9 @@ def topics_text(found: list[dict[str, Any]], survey: Survey) -> Any:
     together = [row for row in found if row["inside"] is not None]
     for number, row in enumerate(together, 1):
         apart = "" if row["outside"] is None else f", {row['outside']:.2f} with other items"
-        head = f"{number}. {len(row['items'])} items, association {row['inside']:.2f}{apart}"
+        head = (
+            f"{number}. {plural(len(row['items']), 'item')}, association {row['inside']:.2f}{apart}"
+        )
         table = PlainTable(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold", ratio=1)

@@ -40,7 +40,8 @@ def read_coded_csv(
     raw = _as_utf8(path, encoding)
     if not raw or raw.isspace():
         raise InputError(f"{path.name} is empty; it must hold a header and rows.")
-    separator = _separator(raw)
+    raw, stated = _without_separator_line(raw)
+    separator = stated or _separator(raw)
     names = next(_records(raw, separator, path.name))
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -70,8 +71,9 @@ def _as_utf8(path: Path, encoding: str) -> bytes:
     raw = path.read_bytes()
     try:
         if encoding != "utf-8":
-            return raw.decode(encoding).encode()
-        _check_utf8(raw)
+            raw = raw.decode(encoding).encode()
+        else:
+            _check_utf8(raw)
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         wrong = f"{path.name} line {line}: byte 0x{raw[error.start]:02x} is not"
@@ -81,7 +83,9 @@ def _as_utf8(path: Path, encoding: str) -> bytes:
             f"{wrong} UTF-8; save the file as UTF-8 (from Latin-1: iconv -f LATIN1 -t UTF-8 "
             f"{path.name} > utf8.csv)."
         ) from error
-    return raw.removeprefix(codecs.BOM_UTF8)
+    raw = raw.removeprefix(codecs.BOM_UTF8)
+    # Old programs of the Macintosh end lines with a carriage return only.
+    return raw if b"\n" in raw else raw.replace(b"\r", b"\n")
 
 
 def _check_utf8(raw: bytes) -> None:
@@ -101,6 +105,14 @@ def _without_empty_end(raw: bytes) -> bytes:
     if raw.endswith((b"\n\n", b"\n\r\n")):
         return raw.rstrip(b"\r\n") + b"\n"
     return raw
+
+
+def _without_separator_line(raw: bytes) -> tuple[bytes, str | None]:
+    """The text without the first line that Excel writes ("sep=,"), and the separator it states."""
+    found = re.match(rb'"?sep=(.)"?\r?\n', raw, flags=re.IGNORECASE)
+    if found is None:
+        return raw, None
+    return raw[found.end() :], found[1].decode()
 
 
 def _separator(raw: bytes) -> str:
