@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from pydantic import ValidationError
@@ -26,7 +27,7 @@ from suffrage.training_data import Records, RecordSettings, check_nothing_held_o
 from suffrage.training_data.distribution_records import build_distributions
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.own_text import NEUTRAL_PROMPTS, with_own_text_places
-from suffrage.training_data.records import StepShape
+from suffrage.training_data.records import StepShape, ValidationSample
 from suffrage.training_data.replay import is_replay, own_records, with_replay
 from tests.align.test_parts_of_a_step import first_step, in_parts, same
 from tests.align.test_training import SPLIT, SURVEY, job, method
@@ -207,3 +208,15 @@ def test_own_text_that_holds_what_is_held_out_stops_the_training(
     assert train is not None
     with pytest.raises(SuffrageError, match="holds the text of q0"):
         train(given)
+
+
+def test_survey_questions_held_back_are_asked_and_never_replayed() -> None:
+    sample = RecordSettings(validation=ValidationSample(0.34))
+    survey = build_distributions(VALUE_SETS, SPLIT, 2, np.random.default_rng(1), sample)
+    back = set(survey.made_from["validation"])
+    own = survey_records(4, seed=2)
+    own = replace(own, frame=own.frame.with_columns(validation=pl.Series([False] * 3 + [True])))
+    rows = with_replay(own, survey, 3, 0.75, 9).frame.to_dicts()
+    assert back and not back & {row["item"] for row in rows if is_replay(row)}
+    assert {row["item"] for row in rows if row["guard"]} == back
+    assert all(row["validation"] for row in rows if row["guard"])
