@@ -215,7 +215,7 @@ def test_two_methods_that_are_both_always_right_may_still_differ() -> None:
 
 def test_the_interval_of_a_share_is_never_narrower_than_wilsons() -> None:
     values = np.array([1.0] + [0.0] * 9)
-    found = Outcomes(0.0, 1.0, 10).share_interval(0.1, 0.0949, 10, 1.959964)
+    found = Outcomes(0.0, 1.0, 10).share_interval(0.1, 0.0949, 1.959964)
     wilson = stats.binomtest(1, 10).proportion_ci(method="wilson")
     assert found == pytest.approx((wilson.low, wilson.high), abs=1e-3)
     (figure,), _ = make_figures("e", {"m": {"one": outcome_rows(values)}}, ["one"], 1)

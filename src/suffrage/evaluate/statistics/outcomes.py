@@ -63,20 +63,16 @@ class Outcomes:
             value + others * (self.highest - value),
         )
 
-    def share_interval(
-        self, value: float, error: float, clusters: int, quantile: float
-    ) -> tuple[float, float]:
+    def share_interval(self, value: float, error: float, quantile: float) -> tuple[float, float]:
         """Return Wilson's interval of a share, with the effective number of units.
 
         Parameters
         ----------
         value : float
-            The share, 0 to 1.
+            The share, above 0 and below 1.
         error : float
             Its standard error over clusters, above 0. As many independent units as would have
-            this error are the effective number, between the clusters and the units.
-        clusters : int
-            The effective number of clusters.
+            this error are the effective number, but no more than there are units.
         quantile : float
             Student's quantile at the interval's level and the clusters' degrees of freedom.
 
@@ -88,12 +84,12 @@ class Outcomes:
 
         Examples
         --------
-        >>> low, high = Outcomes(0.0, 1.0, 10).share_interval(0.1, 0.0949, 10, 1.96)
+        >>> low, high = Outcomes(0.0, 1.0, 10).share_interval(0.1, 0.0949, 1.96)
         >>> round(low, 3), round(high, 3)
         (0.018, 0.404)
         """
         apart = value * (1 - value)
-        number = min(max(apart / error**2, clusters), max(self.units, clusters))
+        number = min(apart / error**2, self.units)
         squared = quantile**2
         middle = (value + squared / (2 * number)) / (1 + squared / number)
         reach = sqrt(apart / number + squared / (4 * number**2)) * quantile / (1 + squared / number)
