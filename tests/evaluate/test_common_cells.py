@@ -104,6 +104,67 @@ def test_a_method_that_answers_hardly_anything_leaves_the_others_their_cells() -
     assert cells.compared == every - {1}
     assert [cells.missing(m) for m in "abc"] == [0, 1, 9]
     assert (cells.unanswered("b", "a"), cells.unanswered("a", "b")) == (1, 0)
+    assert [cells.uncounted(m) for m in "abc"] == [1, 0, 0]
+    assert (cells.kept_out("a", "b"), cells.kept_out("a", "c")) == (0, 0)
+    third = CommonCells({"a": every, "b": every, "c": every - {1, 2}})
+    assert (third.kept_out("a", "b"), third.kept_out("a", "c")) == (2, 0)
+
+
+def strong(items: set[str]) -> Callable[[str, np.ndarray], np.ndarray]:
+    """Answers that are near people's on these questions, and far on the others."""
+    return lambda item, p: (
+        (0.95 if item in items else 0.6) * p + (0.05 if item in items else 0.4) / p.size
+    )
+
+
+def of_two(evaluation, measure: str, refused: Callable[[str, str], bool]):  # type: ignore[no-untyped-def]
+    """The comparison of two methods next to a third one, and the figures of the two."""
+    held_out = sorted(SPLITS[1].held_out)
+    easy = set(held_out[: len(held_out) // 2])
+    said = {
+        ("one", 1): answers(strong(easy), lambda v, i: False),
+        ("two", 1): answers(strong(set(held_out) - easy), lambda v, i: False),
+        ("third", 1): answers(middling, lambda v, i: i in easy and refused(v, i)),
+    }
+    methods = ["one", "two", "third"]
+    card = evaluation.EVALUATION.scored(EvaluationInput(SETS, SPLITS, said, methods, []), 1)
+    gaps = [
+        d
+        for d in card.figure_differences
+        if {d.method, d.against} == {"one", "two"} and d.value_set == "all"
+        if d.measure == measure and d.side in (None, "held_out")
+    ]
+    figures = {
+        f.method: f
+        for f in card.figures
+        if (f.measure, f.value_set, f.seed) == (measure, "all", "all")
+        if f.side in (None, "held_out")
+    }
+    return gaps, figures
+
+
+def test_a_third_methods_refusals_do_not_decide_between_two_others() -> None:
+    (whole,), before = of_two(fit, "fit", lambda v, i: False)
+    (gap,), after = of_two(fit, "fit", lambda v, i: True)
+    assert (gap.value, gap.low, gap.high, gap.p, gap.n) == pytest.approx(
+        (whole.value, whole.low, whole.high, whole.p, whole.n)
+    )
+    assert gap.kept_out == 0 and not any(f.uncounted for f in before.values())
+    # Their own figures are over the answers of all three, and say so.
+    assert after["one"].value != pytest.approx(before["one"].value)
+    assert after["one"].uncounted == after["two"].uncounted == after["third"].missing > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("evaluation", "measure"), [(equity, "worst"), (distances, "calibration_error")]
+)
+def test_a_figure_that_is_no_mean_gives_no_verdict_on_what_a_third_left_over(  # type: ignore[no-untyped-def]
+    evaluation, measure: str
+) -> None:
+    gaps, figures = of_two(evaluation, measure, lambda v, i: True)
+    assert gaps and all(d.kept_out > 0 and d.verdict == "unknown" for d in gaps)
+    assert figures["one"].uncounted > 0
 
 
 @pytest.mark.parametrize(("better", "value"), [("higher", 0.2), ("lower", -0.2)])

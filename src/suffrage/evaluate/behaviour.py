@@ -484,9 +484,8 @@ def _correlations(
         found = correlation_of_moves(own, draws) if own else None
         if found is not None:
             estimate = replace(found, floor=0.0, ceiling=1.0)
-            missing = cells[None, None].missing(method)
             place = (NAME, "change_correlation", method, None, None)
-            yield drawn_figure(*place, estimate, missing=missing)
+            yield drawn_figure(*place, estimate, cells=cells[None, None])
 
 
 def correlation_of_moves(rows: Sequence[Moved], draws: Draws) -> Estimate | None:

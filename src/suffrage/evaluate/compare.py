@@ -12,7 +12,7 @@ sampled from a model are sampled again.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
@@ -74,6 +74,7 @@ class Standing:
     n: int
     unread: int  # units that could not be read
     missing: int = 0  # units that it could not be read on and another row could
+    uncounted: int = 0  # units that it could be read on and another row could not
 
 
 class StandingDifference(Contrast):
@@ -252,8 +253,9 @@ def _from_answers(runs: Sequence[Run], measure: AnswerMeasure) -> Leaderboard:
         replace(
             entry,
             rows=tuple(row for row in entry.rows if row.key in cells.compared),
-            answered=cells.by_method[str(k)],
+            every=entry.rows,
             missing=cells.missing(str(k)),
+            uncounted=cells.uncounted(str(k)),
         )
         for k, entry in enumerate(entries)
     ]
@@ -273,7 +275,7 @@ def _from_answers(runs: Sequence[Run], measure: AnswerMeasure) -> Leaderboard:
         Standing(
             *(e.runs, e.method, e.label, e.kind, f.value),
             *cut_off(f.low, f.high, shown.lowest, shown.highest),
-            *(f.n, e.unread, e.missing),
+            *(f.n, e.unread, e.missing, e.uncounted),
         )
         for e, f in found
     )
@@ -281,7 +283,8 @@ def _from_answers(runs: Sequence[Run], measure: AnswerMeasure) -> Leaderboard:
     if any(standing.unread for standing in standings):
         notes.append(
             "Some answers could not be read. All rows are compared on the answers that all of "
-            "them gave; a row without an answer that others gave comes after the others."
+            "them gave; a row without an answer that others gave comes after the others. A pair is "
+            "compared on the answers that both of them gave."
         )
     return Leaderboard(
         shown,
@@ -305,8 +308,9 @@ class _Entry:
     rows: tuple[Measured, ...]
     unread: int
     said: Mapping[tuple[int, str, str, int], FloatArray]  # split, value set, item, seed's place
-    answered: frozenset[Hashable] = frozenset()  # the units it could be read on
+    every: tuple[Measured, ...] = ()  # all units it could be read on
     missing: int = 0  # units that others could be read on and this one could not
+    uncounted: int = 0  # units it could be read on and others could not
 
 
 def _entries(run: Run, splits: Sequence[Split], measure: AnswerMeasure) -> list[_Entry]:
@@ -426,13 +430,16 @@ def _pairs(
         (a, one), (b, two) = found[first], found[second]
         if a.kind == b.kind == "floor":
             continue
-        shared = {row.key for row in a.rows} & {row.key for row in b.rows}
+        known, others = ({row.key for row in entry.every} for entry in (a, b))
+        shared = known & others
         if not shared:
             continue
-        if len(shared) < max(len(a.rows), len(b.rows)):
+        # Both are compared on all that both could be read on, whatever a third row was.
+        if len(a.rows) != len(shared) or len(b.rows) != len(shared):
+            outcomes = one.outcomes
             one, two = (
                 bootstrap_estimate(
-                    [row for row in entry.rows if row.key in shared], draws, one.outcomes
+                    [row for row in entry.every if row.key in shared], draws, outcomes
                 )
                 for entry in (a, b)
             )
@@ -441,8 +448,8 @@ def _pairs(
             StandingDifference(
                 first=first,
                 second=second,
-                unanswered=len(b.answered - a.answered),
-                against_unanswered=len(a.answered - b.answered),
+                unanswered=len(others - known),
+                against_unanswered=len(known - others),
                 **contrast_of(gap),
             )
         )
@@ -509,7 +516,7 @@ def _from_figures(runs: Sequence[Run], name: str, measure: Measure) -> Leaderboa
         for facts in run.results.methods:
             f = run.results.figure(evaluation, own, facts.name, side="held_out")
             if f is not None and facts.kind != "ceiling" and facts.kind != "reading":
-                figures = (f.value, f.low, f.high, f.n, f.missing, f.missing)
+                figures = (f.value, f.low, f.high, f.n, f.missing, f.missing, f.uncounted)
                 found.append(Standing((run.name,), facts.name, facts.label, facts.kind, *figures))
     found.sort(key=lambda s: (s.missing > 0, -float(good(np.array(s.value))), s.label, s.runs))
     at = {(standing.runs[0], standing.method): place for place, standing in enumerate(found)}

@@ -339,9 +339,8 @@ def _served(
             part = {g: one for g, one in groups.items() if (g in given.left_out) == wanted}
             if part and len(part) < len(groups):
                 # The floor is of all groups, and these are not all.
-                missing = cells.missing(method)
                 place = (NAME, "worst", method, None, scope)
-                parts.append(drawn_figure(*place, _worst(part), missing=missing))
+                parts.append(drawn_figure(*place, _worst(part), cells=cells))
         least[method] = _least_served(groups)
         if len(groups) > 1:
             spread[method] = _spread(groups)

@@ -217,8 +217,7 @@ def gap_figures(
             bootstrap_estimate(held_out[method], draws),
         )
         gap = combined(np.subtract, one, two, n=one.n + two.n, floor=0.0)
-        missing = cells.missing(method)
-        yield drawn_figure(NAME, measure, method, None, None, gap, missing=missing)
+        yield drawn_figure(NAME, measure, method, None, None, gap, cells=cells)
 
 
 def _on(

@@ -305,6 +305,8 @@ class Figure(_Row):
     ceiling: float | None = None  # the best that can be had; None where there is none
     # Answers that other methods gave and this one did not; no figure of the measure counts them.
     missing: int = 0
+    # Answers that this method gave and no figure of the measure counts, because others did not.
+    uncounted: int = 0
     # What is new to the model; None for all that is held out.
     regime: HeldOutRegime | None = None
 
@@ -329,6 +331,8 @@ class Contrast(_Row):
     # Answers that the second gave and the first did not, and the other way round.
     unanswered: int = 0
     against_unanswered: int = 0
+    # Answers that both gave and that are left out, because a third method did not give them.
+    kept_out: int = 0
     # Which way is better on this measure; only where answers were left out does it matter.
     better: Literal["higher", "lower"] = "higher"
 
@@ -338,9 +342,10 @@ class Contrast(_Row):
 
         The p-value after Holm's correction decides, or the interval where there is no p-value.
         Where one of the two left answers out that the other gave, the difference is known only if
-        it is against the one that did: leaving out the hard questions must never help.
+        it is against the one that did: leaving out the hard questions must never help. Where a
+        third method's missing answers keep some of both out, nothing is known.
         """
-        found = self._verdict
+        found = "unknown" if self.kept_out else self._verdict
         for_first, for_second = ("higher", "lower")[:: 1 if self.better == "higher" else -1]
         if self.unanswered and found in (for_first, "same"):
             return "unknown"

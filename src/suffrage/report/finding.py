@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from suffrage.evaluate.fit import AVERAGE, NAME, UNIFORM
-from suffrage.evaluate.results import FigureDifference, MethodFacts, Results, Verdict
+from suffrage.evaluate.results import Figure, FigureDifference, MethodFacts, Results, Verdict
 from suffrage.evaluate.statistics.figures import detectable_among
 from suffrage.evaluate.statistics.losses import is_loss
 from suffrage.plurals import plural
@@ -18,7 +18,14 @@ from suffrage.report.cells import (
     in_sentence,
     methods_of_kind,
 )
-from suffrage.report.numbers import NO_INTERVAL, interval, number, signed
+from suffrage.report.numbers import (
+    NO_INTERVAL,
+    NOTHING,
+    incomplete,
+    interval,
+    number,
+    signed,
+)
 from suffrage.report.overview import MARGIN
 from suffrage.report.tables import fit_difference, fit_figure
 
@@ -101,7 +108,7 @@ def _against_base(
     for method, difference in compared:
         found: Verdict | None = difference.verdict
         ours = fit_figure(results, method.name)
-        figure = f": {number(ours.value)}" if ours else ""
+        figure = f": {_marked(ours)}" if ours else ""
         if _incomplete(difference):
             begin = f"{_as_model(method).replace('the', 'The', 1)} {_left_out(difference)}"
             found = None
@@ -111,9 +118,7 @@ def _against_base(
             subject = _as_model(method)
             begin = f"{asked} {subject}" if previous is None else subject.replace("the", "The", 1)
             begin += f" {relations[found or 'unknown']}"
-            figure += (
-                f" against {number(floor.value)}{_possible(results)}" if ours and floor else ""
-            )
+            figure += f" against {_marked(floor)}{_possible(results)}" if ours and floor else ""
         previous = found
         yield f"{begin}{figure} ({_change(difference)})."
 
@@ -147,7 +152,7 @@ def _many(
         asked = "On the questions trained on"
     yield (
         f"{asked}, {_as_model(best)} comes closest to {_people(results)} of {len(compared)} "
-        f"trained methods: {number(scores.get(best.name))}{_possible(results)}."
+        f"trained methods: {_marked(fit_figure(results, best.name))}{_possible(results)}."
     )
     bars = [
         part
@@ -161,7 +166,7 @@ def _many(
         told = "; ".join(bars)
         yield f"{told[0].upper()}{told[1:]}."
     floor = fit_figure(results, base.name)
-    against = _as_model(base) + (f" ({number(floor.value)})" if floor else "")
+    against = _as_model(base) + (f" ({_marked(floor)})" if floor else "")
     yield f"Against {against} {_counted(compared, scores)}."
 
 
@@ -205,7 +210,7 @@ def _next_to(results: Results, method: MethodFacts, bar: str, words: str) -> str
         "same": ", not told apart",
         "unknown": "",
     }
-    return f"{words} reaches {number(score.value)}{told[difference.verdict]}"
+    return f"{words} reaches {_marked(score)}{told[difference.verdict]}"
 
 
 def _counted(
@@ -306,16 +311,21 @@ def _against_bar(results: Results, trained: Sequence[MethodFacts], bar: str) -> 
         f"{_left_out(gap) if _incomplete(gap) else relation[gap.verdict]} ({_short_change(gap)})"
         for method, gap in found
     ]
-    return f"{_bar_sentence(bar, score.value)}: {'; '.join(parts)}."
+    return f"{_bar_sentence(bar, score)}: {'; '.join(parts)}."
 
 
-def _bar_sentence(bar: str, value: float) -> str:
+def _bar_sentence(bar: str, score: Figure) -> str:
     if bar == AVERAGE:
         return (
             "An answer that ignores the question, the average of the questions trained on, reaches "
-            f"{number(value)}"
+            f"{_marked(score)}"
         )
-    return f"The untrained model told in its prompt whom to answer for reaches {number(value)}"
+    return f"The untrained model told in its prompt whom to answer for reaches {_marked(score)}"
+
+
+def _marked(figure: Figure | None) -> str:
+    """A figure's value, with the mark of one that does not count all answers."""
+    return NOTHING if figure is None else number(figure.value) + incomplete(figure)
 
 
 def _audit(results: Results, base: MethodFacts) -> list[str]:

@@ -21,7 +21,14 @@ from suffrage.evaluate.results import Verdict
 from suffrage.plurals import plural
 from suffrage.report.cells import Cell, Table, figure_cell, make_table, verdict_name
 from suffrage.report.dot_plot import Plot, dot_plot
-from suffrage.report.numbers import NOTHING, interval, number, signed, with_interval
+from suffrage.report.numbers import (
+    NOTHING,
+    incomplete,
+    interval,
+    number,
+    signed,
+    with_interval,
+)
 from suffrage.report.rendering import render_page
 from suffrage.report.tables import read_results
 
@@ -316,7 +323,7 @@ def _lead(board: Leaderboard) -> str:
     worse = [k for k in others if _verdict(board, best, k) == "higher"]
     sentences = [
         f"{_row_name(board, leader)} is first on {measure.label.lower()} with "
-        f"{number(leader.value, measure.digits)}."
+        f"{number(leader.value, measure.digits)}{incomplete(leader)}."
     ]
     if alike:
         named = ", ".join(_row_name(board, board.standings[k]) for k in alike)

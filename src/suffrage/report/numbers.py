@@ -12,6 +12,13 @@ INCOMPLETE_NOTE = (
     f"{INCOMPLETE} This method left out answers that others gave. All rows are compared on the "
     "answers that all of them gave, and no comparison counts in its favour."
 )
+# Follows the figure of a method some of whose answers are not counted, for others left them out.
+NARROWED = "‡"
+NARROWED_NOTE = (
+    f"{NARROWED} Some answers of this method are not counted here, because another method left "
+    "them out. Its rank could differ on all of its answers; pairs are compared on the answers that "
+    "both gave."
+)
 NOTHING = "–"
 
 
@@ -78,8 +85,13 @@ def with_interval(
 
 
 def incomplete(figure: object) -> str:
-    """The mark of a figure without answers that other methods gave; empty for others."""
-    return INCOMPLETE if getattr(figure, "missing", 0) else ""
+    """The mark of a figure that does not count all answers; empty for others.
+
+    One mark is of answers that this method left out, the other of those that another one did.
+    """
+    if getattr(figure, "missing", 0):
+        return INCOMPLETE
+    return NARROWED if getattr(figure, "uncounted", 0) else ""
 
 
 def percent(share: float | None, digits: int = 0) -> str:

@@ -17,7 +17,7 @@ from suffrage.report.cells import (
     make_table,
     verdict_name,
 )
-from suffrage.report.numbers import NOTHING, interval, number, signed
+from suffrage.report.numbers import NOTHING, incomplete, interval, number, signed
 from suffrage.report.tables import by_kind
 
 REGIMES: tuple[HeldOutRegime, ...] = get_args(HeldOutRegime)
@@ -113,6 +113,7 @@ def _sentence(results: Results, regime: HeldOutRegime, floor: str, labels: dict[
     assert figure is not None
     count = f"{figure.n} question{'s' if figure.n != 1 else ''}"
     start = f"{title} ({count}): {in_sentence(best.label)} fits to {number(figure.value, 3)}"
+    start += incomplete(figure)
     if found is None or found.verdict == "unknown":
         return f"{start}; there are too few questions to tell it from {in_sentence(labels[floor])}."
     span = interval(found.low, found.high, 3, with_sign=True)

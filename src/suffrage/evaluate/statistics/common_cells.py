@@ -4,6 +4,10 @@ A cell is one question of one value set in one seed. Where a method's answer cou
 mean would run over the easier cells only. Every figure of a measure is therefore over the cells
 that all methods could answer. A method that answered fewer than half of them would leave too
 little of the others; it has a figure on what is left of its own, and the others keep theirs.
+
+Nor must it help another method: where one leaves out what a second is bad at, the second's figure
+rises. So a figure says how many of a method's own answers it does not count, and two methods are
+compared on the cells that both could answer, whatever a third did.
 """
 
 from __future__ import annotations
@@ -45,6 +49,18 @@ class CommonCells:
         if method in self.elsewhere:
             return 0
         return len(self.every - self.by_method.get(method, frozenset()))
+
+    def uncounted(self, method: str) -> int:
+        """How many cells this method could answer that no figure counts, for others could not."""
+        if method in self.elsewhere:
+            return 0
+        return len(self.by_method.get(method, frozenset()) - self.compared)
+
+    def kept_out(self, method: str, against: str) -> int:
+        """How many cells both could answer that no figure counts, for a third could not."""
+        none: frozenset[Hashable] = frozenset()
+        both = self.by_method.get(method, none) & self.by_method.get(against, none)
+        return len(both - self.compared)
 
     def unanswered(self, method: str, against: str) -> int:
         """How many cells the first could not answer and the second could."""

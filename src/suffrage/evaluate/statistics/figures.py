@@ -77,7 +77,8 @@ def make_figures(
 ) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...]]:
     """Figures over all value sets and seeds, for each of them alone, and paired differences.
 
-    All methods' figures of one measure and scope are over the cells that all could answer.
+    All methods' figures of one measure and scope are over the cells that all could answer. Two
+    methods are compared on the cells that both could answer.
 
     Parameters
     ----------
@@ -122,6 +123,7 @@ def make_figures(
         edges = [_Edge((floors or {}).get(measure)), _Edge((ceilings or {}).get(measure))]
         means: dict[str, dict[str, Estimate]] = {}
         scoped, cells = compared_rows(by_method, methods, left_out, elsewhere)
+        own = _own_rows(by_method, methods, left_out)
         for method, by_scope in scoped.items():
             for (at_seed, value_set), rows in by_scope.items():
                 whole = at_seed is None and (value_set is None or pairs_by_value_set)
@@ -132,10 +134,10 @@ def make_figures(
                 if whole:
                     means.setdefault(method, {})[value_set or ALL] = found
                 if isfinite(found.value) and (breakdown or value_set is None):
-                    missing = cells[at_seed, value_set].missing(method)
                     place = (evaluation, measure, method, at_seed, value_set)
-                    figures.append(drawn_figure(*place, found, side, readout, missing))
-        paired = _paired(means, scoped, pairs, cells, drawn, questions_once, outcomes)
+                    some = cells[at_seed, value_set]
+                    figures.append(drawn_figure(*place, found, side, readout, some))
+        paired = _paired(means, own, pairs, cells, drawn, questions_once, outcomes)
         differences += _differences(evaluation, measure, side, paired, apart)
     return tuple(figures), tuple(differences)
 
@@ -186,11 +188,7 @@ def compared_rows(
     elsewhere: Sequence[str] = (),
 ) -> tuple[dict[str, dict[Scope, Sequence[Placed]]], dict[Scope, CommonCells]]:
     """Each method's rows in every scope, on the cells that all could answer, and those cells."""
-    every = [row for rows in by_method.values() for row in rows]
-    own: dict[Scope, dict[str, Sequence[Placed]]] = defaultdict(dict)
-    for method in methods:
-        for at_seed, value_set, rows in scopes(by_method.get(method, ()), left_out, every):
-            own[at_seed, value_set][method] = rows
+    own = _own_rows(by_method, methods, left_out)
     cells = {
         scope: CommonCells(
             {method: frozenset(row.key for row in rows) for method, rows in found.items()},
@@ -207,6 +205,18 @@ def compared_rows(
     return scoped, cells
 
 
+def _own_rows(
+    by_method: Mapping[str, Sequence[Placed]], methods: Sequence[str], left_out: Sequence[str]
+) -> dict[Scope, dict[str, Sequence[Placed]]]:
+    """Every row of each method in every scope."""
+    every = [row for rows in by_method.values() for row in rows]
+    own: dict[Scope, dict[str, Sequence[Placed]]] = defaultdict(dict)
+    for method in methods:
+        for at_seed, value_set, rows in scopes(by_method.get(method, ()), left_out, every):
+            own[at_seed, value_set][method] = rows
+    return own
+
+
 def drawn_figure(
     evaluation: str,
     measure: str,
@@ -216,9 +226,13 @@ def drawn_figure(
     found: Estimate,
     side: Side | None = None,
     readout: Readout | None = None,
-    missing: int = 0,
+    cells: CommonCells | None = None,
 ) -> Figure:
-    """A figure from an estimate. seed, value_set: None for one over all of them."""
+    """A figure from an estimate.
+
+    seed, value_set: None for one over all of them. cells: what each method could answer of what
+    the estimate rests on.
+    """
     return Figure(
         evaluation=evaluation,
         measure=measure,
@@ -233,7 +247,8 @@ def drawn_figure(
         n=found.n,
         floor=found.floor,
         ceiling=found.ceiling,
-        missing=missing,
+        missing=0 if cells is None else cells.missing(method),
+        uncounted=0 if cells is None else cells.uncounted(method),
     )
 
 
@@ -249,14 +264,14 @@ def drawn_figures(
     """As `make_figures`, from one estimate a method over all value sets and seeds.
 
     For figures that are no mean over units: a correlation, the least of several, a ratio of gains.
-    cells: what each method could answer of what the estimates rest on.
+    cells: what each method could answer of what the estimates rest on. Where a third method's
+    missing answers keep some of both out, nothing is known of their difference.
     """
     known = [method for method in methods if method in found]
     cells = CommonCells({}) if cells is None else cells
     figures = tuple(
         drawn_figure(
-            *(evaluation, measure, method, None, None, found[method], side, readout),
-            missing=cells.missing(method),
+            *(evaluation, measure, method, None, None, found[method], side, readout, cells)
         )
         for method in known
     )
@@ -264,7 +279,11 @@ def drawn_figures(
         (later, earlier, ALL, minus(found[later], found[earlier]), cells)
         for earlier, later in combinations(known, 2)
     ]
-    return figures, tuple(_differences(evaluation, measure, side, gaps))
+    differences = _differences(evaluation, measure, side, gaps)
+    return figures, tuple(
+        one.model_copy(update={"kept_out": cells.kept_out(one.method, one.against)})
+        for one in differences
+    )
 
 
 def resamples(rows: Sequence[Measured], seed: int) -> Draws:
@@ -352,7 +371,7 @@ Gap = tuple[str, str, str, Estimate, CommonCells]
 
 def _paired(
     means: Mapping[str, Mapping[str, Estimate]],
-    scoped: Mapping[str, Mapping[Scope, Sequence[Measured]]],
+    own: Mapping[Scope, Mapping[str, Sequence[Measured]]],
     pairs: Sequence[tuple[str, str]],
     cells: Mapping[Scope, CommonCells],
     draws: Draws,
@@ -366,16 +385,20 @@ def _paired(
             if two is None:
                 continue
             scope = (None, None if value_set == ALL else value_set)
-            ours, theirs = scoped[method][scope], scoped[against][scope]
+            ours, theirs = own[scope][method], own[scope][against]
             keys = [{row.key for row in rows} for rows in (ours, theirs)]
             shared = keys[0] & keys[1]
             if not shared:
                 continue
             pooled = questions_once and scope[1] in POOLED
+            compared = cells[scope].compared
             gap = minus(
                 *(
-                    whole if own == shared else _estimate_on(shared, rows, draws, pooled, outcomes)
-                    for whole, own, rows in zip((one, two), keys, (ours, theirs), strict=True)
+                    # The figure itself, where it is over these cells.
+                    whole
+                    if known & compared == shared
+                    else _estimate_on(shared, rows, draws, pooled, outcomes)
+                    for whole, known, rows in zip((one, two), keys, (ours, theirs), strict=True)
                 )
             )
             if isfinite(gap.value):

@@ -82,8 +82,8 @@ def summed_figures(
                 whole[method] = found
                 continue
             place = (evaluation, measure, method, at_seed, value_set)
-            missing = cells[at_seed, value_set].missing(method)
-            figures.append(drawn_figure(*place, found, side, readout, missing))
+            some = cells[at_seed, value_set]
+            figures.append(drawn_figure(*place, found, side, readout, some))
     over_all, differences = drawn_figures(
         evaluation, measure, whole, methods, side, readout, cells.get((None, None))
     )
