@@ -20,7 +20,7 @@ from suffrage.errors import SuffrageError, require
 from suffrage.models.device import device_name, out_of_memory
 from suffrage.models.language_model import LanguageModel
 from suffrage.models.packing import Tokens
-from suffrage.models.packing_rule import forward_accepts
+from suffrage.models.packing_rule import forward_accepts, kept_logits
 
 if TYPE_CHECKING:
     import torch
@@ -294,7 +294,8 @@ def read_rollout(
         logits_to_keep=longest + 1,
     )
     # A token is decided by the state before it.
-    log_probs = found.logits[:, :-1].float().log_softmax(-1)
+    logits = kept_logits(found.logits, inputs["input_ids"].shape[1], longest + 1)
+    log_probs = logits[:, :-1].float().log_softmax(-1)
     values = head(found.hidden_states[-1][:, -longest - 1 : -1].float())[..., 0]
     entropy = -(log_probs.exp() * log_probs).sum(-1)
     return log_probs.gather(-1, given.actions[..., None])[..., 0], values, entropy

@@ -52,7 +52,7 @@ from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models.asking import Message
 from suffrage.models.device import process_count, process_rank
 from suffrage.models.drawing import reads_padded
-from suffrage.models.packing_rule import forward_accepts
+from suffrage.models.packing_rule import forward_accepts, kept_logits
 from suffrage.models.tokenizing import end_tokens, prompt_text
 from suffrage.training_data.preference_pairs import draw_option_pair
 from suffrage.training_data.records import Records
@@ -495,7 +495,8 @@ def answers_only(trainer: type[Any]) -> type[Any]:
                         logits_to_keep=logits_to_keep + 1,
                         use_cache=False,
                     )
-                every = (read.logits[:, :-1].float() / self.temperature).log_softmax(-1)
+                kept = kept_logits(read.logits, ids.shape[1], logits_to_keep + 1)
+                every = (kept[:, :-1].float() / self.temperature).log_softmax(-1)
                 unsaid = mask[:, -logits_to_keep:] == 0
                 log = every.gather(-1, ids[:, -logits_to_keep:, None]).squeeze(-1)
                 logs.append(log.masked_fill(unsaid, 0.0))

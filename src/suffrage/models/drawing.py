@@ -11,7 +11,12 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from suffrage.models.packing import Tokens
-from suffrage.models.packing_rule import forward_accepts, is_recurrent, rounding_tolerance
+from suffrage.models.packing_rule import (
+    forward_accepts,
+    is_recurrent,
+    kept_logits,
+    rounding_tolerance,
+)
 from suffrage.models.placement import index_device, input_device
 
 if TYPE_CHECKING:
@@ -127,7 +132,7 @@ class _Padded:
         self.mask = mask.repeat_interleave(count, 0)
         self.place = places[:, -1:].repeat_interleave(count, 0)
         # (prompts x count, vocabulary), of the next token.
-        self.logits = read.logits[:, -1].repeat_interleave(count, 0)
+        self.logits = kept_logits(read.logits, width, 1)[:, -1].repeat_interleave(count, 0)
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         """Read one more token of each answer, (answers,); the logits of the next one."""
@@ -201,12 +206,13 @@ def _draw_plainly(
     while True:
         last = lengths + len(drawn) - 1
         nodes, which = torch.unique(last, return_inverse=True)
+        length = int(last.max()) + 1
         read = model(
-            input_ids=ids[:, : int(last.max()) + 1],
+            input_ids=ids[:, :length],
             use_cache=False,
             logits_to_keep=nodes.to(index_device(model)),
         )
-        logits = read.logits[lines, which]
+        logits = kept_logits(read.logits, length, nodes)[lines, which]
         token = torch.multinomial(logits.float().softmax(-1), 1, generator=generator)[:, 0]
         if len(stops):
             token = torch.where(over, stops[0], token)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from suffrage.errors import SuffrageError
 from suffrage.models.device import row_length
 from suffrage.models.packing import Pack, ScoreRequest, packed
 from suffrage.models.placement import index_device, input_device
@@ -173,9 +174,15 @@ def packing_rule(model: Any, learning: bool = True) -> PackingRule:
     learning : bool
         Whether gradients are wanted. Attention in blocks is for reading only: the gradient of
         copied keys and values is slow.
+
+    Raises
+    ------
+    SuffrageError
+        Words that come later change what the model says of earlier ones.
     """
     import torch
 
+    _require_causal(model)
     if not _has_only_masked_attention(model):
         return NEVER_PACKED
     kind = getattr(model.config, "_attn_implementation", None)
@@ -189,6 +196,72 @@ def packing_rule(model: Any, learning: bool = True) -> PackingRule:
             return next((rule for rule in rules if _honours(model, rule, requests)), NEVER_PACKED)
     finally:
         model.train(training)
+
+
+def _require_causal(model: Any) -> None:
+    """Refuse a model whose answer after a text depends on what follows the text.
+
+    Encoders can be loaded as language models too (XLNet). Two rows that end differently are read.
+    """
+    import torch
+
+    vocabulary = model.get_input_embeddings().num_embeddings
+    drawn = torch.randint(vocabulary, (16,), generator=torch.Generator().manual_seed(0))
+    device = input_device(model)
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            first, second = (
+                model(input_ids=torch.cat([drawn[:8], end])[None].to(device), use_cache=False)
+                .logits[0, :8]
+                .float()
+                .log_softmax(-1)
+                for end in (drawn[8:12], drawn[12:])
+            )
+    finally:
+        model.train(training)
+    if not (first - second).abs().mean() <= rounding_tolerance(model) * first.std():
+        raise SuffrageError(
+            f"the model ({model.config.model_type}) reads later words before it says what follows "
+            "earlier ones, so it is not a causal language model; name one that is, such as "
+            "Qwen/Qwen3-0.6B."
+        )
+
+
+def kept_logits(logits: torch.Tensor, tokens: int, kept: torch.Tensor | int) -> torch.Tensor:
+    """The logits at the wanted places, whether the model kept those only or gave all of them.
+
+    Some models take `logits_to_keep` among their other arguments and ignore it. Their logits are
+    as many as the tokens.
+
+    Parameters
+    ----------
+    logits : tensor, shape (rows, places, vocabulary)
+    tokens : int
+        The tokens of each row that was read.
+    kept : tensor or int
+        What was passed as `logits_to_keep`: places in a row, or how many from the end.
+
+    Returns
+    -------
+    tensor, shape (rows, wanted, vocabulary)
+
+    Raises
+    ------
+    SuffrageError
+        The logits are neither those wanted nor all.
+    """
+    wanted = kept if isinstance(kept, int) else len(kept)
+    found = logits.shape[1]
+    if found == tokens:
+        return logits[:, -wanted:] if isinstance(kept, int) else logits[:, kept.to(logits.device)]
+    if found != wanted:
+        raise SuffrageError(
+            f"the model gives {found} predictions for {tokens} tokens, where {wanted} or all were "
+            "asked for, so its probabilities cannot be read; use another model."
+        )
+    return logits
 
 
 def forward_accepts(model: Any, name: str) -> bool:
@@ -218,7 +291,7 @@ def _logits_at(model: Any, pack: Pack, rule: PackingRule, nodes: torch.Tensor) -
     import torch
 
     found = _forward(model, pack, rule, logits_to_keep=nodes.to(index_device(model)))
-    return torch.as_tensor(found.logits[0].float())
+    return torch.as_tensor(kept_logits(found.logits, len(pack.tokens), nodes)[0].float())
 
 
 def _forward(model: Any, pack: Pack, rule: PackingRule, **wanted: Any) -> Any:

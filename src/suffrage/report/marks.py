@@ -8,7 +8,8 @@ from suffrage.report.numbers import INCOMPLETE_NOTE, NARROWED_NOTE
 
 CORRECTED_NOTE = (
     "An interval is of one comparison alone, and a verdict is corrected for all of one measure "
-    "over the same value sets (Holm), so an interval can leave out 0 next to a difference that is not told apart."
+    "over the same value sets (Holm), so an interval can leave out 0 next to a difference that "
+    "is not told apart."
 )
 
 
