@@ -144,7 +144,7 @@ def test_one_vote_from_the_request_to_the_training_records(tmp_path: Path) -> No
     here = site(tmp_path / "store")
     water = consultation(here.store, count=6, demographics=[AREA])
 
-    # Eleven others agree on `amber` and `bronze`; on the rest, north and south vote as opposites.
+    # Twenty-three others agree on `amber` and `bronze`; on the rest, north and south are opposites.
     def voter(area: str) -> Callable[[str], int]:
         def vote(text: str) -> int:
             if "amber" in text or "bronze" in text:
@@ -153,7 +153,7 @@ def test_one_vote_from_the_request_to_the_training_records(tmp_path: Path) -> No
 
         return vote
 
-    for number in range(11):
+    for number in range(23):
         area = "north" if number % 2 else "south"
         take_part(here, area, voter(area))
 
@@ -168,13 +168,13 @@ def test_one_vote_from_the_request_to_the_training_records(tmp_path: Path) -> No
     amber = next(s for s in list_statements(here.store, water.id) if "amber" in s.text)
     (kept,) = [v for v in votes_by(here.store, water.id, mere) if v.statement_id == amber.id]
     assert kept.value == 1
-    assert count_vote_events(here.store, water.id, 0) == 12 * 6
+    assert count_vote_events(here.store, water.id, 0) == 24 * 6
 
     # Consultation: it is a row of `votes`, of a person who consented to training.
     collected = to_consultation(here.store, "water")
     of_amber = collected.votes.filter(pl.col("statement") == amber.id)
     assert of_amber.filter(pl.col("participant") == mere)["vote"].item() == 1
-    assert of_amber.height == of_amber["vote"].sum() == 12
+    assert of_amber.height == of_amber["vote"].sum() == 24
 
     # ConsultationSource: she is trained on, and speaks for the value set of the north.
     survey = town_survey(tmp_path)
@@ -188,11 +188,11 @@ def test_one_vote_from_the_request_to_the_training_records(tmp_path: Path) -> No
 
     source = trained_on()
     assert source.people[mere] == 1 and mere in source.members["north"]
-    assert amber.id in source.statements and len(source.members["north"]) == 6
+    assert amber.id in source.statements and len(source.members["north"]) == 12
 
-    # Constitution: all twelve agree, so the principle's support is (12 + 1) / (12 + 2).
+    # Constitution: all of them agree, so the principle's support is (24 + 1) / (24 + 2).
     principle = next(p for p in source.constitution().principles if "amber" in p.text)
-    assert principle.support == pytest.approx(13 / 14, abs=1e-6)
+    assert principle.support == pytest.approx(25 / 26, abs=1e-6)
     assert principle.sources == (f"statement {amber.id}: {amber.text}",)
 
     # Prompt records: what is written in training is criticised and judged by such principles.
@@ -209,8 +209,8 @@ def test_one_vote_from_the_request_to_the_training_records(tmp_path: Path) -> No
     assert (row["chosen"], row["rejected"]) == (pair["left"]["text"], pair["right"]["text"])
     assert row["share"] == 1 and row["user"].startswith(pair["prompt"])
 
-    # She thinks again: the support falls to (11 + 1) / (12 + 2), and nothing else of it changes.
+    # She thinks again: the support falls to (23 + 1) / (24 + 2), and nothing else of it changes.
     other = {"vote": -1}
     assert client.put(f"/api/v1/c/water/votes/{amber.id}", json=other).json()["new"]
     changed = next(p for p in trained_on().constitution().principles if "amber" in p.text)
-    assert changed.support == pytest.approx(12 / 14, abs=1e-6) and changed.text == principle.text
+    assert changed.support == pytest.approx(24 / 26, abs=1e-6) and changed.text == principle.text

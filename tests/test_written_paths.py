@@ -110,7 +110,7 @@ def test_files_and_folders_are_removed_in_known_places_alone() -> None:
 
 @pytest.fixture
 def town(tmp_path: Path) -> Path:
-    content = made_up_public(40, 2)
+    content = made_up_public(120, 2)
     write_consultation(content, tmp_path / "town")
     store = empty_store(tmp_path / "store")
     from_consultation(store, content)

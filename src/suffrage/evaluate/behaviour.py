@@ -613,6 +613,12 @@ def items_needed(value_sets: Sequence[ValueSet], options: Options, folder: Path)
     return {scenario.item for scenario in found}
 
 
+def items_named(options: Options, folder: Path) -> set[str]:
+    """The items that any scenario names, whether the survey has them or not."""
+    files = (SHIPPED, *_own_files(options, folder))
+    return {scenario.item for path in files for scenario in read_scenarios(path)}
+
+
 _SCENARIOS = "scenarios"
 EVALUATION = Evaluation(
     NAME,
@@ -686,4 +692,5 @@ EVALUATION = Evaluation(
     probe=probe,
     prompts=prompts,
     items_needed=items_needed,
+    items_named=items_named,
 )

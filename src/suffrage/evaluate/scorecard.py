@@ -189,6 +189,8 @@ class Evaluation:
     # (value sets, options, folder of the options' paths): the items whose answers `score` needs
     # whether they were trained on or not. Of other items trained on it may get a sample.
     items_needed: Callable[[Sequence[ValueSet], Any, Path], Collection[str]] | None = None
+    # The ids that those can be among, known from the options and their files alone.
+    items_named: Callable[[Any, Path], Collection[str]] | None = None
 
     def scored(self, given: EvaluationInput, seed: int) -> Scorecard:
         """What `score` found, with its intervals cut off where a measure has an end."""

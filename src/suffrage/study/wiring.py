@@ -376,13 +376,18 @@ def _cells_asked(study: Study) -> list[Any]:
     needing = [spec for spec in study.evaluate if spec.evaluation.items_needed is not None]
     return [
         study.left_out,
-        [
-            (spec.name, spec.options.model_dump(mode="json"), _files_of_evaluation(study, spec))
-            for spec in needing
-        ],
+        [_items_named(study, spec) for spec in needing],
         # Only where cells are drawn at all.
         study.seeds[0] if study.scoring.trained_cells is not None else None,
     ]
+
+
+def _items_named(study: Study, spec: EvaluationSpec) -> Any:
+    """The items an evaluation may need; all it is told where it cannot say them by themselves."""
+    if spec.evaluation.items_named is not None:
+        return sorted(spec.evaluation.items_named(spec.options, study.folder))
+    options = spec.options.model_dump(mode="json")
+    return [spec.name, options, _files_of_evaluation(study, spec)]
 
 
 def _described_by_answers(spec: MethodSpec) -> list[Any]:
