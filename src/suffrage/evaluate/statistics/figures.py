@@ -77,8 +77,7 @@ def make_figures(
 ) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...]]:
     """Figures over all value sets and seeds, for each of them alone, and paired differences.
 
-    All methods' figures of one measure and scope are over the cells that all could answer. Two
-    methods are compared on the cells that both could answer.
+    Figures are over the cells that all methods could answer, differences over those of both.
 
     Parameters
     ----------
@@ -106,8 +105,7 @@ def make_figures(
     elsewhere : sequence of str
         Methods that speak for some cells only, and do not decide what the others are compared on.
     questions_once : bool
-        Whether a figure over several value sets counts every question once, however many of them
-        answered it. Where all of them answered every question this changes nothing.
+        Whether a figure over several value sets counts every question once.
     apart : sequence of str
         Methods whose differences are corrected as a family of their own.
     """
@@ -120,23 +118,22 @@ def make_figures(
             continue
         drawn = resamples(every, seed) if draws is None else draws
         outcomes = outcomes_of(every)
-        edges = [_Edge((floors or {}).get(measure)), _Edge((ceilings or {}).get(measure))]
+        edges = [_Edge((given or {}).get(measure)) for given in (floors, ceilings)]
         means: dict[str, dict[str, Estimate]] = {}
         scoped, cells = compared_rows(by_method, methods, left_out, elsewhere)
-        own = _own_rows(by_method, methods, left_out)
         for method, by_scope in scoped.items():
             for (at_seed, value_set), rows in by_scope.items():
                 whole = at_seed is None and (value_set is None or pairs_by_value_set)
                 if not (whole or breakdown):
                     continue
-                pooled = questions_once and value_set in POOLED
-                found = _with_edges(rows, drawn, edges, pooled, outcomes)
+                once = questions_once and value_set in POOLED
+                found = _with_edges(rows, drawn, edges, once, outcomes)
                 if whole:
                     means.setdefault(method, {})[value_set or ALL] = found
                 if isfinite(found.value) and (breakdown or value_set is None):
-                    place = (evaluation, measure, method, at_seed, value_set)
-                    some = cells[at_seed, value_set]
-                    figures.append(drawn_figure(*place, found, side, readout, some))
+                    place = (evaluation, measure, method, at_seed, value_set, found)
+                    figures.append(drawn_figure(*place, side, readout, cells[at_seed, value_set]))
+        own = _own_rows(by_method, methods, left_out)
         paired = _paired(means, own, pairs, cells, drawn, questions_once, outcomes)
         differences += _differences(evaluation, measure, side, paired, apart)
     return tuple(figures), tuple(differences)
