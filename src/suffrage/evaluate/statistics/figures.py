@@ -93,11 +93,11 @@ def make_figures(
     left_out : sequence of str
         Value sets that no method was trained on. They have a mean of their own.
     side, readout : optional
-        What the units are about; recorded with each figure.
+        Recorded with each figure.
     draws : Draws, optional
-        Resamples to use instead of those over the units' own clusters.
+        By default resamples of the units' own clusters.
     pairs : sequence of (method, against), optional
-        What is compared: by default every method with each one before it.
+        By default every method with each one before it.
     breakdown : bool
         Whether to give figures of each value set and seed too.
     pairs_by_value_set : bool
@@ -113,11 +113,9 @@ def make_figures(
     differences: list[FigureDifference] = []
     pairs = [(b, a) for a, b in combinations(methods, 2)] if pairs is None else pairs
     for measure, by_method in units.items():
-        every = [row for rows in by_method.values() for row in rows]
-        if not every:
+        if not (every := [row for rows in by_method.values() for row in rows]):
             continue
-        drawn = resamples(every, seed) if draws is None else draws
-        outcomes = outcomes_of(every)
+        drawn, outcomes = draws or resamples(every, seed), outcomes_of(every)
         edges = [_Edge((given or {}).get(measure)) for given in (floors, ceilings)]
         means: dict[str, dict[str, Estimate]] = {}
         scoped, cells = compared_rows(by_method, methods, left_out, elsewhere)
