@@ -85,6 +85,7 @@ def removing_calls() -> set[tuple[str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_files_and_folders_are_removed_in_known_places_alone() -> None:
     assert removing_calls() == {
         # Drafts of its own.

@@ -110,6 +110,7 @@ def test_without_anything_in_the_features_validation_gives_the_profile() -> None
     assert model.predict(generator.normal(size=(3, 40)), None) == pytest.approx(profile, abs=0.05)
 
 
+@pytest.mark.slow
 def test_near_duplicates_are_never_on_both_sides_of_a_validation() -> None:
     """Noise that only a near-duplicate knows must not look like skill."""
     generator = np.random.default_rng(5)

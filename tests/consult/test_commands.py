@@ -41,6 +41,7 @@ def said(*words: str) -> str:
     return " ".join(result.output.split())
 
 
+@pytest.mark.slow
 def test_groups_are_told_in_words(export: Path) -> None:
     shown = said(str(export))
     assert "Numbers: 2 groups among 150 of 150 participants, 29 statements." in shown
@@ -50,6 +51,7 @@ def test_groups_are_told_in_words(export: Path) -> None:
     assert "number 9." not in shown  # moderated out
 
 
+@pytest.mark.slow
 def test_the_figures_come_for_scripts_as_sample_and_as_population(export: Path) -> None:
     more = ["--people", str(export.parent / "people.csv")]
     more += ["--margins", str(export.parent / "margins.yaml")]

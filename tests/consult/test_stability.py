@@ -21,6 +21,7 @@ from suffrage.survey.weighting import WeightingSpec
 from tests.consult.opinions import made_up_votes
 
 
+@pytest.mark.slow
 def test_true_groups_come_back_and_too_many_do_not() -> None:
     matrix, _ = made_up_votes(people=300, statements=50, shares=(0.5, 0.3, 0.2))
     found, tried = stable_groups(matrix, resamples=10)
@@ -111,6 +112,7 @@ def test_a_reading_with_equal_weights_is_the_samples() -> None:
     assert (plain.low <= plain.agree).all() and (plain.agree <= plain.high).all()
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     generator = np.random.default_rng(3)
     shares = generator.uniform(0.1, 0.9, (2, 2000))

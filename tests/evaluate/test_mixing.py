@@ -251,6 +251,7 @@ def reading(split: ItemSplit, weight: float) -> FloorReading:
     return FloorReading("model+average", "model", "Mixed", "", {2: Answers(mixed)})
 
 
+@pytest.mark.slow
 def test_a_mixture_has_its_row_and_changes_nothing_about_the_methods() -> None:
     without, card = scored([]), scored([reading(SPLIT, 0.5)])
     assert [f for f in card.figures if f.method != "model+average"] == list(without.figures)

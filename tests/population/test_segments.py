@@ -63,6 +63,7 @@ def found_segments() -> Segmentation:
     return find_segments(SURVEY, {}, FEW, seed=3)
 
 
+@pytest.mark.slow
 def test_the_two_camps_are_found_and_no_third() -> None:
     assert len(found_segments().names) == 2 and found_segments().rule.startswith("lowest ICL")
     assert adjusted_rand_index(CAMP.astype(np.int16), found_segments().hard, SURVEY.weights) > 0.85

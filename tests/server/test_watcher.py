@@ -230,6 +230,7 @@ def test_participants_see_a_step_and_organisers_see_every_computation(
         assert c.scalar(select(func.count()).select_from(results)) == 1
 
 
+@pytest.mark.slow
 def test_two_computations_at_once_make_one_step(
     opened: tuple[Store, StoredConsultation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +251,7 @@ def test_two_computations_at_once_make_one_step(
     assert shown is not None and (shown.version, shown.people) == (1, 61)
 
 
+@pytest.mark.slow
 def test_participants_see_nothing_of_a_draft_or_an_archived_consultation(
     opened: tuple[Store, StoredConsultation],
 ) -> None:

@@ -229,6 +229,7 @@ def test_what_is_held_back_for_validation_is_neither_people_nor_statements_train
     assert all(len(row["answers"]) == 3 and sum(row["target"]) == pytest.approx(1) for row in asked)
 
 
+@pytest.mark.slow
 def test_opinion_groups_need_words_or_answers_that_describe_them() -> None:
     assert "nothing describes them" in build().made_from["votes"]["left_out"]["opinion_groups"]
     named = source(groups=2, votes={"describe": {"0": "people who like tea"}})

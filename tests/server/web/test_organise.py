@@ -414,6 +414,7 @@ def test_the_language_of_the_pages_is_chosen_there_and_a_draft_says_so(office: O
     assert 'role="alert" lang="en"' in told  # what has no translation says which language it is in
 
 
+@pytest.mark.slow
 def test_a_release_is_made_listed_and_downloaded_as_it_was(office: Office, tmp_path: Path) -> None:
     visitor = office.client("owner")
     assert "Nothing was released yet" in visitor.get("/releases")
