@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -115,7 +116,7 @@ def coverage(shape: str, clusters: int, unequal: bool, studies: int) -> tuple[fl
     return held / len(widths), float(np.median(widths))
 
 
-def share_coverage(share: float, clusters: int, unequal: bool, studies: int) -> tuple[float, float]:
+def share_coverage(truth: float, clusters: int, unequal: bool, studies: int) -> tuple[float, float]:
     """The share of intervals of a share that hold it, and their mean width.
 
     unequal: clusters hold one to eight questions, and each is answered as the cluster's first is
@@ -126,7 +127,7 @@ def share_coverage(share: float, clusters: int, unequal: bool, studies: int) -> 
         generator = np.random.default_rng([study, clusters, 78])
         rows = []
         for cluster, size in enumerate(sizes_of(clusters, unequal, generator)):
-            right = generator.random(size) < share
+            right = generator.random(size) < truth
             right = np.where(generator.random(size) < 0.5, right[0], right)
             rows += [
                 Measured(1, "all", f"c{cluster}i{k}", f"c{cluster}", float(one), np.ones(1))
@@ -137,7 +138,7 @@ def share_coverage(share: float, clusters: int, unequal: bool, studies: int) -> 
         if found.low is None or found.high is None:
             continue
         low, high = max(found.low, 0.0), min(found.high, 1.0)
-        held += low <= share <= high
+        held += low <= truth <= high
         widths.append(high - low)
     return held / max(len(widths), 1), float(np.mean(widths))
 
@@ -223,97 +224,116 @@ def main() -> None:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
-def _coverage_table(studies: int) -> list[dict[str, object]]:
-    print("Coverage of 95% intervals (width over Student's interval)")
-    print(f"{'clusters':>9} " + " ".join(f"{s:>22}" for s in SHAPES for _ in (0, 1)))
-    print(" " * 10 + " ".join(f"{k:>22}" for _ in SHAPES for k in ("equal sizes", "unequal sizes")))
-    found: list[dict[str, object]] = []
-    for clusters in CLUSTERS:
+Kind = dict[str, Any]
+
+
+def _grid(
+    clusters_of_rows: Sequence[int],
+    kinds: Mapping[str, Kind],
+    width: int,
+    cell: Callable[[int, Kind], tuple[str, Kind]],
+) -> list[Kind]:
+    """Print a table with a row for each number of clusters and a column for each kind.
+
+    Parameters
+    ----------
+    clusters_of_rows : sequence of int
+    kinds : mapping
+        What each column simulates, by the column's heading.
+    width : int
+        Characters a column.
+    cell : callable
+        Simulates one cell: what is printed, and its figures.
+
+    Returns
+    -------
+    list of dict
+        What each cell simulated, with its figures.
+    """
+    print(f"{'clusters':>9} " + " ".join(f"{heading:>{width}}" for heading in kinds))
+    found: list[Kind] = []
+    for clusters in clusters_of_rows:
         cells = []
-        for shape in SHAPES:
-            for unequal in (False, True):
-                share, width = coverage(shape, clusters, unequal, studies)
-                cells.append("no interval" if share is None else f"{share:.3f} ({width:.2f})")
-                place = {"clusters": clusters, "shape": shape, "unequal": unequal}
-                found.append({**place, "coverage": share, "width": width})
-        print(f"{clusters:>9} " + " ".join(f"{cell:>22}" for cell in cells), flush=True)
+        for kind in kinds.values():
+            shown, figures = cell(clusters, kind)
+            cells.append(shown)
+            found.append({"clusters": clusters, **kind, **figures})
+        print(f"{clusters:>9} " + " ".join(f"{one:>{width}}" for one in cells), flush=True)
     return found
 
 
-def _verdict_table(studies: int, against_floor: bool, unequal: bool) -> list[dict[str, object]]:
+def _sized(name: str, values: Iterable[object]) -> dict[str, Kind]:
+    """Each value with clusters of one size and of unequal sizes."""
+    return {
+        f"{value}{', unequal' if unequal else ''}": {name: value, "unequal": unequal}
+        for value in values
+        for unequal in (False, True)
+    }
+
+
+def _coverage_table(studies: int) -> list[Kind]:
+    print("Coverage of 95% intervals (width over Student's interval)")
+
+    def cell(clusters: int, kind: Kind) -> tuple[str, Kind]:
+        share, width = coverage(clusters=clusters, **kind, studies=studies)
+        shown = "no interval" if share is None else f"{share:.3f} ({width:.2f})"
+        return shown, {"coverage": share, "width": width}
+
+    return _grid(CLUSTERS, _sized("shape", SHAPES), 22, cell)
+
+
+def _verdict_table(studies: int, against_floor: bool, unequal: bool) -> list[Kind]:
     print("\nMethods against a floor" if against_floor else "\nMethods against one another")
     print("clusters of one to eight questions" if unequal else "clusters of one size")
-    header = [f"{s}, {m}" for s in SHAPES for m in METHODS]
-    print(f"{'clusters':>9} " + " ".join(f"{h:>15}" for h in header))
-    found: list[dict[str, object]] = []
-    for clusters in CLUSTERS:
-        cells = []
-        for shape in SHAPES:
-            for methods in METHODS:
-                share = false_verdicts(shape, clusters, methods, against_floor, unequal, studies)
-                cells.append(f"{100 * share:.1f}")
-                place = {"clusters": clusters, "shape": shape, "methods": methods}
-                kind = {"against_floor": against_floor, "unequal": unequal}
-                found.append({**place, **kind, "share": share})
-        print(f"{clusters:>9} " + " ".join(f"{cell:>15}" for cell in cells), flush=True)
-    return found
+    same = {"against_floor": against_floor, "unequal": unequal}
+    kinds = {f"{s}, {m}": {"shape": s, "methods": m, **same} for s in SHAPES for m in METHODS}
+
+    def cell(clusters: int, kind: Kind) -> tuple[str, Kind]:
+        share = false_verdicts(clusters=clusters, **kind, studies=studies)
+        return f"{100 * share:.1f}", {"share": share}
+
+    return _grid(CLUSTERS, kinds, 15, cell)
 
 
-def _hard_table(studies: int) -> list[dict[str, object]]:
+def _hard_table(studies: int) -> list[Kind]:
     print(
         "\nHarder shapes: coverage, and studies of 4 methods equal to a floor with a false verdict"
     )
-    kinds = [(shape, unequal) for shape in HARD_SHAPES for unequal in (False, True)]
-    header = [f"{shape}{', unequal' if unequal else ''}" for shape, unequal in kinds]
-    print(f"{'clusters':>9} " + " ".join(f"{one:>24}" for one in header))
-    found: list[dict[str, object]] = []
-    for clusters in (*FEW_CLUSTERS, CLUSTERS[-1]):
-        cells = []
-        for shape, unequal in kinds:
-            held, _ = coverage(shape, clusters, unequal, studies)
-            wrong = false_verdicts(shape, clusters, 4, True, unequal, studies)
-            cells.append(f"{held:.3f}, {100 * wrong:.1f}")
-            place = {"clusters": clusters, "shape": shape, "unequal": unequal}
-            found.append({**place, "coverage": held, "share": wrong})
-        print(f"{clusters:>9} " + " ".join(f"{cell:>24}" for cell in cells), flush=True)
-    return found
+
+    def cell(clusters: int, kind: Kind) -> tuple[str, Kind]:
+        held, _ = coverage(clusters=clusters, **kind, studies=studies)
+        wrong = false_verdicts(
+            clusters=clusters, methods=4, against_floor=True, **kind, studies=studies
+        )
+        return f"{held:.3f}, {100 * wrong:.1f}", {"coverage": held, "share": wrong}
+
+    return _grid((*FEW_CLUSTERS, CLUSTERS[-1]), _sized("shape", HARD_SHAPES), 24, cell)
 
 
-def _share_table(studies: int) -> list[dict[str, object]]:
+def _share_table(studies: int) -> list[Kind]:
     print("\nShares of right answers: coverage of 95% intervals (their mean width)")
-    kinds = [(share, unequal) for share in SHARES for unequal in (False, True)]
-    header = [f"{share}{', unequal' if unequal else ''}" for share, unequal in kinds]
-    print(f"{'clusters':>9} " + " ".join(f"{one:>14}" for one in header))
-    found: list[dict[str, object]] = []
-    for clusters in (*FEW_CLUSTERS, CLUSTERS[-1]):
-        cells = []
-        for share, unequal in kinds:
-            held, width = share_coverage(share, clusters, unequal, studies)
-            cells.append(f"{held:.3f} ({width:.2f})")
-            place = {"clusters": clusters, "truth": share, "unequal": unequal}
-            found.append({**place, "coverage": held, "width": width})
-        print(f"{clusters:>9} " + " ".join(f"{cell:>14}" for cell in cells), flush=True)
-    return found
+
+    def cell(clusters: int, kind: Kind) -> tuple[str, Kind]:
+        held, width = share_coverage(clusters=clusters, **kind, studies=studies)
+        return f"{held:.3f} ({width:.2f})", {"coverage": held, "width": width}
+
+    return _grid((*FEW_CLUSTERS, CLUSTERS[-1]), _sized("truth", SHARES), 14, cell)
 
 
-def _whole_table(studies: int) -> list[dict[str, object]]:
+def _whole_table(studies: int) -> list[Kind]:
     print(f"\nFrom rows to verdicts, clusters of unequal sizes, {studies} studies a cell:")
     print("coverage, and studies of 4 equal methods with a false verdict in percent")
-    print(
-        f"{'clusters':>9} "
-        + " ".join(f"{f'{k}, {s}':>28}" for k in ("two value sets", "ratio") for s in SHAPES)
-    )
-    found: list[dict[str, object]] = []
-    for clusters in FEW_CLUSTERS:
-        cells = []
-        for ratio in (False, True):
-            for shape in SHAPES:
-                held, wrong = whole_way(shape, clusters, ratio, studies)
-                cells.append(f"{held:.3f}, {100 * wrong:.1f}")
-                place = {"clusters": clusters, "shape": shape, "ratio": ratio}
-                found.append({**place, "coverage": held, "share": wrong})
-        print(f"{clusters:>9} " + " ".join(f"{cell:>28}" for cell in cells), flush=True)
-    return found
+    kinds = {
+        f"{'ratio' if ratio else 'two value sets'}, {shape}": {"shape": shape, "ratio": ratio}
+        for ratio in (False, True)
+        for shape in SHAPES
+    }
+
+    def cell(clusters: int, kind: Kind) -> tuple[str, Kind]:
+        held, wrong = whole_way(clusters=clusters, **kind, studies=studies)
+        return f"{held:.3f}, {100 * wrong:.1f}", {"coverage": held, "share": wrong}
+
+    return _grid(FEW_CLUSTERS, kinds, 28, cell)
 
 
 if __name__ == "__main__":
