@@ -22,6 +22,7 @@ from suffrage.errors import SuffrageError
 from suffrage.server.consultation_results import RESAMPLES, find_results, is_next_step
 from suffrage.server.organisers_results import organisers_results
 from suffrage.server.participants_results import participants_results
+from suffrage.server.store.buckets import remove_full_buckets
 from suffrage.server.store.consultations import StoredConsultation, list_consultations
 from suffrage.server.store.contents import to_consultation
 from suffrage.server.store.database import Store, open_store
@@ -40,6 +41,8 @@ REST = 4.0
 # After a failure, so that a fault does not fill the log.
 AFTER_FAILURE = 30.0
 LOOK_EVERY = 0.5
+# Seconds between two removals of what rate limits no longer need.
+TIDY_EVERY = 300.0
 WATCHED = "SUFFRAGE_WATCHED_STORE"
 
 
@@ -103,8 +106,12 @@ def watch(
     failed in, tried again after a while, and stops nothing else.
     """
     not_before: dict[str, float] = {}
+    tidy_at = clock()
     while going():
         try:
+            if clock() >= tidy_at:
+                remove_full_buckets(store)
+                tidy_at = clock() + TIDY_EVERY
             everything = list_consultations(store)
         except Exception as error:
             _report("the list of consultations", error)

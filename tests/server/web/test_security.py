@@ -36,6 +36,7 @@ from suffrage.server.store import (
 )
 from suffrage.server.store import contents as tables
 from suffrage.server.store import database_schema as schema
+from suffrage.server.store.buckets import MemoryBuckets
 from suffrage.server.store.stored_results import StoredResults, newest_results
 from suffrage.server.web.rate_limits import Limits, TooManyError, network
 from suffrage.server.web.server_settings import DEFAULT_LIMITS, Allowance
@@ -252,8 +253,8 @@ def test_csrf_cookies_are_hidden_from_scripts_and_other_sites(tmp_path: Path) ->
 
 def test_rate_limit_a_bucket_empties_and_fills_again(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("suffrage.server.web.rate_limits.time.monotonic", lambda: clock[0])
-    limits = Limits({"vote": (Allowance(2, 60), Allowance(3, 60))})
+    monkeypatch.setattr("suffrage.server.store.buckets.time.monotonic", lambda: clock[0])
+    limits = Limits({"vote": (Allowance(2, 60), Allowance(3, 60))}, MemoryBuckets())
     limits.spend("vote", "net", "me")
     limits.spend("vote", "net", "me")
     with pytest.raises(TooManyError) as much:

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Double,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
@@ -122,6 +123,17 @@ secret_mark = Table(
     metadata,
     Column("mark", Text, primary_key=True),
     Column("first_used", _TIME, nullable=False),
+)
+
+# What callers may still do, where several processes share it; see `buckets.py`.
+rate_bucket = Table(
+    "rate_bucket",
+    metadata,
+    Column("key", Text, primary_key=True),
+    # Seconds since 1970.
+    Column("full_at", Double, nullable=False),
+    # How many tokens the last one who asked was given.
+    Column("taken", Integer, nullable=False),
 )
 
 invitation = Table(

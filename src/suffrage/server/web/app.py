@@ -22,6 +22,7 @@ from starlette.staticfiles import StaticFiles
 
 from suffrage import __version__
 from suffrage.errors import InputError, SuffrageError
+from suffrage.server.store.buckets import buckets_of
 from suffrage.server.store.database import NotFoundError, RefusedError, open_store
 from suffrage.server.store.faults import SENTENCES, fault_log, fault_of, trace_of
 from suffrage.server.store.waiting_room import WaitingRoom
@@ -91,7 +92,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     app.state.settings = settings
     app.state.store = open_store(settings.store)
     app.state.room = WaitingRoom(app.state.store, REFUSALS)
-    app.state.limits = Limits(settings.limits)
+    app.state.limits = Limits(settings.limits, buckets_of(app.state.store))
     app.state.drawing = Drawing(app.state.store, settings.seed)
     app.state.environment_of = environment_of
     app.state.stencils = Stencils()

@@ -1,18 +1,14 @@
-"""Rate limits: a token bucket an act and caller, in this process's memory and nowhere else."""
+"""Rate limits: a token bucket for each kind of act and caller, and one for each network."""
 
 from __future__ import annotations
 
 import ipaddress
 import math
-import threading
-import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from functools import lru_cache
 
+from suffrage.server.store.buckets import Buckets
 from suffrage.server.web.server_settings import Allowance
-
-MOST_BUCKETS = 200_000
 
 
 class TooManyError(Exception):
@@ -25,34 +21,27 @@ class TooManyError(Exception):
 
 
 class Limits:
-    """Buckets of every act and caller; the least used are forgotten first."""
+    """What each caller, and each network, may do of every kind of act."""
 
-    def __init__(self, allowances: Mapping[str, tuple[Allowance, Allowance]] | None) -> None:
+    def __init__(
+        self, allowances: Mapping[str, tuple[Allowance, Allowance]] | None, buckets: Buckets
+    ) -> None:
         self._allowances = allowances
-        self._buckets: OrderedDict[tuple[str, str], tuple[float, float]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._buckets = buckets
 
     def spend(self, act: str, network: str, caller: str | None = None) -> None:
         """Take one from the caller's bucket and one from their network's. Raises TooManyError."""
         if self._allowances is None:
             return
         mine, everyones = self._allowances[act]
-        at = time.monotonic()
-        with self._lock:
-            if caller is not None:
-                self._take(mine, (act, f"caller {caller}"), at)
-            self._take(everyones, (act, f"network {network}"), at)
+        if caller is not None:
+            self._take(mine, f"{act} caller {caller}")
+        self._take(everyones, f"{act} network {network}")
 
-    def _take(self, allowance: Allowance, key: tuple[str, str], at: float) -> None:
-        left, then = self._buckets.pop(key, (float(allowance.each), at))
-        rate = allowance.each / allowance.seconds
-        left = min(float(allowance.each), left + (at - then) * rate)
-        enough = left >= 1
-        self._buckets[key] = (left - 1 if enough else left, at)
-        if len(self._buckets) > MOST_BUCKETS:
-            self._buckets.popitem(last=False)
-        if not enough:
-            raise TooManyError(math.ceil((1 - left) / rate))
+    def _take(self, allowance: Allowance, key: str) -> None:
+        wait = self._buckets.take(key, allowance.each, allowance.seconds)
+        if wait > 0:
+            raise TooManyError(math.ceil(wait))
 
 
 @lru_cache(maxsize=4096)
