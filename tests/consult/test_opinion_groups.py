@@ -15,12 +15,13 @@ from suffrage.consult.groups.opinion_groups import (
     k_means,
     mean_silhouette,
     most_groups,
+    nearest_groups,
     place,
     principal_components,
 )
 from suffrage.consult.groups.stability import stable_groups
 from suffrage.consult.polis.read_files import read_polis
-from suffrage.consult.votes import UNSEEN, VoteMatrix, arranged
+from suffrage.consult.votes import UNSEEN, VoteMatrix, arranged, only_people
 from suffrage.errors import InputError
 from suffrage.population.latent_classes import adjusted_rand_index
 from tests.consult.opinions import made_up_votes
@@ -285,3 +286,29 @@ def test_no_seed_decides_a_group_and_no_other_start_brings_people_nearer(
         assert cost <= 1.003 * peer.inertia_
         if k == 2:
             assert cost <= 1.0001 * best_cut_of_a_plane(people)
+
+
+def test_other_people_join_the_group_that_votes_as_they_do() -> None:
+    generator = np.random.default_rng(4)
+    camps = np.repeat([1, -1], 60)
+    agrees = generator.random((120, 30)) < np.where(camps[:, None] > 0, 0.85, 0.15)
+    votes = np.where(agrees, 1, -1).astype(np.int8)
+    votes[generator.random(votes.shape) < 0.3] = UNSEEN
+    people = tuple(str(n) for n in range(120))
+    statements = tuple(str(n) for n in range(30))
+    known = np.arange(120) % 3 > 0
+    whole = VoteMatrix(people, statements, votes)
+    found = find_groups(only_people(whole, [p for p in people if known[int(p)]]))
+    other = only_people(whole, [p for p in people if not known[int(p)]])
+    labels = nearest_groups(found, other)
+    camp_of = dict(zip(people, camps.tolist(), strict=True))
+    own = found.by_participant()
+    camp_of_label = {label: camp_of[person] for person, label in own.items()}
+    assert len(camp_of_label) == 2
+    assert all(camp_of[person] == camp_of_label[label] for person, label in labels.items())
+    # Somebody who voted as a known person did, on fewer statements, joins that person's group.
+    twin = VoteMatrix(("twin",), statements, votes[1:2])
+    assert nearest_groups(found, twin)["twin"] == own["1"]
+    few = np.full((1, 30), UNSEEN, dtype=np.int8)
+    few[0, :3] = 1
+    assert nearest_groups(found, VoteMatrix(("few",), statements, few)) == {}

@@ -20,10 +20,9 @@ from suffrage.study.commands.simulated_public import (
     simulated_public,
     write_public,
 )
-from suffrage.study.inputs import StudyInputs
+from suffrage.study.inputs import StudyInputs, study_consultation
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
-from suffrage.study.stage_outputs import study_consultation
 from suffrage.study.wiring import wire
 from suffrage.training_data import HeldOut, split_items
 from suffrage.training_data.records import Records

@@ -12,10 +12,9 @@ from suffrage.study.commands.simulated_public import (
     simulated_public,
     write_public,
 )
-from suffrage.study.inputs import StudyInputs
+from suffrage.study.inputs import StudyInputs, study_consultation
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
-from suffrage.study.stage_outputs import study_consultation
 from suffrage.study.wiring import wire
 from suffrage.training_data.records import Records, held_back_in
 from suffrage.training_data.replay import is_replay
@@ -54,7 +53,14 @@ def write_votes(write_study: Write, tmp_path: Path) -> Write:
         write_survey_files(tmp_path, SURVEY)
         return write_study(
             **{
-                "methods": ["prompt", START, VOTED, {**PAIRED, **SMALL}, {**DRAWN, **SMALL}],
+                "methods": [
+                    "base",
+                    "prompt",
+                    START,
+                    VOTED,
+                    {**PAIRED, **SMALL},
+                    {**DRAWN, **SMALL},
+                ],
                 "consultation": {
                     "folder": "public",
                     "held_out": 0.3,
@@ -62,6 +68,7 @@ def write_votes(write_study: Write, tmp_path: Path) -> Write:
                     "votes": {"least_voters": 3},
                     "resamples": 4,
                 },
+                "evaluate": ["fit", {"evaluation": "votes", "most": 12}],
                 **changes,
             },
         )
@@ -107,7 +114,28 @@ def test_votes_train_anchored_and_blended_and_the_run_says_what_was_kept(
     assert {row["question"] for row in questions} & texts
     page = (finished.folder / "report.html").read_text(encoding="utf-8")
     assert "How far from its start may a model go?" in page
+    assert "What learning from the consultation gained and cost" in page
+    gap = finished.results.difference("votes", "fit", "voted", "survey-only")
+    figure = finished.results.figure("votes", "fit", "voted")
+    assert gap is not None and figure is not None and figure.side == "held_out"
+    assert figure.ceiling is not None and figure.floor is not None
     assert run_study(study).computed == ()
+
+
+@pytest.mark.parametrize(
+    ("consultation", "message"),
+    [
+        (None, "votes needs a consultation"),
+        ({"folder": "public", "held_out_statements": 0.2, "held_out": 0}, "consultation.held_out,"),
+        ({"folder": "public"}, "consultation.held_out_statements,"),
+    ],
+)
+def test_votes_are_compared_only_where_statements_and_people_are_held_out(
+    consultation: dict[str, Any] | None, message: str, write_votes: Write
+) -> None:
+    changes = {"methods": ["prompt"], "evaluate": ["votes"], "consultation": consultation}
+    with pytest.raises(InputError, match=message):
+        read_study(write_votes(**changes))
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from suffrage.evaluate.asking.groups import (
 )
 from suffrage.evaluate.results import LEARNED, LEFT_OUT, Figure, FigureDifference, Measure
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
+from suffrage.evaluate.statistics.extremes import largest, named_largest, spread_between
 from suffrage.evaluate.statistics.figures import (
     compared_rows,
     drawn_figure,
@@ -41,13 +42,11 @@ from suffrage.evaluate.statistics.figures import (
     make_figures,
     resamples,
 )
-from suffrage.evaluate.statistics.inference import LEVEL
 from suffrage.evaluate.statistics.intervals import (
     Draws,
     Estimate,
     Measured,
     bootstrap_estimate,
-    combined,
 )
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit
@@ -334,16 +333,16 @@ def _served(
         groups = _by_group(given, scoped.get(method, {}).get((None, None), ()), draws)
         if not groups:
             continue
-        worst[method] = replace(_worst(groups), floor=floor)
+        worst[method] = replace(largest(groups), floor=floor)
         for scope, wanted in ((LEARNED, False), (LEFT_OUT, True)):
             part = {g: one for g, one in groups.items() if (g in given.left_out) == wanted}
             if part and len(part) < len(groups):
                 # The floor is of all groups, and these are not all.
                 place = (NAME, "worst", method, None, scope)
-                parts.append(drawn_figure(*place, _worst(part), cells=cells))
-        least[method] = _least_served(groups)
+                parts.append(drawn_figure(*place, largest(part), cells=cells))
+        least[method] = named_largest(groups)
         if len(groups) > 1:
-            spread[method] = _spread(groups)
+            spread[method] = spread_between(groups)
     figures, differences = drawn_figures(NAME, "worst", worst, given.methods, cells=cells)
     figures = (*figures, *parts)
     more, more_differences = drawn_figures(NAME, "spread", spread, given.methods, cells=cells)
@@ -369,55 +368,6 @@ def _by_group(
         if own:
             found[value_set.name] = bootstrap_estimate(own, draws)
     return found
-
-
-def _least_served(groups: Mapping[str, Estimate]) -> dict[str, Any]:
-    """The group with the largest shortfall, in how many draws it is, and every group's."""
-    values = np.array([found.value for found in groups.values()])
-    drawn = np.array([found.draws for found in groups.values()])  # (groups, draws)
-    kept = np.isfinite(drawn).all(axis=0)
-    whole = kept.any() and all(found.low is not None for found in groups.values())
-    often = float((drawn[:, kept].argmax(axis=0) == values.argmax()).mean()) if whole else None
-    return {
-        "group": list(groups)[int(values.argmax())],
-        "often": often,
-        "groups": {
-            group: {"value": found.value, "low": found.low, "high": found.high}
-            for group, found in groups.items()
-        },
-    }
-
-
-def _worst(groups: Mapping[str, Estimate]) -> Estimate:
-    """The largest shortfall among groups."""
-    found = combined(lambda *own: np.max(own, axis=0), *groups.values(), n=len(groups))
-    noise = np.abs([one.draws - one.value for one in groups.values()]).max(axis=0)
-    return replace(found, own_interval=_around(found.value, noise, groups))
-
-
-def _spread(groups: Mapping[str, Estimate]) -> Estimate:
-    """The largest shortfall of a group less the smallest."""
-    found = combined(lambda *own: np.ptp(own, axis=0), *groups.values(), n=len(groups))
-    noise = np.ptp([one.draws - one.value for one in groups.values()], axis=0)
-    return replace(found, own_interval=_around(found.value, noise, groups, 0.0))
-
-
-def _around(
-    value: float, noise: FloatArray, groups: Mapping[str, Estimate], lowest: float = -np.inf
-) -> tuple[float | None, float | None]:
-    """A largest value or a range, less and plus what noise covers in 95 % of draws.
-
-    Percentiles of resampled maxima are too high, because noise picks another group each time. By
-    the triangle inequality a maximum moves no further than the group that moves most, and a range
-    no further than the range of the moves. Draws of few clusters move too little; what they cover
-    is widened as the interval of the group is that needs it most.
-    """
-    known = noise[np.isfinite(noise)]
-    parts = [one.inference for one in groups.values()]
-    if not known.size or not all(part.can_tell for part in parts):
-        return None, None
-    covered = float(np.quantile(known, LEVEL)) * max(part.widening for part in parts)
-    return max(value - covered, lowest), value + covered
 
 
 EVALUATION = Evaluation(

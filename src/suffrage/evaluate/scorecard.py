@@ -32,6 +32,7 @@ from suffrage.population import ValueSet
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.answers_in_context import persona_of
+from suffrage.training_data.consultation_source import ConsultationSource
 
 AS_ITSELF = ""
 
@@ -79,6 +80,8 @@ class ProbeInput:
     seed: int
     folder: Path  # where the study's relative paths start
     advance: Callable[[float], None] = lambda share: None  # called with the share done, 0 to 1
+    # What of the study's consultation may be trained on, for each of the splits; empty without one.
+    consultations: Sequence[ConsultationSource] = ()
     # How questions describe value sets where they do not name them as usual, by name.
     personas: Mapping[str, Persona] = field(default_factory=dict)
 
@@ -140,6 +143,10 @@ class EvaluationInput:
     readings: Sequence[FloorReading] = ()
     # The texts of the questions that the study's models were trained on before it.
     trained_before: Sequence[str] = ()
+    # What of the study's consultation may be trained on, by seed; empty without one.
+    consultations: Mapping[int, ConsultationSource] = field(default_factory=dict)
+    # The method whose checkpoint a method starts from, by method.
+    starts: Mapping[str, str] = field(default_factory=dict)
     # By seed the sample of the cells trained on that models were asked; no entry where all were.
     trained_sample: Mapping[int, frozenset[Cell]] = field(default_factory=dict)
 
@@ -186,6 +193,13 @@ class Evaluation:
     # (value sets, splits, options, folder of the options' paths): about how many prompts `probe`
     # scores as one place, for plans.
     prompts: Callable[[Sequence[ValueSet], Sequence[ItemSplit], Any, Path], int] | None = None
+    # Whether it needs the study's consultation, with statements and people held out.
+    needs_consultation: bool = False
+    # (value sets, what of the consultation may be trained on by seed, options): about how many
+    # prompts `probe` scores as one value set, where it asks about a consultation.
+    consultation_prompts: (
+        Callable[[Sequence[ValueSet], Sequence[ConsultationSource], Any], int] | None
+    ) = None
     # (value sets, options, folder of the options' paths): the items whose answers `score` needs
     # whether they were trained on or not. Of other items trained on it may get a sample.
     items_needed: Callable[[Sequence[ValueSet], Any, Path], Collection[str]] | None = None

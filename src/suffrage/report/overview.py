@@ -48,6 +48,7 @@ ORDER = (
     "equity",
     "behaviour",
     "preferences",
+    "votes",
     "capability",
     "safety",
 )

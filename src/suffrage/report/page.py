@@ -51,6 +51,7 @@ from suffrage.report.scoreboard import (
 from suffrage.report.self_feedback import feedback_parts
 from suffrage.report.starts import results_start_sentences
 from suffrage.report.tables import by_kind
+from suffrage.report.vote_panels import VOTE_PANELS
 from suffrage.report.who_was_asked import (
     item_counts,
     item_table,
@@ -59,7 +60,7 @@ from suffrage.report.who_was_asked import (
 )
 
 # What Suffrage's own evaluations draw; another package adds to `PANELS` in the same way.
-PANELS.update(BEHAVIOUR_PANELS | GROUP_PANELS | PUBLISHED_PANELS)
+PANELS.update(BEHAVIOUR_PANELS | GROUP_PANELS | PUBLISHED_PANELS | VOTE_PANELS)
 
 
 def write_report(results: Results, path: Path) -> None:

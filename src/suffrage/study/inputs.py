@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from suffrage.align import TrainingOptions
+from suffrage.consult.consultation import read_consultation
+from suffrage.errors import InputError
 from suffrage.evaluate.asking.sampled_cells import Cell, asked_cells, sampled_trained_cells
 from suffrage.population import ValueSet
-from suffrage.study.pre_aligned import items_trained_before
+from suffrage.study.pre_aligned import distinct_starts, items_trained_before
 from suffrage.study.schema import MethodSpec, Study
 from suffrage.study.sources import (
     Sources,
@@ -21,6 +23,7 @@ from suffrage.study.wiring import TrainingPlace, Wiring, groups_of
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit, TrainedBefore, split_items
 from suffrage.training_data.answers_in_context import KnownItem, known_items
+from suffrage.training_data.consultation_source import ConsultationSource, consultation_source
 from suffrage.training_data.split import with_held_back
 
 
@@ -39,6 +42,22 @@ def study_split(study: Study, items: Sequence[Item], seed: int, before: TrainedB
     found = split_items(items, study.held_out, seed, study.trains, before)
     share = study.calibration_share
     return with_held_back(found, items, share, seed) if share else found
+
+
+def study_consultation(
+    study: Study, value_sets: Sequence[ValueSet], items: Sequence[Item], split: ItemSplit, seed: int
+) -> ConsultationSource:
+    """What of the study's consultation may be trained on at one seed.
+
+    Raises InputError where the study has none, or nobody can be learnt from.
+    """
+    spec = study.consultation
+    if spec is None:
+        raise InputError(f"{study.source.name}: there is no `consultation:` in the study.")
+    segments = [own.name for own in study.value_sets if own.segment is not None]
+    found = read_consultation(study.folder / spec.folder)
+    learnt = {start.label: start.questions for start in distinct_starts(study)}
+    return consultation_source(found, spec, value_sets, items, split, seed, segments, learnt)
 
 
 class StudyInputs:
@@ -89,6 +108,15 @@ class StudyInputs:
     def splits(self) -> dict[int, ItemSplit]:
         """The split of items by its seed."""
         return {seed: ItemSplit.read(stage.folder) for seed, stage in self.wiring.splits.items()}
+
+    @cached_property
+    def consultations(self) -> dict[int, ConsultationSource]:
+        """What of the study's consultation may be trained on, for all value sets, by seed."""
+        value_sets = list(self.value_sets.values())
+        return {
+            seed: study_consultation(self.study, value_sets, self.items, split, seed)
+            for seed, split in self.splits.items()
+        }
 
     def method(self, name: str) -> MethodSpec:
         """The study's entry for a method."""

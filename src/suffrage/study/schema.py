@@ -371,6 +371,24 @@ class Study(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _evaluations_have_a_consultation(self) -> Study:
+        for spec in self.evaluate:
+            if not spec.evaluation.needs_consultation:
+                continue
+            if self.consultation is None:
+                raise ValueError(
+                    f"evaluate: {spec.name} needs a consultation, and the study has none; add "
+                    "consultation: {folder: ..., held_out_statements: 0.25}"
+                )
+            for name in ("held_out", "held_out_statements"):
+                if not getattr(self.consultation, name):
+                    raise ValueError(
+                        f"evaluate: {spec.name} compares with what is held out; say "
+                        f"consultation.{name}, such as 0.25"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _value_sets_without_participants_exist(self) -> Study:
         names = [spec.name for spec in self.value_sets]
         for name in self.consultation.without if self.consultation else ():

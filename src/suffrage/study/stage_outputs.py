@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,7 @@ from suffrage.align.checkpoint import IN_CONTEXT, MANIFEST, TRAINED_QUESTIONS
 from suffrage.align.cost import ResourceUse, measuring_resources
 from suffrage.align.launch import train_launched
 from suffrage.align.method import Method, TrainingFacts
-from suffrage.consult.consultation import read_consultation
-from suffrage.errors import InputError, SuffrageError
+from suffrage.errors import SuffrageError
 from suffrage.evaluate import (
     Answers,
     EvaluationInput,
@@ -32,11 +31,10 @@ from suffrage.evaluate.asking.rounding import Rounding, questions_asked_twice, r
 from suffrage.models import ItemProbe, ModelAnswer, read_letters
 from suffrage.models.cache import AnswerStore
 from suffrage.models.device import out_of_memory
-from suffrage.population import ValueSet
 from suffrage.study.descriptions import descriptions_to_keep, study_personas
 from suffrage.study.facts import results_of
 from suffrage.study.floor_readings import floor_readings
-from suffrage.study.inputs import StudyInputs
+from suffrage.study.inputs import StudyInputs, study_consultation
 from suffrage.study.manifest import checkpoint_manifest, questions_before, trained_questions
 from suffrage.study.models_at_hand import ModelOfMethod, ModelsAtHand, models_of
 from suffrage.study.pre_aligned import distinct_starts
@@ -45,9 +43,9 @@ from suffrage.study.schema import EvaluationSpec, Study
 from suffrage.study.stages import Stage
 from suffrage.study.wiring import TrainingPlace, gives_no_text
 from suffrage.survey import Item
-from suffrage.training_data import ItemSplit, Records, check_nothing_held_out
+from suffrage.training_data import Records, check_nothing_held_out
 from suffrage.training_data.augmentation import read_paraphrases
-from suffrage.training_data.consultation_source import ConsultationSource, consultation_source
+from suffrage.training_data.consultation_source import ConsultationSource
 from suffrage.training_data.distribution_records import build_distributions
 from suffrage.training_data.general import with_general
 from suffrage.training_data.own_text import with_own_text_places
@@ -58,22 +56,6 @@ from suffrage.training_data.replay import with_replay
 PROBES = "probes.parquet"
 # Of the time that asking takes, what scoring takes where answers are sampled afterwards.
 SCORING_SHARE = 0.6
-
-
-def study_consultation(
-    study: Study, value_sets: list[ValueSet], items: Sequence[Item], split: ItemSplit, seed: int
-) -> ConsultationSource:
-    """What of the study's consultation may be trained on at one seed.
-
-    Raises InputError where the study has none, or nobody can be learnt from.
-    """
-    spec = study.consultation
-    if spec is None:
-        raise InputError(f"{study.source.name}: there is no `consultation:` in the study.")
-    segments = [own.name for own in study.value_sets if own.segment is not None]
-    found = read_consultation(study.folder / spec.folder)
-    learnt = {start.label: start.questions for start in distinct_starts(study)}
-    return consultation_source(found, spec, value_sets, items, split, seed, segments, learnt)
 
 
 def records_of_training(inputs: StudyInputs, place: TrainingPlace) -> Records:
@@ -314,6 +296,7 @@ def probes_of_method(
             value_sets=model.value_sets,
             as_population=inputs.method(method).method.asks_as_population,
             splits=inputs.splits_asked_about(method, seed),
+            consultations=_consultations(inputs, spec, method, seed),
             scoring=inputs.study.scoring,
             options=spec.options,
             seed=seed,
@@ -324,6 +307,21 @@ def probes_of_method(
         frames.append(probe(given))
         del given  # it holds the model, and the next one is loaded in its place
     return pl.concat(frames)
+
+
+def _consultations(
+    inputs: StudyInputs, spec: EvaluationSpec, method: str, seed: int
+) -> list[ConsultationSource]:
+    """What an evaluation of a consultation is given: a trained model's own seed, or every seed."""
+    if not spec.evaluation.needs_consultation:
+        return []
+    if inputs.method(method).method.train is None:
+        return list(inputs.consultations.values())
+    return [inputs.consultations[seed]]
+
+
+def _needs_consultation(study: Study) -> bool:
+    return any(spec.evaluation.needs_consultation for spec in study.evaluate)
 
 
 def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
@@ -338,6 +336,8 @@ def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
         left_out=study.left_out,
         folder=study.folder,
         records=_record_folders(inputs),
+        consultations=inputs.consultations if _needs_consultation(study) else {},
+        starts={spec.name: spec.start for spec in study.methods if spec.start is not None},
         trained_before=[q.text for start in distinct_starts(study) for q in start.questions],
         trained_sample={
             seed: drawn for seed, drawn in inputs.trained_samples.items() if drawn is not None

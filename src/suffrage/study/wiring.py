@@ -484,7 +484,10 @@ def _method_hashes(study: Study, spec: MethodSpec) -> list[str]:
 def _evaluation_hashes(study: Study, spec: EvaluationSpec) -> list[str]:
     """Hashes of the files, folders and models that an evaluation reads."""
     models = [identify(name, study.folder).content for name in spec.options.other_models]
-    return [*_files_of_evaluation(study, spec), *models]
+    found = [*_files_of_evaluation(study, spec), *models]
+    if spec.evaluation.needs_consultation:
+        found.append(storage.content_hash(_consultation_content(study)))
+    return found
 
 
 def _files_of_evaluation(study: Study, spec: EvaluationSpec) -> list[str]:

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from suffrage.consult.consultation import Consultation, accepted_opinions
+from suffrage.consult.consultation import Consultation, accepted_opinions, votes_of
 from suffrage.consult.groups.consensus import LEAST_VOTERS, MAJORITY
-from suffrage.consult.groups.opinion_groups import GroupSettings
+from suffrage.consult.groups.opinion_groups import GroupSettings, OpinionGroups
+from suffrage.consult.groups.stability import stable_groups
 from suffrage.consult.people import (
     ReadAs,
     held_out_people,
@@ -20,7 +21,7 @@ from suffrage.consult.people import (
     people_weights,
 )
 from suffrage.consult.principles import PrincipleSettings, find_principles, usable_texts
-from suffrage.consult.votes import id_order, voting_question
+from suffrage.consult.votes import id_order, only_people, voting_question
 from suffrage.errors import InputError
 from suffrage.population import ValueSet
 from suffrage.survey import Item, Option
@@ -41,6 +42,8 @@ from suffrage.training_data.split import (
 ABOUT = 0.6
 # The name of all participants together, where their votes are learnt.
 EVERYONE = "everyone"
+# What the name of an opinion group begins with, before its label.
+OPINION_GROUP = "opinion-group-"
 
 
 class VoteSettings(BaseModel):
@@ -105,6 +108,8 @@ class ConsultationSource:
     members: Mapping[str, tuple[str, ...]]
     # Those who consented to training and are never trained on.
     held_out_people: tuple[str, ...]
+    # The weight of each of them, for evaluations.
+    held_out_weights: Mapping[str, float]
     # The prompts that may be trained on; the rest is about items held out.
     prompts: frozenset[str]
     # The statements that may be trained on.
@@ -133,6 +138,43 @@ class ConsultationSource:
     def weights_of(self, value_set: str) -> dict[str, float]:
         """Weight by participant of one value set's members."""
         return {person: self.people[person] for person in self.members[value_set]}
+
+    @cached_property
+    def opinion_groups(self) -> OpinionGroups | str:
+        """The groups of the people trained on, by statements trained on, or why there are none."""
+        matrix = only_people(votes_of(self.consultation), self.people)
+        ids = {item.id: statement for statement, item in self.item_of.items()}
+        trained = {ids[item] for item in self.statement_split.train}
+        away = sorted(set(self.consultation.statements["statement"]) - trained, key=id_order)
+        settings = GroupSettings(groups=self.spec.groups, seed=self.seed)
+        try:
+            return stable_groups(matrix, away, settings, self.spec.resamples)[0]
+        except InputError as error:
+            return str(error)
+
+    def described_groups(self) -> dict[str, str]:
+        """How prompts name the opinion groups that have words, by the group's label.
+
+        Raises InputError where the settings describe a group that there is not.
+        """
+        words = {k: v for k, v in self.spec.votes.describe.items() if k != EVERYONE}
+        found = self.opinion_groups if words else ""
+        if isinstance(found, str):
+            return {}
+        known = {str(label) for label in range(found.count)}
+        unknown = sorted(set(words) - known)
+        if unknown:
+            raise InputError(
+                f'consultation.votes.describe: there is no group "{unknown[0]}"; there are '
+                f"{', '.join([EVERYONE, *sorted(known)])}."
+            )
+        return words
+
+    @property
+    def everyone_described(self) -> str:
+        """How prompts name all participants together."""
+        by_title = f'people who took part in the consultation "{self.consultation.title}"'
+        return self.spec.votes.describe.get(EVERYONE, by_title)
 
     def constitution(self) -> Constitution:
         """The principles of everyone trained on, from statements about no item held out."""
@@ -217,6 +259,7 @@ def consultation_source(
         people={person: weights[person] for person in trained},
         members=members,
         held_out_people=out,
+        held_out_weights={person: weights[person] for person in out},
         prompts=frozenset(consultation.prompts["prompt"]) - set(prompts),
         statements=frozenset(texts) - statements,
         statement_split=statement_split,

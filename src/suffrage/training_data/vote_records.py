@@ -16,11 +16,9 @@ import numpy as np
 import polars as pl
 
 from suffrage.arrays import FloatArray, IntArray
-from suffrage.consult.consultation import Consultation, votes_of
-from suffrage.consult.groups.opinion_groups import GroupSettings
-from suffrage.consult.groups.stability import stable_groups
+from suffrage.consult.consultation import Consultation
 from suffrage.consult.people import held_out_people
-from suffrage.consult.votes import AGREE, DISAGREE, PASS, id_order, only_people
+from suffrage.consult.votes import AGREE, DISAGREE, PASS, id_order
 from suffrage.errors import InputError
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distributions import grouped_shares
@@ -28,6 +26,7 @@ from suffrage.survey import Item
 from suffrage.training_data.answers_in_context import RecordPersonas
 from suffrage.training_data.consultation_source import (
     EVERYONE,
+    OPINION_GROUP,
     ConsultationSource,
     VoteSettings,
     vote_item,
@@ -140,7 +139,6 @@ def vote_groups(
     source: ConsultationSource,
     value_sets: Sequence[ValueSet],
     settings: RecordSettings,
-    statements: Sequence[str],
     people: Mapping[str, float],
 ) -> tuple[list[_Group], dict[str, str]]:
     """The groups whose votes are learnt, and why any kind of them is left out.
@@ -152,8 +150,6 @@ def vote_groups(
         The study's demographic groups.
     settings : RecordSettings
         Whether groups without a name can be described by their votes.
-    statements : sequence of str
-        What opinion groups are found by.
     people : mapping
         Those whose votes count, with their weights.
     """
@@ -167,11 +163,9 @@ def vote_groups(
     if not settings.together:
         return groups, {}
     if "everyone" in wanted.by and not any(len(g.weights) == len(people) for g in groups):
-        title = source.consultation.title
-        described = f'people who took part in the consultation "{title}"'
-        groups.append(_Group(EVERYONE, wanted.describe.get(EVERYONE, described), people))
+        groups.append(_Group(EVERYONE, source.everyone_described, people))
     if "opinion_groups" in wanted.by:
-        found, why = _opinion_groups(source, settings, statements, people)
+        found, why = _opinion_groups(source, settings, people)
         groups += found
         if why:
             left_out["opinion_groups"] = why
@@ -179,37 +173,24 @@ def vote_groups(
 
 
 def _opinion_groups(
-    source: ConsultationSource,
-    settings: RecordSettings,
-    statements: Sequence[str],
-    people: Mapping[str, float],
+    source: ConsultationSource, settings: RecordSettings, people: Mapping[str, float]
 ) -> tuple[list[_Group], str]:
     """The opinion groups that prompts can describe, and why others are left out."""
-    described = source.spec.votes.describe
-    if settings.in_context is None and not set(described) - {EVERYONE}:
+    if settings.in_context is None and not set(source.spec.votes.describe) - {EVERYONE}:
         return [], (
             "nothing describes them; say in_context, or give them words under "
             "consultation.votes.describe"
         )
-    every = set(source.consultation.statements["statement"])
-    matrix = only_people(votes_of(source.consultation), people)
-    try:
-        wanted = GroupSettings(groups=source.spec.groups, seed=source.seed)
-        away = sorted(every - set(statements))
-        found, _ = stable_groups(matrix, away, wanted, source.spec.resamples)
-    except InputError as error:
-        return [], f"none were found: {error}"
+    found = source.opinion_groups
+    if isinstance(found, str):
+        return [], f"none were found: {found}"
+    described = source.described_groups()
     members: dict[str, dict[str, float]] = {}
     for person, label in found.by_participant().items():
-        members.setdefault(label, {})[person] = people[person]
-    unknown = sorted(set(described) - {EVERYONE, *members})
-    if unknown:
-        raise InputError(
-            f'consultation.votes.describe: there is no group "{unknown[0]}"; there are '
-            f"{', '.join([EVERYONE, *sorted(members)])}."
-        )
+        if person in people:
+            members.setdefault(label, {})[person] = people[person]
     groups = [
-        _Group(f"opinion-group-{label}", described.get(label, f"opinion group {label}"), own)
+        _Group(f"{OPINION_GROUP}{label}", described.get(label, f"opinion group {label}"), own)
         for label, own in sorted(members.items())
         if settings.in_context is not None or label in described
     ]
@@ -247,7 +228,7 @@ def _counted_votes(
     ids = {item.id: statement for statement, item in source.item_of.items()}
     people = {p: weight for p, weight in source.people.items() if p not in away}
     statements = sorted((ids[item] for item in trained), key=id_order)
-    groups, left_out = vote_groups(source, value_sets, settings, statements, people)
+    groups, left_out = vote_groups(source, value_sets, settings, people)
     counts = VoteCounts.of(source.consultation, people, statements, wanted.important)
     held = VoteCounts.of(
         source.consultation,

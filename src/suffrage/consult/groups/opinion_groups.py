@@ -621,3 +621,43 @@ def find_groups(
 ) -> OpinionGroups:
     """Place everybody by their votes, then cluster the places: `place` followed by `cluster`."""
     return cluster(place(matrix, moderated_out, settings, weights), settings, weights)
+
+
+def nearest_groups(found: OpinionGroups, matrix: VoteMatrix) -> dict[str, str]:
+    """Return the group that other people are nearest to, by votes on the same statements.
+
+    People are placed on the components found before, and decide nothing themselves.
+
+    Parameters
+    ----------
+    found : OpinionGroups
+    matrix : VoteMatrix
+        Of the other people. Statements that took no part in finding the groups are not looked at.
+
+    Returns
+    -------
+    dict
+        The group's label, as in `OpinionGroups.by_participant`, of everybody with as many votes as
+        those who are clustered have at least.
+    """
+    positions, settings = found.positions, found.settings
+    used = matrix.only(positions.statements)
+    where = {statement: at for at, statement in enumerate(positions.statements)}
+    columns = [where[statement] for statement in used.statements]
+    seen = used.seen
+    x = (used.votes - positions.centre[columns]) * seen
+    counts = seen.sum(axis=1)
+    lift = np.sqrt(len(positions.statements) / np.maximum(counts, 1))
+    places = (x @ positions.components[:, columns].T) * lift[:, None]
+    labelled = found.labels >= 0
+    own = positions.places[labelled]
+    centres = _means(own, np.ones(len(own)), found.labels[labelled], found.count)
+    enough = counts >= max(min(settings.least_votes, len(positions.statements)), 1)
+    nearest = _nearest(places, centres) if len(places) else np.zeros(0, dtype=np.int64)
+    return {
+        person: str(label)
+        for person, label, inside in zip(
+            used.participants, nearest.tolist(), enough.tolist(), strict=True
+        )
+        if inside
+    }

@@ -148,6 +148,13 @@ def probe_prompts(inputs: StudyInputs) -> dict[Path, float]:
     found: dict[Path, float] = {}
     for (evaluation, method, _), stage in inputs.wiring.probes.items():
         entry = evaluations[evaluation]
+        if entry.evaluation.consultation_prompts is not None:
+            counted = entry.evaluation.consultation_prompts(
+                list(inputs.value_sets.values()),
+                list(inputs.consultations.values()),
+                entry.options,
+            )
+            found[stage.folder] = asked_as(inputs, inputs.method(method)) * counted
         if entry.evaluation.prompts is not None:
             prompts = entry.evaluation.prompts(
                 list(inputs.value_sets.values()),

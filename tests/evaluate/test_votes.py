@@ -1,0 +1,220 @@
+"""The evaluation of votes: four quadrants by hand, floors at floors, and the worst group named."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.spatial.distance import jensenshannon
+
+from suffrage.consult.consultation import Consultation
+from suffrage.evaluate.asking.item_probes import SCHEMA
+from suffrage.evaluate.results import Figure
+from suffrage.evaluate.scorecard import AS_ITSELF, EvaluationInput, Scorecard
+from suffrage.evaluate.votes import AVERAGE, COMMONEST, EVALUATION, Options
+from suffrage.population import build_value_set
+from suffrage.study.commands.simulated_public import SimulatedPublicSettings, simulated_public
+from suffrage.training_data import HeldOut
+from suffrage.training_data.consultation_source import (
+    ConsultationSource,
+    ConsultationSpec,
+    consultation_source,
+)
+from suffrage.training_data.split import split_items
+from tests.synthetic import make_survey
+
+pytestmark = pytest.mark.slow
+
+SURVEY = make_survey(respondents=400, items=10, seed=3)
+SPLIT = split_items(SURVEY.codebook.items, HeldOut(by="list", items=("q0",)), 1)
+NORTH = build_value_set(SURVEY, "north", {"region": "north"}, 1, "people in the north")
+SOUTH = build_value_set(SURVEY, "south", {"region": "south"}, 1, "people in the south")
+PUBLIC, _ = simulated_public(SURVEY, SimulatedPublicSettings(participants=150, statements=40), 5)
+SPEC = ConsultationSpec.model_validate(
+    {"folder": "x", "held_out": 0.4, "held_out_statements": 0.3, "groups": 2, "resamples": 2}
+)
+SEED = 7
+Shares = tuple[float, float, float]
+Says = Callable[[str, str], Shares | None]
+
+
+def source(public: Consultation = PUBLIC) -> ConsultationSource:
+    items = SURVEY.codebook.items
+    return consultation_source(public, SPEC, [NORTH, SOUTH], items, SPLIT, SEED)
+
+
+SOURCE = source()
+
+
+def scored(models: dict[str, Says], found: ConsultationSource = SOURCE, **more: Any) -> Scorecard:
+    """The scorecard of models that answer by a function of the population and the item."""
+    probes = {}
+    for name, says in models.items():
+        rows = []
+        for population in ("north", "south", "everyone"):
+            for item in found.statement_items:
+                shares = says(population, item.id)
+                rows.append(
+                    {
+                        "value_set": AS_ITSELF,
+                        "population": population,
+                        "item": item.id,
+                        "shares": list(shares or (1.0, 0.0, 0.0)),
+                        "mass": 1.0,
+                        "refused": shares is None,
+                    }
+                )
+        probes[name, SEED] = pl.DataFrame(rows, schema=SCHEMA)
+    given = EvaluationInput(
+        value_sets=[NORTH, SOUTH],
+        splits={SEED: SPLIT},
+        answers={},
+        methods=list(models),
+        trained=[],
+        probes=probes,
+        options=Options(),
+        consultations={SEED: found},
+        **more,
+    )
+    return EVALUATION.scored(given, 1)
+
+
+def figure(card: Scorecard, measure: str, method: str, side: str, group: str = "all") -> Figure:
+    (found,) = (
+        f
+        for f in card.figures
+        if (f.measure, f.method, f.side, f.value_set) == (measure, method, side, group)
+        and f.seed == "all"
+    )
+    return found
+
+
+def by_hand(public: Consultation, people: set[str], statement: str) -> np.ndarray[Any, Any]:
+    """How many of these people agree, disagree and pass."""
+    votes = public.votes.filter(
+        (pl.col("statement") == statement) & pl.col("participant").is_in(list(people))
+    )["vote"].to_list()
+    return np.array([votes.count(1), votes.count(-1), votes.count(0)])
+
+
+def members(group: str, held_out: bool) -> set[str]:
+    people = set(SOURCE.held_out_people if held_out else SOURCE.people)
+    if group == "everyone":
+        return people
+    rows = PUBLIC.demographics.filter((pl.col("item") == "region") & (pl.col("value") == group))
+    return people & set(rows["participant"])
+
+
+@pytest.mark.parametrize(("suffix", "held_out"), [("", True), ("_seen", False)])
+@pytest.mark.parametrize("side", ["held_out", "trained"])
+def test_each_quadrant_is_what_plain_counting_gives(suffix: str, held_out: bool, side: str) -> None:
+    answer = (0.2, 0.5, 0.3)
+    card = scored({"model": lambda population, item: answer})
+    split = SOURCE.statement_split
+    wanted = split.held_out if side == "held_out" else split.train
+    fits, agreements = [], []
+    for item in wanted:
+        for group in ("everyone", "north", "south"):
+            counts = by_hand(PUBLIC, members(group, held_out), item.removeprefix("statement/"))
+            if counts.sum() >= 5:
+                fits.append(1 - jensenshannon(counts / counts.sum(), answer, base=2))
+                decided = counts[0] + counts[1]
+                agreements.append(counts[1] / decided if decided else 0.5)
+    assert figure(card, f"fit{suffix}", "model", side).value == pytest.approx(np.mean(fits))
+    assert figure(card, f"agreement{suffix}", "model", side).value == pytest.approx(
+        np.mean(agreements)
+    )
+
+
+def test_a_model_that_says_what_held_out_people_voted_fits_them_and_nobody_else() -> None:
+    def says(population: str, item: str) -> Shares | None:
+        counts = by_hand(PUBLIC, members(population, True), item.removeprefix("statement/"))
+        return None if counts.sum() < 5 else tuple(counts / counts.sum())
+
+    card = scored({"oracle": says})
+    assert figure(card, "fit", "oracle", "held_out").value == pytest.approx(1)
+    assert figure(card, "fit_seen", "oracle", "held_out").value < 0.95
+    top = figure(card, "fit", "oracle", "held_out").ceiling
+    assert top is not None and top < 1
+
+
+def test_votes_of_held_out_people_move_no_floor_and_no_other_quadrant() -> None:
+    out = {i.removeprefix("statement/") for i in SOURCE.statement_split.held_out}
+    away = pl.col("participant").is_in(list(SOURCE.held_out_people))
+    both = away & pl.col("statement").is_in(sorted(out))
+    vote = pl.when(both).then(-pl.col("vote")).otherwise("vote")
+    tables = {n: getattr(PUBLIC, n) for n in PUBLIC.__dataclass_fields__}
+    turned = Consultation(**tables | {"votes": PUBLIC.votes.with_columns(vote=vote)})
+    cards = [
+        scored({"model": lambda population, item: (0.7, 0.2, 0.1)}, source(public))
+        for public in (PUBLIC, turned)
+    ]
+    same = [
+        ("fit", "trained", "model"),
+        ("fit_seen", "held_out", "model"),
+        ("fit_seen", "trained", "model"),
+        ("fit_seen", "held_out", AVERAGE),
+        ("fit_seen", "held_out", COMMONEST),
+    ]
+    for measure, side, method in same:
+        one, two = (figure(card, measure, method, side).value for card in cards)
+        assert one == two
+    one, two = (figure(card, "fit", "model", "held_out").value for card in cards)
+    assert one != two
+
+
+def test_a_parrot_of_the_average_vote_is_at_its_floor() -> None:
+    card = scored({"model": lambda population, item: (0.7, 0.2, 0.1)})
+    averages = {}
+    train = SOURCE.statement_split.train
+    for group in ("everyone", "north", "south"):
+        shares = []
+        for item in train:
+            counts = by_hand(PUBLIC, members(group, False), item.removeprefix("statement/"))
+            if counts.sum() >= 5:
+                shares.append(counts / counts.sum())
+        averages[group] = tuple(np.mean(shares, axis=0))
+    parrot = scored({"model": lambda population, item: averages[population]})
+    own = figure(parrot, "fit", "model", "held_out")
+    assert own.value == pytest.approx(figure(card, "fit", AVERAGE, "held_out").value)
+    assert own.floor == pytest.approx(own.value)
+
+
+def test_the_group_that_is_answered_wrongly_is_named() -> None:
+    def says(population: str, item: str) -> Shares:
+        counts = by_hand(PUBLIC, members(population, True), item.removeprefix("statement/"))
+        shares = (counts + 0.1) / (counts + 0.1).sum()
+        return tuple(shares if population != "south" else 1 / (shares + 0.05) / 20)
+
+    def normal(population: str, item: str) -> Shares:
+        found = np.array(says(population, item))
+        return tuple(found / found.sum())
+
+    card = scored({"unfair": normal})
+    least = card.details["least"]["demographic"]["unfair"]
+    assert least["group"] == "south"
+    worst = figure(card, "worst_demographic", "unfair", "held_out")
+    assert worst.value == pytest.approx(least["groups"]["south"]["value"])
+    assert worst.value > least["groups"]["north"]["value"]
+
+
+def test_what_a_model_does_not_answer_is_counted_as_missing() -> None:
+    first = SOURCE.statement_split.held_out[0]
+
+    def silent(population: str, item: str) -> Shares | None:
+        return None if item == first else (0.5, 0.3, 0.2)
+
+    card = scored({"silent": silent, "whole": lambda population, item: (0.5, 0.3, 0.2)})
+    assert figure(card, "fit", "silent", "held_out").missing
+    assert figure(card, "fit", "silent", "held_out").value == pytest.approx(
+        figure(card, "fit", "whole", "held_out").value
+    )
+
+
+def test_trained_methods_are_compared_with_their_start_and_every_floor() -> None:
+    says: Says = lambda population, item: (0.5, 0.3, 0.2)  # noqa: E731
+    given = {"base": says, "first": says, "second": says}
+    card = scored(given, starts={"second": "first"})
+    pairs = {(d.method, d.against) for d in card.figure_differences if d.measure == "fit"}
+    assert ("first", "base") in pairs and ("second", "base") in pairs
