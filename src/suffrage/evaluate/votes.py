@@ -129,7 +129,7 @@ def _said(frame: pl.DataFrame) -> dict[str, dict[str, FloatArray]]:
     return found
 
 
-def agreement(people: FloatArray, answer: FloatArray) -> FloatArray:
+def decided_agreement(people: FloatArray, answer: FloatArray) -> FloatArray:
     """The share of agreeing and disagreeing votes that are the likelier of the two by an answer.
 
     Parameters
@@ -147,7 +147,7 @@ def agreement(people: FloatArray, answer: FloatArray) -> FloatArray:
     Examples
     --------
     >>> people = np.array([0.6, 0.2, 0.2])
-    >>> round(float(agreement(people, np.array([0.4, 0.1, 0.5]))), 3)
+    >>> round(float(decided_agreement(people, np.array([0.4, 0.1, 0.5]))), 3)
     0.75
     """
     decided = people[..., 0] + people[..., 1]
@@ -158,7 +158,7 @@ def agreement(people: FloatArray, answer: FloatArray) -> FloatArray:
     return np.asarray(agree if lead > 0 else 1 - agree)
 
 
-RULES = {"fit": fit, "agreement": agreement}
+RULES = {"fit": fit, "agreement": decided_agreement}
 
 
 class _Seed:
@@ -260,12 +260,12 @@ def _units(given: EvaluationInput, seeds: Mapping[int, _Seed]) -> _Units:
     return found
 
 
-def measure_name(measure: str, opinion: bool, people: PeopleSide) -> str:
+def quadrant_measure(measure: str, opinion: bool, people: PeopleSide) -> str:
     """The name of a measure over one kind of groups and one side of the people.
 
     Examples
     --------
-    >>> measure_name("fit", False, "held_out"), measure_name("agreement", True, "seen")
+    >>> quadrant_measure("fit", False, "held_out"), quadrant_measure("agreement", True, "seen")
     ('fit', 'opinion_agreement_seen')
     """
     return f"{'opinion_' if opinion else ''}{measure}{'_seen' if people == 'seen' else ''}"
@@ -279,7 +279,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     figures: list[Figure] = []
     differences: list[FigureDifference] = []
     for (opinion, people, side), by_measure in sorted(units.items()):
-        named = {measure_name(m, opinion, people): dict(rows) for m, rows in by_measure.items()}
+        named = {quadrant_measure(m, opinion, people): dict(rows) for m, rows in by_measure.items()}
         averages = {measure: rows.get(AVERAGE, ()) for measure, rows in named.items()}
         tops = {m: rows[PARTICIPANTS] for m, rows in named.items() if PARTICIPANTS in rows}
         own, gaps = make_figures(
@@ -431,7 +431,7 @@ def _measures() -> Iterator[Measure]:
         for people, (side_label, side_words) in sides.items():
             for measure, (title, text) in meanings.items():
                 yield Measure(
-                    name=measure_name(measure, opinion, people),
+                    name=quadrant_measure(measure, opinion, people),
                     lowest=0.0,
                     highest=1.0,
                     label=title + label + side_label,
