@@ -48,7 +48,7 @@ FOUNDATION = {
 # A part is a module, an inner package, or OTHERS: whatever the list does not name.
 OTHERS = "every other module"
 PARTS = {
-    "consult": ["release", "principles", "groups", "polis", OTHERS],
+    "consult": ["release", "principles", "groups", "sources", "polis", OTHERS],
     "evaluate": [
         OTHERS,
         "asking.published_answers",

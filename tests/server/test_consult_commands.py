@@ -195,6 +195,30 @@ def test_one_of_several_polis_exports_in_a_folder_is_imported_by_its_prefix(tmp_
     assert found.exit_code == 0 and "144 votes" in found.output
 
 
+def test_files_of_other_platforms_are_imported_and_used_as_seeds(tmp_path: Path) -> None:
+    store, votes = tmp_path / "town", tmp_path / "ideas_votes.csv"
+    votes.write_text(
+        "Session ID,Winner ID,Winner Text,Loser ID,Loser Text\n"
+        "s1,1,Parks,2,Buses\ns2,2,Buses,1,Parks\n"
+    )
+    words = ["import", store, votes, "--slug", "ideas"]
+    assert "--question" in str(said(*words).exception)
+    done = said(*words, "--question", "Which is better?", "--consent", "training")
+    assert "2 participants, 0 votes, 2 comparisons" in done.output
+    said("export", store, "ideas", tmp_path / "out")
+    content = read_consultation(tmp_path / "out")
+    assert sorted(content.comparisons["outcome"]) == ["left", "right"]
+    assert content.prompts["text"].to_list() == ["Which is better?"]
+    table = tmp_path / "table.csv"
+    table.write_text("user,item,answer\nu1,Trams,yes\nu2,Trams,no\n")
+    named = ["--columns", "participant=user,statement=item,vote=answer"]
+    named += ["--values", "agree=yes,disagree=no"]
+    assert "2 votes" in said("import", store, table, "--slug", "trams", *named).output
+    proposals = tmp_path / "proposals.csv"
+    proposals.write_text("id;title/en;state\n1;Night buses;accepted\n2;Cable cars;withdrawn\n")
+    assert "1 statement" in made(tmp_path, "--statements", proposals).output
+
+
 def test_a_folder_for_releases_can_be_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

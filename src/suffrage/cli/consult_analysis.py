@@ -8,12 +8,22 @@ from typing import Annotated
 import typer
 
 import suffrage
-from suffrage.cli.options import AsJson, StudyPath, comma_separated, print_json, print_rich
+from suffrage.cli.options import (
+    AsJson,
+    ColumnNames,
+    StudyPath,
+    VoteValues,
+    comma_separated,
+    print_json,
+    print_rich,
+)
 from suffrage.errors import InputError
 
 
 def groups_command(
-    folder: Annotated[Path, typer.Argument(help="The folder of a Polis export.")],
+    source: Annotated[
+        Path, typer.Argument(help="The folder of a Polis export, or a table of votes.")
+    ],
     prefix: Annotated[
         str | None,
         typer.Option(help="The prefix of the file names, for a folder with several exports."),
@@ -43,12 +53,16 @@ def groups_command(
         Path | None,
         typer.Option(help="A YAML file with the population's shares, as under a study's weights."),
     ] = None,
+    columns: ColumnNames = None,
+    values: VoteValues = None,
     as_json: AsJson = False,
 ) -> None:
     """Find opinion groups in votes: what sets each apart, what all agree on, how stable they are.
 
     Example: `suffrage consult groups polis-export --moderated zero --groups 2`
+    Example: `suffrage consult groups votes.csv --columns participant=user,statement=item`
     """
+    from suffrage.consult.sources.foreign_files import FileWording, read_conversation
     from suffrage.report.terminal_pages import opinions
 
     if moderated not in ("drop", "zero"):
@@ -56,7 +70,7 @@ def groups_command(
     if agree not in (None, 1, -1):
         raise InputError(f"--agree is {agree}; it must be 1 or -1.")
     found = suffrage.find_opinion_groups(
-        suffrage.read_polis(folder, prefix, agree),
+        read_conversation(source, FileWording(prefix, agree, columns, values)),
         groups,
         "zero" if moderated == "zero" else "drop",
         strict,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import suffrage
+from suffrage.cli.options import ColumnNames, VoteValues
 from suffrage.errors import InputError
 from suffrage.plurals import plural
 
@@ -35,7 +36,15 @@ def new_command(
         typer.Option(help="A YAML file that says how it is run (docs/consultation.md)."),
     ] = None,
     statements: Annotated[
-        Path | None, typer.Option(help="A text file with one of your statements a line.")
+        Path | None,
+        typer.Option(
+            help="Your statements: a text file with one a line, a .csv file with a column text, or "
+            "proposals of Decidim or CONSUL as .csv or .json."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(help="The column of --statements, if it has another name: text=NAME."),
     ] = None,
     open_to_all: Annotated[
         bool, typer.Option("--open-to-all", help="Let people take part without an invitation.")
@@ -49,6 +58,8 @@ def new_command(
     """
     _need_extra()
     from suffrage import settings as reading
+    from suffrage.consult.sources.proposals import read_seed_statements
+    from suffrage.consult.sources.tables import named_pairs
     from suffrage.server.store import consultations
     from suffrage.server.store.consultations import ConsultationSettings
     from suffrage.server.store.statements import add_seeds
@@ -60,17 +71,18 @@ def new_command(
         content["open_to_all"] = True
     wanted = reading.validated(ConsultationSettings, content, str(settings or "options"))
     first = wanted.languages[0]
-    lines = _lines(statements) if statements else []
+    column = named_pairs("--columns", columns, ("text",)).get("text")
+    seeds = read_seed_statements(statements, wanted.languages, column) if statements else []
     store = _open(where, create=True)
     what = consultations.create_consultation(store, slug, {first: title}, {first: question}, wanted)
-    if lines:
-        add_seeds(store, what.id, [(line, first) for line in lines], "command line")
+    if seeds:
+        add_seeds(store, what.id, seeds, "command line")
     if start:
         consultations.set_phase(store, what.id, "open", "command line")
     store.close()
     typer.echo(
         f"Consultation  {slug}, {'open' if start else 'in draft'}, "
-        f"{plural(len(lines), 'statement')}"
+        f"{plural(len(seeds), 'statement')}"
     )
     typer.echo(f"Next          suffrage consult serve {_shown(where)}")
 
@@ -258,15 +270,19 @@ def export_command(
 
 def import_command(
     where: Where,
-    folder: Annotated[
-        Path, typer.Argument(help="What `consult export` wrote, or a folder of Polis files.")
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="What `consult export` wrote, a folder of Polis files or answers of its API, the "
+            "votes of a wiki survey, or a table of votes (with --columns)."
+        ),
     ],
     slug: Annotated[
         str | None,
-        typer.Option(help="The consultation's name in the store; needed for Polis files."),
+        typer.Option(help="The consultation's name in the store; needed for foreign files."),
     ] = None,
     language: Annotated[
-        str, typer.Option(help="The language of the statements in Polis files.")
+        str, typer.Option(help="The language of the statements in foreign files.")
     ] = "en",
     prefix: Annotated[
         str | None,
@@ -282,43 +298,54 @@ def import_command(
             "training, separated by commas. Default: nothing, because the files do not say."
         ),
     ] = None,
+    columns: ColumnNames = None,
+    values: VoteValues = None,
+    question: Annotated[
+        str | None,
+        typer.Option(help="What was asked, where the files do not say it (a wiki survey)."),
+    ] = None,
 ) -> None:
     """Put a consultation into a store as a new one, closed.
 
     Example: `suffrage consult import water polis-export --slug uberx`
     Example: `suffrage consult import water ccai --slug ccai --prefix clean_ --consent votes`
+    Example: `suffrage consult import water votes.csv --slug bikes --columns
+    participant=user,statement=item,vote=answer --values agree=yes,disagree=no,pass=skip`
     """
     _need_extra()
     _check_agree(agree)
     from dataclasses import replace
 
     from suffrage.consult.consultation import MANIFEST
-    from suffrage.consult.polis.conversation import consultation_of
+    from suffrage.consult.sources.foreign_files import FileWording, read_foreign_files
     from suffrage.server.store.contents import from_consultation
 
     consents = _consents(consent)
-    read = None
-    if (folder / MANIFEST).exists():
+    read, ours = None, (source / MANIFEST).exists()
+    if ours:
         if consents:
             raise InputError(
-                f"--consent is for files that do not say it; {folder} has each person's own."
+                f"--consent is for files that do not say it; {source} has each person's own."
             )
-        content = suffrage.read_consultation(folder)
+        content = suffrage.read_consultation(source)
         content = replace(content, slug=slug) if slug else content
     elif slug is None:
-        raise InputError("Polis files have no slug; name one with --slug.")
+        raise InputError("Files of other platforms have no slug; name one with --slug.")
     else:
-        read = suffrage.read_polis(folder, prefix, agree)
-        content = consultation_of(read, slug, language, consents)
+        wording = FileWording(prefix, agree, columns, values, question, language)
+        content, read = read_foreign_files(source, slug, wording, consents)
     store = _open(where, create=True)
     from_consultation(store, content, stated=consents, read_from=read)
     store.close()
-    typer.echo(
-        f"Consultation  {content.slug}, closed, {plural(content.statements.height, 'statement')}, "
-        f"{plural(content.participants.height, 'participant')}, "
-        f"{plural(content.votes.height, 'vote')}"
-    )
-    if not (folder / MANIFEST).exists():
+    counts = [
+        plural(content.statements.height, "statement"),
+        plural(content.participants.height, "participant"),
+        plural(content.votes.height, "vote"),
+    ]
+    if content.comparisons.height:
+        counts.append(plural(content.comparisons.height, "comparison"))
+    typer.echo(f"Consultation  {content.slug}, closed, {', '.join(counts)}")
+    if not ours:
         known = f"stated for everybody: {', '.join(consents)}" if consents else "unknown"
         typer.echo(f"Consent       {known}; what is unknown is neither published nor trained on")
 
@@ -402,15 +429,6 @@ def _open(where: str, create: bool = False) -> Store:
     from suffrage.server.store.database import open_store
 
     return open_store(where, create)
-
-
-def _lines(path: Path) -> list[str]:
-
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as text in UTF-8 ({error}).") from error
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _shown(where: str) -> str:

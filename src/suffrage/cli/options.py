@@ -10,6 +10,22 @@ import typer
 
 StudyPath = Annotated[Path, typer.Argument(help="The study's YAML file.", metavar="STUDY")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+ColumnNames = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        help="The columns of a table of votes: participant=NAME,statement=NAME,vote=NAME and "
+        "perhaps text=NAME.",
+    ),
+]
+VoteValues = Annotated[
+    str | None,
+    typer.Option(
+        "--values",
+        help="What a table of votes says: agree=WORD,disagree=WORD,pass=WORD; several words with "
+        "| between them.",
+    ),
+]
 
 
 def comma_separated(text: str) -> tuple[str, ...]:

@@ -106,6 +106,7 @@ def consultation_of(
     slug: str,
     language: str = "en",
     consents: Collection[Consent] = (),
+    question: str | None = None,
 ) -> Consultation:
     """Return a Polis conversation's statements and last votes as a consultation.
 
@@ -119,17 +120,19 @@ def consultation_of(
     consents : collection of {"votes", "texts", "training"}
         What every participant is known to have consented to. Polis files say nothing about
         consent, and unknown consent counts as none.
+    question : str, optional
+        What was asked, where the conversation does not say it.
     """
     matrix = conversation.votes
     about = conversation.about
     return Consultation(
         slug=slug,
         title=about.get("topic", slug),
-        question=about.get("conversation-description", ""),
+        question=about.get("conversation-description") or question or "",
         languages=(language,),
         created="",
         statements=_statement_rows(conversation, language),
-        participants=_participant_rows(matrix.participants, language, consents),
+        participants=participants_with_consents(matrix.participants, language, consents),
         votes=_vote_rows(matrix),
     )
 
@@ -153,9 +156,10 @@ def _statement_rows(conversation: Conversation, language: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict(SCHEMAS["statements"]))
 
 
-def _participant_rows(
+def participants_with_consents(
     participants: Sequence[str], language: str, consents: Collection[Consent]
 ) -> pl.DataFrame:
+    """Return the table of participants of whom nothing is known but what all consented to."""
     return pl.DataFrame({PARTICIPANT: list(participants)}).with_columns(
         verified=False,
         language=pl.lit(language),

@@ -2,6 +2,7 @@
 
 Four files are read, with a common prefix or none: comments.csv, participants-votes.csv (or
 participant-votes.csv), votes.csv (the log, or a table of last votes) and summary.csv.
+Where there are none, the answers of a Polis server's API are read: see `read_api`.
 The counts in the files are not used as results, because in many exports they disagree with the
 votes. They only show whether 1 or -1 means agree. Panel ids (`xid`) are not read.
 What `write_files` writes is read back equal.
@@ -19,6 +20,14 @@ import polars as pl
 
 from suffrage.consult.csv_files import read_csv_as_text, restored
 from suffrage.consult.polis.conversation import Conversation, PolisStatement, sorted_log
+from suffrage.consult.polis.read_api import (
+    COMMENTS,
+    CONVERSATION,
+    VOTES,
+    api_about,
+    api_statements,
+    api_votes,
+)
 from suffrage.consult.votes import (
     AGREE,
     DISAGREE,
@@ -76,6 +85,9 @@ def read_polis(
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of a Polis export.")
+    from_api = folder / f"{prefix or ''}{VOTES}"
+    if from_api.is_file() and not any(_vote_files(folder, prefix or "")):
+        return _read_api(folder, prefix or "", agree)
     start = _prefix(folder) if prefix is None else prefix
     table_path, log_path = _vote_files(folder, start)
     if table_path is None and log_path is None:
@@ -91,17 +103,40 @@ def read_polis(
         votes = table
     else:
         votes = _last_votes(events, table)
-    if not comments.is_file():
-        statements = tuple(PolisStatement(s, f"Statement {s}") for s in votes.statements)
+    statements = _with_texts(comments, statements, votes)
+    about = _read_summary(folder / f"{start}summary.csv")
+    return Conversation(about, statements, votes, events, group_ids)
+
+
+def _with_texts(
+    path: Path, statements: tuple[PolisStatement, ...], votes: VoteMatrix
+) -> tuple[PolisStatement, ...]:
+    """The statements of a file, or of votes alone with numbers instead of texts."""
+    if not path.is_file():
+        return tuple(PolisStatement(s, f"Statement {s}") for s in votes.statements)
     known = {statement.id for statement in statements}
     unknown = [s for s in votes.statements if s not in known]
     if unknown:
         raise InputError(
-            f"{folder / f'{start}comments.csv'}: statement {unknown[0]} has votes but no text "
+            f"{path}: statement {unknown[0]} has votes but no text "
             f"({len(unknown)} such); the files are not of one export."
         )
-    about = _read_summary(folder / f"{start}summary.csv")
-    return Conversation(about, statements, votes, events, group_ids)
+    return statements
+
+
+def _read_api(folder: Path, start: str, agree: int | None) -> Conversation:
+    """Read what the API of a Polis server answers."""
+    comments, path = folder / f"{start}{COMMENTS}", folder / f"{start}{VOTES}"
+    statements, counts = api_statements(comments) if comments.is_file() else ((), {})
+    events = api_votes(path)
+    counted = {key: pair for key, pair in counts.items() if any(pair)}
+    # Without counts it is as the server has it, where -1 is agree.
+    if (agree or (_log_sign(path, events, counted, None) if counted else -1)) < 0:
+        events = events.with_columns(-pl.col("vote"))
+    events = sorted_log(events)
+    votes = _last_votes(events)
+    statements = _with_texts(comments, statements, votes)
+    return Conversation(api_about(folder / f"{start}{CONVERSATION}"), statements, votes, events)
 
 
 def _prefix(folder: Path) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from typing import Any, cast
 
 import yaml
 
-from suffrage.consult.csv_files import restored
+from suffrage.consult.sources.proposals import seeds_of_file
 from suffrage.errors import InputError
 
 MOST_SEEDS = 2000
@@ -19,38 +17,13 @@ MOST_NESTED = 20
 _SOURCE = re.compile(r"statement (\S+?):? ")
 
 
-def seeds_of_csv(text: str, language: str, languages: Sequence[str]) -> list[tuple[str, str]]:
-    """Return the statements of a CSV file as (text, language).
+def seeds_of_upload(text: str, language: str, languages: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the statements of an organiser's file as (text, language).
 
-    It has a column `text`, or comment-body as in Polis, and perhaps a column `language`. Raises
-    InputError naming row and column.
+    language: that of texts whose language the file does not say. See `seeds_of_file`.
     """
-    rows = csv.DictReader(io.StringIO(text), strict=True)
-    try:
-        names = rows.fieldnames or []
-        column = next((n for n in names if n.strip().lower() in ("text", "comment-body")), None)
-        if column is None:
-            raise InputError(
-                "the file has no column text; it has %(names)s. "
-                "Name the column of statements text.",
-                names=", ".join(names) or "–",
-            )
-        found = []
-        for number, row in enumerate(rows, 2):
-            of = (row.get("language") or "").strip() or language
-            if of not in languages:
-                raise InputError(
-                    "row %(row)s: %(language)s is not a language of this consultation; it has "
-                    "%(known)s.",
-                    row=number,
-                    language=of[:20],
-                    known=", ".join(languages),
-                )
-            if (row[column] or "").strip():
-                found.append((restored(row[column]), of))
-    except csv.Error as error:
-        raise InputError("the file is not readable as CSV (%(why)s).", why=error) from error
-    return _enough(found)
+    others = [code for code in languages if code != language]
+    return _enough(seeds_of_file(text, [language, *others]))
 
 
 def seeds_of_lines(text: str, language: str) -> list[tuple[str, str]]:

@@ -184,7 +184,7 @@ def _add_seeds(desk: Desk, sent: Sent) -> str:
     language = sent.get("language") if sent.get("language") in languages else languages[0]
     text = sent.file_text()
     texts = (
-        intake.seeds_of_csv(text, language, languages)
+        intake.seeds_of_upload(text, language, languages)
         if text
         else intake.seeds_of_lines(sent.get("lines"), language)
     )

@@ -1,0 +1,1 @@
+"""Statements, votes and comparisons that other platforms collected."""
