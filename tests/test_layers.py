@@ -61,7 +61,7 @@ PARTS = {
         "results",
     ],
     "report": ["terminal_pages", OTHERS],
-    "server": ["web", OTHERS, "store", "texts"],
+    "server": ["chat", "web", OTHERS, "store", "texts"],
     "study": ["commands", "run", "planning", OTHERS],
     "survey": ["readers", "worldvaluesbench", "draft", "formats", OTHERS],
 }

@@ -56,7 +56,7 @@ def trained_run(town: Path) -> suffrage.Study:
 
 def test_dir_lists_exactly_the_verbs_and_types() -> None:
     assert dir(suffrage) == sorted([*VERBS, *TYPES, "__version__"])
-    assert len(VERBS) == 13
+    assert len(VERBS) == 14
 
 
 def test_type_checkers_see_what_is_loaded_when_it_is_used() -> None:
@@ -257,6 +257,67 @@ def test_a_folder_without_a_manifest_is_loaded_as_it_is(town: Path) -> None:
     plain = LanguageModel.load(identify("tiny-model", town))
     loaded = suffrage.load_model(town / "tiny-model")
     assert loaded.identity.content == plain.identity.content
+
+
+def test_a_value_sets_name_stands_for_the_wording_of_the_training(
+    trained_run: suffrage.Study,
+) -> None:
+    folder = next(trained_run.output.glob("checkpoints/sft*"))
+    checkpoint = suffrage.Checkpoint.read(folder)
+    assert checkpoint.persona("north") == "people up north"
+    assert checkpoint.persona("people up north") == "people up north"
+    assert checkpoint.persona("sailors") == "sailors"
+
+
+def test_an_interview_of_a_checkpoint_knows_the_survey_of_its_run(
+    trained_run: suffrage.Study,
+) -> None:
+    folder = next(trained_run.output.glob("checkpoints/sft*"))
+    talk = suffrage.chat(folder, "north", against="south")
+    north, south = talk.ask("roads")
+    lines = (trained_run.folder / "town.csv").read_text().splitlines()[1:]
+    place = 2  # who, area, roads
+    for answer, area in ((north, "north"), (south, "south")):
+        said = [line.split(",")[place] for line in lines if line.split(",")[1] == area]
+        assert answer.survey_shares is not None
+        for code, share in zip("123", answer.survey_shares.values(), strict=True):
+            assert share == pytest.approx(said.count(code) / len(said))
+    alone = suffrage.ask(folder, north.item, as_="people up north")  # type: ignore[arg-type]
+    np.testing.assert_allclose(list(north.shares.values()), alone.reading.shares, atol=1e-6)
+    learnt = {one["id"] for one in suffrage.Checkpoint.read(folder).trained_questions or ()}
+    for item in ("roads", "buses", "parks", "clinics"):
+        assert talk.ask(item)[0].trained_on == (item in learnt)
+
+
+def test_two_checkpoints_can_answer_for_one_group(trained_run: suffrage.Study, town: Path) -> None:
+    folder = next(trained_run.output.glob("checkpoints/sft*"))
+    talk = suffrage.chat(folder, "north", against=town / "tiny-model", study=trained_run)
+    first, second = talk.ask("roads")
+    assert [first.side, second.side] == [folder.name, "tiny-model"]
+    assert first.survey_shares == second.survey_shares
+    assert first.shares != second.shares
+    assert "no population" in suffrage.chat(folder, "nroth").sides[0].note
+
+
+def test_the_passage_on_asking_runs(
+    trained_run: suffrage.Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (README.parent / "docs" / "asking.md").read_text()
+    passage = text.split("```python\n")[1].split("```")[0]
+    assert len([line for line in passage.splitlines() if line.strip()]) <= 6
+    folder = next(trained_run.output.glob("checkpoints/sft*"))
+    for documented, here in (
+        ("runs/quickstart/checkpoints/distribution-seed7", str(folder)),
+        ("liberals", "north"),
+        ("conservatives", "south"),
+        ("natheal", "roads"),
+    ):
+        assert documented in passage
+        passage = passage.replace(documented, here)
+    printed: list[tuple[object, ...]] = []
+    exec(passage, {"print": lambda *words: printed.append(words)})
+    assert [words[0] for words in printed] == ["north", "south"]
+    assert all(sum(words[1].values()) == pytest.approx(1) for words in printed)  # type: ignore[attr-defined]
 
 
 # --- opinion groups --------------------------------------------------------------------------

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from suffrage.consult.polis.read_files import read_polis
     from suffrage.errors import InputError, SuffrageError
     from suffrage.evaluate import Results, Scorecard
+    from suffrage.evaluate.asking.interviews import Interview, SideAnswer
     from suffrage.evaluate.compare import RunComparison
-    from suffrage.library import ItemAnswer, ask, find_opinion_groups, load_model
+    from suffrage.library import ItemAnswer, ask, chat, find_opinion_groups, load_model
     from suffrage.models import LanguageModel
     from suffrage.population import AnswerDistribution, ValueSet, build_value_set
     from suffrage.report.leaderboard import compare_runs
@@ -35,6 +36,7 @@ _MODULES = {
     # Verbs.
     "ask": "library",
     "build_value_set": "population",
+    "chat": "library",
     "compare_runs": "report.leaderboard",
     "find_opinion_groups": "library",
     "load_model": "library",
@@ -55,6 +57,7 @@ _MODULES = {
     "FinishedRun": "study.run",
     "HeldOut": "training_data",
     "InputError": "errors",
+    "Interview": "evaluate.asking.interviews",
     "Item": "survey",
     "ItemAnswer": "library",
     "ItemSplit": "training_data",
@@ -64,6 +67,7 @@ _MODULES = {
     "Results": "evaluate",
     "RunComparison": "evaluate.compare",
     "Scorecard": "evaluate",
+    "SideAnswer": "evaluate.asking.interviews",
     "Study": "study.schema",
     "SuffrageError": "errors",
     "Survey": "survey",
@@ -80,6 +84,7 @@ __all__ = [
     "FinishedRun",
     "HeldOut",
     "InputError",
+    "Interview",
     "Item",
     "ItemAnswer",
     "ItemSplit",
@@ -89,6 +94,7 @@ __all__ = [
     "Results",
     "RunComparison",
     "Scorecard",
+    "SideAnswer",
     "Study",
     "SuffrageError",
     "Survey",
@@ -97,6 +103,7 @@ __all__ = [
     "__version__",
     "ask",
     "build_value_set",
+    "chat",
     "compare_runs",
     "find_opinion_groups",
     "load_model",

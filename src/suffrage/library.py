@@ -1,4 +1,4 @@
-"""The library's verbs that join several packages: load a model, ask it, find opinion groups.
+"""The library's verbs that join several packages: load models, ask them, find opinion groups.
 
 Every other verb is defined where its subject is. `suffrage/__init__.py` lists them all.
 """
@@ -16,20 +16,26 @@ from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.analysis import OpinionAnalysis, analyse, read_margins, read_people
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.polis.conversation import Conversation, conversation_of
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate import Scoring
+from suffrage.evaluate.asking.interviews import Interview, Side, item_in_words, learnt_wordings
 from suffrage.models import (
     Answerer,
     ItemProbe,
     LanguageModel,
     ModelAnswer,
+    bundled,
     identify,
     read_letters,
 )
 from suffrage.models.asking import Persona
+from suffrage.models.identity import is_hub_id
 from suffrage.models.local_settings import LocalModelSettings
 from suffrage.population import ValueSet
-from suffrage.survey import Item, Option
+from suffrage.study.schema import Study
+from suffrage.study.segmenting import study_value_set, with_value_sets
+from suffrage.study.stages import FOLDERS
+from suffrage.survey import Item
 from suffrage.survey.weighting import WeightingSpec
 from suffrage.training_data.answers_in_context import Answered, persona_from
 
@@ -121,7 +127,8 @@ def ask(
         The texts of the answers, 2 to 26 of them; left out for an item.
     as_ : str, ValueSet or mapping, optional
         The population the model answers for, as in "Answer as people in Germany would"; a value
-        set; or what the population answered to other questions, shares by option by question.
+        set; or what the population answered to other questions, shares by option by question. The
+        name of a value set that a checkpoint was trained on stands for its description there.
         A checkpoint that was trained with `in_context` describes populations by their answers.
         Default: the model answers as itself.
     ordered : bool
@@ -160,10 +167,8 @@ def _persona(
     model: str | Path | Checkpoint | Answerer, population: str | ValueSet | Answered
 ) -> Persona:
     """How a model is told whose answer is wanted; a checkpoint knows how it was in training."""
-    if isinstance(model, Checkpoint):
-        return model.persona(population)
-    if isinstance(model, str | Path) and (Path(model) / MANIFEST).is_file():
-        return Checkpoint.read(Path(model)).persona(population)
+    if isinstance(model, str | Path | Checkpoint) and (checkpoint := _checkpoint(model)):
+        return checkpoint.persona(population)
     return persona_from(population)
 
 
@@ -172,15 +177,148 @@ def _item(question: str | Item, options: Sequence[str], ordered: bool) -> Item:
         if options:
             raise InputError("ask: an item has options of its own; leave out `options`.")
         return question
-    if not question.strip() or not 2 <= len(options) <= 26:
-        raise InputError(
-            f"ask: {len(options)} options for the question {question!r}; give a text and 2 to 26 "
-            "answers to choose from."
+    return item_in_words(question, options, ordered)
+
+
+def chat(
+    model: str | Path | Checkpoint,
+    as_: str | None = None,
+    against: str | Path | Checkpoint | None = None,
+    study: Study | None = None,
+) -> Interview:
+    """Prepare to ask one or two sides, and to see what their people said next to it.
+
+    Parameters
+    ----------
+    model : str, Path or Checkpoint
+        A model as `load_model` takes it.
+    as_ : str, optional
+        The population that it answers for: a value set of the checkpoint's study by name, or any
+        description. Default: the model answers as itself.
+    against : str, Path or Checkpoint, optional
+        The other side: another population that the same model answers for, or another model that
+        answers for the same population.
+    study : Study, optional
+        The study whose survey says what people answered. Default: the run that the checkpoint is
+        in, where it is in one.
+
+    Returns
+    -------
+    Interview
+        `ask` puts a question to every side. Both sides share one model in memory where they can.
+
+    Raises
+    ------
+    InputError
+        There is no such model, both sides are the same, or the checkpoint knows populations by
+        their answers only and has none of this one.
+
+    Examples
+    --------
+    >>> from suffrage import read_study
+    >>> study = read_study("study.yaml")
+    >>> talk = chat("tiny-model", as_="north", against="south", study=study)
+    >>> for answer in talk.ask("roads"):
+    ...     print(answer.side, list(answer.shares), answer.survey_shares["Too little"])
+    north ['Too little', 'About right', 'Too much'] 0.63...
+    south ['Too little', 'About right', 'Too much'] 0.2...
+    """
+    loaded: dict[str, LanguageModel] = {}
+    if against is None:
+        return Interview([_side(model, as_, study, loaded, as_ or "the model")])
+    if isinstance(against, Checkpoint | Path) or _names_a_model(against):
+        names = [_short_name(own) for own in (model, against)]
+        if names[0] == names[1]:
+            names = [str(_folder(own)) for own in (model, against)]
+        pairs = zip((model, against), names, strict=True)
+        return Interview([_side(own, as_, study, loaded, name) for own, name in pairs])
+    groups = (as_, against)
+    return Interview([_side(model, own, study, loaded, own or "the model") for own in groups])
+
+
+def _side(
+    model: str | Path | Checkpoint,
+    group: str | None,
+    study: Study | None,
+    loaded: dict[str, LanguageModel],
+    name: str,
+) -> Side:
+    """One side of an interview. loaded: the models in memory, by where they are."""
+    place = str(_folder(model))
+    checkpoint = _checkpoint(model)
+    value_set = None if group is None else _value_set(checkpoint, study, group)
+    persona: Persona | None = None
+    if group is not None:
+        wanted = value_set.description if value_set is not None and checkpoint is None else group
+        persona = checkpoint.persona(wanted) if checkpoint else wanted
+    if place not in loaded:
+        loaded[place] = load_model(model)
+    questions = (checkpoint.trained_questions or []) if checkpoint else []
+    return Side(
+        name=name,
+        answerer=loaded[place],
+        persona=persona,
+        population=value_set.name if value_set else group or "",
+        value_set=value_set,
+        learnt=learnt_wordings([one["question"] for one in questions]),
+        average=checkpoint.average_answers if checkpoint and group else None,
+        note=_untrained_note(checkpoint, group),
+    )
+
+
+def _untrained_note(checkpoint: Checkpoint | None, group: str | None) -> str:
+    """What to say of a population that a checkpoint was not trained to answer for."""
+    if checkpoint is None or group is None:
+        return ""
+    known = checkpoint.value_sets
+    if group in known or group in known.values():
+        return ""
+    return (
+        f'"{group}" is no population that this checkpoint was trained on ({", ".join(known)}); '
+        f"the name goes into the question as it is.{did_you_mean(group, known)}"
+    )
+
+
+def _value_set(checkpoint: Checkpoint | None, study: Study | None, group: str) -> ValueSet | None:
+    """What a population answered, by its name or description; None where nobody knows.
+
+    Of the study where one is given, or else of the run that the checkpoint is in.
+    """
+    if study is not None:
+        named = (
+            spec.name
+            for spec in with_value_sets(study).value_sets
+            if group in (spec.name, spec.description)
         )
-    if len(set(options)) < len(options):
-        raise InputError(f"ask: two of the options {list(options)} have the same text.")
-    coded = tuple(Option(code=str(place), text=text) for place, text in enumerate(options))
-    return Item(id="question", question=question, options=coded, ordered=ordered)
+        name = next(named, None)
+        return study_value_set(study, name) if name else None
+    if checkpoint is None:
+        return None
+    by_words = {words: name for name, words in checkpoint.value_sets.items()}
+    kept = checkpoint.folder.resolve().parent.parent / FOLDERS["value_sets"]
+    folder = kept / by_words.get(group, group)
+    return ValueSet.read(folder) if (folder / "value_set.json").is_file() else None
+
+
+def _checkpoint(model: str | Path | Checkpoint) -> Checkpoint | None:
+    """The model as a checkpoint; None where it has no manifest of Suffrage's."""
+    if isinstance(model, Checkpoint):
+        return model
+    folder = Path(model)
+    return Checkpoint.read(folder) if (folder / MANIFEST).is_file() else None
+
+
+def _folder(model: str | Path | Checkpoint) -> Path:
+    return model.folder if isinstance(model, Checkpoint) else Path(model)
+
+
+def _short_name(model: str | Path | Checkpoint) -> str:
+    return _folder(model).name or str(model)
+
+
+def _names_a_model(text: str) -> bool:
+    """Whether a text names a model rather than a population."""
+    return Path(text).is_dir() or text.startswith(bundled.PREFIX) or is_hub_id(text)
 
 
 def find_opinion_groups(

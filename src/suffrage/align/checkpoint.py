@@ -82,9 +82,10 @@ class Checkpoint:
         Parameters
         ----------
         population : str, ValueSet or mapping
-            A name or a description, a value set, or shares by option by question. A checkpoint that
-            learnt with answers in context describes the populations of its study as it met them,
-            and others by the answers given here.
+            A name or a description, a value set, or shares by option by question. The name of a
+            value set of the study stands for the description that the training used. A checkpoint
+            that learnt with answers in context describes the populations of its study as it met
+            them, and others by the answers given here.
 
         Raises
         ------
@@ -94,6 +95,8 @@ class Checkpoint:
         """
         kept = self.folder / IN_CONTEXT
         if not kept.is_file():
+            if isinstance(population, str):
+                population = self.value_sets.get(population, population)
             return persona_from(population)
         facts = storage.read_json(kept)
         described = facts["populations"]

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from suffrage import __version__
 from suffrage.cli import (
     INTERRUPTED,
+    asking,
     consult_analysis,
     consult_backups,
     consult_server,
@@ -60,6 +61,8 @@ app.add_typer(consult_app, name="consult")
 app.command("run")(study.run_command)
 app.command("plan")(study.plan_command)
 app.command("tune")(study.tune_command)
+app.command("ask")(asking.ask_command)
+app.command("chat")(asking.chat_command)
 app.command("report")(study.report_command)
 app.command("compare")(study.compare_command)
 app.command("estimate")(study.estimate_command)

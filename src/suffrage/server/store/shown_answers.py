@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Table, select, update
+from sqlalchemy import Connection, Table, delete, select, update
 
 from suffrage.errors import InputError
 from suffrage.server.store import audit
 from suffrage.server.store.consultations import find_consultation_by_id
 from suffrage.server.store.database import NotFoundError, Store, next_position, upsert
-from suffrage.server.store.database_schema import answer, prompt
+from suffrage.server.store.database_schema import answer, comparison, prompt
+
+# What the ids of prompts and answers begin with that come from a chat: a participant wrote them.
+CHAT = "chat-"
 
 
 @dataclass(frozen=True)
@@ -128,3 +131,31 @@ def list_answers(store: Store, consultation_id: str, shown_only: bool = True) ->
     with store.read() as c:
         rows = c.execute(query.order_by(answer.c.position)).mappings()
         return [ShownAnswer(**row) for row in rows]
+
+
+def delete_chat_prompts(c: Connection, consultation_id: str, participant_id: str) -> None:
+    """Delete what a participant asked in chats, and the answers, unless somebody else asked it too.
+
+    It must come before their comparisons are deleted, which say what they asked.
+    """
+    own = select(comparison.c.prompt_id).where(
+        comparison.c.consultation_id == consultation_id,
+        comparison.c.participant_id == participant_id,
+        comparison.c.prompt_id.startswith(CHAT),
+    )
+    others = select(comparison.c.prompt_id).where(
+        comparison.c.consultation_id == consultation_id,
+        comparison.c.participant_id != participant_id,
+    )
+    asked = set(c.scalars(own)) - set(c.scalars(others))
+    c.execute(
+        delete(comparison).where(
+            comparison.c.consultation_id == consultation_id,
+            comparison.c.participant_id == participant_id,
+            comparison.c.prompt_id.in_(asked),
+        )
+    )
+    for table, column in ((answer, answer.c.prompt_id), (prompt, prompt.c.id)):
+        c.execute(
+            delete(table).where(table.c.consultation_id == consultation_id, column.in_(asked))
+        )

@@ -23,6 +23,7 @@ from suffrage.server.store.database_schema import (
 )
 from suffrage.server.store.demographics import delete_demographics
 from suffrage.server.store.participants import find_active_participant
+from suffrage.server.store.shown_answers import delete_chat_prompts
 from suffrage.server.store.stored_results import drop_label
 from suffrage.server.texts import fold
 
@@ -47,6 +48,7 @@ def withdraw_participant(
                 statement.c.author_id == participant_id,
             )
         ).all()
+        delete_chat_prompts(c, consultation_id, participant_id)
         for table in (
             vote,
             vote_event,
