@@ -175,12 +175,24 @@ def serve_command(
             "store. With PostgreSQL the pages release nothing until you name a folder."
         ),
     ] = None,
+    smtp: Annotated[
+        str | None,
+        typer.Option(
+            help="The mail server for invitations, such as smtp+starttls://user@mail.example.org. "
+            "Its password is read from SUFFRAGE_SMTP_PASSWORD."
+        ),
+    ] = None,
+    mail_from: Annotated[
+        str | None,
+        typer.Option(help='Who sends mails, such as "The council <consult@example.org>".'),
+    ] = None,
 ) -> None:
     """Serve every consultation of a store. Prints the organiser's first log-in, once.
 
     Example: `suffrage consult serve water`
     """
     _need_extra()
+    from suffrage.server.mail import mail_settings
     from suffrage.server.store import consultations
     from suffrage.server.web import serving
     from suffrage.server.web.app import create_app
@@ -193,6 +205,7 @@ def serve_command(
         results=results,
         releases=releases,
         hosts=_hosts(base_url, host, hosts),
+        mail=mail_settings(smtp, mail_from),
     )
     app = create_app(settings)
     store = app.state.store

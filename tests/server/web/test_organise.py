@@ -31,6 +31,19 @@ from suffrage.server.web.organise import releases
 from tests.server import acts
 from tests.server.organising import Office, open_office
 
+# The form of how people take part, whole, as a browser sends it.
+TAKING_PART = {
+    "open_to_all": "yes",
+    "statements_by": "participants",
+    "moderation": "before",
+    "statement_characters": "200",
+    "statements_each": "10",
+    "minutes": "20",
+    "results": "participants",
+    "least_votes": "7",
+    "least_people": "15",
+    "licence": "CC-BY-4.0",
+}
 PAGES = (
     "",
     "/statements",
@@ -44,6 +57,14 @@ PAGES = (
     "/releases",
     "/audit",
     "/settings",
+    "/settings/texts",
+    "/settings/taking-part",
+    "/settings/dates",
+    "/settings/look",
+    "/settings/people",
+    "/settings/languages",
+    "/invitations",
+    "/translations",
 )
 
 
@@ -337,21 +358,23 @@ def test_the_audit_log_is_shown_whole_and_a_break_is_told(
 def test_settings_phases_and_texts_change_and_mistakes_are_told(office: Office) -> None:
     visitor = office.client("owner")
     visitor.get("/settings")
-    visitor.post("/settings", what="settings", yaml="minutes: 20\ncontact: town@example.org\n")
-    visitor.post("/settings", what="texts", title__en="New title", question__en="And now?")
+    texts = {"title__en": "New title", "question__en": "And now?", "contact": "town@example.org"}
+    visitor.post("/settings/texts", **texts)
+    visitor.post("/settings/taking-part", **TAKING_PART)
     visitor.post("/settings", what="phase", phase="closed")
     about = consultations.find_consultation(office.store, "demo")
     assert (about.settings.minutes, about.title["en"], about.phase) == (20, "New title", "closed")
+    assert about.settings.contact == "town@example.org"
     assert about.settings.demographics[0].item == "age"  # what was not sent stays
     for values, message in (
-        ({"what": "settings", "yaml": "minutes: soon"}, "minutes"),
-        ({"what": "settings", "yaml": "minuts: 3"}, "minuts"),
-        ({"what": "settings", "yaml": "a: [1"}, "not readable as YAML"),
         ({"what": "phase", "phase": "gone"}, "Phase is"),
-        ({"what": "texts", "title__en": " "}, "needs a title"),
         ({"what": "else"}, "not known"),
     ):
         assert message in visitor.post("/settings", 422, **values).text
+    refused = visitor.post("/settings/texts", 422, **{**texts, "title__en": " "}).text
+    assert "This is needed" in refused and "<title>Error:" in refused
+    # What was typed into the other fields is still there.
+    assert 'value="And now?"' in refused and 'aria-invalid="true"' in refused
     assert {"consultation.settings", "consultation.texts", "consultation.phase"} <= set(
         actions(office)
     )
@@ -379,14 +402,15 @@ def test_roles_are_given_and_the_last_owner_stays(office: Office) -> None:
 
 def test_invitations_are_told_once_as_a_file(office: Office) -> None:
     visitor = office.client("owner")
-    visitor.get("/settings")
-    answer = visitor.post("/settings", 200, what="invite", count="3", stratum="=old", days="30")
+    visitor.get("/invitations")
+    answer = visitor.post("/invitations", 200, what="links", count="3", stratum="=old", days="30")
     rows = answer.text.splitlines()
     assert rows[0] == "stratum,link" and len(rows) == 4 and rows[1].startswith("'=old,http")
     token = rows[1].split("t=")[1]
     assert invitations.is_usable_invitation(office.store, office.about.id, token)
-    assert token not in visitor.get("/settings") and token not in visitor.get("/audit")
-    visitor.post("/settings", 422, what="invite", count="many")
+    assert token not in visitor.get("/invitations") and token not in visitor.get("/audit")
+    refused = visitor.post("/invitations", 422, what="links", count="many", stratum="north").text
+    assert "Write a number from 1 to 5000." in refused and 'value="many"' in refused
     assert "0 of 3 used" in visitor.get()
 
 
@@ -410,8 +434,8 @@ def test_the_language_of_the_pages_is_chosen_there_and_a_draft_says_so(office: O
     assert '<span lang="en" dir="ltr">Draft translation' in page
     told = visitor.post("/statements", 422, all="accepted").text
     assert "Kāore he kōrero i kōwhiria" in told
-    told = visitor.post("/settings", 422, what="settings", yaml="minutes: soon").text
-    assert 'role="alert" lang="en"' in told  # what has no translation says which language it is in
+    told = visitor.post("/releases", 422, yaml="licence: 3").text
+    assert '<li lang="en" dir="auto">' in told  # without a translation it says what language it is
 
 
 @pytest.mark.slow

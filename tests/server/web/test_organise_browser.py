@@ -41,6 +41,14 @@ PAGES = {
     "releases": "/releases",
     "audit": "/audit",
     "settings": "/settings",
+    "texts": "/settings/texts",
+    "taking-part": "/settings/taking-part",
+    "dates": "/settings/dates",
+    "look": "/settings/look",
+    "people": "/settings/people",
+    "languages": "/settings/languages",
+    "invitations": "/invitations",
+    "translations": "/translations",
     "not-found": "/nothing-here",
 }
 
@@ -212,8 +220,8 @@ def test_the_whole_path_of_an_organiser(
     go("Statements", "Statements")
     sing = page.locator("article", has_text="It should be able to sing.")
     press("Reject", sing)
-    assert page.inner_text("h1") == _("This was not done")
-    page.get_by_role("link", name=_("Back to the page")).click()
+    assert page.inner_text("#problems h2") == _("There is a problem")
+    assert page.title().startswith(_("Error:"))
     sing.get_by_label(_("Reason")).select_option(label=_("Off topic"))
     press("Reject", sing)
     rejected = "%(num)s statement rejected.", "%(num)s statements rejected."
@@ -329,13 +337,20 @@ def test_the_whole_path_of_an_organiser(
 
     # Settings: title, invitations, somebody new with a role, the phase.
     go("Settings", "Settings")
+    page.get_by_role("link", name=_("Title and texts")).click()
+    page.locator("#title-en").fill("")
+    press("Save")
+    page.locator("#problems a").first.click()
+    assert page.evaluate("location.hash") == "#title-en"
     page.locator("#title-en").fill("How should our assistant behave?")
-    press("Save title and question")
-    assert told() == _("Title and question are saved.")
+    press("Save")
+    assert told() == _("The settings are saved.")
+    go("Invitations", "Invitations")
     page.get_by_label(_("How many"), exact=True).fill("2")
     with page.expect_download() as download:
-        page.get_by_role("button", name=_("Make them, and download the links")).click()
+        page.get_by_role("button", name=_("Download the links")).click()
     assert Path(download.value.path()).read_text().count("/join?t=") == 2
+    go("Settings", "Settings")
     page.get_by_label(_("Email address")).fill("new@example.org")
     page.get_by_label(_("Role"), exact=True).select_option(label=_("viewer"))
     page.locator("#password").fill("twelve letters")

@@ -8,8 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 from sqlalchemy import Connection, Text, cast, insert, select, update
 
 from suffrage import settings as reading
@@ -23,6 +31,7 @@ from suffrage.server.store.database import (
     now,
 )
 from suffrage.server.store.database_schema import PHASES, consultation
+from suffrage.server.store.mail_addresses import forget_addresses
 from suffrage.server.store.secret_keys import new_id
 
 Phase = Literal["draft", "open", "closed", "archived"]
@@ -84,8 +93,32 @@ class ConsultationSettings(_Settings):
     consent_version: str = "1"
     consent_more: Texts = {}
     withdrawal: Texts = {}
+    # When it opens and closes by itself; the server keeps to it while it runs.
+    opens: AwareDatetime | None = None
+    closes: AwareDatetime | None = None
+    # The place whose time the pages of organisers show and ask for.
+    time_zone: str = "UTC"
+    # The colour of buttons and of the bar at the top, such as #0b4f5c; "" for our own.
+    colour: Annotated[str, Field(pattern=r"^(#[0-9a-f]{6})?$")] = ""
+    # The mark of the picture that `logos` keeps; "" for none.
+    logo: str = ""
     # Demographic item -> value -> share of the population: who is still missing, and raking.
     targets: dict[str, dict[str, float]] = {}
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("must be a time zone such as Pacific/Auckland") from error
+        return name
+
+    @model_validator(mode="after")
+    def _opens_first(self) -> ConsultationSettings:
+        if self.opens and self.closes and self.closes <= self.opens:
+            raise ValueError("closes must be later than opens")
+        return self
 
 
 @dataclass(frozen=True)
@@ -163,8 +196,25 @@ def list_consultations(store: Store) -> list[StoredConsultation]:
         return [consultation_of_row(tuple(row)) for row in c.execute(query)]
 
 
-def set_phase(store: Store, consultation_id: str, phase: Phase, actor: str) -> None:
-    """Open, close, reopen or archive it. Raises InputError on a phase there is not."""
+def set_phase(
+    store: Store,
+    consultation_id: str,
+    phase: Phase,
+    actor: str,
+    only_from: Phase | None = None,
+) -> None:
+    """Open, close, reopen or archive it.
+
+    Parameters
+    ----------
+    only_from : str, optional
+        Do nothing where it is in another phase by now.
+
+    Raises
+    ------
+    InputError
+        There is no such phase, or it is opened after the date on which it closes.
+    """
     if phase not in PHASES:
         raise InputError(
             'phase is "%(phase)s"; it must be one of %(known)s.',
@@ -173,12 +223,21 @@ def set_phase(store: Store, consultation_id: str, phase: Phase, actor: str) -> N
         )
     with store.write() as c:
         before = find_consultation_by_id(c, consultation_id)
+        if only_from not in (None, before.phase):
+            return
         changes: dict[str, Any] = {"phase": phase}
+        closes = before.settings.closes
+        if phase == "open" and closes is not None and closes.timestamp() * 1000 <= now():
+            raise InputError(
+                "the date on which it closes has passed; choose a later one, or none, first."
+            )
         if phase == "open":
             changes |= {"opened": before.opened or now(), "closed": None}
         elif before.phase == "open":
             changes["closed"] = now()
         c.execute(update(consultation).where(consultation.c.id == consultation_id).values(changes))
+        if phase in ("closed", "archived"):
+            forget_addresses(c, consultation_id)
         detail = {"from": before.phase, "to": phase}
         audit.append_entry(c, consultation_id, actor, "consultation.phase", phase, detail)
 

@@ -18,6 +18,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
@@ -147,6 +148,44 @@ invitation = Table(
     Column("expires", _TIME),
     Column("used_at", _TIME),
     Column("revoked_at", _TIME),
+)
+
+# Where an invitation is sent. The row is deleted when somebody joins with the invitation, so that
+# nothing says which address a participant has.
+invitation_mail = Table(
+    "invitation_mail",
+    metadata,
+    Column("consultation_id", Text, primary_key=True),
+    Column("invitation_id", Text, primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    # invitation or reminder: what is sent next, and when; no time where nothing is.
+    Column("kind", Text, nullable=False),
+    Column("due", _TIME),
+    Column("sent", Integer, nullable=False, server_default="0"),
+    Column("sent_at", _TIME),
+    # How often sending has failed since it last worked, and why.
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("failed", Text, nullable=False, server_default=""),
+    _of("invitation_id", "invitation"),
+    Index("ix_invitation_mail_due", "due"),
+)
+
+# Every address that was invited, as a keyed hash and without its invitation, so that nobody is
+# invited twice.
+invited_address = Table(
+    "invited_address",
+    metadata,
+    _consultation(key=True),
+    Column("address_hash", Text, primary_key=True),
+)
+
+consultation_logo = Table(
+    "consultation_logo",
+    metadata,
+    _consultation(key=True),
+    Column("kind", Text, nullable=False),
+    Column("content", LargeBinary, nullable=False),
 )
 
 participant = Table(

@@ -11,6 +11,7 @@ from suffrage.server.store import audit
 from suffrage.server.store.consultations import find_consultation_by_id
 from suffrage.server.store.database import RefusedError, Store, now
 from suffrage.server.store.database_schema import invitation
+from suffrage.server.store.mail_addresses import forget_addresses
 from suffrage.server.store.secret_keys import new_id, new_token
 
 _PURPOSE = "invitation"
@@ -91,6 +92,7 @@ def revoke_invitation(store: Store, consultation_id: str, invitation_id: str, ac
         )
         if done.rowcount == 0:
             raise RefusedError("used", "there is no unused invitation of that id.")
+        forget_addresses(c, consultation_id, invitation_id)
         audit.append_entry(c, consultation_id, actor, "invitation.revoke", invitation_id)
 
 
@@ -116,6 +118,8 @@ def use_invitation(c: Connection, store: Store, consultation_id: str, token: str
     )
     if id is None:
         raise RefusedError("used", "this invitation was used before, or is not valid.")
+    # From now on nothing says to which address a participant's invitation was sent.
+    forget_addresses(c, consultation_id, str(id))
     return str(id)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from suffrage.consult.consultation import STATES
 from suffrage.errors import InputError
@@ -208,24 +208,29 @@ def translate_statement(
     source: Literal["human", "machine"],
     actor: str,
 ) -> None:
-    """Set a statement's wording in another language; the original stays and is what is voted on."""
+    """Set a statement's wording in another language; an empty one takes it away.
+
+    The original stays and is what is voted on.
+    """
     from suffrage.server.store.database import upsert
 
     with store.write() as c:
         _get(c, consultation_id, statement_id)
+        key = {
+            "consultation_id": consultation_id,
+            "statement_id": statement_id,
+            "language": language,
+        }
         values = {"text": clean(text), "source": source, "reviewed": source == "human"}
-        c.execute(
-            upsert(c, statement_translation)
-            .values(
-                consultation_id=consultation_id,
-                statement_id=statement_id,
-                language=language,
-                **values,
+        if values["text"]:
+            c.execute(
+                upsert(c, statement_translation)
+                .values(**key, **values)
+                .on_conflict_do_update(index_elements=list(key), set_=values)
             )
-            .on_conflict_do_update(
-                index_elements=["consultation_id", "statement_id", "language"], set_=values
-            )
-        )
+        else:
+            is_it = [statement_translation.c[name] == value for name, value in key.items()]
+            c.execute(delete(statement_translation).where(*is_it))
         audit.append_entry(c, consultation_id, actor, "statement.translate", statement_id)
 
 

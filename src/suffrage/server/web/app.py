@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,22 @@ from suffrage.errors import InputError, SuffrageError
 from suffrage.server.store.buckets import buckets_of
 from suffrage.server.store.database import NotFoundError, RefusedError, open_store
 from suffrage.server.store.faults import SENTENCES, fault_log, fault_of, trace_of
+from suffrage.server.store.schedule import keep_to_dates
 from suffrage.server.store.waiting_room import WaitingRoom
 from suffrage.server.watcher import start_watching
-from suffrage.server.web import api, staff_pages, voting_pages
+from suffrage.server.web import api, look_pages, staff_pages, voting_pages
 from suffrage.server.web import participant_pages as pages
 from suffrage.server.web.drawing import Drawing
+from suffrage.server.web.invitation_sender import send_due_mails
 from suffrage.server.web.languages import Language
 from suffrage.server.web.metrics import Metrics, metrics_endpoint
+from suffrage.server.web.organise import (
+    invitation_pages,
+    new_pages,
+    preview_pages,
+    settings_pages,
+    translation_pages,
+)
 from suffrage.server.web.organise.organiser_pages import router as organise
 from suffrage.server.web.participant_pages import refusal
 from suffrage.server.web.picture import groups_picture
@@ -55,6 +64,8 @@ from suffrage.server.web.visit import (
 STATIC = Path(__file__).parent / "static"
 API = "/api/"
 LOOK_AFTER_WATCHER = 5.0
+# Seconds between looks for what is due by date, and for mails to send.
+DO_EVERY = 3.0
 # Seconds after which something may be sent again that the database could not store.
 RETRY_AFTER = 10
 # What refuses one act of those that wait together, and leaves the others.
@@ -62,7 +73,14 @@ REFUSALS = (SuffrageError, TooManyError, HTTPException, ElsewhereError)
 log = logging.getLogger("suffrage.consult")
 
 # Routers of the organisers' pages, mounted after the staff's log-in.
-ORGANISER_ROUTERS: tuple[APIRouter, ...] = (organise,)
+ORGANISER_ROUTERS: tuple[APIRouter, ...] = (
+    organise,
+    settings_pages.router,
+    invitation_pages.router,
+    new_pages.router,
+    translation_pages.router,
+    preview_pages.router,
+)
 
 
 def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> FastAPI:
@@ -70,12 +88,23 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(_keep_watching(settings.store)) if settings.results else None
+        tasks = [asyncio.create_task(_keep_doing(partial(keep_to_dates, app.state.store)))]
+        if settings.results:
+            tasks.append(asyncio.create_task(_keep_watching(settings.store)))
+        if settings.mail is not None:
+            send = partial(
+                send_due_mails,
+                app.state.store,
+                settings.mail,
+                settings.base_url,
+                settings.locales,
+            )
+            tasks.append(asyncio.create_task(_keep_doing(send)))
         yield
-        if watching is not None:
-            watching.cancel()
+        for task in tasks:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await watching
+                await task
         await run_in_threadpool(app.state.room.close)
         app.state.store.close()
 
@@ -102,6 +131,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
         api.router,
         pages.router,
         voting_pages.router,
+        look_pages.router,
         staff_pages.router,
         *ORGANISER_ROUTERS,
         *more,
@@ -135,6 +165,22 @@ async def _keep_watching(store: str) -> None:
                 worker = start_watching(store)
     finally:
         worker.terminate()
+
+
+async def _keep_doing(act: Callable[[], object]) -> None:
+    """Do something every few seconds, whatever fails; a failure is logged when it changes."""
+    last = ""
+    while True:
+        try:
+            await run_in_threadpool(act)
+            last = ""
+        except Exception as error:
+            fault = fault_of(error)
+            said = SENTENCES[fault] if fault is not None else f"{type(error).__name__}: {error}"
+            if said != last:
+                log.warning("%s", said)
+            last = said
+        await asyncio.sleep(DO_EVERY)
 
 
 def healthy() -> Response:

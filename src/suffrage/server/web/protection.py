@@ -138,7 +138,7 @@ class Guard:
 
 
 def _is_file(path: str) -> bool:
-    return path.startswith("/admin/c/")
+    return path.startswith(("/admin/c/", "/admin/import"))
 
 
 def _refusal(said: str, status: int) -> Response:

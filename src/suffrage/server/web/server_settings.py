@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from suffrage.server.mail import MailSettings
+
 
 @dataclass(frozen=True)
 class Allowance:
@@ -53,6 +55,8 @@ class ServerSettings:
     hosts: tuple[str, ...] = ()
     # A folder for what organisers release. None: next to a SQLite store, nowhere with PostgreSQL.
     releases: Path | None = None
+    # The mail server by which invitations go. None: organisers download the links instead.
+    mail: MailSettings | None = None
 
     @property
     def secure(self) -> bool:

@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from suffrage.server.store import consultations, staff
 from suffrage.server.web import protection
+from suffrage.server.web.organise.new_pages import may_make
 from suffrage.server.web.organise.words import Words
 from suffrage.server.web.visit import (
     STAFF,
@@ -65,7 +66,14 @@ def staff_page(request: Request, member: AMember) -> HTMLResponse:
     store = store_of(request)
     roles = staff.roles_of(store, member.id)
     theirs = [a for a in consultations.list_consultations(store) if a.id in roles]
-    return _page(request, "staff.html", member=member, consultations=theirs, roles=roles)
+    return _page(
+        request,
+        "staff.html",
+        member=member,
+        consultations=theirs,
+        roles=roles,
+        may_make=may_make(request, member),
+    )
 
 
 def _page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:

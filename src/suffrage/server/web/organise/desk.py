@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.requests import Request
@@ -34,7 +35,14 @@ from suffrage.server.store.stored_results import (
 )
 from suffrage.server.texts import whole_number
 from suffrage.server.web import protection
-from suffrage.server.web.languages import Language
+from suffrage.server.web.languages import SOURCE, Language, languages, own_name
+from suffrage.server.web.organise.forms import (
+    FieldView,
+    MistakesError,
+    Problem,
+    Sent,
+    field_id,
+)
 from suffrage.server.web.organise.words import Words
 from suffrage.server.web.visit import (
     choose_language,
@@ -46,30 +54,8 @@ from suffrage.server.web.visit import (
     with_visit,
 )
 
-
-@dataclass(frozen=True)
-class Sent:
-    """What a form sent."""
-
-    form: FormData = field(default_factory=FormData)
-    # An uploaded file's bytes, None without one.
-    file: bytes | None = None
-
-    def get(self, name: str, most: int = 20_000) -> str:
-        """One text, "" where it is absent."""
-        value = self.form.get(name)
-        return value[:most] if isinstance(value, str) else ""
-
-    def all(self, name: str) -> list[str]:
-        """Every text of a name."""
-        return [value for value in self.form.getlist(name) if isinstance(value, str)]
-
-    def file_text(self) -> str:
-        """The file as text, "" without one. Raises InputError where it is not UTF-8."""
-        try:
-            return (self.file or b"").decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InputError("the file is not text in UTF-8; save it as UTF-8.") from error
+# A form with many questions about people has more fields than any form of participants.
+MOST_FIELDS = 3000
 
 
 @dataclass(frozen=True)
@@ -81,6 +67,9 @@ class Desk:
     member: Member
     about: StoredConsultation
     role: Role
+    # Of a form that was refused: what it sent, and what is wrong with it.
+    sent: Sent | None = None
+    problems: tuple[Problem, ...] = ()
 
     @property
     def id(self) -> str:
@@ -124,6 +113,35 @@ class Desk:
         said = self.language.translations.gettext(text)
         return said % values if values else said
 
+    def field(self, form: str, name: str, stored: object = "") -> FieldView:
+        """A field with what was typed into it, or with what is stored."""
+        sent = self.sent if self.sent is not None and self.sent.get("what") == form else None
+        problem = next((p for p in self.problems if (p.form, p.name) == (form, name)), None)
+        return FieldView(
+            field_id(form, name),
+            name,
+            str(stored) if sent is None else sent.get(name),
+            problem,
+            None if sent is None else tuple(sent.all(name)),
+        )
+
+    def page_languages(self) -> list[Language]:
+        """Every language that there are pages for participants in."""
+        return list(languages(self.request.app.state.settings.locales).values())
+
+    def page_language(self, code: str) -> Language:
+        """A language of the pages, English where there is none of this code."""
+        known = languages(self.request.app.state.settings.locales)
+        return known.get(code, known[SOURCE])
+
+    def told_options(self, options: Mapping[str, str]) -> list[tuple[str, str]]:
+        """What may be chosen, in the reader's language."""
+        return [(value, self._(words)) for value, words in options.items()]
+
+    def language_name(self, code: str) -> str:
+        """A language's name in itself."""
+        return own_name(code)
+
     def viewed(self, what: str, object: str = "") -> None:
         """Put into the audit log that something sensitive was looked at."""
         with self.store.write() as c:
@@ -134,14 +152,13 @@ class Desk:
         template: str,
         section: str,
         values: Mapping[str, Any] | None = None,
-        status: int = 200,
     ) -> Response:
         """A page of this consultation."""
         return render(
             self.request,
             f"admin/{template}",
             self.language,
-            status,
+            422 if self.problems else 200,
             staff_languages(self.request),
             desk=self,
             title_of=self.about.text(self.about.title, self.language.code),
@@ -183,37 +200,63 @@ def desk_page(show: Show, view: str = "view") -> Any:
     return endpoint
 
 
-def desk_form(act: Act, do: str) -> Any:
+def desk_form(act: Act, do: str, show: Show) -> Any:
     """Return the endpoint of a form, for staff who may `do`.
 
-    act: returns where to go on, as the query of the same page ("done=..."), or a whole response. A
-    person's mistake is answered with 422, and nothing is changed.
+    Parameters
+    ----------
+    act : callable
+        Returns where to go on, as the query of the same page ("done=..."), or a whole response.
+    do : str
+        What the form does: view, moderate, analyse, export or manage.
+    show : callable
+        The page that the form is on. After a person's mistake it is shown again with 422, with what
+        was typed and what is wrong, and nothing is changed.
     """
     allowed = staff_who_may(do)
 
     async def endpoint(request: Request, consultation_id: str) -> Response:
-        sent = await request.form(max_files=1, max_fields=protection.MOST_FIELDS)
+        sent = await request.form(max_files=1, max_fields=MOST_FIELDS)
         protection.refuse_nul(sent)
-        upload = sent.get("file")
-        file = await upload.read() if isinstance(upload, UploadFile) else None
-        given = Sent(sent, file)
-        return await run_in_threadpool(_acted, request, consultation_id, allowed, given, act)
+        given = await sent_of(sent)
+        return await run_in_threadpool(_acted, request, consultation_id, allowed, given, act, show)
 
     return endpoint
 
 
+async def sent_of(form: FormData) -> Sent:
+    """Return what a form sent, with the file read."""
+    upload = form.get("file")
+    if not isinstance(upload, UploadFile) or not upload.filename:
+        return Sent(form)
+    return Sent(form, await upload.read(), upload.filename)
+
+
 def _acted(
-    request: Request, consultation_id: str, allowed: Callable[..., Any], given: Sent, act: Act
+    request: Request,
+    consultation_id: str,
+    allowed: Callable[..., Any],
+    given: Sent,
+    act: Act,
+    show: Show,
 ) -> Response:
     state = request.app.state
     protection.check_form(request, given.form, state.store.secrets, state.settings.base_url)
     desk = _desk(request, consultation_id, allowed)
-
-    def answer(desk: Desk) -> Response:
+    try:
         went = act(desk, given)
-        return went if isinstance(went, Response) else _back(request, went)
+    except NotFoundError:
+        raise
+    except InputError as error:
+        problems = problems_of(error, given.get("what"), desk.language)
+        return show(replace(desk, sent=given, problems=problems))
+    return went if isinstance(went, Response) else back_to(request, went)
 
-    return _told(desk, answer)
+
+def problems_of(error: InputError, form: str, language: Language) -> tuple[Problem, ...]:
+    """Return what is wrong with a form, as its page shows it."""
+    found = error.found if isinstance(error, MistakesError) else (("", error),)
+    return tuple(Problem(form, name, *language.told(one)) for name, one in found)
 
 
 def _desk(request: Request, consultation_id: str, allowed: Callable[..., Any]) -> Desk:
@@ -228,10 +271,11 @@ def _told(desk: Desk, show: Show) -> Response:
     except NotFoundError:
         raise
     except InputError as error:
-        return desk.page("refused.html", "", {"problem": desk.language.told(error)}, 422)
+        refused = replace(desk, problems=problems_of(error, "", desk.language))
+        return refused.page("refused.html", "")
 
 
-def _back(request: Request, query: str) -> Response:
+def back_to(request: Request, query: str) -> Response:
     """The same page again, so that reloading it sends nothing twice."""
     kept = [(k, v) for k, v in parse_qsl(request.url.query) if k not in ("done", "undo", "count")]
     whole = urlencode([*kept, *parse_qsl(query)])
@@ -245,3 +289,36 @@ def _back(request: Request, query: str) -> Response:
 def short_id(id: str) -> str:
     """Return a few characters made of an id, to distinguish people in a list without their id."""
     return hashlib.sha256(id.encode()).hexdigest()[:6]
+
+
+def add_section(
+    router: APIRouter,
+    path: str,
+    show: Show,
+    act: Act | None = None,
+    view: str = "view",
+    do: str = "manage",
+) -> None:
+    """Add a page at a path, and what its forms do.
+
+    Parameters
+    ----------
+    view, do : str
+        What a role must allow to see the page, and to send its forms.
+    """
+    router.add_api_route(path, desk_page(show, view), methods=["GET"], response_model=None)
+    if act is not None:
+        router.add_api_route(path, desk_form(act, do, show), methods=["POST"], response_model=None)
+
+
+def file_response(content: str | bytes, name: str, kind: str) -> Response:
+    """Return a file to download."""
+    return Response(
+        content,
+        media_type=kind,
+        headers={
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )

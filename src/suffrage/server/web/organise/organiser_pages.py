@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
+from functools import partial
 from itertools import groupby
 from typing import Any, cast, get_args
 from urllib.parse import urlencode
@@ -13,7 +12,6 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from suffrage.consult.candidate_answers import candidates_of_text
-from suffrage.consult.csv_files import neutralised
 from suffrage.consult.pairing import PairDesign
 from suffrage.consult.quality import left_rate
 from suffrage.errors import InputError
@@ -21,17 +19,21 @@ from suffrage.server import plot
 from suffrage.server.store import audit, invitations, participants, staff, statements, stored_votes
 from suffrage.server.store import shown_answers as answers
 from suffrage.server.store import stored_principles as principles
-from suffrage.server.store.consultations import Phase, set_phase, set_settings, set_texts
-from suffrage.server.store.database import DAY, now
+from suffrage.server.store.consultations import Phase, set_phase
+from suffrage.server.store.database import now
 from suffrage.server.store.staff import Role
 from suffrage.server.store.statements import State
-from suffrage.server.texts import whole_number
 from suffrage.server.watcher import recompute
+from suffrage.server.web.languages import N_
 from suffrage.server.web.organise import intake, releases, words
 from suffrage.server.web.organise import page_figures as figures
-from suffrage.server.web.organise.desk import Act, Desk, Sent, Show, desk_form, desk_page, short_id
+from suffrage.server.web.organise.desk import Desk, add_section, file_response, short_id
+from suffrage.server.web.organise.forms import Sent
+from suffrage.server.web.organise.settings_pages import PARTS
 
 A_PAGE = 25
+# With fewer statements the first people have voted on everything within a minute.
+FEWEST_SEEDS = 10
 
 # --- overview --------------------------------------------------------------------------------
 
@@ -425,7 +427,7 @@ def _release(desk: Desk, sent: Sent) -> str:
 def _release_file(desk: Desk) -> Response:
     version = desk.request.path_params["version"]
     name = f"{desk.about.slug}-release-{version}.zip"
-    return _download(releases.release_zip(desk, version), name, "application/zip")
+    return file_response(releases.release_zip(desk, version), name, "application/zip")
 
 
 # --- audit log and settings ------------------------------------------------------------------
@@ -447,23 +449,49 @@ def _audit(desk: Desk) -> Response:
 def _audit_file(desk: Desk) -> Response:
     desk.viewed("audit")
     text = audit.as_json_lines(audit.list_entries(desk.store, desk.id))
-    return _download(text, f"{desk.about.slug}-audit.jsonl", "application/jsonl; charset=utf-8")
+    return file_response(text, f"{desk.about.slug}-audit.jsonl", "application/jsonl; charset=utf-8")
 
 
 def _settings(desk: Desk) -> Response:
-    s = desk.about.settings
-    plain = s.model_dump(mode="json")
-    own_page = {"demographics", "targets"}
+    more = (
+        ("/invitations", N_("Invitations"), N_("Who may take part, and what was sent.")),
+        ("/translations", N_("Translations"), N_("Statements in the other languages.")),
+        ("/preview", N_("Preview"), N_("The pages as people will see them.")),
+    )
+    listed = [(f"/settings/{name}", part.title, part.about) for name, part in PARTS.items()]
     values = {
         "members": staff.list_members(desk.store, desk.id),
         "roles": get_args(Role),
-        "languages": s.languages,
-        "invited": figures.invitations_by_stratum(desk.store, desk.id),
-        "people_yaml": intake.yaml_of({key: plain[key] for key in sorted(own_page)}),
-        "more_yaml": intake.yaml_of({k: v for k, v in plain.items() if k not in own_page}),
+        "parts": [(path, desk._(title), desk._(about)) for path, title, about in (*listed, *more)],
+        "todo": _to_do(desk),
         "may": desk.may("manage"),
     }
     return desk.page("settings.html", "settings", values)
+
+
+def _to_do(desk: Desk) -> list[tuple[bool, str, str]]:
+    """What is needed or wise before it is opened: whether it is done, where, and what."""
+    settings, first = desk.about.settings, desk.about.settings.languages[0]
+    seeds = statements.list_statements(desk.store, desk.id, ["accepted"])
+    invited = settings.open_to_all or bool(invitations.list_invitations(desk.store, desk.id))
+    return [
+        (
+            bool(desk.about.title.get(first) and desk.about.question.get(first)),
+            "/settings/texts",
+            desk._("Title and question"),
+        ),
+        (
+            bool(settings.organiser and settings.contact),
+            "/settings/texts",
+            desk._("Who asks, and whom to contact"),
+        ),
+        (
+            len(seeds) >= FEWEST_SEEDS,
+            "/seeds",
+            desk._("%(count)s statements or more to vote on", count=FEWEST_SEEDS),
+        ),
+        (invited, "/invitations", desk._("Invitations, or open to everybody")),
+    ]
 
 
 def _set(desk: Desk, sent: Sent) -> str | Response:
@@ -471,23 +499,8 @@ def _set(desk: Desk, sent: Sent) -> str | Response:
     if what == "phase":
         set_phase(desk.store, desk.id, cast(Phase, sent.get("phase")), me)
         return urlencode({"done": "phase"})
-    if what == "texts":
-        languages = desk.about.settings.languages
-        title = {of: sent.get(f"title:{of}").strip() for of in languages}
-        question = {of: sent.get(f"question:{of}").strip() for of in languages}
-        if not title[languages[0]]:
-            raise InputError(
-                "the consultation needs a title in %(language)s.", language=languages[0]
-            )
-        set_texts(desk.store, desk.id, title, question, me)
-        return urlencode({"done": "texts"})
-    if what == "settings":
-        set_settings(desk.store, desk.id, intake.settings_of_yaml(sent.get("yaml")), me)
-        return urlencode({"done": "settings"})
     if what == "role":
         return _set_role(desk, sent)
-    if what == "invite":
-        return _invite(desk, sent)
     raise InputError("this form is not known; load the page again.")
 
 
@@ -507,54 +520,12 @@ def _set_role(desk: Desk, sent: Sent) -> str:
     return urlencode({"done": "role"})
 
 
-def _invite(desk: Desk, sent: Sent) -> Response:
-    """Invitations as a file, because their links are kept nowhere."""
-    count, days = whole_number(sent.get("count"), 5000), whole_number(sent.get("days"), 365)
-    if not count:
-        raise InputError("how many invitations? A number from 1 to 5000.")
-    if sent.get("days") and not days:
-        raise InputError("how many days are they good for? A number from 1 to 365, or nothing.")
-    expires = now() + days * DAY if days else None
-    stratum = sent.get("stratum").strip()[:80]
-    tokens = invitations.create_invitations(
-        desk.store, desk.id, count, desk.member.id, stratum, expires
-    )
-    # Not of the request: whoever sends it chooses its host.
-    start = f"{desk.request.app.state.settings.base_url}/c/{desk.about.slug}/join?t="
-    out = io.StringIO()
-    rows = csv.writer(out)
-    rows.writerow(("stratum", "link"))
-    rows.writerows((neutralised(stratum), f"{start}{token}") for token in tokens)
-    return _download(
-        out.getvalue(), f"{desk.about.slug}-invitations.csv", "text/csv; charset=utf-8"
-    )
-
-
-def _download(content: str | bytes, name: str, kind: str) -> Response:
-    return Response(
-        content,
-        media_type=kind,
-        headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "Cache-Control": "no-store",
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
-
-
 # --- the table of pages ----------------------------------------------------------------------
 
 router = APIRouter(prefix="/admin/c/{consultation_id}", include_in_schema=False)
 
 
-def _section(
-    path: str, show: Show, act: Act | None = None, view: str = "view", do: str = "manage"
-) -> None:
-    router.add_api_route(path, desk_page(show, view), methods=["GET"], response_model=None)
-    if act is not None:
-        router.add_api_route(path, desk_form(act, do), methods=["POST"], response_model=None)
-
-
+_section = partial(add_section, router)
 _section("", _overview)
 _section("/statements", _statements, _moderate, do="moderate")
 _section("/statements/log", _decisions)

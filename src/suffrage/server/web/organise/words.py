@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime
 
 from suffrage.consult import quality
 from suffrage.consult.groups.findings import group_name
+from suffrage.server.store.consultations import ConsultationSettings
 from suffrage.server.texts import whole_number
 from suffrage.server.web.languages import N_, SOURCE, Language
 
@@ -78,6 +80,7 @@ SECTIONS = (
     ("statements", "/statements", N_("Statements")),
     ("seeds", "/seeds", N_("Seeds")),
     ("answers", "/answers", N_("Answers")),
+    ("invitations", "/invitations", N_("Invitations")),
     ("participants", "/participants", N_("Participants")),
     ("groups", "/groups", N_("Groups")),
     ("principles", "/principles", N_("Principles")),
@@ -85,6 +88,17 @@ SECTIONS = (
     ("audit", "/audit", N_("Audit log")),
     ("settings", "/settings", N_("Settings")),
 )
+
+
+def zoned_day(moment: datetime, settings: ConsultationSettings, language: str) -> str:
+    """Return a date with its time of day, as clocks of the consultation's place show it."""
+    there = moment.astimezone(ZoneInfo(settings.time_zone))
+    try:
+        locale = Locale.parse(language)
+    except (UnknownLocaleError, ValueError):
+        locale = Locale.parse(SOURCE)
+    place = settings.time_zone.rpartition("/")[2].replace("_", " ")
+    return f"{format_datetime(there, 'd MMMM y, HH:mm', locale=locale)} ({place})"
 
 
 class Words:
@@ -139,6 +153,21 @@ class Words:
             "phase": _("The phase is changed."),
             "settings": _("The settings are saved."),
             "texts": _("Title and question are saved."),
+            "logo": _("The logo is saved."),
+            "no-logo": _("The logo is removed."),
+            "invited": ngettext(
+                "%(num)s invitation will be sent now.", "%(num)s invitations will be sent now.", n
+            ),
+            "reminded": ngettext(
+                "%(num)s reminder will be sent now.", "%(num)s reminders will be sent now.", n
+            ),
+            "resent": _("The invitation will be sent again now."),
+            "revoked": _("The invitation is revoked. Its link no longer works."),
+            "created": _("The consultation is there, as a draft. Only you can see it."),
+            "imported": _("The consultation is imported. It is closed."),
+            "translated": ngettext(
+                "%(num)s translation is saved.", "%(num)s translations are saved.", n
+            ),
             "role": _("The role is changed."),
             "principle": _("The principle is saved."),
             "removed": _("The principle is removed."),
