@@ -333,7 +333,9 @@ def test_people_are_invited_by_mail_reminded_and_forgotten_when_they_join(
         visitor.post("/invitations", what="remind")
         assert send() == 1
         assert str(mails[-1]["Subject"]).startswith("Reminder:")
-        first, last = (re.findall(r"\?t=\S+", m.get_content()) for m in (sent["bo@example.org"], mails[-1]))
+        first, last = (
+            re.findall(r"\?t=\S+", m.get_content()) for m in (sent["bo@example.org"], mails[-1])
+        )
         assert first == last
         bo = next(i for i, m in invitation_mail.list_mails(store, id).items() if m.sent)
         visitor.post("/invitations", what="revoke", id=bo)
