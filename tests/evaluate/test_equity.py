@@ -90,7 +90,7 @@ def test_the_group_left_behind_is_named_and_stays_last(card: Scorecard) -> None:
         least["groups"]["south"]["value"]
     )
     found = figure(card, "spread", "fails-south")
-    assert found.value > 0.3 and found.low is not None and found.low >= 0
+    assert found.low is not None and found.low > 0.05
 
 
 def test_serving_all_badly_is_a_small_spread_and_a_large_shortfall(card: Scorecard) -> None:
@@ -110,8 +110,7 @@ def test_crossings_served_worse_than_their_parts_are_found(card: Scorecard) -> N
 def test_a_parrot_of_majorities_makes_caricatures(card: Scorecard) -> None:
     assert figure(card, "within", "parrot").value == pytest.approx(0)
     between = figure(card, "between", "parrot")
-    # Twelve questions, and a few of them decide: the interval is wide on both sides.
-    assert between.value > 2 and between.low is not None and between.low < between.value
+    assert between.low is not None and between.low > 1
 
 
 def test_one_average_public_for_all_has_no_distance_between_groups(card: Scorecard) -> None:

@@ -23,6 +23,10 @@ SHAPES = {
     "heavy-tailed": lambda g, shape: g.standard_t(3, size=shape),
     "skewed": lambda g, shape: g.exponential(size=shape) - 1,
 }
+HARD_SHAPES = {
+    "lognormal": lambda g, shape: g.lognormal(size=shape) - np.exp(0.5),
+    "chi-squared (1)": lambda g, shape: g.chisquare(1, size=shape) - 1,
+}
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 5, 12, 29, 200])
@@ -86,11 +90,48 @@ def test_a_difference_of_the_size_called_detectable_is_seen_four_times_in_five()
         found = infer(values.mean(), left_out, np.ones(12), counts_of(12, generator))
         p_values.append(found.p_value())
     share = np.mean([p is not None and p < 0.05 for p in p_values])
-    # A little less, because the bootstrap stretches some intervals: four errors and as much more.
+    # A little less, because the bootstrap stretches some tests: four errors and as much more.
     assert 0.8 - 4 * np.sqrt(0.16 / 300) - 0.06 < share < 0.8 + 4 * np.sqrt(0.16 / 300)
     assert detectable_with(FEWEST_CLUSTERS - 1, 1.0) is None
-    assert errors_needed(0.05, 400) == pytest.approx(2.802, abs=0.05)
+    # Many clusters need as many errors as a test of normal values with a known deviation.
+    assert errors_needed(0.05, 100_000) == pytest.approx(2.802, abs=0.01)
     assert critical_value(0.05, 5) > stats.t.ppf(0.975, 4)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_tail_counts_in_tests_and_not_in_intervals(sign: int) -> None:
+    generator = np.random.default_rng(6)
+    # The tail points away from 0, or towards it.
+    values = 2 + sign * (generator.exponential(size=10) - 1)
+    left_out, counts = (values.sum() - values) / 9, counts_of(10, generator)
+    found = infer(values.mean(), left_out, np.ones(10), counts)
+    error = values.std(ddof=1) / np.sqrt(10)
+    low, high = found.interval()
+    assert low is not None and high is not None
+    # The studentised bootstrap again, one draw at a time.
+    t = []
+    for draw in counts.astype(int):
+        taken = np.repeat(values, draw)
+        t.append((taken.mean() - values.mean()) / (taken.std(ddof=1) / np.sqrt(10)))
+    reach = stats.t.ppf(0.975, 9)
+    upper, lower = np.quantile(t, [0.025, 0.975])
+    assert low == pytest.approx(values.mean() - max(reach, lower) * error)
+    assert high == pytest.approx(values.mean() + max(reach, -upper) * error)
+    tail = max(0.0, -stats.skew(values))
+    assert (tail > 0.5) == (sign < 0)
+    stretch = max(1.0, lower / reach) * (1 + tail) * (1 + 0.4 / np.sqrt(10))
+    assert found.p_value() == pytest.approx(2 * stats.t.sf(values.mean() / error / stretch, 4))
+
+
+def test_respondents_have_no_tail() -> None:
+    generator = np.random.default_rng(7)
+    values = 1 - generator.lognormal(size=12)
+    left_out, counts = (values.sum() - values) / 11, counts_of(12, generator)
+    alone = infer(values.mean(), left_out, np.ones(12), counts)
+    noisy = infer(values.mean(), left_out, np.ones(12), counts, 3 * alone.error**2)
+    # Half of the standard deviation is the clusters' own: the third moment of a sum of both.
+    assert noisy.skewness == pytest.approx(alone.skewness / 8)
+    assert alone.skewness == pytest.approx(stats.skew(values))
 
 
 def false_verdicts(shape: str, clusters: int, methods: int, floor: bool, studies: int) -> float:
@@ -98,7 +139,7 @@ def false_verdicts(shape: str, clusters: int, methods: int, floor: bool, studies
     for study in range(studies):
         generator = np.random.default_rng([study, clusters, methods])
         counts = counts_of(clusters, generator)
-        rows = SHAPES[shape](generator, (methods, clusters))
+        rows = {**SHAPES, **HARD_SHAPES}[shape](generator, (methods, clusters))
         gaps = list(rows) if floor else [one - two for one, two in combinations(rows, 2)]
         found = [
             infer(
@@ -132,6 +173,16 @@ def test_equal_methods_are_told_apart_in_five_studies_of_a_hundred_at_most(
     shape: str, clusters: int, methods: int, floor: bool
 ) -> None:
     assert false_verdicts(shape, clusters, methods, floor, 500) <= allowed(500)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shape", HARD_SHAPES)
+@pytest.mark.parametrize("clusters", [4, 10, 20, 40])
+@pytest.mark.parametrize("methods", [2, 6])
+def test_methods_with_long_tails_are_told_apart_no_more_often(
+    shape: str, clusters: int, methods: int
+) -> None:
+    assert false_verdicts(shape, clusters, methods, True, 500) <= allowed(500)
 
 
 def coverage(shape: str, clusters: int, studies: int) -> float:

@@ -708,7 +708,7 @@ def _survives(pairs: Sequence[Pair], draws: Draws) -> Estimate | None:
     # Where both are one and the same gain, what is left of their difference is rounding.
     if apart.error > 1e-6 * below.inference.error:
         stretch = max(stretch, apart.stretch_low, apart.stretch_high)
-    critical = stretch * student_quantile(0.5 + LEVEL / 2, below.clusters - 1)
+    critical = stretch * student_quantile(0.5 + LEVEL / 2, below.inference.effective - 1)
     low, high = fieller(above.value, below.value, _covariance(above, below), critical)
     if low is None:
         return None

@@ -33,15 +33,24 @@ def named_largest(groups: Mapping[str, Estimate]) -> dict[str, Any]:
 def largest(groups: Mapping[str, Estimate]) -> Estimate:
     """The largest value among groups, with an interval that holds whichever group has it."""
     found = combined(lambda *own: np.max(own, axis=0), *groups.values(), n=len(groups))
-    noise = np.abs([one.draws - one.value for one in groups.values()]).max(axis=0)
+    noise = np.abs(_moves(groups)).max(axis=0)
     return replace(found, own_interval=_around(found.value, noise, groups))
 
 
 def spread_between(groups: Mapping[str, Estimate]) -> Estimate:
     """The largest value of a group less the smallest."""
     found = combined(lambda *own: np.ptp(own, axis=0), *groups.values(), n=len(groups))
-    noise = np.ptp([one.draws - one.value for one in groups.values()], axis=0)
+    noise = np.ptp(_moves(groups), axis=0)
     return replace(found, own_interval=_around(found.value, noise, groups, 0.0))
+
+
+def _moves(groups: Mapping[str, Estimate]) -> FloatArray:
+    """How every group's value moves from draw to draw, (groups, draws).
+
+    Draws of few clusters move too little. Each group's moves are as much wider as its own interval
+    is than the draws.
+    """
+    return np.array([one.inference.widening * (one.draws - one.value) for one in groups.values()])
 
 
 def _around(
@@ -51,12 +60,10 @@ def _around(
 
     Percentiles of resampled maxima are too high, because noise picks another group each time. By
     the triangle inequality a maximum moves no further than the group that moves most, and a range
-    no further than the range of the moves. Draws of few clusters move too little; what they cover
-    is widened as the interval of the group is that needs it most.
+    no further than the range of the moves.
     """
     known = noise[np.isfinite(noise)]
-    parts = [one.inference for one in groups.values()]
-    if not known.size or not all(part.can_tell for part in parts):
+    if not known.size or not all(one.inference.can_tell for one in groups.values()):
         return None, None
-    covered = float(np.quantile(known, LEVEL)) * max(part.widening for part in parts)
+    covered = float(np.quantile(known, LEVEL))
     return max(value - covered, lowest), value + covered

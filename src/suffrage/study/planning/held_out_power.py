@@ -8,9 +8,8 @@ from suffrage.errors import InputError
 from suffrage.evaluate.fit import NAME as FIT
 from suffrage.evaluate.statistics.inference import (
     FEWEST_CLUSTERS,
-    LEVEL,
     detectable_with,
-    errors_needed,
+    usual_errors_needed,
 )
 from suffrage.plurals import plural
 from suffrage.report.tables import read_results
@@ -74,4 +73,4 @@ def _earlier_deviation(study: Study) -> float | None:
     found = [d.detectable for d in results.differences_of(FIT, "fit") if d.detectable is not None]
     if not found or clusters < FEWEST_CLUSTERS:
         return None
-    return float(median(found) / errors_needed(1 - LEVEL, clusters) * clusters**0.5)
+    return float(median(found) / usual_errors_needed(clusters) * clusters**0.5)
