@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ CLUSTERS = (3, 4, 5, 6, 8, 10, 12, 20, 40)
 FEW_CLUSTERS = (4, 5, 8, 12, 20)
 METHODS = (2, 6)
 DRAWS = 2000
+# Sets of draws that studies take in turn: drawing a set for each study takes most of the time.
+RESAMPLES = 20
 PEOPLE = 200
 SHAPES: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] = {
     "normal": lambda g, shape: g.normal(size=shape),
@@ -65,9 +68,15 @@ def without_each(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return (sums.sum(axis=-1, keepdims=True) - sums) / (sizes.sum() - sizes)
 
 
-def bootstrap_counts(clusters: int, generator: np.random.Generator) -> np.ndarray:
-    """How often each draw takes each cluster."""
+def bootstrap_counts(clusters: int, study: int) -> np.ndarray:
+    """How often each draw takes each cluster, in one of `RESAMPLES` sets of draws."""
+    return _counts(clusters, study % RESAMPLES)
+
+
+@lru_cache(maxsize=RESAMPLES * 10)
+def _counts(clusters: int, number: int) -> np.ndarray:
     shares = np.full(clusters, 1 / clusters)
+    generator = np.random.default_rng([number, clusters])
     return generator.multinomial(clusters, shares, size=DRAWS).astype(float)
 
 
@@ -82,7 +91,7 @@ def false_verdicts(
     wrong = 0
     for study in range(studies):
         generator = np.random.default_rng([study, clusters, methods])
-        counts = bootstrap_counts(clusters, generator)
+        counts = bootstrap_counts(clusters, study)
         sizes = sizes_of(clusters, unequal, generator)
         sums = cluster_sums(ALL_SHAPES[shape](generator, (methods, clusters)), sizes, generator)
         pairs = combinations(sums, 2)
@@ -103,7 +112,7 @@ def coverage(shape: str, clusters: int, unequal: bool, studies: int) -> tuple[fl
         return None, float("nan")
     for study in range(studies):
         generator = np.random.default_rng([study, clusters, 77])
-        counts = bootstrap_counts(clusters, generator)
+        counts = bootstrap_counts(clusters, study)
         sizes = sizes_of(clusters, unequal, generator)
         sums = cluster_sums(ALL_SHAPES[shape](generator, (clusters,)), sizes, generator)
         found = infer(sums.sum() / sizes.sum(), without_each(sums, sizes), sizes, counts)
