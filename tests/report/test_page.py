@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 import re
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from suffrage import report
 from suffrage.evaluate.results import FigureDifference, Results
@@ -20,10 +22,12 @@ from suffrage.report.dot_plot import axis_ticks
 from suffrage.report.failures import falls, worst_items
 from suffrage.report.finding import finding
 from suffrage.report.heat_map import heat_map, tiles
+from suffrage.report.marks import STRICTER_NOTE
 from suffrage.report.numbers import NO_INTERVAL, interval, number
 from suffrage.report.page import render_report, write_report
 from suffrage.report.published_panels import DotRow, curves, dots
-from suffrage.report.tables import scoreboard_rows
+from suffrage.report.tables import latex_scoreboard, markdown_scoreboard, scoreboard_rows
+from suffrage.report.terminal import scoreboard
 
 from .example_results import ITEMS, example_results
 from .headless import dumped_page
@@ -327,6 +331,46 @@ def test_the_finding_says_better_worse_or_cannot_be_told_apart(results: Results)
     assert worse.startswith(
         "Asked questions it was never trained on, the model trained by distribution matching "
         "answers further from the public than the untrained model"
+    )
+
+
+def with_fit_gaps(results: Results, one: str, **changed: Any) -> Results:
+    """No difference of fit is told apart and every interval holds 0, but for one method's."""
+    return results.model_copy(
+        update={
+            "figure_differences": [
+                d.model_copy(
+                    update={"value": 0.1, "low": -0.1, "high": 0.3, "adjusted": 0.2}
+                    | (
+                        changed
+                        if (d.method, d.against, d.side) == (one, "base", "held_out")
+                        else {}
+                    )
+                )
+                for d in results.figure_differences
+            ]
+        }
+    )
+
+
+def test_an_interval_that_leaves_out_0_is_explained_where_it_stands_and_nowhere_else(
+    results: Results,
+) -> None:
+    plain = with_fit_gaps(results, "sft")
+    assert STRICTER_NOTE not in render_report(plain)
+    apart = with_fit_gaps(results, "sft", low=0.02)
+    page = render_report(apart)
+    # In the finding, and below the table of differences.
+    assert STRICTER_NOTE in finding(apart).lead
+    assert page.count(STRICTER_NOTE) == 2
+    # The scoreboard in a terminal and in a paper shows no difference.
+    assert STRICTER_NOTE not in latex_scoreboard(apart) + markdown_scoreboard(apart)
+    out = io.StringIO()
+    Console(file=out, width=500).print(scoreboard(apart))
+    assert STRICTER_NOTE not in " ".join(out.getvalue().split())
+    # A difference that is told apart needs no explanation.
+    assert STRICTER_NOTE not in render_report(
+        with_fit_gaps(results, "sft", low=0.02, adjusted=0.01)
     )
 
 

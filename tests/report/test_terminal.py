@@ -57,6 +57,9 @@ def test_missing_intervals_and_labels_with_markup_do_not_break_it() -> None:
     out = io.StringIO()
     Console(file=out, width=80).print(scoreboard(bare))
     assert "None" not in out.getvalue()
+    assert "(too few)" in out.getvalue()
+    assert "too few questions to tell" in " ".join(out.getvalue().split())
+    assert "too few" not in printed(terminal=False)
     assert "[red]base" in out.getvalue()
 
 

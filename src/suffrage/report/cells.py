@@ -65,13 +65,18 @@ class Table:
     columns: Sequence[str]
     numeric: Sequence[bool]  # by column: right-aligned on a wide page
     rows: Sequence[Sequence[Cell]]  # the first cell of a row is its heading
+    note: str = ""  # in small print below the table
 
 
 def make_table(
-    caption: str, columns: Sequence[tuple[str, bool]], rows: Iterable[Sequence[Cell]]
+    caption: str,
+    columns: Sequence[tuple[str, bool]],
+    rows: Iterable[Sequence[Cell]],
+    note: str = "",
 ) -> Table:
     """A table from (name, whether numeric) columns."""
-    return Table(caption, [name for name, _ in columns], [flag for _, flag in columns], [*rows])
+    names, numeric = [name for name, _ in columns], [flag for _, flag in columns]
+    return Table(caption, names, numeric, [*rows], note)
 
 
 # More columns, or more pairs, than these do not fit a page at once.
@@ -92,6 +97,7 @@ def abreast(table: Table, most: int) -> list[Table]:
                 [table.columns[k] for k in chosen],
                 [table.numeric[k] for k in chosen],
                 [[row[k] for k in chosen] for row in table.rows],
+                table.note if part == parts - 1 else "",
             )
         )
     return found

@@ -27,6 +27,7 @@ from suffrage.report.cells import (
     make_table,
     model_methods,
 )
+from suffrage.report.marks import stricter_note
 from suffrage.report.numbers import NOTHING, number
 from suffrage.report.overview import evaluation_power, gap_of, in_order
 
@@ -214,7 +215,7 @@ def _difference_table(results: Results, facts: EvaluationFacts) -> Table | None:
         ("Smallest to be seen", True),
     ]
     rows = [_difference_row(results, d, measures[d.measure]) for d in found]
-    return make_table("Paired differences", columns, rows)
+    return make_table("Paired differences", columns, rows, stricter_note(found))
 
 
 def _difference_row(results: Results, d: FigureDifference, measure: Measure) -> list[Cell]:

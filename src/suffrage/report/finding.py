@@ -18,6 +18,7 @@ from suffrage.report.cells import (
     in_sentence,
     methods_of_kind,
 )
+from suffrage.report.marks import leaves_out_zero, stricter_note
 from suffrage.report.numbers import (
     NO_INTERVAL,
     NOTHING,
@@ -59,6 +60,11 @@ def finding(results: Results) -> Finding:
         else:
             lead += _against_base(results, compared, base)
             rest += [s for bar in (AVERAGE, PROMPT) if (s := _against_bar(results, trained, bar))]
+            lead += _why_not_told_apart(d for _, d in compared)
+            if not any(leaves_out_zero(d) for _, d in compared):
+                rest += _why_not_told_apart(
+                    d for bar in (AVERAGE, PROMPT) for _, d in _compared(results, trained, bar)
+                )
         lead += _unlearnt(results, trained)
     elif base:
         lead += _audit(results, base)
@@ -121,6 +127,12 @@ def _against_base(
             figure += f" against {_marked(floor)}{_possible(results)}" if ours and floor else ""
         previous = found
         yield f"{begin}{figure} ({_change(difference)})."
+
+
+def _why_not_told_apart(shown: Iterable[FigureDifference]) -> list[str]:
+    """A sentence where the interval of one of these leaves out 0 and its verdict does not."""
+    note = stricter_note(shown)
+    return [note] if note else []
 
 
 def _incomplete(difference: FigureDifference) -> bool:
@@ -248,11 +260,7 @@ def _clear(
     compared: Sequence[tuple[MethodFacts, FigureDifference]],
 ) -> list[tuple[MethodFacts, FigureDifference]]:
     """Those whose own interval leaves out 0, though the corrected p-value says nothing."""
-    return [
-        (method, d)
-        for method, d in compared
-        if d.verdict == "same" and d.low is not None and d.high is not None and d.low * d.high > 0
-    ]
+    return [(method, d) for method, d in compared if leaves_out_zero(d)]
 
 
 def _bluntness(
@@ -350,6 +358,7 @@ def _audit(results: Results, base: MethodFacts) -> list[str]:
             f"Giving every option the same share would reach {number(floor.value)}: "
             f"{relation} ({_change(difference)})."
         )
+        sentences += _why_not_told_apart([difference])
     return sentences
 
 

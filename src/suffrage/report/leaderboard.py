@@ -21,7 +21,10 @@ from suffrage.evaluate.results import Verdict
 from suffrage.plurals import plural
 from suffrage.report.cells import Cell, Table, figure_cell, make_table, verdict_name
 from suffrage.report.dot_plot import Plot, dot_plot
+from suffrage.report.marks import stricter_note
 from suffrage.report.numbers import (
+    FEW_NOTE,
+    FEW_QUESTIONS,
     NOTHING,
     incomplete,
     interval,
@@ -162,6 +165,8 @@ def leaderboard_text(found: RunComparison) -> Any:
     parts: list[Any] = []
     for board in found.boards:
         parts += [Text(_title(board), style="bold"), _rich_table(board), Text(_basis(board))]
+        if any(standing.low is None for standing in board.standings):
+            parts.append(Text(FEW_NOTE))
         parts += [Text(note) for note in board.notes]
         parts.append(Text(""))
     parts += [Text(f"Apart: {why}") for why in found.apart]
@@ -187,7 +192,7 @@ def _rich_table(board: Leaderboard) -> Any:
         cells += [_gap_text(board, place, against)] if against is not None else []
         table.add_row(
             Text("\n".join([standing.label, *_whose(board, standing)])),
-            Text(with_interval(standing, board.measure.digits, missing="")),
+            Text(with_interval(standing, board.measure.digits, missing=FEW_QUESTIONS)),
             *(Text(cell) for cell in cells),
             style=style,
         )
@@ -361,7 +366,13 @@ def _standing_table(board: Leaderboard) -> Table:
             _gap_cell(board, place, best),
         ]
         rows.append([*cells, _gap_cell(board, place, against)] if against is not None else cells)
-    return make_table("Standing", columns, rows)
+    shown = [
+        pair
+        for other in (best, against)
+        for place in range(len(board.standings))
+        if other is not None and place != other and (pair := board.pair(place, other)) is not None
+    ]
+    return make_table("Standing", columns, rows, stricter_note(shown))
 
 
 def _small_print(board: Leaderboard, standing: Standing) -> list[str]:
@@ -402,7 +413,7 @@ def _pair_table(board: Leaderboard) -> Table | None:
         ("Smallest to be seen", True),
         ("Questions", True),
     ]
-    return make_table("Every pair", columns, rows)
+    return make_table("Every pair", columns, rows, stricter_note(board.pairs))
 
 
 def _run_table(board: Leaderboard) -> Table:

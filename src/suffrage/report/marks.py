@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from suffrage.evaluate.fit import NAME as FIT
 from suffrage.evaluate.results import Contrast, Results
 from suffrage.report.numbers import INCOMPLETE_NOTE, NARROWED_NOTE
 
-CORRECTED_NOTE = (
-    "An interval is of one comparison alone, and a verdict is corrected for all of one measure "
-    "over the same value sets (Holm), so an interval can leave out 0 next to a difference that "
-    "is not told apart."
+STRICTER_NOTE = (
+    "An interval here leaves out 0 next to a difference that is not told apart from 0. The "
+    "interval is of one comparison. The verdict is corrected for all comparisons of one measure "
+    "(Holm) and allows for skewed differences."
 )
 
 
@@ -21,9 +23,15 @@ def marks_note(results: Results) -> str:
         notes.append(INCOMPLETE_NOTE)
     if any(figure.uncounted and not figure.missing for figure in own):
         notes.append(NARROWED_NOTE)
-    if any(leaves_out_zero(d) for d in results.figure_differences if d.evaluation == FIT):
-        notes.append(CORRECTED_NOTE)
     return "".join(f" {note}" for note in notes)
+
+
+def stricter_note(shown: Iterable[Contrast]) -> str:
+    """A sentence where one of the differences shown is not told apart and its interval says so.
+
+    Empty where there is none. Give it the differences that stand next to it, and no others.
+    """
+    return STRICTER_NOTE if any(leaves_out_zero(contrast) for contrast in shown) else ""
 
 
 def leaves_out_zero(contrast: Contrast) -> bool:

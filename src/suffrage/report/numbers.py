@@ -6,6 +6,9 @@ import math
 from typing import Protocol
 
 NO_INTERVAL = "too few questions to tell"
+# Follows a figure without an interval where a line is too short for the whole, which is said below.
+FEW_QUESTIONS = " (too few)"
+FEW_NOTE = f"(too few): {NO_INTERVAL} how far off the figure is, so it has no interval."
 # Follows the figure of a method that left answers out which others gave.
 INCOMPLETE = "†"
 INCOMPLETE_NOTE = (

@@ -17,6 +17,7 @@ from suffrage.report.cells import (
     make_table,
     verdict_name,
 )
+from suffrage.report.marks import stricter_note
 from suffrage.report.numbers import NOTHING, incomplete, interval, number, signed
 from suffrage.report.tables import by_kind
 
@@ -63,13 +64,14 @@ def _floor(results: Results, regime: HeldOutRegime) -> str:
 def _part(results: Results, regime: HeldOutRegime) -> RegimePart:
     floor = _floor(results, regime)
     labels = {method.name: method.label for method in results.methods}
-    rows = []
+    rows, shown = [], []
     for method in by_kind(results):
         figure = results.figure(NAME, "fit", method.name, regime=regime)
         if figure is None:
             continue
         found = _against(results, method.name, floor, regime)
         verdict = NOTHING if found is None else verdict_name(found, VERDICT_NAMES)
+        shown += [] if found is None else [found]
         rows.append(
             [Cell(method.label), figure_cell(figure), difference_cell(found), Cell(verdict)]
         )
@@ -83,7 +85,9 @@ def _part(results: Results, regime: HeldOutRegime) -> RegimePart:
     return RegimePart(
         title,
         _sentence(results, regime, floor, labels),
-        make_table(f"{title}: all value sets and seeds together", columns, rows),
+        make_table(
+            f"{title}: all value sets and seeds together", columns, rows, stricter_note(shown)
+        ),
     )
 
 

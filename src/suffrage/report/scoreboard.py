@@ -23,7 +23,7 @@ from suffrage.report.cells import (
     verdict_name,
 )
 from suffrage.report.dot_plot import Plot, dot_plot
-from suffrage.report.marks import marks_note
+from suffrage.report.marks import marks_note, stricter_note
 from suffrage.report.numbers import NOTHING, percent
 from suffrage.report.tables import by_kind, fit_difference, fit_figure, scoreboard_rows
 
@@ -197,4 +197,5 @@ def _difference_table(
         ("So the first is", False),
         ("Difference in earth mover’s distance", True),
     ]
-    return make_table(f"Paired differences, questions {SIDE_NAMES[side]}", columns, rows)
+    title = f"Paired differences, questions {SIDE_NAMES[side]}"
+    return make_table(title, columns, rows, stricter_note(pairs))

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 from suffrage.evaluate.results import Figure, Results
 from suffrage.plurals import plural
 from suffrage.report.marks import marks_note
-from suffrage.report.numbers import NOTHING, number, percent, short_duration, with_interval
+from suffrage.report.numbers import (
+    FEW_NOTE,
+    FEW_QUESTIONS,
+    NOTHING,
+    number,
+    percent,
+    short_duration,
+    with_interval,
+)
 from suffrage.report.tables import ScoreboardRow, scoreboard_rows
 
 if TYPE_CHECKING:
@@ -81,7 +89,7 @@ def _table(results: Results, quiet: bool) -> PlainTable:
 
 def _cells(row: ScoreboardRow, said: bool) -> list[str]:
     return [
-        with_interval(row.held_out, missing=" (no interval)"),
+        with_interval(row.held_out, missing=FEW_QUESTIONS),
         _value(row.trained),
         _value(row.sentence if said else row.earth_movers),
         _value(row.entropy),
@@ -96,9 +104,10 @@ def _value(figure: Figure | None) -> str:
 
 
 def _note(results: Results) -> str:
-    held_out = [row.held_out.n for row in scoreboard_rows(results) if row.held_out]
+    held_out = [row.held_out for row in scoreboard_rows(results) if row.held_out]
+    few = f" {FEW_NOTE}" if any(figure.low is None for figure in held_out) else ""
     questions = (
-        f"{plural(max(held_out), 'question')} held out"
+        f"{plural(max(figure.n for figure in held_out), 'question')} held out"
         if results.main_side == "held_out" and held_out
         else "no question was held out"
     )
@@ -112,7 +121,7 @@ def _note(results: Results) -> str:
         f"Fit: 1 - Jensen-Shannon distance (base 2), [95 % interval]; {questions}, "
         f"value sets: {len(results.value_sets)}, seeds: {len(results.study.seeds)}. "
         f"{second} Entropy: below 1 flattens. Slope: above 1 amplifies the majority. "
-        "Way: from the average-training floor to the ceiling." + marks_note(results)
+        "Way: from the average-training floor to the ceiling." + few + marks_note(results)
     )
 
 
