@@ -22,6 +22,7 @@ LAYERS = [
     "library",
     "server",
     "study",
+    "publish",
     "report",
     "evaluate",
     "align",

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,13 +68,16 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:HASH_LENGTH]
 
 
-def folder_hash(folder: Path) -> str:
-    """Return a short SHA-256 of the names and bytes of every file in a folder."""
+def folder_hash(folder: Path, without: Collection[str] = ()) -> str:
+    """Return a short SHA-256 of the names and bytes of every file in a folder.
+
+    without: names of files at the top of the folder that do not count.
+    """
     return content_hash(
         {
             str(path.relative_to(folder)): file_hash(path)
             for path in sorted(folder.rglob("*"))
-            if path.is_file()
+            if path.is_file() and str(path.relative_to(folder)) not in without
         }
     )
 

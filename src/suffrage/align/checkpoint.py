@@ -30,6 +30,8 @@ AVERAGE_ANSWERS = "average_answers.json"
 IN_CONTEXT = "in_context.json"
 # The arrays of a checkpoint that is no language model (`align.factors`).
 FACTOR_ARRAYS = "factors.npz"
+# PEFT's settings of an adapter.
+ADAPTER_SETTINGS = "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Checkpoint:
     @property
     def is_adapter(self) -> bool:
         """Whether the folder holds a PEFT adapter rather than a whole model."""
-        return (self.folder / "adapter_config.json").is_file()
+        return (self.folder / ADAPTER_SETTINGS).is_file()
 
     @property
     def gives_no_text(self) -> bool:
@@ -132,6 +134,16 @@ class Checkpoint:
         return cls(folder, storage.read_json(folder / MANIFEST))
 
 
+def name_base_model(folder: Path, base: ModelIdentity) -> None:
+    """Let every adapter in a folder name its base model by hub id and revision, and by no path.
+
+    PEFT writes the path that the model was loaded from, which is one of the trainer's machine.
+    """
+    named = {"base_model_name_or_path": base.public_name, "revision": base.revision}
+    for path in folder.rglob(ADAPTER_SETTINGS):
+        storage.write_json(path, {**storage.read_json(path), **named})
+
+
 def model_below(base: ModelIdentity, start: Path | None) -> ModelIdentity:
     """The model that an adapter belongs to, after a training that started from a checkpoint.
 
@@ -176,7 +188,8 @@ def base_today(checkpoint: Checkpoint, trust_remote_code: bool, how_to_trust: st
             f"Read that code first; then {how_to_trust}."
         )
     settings = LocalModelSettings(
-        name=trained.source,
+        # In a published folder the model is next to its adapters.
+        name=str(folder / trained.source) if trained.source.startswith(".") else trained.source,
         revision=trained.revision,
         attn_implementation=trained.attn_implementation,  # type: ignore[arg-type]
         trust_remote_code=trained.trust_remote_code,

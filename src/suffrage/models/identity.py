@@ -12,6 +12,14 @@ from suffrage.models.hub import cached_folder, resolved_revision
 from suffrage.models.local_settings import LocalModelSettings
 from suffrage.models.shape import ModelShape, folder_shape
 
+# Files of a model's folder that describe it and decide none of its answers.
+DESCRIPTIONS = frozenset({"README.md", "manifest.json", "receipt.json"})
+
+
+def weights_folder_hash(folder: Path) -> str:
+    """A hash of all in a model's or adapter's folder that decides its answers."""
+    return storage.folder_hash(folder, DESCRIPTIONS)
+
 
 @dataclass(frozen=True)
 class ModelIdentity:
@@ -36,6 +44,16 @@ class ModelIdentity:
     def on_hub(self) -> bool:
         """Whether the source is a hub id."""
         return is_hub_id(self.source)
+
+    @property
+    def public_name(self) -> str:
+        """What others can call it: a hub id, a bundled name, or a folder's own name.
+
+        The path of a folder says something of whoever trained the model, and helps nobody else.
+        """
+        if self.on_hub or self.source.startswith(bundled.PREFIX):
+            return self.source
+        return Path(self.source).name
 
     @property
     def described(self) -> str:
@@ -113,7 +131,7 @@ def _weights(settings: LocalModelSettings, folder: Path) -> ModelIdentity:
                 f"model: {name} is not a model: it needs to be a folder with a config.json and "
                 "weights, as Transformers' save_pretrained writes it."
             )
-        return ModelIdentity(name, str(path), storage.folder_hash(path))
+        return ModelIdentity(name, str(path), weights_folder_hash(path))
     if not is_hub_id(name):
         raise InputError(
             f"model: {name} does not exist; give a folder, a hub id (owner/name) or "

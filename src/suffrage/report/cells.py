@@ -23,6 +23,7 @@ from suffrage.report.numbers import (
     number,
     signed,
 )
+from suffrage.report.plain_words import plain_words
 from suffrage.report.tables import by_kind
 
 BASE = "base"
@@ -145,10 +146,7 @@ def compared_cell(results: Results, method: str, against: str) -> Cell:
 def fact_pairs(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """A mapping as readable pairs, without what is unknown."""
     return [
-        (
-            str(key).replace("_", " "),
-            ", ".join(map(str, value)) if isinstance(value, list) else str(value),
-        )
+        (str(key).replace("_", " "), plain_words(value))
         for key, value in facts.items()
         if value is not None
     ]

@@ -33,12 +33,12 @@ def cost_table(results: Results) -> Table:
             Cell(method.label),
             Cell(str(len(method.costs))),
             Cell(duration(sum(cost.seconds for cost in method.costs))),
-            Cell(_memory(max(cost.peak_memory_bytes for cost in method.costs))),
+            Cell(memory_words(max(cost.peak_memory_bytes for cost in method.costs))),
             Cell(thousands(sum(cost.steps for cost in method.costs))),
             Cell(thousands(sum(cost.examples for cost in method.costs))),
             Cell(thousands(sum(cost.tokens for cost in method.costs))),
-            Cell(_energy(method.costs)),
-            Cell(_money(method.costs)),
+            Cell(energy_words(method.costs)),
+            Cell(money_words(method.costs)),
         ]
         for method in by_kind(results)
         if method.costs
@@ -96,11 +96,13 @@ def _estimated(asking: AskingCost) -> str:
     return f"{asking.estimated} requests not counted by the server, and estimated"
 
 
-def _memory(count: int) -> str:
+def memory_words(count: int) -> str:
+    """Bytes as gigabytes or megabytes."""
     return f"{count / 1e9:.1f}\u00a0GB" if count >= 1e9 else f"{count / 1e6:.0f}\u00a0MB"
 
 
-def _energy(costs: Sequence[Cost]) -> str:
+def energy_words(costs: Sequence[Cost]) -> str:
+    """The energy of several trainings together, or that not all of it was measured."""
     known = [cost.energy_kwh for cost in costs if cost.energy_kwh is not None]
     if len(known) < len(costs):
         return NOT_MEASURED
@@ -108,7 +110,8 @@ def _energy(costs: Sequence[Cost]) -> str:
     return f"{total:.2f}\u00a0kWh" if total >= 0.1 else f"{1000 * total:.1f}\u00a0Wh"
 
 
-def _money(costs: Sequence[Cost]) -> str:
+def money_words(costs: Sequence[Cost]) -> str:
+    """The price of several trainings together, or that not all of it is known."""
     known = [cost.money for cost in costs if cost.money is not None]
     currencies = {cost.currency for cost in costs}
     if len(known) < len(costs) or len(currencies) != 1:

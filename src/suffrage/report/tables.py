@@ -62,6 +62,17 @@ class ScoreboardRow:
         return self.held_out.way if self.held_out else None
 
 
+# What `write_result_files` writes.
+RESULT_FILES = (
+    "results.json",
+    "figures.csv",
+    "differences.csv",
+    "answers.csv",
+    "scoreboard.tex",
+    "scoreboard.md",
+)
+
+
 def write_result_files(results: Results, folder: Path) -> None:
     """Write results.json, its tables as CSV, and the scoreboard for LaTeX and Markdown."""
     texts = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from suffrage import storage
 from suffrage.align.checkpoint import load_checkpoint
 from suffrage.models import Answerer
 from suffrage.models.cache import AnswerStore, CachedAnswerer
 from suffrage.models.endpoint import Endpoint
+from suffrage.models.identity import weights_folder_hash
 from suffrage.population import ValueSet
 from suffrage.study.inputs import StudyInputs
 from suffrage.study.wiring import groups_of
@@ -86,6 +86,6 @@ class ModelsAtHand:
             return load(wiring.model, wanted.checkpoint, study.output / ".work", start)
         model = wiring.model_of(wanted.checkpoint)
         loaded = load_checkpoint(model, wanted.checkpoint, dtype)
-        weights = storage.folder_hash(wanted.checkpoint) if wanted.checkpoint else ""
+        weights = weights_folder_hash(wanted.checkpoint) if wanted.checkpoint else ""
         decides = [model.content, weights, str(model.device_map), loaded.dtype, loaded.device]
         return CachedAnswerer(loaded, self.store, decides)

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from suffrage import storage
 from suffrage.align.checkpoint import (
     MANIFEST,
     TRAINED_QUESTIONS,
@@ -19,6 +18,7 @@ from suffrage.align.checkpoint import (
 from suffrage.errors import InputError
 from suffrage.evaluate.results import StartFacts
 from suffrage.models import LanguageModel, ModelIdentity, identify
+from suffrage.models.identity import weights_folder_hash
 from suffrage.models.local_settings import LocalModelSettings
 from suffrage.study.schema import MethodSpec, Study
 from suffrage.study.stages import FOLDERS
@@ -44,8 +44,8 @@ class PreAlignedStart:
 
     @cached_property
     def content(self) -> str:
-        """A hash of everything in the folder."""
-        return storage.folder_hash(self.folder)
+        """A hash of all in the folder that decides the model's answers."""
+        return weights_folder_hash(self.folder)
 
     @property
     def label(self) -> str:

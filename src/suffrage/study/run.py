@@ -255,14 +255,16 @@ class StudyRun:
                 self._compute(stage, partial(results_of_study, self.inputs, store), write_results)
 
     def finish(self) -> FinishedRun:
-        """Write the tables and the report, unless the run stopped before its results."""
+        """Write tables, report, cards and receipts, unless the run stopped before its results."""
         folder, computed = self.study.output, tuple(self.computed)
         if not self.wiring.results.finished or not self.wants("results"):
             return FinishedRun(None, folder, computed)
         from suffrage.report.page import write_report
         from suffrage.report.tables import read_results, write_result_files
+        from suffrage.study.provenance import REPORT, write_provenance
 
         results = read_results(self.wiring.results.folder / "results.json")
         write_result_files(results, folder)
-        write_report(results, folder / "report.html")
+        write_report(results, folder / REPORT)
+        write_provenance(self.wiring, results)
         return FinishedRun(results, folder, computed)

@@ -13,7 +13,13 @@ import polars as pl
 
 from suffrage import storage
 from suffrage.align import TrainingJob
-from suffrage.align.checkpoint import IN_CONTEXT, MANIFEST, TRAINED_QUESTIONS
+from suffrage.align.checkpoint import (
+    IN_CONTEXT,
+    MANIFEST,
+    TRAINED_QUESTIONS,
+    Checkpoint,
+    name_base_model,
+)
 from suffrage.align.cost import ResourceUse, measuring_resources
 from suffrage.align.launch import train_launched
 from suffrage.align.method import Method, TrainingFacts
@@ -31,6 +37,7 @@ from suffrage.evaluate.asking.rounding import Rounding, questions_asked_twice, r
 from suffrage.models import ItemProbe, ModelAnswer, read_letters
 from suffrage.models.cache import AnswerStore
 from suffrage.models.device import out_of_memory
+from suffrage.publish.model_card import CARD, model_card
 from suffrage.study.descriptions import descriptions_to_keep, study_personas
 from suffrage.study.facts import results_of
 from suffrage.study.floor_readings import floor_readings
@@ -182,6 +189,12 @@ def train_checkpoint(
     described = descriptions_to_keep(inputs, place)
     if described is not None:
         storage.write_json(draft / IN_CONTEXT, described)
+    checkpoint = Checkpoint(draft, manifest)
+    name_base_model(draft, checkpoint.base_model)
+    # PEFT's template says nothing. Once the study is evaluated, the card has its figures too.
+    for card in draft.rglob(CARD):
+        card.unlink()
+    storage.write_text(draft / CARD, model_card(checkpoint, None))
 
 
 def _statements_of(inputs: StudyInputs, place: TrainingPlace) -> list[Item]:

@@ -1,0 +1,132 @@
+"""Commands that pass a run on: publish it, check a copy of it, merge an adapter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from suffrage.cli.options import AsJson, print_json
+
+
+def publish_command(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.", metavar="RUN")],
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="FOLDER")],
+    base: Annotated[
+        bool | None,
+        typer.Option(
+            "--base/--no-base",
+            help="Copy the base model as well. Default: only one that nobody else can fetch, "
+            "because it is a folder on this machine.",
+        ),
+    ] = None,
+    consultation: Annotated[
+        Path | None,
+        typer.Option(
+            help="A release made by `suffrage consult release`, to be published with the models.",
+            metavar="FOLDER",
+        ),
+    ] = None,
+    author: Annotated[
+        list[str] | None, typer.Option(help="Whom to cite; repeat for several.", metavar="NAME")
+    ] = None,
+    hub: Annotated[
+        str | None,
+        typer.Option(
+            help="Upload the folder to this repository of the Hugging Face Hub, with the token "
+            "that `hf auth login` or HF_TOKEN gives. A folder published before is only uploaded.",
+            metavar="OWNER/NAME",
+        ),
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Let everybody read a new repository on the hub.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a finished run into a folder for others: models, data, report, citation, receipt.
+
+    Nothing is fetched or sent unless you give --hub. Respondents' rows stay where they are.
+
+    Example: `suffrage publish runs/quickstart published`
+    """
+    from suffrage.publish.collection import Published, publish_run
+    from suffrage.publish.hub_upload import push_to_hub
+    from suffrage.publish.receipt import RECEIPT
+
+    done: Published | None = None
+    if hub is None or not (folder / RECEIPT).is_file():
+        done = publish_run(run, folder, base, consultation, author or ())
+    address = push_to_hub(folder, hub, public) if hub is not None else None
+    if as_json:
+        print_json({**(done.as_json if done else {"folder": str(folder)}), "address": address})
+        return
+    if done is not None:
+        typer.echo(f"Published  {done.folder} ({done.bytes / 1e6:.0f} MB)")
+        typer.echo(f"Open       {done.folder / 'index.html'}")
+        for name, why in done.left_out.items():
+            typer.echo(f"Left out   {name}: {why}.")
+        typer.echo(f"Seal       {done.receipt.seal}")
+        typer.echo(f"Check      suffrage verify {done.folder}")
+    if address is not None:
+        typer.echo(f"Uploaded   {address}")
+
+
+def verify_command(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="A published folder, a checkpoint or a run.", metavar="FOLDER"),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Compare a folder with its receipt: every file, and whether the parts belong together.
+
+    Exit code 1 if a byte differs, a file is missing, or one was added.
+
+    Example: `suffrage verify published`
+    """
+    from suffrage.publish.receipt import verify
+
+    found = verify(folder)
+    if as_json:
+        print_json(found.as_json)
+    else:
+        for problem in found.problems:
+            typer.echo(f"Wrong      {problem}")
+        for part in found.absent:
+            typer.echo(f"Not here   {part}")
+        typer.echo(f"Seal       {found.seal}")
+        verdict = "differs from its receipt" if found.problems else "is as its receipt says"
+        size = f"{found.files} files, {found.bytes / 1e6:.1f} MB"
+        typer.echo(f"{folder} {verdict} ({size} compared and equal).")
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def merge_command(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A checkpoint that is an adapter.", metavar="CHECKPOINT")
+    ],
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="FOLDER")],
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"],
+        typer.Option(help="The number format of the weights."),
+    ] = "float32",
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option("--trust-remote-code", help="Run Python code that comes with the base model."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write an adapter and its base model as one ordinary model, for any program.
+
+    Example: `suffrage merge runs/quickstart/checkpoints/sft-seed7 merged`
+    """
+    from suffrage.publish.merging import merge_checkpoint
+
+    merge_checkpoint(checkpoint, folder, dtype, trust_remote_code)
+    if as_json:
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        print_json({"folder": str(folder), "bytes": size})
+        return
+    typer.echo(f"Model  {folder}")

@@ -1,0 +1,1 @@
+"""What leaves a run for others: model cards, receipts, and the folder that is published."""

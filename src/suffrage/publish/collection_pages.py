@@ -1,0 +1,142 @@
+"""The two pages at the head of a published folder: one for browsers, one for hubs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from suffrage.evaluate.results import MethodFacts, Results
+from suffrage.publish.licences import licence_facts
+from suffrage.publish.markdown import bullets, front_matter, markdown_section, markdown_table
+from suffrage.publish.receipt import Part
+from suffrage.report.cells import Cell, Table, make_table
+from suffrage.report.finding import finding
+from suffrage.report.numbers import NOTHING, thousands, with_interval
+from suffrage.report.rendering import render_page
+from suffrage.report.tables import fit_figure
+
+INDEX = "index.html"
+# What a reader may open, by the file's or folder's name.
+CONTENTS = (
+    ("report.html", "the report: what was asked, found, and cannot be concluded"),
+    ("checkpoints", "the trained models, each with a card and a receipt"),
+    ("dataset", "what the populations answered, as tables with standard errors"),
+    ("results.json", "everything that the run found, for programs"),
+    ("figures.csv", "every figure; differences.csv and answers.csv next to it"),
+    ("scoreboard.tex", "the scoreboard for a paper; scoreboard.md for a page"),
+    ("value_sets", "the populations' answers with their resamples; splits next to it"),
+    ("records", "what the models were trained on"),
+    ("CITATION.cff", "how to cite all this"),
+    ("receipt.json", "the SHA-256 of every file, from the survey to the weights"),
+)
+
+
+def _trained_from(part: Part) -> str:
+    return "consultation" if "consultation" in part.made_from else "survey"
+
+
+def _checkpoint_rows(results: Results, parts: Sequence[Part]) -> list[tuple[str, str, str, str]]:
+    """Each checkpoint's place, method, what it learnt from, and fit."""
+    records = {part.name: _trained_from(part) for part in parts if part.kind == "records"}
+    by_place: dict[str, MethodFacts] = {
+        place: method for method in results.methods for place in method.checkpoints
+    }
+    rows = []
+    for part in parts:
+        if part.kind != "checkpoint":
+            continue
+        sources = [records[name] for name in part.made_from if name in records]
+        if any(name.startswith("checkpoint ") for name in part.made_from):
+            sources.insert(0, "survey")
+        learnt = " and ".join(dict.fromkeys(sources)) or NOTHING
+        method = by_place.get(part.place)
+        figure = fit_figure(results, method.name) if method else None
+        label = method.label if method else part.name
+        rows.append((part.place, label, learnt, with_interval(figure)))
+    return rows
+
+
+def index_page(
+    results: Results, parts: Sequence[Part], represents: Sequence[Mapping[str, Any]]
+) -> str:
+    """The folder's page as HTML; it loads nothing."""
+    return render_page(
+        "collection.html.j2",
+        study=results.study,
+        finding=finding(results).lead,
+        checkpoints=_checkpoint_rows(results, parts),
+        populations=_population_table(represents),
+        contents=CONTENTS,
+        consultation=any(part.name == "consultation release" for part in parts),
+        left_out=[(part.name, part.left_out) for part in parts if part.left_out],
+        surveys=results.surveys,
+    )
+
+
+def _population_table(represents: Sequence[Mapping[str, Any]]) -> Table:
+    rows = [
+        [
+            Cell(own["description"], "" if own["trained_on"] else "not trained on"),
+            Cell(thousands(own["n"]) if own["n"] else "not published"),
+            Cell(thousands(own["n_eff"]) if own["n_eff"] else NOTHING),
+            Cell(own["weighting"]),
+        ]
+        for own in represents
+    ]
+    columns = [
+        ("Population", False),
+        ("Respondents", True),
+        ("Effective", True),
+        ("Weighting", False),
+    ]
+    return make_table("Whose answers these are", columns, rows)
+
+
+def collection_card(
+    results: Results, parts: Sequence[Part], represents: Sequence[Mapping[str, Any]]
+) -> str:
+    """The folder's card in Markdown, with the front matter that hubs read."""
+    found = finding(results)
+    facts = {
+        **licence_facts(results.study.model_licence),
+        "tags": ["suffrage", "survey", "public-opinion", "values"],
+    }
+    people = [
+        [own["description"], thousands(own["n"]) if own["n"] else "not published", own["weighting"]]
+        for own in represents
+    ]
+    lines = [
+        *front_matter(facts),
+        f"# {results.study.title}",
+        "",
+        found.lead,
+        "",
+        found.rest,
+        "",
+        *markdown_section(
+            "Models",
+            markdown_table(
+                ["folder", "method", "learnt from", "fit, 95 % interval"],
+                [
+                    [f"[`{place}`]({place}/README.md)", label, learnt, fit]
+                    for place, label, learnt, fit in _checkpoint_rows(results, parts)
+                ],
+            ),
+        ),
+        *markdown_section(
+            "Whose answers these are",
+            markdown_table(["population", "respondents", "weights"], people),
+        ),
+        *markdown_section("What is here", bullets(f"`{name}`: {what}." for name, what in CONTENTS)),
+        *markdown_section(
+            "What was left out",
+            bullets(f"{part.name}: {part.left_out}." for part in parts if part.left_out),
+        ),
+        *markdown_section(
+            "Check it",
+            "`suffrage verify FOLDER` compares every file with `receipt.json`. The program is "
+            "Suffrage, which also trained and evaluated the models.",
+        ),
+        *markdown_section("What this cannot show", bullets(results.limits)),
+    ]
+    return "\n".join(lines).rstrip() + "\n"

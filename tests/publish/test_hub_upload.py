@@ -1,0 +1,150 @@
+"""Publishing on the hub: the real client against a server on this machine."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from suffrage.errors import InputError
+from suffrage.publish.hub_upload import push_to_hub
+
+REPOSITORY = "town/voices"
+
+
+class Hub(ThreadingHTTPServer):
+    """The few addresses of the hub that an upload needs; it keeps what it is sent."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files: dict[str, bytes] = {}
+        self.made: list[dict[str, Any]] = []
+        self.tokens: set[str] = set()
+        self.refuses = False
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Hub
+
+    def do_GET(self) -> None:
+        self._answer([] if "/tree/" in self.path else {"id": REPOSITORY, "sha": "0" * 40})
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if "chunked" in (self.headers.get("Transfer-Encoding") or ""):
+            body = self._chunks()
+        self.server.tokens.add(self.headers.get("Authorization") or "")
+        if self.server.refuses:
+            self._answer({"error": "no such right"}, 403)
+        elif self.path.endswith("/api/repos/create"):
+            self.server.made.append(json.loads(body))
+            self._answer({"url": f"{self.server.address}/{REPOSITORY}", "id": REPOSITORY})
+        elif "/preupload/" in self.path:
+            asked = [own["path"] for own in json.loads(body)["files"]]
+            files = [{"path": p, "uploadMode": "regular", "shouldIgnore": False} for p in asked]
+            self._answer({"files": files})
+        elif "/commit/" in self.path:
+            for line in body.decode().splitlines():
+                step = json.loads(line)
+                if step["key"] == "file":
+                    content = base64.b64decode(step["value"]["content"])
+                    self.server.files[step["value"]["path"]] = content
+            page = f"{self.server.address}/{REPOSITORY}/commit/{'0' * 40}"
+            self._answer({"success": True, "commitOid": "0" * 40, "commitUrl": page})
+        else:
+            self._answer({"errors": [], "warnings": []})
+
+    def _chunks(self) -> bytes:
+        found = b""
+        while size := int(self.rfile.readline(), 16):
+            found += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return found
+
+    def _answer(self, content: Any, status: int = 200) -> None:
+        text = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    server = Hub()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def publish(run: Path, folder: Path, hub: Hub, token: str | None) -> Any:
+    """The command, as a user with this token gives it."""
+    given = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+    given |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(folder.parent / "hf")}
+    given |= {"HF_HUB_DISABLE_XET": "1"} | ({"HF_TOKEN": token} if token else {})
+    command = [sys.executable, "-m", "suffrage", "publish", str(run), str(folder)]
+    return subprocess.run(
+        [*command, "--hub", REPOSITORY], env=given, capture_output=True, text=True, timeout=240
+    )
+
+
+@pytest.mark.slow
+def test_the_hub_gets_every_file_under_the_user_s_token_in_a_private_repository(
+    small_run: Path, tmp_path: Path, hub: Hub
+) -> None:
+    folder = tmp_path / "published"
+    done = publish(small_run, folder, hub, "hf_secret")
+    assert done.returncode == 0, done.stderr
+    wanted = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    assert hub.files == wanted
+    assert hub.tokens == {"Bearer hf_secret"}
+    (made,) = hub.made
+    assert made["name"] == "voices" and made["organization"] == "town"
+    assert made.get("private") is True or made.get("visibility") == "private"
+    assert "hf_secret" not in done.stdout + done.stderr
+    assert f"{hub.address}/{REPOSITORY}" in done.stdout
+
+
+@pytest.mark.slow
+def test_without_a_token_or_a_right_it_says_so_and_the_folder_stays(
+    small_run: Path, tmp_path: Path, hub: Hub
+) -> None:
+    folder = tmp_path / "published"
+    nobody = publish(small_run, folder, hub, None)
+    assert nobody.returncode == 2 and "hf auth login" in nobody.stderr
+    assert (folder / "receipt.json").is_file() and not hub.files
+    hub.refuses = True
+    refused = publish(small_run, folder, hub, "hf_weak")
+    assert refused.returncode == 1 and "the hub did not take it" in refused.stderr
+    hub.refuses = False
+    again = publish(small_run, folder, hub, "hf_strong")
+    assert again.returncode == 0 and hub.files, "the same command tries again"
+
+
+@pytest.mark.slow
+def test_a_run_and_a_name_that_is_none_are_not_uploaded(small_run: Path) -> None:
+    with pytest.raises(InputError, match="write owner/name"):
+        push_to_hub(small_run, "no name")
+    with pytest.raises(InputError, match="not a published folder"):
+        push_to_hub(small_run, REPOSITORY)
