@@ -460,6 +460,19 @@ class SelfFeedback(_Row):
     verdicts: list[JudgedPair]  # a few, at even steps through all
 
 
+class TrainingJournal(_Row):
+    """How one training went, at even steps through it."""
+
+    method: str
+    seed: int
+    group: str  # the value sets of a training apart; empty for all together
+    steps: list[int]
+    losses: list[float]
+    validation_steps: list[int] = []  # at which questions held back were asked
+    validation: list[float] = []  # their fit
+    kept_step: int | None = None  # chosen by validation; None for the last one
+
+
 class Results(_Row):
     """A whole run."""
 
@@ -483,6 +496,7 @@ class Results(_Row):
     mixing: list[MixingFacts] = Field(default_factory=list)
     blends: list[BlendFacts] = Field(default_factory=list)
     starts: list[StartFacts] = Field(default_factory=list)
+    journals: list[TrainingJournal] = Field(default_factory=list)
 
     def figure(
         self,

@@ -50,7 +50,9 @@ from suffrage.report.scoreboard import (
 )
 from suffrage.report.self_feedback import feedback_parts
 from suffrage.report.starts import results_start_sentences
+from suffrage.report.summary import board_summary
 from suffrage.report.tables import by_kind
+from suffrage.report.training_journals import journal_tiles
 from suffrage.report.vote_panels import VOTE_PANELS
 from suffrage.report.who_was_asked import (
     item_counts,
@@ -78,6 +80,7 @@ def _sections(results: Results) -> dict[str, Any]:
     disagreed = readout_disagreement_table(results)
     return {
         "r": results,
+        "summary": board_summary(results),
         "finding": finding(results),
         "weighted": is_weighted(results),
         "set_aside": [aside for survey in results.surveys for aside in survey.set_aside],
@@ -119,6 +122,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "made_worse": made_worse_table(results),
         "costs": cost_table(results),
         "asking": asking_table(results),
+        "journals": journal_tiles(results),
         "feedback": feedback_parts(results),
         "held_out_rule": fact_pairs(results.held_out),
         "machine": fact_pairs(results.study.machine),

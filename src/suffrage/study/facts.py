@@ -33,6 +33,7 @@ from suffrage.models.endpoint_abilities import (
     spent_by_purpose,
 )
 from suffrage.population import ValueSet
+from suffrage.study.journals import training_journal
 from suffrage.study.limits import limits_of_run
 from suffrage.study.machine import machine, versions
 from suffrage.study.pre_aligned import start_facts
@@ -98,6 +99,11 @@ def results_of(
             if (found := self_feedback(stage.folder, method, seed, group)) is not None
         ],
         starts=start_facts(study),
+        journals=[
+            found
+            for (method, seed, group), stage in wiring.align.items()
+            if (found := training_journal(stage.folder, method, seed, group)) is not None
+        ],
     )
 
 

@@ -1,0 +1,261 @@
+"""The report's first page, for a board: may this model speak for these people, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from suffrage.evaluate.fit import AVERAGE, CEILING, UNIFORM
+from suffrage.evaluate.fit import NAME as FIT
+from suffrage.evaluate.results import Figure, FigureDifference, MethodFacts, Results
+from suffrage.plurals import plural
+from suffrage.report.cells import (
+    INTERVAL_NAME,
+    NOT_MEASURED,
+    PROMPT,
+    base_method,
+    colours,
+    in_sentence,
+    methods_of_kind,
+)
+from suffrage.report.costs import asking_line, energy_words, money_words
+from suffrage.report.dot_plot import Plot, dot_plot
+from suffrage.report.numbers import duration, incomplete, interval, number, percent, signed
+from suffrage.report.tables import fit_difference, fit_figure
+
+# How many limits a page has room for; the section on limits has all of them.
+LIMITS_SHOWN = 3
+# More populations than this are counted and not named.
+NAMED = 3
+FIT_EXPLAINED = (
+    "Fit says how close the model’s shares of answers are to people’s, averaged over questions and "
+    "populations. 1 means that they are the same, 0 that they have no answer in common."
+)
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """One of the figures of the summary."""
+
+    value: str
+    span: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the first page says."""
+
+    question: str
+    verdict: str  # the answer in two or three words
+    because: Sequence[str]  # sentences
+    picture: Plot
+    caption: str
+    figures: Sequence[KeyFigure]
+    fit_explained: str
+    cost: Sequence[str]  # sentences
+    limits: Sequence[str]  # sentences
+
+
+def board_summary(results: Results) -> Summary | None:
+    """The first page; None where no model was evaluated by its fit."""
+    model = assessed_method(results)
+    if model is None:
+        return None
+    verdict, because = _verdict(results, model)
+    return Summary(
+        question=f"Should this model speak for {_people(results)}?",
+        verdict=verdict,
+        because=because,
+        picture=_picture(results, model),
+        caption=_caption(results),
+        figures=_figures(results, model),
+        fit_explained=FIT_EXPLAINED,
+        cost=_cost(results),
+        limits=results.limits[:LIMITS_SHOWN],
+    )
+
+
+def assessed_method(results: Results) -> MethodFacts | None:
+    """The method that the verdict is about: the trained one with the best fit.
+
+    Where nothing was trained, it is the untrained model that was told whom to answer as, or else
+    the one that was not. A method that left answers out comes after those that gave all.
+    """
+    trained = methods_of_kind(results, "trained")
+    untrained = methods_of_kind(results, "untrained")
+    told = [method for method in untrained if method.name == PROMPT]
+    for methods in (trained, told, untrained):
+        found = [(m, f) for m in methods if (f := fit_figure(results, m.name)) is not None]
+        if found:
+            return max(found, key=lambda pair: (not pair[1].missing, pair[1].value))[0]
+    return None
+
+
+def _people(results: Results) -> str:
+    learnt = [own.description for own in results.value_sets]
+    if len(learnt) > NAMED:
+        return f"these {len(learnt)} populations"
+    between = "; " if any("," in words for words in learnt) else ", "
+    return " and ".join(filter(None, [between.join(learnt[:-1]), *learnt[-1:]]))
+
+
+def _bar(results: Results, model: MethodFacts) -> tuple[str, FigureDifference] | None:
+    """What needs no model, and the model's difference from it."""
+    for name in (AVERAGE, UNIFORM):
+        found = fit_difference(results, model.name, name)
+        if found is not None:
+            return name, found
+    return None
+
+
+BAR_WORDS = {
+    AVERAGE: "an answer that ignores the question",
+    UNIFORM: "giving every answer the same share",
+}
+
+
+def _verdict(results: Results, model: MethodFacts) -> tuple[str, list[str]]:
+    """The answer, and the sentences that give its reasons."""
+    bar = _bar(results, model)
+    if results.main_side == "trained":
+        return "This study cannot say", [
+            "No question was kept from training, so nothing shows what the model does with a "
+            "question that it has not seen."
+        ]
+    if bar is None or bar[1].verdict == "unknown":
+        return "This study cannot say", [
+            "Too few separate questions were asked to compare the model with what needs no model."
+        ]
+    name, difference = bar
+    words = BAR_WORDS[name]
+    questions = plural(difference.n, "question")
+    if difference.verdict == "lower":
+        return "No", [
+            f"Its answers are further from people’s than {words}, on {questions} that it was not "
+            "trained on."
+        ]
+    if difference.verdict == "same":
+        return "No", [
+            f"On {questions} that it was not trained on, its answers cannot be told apart in "
+            f"quality from {words}. Whoever uses it has no evidence that it knows more than that."
+        ]
+    return "Not by itself", [
+        f"Its answers are closer to people’s than {words}, on {questions} that it was not trained "
+        f"on.{_still_missing(results, model)}",
+        *_worse_for(results, model, name),
+        "It can suggest what to ask people. It cannot answer for them.",
+    ]
+
+
+def _still_missing(results: Results, model: MethodFacts) -> str:
+    figure = fit_figure(results, model.name)
+    ceiling = fit_figure(results, CEILING)
+    if figure is None or figure.way is None or ceiling is None:
+        return ""
+    return (
+        f" It comes {percent(max(figure.way, 0.0))} of the way from there to how well one half of "
+        "the respondents speaks for the other half."
+    )
+
+
+def _worse_for(results: Results, model: MethodFacts, bar: str) -> list[str]:
+    """The populations for which it is worse than what needs no model."""
+    worse = [
+        own.description
+        for own in results.value_sets
+        if (d := results.difference(FIT, "fit", model.name, bar, own.name)) is not None
+        and d.verdict == "lower"
+    ]
+    if not worse:
+        return []
+    named = ", ".join(worse[:NAMED]) + (", ..." if len(worse) > NAMED else "")
+    return [f"For {named} it does worse than that."]
+
+
+def _picture(results: Results, model: MethodFacts) -> Plot:
+    """The model between what needs no model and the best that can be had."""
+    style = colours(results)
+    base = base_method(results)
+    bar = _bar(results, model)
+    rows: list[tuple[str, str]] = []
+    if bar is not None:
+        words = BAR_WORDS[bar[0]]
+        rows.append((bar[0], words[0].upper() + words[1:]))
+    if base is not None and base.name != model.name:
+        rows.append((base.name, "The model before training"))
+    if PROMPT not in (model.name, base.name if base else ""):
+        rows.append((PROMPT, "The same, told whom to answer as"))
+    rows.append((model.name, model.label))
+    rows.append((CEILING, "Half of the respondents, for the other half"))
+    found = [
+        (label, "bar" if bar is not None and name == bar[0] else style[name], figure)
+        for name, label in rows
+        if (figure := fit_figure(results, name)) is not None
+    ]
+    return dot_plot(found, [])
+
+
+def _caption(results: Results) -> str:
+    where = "not trained on" if results.main_side == "held_out" else "trained on"
+    return f"Fit on the questions {where}: dots with {INTERVAL_NAME}s."
+
+
+def _figures(results: Results, model: MethodFacts) -> list[KeyFigure]:
+    """The comparison that decides comes first, then the fit, then whom it serves worst."""
+    found = []
+    bar = _bar(results, model)
+    if bar is not None:
+        words = f"more (+) or less (−) fit than {BAR_WORDS[bar[0]]}: the comparison that decides"
+        span = interval(bar[1].low, bar[1].high, with_sign=True)
+        found.append(KeyFigure(signed(bar[1].value), f"{INTERVAL_NAME} {span}", words))
+    own, ceiling = fit_figure(results, model.name), fit_figure(results, CEILING)
+    if own is not None:
+        possible = f", of a possible {number(ceiling.value)}" if ceiling else ""
+        words = f"fit of {_as_model(model)} on {plural(own.n, 'question')}{possible}"
+        others = len(methods_of_kind(results, "trained"))
+        if model.kind == "trained" and others > 1:
+            words += f"; the best of {others} trained methods"
+        found.append(_key_figure(own, words))
+    worst = _worst_served(results, model)
+    if worst is not None:
+        found.append(_key_figure(worst[1], f"fit for {worst[0]}, whom it serves worst"))
+    return found
+
+
+def _key_figure(figure: Figure, words: str) -> KeyFigure:
+    span = f"{INTERVAL_NAME} {interval(figure.low, figure.high)}"
+    return KeyFigure(number(figure.value) + incomplete(figure), span, words)
+
+
+def _as_model(method: MethodFacts) -> str:
+    if method.kind == "trained":
+        return f"the model trained by {in_sentence(method.label)}"
+    return "the model as it is" if method.name != PROMPT else "the model told whom to answer as"
+
+
+def _worst_served(results: Results, model: MethodFacts) -> tuple[str, Figure] | None:
+    found = [
+        (own.description, figure)
+        for own in results.value_sets
+        if (figure := fit_figure(results, model.name, value_set=own.name)) is not None
+    ]
+    return min(found, key=lambda pair: pair[1].value) if len(found) > 1 else None
+
+
+def _cost(results: Results) -> list[str]:
+    costs = [cost for method in results.methods for cost in method.costs]
+    sentences = []
+    if costs:
+        spent = [f"took {duration(sum(cost.seconds for cost in costs))}"]
+        energy, money = energy_words(costs), money_words(costs)
+        spent += [f"energy {energy}", f"money {money}"]
+        sentences.append(f"{plural(len(costs), 'training')} {', '.join(spent)}.")
+    else:
+        sentences.append("Nothing was trained.")
+    asked = asking_line(results)
+    if asked:
+        sentences.append(f"Asking the model: {asked}.")
+    return [
+        sentence.replace(f"money {NOT_MEASURED}", "no price was given") for sentence in sentences
+    ]

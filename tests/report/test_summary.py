@@ -1,0 +1,165 @@
+"""The first page of a report: its verdict follows from the comparison that decides."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from suffrage.evaluate.results import Results, TrainingJournal
+from suffrage.report.page import render_report
+from suffrage.report.plain_words import plain_words
+from suffrage.report.summary import assessed_method, board_summary
+from suffrage.report.training_journals import HEIGHT, WIDTH, journal_tiles
+
+from .example_results import example_results
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return example_results()
+
+
+def with_bar(results: Results, **fields: Any) -> Results:
+    """The same results, with another difference of every method from the average answer."""
+    rows = [
+        d.model_copy(update=fields)
+        if d.against == "average" and d.measure == "fit" and d.value_set == "all"
+        else d
+        for d in results.figure_differences
+    ]
+    return results.model_copy(update={"figure_differences": rows})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (-0.09, -0.01, "No"),
+        (-0.04, 0.05, "No"),
+        (0.02, 0.09, "Not by itself"),
+        (None, None, "This study cannot say"),
+    ],
+)
+def test_the_verdict_follows_from_the_answer_that_ignores_the_question(
+    results: Results, low: float | None, high: float | None, verdict: str
+) -> None:
+    value = 0.0 if low is None or high is None else (low + high) / 2
+    changed = with_bar(results, value=value, low=low, high=high, p=None, adjusted=None)
+    found = board_summary(changed)
+    assert found is not None and found.verdict == verdict
+    if low is not None:
+        assert found.figures[0].value.lstrip("+−") == f"{abs(value):.2f}".lstrip("-")
+
+
+def test_no_verdict_ever_says_yes(results: Results) -> None:
+    best = with_bar(results, value=0.5, low=0.49, high=0.51, p=None, adjusted=None)
+    found = board_summary(best)
+    assert found is not None and "cannot answer for them" in " ".join(found.because)
+
+
+def test_the_method_assessed_is_the_best_trained_one_by_hand(results: Results) -> None:
+    fits = {
+        f.method: f.value
+        for f in results.figures
+        if (f.evaluation, f.measure, f.value_set, f.seed, f.side, f.readout)
+        == ("fit", "fit", "all", "all", "held_out", "letters")
+    }
+    trained = {m.name for m in results.methods if m.kind == "trained"}
+    found = assessed_method(results)
+    assert found is not None and found.name == max(trained, key=lambda name: fits[name])
+
+
+def test_a_population_that_it_serves_worse_than_the_floor_is_named(results: Results) -> None:
+    worse = results.value_sets[0]
+    base = with_bar(results, value=0.05, low=0.02, high=0.09, p=None, adjusted=None)
+    model = assessed_method(base)
+    assert model is not None
+    whole = next(
+        d
+        for d in base.figure_differences
+        if (d.method, d.against, d.measure, d.value_set, d.side)
+        == (model.name, "average", "fit", "all", "held_out")
+    )
+    own = whole.model_copy(
+        update={"value_set": worse.name, "value": -0.05, "low": -0.09, "high": -0.02}
+    )
+    changed = base.model_copy(update={"figure_differences": [own, *base.figure_differences]})
+    found = board_summary(changed)
+    assert found is not None
+    assert f"For {worse.description} it does worse than that." in found.because
+
+
+def test_what_decides_is_first_and_in_the_same_type_as_what_flatters(results: Results) -> None:
+    page = render_report(results)
+    figures = page.split('<ul class="key-figures">', 1)[1].split("</ul>", 1)[0]
+    first, *others = figures.split("<li>")[1:]
+    assert "the comparison that decides" in first and len(others) == 2
+    markup = [re.sub(r">[^<]*<", "><", one).strip() for one in (first, *others)]
+    assert len(set(markup)) == 1, "the same elements and classes, so the same size and colour"
+    assert page.count('<p class="finding">') == 2, "both sentences of the finding"
+
+
+def test_fit_is_explained_before_its_first_figure_of_the_tables(results: Results) -> None:
+    page = render_report(results)
+    assert page.index("1 means that they are the same") < page.index("<main>")
+
+
+def test_prose_has_no_python_in_it(results: Results) -> None:
+    value_sets = [
+        own.model_copy(update={"where": {"age": {"max": 35}, "region": ["north", "south"]}})
+        for own in results.value_sets
+    ]
+    methods = [
+        m.model_copy(update={"settings": {"together": True, "in_context": {"answers": 12}}})
+        for m in results.methods
+    ]
+    changed = results.model_copy(update={"value_sets": value_sets, "methods": methods})
+    page = render_report(changed)
+    assert "age: 35 or less" in page and "region: north, south" in page
+    assert "together yes" in page and "in context answers 12" in page
+    assert "{&#39;" not in page and "True" not in page
+
+
+def test_a_licence_is_said_once_at_the_end_and_once_at_the_head(results: Results) -> None:
+    licence = results.study.model_licence
+    assert licence is not None
+    assert render_report(results).count(licence) <= 2
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (True, "yes"),
+        (None, "none"),
+        (0.1 + 0.2, "0.3"),
+        ({"min": 65}, "65 or more"),
+        ({"min": 18, "max": 35}, "18 to 35"),
+        ([{"max": 5}, False], "5 or less, no"),
+    ],
+)
+def test_settings_read_as_people_write_them(value: Any, words: str) -> None:
+    assert plain_words(value) == words
+
+
+def test_a_training_s_journal_is_drawn_from_its_first_step_to_its_last(results: Results) -> None:
+    journal = TrainingJournal(
+        method="sft",
+        seed=1,
+        group="",
+        steps=[1, 5, 10],
+        losses=[4.0, 2.0, 3.0],
+        validation_steps=[0, 10],
+        validation=[0.5, 0.7],
+        kept_step=10,
+    )
+    (tile,) = journal_tiles(results.model_copy(update={"journals": [journal]}))
+    loss, fit = tile.curves
+    points = [tuple(map(float, point.split(","))) for point in loss.points.split()]
+    assert [x for x, _ in points] == [WIDTH * step / 10 for step in (1, 5, 10)]
+    top, bottom = points[0][1], points[1][1]
+    assert top < points[2][1] < bottom and top > 0 and bottom < HEIGHT, "high losses are high up"
+    assert points[2][1] == pytest.approx((top + bottom) / 2)
+    assert (fit.begin, fit.end, tile.kept) == ("0.50", "0.70", 100.0)
+    page = render_report(results.model_copy(update={"journals": [journal]}))
+    assert loss.points in page and "the model of step 10 was kept" in page
