@@ -100,9 +100,9 @@ def results_of(
         ],
         starts=start_facts(study),
         journals=[
-            found
+            journal
             for (method, seed, group), stage in wiring.align.items()
-            if (found := training_journal(stage.folder, method, seed, group)) is not None
+            if (journal := training_journal(stage.folder, method, seed, group)) is not None
         ],
     )
 
