@@ -10,7 +10,7 @@ import pytest
 from suffrage.errors import InputError
 from suffrage.publish.receipt import (
     RECEIPT,
-    Part,
+    ReceiptPart,
     RepresentationReceipt,
     ancestors,
     seal_again,
@@ -30,10 +30,10 @@ def test_a_file_seal_is_the_sha256_of_its_bytes(tmp_path: Path) -> None:
 
 def test_a_part_has_all_that_it_was_made_from_as_ancestors() -> None:
     parts = [
-        Part("survey", "survey", ""),
-        Part("value set a", "value set", "", made_from=("survey",)),
-        Part("value set b", "value set", "", made_from=("survey",)),
-        Part("records", "records", "", made_from=("value set a",)),
+        ReceiptPart("survey", "survey", ""),
+        ReceiptPart("value set a", "value set", "", made_from=("survey",)),
+        ReceiptPart("value set b", "value set", "", made_from=("survey",)),
+        ReceiptPart("records", "records", "", made_from=("value set a",)),
     ]
     assert [p.name for p in ancestors(parts, "records")] == ["survey", "value set a", "records"]
 

@@ -15,7 +15,7 @@ from suffrage.survey.published_table import PublishedTable
 from suffrage.training_data import ItemSplit, Records
 
 if TYPE_CHECKING:
-    from suffrage.publish.receipt import Part
+    from suffrage.publish.receipt import ReceiptPart
 
 PartKind = Literal[
     "survey",
@@ -65,14 +65,16 @@ _READERS: Mapping[str, Callable[[Path], str]] = {
 }
 
 
-def links_broken(here: Sequence[tuple[Part, Path]], every: Sequence[Part]) -> list[str]:
+def links_broken(
+    here: Sequence[tuple[ReceiptPart, Path]], every: Sequence[ReceiptPart]
+) -> list[str]:
     """Sentences on parts whose content is not what the receipt or a later part says it is.
 
     Parameters
     ----------
-    here : sequence of (Part, Path)
+    here : sequence of (ReceiptPart, Path)
         The parts whose files are there, with their folders.
-    every : sequence of Part
+    every : sequence of ReceiptPart
         All parts, so that what is not there is still compared by its hash.
     """
     content = {part.name: part.content for part in every}
@@ -87,7 +89,7 @@ def links_broken(here: Sequence[tuple[Part, Path]], every: Sequence[Part]) -> li
     return found
 
 
-def _named_contents(part: Part, folder: Path) -> Iterable[tuple[str, str]]:
+def _named_contents(part: ReceiptPart, folder: Path) -> Iterable[tuple[str, str]]:
     """The parts that this one's own files name, with the content that they name."""
     if part.kind == "records":
         made = storage.read_json(folder / "records.json")["made_from"]
@@ -103,7 +105,7 @@ def _named_contents(part: Part, folder: Path) -> Iterable[tuple[str, str]]:
         yield from _one_of(part, "model", manifest["base_model"]["content"])
 
 
-def _one_of(part: Part, kind: str, said: str | None) -> Iterable[tuple[str, str]]:
+def _one_of(part: ReceiptPart, kind: str, said: str | None) -> Iterable[tuple[str, str]]:
     names = [name for name in part.made_from if name.startswith(f"{kind} ")]
     if len(names) == 1 and said is not None:
         yield names[0], said

@@ -26,7 +26,7 @@ from suffrage.publish.model_card import CARD, model_card
 from suffrage.publish.receipt import (
     RECEIPT,
     FileSeal,
-    Part,
+    ReceiptPart,
     RepresentationReceipt,
     sealed_files,
     verify,
@@ -156,7 +156,7 @@ class _Writing:
         if self.consultation is not None:
             shutil.copytree(self.consultation, self.draft / CONSULTATION)
             made_from = ("consultation",) if any(p.name == "consultation" for p in parts) else ()
-            release = Part("consultation release", "release", CONSULTATION, "", made_from)
+            release = ReceiptPart("consultation release", "release", CONSULTATION, "", made_from)
             parts = [*parts, release]
         parts = self._with_bases(parts)
         self._hide_paths()
@@ -181,7 +181,7 @@ class _Writing:
         )
         storage.write_text(self.draft / RECEIPT, whole.text)
 
-    def _with_reason(self, part: Part) -> Part:
+    def _with_reason(self, part: ReceiptPart) -> ReceiptPart:
         """The part, with the reason where it is not passed on."""
         if part.kind == "survey":
             return replace(part, left_out=ROWS_STAY)
@@ -189,7 +189,7 @@ class _Writing:
             return replace(part, left_out=PEOPLE_STAY)
         return part
 
-    def _seals_of_left_out(self, parts: Sequence[Part]) -> dict[str, FileSeal]:
+    def _seals_of_left_out(self, parts: Sequence[ReceiptPart]) -> dict[str, FileSeal]:
         """The hashes of files that stay, so that whoever holds them can still compare them."""
         return {
             place: seal
@@ -199,9 +199,9 @@ class _Writing:
             if place.startswith(f"{part.place}/")
         }
 
-    def _with_bases(self, parts: Sequence[Part]) -> list[Part]:
+    def _with_bases(self, parts: Sequence[ReceiptPart]) -> list[ReceiptPart]:
         """The parts, with each base model named in a way that works elsewhere."""
-        changed: dict[str, Part] = {}
+        changed: dict[str, ReceiptPart] = {}
         for part in parts:
             if part.kind != "checkpoint":
                 continue

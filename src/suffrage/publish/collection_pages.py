@@ -8,7 +8,7 @@ from typing import Any
 from suffrage.evaluate.results import MethodFacts, Results
 from suffrage.publish.licences import licence_facts
 from suffrage.publish.markdown import bullets, front_matter, markdown_section, markdown_table
-from suffrage.publish.receipt import Part
+from suffrage.publish.receipt import ReceiptPart
 from suffrage.report.cells import Cell, Table, make_table
 from suffrage.report.finding import finding
 from suffrage.report.numbers import NOTHING, thousands, with_interval
@@ -31,11 +31,13 @@ CONTENTS = (
 )
 
 
-def _trained_from(part: Part) -> str:
+def _trained_from(part: ReceiptPart) -> str:
     return "consultation" if "consultation" in part.made_from else "survey"
 
 
-def _checkpoint_rows(results: Results, parts: Sequence[Part]) -> list[tuple[str, str, str, str]]:
+def _checkpoint_rows(
+    results: Results, parts: Sequence[ReceiptPart]
+) -> list[tuple[str, str, str, str]]:
     """Each checkpoint's place, method, what it learnt from, and fit."""
     records = {part.name: _trained_from(part) for part in parts if part.kind == "records"}
     by_place: dict[str, MethodFacts] = {
@@ -57,7 +59,7 @@ def _checkpoint_rows(results: Results, parts: Sequence[Part]) -> list[tuple[str,
 
 
 def index_page(
-    results: Results, parts: Sequence[Part], represents: Sequence[Mapping[str, Any]]
+    results: Results, parts: Sequence[ReceiptPart], represents: Sequence[Mapping[str, Any]]
 ) -> str:
     """The folder's page as HTML; it loads nothing."""
     return render_page(
@@ -93,7 +95,7 @@ def _population_table(represents: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def collection_card(
-    results: Results, parts: Sequence[Part], represents: Sequence[Mapping[str, Any]]
+    results: Results, parts: Sequence[ReceiptPart], represents: Sequence[Mapping[str, Any]]
 ) -> str:
     """The folder's card in Markdown, with the front matter that hubs read."""
     found = finding(results)

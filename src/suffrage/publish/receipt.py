@@ -26,7 +26,7 @@ Covers = Literal["run", "checkpoint", "collection"]
 
 
 @dataclass(frozen=True)
-class Part:
+class ReceiptPart:
     """One step on the way from data to results, with the folder that holds it."""
 
     name: str
@@ -61,7 +61,7 @@ class RepresentationReceipt:
     root: str
     # The populations whose answers the models learnt, with how many people answered.
     represents: Sequence[Mapping[str, Any]]
-    parts: Sequence[Part]
+    parts: Sequence[ReceiptPart]
     # Each file by its path from the root.
     files: Mapping[str, FileSeal]
     # The places that have to be here whole. The others are checked where they are here.
@@ -120,7 +120,7 @@ class RepresentationReceipt:
                 root=content["root"],
                 represents=content["represents"],
                 parts=[
-                    Part(**{**part, "made_from": tuple(part["made_from"])})
+                    ReceiptPart(**{**part, "made_from": tuple(part["made_from"])})
                     for part in content["parts"]
                 ],
                 files={place: FileSeal(**seal) for place, seal in content["files"].items()},
@@ -151,7 +151,7 @@ def _seal_of(path: Path) -> FileSeal:
     return FileSeal(path.stat().st_size, digest)
 
 
-def ancestors(parts: Sequence[Part], name: str) -> list[Part]:
+def ancestors(parts: Sequence[ReceiptPart], name: str) -> list[ReceiptPart]:
     """A part and everything that it was made from, in the parts' order."""
     by_name = {part.name: part for part in parts}
     wanted: set[str] = set()
@@ -167,7 +167,7 @@ def ancestors(parts: Sequence[Part], name: str) -> list[Part]:
 def write_checkpoint_receipts(
     root: Path,
     study: str,
-    parts: Sequence[Part],
+    parts: Sequence[ReceiptPart],
     represents: Sequence[Mapping[str, Any]],
     elsewhere: Mapping[str, FileSeal] | None = None,
 ) -> dict[str, FileSeal]:
@@ -179,7 +179,7 @@ def write_checkpoint_receipts(
         The folder that places start from.
     study : str
         The study's name.
-    parts : sequence of Part
+    parts : sequence of ReceiptPart
         Every part, each after those it was made from.
     represents : sequence of mapping
         The populations of the study.

@@ -14,7 +14,7 @@ from suffrage.publish.chain import content_of
 from suffrage.publish.model_card import CARD, model_card
 from suffrage.publish.receipt import (
     RECEIPT,
-    Part,
+    ReceiptPart,
     RepresentationReceipt,
     sealed_files,
     write_checkpoint_receipts,
@@ -61,7 +61,7 @@ def populations_of(results: Results) -> list[dict[str, Any]]:
     ]
 
 
-def run_parts(wiring: Wiring) -> list[Part]:
+def run_parts(wiring: Wiring) -> list[ReceiptPart]:
     """Every part of a run, each after those it was made from."""
     return [
         *_survey_parts(wiring),
@@ -83,9 +83,9 @@ def _survey_name(source: str, stage: Stage) -> str:
     return f"survey {source or stage.label}"
 
 
-def _survey_parts(wiring: Wiring) -> list[Part]:
+def _survey_parts(wiring: Wiring) -> list[ReceiptPart]:
     return [
-        Part(
+        ReceiptPart(
             _survey_name(name, stage),
             "survey",
             _place(stage),
@@ -95,15 +95,15 @@ def _survey_parts(wiring: Wiring) -> list[Part]:
     ]
 
 
-def _consultation_part(study: Study) -> list[Part]:
+def _consultation_part(study: Study) -> list[ReceiptPart]:
     if study.consultation is None or not any(spec.uses_consultation for spec in study.methods):
         return []
     content = read_consultation(study.folder / study.consultation.folder).content_hash
     why = "a consultation is published by `suffrage consult release`, which protects who took part"
-    return [Part("consultation", "consultation", "", content, left_out=why)]
+    return [ReceiptPart("consultation", "consultation", "", content, left_out=why)]
 
 
-def _value_set_parts(wiring: Wiring) -> list[Part]:
+def _value_set_parts(wiring: Wiring) -> list[ReceiptPart]:
     specs = {spec.name: spec for spec in wiring.study.value_sets}
     found = []
     for name, stage in wiring.value_sets.items():
@@ -114,20 +114,22 @@ def _value_set_parts(wiring: Wiring) -> list[Part]:
         content = content_of("value set", stage.folder)
         facts = {"published": True} if published else {}
         found.append(
-            Part(f"value set {name}", "value set", _place(stage), content, made_from, facts)
+            ReceiptPart(f"value set {name}", "value set", _place(stage), content, made_from, facts)
         )
     return found
 
 
-def _split_parts(wiring: Wiring) -> list[Part]:
+def _split_parts(wiring: Wiring) -> list[ReceiptPart]:
     surveys = tuple(_survey_name(name, stage) for name, stage in wiring.sources.items())
     return [
-        Part(f"split {seed}", "split", _place(stage), content_of("split", stage.folder), surveys)
+        ReceiptPart(
+            f"split {seed}", "split", _place(stage), content_of("split", stage.folder), surveys
+        )
         for seed, stage in wiring.splits.items()
     ]
 
 
-def _record_parts(wiring: Wiring) -> list[Part]:
+def _record_parts(wiring: Wiring) -> list[ReceiptPart]:
     from_consultation = {spec.name for spec in wiring.study.methods if spec.uses_consultation}
     found = {}
     for (method, seed, group), stage in wiring.records.items():
@@ -135,7 +137,7 @@ def _record_parts(wiring: Wiring) -> list[Part]:
         learnt = [name for name in made.get("value_sets", {}) if name in wiring.value_sets]
         if not learnt:
             learnt = [group] if group in wiring.value_sets else []
-        found[stage.folder] = Part(
+        found[stage.folder] = ReceiptPart(
             f"records {stage.label}",
             "records",
             _place(stage),
@@ -149,10 +151,10 @@ def _record_parts(wiring: Wiring) -> list[Part]:
     return list(found.values())
 
 
-def _model_parts(wiring: Wiring) -> list[Part]:
+def _model_parts(wiring: Wiring) -> list[ReceiptPart]:
     """The models below the checkpoints, and the one that untrained methods ask."""
     models = [wiring.model, *(base_of(stage.folder) for stage in wiring.align.values())]
-    found: dict[str, Part] = {}
+    found: dict[str, ReceiptPart] = {}
     for model in models:
         name = _model_name(wiring.study.output, model)
         facts = {
@@ -160,7 +162,7 @@ def _model_parts(wiring: Wiring) -> list[Part]:
             "revision": model.revision,
             "licence": model.licence,
         }
-        found.setdefault(name, Part(name, "model", "", model.content, facts=facts))
+        found.setdefault(name, ReceiptPart(name, "model", "", model.content, facts=facts))
     return list(found.values())
 
 
@@ -177,7 +179,7 @@ def _model_name(output: Path, model: ModelIdentity) -> str:
     return f"model {model.public_name}"
 
 
-def _checkpoint_parts(wiring: Wiring) -> list[Part]:
+def _checkpoint_parts(wiring: Wiring) -> list[ReceiptPart]:
     found = []
     for place, stage in wiring.align.items():
         before: TrainingPlace | None = wiring.starts.get(place)
@@ -187,7 +189,7 @@ def _checkpoint_parts(wiring: Wiring) -> list[Part]:
         model = _model_name(wiring.study.output, base_of(stage.folder))
         made_from = (f"records {wiring.records[place].label}", model, *start)
         found.append(
-            Part(
+            ReceiptPart(
                 f"checkpoint {stage.label}",
                 "checkpoint",
                 _place(stage),
@@ -198,26 +200,26 @@ def _checkpoint_parts(wiring: Wiring) -> list[Part]:
     return found
 
 
-def _answer_parts(wiring: Wiring) -> list[Part]:
+def _answer_parts(wiring: Wiring) -> list[ReceiptPart]:
     """What the models said, and the results of it."""
-    found: dict[str, Part] = {}
+    found: dict[str, ReceiptPart] = {}
     for (method, seed), stage in wiring.answers.items():
         own = [
             f"checkpoint {trained.label}" for trained in wiring.checkpoints(method, seed).values()
         ]
         asked = own or [_model_name(wiring.study.output, wiring.model)]
-        found[_place(stage)] = Part(
+        found[_place(stage)] = ReceiptPart(
             f"answers {stage.label}", "answers", _place(stage), made_from=tuple(asked)
         )
     for (_, method, seed), stage in wiring.probes.items():
         said = f"answers {wiring.answers[method, seed].label}"
-        found[_place(stage)] = Part(
+        found[_place(stage)] = ReceiptPart(
             f"probes {stage.label}", "probes", _place(stage), made_from=(said,)
         )
     said_parts = tuple(part.name for part in found.values())
     sets = tuple(f"value set {name}" for name in wiring.value_sets)
     splits = tuple(f"split {seed}" for seed in wiring.splits)
-    results = Part(
+    results = ReceiptPart(
         "results",
         "results",
         _place(wiring.results),
