@@ -182,6 +182,20 @@ def serve_command(
             "Its password is read from SUFFRAGE_SMTP_PASSWORD."
         ),
     ] = None,
+    answers_from: Annotated[
+        str | None,
+        typer.Option(
+            help="The OpenAI-compatible address of a model that writes answers to compare, such as "
+            "http://127.0.0.1:8080/v1."
+        ),
+    ] = None,
+    answers_model: Annotated[
+        str | None, typer.Option(help="The model's name at that address.")
+    ] = None,
+    answers_key: Annotated[
+        str | None,
+        typer.Option(help="The name of the environment variable that holds the key for it."),
+    ] = None,
     mail_from: Annotated[
         str | None,
         typer.Option(help='Who sends mails, such as "The council <consult@example.org>".'),
@@ -192,6 +206,7 @@ def serve_command(
     Example: `suffrage consult serve water`
     """
     _need_extra()
+    from suffrage.server.answer_model import answer_model
     from suffrage.server.mail import mail_settings
     from suffrage.server.store import consultations
     from suffrage.server.web import serving
@@ -206,6 +221,7 @@ def serve_command(
         releases=releases,
         hosts=_hosts(base_url, host, hosts),
         mail=mail_settings(smtp, mail_from),
+        model=answer_model(answers_from, answers_model, answers_key),
     )
     app = create_app(settings)
     store = app.state.store

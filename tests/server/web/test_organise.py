@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from suffrage import server
 from suffrage.consult.candidate_answers import CandidateAnswer, write_candidates
+from suffrage.consult.principles import find_principles
 from suffrage.consult.release.release import read_release
 from suffrage.server.store import (
     audit,
@@ -28,9 +30,11 @@ from suffrage.server.store.contents import to_consultation
 from suffrage.server.store.stored_results import newest_results
 from suffrage.server.watcher import is_due
 from suffrage.server.web.organise import releases
+from suffrage.server.web.organise.audit_entries import ACTIONS
 from tests.server import acts
 from tests.server.organising import Office, open_office
 
+SERVER = Path(server.__file__).parent
 # The form of how people take part, whole, as a browser sends it.
 TAKING_PART = {
     "open_to_all": "yes",
@@ -335,10 +339,10 @@ def test_principles_are_taken_from_a_constitution_all_or_none(office: Office) ->
 
     good = {"text": "Choose the honest answer.", "sources": ["statement s0: It should say so."]}
     lost = {"text": "Choose the other.", "sources": ["statement s999: Nobody said this."]}
-    visitor.post("/principles", 404, files=sent(good, lost))
-    visitor.post("/principles", 422, files=sent(good, {"text": "Without a source"}))
+    visitor.post("/principles", 404, what="file", files=sent(good, lost))
+    visitor.post("/principles", 422, what="file", files=sent(good, {"text": "Without a source"}))
     assert principles.list_principles(office.store, office.about.id) == []
-    visitor.post("/principles", files=sent(good))
+    visitor.post("/principles", what="file", files=sent(good))
     (made,) = principles.list_principles(office.store, office.about.id)
     assert (made.text, made.sources) == ("Choose the honest answer.", ("s0",))
 
@@ -347,12 +351,99 @@ def test_the_audit_log_is_shown_whole_and_a_break_is_told(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     visitor = office.client("owner")
-    assert "The chain is whole" in visitor.get("/audit")
+    assert "Nothing in the log was changed" in visitor.get("/audit")
     lines = visitor.get("/audit.jsonl").splitlines()
     entries = [audit.AuditEntry(**json.loads(line)) for line in lines]
     assert audit.first_broken(entries) is None and entries[-1].action == "audit.view"
     monkeypatch.setattr(audit, "check_chain", lambda *_: 3)
     assert "broken at entry 3" in visitor.get("/audit")
+
+
+def test_the_log_says_what_was_done_to_what_in_words_and_with_links(office: Office) -> None:
+    visitor = office.client("owner")
+    visitor.get("/statements")
+    sing = next(s for s in waiting(office) if "sing" in s.text)
+    visitor.post("/statements", one=f"rejected:{sing.id}", **{f"reason:{sing.id}": "off_topic"})
+    visitor.post("/settings/taking-part", **TAKING_PART)
+    visitor.post("/settings", what="phase", phase="closed")
+    shown = visitor.get("/audit")
+    link = f"{visitor.base}/statements?state=rejected#s-{sing.id}"
+    assert f'<a href="{link}" lang="en" dir="auto">It should be able to sing.</a>' in shown
+    for words in ("Owner", "Decided on a statement", "Off topic", "15 → 20", "Changed the phase"):
+        assert words in shown
+    assert "{&#34;" not in shown and "statement.moderate" not in shown
+    listed = shown.split('<ol class="log')[1]
+    assert not re.search("[0-9a-f]{32}", listed)
+    # Every act in a consultation's log that the code names has words.
+    named = r'append_entry\(\s*c,\s*[\w.]+,[^"]*?"([a-z]+\.[a-z.]+)"'
+    for path in SERVER.rglob("*.py"):
+        for action in re.findall(named, path.read_text()):
+            assert action in ACTIONS or action.startswith(("secret.", "staff.")), action
+
+
+def test_principles_are_found_in_the_votes_and_those_ticked_are_kept(office: Office) -> None:
+    visitor = office.client("analyst")
+    visitor.get("/principles")
+    found = visitor.post("/principles", 200, what="find").text
+    sources = re.findall(r'name="sources" value="([^"]+)" checked', found)
+    expected = find_principles(to_consultation(office.store, "demo"))
+    assert sources == [" ".join(p.sources) for p in expected.merged]
+    assert principles.list_principles(office.store, office.about.id) == []
+    visitor.post("/principles", what="keep", sources=sources[:1])
+    (kept,) = principles.list_principles(office.store, office.about.id)
+    assert (kept.text, set(kept.sources)) == (expected.merged[0].text, set(sources[0].split()))
+    assert "Kept already." in visitor.post("/principles", 200, what="find").text
+    visitor.post("/principles", 422, what="keep")
+    visitor.post("/principles", 404, what="keep", sources="nowhere")
+
+
+def test_answers_are_typed_or_written_by_the_operators_model(office: Office) -> None:
+    visitor = office.client("owner")
+    visitor.get("/answers")
+    typed = {"what": "type", "prompt": "Tea or coffee?", "answer:0": "Tea.", "answer:1": "Both."}
+    visitor.post("/answers", **typed)
+    made = [a for a in answers.list_answers(office.store, office.about.id) if a.text == "Both."]
+    assert (made[0].model, dict(made[0].made_with)) == ("typed B", {"how": "typed"})
+    refused = visitor.post("/answers", 422, what="type", prompt="", **{"answer:0": "Kept"}).text
+    assert 'href="#type-prompt"' in refused and 'href="#type-answer-0"' in refused
+    assert ">Kept</textarea>" in refused
+    assert "Have a model write" not in visitor.get("/answers")
+
+    class Parrot:
+        name = "parrot-1"
+
+        def write(self, prompts: list[str], count: int) -> list[list[str]]:
+            return [[f"{p} {word}" for word in ("Yes indeed.", "No, never.")] for p in prompts]
+
+    object.__setattr__(office.app.state.settings, "model", Parrot())
+    visitor.post("/answers", what="write", prompts="Cats?\nDogs?", count="2")
+    texts = {a.text: a.model for a in answers.list_answers(office.store, office.about.id)}
+    assert texts["Cats? Yes indeed."] == "parrot-1" and "Dogs? No, never." in texts
+    visitor.post("/answers", 422, what="write", prompts="", count="9")
+
+
+def test_an_export_is_downloaded_imported_and_the_same(office: Office) -> None:
+    visitor = office.client("owner")
+    for kind in ("tables", "polis"):
+        visitor.get("/releases")
+        archive = visitor.http.get(f"{visitor.base}/export/{kind}.zip")
+        assert archive.headers["content-type"] == "application/zip"
+        visitor.get("/admin/import")
+        sent = {"file": ("demo.zip", archive.content, "application/zip")}
+        visitor.post("/admin/import", files=sent, slug=f"from-{kind}", consent="votes")
+        again, first = (to_consultation(office.store, s) for s in (f"from-{kind}", "demo"))
+        if kind == "tables":
+            assert again.votes.equals(first.votes) and again.statements.equals(first.statements)
+        else:
+            assert again.votes.height == first.votes.height
+            assert again.participants["consent_votes"].all()
+    assert actions(office).count("export") == 2
+    office.client("moderator").get("/export/tables.zip", 403)
+    for wrong in (b"no archive", archive.content[:200]):
+        refused = visitor.post("/admin/import", 422, files={"file": ("x.zip", wrong)}, slug="x")
+        assert 'href="#file"' in refused.text and "/tmp" not in refused.text
+    refused = visitor.post("/admin/import", 422, files=sent, slug="demo").text
+    assert 'href="#slug"' in refused
 
 
 def test_settings_phases_and_texts_change_and_mistakes_are_told(office: Office) -> None:
@@ -434,7 +525,9 @@ def test_the_language_of_the_pages_is_chosen_there_and_a_draft_says_so(office: O
     assert '<span lang="en" dir="ltr">Draft translation' in page
     told = visitor.post("/statements", 422, all="accepted").text
     assert "Kāore he kōrero i kōwhiria" in told
-    told = visitor.post("/releases", 422, yaml="licence: 3").text
+    visitor.get("/admin/new")
+    new = {"title": "T", "question": "Q", "organiser": "O", "contact": "C", "who": "invited"}
+    told = visitor.post("/admin/new", 422, **new, slug="Not one").text
     assert '<li lang="en" dir="auto">' in told  # without a translation it says what language it is
 
 
@@ -442,11 +535,16 @@ def test_the_language_of_the_pages_is_chosen_there_and_a_draft_says_so(office: O
 def test_a_release_is_made_listed_and_downloaded_as_it_was(office: Office, tmp_path: Path) -> None:
     visitor = office.client("owner")
     assert "Nothing was released yet" in visitor.get("/releases")
-    visitor.post("/releases", 422, yaml="licence: 3")
-    visitor.post("/releases", 422, yaml="cross: [[age, age]]")
-    visitor.post("/releases", yaml="licence: CC0-1.0\nabout: {contact: town@example.org}")
+    for made in (release_form(licence=""), release_form(sure="")):
+        visitor.post("/releases", 422, **made)
+    looked = visitor.post("/releases", 200, **release_form(what="", funding="By the <b>town</b>"))
+    assert "Nothing has been made yet" in looked.text and "How people were found" not in looked.text
+    assert "By the &lt;b&gt;town&lt;/b&gt;" in looked.text
+    assert "Nothing was released yet" in visitor.get("/releases")
+    visitor.post("/releases", **release_form(contact="town@example.org"))
+    assert 'value="town@example.org"' in visitor.get("/releases")  # proposed for the next one
     withdrawals.withdraw_participant(office.store, office.about.id, "p1")
-    visitor.post("/releases", yaml="licence: CC0-1.0")
+    visitor.post("/releases", **release_form())
     shown = visitor.get("/releases")
     sums = re.findall(r'<code class="long">([0-9a-f]{64})</code>', shown)
     assert len(sums) == 2 and actions(office).count("release.make") == 2
@@ -464,12 +562,18 @@ def test_a_release_is_made_listed_and_downloaded_as_it_was(office: Office, tmp_p
     # Whoever withdrew is not in the next one, which says how many went.
     manifest = json.loads((office_folder(office) / "release-2" / "manifest.json").read_text())
     assert manifest["tombstones"] == 1 and manifest["history"][-1]["withdrawn"] == 1
-    viewer.post("/releases", 403, yaml="")
+    viewer.post("/releases", 403, **release_form())
     # A file that is not as it was released is not handed out.
     (office_folder(office) / "release-1" / "README.md").write_text("Something else.")
     assert "README.md is missing, or is not as it was" in visitor.get("/releases/1.zip", 422)
     visitor.get("/releases/3.zip", 404)
     visitor.get("/releases/..%2Fprivate.json", 404)
+
+
+def release_form(**changes: str) -> dict[str, str]:
+    """The form of a release that was looked at and confirmed."""
+    kept = {"licence": "CC0-1.0", "model_licence": "that of each model"}
+    return {"what": "make", "sure": "yes", **kept, **changes}
 
 
 class KilledError(Exception):
@@ -487,9 +591,9 @@ def test_a_release_whose_maker_was_killed_before_it_was_listed_is_listed_by_the_
 
     with monkeypatch.context() as patch:
         patch.setattr(releases, "_record", killed)
-        visitor.post("/releases", 500, yaml="licence: CC0-1.0")
+        visitor.post("/releases", 500, **release_form())
     assert "Nothing was released yet" in visitor.get("/releases")
-    visitor.post("/releases", yaml="licence: CC0-1.0")
+    visitor.post("/releases", **release_form())
     assert actions(office).count("release.make") == 2
     manifests = [
         json.loads((office_folder(office) / f"release-{n}" / "manifest.json").read_text())

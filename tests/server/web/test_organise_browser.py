@@ -94,8 +94,15 @@ def test_every_page_passes_axe_and_fits_the_screen(
     base = f"/admin/c/{made.about.id}"
     # So that no page is empty.
     page.goto(f"{base}/releases")
+    page.get_by_role("button", name=_("See it before you make it")).click()
+    inspector.look(f"organise-release-preview-{lang}")
+    page.locator("#make-sure").check()
     page.get_by_role("button", name=_("Make the release")).click()
     page.goto(f"{base}/principles")
+    page.get_by_role("button", name=_("Find principles in the votes")).click()
+    inspector.look(f"organise-principles-found-{lang}")
+    page.goto(f"{base}/principles")
+    page.get_by_text(_("Write a principle")).click()
     page.get_by_label(_("Principle"), exact=True).first.fill("Say what you do not know.")
     page.get_by_label("The assistant should say so when it does not know.").check()
     page.get_by_role("button", name=_("Save")).first.click()
@@ -108,7 +115,6 @@ def test_every_page_passes_axe_and_fits_the_screen(
         page.goto(f"{base}{path}")
         page.evaluate("document.querySelectorAll('main details').forEach(d => { d.open = true; })")
         inspector.look(f"organise-{name}-{lang}")
-    page.goto(f"{base}/principles")
     page.goto(f"{base}/seeds")
     page.get_by_role("button", name=_("Put them in")).click()
     inspector.look(f"organise-refused-{lang}")
@@ -125,7 +131,9 @@ def test_a_moderator_works_through_the_queue_with_keys_alone(
     page.goto(f"/admin/c/{made.about.id}/statements")
     cards = page.locator("article")
     before = cards.count()
-    cards.nth(0).focus()
+    # From anywhere: the first key only says which statement is meant.
+    page.keyboard.press("a")
+    assert page.evaluate("document.activeElement.id") == cards.nth(0).get_attribute("id")
     page.keyboard.press("j")
     assert page.evaluate("document.activeElement.id") == cards.nth(1).get_attribute("id")
     page.keyboard.press("k")
@@ -139,18 +147,26 @@ def test_a_moderator_works_through_the_queue_with_keys_alone(
     assert page.locator("article").count() == before - 1
     # The focus is where the work goes on.
     second = page.evaluate("document.activeElement.id").removeprefix("s-")
-    reason = page.locator(f"#r-{second}")
+    reason = page.locator(f"#reason-{second}")
     if not reason.input_value():
         page.keyboard.press("r")
-        assert page.evaluate("document.activeElement.id") == f"r-{second}"
+        assert page.evaluate("document.activeElement.id") == f"reason-{second}"
+        page.keyboard.press("a")  # while somebody chooses, a key is no act
         reason.select_option("unclear")
-        page.locator(f"#s-{second}").focus()
+        assert statements.find_statement(made.store, made.about.id, second).state == "pending"
+        page.locator(f"#s-{second} button").first.focus()
     page.keyboard.press("r")
     page.wait_for_url(re.compile("done=rejected"))
     assert statements.find_statement(made.store, made.about.id, second).state == "rejected"
     page.get_by_role("button", name="Undo").click()
     page.wait_for_url(re.compile("done=undone"))
     assert statements.find_statement(made.store, made.about.id, second).state == "pending"
+    # Switched off, they do nothing.
+    page.locator(".keys summary").click()
+    page.get_by_label("Keys work").uncheck()
+    page.reload()
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.tagName") == "BODY"
     page.context.close()
 
 
@@ -240,7 +256,7 @@ def test_the_whole_path_of_an_organiser(
     assert boxes.count() == 2
     for at in range(2):
         boxes.nth(at).check()
-    page.locator("#bulk-reason").select_option(label=_("Advertising or spam"))
+    page.locator("#reason").select_option(label=_("Advertising or spam"))
     press("Reject ticked")
     assert _(*rejected, num=2) in told()
     assert page.locator(".empty").inner_text() == _("Nothing here.")
@@ -263,8 +279,9 @@ def test_the_whole_path_of_an_organiser(
         [CandidateAnswer("q9", "Tea or coffee?", text, "base") for text in ("Tea.", "Coffee.")],
         tmp_path / "a.jsonl",
     )
-    page.locator("#file").set_input_files(tmp_path / "a.jsonl")
-    press("Import")
+    page.get_by_text(_("Upload answers")).click()
+    page.locator("#file-file").set_input_files(tmp_path / "a.jsonl")
+    press("Upload")
     assert told() == _("%(num)s answer is in.", "%(num)s answers are in.", num=2)
     press("Take out of the draw", page.locator("li.card", has_text="Tea."))
     assert told() == _("The answer is out of the draw.")
@@ -303,6 +320,7 @@ def test_the_whole_path_of_an_organiser(
 
     # Principles: from statements, changed, taken away.
     go("Principles", "Principles")
+    page.get_by_text(_("Write a principle")).click()
     page.get_by_label(_("Principle"), exact=True).first.fill("Say what you do not know.")
     page.get_by_label("The assistant should say so when it does not know.").check()
     press("Save")
@@ -319,6 +337,8 @@ def test_the_whole_path_of_an_organiser(
 
     # Releases: made, downloaded; whoever withdraws is gone from the next, and from every count.
     go("Releases", "Releases")
+    press("See it before you make it")
+    page.locator("#make-sure").check()
     press("Make the release")
     assert told() == _("The release is made.")
     withdrawals.withdraw_participant(made.store, made.about.id, "p1")
@@ -326,6 +346,8 @@ def test_the_whole_path_of_an_organiser(
     gone = page.locator(".figures div", has_text=_("Withdrew"))
     assert gone.locator("dd").inner_text() == "1"
     go("Releases", "Releases")
+    press("See it before you make it")
+    page.locator("#make-sure").check()
     press("Make the release")
     rows = page.locator("tbody tr")
     votes, withdrawn = (rows.locator(f"td:nth-of-type({n})").all_inner_texts() for n in (3, 4))

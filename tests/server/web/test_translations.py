@@ -22,7 +22,7 @@ from suffrage.server.watcher import recompute
 from suffrage.server.web.languages import languages
 from tests.server.organising import Office, Visitor, open_office
 from tests.server.site import consultation, crowd, site
-from tests.server.web.test_organise import PAGES
+from tests.server.web.test_organise import PAGES, release_form
 
 WEB = Path(web.__file__).parent
 PACKAGE = WEB.parents[1]
@@ -244,7 +244,7 @@ def test_every_page_of_organisers_is_said_in_the_readers_language(office: Office
     visitor.post("/principles", text="Say what you know.", source=["s0", "s3"], rationale="Both.")
     visitor.post("/participants", exclude="p3", reason__p3="why not")
     visitor.post("/statements", one="rejected:s5", reason__s5="unclear")
-    visitor.post("/releases", yaml="licence: CC0-1.0")
+    visitor.post("/releases", **release_form())
     visitor.post("/invitations", 200, what="links", count="2")
     told = [f"/statements?done={word}&count=2" for word in ("accepted", "undone", "seeds")]
     for path in (
@@ -277,6 +277,11 @@ def test_every_page_of_organisers_is_said_in_the_readers_language(office: Office
         ("/settings/languages", {}),
         ("/settings/people", {"questions": "1", "rows:0": "1", "share:0:0": "most"}),
         ("/invitations", {"what": "links"}),
+        ("/releases", {}),
+        ("/releases", {**release_form(), "sure": ""}),
+        ("/answers", {"what": "type"}),
+        ("/statements", {"one": "rejected:s1"}),
+        ("/participants", {"exclude": "p1"}),
         ("/invitations", {"what": "mail"}),
     ):
         answer = visitor.post(where, 422, **values)

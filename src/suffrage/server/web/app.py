@@ -38,6 +38,7 @@ from suffrage.server.web.organise import (
     invitation_pages,
     new_pages,
     preview_pages,
+    release_pages,
     settings_pages,
     translation_pages,
 )
@@ -80,6 +81,7 @@ ORGANISER_ROUTERS: tuple[APIRouter, ...] = (
     new_pages.router,
     translation_pages.router,
     preview_pages.router,
+    release_pages.router,
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
+from suffrage.server.answer_model import AnswerModel
 from suffrage.server.mail import MailSettings
 
 
@@ -55,6 +56,8 @@ class ServerSettings:
     hosts: tuple[str, ...] = ()
     # A folder for what organisers release. None: next to a SQLite store, nowhere with PostgreSQL.
     releases: Path | None = None
+    # The model that writes answers to compare. None: organisers type or upload them.
+    model: AnswerModel | None = None
     # The mail server by which invitations go. None: organisers download the links instead.
     mail: MailSettings | None = None
 

@@ -125,6 +125,10 @@ class Desk:
             None if sent is None else tuple(sent.all(name)),
         )
 
+    def language_pairs(self) -> list[tuple[str, str]]:
+        """The languages of the consultation, each with its name in itself."""
+        return [(code, own_name(code)) for code in self.about.settings.languages]
+
     def page_languages(self) -> list[Language]:
         """Every language that there are pages for participants in."""
         return list(languages(self.request.app.state.settings.locales).values())
@@ -137,6 +141,10 @@ class Desk:
     def told_options(self, options: Mapping[str, str]) -> list[tuple[str, str]]:
         """What may be chosen, in the reader's language."""
         return [(value, self._(words)) for value, words in options.items()]
+
+    def problems_of(self, error: InputError, form: str) -> tuple[Problem, ...]:
+        """What is wrong with a form, as its page shows it."""
+        return problems_of(error, form, self.language)
 
     def language_name(self, code: str) -> str:
         """A language's name in itself."""

@@ -95,26 +95,3 @@ def principles_of_constitution(text: str) -> list[tuple[str, list[str]]]:
             )
         found.append((words, ids))
     return found
-
-
-def settings_of_yaml(text: str) -> dict[str, Any]:
-    """A mapping of settings. Raises InputError naming the line where it is not YAML."""
-    try:
-        found = plain_yaml(text) if text.strip() else {}
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InputError(
-            "line %(line)s: not readable as YAML (%(why)s).",
-            line=mark.line + 1 if mark else 1,
-            why=getattr(error, "problem", ""),
-        ) from error
-    if not isinstance(found, dict):
-        raise InputError("settings must be names with values, one a line, such as minutes: 15.")
-    return found
-
-
-def yaml_of(settings: Any) -> str:
-    """Settings as they may be written, and read back by `settings_of_yaml`."""
-    return str(
-        yaml.safe_dump(settings, allow_unicode=True, sort_keys=False, default_flow_style=False)
-    )

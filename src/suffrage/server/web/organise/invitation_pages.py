@@ -72,7 +72,7 @@ def _invitations(desk: Desk) -> Response:
         "failed": sum(mail.due is None and bool(mail.failed) for mail in mails),
         "to_remind": sum(mail.due is None and mail.sent > 0 for mail in mails),
         "mail": desk.request.app.state.settings.mail,
-        "languages": [(code, desk.language_name(code)) for code in desk.about.settings.languages],
+        "languages": desk.language_pairs(),
         "may": desk.may("manage"),
     }
     return desk.page("invitations.html", "invitations", values)

@@ -11,11 +11,13 @@ from urllib.parse import urlencode
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from suffrage.consult.candidate_answers import candidates_of_text
+from suffrage.consult.candidate_answers import CandidateAnswer, candidates_of_text
 from suffrage.consult.pairing import PairDesign
+from suffrage.consult.principles import TEMPLATE, PrincipleSettings, find_principles
 from suffrage.consult.quality import left_rate
 from suffrage.errors import InputError
 from suffrage.server import plot
+from suffrage.server.consultation_results import RESAMPLES
 from suffrage.server.store import audit, invitations, participants, staff, statements, stored_votes
 from suffrage.server.store import shown_answers as answers
 from suffrage.server.store import stored_principles as principles
@@ -25,13 +27,20 @@ from suffrage.server.store.staff import Role
 from suffrage.server.store.statements import State
 from suffrage.server.watcher import recompute
 from suffrage.server.web.languages import N_
-from suffrage.server.web.organise import intake, releases, words
+from suffrage.server.web.organise import intake, words
 from suffrage.server.web.organise import page_figures as figures
+from suffrage.server.web.organise.answers_by_hand import (
+    FIELDS,
+    typed_answers,
+    written_answers,
+)
+from suffrage.server.web.organise.audit_entries import AuditWords
 from suffrage.server.web.organise.desk import Desk, add_section, file_response, short_id
-from suffrage.server.web.organise.forms import Sent
+from suffrage.server.web.organise.forms import MistakesError, Sent, at_field
 from suffrage.server.web.organise.settings_pages import PARTS
 
 A_PAGE = 25
+ENTRIES_A_PAGE = 100
 # With fewer statements the first people have voted on everything within a minute.
 FEWEST_SEEDS = 10
 
@@ -114,13 +123,15 @@ def _moderate(desk: Desk, sent: Sent) -> str:
     ids = [id] if one else sent.all("chosen")
     if not ids:
         raise InputError("no statement is chosen; tick those you mean.")
-    reason = sent.get(f"reason:{id}" if one else "reason")
+    field = f"reason:{id}" if one else "reason"
+    reason = sent.get(field)
     if to == "accepted":
         reason = "ok"
     elif to == "pending":
         reason = "restored"
     elif reason not in words.REASONS:
-        raise InputError("give the reason: the person who wrote it and the public are told it.")
+        problem = InputError("give the reason: the person who wrote it and the public are told it.")
+        raise MistakesError([(field, problem)])
     before = statements.list_decisions(desk.store, desk.id)
     last = before[-1].id if before else 0
     note = sent.get(f"note:{id}" if one else "note")
@@ -211,9 +222,28 @@ def _answers(desk: Desk) -> Response:
         "core": figures.cover_core(desk.content, design, item),
         "item": item,
         "left": left_rate(desk.content.comparisons),
+        "fields": range(FIELDS),
+        "model": desk.request.app.state.settings.model,
+        "languages": desk.language_pairs(),
         "may": desk.may("manage"),
     }
     return desk.page("answers.html", "answers", values)
+
+
+def _sent_answers(desk: Desk, sent: Sent) -> list[CandidateAnswer]:
+    """The answers of a form: typed, to be written by the operator's model, or in a file."""
+    languages = desk.about.settings.languages
+    language = sent.get("language") if sent.get("language") in languages else languages[0]
+    if sent.get("what") == "type":
+        return typed_answers(sent, language)
+    model = desk.request.app.state.settings.model
+    if sent.get("what") == "write" and model is not None:
+        return written_answers(sent, model, language)
+    with at_field("file"):
+        text = sent.file_text()
+        if not text:
+            raise InputError("choose a file of answers, as `suffrage consult answers` writes it.")
+        return candidates_of_text(text, desk._("the file"))
 
 
 def _add_answers(desk: Desk, sent: Sent) -> str:
@@ -222,10 +252,7 @@ def _add_answers(desk: Desk, sent: Sent) -> str:
         id = sent.get("show") or sent.get("hide")
         answers.set_shown(desk.store, desk.id, id, shown, desk.member.id)
         return urlencode({"done": "shown" if shown else "hidden"})
-    text = sent.file_text()
-    if not text:
-        raise InputError("choose a file of answers, as `suffrage consult answers` writes it.")
-    found = candidates_of_text(text, desk._("the file"))
+    found = _sent_answers(desk, sent)
     first = {c.prompt_id: c for c in found}
     answers.put_prompts(
         desk.store,
@@ -282,7 +309,8 @@ def _exclude(desk: Desk, sent: Sent) -> str:
     id = sent.get("exclude")
     reason = sent.get(f"reason:{id}").strip()[:300]
     if not reason:
-        raise InputError("give the reason: it stands in the log, and in what is released.")
+        problem = InputError("give the reason: it stands in the log, and in what is released.")
+        raise MistakesError([(f"reason:{id}", problem)])
     participants.exclude_participant(desk.store, desk.id, id, reason, desk.member.id)
     return urlencode({"done": "excluded"})
 
@@ -383,12 +411,17 @@ def _support(desk: Desk) -> dict[str, dict[str, Any]]:
     return {} if last is None else {row["statement"]: row for row in last.result.get("all", [])}
 
 
-def _write_principle(desk: Desk, sent: Sent) -> str:
+def _write_principle(desk: Desk, sent: Sent) -> str | Response:
     if sent.get("remove"):
         principles.remove_principle(desk.store, desk.id, sent.get("remove"), desk.member.id)
         return urlencode({"done": "removed"})
-    if sent.file is not None:
-        read = intake.principles_of_constitution(sent.file_text())
+    if sent.get("what") == "find":
+        return _find_principles(desk)
+    if sent.get("what") == "keep":
+        return _keep_principles(desk, sent)
+    if sent.get("what") == "file":
+        with at_field("file"):
+            read = intake.principles_of_constitution(sent.file_text())
         # All are looked at before the first is written.
         for _, ids in read:
             for id in ids:
@@ -397,37 +430,47 @@ def _write_principle(desk: Desk, sent: Sent) -> str:
             why = desk._("From a constitution made of this consultation's votes.")
             principles.write_principle(desk.store, desk.id, text, ids, desk.member.id, why)
         return urlencode({"done": "principles", "count": len(read)})
-    principles.write_principle(
-        desk.store,
-        desk.id,
-        sent.get("text"),
-        sent.all("source"),
-        desk.member.id,
-        sent.get("rationale"),
-        sent.get("id") or None,
-    )
+    with at_field("text" if not sent.get("text").strip() else "source"):
+        principles.write_principle(
+            desk.store,
+            desk.id,
+            sent.get("text"),
+            sent.all("source"),
+            desk.member.id,
+            sent.get("rationale"),
+            sent.get("id") or None,
+        )
     return urlencode({"done": "principle"})
 
 
-def _releases(desk: Desk) -> Response:
+def _find_principles(desk: Desk) -> Response:
+    """The statements that every opinion group supports, for organisers to choose from."""
+    found = find_principles(desk.content, PrincipleSettings(resamples=RESAMPLES))
+    known = {frozenset(p.sources) for p in principles.list_principles(desk.store, desk.id)}
     values = {
-        "releases": releases.list_releases(desk),
-        "here": releases.releases_folder(desk) is not None,
-        "yaml": intake.yaml_of(releases.proposed_settings(desk)),
-        "may": desk.may("manage"),
+        "found": [(p, frozenset(p.sources) in known) for p in found.merged],
+        "texts": found.texts,
+        "uncertain": len(found.uncertain),
+        "people": found.participants,
     }
-    return desk.page("releases.html", "releases", values)
+    return desk.page("principles_found.html", "principles", values)
 
 
-def _release(desk: Desk, sent: Sent) -> str:
-    releases.make_next_release(desk, intake.settings_of_yaml(sent.get("yaml")))
-    return urlencode({"done": "released"})
-
-
-def _release_file(desk: Desk) -> Response:
-    version = desk.request.path_params["version"]
-    name = f"{desk.about.slug}-release-{version}.zip"
-    return file_response(releases.release_zip(desk, version), name, "application/zip")
+def _keep_principles(desk: Desk, sent: Sent) -> str:
+    """Keep those that were ticked, each named by the statements it comes from."""
+    texts = {s.id: s.text for s in statements.list_statements(desk.store, desk.id)}
+    chosen = [tuple(sources.split(" ")) for sources in sent.all("sources")]
+    if not chosen:
+        raise InputError("no principle is chosen; tick those you want to keep.")
+    # All are looked at before the first is written.
+    for sources in chosen:
+        for id in sources:
+            statements.find_statement(desk.store, desk.id, id)
+    why = desk._("Every opinion group supports it: found in the votes.")
+    for sources in chosen:
+        wording = TEMPLATE.format(" ".join(texts[sources[0]].split()))
+        principles.write_principle(desk.store, desk.id, wording, sources, desk.member.id, why)
+    return urlencode({"done": "principles", "count": len(chosen)})
 
 
 # --- audit log and settings ------------------------------------------------------------------
@@ -436,12 +479,17 @@ def _release_file(desk: Desk) -> Response:
 def _audit(desk: Desk) -> Response:
     entries = audit.list_entries(desk.store, desk.id)
     names = {m.id: m.name or m.email for m, _ in staff.list_members(desk.store, desk.id)}
+    told = AuditWords(desk, names)
+    pages = max(1, -(-len(entries) // ENTRIES_A_PAGE))
+    at = desk.page_number(pages)
+    newest_first = entries[::-1][(at - 1) * ENTRIES_A_PAGE : at * ENTRIES_A_PAGE]
     values = {
-        "entries": list(reversed(entries[-200:])),
+        "rows": [told.row(entry) for entry in newest_first],
+        "page": at,
+        "pages": pages,
         "count": len(entries),
         "broken": audit.check_chain(desk.store, desk.id),
         "head": entries[-1].hash if entries else "",
-        "names": names,
     }
     return desk.page("audit.html", "audit", values)
 
@@ -535,8 +583,6 @@ _section("/participants", _people, _exclude, do="moderate")
 _section("/participants/{person}", _votes_of, view="analyse")
 _section("/groups", _groups, _again, do="analyse")
 _section("/principles", _principles, _write_principle, do="analyse")
-_section("/releases", _releases, _release)
-_section("/releases/{version}.zip", _release_file)
 _section("/audit", _audit)
 _section("/audit.jsonl", _audit_file, view="export")
 _section("/settings", _settings, _set)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -63,7 +65,6 @@ def make_next_release(desk: Desk, wanted: dict[str, Any]) -> Release:
     if folder is None:
         raise InputError("this server has no folder for releases; make them on the command line.")
     checked = reading.validated(ReleaseSettings, wanted, "release")
-    today = datetime.fromtimestamp(now() / 1000, UTC).date().isoformat()
     folder.mkdir(parents=True, exist_ok=True)
     # Two at once, also by two servers, would be given one number.
     with FileLock(folder / ".making"):
@@ -71,13 +72,38 @@ def make_next_release(desk: Desk, wanted: dict[str, Any]) -> Release:
         private = folder / PRIVATE
         version = PrivateRecord.of(private, desk.about.slug).number
         try:
-            made = make_release(desk.content, _place(folder, version), private, checked, today)
+            made = make_release(desk.content, _place(folder, version), private, checked, _today())
         except InputError:
             raise
         except SuffrageError as error:
             raise InputError(str(error)) from error
         _record(desk, folder, version, made.manifest)
     return made
+
+
+@contextmanager
+def tried_release(desk: Desk, wanted: dict[str, Any]) -> Iterator[Release]:
+    """Make the next release in a passing folder, with a copy of the private file.
+
+    Raises InputError as `make_next_release` does.
+    """
+    checked = reading.validated(ReleaseSettings, wanted, "release")
+    folder = releases_folder(desk)
+    with tempfile.TemporaryDirectory(prefix="suffrage-release-") as passing:
+        private = Path(passing) / PRIVATE
+        if folder is not None and (folder / PRIVATE).exists():
+            private.touch(mode=0o600)
+            private.write_bytes((folder / PRIVATE).read_bytes())
+        try:
+            yield make_release(desk.content, Path(passing) / "release", private, checked, _today())
+        except InputError:
+            raise
+        except SuffrageError as error:
+            raise InputError(str(error)) from error
+
+
+def _today() -> str:
+    return datetime.fromtimestamp(now() / 1000, UTC).date().isoformat()
 
 
 def _record_unlisted(desk: Desk, folder: Path) -> None:

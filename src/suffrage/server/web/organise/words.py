@@ -52,6 +52,7 @@ ROLES = {
 }
 VOTES = {1: N_("Agree"), 0: N_("Pass"), -1: N_("Disagree")}
 WAYS = {
+    "typed": N_("written by the organisers"),
     "sampled": N_("drawn on its own"),
     "diverse": N_("one of several asked for together"),
 }

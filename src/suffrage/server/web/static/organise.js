@@ -5,23 +5,42 @@
   if (!queue) return;
   const cards = [...queue.querySelectorAll("article")];
   const place = "suffrage-queue-place";
-  const at = () => cards.findIndex((card) => card.contains(document.activeElement));
+  const off = "suffrage-keys-off";
+  const store = (name, value) => { try { if (value === null) localStorage.removeItem(name); else localStorage.setItem(name, value); } catch { /* without storage */ } };
+  const stored = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
+  let current = -1;
+  const inside = () => cards.findIndex((card) => card.contains(document.activeElement));
+  const at = () => (inside() >= 0 ? inside() : current);
   const go = (index) => {
     const card = cards[Math.max(0, Math.min(index, cards.length - 1))];
     if (!card) return;
     card.focus();
     card.scrollIntoView({ block: "nearest" });
   };
-  cards.forEach((card) => { card.tabIndex = 0; });
+  cards.forEach((card, index) => {
+    card.tabIndex = 0;
+    card.addEventListener("focusin", () => {
+      current = index;
+      cards.forEach((other) => other.classList.toggle("current", other === card));
+    });
+  });
   queue.addEventListener("submit", () => {
     try { sessionStorage.setItem(place, String(Math.max(0, at()))); } catch { /* without storage */ }
   });
-  // Keys count only while a statement itself has the focus, never while somebody writes or chooses.
-  queue.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || !event.target.matches("article")) return;
-    const card = event.target;
+  // Whoever speaks to their computer, or presses keys by mistake, can switch them off.
+  const on = document.getElementById("keys-on");
+  if (on) {
+    on.closest("p").hidden = false;
+    on.checked = stored(off) !== "yes";
+    on.addEventListener("change", () => store(off, on.checked ? null : "yes"));
+  }
+  // Keys count anywhere on the page, but never while somebody writes or chooses.
+  const writes = (target) => target.matches("input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable]");
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey || (on && !on.checked) || writes(event.target)) return;
+    const card = cards[at()];
     const press = (selector) => { const found = card.querySelector(selector); if (found) found.click(); };
-    const keys = {
+    const acts = {
       j: () => go(at() + 1),
       k: () => go(at() - 1),
       a: () => press('button[value^="accepted:"]'),
@@ -31,8 +50,11 @@
         if (reason && !reason.value) reason.focus(); else press('button[value^="rejected:"]');
       },
     };
-    const act = keys[event.key];
-    if (act) { event.preventDefault(); act(); }
+    const act = acts[event.key];
+    if (!act) return;
+    event.preventDefault();
+    // Before a statement is chosen a key only chooses the first: nobody decides on what they do not see.
+    if (card || event.key === "j" || event.key === "k") act(); else go(0);
   });
   let before = null;
   try { before = sessionStorage.getItem(place); sessionStorage.removeItem(place); } catch { /* without storage */ }
