@@ -14,7 +14,7 @@ MOST_PROMPTS, MOST_EACH = 10, 4
 _LETTERS = "ABCD"
 
 
-def typed_answers(sent: Sent, language: str) -> list[CandidateAnswer]:
+def answers_of_form(sent: Sent, language: str) -> list[CandidateAnswer]:
     """Return the answers that a form has to one prompt. Raises MistakesError."""
     prompt = clean(sent.get("prompt"))
     texts = [sent.get(f"answer:{at}").strip() for at in range(FIELDS)]

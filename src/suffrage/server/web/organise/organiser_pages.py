@@ -31,7 +31,7 @@ from suffrage.server.web.organise import intake, words
 from suffrage.server.web.organise import page_figures as figures
 from suffrage.server.web.organise.answers_by_hand import (
     FIELDS,
-    typed_answers,
+    answers_of_form,
     written_answers,
 )
 from suffrage.server.web.organise.audit_entries import AuditWords
@@ -235,7 +235,7 @@ def _sent_answers(desk: Desk, sent: Sent) -> list[CandidateAnswer]:
     languages = desk.about.settings.languages
     language = sent.get("language") if sent.get("language") in languages else languages[0]
     if sent.get("what") == "type":
-        return typed_answers(sent, language)
+        return answers_of_form(sent, language)
     model = desk.request.app.state.settings.model
     if sent.get("what") == "write" and model is not None:
         return written_answers(sent, model, language)
