@@ -5,7 +5,9 @@ import pytest
 from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import Ridge as PeerRidge
 
-from suffrage.align.low_rank import (
+from suffrage.population.distribution_distances import fit
+from suffrage.survey import Item, Option
+from suffrage.training_data.low_rank import (
     FactorSettings,
     FactorValidation,
     ItemAnswers,
@@ -16,9 +18,7 @@ from suffrage.align.low_rank import (
     scores_of,
     shares_of,
 )
-from suffrage.align.option_features import TextFeatures, main_directions
-from suffrage.population.distribution_distances import fit
-from suffrage.survey import Item, Option
+from suffrage.training_data.text_features import TextFeatures, main_directions
 
 
 @pytest.mark.parametrize("penalty", [0.001, 0.3])

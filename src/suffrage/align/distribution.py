@@ -71,6 +71,15 @@ class Options(InContextOptions, TrainingOptions):
     # shares in the loss, so that training starts from it and learns what differs. The table of
     # averages is kept with the checkpoint.
     offset: Literal["none", "average"] = "none"
+    # factors: targets are mixed with what a ridge regression on the words of other questions
+    # predicts. A model learns what questions have in common in fewer steps from predictions than
+    # from answers, most of which is particular to a question.
+    teacher: Literal["none", "factors"] = "none"
+    # The part of a target that is predicted; the rest is what people answered.
+    teacher_weight: float = Field(default=1.0, gt=0, le=1)
+    # Populations that a visit to a question adds to those that were asked it, from the same source;
+    # the prediction is their whole target.
+    unasked: int = Field(default=0, ge=0)
     # Weight of the loss on differences between a question's populations. None: 10 for questions
     # with at least 8 populations in the step, 0 for others. A number holds for all questions.
     differences: float | None = Field(default=None, ge=0)
@@ -101,7 +110,7 @@ class Options(InContextOptions, TrainingOptions):
     def _whole_questions(self) -> Options:
         given = self.model_fields_set
         if self.questions is None:
-            for name in ("populations", "all_populations", "orders", "differences"):
+            for name in ("populations", "all_populations", "orders", "differences", "teacher"):
                 if name in given:
                     raise ValueError(f"{name}: needs questions, how many a step takes")
             return self
@@ -110,12 +119,22 @@ class Options(InContextOptions, TrainingOptions):
                 raise ValueError(f"{name}: does not go with questions; say steps")
         return self
 
+    @model_validator(mode="after")
+    def _has_a_teacher(self) -> Options:
+        if self.teacher == "none":
+            for name in ("teacher_weight", "unasked"):
+                if name in self.model_fields_set:
+                    raise ValueError(f"{name}: needs a teacher; say teacher: factors as well")
+        return self
+
     @property
     def step_shape(self) -> StepShape | None:
         """What a step holds; None for records in random order."""
         if self.questions is None:
             return None
-        return StepShape(self.questions, self.populations, self.orders, self.all_populations)
+        return StepShape(
+            self.questions, self.populations, self.orders, self.all_populations, self.unasked
+        )
 
     @property
     def own_rows(self) -> int:
@@ -133,7 +152,7 @@ class Options(InContextOptions, TrainingOptions):
         """Records computed at a time: with whole questions, those of one question."""
         if self.questions is None or self.micro_batch:
             return super().micro_batch_size()
-        return self.populations * self.orders
+        return (self.populations + self.unasked) * self.orders
 
     @property
     def record_settings(self) -> RecordSettings:
@@ -144,6 +163,7 @@ class Options(InContextOptions, TrainingOptions):
             step=self.step_shape,
             validation=held_back if self.validation else None,
             average=self.offset == "average",
+            teacher=self.teacher_weight if self.teacher == "factors" else 0.0,
         )
 
     def differences_weight(self, populations: int) -> float:

@@ -22,16 +22,8 @@ from pydantic import model_validator
 
 from suffrage import storage
 from suffrage.align.checkpoint import FACTOR_ARRAYS, load_checkpoint
-from suffrage.align.low_rank import (
-    FactorModel,
-    FactorSettings,
-    FactorValidation,
-    ItemAnswers,
-    Validated,
-    fit_factors,
-)
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
-from suffrage.align.option_features import StateChoice, TextFeatures
+from suffrage.align.state_features import StateChoice
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.models import ItemProbe, ModelIdentity
@@ -41,6 +33,15 @@ from suffrage.models.hidden_states import cached_states
 from suffrage.models.identity import weights_folder_hash
 from suffrage.survey import Item, Option
 from suffrage.training_data import Records
+from suffrage.training_data.low_rank import (
+    FactorModel,
+    FactorSettings,
+    FactorValidation,
+    ItemAnswers,
+    Validated,
+    fit_factors,
+)
+from suffrage.training_data.text_features import TextFeatures
 
 # What the checkpoint has besides its arrays and its manifest.
 FACTS = "factors.json"

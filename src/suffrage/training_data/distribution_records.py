@@ -6,7 +6,7 @@ What they teach: shares, so that an item costs one visit however many people ans
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,8 @@ from suffrage.training_data.records import (
     row_start,
     training_pairs,
 )
-from suffrage.training_data.split import ItemSplit, held_back
+from suffrage.training_data.split import ItemSplit, held_back, source_of
+from suffrage.training_data.teacher import Teacher, fit_teacher
 
 # Where a manifest has the table of average answers.
 AVERAGE = "average"
@@ -56,6 +57,8 @@ def build_distributions(
     With `settings.step` there are as many steps as `count` could fill, see `_rows_by_question`.
     Records of questions that are held back come last.
 
+    With `settings.teacher` targets are mixed with its predictions, in steps of whole questions.
+
     With `settings.average` a record has the population's average answer to the other questions
     trained on. What is held back is in no average, and `made_from` has the whole table of them.
     """
@@ -78,7 +81,11 @@ def build_distributions(
         rows = _rows_by_pair(value_sets, split, count, generator, settings.format, personas)
     else:
         steps = max(1, count // settings.step.records)
-        rows = _rows_by_question(value_sets, split, steps, generator, settings, personas)
+        teacher = None
+        if settings.teacher:
+            teacher = fit_teacher(value_sets, split, settings.seed)
+            made_from["teacher"] = {"settings": asdict(teacher.settings), "fit": teacher.fit}
+        rows = _rows_by_question(value_sets, split, steps, generator, settings, personas, teacher)
     if asked:
         rows = [{**row, "validation": False} for row in rows] + [
             {**row, "validation": True} for row in asked
@@ -100,7 +107,9 @@ def _trained_items(value_sets: Sequence[ValueSet], split: ItemSplit) -> dict[str
     return {i: known[i] for i in split.train if i in known}
 
 
-def _row(value_set: ValueSet, item: str, asked: tuple[str, Sequence[str]], format: Format) -> Any:
+def _row(
+    value_set: ValueSet, item: str, asked: tuple[str, Sequence[str]], format: Format
+) -> RecordRow:
     """A record: what is asked, and the answers in the item's own order with their shares."""
     distribution = value_set.distributions[item]
     user, answers = asked
@@ -142,6 +151,7 @@ def _rows_by_question(
     generator: np.random.Generator,
     settings: RecordSettings,
     personas: RecordPersonas,
+    teacher: Teacher | None = None,
 ) -> list[RecordRow]:
     """Steps of whole questions, each question once in random order, then every one again.
 
@@ -157,17 +167,19 @@ def _rows_by_question(
     if not items:
         raise SuffrageError("no value set has an answer to any item that is trained on.")
     answered = {item: [v for v in value_sets if item in v.distributions] for item in items}
+    unasked = _Unasked(value_sets, shape.unasked)
     rows: list[RecordRow] = []
     for visit, (item, asked_for) in enumerate(
         _visits(answered, steps * shape.questions, shape, generator)
     ):
         step, question = divmod(visit, shape.questions)
+        asked_for = [*asked_for, *unasked.drawn(item, answered[item], generator)]
         asked_as = {v.name: personas.drawn(v, item) for v in asked_for}
         ways = _ways(asked_for[0].distributions[item].item, shape, generator, settings.format)
         for number, way in enumerate(ways):
             rows += [
                 {
-                    **_row(v, item, way.asked(asked_as[v.name]), settings.format),
+                    **_taught(v, way, asked_as[v.name], settings, teacher),
                     "step": step,
                     "way": question * shape.orders + number,
                     "populations": len(asked_for),
@@ -176,6 +188,53 @@ def _rows_by_question(
                 for v in asked_for
             ]
     return rows
+
+
+def _taught(
+    value_set: ValueSet,
+    way: _Way,
+    persona: Persona,
+    settings: RecordSettings,
+    teacher: Teacher | None,
+) -> RecordRow:
+    """A record of a population that was asked, or of one whose answer is only predicted."""
+    item, asked, weight = way.item, way.asked(persona), settings.teacher
+    if teacher is None:
+        return _row(value_set, item.id, asked, settings.format)
+    predicted = teacher.prediction(value_set.name, item.id)
+    known = value_set.distributions.get(item.id)
+    target = predicted if known is None else weight * predicted + (1 - weight) * known.shares
+    user, answers = asked
+    return {
+        **row_start(0, value_set.name, item.id, user, settings.format),
+        "answers": list(answers),
+        "target": target.tolist(),
+        "people": None if known is None else known.shares.tolist(),
+        "ordered": item.ordered,
+    }
+
+
+class _Unasked:
+    """Populations that were asked something of an item's source, but not the item."""
+
+    def __init__(self, value_sets: Sequence[ValueSet], count: int) -> None:
+        self._value_sets, self._count = value_sets, count
+        self._sources = [{source_of(item) for item in v.distributions} for v in value_sets]
+
+    def drawn(
+        self, item: str, asked: Sequence[ValueSet], generator: np.random.Generator
+    ) -> list[ValueSet]:
+        """As many as are wanted, or all there are, in the value sets' order."""
+        if not self._count:
+            return []
+        known, source = {v.name for v in asked}, source_of(item)
+        among = [
+            value_set
+            for value_set, sources in zip(self._value_sets, self._sources, strict=True)
+            if source in sources and value_set.name not in known
+        ]
+        drawn = generator.permutation(len(among))[: self._count]
+        return [among[index] for index in sorted(drawn)]
 
 
 def _visits(

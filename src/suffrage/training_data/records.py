@@ -54,11 +54,14 @@ class StepShape:
     # Whether a question is visited for all who answered it, in so many steps as that takes, before
     # any is visited again. Otherwise each question is visited once.
     all_populations: bool = False
+    # Populations that a visit adds to those that were asked its question, where a teacher predicts
+    # their answers.
+    unasked: int = 0
 
     @property
     def records(self) -> int:
         """Most records a step."""
-        return self.questions * self.populations * self.orders
+        return self.questions * (self.populations + self.unasked) * self.orders
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,9 @@ class RecordSettings:
     validation: ValidationSample | None = None
     # Of distribution records: whether each has the population's average answer to the others.
     average: bool = False
+    # Of distribution records: the part of a target that a teacher predicts from other questions'
+    # answers, 0 to 1.
+    teacher: float = 0.0
     # Of distribution records and demonstrations: populations are described by answers of their own;
     # None to name them.
     in_context: InContextSettings | None = None
@@ -121,7 +127,9 @@ class Records:
       of the step, asked which way round), `populations` (how many the step asks that way) and
       `weight` (1 / populations). Where questions are held back, `validation` marks the records
       that are never trained on. Where a training starts from the average answer, `average` is the
-      population's to the other questions trained on, in the item's own order.
+      population's to the other questions trained on, in the item's own order. With a teacher,
+      `target` has its part in it, and `people` is the population's own share of each answer, null
+      for a population that was not asked.
     - preference: `chosen`, `rejected`, `share` (of those who answer one of the two, how many give
       the chosen one, 0 to 1), `weight`, and `completion`, an answer drawn from all.
     - binary: `answer`, `desirable` (0 to 1), `weight`, and `answers`, all that could have been

@@ -397,7 +397,7 @@ def near_duplicate_groups(items: Sequence[Item]) -> dict[str, str]:
         for other in known.within(texts[item.id]):
             joined.join(other, item.id)
     for before, item in pairwise(items):
-        if _FOLLOW_UP.match(item.question) and _source_of(before.id) == _source_of(item.id):
+        if _FOLLOW_UP.match(item.question) and source_of(before.id) == source_of(item.id):
             joined.join(before.id, item.id)
     return joined.names()
 
@@ -502,7 +502,7 @@ def with_held_back(split: ItemSplit, items: Sequence[Item], share: float, seed: 
 _FOLLOW_UP = re.compile(r"(?i)(?:and\b|if (?:yes|no|so|not)\b|you (?:said|mentioned)|why\b)")
 
 
-def _source_of(item_id: str) -> str:
+def source_of(item_id: str) -> str:
     """The name that a study with several sources puts before the ids of a source's items."""
     return item_id.partition(":")[0] if ":" in item_id else ""
 
@@ -663,14 +663,14 @@ def _split_by_regimes(
             for member in groups[group_of[name]]:
                 regimes.setdefault(member, regime)
 
-    sources = {_source_of(item.id) for item in items}
+    sources = {source_of(item.id) for item in items}
     for wanted in held_out.survey:
         if wanted not in sources or not wanted:
             raise InputError(
                 f'held_out.survey: there is no source "{wanted}"; there are '
                 f"{', '.join(sorted(sources - {''})) or 'no named sources'}."
             )
-        hold_out("survey", [item.id for item in items if _source_of(item.id) == wanted])
+        hold_out("survey", [item.id for item in items if source_of(item.id) == wanted])
     new.check_named("survey", regimes, new.before.items)
     if held_out.topic is not None:
         hold_out("topic", _topics_held_out(new, clusters, held_out.topic, regimes, seed))

@@ -99,7 +99,8 @@ def _whole_questions(
     Where a description comes first, only the ways of asking one population share something.
     """
     shape = options.step_shape
-    asked = min(shape.populations, populations or shape.populations)
+    most = shape.populations + shape.unasked
+    asked = min(most, populations or most)
     visit = shape.orders * (question + (asked - 1) * TAIL_TOKENS)
     if described:
         visit = asked * (described + shape.orders * question)

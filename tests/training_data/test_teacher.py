@@ -1,0 +1,165 @@
+"""What a teacher predicts of a question comes from other questions, and records say so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from suffrage.align.distribution import Options
+from suffrage.population import ValueSet, build_value_set
+from suffrage.population.distribution_distances import fit
+from suffrage.survey import Option
+from suffrage.training_data import HeldOut, ItemSplit, Records, split_items
+from suffrage.training_data.distribution_records import BUILDER
+from suffrage.training_data.teacher import fit_teacher
+from tests.synthetic import make_survey
+
+TOPICS = ("taxes", "schools", "roads", "parks", "police", "trains")
+SURVEY = make_survey(respondents=40, items=60, seed=3)
+
+
+def planted(count: int = 6, seed: int = 0) -> list[ValueSet]:
+    """Populations whose answers depend on a question's topic, and on how they like that topic."""
+    generator = np.random.default_rng(seed)
+    whole = build_value_set(SURVEY, "all", {}, 1, "people")
+    taste = generator.normal(size=(count, len(TOPICS)))
+    shared = 1.5 * generator.normal(size=len(TOPICS))
+    found = []
+    for number in range(count):
+        distributions = {}
+        for place, (item, d) in enumerate(whole.distributions.items()):
+            topic = place % len(TOPICS)
+            size = d.shares.size
+            slope = shared[topic] + taste[number, topic]
+            scores = slope * np.linspace(-1, 1, size) + 0.2 * generator.normal(size=size)
+            shares = np.exp(scores) / np.exp(scores).sum()
+            options = tuple(Option(code=str(k), text=f"level {k}") for k in range(size))
+            question = f"How much more should go to {TOPICS[topic]}, in case {place}?"
+            asked = d.item.model_copy(update={"question": question, "options": options})
+            distributions[item] = replace(d, item=asked, shares=shares)
+        found.append(
+            replace(whole, name=f"g{number}", description=f"g{number}", distributions=distributions)
+        )
+    return found
+
+
+ITEMS = [d.item for d in planted(1)[0].distributions.values()]
+SPLIT = split_items(ITEMS, HeldOut(by="list", items=(ITEMS[0].id, ITEMS[1].id)), 1)
+
+
+def changed(value_sets: list[ValueSet], item: str) -> list[ValueSet]:
+    """The same populations, with another answer to one item."""
+    found = []
+    for v in value_sets:
+        own = v.distributions[item]
+        other = np.zeros_like(own.shares)
+        other[0] = 1.0
+        found.append(
+            replace(v, distributions={**v.distributions, item: replace(own, shares=other)})
+        )
+    return found
+
+
+def records(value_sets: list[ValueSet], split: ItemSplit = SPLIT, **more: object) -> Records:
+    options = Options.model_validate({"questions": 4, "populations": 3, "orders": 1, **more})
+    count = 20 * options.own_rows
+    return BUILDER.build(
+        value_sets, split, count, np.random.default_rng(1), options.record_settings
+    )
+
+
+def test_predictions_of_questions_left_out_beat_the_mean_answer_and_know_the_population() -> None:
+    sets = planted()
+    teacher = fit_teacher(sets, SPLIT, 1)
+    own, other, mean = [], [], []
+    for v, w in zip(sets, [*sets[1:], sets[0]], strict=True):
+        every = [v.distributions[i].shares for i in SPLIT.train]
+        for item in SPLIT.train:
+            people = v.distributions[item].shares
+            average = np.mean([s for s in every if s.size == people.size], axis=0)
+            own.append(fit(people, teacher.prediction(v.name, item)))
+            other.append(fit(people, teacher.prediction(w.name, item)))
+            mean.append(fit(people, average))
+    assert np.mean(own) > np.mean(other) + 0.05
+    assert np.mean(own) > np.mean(mean) + 0.05
+    assert teacher.fit == pytest.approx(np.mean(own), abs=0.03)
+
+
+def test_a_questions_own_answers_are_not_in_its_prediction_and_are_in_others() -> None:
+    sets = planted()
+    item = SPLIT.train[5]
+    before, after = fit_teacher(sets, SPLIT, 1), fit_teacher(changed(sets, item), SPLIT, 1)
+    assert before.settings == after.settings
+    assert before.prediction("g0", item) == pytest.approx(after.prediction("g0", item))
+    others = [i for i in SPLIT.train if i != item]
+    assert any(
+        np.abs(before.prediction("g0", i) - after.prediction("g0", i)).max() > 1e-3 for i in others
+    )
+
+
+def test_nothing_held_out_or_held_back_decides_what_is_learnt() -> None:
+    sets = planted()
+    settings = {"teacher": "factors", "validation": 0.2, "validation_cells": 12}
+    plain = records(sets, **settings)
+    back = plain.made_from["validation"]
+    learnt = plain.frame.filter(~plain.frame["validation"])
+    for item in (*SPLIT.held_out, *back):
+        other = records(changed(sets, item), **settings).frame
+        assert other.filter(~other["validation"])["target"].equals(learnt["target"])
+
+
+def test_a_target_is_so_much_prediction_and_the_rest_what_people_answered() -> None:
+    sets = planted()
+    taught = records(sets, teacher="factors", teacher_weight=0.75)
+    teacher = fit_teacher(sets, SPLIT, 0)
+    known = {v.name: v for v in sets}
+    for row in taught.frame.to_dicts():
+        people = known[row["value_set"]].distributions[row["item"]].shares
+        predicted = teacher.prediction(row["value_set"], row["item"])
+        assert row["people"] == pytest.approx(people)
+        assert row["target"] == pytest.approx(0.75 * predicted + 0.25 * people)
+    assert taught.made_from["teacher"]["fit"] == teacher.fit
+
+
+def test_populations_that_were_not_asked_come_from_the_same_source_and_have_no_answer() -> None:
+    def of_source(value_sets: list[ValueSet], source: str) -> list[ValueSet]:
+        return [
+            replace(
+                v,
+                name=f"{source}-{v.name}",
+                distributions={
+                    f"{source}:{i}": replace(
+                        d, item=d.item.model_copy(update={"id": f"{source}:{i}"})
+                    )
+                    for i, d in v.distributions.items()
+                },
+            )
+            for v in value_sets
+        ]
+
+    first, second = of_source(planted(), "a"), of_source(planted(seed=1), "b")
+    # Only one population was asked most of the first source's questions.
+    some = {f"a:{item.id}" for item in ITEMS[:10]}
+    first[1:] = [
+        replace(v, distributions={i: d for i, d in v.distributions.items() if i in some})
+        for v in first[1:]
+    ]
+    items = tuple(i for v in (first[0], second[0]) for i in v.distributions)
+    split = replace(SPLIT, train=items, held_out=())
+    found = records([*first, *second], split, teacher="factors", unasked=2).frame
+    unasked = found.filter(found["people"].is_null())
+    assert unasked.height > 0
+    assert all(r["value_set"][0] == r["item"][0] for r in unasked.to_dicts())
+    assert set(unasked["item"].str.slice(0, 1)) == {"a"}
+    per_visit = found.filter(found["item"].str.starts_with("a")).group_by("step", "way").len()
+    assert per_visit["len"].max() <= 5
+
+
+def test_settings_that_need_a_teacher_say_so() -> None:
+    with pytest.raises(ValidationError, match="unasked: needs a teacher"):
+        Options.model_validate({"questions": 4, "unasked": 2})
+    with pytest.raises(ValidationError, match="teacher: needs questions"):
+        Options.model_validate({"teacher": "factors"})
