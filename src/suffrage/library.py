@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from suffrage.align import Checkpoint
-from suffrage.align.checkpoint import MANIFEST, base_today, load_checkpoint
+from suffrage.align.checkpoint import MANIFEST, load_model_or_checkpoint
 from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.analysis import OpinionAnalysis, analyse, read_margins, read_people
 from suffrage.consult.groups.opinion_groups import GroupSettings
@@ -25,7 +25,6 @@ from suffrage.models import (
     LanguageModel,
     ModelAnswer,
     bundled,
-    identify,
     read_letters,
 )
 from suffrage.models.asking import Persona
@@ -75,12 +74,8 @@ def load_model(
     >>> load_model("tiny-model").dtype
     'float32'
     """
-    folder = model.folder if isinstance(model, Checkpoint) else Path(model)
-    if not (folder / "adapter_config.json").is_file():
-        settings = LocalModelSettings(name=str(folder), trust_remote_code=trust_remote_code)
-        return LanguageModel.load(identify(settings, Path()), dtype)
-    base = base_today(Checkpoint.read(folder), trust_remote_code, "pass trust_remote_code=True")
-    return load_checkpoint(base, folder, dtype)
+    settings = LocalModelSettings(name=str(_folder(model)), trust_remote_code=trust_remote_code)
+    return load_model_or_checkpoint(settings, dtype)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from suffrage.errors import InputError
 from suffrage.survey import Codebook, Item, Option, Provenance, Survey
+from suffrage.values.circle import priorities
 from suffrage.values.item_keys import item_key
 from suffrage.values.reliability import cronbach_alpha
-from suffrage.values.scores import value_scores
+from suffrage.values.scores import mean_scores_of_shares, value_scores
 from suffrage.values.taxonomies import taxonomy, taxonomy_names
 
 KEY = item_key("PVQ-21")
@@ -76,6 +77,33 @@ def test_scores_are_the_means_of_items_turned_round_less_the_persons_own() -> No
             answered = [own[item] for item in items if item in own]
             wanted = np.mean(answered) - centre if answered else math.nan
             assert found.scores[place, k] == pytest.approx(wanted, nan_ok=True)
+
+
+def test_answer_shares_have_the_mean_scores_of_the_people_who_gave_them() -> None:
+    survey = answers(200, 3)
+    whole = survey.responses.filter(
+        pl.all_horizontal(pl.col(v) >= 0 for v in KEY.variables)
+    ).with_columns(weight=pl.lit(1.0))
+    survey = survey.with_responses(whole)
+    found = value_scores(survey, KEY)
+    shares = {
+        v: np.bincount(survey.positions(v), minlength=6) / whole.height for v in KEY.variables
+    }
+    means = mean_scores_of_shares(KEY.items_of(survey.codebook), KEY, shares)
+    assert found.set_aside == 0
+    np.testing.assert_allclose(
+        list(means.values()), found.scores[:, : len(KEY.items)].mean(axis=0), atol=1e-9
+    )
+
+
+def test_priorities_point_to_the_values_that_matter_most() -> None:
+    degrees = {value: 36.0 * place for place, value in enumerate(KEY.items)}
+    radians = {value: math.radians(angle) for value, angle in degrees.items()}
+    for value, angle in radians.items():
+        scores = {other: math.cos(own - angle) for other, own in radians.items()}
+        x, y = priorities(scores, degrees)
+        assert (x, y) == pytest.approx((math.cos(angle), math.sin(angle))), value
+    assert priorities(dict.fromkeys(degrees, 3.0), degrees).tolist() == pytest.approx([0, 0])
 
 
 def test_someone_who_answers_all_alike_or_too_little_is_set_aside() -> None:

@@ -14,6 +14,7 @@ from suffrage.values.world_values import (
     SUB_INDICES,
     available,
     cultural_map,
+    indicators_of_shares,
     map_indicators,
     sub_index,
     varimax,
@@ -172,3 +173,20 @@ def test_items_the_map_lacks_are_named() -> None:
     indicators = np.ones((5, 10))
     with pytest.raises(InputError, match="everyone answers alike on God not important"):
         cultural_map(indicators, np.ones(5), [("all", np.ones(5))])
+
+
+def test_answer_shares_have_the_place_of_the_people_who_gave_them() -> None:
+    survey, there = world(2000, 6)
+    groups = [("there", there.astype(float)), ("here", 1.0 - there)]
+    found = cultural_map(map_indicators(survey), np.ones(2000), groups)
+    for place, rows in enumerate((there, ~there)):
+        shares = {}
+        for item in survey.codebook.items:
+            positions = survey.positions(item.id)[survey.rows_by_id][rows]
+            counts = np.bincount(positions[positions >= 0], minlength=len(item.options))
+            shares[item.id] = counts / counts.sum()
+        own = found.place(indicators_of_shares(survey.codebook, shares))
+        np.testing.assert_allclose(own, found.positions[place], atol=1e-9)
+    del shares["Q164"]
+    with pytest.raises(InputError, match="no answer to Q164"):
+        indicators_of_shares(survey.codebook, shares)

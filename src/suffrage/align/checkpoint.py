@@ -230,3 +230,27 @@ def load_checkpoint(base: ModelIdentity, checkpoint: Path | None, dtype: str) ->
     if Checkpoint.read(checkpoint).is_adapter:
         return LanguageModel.load(base, dtype, checkpoint)
     return LanguageModel.load(identify_trained(checkpoint, base), dtype)
+
+
+def load_model_or_checkpoint(settings: LocalModelSettings, dtype: str) -> LanguageModel:
+    """Load a model, or an adapter over the model that its manifest names.
+
+    Parameters
+    ----------
+    settings : LocalModelSettings
+        Its name is a folder, a hub id or "bundled:NAME".
+    dtype : str
+        The number format to compute in, such as "float32".
+
+    Raises
+    ------
+    InputError
+        There is no such model, it is not a causal language model, an adapter has no manifest, or
+        the model below it is not the one that was trained.
+    """
+    folder = Path(settings.name)
+    if not (folder / "adapter_config.json").is_file():
+        return LanguageModel.load(identify(settings, Path()), dtype)
+    checkpoint = Checkpoint.read(folder)
+    how = "pass trust_remote_code=True"
+    return load_checkpoint(base_today(checkpoint, settings.trust_remote_code, how), folder, dtype)

@@ -13,6 +13,7 @@ from suffrage import __version__
 from suffrage.cli import (
     INTERRUPTED,
     asking,
+    auditing,
     consult_analysis,
     consult_backups,
     consult_server,
@@ -22,8 +23,14 @@ from suffrage.cli import (
     values,
 )
 
-# Commands that go on from where they were stopped.
-RESUMES = ("run", "tune", "paraphrase")
+_STAGES_KEPT = "Finished stages and the last saved steps of a training are kept."
+# Commands that go on from where they were stopped, and what is kept of each.
+RESUMES = {
+    "run": _STAGES_KEPT,
+    "tune": _STAGES_KEPT,
+    "paraphrase": _STAGES_KEPT,
+    "audit": "The answers given so far are kept.",
+}
 
 
 class Interruptible(TyperGroup):
@@ -35,11 +42,9 @@ class Interruptible(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             said = "Stopped."
-            if ctx.invoked_subcommand in RESUMES:
-                said += (
-                    " Finished stages and the last saved steps of a training are kept. The same "
-                    f"command goes on from there: suffrage {shlex.join(sys.argv[1:])}"
-                )
+            if kept := RESUMES.get(ctx.invoked_subcommand or ""):
+                command = shlex.join(sys.argv[1:])
+                said += f" {kept} The same command goes on from there: suffrage {command}"
             typer.echo(f"\n{said}", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
@@ -64,6 +69,7 @@ app.command("plan")(study.plan_command)
 app.command("tune")(study.tune_command)
 app.command("ask")(asking.ask_command)
 app.command("chat")(asking.chat_command)
+app.command("audit")(auditing.audit_command)
 app.command("report")(study.report_command)
 app.command("compare")(study.compare_command)
 app.command("estimate")(study.estimate_command)

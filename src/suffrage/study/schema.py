@@ -548,7 +548,7 @@ def read_study(path: str | Path) -> Study:
     if isinstance(content.get("model"), str):
         content["model"] = settings.expand_variables(content["model"], path.name, "model")
     if isinstance(content.get("model"), dict):
-        content["model"] = _model(content["model"], path.name)
+        content["model"] = model_settings(content["model"], path.name)
     content["source"] = path.resolve()
     content["text"] = path.read_text(encoding="utf-8")
     study = settings.validated(Study, content, path.name)
@@ -562,8 +562,21 @@ def read_study(path: str | Path) -> Study:
     return study.model_copy(update={"output": output})
 
 
-def _model(entry: dict[str, Any], source: str) -> LocalModelSettings | EndpointSettings:
-    """A model with settings: one behind an address has an `endpoint`, any other runs here."""
+def model_settings(entry: dict[str, Any], source: str) -> LocalModelSettings | EndpointSettings:
+    """Check a model with settings: one behind an address has an `endpoint`, any other runs here.
+
+    Parameters
+    ----------
+    entry : dict
+        What a study has under `model:`.
+    source : str
+        The file's name, for messages.
+
+    Raises
+    ------
+    InputError
+        A key is unknown or wrong, or a password is written in it.
+    """
     check_no_secrets(entry, source)
     given = settings.expand_variables(entry, source, "model")
     if "endpoint" in given:

@@ -7,6 +7,7 @@ plane, and their angles are compared with theory's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,6 +169,33 @@ def angles_off(points: FloatArray, places: FloatArray) -> FloatArray:
     """Return how far each point's direction is from theory's, in degrees from 0 to 180."""
     found = np.rad2deg(np.arctan2(points[:, 1], points[:, 0]))
     return _apart(found, places)
+
+
+def priorities(scores: Mapping[str, float], degrees: Mapping[str, float]) -> FloatArray:
+    """Return where somebody's priorities are on theory's circle, shape (2,).
+
+    2 / n sum_v s_v (cos t_v, sin t_v), with s_v the score of value v less the mean of all n values
+    and t_v its place on the circle. The direction shows which values count most, and the distance
+    from the middle how much more than those on the other side.
+
+    Parameters
+    ----------
+    scores : mapping
+        By value; a constant added to all changes nothing.
+    degrees : mapping
+        Each value's place on theory's circle.
+
+    Examples
+    --------
+    >>> around = {"north": 90.0, "west": 180.0, "south": 270.0, "east": 0.0}
+    >>> priorities({"north": 4.0, "west": 3.0, "south": 2.0, "east": 3.0}, around).round(6).tolist()
+    [0.0, 1.0]
+    """
+    radians = np.deg2rad([degrees[value] for value in scores])
+    heights = np.array(list(scores.values()))
+    heights = heights - heights.mean()
+    sums = np.array([heights @ np.cos(radians), heights @ np.sin(radians)])
+    return np.asarray(2 / len(heights) * sums + 0.0)
 
 
 def _apart(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,6 +106,41 @@ def value_scores(survey: Survey, key: ItemKey) -> ValueScores:
         reversed=tuple(dict.fromkeys(items_of[v].id for v in against)),
         directions={items_of[v].id: found for v, found in directions.items()},
     )
+
+
+def mean_scores_of_shares(
+    items_of: Mapping[str, Item], key: ItemKey, shares: Mapping[str, FloatArray]
+) -> dict[str, float]:
+    """Return the mean score of each value from answer distributions instead of respondents.
+
+    For people who all answered every item this is the mean of `value_scores`.
+
+    Parameters
+    ----------
+    items_of : mapping
+        The item of each variable, as `ItemKey.items_of` gives them.
+    key : ItemKey
+    shares : mapping
+        By item id, the share of each option. All items of the key are there.
+
+    Raises
+    ------
+    InputError
+        Nothing shows which end of an item means most.
+    """
+    means = {}
+    for variable, item in items_of.items():
+        direction = scale_direction(item, key.most.get(variable))
+        up = direction.is_last != (variable in key.reversed)
+        steps = np.arange(len(item.options), dtype=np.float64)
+        toward = steps if up else steps[::-1]
+        mean = float(shares[item.id] @ toward)
+        means[variable] = mean / (len(item.options) - 1) if key.scoring == "stretched" else mean + 1
+    whole = float(np.mean(list(means.values()))) if key.scoring == "centred" else 0.0
+    return {
+        value: float(np.mean([means[variable] for variable in variables])) - whole
+        for value, variables in key.items.items()
+    }
 
 
 def _positions(survey: Survey, item_id: str, order: IntArray) -> FloatArray:

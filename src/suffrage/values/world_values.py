@@ -6,14 +6,14 @@ against a public source are here; docs/values.md says what was left out and why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
-from suffrage.survey import Survey
+from suffrage.survey import Codebook, Survey
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,18 @@ class CulturalMap:
     # Shape (groups, 2), with linearised standard errors that take the loadings as given.
     positions: FloatArray
     errors: FloatArray
+    # Each indicator's mean and standard deviation over all respondents, shape (10,), and what
+    # turns standardised indicators into a position, shape (10, 2).
+    mean: FloatArray
+    spread: FloatArray
+    coefficients: FloatArray
+
+    def place(self, indicators: FloatArray) -> FloatArray:
+        """Return where somebody with these indicators is on the axes, shape (2,).
+
+        indicators: shape (10,), as those of `map_indicators`, or means of them.
+        """
+        return np.asarray((indicators - self.mean) / self.spread @ self.coefficients)
 
 
 def sub_index(survey: Survey, name: str) -> FloatArray:
@@ -211,7 +223,49 @@ def cultural_map(
         np.square(loadings).sum(axis=0) / len(loadings),
         np.array(positions),
         np.array(errors),
+        mean,
+        spread,
+        coefficients,
     )
+
+
+def indicators_of_shares(codebook: Codebook, shares: Mapping[str, FloatArray]) -> FloatArray:
+    """Return the indicators of the cultural map from answer distributions, shape (10,).
+
+    Parameters
+    ----------
+    codebook : Codebook
+    shares : mapping
+        By item, the share of each option.
+
+    Raises
+    ------
+    InputError
+        An item that the map needs has no distribution; the message names it.
+    """
+    needed = [*(scale.variable for scale in _PLAIN.values()), *_CHILDREN, *_AIMS]
+    absent = [variable for variable in needed if variable not in shares]
+    if absent:
+        raise InputError(f"no answer to {', '.join(absent)}.")
+    found = {
+        name: _expected(codebook, scale, shares[scale.variable]) for name, scale in _PLAIN.items()
+    }
+    mentioned = [_expected(codebook, StretchedVariable(q, 2, 1), shares[q]) for q in _CHILDREN]
+    found["autonomy of children"] = mentioned[0] + mentioned[1] - mentioned[2] - mentioned[3]
+    found["post-materialist"] = sum(
+        float(shares[q][np.isin(_option_codes(codebook, q), (2, 4))].sum()) for q in _AIMS
+    )
+    return np.array([found[name] for name in INDICATORS])
+
+
+def _expected(codebook: Codebook, scale: StretchedVariable, shares: FloatArray) -> float:
+    """The mean of a stretched variable, over the options between its ends."""
+    codes = _option_codes(codebook, scale.variable)
+    low, high = sorted((scale.zero, scale.one))
+    inside = (codes >= low) & (codes <= high)
+    stretched = (codes[inside] - scale.zero) / (scale.one - scale.zero)
+    total = float(shares[inside].sum())
+    return float(stretched @ shares[inside]) / total if total > 0 else float("nan")
 
 
 def varimax(loadings: FloatArray) -> FloatArray:
@@ -248,12 +302,17 @@ def _stretched(survey: Survey, scale: StretchedVariable) -> FloatArray:
 
 def _codes(survey: Survey, variable: str) -> FloatArray:
     """Codes as numbers, NaN where nothing was chosen, in the order of respondents' ids."""
-    try:
-        codes = np.array([float(option.code) for option in survey.codebook[variable].options])
-    except ValueError as error:
-        raise InputError(f"{variable} has a code that is not a number: {error}.") from error
+    codes = _option_codes(survey.codebook, variable)
     positions = survey.positions(variable)[survey.rows_by_id]
     return np.where(positions < 0, np.nan, codes[np.maximum(positions, 0)])
+
+
+def _option_codes(codebook: Codebook, variable: str) -> FloatArray:
+    """The codes of an item's options as numbers, shape (options,)."""
+    try:
+        return np.array([float(option.code) for option in codebook[variable].options])
+    except ValueError as error:
+        raise InputError(f"{variable} has a code that is not a number: {error}.") from error
 
 
 def _need(survey: Survey, variables: Sequence[str], purpose: str) -> None:

@@ -1,0 +1,409 @@
+"""The report of an audit: whose answers a model gives, in one HTML file and in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from suffrage import storage
+from suffrage.evaluate.auditing import (
+    AnswersMap,
+    Audit,
+    AuditedModel,
+    GroupFit,
+    MapPoint,
+    ValuesMap,
+)
+from suffrage.evaluate.results import Contrast
+from suffrage.plurals import plural
+from suffrage.report.dot_plot import axis_ticks
+from suffrage.report.numbers import interval, number, percent, thousands
+from suffrage.report.rendering import render_page
+
+# Half the side of a map and the room for names around it, in the drawing's own units.
+HALF, ROOM = 250, 90
+# How wide a character of a name is, and how high a line, to keep names apart.
+CHARACTER, LINE = 6.4, 14
+# Standard errors on each side of a 95% interval.
+REACH = 1.96
+
+
+def write_audit_page(audit: Audit, path: Path) -> None:
+    """Write the report as one self-contained HTML file, all or nothing."""
+    storage.write_text(path, render_audit(audit))
+
+
+def render_audit(audit: Audit) -> str:
+    """The report as HTML; it loads nothing from outside itself."""
+    return render_page(
+        "audit.html.j2",
+        audit=audit,
+        findings=[(model.name, finding_sentences(model)) for model in audit.models],
+        several=len(audit.models) > 1,
+        parts=[_model_part(model) for model in audit.models],
+        comparison=_comparison(audit),
+        answers_map=_answers_drawing(audit.answers_map),
+        cultural_map=_values_drawing(audit.cultural_map),
+        circle=_values_drawing(audit.values_circle),
+    )
+
+
+def finding_sentences(model: AuditedModel) -> list[str]:
+    """What an audit found about one model, the most important first."""
+    if not model.readable or not model.groups:
+        return [
+            f"The answers of {model.name} could not be read: on {model.refused} of {model.asked} "
+            "questions too little probability is on the answers to choose from."
+        ]
+    sentences = [_one_answer_words(model)] if model.one_answer else []
+    nearest, farthest = model.groups[0], model.groups[-1]
+    near = f"{nearest.group} (fit {_with_interval(nearest)})"
+    if len(model.groups) == 1:
+        return [*sentences, f"{model.name} was compared with one group, {near}.", _above(model)]
+    gap = next(
+        (g for g in model.gaps if (g.group, g.against) == (nearest.group, farthest.group)), None
+    )
+    sentences.append(
+        f"Of {len(model.groups)} groups, the answers of {model.name} are nearest to those of "
+        f"{near}, and farthest from those of {farthest.group} ({_with_interval(farthest)})."
+    )
+    sentences.append(_gap_words(gap))
+    ties = tied_with_nearest(model)
+    if ties and gap is not None and gap.verdict == "higher":
+        sentences.append(f"Not told apart from {nearest.group}: {_listed(ties)}.")
+    return [*sentences, _above(model)]
+
+
+def _one_answer_words(model: AuditedModel) -> str:
+    return (
+        f"{model.name} gives nearly the same answer to every question: its answers differ between "
+        f"questions {number(model.variation)} times as much as people's do. The order of groups "
+        "below says whose average answer is near to that one answer, and not whose values the "
+        "model has."
+    )
+
+
+def _gap_words(gap: Contrast | None) -> str:
+    if gap is None:
+        return "The two have no question in common."
+    apart = f"{number(gap.value)} ({interval(gap.low, gap.high)})"
+    if gap.verdict == "higher":
+        return f"The difference is clear: {apart}."
+    if gap.verdict == "unknown":
+        return f"There are too few questions to tell whether the difference of {apart} is real."
+    return f"The difference, {apart}, cannot be told from none."
+
+
+def _above(model: AuditedModel) -> str:
+    """For how many groups the model does better than an answer that ignores the question."""
+    above = [one.group for one in model.groups if one.above_floor.verdict == "higher"]
+    below = [one.group for one in model.groups if one.above_floor.verdict == "lower"]
+    total = len(model.groups)
+    rule = "the best answer that ignores the question"
+    if len(above) == total:
+        said = f"For every group it does better than {rule}."
+    elif not above:
+        said = f"For no group does it do better than {rule}."
+    else:
+        said = f"It does better than {rule} for {len(above)} of {total} groups."
+    return f"{said} For {len(below)} it does worse." if below else said
+
+
+def tied_with_nearest(model: AuditedModel) -> list[str]:
+    """The groups that cannot be told apart from the nearest one."""
+    nearest = model.groups[0].group
+    return [g.against for g in model.gaps if g.group == nearest and g.verdict != "higher"]
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > 6:
+        return f"{', '.join(names[:5])} and {len(names) - 5} more"
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def _with_interval(one: GroupFit) -> str:
+    return f"{number(one.fit)}, {interval(one.low, one.high)}"
+
+
+@dataclass(frozen=True)
+class RankedRow:
+    """A group in the ranked plot; positions in percent of the plot's width."""
+
+    label: str
+    note: str
+    at: float
+    low: float | None
+    high: float | None
+    floor: float
+    ceiling: float | None
+    text: str
+    between: str
+
+
+def _model_part(model: AuditedModel) -> dict[str, Any]:
+    """A model's ranked plot, its table and where it departs from the nearest group."""
+    edges = [
+        edge
+        for one in model.groups
+        for edge in (one.fit, one.low, one.high, one.floor, one.ceiling)
+        if edge is not None
+    ]
+    ticks = axis_ticks(min(edges, default=0.0), max(edges, default=1.0))
+
+    def place(value: float) -> float:
+        return round(3 + 94 * (value - ticks[0]) / (ticks[-1] - ticks[0]), 2)
+
+    def placed(value: float | None) -> float | None:
+        return None if value is None else place(value)
+
+    return {
+        "model": model,
+        "rows": [
+            RankedRow(
+                label=one.group,
+                note=one.description,
+                at=place(one.fit),
+                low=placed(one.low),
+                high=placed(one.high),
+                floor=place(one.floor),
+                ceiling=placed(one.ceiling),
+                text=number(one.fit),
+                between=interval(one.low, one.high),
+            )
+            for one in model.groups
+        ],
+        "ticks": [(place(tick), number(tick)) for tick in ticks],
+        "table": [_table_row(model, one) for one in model.groups],
+        "departures": [_departure(model, place) for place in range(len(model.departures))],
+        "nearest": model.groups[0].group if model.groups else "",
+        "facts": _reading_facts(model),
+    }
+
+
+def _table_row(model: AuditedModel, one: GroupFit) -> dict[str, str]:
+    nearest = model.groups[0].group
+    gap = next((g for g in model.gaps if (g.group, g.against) == (nearest, one.group)), None)
+    verdicts = {
+        "higher": "better than the floor",
+        "lower": "worse than the floor",
+        "same": "not told from the floor",
+        "unknown": "too few questions to tell",
+    }
+    farther = {"higher": "farther", "same": "not told apart", "unknown": "too few to tell"}
+    return {
+        "group": one.group,
+        "people": _people(one),
+        "questions": str(one.questions),
+        "fit": f"{number(one.fit)} ({interval(one.low, one.high)})",
+        "floor": number(one.floor),
+        "ceiling": number(one.ceiling),
+        "way": percent(one.way),
+        "above": verdicts[one.above_floor.verdict],
+        "nearest": "nearest"
+        if gap is None and one.group == nearest
+        else "no question in common"
+        if gap is None
+        else f"{farther.get(gap.verdict, 'not told apart')}, {number(gap.value)} "
+        f"({interval(gap.low, gap.high)})",
+    }
+
+
+def _people(one: GroupFit) -> str:
+    """How many respondents a group has, with their effective number where weights make it less."""
+    if not one.people:
+        return "not known"
+    effective = one.effective_people
+    if effective is None or round(effective) >= one.people:
+        return thousands(one.people)
+    return f"{thousands(one.people)} ({thousands(round(effective))} effective)"
+
+
+def _departure(model: AuditedModel, place: int) -> dict[str, Any]:
+    found = model.departures[place]
+    return {
+        "question": found.question,
+        "rows": [
+            {"text": text, "model": own, "people": said}
+            for text, own, said in zip(found.options, found.model, found.people, strict=True)
+        ],
+    }
+
+
+def _reading_facts(model: AuditedModel) -> str:
+    """How a model's answers were read, in sentences."""
+    read = f"{plural(model.asked, 'question')} asked; {model.refused} could not be read."
+    mass = (
+        f" On average {percent(model.mass)} of the probability was on the answers to choose from."
+    )
+    order = ""
+    if model.order_sensitivity is not None:
+        order = (
+            " Showing the answers in another order or with other labels moves "
+            f"{percent(model.order_sensitivity)} of an answer."
+        )
+    varied = ""
+    if model.variation is not None:
+        varied = (
+            f" Its answers differ between questions {number(model.variation)} times as much as "
+            "people's do."
+        )
+    gain = ""
+    if model.own_gain is not None and model.groups:
+        gain = (
+            f" Put its average answer in place of each answer, and the fit to "
+            f"{model.groups[0].group} changes by {number(-model.own_gain.value)} "
+            f"({interval(_minus(model.own_gain.high), _minus(model.own_gain.low))})."
+        )
+    drawn = " The server gives no probabilities: answers were drawn." if model.drawn else ""
+    return read + mass + order + varied + gain + drawn
+
+
+def _minus(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
+def _comparison(audit: Audit) -> dict[str, Any] | None:
+    """Several models next to each other: a row a group, and which model is nearer."""
+    if len(audit.models) < 2:
+        return None
+    fits = {(m.name, g.group): g for m in audit.models for g in m.groups}
+    groups = list(dict.fromkeys(g.group for m in audit.models for g in m.groups))
+    rows = []
+    for group in groups:
+        cells = [
+            number(found.fit) if (found := fits.get((m.name, group))) else "could not be read"
+            for m in audit.models
+        ]
+        clear = [g for g in audit.model_gaps if g.group == group and g.verdict == "higher"]
+        words = [f"{g.model} nearer than {g.against} by {number(g.value)}" for g in clear]
+        rows.append({"group": group, "cells": cells, "said": "; ".join(words) or "not told apart"})
+    return {"models": [m.name for m in audit.models], "rows": rows}
+
+
+def _answers_drawing(found: AnswersMap | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    reach = max(max(abs(p.x), abs(p.y)) for p in found.points) or 1.0
+    return {"points": _drawn(found.points, reach), "shown": percent(found.shown)}
+
+
+def _values_drawing(found: ValuesMap | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    reach = max(
+        max(abs(p.x) + REACH * (p.x_error or 0), abs(p.y) + REACH * (p.y_error or 0))
+        for p in found.points
+    )
+    labels = []
+    for name, degrees in found.ring:
+        x, y = float(np.cos(np.deg2rad(degrees))), float(np.sin(np.deg2rad(degrees)))
+        labels.append(
+            {
+                "name": name,
+                "x": round((HALF + 14) * x, 1),
+                "y": round(-(HALF + 14) * y + 4, 1),
+                "anchor": "middle" if abs(x) < 0.25 else "start" if x > 0 else "end",
+            }
+        )
+    return {
+        "points": _drawn(found.points, (reach or 1.0) * 1.1),
+        "ring": _together(labels),
+        "missing": found.missing,
+    }
+
+
+def _together(labels: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Names of values that theory puts at one place, on one line."""
+    found: dict[tuple[float, float], dict[str, Any]] = {}
+    for label in labels:
+        at = (label["x"], label["y"])
+        if at in found:
+            found[at]["name"] += f", {label['name']}"
+        else:
+            found[at] = label
+    return list(found.values())
+
+
+def _drawn(points: Sequence[MapPoint], reach: float) -> list[dict[str, Any]]:
+    """Points in a drawing's units, models first, each with its name where there is room."""
+    unit = HALF / reach
+    taken: list[tuple[float, float, float, float]] = []
+    spots = [(unit * p.x, -unit * p.y) for p in points]
+    taken += [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
+    drawn = []
+    tones = iter(range(1, 7))
+    for point, (x, y) in zip(points, spots, strict=True):
+        name = _name_beside(point.name, x, y, taken, point.is_model)
+        drawn.append(
+            {
+                "name": point.name,
+                "is_model": point.is_model,
+                "tone": next(tones, 6) if point.is_model else 0,
+                "x": round(x, 1),
+                "y": round(y, 1),
+                "rx": round(unit * REACH * (point.x_error or 0), 1),
+                "ry": round(unit * REACH * (point.y_error or 0), 1),
+                "label": name,
+            }
+        )
+    return drawn
+
+
+def _name_beside(
+    name: str,
+    x: float,
+    y: float,
+    taken: list[tuple[float, float, float, float]],
+    always: bool,
+) -> dict[str, Any] | None:
+    """Where a name can be without covering anything; None where there is no room."""
+    width = CHARACTER * len(name)
+    places = [
+        (x + 9, y + 4, "start", x + 9),
+        (x - 9, y + 4, "end", x - 9 - width),
+        (x, y - 10, "middle", x - width / 2),
+        (x, y + 20, "middle", x - width / 2),
+        (x + 9, y - 8, "start", x + 9),
+        (x + 9, y + 17, "start", x + 9),
+        (x - 9, y - 8, "end", x - 9 - width),
+        (x - 9, y + 17, "end", x - 9 - width),
+    ]
+    edge = HALF + ROOM
+    for at_x, at_y, anchor, left in places:
+        box = (left, at_y - LINE + 3, left + width, at_y + 3)
+        if left < -edge or left + width > edge:
+            continue
+        if not any(
+            box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
+            for other in taken
+        ):
+            taken.append(box)
+            return {"x": round(at_x, 1), "y": round(at_y, 1), "anchor": anchor}
+    if not always:
+        return None
+    at_x, at_y, anchor, _ = places[0]
+    return {"x": round(at_x, 1), "y": round(at_y, 1), "anchor": anchor}
+
+
+def audit_text(audit: Audit) -> Any:
+    """The findings, and a line a group, for the terminal."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from suffrage.plain_table import PlainTable
+
+    parts: list[Any] = []
+    for model in audit.models:
+        parts += [Text(sentence) for sentence in finding_sentences(model)]
+        table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        table.add_column("Group", overflow="fold")
+        for heading in ("Fit", "Floor", "Ceiling", "Of the way"):
+            table.add_column(heading, no_wrap=True)
+        for row in (_table_row(model, one) for one in model.groups):
+            table.add_row(row["group"], row["fit"], row["floor"], row["ceiling"], row["way"])
+        parts += [Text(""), table, Text("")]
+    return Group(*parts[:-1])
