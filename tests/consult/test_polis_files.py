@@ -113,7 +113,8 @@ def test_what_is_written_is_counted_anew_and_safe_for_spreadsheets(tmp_path: Pat
     assert (rows["10"]["agrees"], rows["2"]["comment-body"]) == ("0", "'=1+1")
     with (tmp_path / "out" / "comment-groups.csv").open(newline="") as file:
         groups = {row["comment-id"]: row for row in csv.DictReader(file)}
-    assert (groups["2"]["total-votes"], groups["2"]["group-a-agrees"]) == ("2", "1")
+    # Polis calls group 1 "B".
+    assert (groups["2"]["total-votes"], groups["2"]["group-b-agrees"]) == ("2", "1")
     assert "groups,1\n" in (tmp_path / "out" / "summary.csv").read_text()
     assert read_polis(tmp_path / "out") == read
 

@@ -67,8 +67,13 @@ def consultation(
     return consultations.find_consultation(store, slug)
 
 
-def crowd(store: Store, what: StoredConsultation, people: int = 30, seed: int = 0) -> list[str]:
-    """People of two kinds who vote as their kind does, straight into the store."""
+def crowd(
+    store: Store, what: StoredConsultation, people: int = 30, seed: int = 0, turned: bool = False
+) -> list[str]:
+    """People of two kinds who vote as their kind does, straight into the store.
+
+    turned: the kind that is a third of them otherwise is two thirds.
+    """
     generator = np.random.default_rng(seed)
     shown = [s.id for s in statements.list_statements(store, what.id, ["accepted"])]
     ids = [new_id() for _ in range(people)]
@@ -78,7 +83,7 @@ def crowd(store: Store, what: StoredConsultation, people: int = 30, seed: int = 
         | {"value": kind if generator.random() < 0.9 else -kind}
         for n, id in enumerate(ids)
         for at, statement in enumerate(shown)
-        for kind in [1 if at < 2 or (n % 3 == 0) == (at % 2 == 0) else -1]
+        for kind in [1 if at < 2 or (n % 3 == 0) == (at % 2 == turned) else -1]
     ]
     person = {"verified": False, "language": "en", "created": 0, "takes_part": True}
     # In one transaction: a commit a vote would take most of the tests' time.

@@ -18,11 +18,13 @@ from suffrage.server.store.consultations import (
     set_phase,
     set_settings,
 )
-from suffrage.server.store.contents import from_consultation
+from suffrage.server.store.contents import from_consultation, to_consultation
 from suffrage.server.store.database import Store
 from suffrage.server.store.database_schema import results
+from suffrage.server.store.known_groups import current_numbers
 from suffrage.server.store.stored_results import Audience, StoredResults, newest_results
 from suffrage.server.store.stored_votes import count_vote_events
+from suffrage.server.store.withdrawals import withdraw_participant
 from suffrage.server.watcher import (
     LEAST_SECONDS,
     is_due,
@@ -34,6 +36,7 @@ from suffrage.server.web import app
 from suffrage.server.web.server_settings import ServerSettings
 from tests.server import acts
 from tests.server.empty_stores import empty_store
+from tests.server.site import consultation, crowd
 
 
 @pytest.fixture
@@ -261,3 +264,44 @@ def test_participants_see_nothing_of_a_draft_or_an_archived_consultation(
         recompute(store, find_consultation(store, about.slug), resamples=2)
         assert newest_results(store, about.id, "participants") is None
     assert newest_results(store, about.id, "organisers") is not None
+
+
+@pytest.mark.slow
+def test_a_group_keeps_its_letter_for_both_audiences_when_it_becomes_the_largest(
+    tmp_path: Path,
+) -> None:
+    store = empty_store(tmp_path / "store")
+    what = consultation(store)
+    # Two of three disagree with half of the statements, then twice as many others join them.
+    first = crowd(store, what, 24)
+    recompute(store, what, resamples=2)
+    before = groups_by_letter(store, what, first)
+    for seed in range(4):
+        crowd(store, what, 30, seed=seed, turned=True)
+        recompute(store, what, resamples=2)
+        now = groups_by_letter(store, what, first)
+        # One or two of the twenty-four changed sides; nobody else changed the letter.
+        assert sum(now[p] == before[p] for p in first) >= len(first) - 2
+    letters: list[list[str]] = []
+    for audience in ("organisers", "participants"):
+        last = newest_results(store, what.id, audience)  # type: ignore[arg-type]
+        assert last is not None
+        letters.append([row["name"] for row in last.result["groups"]])
+        sizes = [row.get("size", row.get("people")) for row in last.result["groups"]]
+        assert sizes[0] < sizes[1]
+    assert letters == [["A", "B"], ["A", "B"]]
+    content = to_consultation(store, what.slug)
+    exported = dict(content.participants.select("participant", "group").iter_rows())
+    assert {p: exported[p] for p in first} == now
+    # Somebody who withdraws is in no group any more.
+    withdraw_participant(store, what.id, first[0])
+    with store.read() as c:
+        assert first[0] not in current_numbers(c, what.id)
+    store.close()
+
+
+def groups_by_letter(store: Store, what: StoredConsultation, people: list[str]) -> dict[str, int]:
+    """The number of the group that each of these people is in."""
+    with store.read() as c:
+        numbers = current_numbers(c, what.id)
+    return {person: numbers[person] for person in people}

@@ -51,6 +51,7 @@ _COLUMNS: dict[str, dict[str, pl.DataType]] = {
         "consent_texts": _FLAG,
         "consent_training": _FLAG,
         "weight*": _SHARE,
+        "group*": _PLACE,
     },
     "demographics": {"participant": _TEXT, "item": _TEXT, "value": _TEXT},
     "votes": {
@@ -98,7 +99,10 @@ SCHEMAS: Mapping[str, Mapping[str, pl.DataType]] = MappingProxyType(
     }
 )
 # What a column holds where a table of an earlier version has none, or a row has no value.
-_UNLESS_GIVEN: dict[tuple[str, str], Any] = {("statements", "meta"): False}
+_UNLESS_GIVEN: dict[tuple[str, str], Any] = {
+    ("statements", "meta"): False,
+    ("participants", "group"): None,
+}
 _KEYS = {
     "statements": ("statement",),
     "participants": ("participant",),
@@ -153,7 +157,8 @@ class Consultation:
     # participant, or unknown; `meta`: about the consultation itself.
     statements: pl.DataFrame = field(default_factory=partial(empty, "statements"))
     # Who took part and what each consented to. `verified`: an invitation vouches for them;
-    # `weight`: their weight to the population, where they were raked.
+    # `weight`: their weight to the population, where they were raked; `group`: the number of the
+    # opinion group that pages show for them, see `group_names`.
     participants: pl.DataFrame = field(default_factory=partial(empty, "participants"))
     # One row for each answer, in a table of its own because a release never joins them.
     demographics: pl.DataFrame = field(default_factory=partial(empty, "demographics"))
@@ -310,7 +315,8 @@ def _checked(table: str, frame: pl.DataFrame) -> pl.DataFrame:
     for (of, column), value in _UNLESS_GIVEN.items():
         if of == table:
             given = pl.col(column) if column in frame.columns else pl.lit(None)
-            frame = frame.with_columns(given.fill_null(value).alias(column))
+            filled = given if value is None else given.fill_null(value)
+            frame = frame.with_columns(filled.alias(column))
     absent = [name for name in schema if name not in frame.columns]
     extra = [name for name in frame.columns if name not in schema]
     if absent or extra:

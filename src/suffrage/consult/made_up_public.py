@@ -468,7 +468,10 @@ def _statements(texts: Texts) -> pl.DataFrame:
 def _participants(public: Public) -> pl.DataFrame:
     return _frame(
         "participants",
-        [(f"p{i}", True, "en", False, None, True, True, True, None) for i in range(public.people)],
+        [
+            (f"p{i}", True, "en", False, None, True, True, True, None, None)
+            for i in range(public.people)
+        ],
     )
 
 

@@ -34,6 +34,7 @@ from suffrage.consult.groups.consensus import (
     lowest_share,
     share,
 )
+from suffrage.consult.groups.group_names import groups_of_people
 from suffrage.consult.groups.opinion_groups import GroupSettings, OpinionGroups
 from suffrage.consult.groups.stability import DRAWS, ResamplesDone, Stability, stable_groups
 from suffrage.consult.merged_statements import (
@@ -350,7 +351,10 @@ class _CountedVotes:
         inside = labels >= 0
         weights = None if self.weights is None else self.weights[inside]
         sizes = np.bincount(labels[inside], weights, self.groups.count)
-        return {str(g): float(size) for g, size in enumerate(sizes)}
+        return {
+            str(number): float(size)
+            for number, size in zip(self.groups.numbers, sizes, strict=True)
+        }
 
 
 def _count_votes(
@@ -363,7 +367,8 @@ def _count_votes(
     """Find the groups of these people by their votes on these statements, and count the votes."""
     away = [x for x in consultation.statements["statement"].to_list() if x not in statements]
     matrix = only_people(votes_of(consultation), people)
-    groups, tried = stable_groups(matrix, away, s.groups, s.resamples, advance)
+    known = groups_of_people(consultation)
+    groups, tried = stable_groups(matrix, away, s.groups, s.resamples, advance, known)
     votes = matrix.only(statements)
     by_person, _ = people_weights(consultation, people, s.read_as, s.margins)
     sample = tally(votes.votes, groups.labels, groups.count)
@@ -389,19 +394,23 @@ def _principle(
     """Statements that say the same as one principle, in the words of the first."""
     columns = [counted.votes.statements.index(x) for x in sources]
     own = counted.tallies.as_one_statement(columns)
-    everyone = own.together()
+    all_together = own.together()
+    everyone = float(share(all_together.agrees, all_together.seen)[0, 0])
     more = len(sources) - 1
     return DerivedPrinciple(
         id=sources[0] + (f"+{more}" if more else ""),
         text=TEMPLATE.format(" ".join(texts[sources[0]].split())),
         sources=tuple(sources),
-        support=_support(own, float(share(everyone.agrees, everyone.seen)[0, 0]), s.groups.seed),
+        support=_support(own, counted.groups.numbers, everyone, s.groups.seed),
         turned_by=_turned_by(own, s.least_share),
     )
 
 
-def _support(t: Tallies, everyone: float, seed: int) -> Support:
-    """Shares and intervals of one statement. t: shape (groups, 1)."""
+def _support(t: Tallies, numbers: Sequence[int], everyone: float, seed: int) -> Support:
+    """Shares and intervals of one statement.
+
+    t: shape (groups, 1). numbers: of the groups. everyone: the share of all who agree.
+    """
     generator = np.random.default_rng([seed, 10])
     drawn = generator.beta(
         t.agrees[:, 0] + 1, np.maximum(t.seen - t.agrees, 0)[:, 0] + 1, (DRAWS, len(t.seen))
@@ -415,7 +424,7 @@ def _support(t: Tallies, everyone: float, seed: int) -> Support:
         return float(low), float(high)
 
     def named(column: FloatArray) -> dict[str, float]:
-        return {str(g): round(float(x), 6) for g, x in enumerate(column)}
+        return {str(g): round(float(x), 6) for g, x in zip(numbers, column, strict=True)}
 
     return Support(
         by_group=named(shares),

@@ -6,14 +6,13 @@ Organisers see each computation (`organisers_results`), participants one in seve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from suffrage.arrays import FloatArray
 from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.analysis import OpinionAnalysis, analyse
+from suffrage.consult.groups.group_names import KnownGroup
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.polis.conversation import Conversation, conversation_of
 from suffrage.errors import InputError
@@ -49,9 +48,15 @@ class ConsultationResults:
 
 
 def find_results(
-    content: Consultation, settings: GroupSettings | None = None, resamples: int = RESAMPLES
+    content: Consultation,
+    settings: GroupSettings | None = None,
+    resamples: int = RESAMPLES,
+    known: Sequence[KnownGroup] | None = None,
 ) -> ConsultationResults:
-    """Find the groups in the votes on accepted statements."""
+    """Find the groups in the votes on accepted statements.
+
+    known: groups found before, whose letters are carried over; by default those in the content.
+    """
     conversation = conversation_of(content)
     s = settings or GroupSettings()
     votes = conversation.votes
@@ -69,7 +74,7 @@ def find_results(
                 needed=needed,
                 least=s.least_people,
             )
-        analysis = analyse(conversation, s, strict=True, resamples=resamples)
+        analysis = analyse(conversation, s, strict=True, resamples=resamples, known=known)
     except InputError as error:
         return ConsultationResults(content, conversation, None, error)
     return ConsultationResults(content, conversation, analysis, None)
@@ -82,12 +87,6 @@ def with_opinion_groups(conversation: Conversation, content: Consultation) -> Co
     """
     analysis = find_results(content).analysis
     return replace(conversation, group_ids=analysis.groups.by_participant() if analysis else {})
-
-
-def group_centres(analysis: OpinionAnalysis) -> FloatArray:
-    """Return the mean place of each group's people, (groups, 2)."""
-    labels, places = analysis.groups.labels, analysis.groups.positions.places
-    return np.array([places[labels == g].mean(axis=0) for g in range(analysis.groups.count)])
 
 
 def is_next_step(people: int, last: int | None, settings: ConsultationSettings) -> bool:

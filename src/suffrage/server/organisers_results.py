@@ -11,9 +11,12 @@ import numpy as np
 
 from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.groups.findings import analysis_json
+from suffrage.consult.groups.group_names import group_name
+from suffrage.consult.groups.opinion_groups import OUTSIDE
+from suffrage.consult.groups.shown_results import group_centres
 from suffrage.consult.polis.conversation import Conversation
 from suffrage.consult.votes import AGREE, DISAGREE, PASS
-from suffrage.server.consultation_results import ConsultationResults, group_centres
+from suffrage.server.consultation_results import ConsultationResults
 
 FORMAT = 1
 STATEMENTS_EACH = 10
@@ -25,8 +28,8 @@ def organisers_results(found: ConsultationResults) -> dict[str, Any]:
     """Return groups, their stability, what they say of each statement, and where people stand.
 
     Only accepted statements take part. Where there are no groups yet, "waiting" says why, and only
-    the counts of each statement are given. "places" are x, y and group (-1 for none) of people, in
-    an order that does not tell who they are; "plane" has the centre of each group.
+    the counts of each statement are given. "places" are x, y and the group's number (-1 for none)
+    of people, in an order that does not tell who they are; "plane" has the centre of each group.
     """
     counts = _counts(found.conversation)
     both: dict[str, Any] = {
@@ -73,11 +76,12 @@ def _counts(conversation: Conversation) -> list[dict[str, Any]]:
     ]
 
 
-def _by_group(analysis: OpinionAnalysis) -> list[list[dict[str, float | None]]]:
+def _by_group(analysis: OpinionAnalysis) -> list[list[dict[str, Any]]]:
     reading = analysis.sample
     return [
         [
             {
+                "name": group_name(analysis.groups.numbers[g]),
                 "agree": None if np.isnan(reading.agree[g, j]) else float(reading.agree[g, j]),
                 "low": float(reading.low[g, j]),
                 "high": float(reading.high[g, j]),
@@ -91,5 +95,6 @@ def _by_group(analysis: OpinionAnalysis) -> list[list[dict[str, float | None]]]:
 
 def _places(analysis: OpinionAnalysis) -> list[list[float]]:
     labels, places = analysis.groups.labels.tolist(), analysis.groups.positions.places.tolist()
-    rows = zip(places, labels, strict=True)
-    return sorted([round(x, DIGITS), round(y, DIGITS), int(g)] for (x, y), g in rows)
+    numbers = [analysis.groups.numbers[g] if g >= 0 else OUTSIDE for g in labels]
+    rows = zip(places, numbers, strict=True)
+    return sorted([round(x, DIGITS), round(y, DIGITS), g] for (x, y), g in rows)

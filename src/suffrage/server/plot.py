@@ -5,16 +5,15 @@ Groups differ by shape and letter as well as by colour.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
-from suffrage.consult.groups.findings import group_name
+from suffrage.consult.groups.group_names import COLOURS, group_name
 
 WIDTH, HEIGHT, EDGE = 640, 420, 24
-# Shapes differ, so that nobody needs the colours, which are those of Okabe and Ito (2008): people
-# who cannot tell red from green can read them.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9")
-NONE = "#767676"
+# Shapes differ, so that nobody needs the colours. The style sheets have these: g0 to g4, the same
+# on the pages of participants and of organisers.
+NONE = "none"
 
 
 def _circle(x: float, y: float, r: float) -> str:
@@ -54,14 +53,14 @@ def group_mark(group: int, size: float = 5) -> str:
     """Return a group's mark alone, for a key. It is decoration: the letter is next to it."""
     drawn = SHAPES[group % len(SHAPES)](8, 8, size)
     return (
-        f'<svg class="mark" width="16" height="16" viewBox="0 0 16 16" aria-hidden="true" '
-        f'fill="{COLOURS[group % len(COLOURS)]}">{drawn}</svg>'
+        f'<svg class="mark g{group % COLOURS}" width="16" height="16" viewBox="0 0 16 16" '
+        f'aria-hidden="true">{drawn}</svg>'
     )
 
 
 def groups_drawing(
     places: Sequence[Sequence[float]],
-    centres: Sequence[Sequence[float]],
+    centres: Mapping[int, Sequence[float]],
     title: str,
     description: str,
 ) -> str:
@@ -72,9 +71,9 @@ def groups_drawing(
     Parameters
     ----------
     places : sequence
-        x, y and group (-1 for none) of each person.
-    centres : sequence
-        x and y of each group.
+        x, y and the group's number (-1 for none) of each person.
+    centres : mapping
+        x and y of each group, by number.
     """
     scale, middle = _scale(places)
 
@@ -82,13 +81,13 @@ def groups_drawing(
         return WIDTH / 2 + (x - middle[0]) * scale, HEIGHT / 2 - (y - middle[1]) * scale
 
     parts = []
-    for group in range(-1, len(centres)):
+    for group in (-1, *centres):
         mark = _circle if group < 0 else SHAPES[group % len(SHAPES)]
-        colour = NONE if group < 0 else COLOURS[group % len(COLOURS)]
+        colour = NONE if group < 0 else group % COLOURS
         marks = "".join(mark(*at(x, y), 2 if group < 0 else 4) for x, y, g in places if g == group)
         if marks:
-            parts.append(f'<g fill="{colour}" fill-opacity="0.55">{marks}</g>')
-    for group, (x, y) in enumerate(centres):
+            parts.append(f'<g class="g{colour}" fill-opacity="0.55">{marks}</g>')
+    for group, (x, y) in centres.items():
         cx, cy = at(x, y)
         parts.append(
             f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="15" class="plate"/>'

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable
 
 from suffrage import __version__
+from suffrage.consult.groups.group_names import remembered
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.errors import SuffrageError
 from suffrage.server.consultation_results import RESAMPLES, find_results, is_next_step
@@ -27,6 +28,7 @@ from suffrage.server.store.consultations import StoredConsultation, list_consult
 from suffrage.server.store.contents import to_consultation
 from suffrage.server.store.database import Store, open_store
 from suffrage.server.store.faults import SENTENCES, fault_of
+from suffrage.server.store.known_groups import stored_groups
 from suffrage.server.store.stored_results import (
     StoredResults,
     acts_known,
@@ -73,7 +75,10 @@ def recompute(
     began = time.perf_counter()
     # Read before the votes: a vote that comes between is counted as behind, never as known.
     known = acts_so_far(store, consultation.id)
-    found = find_results(to_consultation(store, consultation.slug), settings, resamples)
+    with store.read() as c:
+        before = stored_groups(c, consultation.id)
+    content = to_consultation(store, consultation.slug)
+    found = find_results(content, settings, resamples, before)
     for_participants = None
     if found.analysis is not None and consultation.phase in ("open", "closed"):
         for_participants = participants_results(found.content, found.analysis)
@@ -90,6 +95,7 @@ def recompute(
         for_organisers,
         for_participants,
         lambda last: is_next_step(found.people, last, consultation.settings),
+        remembered(found.analysis.groups, before) if found.analysis else (),
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from suffrage.consult.consultation import Consultation, accepted_opinions, votes_of
 from suffrage.consult.groups.consensus import LEAST_VOTERS, MAJORITY
+from suffrage.consult.groups.group_names import groups_of_people
 from suffrage.consult.groups.opinion_groups import GroupSettings, OpinionGroups
 from suffrage.consult.groups.stability import stable_groups
 from suffrage.consult.people import (
@@ -59,7 +60,7 @@ class VoteSettings(BaseModel):
     least_voters: int = Field(default=10, ge=1)
     # What a vote that was marked important counts; others count 1.
     important: float = Field(default=1.0, gt=0)
-    # How prompts name opinion groups ("0" is the largest) and "everyone", to fit "as ... would".
+    # How prompts name opinion groups ("0" is group A) and "everyone", to fit "as ... would".
     describe: dict[str, str] = Field(default_factory=dict)
 
 
@@ -148,7 +149,8 @@ class ConsultationSource:
         away = sorted(set(self.consultation.statements["statement"]) - trained, key=id_order)
         settings = GroupSettings(groups=self.spec.groups, seed=self.seed)
         try:
-            return stable_groups(matrix, away, settings, self.spec.resamples)[0]
+            known = groups_of_people(self.consultation)
+            return stable_groups(matrix, away, settings, self.spec.resamples, known=known)[0]
         except InputError as error:
             return str(error)
 

@@ -8,6 +8,7 @@ from alembic import command
 from suffrage.server.store import consultations, database
 from suffrage.server.store.database import Store
 from suffrage.server.store.database_schema import results
+from suffrage.server.store.known_groups import stored_groups
 from suffrage.server.store.stored_results import Audience, StoredResults, newest_results
 
 BEFORE = "last_shown"
@@ -53,7 +54,7 @@ def test_results_of_two_tables_are_the_same_in_one_and_back(address: str) -> Non
     with store.write() as c:
         for name, rows in (("snapshot", snapshots), ("analysis", analyses)):
             c.execute(sa.insert(table_of(rows, name)), rows)
-    go_to(store, "head")
+    go_to(store, "invitation_mail")
 
     def seen(slug: str, by: Audience) -> StoredResults:
         found = newest_results(store, ids[slug], by)
@@ -78,6 +79,29 @@ def test_results_of_two_tables_are_the_same_in_one_and_back(address: str) -> Non
             assert len(found) == kept
             told = {r["result"]["what"] for r in found}
             assert told <= {r["result"]["what"] for r in rows}
-    go_to(store, "head")
+    go_to(store, "invitation_mail")
     assert seen("both", "participants").result == {"what": "participants 2"}
+    store.close()
+
+
+def test_letters_of_groups_come_from_the_results_that_participants_saw(address: str) -> None:
+    store = database.open_store(address, create=True)
+    id = consultations.create_consultation(store, "town", {"en": "Town"}, {"en": "How?"}).id
+    go_to(store, "invitation_mail")
+    seen = {"labels": {"ana": "1", "ben": "0", "cat": "1"}}
+    with store.write() as c:
+        c.execute(
+            sa.insert(results).values(
+                **{"consultation_id": id, "version": 3, "event_id": 1, "acts": 1, "people": 3},
+                **{"votes": 9, "settings": {}, "code_version": "0", "created": 1},
+                participants_results=seen,
+            )
+        )
+    go_to(store, "head")
+    with store.read() as c:
+        found = stored_groups(c, id)
+    assert [(g.number, set(g.members)) for g in found] == [(0, {"ben"}), (1, {"ana", "cat"})]
+    # They are computed again in the form that pages read now.
+    assert newest_results(store, id, "participants") is None
+    go_to(store, "invitation_mail")
     store.close()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,19 +149,22 @@ def test_the_whole_path_of_a_participant(
     page.wait_for_url("**/answers?recorded=yes")
     page.locator(".menu").get_by_role("link", name=_("Results"), exact=True).click()
     on("results", "Results")
-    # Four votes are not enough to see what others said; after three more they are.
+    # Four votes are not enough to see what others said; after three more they are, and after ten
+    # it is said where one stands.
     assert page.locator("table").count() == 0
     page.locator("main a.button").click()
-    for at in (5, 6, 7):
+    for at in range(5, 11):
         page.click("button.vote.agree")
         told = _("%(done)s of %(all)s statements", done=at, all=12)
         page.wait_for_selector(f".progress:has-text('{told}')")
     page.goto("/c/water/results")
-    assert page.locator("table").count() >= 2 and page.locator("figure svg").count() == 1
+    assert page.locator("table").count() >= 1 and page.locator("figure svg").count() == 1
+    assert page.locator("svg.bar").count() > 20 and page.locator("path.you").count() == 1
+    assert _("Where you stand") in page.inner_text("main")
     no_sideways(page)
     page.get_by_role("link", name=_("My answers"), exact=True).click()
     on("mine", "My answers")
-    assert page.locator(".list >> nth=0").locator("li").count() == 7
+    assert page.locator(".list >> nth=0").locator("li").count() == 10
     with page.expect_download() as download:
         page.get_by_role("link", name=_("Download my answers")).click()
     assert '"statement"' in Path(download.value.path()).read_text()
@@ -390,7 +394,9 @@ def test_the_language_switch_keeps_its_place_and_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_results_are_told_in_words_a_table_and_a_picture(tmp_path: Path) -> None:
+def test_results_begin_with_the_finding_and_say_in_words_what_pictures_show(
+    tmp_path: Path,
+) -> None:
     made = site(tmp_path / "store")
     what = consultation(made.store, results="everyone")
     crowd(made.store, what, 40)
@@ -404,6 +410,68 @@ def test_results_are_told_in_words_a_table_and_a_picture(tmp_path: Path) -> None
     assert last is not None
     sizes = [str(group["people"]) for group in last.result["groups"]]
     assert all(f"<td>{size}</td>" in page for size in sizes) and sum(map(int, sizes)) == 40
-    agreed = {row["text"] for row in last.result["agree"]}
-    assert any("rule amber" in text for text in agreed)
-    assert BASE not in page
+    rows = {row["id"]: row for row in last.result["all"]}
+    assert "rule amber" in rows[last.result["agree"][0]]["text"]
+    # Who, what most agree on and how sure that is stand before any list, picture or table.
+    main = page[page.index("<main") :]
+    first = main[: min(main.index("<ul"), main.index("<figure"), main.index("<table"))]
+    words = re.sub(r"<[^>]+>", " ", first)
+    top = rows[last.result["most_agree"][0]]
+    assert "40 people gave 480 votes on 12 statements." in words
+    assert top["text"] in words and f"{top['everybody']['agree']}% of everybody agree" in words
+    assert "How sure is this?" in words and "no invitation was needed" in words
+    # Every statement has a bar for everybody and one for each group, and the same in words.
+    every = main[main.index('id="every"') :]
+    assert every.count("<svg") == 12 * 3 and len(re.findall(r"\d+% agree, \d+% dis", every)) == 36
+    assert f'content="40 people took part. {top["everybody"]["agree"]}% agree:' in page
+    assert f'<meta property="og:image" content="{BASE}/static/preview.png">' in page
+
+
+@pytest.mark.slow
+def test_everybody_can_read_the_results_when_it_has_closed_unless_organisers_keep_them(
+    tmp_path: Path,
+) -> None:
+    made = site(tmp_path / "store")
+    what = consultation(made.store)
+    crowd(made.store, what, 40)
+    recompute(made.store, what)
+    assert "Only people who take part" in made.browser().get("/c/water/results").text
+    consultations.set_phase(made.store, what.id, "closed", "tests")
+    assert "What we found" in made.browser().get("/c/water/results").text
+    change = {"results_when_closed": "organisers"}
+    consultations.set_settings(made.store, what.id, change, "tests")
+    assert "have not published" in made.browser().get("/c/water/results").text
+
+
+@pytest.mark.slow
+def test_a_wide_or_narrow_printed_or_scriptless_results_page_holds_together(
+    chromium: Any, live: Live
+) -> None:
+    what = consultations.find_consultation(live.site.store, "water")
+    with opened_to_all(live, what.id):
+        for scripts in (True, False):
+            page = visitor(chromium, live.url, java_script_enabled=scripts)
+            for width in (320, 390, 1280):
+                page.set_viewport_size({"width": width, "height": 800})
+                page.goto("/c/water/results?sort=agree")
+                no_sideways(page)
+                finding = page.locator(".finding").bounding_box()
+                assert finding and finding["y"] < 400
+                shares = page.locator("#every ~ .bars .told").all_inner_texts()
+                agree = [int(text.split("%")[0]) for text in shares]
+                assert agree == sorted(agree, reverse=True) and len(agree) == 12
+                for box in page.locator("svg.bar").all()[:6]:
+                    size = box.bounding_box()
+                    assert size and size["width"] > 0.4 * min(width, 704)
+            page.emulate_media(media="print")
+            assert page.locator(".bars").first.is_visible()
+            assert not page.locator("footer.foot").is_visible()
+            page.context.close()
+
+
+@contextmanager
+def opened_to_all(live: Live, id: str) -> Iterator[None]:
+    """Results are for everyone meanwhile."""
+    consultations.set_settings(live.site.store, id, {"results": "everyone"}, "tests")
+    yield
+    consultations.set_settings(live.site.store, id, {"results": "participants"}, "tests")

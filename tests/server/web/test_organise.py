@@ -44,6 +44,7 @@ TAKING_PART = {
     "statements_each": "10",
     "minutes": "20",
     "results": "participants",
+    "results_when_closed": "everyone",
     "least_votes": "7",
     "least_people": "15",
     "licence": "CC-BY-4.0",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import polars as pl
 
 from suffrage import settings
 from suffrage.consult.csv_files import read_csv_as_text
+from suffrage.consult.groups.group_names import KnownGroup, known_groups
 from suffrage.consult.groups.opinion_groups import GroupSettings, OpinionGroups
 from suffrage.consult.groups.stability import (
     ConsensusReading,
@@ -61,6 +63,7 @@ def analyse(
     people: pl.DataFrame | None = None,
     margins: WeightingSpec | None = None,
     advance: ResamplesDone | None = None,
+    known: Sequence[KnownGroup] | None = None,
 ) -> OpinionAnalysis:
     """Find groups and read consensus.
 
@@ -78,6 +81,9 @@ def analyse(
         The population's shares. Needs `people`.
     advance : callable, optional
         Called after each resample with the number done and the number in all.
+    known : sequence of KnownGroup, optional
+        Groups found before, whose numbers are carried over; by default those that the conversation
+        names.
 
     Raises
     ------
@@ -89,7 +95,9 @@ def analyse(
         raise InputError("people and margins go together: give both, or neither.")
     s = wanted or GroupSettings()
     out = conversation.moderated_out(strict)
-    found, tried = stable_groups(conversation.votes, out, s, resamples, advance)
+    if known is None:
+        known = known_groups(conversation.group_numbers())
+    found, tried = stable_groups(conversation.votes, out, s, resamples, advance, known)
     away = set(out)
     votes = conversation.votes.only(x for x in conversation.votes.statements if x not in away)
     # Zeroed columns take part in finding groups, and in no result about them.

@@ -13,16 +13,12 @@ import numpy as np
 from suffrage.arrays import BoolArray, FloatArray
 from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.groups.consensus import MAJORITY
+from suffrage.consult.groups.group_names import group_name
 from suffrage.consult.groups.stability import ConsensusReading
 
 STATEMENTS = 5
 # A group stands out where it agrees by this much more, and the difference is beyond chance.
 LEAST_GAP = 0.1
-
-
-def group_name(place: int) -> str:
-    """Return the name of a group: A for the largest."""
-    return chr(ord("A") + place)
 
 
 def analysis_json(a: OpinionAnalysis, count: int = STATEMENTS) -> dict[str, Any]:
@@ -43,7 +39,8 @@ def analysis_json(a: OpinionAnalysis, count: int = STATEMENTS) -> dict[str, Any]
         "exported_agreement": a.exported_agreement,
         "groups": [
             {
-                "name": group_name(g),
+                "name": group_name(found.numbers[g]),
+                "number": found.numbers[g],
                 "size": int(found.sizes[g]),
                 "share": float(a.sample.sizes[g]),
                 "population_share": float(a.population.sizes[g]) if a.population else None,
@@ -72,10 +69,11 @@ def _text(a: OpinionAnalysis, j: int) -> dict[str, str]:
     return {"statement": statement, "text": texts[statement]}
 
 
-def _shares(reading: ConsensusReading, j: int) -> list[dict[str, float | None]]:
+def _shares(a: OpinionAnalysis, reading: ConsensusReading, j: int) -> list[dict[str, Any]]:
     """Each group's share who agree, with its interval; None where nobody voted."""
     return [
         {
+            "name": group_name(a.groups.numbers[g]),
             "agree": None if np.isnan(reading.agree[g, j]) else float(reading.agree[g, j]),
             "low": float(reading.low[g, j]),
             "high": float(reading.high[g, j]),
@@ -99,7 +97,7 @@ def _consensus(a: OpinionAnalysis, j: int) -> dict[str, Any]:
             "against": float(reading.against[j]),
             "root": float(reading.root[j]),
             "lowest_share": float(reading.lowest[j]),
-            "groups": _shares(reading, j),
+            "groups": _shares(a, reading, j),
         }
 
     population = as_values(a.population) if a.population else None
@@ -119,7 +117,7 @@ def _marks(a: OpinionAnalysis, group: int, agrees: bool) -> list[dict[str, Any]]
             **_text(a, j),
             "more_than_others": float(gap[group, j]),
             "p_value": float(p[group, j]),
-            "groups": _shares(a.sample, j),
+            "groups": _shares(a, a.sample, j),
         }
         for j in _order(gap[group])
         if clear[group, j] and gap[group, j] >= LEAST_GAP

@@ -98,14 +98,23 @@ class Positions:
 
 @dataclass(frozen=True, eq=False)
 class OpinionGroups:
-    """Who votes alike. Groups are numbered by size, the largest first."""
+    """Who votes alike. Groups stand by size, the largest first, or by number."""
 
     positions: Positions
-    # The number of each participant's group, OUTSIDE with too few votes; shape (participants,).
+    # The place of each participant's group, OUTSIDE with too few votes; shape (participants,).
     labels: IntArray
     # For each number of groups tried, the mean silhouette of the base clusters' centres.
     silhouettes: dict[int, float]
     settings: GroupSettings
+    # The number that each group keeps, in their order; see `group_names.carried_over`.
+    numbers: tuple[int, ...] = ()
+    # The place by size of each group, in their order.
+    order: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("numbers", "order"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, tuple(range(self.count)))
 
     @property
     def count(self) -> int:
@@ -118,9 +127,9 @@ class OpinionGroups:
         return np.bincount(self.labels[self.labels >= 0], minlength=self.count)
 
     def by_participant(self) -> dict[str, str]:
-        """The group of each participant who has one, as Polis' files write it."""
+        """The number of the group of each participant who has one, as Polis' files write it."""
         return {
-            person: str(label)
+            person: str(self.numbers[label])
             for person, label in zip(self.positions.participants, self.labels.tolist(), strict=True)
             if label != OUTSIDE
         }

@@ -23,6 +23,7 @@ from suffrage.consult.groups.consensus import (
     share,
 )
 from suffrage.consult.groups.continuum import Separation, separation
+from suffrage.consult.groups.group_names import KnownGroup, carried_over
 from suffrage.consult.groups.opinion_groups import (
     GroupSettings,
     OpinionGroups,
@@ -389,10 +390,18 @@ def stable_groups(
     settings: GroupSettings | None = None,
     resamples: int = 50,
     advance: ResamplesDone | None = None,
+    known: Sequence[KnownGroup] = (),
 ) -> tuple[OpinionGroups, list[Stability]]:
     """Find groups in the number that is asked for, or else the number that `stable_number` picks.
 
     Numbers whose groups are found again in resamples are tested for being parts of one spectrum.
+
+    Parameters
+    ----------
+    matrix, moderated_out, settings, resamples, advance
+        As in `group_stability`.
+    known : sequence of KnownGroup
+        Groups found before, whose numbers are carried over.
 
     Returns
     -------
@@ -407,4 +416,15 @@ def stable_groups(
     tried = [replace(row, separation=apart.get(row.groups)) for row in tried]
     number = s.groups or stable_number(tried)
     found = cluster(place(matrix, moderated_out, s), replace(s, groups=number))
-    return replace(found, silhouettes={row.groups: row.silhouette for row in tried}), tried
+    found = replace(found, silhouettes={row.groups: row.silhouette for row in tried})
+    found = carried_over(found, known)
+    return found, [_ordered(row, found) if row.groups == number else row for row in tried]
+
+
+def _ordered(row: Stability, found: OpinionGroups) -> Stability:
+    """The stability of the groups reported, in the order in which they are reported."""
+    return replace(
+        row,
+        sizes=tuple(row.sizes[at] for at in found.order),
+        overlap=tuple(row.overlap[at] for at in found.order),
+    )

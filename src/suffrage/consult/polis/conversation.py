@@ -13,6 +13,9 @@ from suffrage.consult.consultation import PARTICIPANT, SCHEMAS, Consultation, vo
 from suffrage.consult.people import Consent
 from suffrage.consult.votes import UNSEEN, VoteMatrix, id_order
 
+# Longer ids of groups are names, not numbers.
+MOST_DIGITS = 6
+
 
 @dataclass(frozen=True)
 class PolisStatement:
@@ -80,6 +83,13 @@ class Conversation:
             dtype=np.int64,
         )
 
+    def group_numbers(self) -> dict[str, int]:
+        """Return the number of each participant's group: the id where ids are numbers."""
+        ids = sorted(set(self.group_ids.values()), key=id_order)
+        plain = all(id.isascii() and id.isdigit() and len(id) < MOST_DIGITS for id in ids)
+        number = {id: int(id) if plain else at for at, id in enumerate(ids)}
+        return {person: number[id] for person, id in self.group_ids.items()}
+
     def moderated_out(self, strict: bool = False) -> tuple[str, ...]:
         """Return the statements that take no part: moderated out, or about the consultation itself.
 
@@ -132,7 +142,7 @@ def consultation_of(
         languages=(language,),
         created="",
         statements=_statement_rows(conversation, language),
-        participants=participants_with_consents(matrix.participants, language, consents),
+        participants=_participant_rows(conversation, language, consents),
         votes=_vote_rows(matrix),
     )
 
@@ -154,6 +164,16 @@ def _statement_rows(conversation: Conversation, language: str) -> pl.DataFrame:
         for at, s in enumerate(conversation.statements)
     ]
     return pl.DataFrame(rows, schema=dict(SCHEMAS["statements"]))
+
+
+def _participant_rows(
+    conversation: Conversation, language: str, consents: Collection[Consent]
+) -> pl.DataFrame:
+    people = conversation.votes.participants
+    numbers = conversation.group_numbers()
+    rows = participants_with_consents(people, language, consents)
+    groups = [numbers.get(person) for person in people]
+    return rows.with_columns(pl.Series("group", groups, pl.Int32))
 
 
 def participants_with_consents(
@@ -208,4 +228,6 @@ def conversation_of(consultation: Consultation) -> Conversation:
         for row in consultation.statements.sort("order").iter_rows(named=True)
     )
     about = {"topic": consultation.title, "conversation-description": consultation.question}
-    return Conversation(about, statements, matrix)
+    groups = consultation.participants.drop_nulls("group").select(PARTICIPANT, "group")
+    ids = {person: str(number) for person, number in groups.iter_rows()}
+    return Conversation(about, statements, matrix, group_ids=ids)

@@ -11,6 +11,7 @@ import polars as pl
 
 from suffrage import storage
 from suffrage.consult.csv_files import neutralised, write_csv
+from suffrage.consult.groups.group_names import group_name
 from suffrage.consult.polis.conversation import Conversation
 from suffrage.consult.votes import AGREE, DISAGREE, UNSEEN, tally
 
@@ -94,7 +95,7 @@ def _comment_groups(c: Conversation) -> Iterator[Sequence[object]]:
     labels, groups = c.group_labels(), len(set(c.group_ids.values()))
     everyone = tally(c.votes.votes, np.zeros_like(labels), 1)
     each = tally(c.votes.votes, labels, groups)
-    names = [_letters(at) for at in range(groups)]
+    names = [group_name(number).lower() for number in sorted(set(c.group_numbers().values()))]
     kinds = ("votes", "agrees", "disagrees", "passes")
     yield (
         "comment-id",
@@ -115,10 +116,6 @@ def _comment_groups(c: Conversation) -> Iterator[Sequence[object]]:
         at = column.get(statement.id)
         counts = [0] * len(counted) if at is None else counted[:, at].tolist()
         yield (statement.id, neutralised(statement.text), *counts)
-
-
-def _letters(at: int) -> str:
-    return (_letters(at // 26 - 1) if at >= 26 else "") + chr(ord("a") + at % 26)
 
 
 def _log(events: pl.DataFrame) -> Iterator[Sequence[object]]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.groups.consensus import LEAST_VOTERS
-from suffrage.consult.groups.findings import STATEMENTS, analysis_json, group_name
+from suffrage.consult.groups.findings import STATEMENTS, analysis_json
 from suffrage.plurals import plural
 
 __all__ = ["analysis_json", "analysis_text"]
@@ -115,14 +115,14 @@ def _stability_note(a: OpinionAnalysis) -> str:
     )
 
 
-def _interval(share: dict[str, float | None]) -> str:
+def _interval(share: dict[str, Any]) -> str:
     if share["agree"] is None:
         return "nobody voted"
     return f"{share['agree']:.0%} [{share['low']:.0%}, {share['high']:.0%}]"
 
 
-def _by_group(shares: list[dict[str, float | None]]) -> str:
-    return ", ".join(f"{group_name(g)} {_interval(share)}" for g, share in enumerate(shares))
+def _by_group(shares: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{share['name']} {_interval(share)}" for share in shares)
 
 
 def _mark_line(mark: dict[str, Any]) -> Any:

@@ -35,6 +35,7 @@ from suffrage.server.store.mail_addresses import forget_addresses
 from suffrage.server.store.secret_keys import new_id
 
 Phase = Literal["draft", "open", "closed", "archived"]
+_Readers = Literal["participants", "organisers", "everyone"]
 Texts = dict[str, str]
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
@@ -74,8 +75,9 @@ class ConsultationSettings(_Settings):
     moderation_policy: Texts = {}
     statement_characters: Annotated[int, Field(ge=80, le=1000)] = 200
     statements_each: Annotated[int, Field(ge=0, le=100)] = 10
-    # To whom results are shown.
-    results: Literal["participants", "organisers", "everyone"] = "participants"
+    # To whom results are shown while people can vote, and when it has closed.
+    results: _Readers = "participants"
+    results_when_closed: _Readers = "everyone"
     # Results are shown to those with so many votes of their own, once so many people have voted,
     # and are renewed each time so many more have.
     least_votes: Annotated[int, Field(ge=0)] = 7

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
-from sqlalchemy import ColumnElement, Connection, Select, Table, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, insert, null, select
 
 from suffrage.consult.consultation import SCHEMAS, Consultation
+from suffrage.consult.groups.group_names import groups_of_people
 from suffrage.consult.people import Consent
 from suffrage.consult.polis.conversation import Conversation
 from suffrage.errors import InputError
@@ -24,6 +25,7 @@ from suffrage.server.store.consultations import (
 )
 from suffrage.server.store.database import Store, now
 from suffrage.server.store.demographics import person_key, person_keys
+from suffrage.server.store.known_groups import current_numbers, store_groups
 from suffrage.server.store.polis_times import logged_votes, times_of_last_votes
 from suffrage.server.store.secret_keys import new_id
 from suffrage.server.texts import fold
@@ -63,7 +65,7 @@ _PAIRS = {
         {"participant": "id"}
         | _same("verified", "language", "exclusion_reason", "weight")
         | _same("consent_votes", "consent_texts", "consent_training"),
-        {"excluded": schema.participant.c.excluded_at.is_not(None)},
+        {"excluded": schema.participant.c.excluded_at.is_not(None), "group": null()},
     ),
     "demographics": _Pair(
         schema.demographic,
@@ -110,8 +112,12 @@ def to_consultation(store: Store, slug: str) -> Consultation:
     stored = schema.consultation.c
     with store.read() as c:
         tables = {name: _read(c, name, what.id) for name in _PAIRS}
+        groups = current_numbers(c, what.id)
         label = c.scalar(select(stored.created_label).where(stored.id == what.id))
     people = tables["participants"]["participant"]
+    tables["participants"] = tables["participants"].with_columns(
+        pl.Series("group", [groups.get(person) for person in people], pl.Int32)
+    )
     keys = person_keys(store, what.id, people.to_list())
     tables["demographics"] = tables["demographics"].with_columns(
         pl.col("participant").replace_strict(keys, default=None, return_dtype=pl.String)
@@ -176,7 +182,8 @@ def from_consultation(
             f'slug "{content.slug}": use small letters, figures and hyphens, at most 64.'
         )
     languages = content.languages or ("en",)
-    settings = ConsultationSettings(languages=languages)
+    # Whoever imports a consultation decides first whether others may see its results.
+    settings = ConsultationSettings(languages=languages, results_when_closed="organisers")
     id, at = new_id(), now()
     taken = select(schema.consultation.c.id).where(schema.consultation.c.slug == content.slug)
     with store.write() as c:
@@ -203,6 +210,7 @@ def from_consultation(
             ]
             if rows:
                 c.execute(insert(pair.stored), rows)
+        store_groups(c, id, groups_of_people(content))
         if read_from is not None and read_from.events is not None:
             c.execute(insert(schema.vote_event), logged_votes(read_from.events, id))
         detail: dict[str, Any] = {"hash": content.content_hash}

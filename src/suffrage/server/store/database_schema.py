@@ -466,6 +466,18 @@ results = Table(
     Column("created", _TIME, nullable=False),
 )
 
+# The groups as they were found last, and those that are gone: letters and colours are carried over
+# from them. See `group_names.py`.
+opinion_group = Table(
+    "opinion_group",
+    metadata,
+    _consultation(key=True),
+    Column("number", Integer, primary_key=True),
+    # A list of participants' ids.
+    Column("members", JSON, nullable=False),
+    Column("current", Boolean, nullable=False),
+)
+
 principle = Table(
     "principle",
     metadata,

@@ -5,7 +5,8 @@ A statement's text never changes once written: another wording is another statem
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -275,6 +276,35 @@ def list_decisions(
     with store.read() as c:
         rows = c.execute(query.order_by(moderation_event.c.id)).mappings()
         return [Moderation(**row) for row in rows]
+
+
+@dataclass(frozen=True)
+class DecisionCounts:
+    """What became of the statements that participants wrote."""
+
+    written: int
+    accepted: int
+    waiting: int
+    # By the reason of the last decision, the most frequent first.
+    rejected: Mapping[str, int]
+
+
+def count_decisions(store: Store, consultation_id: str) -> DecisionCounts:
+    """Count what became of the statements that participants wrote, and why some are not shown."""
+    theirs = [s for s in list_statements(store, consultation_id) if not s.seed]
+    reasons = last_reasons(store, consultation_id)
+    rejected = Counter(reasons.get(s.id, "duplicate") for s in theirs if s.state == "rejected")
+    return DecisionCounts(
+        written=len(theirs),
+        accepted=sum(s.state == "accepted" for s in theirs),
+        waiting=sum(s.state in ("pending", "flagged") for s in theirs),
+        rejected=dict(rejected.most_common()),
+    )
+
+
+def last_reasons(store: Store, consultation_id: str) -> dict[str, str]:
+    """Return the reason of the last decision about each statement that was decided on."""
+    return {m.statement_id: m.reason for m in list_decisions(store, consultation_id)}
 
 
 def similar_statements(store: Store, consultation_id: str, text: str, most: int = 3) -> list[Near]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select
 
+from suffrage.consult.groups.group_names import KnownGroup
 from suffrage.server.store.database import Store, now
 from suffrage.server.store.database_schema import audit, consultation, results
+from suffrage.server.store.known_groups import store_groups
 from suffrage.server.store.stored_votes import last_vote_event
 
 Audience = Literal["organisers", "participants"]
@@ -60,6 +62,7 @@ def save_results(
     organisers_results: Mapping[str, Any],
     participants_results: Mapping[str, Any] | None,
     is_next_step: Callable[[int | None], bool],
+    groups: Iterable[KnownGroup] = (),
 ) -> StoredResults:
     """Store the next version, and delete those that nobody sees any more.
 
@@ -70,6 +73,8 @@ def save_results(
     is_next_step : callable
         Whether they may see it, from how many people the results they see now count. It is asked
         within the transaction: of two computations at once the second sees what the first stored.
+    groups : iterable of KnownGroup
+        What is known of the groups now, if they were found.
     """
     of = results.c.consultation_id == consultation_id
     with store.write() as c:
@@ -104,6 +109,8 @@ def save_results(
         if participants_results is None and seen is not None:
             kept.append(seen.version)
         c.execute(delete(results).where(of, results.c.version.not_in(kept)))
+        if groups := list(groups):
+            store_groups(c, consultation_id, groups)
     return made
 
 
@@ -111,19 +118,6 @@ def newest_results(store: Store, consultation_id: str, audience: Audience) -> St
     """Return what an audience sees now; None before there is anything."""
     with store.read() as c:
         return _newest(c, consultation_id, audience)
-
-
-def drop_label(c: Connection, consultation_id: str, participant_id: str) -> None:
-    """Delete which group a participant is in from what participants see."""
-    seen = _newest(c, consultation_id, "participants")
-    if seen is None:
-        return
-    labels = {k: v for k, v in seen.result.get("labels", {}).items() if k != participant_id}
-    c.execute(
-        update(results)
-        .where(results.c.consultation_id == consultation_id, results.c.version == seen.version)
-        .values(participants_results={**seen.result, "labels": labels})
-    )
 
 
 def acts_so_far(store: Store, consultation_id: str) -> ActsSoFar:

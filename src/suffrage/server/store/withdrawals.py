@@ -22,9 +22,9 @@ from suffrage.server.store.database_schema import (
     vote_event,
 )
 from suffrage.server.store.demographics import delete_demographics
+from suffrage.server.store.known_groups import forget_member
 from suffrage.server.store.participants import find_active_participant
 from suffrage.server.store.shown_answers import delete_chat_prompts
-from suffrage.server.store.stored_results import drop_label
 from suffrage.server.texts import fold
 
 # The text of a statement that others voted on and its author took back.
@@ -66,7 +66,7 @@ def withdraw_participant(
                 )
             )
         delete_demographics(c, store, consultation_id, participant_id)
-        drop_label(c, consultation_id, participant_id)
+        forget_member(c, consultation_id, participant_id)
         for id in written:
             _take_back(c, consultation_id, id, keep_statements)
         c.execute(

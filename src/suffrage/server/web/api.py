@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Path, Query, Response
@@ -506,7 +506,7 @@ def results_endpoint(
         "people": found.people if found else None,
         "votes": found.votes if found else None,
         "computed": shown["computed"] or None,
-        "my_group": shown["my_group"],
+        "standing": asdict(shown["standing"]) if shown["standing"] else None,
         "result": shown["result"],
     }
     text = json.dumps(content, ensure_ascii=False)

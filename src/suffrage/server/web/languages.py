@@ -11,6 +11,7 @@ from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
+from babel.numbers import format_decimal
 
 from suffrage.errors import InputError
 
@@ -37,6 +38,13 @@ class Language:
             return format_date(date.fromisoformat(iso), "d MMMM y", Locale.parse(self.code))
         except (UnknownLocaleError, ValueError):
             return iso
+
+    def figure(self, number: int) -> str:
+        """A number as people of the language write it, such as 12,345."""
+        try:
+            return format_decimal(number, locale=Locale.parse(self.code))
+        except (UnknownLocaleError, ValueError):
+            return f"{number:,}"
 
     def told(self, error: InputError) -> tuple[str, str]:
         """What went wrong, with the language it is in: English where there is no translation."""

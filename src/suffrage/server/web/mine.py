@@ -6,11 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from suffrage.server.participants_results import public_part
+from suffrage.server.standing import standing_of
 from suffrage.server.store import demographics, statements, stored_judgements, stored_votes
 from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.database import Store
 from suffrage.server.store.participants import Participant
 from suffrage.server.store.stored_results import newest_results
+
+# Of the results, the lists of statements.
+LISTS = ("most_agree", "most_disagree", "agree", "disagree", "divided")
 
 
 def everything_of(store: Store, what: StoredConsultation, person: Participant) -> dict[str, Any]:
@@ -54,48 +58,56 @@ def results_for(
     """Return what the results page shows somebody, or why it shows nothing yet.
 
     "why" is "" where results are shown, and otherwise "hidden" (organisers keep them), "join",
-    "votes" (own votes are missing) or "people" (too few have voted).
+    "votes" (own votes are missing) or "people" (too few have voted). "standing" is where the
+    reader stands, from the tenth vote on.
     """
     s = what.settings
     last = newest_results(store, what.id, "participants")
-    own = len(stored_votes.votes_by(store, what.id, person.id)) if person else 0
+    votes = stored_votes.votes_by(store, what.id, person.id) if person else []
+    audience = results_audience(what)
     why = ""
-    if s.results == "organisers":
+    if audience == "organisers":
         why = "hidden"
-    elif s.results == "participants" and person is None:
+    elif audience == "participants" and person is None:
         why = "join"
-    elif person is not None and own < s.least_votes and what.phase == "open":
+    elif person is not None and len(votes) < s.least_votes and what.phase == "open":
         why = "votes"
     elif last is None or last.people < s.least_people:
         why = "people"
     shown = last if not why else None
-    group = None
-    if shown and person:
-        label = shown.result.get("labels", {}).get(person.id)
-        group = None if label is None else int(label)
     return {
         "why": why,
-        "own": own,
+        "own": len(votes),
         "computation": shown,
         "result": _still_shown(store, what, public_part(shown.result)) if shown else None,
-        "my_group": group,
+        "standing": standing_of(shown.result, {v.statement_id: v.value for v in votes})
+        if shown
+        else None,
+        "decided": statements.count_decisions(store, what.id) if shown else None,
         "computed": _date(shown.created) if shown else "",
     }
+
+
+def results_audience(what: StoredConsultation) -> str:
+    """To whom results are shown now: "everyone", "participants" or "organisers"."""
+    s = what.settings
+    return s.results_when_closed if what.phase in ("closed", "archived") else s.results
 
 
 def _still_shown(store: Store, what: StoredConsultation, result: dict[str, Any]) -> dict[str, Any]:
     """Without statements that were taken back or moderated out since the results were computed."""
     accepted = {s.id for s in statements.list_statements(store, what.id, ["accepted"])}
 
-    def kept(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [row for row in rows if row["id"] in accepted]
+    def kept(ids: list[str]) -> list[str]:
+        return [id for id in ids if id in accepted]
 
     groups = [
         {**group, **{key: kept(group[key]) for key in ("agrees_more", "disagrees_more")}}
         for group in result["groups"]
     ]
-    lists = {key: kept(result[key]) for key in ("agree", "disagree", "divided")}
-    return {**result, **lists, "groups": groups}
+    lists = {key: kept(result[key]) for key in LISTS}
+    every = [row for row in result["all"] if row["id"] in accepted]
+    return {**result, **lists, "groups": groups, "all": every}
 
 
 def _date(milliseconds: int) -> str:

@@ -26,6 +26,7 @@ from suffrage.server.store.participants import Participant, Scopes
 from suffrage.server.web import protection
 from suffrage.server.web.consent import consent_text
 from suffrage.server.web.mine import everything_of, results_for
+from suffrage.server.web.organise.words import Words
 from suffrage.server.web.visit import (
     AJoined,
     APage,
@@ -310,10 +311,11 @@ def withdrawn_page(v: APage, receipt: str = "") -> Response:
 
 
 @router.get("/c/{slug}/results")
-def results_page(v: APage) -> Response:
+def results_page(v: APage, sort: str = "votes") -> Response:
     """What came out, once enough people voted, and after some votes of one's own."""
     shown = results_for(v.store, v.what, v.participant)
-    return v.page("results.html", **{**shown, "computed": v.language.day(shown["computed"])})
+    values = {**shown, "computed": v.language.day(shown["computed"])}
+    return v.page("results.html", **values, reasons=Words(v.language).reasons, sort=sort)
 
 
 @router.get("/c/{slug}/moderation-policy")

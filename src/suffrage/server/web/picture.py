@@ -11,20 +11,25 @@ from markupsafe import Markup, escape
 WIDTH, HEIGHT = 320, 200
 LARGEST = 46.0
 MARGIN = 54.0
-LETTERS = "ABCDE"
+# Of the mark of the reader, from the edge.
+EDGE = 14.0
 
 
 def groups_picture(
-    groups: Sequence[Mapping[str, Any]], title: str, description: str, mine: int | None
+    groups: Sequence[Mapping[str, Any]],
+    title: str,
+    description: str,
+    you: tuple[float, float] | None = None,
+    your_word: str = "",
 ) -> Markup:
     """Return an SVG with title and description; no dot in it is a person.
 
     Parameters
     ----------
     groups : sequence of mappings
-        Each with "people" and "place" (two coordinates).
-    mine : int, optional
-        Which one the reader is in. Its circle has a second line, so that nobody needs the colour.
+        Each with "people", "place" (two coordinates), "name" and "colour".
+    you : tuple of two floats, optional
+        The place of the reader, marked with `your_word`.
     """
     places = [group["place"] for group in groups]
     spans = [(min(p[at] for p in places), max(p[at] for p in places) or 1.0) for at in (0, 1)]
@@ -33,18 +38,27 @@ def groups_picture(
     widest = max(spans[0][1] - spans[0][0], spans[1][1] - spans[1][0]) or 1.0
     scale = min(WIDTH - 2 * MARGIN, (HEIGHT - 2 * MARGIN) * 2.2) / widest
     middle = [(low + high) / 2 for low, high in spans]
+
+    def at(place: Sequence[float], edge: float) -> tuple[float, float]:
+        x = WIDTH / 2 + (place[0] - middle[0]) * scale
+        y = HEIGHT / 2 - (place[1] - middle[1]) * scale * 0.6
+        return min(max(x, edge), WIDTH - edge), min(max(y, edge), HEIGHT - edge)
+
     parts = []
-    for at, group in enumerate(groups):
-        x = WIDTH / 2 + (group["place"][0] - middle[0]) * scale
-        y = min(
-            max(HEIGHT / 2 - (group["place"][1] - middle[1]) * scale * 0.6, MARGIN),
-            HEIGHT - MARGIN,
-        )
+    for group in groups:
+        x, y = at(group["place"], MARGIN)
         r = max(LARGEST * sqrt(int(group["people"]) / most), 16.0)
-        parts.append(f'<circle class="group g{at}" cx="{x:.0f}" cy="{y:.0f}" r="{r:.0f}"/>')
-        if at == mine:
-            parts.append(f'<circle class="mine" cx="{x:.0f}" cy="{y:.0f}" r="{r + 5:.0f}"/>')
-        parts.append(f'<text x="{x:.0f}" y="{y + 7:.0f}">{LETTERS[at]}</text>')
+        parts.append(
+            f'<circle class="group g{group["colour"]}" cx="{x:.0f}" cy="{y:.0f}" r="{r:.0f}"/>'
+            f'<text x="{x:.0f}" y="{y + 7:.0f}">{escape(group["name"])}</text>'
+        )
+    if you is not None:
+        x, y = at(you, EDGE)
+        below = y + 21 if y < HEIGHT - 2 * EDGE else y - 12
+        parts.append(
+            f'<path class="you" d="M{x:.0f} {y - 8:.0f}l8 8-8 8-8-8z"/>'
+            f'<text class="you" x="{x:.0f}" y="{below:.0f}">{escape(your_word)}</text>'
+        )
     return Markup(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="pt pd">'
         f'<title id="pt">{escape(title)}</title><desc id="pd">{escape(description)}</desc>'

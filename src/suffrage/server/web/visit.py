@@ -90,6 +90,17 @@ class Visit:
         """The address of a page of this consultation."""
         return f"/c/{self.what.slug}" + (f"/{page}" if page else "")
 
+    @property
+    def origin(self) -> str:
+        """Where people find the server, such as https://consult.example.org."""
+        origin: str = self.request.app.state.settings.base_url
+        return origin.rstrip("/")
+
+    @property
+    def address(self) -> str:
+        """The whole address of this page, without what is asked of it."""
+        return self.origin + self.request.url.path
+
     def go(self, page: str) -> RedirectResponse:
         """After a form, to a page that can be loaded again."""
         response = RedirectResponse(self.url(page), 303)

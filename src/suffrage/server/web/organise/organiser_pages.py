@@ -345,7 +345,10 @@ def _groups(desk: Desk) -> Response:
         )
         drawing = plot.groups_drawing(
             found["places"],
-            found["plane"]["centres"],
+            {
+                row["number"]: centre
+                for row, centre in zip(found["groups"], found["plane"]["centres"], strict=True)
+            },
             desk._("Where people stand, by how alike they vote"),
             desk._(
                 "Each mark is one person; %(groups)s. The same is in the table that follows.",

@@ -114,6 +114,16 @@ TAKING_PART = (
         },
     ),
     Ask(
+        "results_when_closed",
+        "choice",
+        N_("Who sees the results when voting has ended"),
+        options={
+            "everyone": N_("Everyone"),
+            "participants": N_("People who have voted"),
+            "organisers": N_("Only you"),
+        },
+    ),
+    Ask(
         "least_votes",
         "number",
         N_("Votes of their own before people see results"),

@@ -10,7 +10,6 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime
 
 from suffrage.consult import quality
-from suffrage.consult.groups.findings import group_name
 from suffrage.server.store.consultations import ConsultationSettings
 from suffrage.server.texts import whole_number
 from suffrage.server.web.languages import N_, SOURCE, Language
@@ -213,10 +212,6 @@ class Words:
     def all_details(self, kinds: Sequence[str]) -> str:
         """Kinds of personal details, one after another."""
         return ", ".join(self.details.get(kind, kind) for kind in kinds)
-
-    def group_name(self, place: int) -> str:
-        """The letter of a group."""
-        return group_name(place)
 
     def _all(self, table: Mapping[str, str]) -> dict[str, str]:
         return {key: self._(text) for key, text in table.items()}
