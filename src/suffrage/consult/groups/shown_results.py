@@ -110,8 +110,8 @@ def _of_everybody(a: OpinionAnalysis, agree: bool) -> tuple[FloatArray, FloatArr
 
 def _verified(content: Consultation, a: OpinionAnalysis) -> int:
     """How many of those who voted came by an invitation."""
-    voted = a.votes.seen.any(axis=1)
-    people = [p for p, has in zip(a.votes.participants, voted, strict=True) if has]
+    voted = np.flatnonzero(a.votes.seen.any(axis=1))
+    people = [a.votes.participants[at] for at in voted]
     rows = content.participants.filter(
         pl.col("participant").is_in(people) & pl.col("verified").fill_null(False)
     )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from suffrage.arrays import IntArray
+from suffrage.arrays import BoolArray, IntArray
 from suffrage.consult.consultation import PARTICIPANT, Consultation
 from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.votes import AGREE, DISAGREE, PASS
@@ -76,7 +76,7 @@ def shown_shares(content: Consultation, analysis: OpinionAnalysis) -> list[State
     return made
 
 
-def shown_cells(voters: IntArray) -> IntArray:
+def shown_cells(voters: IntArray) -> BoolArray:
     """Return which cells may be shown.
 
     Where the voters that are in none of the shown groups would be few, the smallest group is left
@@ -92,7 +92,7 @@ def shown_cells(voters: IntArray) -> IntArray:
     array, shape (1 + groups, statements)
         True where the shares may be shown.
     """
-    shown = voters >= LEAST_OF_GROUP
+    shown = np.asarray(voters >= LEAST_OF_GROUP)
     shown[0] = voters[0] >= LEAST_VOTERS
     shown[1:] &= shown[0]
     for at in range(voters.shape[1]):
