@@ -87,6 +87,7 @@ def test_results_of_two_tables_are_the_same_in_one_and_back(address: str) -> Non
 def test_letters_of_groups_come_from_the_results_that_participants_saw(address: str) -> None:
     store = database.open_store(address, create=True)
     id = consultations.create_consultation(store, "town", {"en": "Town"}, {"en": "How?"}).id
+    go_to(store, BEFORE)
     go_to(store, "invitation_mail")
     seen = {"labels": {"ana": "1", "ben": "0", "cat": "1"}}
     with store.write() as c:
@@ -103,5 +104,6 @@ def test_letters_of_groups_come_from_the_results_that_participants_saw(address: 
     assert [(g.number, set(g.members)) for g in found] == [(0, {"ben"}), (1, {"ana", "cat"})]
     # They are computed again in the form that pages read now.
     assert newest_results(store, id, "participants") is None
-    go_to(store, "invitation_mail")
+    settings = consultations.find_consultation(store, "town").settings
+    assert settings.results_when_closed == "participants"
     store.close()
