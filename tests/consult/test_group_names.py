@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from suffrage.consult.group_letters import COLOURS, group_name
 from suffrage.consult.groups.analysis import analyse
 from suffrage.consult.groups.group_names import (
-    COLOURS,
     KnownGroup,
     carried_over,
-    group_name,
     known_groups,
     remembered,
 )

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from suffrage.consult.groups.group_names import COLOURS
+from suffrage.consult.group_letters import COLOURS
 from suffrage.server import web
 from suffrage.server.plot import group_mark, groups_drawing
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from suffrage.consult.group_letters import group_name
 from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.groups.findings import analysis_json
-from suffrage.consult.groups.group_names import group_name
 from suffrage.consult.groups.opinion_groups import OUTSIDE
 from suffrage.consult.groups.shown_results import group_centres
 from suffrage.consult.polis.conversation import Conversation

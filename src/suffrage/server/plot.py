@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
-from suffrage.consult.groups.group_names import COLOURS, group_name
+from suffrage.consult.group_letters import COLOURS, group_name
 
 WIDTH, HEIGHT, EDGE = 640, 420, 24
 # Shapes differ, so that nobody needs the colours. The style sheets have these: g0 to g4, the same

@@ -30,7 +30,7 @@ class Likeness:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ReaderStanding:
     """Where a reader stands."""
 
     # The place in the results of the nearest group, and of the next one where it is nearly as near.
@@ -43,7 +43,7 @@ class Standing:
     likeness: tuple[Likeness, ...]
 
 
-def standing_of(result: Mapping[str, Any], votes: Mapping[str, int]) -> Standing | None:
+def standing_of(result: Mapping[str, Any], votes: Mapping[str, int]) -> ReaderStanding | None:
     """Return where somebody stands; None with fewer votes than `LEAST_OWN_VOTES`.
 
     Parameters
@@ -65,7 +65,7 @@ def standing_of(result: Mapping[str, Any], votes: Mapping[str, int]) -> Standing
     far = [dist((x, y), centre) for centre in plane["centres"]]
     nearest, *others = sorted(range(len(far)), key=lambda group: far[group])
     clear = not others or far[nearest] < CLEARLY_NEARER * far[others[0]]
-    return Standing(
+    return ReaderStanding(
         group=nearest,
         between=None if clear else others[0],
         place=(x, y),

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from suffrage.arrays import BoolArray, FloatArray
+from suffrage.consult.group_letters import group_name
 from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.groups.consensus import MAJORITY
-from suffrage.consult.groups.group_names import group_name
 from suffrage.consult.groups.stability import ConsensusReading
 
 STATEMENTS = 5

@@ -13,11 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from suffrage.consult.consultation import PARTICIPANT, Consultation
+from suffrage.consult.group_letters import COLOURS
 from suffrage.consult.groups.opinion_groups import OUTSIDE, OpinionGroups
 
-LETTERS = 26
-# So many groups can be told apart by colour and shape.
-COLOURS = 5
 # A group is the same as an earlier one if it shares this part of their people, or more: two random
 # halves of the same people share a third.
 LEAST_OVERLAP = 0.25
@@ -33,18 +31,6 @@ class KnownGroup:
     # Whether it was among the groups that were found last. The number of one that was not is kept
     # for it, in case it comes back.
     current: bool = True
-
-
-def group_name(number: int) -> str:
-    """Return the name of a group: A for number 0, Z for 25, AA for 26.
-
-    Examples
-    --------
-    >>> [group_name(number) for number in (0, 3, 25, 26)]
-    ['A', 'D', 'Z', 'AA']
-    """
-    first, last = divmod(number, LETTERS)
-    return (group_name(first - 1) if first else "") + chr(ord("A") + last)
 
 
 def known_groups(numbers: Mapping[str, int]) -> list[KnownGroup]:
@@ -84,10 +70,10 @@ def carried_over(found: OpinionGroups, known: Sequence[KnownGroup]) -> OpinionGr
             numbers[group] = _free_number(used, taken)
             used.add(numbers[group])
             taken.add(numbers[group])
-    return in_order(found, [numbers[group] for group in range(found.count)])
+    return _in_order(found, [numbers[group] for group in range(found.count)])
 
 
-def in_order(found: OpinionGroups, numbers: Sequence[int]) -> OpinionGroups:
+def _in_order(found: OpinionGroups, numbers: Sequence[int]) -> OpinionGroups:
     """Return the groups sorted by these numbers. numbers: of each group as it stands now."""
     order = np.argsort(numbers)
     place = np.argsort(order)

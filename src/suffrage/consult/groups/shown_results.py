@@ -14,10 +14,10 @@ import polars as pl
 
 from suffrage.arrays import BoolArray, FloatArray
 from suffrage.consult.consultation import Consultation
+from suffrage.consult.group_letters import COLOURS, group_name
 from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.groups.consensus import MAJORITY
 from suffrage.consult.groups.findings import LEAST_GAP
-from suffrage.consult.groups.group_names import COLOURS, group_name
 from suffrage.consult.groups.shown_shares import StatementShares, shown_shares
 from suffrage.population.distributions import share_intervals
 

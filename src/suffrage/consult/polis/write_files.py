@@ -11,7 +11,7 @@ import polars as pl
 
 from suffrage import storage
 from suffrage.consult.csv_files import neutralised, write_csv
-from suffrage.consult.groups.group_names import group_name
+from suffrage.consult.group_letters import group_name
 from suffrage.consult.polis.conversation import Conversation
 from suffrage.consult.votes import AGREE, DISAGREE, UNSEEN, tally
 
