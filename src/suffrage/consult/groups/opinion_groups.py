@@ -16,12 +16,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from suffrage.arrays import BoolArray, FloatArray, IntArray, VoteArray
+from suffrage.consult.groups.sparse_votes import (
+    SparseVotes,
+    refuse_zeroing,
+    sparse_centred,
+    sparse_components,
+)
 from suffrage.consult.votes import PASS, VoteMatrix
 from suffrage.errors import InputError
 
@@ -36,6 +42,8 @@ WORK = 40_000
 FEWEST_TRIED = 2
 LLOYD_ROUNDS = 60
 SETTLING_ROUNDS = 100
+# So many distances are computed at once, which stay in the processor's cache.
+AT_ONCE = 250_000
 # Starts are drawn, always in the same way: no seed decides who is in which group.
 STARTS_SEED = 0
 # Polis stops when no centre moves by more.
@@ -269,7 +277,7 @@ def _orthonormal(basis: FloatArray) -> FloatArray:
 
 
 def place(
-    matrix: VoteMatrix,
+    matrix: VoteMatrix | SparseVotes,
     moderated_out: Iterable[str] = (),
     settings: GroupSettings | None = None,
     weights: FloatArray | None = None,
@@ -281,7 +289,8 @@ def place(
 
     Parameters
     ----------
-    matrix : VoteMatrix
+    matrix : VoteMatrix or SparseVotes
+        Both give the same places. Sparse votes need `moderated="drop"`.
     moderated_out : iterable of str
         Statements that take no part.
     settings : GroupSettings, optional
@@ -295,16 +304,25 @@ def place(
     """
     s = settings or GroupSettings()
     out = set(moderated_out)
-    used = moderated(matrix, out, s.moderated)
-    if not used.participants or not used.statements:
-        raise InputError("no votes to find groups in: no participant, or no statement left.")
-    seen = used.seen
-    w = np.ones(len(used.participants)) if weights is None else weights
-    x, centre = centred(used.votes, seen, w)
-    pcs, explained = principal_components(x, w)
-    lift = np.sqrt(len(used.statements) / np.maximum(seen.sum(axis=1), 1))
-    # Who is inside is decided by the votes really given, even where columns are zeroed.
-    given = (matrix if s.moderated == "zero" else used).seen.sum(axis=1)
+    w = np.ones(len(matrix.participants)) if weights is None else weights
+    used: VoteMatrix | SparseVotes
+    x: Any
+    if isinstance(matrix, SparseVotes):
+        refuse_zeroing(s.moderated)
+        used = matrix.only(statement for statement in matrix.statements if statement not in out)
+        _need_votes(used)
+        x, centre = sparse_centred(used, w)
+        pcs, explained = sparse_components(x, w, COMPONENTS)
+        seen_counts = given = used.seen_counts
+    else:
+        used = moderated(matrix, out, s.moderated)
+        _need_votes(used)
+        x, centre = centred(used.votes, used.seen, w)
+        pcs, explained = principal_components(x, w)
+        seen_counts = used.seen.sum(axis=1)
+        # Who is inside is decided by the votes really given, even where columns are zeroed.
+        given = matrix.seen.sum(axis=1) if s.moderated == "zero" else seen_counts
+    lift = np.sqrt(len(used.statements) / np.maximum(seen_counts, 1))
     inside = in_conversation(given, len(used.statements), s)
     return Positions(
         participants=used.participants,
@@ -316,6 +334,11 @@ def place(
         inside=inside,
         extremity=extremity(centre, pcs),
     )
+
+
+def _need_votes(used: VoteMatrix | SparseVotes) -> None:
+    if not used.participants or not used.statements:
+        raise InputError("no votes to find groups in: no participant, or no statement left.")
 
 
 def extremity(centre: FloatArray, components: FloatArray) -> FloatArray:
@@ -569,6 +592,11 @@ def _spread_out(
 
 def _nearest_of_each(points: FloatArray, centres: FloatArray) -> IntArray:
     """The nearest centre of each point in each run, (runs, points); the first of equally near."""
+    runs, k, _ = centres.shape
+    block = max(1, AT_ONCE // (runs * k))
+    if len(points) > block:
+        parts = [points[at : at + block] for at in range(0, len(points), block)]
+        return np.concatenate([_nearest_of_each(part, centres) for part in parts], axis=1)
     # |p - c|^2 less |p|^2, which is the same for every centre. Single precision changes only
     # those on a border.
     near = centres.astype(np.float32)
@@ -623,7 +651,7 @@ def _by_size(labels: IntArray, weights: FloatArray) -> IntArray:
 
 
 def find_groups(
-    matrix: VoteMatrix,
+    matrix: VoteMatrix | SparseVotes,
     moderated_out: Sequence[str] = (),
     settings: GroupSettings | None = None,
     weights: FloatArray | None = None,

@@ -33,6 +33,7 @@ from suffrage.consult.groups.opinion_groups import (
     partitions,
     place,
 )
+from suffrage.consult.groups.sparse_votes import SparseVotes
 from suffrage.consult.votes import VoteMatrix, tally
 from suffrage.errors import InputError
 from suffrage.population.comparison import FALSE_DISCOVERY_RATE, benjamini_hochberg
@@ -83,7 +84,7 @@ class Stability:
 
 
 def group_stability(
-    matrix: VoteMatrix,
+    matrix: VoteMatrix | SparseVotes,
     moderated_out: Sequence[str] = (),
     settings: GroupSettings | None = None,
     resamples: int = 50,
@@ -93,7 +94,7 @@ def group_stability(
 
     Parameters
     ----------
-    matrix : VoteMatrix
+    matrix : VoteMatrix or SparseVotes
     moderated_out : sequence of str
         Statements that take no part.
     settings : GroupSettings, optional
