@@ -19,6 +19,7 @@ or where a target that was given is missed.
     python benchmarks/consult_load.py --seconds 30
     python benchmarks/consult_load.py --seconds 300 --kill --least-rate 300 --most-p95 200
     python benchmarks/consult_load.py --seconds 300 --database postgresql://user@host/name
+    python benchmarks/consult_load.py --database postgresql://user@host/name --workers 4 --kill
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ HOST = "127.0.0.1"
 AT_ONCE = 20  # people who join at the same time
 PATIENCE = 60.0  # seconds after the end in which open votes must get their receipt
 REPLY_WITHIN = 30.0
+STARTED_WITHIN = 300.0
 AGAIN_AFTER = 1.0  # seconds, and up to twice that, until somebody whose reply was lost asks again
 FIELD = re.compile(rb'type="hidden" name="(\w+)" value="([^"]*)"')
 WORDS = {1: "agree", 0: "pass", -1: "disagree"}
@@ -145,24 +147,27 @@ def body_of(reply: bytes) -> bytes:
 class Server:
     """The server in a process of its own."""
 
-    def __init__(self, where: str, port: int, results: bool, log: Path) -> None:
+    def __init__(self, where: str, port: int, results: bool, log: Path, workers: int) -> None:
         self.where, self.port, self.results, self.log = where, port, results, log
+        self.workers = workers
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         words = [sys.executable, __file__, "--serve", self.where, "--port", str(self.port)]
+        words += ["--workers", str(self.workers)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 words + ([] if self.results else ["--no-results"]), stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + STARTED_WITHIN
         while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex((HOST, self.port)) == 0:
-                    return
+            try:
+                urllib.request.urlopen(f"http://{HOST}:{self.port}/healthz", timeout=30).close()
+                return
+            except OSError:
+                time.sleep(0.05)
             if self.process.poll() is not None:
                 raise SystemExit(f"the server did not start: {self.log.read_text()[-2000:]}")
-            time.sleep(0.05)
         raise SystemExit("the server did not answer")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
@@ -171,17 +176,21 @@ class Server:
             self.process.wait(30)
 
 
-def serve(where: str, port: int, results: bool) -> None:
+def serve(where: str, port: int, results: bool, workers: int) -> None:
     from suffrage.server.web import serving
     from suffrage.server.web.app import create_app
     from suffrage.server.web.server_settings import DEFAULT_LIMITS, Allowance, ServerSettings
+    from suffrage.server.web.workers import run_workers
 
     plenty = Allowance(10**9, 1)
     limits = dict.fromkeys(DEFAULT_LIMITS, (plenty, plenty))
     url = f"http://{HOST}:{port}"
-    app = create_app(ServerSettings(where, base_url=url, limits=limits, results=results))
+    settings = ServerSettings(where, base_url=url, limits=limits, results=results)
     serving.start_logging()
-    serving.run_server(app, HOST, port)
+    if workers > 1:
+        run_workers(settings, HOST, port, None, workers)
+    else:
+        serving.run_server(create_app(settings), HOST, port)
 
 
 def prepare(where: str, slug: str, statements: int) -> None:
@@ -469,12 +478,12 @@ class Processor:
         all_of = {pid: stat for pid in _pids() if (stat := _stat(pid)) is not None}
         of = self.server.process.pid
         own = all_of.get(of)
-        # The process that finds groups is the only child.
-        children = [s for s in all_of.values() if s.parent == of]
+        children = {pid: s for pid, s in all_of.items() if s.parent == of}
+        workers = [s for pid, s in children.items() if is_worker(pid)]
         used = resource.getrusage(resource.RUSAGE_SELF)
         found = {
-            "server": own.own if own else 0.0,
-            "groups": sum(s.own for s in children),
+            "server": (own.own if own else 0.0) + sum(s.own for s in workers),
+            "groups": sum(s.own for pid, s in children.items() if not is_worker(pid)),
             "generator": used.ru_utime + used.ru_stime,
         }
         if self.postmaster is not None:
@@ -506,6 +515,14 @@ def _pids() -> Iterable[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
 
 
+def is_worker(pid: int) -> bool:
+    """Whether a process answers requests, and is not the one that finds groups."""
+    try:
+        return b"suffrage.server.web.workers" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def _postmaster(database: str) -> int | None:
     """The process all of PostgreSQL's descend from, where it runs on this machine."""
     import psycopg
@@ -520,7 +537,7 @@ async def measure(a: argparse.Namespace, where: str, folder: Path) -> dict[str, 
     port = a.port or free_port()
     slug = f"load-{secrets.token_hex(4)}"
     prepare(where, slug, a.statements)
-    server = Server(where, port, a.results, folder / "server.log")
+    server = Server(where, port, a.results, folder / "server.log", a.workers)
     server.start()
     try:
         processor = Processor(server, a.database)
@@ -540,6 +557,7 @@ async def measure(a: argparse.Namespace, where: str, folder: Path) -> dict[str, 
     return {
         "database": "postgresql" if where.startswith("postgres") else "sqlite",
         "by": a.by,
+        "workers": a.workers,
         "participants": a.participants,
         "think": a.think,
         "seconds": round(seconds, 1),
@@ -574,9 +592,17 @@ def metrics_of(port: int) -> float | None:
 
 
 async def kill_midway(server: Server, a: argparse.Namespace) -> float:
-    """Kill the server halfway, start it anew, and give the seconds it was away."""
+    """Kill the server halfway, start it again, and return the seconds it was away.
+
+    Of several workers one is killed, and the parent starts another.
+    """
     await asyncio.sleep(a.seconds / 2)
     began = time.monotonic()
+    if a.workers > 1 and server.process is not None:
+        parents = {pid: stat.parent for pid in _pids() if (stat := _stat(pid)) is not None}
+        own = [pid for pid, parent in parents.items() if parent == server.process.pid]
+        os.kill(next(pid for pid in own if is_worker(pid)), signal.SIGKILL)
+        return 0.0
     server.stop(signal.SIGKILL)
     await asyncio.to_thread(server.start)
     return time.monotonic() - began
@@ -593,7 +619,8 @@ def whole(found: dict[str, Any], a: argparse.Namespace) -> list[str]:
     r = found["reconciled"]
     wrong = [f"{name}: {r[name]}" for name in r if name not in ("receipts", "rows") and r[name]]
     counted = found["counted_by_server"]
-    if counted is not None and not a.kill and counted != r["receipts"]:
+    # Of several workers one answers, with its own count.
+    if counted is not None and not a.kill and a.workers == 1 and counted != r["receipts"]:
         wrong.append(f"the server counted {counted:.0f} votes")
     if a.least_rate and found["votes_per_second"] < a.least_rate:
         wrong.append(f"{found['votes_per_second']} votes a second, fewer than {a.least_rate}")
@@ -617,6 +644,7 @@ def main() -> None:
     parser.add_argument("--statements", type=int, default=200)
     parser.add_argument("--database", help="postgresql://...; default: SQLite in a new folder")
     parser.add_argument("--kill", action="store_true", help="kill the server halfway")
+    parser.add_argument("--workers", type=int, default=1, help="processes; needs --database")
     parser.add_argument("--no-results", dest="results", action="store_false")
     parser.add_argument("--least-rate", type=float, help="exit with 1 below it")
     parser.add_argument(
@@ -628,7 +656,7 @@ def main() -> None:
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     a = parser.parse_args()
     if a.serve:
-        serve(a.serve, a.port, a.results)
+        serve(a.serve, a.port, a.results, a.workers)
         return
     os.environ.setdefault(SECRET, secrets.token_urlsafe(48))
     os.environ[METRICS] = secrets.token_urlsafe(24)
@@ -643,7 +671,7 @@ def main() -> None:
         print(json.dumps({**found, "wrong": wrong}, indent=2))
     else:
         print(
-            f"{found['database']}, by {found['by']}: "
+            f"{found['database']}, by {found['by']}, {a.workers} process(es): "
             f"{found['votes']} votes by {found['participants']} "
             f"participants in {found['seconds']} s, {found['votes_per_second']} a second"
         )
@@ -657,7 +685,8 @@ def main() -> None:
         if found["killed"]:
             stored = found["stored_before_reply_was_lost"]
             told = "" if stored is None else f"; {stored} votes were stored whose reply was lost"
-            print(f"  killed halfway, back after {found['seconds_down']} s{told}")
+            back = f"back after {found['seconds_down']} s" if a.workers == 1 else "one of several"
+            print(f"  killed halfway, {back}{told}")
         print(f"  {found['reconciled']}")
         print("\n".join(f"WRONG: {line}" for line in wrong) or "  none lost, none doubled")
     sys.exit(1 if wrong else 0)

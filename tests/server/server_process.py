@@ -42,6 +42,7 @@ def serve(
     port: int | None = None,
     largest_file: int | None = None,
     log: Path | None = None,
+    workers: int = 1,
 ) -> Server:
     """`suffrage consult serve` on a free port, once it answers.
 
@@ -52,6 +53,7 @@ def serve(
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
     command = [sys.executable, "-m", "suffrage", "consult", "serve", store, "--no-results"]
+    command += ["--workers", str(workers)]
 
     def limited() -> None:
         if largest_file is not None:

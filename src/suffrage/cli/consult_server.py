@@ -168,6 +168,9 @@ def serve_command(
     results: Annotated[
         bool, typer.Option(help="Keep results up to date in a second process.")
     ] = True,
+    workers: Annotated[
+        int, typer.Option(help="How many processes answer; more than one needs PostgreSQL.", min=1)
+    ] = 1,
     releases: Annotated[
         Path | None,
         typer.Option(
@@ -209,9 +212,11 @@ def serve_command(
     from suffrage.server.answer_model import answer_model
     from suffrage.server.mail import mail_settings
     from suffrage.server.store import consultations
+    from suffrage.server.store.database import open_store
     from suffrage.server.web import serving
     from suffrage.server.web.app import create_app
     from suffrage.server.web.server_settings import ServerSettings
+    from suffrage.server.web.workers import run_workers
 
     url = (base_url or f"http://{host}:{port}").rstrip("/")
     settings = ServerSettings(
@@ -223,8 +228,13 @@ def serve_command(
         mail=mail_settings(smtp, mail_from),
         model=answer_model(answers_from, answers_model, answers_key),
     )
-    app = create_app(settings)
-    store = app.state.store
+    if workers > 1 and "://" not in where:
+        raise InputError(
+            "--workers is for a store on PostgreSQL; SQLite has one writer at a time, and a second "
+            "process would only wait for it."
+        )
+    app = create_app(settings) if workers == 1 else None
+    store = app.state.store if app else open_store(where)
     serving.start_logging()
     for what in consultations.list_consultations(store):
         typer.echo(f"Consultation  {url}/c/{what.slug} ({what.phase})")
@@ -232,7 +242,11 @@ def serve_command(
     first = _first_member(store)
     if first:
         typer.echo(f"First log-in  {first[0]}   password: {first[1]}   (shown only now)")
-    serving.run_server(app, host, port, proxy)
+    if app is not None:
+        serving.run_server(app, host, port, proxy)
+        return
+    store.close()
+    run_workers(settings, host, port, proxy, workers)
 
 
 def _hosts(base_url: str | None, host: str, more: str | None) -> tuple[str, ...]:

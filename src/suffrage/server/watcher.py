@@ -4,7 +4,8 @@ The store's address is in `SUFFRAGE_WATCHED_STORE`, because everybody on a machi
 arguments of its processes and the address may contain a password.
 
 Votes never wait for it and never depend on it. While it works or if it stops, pages show the last
-results, when they were computed and how many votes came since.
+results, when they were computed and how many votes came since. Where several servers share a store,
+each starts such a process, and one of these leads (`store/leadership.py`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from suffrage.server.store.contents import to_consultation
 from suffrage.server.store.database import Store, open_store
 from suffrage.server.store.faults import SENTENCES, fault_of
 from suffrage.server.store.known_groups import stored_groups
+from suffrage.server.store.leadership import Leadership
 from suffrage.server.store.stored_results import (
     StoredResults,
     acts_known,
@@ -43,6 +45,8 @@ REST = 4.0
 # After a failure, so that a fault does not fill the log.
 AFTER_FAILURE = 30.0
 LOOK_EVERY = 0.5
+# Seconds between two looks of those who would take over.
+AFTER_LEADER = 2.0
 # Seconds between two removals of what rate limits no longer need.
 TIDY_EVERY = 300.0
 WATCHED = "SUFFRAGE_WATCHED_STORE"
@@ -104,8 +108,9 @@ def watch(
     going: Callable[[], bool],
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
+    leads: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Recompute whatever is due, for as long as `going` says so.
+    """Recompute whatever is due, for as long as `going` says so and while this process leads.
 
     The groups of a consultation are found again at most every `LEAST_SECONDS`, and not before
     `REST` times as long as it took has passed. What fails is written to stderr with the place it
@@ -114,6 +119,9 @@ def watch(
     not_before: dict[str, float] = {}
     tidy_at = clock()
     while going():
+        if not leads():
+            sleep(AFTER_LEADER)
+            continue
         try:
             if clock() >= tidy_at:
                 remove_full_buckets(store)
@@ -166,9 +174,11 @@ def watch_for_parent(where: str) -> None:
     if hasattr(os, "nice"):
         os.nice(10)  # requests come first
     store = open_store(where)
+    leadership = Leadership(store)
     try:
-        watch(store, lambda: os.getppid() == parent)
+        watch(store, lambda: os.getppid() == parent, leads=leadership.is_ours)
     finally:
+        leadership.give_up()
         store.close()
 
 

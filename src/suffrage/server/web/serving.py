@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import uvicorn
 
 # One thread answers, one stores. The one that waits gets its turn after so many seconds at most.
 # With Python's 5 ms a vote would lose as much at each of its database statements while others are
@@ -23,15 +27,17 @@ def start_logging() -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
-def run_server(app: object, host: str, port: int, proxy: str | None = None) -> None:
-    """Answer until the process is told to end.
+def server_of(
+    app: object, host: str = "127.0.0.1", port: int = 8000, proxy: str | None = None
+) -> uvicorn.Server:
+    """Return uvicorn with this application, for `run`.
 
     proxy: addresses of proxies that are trusted to say who calls.
     """
     import uvicorn
 
     sys.setswitchinterval(TURN)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,  # type: ignore[arg-type]
         http=_punctual_protocol(),
         host=host,
@@ -43,6 +49,15 @@ def run_server(app: object, host: str, port: int, proxy: str | None = None) -> N
         forwarded_allow_ips=proxy,
         log_level="warning",
     )
+    return uvicorn.Server(config)
+
+
+def run_server(app: object, host: str, port: int, proxy: str | None = None) -> None:
+    """Answer until the process is told to end; parameters are those of `server_of`."""
+    server = server_of(app, host, port, proxy)
+    server.run()
+    if not server.started:
+        sys.exit(1)
 
 
 def _punctual_protocol() -> type[asyncio.Protocol]:
