@@ -456,6 +456,21 @@ def reconcile(where: str, slug: str, people: list[Person]) -> dict[str, int]:
     }
 
 
+def stored_bytes(where: str) -> int:
+    """How much the database stores on disk: its tables with their indexes."""
+    from suffrage.server.store.database import open_store
+
+    store = open_store(where)
+    with store.read() as c:
+        if store.on_sqlite:
+            pages = c.exec_driver_sql("PRAGMA page_count").scalar()
+            size = pages * c.exec_driver_sql("PRAGMA page_size").scalar()
+        else:
+            size = c.exec_driver_sql("SELECT pg_database_size(current_database())").scalar()
+    store.close()
+    return int(size)
+
+
 def percentiles(times: list[float]) -> dict[str, float]:
     ordered = sorted(times)
     return {
@@ -543,6 +558,7 @@ async def measure(a: argparse.Namespace, where: str, folder: Path) -> dict[str, 
         processor = Processor(server, a.database)
         people = await join(port, slug, a.participants)
         load = Load(port, slug, people, a)
+        size = stored_bytes(where)
         before = processor.used()
         killing = asyncio.create_task(kill_midway(server, a)) if a.kill else None
         seconds = await load.run()
@@ -569,6 +585,7 @@ async def measure(a: argparse.Namespace, where: str, folder: Path) -> dict[str, 
         "errors": m.errors,
         # How many votes a second one core could serve at most, also on a busy machine.
         "cpu_ms_per_vote": None if a.kill else {name: round(x, 2) for name, x in cost.items()},
+        "bytes_per_vote": round((stored_bytes(where) - size) / max(votes, 1)),
         "killed": bool(a.kill),
         "seconds_down": round(down, 1),
         # Told by the API alone: a page does not say that a vote was there.
@@ -681,6 +698,7 @@ def main() -> None:
         if found["cpu_ms_per_vote"]:
             parts = ", ".join(f"{name} {x}" for name, x in found["cpu_ms_per_vote"].items())
             print(f"  processor time a vote in ms: {parts}")
+        print(f"  {found['bytes_per_vote']} bytes a vote on disk")
         print(f"  retries {found['retries']} {found['errors'] or ''}")
         if found["killed"]:
             stored = found["stored_before_reply_was_lost"]

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from suffrage.consult.groups import opinion_groups
+from suffrage.consult.groups import sparse_votes as sparse
 from suffrage.consult.groups.opinion_groups import GroupSettings, find_groups, place
 from suffrage.consult.groups.sparse_votes import SparseVotes, sparse_tally, sparse_votes
-from suffrage.consult.groups.stability import group_stability
+from suffrage.consult.groups.stability import group_stability, read_consensus
 from suffrage.consult.votes import UNSEEN, VoteMatrix, arranged, tally
 from suffrage.errors import InputError
 from tests.consult.opinions import made_up_votes
@@ -35,11 +37,11 @@ def seldom_seen(people: int, statements: int, seen: float) -> VoteMatrix:
 
 def test_no_vote_is_lost_or_moved() -> None:
     dense = seldom_seen(60, 30, 0.2)
-    sparse = sparse_votes(dense)
-    assert (table_of(sparse) == dense.votes).all()
+    alone = sparse_votes(dense)
+    assert (table_of(alone) == dense.votes).all()
     kept = [s for s in dense.statements if int(s) % 3]
-    assert (table_of(sparse.only(kept)) == dense.only(kept).votes).all()
-    assert sparse.only(kept).statements == tuple(kept)
+    assert (table_of(alone.only(kept)) == dense.only(kept).votes).all()
+    assert alone.only(kept).statements == tuple(kept)
     with pytest.raises(ValueError, match="do not fit"):
         SparseVotes(("a",), ("1",), np.array([0, 2]), np.zeros(1, np.int32), np.ones(1, np.int8))
 
@@ -81,12 +83,31 @@ def test_few_statements_and_people_who_all_agree_are_placed(statements: int) -> 
     assert not place(sparse_votes(alike)).places.any()
 
 
-def test_counts_of_groups_are_those_of_the_table() -> None:
+def test_counts_and_consensus_of_groups_are_those_of_the_table() -> None:
     dense, truth = made_up_votes(120, 30)
+    alone = sparse_votes(dense)
     labels = np.where(np.arange(120) % 7 == 0, -1, truth)
-    one, other = tally(dense.votes, labels, 2), sparse_tally(sparse_votes(dense), labels, 2)
-    for name in ("agrees", "disagrees", "seen", "squares", "passes"):
-        assert (getattr(one, name) == getattr(other, name)).all()
+    for weights in (None, np.random.default_rng(1).uniform(0, 3, 120)):
+        one = tally(dense.votes, labels, 2, weights)
+        other = sparse_tally(alone, labels, 2, weights)
+        for name in ("agrees", "disagrees", "seen", "squares", "passes"):
+            assert np.allclose(getattr(one, name), getattr(other, name))
+        read = [read_consensus(votes, labels, 2, weights) for votes in (dense, alone)]
+        assert np.allclose(read[0].consensus, read[1].consensus)
+        assert np.allclose(read[0].low, read[1].low)
+
+
+def test_a_large_table_with_few_votes_is_taken_as_sparse(monkeypatch: pytest.MonkeyPatch) -> None:
+    few, many = seldom_seen(100, 40, 0.1), seldom_seen(100, 40, 0.5)
+    monkeypatch.setattr(sparse, "LARGE_TABLE", 3999)
+    assert sparse.is_better_sparse(few) and not sparse.is_better_sparse(many)
+    used = []
+    whole = opinion_groups.sparse_votes
+    monkeypatch.setattr(opinion_groups, "sparse_votes", lambda m: used.append(m) or whole(m))
+    found = place(few)
+    assert used == [few]
+    monkeypatch.setattr(sparse, "LARGE_TABLE", 4000)
+    assert np.allclose(place(few).places, found.places, atol=1e-8) and used == [few]
 
 
 @pytest.mark.slow
@@ -103,5 +124,5 @@ def test_zeroing_is_refused_in_a_sentence() -> None:
 
 
 def test_the_matrix_is_one_of_scipy() -> None:
-    sparse = sparse_votes(seldom_seen(20, 10, 0.5))
-    assert isinstance(sparse.matrix(sparse.votes), csr_array)
+    alone = sparse_votes(seldom_seen(20, 10, 0.5))
+    assert isinstance(alone.matrix(alone.votes), csr_array)

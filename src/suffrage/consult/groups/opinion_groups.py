@@ -24,9 +24,11 @@ import numpy.typing as npt
 from suffrage.arrays import BoolArray, FloatArray, IntArray, VoteArray
 from suffrage.consult.groups.sparse_votes import (
     SparseVotes,
+    is_better_sparse,
     refuse_zeroing,
     sparse_centred,
     sparse_components,
+    sparse_votes,
 )
 from suffrage.consult.votes import PASS, VoteMatrix
 from suffrage.errors import InputError
@@ -290,7 +292,8 @@ def place(
     Parameters
     ----------
     matrix : VoteMatrix or SparseVotes
-        Both give the same places. Sparse votes need `moderated="drop"`.
+        Both give the same places; a large table with few votes is taken as sparse. Sparse
+        votes need `moderated="drop"`.
     moderated_out : iterable of str
         Statements that take no part.
     settings : GroupSettings, optional
@@ -307,6 +310,8 @@ def place(
     w = np.ones(len(matrix.participants)) if weights is None else weights
     used: VoteMatrix | SparseVotes
     x: Any
+    if isinstance(matrix, VoteMatrix) and s.moderated == "drop" and is_better_sparse(matrix):
+        matrix = sparse_votes(matrix)
     if isinstance(matrix, SparseVotes):
         refuse_zeroing(s.moderated)
         used = matrix.only(statement for statement in matrix.statements if statement not in out)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,9 @@ from suffrage.errors import InputError, require_installed
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+# A table of more cells is taken as sparse where less than this share of them are votes: that is
+# smaller and quicker, and gives the same groups.
+LARGE_TABLE, SELDOM_SEEN = 50_000_000, 0.2
 # With so few columns or rows an iteration has nothing to gain.
 FEWEST_FOR_ITERATION = 25
 
@@ -93,6 +97,12 @@ def sparse_votes(matrix: VoteMatrix) -> SparseVotes:
     )
 
 
+def is_better_sparse(matrix: VoteMatrix) -> bool:
+    """Whether a table is so large, and so empty, that its votes alone are better."""
+    large = matrix.votes.size > LARGE_TABLE
+    return large and bool(matrix.seen.mean() < SELDOM_SEEN) and find_spec("scipy") is not None
+
+
 def sparse_centred(votes: SparseVotes, weights: FloatArray) -> tuple[csr_array, FloatArray]:
     """Return votes less the statement's mean, and the means, shape (statements,).
 
@@ -141,22 +151,32 @@ def sparse_components(
     return rows, np.square(sizes) / total
 
 
-def sparse_tally(votes: SparseVotes, labels: IntArray, groups: int) -> Tallies:
-    """Count the votes of each group.
+def sparse_tally(
+    votes: SparseVotes, labels: IntArray, groups: int, weights: FloatArray | None = None
+) -> Tallies:
+    """Count the votes of each group, as `tally` does in a table.
 
-    labels: each participant's group, below 0 for those without one; shape (participants,).
+    Parameters
+    ----------
+    votes : SparseVotes
+    labels : array, shape (participants,)
+        Each participant's group; below 0 for those without one.
+    groups : int
+        How many groups there are.
+    weights : array, shape (participants,), optional
+        What each participant counts; 1 by default.
     """
     size = len(votes.statements)
     label = np.repeat(labels, votes.seen_counts)
-    kinds = np.zeros((3, groups, size))
+    worth = None if weights is None else np.repeat(weights, votes.seen_counts)
+    kinds = np.zeros((4, groups, size))
     for g in range(groups):
         inside = label == g
         columns, given = votes.columns[inside], votes.votes[inside]
-        for kind, chosen in enumerate((given == AGREE, given == DISAGREE, None)):
-            kinds[kind, g] = np.bincount(
-                columns if chosen is None else columns[chosen], minlength=size
-            )
-    return Tallies(kinds[0], kinds[1], kinds[2], kinds[2])
+        w = np.ones(columns.size) if worth is None else worth[inside]
+        for kind, counted in enumerate((given == AGREE, given == DISAGREE, 1.0, w)):
+            kinds[kind, g] = np.bincount(columns, w * counted, size)
+    return Tallies(*kinds)
 
 
 def _need_scipy() -> None:

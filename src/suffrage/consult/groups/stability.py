@@ -33,7 +33,7 @@ from suffrage.consult.groups.opinion_groups import (
     partitions,
     place,
 )
-from suffrage.consult.groups.sparse_votes import SparseVotes
+from suffrage.consult.groups.sparse_votes import SparseVotes, sparse_tally
 from suffrage.consult.votes import VoteMatrix, tally
 from suffrage.errors import InputError
 from suffrage.population.comparison import FALSE_DISCOVERY_RATE, benjamini_hochberg
@@ -212,7 +212,7 @@ class ConsensusReading:
 
 
 def read_consensus(
-    matrix: VoteMatrix,
+    matrix: VoteMatrix | SparseVotes,
     labels: IntArray,
     groups: int,
     weights: FloatArray | None = None,
@@ -227,7 +227,7 @@ def read_consensus(
 
     Parameters
     ----------
-    matrix : VoteMatrix
+    matrix : VoteMatrix or SparseVotes
     labels : array, shape (participants,)
         Each participant's group; below 0 for those without one.
     groups : int
@@ -236,7 +236,10 @@ def read_consensus(
     seed : int
         Of the draws that make intervals.
     """
-    t = tally(matrix.votes, labels, groups, weights)
+    if isinstance(matrix, SparseVotes):
+        t = sparse_tally(matrix, labels, groups, weights)
+    else:
+        t = tally(matrix.votes, labels, groups, weights)
     t = t if weights is None else t.effective()
     # A cell without voters has no share: it is 0.5 while intervals are made, and NaN in the result.
     empty = t.seen <= 0
