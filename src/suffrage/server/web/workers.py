@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from types import FrameType
 
 from suffrage.server.watcher import start_watching
 from suffrage.server.web import serving
@@ -76,12 +75,8 @@ def run_workers(
         How many processes.
     """
     ending = threading.Event()
-
-    def end(signal_number: int, frame: FrameType | None) -> None:
-        ending.set()
-
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+        signal.signal(number, lambda *_: ending.set())
     plain = dict(settings.limits) if settings.limits is not None else None
     told = pickle.dumps((replace(settings, results=False, limits=plain), proxy))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -134,7 +129,7 @@ def be_a_worker(number: int) -> None:
 
     def end_with_parent() -> None:
         told.read()  # returns at the end of the input, which is that of the parent
-        server.should_exit = True
+        server.handle_exit(signal.SIGTERM, None)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     with socket.socket(fileno=number) as listening:
