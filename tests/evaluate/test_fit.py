@@ -7,6 +7,7 @@ import pytest
 
 from suffrage.evaluate import Answers, EvaluationInput, Scorecard
 from suffrage.evaluate import fit as fit_evaluation
+from suffrage.evaluate.distances import EVALUATION as DISTANCES
 from suffrage.evaluate.results import ScoredAnswer
 from suffrage.evaluate.statistics.intervals import (
     Measured,
@@ -77,6 +78,27 @@ def test_the_truth_scores_one_and_passes_the_ceiling(card: Scorecard) -> None:
     assert score(card, "truth", "entropy_ratio") == pytest.approx(1)
     assert score(card, "truth", "slope") == pytest.approx(1)
     assert 0.85 < score(card, "ceiling", "fit") < 1
+
+
+def test_without_a_question_trained_on_there_is_no_average_and_no_nearest_floor() -> None:
+    items = [item.id for item in SURVEY.codebook.items]
+    splits = {
+        1: split_items(
+            SURVEY.codebook.items, HeldOut(by="list", items=tuple(items)), 1, to_train=False
+        )
+    }
+    answers = {(name, 1): MODELS[name] for name in ("truth", "flat")}
+    given = EvaluationInput(SETS, splits, answers, ["truth", "flat"], [])
+    assert given.trains_on_none
+    card = fit_evaluation.score(given, 1)
+    methods = {figure.method for figure in card.figures}
+    assert methods == {"uniform", "truth", "flat", "ceiling"}
+    assert {d.against for d in card.figure_differences} == {"uniform", "truth"}
+    # There is no way to the ceiling without a floor to begin it at.
+    assert all(f.floor is None and f.way is None for f in card.figures)
+    distances = DISTANCES.score(given, 1)
+    assert {f.method for f in distances.figures} == {"uniform", "truth", "flat"}
+    assert not any(f.measure.startswith("way_") for f in distances.figures)
 
 
 def test_a_flat_answer_scores_at_the_uniform_floor(card: Scorecard) -> None:

@@ -268,6 +268,30 @@ def test_an_audit_that_trains_nothing_renders() -> None:
     assert "None" not in text
 
 
+def test_without_a_question_trained_on_there_is_no_average_floor() -> None:
+    audit = example_results(methods=["base"])
+    floors = ("average", "nearest")
+    bare = audit.model_copy(
+        update={
+            "methods": [m for m in audit.methods if m.name not in floors],
+            "figures": [
+                f.model_copy(update={"floor": None})
+                for f in audit.figures
+                if f.method not in floors
+            ],
+            "figure_differences": [
+                d for d in audit.figure_differences if not {d.method, d.against} & set(floors)
+            ],
+            "answers": [a for a in audit.answers if a.method not in floors],
+        }
+    )
+    page = Page(render_report(bare)).text
+    assert "Average training answer" not in page and "Uniform answer" in page
+    out = io.StringIO()
+    Console(file=out, width=500).print(scoreboard(bare))
+    assert "Way: none, because no question is trained on" in out.getvalue()
+
+
 def test_one_value_set_and_one_seed_render() -> None:
     one = example_results(value_sets=["nz"], seeds=[7])
     text = Page(render_report(one)).text

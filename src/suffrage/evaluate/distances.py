@@ -229,7 +229,7 @@ def _distances(
         place = (answer.seed, answer.value_set, answer.item, cluster)
         q = np.array(answer.shares)
         drawn = resampled_answer(answer)
-        average = averages[place[:3]]
+        average = averages.get(place[:3])
         for name, kind in KINDS.items():
             point, resampled = _values(kind, target, q, options)
             if not np.isfinite(point):
@@ -247,7 +247,7 @@ def _distances(
             if (name, place) not in seen:
                 seen.add((name, place))
                 ceilings[name].append(Measured(*place, top, np.ones(1)))
-            if name in CORRECTED:
+            if name in CORRECTED and average is not None:
                 if (name, place) not in lows:
                     lows[name, place] = _values(kind, target, average, options)
                 low, low_resampled = lows[name, place]

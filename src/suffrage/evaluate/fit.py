@@ -351,6 +351,7 @@ class _Floors:
     """The answers that need no model, under one split."""
 
     def __init__(self, given: EvaluationInput, split: ItemSplit) -> None:
+        self._knows_trained = not given.trains_on_none
         self._averages = {v.name: TrainedAnswers(v, split) for v in given.value_sets}
         self._nearest = NearestQuestions(given.value_sets, split, given.left_out)
         self._learned = [v for v in given.value_sets if v.name not in given.left_out]
@@ -363,8 +364,9 @@ class _Floors:
         """Each floor's answer to an item that the value set was asked."""
         name = value_set.name
         yield UNIFORM, uniform(value_set.distributions[item_id].shares.size)
-        yield AVERAGE, self._averages[name].average_without(item_id)
-        yield NEAREST, self._nearest.answer(name, item_id)
+        if self._knows_trained:
+            yield AVERAGE, self._averages[name].average_without(item_id)
+            yield NEAREST, self._nearest.answer(name, item_id)
         if self._similar is None or name not in self._left_out:
             return
         if any(item_id in v.distributions for v in self._learned):

@@ -150,6 +150,11 @@ class EvaluationInput:
     # By seed the sample of the cells trained on that models were asked; no entry where all were.
     trained_sample: Mapping[int, frozenset[Cell]] = field(default_factory=dict)
 
+    @property
+    def trains_on_none(self) -> bool:
+        """Whether every question is held out, so that there is no answer to a trained one."""
+        return not any(split.train for split in self.splits.values())
+
     def compares(self, seed: int, value_set: str, item: str) -> bool:
         """Whether answers in this place are compared: all but those trained on and not drawn."""
         cell, drawn = (value_set, item), self.trained_sample.get(seed)

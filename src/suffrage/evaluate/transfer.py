@@ -221,8 +221,11 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             said = _said(given, at_seed, value_set.name)
             for item, target in targets[value_set.name].items():
                 place = (at_seed, value_set.name, item, clusters[item])
-                average = average_answer(value_set, split, target.shares.size)
-                by_method = {UNIFORM: uniform(target.shares.size), AVERAGE: average}
+                by_method = {UNIFORM: uniform(target.shares.size)}
+                average = None
+                if not given.trains_on_none:
+                    average = average_answer(value_set, split, target.shares.size)
+                    by_method[AVERAGE] = average
                 by_method |= {name: shares[item] for name, shares in said.items() if item in shares}
                 for name, top in _ceiling(place, target) if other.has_people else ():
                     ceilings[name].append(top)
@@ -277,13 +280,14 @@ def _rows(
     place: tuple[int, str, str, str],
     target: AnswerDistribution,
     q: FloatArray,
-    average: FloatArray,
+    average: FloatArray | None,
 ) -> list[tuple[str, Measured]]:
+    """Fit, the way from the average answer where there is one, and the earth mover's distance."""
     p = target.shares
     point, drawn = float(fit(p, q)), under_replicates(target, lambda people: fit(people, q))
     found = [("fit", Measured(*place, point, drawn))]
     top = half_sample_fit(target)
-    if top is not None:
+    if top is not None and average is not None:
         low = float(fit(p, average))
         low_drawn = under_replicates(target, lambda people: fit(people, average))
         found.append(("way", Measured(*place, point - low, drawn - low_drawn, top - low)))

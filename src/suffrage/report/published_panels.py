@@ -40,10 +40,10 @@ class DotRow:
 def distance_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
     """The same distances on the items trained on, a row a distance."""
     methods = model_methods(results)
-    columns = [(m.name, m.label) for m in methods] + [
-        (AVERAGE, "Average answer"),
-        (UNIFORM, "Even answer"),
-    ]
+    floors = {AVERAGE: "Average answer", UNIFORM: "Even answer"}
+    known = {figure.method for figure in results.figures if figure.evaluation == facts.name}
+    columns = [(m.name, m.label) for m in methods]
+    columns += [(name, label) for name, label in floors.items() if name in known]
     rows = []
     for measure in facts.measures:
         found = [_both_sides(results, facts.name, measure, name) for name, _ in columns]

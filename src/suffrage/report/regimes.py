@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from suffrage.evaluate.fit import AVERAGE, NAME, OTHERS
+from suffrage.evaluate.fit import AVERAGE, NAME, OTHERS, UNIFORM
 from suffrage.evaluate.results import FigureDifference, HeldOutRegime, MethodFacts, Results
 from suffrage.report.cells import (
     VERDICT_NAMES,
@@ -56,9 +56,13 @@ def regime_parts(results: Results) -> list[RegimePart]:
 
 
 def _floor(results: Results, regime: HeldOutRegime) -> str:
-    """What a method has to beat: of a new population, what other populations answer."""
-    others = results.figure(NAME, "fit", OTHERS, regime=regime)
-    return OTHERS if regime == "population" and others is not None else AVERAGE
+    """What a method has to beat: of a new population, what other populations answer.
+
+    Without a question trained on there is no average answer, and the even one is the floor.
+    """
+    floors = (OTHERS, AVERAGE) if regime == "population" else (AVERAGE,)
+    found = (name for name in floors if results.figure(NAME, "fit", name, regime=regime))
+    return next(found, UNIFORM)
 
 
 def _part(results: Results, regime: HeldOutRegime) -> RegimePart:

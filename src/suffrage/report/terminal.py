@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from suffrage.evaluate.fit import AVERAGE
 from suffrage.evaluate.results import Figure, Results
 from suffrage.plurals import plural
 from suffrage.report.marks import marks_note
@@ -112,6 +113,10 @@ def _note(results: Results) -> str:
         else "no question was held out"
     )
     said = any(row.sentence for row in scoreboard_rows(results))
+    known = any(method.name == AVERAGE for method in results.methods)
+    way = "Way: from the average-training floor to the ceiling."
+    if not known:
+        way = "Way: none, because no question is trained on that could make an average floor."
     second = (
         "Said: held-out fit when options are said in a sentence."
         if said
@@ -121,7 +126,7 @@ def _note(results: Results) -> str:
         f"Fit: 1 - Jensen-Shannon distance (base 2), [95 % interval]; {questions}, "
         f"value sets: {len(results.value_sets)}, seeds: {len(results.study.seeds)}. "
         f"{second} Entropy: below 1 flattens. Slope: above 1 amplifies the majority. "
-        "Way: from the average-training floor to the ceiling." + few + marks_note(results)
+        f"{way}{few}{marks_note(results)}"
     )
 
 

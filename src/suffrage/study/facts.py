@@ -287,23 +287,8 @@ def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> lis
             kind="floor",
             explanation="Every option equally often; needs no model and no data.",
         ),
-        MethodFacts(
-            name=AVERAGE,
-            label="Average training answer",
-            kind="floor",
-            explanation="The population's mean answer to the items trained on, whatever the "
-            "question: the best answer that ignores it.",
-        ),
-        MethodFacts(
-            name=NEAREST,
-            label="Nearest question",
-            kind="floor",
-            explanation="The population's answers to the trained questions whose texts are most "
-            "like this one's and that have as many options; how many of them is chosen on the "
-            "trained questions. It reads texts, and needs no model. A group left out of training "
-            "is given the mean answers of the others.",
-        ),
     ]
+    floors += [] if given.trains_on_none else _trained_floors()
     if given.left_out:
         floors += [
             MethodFacts(
@@ -354,6 +339,28 @@ def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> lis
             )
         )
     return [*floors, *found, *_reading_facts(given), ceiling]
+
+
+def _trained_floors() -> list[MethodFacts]:
+    """What is made of the answers to the questions trained on."""
+    return [
+        MethodFacts(
+            name=AVERAGE,
+            label="Average training answer",
+            kind="floor",
+            explanation="The population's mean answer to the items trained on, whatever the "
+            "question: the best answer that ignores it.",
+        ),
+        MethodFacts(
+            name=NEAREST,
+            label="Nearest question",
+            kind="floor",
+            explanation="The population's answers to the trained questions whose texts are most "
+            "like this one's and that have as many options; how many of them is chosen on the "
+            "trained questions. It reads texts, and needs no model. A group left out of training "
+            "is given the mean answers of the others.",
+        ),
+    ]
 
 
 def _reading_facts(given: EvaluationInput) -> list[MethodFacts]:

@@ -39,6 +39,7 @@ def limits_of_run(
     """
     return [
         *_general_limits(sources, given),
+        *_floor_limits(given),
         *_sample_limits(given),
         *_source_limits(sources, given),
         *_endpoint_limits(endpoint, given),
@@ -108,6 +109,24 @@ def _general_limits(sources: Sources, given: EvaluationInput) -> list[str]:
         "shown next to the item."
     )
     return sentences
+
+
+def _floor_limits(given: EvaluationInput) -> list[str]:
+    """Which floors there are not, because nothing was trained on."""
+    if given.trains_on_none:
+        return [
+            "Every question is held out. There is no average of trained answers and no nearest "
+            "trained question, so the even answer is the only floor."
+        ]
+    without = [
+        v.name
+        for v in given.value_sets
+        if not any(split.trains_on(i) for split in given.splits.values() for i in v.distributions)
+    ]
+    return [
+        f"No question that was asked of {', '.join(without)} is trained on: the average training "
+        "answer of such a group is the even one."
+    ] * bool(without)
 
 
 def _sample_limits(given: EvaluationInput) -> list[str]:
