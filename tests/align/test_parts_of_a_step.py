@@ -16,6 +16,7 @@ import torch
 from suffrage.align import TrainingJob, packed, preference_model, sampled_groups, training
 from suffrage.align.loop import trainable
 from suffrage.arrays import FloatArray
+from suffrage.errors import InputError
 from suffrage.training_data import Records
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
@@ -30,6 +31,12 @@ FORMS = [
     pytest.param("dpo", {}, marks=pytest.mark.slow),
     pytest.param("dpo", {"form": "proportional"}, marks=pytest.mark.slow),
     ("dpo", {"sft_weight": 0.1, "per_token": True}),
+    ("dpo", {"form": "ipo"}),
+    ("dpo", {"form": "simpo", "margin": 0.5, "per_token": True}),
+    ("dpo", {"form": "robust"}),
+    ("dpo", {"labels": "drawn"}),
+    ("augmented-sft", {}),
+    ("kto", {"labels": "majority"}),
     pytest.param("kto", {}, marks=pytest.mark.slow),
     pytest.param("kto", {"z0": "batch"}, marks=pytest.mark.slow),
     ("kto", {"z0": "batch", "reference": "none", "beta": 5.0}),
@@ -45,6 +52,8 @@ OWN_LOSSES: list[tuple[str, dict[str, object]]] = [
     ("dpo", {"form": "proportional"}),
     ("kto", {"labels": "shares"}),
 ]
+# Those that would divide by the sum of a step's weights.
+WEIGHED = ["sft", "augmented-sft", "distribution", "dpo", "kto", "rlhf"]
 
 
 def weighted(records: Records) -> Records:
@@ -173,6 +182,38 @@ def test_a_weight_of_three_counts_as_three_records(
         given = replace(given, records=replace(given.records, frame=frame), options=options)
         found.append(first_step(name, given, monkeypatch))
     same(*found)
+
+
+@pytest.mark.parametrize("name", WEIGHED)
+@pytest.mark.parametrize("weight", [0.0, -1.0, float("nan")])
+def test_weights_that_no_mean_can_be_taken_with_are_refused_with_their_step(
+    name: str, weight: float, tiny_model: Path, tmp_path: Path
+) -> None:
+    given = job(tiny_model, name, tmp_path, 2, batch=4)
+    # The first step can be learnt from, and the second one cannot.
+    weights = [1.0] * 4 + [weight] * (len(given.records) - 4)
+    frame = given.records.frame.with_columns(weight=pl.Series(weights))
+    given = replace(given, records=replace(given.records, frame=frame))
+    train = method(name).train
+    assert train is not None
+    wanted = "are 0" if weight == 0 else f"weight is {weight:g}"
+    with pytest.raises(InputError, match=rf"(step \d+|the records) of the .*{wanted}"):
+        train(given)
+
+
+def test_a_step_with_one_record_to_compare_with_others_is_refused(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    given = job(tiny_model, "kto", tmp_path, 1, batch=4, z0="batch")
+    rows = with_instructions(given.records).frame.to_dicts()[:4]
+    rows = [{**row, "desirable": 0.5} for row in rows]
+    # Two of four are instructions; with a third, one record of the method's own is left.
+    rows[2] |= {key: rows[0][key] for key in ("format", "user", "completion")}
+    given = replace(given, records=replace(given.records, frame=pl.DataFrame(rows)))
+    train = method("kto").train
+    assert train is not None
+    with pytest.raises(InputError, match="step 1 of the training has 1 record of"):
+        train(given)
 
 
 def test_parts_of_a_preference_models_step_add_up_to_it(tiny_model: Path, tmp_path: Path) -> None:

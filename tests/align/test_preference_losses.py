@@ -125,6 +125,10 @@ def test_settings_that_cannot_work_are_refused() -> None:
         dpo.Options(beta=0)
     with pytest.raises(ValueError, match="at least two"):
         kto.Options(z0="batch", batch=1)
+    # Without a word on z0 too, where the answers of an option set are not known.
+    with pytest.raises(ValueError, match=r"batch: 1 is too few .* z0: exact"):
+        kto.Options(format="written", batch=1)
+    assert kto.Options(batch=1).exact
     with pytest.raises(ValueError, match="format: option"):
         kto.Options(z0="exact", format="written")
 

@@ -15,13 +15,19 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
-from suffrage.align.packed import ABSENT, AnswerBatch, Objective, train_packed
+from suffrage.align.packed import ABSENT, AnswerBatch, Objective, check_weights, train_packed
 from suffrage.errors import SuffrageError
 from suffrage.training_data.records import Labels, RecordRow
 from suffrage.training_data.replay import MIXED_IN
 
 if TYPE_CHECKING:
     import torch
+
+
+WHY_TWO = (
+    "each answer is compared with another record's in the same step, so give at least two records "
+    "a step (batch: 2), or format: option with z0: exact"
+)
 
 
 class Options(TrainingOptions):
@@ -45,7 +51,7 @@ class Options(TrainingOptions):
         if self.exact and self.format == "written" and self.z0 == "exact":
             raise ValueError("z0: exact needs format: option, where all answers are known")
         if not self.exact and self.batch < 2:
-            raise ValueError("z0: batch needs at least two records a step (batch)")
+            raise ValueError(f"batch: {self.batch} is too few for this method: {WHY_TWO}")
         return self
 
     @property
@@ -182,6 +188,7 @@ def train(job: TrainingJob) -> TrainingFacts:
     """Train on binary records; the reference's log-probabilities are computed beforehand."""
     options: Options = job.options
     frame = job.records.frame.filter(~pl.col("format").is_in(sorted(MIXED_IN)))
+    check_weights(frame.to_dicts(), "the records of the training")
     lambda_d, lambda_u = balance(frame["desirable"].to_list(), frame["weight"].to_list())
     lambda_d, lambda_u = options.desirable or lambda_d, options.undesirable or lambda_u
     with_reference = options.reference == "model"
@@ -222,6 +229,8 @@ def train(job: TrainingJob) -> TrainingFacts:
             loss,
             shared=None if options.exact else mismatched_divergence,
             needs_reference=with_reference,
+            fewest=1 if options.exact else 2,
+            why_fewest=WHY_TWO,
         ),
     )
 

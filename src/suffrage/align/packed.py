@@ -38,7 +38,7 @@ from suffrage.align.training import (
 )
 from suffrage.align.validation import Validation
 from suffrage.arrays import FloatArray
-from suffrage.errors import SuffrageError, require
+from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models.device import (
     device_name,
     out_of_memory,
@@ -48,6 +48,7 @@ from suffrage.models.device import (
 from suffrage.models.packing import Pack, ScoreRequest, Tokens
 from suffrage.models.packing_rule import PackingRule, pack_log_probs, packing_rule
 from suffrage.models.tokenizing import answer_tokens, encode_text, label_tokens, prompt_text
+from suffrage.plurals import plural
 from suffrage.training_data.average_answer import times_average
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.records import RecordRow
@@ -111,6 +112,9 @@ class Objective:
     group: Callable[[RecordRow], object] = _whole_step
     # Whether the starting model's log-probabilities are wanted as well.
     needs_reference: bool = False
+    # The fewest records of its own that a step must have, and why.
+    fewest: int = 1
+    why_fewest: str = ""
 
 
 @dataclass(frozen=True)
@@ -526,6 +530,41 @@ def steps_of(rows: Sequence[RecordRow], batch: int) -> list[list[RecordRow]]:
     return [found[number] for number in sorted(found)]
 
 
+def check_weights(rows: Sequence[RecordRow], where: str) -> None:
+    """Check that records of one step have weights that a mean can be taken with.
+
+    where: which records they are, as the beginning of a sentence.
+
+    Raises
+    ------
+    InputError
+        A weight is below 0 or not a number, or they are all 0.
+    """
+    weights = [float(row.get("weight", 1.0)) for row in rows]
+    wrong = [weight for weight in weights if not 0 <= weight < float("inf")]
+    if wrong:
+        raise InputError(
+            f"{where}: a record's weight is {wrong[0]:g}; a weight is 0 or more, and a number."
+        )
+    if weights and not sum(weights):
+        raise InputError(
+            f"{where}: the weights of all {plural(len(weights), 'record')} are 0, so nothing can "
+            "be learnt from them; leave such records out, or give a larger batch."
+        )
+
+
+def _check_steps(steps: Sequence[Sequence[RecordRow]], objective: Objective) -> None:
+    """Check that every step has records enough, with weights that a mean can be taken with."""
+    for number, step in enumerate(steps, 1):
+        own = own_records(step)
+        check_weights(own, f"step {number} of the training")
+        if own and len(own) < objective.fewest:
+            raise InputError(
+                f"step {number} of the training has {plural(len(own), 'record')} of the method's "
+                f"own; {objective.why_fewest}."
+            )
+
+
 def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     """Train a method that is a loss on given answers.
 
@@ -536,6 +575,9 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
 
     Raises
     ------
+    InputError
+        The weights of a step's records sum to nothing, or a step has fewer records than the method
+        needs.
     SuffrageError
         The batch cannot be divided among micro-batches and processes, or as `run_trainer`.
     """
@@ -544,6 +586,7 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
     prompts, rule = Prompts.of(tokenizer), packing_rule(model)
     records = with_own_text(job, model, tokenizer, job.records.frame.to_dicts())
     steps = steps_of(records, job.options.batch)
+    _check_steps(steps[: job.steps], objective)
     micro_batch = job.options.micro_batch_size()
     if steps[0][0].get("way") is None:
         check_batch(job.options)

@@ -18,7 +18,7 @@ import numpy as np
 from suffrage import storage
 from suffrage.align.loop import Loop, saving_memory, trainable
 from suffrage.align.method import TrainingFacts, TrainingJob
-from suffrage.align.packed import Prompts
+from suffrage.align.packed import Prompts, check_weights
 from suffrage.align.training import OUT_OF_MEMORY_REMEDY, prepare, training_dtype
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require
@@ -226,6 +226,8 @@ def train_preference_model(
 
     Raises
     ------
+    InputError
+        The weights of a step's records are all 0.
     SuffrageError
         There is no item to learn from, or the loss is not a number.
     """
@@ -235,15 +237,20 @@ def train_preference_model(
     learnt = [row for row in rows if row["item"] not in tested]
     if not learnt:
         raise SuffrageError("the preference model needs pairs of more than one item.")
+    batch = job.options.batch
+    in_turn = [
+        [learnt[(step * batch + k) % len(learnt)] for k in range(batch)] for step in range(steps)
+    ]
+    for number, chosen in enumerate(in_turn, 1):
+        check_weights(chosen, f"step {number} of the preference model")
     found = _untrained(job)
     parameters = [*trainable(found.model).values(), *found.head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=job.options.learning_rate, weight_decay=0.0)
     loop = Loop(folder, found.model, {"head": found.head, "optimizer": optimizer}, job.seed)
     found.tokens_read = loop.extra.get("tokens", 0)
-    batch = job.options.batch
     with out_of_memory("training the preference model", OUT_OF_MEMORY_REMEDY):
         while loop.step < steps:
-            chosen = [learnt[(loop.step * batch + k) % len(learnt)] for k in range(batch)]
+            chosen = in_turn[loop.step]
             optimizer.zero_grad()
             loss = _backward(found, chosen, job.options.micro_batch or batch)
             norm = torch.nn.utils.clip_grad_norm_(parameters, 1.0)
