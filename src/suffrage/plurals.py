@@ -28,3 +28,26 @@ def plural(count: int, noun: str, shown: str = "") -> str:
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{number} {noun[:-1]}ies"
     return f"{number} {noun}s"
+
+
+def by_count(count: int, one: str, several: str) -> str:
+    """Return the form of a verb or noun that goes with a count.
+
+    Examples
+    --------
+    >>> f"{plural(1, 'question')} {by_count(1, 'is', 'are')} left out"
+    '1 question is left out'
+    """
+    return one if count == 1 else several
+
+
+def with_unit(count: int, unit: str) -> str:
+    """Return a count with a unit that is given in the plural, such as "pairs of answers".
+
+    Examples
+    --------
+    >>> with_unit(1, "pairs of answers"), with_unit(2, "questions")
+    ('1 pair of answers', '2 questions')
+    """
+    first, space, rest = unit.partition(" ")
+    return f"{count} {by_count(count, first.removesuffix('s'), first)}{space}{rest}"

@@ -247,6 +247,30 @@ def test_a_mistake_in_the_data_names_its_row_and_the_mend(folder, old, new, mess
         read(folder)
 
 
+@pytest.mark.parametrize("first", ["", "sep=;\n", '"sep=;"\n'])
+def test_rows_are_those_of_the_file_below_a_separator_line_too(folder, first):
+    def changed(old: str, new: str) -> int:
+        text = first + CSV.replace(",", ";").replace(old, new)
+        assert text.count(new) == 1
+        (folder / "town.csv").write_text(text, encoding="utf-8")
+        # The row as an editor numbers it.
+        return text[: text.index(new)].count("\n") + 1
+
+    # A weight with a decimal comma, as spreadsheets write it in many countries.
+    row = changed("c;0.5", "c;0,5")
+    with pytest.raises(InputError, match=rf'row {row}: the weight w "0,5" is not .*write 0\.9'):
+        read(folder)
+    row = changed("d;1;52;1;", "d;1;52;1;17")
+    with pytest.raises(InputError, match=rf'row {row}: trust \(column q1\) is "17"'):
+        read(folder)
+    row = changed("b;2;41;2;8;2;x", "b;2;41;2;8;2;x;y")
+    with pytest.raises(InputError, match=rf"row {row} has 8 cells"):
+        read(folder)
+    row = changed("b;2;41", ";2;41")
+    with pytest.raises(InputError, match=rf"row {row}: id is empty"):
+        read(folder)
+
+
 def test_all_weights_zero_are_refused(folder):
     (folder / "town.csv").write_text(re.sub(r"(?m)^(\w),[\d.]+,", r"\1,0,", CSV))
     with pytest.raises(InputError, match="zero for every respondent"):

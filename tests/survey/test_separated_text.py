@@ -81,7 +81,7 @@ def test_a_wrong_byte_beyond_the_first_block_is_named_by_its_line(
 def test_only_the_wanted_columns_are_read_and_all_are_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("x,y,z\n1,2,3\n1,,3\n")
-    frame, names = read_coded_csv(path, wanted={"z", "y", "absent"})
+    frame, names, _ = read_coded_csv(path, wanted={"z", "y", "absent"})
     assert (frame.columns, names) == (["y", "z"], ["x", "y", "z"])
     assert frame["y"].cast(pl.String).to_list() == ["2", None]
     assert frame["z"].n_unique() == 1

@@ -174,7 +174,7 @@ def test_weight_none_leaves_the_archives_weight_out(folder):
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        (["1", "-2", "1"], r'row 3: the weight W_WEIGHT "-2" is negative \(1 such rows\)'),
+        (["1", "-2", "1"], r'row 3: the weight W_WEIGHT "-2" is negative \(1 such row\)'),
         (["1", "1", ""], r"row 4: the weight W_WEIGHT is empty"),
         (["x", "1", "1"], r'row 2: the weight W_WEIGHT "x" is not a number'),
         (["nan", "1", "1"], r"row 2: the weight W_WEIGHT \"nan\" is not a number"),
@@ -229,7 +229,7 @@ def test_summary_rows_are_set_aside_wherever_they_stand(folder, rows):
 
 
 def test_a_message_counts_the_rows_of_the_file_also_behind_summary_rows(folder):
-    with pytest.raises(InputError, match=r'de\.csv row 6: Q33 is "9".*options 1, 2; 1 such rows'):
+    with pytest.raises(InputError, match=r'de\.csv row 6: Q33 is "9".*options 1, 2; 1 such row'):
         read(folder, [ROWS[0], ROWS[1], *SUMMARY, {**ROWS[2], "Q33": "9"}])
 
 

@@ -60,6 +60,7 @@ from suffrage.models import (
     read_letters,
 )
 from suffrage.models.asking import Persona, introduced, persona_words
+from suffrage.plurals import by_count, plural
 from suffrage.population import ValueSet
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
@@ -534,7 +535,8 @@ def _notes(
     items = {scenario.item for scenario in scenarios.values()}
     all_items = {item for v in given.value_sets for item in v.distributions}
     yield (
-        f"{len(scenarios)} scenarios belong to {len(items)} of the {len(all_items)} questions; "
+        f"{plural(len(scenarios), 'scenario')} {by_count(len(scenarios), 'belongs', 'belong')} to "
+        f"{len(items)} of {plural(len(all_items), 'question')}; "
         "trained and held-out questions are counted together."
     )
     if options.base not in given.methods:
@@ -545,9 +547,10 @@ def _notes(
     letters = [frame.filter(pl.col("kind") == "letters") for frame in given.probes.values()]
     unread = sum(int(frame["first"].is_null().sum()) for frame in letters)
     if unread:
+        times = plural(sum(frame.height for frame in letters), "time")
         yield (
-            f"{unread} of {sum(frame.height for frame in letters)} times a model put less than the "
-            "study's lowest mass on the letters of the courses; these are left out."
+            f"{unread} of {times} a model put less than the study's lowest mass on the letters of "
+            f"the courses; {by_count(unread, 'this is', 'these are')} left out."
         )
     movers = {row.method for row in _moving(rows, options.base)}
     for method in given.methods:

@@ -33,6 +33,7 @@ from suffrage.evaluate.statistics.summed import (
     share_sums,
     summed_figures,
 )
+from suffrage.plurals import by_count, plural
 from suffrage.population import AnswerDistribution
 from suffrage.population.distribution_distances import (
     earth_movers_distance,
@@ -202,8 +203,9 @@ def _notes(given: EvaluationInput, options: Options) -> tuple[str, ...]:
     found = []
     if nominal:
         found.append(
-            f"{nominal} of {len(items)} items have options that form no scale: earth mover's "
-            "distances and correlations leave them out."
+            f"{nominal} of {plural(len(items), 'item')} {by_count(nominal, 'has', 'have')} options "
+            "that form no scale: earth mover's distances and correlations leave "
+            f"{by_count(nominal, 'it', 'them')} out."
         )
     if len(given.value_sets) < 2:
         found.append("One value set only: there is no correlation across groups.")

@@ -53,7 +53,7 @@ from suffrage.evaluate.scorecard import (
 )
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
-from suffrage.plurals import plural
+from suffrage.plurals import by_count, plural
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit, fit_natural
 from suffrage.survey.readers.globalopinionqa import question_sources
@@ -165,14 +165,16 @@ def _file_notes(
         for note in aside
     )
     notes = [
-        f"{chosen} of {every} questions are asked, with answers of "
+        f"{chosen} of {plural(every, 'question')} {by_count(chosen, 'is', 'are')} asked, with "
+        "answers of "
         f"{plural(len(found), 'country')}; how "
         "many people stand behind a share the file does not say, so there is no ceiling and the "
         "intervals resample questions alone.",
     ]
     if aside:
         why = "; ".join(f"{n}: {reason}" for reason, n in sorted(reasons.items()))
-        notes.append(f"{len(aside)} rows of the file are set aside ({why}).")
+        rows = f"{plural(len(aside), 'row')} of the file {by_count(len(aside), 'is', 'are')}"
+        notes.append(f"{rows} set aside ({why}).")
     names: dict[str, set[str]] = defaultdict(set)
     for value_set in value_sets:
         names[country_name(value_set.name)].add(value_set.name)
@@ -183,14 +185,16 @@ def _file_notes(
     several = sum(len(same) > 1 for same in names.values())
     if several:
         notes.append(
-            f"{several} countries have several names or samples; each is one country, with "
+            f"{plural(several, 'country')} {by_count(several, 'has', 'have')} several names or "
+            "samples; each is one country, with "
             "the mean of its samples where both have a question."
         )
     parts = [v.name for v in value_sets if "non-national" in v.name.lower()]
     if parts:
         notes.append(
-            f"{len(parts)} populations of the file are no sample of the whole country, "
-            f"such as {parts[0]}."
+            f"{plural(len(parts), 'population')} of the file "
+            f"{by_count(len(parts), 'is', 'are')} no sample of the whole country, such as "
+            f"{parts[0]}."
         )
     return tuple(notes)
 
@@ -337,8 +341,9 @@ def _too_few_questions(countries: Mapping[str, Sequence[Mapping[str, Any]]]) -> 
     if dropped:
         named = ", ".join(dropped[:MOST_NAMED]) + (", ..." if len(dropped) > MOST_NAMED else "")
         yield (
-            f"{len(dropped)} countries with fewer than {FEWEST} questions read are counted in the "
-            f"figures and not shown by themselves: {named}."
+            f"{plural(len(dropped), 'country')} with fewer than {FEWEST} questions read "
+            f"{by_count(len(dropped), 'is', 'are')} counted in the "
+            f"figures and not shown alone: {named}."
         )
 
 

@@ -52,7 +52,7 @@ from suffrage.evaluate.scorecard import (
 )
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
-from suffrage.plurals import plural
+from suffrage.plurals import by_count, plural
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import ordinal_earth_movers_distance
 from suffrage.survey import Item
@@ -266,8 +266,9 @@ def _file_notes(
         for note in value_set.set_aside
     )
     scale = (
-        f"{every - usable} of {every} questions have no scale in {Path(options.scales).name} and "
-        "are left out."
+        f"{every - usable} of {plural(every, 'question')} "
+        f"{by_count(every - usable, 'has', 'have')} no scale in {Path(options.scales).name}, and "
+        f"{by_count(every - usable, 'is', 'are')} left out."
         if options.scales
         else "No file of scales is named: options are taken as a scale in the order in which they "
         "come, which is wrong where a middle answer comes last."
@@ -279,10 +280,13 @@ def _file_notes(
         "question is taken for them. Each group counts once and is part of the mean it is compared "
         "with, which flatters that mean."
     )
-    notes = [f"{chosen} questions are asked of {plural(len(groups), 'group')}.", scale, whole]
+    asked = f"{plural(chosen, 'question')} {by_count(chosen, 'is', 'are')} asked"
+    notes = [f"{asked} of {plural(len(groups), 'group')}.", scale, whole]
     if aside:
         why = "; ".join(f"{n}: {reason}" for reason, n in sorted(aside.items()))
-        notes.append(f"{sum(aside.values())} rows of the file are set aside ({why}).")
+        rows = sum(aside.values())
+        of_file = f"{plural(rows, 'row')} of the file {by_count(rows, 'is', 'are')}"
+        notes.append(f"{of_file} set aside ({why}).")
     return tuple(notes)
 
 

@@ -43,6 +43,7 @@ from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.evaluate.statistics.paired_comparisons import LEFT, RIGHT, TIE, WinRate, win_rates
 from suffrage.models import Answerer, ItemProbe, read_letters, ways_of_asking
 from suffrage.models.asking import persona_prompt
+from suffrage.plurals import by_count, plural
 from suffrage.population import ValueSet
 from suffrage.survey import Item, Option
 from suffrage.survey.weighting import WeightingSpec
@@ -646,7 +647,8 @@ def _people_notes(
     for at in sorted({at for at, _ in held} or {at for _, at in given.probes}):
         count = len(held_out_people(chosen.weights, options.held_out, at))
         yield (
-            f"Seed {at}: {count} of {everyone} participants are held out, those whose SHA-256 of "
+            f"Seed {at}: {count} of {plural(everyone, 'participant')} "
+            f"{by_count(count, 'is', 'are')} held out, those whose SHA-256 of "
             f'"seed/id" is in the lowest {options.held_out:.0%}.'
         )
         told = [v.name for v in given.value_sets if v.where and _is_told(consultation, v)]
@@ -684,7 +686,7 @@ def _notes(
     if longer:
         yield (
             f"Always taking the longer answer would be right in {np.mean(longer):.0%} of "
-            f"{len(longer)} comparisons."
+            f"{plural(len(longer), 'comparison')}."
         )
     for rate in rates:
         span = "" if rate.low is None else f" [{rate.low:.2f}, {rate.high:.2f}]"

@@ -48,6 +48,7 @@ from suffrage.evaluate.statistics.figures import (
 )
 from suffrage.evaluate.statistics.intervals import Measured, bootstrap_estimate
 from suffrage.models import ways_of_asking
+from suffrage.plurals import plural
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import fit
 from suffrage.survey import Item
@@ -387,9 +388,11 @@ def _notes(seeds: Mapping[int, _Seed]) -> Iterator[str]:
     for at, own in seeds.items():
         source, split = own.source, own.split
         yield (
-            f"Seed {at}: {len(split.held_out)} of {len(split.held_out) + len(split.train)} "
-            f"statements and {len(source.held_out_weights)} of "
-            f"{len(source.held_out_weights) + len(source.people)} participants who consented to "
+            f"Seed {at}: {len(split.held_out)} of "
+            f"{plural(len(split.held_out) + len(split.train), 'statement')} and "
+            f"{len(source.held_out_weights)} of "
+            f"{plural(len(source.held_out_weights) + len(source.people), 'participant')} who "
+            "consented to "
             "training are held out."
         )
         if isinstance(source.opinion_groups, str):

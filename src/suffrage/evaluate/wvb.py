@@ -43,6 +43,7 @@ from suffrage.evaluate.scorecard import (
 )
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
+from suffrage.plurals import plural
 from suffrage.population import ValueSet
 from suffrage.population.distribution_distances import ordinal_earth_movers_distance
 from suffrage.survey import Item
@@ -276,8 +277,9 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
 def _probe_set_notes(file: ProbeSet, kept: Sequence[str]) -> Iterator[str]:
     people = sum(len(found) for name in kept for found in file.answered[name].values())
     yield (
-        f"{len(kept)} questions with {people} answers of {file.samples[INTERVIEW].n_unique()} "
-        "people, without weights, as the benchmark takes them."
+        f"{plural(len(kept), 'question')} with {plural(people, 'answer')} of "
+        f"{plural(file.samples[INTERVIEW].n_unique(), 'person')}, without weights, as "
+        "the benchmark takes them."
     )
     absent = [name for name in PROBE_ITEMS if name not in file.items]
     if absent:

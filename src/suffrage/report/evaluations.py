@@ -17,6 +17,7 @@ from suffrage.evaluate.results import (
     Results,
     Verdict,
 )
+from suffrage.plurals import with_unit
 from suffrage.report.cells import (
     LEFT_OUT_NAME,
     Cell,
@@ -190,8 +191,8 @@ def _edge_cell(results: Results, evaluation: str, measure: Measure, edge: str) -
 
 def _counted(results: Results, evaluation: str, measure: Measure) -> Cell:
     counts = {f.n for f in _over_all(results, evaluation, measure)}
-    shown = str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
-    return Cell(f"{shown} {measure.unit}")
+    shown = with_unit(max(counts), measure.unit)
+    return Cell(shown if len(counts) == 1 else f"{min(counts)} to {shown}")
 
 
 def _difference_table(results: Results, facts: EvaluationFacts) -> Table | None:

@@ -20,6 +20,7 @@ from suffrage.evaluate.results import (
     Verdict,
 )
 from suffrage.evaluate.statistics.losses import is_loss
+from suffrage.plurals import with_unit
 from suffrage.report.cells import (
     SIDE_NAMES,
     Cell,
@@ -291,8 +292,8 @@ def power_sentence(line: Line) -> str:
     if line.seen is None:
         return ""
     return (
-        f"With {line.n} {line.measure.unit} this study would have seen a true difference of "
-        f"{number(line.seen, line.measure.digits)} from the untrained model in "
+        f"With {with_unit(line.n, line.measure.unit)} this study would have seen a true "
+        f"difference of {number(line.seen, line.measure.digits)} from the untrained model in "
         f"“{line.label}” four times in five, were it the only one tested; smaller ones would "
         "mostly stay unseen."
     )

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from suffrage import registry, settings
 from suffrage.errors import InputError
+from suffrage.plurals import plural
 from suffrage.survey.codebook import Item, NonResponse
 from suffrage.survey.codes import plain_code
 from suffrage.survey.group_differences import with_cautions
@@ -154,8 +155,9 @@ def positions(
         list_or_refuse(
             found,
             f'{source} row {first.rows[0]}: {named} is "{first.code}", which is not in its '
-            f"codebook (options {allowed}; {sum(code.count for code in found)} such rows). Add the "
-            "code to the codebook, as an option or as a kind of non-response.",
+            f"codebook (options {allowed}; "
+            f"{plural(sum(code.count for code in found), 'such row')}). Add the code to the "
+            "codebook, as an option or as a kind of non-response.",
         )
         mapping |= dict.fromkeys(unknown, missing)
     by_text = {text: mapping.get(code, missing) for text, code in stripped.items()}

@@ -7,15 +7,18 @@ import math
 import polars as pl
 
 from suffrage.errors import InputError
+from suffrage.plurals import plural
 from suffrage.survey.survey import PSU, RESPONDENT, STRATUM, WEIGHT
 
 # The row of the file (the header is row 1) that a row of a frame came from, for messages.
 FILE_ROW = "row of the file"
+# The row of the first record, below a header in row 1.
+FIRST_ROW = 2
 
 
-def with_file_rows(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with a column `FILE_ROW`."""
-    return frame.with_row_index(FILE_ROW, offset=2)
+def with_file_rows(frame: pl.DataFrame, first: int = FIRST_ROW) -> pl.DataFrame:
+    """The frame with a column `FILE_ROW`. first: the row of the file that its first row is."""
+    return frame.with_row_index(FILE_ROW, offset=first)
 
 
 def named_respondents(frame: pl.DataFrame, column: str, source: str) -> pl.Series:
@@ -28,8 +31,9 @@ def named_respondents(frame: pl.DataFrame, column: str, source: str) -> pl.Serie
     empty = ids.is_null() | (ids == "")
     if empty.any():
         raise InputError(
-            f"{source} row {rows.filter(empty)[0]}: {column} is empty ({empty.sum()} such rows); "
-            "every respondent needs an id, or name no respondent column."
+            f"{source} row {rows.filter(empty)[0]}: {column} is empty "
+            f"({plural(int(empty.sum()), 'such row')}); every respondent needs an "
+            "id, or name no respondent column."
         )
     twice = ids.is_duplicated()
     if twice.any():
@@ -83,8 +87,9 @@ def base_weights(frame: pl.DataFrame, column: str | None, source: str) -> pl.Ser
             row, text = frame[FILE_ROW].filter(wrong)[0], texts.filter(wrong)[0]
             shown = f' "{text}" is' if text else " is"
             raise InputError(
-                f"{source} row {row}: the weight {column}{shown} {fault} ({wrong.sum()} such "
-                "rows). Correct the file, or name another weight."
+                f"{source} row {row}: the weight {column}{shown} {fault} "
+                f"({plural(int(wrong.sum()), 'such row')}). Correct the file, or name "
+                "another weight."
             )
     return numbers.alias(WEIGHT)
 
@@ -126,7 +131,8 @@ def _filled(frame: pl.DataFrame, column: str, source: str) -> pl.Series:
     empty = texts.is_null() | (texts == "")
     if empty.any():
         raise InputError(
-            f"{source} row {frame[FILE_ROW].filter(empty)[0]}: {column} is empty ({empty.sum()} "
-            "such rows); every respondent needs a stratum and a sampling unit, or name neither."
+            f"{source} row {frame[FILE_ROW].filter(empty)[0]}: {column} is empty "
+            f"({plural(int(empty.sum()), 'such row')}); every respondent needs a "
+            "stratum and a sampling unit, or name neither."
         )
     return texts

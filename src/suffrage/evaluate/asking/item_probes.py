@@ -16,6 +16,7 @@ from suffrage.evaluate.scorecard import AS_ITSELF, EvaluationInput, ProbeInput
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.models import ItemProbe, read_letters, ways_of_asking
 from suffrage.models.asking import Persona
+from suffrage.plurals import by_count, plural
 from suffrage.survey import Item
 from suffrage.training_data.overlap import overlapping
 
@@ -179,14 +180,18 @@ def removed_note(
 ) -> str:
     """One sentence on what the overlap check took out."""
     if not given.trained and not given.trained_before:
-        return f"Nothing was trained: all {asked} questions of {source} are scored."
+        every = by_count(asked, "the one question", f"all {asked} questions")
+        return f"Nothing was trained: {every} of {source} {by_count(asked, 'is', 'are')} scored."
     if not removed:
         return (
-            f"None of the {asked} questions of {source} overlaps one that a model was trained on."
+            f"None of {plural(asked, 'question')} of {source} overlaps one that a model was "
+            "trained on."
         )
     return (
-        f"{len(removed)} of {asked} questions of {source} ask nearly what a model was trained on "
-        f"and are left out for every method; {asked - len(removed)} remain."
+        f"{len(removed)} of {plural(asked, 'question')} of {source} "
+        f"{by_count(len(removed), 'asks', 'ask')} nearly what a model was trained on and "
+        f"{by_count(len(removed), 'is', 'are')} left out for every method; "
+        f"{asked - len(removed)} {by_count(asked - len(removed), 'remains', 'remain')}."
     )
 
 
@@ -199,8 +204,9 @@ def refused_note(given: EvaluationInput) -> tuple[str, ...]:
         refused = sum(int(frame["refused"].sum()) for frame in frames)
         if refused:
             found.append(
-                f"{method}: {refused} of {asked} answers put too little on the options to be read "
-                "and are left out."
+                f"{method}: {refused} of {plural(asked, 'answer')} "
+                f"{by_count(refused, 'puts', 'put')} too little on the options to be read and "
+                f"{by_count(refused, 'is', 'are')} left out."
             )
     return tuple(found)
 

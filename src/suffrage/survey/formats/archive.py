@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, mo
 
 from suffrage import settings, storage
 from suffrage.errors import InputError
+from suffrage.plurals import plural
 from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
 from suffrage.survey.codes import code_order, plain_code
 from suffrage.survey.formats.codebook_values import NonResponseCodes, OptionList
@@ -221,7 +222,7 @@ class Archive:
             if empty.any():
                 raise InputError(
                     f"{self.path.name} row {self.frame[FILE_ROW].filter(empty)[0]}: {variable} is "
-                    f"empty ({empty.sum()} such rows); {advice}"
+                    f"empty ({plural(int(empty.sum()), 'such row')}); {advice}"
                 )
 
     def where(self, keep: pl.Series) -> Archive:
@@ -293,7 +294,7 @@ def _open_archive(path: Path, options: ArchiveOptions, wanted: Sequence[str]) ->
     if table.frame.is_empty():
         raise InputError(f"{path.name} has none of the survey's columns, or no rows.")
     spelled = {name.lower(): name for name in table.frame.columns if name.lower() in lower}
-    return Archive(path, table, with_file_rows(table.frame), spelled)
+    return Archive(path, table, with_file_rows(table.frame, table.first_row), spelled)
 
 
 def archive_files(options: ArchiveOptions, folder: Path) -> list[Path]:

@@ -23,6 +23,7 @@ from suffrage.survey.non_response_labels import (
     names_places,
     read_labels,
 )
+from suffrage.survey.respondents import FIRST_ROW
 
 _Wanted = Collection[str] | None
 
@@ -73,6 +74,8 @@ class LabelledTable:
     out_of_range: Mapping[str, int] = field(default_factory=dict)
     # Why the codes in `missing` are no answers, in words.
     why_missing: str = "the file declares it missing"
+    # The row of the file that the first row of the frame came from.
+    first_row: int = FIRST_ROW
 
     def declared_missing(self, column: str, codes: Collection[str]) -> dict[str, NonResponse]:
         """Which of the codes the file itself declares missing; the kind is read from the label.
@@ -143,7 +146,9 @@ def _read_text_table(path: Path, wanted: _Wanted, encoding: str | None) -> Label
     return _unlabelled(*read_coded_csv(path, encoding or "utf-8", wanted))
 
 
-def _unlabelled(frame: pl.DataFrame, names: Collection[str]) -> LabelledTable:
+def _unlabelled(
+    frame: pl.DataFrame, names: Collection[str], first_row: int = FIRST_ROW
+) -> LabelledTable:
     """A table of texts from a file that says nothing about them. names: the file's columns."""
     marks = {name: _missing_marks(frame[name]) for name in frame.columns}
     return LabelledTable(
@@ -151,6 +156,7 @@ def _unlabelled(frame: pl.DataFrame, names: Collection[str]) -> LabelledTable:
         tuple(names),
         missing={name: tuple((m, m) for m in found) for name, found in marks.items() if found},
         why_missing="the mark that programs write for a missing value",
+        first_row=first_row,
     )
 
 

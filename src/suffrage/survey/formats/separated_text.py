@@ -25,13 +25,21 @@ def read_csv(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
     Raises InputError on bytes that are not of the encoding (naming the first and its line), on an
     empty file, on a column name that appears twice and on a row with too few or too many cells.
     """
-    return read_coded_csv(path, encoding)[0].with_columns(pl.all().cast(pl.String))
+    return read_csv_and_row(path, encoding)[0]
+
+
+def read_csv_and_row(path: Path, encoding: str = "utf-8") -> tuple[pl.DataFrame, int]:
+    """A CSV file as `read_csv` reads it, and the row of the file that its first record is."""
+    frame, _, first_row = read_coded_csv(path, encoding)
+    return frame.with_columns(pl.all().cast(pl.String)), first_row
 
 
 def read_coded_csv(
     path: Path, encoding: str = "utf-8", wanted: Collection[str] | None = None
-) -> tuple[pl.DataFrame, list[str]]:
-    """Read the wanted columns of a CSV file (all when None), and the names of all its columns.
+) -> tuple[pl.DataFrame, list[str], int]:
+    """Read the wanted columns of a CSV file (all when None), with the names of all its columns.
+
+    The number is the row of the file that the first record is: 2, or 3 below a first line "sep=".
 
     The columns are categorical: each distinct text is kept once, and every row has a number. A
     survey's columns have few distinct texts, so a million respondents need four bytes a cell.
@@ -41,6 +49,7 @@ def read_coded_csv(
     if not raw or raw.isspace():
         raise InputError(f"{path.name} is empty; it must hold a header and rows.")
     raw, stated = _without_separator_line(raw)
+    header_row = 1 if stated is None else 2
     separator = stated or _separator(raw)
     names = next(_records(raw, separator, path.name))
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -57,13 +66,13 @@ def read_coded_csv(
             separator=separator,
         )
     except pl.exceptions.PolarsError as error:
-        _check_row_lengths(raw, separator, len(names), path.name)
+        _check_row_lengths(raw, separator, len(names), path.name, header_row)
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path.name}: not readable as CSV ({reason}).") from error
     # Polars fills up a row that is cut short.
     if len(names) > 1 and not _all_rows_have(len(names), raw, separator):
-        _check_row_lengths(raw, separator, len(names), path.name)
-    return frame.select(present), names
+        _check_row_lengths(raw, separator, len(names), path.name, header_row)
+    return frame.select(present), names, header_row + 1
 
 
 def _as_utf8(path: Path, encoding: str) -> bytes:
@@ -159,8 +168,10 @@ def _all_rows_have(columns: int, raw: bytes, separator: str) -> bool:
     return outside % 2 == 0 and (not ends_in_a_row or in_row == columns - 1)
 
 
-def _check_row_lengths(raw: bytes, separator: str, columns: int, source: str) -> None:
-    for row, cells in enumerate(_records(raw, separator, source), start=1):
+def _check_row_lengths(
+    raw: bytes, separator: str, columns: int, source: str, header_row: int
+) -> None:
+    for row, cells in enumerate(_records(raw, separator, source), start=header_row):
         if len(cells) != columns:
             raise InputError(
                 f"{source} row {row} has {len(cells)} cells where the header has {columns}; is "

@@ -19,7 +19,7 @@ from suffrage.errors import InputError
 from suffrage.survey.codebook import Codebook, Item, NonResponse
 from suffrage.survey.codes import plain_code
 from suffrage.survey.formats.codebook_values import option_list
-from suffrage.survey.formats.separated_text import read_csv
+from suffrage.survey.formats.separated_text import read_csv_and_row
 from suffrage.survey.non_response_labels import doubtful_kind, kind_of_label, read_labels
 from suffrage.survey.reading import (
     NO_WEIGHT,
@@ -98,7 +98,7 @@ def read(options: Options, folder: Path) -> Survey:
     paths = files(options, folder)
     wave_folder, encoding = paths[0].parent, options.encoding or "utf-8"
     questions = _questions(paths[0], encoding)
-    people = with_file_rows(read_csv(paths[1], encoding))
+    people = with_file_rows(*read_csv_and_row(paths[1], encoding))
     if people.is_empty():
         raise InputError(f"{RESPONSES} has no rows; is the file complete?")
     if PERSON not in people.columns:
@@ -150,7 +150,7 @@ def read(options: Options, folder: Path) -> Survey:
 
 def _questions(path: Path, encoding: str) -> dict[str, _Question]:
     """Every question of info.csv by its key."""
-    frame = with_file_rows(read_csv(path, encoding))
+    frame = with_file_rows(*read_csv_and_row(path, encoding))
     needed = ("key", "question", "references", "option_ordinal")
     absent = [name for name in needed if name not in frame.columns]
     if absent:
@@ -209,7 +209,7 @@ def _demographics(folder: Path, encoding: str) -> dict[str, set[str] | None]:
     path = folder / METADATA
     if not path.is_file():
         return dict.fromkeys(DEMOGRAPHICS)
-    frame = with_file_rows(read_csv(path, encoding))
+    frame = with_file_rows(*read_csv_and_row(path, encoding))
     absent = [name for name in ("key", "options") if name not in frame.columns]
     if absent:
         raise InputError(f"{METADATA} has no column {absent[0]}; is it OpinionQA's?")

@@ -73,7 +73,7 @@ def read(options: Options, folder: Path) -> Survey:
     book = read_codebook(codebook_path)
     table = read_table(path, book.columns(), options.encoding)
     check_columns(book, table, path.name, codebook_path.name)
-    frame = with_file_rows(table.frame)
+    frame = with_file_rows(table.frame, table.first_row)
     return labelled_survey("labelled_file", book, table, frame, path, codebook_path)
 
 

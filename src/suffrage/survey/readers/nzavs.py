@@ -127,7 +127,7 @@ def read(options: Options, folder: Path) -> Survey:
     check_columns(book, table, path.name, name)
     if took_part and took_part not in table.all_columns:
         raise InputError(f'{name}: took_part: {path.name} has no column "{took_part}".')
-    frame = with_file_rows(table.frame)
+    frame = with_file_rows(table.frame, table.first_row)
     present = _present(frame, panel, book, took_part)
     if not present.any():
         raise InputError(f"{path.name}: nobody took part in wave {options.wave}.")

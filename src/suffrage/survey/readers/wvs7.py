@@ -16,9 +16,10 @@ from pydantic import field_validator
 
 from suffrage import storage
 from suffrage.errors import InputError
+from suffrage.plurals import plural
 from suffrage.survey.codebook import Codebook, Item, NonResponse
 from suffrage.survey.codes import plain_code
-from suffrage.survey.formats.separated_text import read_csv
+from suffrage.survey.formats.separated_text import read_csv_and_row
 from suffrage.survey.formats.wvs7_codebook import (
     NON_RESPONSE,
     QuestionText,
@@ -129,7 +130,7 @@ def read(options: Options, folder: Path) -> Survey:
     located = _located(options, folder)
     entries = variables(located.codebook, VariableEntry)
     questions = variables(located.questions, QuestionText) if located.questions else {}
-    tables = {path.name: with_file_rows(read_csv(path)) for path in located.tables}
+    tables = {path.name: with_file_rows(*read_csv_and_row(path)) for path in located.tables}
     columns = {column for table in tables.values() for column in table.columns} - {FILE_ROW}
     chosen, set_aside = _choose(columns, options.items, entries, questions)
     items = build_items(chosen, entries, questions)
@@ -337,7 +338,7 @@ def _summary_rows(
         row = table[FILE_ROW].filter(wrong)[0]
         raise InputError(
             f'{name} row {row}: {COUNTRY} is "{codes.filter(wrong)[0]}", not a country code of the '
-            f"codebook ({wrong.sum()} such rows); correct the rows, or remove them."
+            f"codebook ({plural(int(wrong.sum()), 'such row')}); correct the rows, or remove them."
         )
     if not codes.is_in(list(known)).any():
         raise InputError(f"{name} has no respondents; is the file complete?")
