@@ -15,7 +15,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
-from suffrage.align.packed import ABSENT, AnswerBatch, Objective, check_weights, train_packed
+from suffrage.align.packed import ABSENT, AnswerBatch, Objective, check_record_weights, train_packed
 from suffrage.errors import SuffrageError
 from suffrage.training_data.records import Labels, RecordRow
 from suffrage.training_data.replay import MIXED_IN
@@ -188,7 +188,7 @@ def train(job: TrainingJob) -> TrainingFacts:
     """Train on binary records; the reference's log-probabilities are computed beforehand."""
     options: Options = job.options
     frame = job.records.frame.filter(~pl.col("format").is_in(sorted(MIXED_IN)))
-    check_weights(frame.to_dicts(), "the records of the training")
+    check_record_weights(frame.to_dicts(), "the records of the training")
     lambda_d, lambda_u = balance(frame["desirable"].to_list(), frame["weight"].to_list())
     lambda_d, lambda_u = options.desirable or lambda_d, options.undesirable or lambda_u
     with_reference = options.reference == "model"

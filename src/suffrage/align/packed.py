@@ -530,7 +530,7 @@ def steps_of(rows: Sequence[RecordRow], batch: int) -> list[list[RecordRow]]:
     return [found[number] for number in sorted(found)]
 
 
-def check_weights(rows: Sequence[RecordRow], where: str) -> None:
+def check_record_weights(rows: Sequence[RecordRow], where: str) -> None:
     """Check that records of one step have weights that a mean can be taken with.
 
     where: which records they are, as the beginning of a sentence.
@@ -557,7 +557,7 @@ def _check_steps(steps: Sequence[Sequence[RecordRow]], objective: Objective) -> 
     """Check that every step has records enough, with weights that a mean can be taken with."""
     for number, step in enumerate(steps, 1):
         own = own_records(step)
-        check_weights(own, f"step {number} of the training")
+        check_record_weights(own, f"step {number} of the training")
         if own and len(own) < objective.fewest:
             raise InputError(
                 f"step {number} of the training has {plural(len(own), 'record')} of the method's "

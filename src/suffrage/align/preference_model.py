@@ -18,7 +18,7 @@ import numpy as np
 from suffrage import storage
 from suffrage.align.loop import Loop, saving_memory, trainable
 from suffrage.align.method import TrainingFacts, TrainingJob
-from suffrage.align.packed import Prompts, check_weights
+from suffrage.align.packed import Prompts, check_record_weights
 from suffrage.align.training import OUT_OF_MEMORY_REMEDY, prepare, training_dtype
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, SuffrageError, require
@@ -242,7 +242,7 @@ def train_preference_model(
         [learnt[(step * batch + k) % len(learnt)] for k in range(batch)] for step in range(steps)
     ]
     for number, chosen in enumerate(in_turn, 1):
-        check_weights(chosen, f"step {number} of the preference model")
+        check_record_weights(chosen, f"step {number} of the preference model")
     found = _untrained(job)
     parameters = [*trainable(found.model).values(), *found.head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=job.options.learning_rate, weight_decay=0.0)
