@@ -10,7 +10,7 @@ help:
 	@echo "make test   set up and run lint, types and tests"
 	@echo "make fast   the tests that need neither long nor a browser, PostgreSQL or a real model"
 	@echo "make gpu-check   every method for a few steps on this machine's GPU"
-	@echo "make clean  remove the environment and the quickstart's results"
+	@echo "make clean  remove the environment and the quickstart's results, and say how large they were"
 
 .venv/.demo: pyproject.toml constraints.txt scripts/setup
 	@scripts/setup demo
@@ -48,4 +48,5 @@ gpu-check: .venv/.demo
 	.venv/bin/python scripts/gpu_check.py --json gpu-check.json
 
 clean:
+	@du -sh .venv runs/quickstart 2>/dev/null || echo "Nothing to remove."
 	rm -rf .venv runs/quickstart

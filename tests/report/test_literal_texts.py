@@ -30,7 +30,7 @@ from suffrage.report.terminal_pages.representativeness import representativeness
 from suffrage.report.terminal_pages.segments import segments_text
 from suffrage.report.terminal_pages.topics import find_topics, topics_text
 from suffrage.report.terminal_pages.values import scores_table, taxonomy_table
-from suffrage.study.planning.hardware import hardware_table
+from suffrage.study.planning.hardware import HardwarePlan, Machine, hardware_table
 from suffrage.survey import Item, Option, Provenance, SetAside, Survey
 from suffrage.survey.inspection import inspect
 from suffrage.survey.survey import ReadCode
@@ -144,10 +144,8 @@ def plan() -> Any:
 
 
 def hardware() -> Any:
-    row = {"model": HOSTILE, "gpu": "h100", "adapting": HOSTILE, "method": HOSTILE}
-    return hardware_table(
-        [{**row, "memory_bytes": 1, "gpus": 1, "gpu_hours": 1.0, "money": 2.0}], HOSTILE
-    )
+    machine = Machine(HOSTILE, "h100", 1, HOSTILE, 1.0, 1.0, 1.0, 1.0, 2.0)
+    return hardware_table(HardwarePlan([machine], []), HOSTILE)
 
 
 def estimates() -> Any:

@@ -111,7 +111,7 @@ def test_the_commands_print_json_for_scripts(write_study: Write, tmp_path: Path)
     profile = run.invoke(app, ["profile", study, "north", "--json"])
     assert json.loads(profile.stdout)["value_set"] == "north"
     plot = str(tmp_path / "plot.html")
-    both = run.invoke(app, ["profile", study, "north", "--against", "south", "--plot", plot])
+    both = run.invoke(app, ["profile", study, "north", "--against", "south", "--out", plot])
     assert both.exit_code == 0 and Path(plot).exists()
     seen = json.loads(run.invoke(app, ["survey", "inspect", study, "--json"]).stdout)
     assert seen["respondents"] == 240

@@ -205,3 +205,17 @@ def test_a_changed_copy_is_looked_up_afresh(results: Results) -> None:
     assert fit_figure(changed, "base") is None
     assert fit_difference(changed, "sft", "base") is None
     assert fit_figure(results, "sft") == found
+
+
+def test_the_differences_for_latex_have_every_pair_once_with_interval_and_verdict() -> None:
+    results = example_results()
+    text = latex_differences(results)
+    pairs = results.differences_of("fit", "fit", side=results.main_side)
+    rows = [line for line in text.splitlines() if line.startswith("{}")]
+    assert len(rows) == len(pairs) and all(row.count(" & ") == 5 for row in rows)
+    assert r"\begin{tabular}{llllrl}" in text and r"95~\% intervals" in text
+    widest = max(pairs, key=lambda d: abs(d.value))
+    assert f"{abs(widest.value):.3f} [" in rows[0]
+    words = {"higher": "closer", "lower": "further", "same": "not told apart"}
+    for verdict, word in words.items():
+        assert sum(word in row for row in rows) == sum(d.verdict == verdict for d in pairs)

@@ -75,7 +75,7 @@ def test_a_studys_checkpoints_write_and_say_who_wrote(write_study: Write, tmp_pa
     prompts.write_text('{"prompt": "Ban cars?"}\n{"prompt": "More trees?"}\n')
     command = ["consult", "answers", str(path), "--prompts", str(prompts), "--count", "2"]
     command += ["--how", "sampled", "--longest", "5"]
-    result = CliRunner().invoke(app, [*command, "--output", str(tmp_path / "a.jsonl"), "--json"])
+    result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "a.jsonl"), "--json"])
     assert result.exit_code == 0, result.output
     told = json.loads(result.output)
     found = candidates_of_text((tmp_path / "a.jsonl").read_text("utf-8"), "a.jsonl")
@@ -88,7 +88,7 @@ def test_a_studys_checkpoints_write_and_say_who_wrote(write_study: Write, tmp_pa
     trained = {c.made_with["checkpoint"] for c in found if c.made_with["method"] == "distribution"}
     assert len(trained) == 1
     assert trained.isdisjoint(c.made_with["checkpoint"] for c in found if c.model == "base")
-    CliRunner().invoke(app, [*command, "--output", str(tmp_path / "b.jsonl")])
+    CliRunner().invoke(app, [*command, "--out", str(tmp_path / "b.jsonl")])
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()
 
 

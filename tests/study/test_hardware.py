@@ -9,39 +9,98 @@ from typer.testing import CliRunner
 from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.models.shape import ModelShape, folder_shape
+from suffrage.study.inputs import ComputedInputs
+from suffrage.study.planning import machine_speed
 from suffrage.study.planning.hardware import AT_ONCE, GPUS, REACHED, SIZES, hardware_plan
 from suffrage.study.planning.memory import StepSize, step_bytes, token_bytes, weight_bytes
-from suffrage.study.planning.plan import training_sizes
-from suffrage.study.schema import read_study
+from suffrage.study.planning.plan import asking_work, training_sizes
+from suffrage.study.schema import Study, read_study
+from suffrage.study.segmenting import with_value_sets
+from suffrage.study.wiring import wire
 from tests.study.conftest import Write
 
 TOKENS = 256
 METHODS = [{"method": "sft", "steps": 100, "batch": 8}, {"method": "dpo", "steps": 100, "batch": 8}]
 
 
+def place(study: Study) -> ComputedInputs:
+    return ComputedInputs(wire(with_value_sets(study)))
+
+
 def test_hours_are_operations_over_speed(write_study: Write) -> None:
-    study = read_study(write_study(methods=METHODS))
-    rows = hardware_plan(study, price_per_hour=2.0)
-    tokens = training_sizes(study, AT_ONCE, 4096)
-    row = next(
-        r
-        for r in rows
-        if (r["model"], r["gpu"], r["adapting"], r["method"]) == ("7B", "h100", "lora", "sft")
-    )
+    study = read_study(write_study(methods=["base", *METHODS]))
+    plan = hardware_plan(study, price_per_hour=2.0)
+    inputs = place(study)
+    tokens, asked = training_sizes(inputs, AT_ONCE, 4096), asking_work(inputs)
+    rows = {(r.model, r.gpu, r.adapting, r.method): r for r in plan.rows}
+    row = rows["7B", "h100", "lora", "sft"]
     # Forward 2, backward to activations 2, recomputed 2.
     learnt = tokens["sft"][0].learnt
-    seconds = SIZES["7B"].parameters * 6 * learnt / (GPUS["h100"].operations * REACHED)
-    assert row["gpu_hours"] == pytest.approx(seconds / 3600)
-    assert row["money"] == pytest.approx(2.0 * row["gpu_hours"])
-    dpo = next(
-        r
-        for r in rows
-        if (r["model"], r["gpu"], r["adapting"], r["method"]) == ("7B", "h100", "lora", "dpo")
+    speed = GPUS["h100"].operations * REACHED
+    assert row.training_hours == pytest.approx(SIZES["7B"].parameters * 6 * learnt / speed / 3600)
+    read = 2 * SIZES["7B"].parameters * asked["sft"].answers
+    assert row.asking_hours == pytest.approx(read / speed / 3600)
+    # Once to be trained and once to be asked, 2 bytes a weight at a gigabyte a second.
+    seconds = 2 * (30 + 2 * SIZES["7B"].parameters / 1e9)
+    assert row.loading_hours == pytest.approx(seconds / 3600)
+    assert row.gpu_hours == pytest.approx(
+        row.loading_hours + row.training_hours + row.asking_hours + row.evaluating_hours
     )
+    assert row.as_json()["money"] == pytest.approx(2.0 * row.gpu_hours)
+    dpo = rows["7B", "h100", "lora", "dpo"]
     # Read once more, by the model it began from: each token learnt is 6 and one read 2.
-    assert dpo["gpu_hours"] / dpo["tokens"] == pytest.approx(
-        row["gpu_hours"] / row["tokens"] * (6 + 2) / (6 * 2), rel=1e-3
+    assert dpo.training_hours / dpo.tokens == pytest.approx(
+        row.training_hours / row.tokens * (6 + 2) / (6 * 2), rel=1e-3
     )
+    base = rows["7B", "h100", "lora", "base"]
+    assert base.training_hours == 0 < base.asking_hours, "an untrained model is asked too"
+
+
+def test_evaluations_of_their_own_questions_take_time(write_study: Write) -> None:
+    plain = hardware_plan(read_study(write_study(methods=METHODS)))
+    assert {row.evaluating_hours for row in plain.rows} == {0.0}
+    study = read_study(write_study(methods=METHODS, evaluate=["fit", "robustness"]))
+    assert all(row.evaluating_hours > 0 for row in hardware_plan(study).rows)
+
+
+def test_the_machine_has_room_for_every_method_and_a_smaller_one_has_not(
+    write_study: Write,
+) -> None:
+    methods = [{"method": "sft", "steps": 9, "adapter": "none"}, {"method": "dpo", "steps": 9}]
+    plan = hardware_plan(read_study(write_study(methods=methods)), 2.5)
+    own = {"sft": "full", "dpo": "lora"}
+    for machine in plan.machines:
+        wanted = [r for r in plan.rows if r.model == machine.model and r.adapting == own[r.method]]
+        needs = max(r.memory_bytes for r in wanted if r.gpu == machine.gpu)
+        assert machine.gpus * GPUS[machine.gpu].memory * 0.9 >= needs == machine.memory_bytes
+        for key, gpu in GPUS.items():
+            smaller = [count for count in (1, 2, 4, 8) if count < machine.gpus]
+            assert not any(count * gpu.memory * 0.9 >= needs for count in smaller), key
+        assert machine.hours_to_plan >= machine.gpu_hours > machine.hours_to_plan - 0.1
+        assert machine.money == pytest.approx(2.5 * machine.hours_to_plan * machine.gpus)
+        # Bfloat16 weights of the model and of one full checkpoint, and 24 bytes to resume from.
+        parameters = SIZES[machine.model].parameters
+        assert machine.disk_bytes == pytest.approx((2 + 2 + 24) * parameters + 2e9, rel=0.01)
+
+
+def test_a_busy_machine_is_said_to_be_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_speed, "cpu_threads", lambda: 2)
+    monkeypatch.setattr(machine_speed.os, "getloadavg", lambda: (1.0, 9.0, 9.0))
+    assert machine_speed.busy_sentence() == ""
+    monkeypatch.setattr(machine_speed.os, "getloadavg", lambda: (8.25, 0.0, 0.0))
+    assert "busy: 8.2 programs want its 2 cores" in machine_speed.busy_sentence()
+
+
+def test_there_is_no_total_where_the_model_is_not_known(write_study: Write) -> None:
+    path = str(write_study(model="nobody/has-this-model"))
+    plan = json.loads(CliRunner().invoke(app, ["plan", path, "--json"]).output)
+    assert plan["seconds_left"] is None and plan["money"] is None
+    by_kind = {stage["kind"]: stage["seconds"] for stage in plan["stages"]}
+    assert by_kind["align"] is None and by_kind["answers"] is None and by_kind["survey"] > 0
+    shown = " ".join(CliRunner().invoke(app, ["plan", path]).output.split())
+    assert "there is no total" in shown and "In all about" not in shown
+    known = json.loads(CliRunner().invoke(app, ["plan", str(write_study()), "--json"]).output)
+    assert known["seconds_left"] > 0 and "Measured: this machine" in known["notes"][0]
 
 
 def test_full_fine_tuning_holds_sixteen_bytes_a_parameter() -> None:
@@ -107,8 +166,10 @@ def test_what_a_layer_keeps_is_what_autograd_saves(adapter: str, width: int) -> 
 def test_the_command_prints_and_says_that_it_is_an_estimate(write_study: Write) -> None:
     path = str(write_study(methods=METHODS))
     shown = CliRunner().invoke(app, ["plan", path, "--gpus", "--price", "2"]).output
-    assert "H100 80 GB" in shown and "Estimated, not measured" in " ".join(shown.split())
-    rows = json.loads(CliRunner().invoke(app, ["plan", path, "--gpus", "--json"]).output)
-    assert len(rows) == 3 * 3 * 3 * 2 and rows[0]["money"] is None
+    assert "1 x A100 80 GB" in shown and "Estimated, not measured" in " ".join(shown.split())
+    found = json.loads(CliRunner().invoke(app, ["plan", path, "--gpus", "--json"]).output)
+    assert len(found["rows"]) == 3 * 3 * 3 * 2 and found["rows"][0]["money"] is None
+    assert [machine["model"] for machine in found["machines"]] == ["7B", "14B", "32B"]
+    assert "0.001" not in shown and " 0.0 " not in shown
     with pytest.raises(InputError, match="trains no method"):
         hardware_plan(read_study(write_study(methods=["base"])))

@@ -279,7 +279,7 @@ def test_the_benchmarks_real_metadata_covers_a_file_of_all_its_variables(tmp_pat
 def test_the_command_prints_counts_beside_those_published(tmp_path):
     path, repository = cross_national(tmp_path), copy_of_the_repository(tmp_path)
     command = ["survey", "worldvaluesbench", str(path), "--source", str(repository)]
-    command += ["--output", str(tmp_path / "wvb")]
+    command += ["--out", str(tmp_path / "wvb")]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     assert "train          1,749     65,294" in result.stdout

@@ -52,7 +52,7 @@ def test_a_studys_populations_are_scored(tmp_path: Path) -> None:
     pytest.importorskip("torch")  # a study names a model's methods
     path = str(written_study(tmp_path, answers(200)))
     plot = tmp_path / "values.html"
-    scores = json.loads(said("score", path, "--json", "--plot", str(plot)))
+    scores = json.loads(said("score", path, "--json", "--out", str(plot)))
     assert set(scores["value_sets"]["all"]["mean"]) == set(scores["values"]) == set(scores["alpha"])
     assert scores["omega"]["UN"] > 0.5  # three items of one value go together
     # These values are independent of each other: no circle, and the page says so.
@@ -92,7 +92,7 @@ def test_the_world_values_have_sub_indices_and_a_map(tmp_path: Path) -> None:
     book = survey.codebook.model_copy(update={"items": items})
     path = str(written_study(tmp_path, Survey(unasked, book, survey.provenance)))
     plot = tmp_path / "values.html"
-    shown = said("score", path, "--key", "WVS-7", "--plot", str(plot))
+    shown = said("score", path, "--key", "WVS-7", "--out", str(plot))
     assert "autonomy" in shown and "Self-expression" in shown
     page = plot.read_text()
     assert "secular-rational" in page and "God not important" in page

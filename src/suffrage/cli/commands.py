@@ -7,7 +7,6 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from suffrage import __version__
 from suffrage.cli import (
@@ -22,6 +21,7 @@ from suffrage.cli import (
     survey,
     values,
 )
+from suffrage.cli.help_pages import PlainHelp
 
 _STAGES_KEPT = "Finished stages and the last saved steps of a training are kept."
 # Commands that go on from where they were stopped, and what is kept of each.
@@ -33,7 +33,7 @@ RESUMES = {
 }
 
 
-class Interruptible(TyperGroup):
+class Interruptible(PlainHelp):
     """The commands; Ctrl-C ends each with a sentence that says what is kept."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -57,9 +57,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-survey_app = typer.Typer(no_args_is_help=True, help="Look at a survey before using it.")
-values_app = typer.Typer(no_args_is_help=True, help="Value taxonomies, and scores on them.")
-consult_app = typer.Typer(no_args_is_help=True, help="The public consultation.")
+survey_app = typer.Typer(
+    cls=PlainHelp, no_args_is_help=True, help="Look at a survey before using it."
+)
+values_app = typer.Typer(
+    cls=PlainHelp, no_args_is_help=True, help="Value taxonomies, and scores on them."
+)
+consult_app = typer.Typer(cls=PlainHelp, no_args_is_help=True, help="The public consultation.")
 app.add_typer(survey_app, name="survey")
 app.add_typer(values_app, name="values")
 app.add_typer(consult_app, name="consult")
@@ -76,6 +80,7 @@ app.command("estimate")(study.estimate_command)
 app.command("publish")(publish.publish_command)
 app.command("verify")(publish.verify_command)
 app.command("merge")(publish.merge_command)
+app.command("clean")(publish.clean_command)
 app.command("doctor")(study.doctor_command)
 app.command("paraphrase")(study.paraphrase_command)
 app.command("profile")(study.profile_command)

@@ -91,7 +91,7 @@ def answers_command(
         Path,
         typer.Option(help='A JSONL file of {"prompt": ...}, with language and topic if you like.'),
     ],
-    output: Annotated[Path, typer.Option(help="The JSONL file to write.")],
+    out: Annotated[Path, typer.Option(help="The JSONL file to write.")],
     methods: Annotated[
         str | None,
         typer.Option(help="Methods of the study, separated by commas; default: all finished ones."),
@@ -110,7 +110,7 @@ def answers_command(
     Answers that are nearly the same are dropped and counted. Each line of the file says which
     checkpoint wrote the answer, and how.
 
-    Example: `suffrage consult answers study.yaml --prompts prompts.jsonl --output answers.jsonl`
+    Example: `suffrage consult answers study.yaml --prompts prompts.jsonl --out answers.jsonl`
     """
     from typing import cast
 
@@ -123,7 +123,7 @@ def answers_command(
     settings = CandidateSettings(count=count, how=cast(How, how), longest=longest)
     names = comma_separated(methods) if methods else None
     found = write_study_candidates(
-        suffrage.read_study(study), prompts, output, names, settings, as_json
+        suffrage.read_study(study), prompts, out, names, settings, as_json
     )
     if as_json:
         print_json(found)
@@ -134,7 +134,7 @@ def answers_command(
     )
     for way, row in found["by_way"].items():
         typer.echo(f"  {way:<8} {row['kept']:>4} of {row['written']} kept")
-    typer.echo(f"Written {output}, and what was dropped in {output}.about.json")
+    typer.echo(f"Written {out}, and what was dropped in {out}.about.json")
 
 
 Margins = Annotated[

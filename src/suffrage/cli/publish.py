@@ -1,4 +1,4 @@
-"""Commands that pass a run on: publish it, check a copy of it, merge an adapter."""
+"""Commands on a finished run's files: publish it, check a copy, merge an adapter, free space."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from suffrage.cli.options import AsJson, print_json
 
 def publish_command(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run.", metavar="RUN")],
-    folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="FOLDER")],
+    out: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="FOLDER")],
     base: Annotated[
         bool | None,
         typer.Option(
@@ -55,11 +55,11 @@ def publish_command(
     from suffrage.publish.receipt import RECEIPT
 
     done: Published | None = None
-    if hub is None or not (folder / RECEIPT).is_file():
-        done = publish_run(run, folder, base, consultation, author or ())
-    address = push_to_hub(folder, hub, public) if hub is not None else None
+    if hub is None or not (out / RECEIPT).is_file():
+        done = publish_run(run, out, base, consultation, author or ())
+    address = push_to_hub(out, hub, public) if hub is not None else None
     if as_json:
-        print_json({**(done.as_json if done else {"folder": str(folder)}), "address": address})
+        print_json({**(done.as_json if done else {"folder": str(out)}), "address": address})
         return
     if done is not None:
         typer.echo(f"Published  {done.folder} ({done.bytes / 1e6:.0f} MB)")
@@ -107,7 +107,7 @@ def merge_command(
     checkpoint: Annotated[
         Path, typer.Argument(help="A checkpoint that is an adapter.", metavar="CHECKPOINT")
     ],
-    folder: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="FOLDER")],
+    out: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="FOLDER")],
     dtype: Annotated[
         Literal["float32", "bfloat16", "float16"],
         typer.Option(help="The number format of the weights."),
@@ -124,9 +124,49 @@ def merge_command(
     """
     from suffrage.publish.merging import merge_checkpoint
 
-    merge_checkpoint(checkpoint, folder, dtype, trust_remote_code)
+    merge_checkpoint(checkpoint, out, dtype, trust_remote_code)
     if as_json:
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        print_json({"folder": str(folder), "bytes": size})
+        size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+        print_json({"folder": str(out), "bytes": size})
         return
-    typer.echo(f"Model  {folder}")
+    typer.echo(f"Model  {out}")
+
+
+def clean_command(
+    runs: Annotated[
+        list[Path], typer.Argument(help="The folders of runs, such as runs/*.", metavar="RUN")
+    ],
+    old: Annotated[
+        bool, typer.Option("--old", help="Free what belongs to earlier versions of the study.")
+    ] = False,
+    work: Annotated[
+        bool,
+        typer.Option("--work", help="Free the answers kept and the points to resume from."),
+    ] = False,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Free the cache of converted models.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what runs and the cache hold, and free what you name. Without a flag nothing is removed.
+
+    A finished run's own checkpoints, answers and results are never removed.
+
+    Example: `suffrage clean runs/* --old --work`
+    """
+    from suffrage.study.commands.cleaning import WORDS, HeldKind, clean
+
+    asked: dict[HeldKind, bool] = {"old": old, "work": work, "cache": cache}
+    found = clean(runs, [kind for kind, wanted in asked.items() if wanted])
+    if as_json:
+        print_json(
+            {
+                "held": [held.as_json for held in found],
+                "freed_bytes": sum(held.bytes for held in found if held.freed),
+            }
+        )
+        return
+    for held in found:
+        done = "freed" if held.freed else ""
+        typer.echo(f"{held.bytes / 1e6:>9.1f} MB  {done:<5}  {held.place}: {WORDS[held.kind]}")
+    typer.echo(f"Freed {sum(held.bytes for held in found if held.freed) / 1e6:.1f} MB.")

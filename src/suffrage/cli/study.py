@@ -80,14 +80,19 @@ def _print_results(results: suffrage.Results, folder: Path) -> None:
     for method in results.methods:
         for checkpoint in method.checkpoints:
             typer.echo(f"Checkpoint  {folder / checkpoint}")
-    typer.echo(f"Tables      {folder / 'figures.csv'}, results.json, scoreboard.tex, .md")
+    typer.echo(
+        f"Tables      {folder / 'figures.csv'}, results.json, scoreboard.tex, .md, differences.tex"
+    )
     typer.echo(f"Report      {folder / 'report.html'}")
 
 
 def plan_command(
     study: StudyPath,
     gpus: Annotated[
-        bool, typer.Option("--gpus", help="Show 7B to 32B models on an A100, H100 or B200 instead.")
+        bool,
+        typer.Option(
+            "--gpus", help="Name the smallest GPU machine for models of 7B, 14B and 32B instead."
+        ),
     ] = False,
     price: Annotated[
         float | None, typer.Option(help="The cost of a GPU hour, with --gpus.", min=0)
@@ -107,12 +112,12 @@ def plan_command(
         from suffrage.study.planning.hardware import hardware_plan, hardware_table
 
         loaded = suffrage.read_study(study)
-        rows = hardware_plan(loaded, price)
+        found = hardware_plan(loaded, price)
         if as_json:
-            print_json(rows)
+            print_json(found.as_json())
         else:
             currency = loaded.price.currency if loaded.price else "USD"
-            print_rich(hardware_table(rows, currency))
+            print_rich(hardware_table(found, currency))
         return
     planned = plan_study(suffrage.read_study(study))
     if as_json:
@@ -186,7 +191,7 @@ def compare_command(
     measure: Annotated[
         str, typer.Option(help="fit, emd, entropy_ratio, slope, or EVALUATION.MEASURE.")
     ] = "fit",
-    html: Annotated[Path | None, typer.Option(help="Write the comparison as a page here.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the comparison as a page here.")] = None,
     across_models: Annotated[
         bool, typer.Option("--across-models", help="Allow different models in one table.")
     ] = False,
@@ -197,19 +202,19 @@ def compare_command(
     Runs that differ in survey, questions, value sets, held-out items or model get separate tables,
     with the reason. Differences have bootstrap intervals; Holm's correction covers all of them.
 
-    Example: `suffrage compare runs/* --html leaderboard.html`
+    Example: `suffrage compare runs/* --out leaderboard.html`
     """
     from suffrage.report import leaderboard
 
     found = suffrage.compare_runs(runs, measure, across_models)
-    if html is not None:
-        leaderboard.write_leaderboard_page(found, html)
+    if out is not None:
+        leaderboard.write_leaderboard_page(found, out)
     if as_json:
         print_json(leaderboard.leaderboard_json(found))
         return
     print_rich(leaderboard.leaderboard_text(found))
-    if html is not None:
-        typer.echo(f"Page    {html}")
+    if out is not None:
+        typer.echo(f"Page    {out}")
 
 
 def estimate_command(
@@ -275,19 +280,19 @@ def doctor_command(as_json: AsJson = False) -> None:
 
     Example: `suffrage doctor`
     """
-    from suffrage.study.planning.doctor import diagnosis
+    from suffrage.study.planning.doctor import diagnosis, diagnosis_numbers
 
-    found = diagnosis()
     if as_json:
-        print_json(found)
+        print_json(diagnosis_numbers())
         return
+    found = diagnosis()
     for name, value in found.items():
         typer.echo(f"{name:<22} {value}")
 
 
 def paraphrase_command(
     study: StudyPath,
-    output: Annotated[Path, typer.Argument(help="The JSON file to write.")],
+    out: Annotated[Path, typer.Argument(help="The JSON file to write.")],
     generator: Annotated[
         str | None, typer.Option(help="The model that writes; default: the study's model.")
     ] = None,
@@ -300,14 +305,14 @@ def paraphrase_command(
     """
     from suffrage.study.commands.paraphrasing import paraphrase
 
-    found = paraphrase(suffrage.read_study(study), generator, wanted, output, quiet=as_json)
+    found = paraphrase(suffrage.read_study(study), generator, wanted, out, quiet=as_json)
     if as_json:
         print_json(found)
         return
     typer.echo(f"{found['kept']} of {found['asked']} wordings kept, {found['empty']} were empty.")
     for why, count in found["dropped"].items():
         typer.echo(f"  dropped {count:>4}  {why}")
-    typer.echo(f"Written {output}; it lists every dropped text with its reason.")
+    typer.echo(f"Written {out}; it lists every dropped text with its reason.")
 
 
 def profile_command(
@@ -316,14 +321,12 @@ def profile_command(
     against: Annotated[
         str | None, typer.Option(help="Another value set, to show where the two differ most.")
     ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(help="Write an HTML page with the plot here.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write an HTML page with the plot here.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print and plot a value set, or where two differ most.
 
-    Example: `suffrage profile study.yaml liberals --against conservatives --plot profile.html`
+    Example: `suffrage profile study.yaml liberals --against conservatives --out profile.html`
     """
     from suffrage.report.terminal_pages import profile as profiles
     from suffrage.study.segmenting import study_value_set
@@ -331,15 +334,15 @@ def profile_command(
     loaded = suffrage.read_study(study)
     first = study_value_set(loaded, value_set)
     other = study_value_set(loaded, against) if against else None
-    if plot is not None:
-        profiles.write_profile_page(first, other, plot)
+    if out is not None:
+        profiles.write_profile_page(first, other, out)
     if as_json:
         print_json(profiles.profile_json(first, other))
         return
     table = profiles.comparison_table(first, other) if other else profiles.profile_table(first)
     print_rich(table)
-    if plot is not None:
-        typer.echo(f"Plot  {plot}")
+    if out is not None:
+        typer.echo(f"Plot  {out}")
 
 
 def segment_command(
@@ -361,7 +364,7 @@ def segment_command(
         Path | None,
         typer.Option(help="Use segments saved by --freeze instead of finding new ones."),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write an HTML page here.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write an HTML page here.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find segments of respondents who answer alike: how many, what marks them, who is in them.
@@ -369,7 +372,7 @@ def segment_command(
     Segments are latent classes, with weights and missing answers. Their number is chosen by
     stability in resamples and by ICL.
 
-    Example: `suffrage segment examples/quickstart.yaml --plot segments.html`
+    Example: `suffrage segment examples/quickstart.yaml --out segments.html`
     """
     from suffrage import storage
     from suffrage.report.terminal_pages import segments as pages
@@ -391,13 +394,13 @@ def segment_command(
     )
     if freeze is not None:
         found.write(freeze)
-    if plot is not None:
-        pages.write_segments_page(found, survey, title, plot)
+    if out is not None:
+        pages.write_segments_page(found, survey, title, out)
     if as_json:
         print_json(pages.segments_json(found, survey))
         return
     print_rich(pages.segments_text(found, survey))
-    if plot is not None:
-        typer.echo(f"Plot    {plot}")
+    if out is not None:
+        typer.echo(f"Plot    {out}")
     if freeze is not None:
         typer.echo(f"Frozen  {freeze}")

@@ -155,7 +155,7 @@ def worldvaluesbench_command(
     source: Annotated[
         Path, typer.Option(help="A copy of the repository Demon702/WorldValuesBench.")
     ],
-    output: Annotated[Path, typer.Option(help="The folder to write the benchmark to.")],
+    out: Annotated[Path, typer.Option(help="The folder to write the benchmark to.")],
     probe_from: Annotated[
         str, typer.Option(help="The part to draw probe samples from: test or valid.")
     ] = "test",
@@ -168,7 +168,7 @@ def worldvaluesbench_command(
 
     Prints the number of participants and examples next to the figures its authors publish.
 
-    Example: `suffrage survey worldvaluesbench WVS.csv --source WorldValuesBench --output wvb`
+    Example: `suffrage survey worldvaluesbench WVS.csv --source WorldValuesBench --out wvb`
     """
     from typing import cast, get_args
 
@@ -180,7 +180,7 @@ def worldvaluesbench_command(
     if encoding not in get_args(Encoding):
         raise InputError(f'--encoding "{encoding}": there are {", ".join(get_args(Encoding))}.')
     part, written_in = cast(Part, probe_from), cast(Encoding, encoding)
-    benchmark, samples = write_benchmark(file, source, output, part, written_in)
+    benchmark, samples = write_benchmark(file, source, out, part, written_in)
     counts = benchmark.counts(samples)
     if as_json:
         named = {
@@ -223,7 +223,7 @@ def worldvaluesbench_score_command(
 def worldvaluesbench_predictions_command(
     study: Annotated[Path, typer.Argument(help="A study that was run with the evaluation wvb.")],
     method: Annotated[str, typer.Argument(help="The method whose answers to write.")],
-    output: Annotated[Path, typer.Argument(help="The CSV file to write.")],
+    out: Annotated[Path, typer.Argument(help="The CSV file to write.")],
     seed: Annotated[
         int | None, typer.Option(help="A seed of the study; default: its first.")
     ] = None,
@@ -242,8 +242,8 @@ def worldvaluesbench_predictions_command(
     found = predictions_of(
         answers, options, loaded.folder, loaded.seeds[0] if seed is None else seed
     )
-    storage.write_text(output, found.write_csv())
-    typer.echo(f"{output}: {plural(found.height, 'answer')}")
+    storage.write_text(out, found.write_csv())
+    typer.echo(f"{out}: {plural(found.height, 'answer')}")
 
 
 def topics_command(

@@ -53,14 +53,12 @@ def score_values_command(
             "the YAML file of a key of your own."
         ),
     ] = "PVQ-21",
-    plot: Annotated[
-        Path | None, typer.Option(help="Write the scores as an HTML page here.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the scores as an HTML page here.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a study's populations on an instrument's values, with reliability.
 
-    Example: `suffrage values score ess-study.yaml --plot values.html`
+    Example: `suffrage values score ess-study.yaml --out values.html`
     Example: `suffrage values score town-study.yaml --key our-values.yaml`
     """
     from suffrage.report.terminal_pages.values import scores_table, write_scores_page
@@ -68,11 +66,11 @@ def score_values_command(
 
     loaded = suffrage.read_study(study)
     found = score_study(loaded, key)
-    if plot is not None:
-        write_scores_page(found, f"Values: {loaded.title or loaded.study}", plot)
+    if out is not None:
+        write_scores_page(found, f"Values: {loaded.title or loaded.study}", out)
     if as_json:
         print_json(found)
         return
     print_rich(scores_table(found))
-    if plot is not None:
-        typer.echo(f"Plot    {plot}")
+    if out is not None:
+        typer.echo(f"Plot    {out}")

@@ -202,7 +202,10 @@ def difference_of(run: Run, other: Run, across_models: bool = False) -> str | No
     if differ:
         return f"what people answered differs, by weights or selection ({_few(differ)})"
     if not across_models and one.study.model != two.study.model:
-        return f"their models differ ({one.study.model}; {two.study.model})"
+        return (
+            f"their models differ ({one.study.model}; {two.study.model}); --across-models puts "
+            "them in one table"
+        )
     if not set(run.splits.values()) & set(other.splits.values()):
         return "they hold different items out in every seed"
     return None

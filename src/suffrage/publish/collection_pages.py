@@ -23,7 +23,7 @@ CONTENTS = (
     ("dataset", "what the populations answered, as tables with standard errors"),
     ("results.json", "everything that the run found, for programs"),
     ("figures.csv", "every figure; differences.csv and answers.csv next to it"),
-    ("scoreboard.tex", "the scoreboard for a paper; scoreboard.md for a page"),
+    ("scoreboard.tex", "the scoreboard for a paper; differences.tex, and scoreboard.md for a page"),
     ("value_sets", "the populations' answers with their resamples; splits next to it"),
     ("records", "what the models were trained on"),
     ("CITATION.cff", "how to cite all this"),

@@ -69,18 +69,20 @@ RESULT_FILES = (
     "differences.csv",
     "answers.csv",
     "scoreboard.tex",
+    "differences.tex",
     "scoreboard.md",
 )
 
 
 def write_result_files(results: Results, folder: Path) -> None:
-    """Write results.json, its tables as CSV, and the scoreboard for LaTeX and Markdown."""
+    """Write results.json, tables as CSV, and scoreboard and differences for LaTeX and Markdown."""
     texts = {
         "results.json": results.model_dump_json(indent=1) + "\n",
         "figures.csv": _csv(_figure_rows(results)),
         "differences.csv": _csv(_difference_rows(results)),
         "answers.csv": _csv(_answer_rows(results)),
         "scoreboard.tex": latex_scoreboard(results),
+        "differences.tex": latex_differences(results),
         "scoreboard.md": markdown_scoreboard(results),
     }
     for name, text in texts.items():
@@ -112,6 +114,8 @@ def read_results(path: str | Path) -> Results:
     """
     path = Path(path)
     path = path / "results.json" if path.is_dir() else path
+    if not path.is_file() and path.name == "results.json":
+        raise InputError(f"{path.parent}: {_why_no_results(path.parent)}")
     content = storage.read_json(path)
     if not isinstance(content, dict) or "study" not in content:
         raise InputError(f"{path}: not a Suffrage results file; give the results.json of a run.")
@@ -135,6 +139,15 @@ def read_results(path: str | Path) -> Results:
             f"{path}: {where}: {first['msg']} ({error.error_count()} faults); the file was changed "
             "or cut off, so write it again with `suffrage run`."
         ) from error
+
+
+def _why_no_results(folder: Path) -> str:
+    if any((folder / name).is_dir() for name in ("survey", "splits")):
+        return (
+            "this run has no results yet: it was stopped before the end, or is still at work. "
+            "`suffrage run STUDY` finishes it, and computes nothing twice."
+        )
+    return "there is no results.json here; `suffrage run STUDY` makes it, in the study's `output:`."
 
 
 # --- Figures: which ones, in which order -------------------------------------------------------
@@ -333,6 +346,52 @@ def latex_scoreboard(results: Results) -> str:
             r"Way: from the average-training floor (0) to the ceiling of two halves of the same "
             r"respondents (100\,\%).}",
             rf"\label{{tab:suffrage-{label}}}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def latex_differences(results: Results) -> str:
+    r"""Every pair of methods on fit as a table for `\input`; the document needs booktabs."""
+    study, side = results.study, results.main_side
+    labels = {method.name: method.label for method in results.methods}
+    rows = sorted(results.differences_of(FIT, "fit", side=side), key=lambda d: -abs(d.value))
+    lines = [
+        f"% {_one_line(study.title)}: {_one_line(study.command)} ({study.content_hash})",
+        r"% Needs \usepackage{booktabs}.",
+        r"\begin{table}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+        r"\begin{tabular}{llllrl}",
+        r"\toprule",
+        r"Method & Against & Difference & Adjusted $p$ & Questions & Verdict \\",
+        r"\midrule",
+    ]
+    for d in rows:
+        cells = [
+            labels.get(d.method, d.method),
+            labels.get(d.against, d.against),
+            with_interval(d, 3),
+            number(d.adjusted, 3),
+            str(d.n),
+            {"higher": "closer", "lower": "further", "same": "not told apart"}.get(
+                d.verdict, "cannot be compared"
+            ),
+        ]
+        lines.append("{}" + " & ".join(latex_escaped(cell) for cell in cells) + r" \\")
+    label = "".join(c if c.isascii() and c.isalnum() else "-" for c in study.name)
+    where = "held-out items" if side == "held_out" else "items trained on"
+    caption = (
+        f"{study.title}. Differences in fit on {where}, over all value sets and seeds. Brackets: "
+        "95\u00a0% intervals; p-values are corrected for all pairs (Holm)."
+    )
+    return "\n".join(
+        [
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            rf"\caption{{{latex_escaped(caption)}}}",
+            rf"\label{{tab:suffrage-{label}-differences}}",
             r"\end{table}",
             "",
         ]

@@ -147,17 +147,23 @@ def plan_table(plan: Mapping[str, Any]) -> Any:
         table.add_row(
             stage["kind"],
             stage["label"],
-            "finished" if stage["finished"] else short_duration(stage["seconds"]),
+            "finished" if stage["finished"] else _planned_time(stage["seconds"]),
             f"{memory / 1e9:.1f} GB" if memory else "",
         )
     lines = [
-        f"\nIn all about {short_duration(plan['seconds_left'])}: estimates, nothing was started."
+        "\nThe model is not at hand, so nobody knows its size, and there is no total. Nothing was "
+        "started."
+        if plan["seconds_left"] is None
+        else f"\nIn all about {short_duration(plan['seconds_left'])}: estimates, nothing was "
+        "started."
     ]
     if plan.get("requests") is not None:
         lines.append(f"About {plan['requests']:,} requests to the endpoint.")
-    elif plan["parameters"] is None:
-        lines.append("The model is not at hand, so its size, time and memory are left out.")
     if plan["money"] is not None:
         lines.append(f"At the price given: {plan['money']:.2f}.")
-    lines += [*plan.get("starts", []), *plan.get("warnings", [])]
+    lines += [*plan.get("notes", []), *plan.get("starts", []), *plan.get("warnings", [])]
     return Group(table, Text("\n".join(lines)))
+
+
+def _planned_time(seconds: float | None) -> str:
+    return "unknown" if seconds is None else short_duration(seconds)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from suffrage.models.bundled import BUNDLED, cache_folder, package_folder
 from suffrage.models.device import cpu_threads, fast_dtype, gpu_name
@@ -58,6 +59,28 @@ def diagnosis() -> dict[str, str]:
             "postgres", any(POSTGRESQL.glob("*/bin/initdb")), "apt-get install postgresql"
         ),
         **_device(),
+    }
+
+
+def diagnosis_numbers() -> dict[str, Any]:
+    """The same for scripts: sizes in bytes, and parts by whether they are there."""
+    device = _device()
+    return {
+        "versions": versions(),
+        "cores": cpu_threads(),
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "free_disk_bytes": shutil.disk_usage(Path.cwd()).free,
+        "model_cache": str(cache_folder()),
+        "extras": {
+            extra: all(_version(package) is not None for package in required_packages(extra))
+            for extra in declared_extras()
+        },
+        "bundled": {
+            name: all(package_folder(package) is not None for package in model.needed)
+            for name, model in BUNDLED.items()
+        },
+        "runs_on": device.get("runs on"),
+        "fast_number_format": device.get("fast number format"),
     }
 
 

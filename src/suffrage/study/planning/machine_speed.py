@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -10,11 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from suffrage.models.device import device_name
+from suffrage.models.device import cpu_threads, device_name
+from suffrage.plurals import plural
 
 # Rows, inner length and columns: the shape of a layer of a small model.
 SHAPE = (512, 1024, 1024)
 SECONDS = 0.15
+# Programs that want a core, for each core, above which other work slows what is measured.
+BUSY = 0.75
 
 
 def matrix_speed(dtype: str, clock: Callable[[], float] = time.perf_counter) -> float:
@@ -44,6 +48,21 @@ def matrix_speed(dtype: str, clock: Callable[[], float] = time.perf_counter) -> 
         fastest = min(fastest, clock() - before)
     rows, inner, columns = SHAPE
     return 2 * rows * inner * columns / fastest
+
+
+def busy_sentence() -> str:
+    """That other work slows this machine, where it does; empty otherwise, or where nobody knows."""
+    try:
+        waiting = os.getloadavg()[0]
+    except (AttributeError, OSError):  # Windows has none
+        return ""
+    cores = cpu_threads()
+    if waiting <= BUSY * cores:
+        return ""
+    return (
+        f"This machine is busy: {waiting:.1f} programs want its {plural(cores, 'core')}. The times "
+        "above may be several times too short or too long; plan again when it is quiet."
+    )
 
 
 def _numpy_product() -> Callable[[], Any]:

@@ -13,7 +13,7 @@ from suffrage.models.identity import model_shape
 from suffrage.report.starts import start_sentences
 from suffrage.study.inputs import ComputedInputs, StudyInputs
 from suffrage.study.planning.held_out_power import power_warnings
-from suffrage.study.planning.machine_speed import matrix_speed
+from suffrage.study.planning.machine_speed import busy_sentence, matrix_speed
 from suffrage.study.planning.memory import StepSize, largest_step
 from suffrage.study.planning.stage_work import (
     StageWork,
@@ -77,6 +77,8 @@ class Plan:
     warnings: tuple[str, ...] = ()
     # What the study's models were trained on before it, in sentences.
     starts: tuple[str, ...] = ()
+    # What was measured for the estimate, and what makes it unsure, in sentences.
+    notes: tuple[str, ...] = ()
 
     @property
     def seconds_left(self) -> float:
@@ -87,27 +89,41 @@ class Plan:
         """Estimated seconds of one stage."""
         return next(p.seconds for p in self.stages if p.stage.folder == stage.folder)
 
+    @property
+    def total_known(self) -> bool:
+        """Whether all that is left has an estimate; of a model that is not at hand nothing has."""
+        return not any(map(self._unknown, self.stages))
+
+    def _unknown(self, planned: PlannedStage) -> bool:
+        """Whether a stage would run a model whose size is not known."""
+        runs = planned.stage.kind in ("align", "answers", "probes") and not planned.finished
+        return runs and self.parameters is None and self.requests is None
+
     def as_json(self) -> dict[str, Any]:
-        """For scripts."""
+        """For scripts; seconds that cannot be estimated are null."""
+        known = self.total_known
         return {
             "stages": [
                 {
                     "kind": planned.stage.kind,
                     "label": planned.stage.label,
                     "finished": planned.finished,
-                    "seconds": round(planned.seconds, 1),
-                    "memory_bytes": planned.memory_bytes,
+                    "seconds": None if self._unknown(planned) else round(planned.seconds, 1),
+                    "memory_bytes": None
+                    if planned.memory_bytes is None
+                    else round(planned.memory_bytes),
                     "folder": str(planned.stage.folder),
                 }
                 for planned in self.stages
             ],
-            "seconds_left": round(self.seconds_left, 1),
+            "seconds_left": round(self.seconds_left, 1) if known else None,
             "parameters": self.parameters,
             "floating_point_operations_per_second": self.speed,
-            "money": self.money,
+            "money": self.money if known else None,
             "requests": self.requests,
             "warnings": list(self.warnings),
             "starts": list(self.starts),
+            "notes": list(self.notes),
         }
 
 
@@ -154,7 +170,25 @@ def _local_plan(inputs: StudyInputs) -> Plan:
     ]
     total = sum(one.seconds for one in planned)
     money = study.price.per_hour * total / 3600 if study.price else None
-    return Plan(tuple(planned), shape.parameters if shape else None, asking, money)
+    return Plan(
+        tuple(planned),
+        shape.parameters if shape else None,
+        asking,
+        money,
+        notes=_measured_notes(asking, study.scoring.number_format),
+    )
+
+
+def _measured_notes(speed: float, number_format: str) -> tuple[str, ...]:
+    """What the estimates rest on; empty where no model is left to run."""
+    if not speed:
+        return ()
+    busy = busy_sentence()
+    measured = (
+        f"Measured: this machine multiplies matrices at {speed / 1e9:,.0f} billion operations a "
+        f"second in {number_format}; a model is taken to reach a part of that."
+    )
+    return (measured, busy) if busy else (measured,)
 
 
 def _planned(stage: Stage, work: StageWork | None, parameters: int, speed: float) -> PlannedStage:
@@ -213,13 +247,41 @@ def _requests_by_stage(inputs: StudyInputs) -> dict[Path, tuple[float, float, fl
     return found
 
 
-def training_sizes(study: Study, size: int, row: int) -> dict[str, tuple[TrainingWork, StepSize]]:
+@dataclass(frozen=True)
+class AskingWork:
+    """What asking one method's models takes, over all seeds."""
+
+    # Tokens times forward passes: for answers to items, and for evaluations' own questions.
+    answers: float
+    probes: float
+    # How often a model is loaded, to be trained or asked.
+    loads: int
+
+
+def asking_work(inputs: StudyInputs) -> dict[str, AskingWork]:
+    """What asking the models of each method takes, by the method's name."""
+    wiring, work = inputs.wiring, work_by_stage(inputs)
+    found = {}
+    for spec in inputs.study.methods:
+        answers = {s.folder for (name, _), s in wiring.answers.items() if name == spec.name}
+        probes = {s.folder for (_, name, _), s in wiring.probes.items() if name == spec.name}
+        trainings = sum(place[0] == spec.name for place in wiring.align)
+        found[spec.name] = AskingWork(
+            sum(work[folder].passes for folder in answers),
+            sum(work[folder].passes for folder in probes if folder in work),
+            trainings + max(len(answers), trainings),
+        )
+    return found
+
+
+def training_sizes(
+    inputs: StudyInputs, size: int, row: int
+) -> dict[str, tuple[TrainingWork, StepSize]]:
     """For each trained method: the work of all its trainings, and its largest micro-batch.
 
     size: most records computed at a time. row: tokens of a packed row.
     """
-    inputs = ComputedInputs(wire(with_value_sets(study)))
-    work = work_by_stage(inputs)
+    study, work = inputs.study, work_by_stage(inputs)
     found = {}
     for spec in study.methods:
         places = training_places(inputs, spec.name)

@@ -1,0 +1,43 @@
+"""Every command's help reads alike: arguments in capitals, flags without a type, outputs --out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from suffrage.cli.commands import app
+
+
+def commands(group: Any, name: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for word, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*name, word))
+        else:
+            yield (*name, word), command
+
+
+EVERY = dict(commands(get_command(app)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(EVERY), ids=" ".join)
+def test_help_has_no_type_next_to_a_flag_and_arguments_in_capitals(name: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(app, [*name, "--help"], env={"COLUMNS": "160"}).output
+    assert "<bool>" not in shown
+    used = shown.split("Usage:", 1)[1].split("\n", 1)[0].split("[OPTIONS]", 1)[1]
+    assert used == used.upper(), used
+
+
+def test_an_option_that_names_an_output_is_out() -> None:
+    found = {
+        (*name, option)
+        for name, command in EVERY.items()
+        for parameter in command.params
+        for option in parameter.opts
+        if option in ("--output", "--plot", "--html", "--file", "--to")
+    }
+    assert not found
