@@ -17,6 +17,7 @@ from suffrage.report.numbers import duration, interval, number, signed
 from suffrage.report.tables import (
     fit_difference,
     fit_figure,
+    latex_differences,
     latex_escaped,
     read_results,
     scoreboard_rows,
