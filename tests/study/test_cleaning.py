@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.publish.receipt import RECEIPT, ReceiptPart, RepresentationReceipt
-from suffrage.study.commands.cleaning import clean
+from suffrage.study.commands.cleaning import clean_runs
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_a_flag_it_only_says_what_there_is(run: Path) -> None:
     before = sorted(run.rglob("*"))
-    found = {held.kind: held for held in clean([run])}
+    found = {held.kind: held for held in clean_runs([run])}
     assert (found["old"].bytes, found["work"].bytes, found["cache"].bytes) == (200, 3000, 50)
     assert found["kept"].bytes >= 10 + (run / RECEIPT).stat().st_size
     assert not any(held.freed for held in found.values())
@@ -45,7 +45,7 @@ def test_without_a_flag_it_only_says_what_there_is(run: Path) -> None:
 
 
 def test_old_stages_go_with_the_links_to_them_and_nothing_else(run: Path) -> None:
-    clean([run], ["old"])
+    clean_runs([run], ["old"])
     assert [path.name for path in (run / "splits").iterdir()] == ["seed1-0123abcd"]
     assert (run / ".work" / "sft-abc").is_dir()
 
@@ -61,4 +61,4 @@ def test_the_command_frees_what_is_named_and_counts_bytes(run: Path, tmp_path: P
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     with pytest.raises(InputError, match="is not a run"):
-        clean([tmp_path / "photos"], ["old", "work"])
+        clean_runs([tmp_path / "photos"], ["old", "work"])

@@ -154,10 +154,10 @@ def clean_command(
 
     Example: `suffrage clean runs/* --old --work`
     """
-    from suffrage.study.commands.cleaning import WORDS, HeldKind, clean
+    from suffrage.study.commands.cleaning import WORDS, HeldKind, clean_runs
 
     asked: dict[HeldKind, bool] = {"old": old, "work": work, "cache": cache}
-    found = clean(runs, [kind for kind, wanted in asked.items() if wanted])
+    found = clean_runs(runs, [kind for kind, wanted in asked.items() if wanted])
     if as_json:
         print_json(
             {

@@ -45,7 +45,7 @@ class Held:
         }
 
 
-def clean(runs: Sequence[Path], free: Sequence[HeldKind] = ()) -> list[Held]:
+def clean_runs(runs: Sequence[Path], free: Sequence[HeldKind] = ()) -> list[Held]:
     """Say what runs and the cache hold, and free what is asked for.
 
     Parameters
