@@ -20,7 +20,7 @@ from suffrage.consult.consultation import read_consultation
 from suffrage.consult.polis.read_files import read_polis
 from suffrage.consult.polis.write_files import write_polis
 from suffrage.consult.release.release import read_release
-from suffrage.server.store import audit, consultations, statements
+from suffrage.server.store import audit, consultations, staff_links, staff_sessions, statements
 from suffrage.server.store.database import open_store
 from suffrage.server.store.secret_keys import FILE_VARIABLE, VARIABLE
 from suffrage.server.store.stored_results import newest_results
@@ -245,7 +245,9 @@ def test_serving_prints_the_first_log_in_once_and_keeps_results_fresh(tmp_path: 
     try:
         assert process.stdout is not None
         told = [process.stdout.readline() for _ in range(3)]
-        log_in = re.search(r"organiser@localhost   password: ([0-9A-Z-]{19})", told[2])
+        log_in = re.search(
+            r"(organiser-[0-9a-z-]{9}@localhost)   password: ([0-9A-Z-]{19})", told[2]
+        )
         assert log_in, told
         began = time.monotonic()
         while (
@@ -261,13 +263,22 @@ def test_serving_prints_the_first_log_in_once_and_keeps_results_fresh(tmp_path: 
     secret = (tmp_path / "store" / "secret.key").read_text().strip()
     server = serve(str(tmp_path / "store"), secret)
     try:
-        with httpx.Client(base_url=server.url, follow_redirects=True) as client:
+        with httpx.Client(base_url=server.url, follow_redirects=True, timeout=60) as client:
             page = client.get("/admin/login").text
             token = re.search(r'name="csrf" value="(\w+)"', page)
             assert token
-            fields = {"email": "organiser@localhost", "password": log_in.group(1)}
+            fields = {"email": log_in.group(1), "password": log_in.group(2)}
             inside = client.post("/admin/login", data={"csrf": token.group(1), **fields})
-            assert inside.url.path == "/admin" and "Talking about water" in inside.text
+            # The password was on a screen, so it is changed before anything else.
+            assert inside.url.path == "/admin/account"
+            token = re.search(r'name="csrf" value="(\w+)"', inside.text)
+            assert token
+            new = {"old": log_in.group(2), "new": "a password of my own", "again": "another one"}
+            form = {"csrf": token.group(1), **new}
+            assert client.post("/admin/account", data=form).status_code == 422
+            form["again"] = form["new"]
+            assert client.post("/admin/account", data=form).status_code == 200
+            assert "Talking about water" in client.get("/admin").text
     finally:
         server.stop()
 
@@ -291,3 +302,79 @@ def test_a_named_server_answers_to_its_names_alone(
     assert served[1].state.settings.hosts == ()
     for one in served:
         one.state.store.close()
+
+
+def test_staff_are_added_and_changed_on_the_command_line(tmp_path: Path) -> None:
+    made(tmp_path)
+    store = tmp_path / "store"
+    ana = ["ana@example.org", "--consultation", "water", "--role", "owner"]
+    added = said("staff", "add", store, *ana, "--base-url", "https://c.example/")
+    link = re.search(r"https://c\.example/admin/password\?t=([\w-]+)", added.output)
+    assert link, added.output
+    opened = open_store(str(store))
+    staff_links.set_password_by_link(opened, link.group(1), "a long password")
+
+    def comes_in(password: str, email: str = "ana@example.org") -> bool:
+        return staff_sessions.log_in_member(opened, email, password, "192.0.2.0/24") is not None
+
+    assert comes_in("a long password") and not comes_in("wrong")
+    assert "192.0.2.0/24  ana@example.org" in said("staff", "refusals", store).output
+    # The last owner stays, until there is another one.
+    alone = said("staff", "disable", store, "ana@example.org")
+    assert alone.exit_code == 1 and "needs an owner" in str(alone.exception)
+    assert said("staff", "add", store, "bo@example.org", *ana[1:]).exit_code == 0
+    assert said("staff", "disable", store, "ana@example.org").exit_code == 0
+    assert not comes_in("a long password")
+    assert said("staff", "enable", store, "ana@example.org").exit_code == 0
+    typed = ["staff", "password", str(store), "ana@example.org"]
+    twice = "another password\nanother password\n"
+    assert CliRunner().invoke(app, ["consult", *typed], input=twice).exit_code == 0
+    assert comes_in("another password") and not comes_in("a long password")
+    assert said("staff", "address", store, "ana@example.org", "cy@example.org").exit_code == 0
+    assert said("staff", "role", store, "cy@example.org", "water", "analyst").exit_code == 0
+    listed = said("staff", "list", store).output
+    assert "cy@example.org  analyst of water; must change the password" in listed
+    unknown = said("staff", "link", store, "nobody@example.org")
+    assert unknown.exit_code == 1 and "no member of staff" in str(unknown.exception)
+    opened.close()
+
+
+def test_a_log_is_checked_against_heads_that_were_noted_before(tmp_path: Path) -> None:
+    made(tmp_path)
+    store = tmp_path / "store"
+    noted = said("audit", "head", store, "water").output.strip()
+    assert re.fullmatch(r"\d+:[0-9a-f]{64}", noted)
+    said("phase", store, "water", "open")
+    said("phase", store, "water", "closed")
+    newest = said("audit", "head", store, "water").output.strip()
+    whole, log = tmp_path / "log.jsonl", tmp_path / "other.jsonl"
+    assert said("audit", "download", store, "water", whole).exit_code == 0
+    heads = tmp_path / "heads.txt"
+    heads.write_text(f"{noted}\n{newest}\n")
+    assert "2 heads noted earlier" in said("audit", "check", whole, "--heads", heads).output
+
+    def complaint(lines: list[str], *more: str) -> str:
+        log.write_text("".join(line + "\n" for line in lines))
+        result = said("audit", "check", log, *more)
+        assert result.exit_code == (1 if result.exception else 0)
+        return str(result.exception or "")
+
+    lines = whole.read_text().splitlines()
+    # One that was cut at its end is unbroken, and only a head tells.
+    assert complaint(lines[:-1]) == ""
+    assert "it was cut" in complaint(lines[:-1], "--head", newest)
+    assert "broken at entry 2" in complaint([lines[0], *lines[2:]])
+    # Nor is a chain that was made again as a whole broken.
+    entries = audit.read_json_lines("\n".join(lines), "log")
+    again: list[audit.AuditEntry] = []
+    for e in entries:
+        previous = again[-1].hash if again else audit.FIRST
+        changed = replace(e, previous=previous, detail={"other": "history"})
+        content = (e.chain, e.number, previous, e.actor, e.action, e.object, changed.detail, e.at)
+        again.append(replace(changed, hash=audit._hash(*content)))
+    made_again = audit.as_json_lines(again).splitlines()
+    assert complaint(made_again) == ""
+    for head in (noted, newest, newest.split(":")[1][:16]):
+        assert "log" in complaint(made_again, "--head", head)
+    assert "is no head" in complaint(lines, "--head", "12:abc")
+    assert "line 1" in complaint(["not json"])

@@ -14,8 +14,10 @@ from suffrage.cli import (
     asking,
     auditing,
     consult_analysis,
+    consult_audit,
     consult_backups,
     consult_server,
+    consult_staff,
     publish,
     study,
     survey,
@@ -67,6 +69,14 @@ consult_app = typer.Typer(cls=PlainHelp, no_args_is_help=True, help="The public 
 app.add_typer(survey_app, name="survey")
 app.add_typer(values_app, name="values")
 app.add_typer(consult_app, name="consult")
+staff_app = typer.Typer(
+    no_args_is_help=True, help="Who organises, in which role, and how they sign in."
+)
+consult_app.add_typer(staff_app, name="staff")
+audit_app = typer.Typer(
+    no_args_is_help=True, help="The audit log: its head to note, and a check against noted ones."
+)
+consult_app.add_typer(audit_app, name="audit")
 
 app.command("run")(study.run_command)
 app.command("plan")(study.plan_command)
@@ -105,6 +115,18 @@ consult_app.command("invite")(consult_server.invite_command)
 consult_app.command("serve")(consult_server.serve_command)
 consult_app.command("backup")(consult_backups.backup_command)
 consult_app.command("restore")(consult_backups.restore_command)
+staff_app.command("list")(consult_staff.list_command)
+staff_app.command("add")(consult_staff.add_command)
+staff_app.command("role")(consult_staff.role_command)
+staff_app.command("link")(consult_staff.link_command)
+staff_app.command("password")(consult_staff.password_command)
+staff_app.command("disable")(consult_staff.disable_command)
+staff_app.command("enable")(consult_staff.enable_command)
+staff_app.command("address")(consult_staff.address_command)
+staff_app.command("refusals")(consult_staff.refusals_command)
+audit_app.command("head")(consult_audit.head_command)
+audit_app.command("download")(consult_audit.download_command)
+audit_app.command("check")(consult_audit.check_command)
 consult_app.command("export")(consult_server.export_command)
 consult_app.command("import")(consult_server.import_command)
 consult_app.command("demo")(consult_server.demo_command)

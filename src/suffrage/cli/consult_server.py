@@ -484,22 +484,25 @@ def _shown(where: str) -> str:
 
 
 def _first_member(store: Store) -> tuple[str, str] | None:
-    """Make a first member of staff who owns every consultation that has none.
+    """Make a first member of staff who owns every consultation that has no staff.
 
-    Returns the address and the password, or None where the member was there already.
+    Nobody can guess the address, so nobody can try passwords for it. Returns the address and the
+    password, which the member must change, or None where there is a member already.
     """
     from suffrage.server.store import consultations, staff
     from suffrage.server.store.secret_keys import new_code
 
-    email = "organiser@localhost"
     everything = consultations.list_consultations(store)
-    member = staff.member_of_email(store, email)
+    without = [what for what in everything if not staff.list_members(store, what.id)]
+    members = [member for member in staff.all_members(store) if not member.disabled]
+    owners = [m for m in members if "owner" in staff.roles_of(store, m.id).values()]
     password = None
-    if member is None and not any(staff.list_members(store, what.id) for what in everything):
+    if members:
+        member = (owners or members)[0]
+    else:
         password = new_code()
-        member = staff.add_member(store, email, password)
-    if member is not None:
-        for what in everything:
-            if not staff.list_members(store, what.id):
-                staff.set_role(store, what.id, member.id, "owner", "command line")
-    return (email, password) if password else None
+        email = f"organiser-{new_code()[:9].lower()}@localhost"
+        member = staff.add_member(store, email, password, must_change=True)
+    for what in without:
+        staff.set_role(store, what.id, member.id, "owner", "command line")
+    return (member.email, password) if password else None

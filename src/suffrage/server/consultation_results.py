@@ -6,9 +6,12 @@ Organisers see each computation (`organisers_results`), participants one in seve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+
+import polars as pl
 
 from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.analysis import OpinionAnalysis, analyse
@@ -100,8 +103,38 @@ def is_next_step(people: int, last: int | None, settings: ConsultationSettings) 
     people : int
         How many people's votes these results count.
     last : int, optional
-        How many those that participants see now count; None where they see none.
+        How many there were at the step that participants see now; None where they see none.
     """
     if people < settings.least_people:
         return False
     return last is None or abs(people - last) >= settings.batch
+
+
+def without_some(
+    content: Consultation, count: int, spared: Collection[str], draw: random.Random
+) -> tuple[Consultation, tuple[str, ...]]:
+    """Leave some people out, so that results without one who withdrew differ by several people.
+
+    Parameters
+    ----------
+    count : int
+        How many to leave out, of those who voted and count.
+    spared : collection of str
+        Who was left out last time, and is not again while there are others: otherwise these results
+        would differ from the last ones by one person.
+
+    Returns
+    -------
+    tuple of Consultation and tuple of str
+        The consultation in which they do not count, and who they are.
+    """
+    voted = set(content.votes["participant"])
+    who = content.participants.filter(~pl.col("excluded"))["participant"].to_list()
+    possible = sorted(voted.intersection(who))
+    fresh = [id for id in possible if id not in spared]
+    if len(fresh) < count:
+        fresh = possible
+    chosen = tuple(draw.sample(fresh, min(count, len(fresh))))
+    left_out = pl.col("participant").is_in(list(chosen))
+    people = content.participants.with_columns(excluded=pl.col("excluded") | left_out)
+    return replace(content, participants=people), chosen

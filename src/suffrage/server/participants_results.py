@@ -9,8 +9,9 @@ from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.groups.shown_results import group_centres, shown_results
 
-# What nobody is shown: what the draw of statements and the place of a reader are worked out from.
-PRIVATE = ("extremity", "plane")
+# What nobody is shown: what the draw of statements and the place of a reader are worked out from,
+# and how the next step is made.
+PRIVATE = ("extremity", "plane", "counted_from", "withdrawn", "left_out")
 DIGITS = 5
 
 

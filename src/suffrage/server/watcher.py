@@ -11,17 +11,26 @@ each starts such a process, and one of these leads (`store/leadership.py`).
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from suffrage import __version__
 from suffrage.consult.groups.group_names import remembered
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.errors import SuffrageError
-from suffrage.server.consultation_results import RESAMPLES, find_results, is_next_step
+from suffrage.server.consultation_results import (
+    RESAMPLES,
+    ConsultationResults,
+    find_results,
+    is_next_step,
+    without_some,
+)
 from suffrage.server.organisers_results import organisers_results
 from suffrage.server.participants_results import participants_results
 from suffrage.server.store.buckets import remove_full_buckets
@@ -31,11 +40,14 @@ from suffrage.server.store.database import Store, open_store
 from suffrage.server.store.faults import SENTENCES, fault_of
 from suffrage.server.store.known_groups import stored_groups
 from suffrage.server.store.leadership import Leadership
+from suffrage.server.store.result_steps import StepSoFar, nothing_shown
 from suffrage.server.store.stored_results import (
+    ResultsToSave,
     StoredResults,
     acts_known,
     acts_so_far,
     save_results,
+    step_so_far,
 )
 
 # The shortest time from one computation to the next, and how many times as long as the last one
@@ -76,31 +88,80 @@ def recompute(
     StoredResults
         What organisers see.
     """
+    while True:
+        made = _compute(store, consultation, settings or GroupSettings(), resamples)
+        # Nothing is stored when somebody withdrew while it was computed.
+        if made is not None:
+            store.forget_deleted()
+            return made
+
+
+def _compute(
+    store: Store, consultation: StoredConsultation, settings: GroupSettings, resamples: int
+) -> StoredResults | None:
     began = time.perf_counter()
     # Read before the votes: a vote that comes between is counted as behind, never as known.
     known = acts_so_far(store, consultation.id)
     with store.read() as c:
-        before = stored_groups(c, consultation.id)
+        groups = stored_groups(c, consultation.id)
+    before = step_so_far(store, consultation.id)
     content = to_consultation(store, consultation.slug)
-    found = find_results(content, settings, resamples, before)
-    for_participants = None
-    if found.analysis is not None and consultation.phase in ("open", "closed"):
-        for_participants = participants_results(found.content, found.analysis)
-    for_organisers = organisers_results(found)
-    how = {**vars(settings or GroupSettings()), "resamples": resamples}
+    found = find_results(content, settings, resamples, groups)
+    everybody = step = ResultsToSave(found.people, found.votes, organisers_results(found))
+    if before.withdrawn:
+        others = consultation.settings.batch - 1
+        some, left_out = without_some(content, others, before.left_out, random.SystemRandom())
+        fewer = find_results(some, settings, resamples, groups)
+        step = _step_after_withdrawal(consultation, fewer, found.people, left_out)
+    elif consultation.phase in ("open", "closed"):
+        told = _for_participants(found, found.people)
+        everybody = step = replace(everybody, participants=told)
+
+    def is_step(so_far: StepSoFar) -> bool:
+        if so_far.withdrawn:
+            return True
+        return step.participants is not None and (
+            is_next_step(found.people, so_far.people, consultation.settings)
+        )
+
+    how = {**vars(settings), "resamples": resamples}
     return save_results(
         store,
         consultation.id,
         known,
-        found.people,
-        found.votes,
         {**how, "seconds": round(time.perf_counter() - began, 3)},
         __version__,
-        for_organisers,
-        for_participants,
-        lambda last: is_next_step(found.people, last, consultation.settings),
-        remembered(found.analysis.groups, before) if found.analysis else (),
+        everybody,
+        step,
+        is_step,
+        remembered(found.analysis.groups, groups) if found.analysis else (),
     )
+
+
+def _step_after_withdrawal(
+    consultation: StoredConsultation,
+    fewer: ConsultationResults,
+    people: int,
+    left_out: tuple[str, ...],
+) -> ResultsToSave:
+    """Return what a step shows that leaves several people out. people: how many there are."""
+    told = None
+    if fewer.people >= consultation.settings.least_people:
+        told = _for_participants(fewer, people, left_out)
+    if told is None:
+        # The step after the one that went away must still differ from it by several people.
+        return ResultsToSave(fewer.people, fewer.votes, None, nothing_shown(people))
+    return ResultsToSave(fewer.people, fewer.votes, organisers_results(fewer), told)
+
+
+def _for_participants(
+    found: ConsultationResults, counted_from: int, left_out: tuple[str, ...] = ()
+) -> dict[str, Any] | None:
+    """What participants see, with what the next step needs; None where there are no groups."""
+    if found.analysis is None:
+        return None
+    told = participants_results(found.content, found.analysis)
+    return {**told, "counted_from": counted_from, "left_out": list(left_out)}
 
 
 def watch(

@@ -26,6 +26,8 @@ from suffrage.server.store import (
     participants,
     secret_keys,
     staff,
+    staff_links,
+    staff_sessions,
     statements,
     stored_judgements,
     stored_votes,
@@ -266,8 +268,9 @@ def test_no_token_code_or_password_is_in_the_database(here: Running) -> None:
     (token,) = invitations.create_invitations(here.store, here.id, 1, "tests")
     joined = participants.join_consultation(here.store, here.id, token, "en")
     code = participants.return_code(here.store, here.id, joined.participant.id)
-    staff.add_member(here.store, "ana@example.org", "a long password")
-    logged = staff.log_in_member(here.store, "ana@example.org", "a long password")
+    ana = staff.add_member(here.store, "ana@example.org", "a long password")
+    link = staff_links.make_link(here.store, ana.id, "tests")
+    logged = staff_sessions.log_in_member(here.store, "ana@example.org", "a long password")
     assert logged
     with here.store.read() as c:
         everything = " ".join(
@@ -275,7 +278,8 @@ def test_no_token_code_or_password_is_in_the_database(here: Running) -> None:
             for table in schema.metadata.sorted_tables
             for row in c.execute(select(table))
         )
-    for secret in (token, joined.session, code, "a long password", logged[1]):
+    tokens = (token, joined.session, logged.session, logged.browser, link)
+    for secret in (*tokens, code, "a long password"):
         assert secret not in everything
     assert joined.participant.id in everything
 
@@ -327,7 +331,7 @@ def test_withdrawing_leaves_nothing_but_that_somebody_did(here: Running) -> None
     statements.moderate_statements(here.store, here.id, [voted.id], "accepted", "ok", None)
     acts.vote(here.store, here.id, other, voted.id, 1)
     receipt = withdrawals.withdraw_participant(here.store, here.id, person)
-    assert receipt in {e.hash for e in audit.list_entries(here.store, here.id)}
+    assert receipt.hash in {e.hash for e in audit.list_entries(here.store, here.id)}
     with here.store.read() as c:
         for table in schema.metadata.sorted_tables:
             if table.name not in ("participant", "audit"):
@@ -478,19 +482,21 @@ def test_two_writers_of_the_audit_log_do_not_fork_it(here: Running) -> None:
 def test_staff_come_in_by_password_and_do_what_their_role_may(here: Running) -> None:
     ana = staff.add_member(here.store, "Ana@example.org", "a long password")
     staff.set_role(here.store, here.id, ana.id, "owner", "tests")
-    member, session = staff.log_in_member(here.store, "ana@EXAMPLE.org", "a long password") or (
-        None,
-        "",
-    )
-    assert member == ana and staff.member_of_session(here.store, session) == ana
-    assert staff.log_in_member(here.store, "ana@example.org", "another password") is None
-    assert staff.log_in_member(here.store, "bob@example.org", "a long password") is None
+    found = staff_sessions.log_in_member(here.store, "ana@EXAMPLE.org", "a long password")
+    assert found is not None and found.member == ana
+    assert staff_sessions.member_of_session(here.store, found.session) == ana
+    assert staff_sessions.log_in_member(here.store, "ana@example.org", "another password") is None
+    assert staff_sessions.log_in_member(here.store, "bob@example.org", "a long password") is None
     assert "owner" in staff.MAY["moderate"] and "viewer" not in staff.MAY["moderate"]
     with pytest.raises(InputError, match="needs an owner"):
         staff.set_role(here.store, here.id, ana.id, "viewer", "tests")
+    with pytest.raises(InputError, match="needs an owner"):
+        staff.disable_member(here.store, ana.id, "tests")
+    bob = staff.add_member(here.store, "bob@example.org", "a long password")
+    staff.set_role(here.store, here.id, bob.id, "owner", "tests")
     staff.disable_member(here.store, ana.id, "tests")
-    assert staff.member_of_session(here.store, session) is None
-    assert staff.log_in_member(here.store, "ana@example.org", "a long password") is None
+    assert staff_sessions.member_of_session(here.store, found.session) is None
+    assert staff_sessions.log_in_member(here.store, "ana@example.org", "a long password") is None
 
 
 def filled(here: Running) -> plain.Consultation:

@@ -70,6 +70,7 @@ PAGES = (
     "/settings/languages",
     "/invitations",
     "/translations",
+    "/staff",
 )
 
 
@@ -474,21 +475,19 @@ def test_settings_phases_and_texts_change_and_mistakes_are_told(office: Office) 
 
 def test_roles_are_given_and_the_last_owner_stays(office: Office) -> None:
     visitor = office.client("owner")
-    visitor.get("/settings")
-    visitor.post("/settings", 422, what="role", email="new@example.org", role="viewer")
-    visitor.post(
-        "/settings",
-        what="role",
-        email="new@example.org",
-        role="viewer",
-        password="twelve letters",
-    )
+    visitor.get("/staff")
+    visitor.post("/staff", 422, what="role", email="no address", role="viewer")
+    added = visitor.post("/staff", 200, what="role", email="new@example.org", role="viewer").text
+    link = re.search(r"http://testserver(/admin/password\?t=[\w-]+)", added)
+    assert link and link.group(1) not in visitor.get("/staff")
     fresh = office.client(None)
-    fresh.log_in("new@example.org", "twelve letters")
+    assert "new@example.org" in fresh.get(link.group(1))
+    token = link.group(1).split("t=")[1]
+    fresh.post("/admin/password", t=token, new="twelve letters", again="twelve letters")
     fresh.get("/groups")
-    visitor.post("/settings", what="role", email="new@example.org", role="none")
+    visitor.post("/staff", what="role", email="new@example.org", role="none")
     fresh.get("/groups", 404)
-    last = visitor.post("/settings", 422, what="role", email="owner@example.org", role="viewer")
+    last = visitor.post("/staff", 422, what="role", email="owner@example.org", role="viewer")
     assert "needs an owner" in last.text
 
 

@@ -32,6 +32,9 @@ from suffrage.server.store.database_schema import (
     participant,
     participant_session,
     secret_mark,
+    staff_browser,
+    staff_link,
+    staff_refusal,
     staff_session,
 )
 from suffrage.server.store.faults import SENTENCES, fault_of
@@ -146,7 +149,11 @@ def _start_over(store: Store) -> None:
     with store.write() as c:
         gone = {
             table.name: c.execute(delete(table)).rowcount
-            for table in (participant_session, staff_session, demographic, secret_mark)
+            for table in (
+                participant_session,
+                *(staff_session, staff_link, staff_browser, staff_refusal),
+                *(demographic, secret_mark),
+            )
         }
         c.execute(update(participant).values(return_hash=None))
         unused = invitation.c.used_at.is_(None) & invitation.c.revoked_at.is_(None)

@@ -61,6 +61,9 @@ class Buckets(Protocol):
             0 if a token was taken, and otherwise the seconds until there is one.
         """
 
+    def give_back(self, key: str, size: int, seconds: float) -> None:
+        """Put a token back that was just taken, for an act that was refused for another reason."""
+
 
 class MemoryBuckets:
     """The buckets of one process, which are full again when it starts again."""
@@ -81,6 +84,12 @@ class MemoryBuckets:
             if len(self._full_at) > MOST_BUCKETS:
                 self._full_at.popitem(last=False)
         return 0.0 if enough else late
+
+    def give_back(self, key: str, size: int, seconds: float) -> None:
+        """See `Buckets.give_back`."""
+        with self._lock:
+            if key in self._full_at:
+                self._full_at[key] -= seconds / size
 
 
 class SharedBuckets:
@@ -111,6 +120,12 @@ class SharedBuckets:
             if len(self._stock) > MOST_BUCKETS:
                 self._stock.popitem(last=False)
         return 0.0
+
+    def give_back(self, key: str, size: int, seconds: float) -> None:
+        """See `Buckets.give_back`."""
+        with self._lock:
+            left, good_until = self._stock.pop(key, (0, time.monotonic() + seconds))
+            self._stock[key] = left + 1, good_until
 
     def _from_stock(self, key: str) -> bool:
         with self._lock:

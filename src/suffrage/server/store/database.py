@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from suffrage.errors import InputError, SuffrageError
@@ -28,6 +30,8 @@ from suffrage.server.store.secret_marks import is_marked, mark_of
 DATABASE = "consultation.db"
 SECRET = "secret.key"
 BUSY_MS = 5000
+# Milliseconds for which emptying the write-ahead log may wait for readers.
+FORGETTING_MS = 100
 # Seconds to wait for another process that brings the same file up to date.
 MIGRATION_SECONDS = 120.0
 # In milliseconds, as all times of the store.
@@ -103,6 +107,29 @@ class Store:
                 c.exec_driver_sql(f"PRAGMA user_version = {(number + 1) % 1_000_000}")
             else:
                 c.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
+
+    def forget_deleted(self) -> bool:
+        """Take what was deleted out of SQLite's write-ahead log, where it can be read otherwise.
+
+        Returns whether the log is empty now. It is not where somebody reads the database just then;
+        the next computation of results does it again. PostgreSQL needs VACUUM, by its operator.
+        """
+        if not self.on_sqlite:
+            return True
+        connection = self.engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            # Writers wait meanwhile, so it is not waited for longer than they notice.
+            cursor.execute(f"PRAGMA busy_timeout={FORGETTING_MS}")
+            try:
+                busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            except sqlite3.OperationalError:
+                busy = 1
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+            return not busy
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close the connections to the database."""
@@ -254,7 +281,7 @@ def migration_config(connection: Connection) -> Any:
 
 def upsert(c: Connection, table: Table) -> Any:
     """Return an INSERT that can say ON CONFLICT, which both databases write alike."""
-    return (sqlite if c.dialect.name == "sqlite" else postgresql).insert(table)
+    return (sqlite_dialect if c.dialect.name == "sqlite" else postgresql).insert(table)
 
 
 def found(c: Connection, query: Any, what: str) -> Any:
@@ -294,6 +321,8 @@ def _engine(url: str, backend: str) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
+            # What is deleted is overwritten with zeros.
+            "secure_delete=ON",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

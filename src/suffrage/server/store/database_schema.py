@@ -96,6 +96,8 @@ staff = Table(
     Column("name", Text, nullable=False, server_default=""),
     Column("password_hash", Text, nullable=False),
     Column("disabled", Boolean, nullable=False, server_default=false()),
+    # Whether somebody else knows the password, so that the next page is the one to change it.
+    Column("must_change", Boolean, nullable=False, server_default=false()),
     Column("created", _TIME, nullable=False),
 )
 
@@ -116,6 +118,45 @@ staff_session = Table(
     Column("created", _TIME, nullable=False),
     Column("expires", _TIME, nullable=False),
     Index("ix_staff_session_staff_id", "staff_id"),
+)
+
+# With each, one member sets a password once.
+staff_link = Table(
+    "staff_link",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    Column("staff_id", Text, ForeignKey("staff.id", ondelete="CASCADE"), nullable=False),
+    Column("created", _TIME, nullable=False),
+    Column("expires", _TIME, nullable=False),
+    Index("ix_staff_link_staff_id", "staff_id"),
+)
+
+# Browsers in which a member has signed in: nobody else's wrong passwords keep them out.
+staff_browser = Table(
+    "staff_browser",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    Column("staff_id", Text, ForeignKey("staff.id", ondelete="CASCADE"), nullable=False),
+    Column("created", _TIME, nullable=False),
+    Column("expires", _TIME, nullable=False),
+    Index("ix_staff_browser_staff_id", "staff_id"),
+)
+
+# Sign-ins that were refused. The address is a keyed hash: people type passwords into its field.
+staff_refusal = Table(
+    "staff_refusal",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("account", Text, nullable=False),
+    Column("staff_id", Text, ForeignKey("staff.id", ondelete="CASCADE")),
+    Column("network", Text, nullable=False),
+    # The hash of a browser that this member is known by, "" for any other.
+    Column("browser", Text, nullable=False, server_default=""),
+    # False once the member has signed in from there: it lengthens no wait any more.
+    Column("counts", Boolean, nullable=False),
+    Column("at", _TIME, nullable=False),
+    Index("ix_staff_refusal_account", "account", "at"),
+    Index("ix_staff_refusal_at", "at"),
 )
 
 # One mark for each key that was the first one of the secret; see `secret_marks.py`.

@@ -29,6 +29,7 @@ from suffrage.server.store.database_schema import (
 )
 from suffrage.server.store.driver import Driver, Prepared
 from suffrage.server.store.invitations import use_invitation
+from suffrage.server.store.result_steps import mark_withdrawal
 from suffrage.server.store.secret_keys import ALPHABET, Secrets, new_id, new_token, read_code
 
 SESSION_DAYS = 60
@@ -264,6 +265,11 @@ def give_consent(
                 given_at=now(),
             )
         )
+        if person.takes_part and not scopes.take_part:
+            mark_withdrawal(c, consultation_id, participant_id, ())
+            audit.append_entry(
+                c, consultation_id, "participant", "participant.revoke", participant_id
+            )
 
 
 def exclude_participant(

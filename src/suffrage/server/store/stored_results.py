@@ -1,4 +1,9 @@
-"""Results as they were computed: the newest, and the newest that participants see."""
+"""Results as they were computed: the newest, and those of the newest step.
+
+Participants, and organisers who may not look at single votes, see steps: two of them differ by the
+votes of several people. When somebody withdraws, all results that count them are marked or deleted,
+and the next computation replaces the step (`result_steps.py`).
+"""
 
 from __future__ import annotations
 
@@ -12,9 +17,16 @@ from suffrage.consult.groups.group_names import KnownGroup
 from suffrage.server.store.database import Store, now
 from suffrage.server.store.database_schema import audit, consultation, results
 from suffrage.server.store.known_groups import store_groups
+from suffrage.server.store.result_steps import (
+    StepSoFar,
+    lock_results,
+    newest_step,
+    somebody_withdrew,
+)
 from suffrage.server.store.stored_votes import last_vote_event
 
-Audience = Literal["organisers", "participants"]
+# "organisers" see each computation, "viewers" what organisers see of the newest step.
+Audience = Literal["organisers", "viewers", "participants"]
 
 
 @dataclass(frozen=True)
@@ -51,63 +63,92 @@ _COLUMNS = [
 ]
 
 
+@dataclass(frozen=True)
+class ResultsToSave:
+    """What one computation found of so many people, for each audience."""
+
+    people: int
+    votes: int
+    # None where those who see steps only see nothing.
+    organisers: Mapping[str, Any] | None
+    # None where participants may not see these results.
+    participants: Mapping[str, Any] | None = None
+
+
+def step_so_far(store: Store, consultation_id: str) -> StepSoFar:
+    """Return how the results that participants see now were made."""
+    with store.read() as c:
+        return newest_step(c, consultation_id)
+
+
 def save_results(
     store: Store,
     consultation_id: str,
     known: ActsSoFar,
-    people: int,
-    votes: int,
     settings: Mapping[str, Any],
     code_version: str,
-    organisers_results: Mapping[str, Any],
-    participants_results: Mapping[str, Any] | None,
-    is_next_step: Callable[[int | None], bool],
+    found: ResultsToSave,
+    step: ResultsToSave,
+    is_next_step: Callable[[StepSoFar], bool],
     groups: Iterable[KnownGroup] = (),
-) -> StoredResults:
+) -> StoredResults | None:
     """Store the next version, and delete those that nobody sees any more.
 
     Parameters
     ----------
-    participants_results : mapping, optional
-        What participants see, if these results are for them.
+    found : ResultsToSave
+        Of everybody who counts.
+    step : ResultsToSave
+        What the next step shows; the same, unless somebody withdrew.
     is_next_step : callable
-        Whether they may see it, from how many people the results they see now count. It is asked
-        within the transaction: of two computations at once the second sees what the first stored.
+        Whether it is a step, from the one they see now. It is asked within the transaction: of two
+        computations at once the second sees what the first stored.
     groups : iterable of KnownGroup
         What is known of the groups now, if they were found.
+
+    Returns
+    -------
+    StoredResults or None
+        What organisers see; None where somebody withdrew after the votes were read, so that nothing
+        was stored.
     """
     of = results.c.consultation_id == consultation_id
     with store.write() as c:
-        # Votes go on: they only need the consultation to stay.
-        lock = select(consultation.c.id).where(consultation.c.id == consultation_id)
-        c.execute(lock.with_for_update(key_share=True))
-        seen = _newest(c, consultation_id, "participants")
-        if not is_next_step(None if seen is None else seen.people):
-            participants_results = None
-        last = int(c.scalar(select(func.max(results.c.version)).where(of)) or 0)
-        made = StoredResults(
-            version=last + 1,
-            event_id=known.event_id,
-            acts=known.acts,
-            people=people,
-            votes=votes,
-            settings=dict(settings),
-            code_version=code_version,
-            created=now(),
-            result=dict(organisers_results),
-        )
-        row = {column.name: getattr(made, column.name) for column in _COLUMNS}
-        c.execute(
-            insert(results).values(
-                **row,
-                consultation_id=consultation_id,
-                organisers_results=made.result,
-                participants_results=participants_results,
+        lock_results(c, consultation_id)
+        if somebody_withdrew(c, consultation_id, known.acts):
+            return None
+        so_far = newest_step(c, consultation_id)
+        kept = [] if so_far.version is None else [so_far.version]
+        version = int(c.scalar(select(func.max(results.c.version)).where(of)) or 0)
+        rows: list[tuple[ResultsToSave, Mapping[str, Any] | None]] = [(found, None)]
+        if is_next_step(so_far):
+            kept = []
+            if step is found and step.participants is not None:
+                rows = [(found, step.participants)]
+            elif step.participants is not None:
+                rows.insert(0, (step, step.participants))
+        for what, for_participants in rows:
+            version += 1
+            kept.append(version)
+            made = StoredResults(
+                version=version,
+                event_id=known.event_id,
+                acts=known.acts,
+                people=what.people,
+                votes=what.votes,
+                settings=dict(settings),
+                code_version=code_version,
+                created=now(),
+                result=dict(what.organisers or {}),
             )
-        )
-        kept = [made.version]
-        if participants_results is None and seen is not None:
-            kept.append(seen.version)
+            c.execute(
+                insert(results).values(
+                    **{column.name: getattr(made, column.name) for column in _COLUMNS},
+                    consultation_id=consultation_id,
+                    organisers_results=what.organisers,
+                    participants_results=for_participants,
+                )
+            )
         c.execute(delete(results).where(of, results.c.version.not_in(kept)))
         if groups := list(groups):
             store_groups(c, consultation_id, groups)
@@ -162,12 +203,16 @@ def computation_times(store: Store) -> dict[str, tuple[float, float]]:
 
 
 def _newest(c: Connection, consultation_id: str, audience: Audience) -> StoredResults | None:
-    result = results.c[f"{audience}_results"]
+    column = "participants_results" if audience == "participants" else "organisers_results"
+    result = results.c[column]
+    seen = results.c.participants_results if audience == "viewers" else result
     query = (
         select(*_COLUMNS, result.label("result"))
-        .where(results.c.consultation_id == consultation_id, result.is_not(None))
+        .where(results.c.consultation_id == consultation_id, result.is_not(None), seen.is_not(None))
         .order_by(results.c.version.desc())
         .limit(1)
     )
     row = c.execute(query).one_or_none()
-    return None if row is None else StoredResults(**row._mapping)
+    if row is None or row.result.get("nothing"):
+        return None
+    return StoredResults(**row._mapping)

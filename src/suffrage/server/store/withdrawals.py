@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, update
 
 from suffrage.server.store import audit
+from suffrage.server.store.audit import AuditHead
 from suffrage.server.store.database import Store, now
 from suffrage.server.store.database_schema import (
     block,
@@ -24,6 +25,7 @@ from suffrage.server.store.database_schema import (
 from suffrage.server.store.demographics import delete_demographics
 from suffrage.server.store.known_groups import forget_member
 from suffrage.server.store.participants import find_active_participant
+from suffrage.server.store.result_steps import mark_withdrawal
 from suffrage.server.store.shown_answers import delete_chat_prompts
 from suffrage.server.texts import fold
 
@@ -33,8 +35,8 @@ TAKEN_BACK = "[taken back by the person who wrote it]"
 
 def withdraw_participant(
     store: Store, consultation_id: str, participant_id: str, keep_statements: bool = False
-) -> str:
-    """Delete all a participant gave, and return a receipt: the audit entry's hash.
+) -> AuditHead:
+    """Delete all a participant gave, and return a receipt: the audit entry of it.
 
     A row that says somebody withdrew is left. Statements of theirs that others voted on stay: with
     their text taken out or, if `keep_statements`, as they are and without an author. Withdrawing is
@@ -67,6 +69,7 @@ def withdraw_participant(
             )
         delete_demographics(c, store, consultation_id, participant_id)
         forget_member(c, consultation_id, participant_id)
+        mark_withdrawal(c, consultation_id, participant_id, () if keep_statements else written)
         for id in written:
             _take_back(c, consultation_id, id, keep_statements)
         c.execute(
@@ -78,9 +81,11 @@ def withdraw_participant(
             .values(withdrawn_at=now(), **_EMPTIED)
         )
         detail = {"statements": len(written), "kept": keep_statements}
-        return audit.append_entry(
+        receipt = audit.append_entry(
             c, consultation_id, "participant", "participant.withdraw", participant_id, detail
         )
+    store.forget_deleted()
+    return receipt
 
 
 _EMPTIED: dict[str, Any] = {

@@ -483,7 +483,7 @@ def withdraw_endpoint(
     receipt = withdrawals.withdraw_participant(
         call.store, call.what.id, call.person.id, keep_statements
     )
-    return {"receipt": receipt[:16]}
+    return {"receipt": receipt.short}
 
 
 @router.get("/results")

@@ -277,7 +277,7 @@ def _wrong(request: Request, error: InputError) -> Response:
 def _not_logged_in(request: Request, error: LogInError) -> Response:
     if request.url.path.startswith(API):
         return _error(request, 401, "log_in")
-    return with_visit(request, RedirectResponse("/admin/login", 303))
+    return with_visit(request, RedirectResponse(error.page, 303))
 
 
 def _too_many(request: Request, error: TooManyError) -> Response:

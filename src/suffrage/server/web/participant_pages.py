@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from fastapi import APIRouter
@@ -298,7 +299,7 @@ def post_withdrawal(form: Form, v: AJoined) -> Any:
         return v.page("withdraw.html", 422, missing=True)
     keep = form.get("keep") == "yes"
     receipt = withdrawals.withdraw_participant(v.store, v.what.id, v.participant.id, keep)
-    response = v.go(f"withdrawn?receipt={receipt[:16]}")
+    response = v.go(f"withdrawn?receipt={receipt.short}")
     protection.drop_cookie(v.request, response, f"in-{v.what.slug}")
     return response
 
@@ -306,8 +307,8 @@ def post_withdrawal(form: Form, v: AJoined) -> Any:
 @router.get("/c/{slug}/withdrawn")
 def withdrawn_page(v: APage, receipt: str = "") -> Response:
     """That it is done."""
-    known = receipt if receipt.isascii() and receipt.isalnum() and len(receipt) == 16 else ""
-    return v.page("withdrawn.html", receipt=known)
+    known = re.fullmatch(r"[0-9]{1,9}:[0-9a-f]{16}", receipt, re.ASCII)
+    return v.page("withdrawn.html", receipt=receipt if known else "")
 
 
 @router.get("/c/{slug}/results")

@@ -30,13 +30,23 @@ class Limits:
         self._buckets = buckets
 
     def spend(self, act: str, network: str, caller: str | None = None) -> None:
-        """Take one from the caller's bucket and one from their network's. Raises TooManyError."""
+        """Take one from the caller's bucket and one from their network's. Raises TooManyError.
+
+        Where one of them is empty nothing is taken from the other: an act that is refused must not
+        use up what others behind the same address, or the same person elsewhere, still have.
+        """
         if self._allowances is None:
             return
         mine, everyones = self._allowances[act]
+        key = f"{act} caller {caller}"
         if caller is not None:
-            self._take(mine, f"{act} caller {caller}")
-        self._take(everyones, f"{act} network {network}")
+            self._take(mine, key)
+        try:
+            self._take(everyones, f"{act} network {network}")
+        except TooManyError:
+            if caller is not None:
+                self._buckets.give_back(key, mine.each, mine.seconds)
+            raise
 
     def _take(self, allowance: Allowance, key: str) -> None:
         wait = self._buckets.take(key, allowance.each, allowance.seconds)

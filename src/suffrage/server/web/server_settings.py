@@ -28,7 +28,8 @@ DEFAULT_LIMITS: Mapping[str, tuple[Allowance, Allowance]] = MappingProxyType(
         "vote": (Allowance(60, 60), Allowance(1200, 60)),
         "statement": (Allowance(5, 3600), Allowance(100, 3600)),
         "join": (Allowance(20, 3600), Allowance(200, 3600)),
-        "login": (Allowance(10, 3600), Allowance(10, 3600)),
+        # Of a network only. Wrong passwords have waits of their own (`sign_in_tries.py`).
+        "login": (Allowance(60, 3600), Allowance(60, 3600)),
         "write": (Allowance(120, 60), Allowance(2400, 60)),
     }
 )

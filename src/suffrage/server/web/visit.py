@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from suffrage.server.store import consultations, participants, staff
+from suffrage.server.store import consultations, participants, staff, staff_sessions
 from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.database import NotFoundError, Store
 from suffrage.server.store.driver import Driver
@@ -28,6 +28,8 @@ from suffrage.server.web.rate_limits import Limits, network
 
 LANGUAGE = "language"
 STAFF = "staff"
+# The page of a member's own account.
+ACCOUNT = "/admin/account"
 YEAR = 365 * 24 * 3600
 
 Answered = TypeVar("Answered")
@@ -35,6 +37,14 @@ Answered = TypeVar("Answered")
 
 class LogInError(Exception):
     """Nobody is logged in; the page leads to the log-in."""
+
+    page = "/admin/login"
+
+
+class ChangePasswordError(LogInError):
+    """A member is logged in with a password that somebody else knows; they change it first."""
+
+    page = ACCOUNT
 
 
 class ElsewhereError(Exception):
@@ -148,8 +158,12 @@ def drawing_of(request: Request) -> Drawing:
 def spend(request: Request, act: str, caller: str | None = None) -> None:
     """Count an act against the caller's allowances. Raises TooManyError."""
     limits: Limits = request.app.state.limits
-    address = request.client.host if request.client else None
-    limits.spend(act, network(address), caller)
+    limits.spend(act, network_of(request), caller)
+
+
+def network_of(request: Request) -> str:
+    """The network that a request comes from."""
+    return network(request.client.host if request.client else None)
 
 
 def offered(request: Request, what: StoredConsultation) -> list[Language]:
@@ -347,9 +361,11 @@ class StaffVisit:
 def member_of(request: Request) -> Member:
     """Who of the staff asks. Raises LogInError."""
     token = request.cookies.get(protection.cookie_name(request, STAFF))
-    member = staff.member_of_session(store_of(request), token) if token else None
+    member = staff_sessions.member_of_session(store_of(request), token) if token else None
     if member is None:
         raise LogInError
+    if member.must_change and request.url.path != ACCOUNT:
+        raise ChangePasswordError
     return member
 
 

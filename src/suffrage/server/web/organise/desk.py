@@ -29,6 +29,7 @@ from suffrage.server.store.database import NotFoundError, Store
 from suffrage.server.store.staff import MAY, Member, Role
 from suffrage.server.store.stored_results import (
     ActsSoFar,
+    Audience,
     StoredResults,
     acts_so_far,
     newest_results,
@@ -95,8 +96,9 @@ class Desk:
 
     @cached_property
     def results(self) -> StoredResults | None:
-        """The last results."""
-        return newest_results(self.store, self.id, "organisers")
+        """The last results; without the right to look at single votes, those of the last step."""
+        audience: Audience = "organisers" if self.may("analyse") else "viewers"
+        return newest_results(self.store, self.id, audience)
 
     @cached_property
     def language(self) -> Language:

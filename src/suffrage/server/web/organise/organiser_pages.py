@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 from itertools import groupby
-from typing import Any, cast, get_args
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
@@ -23,7 +23,6 @@ from suffrage.server.store import shown_answers as answers
 from suffrage.server.store import stored_principles as principles
 from suffrage.server.store.consultations import Phase, set_phase
 from suffrage.server.store.database import now
-from suffrage.server.store.staff import Role
 from suffrage.server.store.statements import State
 from suffrage.server.watcher import recompute
 from suffrage.server.web.languages import N_
@@ -38,6 +37,7 @@ from suffrage.server.web.organise.audit_entries import AuditWords
 from suffrage.server.web.organise.desk import Desk, add_section, file_response, short_id
 from suffrage.server.web.organise.forms import MistakesError, Sent, at_field
 from suffrage.server.web.organise.settings_pages import PARTS
+from suffrage.server.web.organise.staff_desk import change_staff, show_staff
 
 A_PAGE = 25
 ENTRIES_A_PAGE = 100
@@ -511,8 +511,6 @@ def _settings(desk: Desk) -> Response:
     )
     listed = [(f"/settings/{name}", part.title, part.about) for name, part in PARTS.items()]
     values = {
-        "members": staff.list_members(desk.store, desk.id),
-        "roles": get_args(Role),
         "parts": [(path, desk._(title), desk._(about)) for path, title, about in (*listed, *more)],
         "todo": _to_do(desk),
         "may": desk.may("manage"),
@@ -550,25 +548,7 @@ def _set(desk: Desk, sent: Sent) -> str | Response:
     if what == "phase":
         set_phase(desk.store, desk.id, cast(Phase, sent.get("phase")), me)
         return urlencode({"done": "phase"})
-    if what == "role":
-        return _set_role(desk, sent)
     raise InputError("this form is not known; load the page again.")
-
-
-def _set_role(desk: Desk, sent: Sent) -> str:
-    member = staff.member_of_email(desk.store, sent.get("email"))
-    if member is None:
-        if not sent.get("password"):
-            raise InputError(
-                "nobody has this address yet; to add them, give a first password of 12 characters "
-                "or more."
-            )
-        member = staff.add_member(
-            desk.store, sent.get("email"), sent.get("password"), desk.member.id
-        )
-    role = None if sent.get("role") == "none" else cast(Role, sent.get("role"))
-    staff.set_role(desk.store, desk.id, member.id, role, desk.member.id)
-    return urlencode({"done": "role"})
 
 
 # --- the table of pages ----------------------------------------------------------------------
@@ -589,3 +569,4 @@ _section("/principles", _principles, _write_principle, do="analyse")
 _section("/audit", _audit)
 _section("/audit.jsonl", _audit_file, view="export")
 _section("/settings", _settings, _set)
+_section("/staff", show_staff, change_staff)

@@ -87,6 +87,7 @@ SECTIONS = (
     ("releases", "/releases", N_("Releases")),
     ("audit", "/audit", N_("Audit log")),
     ("settings", "/settings", N_("Settings")),
+    ("staff", "/staff", N_("Staff")),
 )
 
 
@@ -169,6 +170,8 @@ class Words:
                 "%(num)s translation is saved.", "%(num)s translations are saved.", n
             ),
             "role": _("The role is changed."),
+            "disabled": _("This person can no longer sign in. All their sessions have ended."),
+            "enabled": _("This person can sign in again."),
             "principle": _("The principle is saved."),
             "removed": _("The principle is removed."),
             "again": _("The groups were found anew."),

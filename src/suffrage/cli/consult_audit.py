@@ -1,0 +1,113 @@
+"""`suffrage consult audit`: heads of a consultation's log, and checking a log against them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from suffrage.cli.consult_staff import opened_store
+from suffrage.errors import InputError, SuffrageError
+from suffrage.plurals import plural
+
+if TYPE_CHECKING:
+    from suffrage.server.store.database import Store
+
+_Where = Annotated[
+    str, typer.Argument(help="The store: a folder (SQLite) or a postgresql:// address.")
+]
+_Slug = Annotated[
+    str, typer.Argument(help='The consultation, or "site" for what belongs to none of them.')
+]
+
+
+def head_command(where: _Where, slug: _Slug) -> None:
+    """Print the head of an audit log now, to be kept where nobody can change it afterwards.
+
+    Example: `suffrage consult audit head water water-2026 >> elsewhere/heads.txt`
+    """
+    from suffrage.server.store import audit
+
+    with opened_store(where) as store:
+        head = audit.head_of(store, _chain(store, slug))
+    typer.echo("The log is empty." if head is None else str(head))
+
+
+def download_command(
+    where: _Where,
+    slug: _Slug,
+    out: Annotated[Path, typer.Argument(help="The JSON lines file to write; it must not exist.")],
+) -> None:
+    """Write a whole audit log, as its page in the browser does.
+
+    Example: `suffrage consult audit download water water-2026 log.jsonl`
+    """
+    from suffrage import storage
+    from suffrage.server.store import audit
+
+    if out.exists():
+        raise InputError(f"{out} exists; name a new file.")
+    with opened_store(where) as store:
+        entries = audit.list_entries(store, _chain(store, slug))
+    storage.write_text(out, audit.as_json_lines(entries), private=True)
+    typer.echo(f"{out}  {plural(len(entries), 'entry')}")
+
+
+def check_command(
+    file: Annotated[Path, typer.Argument(help="A downloaded log, in JSON lines.")],
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A head that was noted earlier: number:hash, as the results page, a release's "
+            "card and a withdrawal's receipt give it. Can be given several times."
+        ),
+    ] = None,
+    heads: Annotated[Path | None, typer.Option(help="A file of noted heads, one a line.")] = None,
+) -> None:
+    """Check a downloaded audit log against heads that were noted earlier.
+
+    Without any head the check says only that nothing is missing in the middle: who holds the
+    database can make a whole new log.
+
+    Example: `suffrage consult audit check log.jsonl --head 412:9f86d081884c7d65`
+    """
+    from suffrage.server.store import audit
+
+    entries = audit.read_json_lines(_text(file), str(file))
+    broken = audit.first_broken(entries)
+    if broken is not None:
+        raise SuffrageError(
+            f"{file}: the chain is broken at entry {broken}: it was changed, or one before it was "
+            "taken out."
+        )
+    noted = [*(head or ()), *(_lines(heads) if heads else ())]
+    for written in noted:
+        missing = audit.contradiction(entries, audit.read_head(written))
+        if missing is not None:
+            raise SuffrageError(f"{file}: {missing}")
+    typer.echo(f"Chain  {plural(len(entries), 'entry')}, whole")
+    typer.echo(f"Heads  {plural(len(noted), 'head')} noted earlier, all in it")
+    if not noted:
+        typer.echo("       Without any, this log may have been made afterwards as a whole.")
+    if entries:
+        typer.echo(f"Last   {audit.AuditHead(entries[-1].number, entries[-1].hash)}")
+
+
+def _chain(store: Store, slug: str) -> str:
+    from suffrage.server.store import audit, consultations
+
+    if slug == audit.SITE:
+        return audit.SITE
+    return consultations.find_consultation(store, slug).id
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not readable as text in UTF-8 ({error}).") from error
+
+
+def _lines(file: Path) -> list[str]:
+    return [line.strip() for line in _text(file).splitlines() if line.strip()]

@@ -1,0 +1,129 @@
+"""The step of results that participants see, and what a withdrawal does to it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from suffrage.server.store.database_schema import audit, consultation, results
+
+WITHDRAWALS = ("participant.withdraw", "participant.revoke")
+
+
+@dataclass(frozen=True)
+class StepSoFar:
+    """What the results that participants see now say of the next ones."""
+
+    # How many people the next step is counted from; None where participants see nothing yet.
+    people: int | None = None
+    # How many withdrew whose votes are in the results that participants see.
+    withdrawn: int = 0
+    # Who was left out of the step, so that it did not differ by one person from the one before.
+    left_out: tuple[str, ...] = ()
+    # None where they see nothing yet.
+    version: int | None = None
+
+
+def nothing_shown(counted_from: int) -> dict[str, Any]:
+    """Return what stands for a step that went away, so that the next one is counted from it."""
+    return {"nothing": True, "counted_from": counted_from}
+
+
+def newest_step(c: Connection, consultation_id: str) -> StepSoFar:
+    """Return how the results that participants see now were made."""
+    row = _newest(c, consultation_id)
+    return StepSoFar() if row is None else _step(row)
+
+
+def lock_results(c: Connection, consultation_id: str) -> None:
+    """Let no other computation or withdrawal change the results until the transaction ends."""
+    # Votes go on: they only need the consultation to stay.
+    lock = select(consultation.c.id).where(consultation.c.id == consultation_id)
+    c.execute(lock.with_for_update(key_share=True))
+
+
+def mark_withdrawal(
+    c: Connection, consultation_id: str, participant_id: str, texts: Collection[str]
+) -> None:
+    """Delete results that count somebody who withdraws, and mark those that participants see.
+
+    The step that participants see stays until the next computation replaces it, within seconds:
+    if it went away, everybody who withdraws could take the results from all others.
+
+    Parameters
+    ----------
+    texts : collection of str
+        Statements whose text is taken back; it is deleted from the results at once.
+    """
+    lock_results(c, consultation_id)
+    of = results.c.consultation_id == consultation_id
+    row = _newest(c, consultation_id)
+    if row is None:
+        c.execute(delete(results).where(of))
+        return
+    version, seen = row.version, _step(row)
+    c.execute(delete(results).where(of, results.c.version != version))
+    result = _without(row.participants_results, frozenset(texts))
+    left_out = [id for id in seen.left_out if id != participant_id]
+    marks = {"withdrawn": seen.withdrawn + 1, "left_out": left_out}
+    c.execute(
+        update(results)
+        .where(of, results.c.version == version)
+        .values(participants_results={**result, **marks}, organisers_results=None)
+    )
+
+
+def _without(told: Any, statements: frozenset[str]) -> Any:
+    """Return results without some statements, in every list of statements or of their ids."""
+    if isinstance(told, Mapping):
+        return {
+            # The plane's statements have a place each in other lists, and no text.
+            key: value if key == "plane" else _without(value, statements)
+            for key, value in told.items()
+        }
+    if isinstance(told, list):
+        ids = (one.get("id") if isinstance(one, Mapping) else one for one in told)
+        pairs = zip(told, ids, strict=True)
+        return [
+            _without(one, statements)
+            for one, id in pairs
+            if not (isinstance(id, str) and id in statements)
+        ]
+    return told
+
+
+def somebody_withdrew(c: Connection, consultation_id: str, after: int) -> bool:
+    """Whether somebody withdrew after the entry of the audit log with number `after`."""
+    query = select(func.count()).where(
+        audit.c.chain == consultation_id,
+        audit.c.number > after,
+        audit.c.action.in_(WITHDRAWALS),
+    )
+    return bool(c.scalar(query))
+
+
+def _newest(c: Connection, consultation_id: str) -> Any:
+    """Return version, people and participants_results of the newest step, None without one."""
+    query = (
+        select(results.c.version, results.c.people, results.c.participants_results)
+        .where(
+            results.c.consultation_id == consultation_id,
+            results.c.participants_results.is_not(None),
+        )
+        .order_by(results.c.version.desc())
+        .limit(1)
+    )
+    return c.execute(query).one_or_none()
+
+
+def _step(row: Any) -> StepSoFar:
+    result = row.participants_results
+    return StepSoFar(
+        int(result.get("counted_from", row.people)),
+        int(result.get("withdrawn", 0)),
+        tuple(result.get("left_out", ())),
+        int(row.version),
+    )

@@ -1,0 +1,264 @@
+"""What is left of somebody who withdrew: no difference of results, and no byte of their words."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from suffrage.server import consultation_results, watcher
+from suffrage.server.store import consultations, participants, statements
+from suffrage.server.store import database_schema as schema
+from suffrage.server.store.consultations import StoredConsultation
+from suffrage.server.store.database import Store
+from suffrage.server.store.participants import Scopes
+from suffrage.server.store.stored_results import Audience, StoredResults, newest_results
+from suffrage.server.store.withdrawals import withdraw_participant
+from suffrage.server.watcher import is_due
+from tests.server import acts
+from tests.server.empty_stores import empty_store
+from tests.server.site import consultation, crowd, site
+
+recompute = partial(watcher.recompute, resamples=3)
+# Everybody in a crowd votes on every statement, so each statement has as many votes as people.
+PEOPLE = 30
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = empty_store(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def what(store: Store) -> StoredConsultation:
+    return consultation(store)
+
+
+def seen(store: Store, what: StoredConsultation, audience: Audience) -> StoredResults:
+    found = newest_results(store, what.id, audience)
+    assert found is not None
+    return found
+
+
+def voters(results: StoredResults) -> set[int]:
+    return {row["voters"] for row in results.result["all"]}
+
+
+def everything_stored(store: Store) -> list[dict[str, Any]]:
+    with store.read() as c:
+        return [dict(row._mapping) for row in c.execute(select(schema.results))]
+
+
+def test_no_two_results_differ_by_one_person_who_withdrew(
+    store: Store, what: StoredConsultation
+) -> None:
+    ids = crowd(store, what, PEOPLE)
+    recompute(store, what)
+    steps = [seen(store, what, "viewers")]
+    assert voters(steps[0]) == {PEOPLE}
+    for n, id in enumerate(ids[:3], 1):
+        withdraw_participant(store, what.id, id)
+        # At once: nothing that organisers could still read counts them.
+        assert newest_results(store, what.id, "organisers") is None
+        recompute(store, what)
+        # Whoever may look at single votes sees all who are left; others four people fewer.
+        assert voters(seen(store, what, "organisers")) == {PEOPLE - n}
+        steps.append(seen(store, what, "viewers"))
+        assert voters(steps[-1]) == {PEOPLE - n - 4}
+        assert steps[-1].people == seen(store, what, "participants").people == PEOPLE - n - 4
+    for row in everything_stored(store):
+        told = json.dumps([row["organisers_results"], row["participants_results"]])
+        assert not any(id in told for id in ids[:3])
+        assert row["people"] <= PEOPLE - 3
+
+
+def test_two_withdrawals_leave_out_other_people(store: Store, what: StoredConsultation) -> None:
+    ids = crowd(store, what, PEOPLE)
+    recompute(store, what)
+    left_out = []
+    for id in ids[:4]:
+        withdraw_participant(store, what.id, id)
+        recompute(store, what)
+        left_out.append(set(seen(store, what, "participants").result["left_out"]))
+    for one, other in pairwise(left_out):
+        assert len(one) == len(other) == 4 and not one & other
+
+
+def test_the_next_step_comes_when_five_people_more_have_voted(
+    store: Store, what: StoredConsultation
+) -> None:
+    ids = crowd(store, what, PEOPLE)
+    recompute(store, what)
+    withdraw_participant(store, what.id, ids[0])
+    recompute(store, what)
+    step = seen(store, what, "participants")
+    # One person more would make 30 again, as before the withdrawal: whoever knows how the new
+    # person voted would know how the other one had.
+    for n in range(4):
+        crowd(store, what, 1, seed=n + 1)
+        recompute(store, what)
+        assert seen(store, what, "participants").version == step.version
+    crowd(store, what, 1, seed=9)
+    recompute(store, what)
+    assert seen(store, what, "participants").people == PEOPLE - 1 + 5
+
+
+def test_results_are_renewed_in_an_archived_consultation_too(
+    store: Store, what: StoredConsultation
+) -> None:
+    ids = crowd(store, what, PEOPLE)
+    recompute(store, what)
+    consultations.set_phase(store, what.id, "archived", "tests")
+    archived = consultations.find_consultation(store, what.slug)
+    assert not is_due(store, archived)
+    withdraw_participant(store, what.id, ids[0])
+    assert is_due(store, archived)
+    recompute(store, archived)
+    assert seen(store, what, "participants").people == PEOPLE - 5
+    assert not is_due(store, archived)
+
+
+def test_taking_consent_back_renews_results_as_withdrawing_does(
+    store: Store, what: StoredConsultation
+) -> None:
+    ids = crowd(store, what, PEOPLE)
+    recompute(store, what)
+    participants.give_consent(store, what.id, ids[0], Scopes(take_part=False), "revoked")
+    assert is_due(store, what)
+    recompute(store, what)
+    assert voters(seen(store, what, "organisers")) == {PEOPLE - 1}
+    assert voters(seen(store, what, "viewers")) == {PEOPLE - 5}
+
+
+def test_results_of_too_few_people_go_away(store: Store, what: StoredConsultation) -> None:
+    ids = crowd(store, what, 18)
+    recompute(store, what)
+    withdraw_participant(store, what.id, ids[0])
+    recompute(store, what)
+    assert newest_results(store, what.id, "participants") is None
+    assert newest_results(store, what.id, "viewers") is None
+    assert voters(seen(store, what, "organisers")) == {17}
+    # The next ones still differ by five people from those that were shown before.
+    crowd(store, what, 4, seed=1)
+    recompute(store, what)
+    assert newest_results(store, what.id, "participants") is None
+    assert newest_results(store, what.id, "viewers") is None
+    crowd(store, what, 1, seed=2)
+    recompute(store, what)
+    assert seen(store, what, "participants").people == 22
+
+
+def test_who_withdraws_while_results_are_computed_is_not_in_them(
+    store: Store, what: StoredConsultation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = crowd(store, what, PEOPLE)
+    recompute(store, what)
+    crowd(store, what, 6, seed=5)
+    find, calls = consultation_results.find_results, []
+
+    def slow(*given: Any) -> Any:
+        found = find(*given)
+        if not calls:
+            withdraw_participant(store, what.id, ids[0])
+        calls.append(found.people)
+        return found
+
+    monkeypatch.setattr(watcher, "find_results", slow)
+    recompute(store, what)
+    assert calls[0] == PEOPLE + 6  # they were read before the withdrawal
+    assert voters(seen(store, what, "organisers")) == {PEOPLE + 5}
+    assert voters(seen(store, what, "viewers")) == {PEOPLE + 1}
+
+
+def test_only_who_may_look_at_single_votes_sees_each_computation(tmp_path: Path) -> None:
+    made = site(tmp_path / "store")
+    what = consultation(made.store)
+    crowd(made.store, what, PEOPLE)
+    for role in ("owner", "analyst", "moderator", "viewer"):
+        made.staff(what, role, f"{role}@example.org")  # type: ignore[arg-type]
+
+    def page(role: str) -> str:
+        visitor = made.browser()
+        visitor.log_in(f"{role}@example.org")
+        shown = visitor.get(f"/admin/c/{what.id}/groups").text
+        return shown.split("<h2", 2)[-1]
+
+    recompute(made.store, what)
+    before = {role: page(role) for role in ("owner", "analyst", "moderator", "viewer")}
+    crowd(made.store, what, 1, seed=3)
+    recompute(made.store, what)
+    after = {role: page(role) for role in before}
+    assert {role for role in before if before[role] != after[role]} == {"owner", "analyst"}
+
+
+def test_no_byte_of_what_somebody_wrote_is_left_on_the_disk(
+    store: Store, what: StoredConsultation, tmp_path: Path
+) -> None:
+    (id,) = crowd(store, what, 1)
+    others = crowd(store, what, PEOPLE, seed=1)
+    with store.write() as c:
+        c.execute(schema.participant.update().values(takes_part=True))
+    words = [f"Only I say zanzibar and {n} quokkas" for n in range(3)]
+    written = [statements.propose_statement(store, what.id, id, text, "en").id for text in words]
+    statements.moderate_statements(store, what.id, written[:2], "accepted", "ok", None)
+    for other in others:
+        acts.vote(store, what.id, other, written[0], 1)
+    recompute(store, what)
+    on_disk = b"".join(file.read_bytes() for file in (tmp_path / "store").iterdir())
+    assert on_disk.count(b"zanzibar") > 3
+    withdraw_participant(store, what.id, id)
+    files = {file.name: file.read_bytes() for file in (tmp_path / "store").iterdir()}
+    assert {name: body.count(b"zanzibar") for name, body in files.items()} == dict.fromkeys(
+        files, 0
+    )
+    assert files["consultation.db-wal"] == b""
+
+
+def test_a_reader_only_delays_the_emptying_of_the_log(
+    store: Store, what: StoredConsultation
+) -> None:
+    crowd(store, what, 1)
+    reading, done = threading.Event(), threading.Event()
+
+    def read() -> None:
+        with store.read() as c:
+            c.execute(select(schema.vote)).all()
+            reading.set()
+            done.wait(30)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    reading.wait(30)
+    crowd(store, what, 1, seed=1)
+    assert not store.forget_deleted()
+    done.set()
+    reader.join()
+    assert store.forget_deleted()
+
+
+def test_leaving_people_out_spares_those_left_out_before(
+    store: Store, what: StoredConsultation
+) -> None:
+    from random import Random
+
+    from suffrage.server.store.contents import to_consultation
+
+    crowd(store, what, 10)
+    content = to_consultation(store, what.slug)
+    some, first = consultation_results.without_some(content, 4, (), Random(0))
+    assert some.participants["excluded"].sum() == 4 and len(set(first)) == 4
+    _, second = consultation_results.without_some(content, 4, first, Random(0))
+    assert not set(first) & set(second)
+    # Where there are not enough others, some are left out again.
+    _, third = consultation_results.without_some(content, 8, first, Random(0))
+    assert len(set(third)) == 8
+    nobody = replace(content, votes=content.votes.head(0))
+    assert consultation_results.without_some(nobody, 4, (), Random(0))[1] == ()
