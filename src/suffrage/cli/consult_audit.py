@@ -22,7 +22,7 @@ _Slug = Annotated[
 ]
 
 
-def head_command(where: _Where, slug: _Slug) -> None:
+def log_head_command(where: _Where, slug: _Slug) -> None:
     """Print the head of an audit log now, to be kept where nobody can change it afterwards.
 
     Example: `suffrage consult audit head water water-2026 >> elsewhere/heads.txt`
@@ -34,7 +34,7 @@ def head_command(where: _Where, slug: _Slug) -> None:
     typer.echo("The log is empty." if head is None else str(head))
 
 
-def download_command(
+def download_log_command(
     where: _Where,
     slug: _Slug,
     out: Annotated[Path, typer.Argument(help="The JSON lines file to write; it must not exist.")],
@@ -54,7 +54,7 @@ def download_command(
     typer.echo(f"{out}  {plural(len(entries), 'entry')}")
 
 
-def check_command(
+def check_log_command(
     file: Annotated[Path, typer.Argument(help="A downloaded log, in JSON lines.")],
     head: Annotated[
         list[str] | None,
