@@ -41,7 +41,7 @@ import httpx
 from consult_load import HOST, SECRET, _pids, _stat, free_port, is_worker
 
 PEOPLE = 8
-STATEMENTS = 4000
+STATEMENTS = 500
 DISK_MEGABYTES = 400
 MEGABYTE = 1024 * 1024
 # Seconds that people go on after a fault, and in which the server must answer again.
