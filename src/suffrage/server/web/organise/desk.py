@@ -265,8 +265,13 @@ def _acted(
 
 def problems_of(error: InputError, form: str, language: Language) -> tuple[Problem, ...]:
     """Return what is wrong with a form, as its page shows it."""
-    found = error.found if isinstance(error, MistakesError) else (("", error),)
-    return tuple(Problem(form, name, *language.told(one)) for name, one in found)
+    if not isinstance(error, MistakesError):
+        return (Problem(form, "", *language.told(error)),)
+    told = language.translations.gettext
+    labels = {name: told(label) for name, label in error.labels.items()}
+    return tuple(
+        Problem(form, name, *language.told(one), labels.get(name, "")) for name, one in error.found
+    )
 
 
 def _desk(request: Request, consultation_id: str, allowed: Callable[..., Any]) -> Desk:

@@ -53,9 +53,13 @@ class Sent:
 class MistakesError(InputError):
     """What is wrong with a form: each mistake with the name of its field."""
 
-    def __init__(self, found: Sequence[tuple[str, InputError]]) -> None:
+    def __init__(
+        self, found: Sequence[tuple[str, InputError]], labels: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(found[0][1].message, **found[0][1].values)
         self.found = tuple(found)
+        # What fields are called, by their names, where the mistake alone does not say it.
+        self.labels = labels or {}
 
 
 @contextmanager
@@ -78,6 +82,8 @@ class Problem:
     name: str
     text: str
     language: str
+    # What the field is called, for the list of mistakes at the top.
+    label: str = ""
 
     @property
     def id(self) -> str:
@@ -200,7 +206,8 @@ def read_answers(asks: Sequence[Ask], sent: Sent, languages: Sequence[str]) -> d
             {of: text for of, text in texts.items() if text} if ask.each_language else texts.get("")
         )
     if wrong:
-        raise MistakesError(wrong)
+        labels = {name: ask.label for ask in asks for name, _ in ask.names(languages)}
+        raise MistakesError(wrong, labels)
     return found
 
 
