@@ -101,7 +101,7 @@ def test_the_whole_path_of_a_participant(
     page.click("button.start")
     on("consent", "Before you start")
     page.click("main form button")
-    assert _("To take part, tick the first box. If you do not want to, just leave this page.") in (
+    assert _("To take part, tick the first box. If you do not want to, close this page.") in (
         page.inner_text("[role=alert]")
     )
     for box in ("#take_part", "#votes", "#texts"):
@@ -128,15 +128,15 @@ def test_the_whole_path_of_a_participant(
     page.click("button.vote.disagree")
     page.wait_for_url("**/mine?saved=vote")
     # Said a moment later with scripts, so that a screen reader hears it change.
-    page.wait_for_selector(f"text={_('Your change is stored.')}")
+    page.wait_for_selector(f"text={_('We have saved your change.')}")
     page.get_by_role("link", name=_("Write"), exact=True).click()
     on("statement/new", "Write a statement")
     page.fill("#text", "An assistant should follow rule amber about waters.")
     page.click("main form button")
-    assert _("People have said something like this") in page.inner_text("[role=alert]")
+    assert _("Others have said something like this") in page.inner_text("[role=alert]")
     page.fill("#text", f"Ask what people mean first, {_word(scripts, size)} haste.")
     page.click("main form button")
-    on("statement", "Your statement is stored")
+    on("statement", "We have your statement")
     page.get_by_role("link", name=_("Compare"), exact=True).click()
     on("compare", "Which answer is better?")
     page.click("summary")
@@ -169,7 +169,7 @@ def test_the_whole_path_of_a_participant(
         page.get_by_role("link", name=_("Download my answers")).click()
     assert '"statement"' in Path(download.value.path()).read_text()
     code = page.inner_text(".code .big")
-    page.get_by_role("button", name=_("Leave this device")).click()
+    page.get_by_role("button", name=_("Sign out")).click()
     page.goto("/c/water/join")
     page.fill("#code", code)
     page.get_by_role("button", name=_("Come back")).click()
@@ -298,7 +298,7 @@ def test_on_a_shared_computer_no_kept_vote_waits_for_the_next_person(
     page.wait_for_selector("text=Your vote could not be sent.")
     page.goto("/c/water/mine/withdraw" if way == "withdraw" else "/c/water/mine")
     if way == "leave":
-        page.get_by_role("button", name="Leave this device").click()
+        page.get_by_role("button", name="Sign out").click()
         page.wait_for_url("**/c/water")
     elif way == "withdraw":
         page.check("#sure")

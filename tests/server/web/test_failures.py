@@ -94,7 +94,7 @@ def test_on_a_full_disk_what_cannot_be_stored_may_be_sent_again_and_few_lines_sa
     page = here.browser()
     page.get("/c/water/join")
     assert page.send("/c/water/join").status_code == 503
-    assert "What you sent may not be stored" in page.page.text  # type: ignore[union-attr]
+    assert "We may not have saved what you sent" in page.page.text  # type: ignore[union-attr]
 
 
 def test_a_locked_database_is_not_ready_and_is_again_when_the_lock_is_gone(

@@ -68,23 +68,23 @@ def test_an_officer_runs_a_consultation_by_the_browser_alone(
     page.goto("/admin/login")
     page.get_by_label("Email address").fill("officer@example.org")
     page.get_by_label("Password").fill(PASSWORD)
-    press("Log in")
+    press("Sign in")
     page.get_by_role("link", name="Start a consultation").click()
     page.get_by_label("Title").fill("Our parks")
     page.get_by_label("Who asks").fill("The town")
     page.get_by_label("Contact").fill("parks@example.org")
-    page.get_by_label("Everybody who has the address").check()
+    page.get_by_label("Anyone who has the address").check()
     page.get_by_label("First statements").fill("\n".join(STATEMENTS))
     press("Make the draft")
     assert page.title().startswith("Error:")
     assert page.get_by_label("Title").input_value() == "Our parks"
-    assert page.get_by_label("Everybody who has the address").is_checked()
+    assert page.get_by_label("Anyone who has the address").is_checked()
     fits("new")
     page.locator("#problems a").click()
     page.get_by_label("Question", exact=True).fill("What should our parks be like?")
     press("Make the draft")
     (about,) = consultations.list_consultations(made.store)
-    assert "as a draft" in page.inner_text(".done")
+    assert "draft is ready" in page.inner_text(".done")
     assert page.locator(".todo .missing").count() == 0
     fits("settings")
 
@@ -143,7 +143,7 @@ def test_an_officer_runs_a_consultation_by_the_browser_alone(
 
     # Open it, and take part in another browser.
     page.get_by_label("Open: people can take part").check()
-    press("Change the phase")
+    press("Change the status")
     assert page.inner_text(".phase") == "open"
     person = visitor(chromium, url, java_script_enabled=scripts)
     person.goto(link.removeprefix(url))
@@ -168,13 +168,13 @@ def test_an_officer_runs_a_consultation_by_the_browser_alone(
     go("Principles")
     press("Find principles in the votes")
     fits("principles-found")
-    press("Keep the ticked")
+    press("Keep those you ticked")
     assert page.locator("li.card").count() >= 1
 
     # Close it, and publish: the card is read before the release is made.
     go("Settings")
-    page.get_by_label("Closed: nothing more is taken").check()
-    press("Change the phase")
+    page.get_by_label("Closed: nobody can take part any more").check()
+    press("Change the status")
     go("Releases")
     page.get_by_label("Why you asked").fill("To plan the parks.")
     fits("releases")
@@ -194,7 +194,7 @@ def test_an_officer_runs_a_consultation_by_the_browser_alone(
     assert Path(download.value.path()).stat().st_size > 1000
     go("Audit log")
     shown = page.inner_text("main")
-    for words in ("Made the consultation", "Changed the phase", "Made a release", "Officer"):
+    for words in ("Made the consultation", "Changed the status", "Made a release", "Officer"):
         assert words in shown
     fits("audit")
     page.context.close()

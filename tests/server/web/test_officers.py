@@ -59,7 +59,7 @@ def test_a_consultation_is_made_from_five_answers(office: Office) -> None:
     seeds = statements.list_statements(office.store, about.id)
     assert [(s.text, s.seed) for s in seeds] == [("More trees.", True), ("Fewer dogs.", True)]
     # Whoever made it owns it, and the same title again has an address of its own.
-    assert "as a draft" in visitor.get(made.headers["location"])
+    assert "draft is ready" in visitor.get(made.headers["location"])
     visitor.post("/admin/new", **NEW)
     consultations.find_consultation(office.store, "our-parks-in-2030-2")
 

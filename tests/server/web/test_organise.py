@@ -190,7 +190,7 @@ def test_forms_from_elsewhere_are_refused(office: Office) -> None:
 def test_a_moderator_decides_and_takes_it_back(office: Office) -> None:
     visitor = office.client("moderator")
     shown = visitor.get("/statements")
-    assert "It should be able to sing." in shown and "Says nearly the same" in shown
+    assert "It should be able to sing." in shown and "Similar statements" in shown
     assert "The assistant should say so when it does not know." in shown  # the like one, beside it
     sing = next(s for s in waiting(office) if "sing" in s.text)
     visitor.post("/statements", 422, one=f"rejected:{sing.id}")  # without a reason
@@ -223,7 +223,7 @@ def test_many_are_decided_at_once_and_taken_back_at_once(office: Office) -> None
 
 def test_what_may_hold_personal_details_is_held_back_and_marked(shared_office: Office) -> None:
     shown = shared_office.client("moderator").get("/statements?state=flagged")
-    assert "021 123 4567" in shown and "May hold:" in shown
+    assert "021 123 4567" in shown and "May contain:" in shown
 
 
 def test_seeds_come_as_lines_and_as_a_file_and_never_twice(office: Office) -> None:
@@ -257,7 +257,7 @@ def test_answers_are_imported_with_where_they_come_from_and_taken_out(
     content = (tmp_path / "a.jsonl").read_bytes()
     visitor.post("/answers", files={"file": ("a.jsonl", content, "application/jsonl")})
     shown = visitor.get("/answers")
-    assert "Tea or coffee?" in shown and "one of several asked for together" in shown
+    assert "Tea or coffee?" in shown and "one of several written together" in shown
     visitor.post("/answers", hide=made[0].id)
     drawn = {a.id for a in answers.list_answers(office.store, office.about.id)}
     assert made[0].id not in drawn and made[1].id in drawn
@@ -371,7 +371,7 @@ def test_the_log_says_what_was_done_to_what_in_words_and_with_links(office: Offi
     shown = visitor.get("/audit")
     link = f"{visitor.base}/statements?state=rejected#s-{sing.id}"
     assert f'<a href="{link}" lang="en" dir="auto">It should be able to sing.</a>' in shown
-    for words in ("Owner", "Decided on a statement", "Off topic", "15 → 20", "Changed the phase"):
+    for words in ("Owner", "Decided on a statement", "Off topic", "15 → 20", "Changed the status"):
         assert words in shown
     assert "{&#34;" not in shown and "statement.moderate" not in shown
     listed = shown.split('<ol class="log')[1]
@@ -534,13 +534,13 @@ def test_the_language_of_the_pages_is_chosen_there_and_a_draft_says_so(office: O
 @pytest.mark.slow
 def test_a_release_is_made_listed_and_downloaded_as_it_was(office: Office, tmp_path: Path) -> None:
     visitor = office.client("owner")
-    assert "Nothing was released yet" in visitor.get("/releases")
+    assert "There are no releases yet" in visitor.get("/releases")
     for made in (release_form(licence=""), release_form(sure="")):
         visitor.post("/releases", 422, **made)
     looked = visitor.post("/releases", 200, **release_form(what="", funding="By the <b>town</b>"))
     assert "Nothing has been made yet" in looked.text and "How people were found" not in looked.text
     assert "By the &lt;b&gt;town&lt;/b&gt;" in looked.text
-    assert "Nothing was released yet" in visitor.get("/releases")
+    assert "There are no releases yet" in visitor.get("/releases")
     visitor.post("/releases", **release_form(contact="town@example.org"))
     assert 'value="town@example.org"' in visitor.get("/releases")  # proposed for the next one
     withdrawals.withdraw_participant(office.store, office.about.id, "p1")
@@ -592,7 +592,7 @@ def test_a_release_whose_maker_was_killed_before_it_was_listed_is_listed_by_the_
     with monkeypatch.context() as patch:
         patch.setattr(releases, "_record", killed)
         visitor.post("/releases", 500, **release_form())
-    assert "Nothing was released yet" in visitor.get("/releases")
+    assert "There are no releases yet" in visitor.get("/releases")
     visitor.post("/releases", **release_form())
     assert actions(office).count("release.make") == 2
     manifests = [

@@ -117,7 +117,7 @@ def test_every_page_passes_axe_and_fits_the_screen(
         page.evaluate("document.querySelectorAll('main details').forEach(d => { d.open = true; })")
         inspector.look(f"organise-{name}-{lang}")
     page.goto(f"{base}/seeds")
-    page.get_by_role("button", name=_("Put them in")).click()
+    page.get_by_role("button", name=_("Add them")).click()
     inspector.look(f"organise-refused-{lang}")
     page.context.close()
     assert inspector.complaints == []
@@ -208,7 +208,7 @@ def test_the_whole_path_of_an_organiser(
         page.locator('.languages a[hreflang="mi"]').click()
     page.get_by_label(_("Email address")).fill("owner@example.org")
     page.get_by_label(_("Password")).fill("not the password")
-    press("Log in")
+    press("Sign in")
     assert _("Check your email address and password.") in page.inner_text("[role=alert]")
     log_in(page, lang=lang)
     page.get_by_role("link", name="How should a public assistant behave?").click()
@@ -221,16 +221,16 @@ def test_the_whole_path_of_an_organiser(
     no_sideways(page)
 
     # Seeds, as lines and as a file.
-    go("Seeds", "Seed statements")
+    go("Your statements", "Your statements")
     page.get_by_label(_("Statements, one a line")).fill("It should know the bus times.")
-    press("Put them in")
-    seeded = "%(num)s statement is in.", "%(num)s statements are in."
+    press("Add them")
+    seeded = "%(num)s statement added.", "%(num)s statements added."
     assert told() == _(*seeded, num=1)
     csv = b"text\nIt should know the tides.\nIt should know the moon.\n"
     page.locator("#file").set_input_files(
         {"name": "seeds.csv", "mimeType": "text/csv", "buffer": csv}
     )
-    press("Put them in")
+    press("Add them")
     assert told() == _(*seeded, num=2)
 
     # Moderation: a reason is needed; one like another is shown beside it; undo; many at once.
@@ -244,13 +244,13 @@ def test_the_whole_path_of_an_organiser(
     rejected = "%(num)s statement rejected.", "%(num)s statements rejected."
     assert _(*rejected, num=1) in told()
     press("Undo")
-    back = "%(num)s statement put back as before.", "%(num)s statements put back as before."
+    back = "%(num)s decision undone.", "%(num)s decisions undone."
     assert told() == _(*back, num=1)
     double = page.locator("article", has_text="It should say when it does not know something.")
     near = double.locator(".near")
-    assert near.locator("h3").inner_text() == _("Says nearly the same")
+    assert near.locator("h3").inner_text() == _("Similar statements")
     assert "The assistant should say so when it does not know." in near.inner_text()
-    double.get_by_label(_("Reason")).select_option(label=_("Says what another one says"))
+    double.get_by_label(_("Reason")).select_option(label=_("Says the same as another"))
     press("Reject", double)
     assert _(*rejected, num=1) in told()
     boxes = page.locator("article").get_by_role("checkbox")
@@ -260,7 +260,7 @@ def test_the_whole_path_of_an_organiser(
     page.locator("#reason").select_option(label=_("Advertising or spam"))
     press("Reject ticked")
     assert _(*rejected, num=2) in told()
-    assert page.locator(".empty").inner_text() == _("Nothing here.")
+    assert page.locator(".empty").inner_text() == _("There is nothing here.")
     press("Undo")
     assert page.locator("article").count() == 2
     press("Accept", page.locator("article", has_text="in rhyme"))
@@ -268,14 +268,14 @@ def test_the_whole_path_of_an_organiser(
     held = page.locator("article", has_text="021 123 4567")
     assert _("a phone number") in held.locator(".flag").inner_text()
     page.get_by_role("link", name=_("Decisions")).click()
-    assert page.locator("tbody tr", has_text=_("Says what another one says")).count() == 1
+    assert page.locator("tbody tr", has_text=_("Says the same as another")).count() == 1
     page.locator("tbody tr", has_text="not know something").get_by_role(
         "button", name=_("Undo")
     ).click()
     assert told() == _(*back, num=1)
 
     # Answers of models: brought in, taken out of the draw, put back.
-    go("Answers", "Answers of models")
+    go("Answers", "Answers to compare")
     write_candidates(
         [CandidateAnswer("q9", "Tea or coffee?", text, "base") for text in ("Tea.", "Coffee.")],
         tmp_path / "a.jsonl",
@@ -283,11 +283,11 @@ def test_the_whole_path_of_an_organiser(
     page.get_by_text(_("Upload answers")).click()
     page.locator("#file-file").set_input_files(tmp_path / "a.jsonl")
     press("Upload")
-    assert told() == _("%(num)s answer is in.", "%(num)s answers are in.", num=2)
-    press("Take out of the draw", page.locator("li.card", has_text="Tea."))
-    assert told() == _("The answer is out of the draw.")
-    press("Put back into the draw")
-    assert told() == _("The answer is in the draw again.")
+    assert told() == _("%(num)s answer added.", "%(num)s answers added.", num=2)
+    press("Hide", page.locator("li.card", has_text="Tea."))
+    assert told() == _("The answer is hidden.")
+    press("Show again")
+    assert told() == _("The answer is shown again.")
 
     # Signs of inattention: somebody is left out with a reason, and counted again.
     go("Participants", "Participants")
@@ -297,12 +297,12 @@ def test_the_whole_path_of_an_organiser(
     assert person.locator(".signs li").count()
     person.get_by_label(_("Reason")).fill("They answered without reading.")
     press("Leave out", person)
-    assert told() == _("Left out of every count. You can take it back.")
+    assert told() == _("This person is no longer counted. You can undo this.")
     assert page.locator("li.card", has_text=name).count() == 0
     page.get_by_role("link", name=_("Left out (%(count)s)", count=1)).click()
     assert "They answered without reading." in page.inner_text("li.card")
     press("Count again")
-    assert told() == _("Counted again.")
+    assert told() == _("This person is counted again.")
     page.get_by_role("link", name=_("With a sign (%(count)s)", count=count)).click()
     page.locator("li.card", has_text=name).get_by_role("link").click()
     assert page.locator("tbody tr").count() > 5
@@ -311,7 +311,7 @@ def test_the_whole_path_of_an_organiser(
     # Groups: found anew, as drawing and as tables.
     go("Groups", "Opinion groups")
     press("Compute now")
-    assert told() == _("The groups were found anew.")
+    assert told() == _("The groups have been computed again.")
     assert page.locator("svg.plane").count() == 1
     groups = page.locator("table").first.locator("tbody tr").count()
     assert groups >= 2 and page.locator(".key li").count() == groups
@@ -374,15 +374,15 @@ def test_the_whole_path_of_an_organiser(
         page.get_by_role("button", name=_("Download the links")).click()
     assert Path(download.value.path()).read_text().count("/join?t=") == 2
     go("Settings", "Settings")
-    page.get_by_label(_("Closed: nothing more is taken")).check()
-    press("Change the phase")
-    assert told() == _("The phase is changed.")
+    page.get_by_label(_("Closed: nobody can take part any more")).check()
+    press("Change the status")
+    assert told() == _("The status is changed.")
 
     # Somebody new with a role, who sets a password of their own.
     go("Staff", "Staff")
     page.locator("#email").fill("new@example.org")
     page.locator("#role").select_option(label=_("viewer"))
-    press("Give the role")
+    press("Save the role")
     link = page.locator("code.long").inner_text()
     no_sideways(page)
 
@@ -407,7 +407,7 @@ def test_the_whole_path_of_an_organiser(
         assert f'"{action}"' in log, action
 
     # Logged out is logged out; the new viewer sees, and may change nothing.
-    press("Log out")
+    press("Sign out")
     page.goto(base)
     assert page.get_by_label(_("Password")).count() == 1
     page.goto(link.removeprefix("http://testserver"))

@@ -55,7 +55,7 @@ def write_principle(
             count=len(tidy),
         )
     if not sources:
-        raise InputError("a principle comes from statements; choose one at least.")
+        raise InputError("choose at least one statement that it is based on.")
     wanted = list(dict.fromkeys(sources))
     with store.write() as c:
         find_consultation_by_id(c, consultation_id)

@@ -34,34 +34,33 @@ def consent_text(what: StoredConsultation, language: Language) -> ConsentText:
     if language.draft:
         language = languages()[SOURCE]
     _ = language.translations.gettext
-    who = what.settings.organiser or _("the organisers of this consultation")
+    who = what.settings.organiser or _("The organiser")
     more, _language = what.text(what.settings.consent_more, language.code)
     until, _language = what.text(what.settings.withdrawal, language.code)
     paragraphs = [
         _(
-            "This consultation is run by %(who)s. Its purpose is to learn what people hold to be "
-            "right, and to use that to shape how an artificial intelligence answers."
+            "%(who)s runs this consultation. We want to know what people think is right. We "
+            "use it to help decide how an AI answers."
         )
         % {"who": who},
         _(
-            "Taking part is voluntary. You may skip any question, and stop at any time. "
-            "You need to be 18 or older."
+            "Taking part is your choice. You can skip any question and stop at any time. You "
+            "must be 18 or older."
         ),
         _(
-            "We store your votes, what you write, and what you choose to tell about yourself. "
-            "We do not store your name, your network address, or the time of day in anything we "
-            "publish."
+            "We keep your votes, what you write, and what you tell us about yourself. What we "
+            "publish never has your name, your network address or the time of day in it."
         ),
         _(
-            "You can withdraw on the page My answers: everything you gave is deleted at once. "
-            "What has been published before cannot be called back; it is left out of the next "
-            "publication."
+            "You can withdraw on the page My answers. We then delete all you gave us at once. "
+            "We cannot call back what we have already published, but we leave it out of the "
+            "next release."
         ),
         _(
-            "There is a risk that somebody who knows several of your answers recognises the "
-            "others. That is why publishing your votes is a choice of its own."
+            "Someone who knows some of your answers might guess which of the others are yours. "
+            "So you choose if we may publish your votes."
         ),
-        _("What you agree to have published may be used by anyone under the licence %(licence)s.")
+        _("Anyone may use what you let us publish, under the licence %(licence)s.")
         % {"licence": what.settings.licence},
     ]
     paragraphs += [text for text in (until, more) if text]
@@ -70,10 +69,10 @@ def consent_text(what: StoredConsultation, language: Language) -> ConsentText:
     return ConsentText(
         tuple(paragraphs),
         {
-            "take_part": _("I am 18 or older and want to take part. My answers are counted."),
-            "votes": _("My votes may be published, without anything else about me."),
-            "texts": _("The statements I write may be published, without my name."),
-            "training": _("My answers may be used to train an artificial intelligence."),
+            "take_part": _("I am 18 or older and want to take part. You may count my answers."),
+            "votes": _("You may publish my votes, with nothing else about me."),
+            "texts": _("You may publish the statements I write, without my name."),
+            "training": _("You may use my answers to train an AI."),
         },
         language.code,
     )

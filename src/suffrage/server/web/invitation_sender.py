@@ -69,13 +69,15 @@ def mail_text(
     who = what.settings.organiser or _("The organisers")
     reminder = mail.kind == "reminder"
     subject = _("Reminder: %(title)s") if reminder else _("You are invited: %(title)s")
-    closes = what.settings.closes
+    closes, num = what.settings.closes, what.settings.minutes
+    minutes = language.translations.ngettext(
+        "It takes about %(num)s minute.", "It takes about %(num)s minutes.", num
+    ) % {"num": num}
     parts = [
         _("Hello,"),
         _("%(who)s invites you to take part in “%(title)s”.") % {"who": who, "title": title},
         question,
-        _("You vote on short statements: agree, disagree or pass. It takes about %(num)s minutes.")
-        % {"num": what.settings.minutes},
+        _("You vote on short statements: agree, disagree or pass.") + " " + minutes,
         _("Take part here:") + f"\n{link}",
         _("This link is yours alone. Please do not pass it on: it lets in one person, once."),
         _("You have until %(day)s.") % {"day": zoned_day(closes, what.settings, language.code)}

@@ -31,6 +31,8 @@ class Language:
     # Whether the translation is unchecked, which the page then says.
     draft: bool
     translations: NullTranslations
+    # Whether it has the texts of participants' pages only, and none of organisers'.
+    for_participants_only: bool = False
 
     def day(self, iso: str) -> str:
         """A date as people of the language write it. iso: such as 2026-11-25."""
@@ -117,12 +119,14 @@ def _language(code: str, path: Path | None) -> Language:
             translations = GNUTranslations(file)
     # A catalogue says of itself that a translator has read it; what says nothing is a draft.
     status = translations.gettext("translation status: draft or checked")
+    scope = translations.gettext("translation scope: everything or participants")
     return Language(
         code=code,
         name=own_name(code),
         direction=direction(code),
         draft=code != SOURCE and status != "checked",
         translations=translations,
+        for_participants_only=scope == "participants",
     )
 
 

@@ -342,22 +342,22 @@ def refusal(v: Visit, error: RefusedError) -> str:
     """Why something was refused, in the reader's language."""
     _ = v.language.translations.gettext
     said = {
-        "closed": _("This consultation is not open now. Nothing was stored."),
-        "consent": _("Nothing is stored before you agree to take part."),
+        "closed": _("This consultation is not open. We saved nothing."),
+        "consent": _("We save nothing until you agree to take part."),
         "withdrawn": _("You have withdrawn from this consultation."),
-        "used": _("This invitation or code is not valid, or was used before."),
-        "invited": _("This consultation is by invitation."),
-        "statements": _("In this consultation the organisers write the statements."),
+        "used": _("This invitation or code is not valid, or someone has used it."),
+        "invited": _("You need an invitation to take part."),
+        "statements": _("Only the organisers write statements here."),
         "empty": _("Write your statement first."),
         "length": _("Your statement is too long. Use at most %(most)d characters.")
         % {"most": v.what.settings.statement_characters},
-        "too_many": _("You have written as many statements as one person can. Thank you."),
-        "language": _("Choose one of the languages of this consultation."),
-        "replay": _("You have answered this before. Your first answer stands."),
-        "state": _("This statement is no longer open to votes."),
-        "not_offered": _("That is not one of the choices."),
+        "too_many": _("You have written as many statements as you can. Thank you."),
+        "language": _("Choose a language of this consultation."),
+        "replay": _("You have answered this before. We keep your first answer."),
+        "state": _("You can no longer vote on this statement."),
+        "not_offered": _("Choose one of these."),
     }
-    return said.get(error.reason, _("This cannot be done now."))
+    return said.get(error.reason, _("You cannot do this now."))
 
 
 def _on(v: Visit, person: Participant) -> RedirectResponse:

@@ -173,14 +173,15 @@ def offered(request: Request, what: StoredConsultation) -> list[Language]:
 
 
 def staff_languages(request: Request) -> list[Language]:
-    """The languages of the organisers' pages: all there are, whatever a consultation offers."""
-    return list(languages(request.app.state.settings.locales).values())
+    """The languages of the organisers' pages, whatever a consultation offers."""
+    known = languages(request.app.state.settings.locales).values()
+    return [language for language in known if not language.for_participants_only]
 
 
 def choose_language(request: Request, what: StoredConsultation | None) -> Language:
     """By the reader's own choice, then their browser's, then the consultation's first."""
     known = languages(request.app.state.settings.locales)
-    codes = [x.code for x in offered(request, what)] if what else list(known)
+    codes = [x.code for x in (offered(request, what) if what else staff_languages(request))]
     for code in (
         request.query_params.get("lang"),
         request.cookies.get(protection.cookie_name(request, LANGUAGE)),

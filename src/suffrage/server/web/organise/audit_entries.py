@@ -13,12 +13,12 @@ from suffrage.server.web.languages import N_
 from suffrage.server.web.organise.desk import Desk, short_id
 
 ACTIONS = {
-    "answer.show": N_("Put an answer into the draw, or took it out"),
+    "answer.show": N_("Showed or hid an answer"),
     "answers.import": N_("Added answers to compare"),
     "audit.view": N_("Downloaded the audit log"),
     "consultation.create": N_("Made the consultation"),
     "consultation.import": N_("Imported the consultation"),
-    "consultation.phase": N_("Changed the phase"),
+    "consultation.phase": N_("Changed the status"),
     "consultation.settings": N_("Changed settings"),
     "consultation.texts": N_("Changed title or question"),
     "export": N_("Exported everything"),
@@ -109,7 +109,7 @@ class AuditWords:
         return AuditRow(
             entry.number,
             entry.at,
-            self.names.get(entry.actor, self.desk._("somebody who left")),
+            self.names.get(entry.actor, self.desk._("someone who has left")),
             self.desk._(words) if words else entry.action,
             thing,
             language,

@@ -29,7 +29,7 @@ MOST_AT_ONCE = 5000
 STATES = {
     "used": N_("Used"),
     "revoked": N_("Revoked"),
-    "expired": N_("Too old"),
+    "expired": N_("Expired"),
     "open": N_("Not used yet"),
 }
 # Why a mail was not sent, as `mail_failed` records it.
@@ -121,7 +121,7 @@ def _act(desk: Desk, sent: Sent) -> str | Response:
 
 def _require_open(desk: Desk) -> None:
     if desk.about.phase != "open":
-        raise InputError("open the consultation first: the links would lead to a closed door.")
+        raise InputError("open the consultation first, so that the links work.")
 
 
 def _mail(desk: Desk, sent: Sent) -> str:

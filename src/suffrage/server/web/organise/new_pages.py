@@ -83,7 +83,7 @@ ASKS = (
         N_("Who may take part?"),
         options={
             "invited": N_("People I invite: each has a link of their own"),
-            "everybody": N_("Everybody who has the address"),
+            "everybody": N_("Anyone who has the address"),
         },
     ),
 )

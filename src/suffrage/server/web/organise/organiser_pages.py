@@ -122,7 +122,7 @@ def _moderate(desk: Desk, sent: Sent) -> str:
     to, _, id = one.partition(":") if one else (sent.get("all"), "", "")
     ids = [id] if one else sent.all("chosen")
     if not ids:
-        raise InputError("no statement is chosen; tick those you mean.")
+        raise InputError("choose a statement: tick those you mean.")
     field = f"reason:{id}" if one else "reason"
     reason = sent.get(field)
     if to == "accepted":
@@ -130,7 +130,9 @@ def _moderate(desk: Desk, sent: Sent) -> str:
     elif to == "pending":
         reason = "restored"
     elif reason not in words.REASONS:
-        problem = InputError("give the reason: the person who wrote it and the public are told it.")
+        problem = InputError(
+            "choose a reason. The person who wrote it, and everyone else, will see it."
+        )
         raise MistakesError([(field, problem)])
     before = statements.list_decisions(desk.store, desk.id)
     last = before[-1].id if before else 0
@@ -151,7 +153,7 @@ def _undo(desk: Desk, events: list[str]) -> str:
     log = {str(m.id): m for m in statements.list_decisions(desk.store, desk.id)}
     chosen = [log[id] for id in events if id in log]
     if not chosen:
-        raise InputError("there is nothing to take back.")
+        raise InputError("there is nothing to undo.")
     moved = 0
     for state in dict.fromkeys(m.from_state for m in chosen):
         ids = [
@@ -309,7 +311,7 @@ def _exclude(desk: Desk, sent: Sent) -> str:
     id = sent.get("exclude")
     reason = sent.get(f"reason:{id}").strip()[:300]
     if not reason:
-        problem = InputError("give the reason: it stands in the log, and in what is released.")
+        problem = InputError("write a reason. It goes into the log and into what you release.")
         raise MistakesError([(f"reason:{id}", problem)])
     participants.exclude_participant(desk.store, desk.id, id, reason, desk.member.id)
     return urlencode({"done": "excluded"})
@@ -349,9 +351,9 @@ def _groups(desk: Desk) -> Response:
                 row["number"]: centre
                 for row, centre in zip(found["groups"], found["plane"]["centres"], strict=True)
             },
-            desk._("Where people stand, by how alike they vote"),
+            desk._("People, placed by how alike they vote"),
             desk._(
-                "Each mark is one person; %(groups)s. The same is in the table that follows.",
+                "Each mark is one person; %(groups)s. The table below says the same.",
                 groups=told,
             ),
         )
@@ -464,7 +466,7 @@ def _keep_principles(desk: Desk, sent: Sent) -> str:
     texts = {s.id: s.text for s in statements.list_statements(desk.store, desk.id)}
     chosen = [tuple(sources.split(" ")) for sources in sent.all("sources")]
     if not chosen:
-        raise InputError("no principle is chosen; tick those you want to keep.")
+        raise InputError("choose a principle: tick those you want to keep.")
     # All are looked at before the first is written.
     for sources in chosen:
         for id in sources:
@@ -532,14 +534,14 @@ def _to_do(desk: Desk) -> list[tuple[bool, str, str]]:
         (
             bool(settings.organiser and settings.contact),
             "/settings/texts",
-            desk._("Who asks, and whom to contact"),
+            desk._("Who asks, and who to contact"),
         ),
         (
             len(seeds) >= FEWEST_SEEDS,
             "/seeds",
             desk._("%(count)s statements or more to vote on", count=FEWEST_SEEDS),
         ),
-        (invited, "/invitations", desk._("Invitations, or open to everybody")),
+        (invited, "/invitations", desk._("Invitations, or open to everyone")),
     ]
 
 

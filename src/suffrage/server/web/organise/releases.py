@@ -155,8 +155,8 @@ def release_zip(desk: Desk, version: str) -> bytes:
             content = path.read_bytes() if path.is_file() else b""
             if hashlib.sha256(content).hexdigest() != told[name]["sha256"]:
                 raise InputError(
-                    "%(name)s is missing, or is not as it was released; "
-                    "look at the server's files.",
+                    "%(name)s is missing or has changed since the release; check the server's "
+                    "files.",
                     name=name,
                 )
             # A fixed time: the same release is the same file whenever it is fetched.

@@ -72,7 +72,7 @@ TAKING_PART = (
     Ask(
         "open_to_all",
         "tick",
-        N_("Anybody may take part, without an invitation"),
+        N_("Anyone may take part, without an invitation"),
         N_("Results show how many came without one. One person can then take part twice."),
     ),
     Ask(
@@ -90,7 +90,7 @@ TAKING_PART = (
         N_("When is a new statement shown?"),
         options={
             "before": N_("After one of you has accepted it"),
-            "after": N_("At once, unless it may hold personal details"),
+            "after": N_("At once, unless it may contain personal details"),
         },
     ),
     Ask(
@@ -268,13 +268,13 @@ def _save_languages(desk: Desk, sent: Sent) -> str:
 PARTS = {
     "texts": Part(
         N_("Title and texts"),
-        N_("What people read, who asks, and whom to contact."),
+        N_("What people read, who asks, and who to contact."),
         lambda desk: _form(desk, N_("Title and texts"), TEXTS),
         lambda desk, sent: _save(desk, sent, TEXTS),
     ),
     "taking-part": Part(
         N_("How people take part"),
-        N_("Invitations or everybody, statements, moderation, results."),
+        N_("Who may take part, statements, moderation, results."),
         lambda desk: _form(desk, N_("How people take part"), TAKING_PART),
         lambda desk, sent: _save(desk, sent, TAKING_PART),
     ),

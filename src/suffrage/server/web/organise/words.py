@@ -15,7 +15,7 @@ from suffrage.server.texts import whole_number
 from suffrage.server.web.languages import N_, SOURCE, Language
 
 REASONS = {
-    "duplicate": N_("Says what another one says"),
+    "duplicate": N_("Says the same as another"),
     "off_topic": N_("Off topic"),
     "unclear": N_("Not clear"),
     "several_ideas": N_("Several ideas in one"),
@@ -24,7 +24,7 @@ REASONS = {
     "spam": N_("Advertising or spam"),
     "unlawful": N_("Against the law"),
 }
-DECISIONS = {**REASONS, "ok": N_("In order"), "restored": N_("Put back")}
+DECISIONS = {**REASONS, "ok": N_("No problem found"), "restored": N_("Put back")}
 STATES = {
     "pending": N_("Waiting"),
     "flagged": N_("Held back"),
@@ -32,10 +32,10 @@ STATES = {
     "rejected": N_("Rejected"),
 }
 PHASES = {
-    "draft": N_("Draft: only organisers see it"),
+    "draft": N_("Draft: only organisers can see it"),
     "open": N_("Open: people can take part"),
-    "closed": N_("Closed: nothing more is taken"),
-    "archived": N_("Archived: kept as it is"),
+    "closed": N_("Closed: nobody can take part any more"),
+    "archived": N_("Archived: nothing changes any more"),
 }
 PHASE = {
     "draft": N_("draft"),
@@ -52,8 +52,8 @@ ROLES = {
 VOTES = {1: N_("Agree"), 0: N_("Pass"), -1: N_("Disagree")}
 WAYS = {
     "typed": N_("written by the organisers"),
-    "sampled": N_("drawn on its own"),
-    "diverse": N_("one of several asked for together"),
+    "sampled": N_("written on its own"),
+    "diverse": N_("one of several written together"),
 }
 KINDS = {"vote": N_("Statements"), "comparison": N_("Pairs"), "reaction": N_("Answers")}
 SIGNS = {
@@ -67,7 +67,7 @@ SIGNS = {
 DETAILS = {
     "email": N_("an email address"),
     "link": N_("a link"),
-    "handle": N_("a name on a network"),
+    "handle": N_("a user name"),
     "health number": N_("a health number"),
     "tax number": N_("a tax number"),
     "phone": N_("a phone number"),
@@ -78,7 +78,7 @@ DETAILS = {
 SECTIONS = (
     ("overview", "", N_("Overview")),
     ("statements", "/statements", N_("Statements")),
-    ("seeds", "/seeds", N_("Seeds")),
+    ("seeds", "/seeds", N_("Your statements")),
     ("answers", "/answers", N_("Answers")),
     ("invitations", "/invitations", N_("Invitations")),
     ("participants", "/participants", N_("Participants")),
@@ -136,22 +136,20 @@ class Words:
             "accepted": ngettext("%(num)s statement accepted.", "%(num)s statements accepted.", n),
             "rejected": ngettext("%(num)s statement rejected.", "%(num)s statements rejected.", n),
             "pending": ngettext(
-                "%(num)s statement put back into the queue.",
-                "%(num)s statements put back into the queue.",
+                "%(num)s statement moved back to the queue.",
+                "%(num)s statements moved back to the queue.",
                 n,
             ),
             "flagged": ngettext("%(num)s statement held back.", "%(num)s statements held back.", n),
-            "undone": ngettext(
-                "%(num)s statement put back as before.", "%(num)s statements put back as before.", n
-            ),
-            "seeds": ngettext("%(num)s statement is in.", "%(num)s statements are in.", n),
-            "answers": ngettext("%(num)s answer is in.", "%(num)s answers are in.", n),
-            "principles": ngettext("%(num)s principle is in.", "%(num)s principles are in.", n),
-            "hidden": _("The answer is out of the draw."),
-            "shown": _("The answer is in the draw again."),
-            "excluded": _("Left out of every count. You can take it back."),
-            "included": _("Counted again."),
-            "phase": _("The phase is changed."),
+            "undone": ngettext("%(num)s decision undone.", "%(num)s decisions undone.", n),
+            "seeds": ngettext("%(num)s statement added.", "%(num)s statements added.", n),
+            "answers": ngettext("%(num)s answer added.", "%(num)s answers added.", n),
+            "principles": ngettext("%(num)s principle added.", "%(num)s principles added.", n),
+            "hidden": _("The answer is hidden."),
+            "shown": _("The answer is shown again."),
+            "excluded": _("This person is no longer counted. You can undo this."),
+            "included": _("This person is counted again."),
+            "phase": _("The status is changed."),
             "settings": _("The settings are saved."),
             "texts": _("Title and question are saved."),
             "logo": _("The logo is saved."),
@@ -164,7 +162,7 @@ class Words:
             ),
             "resent": _("The invitation will be sent again now."),
             "revoked": _("The invitation is revoked. Its link no longer works."),
-            "created": _("The consultation is there, as a draft. Only you can see it."),
+            "created": _("Your draft is ready. Only you can see it."),
             "imported": _("The consultation is imported. It is closed."),
             "translated": ngettext(
                 "%(num)s translation is saved.", "%(num)s translations are saved.", n
@@ -174,7 +172,7 @@ class Words:
             "enabled": _("This person can sign in again."),
             "principle": _("The principle is saved."),
             "removed": _("The principle is removed."),
-            "again": _("The groups were found anew."),
+            "again": _("The groups have been computed again."),
             "released": _("The release is made."),
         }.get(word, "")
         return told % {"num": n} if "%(num)s" in told else told
