@@ -49,8 +49,9 @@ FILES = {
     ("survey", "worldvaluesbench-predictions", "out"),
     ("values", "score", "out"),
 }
-# Where a server keeps what it makes: it adds numbered releases and removes none.
-KEPT = {("consult", "serve", "releases")}
+# Where a server keeps what it makes: it adds numbered releases and removes none. An audit goes on
+# where it was stopped.
+KEPT = {("consult", "serve", "releases"), ("audit", "out")}
 
 
 def paths() -> set[tuple[str, ...]]:

@@ -44,8 +44,11 @@ FIT_IN_WORDS = (
     "that ignores the question: the population's average answer. The ceiling is how well one half "
     "of the respondents fits the other half."
 )
-# Settings that say nothing to a reader of the card.
-_UNSAID = {"save_every", "report_to", "micro_batch"}
+# Settings that a reader asks for first; the manifest has all of them.
+_SHOWN = (
+    *("steps", "epochs", "batch", "learning_rate", "adapter", "rank", "alpha", "layers"),
+    *("format", "loss", "form", "labels", "offset", "together", "in_context", "replay", "general"),
+)
 
 
 @dataclass(frozen=True)
@@ -238,9 +241,9 @@ def _training(facts: _Facts) -> list[str | list[str]]:
     manifest, base = facts.manifest, facts.checkpoint.base_model
     cost = manifest["cost"]
     settings = {
-        name.replace("_", " "): plain_words(value)
-        for name, value in manifest["settings"].items()
-        if value not in (None, False, 0, 0.0, "none") and name not in _UNSAID
+        name.replace("_", " "): plain_words(manifest["settings"][name])
+        for name in _SHOWN
+        if manifest["settings"].get(name) not in (None, 0.0, "none")
     }
     before = [
         f"Trained before, in the study {own['study']}, by {own['method']} (seed {own['seed']}), on "
@@ -253,7 +256,8 @@ def _training(facts: _Facts) -> list[str | list[str]]:
         f"Base model: {_base_in_words(base)}.",
         *before,
         f"Method: {facts.label}. {facts.method.explanation}" if facts.method else "",
-        f"Settings: {'; '.join(f'{name} {value}' for name, value in settings.items())}.",
+        f"Settings: {'; '.join(f'{name} {value}' for name, value in settings.items())}. "
+        "`manifest.json` has all of them.",
         f"{plural(cost['steps'], 'step')}, {thousands(cost['examples'])} examples, "
         f"{thousands(cost['tokens'])} tokens, computed in {manifest['dtype']}; "
         f"seed {manifest['seed']}.",
@@ -400,12 +404,19 @@ def _loading(facts: _Facts) -> list[str | list[str]]:
         "print(answer.shares)",
         "```",
     ]
+    shell = [
+        "```sh",
+        f'suffrage ask CHECKPOINT "{item.question}" \\',
+        f'  --as "{who}" --options "Too little, About right, Too much"',
+        "```",
+    ]
     if facts.checkpoint.gives_no_text:
         return ["It is no language model. Its study's report has its answers."]
     question = Question(item, who, (0, 1, 2), label_sets(3)[0])
     return [
         "With Suffrage, which asks in the wording of the training and returns shares of answers:",
         asking,
+        shell,
         _plainly(facts),
         "Questions had this wording in training and evaluation. Other wordings are less safe:",
         ["```text", *question.user_text.splitlines(), "```"],
