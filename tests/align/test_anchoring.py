@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +29,7 @@ from suffrage.population import build_value_set
 from suffrage.training_data import Records, RecordSettings, check_nothing_held_out
 from suffrage.training_data.distribution_records import build_distributions
 from suffrage.training_data.general import GENERAL
+from suffrage.training_data.held_back_records import with_asked
 from suffrage.training_data.own_text import NEUTRAL_PROMPTS, with_own_text_places
 from suffrage.training_data.records import StepShape, ValidationSample
 from suffrage.training_data.replay import is_replay, own_records, with_replay
@@ -220,3 +224,62 @@ def test_survey_questions_held_back_are_asked_and_never_replayed() -> None:
     assert back and not back & {row["item"] for row in rows if is_replay(row)}
     assert {row["item"] for row in rows if row["guard"]} == back
     assert all(row["validation"] for row in rows if row["guard"])
+
+
+STEPS = 10
+
+
+def with_every_anchor(tiny: Path, name: str, folder: Path) -> TrainingJob:
+    """Replay, closeness, the model's own text, a best point and a blend, in one training."""
+    anchors = {"replay": 0.5, "keep_close": 1.0, "own_text": 3}
+    chosen = {"validation": 0.2, "validate_every": 2, "blend": True, "survey_tolerance": 1.0}
+    given = job(*(tiny, name, folder, STEPS), batch=8, learning_rate=0.01, **{**anchors, **chosen})
+    options = given.options
+    sample = RecordSettings(validation=ValidationSample(0.34))
+    generator = np.random.default_rng(2)
+    survey = build_distributions(VALUE_SETS, SPLIT, 60, generator, sample)
+    own = given.records.frame.to_dicts()
+    learnt = [row for row in own if not row.get("validation")][: STEPS * options.own_rows]
+    frame = pl.DataFrame(learnt, infer_schema_length=None)
+    asked = survey_records(8, seed=4).frame.to_dicts()
+    records = with_asked(replace(given.records, frame=frame), asked)
+    records = with_replay(records, survey, options.own_rows, options.replay, options.replay_rows)
+    size = options.own_rows + options.replay_rows
+    return replace(given, records=with_own_text_places(records, options.own_text, size))
+
+
+def train_anchored_until_killed(tiny: Path, name: str, folder: Path) -> None:
+    def die(step: int, total: int, loss: float) -> None:
+        if step == 7:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    train = method(name).train
+    assert train is not None
+    train(replace(with_every_anchor(tiny, name, folder), on_step=die))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["distribution", "sft", "dpo", "kto"])
+def test_a_killed_training_with_every_anchor_ends_with_the_same_bytes(
+    name: str, tiny_model: Path, tmp_path: Path
+) -> None:
+    killed = multiprocessing.get_context("spawn").Process(
+        target=train_anchored_until_killed, args=(tiny_model, name, tmp_path / "killed")
+    )
+    killed.start()
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL
+    train = method(name).train
+    assert train is not None
+    again = with_every_anchor(tiny_model, name, tmp_path / "killed")
+    whole = with_every_anchor(tiny_model, name, tmp_path / "whole")
+    facts, unbroken = train(again), train(whole)
+    assert facts.resumed_from == 4
+    assert facts.blend == unbroken.blend and facts.validation == unbroken.validation
+    names = sorted(path.name for path in whole.output.iterdir())
+    assert "adapter_model.safetensors" in names and WRITTEN in names
+    assert names == sorted(path.name for path in again.output.iterdir())
+    # PEFT lists the names of the trained modules in the order of a set.
+    for file in names:
+        if file not in ("README.md", "adapter_config.json"):
+            assert (again.output / file).read_bytes() == (whole.output / file).read_bytes(), file

@@ -38,7 +38,14 @@ VOTED: dict[str, Any] = {
     "blend": True,
 }
 PAIRED = {"method": "dpo", "name": "paired", "form": "proportional", "records": "votes"}
-DRAWN = {"method": "sft", "name": "drawn", "records": "votes", "replay": 0.5}
+CHOSEN = {"validation": 0.2, "validate_every": 2, "blend": True}
+DRAWN = {"method": "sft", "name": "drawn", "records": "votes", "replay": 0.5, **CHOSEN}
+# Few people compared two answers to one prompt.
+MANY = {**CHOSEN, "validation": 0.4}
+COMPARED = {"method": "dpo", "name": "compared", "records": "comparisons", **MANY}
+LIKED = {"method": "kto", "name": "liked", "records": "reactions", "labels": "shares", **MANY}
+SIGNALS = {"survey": 4, "votes": 2, "reactions": 2}
+TOGETHER = {"method": "combined", "name": "together", "signals": SIGNALS, "ablation": True, **MANY}
 SMALL = {"steps": 2, "batch": 4, "from": "survey-only"}
 
 
@@ -60,6 +67,9 @@ def write_votes(write_study: Write, tmp_path: Path) -> Write:
                     VOTED,
                     {**PAIRED, **SMALL},
                     {**DRAWN, **SMALL},
+                    {**COMPARED, **SMALL},
+                    {**LIKED, **SMALL},
+                    {**TOGETHER, **SMALL, "batch": 8},
                 ],
                 "consultation": {
                     "folder": "public",
@@ -100,7 +110,15 @@ def test_votes_train_anchored_and_blended_and_the_run_says_what_was_kept(
     assert not asked_of_survey & {row["item"] for row in learnt}
     assert not set(split.never_trained) & {row["item"] for row in rows}
     assert not set(source.statement_split.held_out) & {row["item"] for row in rows}
-    (blend,) = finished.results.blends
+    blends = {blend.method: blend for blend in finished.results.blends}
+    assert set(blends) == {
+        *("voted", "drawn", "compared", "liked", "together"),
+        *(f"together-without-{name}" for name in SIGNALS),
+    }
+    for one in blends.values():
+        best = next(point for point in one.points if point.weight == one.weight)
+        assert best.fit >= one.points[0].fit
+    blend = blends["voted"]
     manifest = json.loads((finished.folder / blend.checkpoint / "manifest.json").read_text())
     assert manifest["blend"]["weight"] == blend.weight
     kept = next(point for point in blend.points if point.weight == blend.weight)
@@ -112,8 +130,23 @@ def test_votes_train_anchored_and_blended_and_the_run_says_what_was_kept(
     questions = json.loads((checkpoint / "trained_questions.json").read_text())
     texts = {item.question for item in source.statement_items}
     assert {row["question"] for row in questions} & texts
+    combined = Records.read(inputs.wiring.records["together", 3, ""].folder).frame.to_dicts()
+    learnt = [row for row in combined if not row["validation"]]
+    # Half of each step is the survey's, and of the rest votes are half.
+    assert [is_replay(row) for row in learnt] == ([False] * 4 + [True] * 4) * 2
+    own = [row["signal"] for row in learnt if not is_replay(row)]
+    assert sorted(own) == ["reactions"] * 4 + ["votes"] * 4
+    assert {row["signal"] for row in combined if row["validation"] and not row["guard"]} == {
+        "reactions",
+        "votes",
+    }
+    assert (
+        finished.results.difference("votes", "fit", "together", "together-without-votes")
+        is not None
+    )
     page = (finished.folder / "report.html").read_text(encoding="utf-8")
     assert "How far from its start may a model go?" in page
+    assert "What does each signal add?" in page
     assert "What learning from the consultation gained and cost" in page
     gap = finished.results.difference("votes", "fit", "voted", "survey-only")
     figure = finished.results.figure("votes", "fit", "voted")

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suffrage.consult.consultation import Consultation
+from suffrage.consult.judgements import judged_answers
 from suffrage.consult.people import people_for
 from suffrage.errors import InputError
 from suffrage.population import build_value_set
@@ -29,6 +30,7 @@ from suffrage.training_data.consultation_source import (
 )
 from suffrage.training_data.from_consultation import build_comparisons, build_reactions
 from suffrage.training_data.prompts import build_prompts
+from suffrage.training_data.records import ValidationSample
 from tests.synthetic import make_survey
 
 SURVEY = make_survey(respondents=400, items=8, seed=3)
@@ -259,3 +261,76 @@ def test_raked_participants_say_how_they_stood_to_the_population() -> None:
     # Within a region all weigh alike, so that no region's own shares move.
     plain, weighted = (build(build_comparisons, source=s).frame for s in (source(), found))
     assert weighted["share"].to_list() == pytest.approx(plain["share"].to_list())
+
+
+@pytest.mark.parametrize("builder", [build_comparisons, build_reactions])
+def test_people_and_prompts_held_back_are_asked_and_in_no_record(builder: Any) -> None:
+    found = source()
+    records = build(builder, source=found, validation=ValidationSample(0.3, cells=500))
+    rows = records.frame.to_dicts()
+    asked = [row for row in rows if row["validation"]]
+    learnt = [row for row in rows if not row["validation"]]
+    away = found.held_back_people(0.3)
+    assert asked and learnt and 0 < len(away) < len(found.people)
+    assert not {row["item"] for row in asked} & {row["item"] for row in learnt}
+    assert records.made_from["held_back"]["people"] == len(away)
+    # Turning round all that held-back people say moves no record that is learnt.
+    own = pl.col("participant").is_in(sorted(away))
+    swapped = {"left": "right", "right": "left"}
+    outcome = pl.when(own).then(pl.col("outcome").replace(swapped)).otherwise("outcome")
+    value = pl.when(own).then(-pl.col("value")).otherwise("value")
+    tables = {n: getattr(PUBLIC, n) for n in PUBLIC.__dataclass_fields__}
+    turned = Consultation(
+        **tables
+        | {
+            "comparisons": PUBLIC.comparisons.with_columns(outcome=outcome),
+            "reactions": PUBLIC.reactions.with_columns(value=value),
+        }
+    )
+    again = build(builder, source=source(turned), validation=ValidationSample(0.3, cells=500))
+    assert [r for r in again.frame.to_dicts() if not r["validation"]] == learnt
+    assert [r for r in again.frame.to_dicts() if r["validation"]] != asked
+
+
+def test_asked_comparisons_have_the_shares_of_held_back_people_counted_by_hand() -> None:
+    found = source()
+    records = build(build_comparisons, source=found, validation=ValidationSample(0.3, cells=500))
+    away, region = found.held_back_people(0.3), regions()
+    text = dict(PUBLIC.answers.select("answer", "text").rows())
+    for row in records.frame.filter(pl.col("validation")).to_dicts():
+        votes: dict[str, float] = {}
+        for one in PUBLIC.comparisons.sort("order").to_dicts():
+            pair, person = [text[one["left"]], text[one["right"]]], one["participant"]
+            usable = one["check"] is None and one["outcome"] != "skip"
+            usable = usable and one["prompt"] == row["item"]
+            mine = person in away and region[person] == row["value_set"]
+            if usable and mine and sorted(pair) == sorted(row["answers"]):
+                first = float(pair[0] == row["answers"][0])
+                wins = {"tie": 0.5, "left": first, "right": 1 - first}
+                # Who met a pair twice counts by the first answer; "both bad" prefers neither.
+                votes.setdefault(person, wins.get(one["outcome"], np.nan))
+        assert row["target"][0] == pytest.approx(np.nanmean([*votes.values()]))
+
+
+def test_asked_reactions_prefer_the_answer_that_more_people_like() -> None:
+    found = source()
+    records = build(build_reactions, source=found, validation=ValidationSample(0.3, cells=500))
+    away, region = found.held_back_people(0.3), regions()
+    text = dict(PUBLIC.answers.select("answer", "text").rows())
+    judged = judged_answers(PUBLIC, dict.fromkeys(away, 1.0)).to_dicts()
+    asked = records.frame.filter(pl.col("validation")).to_dicts()
+    assert len(asked) > 5
+    for row in asked:
+        said = [
+            [
+                one["value"] > 0
+                for one in judged
+                if text[one["answer"]] == answer
+                and one["prompt"] == row["item"]
+                and region[one["participant"]] == row["value_set"]
+            ]
+            for answer in row["answers"]
+        ]
+        # Everybody who judged the first with everybody who judged the second.
+        pairs = [(one, two) for one in said[0] for two in said[1] if one != two]
+        assert row["target"][0] == pytest.approx(np.mean([one for one, _ in pairs]))

@@ -22,7 +22,9 @@ from suffrage.training_data.binary import BUILDER as BINARY
 from suffrage.training_data.demonstrations import BUILDER as DEMONSTRATIONS
 from suffrage.training_data.demonstrations import systematic_draws
 from suffrage.training_data.distribution_records import BUILDER as DISTRIBUTIONS
+from suffrage.training_data.held_back_records import build_with_held_back
 from suffrage.training_data.preference_pairs import BUILDER as PREFERENCES
+from suffrage.training_data.records import RecordBuilder, ValidationSample
 from tests.synthetic import make_survey
 
 SURVEY = make_survey()
@@ -43,6 +45,25 @@ def test_records_hold_no_held_out_item(builder) -> None:  # type: ignore[no-unty
     records = builder.build(sets, split, 200, np.random.default_rng(1), RecordSettings())
     assert set(records.frame["item"]) == set(split.train)
     check_nothing_held_out(records, SURVEY.codebook.items, split)
+
+
+@pytest.mark.parametrize("builder", [DEMONSTRATIONS, PREFERENCES, BINARY], ids=lambda b: b.kind)
+def test_items_held_back_are_asked_with_the_peoples_shares_and_not_learnt(
+    builder: RecordBuilder,
+) -> None:
+    sets, split = given_sets()
+    settings = RecordSettings(validation=ValidationSample(0.2))
+    generator = np.random.default_rng(1)
+    records = build_with_held_back(builder.build, sets, split, 200, generator, settings)
+    back = set(records.made_from["validation"])
+    rows = records.frame.to_dicts()
+    assert back and back < set(split.train)
+    assert {row["item"] for row in rows if not row["validation"]} == set(split.train) - back
+    asked = [row for row in rows if row["validation"]]
+    assert {row["item"] for row in asked} == back
+    shares = {(v.name, i): d.shares for v in sets for i, d in v.distributions.items()}
+    for row in asked:
+        assert row["target"] == shares[row["value_set"], row["item"]].tolist()
 
 
 def test_a_leaked_question_stops_the_build() -> None:

@@ -26,7 +26,7 @@ from suffrage.align.method import (
     Method,
     TrainingFacts,
     TrainingJob,
-    TrainingOptions,
+    ValidatedOptions,
 )
 from suffrage.align.packed import AnswerBatch, Objective, train_packed
 from suffrage.align.share_losses import distribution_loss, mean_over_records, option_shares
@@ -37,7 +37,6 @@ from suffrage.training_data.records import (
     RecordRow,
     RecordSettings,
     StepShape,
-    ValidationSample,
 )
 from suffrage.training_data.replay import replay_count
 
@@ -52,7 +51,7 @@ DIFFERENCES_WEIGHT = 10.0
 MOST_OPTIONS = 26
 
 
-class Options(InContextOptions, TrainingOptions):
+class Options(InContextOptions, ValidatedOptions):
     """What a study may say to `distribution`."""
 
     # kl; or ordinal, which adds ordinal_weight times the earth mover's distance on scales.
@@ -83,28 +82,6 @@ class Options(InContextOptions, TrainingOptions):
     # Weight of the loss on differences between a question's populations. None: 10 for questions
     # with at least 8 populations in the step, 0 for others. A number holds for all questions.
     differences: float | None = Field(default=None, ge=0)
-    # Share of the questions to train on that is held back to choose the best step; `steps` is then
-    # the most there are.
-    validation: float = Field(default=0.0, ge=0, lt=0.5)
-    # Steps between two times of asking what is held back, how many cells are asked, and after how
-    # many times without a better point the training stops.
-    validate_every: int = Field(default=40, ge=1)
-    validation_cells: int = Field(default=240, ge=1)
-    patience: int = Field(default=4, ge=1)
-    # Of records from a consultation: how far the fit of the survey's questions held back may fall
-    # below what it was before training, at the point that is kept.
-    survey_tolerance: float = Field(default=0.01, ge=0)
-    # Of records from a consultation: weights between those before and after training are tried on
-    # what is held back, and the best are kept.
-    blend: bool = False
-
-    @model_validator(mode="after")
-    def _blends_on_something(self) -> Options:
-        if self.blend and not self.validation:
-            raise ValueError(
-                "blend: chooses on what is held back from training; say validation: 0.1 as well"
-            )
-        return self
 
     @model_validator(mode="after")
     def _whole_questions(self) -> Options:
@@ -157,11 +134,9 @@ class Options(InContextOptions, TrainingOptions):
     @property
     def record_settings(self) -> RecordSettings:
         """What records this training wants."""
-        held_back = ValidationSample(self.validation, self.validation_cells)
         return replace(
             super().record_settings,
             step=self.step_shape,
-            validation=held_back if self.validation else None,
             average=self.offset == "average",
             teacher=self.teacher_weight if self.teacher == "factors" else 0.0,
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
+from suffrage.align.method import Method, TrainingFacts, TrainingJob, ValidatedOptions
 from suffrage.align.packed import AnswerBatch, Objective, train_packed
 from suffrage.training_data.records import Labels, RecordRow
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PreferenceForm = Literal["dpo", "ipo", "simpo", "robust", "proportional"]
 
 
-class Options(TrainingOptions):
+class Options(ValidatedOptions):
     """What a study may say to `dpo`."""
 
     labels: Labels = "shares"
@@ -154,9 +154,8 @@ def preference_loss(
     return cross(share)
 
 
-def train(job: TrainingJob) -> TrainingFacts:
-    """Train on preference records; the reference's log-probabilities are computed beforehand."""
-    options: Options = job.options
+def preference_objective(options: Options) -> Objective:
+    """The answers that a pair needs, and the loss on them."""
     alpha, beta = options.weights
     likelihood = options.likelihood > 0
 
@@ -184,7 +183,12 @@ def train(job: TrainingJob) -> TrainingFacts:
             total = total - options.likelihood * drawn.mean()
         return total
 
-    return train_packed(job, Objective(answers, loss, needs_reference=beta > 0))
+    return Objective(answers, loss, needs_reference=beta > 0)
+
+
+def train(job: TrainingJob) -> TrainingFacts:
+    """Train on preference records; the reference's log-probabilities are computed beforehand."""
+    return train_packed(job, preference_objective(job.options))
 
 
 METHOD = Method(

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-import polars as pl
 from pydantic import Field, model_validator
 
-from suffrage.align.method import Method, TrainingFacts, TrainingJob, TrainingOptions
+from suffrage.align.method import Method, TrainingFacts, TrainingJob, ValidatedOptions
 from suffrage.align.packed import ABSENT, AnswerBatch, Objective, check_record_weights, train_packed
 from suffrage.errors import SuffrageError
 from suffrage.training_data.records import Labels, RecordRow
-from suffrage.training_data.replay import MIXED_IN
+from suffrage.training_data.replay import own_records
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +29,7 @@ WHY_TWO = (
 )
 
 
-class Options(TrainingOptions):
+class Options(ValidatedOptions):
     """What a study may say to `kto`."""
 
     labels: Labels = "drawn"
@@ -184,12 +183,13 @@ def balance(desirable: Sequence[float], weights: Sequence[float]) -> tuple[float
     return (1.0, n_d / n_u) if n_d >= n_u else (n_u / n_d, 1.0)
 
 
-def train(job: TrainingJob) -> TrainingFacts:
-    """Train on binary records; the reference's log-probabilities are computed beforehand."""
-    options: Options = job.options
-    frame = job.records.frame.filter(~pl.col("format").is_in(sorted(MIXED_IN)))
-    check_record_weights(frame.to_dicts(), "the records of the training")
-    lambda_d, lambda_u = balance(frame["desirable"].to_list(), frame["weight"].to_list())
+def liking_objective(options: Options, learnt: Sequence[RecordRow]) -> Objective:
+    """The answers that a judged answer needs, and the loss on them.
+
+    learnt: all records, whose classes are balanced.
+    """
+    check_record_weights(learnt, "the records of the training")
+    lambda_d, lambda_u = balance([r["desirable"] for r in learnt], [r["weight"] for r in learnt])
     lambda_d, lambda_u = options.desirable or lambda_d, options.undesirable or lambda_u
     with_reference = options.reference == "model"
 
@@ -222,17 +222,21 @@ def train(job: TrainingJob) -> TrainingFacts:
         )
         return (batch.weights * each).mean()
 
-    return train_packed(
-        job,
-        Objective(
-            answers,
-            loss,
-            shared=None if options.exact else mismatched_divergence,
-            needs_reference=with_reference,
-            fewest=1 if options.exact else 2,
-            why_fewest=WHY_TWO,
-        ),
+    return Objective(
+        answers,
+        loss,
+        shared=None if options.exact else mismatched_divergence,
+        needs_reference=with_reference,
+        fewest=1 if options.exact else 2,
+        why_fewest=WHY_TWO,
     )
+
+
+def train(job: TrainingJob) -> TrainingFacts:
+    """Train on binary records; the reference's log-probabilities are computed beforehand."""
+    rows = own_records(job.records.frame.to_dicts())
+    learnt = [row for row in rows if not row.get("validation")]
+    return train_packed(job, liking_objective(job.options, learnt))
 
 
 METHOD = Method(

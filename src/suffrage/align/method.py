@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from suffrage.models import ModelIdentity, SharesPredictor
 from suffrage.models.device import process_count
 from suffrage.training_data.answers_in_context import InContextSettings
-from suffrage.training_data.records import Format, Records, RecordSettings
+from suffrage.training_data.records import (
+    Format,
+    Records,
+    RecordSettings,
+    ValidationSample,
+)
 
 # Called with a step, the number of all steps, and the loss of that step.
 OnStep = Callable[[int, int, float], None]
@@ -158,6 +163,39 @@ class TrainingOptions(MethodOptions):
         if self.epochs is not None:
             return max(1, round(self.epochs * pair_count / self.batch))
         return self.steps or 60
+
+
+class ValidatedOptions(TrainingOptions):
+    """What a study may say to a method whose best point is chosen on what is held back."""
+
+    # Share of what could be trained on that is held back to choose the best step: questions of a
+    # survey; of a consultation statements or prompts, and people. `steps` is then the most.
+    validation: float = Field(default=0.0, ge=0, lt=0.5)
+    # Steps between two times of asking what is held back, how many cells are asked, and after how
+    # many times without a better point the training stops.
+    validate_every: int = Field(default=40, ge=1)
+    validation_cells: int = Field(default=240, ge=1)
+    patience: int = Field(default=4, ge=1)
+    # Of records from a consultation: how far the fit of the survey's questions held back may fall
+    # below what it was before training, at the point that is kept.
+    survey_tolerance: float = Field(default=0.01, ge=0)
+    # Of records from a consultation: weights between those before and after training are tried on
+    # what is held back, and the best are kept.
+    blend: bool = False
+
+    @model_validator(mode="after")
+    def _blends_on_something(self) -> ValidatedOptions:
+        if self.blend and not self.validation:
+            raise ValueError(
+                "blend: chooses on what is held back from training; say validation: 0.1 as well"
+            )
+        return self
+
+    @property
+    def record_settings(self) -> RecordSettings:
+        """What records this training wants, with what is held back from them."""
+        sample = ValidationSample(self.validation, self.validation_cells)
+        return replace(super().record_settings, validation=sample if self.validation else None)
 
 
 def _nothing_to_check(records: Records) -> None:

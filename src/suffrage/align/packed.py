@@ -472,8 +472,9 @@ def asked_shares(
 ) -> list[FloatArray]:
     """The shares that a model gives the answers of each record, read in all processes.
 
-    They are multiplied by the average answer of a record that has one, as in training.
-    size: records read at a time.
+    They are multiplied by the average answer of a record that has one, as in training. Of a pair of
+    written answers (`pair`) they are by the mean log-probability of a token, because the whole
+    text's favours the shorter one. size: records read at a time.
     """
     import torch
 
@@ -486,13 +487,26 @@ def asked_shares(
     own: list[tuple[int, list[float]]] = []
     with torch.no_grad():
         for part, given in read_in_turn(model, parts, pack):
-            shares = answer_log_probs(model, given).softmax(-1).cpu().tolist()
+            shares = _read_values(answer_log_probs(model, given), part, given)
             for row, line in zip(part, shares, strict=True):
                 said = np.array(line[: len(row["answers"])])
                 if row.get("average") is not None:
                     said = times_average(said, np.array(row["average"]))
                 own.append((row["place"], said.tolist()))
     return [np.array(line) for _, line in sorted(gathered_lists(own))]
+
+
+def _read_values(
+    log_probs: torch.Tensor, rows: Sequence[RecordRow], given: PackedAnswers
+) -> list[list[float]]:
+    import torch
+
+    lengths = torch.tensor(given.lengths).view(given.count, given.width).clamp_min(1)
+    pairs = torch.tensor([bool(row.get("pair")) for row in rows])[:, None]
+    by_token = log_probs / lengths.to(log_probs)
+    read = torch.where(pairs.to(log_probs.device), by_token, log_probs)
+    found: list[list[float]] = read.softmax(-1).cpu().tolist()
+    return found
 
 
 def validation_of(

@@ -18,7 +18,7 @@ from suffrage.align.method import (
     Method,
     TrainingFacts,
     TrainingJob,
-    TrainingOptions,
+    ValidatedOptions,
 )
 from suffrage.align.packed import AnswerBatch, Objective, train_packed
 from suffrage.training_data.records import RecordRow
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import torch
 
 
-class Options(InContextOptions, TrainingOptions):
+class Options(InContextOptions, ValidatedOptions):
     """What a study may say to `sft`."""
 
 
@@ -56,8 +56,11 @@ def likelihood_loss(log_probs: torch.Tensor, mean_length: float) -> torch.Tensor
 def train(job: TrainingJob) -> TrainingFacts:
     """Train on demonstrations."""
     # A label is learnt like a text: in one spelling, and with the end of the turn after it.
-    mixed_in = pl.col("format").is_in(sorted(MIXED_IN))
-    as_text = pl.when(mixed_in).then(pl.col("format")).otherwise(pl.lit("written"))
+    kept = pl.col("format").is_in(sorted(MIXED_IN))
+    if "validation" in job.records.frame.columns:
+        # What is held back is read as labels, as evaluations read it.
+        kept = kept | pl.col("validation").fill_null(False)
+    as_text = pl.when(kept).then(pl.col("format")).otherwise(pl.lit("written"))
     frame = job.records.frame.with_columns(format=as_text)
 
     def answers(rows: Sequence[RecordRow]) -> list[list[str]]:

@@ -27,7 +27,8 @@ BEST, BEST_FILE = "best", "best.json"
 class ValidationPoint:
     """What a model answers to the questions held back, at one step."""
 
-    # 1 minus the Jensen-Shannon distance from the people, in the mean over cells.
+    # 1 minus the Jensen-Shannon distance from the people, in the mean over cells. Of pairs of
+    # written answers: the share of people who prefer the answer that is the likelier.
     fit: float
     # How much better each population's own answer fits it than the answers that the model gives for
     # the others to the same question; None where no question is asked for two.
@@ -47,8 +48,30 @@ def allowed(survey_fit: float | None, before: float | None, tolerance: float) ->
     return survey_fit is None or before is None or survey_fit >= before - tolerance
 
 
+def pair_agreement(people: FloatArray, answer: FloatArray) -> float:
+    """The share of people who prefer the one of two answers that a model finds likelier.
+
+    Parameters
+    ----------
+    people : array, shape (2,)
+        The shares of those who prefer either answer.
+    answer : array, shape (2,)
+        The model's shares.
+
+    Examples
+    --------
+    >>> pair_agreement(np.array([0.7, 0.3]), np.array([0.51, 0.49]))
+    0.7
+    """
+    if answer[0] == answer[1]:
+        return 0.5
+    return float(people[int(answer[1] > answer[0])])
+
+
 def validation_point(
-    cells: Sequence[tuple[str, FloatArray]], answers: Sequence[FloatArray]
+    cells: Sequence[tuple[str, FloatArray]],
+    answers: Sequence[FloatArray],
+    rule: Callable[[FloatArray, FloatArray], Any] = fit,
 ) -> ValidationPoint:
     """Compare a model's answers with the people's.
 
@@ -58,6 +81,8 @@ def validation_point(
         The question of each cell, and its population's shares.
     answers : sequence of arrays, shape (options,)
         The model's shares.
+    rule : callable
+        How near an answer is to the people's; `fit` unless cells are pairs of answers.
 
     Returns
     -------
@@ -71,9 +96,9 @@ def validation_point(
     """
     fits, gains = [], []
     for place, ((question, people), own) in enumerate(zip(cells, answers, strict=True)):
-        fits.append(float(fit(people, own)))
+        fits.append(float(rule(people, own)))
         others = [
-            float(fit(people, answers[k]))
+            float(rule(people, answers[k]))
             for k, (asked, _) in enumerate(cells)
             if asked == question and k != place
         ]
@@ -112,7 +137,8 @@ class Validation:
         work: Path,
         tolerance: float = 0.0,
     ) -> None:
-        cells = [(row["item"], np.array(row["target"])) for row in rows]
+        cells = [(_question(row), np.array(row["target"])) for row in rows]
+        self._pairs = [bool(row.get("pair")) for row in rows]
         self._guards = [bool(row.get("guard")) for row in rows]
         self.cells = [cell for cell, guard in zip(cells, self._guards, strict=True) if not guard]
         self.guards = [cell for cell, guard in zip(cells, self._guards, strict=True) if guard]
@@ -183,12 +209,29 @@ class Validation:
 
     def measured(self, model: Any) -> ValidationPoint:
         """What a model gives on everything held back."""
-        said = list(zip(self._ask(model), self._guards, strict=True))
-        point = validation_point(self.cells, [own for own, guard in said if not guard])
+        said = list(self._ask(model))
+        point = self._on_own(said)
         if not self.guards:
             return point
-        survey = validation_point(self.guards, [own for own, guard in said if guard])
-        return replace(point, survey_fit=survey.fit)
+        guards = [own for own, guard in zip(said, self._guards, strict=True) if guard]
+        return replace(point, survey_fit=validation_point(self.guards, guards).fit)
+
+    def _on_own(self, said: Sequence[FloatArray]) -> ValidationPoint:
+        """The mean over cells, shares by their fit and pairs of answers by agreement."""
+        cells = iter(self.cells)
+        found: dict[bool, tuple[list[tuple[str, FloatArray]], list[FloatArray]]] = {}
+        for own, pair, guard in zip(said, self._pairs, self._guards, strict=True):
+            if not guard:
+                known, answers = found.setdefault(pair, ([], []))
+                known.append(next(cells))
+                answers.append(own)
+        points = {
+            pair: validation_point(*own, pair_agreement if pair else fit)
+            for pair, own in found.items()
+        }
+        counts = [len(answers) for _, answers in found.values()]
+        mean = float(np.average([point.fit for point in points.values()], weights=counts))
+        return ValidationPoint(mean, points[False].name_gain if False in points else None)
 
     def facts(self) -> dict[str, Any]:
         """What the checkpoint's manifest says of it."""
@@ -197,6 +240,7 @@ class Validation:
             "questions": len({question for question, _ in self.cells}),
             "cells": len(self.cells),
             "survey_cells": len(self.guards),
+            "pairs_of_answers": sum(self._pairs),
             "best_step": best.get("step"),
             "best_fit": best.get("fit"),
             "points": [
@@ -204,3 +248,8 @@ class Validation:
             ],
             "stopped_early": self.stopped,
         }
+
+
+def _question(row: RecordRow) -> str:
+    """What cells of one question have in common; two pairs of answers to one prompt are two."""
+    return "\n".join([row["item"], *row["answers"]]) if row.get("pair") else str(row["item"])

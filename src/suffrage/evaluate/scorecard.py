@@ -147,6 +147,8 @@ class EvaluationInput:
     consultations: Mapping[int, ConsultationSource] = field(default_factory=dict)
     # The method whose checkpoint a method starts from, by method.
     starts: Mapping[str, str] = field(default_factory=dict)
+    # Each complete method with one that lacks a part of it.
+    ablations: Sequence[tuple[str, str]] = ()
     # By seed the sample of the cells trained on that models were asked; no entry where all were.
     trained_sample: Mapping[int, frozenset[Cell]] = field(default_factory=dict)
 

@@ -322,7 +322,7 @@ def _pairs(given: EvaluationInput) -> list[tuple[str, str]]:
         start = given.starts.get(name)
         found += [(name, against) for against in ((start,) if start else ())]
         found += [(name, floor) for floor in FLOORS]
-    return found
+    return found + list(given.ablations)
 
 
 def _served_least(

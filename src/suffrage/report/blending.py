@@ -27,7 +27,7 @@ def blending_table(results: Results) -> Table | None:
         ("Method", False),
         ("Seed", True),
         ("Weight of the trained model", True),
-        ("Fit of the votes", True),
+        ("On the consultation", True),
         ("Fit of the survey", True),
     ]
     return make_table("On what was held back from training, and is not evaluated", columns, rows)

@@ -12,6 +12,7 @@ from typing import Any
 from suffrage import storage
 from suffrage.evaluate.fit import NAME as FIT
 from suffrage.evaluate.results import Results
+from suffrage.report.ablation import ablation_tables
 from suffrage.report.answer_cards import cards_by_value_set
 from suffrage.report.behaviour_panels import BEHAVIOUR_PANELS
 from suffrage.report.blending import blending_table
@@ -102,6 +103,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "regimes": regime_parts(results),
         "mixing": mixing_part(results),
         "blending": blending_table(results),
+        "ablations": ablation_tables(results),
         "left_out": left_out_scores(results),
         "by_value_set": value_set_scores(results),
         "by_seed": seed_scores(results),

@@ -329,7 +329,8 @@ def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> lis
                 kind="trained" if spec.method.train else "untrained",
                 explanation=spec.explanation,
                 settings=spec.options.model_dump(mode="json", exclude_none=True)
-                | ({"records": spec.records} if spec.records != "survey" else {}),
+                | ({"records": spec.records} if spec.records != "survey" else {})
+                | ({"without": list(spec.without)} if spec.without else {}),
                 checkpoints=[
                     str(checkpoint.folder.relative_to(wiring.study.output))
                     for checkpoint in checkpoints

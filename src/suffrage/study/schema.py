@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from suffrage import registry, settings
 from suffrage.align import Method, MethodOptions
+from suffrage.align.combined import COMBINED, SURVEY
 from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate import Evaluation, EvaluationOptions, Scoring
 from suffrage.models.endpoint_settings import EndpointSettings, check_no_secrets
@@ -124,6 +125,8 @@ class MethodSpec(BaseModel):
     records: Source = "survey"
     """Where its records come from: the survey, or a consultation's comparisons, reactions or
     votes."""
+    without: tuple[str, str] | None = None
+    """Of an ablation: the complete entry, and the signal of it that this one does not have."""
 
     @property
     def uses_consultation(self) -> bool:
@@ -533,8 +536,9 @@ def read_study(path: str | Path) -> Study:
         if not isinstance(content["methods"], list):
             raise InputError(f"{path.name}: methods: must be a list, such as [prompt, sft].")
         content["methods"] = [
-            _method(entry, f"methods[{place}]", path.name)
+            spec
             for place, entry in enumerate(content["methods"])
+            for spec in _methods(entry, f"methods[{place}]", path.name)
         ]
     evaluations = content.get("evaluate", ["fit"])
     if not isinstance(evaluations, list):
@@ -584,6 +588,35 @@ def model_settings(entry: dict[str, Any], source: str) -> LocalModelSettings | E
     return settings.validated(LocalModelSettings, given, source, "model")
 
 
+def _methods(entry: Any, place: str, source: str) -> list[MethodSpec]:
+    """The method of an entry and, where it asks for an ablation, one without each signal."""
+    if not isinstance(entry, dict) or "ablation" not in entry:
+        return [_method(entry, place, source)]
+    given = dict(entry)
+    wanted = given.pop("ablation")
+    if given.get("method") != COMBINED or not isinstance(wanted, bool):
+        raise InputError(
+            f"{source}: {place}.ablation: must be true or false, and is for the method {COMBINED}."
+        )
+    whole = _method(given, place, source)
+    if not wanted:
+        return [whole]
+    signals = given.get("signals")
+    if not isinstance(signals, dict):
+        raise InputError(
+            f"{source}: {place}.ablation: takes one signal away at a time; say which there are, "
+            "such as signals: {survey: 4, votes: 2, comparisons: 1}."
+        )
+    found = [whole]
+    for name in signals:
+        left = {key: weight for key, weight in signals.items() if key != name}
+        if set(left) - {SURVEY}:
+            without = {**given, "name": f"{whole.name}-without-{name}", "signals": left}
+            spec = _method(without, place, source)
+            found.append(spec.model_copy(update={"without": (whole.name, name)}))
+    return found
+
+
 def _method(entry: Any, place: str, source: str) -> MethodSpec:
     content = {"method": entry} if isinstance(entry, str) else entry
     if not isinstance(content, dict) or "method" not in content:
@@ -605,9 +638,13 @@ def _method(entry: Any, place: str, source: str) -> MethodSpec:
         start = str(settings.expand_variables(start, source, place))
     from_folder = start is not None and _is_folder(start)
     records = given.pop("records", "survey")
+    if method.records == COMBINED:
+        if records != "survey":
+            raise InputError(f"{source}: {place}.records: {method.name} says signals instead.")
+        records = COMBINED
     if records != "survey":
         _check_records(method, records, given, f"{source}: {place}")
-        if records != "votes":
+        if records not in ("votes", COMBINED):
             # People compared and judged whole answers, never labels of options.
             given["format"] = "written"
     options = settings.validated(method.options, given, source, place)
@@ -644,7 +681,7 @@ def _check_records(method: Method, records: Any, given: dict[str, Any], place: s
             f"{place}.records: {method.name} learns from {method.records or 'no'} records; "
             f"{records} make {', '.join(sorted(kinds)) or 'none'}."
         )
-    if records != "votes" and given.get("format", "written") != "written":
+    if records not in ("votes", COMBINED) and given.get("format", "written") != "written":
         raise InputError(f"{place}.format: records: {records} are written answers; leave it out.")
     if "epochs" in given:
         raise InputError(f"{place}.epochs: is for records from the survey; say steps.")
@@ -656,7 +693,7 @@ def _check_anchors(method: Method, options: MethodOptions, records: str, place: 
         if getattr(options, name, 0) and not method.replays:
             raise InputError(
                 f"{place}.{name}: {method.name} cannot mix other records in; leave it out, or use "
-                "distribution, sft, dpo or kto."
+                "distribution, sft, dpo, kto or combined."
             )
         if getattr(options, name, 0) and records == "survey":
             raise InputError(

@@ -55,6 +55,7 @@ from suffrage.training_data.augmentation import read_paraphrases
 from suffrage.training_data.consultation_source import ConsultationSource
 from suffrage.training_data.distribution_records import build_distributions
 from suffrage.training_data.general import with_general
+from suffrage.training_data.held_back_records import build_with_held_back
 from suffrage.training_data.own_text import with_own_text_places
 from suffrage.training_data.records import RecordSettings, held_back_in, record_builder
 from suffrage.training_data.replay import with_replay
@@ -74,8 +75,11 @@ def records_of_training(inputs: StudyInputs, place: TrainingPlace) -> Records:
     count = inputs.steps(place) * options.own_rows
     generator = np.random.default_rng([seed, 3])
     wanted = _record_settings(inputs, place)
-    records = builder.build(inputs.learnt_from(place), split, count, generator, wanted)
-    if spec.records == "votes" and wanted.consultation is not None:
+    build = builder.build
+    if wanted.validation and spec.records == "survey" and builder.kind != "distribution":
+        build = partial(build_with_held_back, build)
+    records = build(inputs.learnt_from(place), split, count, generator, wanted)
+    if spec.records in ("votes", "combined") and wanted.consultation is not None:
         source = wanted.consultation
         check_nothing_held_out(records, source.statement_items, source.statement_split)
     if options.replay or (wanted.validation and spec.records != "survey"):
@@ -200,7 +204,7 @@ def train_checkpoint(
 def _statements_of(inputs: StudyInputs, place: TrainingPlace) -> list[Item]:
     """The statements that a training on votes may have learnt, as items."""
     method, seed, _ = place
-    if inputs.method(method).records != "votes":
+    if inputs.method(method).records not in ("votes", "combined"):
         return []
     split, value_sets = inputs.splits[seed], inputs.learnt_from(place)
     return study_consultation(inputs.study, value_sets, inputs.items, split, seed).statement_items
@@ -350,6 +354,7 @@ def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
         folder=study.folder,
         records=_record_folders(inputs),
         consultations=inputs.consultations if _needs_consultation(study) else {},
+        ablations=[(s.without[0], s.name) for s in study.methods if s.without is not None],
         starts={spec.name: spec.start for spec in study.methods if spec.start is not None},
         trained_before=[q.text for start in distinct_starts(study) for q in start.questions],
         trained_sample={

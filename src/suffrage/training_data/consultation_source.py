@@ -41,6 +41,8 @@ from suffrage.training_data.split import (
 
 # A text that has this share of an item's telling words is about the item.
 ABOUT = 0.6
+# Added to a study's seed where participants are held back to choose the best point on.
+_HELD_BACK_PEOPLE = 2_000_003
 # The name of all participants together, where their votes are learnt.
 EVERYONE = "everyone"
 # What the name of an opinion group begins with, before its label.
@@ -136,9 +138,22 @@ class ConsultationSource:
         """The items of all statements in the split."""
         return list(self.item_of.values())
 
+    @property
+    def prompt_items(self) -> list[Item]:
+        """The prompts that may be trained on, as items without any options of their own."""
+        texts = dict(self.consultation.prompts.select("prompt", "text").iter_rows())
+        return [
+            vote_item(prompt, "").model_copy(update={"id": prompt, "question": texts[prompt]})
+            for prompt in sorted(self.prompts, key=id_order)
+        ]
+
     def weights_of(self, value_set: str) -> dict[str, float]:
         """Weight by participant of one value set's members."""
         return {person: self.people[person] for person in self.members[value_set]}
+
+    def held_back_people(self, share: float) -> frozenset[str]:
+        """Of the people trained on, those held back to choose a training's best point on."""
+        return frozenset(held_out_people(self.people, share, self.seed + _HELD_BACK_PEOPLE))
 
     @cached_property
     def opinion_groups(self) -> OpinionGroups | str:

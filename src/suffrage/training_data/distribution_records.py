@@ -65,7 +65,7 @@ def build_distributions(
     asked: list[RecordRow] = []
     back: frozenset[str] = frozenset()
     if settings.validation is not None:
-        items = _trained_items(value_sets, split)
+        items = trained_items(value_sets, split)
         share, before = settings.validation.share, split.trained_before
         chosen = settings.validation.items
         back = chosen or held_back(list(items.values()), share, generator, before)
@@ -100,7 +100,7 @@ def build_distributions(
     return Records("distribution", pl.DataFrame(rows, infer_schema_length=None), made_from)
 
 
-def _trained_items(value_sets: Sequence[ValueSet], split: ItemSplit) -> dict[str, Item]:
+def trained_items(value_sets: Sequence[ValueSet], split: ItemSplit) -> dict[str, Item]:
     """The items trained on that some value set has answers to, by id, in the split's order."""
     known = {i: d.item for v in value_sets for i, d in v.distributions.items()}
     return {i: known[i] for i in split.train if i in known}
@@ -162,7 +162,7 @@ def _rows_by_question(
     """
     shape = settings.step
     assert shape is not None
-    items = list(_trained_items(value_sets, split))
+    items = list(trained_items(value_sets, split))
     if not items:
         raise SuffrageError("no value set has an answer to any item that is trained on.")
     answered = {item: [v for v in value_sets if item in v.distributions] for item in items}

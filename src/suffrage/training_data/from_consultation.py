@@ -5,17 +5,22 @@ What they teach: which of two answers a public prefers, and by how much; what it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from suffrage.consult.judgements import counted_likings, counted_pairs
+from suffrage.consult.consultation import Consultation
+from suffrage.consult.judgements import Liking, counted_likings, counted_pairs
 from suffrage.errors import InputError
 from suffrage.models.asking import persona_prompt
 from suffrage.population import ValueSet
 from suffrage.training_data.consultation_source import ConsultationSource
+from suffrage.training_data.held_back_records import with_asked
 from suffrage.training_data.preference_pairs import labelled
 from suffrage.training_data.records import (
     RecordBuilder,
@@ -25,7 +30,7 @@ from suffrage.training_data.records import (
     origin,
     row_start,
 )
-from suffrage.training_data.split import ItemSplit
+from suffrage.training_data.split import ItemSplit, held_back
 
 
 def build_comparisons(
@@ -40,7 +45,7 @@ def build_comparisons(
     share: of a value set's participants who compared the two, how many are behind the chosen, a
     tie being half a vote for each; weight: what they count for, with mean 1.
     """
-    source = _source(settings)
+    source, back = _divided(_source(settings), settings, generator)
     found: list[dict[str, Any]] = []
     for value_set in value_sets:
         for pair in counted_pairs(source.consultation, source.weights_of(value_set.name)):
@@ -66,7 +71,8 @@ def build_comparisons(
                 "completion": drawn,
             }
         )
-    return Records("preference", pl.DataFrame(rows), _origin(value_sets, split, settings))
+    made = Records("preference", pl.DataFrame(rows), _origin(value_sets, split, settings))
+    return made if back is None else back.added_to(made, value_sets, _preferred_pairs, generator)
 
 
 def build_reactions(
@@ -80,7 +86,7 @@ def build_reactions(
 
     desirable: the share of likes among likes and dislikes; "both bad" dislikes both answers.
     """
-    source = _source(settings)
+    source, back = _divided(_source(settings), settings, generator)
     found: list[dict[str, Any]] = []
     for value_set in value_sets:
         for liking in counted_likings(source.consultation, source.weights_of(value_set.name)):
@@ -106,7 +112,102 @@ def build_reactions(
                 "answers": others[liking.prompt],
             }
         )
-    return Records("binary", pl.DataFrame(rows), _origin(value_sets, split, settings))
+    made = Records("binary", pl.DataFrame(rows), _origin(value_sets, split, settings))
+    return made if back is None else back.added_to(made, value_sets, _liked_pairs, generator)
+
+
+# The two answers, their prompt, and the share of people for the first.
+_AskedPair = tuple[str, str, str, float]
+
+
+def _preferred_pairs(
+    consultation: Consultation, people: Mapping[str, float]
+) -> Iterator[_AskedPair]:
+    """Every pair that these people compared."""
+    for pair in counted_pairs(consultation, people):
+        if pair.decided > 0:
+            yield pair.prompt, pair.first, pair.second, pair.share
+
+
+def _liked_pairs(consultation: Consultation, people: Mapping[str, float]) -> Iterator[_AskedPair]:
+    """Every two answers to one prompt that these people judged by themselves.
+
+    The share is that of the first where one person likes one of the two and another person does
+    not like the other: a (1 - b) / (a (1 - b) + b (1 - a)), with a and b the shares of likes.
+    """
+    by_prompt: dict[str, list[Liking]] = defaultdict(list)
+    for liking in counted_likings(consultation, people):
+        by_prompt[liking.prompt].append(liking)
+    for prompt, likings in sorted(by_prompt.items()):
+        for one, two in combinations(likings, 2):
+            first, second = one.share * (1 - two.share), two.share * (1 - one.share)
+            if first + second > 0:
+                yield prompt, one.answer, two.answer, first / (first + second)
+
+
+@dataclass(frozen=True, eq=False)
+class _HeldBack:
+    """What a training never sees and is asked while it goes on."""
+
+    # The consultation with everybody and everything that may be trained on.
+    source: ConsultationSource
+    people: frozenset[str]
+    prompts: frozenset[str]
+    cells: int
+
+    def added_to(
+        self,
+        records: Records,
+        value_sets: Sequence[ValueSet],
+        pairs: Callable[[Consultation, Mapping[str, float]], Iterator[_AskedPair]],
+        generator: np.random.Generator,
+    ) -> Records:
+        """The records, and behind them pairs that people held back judged, on prompts held back.
+
+        Raises InputError where there are none.
+        """
+        texts, prompts = _texts(self.source)
+        rows: list[dict[str, Any]] = []
+        for value_set in value_sets:
+            own = self.source.weights_of(value_set.name)
+            weights = {p: weight for p, weight in own.items() if p in self.people}
+            for prompt, first, second, share in pairs(self.source.consultation, weights):
+                if prompt in self.prompts:
+                    user = persona_prompt(prompts[prompt], value_set.description)
+                    rows.append(
+                        {
+                            **row_start(0, value_set.name, prompt, user, "written"),
+                            "answers": [texts[first], texts[second]],
+                            "target": [share, 1 - share],
+                            "pair": True,
+                        }
+                    )
+        if not rows:
+            raise InputError(
+                "validation: nobody held back judged two answers to a prompt held back; raise "
+                "validation, or leave it out."
+            )
+        chosen = sorted(generator.permutation(len(rows))[: self.cells])
+        found = with_asked(records, [rows[at] for at in chosen])
+        told = {"prompts": sorted(self.prompts), "people": len(self.people)}
+        return replace(found, made_from={**found.made_from, "held_back": told})
+
+
+def _divided(
+    source: ConsultationSource, settings: RecordSettings, generator: np.random.Generator
+) -> tuple[ConsultationSource, _HeldBack | None]:
+    """What is trained on, and what is held back to choose the best point on."""
+    sample = settings.validation
+    if sample is None:
+        return source, None
+    away = source.held_back_people(sample.share)
+    prompts = held_back(source.prompt_items, sample.share, generator)
+    people = {p: weight for p, weight in source.people.items() if p not in away}
+    members = {n: tuple(p for p in some if p in people) for n, some in source.members.items()}
+    rest = replace(
+        source, people=people, members=members, prompts=frozenset(source.prompts) - prompts
+    )
+    return rest, _HeldBack(source, away, prompts, sample.cells)
 
 
 def _source(settings: RecordSettings) -> ConsultationSource:

@@ -38,7 +38,9 @@ RecordRow = dict[str, Any]
 # The file next to a stage's records that says what they were made from.
 MANIFEST = "records.json"
 # Where records come from: the survey's value sets, or what a consultation collected.
-Source = Literal["survey", "comparisons", "reactions", "votes"]
+Source = Literal["survey", "comparisons", "reactions", "votes", "combined"]
+# What a consultation says of its own, where one training learns from several kinds of it.
+Signal = Literal["votes", "comparisons", "reactions"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ class RecordSettings:
     constitution: ConstitutionSettings | None = None
     # Where relative paths start.
     folder: Path = Path()
+    # Of combined records: the weight of each signal.
+    signals: Mapping[Signal, float] = field(default_factory=dict)
     # Whether one training learns from all value sets together.
     together: bool = True
     # What may be trained on of a consultation, where the study has one.
@@ -134,6 +138,7 @@ class Records:
       the chosen one, 0 to 1), `weight`, and `completion`, an answer drawn from all.
     - binary: `answer`, `desirable` (0 to 1), `weight`, and `answers`, all that could have been
       given.
+    - combined: `signal` (votes, comparisons or reactions), and that signal's own columns.
     - prompt: `principles` and `judged_by` (each with `id` and `text`).
     - critique: `draft`, `critiques`, `revisions`, `principles`, `outcome`, and `completion`, the
       last revision.

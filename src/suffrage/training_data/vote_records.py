@@ -8,7 +8,7 @@ survey's own record builders make the records.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,6 @@ import polars as pl
 
 from suffrage.arrays import FloatArray, IntArray
 from suffrage.consult.consultation import Consultation
-from suffrage.consult.people import held_out_people
 from suffrage.consult.votes import AGREE, DISAGREE, PASS, id_order
 from suffrage.errors import InputError
 from suffrage.population import AnswerDistribution, ValueSet
@@ -33,6 +32,7 @@ from suffrage.training_data.consultation_source import (
 )
 from suffrage.training_data.demonstrations import build_demonstrations
 from suffrage.training_data.distribution_records import build_distributions, validation_rows
+from suffrage.training_data.held_back_records import BuildRecords, with_asked
 from suffrage.training_data.preference_pairs import build_preferences
 from suffrage.training_data.records import RecordBuilder, Records, RecordSettings, origin
 from suffrage.training_data.split import ItemSplit, held_back
@@ -41,12 +41,6 @@ from suffrage.training_data.split import ItemSplit, held_back
 VOTES = "votes"
 # The position of each vote among the options of a statement's item.
 _POSITIONS = {AGREE: 0, DISAGREE: 1, PASS: 2}
-# Added to a study's seed where participants are held back to choose the best point on.
-_HELD_BACK_PEOPLE = 2_000_003
-
-_Build = Callable[
-    [Sequence[ValueSet], ItemSplit, int, np.random.Generator, RecordSettings], Records
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +217,7 @@ def _counted_votes(
         share = settings.validation.share
         items = [item for item in source.statement_items if split.trains_on(item.id)]
         back = held_back(items, share, generator, split.trained_before)
-        away = frozenset(held_out_people(source.people, share, source.seed + _HELD_BACK_PEOPLE))
+        away = source.held_back_people(share)
     trained = tuple(item for item in split.train if item not in back)
     ids = {item.id: statement for statement, item in source.item_of.items()}
     people = {p: weight for p, weight in source.people.items() if p not in away}
@@ -296,7 +290,7 @@ def _value_set(
 
 
 def _records_of_votes(
-    build: _Build,
+    build: BuildRecords,
     value_sets: Sequence[ValueSet],
     split: ItemSplit,
     count: int,
@@ -335,10 +329,7 @@ def _records_of_votes(
             generator,
         )
         asked = validation_rows(votes.value_sets, votes.held_back, generator, settings, personas)
-        rows = [{**row, "validation": False} for row in rows] + [
-            {**row, "id": f"{place:06d}", "validation": True}
-            for place, row in enumerate(asked, len(rows))
-        ]
+        rows = with_asked(records, asked).frame.to_dicts()
     by_name = {v.name: v.distributions for v in votes.value_sets}
     for row in rows:
         cell = by_name[row["value_set"]][row["item"]]
@@ -354,7 +345,7 @@ def _records_of_votes(
     return Records(records.kind, pl.DataFrame(rows, infer_schema_length=None), made_from)
 
 
-def _builder(kind: str, build: _Build) -> RecordBuilder:
+def _builder(kind: str, build: BuildRecords) -> RecordBuilder:
     def build_votes(
         value_sets: Sequence[ValueSet],
         split: ItemSplit,

@@ -87,7 +87,7 @@ def training_work(
 def _given(options: Any, kind: str | None, records: float, question: float) -> TrainingWork:
     """A loss on given answers, which preference methods also read with the first model."""
     free = getattr(options, "form", "") == "simpo" or getattr(options, "reference", "") == "none"
-    referred = kind in ("preference", "binary") and not free
+    referred = kind in ("preference", "binary", "combined") and not free
     return TrainingWork(learnt=records * question, read=records * question * referred)
 
 
