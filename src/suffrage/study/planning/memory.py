@@ -83,7 +83,9 @@ def largest_step(
     """
     options = spec.options
     assert isinstance(options, TrainingOptions)
-    builder = record_builder(spec.method.records, "survey")
+    # Of several signals, pairs have the most answers a record.
+    kind = "preference" if spec.method.records == "combined" else spec.method.records
+    builder = record_builder(kind, "survey")
     settings = replace(options.record_settings, folder=folder)
     constitution = settings.constitution
     if constitution is not None and constitution.source == FROM_CONSULTATION:
