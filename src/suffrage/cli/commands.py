@@ -16,6 +16,7 @@ from suffrage.cli import (
     consult_analysis,
     consult_audit,
     consult_backups,
+    consult_planning,
     consult_server,
     consult_staff,
     publish,
@@ -109,6 +110,7 @@ values_app.command("list")(values.list_taxonomies_command)
 values_app.command("show")(values.show_taxonomy_command)
 values_app.command("score")(values.score_values_command)
 
+consult_app.command("plan")(consult_planning.consultation_plan_command)
 consult_app.command("new")(consult_server.new_command)
 consult_app.command("phase")(consult_server.phase_command)
 consult_app.command("invite")(consult_server.invite_command)

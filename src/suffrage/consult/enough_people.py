@@ -300,7 +300,7 @@ def _planted_is_found(public: RealPublic, turnout: Turnout, generator: np.random
         (is_planted & (found.labels == g)).sum() / (is_planted | (found.labels == g)).sum()
         for g in range(found.count)
     ]
-    return max(overlaps) >= FOUND_FROM
+    return bool(max(overlaps) >= FOUND_FROM)
 
 
 def comparisons_needed(share: float = PREFERENCE, chance: float = RIGHT_SIDE) -> int:
