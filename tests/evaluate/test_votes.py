@@ -10,9 +10,10 @@ from scipy.spatial.distance import jensenshannon
 
 from suffrage.consult.consultation import Consultation
 from suffrage.evaluate.asking.item_probes import SCHEMA
+from suffrage.evaluate.asking.voting_groups import AVERAGE, COMMONEST
 from suffrage.evaluate.results import Figure
 from suffrage.evaluate.scorecard import AS_ITSELF, EvaluationInput, Scorecard
-from suffrage.evaluate.votes import AVERAGE, COMMONEST, EVALUATION, Options
+from suffrage.evaluate.votes import EVALUATION, Options
 from suffrage.population import build_value_set
 from suffrage.study.commands.simulated_public import SimulatedPublicSettings, simulated_public
 from suffrage.training_data import HeldOut

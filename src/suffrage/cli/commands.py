@@ -111,6 +111,8 @@ values_app.command("show")(values.show_taxonomy_command)
 values_app.command("score")(values.score_values_command)
 
 consult_app.command("plan")(consult_planning.consultation_plan_command)
+consult_app.command("predict")(consult_planning.predict_command)
+consult_app.command("score-predictions")(consult_planning.score_predictions_command)
 consult_app.command("new")(consult_server.new_command)
 consult_app.command("phase")(consult_server.phase_command)
 consult_app.command("invite")(consult_server.invite_command)

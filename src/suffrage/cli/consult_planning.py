@@ -1,4 +1,4 @@
-"""`suffrage consult plan`: how many people, before anybody is invited."""
+"""`suffrage consult` before a round: how many people it needs, and how a model says they vote."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from suffrage.cli.consult_server import Slug, Where, open_for_command
 from suffrage.cli.options import AsJson, comma_separated, print_json, print_rich
 from suffrage.errors import InputError
 
 PEOPLE = "10,25,50,100,200,400"
+# The action in the audit log.
+PREDICT = "predict"
 
 
 def consultation_plan_command(
@@ -74,3 +77,104 @@ def consultation_plan_command(
         return
     whose = f"{found.public} people of {found.respondents}"
     print_rich(people_text(list(found.rows), whose, found.subgroups, found.comparisons_for_a_pair))
+
+
+def predict_command(
+    where: Where,
+    slug: Slug,
+    model: Annotated[
+        str, typer.Argument(help="A checkpoint's folder, or a model as a study names it.")
+    ],
+    out: Annotated[Path, typer.Argument(help="The JSON file to write; it must not be there yet.")],
+    groups: Annotated[
+        Path | None,
+        typer.Option(
+            help="A YAML file with groups: name, description and where; default: all participants."
+        ),
+    ] = None,
+) -> None:
+    """Put on record how a model predicts that groups will vote; the audit log holds the hash.
+
+    Example: `suffrage consult predict water water-2026 runs/aligned/align/CHECKPOINT said.json`
+    """
+    import suffrage
+    from suffrage import storage
+    from suffrage.evaluate import Scoring
+    from suffrage.evaluate.recorded_predictions import predict_votes, read_groups
+    from suffrage.server.store import audit, consultations
+    from suffrage.server.store.contents import to_consultation
+
+    if out.exists():
+        raise InputError(f"{out} is there already; predictions on record are never replaced.")
+    store = open_for_command(where)
+    chain = consultations.find_consultation(store, slug).id
+    content = to_consultation(store, slug)
+    asked = read_groups(groups, content)
+    loaded = suffrage.load_model(model)
+    identity = storage.folder_hash(Path(model)) if Path(model).is_dir() else model
+    found = predict_votes(loaded, identity, content, asked, Scoring().lowest_mass)
+    found.write(out)
+    detail = {
+        "hash": found.content_hash,
+        "statements": len(found.statements),
+        "votes_before": found.votes_before,
+    }
+    with store.write() as c:
+        audit.append_entry(c, chain, "command line", PREDICT, found.model, detail)
+    store.close()
+    typer.echo(
+        f"{out}  {len(found.statements)} statements for {len(asked)} groups, "
+        f"{found.votes_before} votes cast so far. Hash in the audit log: {found.content_hash}"
+    )
+
+
+def score_predictions_command(
+    predictions: Annotated[Path, typer.Argument(help="The file that `predict` wrote.")],
+    folder: Annotated[Path, typer.Argument(help="The consultation's folder, after the round.")],
+    audit_log: Annotated[
+        Path | None,
+        typer.Option("--audit", help="The audit log as downloaded, to find the hash in."),
+    ] = None,
+    least_voters: Annotated[
+        int, typer.Option(help="Statements with fewer voters of a group are left out.")
+    ] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Compare predictions on record with the votes that came, and with each group's average vote.
+
+    Example: `suffrage consult score-predictions said.json water-tables --audit audit.jsonl`
+    """
+    import suffrage
+    from suffrage.evaluate.recorded_predictions import PredictedVotes, score_predictions
+    from suffrage.report.terminal_pages.predictions import predictions_text
+
+    said = PredictedVotes.read(predictions)
+    votes_before = None if audit_log is None else _on_record(audit_log, said.content_hash)
+    found = score_predictions(said, suffrage.read_consultation(folder), least_voters)
+    if as_json:
+        print_json({**found.as_json(), "votes_before_by_audit_log": votes_before})
+        return
+    print_rich(predictions_text(found, [group.name for group in said.groups], votes_before))
+
+
+def _on_record(path: Path, wanted: str) -> int:
+    """How many votes there were when a hash was put into an audit log.
+
+    Raises InputError where the log is broken, or has no such hash.
+    """
+    import json
+
+    from suffrage.server.store.audit import AuditEntry, first_broken
+
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        entries = [AuditEntry(**json.loads(line)) for line in lines if line]
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: no audit log could be read: {error}") from error
+    broken = first_broken(entries)
+    if broken is not None:
+        raise InputError(f"{path}: the audit log was changed: its chain breaks at entry {broken}.")
+    for entry in entries:
+        if entry.action == PREDICT and entry.detail.get("hash") == wanted:
+            return int(entry.detail["votes_before"])
+    raise InputError(f"{path}: no entry has the hash {wanted}: these were not put on record.")

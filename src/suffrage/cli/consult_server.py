@@ -73,7 +73,7 @@ def new_command(
     first = wanted.languages[0]
     column = named_pairs("--columns", columns, ("text",)).get("text")
     seeds = read_seed_statements(statements, wanted.languages, column) if statements else []
-    store = _open(where, create=True)
+    store = open_for_command(where, create=True)
     what = consultations.create_consultation(store, slug, {first: title}, {first: question}, wanted)
     if seeds:
         add_seeds(store, what.id, seeds, "command line")
@@ -101,7 +101,7 @@ def phase_command(
 
     from suffrage.server.store import consultations
 
-    store = _open(where)
+    store = open_for_command(where)
     what = consultations.find_consultation(store, slug)
     consultations.set_phase(store, what.id, cast("consultations.Phase", to), "command line")
     store.close()
@@ -133,7 +133,7 @@ def invite_command(
 
     if out.exists():
         raise InputError(f"{out} exists; its invitations would be lost. Choose another name.")
-    store = _open(where)
+    store = open_for_command(where)
     what = consultations.find_consultation(store, slug)
     expires = None if days is None else now() + days * DAY
     tokens = invitations.create_invitations(store, what.id, count, "command line", stratum, expires)
@@ -292,7 +292,7 @@ def export_command(
     if kind not in ("consultation", "polis"):
         raise InputError(f'--format is "{kind}"; it must be consultation or polis.')
     storage.check_free_for_writing(out)
-    store = _open(where)
+    store = open_for_command(where)
     content = to_consultation(store, slug)
     with store.write() as c:
         chain = consultations.find_consultation(store, slug).id
@@ -377,7 +377,7 @@ def import_command(
     else:
         wording = FileWording(prefix, agree, columns, values, question, language)
         content, read = read_foreign_files(source, slug, wording, consents)
-    store = _open(where, create=True)
+    store = open_for_command(where, create=True)
     from_consultation(store, content, stated=consents, read_from=read)
     store.close()
     counts = [
@@ -465,7 +465,8 @@ def _need_extra() -> None:
     require_installed("fastapi", "consult", "A consultation's server")
 
 
-def _open(where: str, create: bool = False) -> Store:
+def open_for_command(where: str, create: bool = False) -> Store:
+    """Open a store, or say what is not installed."""
     from suffrage.errors import require_installed
 
     require_installed("sqlalchemy", "consult", "A consultation's store")

@@ -22,14 +22,21 @@ from pydantic import Field
 from suffrage.arrays import FloatArray
 from suffrage.evaluate.asking.item_probes import PopulationProbe, chosen_items, probe_items
 from suffrage.evaluate.asking.voting_groups import (
+    AVERAGE,
+    COMMONEST,
+    FLOORS,
+    OTHERS,
+    PARTICIPANTS,
     GroupKind,
     PeopleSide,
     VotedCell,
     VotedCells,
     VotingGroup,
     asked_populations,
+    decided_agreement,
     voting_groups,
 )
+from suffrage.evaluate.recorded_predictions import PredictedVotes, score_predictions
 from suffrage.evaluate.results import Figure, FigureDifference, Measure, Side
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
@@ -55,11 +62,6 @@ from suffrage.survey import Item
 from suffrage.training_data.consultation_source import ConsultationSource, vote_item
 
 NAME = "votes"
-# As the report names them; a method's name has no space in it.
-COMMONEST, AVERAGE, OTHERS = "commonest vote", "average vote", "other groups’ vote"
-FLOORS = (COMMONEST, AVERAGE, OTHERS)
-# What members who were trained on said, as the answer to those held out.
-PARTICIPANTS = "other members"
 
 
 class Options(EvaluationOptions):
@@ -69,6 +71,13 @@ class Options(EvaluationOptions):
     """Cells of a group and a statement with fewer voters are left out."""
     most: int | None = Field(default=None, ge=1)
     """How many statements a model is asked about; None for all."""
+    predictions: str | None = None
+    """A file that `suffrage consult predict` wrote before the round, to be scored."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The predictions."""
+        return (self.predictions,) if self.predictions else ()
 
 
 def _items(sources: Sequence[ConsultationSource], most: int | None) -> list[Item]:
@@ -128,35 +137,6 @@ def _said(frame: pl.DataFrame) -> dict[str, dict[str, FloatArray]]:
     for (population, item), some in shares.items():
         found[population][item] = np.mean(some, axis=0)
     return found
-
-
-def decided_agreement(people: FloatArray, answer: FloatArray) -> FloatArray:
-    """The share of agreeing and disagreeing votes that are the likelier of the two by an answer.
-
-    Parameters
-    ----------
-    people : array, shape (..., 3)
-        Shares of agree, disagree and neither.
-    answer : array, shape (3,)
-        A model's.
-
-    Returns
-    -------
-    array, shape (...)
-        A half where the answer is on neither side, or nobody took a side.
-
-    Examples
-    --------
-    >>> people = np.array([0.6, 0.2, 0.2])
-    >>> round(float(decided_agreement(people, np.array([0.4, 0.1, 0.5]))), 3)
-    0.75
-    """
-    decided = people[..., 0] + people[..., 1]
-    agree = np.where(decided > 0, people[..., 0] / np.where(decided > 0, decided, 1.0), 0.5)
-    lead = answer[0] - answer[1]
-    if lead == 0:
-        return np.full_like(agree, 0.5)
-    return np.asarray(agree if lead > 0 else 1 - agree)
 
 
 RULES = {"fit": fit, "agreement": decided_agreement}
@@ -307,8 +287,24 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         figures=tuple(figures),
         figure_differences=tuple(differences),
         notes=tuple(_notes(seeds)),
-        details={"starts": dict(given.starts), "least": least, "groups": _group_facts(seeds)},
+        details={
+            "starts": dict(given.starts),
+            "least": least,
+            "groups": _group_facts(seeds),
+            "predictions": _scored_predictions(given, seeds),
+        },
     )
+
+
+def _scored_predictions(
+    given: EvaluationInput, seeds: Mapping[int, _Seed]
+) -> dict[str, Any] | None:
+    """How predictions on record compare with the votes; None where the study names none."""
+    if given.options.predictions is None:
+        return None
+    said = PredictedVotes.read((given.folder / given.options.predictions).resolve())
+    votes = next(iter(seeds.values())).source.consultation
+    return score_predictions(said, votes, given.options.least_voters).as_json()
 
 
 _KINDS: tuple[GroupKind, ...] = ("demographic", "opinion")

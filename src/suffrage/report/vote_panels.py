@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from suffrage.evaluate.asking.voting_groups import AVERAGE, FLOORS, PARTICIPANTS
 from suffrage.evaluate.capability import NAME as CAPABILITY
 from suffrage.evaluate.fit import NAME as FIT
+from suffrage.evaluate.recorded_predictions import PREDICTION
 from suffrage.evaluate.results import (
     ALL,
     EvaluationFacts,
+    Figure,
     MethodFacts,
     Results,
     Side,
 )
-from suffrage.evaluate.votes import FLOORS, PARTICIPANTS
 from suffrage.report.cells import (
     Cell,
     Table,
@@ -67,7 +69,39 @@ def vote_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
     groups = _group_table(results, facts)
     if groups is not None:
         panels.append(groups)
-    return panels
+    predicted = facts.details.get("predictions")
+    return panels if predicted is None else [*panels, _prediction_panel(predicted)]
+
+
+def _prediction_panel(predicted: Mapping[str, Any]) -> Panel:
+    """Votes that were predicted before the round, by group."""
+    figures = [Figure.model_validate(row) for row in predicted["figures"]]
+    at = {(f.measure, f.method, f.value_set): f for f in figures if f.seed == ALL}
+    groups = list(dict.fromkeys(f.value_set for f in figures))
+    rows = [
+        [
+            Cell("All groups" if group == ALL else group),
+            *(
+                figure_cell(at.get((measure, method, group)))
+                for measure in ("fit", "agreement")
+                for method in (PREDICTION, AVERAGE)
+            ),
+        ]
+        for group in groups
+    ]
+    columns = [
+        ("Group", False),
+        *(("Fit", True), ("Average vote", True), ("Agreement", True), ("Average vote", True)),
+    ]
+    count = predicted["votes_before"]
+    return Panel(
+        "Predictions on record",
+        f"What a model predicted when {count} votes had been cast, compared with the votes of "
+        f"everybody who took part, on {predicted['statements']} statements. The average vote "
+        "knows the group and ignores the statement. The hash of the predictions, which the audit "
+        f"log of the consultation holds, is {predicted['hash']}.",
+        tables=[make_table("Predicted votes", columns, rows)],
+    )
 
 
 def _outcome_table(results: Results, facts: EvaluationFacts) -> Table:

@@ -612,6 +612,9 @@ def _methods(entry: Any, place: str, source: str) -> list[MethodSpec]:
         left = {key: weight for key, weight in signals.items() if key != name}
         if set(left) - {SURVEY}:
             without = {**given, "name": f"{whole.name}-without-{name}", "signals": left}
+            if name == SURVEY:
+                # Answers to survey records are what is kept close.
+                without.pop("keep_close", None)
             spec = _method(without, place, source)
             found.append(spec.model_copy(update={"without": (whole.name, name)}))
     return found

@@ -28,6 +28,13 @@ from suffrage.training_data.vote_records import VoteCounts
 RESAMPLES = 200
 OPTIONS = 3
 
+# As the report names them; a method's name has no space in it.
+COMMONEST, AVERAGE, OTHERS = "commonest vote", "average vote", "other groups’ vote"
+FLOORS = (COMMONEST, AVERAGE, OTHERS)
+# What members who were trained on said, as the answer to those held out.
+PARTICIPANTS = "other members"
+
+
 # What makes people a group: what they said of themselves, or how they vote.
 GroupKind = Literal["everyone", "demographic", "opinion"]
 # Whether training may see them.
@@ -164,3 +171,32 @@ class VotedCells:
             resampled = np.where(total > 0, drawn / np.where(total > 0, total, 1.0), shares)
             found[item] = VotedCell(shares, resampled, int(rows.size))
         return found
+
+
+def decided_agreement(people: FloatArray, answer: FloatArray) -> FloatArray:
+    """The share of agreeing and disagreeing votes that are the likelier of the two by an answer.
+
+    Parameters
+    ----------
+    people : array, shape (..., 3)
+        Shares of agree, disagree and neither.
+    answer : array, shape (3,)
+        A model's.
+
+    Returns
+    -------
+    array, shape (...)
+        A half where the answer is on neither side, or nobody took a side.
+
+    Examples
+    --------
+    >>> people = np.array([0.6, 0.2, 0.2])
+    >>> round(float(decided_agreement(people, np.array([0.4, 0.1, 0.5]))), 3)
+    0.75
+    """
+    decided = people[..., 0] + people[..., 1]
+    agree = np.where(decided > 0, people[..., 0] / np.where(decided > 0, decided, 1.0), 0.5)
+    lead = answer[0] - answer[1]
+    if lead == 0:
+        return np.full_like(agree, 0.5)
+    return np.asarray(agree if lead > 0 else 1 - agree)

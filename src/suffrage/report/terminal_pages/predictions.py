@@ -1,0 +1,53 @@
+"""What terminals show of predictions on record, next to the votes that came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from suffrage.evaluate.asking.voting_groups import AVERAGE
+from suffrage.evaluate.recorded_predictions import PREDICTION, PredictionScore
+from suffrage.evaluate.results import ALL
+from suffrage.plain_table import PlainTable
+from suffrage.plurals import plural
+from suffrage.report.numbers import WithInterval, with_interval
+
+
+def predictions_text(
+    found: PredictionScore, groups: Sequence[str], votes_before: int | None
+) -> RenderableType:
+    """A row for each group: fit and agreement of the predictions, and of the average vote.
+
+    votes_before: the votes cast when the audit log got the hash; None where no log was read.
+    """
+    if votes_before is None:
+        record = f"Hash {found.hash}. Name the audit log with --audit to see that it is on record."
+    else:
+        record = (
+            f"The audit log holds the hash {found.hash}; {plural(votes_before, 'vote')} had been "
+            "cast by then."
+        )
+    table = PlainTable("Group", "Fit", "Average vote", "Agreement", "Average vote")
+    at = {(f.measure, f.method, f.value_set): f for f in found.figures if f.seed == ALL}
+    shown = list(groups) if len(groups) == 1 else [*groups, ALL]
+    for group in shown:
+        place = ALL if len(groups) == 1 else group
+        table.add_row(
+            group,
+            *(
+                _shown(at.get((measure, method, place)))
+                for measure in ("fit", "agreement")
+                for method in (PREDICTION, AVERAGE)
+            ),
+        )
+    gap = next((d for d in found.differences if (d.measure, d.value_set) == ("fit", ALL)), None)
+    lines = [record, f"{plural(found.statements, 'statement')} could be compared."]
+    if gap is not None:
+        lines.append(f"Fit of the predictions less that of the average vote: {_shown(gap)}.")
+    return Group(table, *(Text(line) for line in lines))
+
+
+def _shown(row: WithInterval | None) -> str:
+    return with_interval(row, 3)
