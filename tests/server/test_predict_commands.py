@@ -97,7 +97,9 @@ def test_the_audit_log_holds_the_hash_before_the_round_and_scores_come_after(
     question = ("--title", "Water", "--question", "How?")
     made = said("new", store, "--slug", "water", *question, "--statements", seeds, "--start")
     assert made.exit_code == 0, made.output
-    result = said("predict", store, "water", tiny_model, file)
+    silent = said("predict", store, "water", tiny_model, file)
+    assert "too little probability" in str(silent.exception) and not file.exists()
+    result = said("predict", store, "water", tiny_model, file, "--lowest-mass", 0)
     assert result.exit_code == 0, result.output
     found = PredictedVotes.read(file)
     assert set(found.statements.values()) == set(list(TEXTS.values())[:6])

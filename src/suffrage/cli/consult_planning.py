@@ -92,6 +92,13 @@ def predict_command(
             help="A YAML file with groups: name, description and where; default: all participants."
         ),
     ] = None,
+    lowest_mass: Annotated[
+        float | None,
+        typer.Option(
+            help="Statements with less probability on the options are not read; as in a study's "
+            "scoring."
+        ),
+    ] = None,
 ) -> None:
     """Put on record how a model predicts that groups will vote; the audit log holds the hash.
 
@@ -110,9 +117,10 @@ def predict_command(
     chain = consultations.find_consultation(store, slug).id
     content = to_consultation(store, slug)
     asked = read_groups(groups, content)
+    lowest = Scoring().lowest_mass if lowest_mass is None else lowest_mass
     loaded = suffrage.load_model(model)
     identity = storage.folder_hash(Path(model)) if Path(model).is_dir() else model
-    found = predict_votes(loaded, identity, content, asked, Scoring().lowest_mass)
+    found = predict_votes(loaded, identity, content, asked, lowest)
     found.write(out)
     detail = {
         "hash": found.content_hash,

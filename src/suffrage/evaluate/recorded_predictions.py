@@ -127,6 +127,11 @@ def predict_votes(
             for statement, answer in zip(texts, answers, strict=True)
             if not answer.refused
         }
+    if not any(shares.values()):
+        raise InputError(
+            "the model gives too little probability to agree, disagree and neither to be read on "
+            "any statement; it may be trained on sentences only."
+        )
     return PredictedVotes(
         consultation=consultation.slug,
         model=identity,
