@@ -15,10 +15,24 @@ from suffrage.training_data.combined_records import signals_in_turn
 
 ROWS: list[dict[str, Any]] = [
     {"signal": "votes", "answers": ["A", "B", "C"], "target": [0.6, 0.3, 0.1]},
-    {"signal": "reactions", "answer": "x", "answers": ["x", "y"], "desirable": 0.8, "weight": 1.0},
+    {
+        "signal": "reactions",
+        "answer": "x",
+        "answers": ["x", "y"],
+        "desirable": 0.8,
+        "mismatched": "y",
+    },
     {"signal": "comparisons", "chosen": "p", "rejected": "q", "completion": "p", "share": 0.7},
-    {"signal": "reactions", "answer": "y", "answers": ["x", "y"], "desirable": 0.4, "weight": 1.0},
+    {
+        "signal": "reactions",
+        "answer": "y",
+        "answers": ["x", "y"],
+        "desirable": 0.4,
+        "mismatched": "x",
+    },
 ]
+for row in ROWS:
+    row["weight"] = 1.0
 LOGS = [[-0.5, -1.2, -2.5], [-8.0, -9.0], [-6.0, -7.5, -6.0], [-4.0, -5.0]]
 BEFORE = [[-0.7, -1.0, -2.0], [-8.5, -8.8], [-6.5, -7.0, -6.5], [-4.4, -4.1]]
 

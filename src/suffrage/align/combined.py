@@ -17,7 +17,7 @@ from suffrage.align import dpo, kto
 from suffrage.align.method import Method, TrainingFacts, TrainingJob, ValidatedOptions
 from suffrage.align.packed import AnswerBatch, Objective, train_packed
 from suffrage.align.share_losses import distribution_loss
-from suffrage.training_data.combined_records import SIGNAL
+from suffrage.training_data.combined_records import MISMATCHED, SIGNAL
 from suffrage.training_data.records import RecordRow, RecordSettings, Signal
 from suffrage.training_data.replay import own_records
 
@@ -89,6 +89,15 @@ def _of_signal(batch: AnswerBatch, name: str, width: int | None = None) -> Answe
     )
 
 
+def _answers(row: RecordRow, pairs: Objective) -> list[str]:
+    """The answers of a record whose log-probabilities its signal's loss needs."""
+    if row[SIGNAL] == "comparisons":
+        return pairs.answers([row])[0]
+    if row[SIGNAL] == "reactions":
+        return [row["answer"], row[MISMATCHED]]
+    return list(row["answers"])
+
+
 def combined_objective(options: Options, learnt: Sequence[RecordRow]) -> Objective:
     """The mean over records of each signal's loss.
 
@@ -102,13 +111,7 @@ def combined_objective(options: Options, learnt: Sequence[RecordRow]) -> Objecti
         likings = kto.liking_objective(own, judged)
 
     def answers(rows: Sequence[RecordRow]) -> list[list[str]]:
-        found: dict[int, list[str]] = {}
-        for name, objective in (("comparisons", pairs), ("reactions", likings)):
-            lines = [line for line, row in enumerate(rows) if row[SIGNAL] == name]
-            if objective is not None and lines:
-                said = objective.answers([rows[line] for line in lines])
-                found |= dict(zip(lines, said, strict=True))
-        return [found.get(line) or list(row["answers"]) for line, row in enumerate(rows)]
+        return [_answers(row, pairs) for row in rows]
 
     def shared(batch: AnswerBatch) -> torch.Tensor:
         """The sum of the log-ratios behind z0 and how many there are, over the records."""

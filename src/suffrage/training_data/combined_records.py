@@ -27,6 +27,8 @@ from suffrage.training_data.vote_records import DISTRIBUTIONS
 
 # The column that says which signal a record is of.
 SIGNAL = "signal"
+# The column of a judged answer that has another record's answer, for `kto`'s reference point.
+MISMATCHED = "mismatched"
 _BUILDERS = {
     "votes": DISTRIBUTIONS.build,
     "comparisons": build_comparisons,
@@ -74,6 +76,8 @@ def build_combined(
         records = _BUILDERS[name](value_sets, split, turn.count(name), own, wanted)
         rows = [{"weight": 1.0, **row, SIGNAL: name} for row in records.frame.to_dicts()]
         parts[name] = [row for row in rows if not row.get("validation")]
+        if name == "reactions":
+            parts[name] = _with_mismatched(parts[name])
         asked += [row for row in rows if row.get("validation")]
         made_from = {**records.made_from, **made_from}
         made_from[SIGNAL][name] = len(parts[name])
@@ -82,6 +86,12 @@ def build_combined(
     rows = [{**row, "validation": False} for row in learnt] if asked else learnt
     rows = [{**row, "id": f"{place:06d}"} for place, row in enumerate([*rows, *asked])]
     return Records("combined", pl.DataFrame(rows, infer_schema_length=None), made_from)
+
+
+def _with_mismatched(rows: Sequence[RecordRow]) -> list[RecordRow]:
+    """Judged answers, each with another record's answer: a step may have one of them only."""
+    others = [*rows[1:], *rows[:1]]
+    return [{**row, MISMATCHED: o["answer"]} for row, o in zip(rows, others, strict=True)]
 
 
 BUILDER = RecordBuilder("combined", build_combined, "combined")
