@@ -19,7 +19,13 @@ from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
-from suffrage.consult.enough_people import Expectation, RealPublic, Turnout, expect, real_public
+from suffrage.consult.groups.enough_people import (
+    Expectation,
+    RealPublic,
+    Turnout,
+    expect,
+    real_public,
+)
 from suffrage.consult.polis.read_files import read_polis
 
 PEOPLE = (10, 25, 50, 100, 200, 400)

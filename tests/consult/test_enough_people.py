@@ -10,7 +10,7 @@ from scipy.stats import binom
 from typer.testing import CliRunner
 
 from suffrage.cli.commands import app
-from suffrage.consult.enough_people import (
+from suffrage.consult.groups.enough_people import (
     RealPublic,
     Turnout,
     comparisons_needed,

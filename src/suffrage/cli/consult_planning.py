@@ -55,7 +55,7 @@ def consultation_plan_command(
 
     Example: `suffrage consult plan --subgroups 4 --minutes 15 --statements 60`
     """
-    from suffrage.consult.enough_people import Turnout
+    from suffrage.consult.groups.enough_people import Turnout
     from suffrage.report.terminal_pages.enough_people import people_text
     from suffrage.study.commands.consultation_plan import plan_consultation
 
@@ -107,7 +107,7 @@ def predict_command(
     import suffrage
     from suffrage import storage
     from suffrage.evaluate import Scoring
-    from suffrage.evaluate.recorded_predictions import predict_votes, read_groups
+    from suffrage.evaluate.recorded_predictions import predict_votes, read_predicted_groups
     from suffrage.server.store import audit, consultations
     from suffrage.server.store.contents import to_consultation
 
@@ -116,7 +116,7 @@ def predict_command(
     store = open_for_command(where)
     chain = consultations.find_consultation(store, slug).id
     content = to_consultation(store, slug)
-    asked = read_groups(groups, content)
+    asked = read_predicted_groups(groups, content)
     lowest = Scoring().lowest_mass if lowest_mass is None else lowest_mass
     loaded = suffrage.load_model(model)
     identity = storage.folder_hash(Path(model)) if Path(model).is_dir() else model

@@ -259,7 +259,9 @@ def _shares_of(
     return {item.removeprefix("statement/"): cell.shares for item, cell in cells.items()}
 
 
-def read_groups(path: Path | None, consultation: Consultation) -> tuple[PredictedGroup, ...]:
+def read_predicted_groups(
+    path: Path | None, consultation: Consultation
+) -> tuple[PredictedGroup, ...]:
     """The groups of a YAML file: name, description and where; None for all participants.
 
     Raises InputError where the file says something else.

@@ -11,7 +11,7 @@ from suffrage.plain_table import PlainTable
 from suffrage.report.numbers import number, percent
 
 if TYPE_CHECKING:
-    from suffrage.consult.enough_people import Expectation, Turnout
+    from suffrage.consult.groups.enough_people import Expectation, Turnout
 
 # What is wanted of a consultation that speaks for its subgroups: the error of a share in the worst
 # twentieth of cells, and how many of the statements that all agree on it surely finds.

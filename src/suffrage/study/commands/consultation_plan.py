@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from suffrage.consult.consultation import read_consultation, votes_of
-from suffrage.consult.enough_people import (
+from suffrage.consult.groups.enough_people import (
     Expectation,
     RealPublic,
     Turnout,
