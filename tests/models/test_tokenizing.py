@@ -226,3 +226,17 @@ def test_a_model_writes_up_to_where_its_makers_or_its_template_end_a_turn(
     for answer in model.sample_tokens([(5, 6)] * 20, 5, seed=1):
         assert not set(answer[:-1]) & set(ends)
         assert len(answer) == 5 or answer[-1] in ends
+
+
+def test_a_system_text_alone_is_the_users_turn_where_a_template_has_no_system_role() -> None:
+    class WithoutSystem:
+        chat_template = "no system role"
+
+        def apply_chat_template(self, messages: list[dict[str, str]], **_: object) -> str:
+            if messages[0]["role"] == "system":
+                raise ValueError("System role not supported")
+            return "".join(f"<{m['role']}>{m['content']}" for m in messages)
+
+    system, user = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}
+    assert prompt_text(WithoutSystem(), [system]) == "<user>Be brief."
+    assert prompt_text(WithoutSystem(), [system, user]) == "<user>Be brief.\n\nWhy?"

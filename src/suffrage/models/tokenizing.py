@@ -15,7 +15,7 @@ def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
     """Messages as the exact text that the model reads, up to where its answer begins.
 
     Without a chat template these are the contents as paragraphs, then "Answer:". A template without
-    a system role gets the system text at the head of the first user turn.
+    a system role gets the system text at the head of the first user turn, or as the only one.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
     except Exception as error:
         if messages[0]["role"] != "system":
             raise SuffrageError(f"the model's chat template failed: {error}") from error
-        joined = f"{messages[0]['content']}\n\n{messages[1]['content']}"
+        joined = "\n\n".join(message["content"] for message in messages[:2])
         return prompt_text(tokenizer, [{"role": "user", "content": joined}, *messages[2:]])
 
 
