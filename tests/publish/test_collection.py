@@ -17,6 +17,7 @@ from suffrage.publish.collection import BASE, publish_run
 from suffrage.publish.dataset import shares_table
 from suffrage.publish.merging import merge_checkpoint
 from suffrage.publish.receipt import RepresentationReceipt, verify
+from suffrage.report.summary import board_summary
 from suffrage.report.tables import read_results
 
 QUESTION = ("Is enough spent on roads?", ["Too little", "About right", "Too much"])
@@ -43,6 +44,10 @@ def test_a_published_folder_verifies_and_has_all_that_it_lists(published: Path) 
     for name in ("report.html", "dataset", "CITATION.cff", "receipt.json", "value_sets"):
         assert f'href="{name}"' in page and (published / name).exists()
     assert not verify(checkpoint_of(published)).problems
+    verdict = board_summary(read_results(published))
+    assert verdict is not None
+    for text in (page, (published / "README.md").read_text()):
+        assert verdict.question in text and f"{verdict.verdict}." in text
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from suffrage.report.cells import Cell, Table, make_table
 from suffrage.report.finding import finding
 from suffrage.report.numbers import NOTHING, thousands, with_interval
 from suffrage.report.rendering import render_page
+from suffrage.report.summary import board_summary
 from suffrage.report.tables import fit_figure
 
 INDEX = "index.html"
@@ -65,6 +66,7 @@ def index_page(
     return render_page(
         "collection.html.j2",
         study=results.study,
+        summary=board_summary(results),
         finding=finding(results).lead,
         checkpoints=_checkpoint_rows(results, parts),
         populations=_population_table(represents),
@@ -91,7 +93,15 @@ def _population_table(represents: Sequence[Mapping[str, Any]]) -> Table:
         ("Effective", True),
         ("Weighting", False),
     ]
-    return make_table("Whose answers these are", columns, rows)
+    return make_table("How many people answered", columns, rows)
+
+
+def _board_verdict(results: Results) -> list[str]:
+    """The question of the report's first page and its answer, in Markdown."""
+    summary = board_summary(results)
+    if summary is None:
+        return []
+    return [f"{summary.question} **{summary.verdict}.** {' '.join(summary.because)}", ""]
 
 
 def collection_card(
@@ -111,6 +121,7 @@ def collection_card(
         *front_matter(facts),
         f"# {results.study.title}",
         "",
+        *_board_verdict(results),
         found.lead,
         "",
         found.rest,
