@@ -152,7 +152,9 @@ class AuditWords:
             if key in _FOR_PROGRAMS or value in (None, "", [], {}):
                 continue
             name = self.desk._(KEYS[key]) if key in KEYS else key.replace("_", " ")
-            if isinstance(value, Mapping) and set(value) == {"from", "to"}:
+            if _is_deep(value):
+                told.append((name, self.desk._("changed")))
+            elif isinstance(value, Mapping) and set(value) == {"from", "to"}:
                 before, after = self._plain(value["from"]), self._plain(value["to"])
                 told.append((name, f"{before or '–'} → {after or '–'}"))
             else:
@@ -180,3 +182,10 @@ class AuditWords:
 
 def _short(text: str) -> str:
     return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether a change is of lists of mappings, such as questions, that one line cannot say."""
+    sides = value.values() if isinstance(value, Mapping) else ()
+    lists = (side for side in sides if isinstance(side, list))
+    return any(isinstance(part, Mapping) for parts in lists for part in parts)
