@@ -51,6 +51,13 @@ def test_a_wheel_holds_every_tracked_file_of_the_package(tracked: list[str], bui
     assert package and [name for name in package if name not in held] == []
 
 
+def test_a_wheel_holds_every_example_study(tracked: list[str], built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    held = {Path(name).name for name in zipfile.ZipFile(wheel).namelist() if "/examples/" in name}
+    wanted = {Path(name).name for name in tracked if name.startswith("examples/")}
+    assert held == {name for name in wanted if name.endswith(".yaml")} and held
+
+
 def test_a_source_distribution_holds_every_tracked_file(tracked: list[str], built: Path) -> None:
     (source,) = built.glob("*.tar.gz")
     with tarfile.open(source) as archive:

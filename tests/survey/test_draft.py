@@ -75,12 +75,19 @@ def test_namibia_is_a_country(tmp_path):
     assert set(survey.responses["land"]) == {"DE", "NA", "FR"}
 
 
-def test_answers_in_words_are_items_without_an_order(tmp_path):
+def test_words_that_grade_an_answer_are_a_scale_from_the_low_end(tmp_path):
     rows = ["Agree", "Disagree", "Neither", "Don't know", "Agree"]
+    path = write(tmp_path / "town.csv", "q,n\n" + "".join(f"{row},1\n" for row in rows))
+    (item,) = yaml.safe_load(draft_codebook(path))["items"]
+    assert list(item["options"]) == ["Disagree", "Neither", "Agree"] and "ordered" not in item
+
+
+def test_answers_in_other_words_are_items_without_an_order(tmp_path):
+    rows = ["Bus", "Car", "Train", "Don't know", "Bus"]
     path = write(tmp_path / "town.csv", "q,n\n" + "".join(f"{row},1\n" for row in rows))
     text = draft_codebook(path)
     (item,) = yaml.safe_load(text)["items"]
-    assert set(item["options"]) == {"Agree", "Disagree", "Neither"}
+    assert set(item["options"]) == {"Bus", "Car", "Train"}
     assert item["ordered"] is False
     assert item["non_response"] == {"don't know": ["Don't know"]}
     survey = read_with(path, text)

@@ -28,7 +28,10 @@ PreferenceForm = Literal["dpo", "ipo", "simpo", "robust", "proportional"]
 class Options(ValidatedOptions):
     """What a study may say to `dpo`."""
 
+    # shares: each pair with the share of people behind each side. drawn: the side of one person.
+    # majority: the side of most people.
     labels: Labels = "shares"
+    # Which loss compares the two sides of a pair.
     form: PreferenceForm = "dpo"
     # Weight of the reference (the KL penalty); IPO's tau.
     beta: float = Field(default=0.1, ge=0)

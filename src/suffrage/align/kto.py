@@ -32,6 +32,8 @@ WHY_TWO = (
 class Options(ValidatedOptions):
     """What a study may say to `kto`."""
 
+    # drawn: the answer of one person. shares: each answer with the share of people behind it.
+    # majority: the most common answer.
     labels: Labels = "drawn"
     # How sharply rewards count.
     beta: float = Field(default=0.1, gt=0)

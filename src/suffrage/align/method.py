@@ -53,6 +53,7 @@ class TrainingOptions(MethodOptions):
     batch: int = Field(default=12, ge=1)
     # Records computed at a time; None for all of a step's.
     micro_batch: int | None = Field(default=None, ge=1)
+    # How far a step moves the weights, at its largest.
     learning_rate: float = Field(default=3e-4, gt=0, lt=1)
     # Share of the steps in which the learning rate rises.
     warmup_share: float = Field(default=0.1, ge=0, lt=1)

@@ -44,6 +44,8 @@ NEVER_ADAPTS = 10**12
 class Options(TrainingOptions):
     """What a study may say to `rlhf`; `steps` are those of PPO."""
 
+    # shares: each pair with the share of people behind each side. drawn: the side of one person.
+    # majority: the side of most people.
     labels: Labels = "shares"
     # textbook, or proportional (labelled options only), which keeps the people's odds.
     form: Literal["textbook", "proportional"] = "textbook"

@@ -20,6 +20,7 @@ from suffrage.cli import (
     consult_server,
     consult_staff,
     publish,
+    starting,
     study,
     survey,
     values,
@@ -79,6 +80,9 @@ audit_app = typer.Typer(
 )
 consult_app.add_typer(audit_app, name="audit")
 
+app.command("init")(starting.init_command)
+app.command("examples")(starting.examples_command)
+app.command("schema")(starting.schema_command)
 app.command("run")(study.run_command)
 app.command("plan")(study.plan_command)
 app.command("tune")(study.tune_command)

@@ -45,8 +45,10 @@ class Prices(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # For a million tokens that are read, and for a million that are written.
     input: float = Field(ge=0)
     output: float = Field(ge=0)
+    # The currency's three letters.
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
 
 
@@ -55,6 +57,7 @@ class Budget(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # In the currency of the prices; and the number of requests.
     money: float | None = Field(default=None, gt=0)
     requests: int | None = Field(default=None, ge=1)
 
@@ -85,7 +88,9 @@ class EndpointSettings(BaseModel):
     version: str | None = None
     # What a server wants in addition in every request, such as what turns a model's thinking off.
     extra: dict[str, Any] = Field(default_factory=dict)
+    # What tokens cost; needed for a budget of money.
     prices: Prices | None = None
+    # The most that may be spent over all runs of the study.
     budget: Budget = Budget()
     # Requests at a time.
     concurrency: int = Field(default=8, ge=1, le=256)

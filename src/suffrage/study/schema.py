@@ -53,8 +53,10 @@ class ValueSetSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=_NAME)
+    """What the study and its report call it."""
     where: dict[str, Any] = Field(default_factory=dict)
-    """Which respondents belong to it, by demographic; see `population.where`."""
+    """Which respondents belong to it, by demographic: a value, a list of values, or
+    {min: 18, max: 29}."""
     of: str | None = None
     """Another value set that this one is a part of. Its conditions hold here as well, and a small
     group is drawn toward it."""
@@ -106,7 +108,9 @@ class Price(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     per_hour: float = Field(ge=0)
+    """The cost of an hour."""
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
+    """The currency's three letters."""
 
 
 class MethodSpec(BaseModel):

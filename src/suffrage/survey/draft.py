@@ -16,6 +16,7 @@ from suffrage.survey.codes import code_order, plain_code
 from suffrage.survey.formats.labelled_table import LabelledTable, read_table
 from suffrage.survey.inspection import read_code_lines
 from suffrage.survey.reading import existing_file
+from suffrage.survey.scales import scale_order
 from suffrage.survey.survey import ReadCode
 
 # A column with more different answers than this is no item.
@@ -151,9 +152,12 @@ def _drafted(column: str, table: LabelledTable) -> tuple[dict[str, Any], list[Re
     non_response: dict[str, list[str]] = {}
     for code in sorted(kinds, key=code_order):
         non_response.setdefault(kinds[code].label, []).append(code)
-    texts = [labels.get(code, code) for code in options]
-    # The order of words in a file without labels is the alphabet's, which is no scale.
+    # The order of words in a file without labels is the alphabet's, which is no scale, unless the
+    # words grade an answer.
     in_order = all(_is_number(code) for code in options)
+    if not in_order and not labels and (order := scale_order(options)) is not None:
+        options, in_order = [options[place] for place in order], True
+    texts = [labels.get(code, code) for code in options]
     return {
         "id": column,
         "question": table.wording.get(column) or f"TODO: the question behind {column}",

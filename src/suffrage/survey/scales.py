@@ -118,6 +118,33 @@ def forms_scale(texts: Sequence[str]) -> bool:
     return _numbers(plain) or any(_in_order(plain, row) for row in _ROWS)
 
 
+def scale_order(texts: Sequence[str]) -> list[int] | None:
+    """Return the order in which words of one row of grades climb; None where they form no scale.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        The options' texts in any order, such as the alphabet's.
+
+    Returns
+    -------
+    list of int or None
+        Places in `texts`, from the low end to the high end.
+
+    Examples
+    --------
+    >>> scale_order(["Agree", "Disagree", "Strongly agree", "Strongly disagree"])
+    [3, 1, 0, 2]
+    """
+    plain = [re.sub(r"[^\w\s]", "", text).strip().lower() for text in texts]
+    for row in _ROWS:
+        grades = [_grade(text, row) for text in plain]
+        known = [grade for grade in grades if grade is not None]
+        if len(set(known)) == len(texts) > 1:
+            return sorted(range(len(texts)), key=lambda place: known[place])
+    return None
+
+
 def _numbers(texts: Sequence[str]) -> bool:
     """Numbers in order, of which the first and the last may be words."""
     inner = [text.split()[0] if text else "" for text in texts[1:-1]]

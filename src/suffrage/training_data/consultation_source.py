@@ -91,6 +91,7 @@ class ConsultationSpec(BaseModel):
     least_voters: int = Field(default=LEAST_VOTERS, ge=1)
     # How many opinion groups; None for as many as are stable in `resamples`.
     groups: int | None = Field(default=None, ge=2)
+    # Resamples of participants, for the stability of opinion groups.
     resamples: int = Field(default=50, ge=2)
 
     @model_validator(mode="after")

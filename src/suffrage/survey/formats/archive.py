@@ -51,7 +51,7 @@ ChosenWaves = Annotated[tuple[int, ...] | None, BeforeValidator(chosen_waves)]
 class ArchiveOptions(ReaderOptions):
     """What a study may say to any reader of an archive's file."""
 
-    # The file, or several, of any kind that `formats.labelled_table.read_table` reads.
+    # The file, or several, of any kind that `labelled_file` reads.
     path: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
     # Only these items.
     items: tuple[str, ...] | None = None

@@ -40,6 +40,7 @@ SPELLINGS = {
 class TableOptions(ReaderOptions):
     """What `survey:` may say to readers of published tables."""
 
+    # The table: CSV, JSON, JSON lines or Parquet.
     path: Path
     # Other names for populations, such as {S. Korea: South Korea}, so that sources agree.
     rename: dict[str, str] = Field(default_factory=dict)
@@ -52,11 +53,13 @@ class TableOptions(ReaderOptions):
 class Options(TableOptions):
     """What `survey:` may say to `published_table`."""
 
+    # What reports call the table.
     title: str | None = None
     # How a question to a model names a population.
     description: str = "people of {population}"
     # What the shares are, in one sentence, for the report.
     weighting: str = "as published; how they were weighted is not stated"
+    # How to cite the table, and who may use it.
     citation: str | None = None
     terms: str | None = None
     # Whether the year is part of a population's name.

@@ -1,0 +1,134 @@
+"""`suffrage init` and `suffrage examples`: begin a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from suffrage.cli.options import AsJson, print_json
+from suffrage.errors import InputError
+
+
+def init_command(
+    data: Annotated[
+        Path | None,
+        typer.Argument(help="A CSV, Parquet, SPSS, Stata or SAS file.", metavar="DATA"),
+    ] = None,
+    example: Annotated[
+        str | None,
+        typer.Option(
+            help="Begin with an example instead; see `suffrage examples`.", metavar="NAME"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="The new study's folder. Default: named after the data.", metavar="FOLDER"
+        ),
+    ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(help="The column whose values are the groups.", metavar="COLUMN"),
+    ] = None,
+    demographics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--demographic",
+            help="A column that describes people; repeat for several. Default: by their names.",
+            metavar="COLUMN",
+        ),
+    ] = None,
+    weight: Annotated[
+        str | None, typer.Option(help="The column of weights.", metavar="COLUMN")
+    ] = None,
+    respondent: Annotated[
+        str | None, typer.Option(help="The column of respondents' ids.", metavar="COLUMN")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A bundled model, a folder or a hub id.", metavar="MODEL")
+    ] = "bundled:smollm2-135m",
+    as_json: AsJson = False,
+) -> None:
+    """Begin a study: write a draft codebook and a study for your data, or copy an example.
+
+    Prints what was found, and what is left for you to do.
+
+    Example: `suffrage init town.csv --by district`
+
+    Example: `suffrage init --example quickstart`
+    """
+    from suffrage.study.commands.starting import StartSettings, copy_example, start_study
+
+    if (data is None) == (example is None):
+        raise InputError("name either a data file or an example with --example.")
+    if example is not None:
+        folder = out or Path(example)
+        started = copy_example(example, folder)
+    else:
+        assert data is not None
+        folder = out or Path(f"{data.stem}-study")
+        told = StartSettings(tuple(demographics or ()), by, weight, respondent, model)
+        started = start_study(data, folder, told)
+    _write_schema(folder)
+    if as_json:
+        print_json(started.as_json())
+        return
+    for line in started.found:
+        typer.echo(line)
+    if started.to_do:
+        typer.echo("\nTo do")
+        for line in started.to_do:
+            typer.echo(f"- {line}")
+    typer.echo("\nThen")
+    for command in ("survey inspect", "plan", "run"):
+        typer.echo(f"  suffrage {command} {folder / 'study.yaml'}")
+
+
+def _write_schema(folder: Path) -> None:
+    """Put the schema of study files next to the study, for editors."""
+    import json
+
+    from suffrage import storage
+    from suffrage.study.json_schema import study_json_schema
+
+    text = json.dumps(study_json_schema(), indent=1)
+    storage.write_text(folder / "study-schema.json", text + "\n")
+
+
+def schema_command(
+    page: Annotated[
+        bool, typer.Option("--page", help="Print the page that lists every key, in Markdown.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of a study's file, for editors and other programs.
+
+    Example: `suffrage schema > study-schema.json`
+    """
+    from suffrage.study.json_schema import study_json_schema
+    from suffrage.study.keys_page import study_keys_page
+
+    schema = study_json_schema()
+    if page:
+        typer.echo(study_keys_page(schema), nl=False)
+        return
+    print_json(schema)
+
+
+def examples_command(as_json: AsJson = False) -> None:
+    """List the example studies that ship, and what each needs.
+
+    Example: `suffrage examples`
+    """
+    from suffrage.study.commands.starting import example_studies
+
+    found = example_studies()
+    if as_json:
+        print_json([{"name": e.name, "about": e.about, "needs": e.needs} for e in found])
+        return
+    for one in found:
+        typer.echo(f"{one.name}\n    {one.about}")
+        if one.needs:
+            typer.echo(f"    Needs data of your own: {', '.join(one.needs)}")
+    typer.echo("\nBegin with one of them: suffrage init --example NAME")

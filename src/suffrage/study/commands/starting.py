@@ -1,0 +1,452 @@
+"""`suffrage init`: a study from one's own data file, or from an example that ships."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+
+from suffrage import storage
+from suffrage.errors import InputError, did_you_mean
+from suffrage.evaluate.statistics.inference import FEWEST_CLUSTERS
+from suffrage.plurals import plural
+from suffrage.study.schema import read_study
+from suffrage.study.sources import built_value_set, read_sources, value_set_name
+from suffrage.survey import Item, Option
+from suffrage.survey.draft import draft_codebook
+from suffrage.survey.formats.labelled_table import read_table
+from suffrage.survey.reading import existing_file
+from suffrage.training_data.split import item_clusters
+
+STUDY, CODEBOOK = "study.yaml", "codebook.yaml"
+TO_DO = "TODO"
+# Columns that describe people, weigh them or number them, by the words in their names.
+_DEMOGRAPHICS = re.compile(
+    r"age|alter|sex|gender|geschlecht|region|area|district|state|province|county|country|cntry|"
+    r"city|town|urban|rural|educ\w*|degree|school\w*|income|party|partyid|ideology|religion|"
+    r"relig|race|ethnic\w*|marital|married|employ\w*|occupation|job|class|language|language|"
+    r"household|generation|cohort"
+)
+_WEIGHT = re.compile(r"weights?|wts?|wgt|pweight|dweight|anweight|pspwght|wtss\w*|w")
+_RESPONDENT = re.compile(
+    r"id|uuid|who|respondent|respid|respondentid|caseid|case|idno|person|personid|participant"
+)
+# A group has at least so many respondents, and a study so many groups at most.
+LEAST_PEOPLE, MOST_GROUPS = 50, 6
+# What is held out, and so many clusters of it at least; with fewer in all nothing can be shown.
+SHARE, WANTED_CLUSTERS, MOST_SHARE = 0.3, 6, 0.5
+# A column's name that is long, or asks, is the question as people saw it.
+LONG_NAME = 25
+
+
+@dataclass
+class StartedStudy:
+    """The files of a new study, and what its owner should know."""
+
+    folder: Path
+    # What was found and chosen, a line each.
+    found: list[str] = field(default_factory=list)
+    # What is left to do before a run, a line each.
+    to_do: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts."""
+        return {
+            "study": str(self.folder / STUDY),
+            "codebook": str(self.folder / CODEBOOK),
+            "found": self.found,
+            "to_do": self.to_do,
+        }
+
+
+@dataclass(frozen=True)
+class StartSettings:
+    """What the user says of the data; what is left out is guessed from the columns' names."""
+
+    # Columns that describe people.
+    demographics: tuple[str, ...] = ()
+    # The demographic whose values are the groups.
+    by: str | None = None
+    weight: str | None = None
+    respondent: str | None = None
+    model: str = "bundled:smollm2-135m"
+
+
+def start_study(path: Path, folder: Path, told: StartSettings | None = None) -> StartedStudy:
+    """Write a codebook and a study for a data file into a folder.
+
+    The codebook is a draft: questions that the file does not word are marked TODO. The study has a
+    value set for everyone and for each group that is large enough, and a split that can show a
+    difference, or none where there are too few questions for that.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV, Parquet, SPSS, Stata or SAS file.
+    folder : Path
+        Where `study.yaml` and `codebook.yaml` are written; neither may be there.
+    told : StartSettings, optional
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, has no column that can be an item or not one that is named, or
+        the folder has a study.
+    """
+    told = told or StartSettings()
+    table = read_table(existing_file(path, "the data file"))
+    columns = _Columns(table.frame, told, path.name)
+    for name in (STUDY, CODEBOOK):
+        if (folder / name).exists():
+            raise InputError(f"{folder / name} is there already; name another folder with --out.")
+    head, book = _drafted(path, columns)
+    started = StartedStudy(folder)
+    groups = _groups(table.frame, columns, told.by, book, started)
+    items = [_item(entry) for entry in book["items"]]
+    split = _split(items, started)
+    folder.mkdir(parents=True, exist_ok=True)
+    storage.write_text(folder / CODEBOOK, head + _yaml(book))
+    storage.write_text(folder / STUDY, _study_text(path, folder, groups, split, told))
+    try:
+        _check(folder / STUDY, started)
+    except InputError:
+        for name in (STUDY, CODEBOOK):
+            (folder / name).unlink()
+        raise
+    _list_to_do(head, book, started)
+    return started
+
+
+class _Columns:
+    """Which columns describe people, weigh them and number them."""
+
+    def __init__(self, frame: pl.DataFrame, told: StartSettings, source: str) -> None:
+        self._frame, names = frame, frame.columns
+        for name in (*told.demographics, told.by, told.weight, told.respondent):
+            if name is not None and name not in names:
+                raise InputError(
+                    f'{source} has no column "{name}"; it has {", ".join(names[:20])}.'
+                    f"{did_you_mean(name, names)}"
+                )
+        self.weight = told.weight or self._first(_WEIGHT, names, self._can_weigh)
+        self.respondent = told.respondent or self._first(_RESPONDENT, names, self._is_unique)
+        taken = {self.weight, self.respondent}
+        guessed = [n for n in names if n not in taken and _DEMOGRAPHICS.fullmatch(_word(n))]
+        wanted = told.demographics or tuple(guessed)
+        self.demographics = tuple(dict.fromkeys([*wanted, *([told.by] if told.by else [])]))
+
+    def _first(self, pattern: re.Pattern[str], names: Sequence[str], fits: Any) -> str | None:
+        found = (name for name in names if pattern.fullmatch(_word(name)) and fits(name))
+        return next(found, None)
+
+    def _can_weigh(self, name: str) -> bool:
+        numbers = self._frame[name].cast(pl.String).cast(pl.Float64, strict=False)
+        return numbers.null_count() == 0 and bool((numbers > 0).all())
+
+    def _is_unique(self, name: str) -> bool:
+        texts = self._frame[name].cast(pl.String)
+        return texts.null_count() == 0 and texts.n_unique() == len(texts)
+
+
+def _word(name: str) -> str:
+    return re.sub(r"[\W_\d]+", "", name.casefold())
+
+
+def _drafted(path: Path, columns: _Columns) -> tuple[str, dict[str, Any]]:
+    """The comments at the head of a drafted codebook, and the codebook without demographics."""
+    text = draft_codebook(path)
+    lines = text.splitlines(keepends=True)
+    comments = [line for line in lines if line.startswith("#")]
+    drafted = yaml.safe_load(text)
+    apart = {*columns.demographics, columns.weight, columns.respondent}
+    kept = [entry for entry in drafted["items"] if entry["id"] not in apart]
+    taken = {str(entry["id"]) for entry in kept}
+    items = [_worded(entry, taken) for entry in kept]
+    if not items:
+        raise InputError(f"{path.name}: every column describes people; no question is left.")
+    book = {
+        "title": f"{TO_DO}: the title of {path.name}",
+        "citation": f"{TO_DO}: how to cite it",
+        "terms": f"{TO_DO}: who may use it",
+        **({"respondent": columns.respondent} if columns.respondent else {}),
+        **({"weight": columns.weight} if columns.weight else {}),
+        "demographics": {_name(column): column for column in columns.demographics},
+        "items": items,
+    }
+    return "".join(comments), book
+
+
+def _worded(entry: dict[str, Any], taken: set[str]) -> dict[str, Any]:
+    """An item whose column has the question as its name has that as its question.
+
+    taken: the ids that other items have; the new one is added.
+    """
+    name = str(entry["id"])
+    asks = "?" in name or (len(name) > LONG_NAME and " " in name.strip())
+    if not entry["question"].startswith(TO_DO) or not asks:
+        return entry
+    words = re.findall(r"\w+", name.lower())
+    short = "_".join(words[-3:])
+    found, number = short, 2
+    while found in taken:
+        found, number = f"{short}_{number}", number + 1
+    taken.add(found)
+    rest = {key: value for key, value in entry.items() if key not in ("id", "question")}
+    return {"id": found, "question": name.strip(), "column": name, **rest}
+
+
+def _name(column: str) -> str:
+    return re.sub(r"\W+", "_", column.strip().lower()).strip("_") or "demographic"
+
+
+def _item(entry: dict[str, Any]) -> Item:
+    options = tuple(Option(code=str(c), text=str(t)) for c, t in entry["options"].items())
+    return Item(id=str(entry["id"]), question=entry["question"], options=options)
+
+
+@dataclass(frozen=True)
+class _Group:
+    name: str
+    where: dict[str, str]
+    description: str
+
+
+def _groups(
+    frame: pl.DataFrame,
+    columns: _Columns,
+    by: str | None,
+    book: dict[str, Any],
+    started: StartedStudy,
+) -> list[_Group]:
+    """The groups of the demographic with most groups that are large enough, or of the one named."""
+    names = dict(zip(columns.demographics, book["demographics"], strict=True))
+    candidates = {c: _large_values(frame, c) for c in ([by] if by else columns.demographics)}
+    candidates = {column: values for column, values in candidates.items() if len(values) > 1}
+    started.found.append(f"Demographics  {', '.join(columns.demographics) or 'none found'}")
+    if not candidates:
+        started.found.append("Groups        everyone only")
+        started.to_do.append(
+            f"Name a demographic with two groups or more of at least {LEAST_PEOPLE} respondents "
+            "(--by), or write the value sets yourself."
+        )
+        return []
+    column, values = max(candidates.items(), key=lambda pair: len(pair[1]))
+    demographic = names[column]
+    shown = ", ".join(f"{value} ({count})" for value, count in values)
+    started.found.append(f"Groups        by {column}: {shown}")
+    return [
+        _Group(
+            value_set_name(value),
+            {demographic: value},
+            f"people whose {demographic.replace('_', ' ')} is {value}",
+        )
+        for value, _ in values
+    ]
+
+
+def _large_values(frame: pl.DataFrame, column: str) -> list[tuple[str, int]]:
+    """The values that enough respondents have, most first; none of a column with many values."""
+    texts = frame[column].cast(pl.String).str.strip_chars()
+    counts = texts.drop_nulls().value_counts(sort=True).iter_rows()
+    large = [(value, count) for value, count in counts if value and count >= LEAST_PEOPLE]
+    return large[:MOST_GROUPS]
+
+
+def _split(items: Sequence[Item], started: StartedStudy) -> float:
+    """The share of questions to hold out; 0 where there are too few kinds of questions."""
+    clusters = len(set(item_clusters(items).values()))
+    started.found.append(
+        f"Questions     {len(items)}, in {plural(clusters, 'kind')} that ask nearly the same"
+    )
+    share = max(SHARE, math.ceil(100 * WANTED_CLUSTERS / clusters) / 100)
+    if share <= MOST_SHARE and clusters * (1 - share) >= FEWEST_CLUSTERS:
+        started.found.append(f"Held out      {share:.0%} of the questions")
+        return share
+    started.found.append(
+        "Held out      nothing: with so few questions training could not be shown to work, so that "
+        "the study only asks the untrained model"
+    )
+    return 0.0
+
+
+def _study_text(
+    path: Path, folder: Path, groups: Sequence[_Group], share: float, told: StartSettings
+) -> str:
+    """The study, with a comment on each part."""
+    data = os.path.relpath(path.resolve(), folder.resolve())
+    survey = {"reader": "labelled_file", "path": Path(data).as_posix(), "codebook": CODEBOOK}
+    sets: list[dict[str, Any]] = [{"name": "everyone", "description": "the people asked"}]
+    sets += [{"name": g.name, "where": g.where, "description": g.description} for g in groups]
+    methods: list[Any] = ["base", "prompt"]
+    if share:
+        methods.append({"method": "distribution", "steps": 60, "learning_rate": 0.002})
+    listed = "".join(f"  - {_flow(entry)}\n" for entry in sets)
+    return (
+        "# yaml-language-server: $schema=study-schema.json\n"
+        f"study: {value_set_name(path.stem)}\n"
+        "seed: 7\n"
+        f"survey: {_flow(survey)}\n"
+        '# Whose answers. A description fits into "Answer as ... would."\n'
+        f"value_sets:\n{listed}"
+        "# Questions that no method learns from.\n"
+        f"held_out: {_flow({'by': 'item', 'share': share})}\n"
+        f"model: {_flow(told.model)}\n"
+        "# base: the model as itself. prompt: told whose answer is wanted. distribution: trained.\n"
+        f"methods: {_flow(methods)}\n"
+        "output: run\n"
+    )
+
+
+def _flow(content: Any) -> str:
+    text = yaml.safe_dump(content, default_flow_style=True, sort_keys=False, width=10_000)
+    return text.removesuffix("...\n").strip()
+
+
+def _yaml(content: Any) -> str:
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _check(study: Path, started: StartedStudy) -> None:
+    """Read the study back. Raises InputError where its survey or its groups cannot be read."""
+    loaded = read_study(study)
+    sources = read_sources(loaded)
+    everyone, *_ = (built_value_set(loaded, sources, spec) for spec in loaded.value_sets)
+    started.found.insert(0, f"Respondents   {everyone.n:,}; {everyone.weighting}")
+
+
+def _list_to_do(head: str, book: dict[str, Any], started: StartedStudy) -> None:
+    unworded = [e["id"] for e in book["items"] if e["question"].startswith(TO_DO)]
+    if unworded:
+        named = ", ".join(map(str, unworded[:5])) + (" ..." if len(unworded) > 5 else "")
+        started.to_do.insert(
+            0,
+            f"Write the question behind {plural(len(unworded), 'item')} into {CODEBOOK} ({named}); "
+            "a model is asked in these words.",
+        )
+    if "# In doubt" in head:
+        started.to_do.append(
+            f"Look at the codes in doubt at the head of {CODEBOOK}, and move those that are no "
+            "answers to non_response."
+        )
+    unlabelled = [e["id"] for e in book["items"] if _says_nothing(e["options"].values())]
+    if unlabelled:
+        named = ", ".join(map(str, unlabelled[:5])) + (" ..." if len(unlabelled) > 5 else "")
+        started.to_do.insert(
+            1 if unworded else 0,
+            f"Write what the numbers mean into the options of {plural(len(unlabelled), 'item')} "
+            f"({named}).",
+        )
+    started.to_do.append(
+        f"Check the demographics in {CODEBOOK} and the descriptions in {STUDY}, and fill in the "
+        "title, the citation and the terms."
+    )
+
+
+def _says_nothing(texts: Collection[str]) -> bool:
+    return all(re.fullmatch(r"-?\d+", str(text)) for text in texts)
+
+
+# --- examples ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ExampleStudy:
+    """A study that ships with Suffrage."""
+
+    name: str
+    path: Path
+    # The first sentence of its comment.
+    about: str
+    # Environment variables that name data of one's own.
+    needs: tuple[str, ...]
+
+
+def example_studies() -> list[ExampleStudy]:
+    """The studies that ship, those that need no data of one's own first.
+
+    Raises
+    ------
+    InputError
+        They are not installed.
+    """
+    found = []
+    for path in sorted(_example_folder().glob("*.yaml")):
+        text = path.read_text(encoding="utf-8")
+        if re.search(r"^study:", text, flags=re.MULTILINE):
+            needs = tuple(dict.fromkeys(re.findall(r"\$\{(\w+)\}", text)))
+            found.append(ExampleStudy(path.stem, path, _about(text), needs))
+    return sorted(found, key=lambda one: (bool(one.needs), one.name != "quickstart", one.name))
+
+
+def copy_example(name: str, folder: Path) -> StartedStudy:
+    """Copy an example, and what it reads, into a folder as `study.yaml`.
+
+    Parameters
+    ----------
+    name : str
+        As `example_studies` names it.
+    folder : Path
+        The study's results go into `runs` inside it.
+
+    Raises
+    ------
+    InputError
+        There is no such example, or the folder has a study.
+    """
+    known = {one.name: one for one in example_studies()}
+    if name not in known:
+        raise InputError(
+            f'there is no example "{name}"; there are {", ".join(known)}.'
+            f"{did_you_mean(name, known)}"
+        )
+    example = known[name]
+    if (folder / STUDY).exists():
+        raise InputError(f"{folder / STUDY} is there already; name another folder with --out.")
+    text = example.path.read_text(encoding="utf-8").replace("../runs/", "runs/")
+    text = text.replace(f"examples/{name}.yaml", STUDY)
+    folder.mkdir(parents=True, exist_ok=True)
+    for other in example.path.parent.glob("*.yaml"):
+        content = other.read_text(encoding="utf-8")
+        if other.name in text and not re.search(r"^study:", content, flags=re.MULTILINE):
+            storage.write_text(folder / other.name, content)
+    storage.write_text(folder / STUDY, text)
+    started = StartedStudy(folder, [f"Example  {name}: {example.about}"])
+    for variable in example.needs:
+        started.to_do.append(f"export {variable}=... where its data is; {STUDY} says from whom.")
+    return started
+
+
+def _about(text: str) -> str:
+    """The first sentence of the comment that a study begins with."""
+    comment: list[str] = []
+    for line in text.splitlines():
+        if not line.startswith("#") or not line.strip("# "):
+            break
+        comment.append(line.strip("# "))
+    words = " ".join(comment)
+    return re.split(r"(?<=[.?!]) ", words, maxsplit=1)[0] if words else ""
+
+
+def _example_folder() -> Path:
+    """Where the examples are: in a checkout, or where the installed package put them."""
+    checkout = Path(__file__).parents[4] / "examples"
+    if (checkout / "quickstart.yaml").is_file():
+        return checkout
+    try:
+        files = distribution("suffrage").files or []
+    except PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.as_posix().endswith("suffrage/examples/quickstart.yaml"):
+            return Path(str(file.locate())).resolve().parent
+    raise InputError(
+        "the examples are not installed; install Suffrage again from its wheel, or use a clone."
+    )

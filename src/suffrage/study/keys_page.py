@@ -1,0 +1,236 @@
+"""The page that lists every key of a study's file, made from its JSON Schema."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_HEAD = """# The study's file
+
+A study is one YAML file. This page lists every key that it may have. It is made from the schema
+that reads the file (`suffrage schema --page`), so that it is never out of date.
+
+`suffrage init` writes a first study for your data. For completion and checks in an editor, point it
+to the schema: `suffrage init` puts `study-schema.json` next to the study, and the study's first
+line names it, as the YAML extension of VS Code and others read it. `suffrage schema >
+study-schema.json` writes it again.
+
+Relative paths start from the folder of the study's file. `${NAME}` in `survey`, `model` and the
+options of an evaluation is replaced by the environment variable of that name.
+
+```yaml
+study: town
+seed: 7
+survey: {reader: labelled_file, path: town.csv, codebook: codebook.yaml}
+value_sets:
+  - {name: everyone, description: people in the town}
+  - {name: north, where: {district: north}, description: people in the north of the town}
+held_out: {by: item, share: 0.3}
+model: bundled:smollm2-135m
+methods: [base, prompt, {method: distribution, steps: 60, learning_rate: 0.002}]
+output: run
+```
+"""
+_TABLE = "| key | what it may be | default | meaning |\n| --- | --- | --- | --- |\n"
+# Sections of the page after the first, in order: the key, and what the section begins with.
+_PARTS: Mapping[str, str] = {
+    "value_sets": "A list of populations with these keys:",
+    "held_out": "Either `by` with what belongs to it, or the regimes `question`, `topic`, "
+    "`population` and `survey`, which can be combined.",
+    "weights": "See [weights.md](weights.md).",
+    "consultation": "See [consultation.md](consultation.md).",
+    "scoring": "",
+    "price": "",
+}
+
+
+def study_keys_page(schema: Mapping[str, Any]) -> str:
+    """The page in Markdown.
+
+    Parameters
+    ----------
+    schema : mapping
+        As `json_schema.study_json_schema` gives it.
+    """
+    defs, properties = schema["$defs"], schema["properties"]
+    parts = [_HEAD, "## All keys\n", _top(schema)]
+    parts += ["## survey\n", _survey(properties["survey"], defs)]
+    for key, words in _PARTS.items():
+        parts.append(f"## {key}\n")
+        parts += [f"{words}\n"] if words else []
+        if key == "value_sets":
+            listed, each = properties[key]["anyOf"]
+            parts.append(_table(listed["items"], defs))
+            parts.append("Or a mapping, for all populations at once:\n")
+            parts.append(_table(each, defs))
+        else:
+            parts.append(_table(properties[key], defs))
+    _, local, endpoint = properties["model"]["anyOf"]
+    parts += ["## model\n", "A name by itself, or settings ([models.md](models.md)). For a model "]
+    parts[-1] += "that runs here:\n"
+    parts += [_table(local, defs), "For one behind an address:\n", _table(endpoint, defs)]
+    parts += ["## methods\n", _methods(properties["methods"]["items"], defs)]
+    parts += ["## evaluate\n", _evaluations(properties["evaluate"]["items"], defs)]
+    return "\n".join(parts)
+
+
+def _top(schema: Mapping[str, Any]) -> str:
+    rows = []
+    for key, content in schema["properties"].items():
+        needed = "needed" if key in schema["required"] else ""
+        linked = f"[`{key}`](#{key})" if _has_section(key) else f"`{key}`"
+        rows.append(f"| {linked} | {needed} | {_cell(content['description'])} |\n")
+    return "| key | | meaning |\n| --- | --- | --- |\n" + "".join(rows)
+
+
+def _has_section(key: str) -> bool:
+    return key in ("survey", "model", "methods", "evaluate", *_PARTS)
+
+
+def _survey(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
+    """A table for each reader."""
+    parts = [
+        "One source, or a list of sources that each have a `name` too. `reader` says which keys "
+        "there are ([surveys.md](surveys.md)).\n"
+    ]
+    for section in schema["anyOf"]:
+        if "properties" in section:
+            parts.append(f"### reader: {section['properties']['reader']['const']}\n")
+            parts.append(_table(section, defs, without=("reader",)) or "No further keys.\n")
+    return "\n".join(parts)
+
+
+def _methods(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
+    """What all entries may have, what all trained methods have, and what each has of its own."""
+    found = [entry for entry in schema["anyOf"] if "properties" in entry]
+    first = found[0]["properties"]
+    entry = {key: first[key] for key in ("name", "from", "records")}
+    names = ["method", *entry]
+    options = {
+        one["properties"]["method"]["const"]: {
+            key: content for key, content in one["properties"].items() if key not in names
+        }
+        for one in found
+    }
+    trained = [own for own in options.values() if "learning_rate" in own]
+    shared = {
+        key: content
+        for key, content in trained[0].items()
+        if all(own.get(key) == content for own in trained)
+    }
+    parts = [
+        "A name, such as `sft`, or a mapping with `method:` and these keys "
+        "([methods.md](methods.md)):\n",
+        _rows_table(entry, defs),
+        "Every method that is trained has these too:\n",
+        _rows_table(shared, defs),
+    ]
+    for name, own in options.items():
+        rest = {key: content for key, content in own.items() if shared.get(key) != content}
+        parts.append(f"### method: {name}\n")
+        parts.append(_rows_table(rest, defs) if rest else "No further keys.\n")
+    return "\n".join(parts)
+
+
+def _evaluations(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
+    parts = [
+        "A name, such as `fit`, or a mapping with `evaluation:` and its keys "
+        "([evaluations.md](evaluations.md)). Without it, `fit` is measured.\n"
+    ]
+    for entry in schema["anyOf"]:
+        if "properties" in entry:
+            parts.append(f"### evaluation: {entry['properties']['evaluation']['const']}\n")
+            parts.append(_table(entry, defs, without=("evaluation",)) or "No further keys.\n")
+    return "\n".join(parts)
+
+
+def _table(
+    schema: Mapping[str, Any], defs: Mapping[str, Any], without: tuple[str, ...] = ()
+) -> str:
+    needed = schema.get("required", ())
+    keys = {k: c for k, c in schema.get("properties", {}).items() if k not in without}
+    return _rows_table(keys, defs, needed) if keys else ""
+
+
+def _rows_table(
+    keys: Mapping[str, Any], defs: Mapping[str, Any], needed: tuple[str, ...] = ()
+) -> str:
+    rows = [
+        f"| `{key}` | {_cell(_may_be(content, defs))} | {_default(content, key in needed)} | "
+        f"{_cell(content.get('description', ''))} |\n"
+        for key, content in _flat(keys, defs)
+    ]
+    return _TABLE + "".join(rows)
+
+
+def _flat(
+    keys: Mapping[str, Any], defs: Mapping[str, Any], above: str = ""
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every key, and those of mappings inside it after it, such as `budget.money`."""
+    for key, content in keys.items():
+        yield f"{above}{key}", content
+        for choice in _choices(content, defs):
+            if "properties" in choice:
+                yield from _flat(choice["properties"], defs, f"{above}{key}.")
+
+
+def _choices(content: Mapping[str, Any], defs: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a value may be, references followed."""
+    if "anyOf" in content:
+        return [one for choice in content["anyOf"] for one in _choices(choice, defs)]
+    if "$ref" in content:
+        return _choices(defs[content["$ref"].removeprefix("#/$defs/")], defs)
+    return [content]
+
+
+def _may_be(content: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
+    words = [_kind(choice, defs) for choice in _choices(content, defs)]
+    return " or ".join(dict.fromkeys(word for word in words if word))
+
+
+def _kind(choice: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
+    if "enum" in choice:
+        return ", ".join(f"`{one}`" for one in choice["enum"])
+    if "const" in choice:
+        return f"`{choice['const']}`"
+    kind = choice.get("type", "")
+    if kind == "array":
+        inner = choice.get("items") or {}
+        if not isinstance(inner, Mapping) or not inner:
+            return "list"
+        return f"list of {_may_be(inner, defs)}" if _may_be(inner, defs) else "list"
+    if kind in ("number", "integer"):
+        return ("whole number" if kind == "integer" else "number") + _limits(choice)
+    names = {"string": "text", "boolean": "`true`, `false`", "object": "mapping", "null": "`null`"}
+    return names.get(kind, str(kind))
+
+
+def _limits(choice: Mapping[str, Any]) -> str:
+    words = []
+    for key, word in (
+        ("minimum", "from {}"),
+        ("exclusiveMinimum", "above {}"),
+        ("maximum", "to {}"),
+        ("exclusiveMaximum", "below {}"),
+    ):
+        if key in choice:
+            words.append(word.format(f"{choice[key]:g}"))
+    return f" {' '.join(words)}" if words else ""
+
+
+def _default(content: Mapping[str, Any], needed: bool) -> str:
+    if needed:
+        return "needed"
+    if "default" not in content or content["default"] in ("", None, [], {}):
+        return ""
+    given = content["default"]
+    if isinstance(given, dict):
+        return ""
+    return f"`{given if isinstance(given, str) else json.dumps(given)}`"
+
+
+def _cell(text: str) -> str:
+    # YAML's word for nothing.
+    return re.sub(r"\bNone\b", "null", text).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,131 @@
+"""`suffrage init`: from a data file, or an example, to a study that can be read and run."""
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from suffrage.cli import app
+from suffrage.errors import InputError
+from suffrage.study.commands.starting import (
+    StartSettings,
+    copy_example,
+    example_studies,
+    start_study,
+)
+from suffrage.study.inputs import study_split
+from suffrage.study.schema import read_study, study_survey
+from suffrage.study.sources import built_value_set, read_sources
+from suffrage.survey.scales import scale_order
+from suffrage.training_data import TrainedBefore
+
+BUSES = "Should the town spend more on buses?"
+AGREE = ["Strongly disagree", "Disagree", "Agree", "Strongly agree"]
+
+
+def write_town(folder: Path, questions: int = 14, people: int = 240) -> Path:
+    """A data file as people have it: ids, weights, words, NA, and two questions as headings."""
+    draw = random.Random(1)
+    with (folder / "town.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        names = [f"q{k}" for k in range(questions - 2)]
+        rows.writerow(["id", "wt", "Age", "district", BUSES, "How often do you cycle?", *names])
+        for person in range(people):
+            district = "far" if person < 20 else draw.choice(["north", "south"])
+            words = [draw.choice([*AGREE, "NA"]), draw.choice(["Never", "Sometimes", "Often"])]
+            numbers = [draw.choice([1, 2, 3, 4]) for _ in names]
+            weight = round(draw.uniform(0.5, 2), 2)
+            rows.writerow([f"p{person}", weight, 18 + person % 60, district, *words, *numbers])
+    return folder / "town.csv"
+
+
+def test_a_study_made_from_a_data_file_can_be_read_and_run(tmp_path: Path) -> None:
+    started = start_study(write_town(tmp_path), tmp_path / "new")
+    study = read_study(tmp_path / "new" / "study.yaml")
+    survey = study_survey(study)
+    assert survey.responses.height == 240 and survey.provenance.weight_variable == "wt"
+    assert survey.codebook.demographics == ("age", "district")
+    assert [spec.name for spec in study.value_sets] == ["everyone", "south", "north"] or [
+        spec.name for spec in study.value_sets
+    ] == ["everyone", "north", "south"]  # the group of 20 is too small
+    sources = read_sources(study)
+    assert all(built_value_set(study, sources, spec).n >= 50 for spec in study.value_sets)
+    by_question = {item.question: item for item in survey.codebook.items}
+    assert by_question[BUSES].texts == tuple(AGREE) and by_question[BUSES].ordered
+    assert by_question["How often do you cycle?"].texts == ("Never", "Sometimes", "Often")
+    split = study_split(study, survey.codebook.items, 7, TrainedBefore())
+    assert len({split.clusters[item] for item in split.held_out}) >= 6
+    assert any("Write the question behind 12 items" in line for line in started.to_do)
+    assert [spec.name for spec in study.methods] == ["base", "prompt", "distribution"]
+
+
+def test_too_few_questions_hold_nothing_out_and_train_nothing(tmp_path: Path) -> None:
+    started = start_study(write_town(tmp_path, questions=5), tmp_path / "new")
+    study = read_study(tmp_path / "new" / "study.yaml")
+    assert study.held_out.share == 0 and not study.trains
+    assert any("too few" in line or "so few questions" in line for line in started.found)
+
+
+def test_what_the_user_says_comes_before_what_is_guessed(tmp_path: Path) -> None:
+    told = StartSettings(demographics=("district",), by="q1", weight="Age", respondent="id")
+    start_study(write_town(tmp_path), tmp_path / "new", told)
+    book = yaml.safe_load((tmp_path / "new" / "codebook.yaml").read_text())
+    assert book["weight"] == "Age" and book["demographics"] == {"district": "district", "q1": "q1"}
+    assert "q1" not in [item["id"] for item in book["items"]]
+    study = read_study(tmp_path / "new" / "study.yaml")
+    assert {spec.where.get("q1") for spec in study.value_sets[1:]} <= {"1", "2", "3", "4"}
+    with pytest.raises(InputError, match=r'no column "distrct".*Did you mean "district"'):
+        start_study(tmp_path / "town.csv", tmp_path / "other", StartSettings(by="distrct"))
+
+
+def test_a_study_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
+    data = write_town(tmp_path)
+    start_study(data, tmp_path / "new")
+    before = (tmp_path / "new" / "study.yaml").read_text()
+    for begin in (
+        lambda: start_study(data, tmp_path / "new"),
+        lambda: copy_example("quickstart", tmp_path / "new"),
+    ):
+        with pytest.raises(InputError, match="is there already"):
+            begin()
+    assert (tmp_path / "new" / "study.yaml").read_text() == before
+
+
+def test_words_that_grade_an_answer_are_put_in_order() -> None:
+    assert scale_order(["Agree", "Disagree", "Strongly agree", "Strongly disagree"]) == [3, 1, 0, 2]
+    assert scale_order(["Always", "Never", "Often", "Sometimes"]) == [1, 3, 2, 0]
+    assert scale_order(["Bus", "Car", "Train"]) is None
+    assert scale_order(["Agree", "Favor"]) is None  # one grade twice
+
+
+@pytest.mark.parametrize("example", example_studies(), ids=lambda example: example.name)
+def test_every_example_can_be_begun_with(
+    example: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, needs = example.name, example.needs  # type: ignore[attr-defined]
+    started = copy_example(name, tmp_path / "new")
+    assert len(started.to_do) == len(needs)
+    text = (tmp_path / "new" / "study.yaml").read_text()
+    assert "../" not in text
+    for variable in needs:
+        monkeypatch.setenv(variable, str(tmp_path))
+    if not needs:
+        assert read_study(tmp_path / "new" / "study.yaml").output.is_relative_to(tmp_path / "new")
+
+
+def test_the_commands_say_what_to_do_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_town(tmp_path)
+    run = CliRunner().invoke
+    said = run(app, ["init", "town.csv"])
+    assert said.exit_code == 0, said.output
+    assert "suffrage run town-study/study.yaml" in said.stdout and "To do" in said.stdout
+    assert (tmp_path / "town-study" / "study-schema.json").is_file()
+    assert "quickstart" in run(app, ["examples"]).stdout
+    assert "name either" in str(run(app, ["init"]).exception)
+    assert 'Did you mean "quickstart"' in str(
+        run(app, ["init", "--example", "quikstart"]).exception
+    )
