@@ -21,7 +21,7 @@ from tests.server.empty_stores import empty_store
 READ = {
     *("study", "path", "folder", "people", "margins", "prompts", "merges", "links", "settings"),
     *("statements", "polis", "with_settings", "frozen", "codebook", "source", "scores", "runs"),
-    *("secret", "file", "benchmark", "population", "run", "checkpoint", "consultation"),
+    *("secret", "file", "benchmark", "population", "run", "data", "checkpoint", "consultation"),
 }
 FOLDERS = {
     ("consult", "export", "out"),
@@ -50,8 +50,8 @@ FILES = {
     ("values", "score", "out"),
 }
 # Where a server keeps what it makes: it adds numbered releases and removes none. An audit goes on
-# where it was stopped.
-KEPT = {("consult", "serve", "releases"), ("audit", "out")}
+# where it was stopped. A study is begun where there is none yet.
+KEPT = {("consult", "serve", "releases"), ("audit", "out"), ("init", "out")}
 
 
 def paths() -> set[tuple[str, ...]]:
@@ -104,6 +104,8 @@ def test_files_and_folders_are_removed_in_known_places_alone() -> None:
         ("align/training.py", "rmtree"),
         ("align/training.py", "unlink"),
         ("align/validation.py", "unlink"),
+        # What the command wrote a moment before, and could not read back.
+        ("study/commands/starting.py", "unlink"),
         # PEFT's own card, in a checkpoint that is being written.
         ("study/stage_outputs.py", "unlink"),
         # What a user names by a flag: stages no result needs, kept answers, the cache.
