@@ -553,8 +553,8 @@ async def measure(a: argparse.Namespace, where: str, folder: Path) -> dict[str, 
     slug = f"load-{secrets.token_hex(4)}"
     prepare(where, slug, a.statements)
     server = Server(where, port, a.results, folder / "server.log", a.workers)
-    server.start()
     try:
+        server.start()
         processor = Processor(server, a.database)
         people = await join(port, slug, a.participants)
         load = Load(port, slug, people, a)

@@ -45,7 +45,7 @@ STATEMENTS = 500
 DISK_MEGABYTES = 400
 MEGABYTE = 1024 * 1024
 # Seconds that people go on after a fault, and in which the server must answer again.
-AFTER, RECOVERED = 1.0, 600.0
+AFTER, RECOVERED = 1.0, 1800.0
 
 
 @dataclass
@@ -163,7 +163,6 @@ class Site:
         self.over = threading.Event()
         self.port = free_port()
         self.server = self.started()
-        self.wait_until_ready()
 
     def started(self) -> subprocess.Popen[bytes]:
         load = str(Path(__file__).with_name("consult_load.py"))
@@ -223,13 +222,15 @@ class Site:
         acting = [threading.Thread(target=self.act, args=(n,)) for n in range(len(self.people))]
         for one in acting:
             one.start()
-        time.sleep(dice.uniform(0.5, 2.5))
-        fault(self, dice)
-        self.wait_until_ready()
-        time.sleep(AFTER)
-        self.over.set()
-        for one in acting:
-            one.join()
+        try:
+            time.sleep(dice.uniform(0.5, 2.5))
+            fault(self, dice)
+            self.wait_until_ready()
+            time.sleep(AFTER)
+        finally:
+            self.over.set()
+            for one in acting:
+                one.join()
 
     def stop(self) -> None:
         self.server.terminate()
@@ -327,12 +328,14 @@ def try_store(kind: type[Store], counts: dict[str, int], seed: int) -> int:
         site = Site(store, *prepare(store.address))
         told, lost = site.told, 0
         try:
+            site.wait_until_ready()
             for name, count in counts.items():
                 before = len(told.votes), len(told.joined), len(told.statements)
                 told.answers.clear()
                 began = time.monotonic()
                 for _ in range(count):
                     site.go_wrong(FAULTS[name], dice)
+                    print(".", end="", file=sys.stderr, flush=True)
                 lost = sum(missing(store.address, told).values())
                 after = len(told.votes), len(told.joined), len(told.statements)
                 acts = [x - y for x, y in zip(after, before, strict=True)]
