@@ -69,9 +69,9 @@ def serve(
         )
     server = Server(f"http://127.0.0.1:{port}", process)
     began = time.monotonic()
-    while time.monotonic() - began < STARTING:
+    while time.monotonic() - began < STARTING * workers:
         try:
-            if httpx.get(f"{server.url}/readyz").status_code == 200:
+            if httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200:
                 return server
         except httpx.TransportError:
             time.sleep(0.1)
