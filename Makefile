@@ -1,5 +1,5 @@
 # Two commands: `make demo` shows what Suffrage does, `make test` checks that it does it.
-.PHONY: demo test lint types tests fast gpu-check clean
+.PHONY: demo test lint types tests fast docs gpu-check clean
 .SUFFIXES:
 .DEFAULT_GOAL := help
 # Processes that share the tests.
@@ -9,6 +9,7 @@ help:
 	@echo "make demo   set up and run the quickstart: survey, training, evaluation, report"
 	@echo "make test   set up and run lint, types and tests"
 	@echo "make fast   the tests that need neither long nor a browser, PostgreSQL or a real model"
+	@echo "make docs   the documentation as a site, in build/site"
 	@echo "make gpu-check   every method for a few steps on this machine's GPU"
 	@echo "make clean  remove the environment and the quickstart's results, and say how large they were"
 
@@ -43,6 +44,14 @@ tests: .venv/.dev
 
 fast: .venv/.dev
 	.venv/bin/pytest -n $(WORKERS) -m "not slow and not browser and not postgres and not real_model"
+
+# The documentation as a site, in build/site; a broken link or an unknown page is an error.
+docs: .venv/.docs
+	.venv/bin/mkdocs build --quiet
+
+.venv/.docs: .venv/.dev mkdocs.yml
+	.venv/bin/python scripts/watch_pip.py "What the site needs" 30 install -c constraints.txt -e ".[docs]"
+	@touch $@
 
 gpu-check: .venv/.demo
 	.venv/bin/python scripts/gpu_check.py --json gpu-check.json
