@@ -19,4 +19,5 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Point links to the examples at their copies; in the repository they are one folder up."""
-    return markdown.replace("](../examples/", "](examples/").replace("](../../examples/", "](../examples/")
+    here = markdown.replace("](../examples/", "](examples/")
+    return here.replace("](../../examples/", "](../examples/")

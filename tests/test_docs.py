@@ -1,0 +1,103 @@
+"""The documentation names commands, options, files and headings that exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from suffrage.cli import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*.md")]
+)
+BLOCK = re.compile(r"(?ms)^\s*```(\w+)[^\n]*\n(.*?)^\s*```")
+
+
+def identified(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def command_lines(text: str) -> Iterator[list[str]]:
+    """The words of each call of the command in shell blocks, with continued lines joined."""
+    for language, block in BLOCK.findall(text):
+        if language != "sh":
+            continue
+        for line in re.sub(r"\\\n\s*", " ", block).splitlines():
+            words = shlex.shlex(line, posix=True, punctuation_chars=";&|()")
+            words.whitespace_split, words.commenters = True, "#"
+            for joined, part in groupby(words, key=lambda word: set(word) <= set(";&|()")):
+                call = list(part)
+                while call and re.fullmatch(r"[A-Z_]+=.*", call[0]):
+                    call.pop(0)
+                if not joined and call and call[0] == "suffrage":
+                    yield call
+
+
+def unknown(call: list[str]) -> str | None:
+    """What in a command line does not exist, or None."""
+    words = call[1:]
+    command: Any = typer.main.get_command(app)
+    while words and hasattr(command, "commands"):
+        if words[0].startswith("-"):
+            break
+        if words[0] not in command.commands:
+            return f"no command {words[0]}"
+        command = command.commands[words.pop(0)]
+    known = {"--help"} | {
+        name
+        for parameter in command.params
+        for name in (*parameter.opts, *parameter.secondary_opts)
+    }
+    for word in words:
+        name = word.partition("=")[0]
+        if re.fullmatch(r"--[a-z][a-z0-9-]*", name) and name not in known:
+            return f"no option {name}"
+    return None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identified)
+def test_commands_in_the_documentation_exist_with_their_options(page: Path) -> None:
+    wrong = {
+        " ".join(call): found
+        for call in command_lines(page.read_text(encoding="utf-8"))
+        if (found := unknown(call)) is not None
+    }
+    assert not wrong
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors that headings of a page get, as GitHub and MkDocs make them."""
+    text = re.sub(r"(?ms)^\s*```.*?^\s*```", "", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"(?m)^#+\s+(.*)$", text)
+    plain = [re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings]
+    return {re.sub(r"\s", "-", heading) for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identified)
+def test_links_in_the_documentation_lead_to_files_and_headings(page: Path) -> None:
+    text = re.sub(r"(?ms)^\s*```.*?^\s*```", "", page.read_text(encoding="utf-8"))
+    wrong = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        if not found.exists() or (anchor and anchor not in anchors_of(found)):
+            wrong.append(target)
+    assert not wrong
+
+
+def test_the_checks_see_what_is_wrong() -> None:
+    assert unknown(["suffrage", "run", "study.yaml"]) is None
+    assert unknown(["suffrage", "runn", "study.yaml"]) == "no command runn"
+    assert unknown(["suffrage", "run", "study.yaml", "--fast"]) == "no option --fast"
+    block = "```sh\ncd x && KEY=1 suffrage run 'a; b' \\\n  --json  # why\n```"
+    assert list(command_lines(block)) == [["suffrage", "run", "a; b", "--json"]]
