@@ -38,7 +38,7 @@ FOLDERS: dict[StageKind, str] = {
     "results": "results",
 }
 # Raised when a change of code makes the stages of an earlier version wrong.
-VERSION = 14
+VERSION = 15
 
 
 @dataclass(frozen=True)
