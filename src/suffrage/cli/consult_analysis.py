@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,12 +12,16 @@ from suffrage.cli.options import (
     AsJson,
     ColumnNames,
     StudyPath,
+    VerifiedOnly,
     VoteValues,
     comma_separated,
     print_json,
     print_rich,
 )
 from suffrage.errors import InputError
+
+if TYPE_CHECKING:
+    from suffrage.consult.consultation import Consultation
 
 
 def groups_command(
@@ -162,6 +166,7 @@ def release_command(
             "--settings", help="A YAML file with licence, crossed tables and joined rows."
         ),
     ] = None,
+    verified_only: VerifiedOnly = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a public dataset of a consultation: safe tables, a card, checksums, metadata.
@@ -178,7 +183,7 @@ def release_command(
 
     private = private or folder.parent / f"{folder.name}-private.json"
     made = make_release(
-        suffrage.read_consultation(folder),
+        _read(folder, verified_only),
         out,
         private,
         read_release_settings(with_settings) if with_settings else None,
@@ -226,6 +231,7 @@ def principles_command(
             help="Use everybody, whatever they consented to: to read, not to train on.",
         ),
     ] = False,
+    verified_only: VerifiedOnly = False,
     as_json: AsJson = False,
 ) -> None:
     """Find the principles that every opinion group supports, traced to statements and votes.
@@ -242,7 +248,7 @@ def principles_command(
     if out is not None:
         storage.check_free_for_writing(out)
     found = find_principles(
-        suffrage.read_consultation(folder),
+        _read(folder, verified_only),
         PrincipleSettings(
             least_share=least_share,
             least_voters=least_voters,
@@ -269,6 +275,7 @@ def records_command(
     out: Annotated[Path, typer.Argument(help="The folder to write, a new or an empty one.")],
     population: ReadAsPopulation = False,
     margins: Margins = None,
+    verified_only: VerifiedOnly = False,
     as_json: AsJson = False,
 ) -> None:
     """Write every table, and DPO and KTO records with TRL's names: Parquet, JSON lines, CSV.
@@ -281,7 +288,7 @@ def records_command(
     from suffrage.consult.release.exports import write_records
 
     rows = write_records(
-        suffrage.read_consultation(folder),
+        _read(folder, verified_only),
         out,
         "population" if population else "sample",
         analysis.read_margins(margins) if margins else None,
@@ -352,3 +359,10 @@ def against_survey_command(
     print_rich(disagreement_table(found))
     clear = sum(row["clear"] for row in found)
     typer.echo(f"{clear} of {len(found)} differ beyond chance (false discovery rate 5 %).")
+
+
+def _read(folder: Path, verified_only: bool) -> Consultation:
+    from suffrage.consult.people import only_verified
+
+    content = suffrage.read_consultation(folder)
+    return only_verified(content) if verified_only else content

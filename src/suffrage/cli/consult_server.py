@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import suffrage
-from suffrage.cli.options import ColumnNames, VoteValues
+from suffrage.cli.options import ColumnNames, VerifiedOnly, VoteValues
 from suffrage.errors import InputError
 from suffrage.plurals import plural
 
@@ -165,6 +165,13 @@ def serve_command(
             "which health checks come. With --base-url all others are refused."
         ),
     ] = None,
+    limits: Annotated[
+        Path | None,
+        typer.Option(
+            help="A YAML file with rate limits, such as for a school whose people all come from "
+            "one address (docs/consultation.md, Rate limits)."
+        ),
+    ] = None,
     results: Annotated[
         bool, typer.Option(help="Keep results up to date in a second process.")
     ] = True,
@@ -215,7 +222,7 @@ def serve_command(
     from suffrage.server.store.database import open_store
     from suffrage.server.web import serving
     from suffrage.server.web.app import create_app
-    from suffrage.server.web.server_settings import ServerSettings
+    from suffrage.server.web.server_settings import DEFAULT_LIMITS, ServerSettings, read_limits
     from suffrage.server.web.workers import run_workers
 
     url = (base_url or f"http://{host}:{port}").rstrip("/")
@@ -225,6 +232,7 @@ def serve_command(
         results=results,
         releases=releases,
         hosts=_hosts(base_url, host, hosts),
+        limits=read_limits(limits) if limits else DEFAULT_LIMITS,
         mail=mail_settings(smtp, mail_from),
         model=answer_model(answers_from, answers_model, answers_key),
     )
@@ -274,6 +282,7 @@ def export_command(
         str | None,
         typer.Option(help="Where people find the server, for the url in summary.csv of Polis."),
     ] = None,
+    verified_only: VerifiedOnly = False,
 ) -> None:
     """Write what a consultation collected into a folder. It is not anonymised: see `release`.
 
@@ -283,6 +292,7 @@ def export_command(
     _need_extra()
     from suffrage import storage
     from suffrage.consult.consultation import write_consultation
+    from suffrage.consult.people import only_verified
     from suffrage.consult.polis.write_files import write_polis
     from suffrage.server.consultation_results import with_opinion_groups
     from suffrage.server.store import audit, consultations
@@ -294,6 +304,7 @@ def export_command(
     storage.check_free_for_writing(out)
     store = open_for_command(where)
     content = to_consultation(store, slug)
+    content = only_verified(content) if verified_only else content
     with store.write() as c:
         chain = consultations.find_consultation(store, slug).id
         audit.append_entry(c, chain, "command line", "export", kind, {"hash": content.content_hash})

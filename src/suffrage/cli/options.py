@@ -27,6 +27,11 @@ VoteValues = Annotated[
     ),
 ]
 
+VerifiedOnly = Annotated[
+    bool,
+    typer.Option("--verified-only", help="Count only people who came with an invitation."),
+]
+
 
 def comma_separated(text: str) -> tuple[str, ...]:
     """Return the words of a list written with commas, without the spaces around them."""

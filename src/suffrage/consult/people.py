@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, get_args
+from dataclasses import replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -31,6 +32,31 @@ def people_for(consultation: Consultation, use: Use) -> tuple[str, ...]:
     if use != "taking part":
         kept = kept.filter(pl.col(f"consent_{use}"))
     return tuple(sorted(kept[PARTICIPANT].to_list(), key=id_order))
+
+
+def only_verified(consultation: Consultation) -> Consultation:
+    """Return the consultation as if everybody who came without an invitation were excluded."""
+    people = consultation.participants
+    excluded = pl.col("excluded") | ~pl.col("verified").fill_null(False)
+    return replace(consultation, participants=people.with_columns(excluded=excluded))
+
+
+def unverified_share(consultation: Consultation) -> dict[str, Any]:
+    """Return how many people who count came without an invitation, and their share of votes.
+
+    Returns
+    -------
+    dict
+        "people", a count, and "votes", a share to two decimals; 0 where nobody voted.
+    """
+    counted = consultation.participants.filter(~pl.col("excluded"))
+    unknown = counted.filter(~pl.col("verified").fill_null(False))[PARTICIPANT]
+    votes = consultation.votes.filter(pl.col(PARTICIPANT).is_in(counted[PARTICIPANT].implode()))
+    theirs = votes.filter(pl.col(PARTICIPANT).is_in(unknown.implode())).height
+    return {
+        "people": len(unknown),
+        "votes": round(theirs / votes.height, 2) if votes.height else 0.0,
+    }
 
 
 def wide_demographics(consultation: Consultation, participants: Sequence[str]) -> pl.DataFrame:

@@ -14,6 +14,7 @@ from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.groups.findings import analysis_json
 from suffrage.consult.groups.opinion_groups import OUTSIDE
 from suffrage.consult.groups.shown_results import group_centres
+from suffrage.consult.people import unverified_share
 from suffrage.consult.polis.conversation import Conversation
 from suffrage.consult.votes import AGREE, DISAGREE, PASS
 from suffrage.server.consultation_results import ConsultationResults
@@ -36,6 +37,7 @@ def organisers_results(found: ConsultationResults) -> dict[str, Any]:
         "format": FORMAT,
         "participants": found.people,
         "votes": found.votes,
+        "unverified": unverified_share(found.content),
         "waiting": None,
         "all": counts,
     }

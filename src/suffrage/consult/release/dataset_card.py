@@ -84,10 +84,17 @@ def card(manifest: Mapping[str, Any], descriptions: Mapping[str, str]) -> str:
             "Maintenance",
             f"Contact: {about['contact'] or NOT_TOLD} Removal: ask there; the next release is made "
             "without the person.",
+            *_audit_head(manifest["audit_head"]),
         ),
         *_section("Columns", *(f"- `{name}`: {meaning}." for name, meaning in DICTIONARY.items())),
     ]
     return "\n".join(parts)
+
+
+def _audit_head(head: str) -> list[str]:
+    if not head:
+        return []
+    return ["", f"The organisers' log of acts ended with this entry when it was made: `{head}`."]
 
 
 def _section(title: str, *lines: str) -> list[str]:
@@ -143,6 +150,7 @@ def _composition(counts: Mapping[str, Any]) -> list[str]:
         f"- {counts['participants']:,} people took part and were not excluded "
         f"({counts['excluded']:,} were); the rows of {counts['in_rows']:,} who consented to it are "
         "published.",
+        _unverified(counts["unverified"]),
         "- Statements: " + ", ".join(f"{n} {s}" for s, n in counts["states"].items()) + ". Only "
         "accepted ones are published.",
         *(
@@ -154,6 +162,16 @@ def _composition(counts: Mapping[str, Any]) -> list[str]:
         "- No time, address, token, panel id or weight is published: a weight would tell the "
         "group.",
     ]
+
+
+def _unverified(unverified: Mapping[str, Any]) -> str:
+    if not unverified["people"]:
+        return "- Everybody who took part came with an invitation, which lets one person in."
+    return (
+        f"- {unverified['people']:,} people, who gave {unverified['votes']:.0%} of the votes, came "
+        "without an invitation: nobody checked who they are, or whether one person came several "
+        "times."
+    )
 
 
 def _collection(manifest: Mapping[str, Any]) -> list[str]:

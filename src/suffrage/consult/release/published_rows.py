@@ -13,7 +13,7 @@ from suffrage.consult.consultation import (
     Consultation,
     accepted_statements,
 )
-from suffrage.consult.people import people_for
+from suffrage.consult.people import people_for, unverified_share
 from suffrage.consult.release.disclosure import personal_in
 from suffrage.consult.release.private_record import PrivateRecord
 from suffrage.consult.release.release_settings import ReleaseSettings
@@ -76,6 +76,7 @@ def row_counts(consultation: Consultation, statements: pl.DataFrame) -> dict[str
         "states": {state: int((states == state).sum()) for state in STATES},
         "participants": len(people_for(consultation, "taking part")),
         "excluded": int(consultation.participants["excluded"].sum()),
+        "unverified": unverified_share(consultation),
         "in_rows": consenting if consenting >= FEWEST_PEOPLE else 0,
     }
 

@@ -259,6 +259,7 @@ def _manifest(
         "licence": wanted.licence,
         "model_licence": wanted.model_licence,
         "about": wanted.about.model_dump(),
+        "audit_head": wanted.audit_head,
         "counts": dict(counts),
         "tombstones": len(entry["gone"]),
         "history": history,

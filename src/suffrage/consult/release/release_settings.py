@@ -84,6 +84,8 @@ class ReleaseSettings(BaseModel):
     joined: JoinedRowsSettings | None = None
     private: CoarseVotesSettings | None = None
     about: DatasheetSettings = DatasheetSettings()
+    # The last entry of the audit log, as `suffrage consult audit head` prints it. Pages fill it in.
+    audit_head: str = ""
 
     @field_validator("cross")
     @classmethod

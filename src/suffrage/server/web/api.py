@@ -506,6 +506,7 @@ def results_endpoint(
         "people": found.people if found else None,
         "votes": found.votes if found else None,
         "computed": shown["computed"] or None,
+        "log_head": str(shown["log_head"]) if shown["log_head"] else None,
         "standing": asdict(shown["standing"]) if shown["standing"] else None,
         "result": shown["result"],
     }

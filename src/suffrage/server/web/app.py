@@ -46,7 +46,7 @@ from suffrage.server.web.organise.organiser_pages import router as organise
 from suffrage.server.web.participant_pages import refusal
 from suffrage.server.web.picture import groups_picture
 from suffrage.server.web.protection import ForgedError, Guard
-from suffrage.server.web.rate_limits import Limits, TooManyError
+from suffrage.server.web.rate_limits import Limits, OneAddressWatch, TooManyError
 from suffrage.server.web.readiness import Readiness
 from suffrage.server.web.server_settings import ServerSettings
 from suffrage.server.web.stencils import Stencils
@@ -124,6 +124,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     app.state.store = open_store(settings.store)
     app.state.room = WaitingRoom(app.state.store, REFUSALS)
     app.state.limits = Limits(settings.limits, buckets_of(app.state.store))
+    app.state.one_address = OneAddressWatch(log)
     app.state.drawing = Drawing(app.state.store, settings.seed)
     app.state.environment_of = environment_of
     app.state.stencils = Stencils()

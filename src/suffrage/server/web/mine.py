@@ -7,7 +7,7 @@ from typing import Any
 
 from suffrage.server.participants_results import public_part
 from suffrage.server.standing import standing_of
-from suffrage.server.store import demographics, statements, stored_judgements, stored_votes
+from suffrage.server.store import audit, demographics, statements, stored_judgements, stored_votes
 from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.database import Store
 from suffrage.server.store.participants import Participant
@@ -85,6 +85,7 @@ def results_for(
         else None,
         "decided": statements.count_decisions(store, what.id) if shown else None,
         "computed": _date(shown.created) if shown else "",
+        "log_head": audit.head_of(store, what.id, shown.acts) if shown else None,
     }
 
 

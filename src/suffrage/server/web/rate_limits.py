@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import math
 from collections.abc import Mapping
 from functools import lru_cache
 
 from suffrage.server.store.buckets import Buckets
 from suffrage.server.web.server_settings import Allowance
+
+# So many people from one address, and from no other, are more than a household.
+ONE_ADDRESS_JOINS = 20
 
 
 class TooManyError(Exception):
@@ -64,3 +68,33 @@ def network(address: str | None) -> str:
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
     return str(ipaddress.ip_network(f"{ip}/{24 if ip.version == 4 else 56}", strict=False))
+
+
+class OneAddressWatch:
+    """Warns once where all callers seem to have one address, as behind a proxy that is not named.
+
+    Then the limits of a network would hold for all people together.
+    """
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._address: str | None = None
+        self._joins = 0
+
+    def joined(self, address: str | None) -> None:
+        """Count somebody who takes part, from an address."""
+        if self._joins < 0:
+            return
+        if self._joins and address != self._address:
+            self._joins = -1
+            return
+        self._address, self._joins = address, self._joins + 1
+        if self._joins == ONE_ADDRESS_JOINS:
+            self._joins = -1
+            self._log.warning(
+                "the first %d people all came from the address %s. If a proxy is in front of the "
+                "server, name it with --proxy; otherwise all people share one rate limit. If they "
+                "are in one building, raise the limits with --limits.",
+                ONE_ADDRESS_JOINS,
+                address,
+            )

@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from suffrage import settings
 from suffrage.server.answer_model import AnswerModel
 from suffrage.server.mail import MailSettings
 
@@ -33,6 +37,42 @@ DEFAULT_LIMITS: Mapping[str, tuple[Allowance, Allowance]] = MappingProxyType(
         "write": (Allowance(120, 60), Allowance(2400, 60)),
     }
 )
+
+
+class _Rates(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    each: tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]] | None = None
+    network: tuple[Annotated[int, Field(ge=1)], Annotated[float, Field(gt=0)]] | None = None
+
+
+class _LimitsFile(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    vote: _Rates = _Rates()
+    statement: _Rates = _Rates()
+    join: _Rates = _Rates()
+    login: _Rates = _Rates()
+    write: _Rates = _Rates()
+
+
+def read_limits(path: Path) -> Mapping[str, tuple[Allowance, Allowance]]:
+    """Read rate limits from a YAML file; what it does not say is as in `DEFAULT_LIMITS`.
+
+    Each act has `each`, for one session, and `network`, for all behind one address. Both are a
+    number of acts and the seconds in which they come back. Raises InputError.
+    """
+    wanted = settings.validated(_LimitsFile, settings.read_yaml(path), path.name)
+
+    def one(act: str) -> tuple[Allowance, Allowance]:
+        rates: _Rates = getattr(wanted, act)
+        mine, everyones = DEFAULT_LIMITS[act]
+        return (
+            Allowance(*rates.each) if rates.each else mine,
+            Allowance(*rates.network) if rates.network else everyones,
+        )
+
+    return {act: one(act) for act in DEFAULT_LIMITS}
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,8 @@ def drawing_of(request: Request) -> Drawing:
 def spend(request: Request, act: str, caller: str | None = None) -> None:
     """Count an act against the caller's allowances. Raises TooManyError."""
     limits: Limits = request.app.state.limits
+    if act == "join":
+        request.app.state.one_address.joined(request.client.host if request.client else None)
     limits.spend(act, network_of(request), caller)
 
 

@@ -65,6 +65,8 @@ def make_next_release(desk: Desk, wanted: dict[str, Any]) -> Release:
     if folder is None:
         raise InputError("this server has no folder for releases; make them on the command line.")
     checked = reading.validated(ReleaseSettings, wanted, "release")
+    head = audit.head_of(desk.store, desk.id)
+    checked = checked.model_copy(update={"audit_head": "" if head is None else str(head)})
     folder.mkdir(parents=True, exist_ok=True)
     # Two at once, also by two servers, would be given one number.
     with FileLock(folder / ".making"):
@@ -88,6 +90,8 @@ def tried_release(desk: Desk, wanted: dict[str, Any]) -> Iterator[Release]:
     Raises InputError as `make_next_release` does.
     """
     checked = reading.validated(ReleaseSettings, wanted, "release")
+    head = audit.head_of(desk.store, desk.id)
+    checked = checked.model_copy(update={"audit_head": "" if head is None else str(head)})
     folder = releases_folder(desk)
     with tempfile.TemporaryDirectory(prefix="suffrage-release-") as passing:
         private = Path(passing) / PRIVATE
