@@ -1,9 +1,11 @@
 """Several processes serve one store on PostgreSQL, and nothing a vote needs is in one of them."""
 
 import os
+import pickle
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -15,12 +17,15 @@ from typer.testing import CliRunner
 
 from suffrage.cli import app as commands
 from suffrage.server import watcher
+from suffrage.server.answer_model import answer_model
+from suffrage.server.mail import mail_settings
 from suffrage.server.store import database, stored_votes
 from suffrage.server.store.database import Store
 from suffrage.server.store.database_schema import vote
 from suffrage.server.store.leadership import Leadership
 from suffrage.server.web.app import create_app
 from suffrage.server.web.server_settings import ServerSettings
+from suffrage.server.web.workers import told_to_worker
 from tests.server.databases import SECRET
 from tests.server.server_process import Server, serve
 from tests.server.site import BASE, Browser, consultation
@@ -102,6 +107,14 @@ def test_several_workers_on_sqlite_are_refused_in_a_sentence(store: Store, addre
         pytest.skip("about SQLite")
     done = CliRunner().invoke(commands, ["consult", "serve", address, "--workers", "2"])
     assert done.exit_code != 0 and "PostgreSQL" in str(done.exception)
+
+
+def test_a_worker_is_told_every_setting_but_to_find_groups() -> None:
+    mail = mail_settings("smtp://mail.example.org", "The council <council@example.org>")
+    model = answer_model("https://models.example.org/v1", "small", None)
+    settings = ServerSettings("postgresql://db/water", results=True, mail=mail, model=model)
+    told, proxy = pickle.loads(told_to_worker(settings, "10.0.0.1"))
+    assert told == replace(settings, results=False) and proxy == "10.0.0.1"
 
 
 def children_of(server: Server) -> list[int]:

@@ -77,8 +77,7 @@ def run_workers(
     ending = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
-    plain = dict(settings.limits) if settings.limits is not None else None
-    told = pickle.dumps((replace(settings, results=False, limits=plain), proxy))
+    told = told_to_worker(settings, proxy)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=WAITING) as listening:
         running = [
@@ -94,6 +93,13 @@ def run_workers(
             for one in running:
                 one.begin_again_if_ended()
     _end([one.process for one in running])
+
+
+def told_to_worker(settings: ServerSettings, proxy: str | None) -> bytes:
+    """Return what a worker is told: the settings, without finding groups, and the proxy."""
+    # A read-only mapping cannot be pickled.
+    plain = dict(settings.limits) if settings.limits is not None else None
+    return pickle.dumps((replace(settings, results=False, limits=plain), proxy))
 
 
 def _start_worker(port: int, told: bytes) -> subprocess.Popen[bytes]:
