@@ -40,6 +40,8 @@ FOLDERS = {
 FILES = {
     ("consult", "invite", "out"),
     ("consult", "backup", "out"),
+    ("consult", "audit", "download", "out"),
+    ("consult", "predict", "out"),
     ("consult", "answers", "out"),
     ("consult", "release", "private"),
     ("compare", "out"),
