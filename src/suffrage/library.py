@@ -154,7 +154,9 @@ def ask(
     item = _item(question, options, ordered)
     answerer = load_model(model) if isinstance(model, str | Path | Checkpoint) else model
     persona = None if as_ is None else _persona(model, as_)
-    (reading,) = read_letters(answerer, [ItemProbe(item, persona)], Scoring().lowest_mass)
+    known = _checkpoint(model) if isinstance(model, str | Path | Checkpoint) else None
+    probe = ItemProbe(item, persona, known.ways if known else "all")
+    (reading,) = read_letters(answerer, [probe], Scoring().lowest_mass)
     return ItemAnswer(item, persona, reading)
 
 
@@ -257,6 +259,7 @@ def _side(
         value_set=value_set,
         learnt=learnt_wordings([one["question"] for one in questions]),
         average=checkpoint.average_answers if checkpoint and group else None,
+        ways=checkpoint.ways if checkpoint else "all",
         note=_untrained_note(checkpoint, group),
     )
 

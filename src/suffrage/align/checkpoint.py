@@ -9,7 +9,7 @@ from typing import Any
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.models import LanguageModel, ModelIdentity, identify, identify_trained
-from suffrage.models.asking import Persona
+from suffrage.models.asking import Persona, Ways
 from suffrage.models.local_settings import LocalModelSettings
 from suffrage.population import ValueSet
 from suffrage.training_data.answers_in_context import (
@@ -77,6 +77,12 @@ class Checkpoint:
     def value_sets(self) -> dict[str, str]:
         """What the training's questions called each population, by the value set's name."""
         return dict(self.manifest["value_sets"])
+
+    @property
+    def ways(self) -> Ways:
+        """The orders and labels in which its training showed options."""
+        found: Ways = self.manifest["settings"].get("ways", "all")
+        return found
 
     def persona(self, population: str | ValueSet | Answered) -> Persona:
         """How questions to this checkpoint name or describe a population.

@@ -30,6 +30,7 @@ from suffrage.align.method import (
 )
 from suffrage.align.packed import AnswerBatch, Objective, train_packed
 from suffrage.align.share_losses import distribution_loss, mean_over_records, option_shares
+from suffrage.models.asking import Ways
 from suffrage.models.device import process_rank
 from suffrage.training_data.average_answer import LEAST_SHARE
 from suffrage.training_data.distribution_records import AVERAGE
@@ -66,6 +67,10 @@ class Options(InContextOptions, ValidatedOptions):
     all_populations: bool = False
     # Ways round in which a step shows a question's options.
     orders: int = Field(default=2, ge=1, le=2)
+    # The orders and labels in which a question's options are shown. questionnaire: only as people
+    # saw them, with letters. A small model then learns what the options say in a third of the
+    # steps. Ask it in this way too (`scoring.ways`), because in others it answers worse.
+    ways: Ways = "all"
     # average: the population's average answer to the other questions is multiplied with the model's
     # shares in the loss, so that training starts from it and learns what differs. The table of
     # averages is kept with the checkpoint.
@@ -97,6 +102,17 @@ class Options(InContextOptions, ValidatedOptions):
         return self
 
     @model_validator(mode="after")
+    def _has_an_order_to_turn(self) -> Options:
+        if self.ways == "questionnaire" and self.orders > 1 and "orders" in self.model_fields_set:
+            raise ValueError("orders: ways: questionnaire shows one order; leave orders out")
+        return self
+
+    @property
+    def orders_shown(self) -> int:
+        """The ways round in which a visit shows a question's options."""
+        return 1 if self.ways == "questionnaire" else self.orders
+
+    @model_validator(mode="after")
     def _has_a_teacher(self) -> Options:
         if self.teacher == "none":
             for name in ("teacher_weight", "unasked"):
@@ -110,7 +126,11 @@ class Options(InContextOptions, ValidatedOptions):
         if self.questions is None:
             return None
         return StepShape(
-            self.questions, self.populations, self.orders, self.all_populations, self.unasked
+            self.questions,
+            self.populations,
+            self.orders_shown,
+            self.all_populations,
+            self.unasked,
         )
 
     @property
@@ -129,13 +149,14 @@ class Options(InContextOptions, ValidatedOptions):
         """Records computed at a time: with whole questions, those of one question."""
         if self.questions is None or self.micro_batch:
             return super().micro_batch_size()
-        return (self.populations + self.unasked) * self.orders
+        return (self.populations + self.unasked) * self.orders_shown
 
     @property
     def record_settings(self) -> RecordSettings:
         """What records this training wants."""
         return replace(
             super().record_settings,
+            ways=self.ways,
             step=self.step_shape,
             average=self.offset == "average",
             teacher=self.teacher_weight if self.teacher == "factors" else 0.0,
@@ -314,7 +335,7 @@ def train(job: TrainingJob) -> TrainingFacts:
     def shared(batch: AnswerBatch) -> torch.Tensor:
         assert options.questions is not None
         batch = _from_average(batch) if offset else batch
-        return _way_errors(batch, options.questions * options.orders)
+        return _way_errors(batch, options.questions * options.orders_shown)
 
     def loss(batch: AnswerBatch) -> torch.Tensor:
         batch = _from_average(batch) if offset else batch

@@ -19,6 +19,7 @@ import polars as pl
 from pydantic import Field
 
 from suffrage.arrays import FloatArray
+from suffrage.evaluate.asking.answers import Scoring
 from suffrage.evaluate.asking.groups import letter_shares_as
 from suffrage.evaluate.asking.scenarios import SHIPPED, read_scenarios
 from suffrage.evaluate.results import Figure, Measure
@@ -103,7 +104,7 @@ def probe(given: ProbeInput) -> pl.DataFrame:
         path = (given.folder / options.paraphrases).resolve()
         paraphrases = read_paraphrases(path, given.items)
     others = {item.id: reworded(item, options, paraphrases) for item in given.items}
-    rows = list(_reworded(given.model, given.places, others, given.scoring.lowest_mass))
+    rows = list(_reworded(given.model, given.places, others, given.scoring))
     given.advance(0.8)
     if given.model.reads_texts:
         rows += _texts(given.model, given.items, others if options.paraphrases else {})
@@ -115,7 +116,7 @@ def _reworded(
     model: Answerer,
     places: Sequence[Place],
     others: Mapping[str, Sequence[Item]],
-    lowest_mass: float,
+    scoring: Scoring,
 ) -> Iterator[dict[str, Any]]:
     every = [
         (place, number, item)
@@ -123,8 +124,8 @@ def _reworded(
         for items in others.values()
         for number, item in enumerate(items)
     ]
-    asked = [ItemProbe(item, place.persona) for place, _, item in every]
-    answers = read_letters(model, asked, lowest_mass) if asked else []
+    asked = [ItemProbe(item, place.persona, scoring.ways) for place, _, item in every]
+    answers = read_letters(model, asked, scoring.lowest_mass) if asked else []
     for (place, number, item), answer in zip(every, answers, strict=True):
         yield {
             "value_set": place.value_set,

@@ -204,7 +204,7 @@ def _shares(
     model: Answerer, items: Sequence[Item], kind: str, place: Place, scoring: Scoring
 ) -> Iterator[dict[str, Any]]:
     """The first option's share of each, over both orders and label sets."""
-    asked = [ItemProbe(item, place.persona) for item in items]
+    asked = [ItemProbe(item, place.persona, scoring.ways) for item in items]
     for answer in read_letters(model, asked, scoring.lowest_mass) if asked else ():
         yield {
             "value_set": place.value_set,

@@ -120,7 +120,7 @@ def probe(given: ProbeInput) -> pl.DataFrame:
     items = given.held_out or given.items
     found = read_letters(
         given.model,
-        [ItemProbe(item, None) for item in items],
+        [ItemProbe(item, None, given.scoring.ways) for item in items],
         given.scoring.lowest_mass,
         counted(given, _prompts_for(given.value_sets, given.splits)),
     )

@@ -4,6 +4,7 @@ from suffrage.models.answerer import Answerer, LabelChoice
 from suffrage.models.asking import (
     SENTENCES,
     Question,
+    Ways,
     label_sets,
     open_question,
     option_orders,
@@ -34,6 +35,7 @@ __all__ = [
     "ModelIdentity",
     "Question",
     "SharesPredictor",
+    "Ways",
     "identify",
     "identify_trained",
     "label_sets",

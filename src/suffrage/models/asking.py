@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from suffrage.survey import Item
 
@@ -176,17 +176,23 @@ class Question:
         return [{"role": "user", "content": self.user_text}]
 
 
-def ways_of_asking(item: Item, persona: Persona | None) -> list[Question]:
-    """Every order of an item's options with every label set.
+# all: every order of the options with every label set, so that no place and no label is favoured.
+# questionnaire: the order in which people saw the options, under capital letters.
+Ways = Literal["all", "questionnaire"]
+
+
+def ways_of_asking(item: Item, persona: Persona | None, ways: Ways = "all") -> list[Question]:
+    """Every order of an item's options with every label set, or the questionnaire's order alone.
 
     Parameters
     ----------
     item : Item
     persona : str, DescribedPersona or None
         The population that the model answers for, or None to ask it as itself.
+    ways : str
+        "all", or "questionnaire" for one way alone.
     """
-    return [
-        Question(item, persona, order, labels)
-        for labels in label_sets(len(item.options))
-        for order in option_orders(item)
-    ]
+    labels, orders = label_sets(len(item.options)), option_orders(item)
+    if ways == "questionnaire":
+        labels, orders = labels[:1], orders[:1]
+    return [Question(item, persona, order, names) for names in labels for order in orders]

@@ -24,6 +24,7 @@ from suffrage.models.asking import (
     SENTENCES,
     Persona,
     Question,
+    Ways,
     open_question,
     sentences,
     ways_of_asking,
@@ -71,6 +72,13 @@ class ItemProbe:
 
     item: Item
     persona: Persona | None
+    # The orders and labels in which the item's options are shown.
+    ways: Ways = "all"
+
+    @property
+    def questions(self) -> list[Question]:
+        """The item in every way in which it is asked."""
+        return ways_of_asking(self.item, self.persona, self.ways)
 
 
 @runtime_checkable
@@ -119,7 +127,7 @@ def read_letters(
             ModelAnswer(one.item.id, "letters", shares, 1.0, None, refused=False)
             for one, shares in zip(probes, model.item_shares(probes, advance), strict=True)
         ]
-    ways = [ways_of_asking(one.item, one.persona) for one in probes]
+    ways = [one.questions for one in probes]
     chosen = iter(
         read_choices(
             model,
@@ -253,7 +261,7 @@ def read_sampled(
     """
     questions: list[tuple[int, Question]] = []
     for index, one in enumerate(probes):
-        ways = ways_of_asking(one.item, one.persona)
+        ways = one.questions
         ways = ways[: max(1, len(ways) // 2)]  # the first label set, every order
         questions += [(index, question) for question in ways]
     ways_each = Counter(index for index, _ in questions)

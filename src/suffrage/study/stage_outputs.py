@@ -277,7 +277,8 @@ def _rounding(inputs: StudyInputs, hand: ModelsAtHand, method: str, seed: int) -
     for model in models_of(inputs, method, seed):
         personas = study_personas(inputs, method, seed)
         cells = inputs.asked_cells(method, seed, model.value_sets)
-        probes = asked_probes(model.value_sets, as_population, cells, personas)
+        ways = inputs.study.scoring.ways
+        probes = asked_probes(model.value_sets, as_population, cells, personas, ways)
         asked = questions_asked_twice(probes, seed)
         fast += read_letters(hand.answerer(model), asked, 0.0)
         again.append((model, asked))

@@ -77,7 +77,7 @@ def build_distributions(
         split = replace(split, train=tuple(i for i in split.train if i not in back))
         made_from["validation"] = sorted(back)
     if settings.step is None:
-        rows = _rows_by_pair(value_sets, split, count, generator, settings.format, personas)
+        rows = _rows_by_pair(value_sets, split, count, generator, settings, personas)
     else:
         steps = max(1, count // settings.step.records)
         teacher = None
@@ -125,16 +125,21 @@ def _rows_by_pair(
     split: ItemSplit,
     count: int,
     generator: np.random.Generator,
-    format: Format,
+    settings: RecordSettings,
     personas: RecordPersonas,
 ) -> list[RecordRow]:
     """Every pair of a value set and an item in random order, then again."""
     rows: list[RecordRow] = []
-    visits = count if format == "written" else -(-count // 2)
+    format, ways = settings.format, settings.ways
+    once = format == "written" or ways == "questionnaire"
+    visits = count if once else -(-count // 2)
     for value_set, item_id in training_pairs(value_sets, split, visits, generator):
         item, persona = value_set.distributions[item_id].item, personas.drawn(value_set, item_id)
         if format == "written":
             shown = [question_and_answers(item, persona, format, generator)]
+        elif once:
+            question = random_question(item, persona, generator, ways)
+            shown = [(question.user_text, question.label_of_position)]
         else:
             question = random_question(item, persona, generator)
             turned = replace(question, order=question.order[::-1])
@@ -174,7 +179,7 @@ def _rows_by_question(
         step, question = divmod(visit, shape.questions)
         asked_for = [*asked_for, *unasked.drawn(item, answered[item], generator)]
         asked_as = {v.name: personas.drawn(v, item) for v in asked_for}
-        ways = _ways(asked_for[0].distributions[item].item, shape, generator, settings.format)
+        ways = _ways(asked_for[0].distributions[item].item, shape, generator, settings)
         for number, way in enumerate(ways):
             rows += [
                 {
@@ -276,14 +281,14 @@ class _Way:
 
 
 def _ways(
-    item: Item, shape: StepShape, generator: np.random.Generator, format: Format
+    item: Item, shape: StepShape, generator: np.random.Generator, settings: RecordSettings
 ) -> Iterator[_Way]:
     """The ways in which a visit asks a question: a random one, and the opposite order."""
-    if format == "written":
+    if settings.format == "written":
         for _ in range(shape.orders):
             yield _Way(item, None, int(generator.integers(2**31)))
         return
-    question = random_question(item, None, generator)
+    question = random_question(item, None, generator, settings.ways)
     yield _Way(item, question, 0)
     if shape.orders > 1:
         yield _Way(item, replace(question, order=question.order[::-1]), 0)
@@ -310,7 +315,8 @@ def validation_rows(
         drawn = sorted(generator.permutation(len(among))[: wanted.populations])
         if len(rows) + len(drawn) > wanted.cells and rows:
             break
-        way = _fixed_way(among[0].distributions[item].item, number, settings.format)
+        turn = 0 if settings.ways == "questionnaire" else number
+        way = _fixed_way(among[0].distributions[item].item, turn, settings.format)
         rows += [
             _row(among[k], item, way.asked(personas.fixed(among[k])), settings.format)
             for k in drawn

@@ -17,10 +17,12 @@ from suffrage.errors import SuffrageError
 from suffrage.models import (
     SENTENCES,
     Question,
+    Ways,
     label_sets,
     open_question,
     option_orders,
     sentences,
+    ways_of_asking,
 )
 from suffrage.models.asking import Persona
 from suffrage.population import ValueSet
@@ -90,6 +92,8 @@ class RecordSettings:
     # Of preference and binary records. "shares": the population's fractions. "drawn": one person's
     # answer, drawn by them. "majority": what most say.
     labels: Labels = "shares"
+    # Of distribution records: the orders and labels in which options are shown.
+    ways: Ways = "all"
     # Of distribution records: steps of whole questions; None for records in random order.
     step: StepShape | None = None
     # Of distribution records: questions held back; None to train on all.
@@ -269,12 +273,15 @@ def in_random_rounds(size: int, count: int, generator: np.random.Generator) -> I
 
 
 def random_question(
-    item: Item, persona: Persona | None, generator: np.random.Generator
+    item: Item, persona: Persona | None, generator: np.random.Generator, ways: Ways = "all"
 ) -> Question:
     """One way of asking, drawn at random: a label set, and an order of the options.
 
-    A scale is shown forwards or backwards; nominal options in any order.
+    A scale is shown forwards or backwards; nominal options in any order. With "questionnaire" there
+    is nothing to draw.
     """
+    if ways == "questionnaire":
+        return ways_of_asking(item, persona, ways)[0]
     sets = label_sets(len(item.options))
     labels = sets[generator.integers(len(sets))]
     if item.ordered:

@@ -15,7 +15,7 @@ from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.evaluate.asking.answers import Scoring
 from suffrage.models import Answerer, ItemProbe, ModelAnswer, open_question, read_letters
-from suffrage.models.asking import Persona
+from suffrage.models.asking import Persona, Ways
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.survey import Item, Option
 from suffrage.training_data.average_answer import AverageAnswers, times_average
@@ -68,6 +68,8 @@ class Side:
     learnt: frozenset[str] = frozenset()
     # The average answers that the model's own are multiplied by, of a training that began there.
     average: AverageAnswers | None = None
+    # The orders and labels in which options are shown to the model.
+    ways: Ways = "all"
     # A sentence about the population that users should know; empty for most.
     note: str = ""
 
@@ -219,7 +221,7 @@ class Interview:
 
     def _chosen(self, side: Side, item: Item) -> SideAnswer:
         (reading,) = read_letters(
-            side.answerer, [ItemProbe(item, side.persona)], Scoring().lowest_mass
+            side.answerer, [ItemProbe(item, side.persona, side.ways)], Scoring().lowest_mass
         )
         if side.average is not None:
             table = side.average.answer(side.population, len(item.options))

@@ -14,7 +14,7 @@ from suffrage.errors import InputError
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import AS_ITSELF, EvaluationInput, ProbeInput
 from suffrage.evaluate.statistics.intervals import Measured
-from suffrage.models import ItemProbe, read_letters, ways_of_asking
+from suffrage.models import ItemProbe, read_letters
 from suffrage.models.asking import Persona
 from suffrage.plurals import by_count, plural
 from suffrage.survey import Item
@@ -73,10 +73,11 @@ def probe_items(
         value_set = given.value_sets[0].name if len(given.value_sets) == 1 else AS_ITSELF
     if not probes:
         return pl.DataFrame(schema=SCHEMA)
-    total = sum(len(ways_of_asking(one.item, one.persona)) for one in probes)
+    asked = [ItemProbe(one.item, one.persona, given.scoring.ways) for one in probes]
+    total = sum(len(one.questions) for one in asked)
     answers = read_letters(
         given.model,
-        [ItemProbe(one.item, one.persona) for one in probes],
+        asked,
         given.scoring.lowest_mass,
         counted(given, total),
     )

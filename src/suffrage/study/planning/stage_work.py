@@ -214,7 +214,8 @@ def _answer_tokens(inputs: StudyInputs, spec: MethodSpec, length: float) -> floa
         return _with_descriptions(prompts * length * SHARED_QUESTION, length, described) + written
     value_sets = list(inputs.value_sets.values())
     cells = inputs.asked_cells(spec.name, inputs.study.seeds[0], value_sets)
-    probes = asked_probes(value_sets, spec.method.asks_as_population, cells)
+    ways = inputs.study.scoring.ways
+    probes = asked_probes(value_sets, spec.method.asks_as_population, cells, ways=ways)
     held_out = frozenset(held_out_in_any(inputs))
     return written + reading_tokens([one for _, one in probes], held_out, inputs.study.scoring)
 
@@ -239,7 +240,7 @@ def reading_tokens(
     tokens = 0.0
     seen: set[str] = set()
     for probe in probes:
-        item, ways = probe.item, len(ways_of_asking(probe.item, None))
+        item, ways = probe.item, len(probe.questions)
         tokens += ways * (TURN_TOKENS + (probe.persona is not None) * PERSONA_TOKENS)
         options = sum(map(len, item.texts)) / CHARACTERS + 2 * len(item.texts)
         if item.id not in seen:
