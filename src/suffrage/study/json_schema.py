@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.json_schema import GenerateJsonSchema
 
 from suffrage import registry
+from suffrage.align.combined import COMBINED
 from suffrage.evaluate import Scoring
 from suffrage.models.endpoint_settings import EndpointSettings
 from suffrage.models.local_settings import LocalModelSettings
@@ -60,6 +61,15 @@ _ENTRY: Mapping[str, tuple[dict[str, Any], str]] = {
         "The method above it, or the folder of another study's checkpoint, that it starts from.",
     ),
     "records": ({"enum": list(get_args(Source))}, "Where its training examples come from."),
+}
+# The same of single methods.
+_ENTRY_OF: Mapping[str, Mapping[str, tuple[dict[str, Any], str]]] = {
+    COMBINED: {
+        "ablation": (
+            {"type": "boolean"},
+            "Whether to train once more without each of its signals, to show what each adds.",
+        ),
+    },
 }
 
 
@@ -176,7 +186,11 @@ def _either(*choices: dict[str, Any], note: dict[str, Any], key: str) -> dict[st
 def _entries(group: registry.Group, key: str, of: Any) -> dict[str, Any]:
     """An entry of `methods` or `evaluate`: a name, or one with the options of its own."""
     names = registry.names(group)
-    more = {k: {"description": d, **schema} for k, (schema, d) in _ENTRY.items()}
+
+    def more(name: str) -> dict[str, Any]:
+        keys = {**_ENTRY, **_ENTRY_OF.get(name, {})} if key == "method" else {}
+        return {k: {"description": d, **schema} for k, (schema, d) in keys.items()}
+
     return {
         "anyOf": [
             {"enum": names},
@@ -184,7 +198,7 @@ def _entries(group: registry.Group, key: str, of: Any) -> dict[str, Any]:
                 _section(
                     {key: name},
                     of(registry.load(group, name).options, f"{key}-{name}"),
-                    more if key == "method" else {},
+                    more(name),
                 )
                 for name in names
             ),
