@@ -201,7 +201,9 @@ def prepare(where: str, slug: str, statements: int) -> None:
     from suffrage.server.store.statements import add_seeds
 
     store = open_store(where, create=True)
-    settings = ConsultationSettings(open_to_all=True)
+    settings = ConsultationSettings(
+        open_to_all=True, organiser="The council", contact="council@example.org"
+    )
     about = consultations.create_consultation(
         store, slug, {"en": "Load"}, {"en": "How much?"}, settings
     )

@@ -79,6 +79,8 @@ def fill_office(where: str, people: int = 60) -> None:
         about.id,
         {
             "open_to_all": True,
+            "organiser": "The council",
+            "contact": "council@example.org",
             "demographics": [AGE],
             "targets": {"age": {"16-34": 0.3, "35-59": 0.4, "60 and over": 0.3}},
         },

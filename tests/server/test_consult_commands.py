@@ -42,7 +42,17 @@ def said(*words: object) -> Result:
 
 def made(folder: Path, *more: object) -> Result:
     question = ["--title", "Water", "--question", "How?"]
-    return said("new", folder / "store", "--slug", "water", *question, *more)
+    who = ["--organiser", "The council", "--contact", "council@example.org"]
+    return said("new", folder / "store", "--slug", "water", *question, *who, *more)
+
+
+@pytest.mark.parametrize("given", [[], ["--organiser", "The council"], ["--contact", "a@b.org"]])
+def test_nothing_opens_that_does_not_say_who_asks(tmp_path: Path, given: list[str]) -> None:
+    new = ["--slug", "water", "--title", "Water", "--question", "How?", *given]
+    result = said("new", tmp_path / "store", *new, "--start")
+    assert result.exit_code != 0 and not (tmp_path / "store").exists()
+    assert said("new", tmp_path / "store", *new).exit_code == 0
+    assert said("phase", tmp_path / "store", "water", "open").exit_code != 0
 
 
 def test_one_command_makes_a_consultation_people_can_join(tmp_path: Path) -> None:

@@ -48,7 +48,12 @@ def where(tmp_path: Path) -> str:
 def opened(where: str) -> tuple[Store, StoredConsultation]:
     store = empty_store(Path(where))
     about = from_consultation(store, simulated_demo(60).content)
-    set_settings(store, about.id, {"open_to_all": True}, "test")
+    set_settings(
+        store,
+        about.id,
+        {"open_to_all": True, "organiser": "The council", "contact": "council@example.org"},
+        "test",
+    )
     set_phase(store, about.id, "open", "test")
     return store, find_consultation(store, about.slug)
 

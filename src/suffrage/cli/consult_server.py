@@ -49,12 +49,17 @@ def new_command(
     open_to_all: Annotated[
         bool, typer.Option("--open-to-all", help="Let people take part without an invitation.")
     ] = False,
+    organiser: Annotated[
+        str, typer.Option(help="Who asks: people read it before they consent.")
+    ] = "",
+    contact: Annotated[str, typer.Option(help="Whom people can ask: an e-mail address, say.")] = "",
     start: Annotated[bool, typer.Option("--start", help="Open it at once.")] = False,
 ) -> None:
     """Make a consultation, and the store if there is none.
 
     Example: `suffrage consult new water --slug water-2026 --title "Water" --question "How should
-    assistants speak of water?" --statements seeds.txt --open-to-all --start`
+    assistants speak of water?" --statements seeds.txt --organiser "The council" --contact
+    council@example.org --open-to-all --start`
     """
     _need_extra()
     from suffrage import settings as reading
@@ -69,7 +74,15 @@ def new_command(
     content.setdefault("languages", codes)
     if open_to_all:
         content["open_to_all"] = True
+    for name, value in (("organiser", organiser), ("contact", contact)):
+        if value:
+            content[name] = value
     wanted = reading.validated(ConsultationSettings, content, str(settings or "options"))
+    if start and not consultations.says_who_asks(wanted):
+        raise InputError(
+            "--start needs the organiser and a contact, which people read before they consent; "
+            "give --organiser and --contact, or set both in the file of --settings."
+        )
     first = wanted.languages[0]
     column = named_pairs("--columns", columns, ("text",)).get("text")
     seeds = read_seed_statements(statements, wanted.languages, column) if statements else []

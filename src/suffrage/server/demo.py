@@ -148,7 +148,13 @@ def open_demo(demo: Demo, where: str) -> None:
         set_settings(
             store,
             about.id,
-            {"open_to_all": True, "demographics": questions, "targets": dict(demo.targets)},
+            {
+                "open_to_all": True,
+                "organiser": "Suffrage's demonstration",
+                "contact": "the person who started it",
+                "demographics": questions,
+                "targets": dict(demo.targets),
+            },
             "demo",
         )
         set_phase(store, about.id, "open", "demo")

@@ -51,7 +51,13 @@ def test_every_acknowledged_vote_outlives_a_killed_server_and_none_is_doubled(
 ) -> None:
     store = open_store(address, create=True)
     made = consultations.create_consultation(
-        store, "water", {"en": "Water"}, {"en": "How?"}, ConsultationSettings(open_to_all=True)
+        store,
+        "water",
+        {"en": "Water"},
+        {"en": "How?"},
+        ConsultationSettings(
+            open_to_all=True, organiser="The council", contact="council@example.org"
+        ),
     )
     consultations.set_phase(store, made.id, "open", "tests")
     texts = [(f"Statement number {n}", "en") for n in range(STATEMENTS)]

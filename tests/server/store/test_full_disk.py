@@ -57,7 +57,9 @@ class Load:
 
     def __init__(self, folder: Path) -> None:
         store = open_store(str(folder), create=True)
-        settings = ConsultationSettings(open_to_all=True)
+        settings = ConsultationSettings(
+            open_to_all=True, organiser="The council", contact="council@example.org"
+        )
         made = consultations.create_consultation(
             store, "water", {"en": "Water"}, {"en": "How?"}, settings
         )

@@ -71,7 +71,13 @@ class Running:
 
 def running(store: Store, slug: str = "water") -> Running:
     settings = ConsultationSettings.model_validate(
-        {"open_to_all": True, "languages": ["en", "mi"], "demographics": [AGE]}
+        {
+            "open_to_all": True,
+            "languages": ["en", "mi"],
+            "demographics": [AGE],
+            "organiser": "The council",
+            "contact": "council@example.org",
+        }
     )
     made = consultations.create_consultation(
         store, slug, {"en": "Water"}, {"en": "What now?"}, settings

@@ -27,7 +27,13 @@ PEOPLE = 12
 @pytest.fixture
 def what(store: Store) -> StoredConsultation:
     made = consultations.create_consultation(
-        store, "water", {"en": "Water"}, {"en": "How?"}, ConsultationSettings(open_to_all=True)
+        store,
+        "water",
+        {"en": "Water"},
+        {"en": "How?"},
+        ConsultationSettings(
+            open_to_all=True, organiser="The council", contact="council@example.org"
+        ),
     )
     consultations.set_phase(store, made.id, "open", "tests")
     statements.add_seeds(

@@ -29,6 +29,7 @@ from tests.server.site import BASE, Site, consultation, crowd, site
 PAGES = [
     "join",
     "consent",
+    "code",
     "about-you",
     "vote",
     "statement/new",
@@ -107,6 +108,8 @@ def test_the_whole_path_of_a_participant(
     for box in ("#take_part", "#votes", "#texts"):
         page.check(box)
     page.click("main form button")
+    on("code", "Keep your code")
+    page.locator("main a.button").click()
     on("about-you", "About you")
     page.check("#age-2")
     page.click("main form button >> nth=0")
@@ -172,7 +175,7 @@ def test_the_whole_path_of_a_participant(
     page.get_by_role("button", name=_("Sign out")).click()
     page.goto("/c/water/join")
     page.fill("#code", code)
-    page.get_by_role("button", name=_("Come back")).click()
+    page.get_by_role("button", name=_("Continue")).last.click()
     on("vote", "Vote on statements")
     page.goto("/c/water/mine")
     page.get_by_role("link", name=_("Withdraw"), exact=True).click()

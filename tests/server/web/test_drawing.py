@@ -17,7 +17,12 @@ from tests.server.empty_stores import empty_store
 def test_a_served_consultation_draws_by_the_design_and_logs_it(tmp_path: Path) -> None:
     store = empty_store(tmp_path / "store")
     about = from_consultation(store, simulated_demo(20).content)
-    set_settings(store, about.id, {"open_to_all": True}, "test")
+    set_settings(
+        store,
+        about.id,
+        {"open_to_all": True, "organiser": "The council", "contact": "council@example.org"},
+        "test",
+    )
     set_phase(store, about.id, "open", "test")
     drawing, about = Drawing(store, seed=1), consultations.find_consultation(store, "demo")
     seen = []

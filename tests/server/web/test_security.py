@@ -125,7 +125,7 @@ def test_duplicate_identity_an_invitation_lets_one_person_in(here: Site) -> None
     consultations.set_settings(here.store, what.id, {"open_to_all": False}, "tests")
     (token,) = invitations.create_invitations(here.store, what.id, 1, "tests")
     first = here.browser()
-    assert first.join(token=token).page.url.path == "/c/water/about-you"
+    assert first.join(token=token).page.url.path == "/c/water/code"
     second = here.browser().get(f"/c/water/join?t={token}")
     assert second.status_code == 403 and "cannot be used" in second.text
     refused = here.browser().client.post("/api/v1/c/water/session", json={"token": token})

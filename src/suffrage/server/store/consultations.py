@@ -215,7 +215,8 @@ def set_phase(
     Raises
     ------
     InputError
-        There is no such phase, or it is opened after the date on which it closes.
+        There is no such phase, or it is opened after the date on which it closes, or without an
+        organiser and a contact.
     """
     if phase not in PHASES:
         raise InputError(
@@ -234,6 +235,11 @@ def set_phase(
                 "the date on which it closes has passed; choose a later one, or none, first."
             )
         if phase == "open":
+            if not says_who_asks(before.settings):
+                raise InputError(
+                    "people read who asks them before they consent: set organiser and contact "
+                    "first."
+                )
             changes |= {"opened": before.opened or now(), "closed": None}
         elif before.phase == "open":
             changes["closed"] = now()
@@ -242,6 +248,11 @@ def set_phase(
             forget_addresses(c, consultation_id)
         detail = {"from": before.phase, "to": phase}
         audit.append_entry(c, consultation_id, actor, "consultation.phase", phase, detail)
+
+
+def says_who_asks(settings: ConsultationSettings) -> bool:
+    """Whether people can read who asks and whom they can ask, before they consent."""
+    return bool(settings.organiser.strip() and settings.contact.strip())
 
 
 def set_texts(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, or_, select, update
 from suffrage.server.store import audit
 from suffrage.server.store.consultations import find_consultation_by_id
 from suffrage.server.store.database import RefusedError, Store, now
-from suffrage.server.store.database_schema import invitation
+from suffrage.server.store.database_schema import invitation, participant
 from suffrage.server.store.mail_addresses import forget_addresses
 from suffrage.server.store.secret_keys import new_id, new_token
 
@@ -105,6 +105,25 @@ def is_usable_invitation(store: Store, consultation_id: str, token: str) -> bool
         return bool(
             c.scalar(select(invitation.c.id).where(*_usable(store, consultation_id, token)))
         )
+
+
+def is_own_invitation(store: Store, consultation_id: str, token: str, participant_id: str) -> bool:
+    """Whether it is with this token that a participant started."""
+    query = (
+        select(invitation.c.id)
+        .join(
+            participant,
+            (participant.c.consultation_id == invitation.c.consultation_id)
+            & (participant.c.invitation_id == invitation.c.id),
+        )
+        .where(
+            invitation.c.consultation_id == consultation_id,
+            invitation.c.token_hash.in_(store.secrets.hashes(_PURPOSE, token)),
+            participant.c.id == participant_id,
+        )
+    )
+    with store.read() as c:
+        return c.scalar(query) is not None
 
 
 def use_invitation(c: Connection, store: Store, consultation_id: str, token: str, at: int) -> str:

@@ -6,6 +6,7 @@ from suffrage.server.store.consultations import (
     Phase,
     StoredConsultation,
     list_consultations,
+    says_who_asks,
     set_phase,
 )
 from suffrage.server.store.database import Store, now
@@ -16,7 +17,8 @@ ACTOR = "schedule"
 def due_phase(what: StoredConsultation, at: int) -> Phase | None:
     """Return the phase that a consultation's dates ask for, None where it stays as it is.
 
-    A draft opens by date once: one that was open and is a draft again waits for its organisers.
+    A draft opens by date once: one that was open and is a draft again waits for its organisers, and
+    so does one that does not say who asks.
 
     Parameters
     ----------
@@ -31,7 +33,7 @@ def due_phase(what: StoredConsultation, at: int) -> Phase | None:
         return "closed"
     is_over = closes is not None and closes <= at
     if what.phase == "draft" and what.opened is None and opens is not None:
-        return "open" if opens <= at and not is_over else None
+        return "open" if opens <= at and not is_over and says_who_asks(what.settings) else None
     return None
 
 

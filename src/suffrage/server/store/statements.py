@@ -15,7 +15,11 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from suffrage.consult.consultation import STATES
 from suffrage.errors import InputError
 from suffrage.server.store import audit
-from suffrage.server.store.consultations import find_consultation_by_id, require_open
+from suffrage.server.store.consultations import (
+    ConsultationSettings,
+    find_consultation_by_id,
+    require_open,
+)
 from suffrage.server.store.database import (
     NotFoundError,
     RefusedError,
@@ -92,37 +96,60 @@ def propose_statement(
     """
     tidy = clean(text)
     with store.write() as c:
-        what = require_open(c, consultation_id)
-        s = what.settings
-        if s.statements_by != "participants":
-            raise RefusedError("statements", "the organisers write the statements here.")
+        s = require_open(c, consultation_id).settings
         begin_act(Driver(c), consultation_id, participant_id)
-        if not fold(tidy):
-            raise RefusedError("empty", "the statement has no words.")
-        if len(tidy) > s.statement_characters:
-            raise RefusedError(
-                "length",
-                f"the statement has {len(tidy)} characters; at most {s.statement_characters}.",
-            )
-        if language not in s.languages:
-            raise RefusedError("language", f"{language[:20]!r} is not a language here.")
-        same = _by_key(c, consultation_id, fold(tidy))
+        same = _checked(c, consultation_id, s, participant_id, tidy, language)
         if same is not None:
             return same
-        written = c.scalar(
-            select(func.count()).where(
-                statement.c.consultation_id == consultation_id,
-                statement.c.author_id == participant_id,
-            )
-        )
-        if int(written or 0) >= s.statements_each:
-            raise RefusedError("too_many", f"{s.statements_each} statements a person are enough.")
         flags = personal_details(tidy)
         state = "flagged" if flags else "accepted" if s.moderation == "after" else "pending"
         id = _insert(c, consultation_id, tidy, language, state, author=participant_id, flags=flags)
         if flags:
             _log(c, consultation_id, id, None, "pending", "flagged", "personal_details")
         return _get(c, consultation_id, id)
+
+
+def check_statement(
+    store: Store, consultation_id: str, participant_id: str, text: str, language: str
+) -> None:
+    """Refuse what `propose_statement` would refuse of a text, and store nothing."""
+    with store.read() as c:
+        s = require_open(c, consultation_id).settings
+        _checked(c, consultation_id, s, participant_id, clean(text), language)
+
+
+def _checked(
+    c: Connection,
+    consultation_id: str,
+    s: ConsultationSettings,
+    participant_id: str,
+    tidy: str,
+    language: str,
+) -> StoredStatement | None:
+    """Return the statement that says the same already, if there is one. Raises RefusedError."""
+    if s.statements_by != "participants":
+        raise RefusedError("statements", "the organisers write the statements here.")
+    if not fold(tidy):
+        raise RefusedError("empty", "the statement has no words.")
+    if len(tidy) > s.statement_characters:
+        raise RefusedError(
+            "length",
+            f"the statement has {len(tidy)} characters; at most {s.statement_characters}.",
+        )
+    if language not in s.languages:
+        raise RefusedError("language", f"{language[:20]!r} is not a language here.")
+    same = _by_key(c, consultation_id, fold(tidy))
+    if same is not None:
+        return same
+    written = c.scalar(
+        select(func.count()).where(
+            statement.c.consultation_id == consultation_id,
+            statement.c.author_id == participant_id,
+        )
+    )
+    if int(written or 0) >= s.statements_each:
+        raise RefusedError("too_many", f"{s.statements_each} statements a person are enough.")
+    return None
 
 
 def add_seeds(

@@ -35,7 +35,7 @@ from suffrage.server.store.participants import Participant, Scopes
 from suffrage.server.web.consent import consent_text
 from suffrage.server.web.languages import languages
 from suffrage.server.web.mine import everything_of, results_for
-from suffrage.server.web.visit import done_together, refuse_draft, spend, store_of
+from suffrage.server.web.visit import choose_language, done_together, refuse_draft, spend, store_of
 
 Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,80}$")]
 Slug = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,64}$")]
@@ -467,9 +467,10 @@ def react_endpoint(
 
 
 @router.get("/me")
-def me_endpoint(call: Caller) -> dict[str, Any]:
+def me_endpoint(request: Request, call: Caller) -> dict[str, Any]:
     """Everything the store holds of the caller."""
-    return everything_of(call.store, call.what, call.person)
+    language = choose_language(request, call.what)
+    return everything_of(call.store, call.what, call.person, language)
 
 
 @router.delete("/me")

@@ -45,7 +45,7 @@ from suffrage.server.web.organise import (
 from suffrage.server.web.organise.organiser_pages import router as organise
 from suffrage.server.web.participant_pages import refusal
 from suffrage.server.web.picture import groups_picture
-from suffrage.server.web.protection import ForgedError, Guard
+from suffrage.server.web.protection import CSRF_FIELD, ForgedError, Guard
 from suffrage.server.web.rate_limits import Limits, OneAddressWatch, TooManyError
 from suffrage.server.web.readiness import Readiness
 from suffrage.server.web.server_settings import ServerSettings
@@ -71,6 +71,8 @@ DO_EVERY = 3.0
 RETRY_AFTER = 10
 # What refuses one act of those that wait together, and leaves the others.
 REFUSALS = (SuffrageError, TooManyError, HTTPException, ElsewhereError)
+# After these a form may be sent again as it is.
+SEND_AGAIN = ("forged", "too_many", "failed")
 log = logging.getLogger("suffrage.consult")
 
 # Routers of the organisers' pages, mounted after the staff's log-in.
@@ -250,11 +252,21 @@ def _error(request: Request, status: int, reason: str, message: str = "") -> Res
         offered(request, what) if what else staff_languages(request),
         reason=reason,
         message=message,
+        sent=_sent_before(request) if reason in SEND_AGAIN else [],
         what=what,
         title=title[0],
         title_language=title[1],
         participant=None,
     )
+
+
+def _sent_before(request: Request) -> list[tuple[str, str]]:
+    """The fields of the form that was refused, to be sent again; only of participants' pages."""
+    form = getattr(request.state, "sent", None)
+    if form is None or not request.url.path.startswith("/c/"):
+        return []
+    fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+    return [(name, value) for name, value in fields if name != CSRF_FIELD]
 
 
 def _refused(request: Request, error: RefusedError) -> Response:

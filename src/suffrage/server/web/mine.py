@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,13 +13,27 @@ from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.database import Store
 from suffrage.server.store.participants import Participant
 from suffrage.server.store.stored_results import newest_results
+from suffrage.server.web.languages import Language
+from suffrage.server.web.organise.words import Words
 
 # Of the results, the lists of statements.
 LISTS = ("most_agree", "most_disagree", "agree", "disagree", "divided")
 
 
-def everything_of(store: Store, what: StoredConsultation, person: Participant) -> dict[str, Any]:
-    """Return all that the store knows of a participant, as a plain mapping."""
+def reasons_told(language: Language, reasons: Mapping[str, str]) -> dict[str, str]:
+    """Return reasons of decisions in a language, by statement. reasons: as the store has them."""
+    words = Words(language).reasons
+    return {id: words[reason] for id, reason in reasons.items() if reason in words}
+
+
+def everything_of(
+    store: Store, what: StoredConsultation, person: Participant, language: Language
+) -> dict[str, Any]:
+    """Return all that the store knows of a participant, as a plain mapping.
+
+    language: of the reasons why statements are not shown.
+    """
+    decided = reasons_told(language, statements.last_reasons(store, what.id))
     texts = {s.id: s for s in statements.list_statements(store, what.id)}
     return {
         "consultation": what.slug,
@@ -44,6 +59,7 @@ def everything_of(store: Store, what: StoredConsultation, person: Participant) -
         ],
         "statements": [
             {"id": s.id, "text": s.text, "state": s.state}
+            | ({"reason": decided[s.id]} if s.state == "rejected" and s.id in decided else {})
             for s in texts.values()
             if s.author_id == person.id
         ],

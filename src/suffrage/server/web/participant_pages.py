@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -22,12 +25,14 @@ from suffrage.server.store import (
     withdrawals,
 )
 from suffrage.server.store import shown_answers as answers
-from suffrage.server.store.database import RefusedError
+from suffrage.server.store.database import NotFoundError, RefusedError
+from suffrage.server.store.driver import Driver
 from suffrage.server.store.participants import Participant, Scopes
 from suffrage.server.web import protection
 from suffrage.server.web.consent import consent_text
-from suffrage.server.web.mine import everything_of, results_for
+from suffrage.server.web.mine import everything_of, reasons_told, results_for
 from suffrage.server.web.organise.words import Words
+from suffrage.server.web.rate_limits import TooManyError
 from suffrage.server.web.visit import (
     AJoined,
     APage,
@@ -43,6 +48,9 @@ from suffrage.server.web.visit import (
 )
 
 router = APIRouter(include_in_schema=False)
+
+# The votes as forms send them.
+VOTES = {"agree": 1, "pass": 0, "disagree": -1}
 
 REASONS = ("clear", "accurate", "fair", "respectful", "useful", "harmful", "too_long")
 
@@ -64,10 +72,13 @@ def landing_page(v: APage) -> Response:
 @router.get("/c/{slug}/join")
 def join_page(v: APage, t: str = "") -> Response:
     """Nothing is used up by looking: programs fetch links before people do."""
-    if v.participant is not None and not t:
-        return _on(v, v.participant)
-    good = bool(t) and invitations.is_usable_invitation(v.store, v.what.id, t[:200])
-    return _join_page(v, t[:200] if good else "", bad=bool(t) and not good)
+    token = t[:200]
+    usable = bool(token) and invitations.is_usable_invitation(v.store, v.what.id, token)
+    if v.participant is not None and not usable:
+        mine = (v.store, v.what.id, token, v.participant.id)
+        if not token or invitations.is_own_invitation(*mine):
+            return _on(v, v.participant)
+    return offer_to_join(v, token if usable else "", bad=bool(token) and not usable)
 
 
 @router.post("/c/{slug}/join")
@@ -75,8 +86,9 @@ def post_join(v: APage, form: Form) -> Any:
     """With an invitation, without one where that is allowed, or with the code to come back."""
     spend(v.request, "join")
     code, token = field(form, "code", 100), field(form, "token", 200)
+    kept = kept_vote(form)
     try:
-        if code:
+        if code or kept:
             joined = participants.come_back(v.store, v.what.id, code)
         else:
             joined = participants.join_consultation(
@@ -85,8 +97,11 @@ def post_join(v: APage, form: Form) -> Any:
     except RefusedError as error:
         if error.reason not in ("used", "invited"):
             raise
-        return _join_page(v, "", bad=not code, bad_code=bool(code))
+        typed = bool(code or kept)
+        return offer_to_join(v, "", bad=not typed, bad_code=typed, code=code, kept=kept)
     response = _on(v, joined.participant)
+    if kept and joined.participant.takes_part:
+        response = v.go(_record_kept_vote(v, joined.participant, kept))
     protection.drop_cookie(v.request, response, protection.VISIT)
     protection.set_cookie(
         v.request,
@@ -96,6 +111,34 @@ def post_join(v: APage, form: Form) -> Any:
         participants.SESSION_DAYS * 24 * 3600,
     )
     return response
+
+
+def kept_vote(form: FormData) -> dict[str, str]:
+    """The vote that a form brings along, empty without one."""
+    vote = {name: field(form, name, 64) for name in ("statement", "vote", "important", "exposure")}
+    whole = vote["statement"] and vote["vote"] in VOTES
+    return {name: value for name, value in vote.items() if value} if whole else {}
+
+
+def _record_kept_vote(v: Visit, person: Participant, kept: dict[str, str]) -> str:
+    """Record it, and return the page that says so."""
+    spend(v.request, "vote", person.id)
+    try:
+        with v.store.write() as c:
+            done = stored_votes.record_vote(
+                Driver(c),
+                v.what.id,
+                person.id,
+                kept["statement"],
+                VOTES[kept["vote"]],
+                kept.get("important") == "yes",
+                kept.get("exposure"),
+            )
+    except (RefusedError, NotFoundError):
+        # The statement may be gone, or the consultation closed: the next page says what is open.
+        return "vote"
+    v.request.app.state.metrics.votes += done.new
+    return f"vote?recorded={kept['statement']}"
 
 
 @router.post("/c/{slug}/leave")
@@ -123,14 +166,21 @@ def post_consent(form: Form, v: AJoined) -> Any:
     text = consent_text(v.what, v.language)
     given = {name: form.get(name) == "yes" for name in text.scopes}
     if not given["take_part"] and not v.participant.takes_part:
-        return v.page("consent.html", 422, consent=text, missing=True)
+        problem = v._("To take part, tick the first box. If you do not want to, close this page.")
+        return v.page("consent.html", 422, consent=text, problem=problem, ticked=given)
     first = not v.participant.takes_part
     participants.give_consent(v.store, v.what.id, v.participant.id, Scopes(**given), text.whole)
     if not given["take_part"]:
         return v.go("consent")
-    if first:
-        return v.go("about-you" if v.what.settings.demographics else "vote")
-    return v.go("mine?saved=consent")
+    return v.go("code" if first else "mine?saved=consent")
+
+
+@router.get("/c/{slug}/code")
+def code_page(v: APerson) -> Response:
+    """The code to come back with, shown once when somebody has started, with why to keep it."""
+    code = participants.return_code(v.store, v.what.id, v.participant.id)
+    further = "about-you" if v.what.settings.demographics else "vote"
+    return v.page("code.html", code=code, further=further)
 
 
 @router.get("/c/{slug}/about-you")
@@ -153,29 +203,48 @@ def post_about_you(form: Form, v: APerson) -> Any:
 @router.get("/c/{slug}/statement/new")
 def write_statement_page(v: APerson) -> Response:
     """Where a statement is written."""
-    return v.page("statement.html", text="", near=[], problem="")
+    return _statement_page(v, "", v.language.code)
 
 
 @router.post("/c/{slug}/statement/new")
 def post_statement(form: Form, v: APerson) -> Any:
-    """Like statements are shown first; who finds theirs different sends it all the same."""
-    text = field(form, "text", 5000)
-    if not form.get("different"):
-        spend(v.request, "write", v.participant.id)
-        near = statements.similar_statements(v.store, v.what.id, text)
-        if near:
-            return v.page("statement.html", 200, text=text, near=near, problem="")
-    spend(v.request, "statement", v.participant.id)
+    """Like statements are shown first; who finds theirs different sends it all the same.
+
+    The allowance of statements counts those that are stored. What is refused comes back with the
+    reason, and costs nothing of it.
+    """
+    spend(v.request, "write", v.participant.id)
+    text, language = field(form, "text", 20_000), _written_in(v, form)
+    mine = (v.store, v.what.id, v.participant.id, text, language)
     try:
-        made = statements.propose_statement(
-            v.store, v.what.id, v.participant.id, text, _written_in(v, form)
-        )
+        statements.check_statement(*mine)
+        if not form.get("different"):
+            near = statements.similar_statements(v.store, v.what.id, text)
+            if near:
+                return _statement_page(v, text, language, near=near)
+        spend(v.request, "statement", v.participant.id)
+        made = statements.propose_statement(*mine)
     except RefusedError as error:
         if error.reason not in ("empty", "length", "too_many", "language"):
             raise
-        problem = refusal(v, error)
-        return v.page("statement.html", 422, text=text, near=[], problem=problem)
+        return _statement_page(v, text, language, refusal(v, error), 422)
+    except TooManyError as error:
+        problem = v._(
+            "You have sent many statements in a short time. Your text is kept here: send it again "
+            "in %(minutes)s minutes.",
+            minutes=ceil(error.seconds / 60),
+        )
+        response = _statement_page(v, text, language, problem, 429)
+        response.headers["Retry-After"] = str(error.seconds)
+        return response
     return v.go(f"statement/sent?state={made.state}")
+
+
+def _statement_page(
+    v: Visit, text: str, language: str, problem: str = "", status: int = 200, near: Any = ()
+) -> Response:
+    values = {"text": text, "written_in": language, "problem": problem, "near": near}
+    return v.page("statement.html", status, **values)
 
 
 @router.get("/c/{slug}/statement/sent")
@@ -270,6 +339,7 @@ def mine_page(v: APerson, saved: str = "") -> Response:
         prompts=prompts,
         about=demographics.demographics_of(v.store, v.what.id, id),
         code=participants.return_code(v.store, v.what.id, id),
+        decided=reasons_told(v.language, statements.last_reasons(v.store, v.what.id)),
         consent=consent_text(v.what, v.language),
     )
 
@@ -277,7 +347,7 @@ def mine_page(v: APerson, saved: str = "") -> Response:
 @router.get("/c/{slug}/mine/download")
 def download_mine(v: AJoined) -> Response:
     """The same as a file."""
-    content = everything_of(v.store, v.what, v.participant)
+    content = everything_of(v.store, v.what, v.participant, v.language)
     return Response(
         json.dumps(content, ensure_ascii=False, indent=2),
         media_type="application/json",
@@ -375,12 +445,43 @@ def _reasons(form: Any) -> str:
     return "; ".join([*chips, *filter(None, [field(form, "why", 400).strip()])])
 
 
-def _join_page(v: Visit, invitation: str, bad: bool, bad_code: bool = False) -> Response:
+def offer_to_join(
+    v: Visit,
+    invitation: str,
+    bad: bool = False,
+    bad_code: bool = False,
+    code: str = "",
+    kept: Mapping[str, str] | None = None,
+) -> Response:
+    """The page to start on, or to continue from with a code.
+
+    Parameters
+    ----------
+    invitation : str
+        The token of a usable one, "" without.
+    bad, bad_code : bool
+        Whether the invitation, or the code, cannot be used.
+    code : str
+        What was entered.
+    kept : mapping, optional
+        The vote of somebody whose session has ended: it is recorded when they are back.
+    """
+    problem = ""
+    if bad:
+        problem = v._(
+            "This invitation cannot be used. It was used before, is out of date, or was not copied "
+            "whole. If you have already started, enter your code."
+        )
+    elif bad_code:
+        problem = v._("We do not know this code. Check each character.")
     return v.page(
         "join.html",
-        403 if bad or bad_code else 200,
+        403 if problem else 200,
         invitation=invitation,
-        joinable=bool(invitation) or v.what.settings.open_to_all,
+        joinable=bool(invitation) or (v.what.settings.open_to_all and not kept),
         bad=bad,
         bad_code=bad_code,
+        problem=problem,
+        code=code,
+        kept=kept or {},
     )

@@ -241,6 +241,16 @@ def refuse_nul(form: FormData) -> None:
         raise HTTPException(400)
 
 
+def is_from_here(request: Request, base_url: str) -> bool:
+    """Whether the browser says itself that one of our own pages sent this."""
+    try:
+        check_origin(request, base_url)
+    except ForgedError:
+        return False
+    said = request.headers.get("sec-fetch-site") == "same-origin"
+    return said or request.headers.get("origin") is not None
+
+
 def check_origin(request: Request, base_url: str) -> None:
     """Refuse what another site made the browser send. Raises ForgedError."""
     origin = request.headers.get("origin")

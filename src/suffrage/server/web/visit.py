@@ -101,6 +101,11 @@ class Visit:
         return f"/c/{self.what.slug}" + (f"/{page}" if page else "")
 
     @property
+    def has_answers(self) -> bool:
+        """Whether there are answers to compare and to like."""
+        return bool(drawing_of(self.request).questions(self.what)[1])
+
+    @property
     def origin(self) -> str:
         """Where people find the server, such as https://consult.example.org."""
         origin: str = self.request.app.state.settings.base_url
@@ -269,6 +274,9 @@ async def checked_form(request: Request) -> FormData:
         form = await request.form(max_files=1, max_fields=protection.MOST_FIELDS)
     protection.refuse_nul(form)
     state = request.app.state
+    if protection.is_from_here(request, state.settings.base_url):
+        # For the page that says why the form was refused: it offers to send it again.
+        request.state.sent = form
     protection.check_form(request, form, state.store.secrets, state.settings.base_url)
     return form
 

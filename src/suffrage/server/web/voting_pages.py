@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,6 +18,7 @@ from suffrage.server.store.sittings import Sitting
 from suffrage.server.store.statements import StoredStatement
 from suffrage.server.store.stored_votes import Receipt
 from suffrage.server.web import protection
+from suffrage.server.web.participant_pages import VOTES, kept_vote, offer_to_join
 from suffrage.server.web.stencils import Stencils, mark
 from suffrage.server.web.visit import (
     APerson,
@@ -35,8 +37,6 @@ from suffrage.server.web.visit import (
 )
 
 router = APIRouter(include_in_schema=False)
-
-VALUES = {"agree": 1, "pass": 0, "disagree": -1}
 
 
 async def vote_page(request: Request) -> Response:
@@ -67,7 +67,7 @@ async def post_vote(request: Request) -> Response:
     """Store a vote, and draw what comes next; the next page confirms it."""
     form = await checked_form(request)
     slug, statement_id = request.path_params["slug"], field(form, "statement", 64)
-    value = VALUES.get(field(form, "vote", 20))
+    value = VOTES.get(field(form, "vote", 20))
     from_mine = field(form, "from") == "mine"
 
     def cast(d: Driver) -> tuple[PersonVisit, Receipt]:
@@ -88,7 +88,14 @@ async def post_vote(request: Request) -> Response:
             drawing_of(request).next_statement(d, v.what, v.participant.id, voted=True)
         return v, done
 
-    v, done = await done_together(request, session_of(request, slug), cast)
+    try:
+        v, done = await done_together(request, session_of(request, slug), cast)
+    except ElsewhereError as elsewhere:
+        kept = kept_vote(form)
+        if elsewhere.page != "join" or not kept:
+            raise
+        # Their session has ended: the vote is recorded when they have entered their code.
+        return await run_in_threadpool(offer_to_join, elsewhere.visit, "", kept=kept)
     request.app.state.metrics.votes += done.new
     return v.go("mine?saved=vote" if from_mine else f"vote?recorded={statement_id}")
 

@@ -52,7 +52,7 @@
     history.replaceState(null, "", url);
     ready(fresh);
     if (status && status.textContent.trim()) say(status.textContent.trim());
-    (fresh.querySelector("[data-focus]") || fresh).focus();
+    (fresh.querySelector("[data-problem]") || fresh.querySelector("[data-focus]") || fresh).focus();
     scrollTo(0, 0);
   }
 
@@ -96,11 +96,13 @@
     try {
       for (const [statement, vote] of Object.entries(unsent())) {
         const [page, url] = await post(`${base}/vote`, new URLSearchParams({ ...vote, csrf: token.value }));
+        // Whose session has ended enters their code on this page; the other votes wait until then.
+        if (page.querySelector("main input[name=code]")) { show(page, url); return; }
         const left = unsent();
         if (JSON.stringify(left[statement]) === JSON.stringify(vote)) delete left[statement];
         keep(left);
         const shown = document.querySelector("main input[name=statement]");
-        if (shown && shown.value === statement) show(page, url);
+        if (!url.includes("recorded=") || (shown && shown.value === statement)) show(page, url);
         else say(againWords);
       }
     } finally { sending = false; }
@@ -135,4 +137,5 @@
   });
 
   ready(document);
+  document.querySelector("[data-problem]")?.focus();
 })();
