@@ -201,6 +201,23 @@ def release_command(
     typer.echo(f"Release  {out}\nPrivate  {private} (keep it, and keep it secret)")
 
 
+def report_command(
+    folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
+    out: Annotated[Path, typer.Argument(help="The HTML file to write.")],
+    resamples: Annotated[int, typer.Option(help="How many resamples measure stability.")] = 50,
+) -> None:
+    """Write a report of a consultation: two pages for a board, then every statement, in one file.
+
+    It opens in any browser without a server, and prints to PDF. It shows nothing of a few people.
+
+    Example: `suffrage consult report town town-report.html`
+    """
+    from suffrage.report.consultation_report import write_consultation_report
+
+    write_consultation_report(suffrage.read_consultation(folder), out, resamples)
+    typer.echo(f"Report  {out}")
+
+
 def principles_command(
     folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
     out: Annotated[
