@@ -201,7 +201,7 @@ def release_command(
     typer.echo(f"Release  {out}\nPrivate  {private} (keep it, and keep it secret)")
 
 
-def report_command(
+def report_consultation_command(
     folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
     out: Annotated[Path, typer.Argument(help="The HTML file to write.")],
     resamples: Annotated[int, typer.Option(help="How many resamples measure stability.")] = 50,
