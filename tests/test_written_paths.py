@@ -19,6 +19,7 @@ from tests.server.empty_stores import empty_store
 
 # Every path that a command takes. A command that writes to a new one has to be put in here.
 READ = {
+    *("heads", "groups", "audit_log", "predictions", "limits"),
     *("study", "path", "folder", "people", "margins", "prompts", "merges", "links", "settings"),
     *("statements", "polis", "with_settings", "frozen", "codebook", "source", "scores", "runs"),
     *("secret", "file", "benchmark", "population", "run", "data", "checkpoint", "consultation"),
