@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -34,7 +34,10 @@ class Options(ValidatedOptions):
 
     # The weight of each consultation signal, filled in from `signals` without the survey's.
     signals: dict[Signal, float] = Field(
-        default={"votes": 0.25, "comparisons": 0.125, "reactions": 0.125}, min_length=1
+        default={"votes": 0.25, "comparisons": 0.125, "reactions": 0.125},
+        min_length=1,
+        # In a study's file the survey is one of them.
+        json_schema_extra={"propertyNames": {"enum": [SURVEY, *get_args(Signal)]}},
     )
     # The survey's share of each step, filled in from `signals`.
     replay: float = Field(default=0.5, ge=0, lt=1)
