@@ -151,6 +151,10 @@ def test_a_consultation_opens_and_closes_by_its_dates_once(office: Office) -> No
     wanted = {"opens": start, "closes": start + timedelta(days=2)}
     consultations.set_settings(store, about.id, wanted, "test")
     at = int(start.timestamp() * 1000)
+    # It opens only when people can read who asks and whom they can ask.
+    assert schedule.keep_to_dates(store, at) == []
+    who = {"organiser": "The council", "contact": "council@example.org"}
+    consultations.set_settings(store, about.id, who, "test")
     assert schedule.keep_to_dates(store, at - 1) == []
     assert schedule.keep_to_dates(store, at) == [("dated", "open")]
     assert schedule.keep_to_dates(store, at) == []
