@@ -35,6 +35,7 @@ lint: .venv/.dev
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/vulture
+	.venv/bin/python scripts/check_words.py
 
 types: .venv/.dev
 	.venv/bin/mypy

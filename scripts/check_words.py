@@ -36,7 +36,7 @@ def found_in(text: str, words: dict[str, str]) -> Iterator[tuple[int, str]]:
     pattern = re.compile(
         r"(?i)(?<![\w-])("
         + "|".join(re.escape(p).replace(r"\ ", r"\s+") for p in phrases)
-        + r")(?![\w-])"
+        + r")(?![\w-])(?!\s+for\b)"
     )
     for match in pattern.finditer(text):
         yield text.count("\n", 0, match.start()) + 1, " ".join(match.group(1).lower().split())

@@ -57,7 +57,7 @@ def telling_words(
     Returns
     -------
     dict
-        For each key the words that stand in at most `rare_up_to` texts, or in at most a quarter
+        For each key the words that are in at most `rare_up_to` texts, or in at most a quarter
         of all texts.
 
     Examples

@@ -199,7 +199,7 @@ def test_nothing_to_group_is_said() -> None:
     with pytest.raises(InputError, match="no votes to find groups in"):
         find_groups(arranged([], [], np.empty((0, 0), dtype=np.int8)))
     same = arranged([str(i) for i in range(20)], ["0", "1"], np.ones((20, 2), dtype=np.int8))
-    with pytest.raises(InputError, match="stands in one place"):
+    with pytest.raises(InputError, match="is in one place"):
         find_groups(same)
     with pytest.raises(InputError, match="must be 2 or more"):
         GroupSettings(groups=1)

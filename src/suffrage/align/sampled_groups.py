@@ -22,7 +22,7 @@ mean of all, which is (G-1)/G times as much). The rewards
 
     r_i = (G-1)/(G-2) 1/(G-1) sum_{j != i} d(y_i, y_j) - sum_k p_k d(y_i, k)
 
-then leave exactly G/2 (S - S_{-i}). The factor (G-1)/(G-2) is there because y_i stands in the
+then leave exactly G/2 (S - S_{-i}). The factor (G-1)/(G-2) is there because y_i is in the
 others' rewards as well, so that the mean taken off takes some of its own back. With d in {0, 1} the
 reward is, up to a constant, the people's share of an answer less the other samples' (times the
 factor).

@@ -224,7 +224,7 @@ def serve_command(
         typer.Option(help='Who sends mails, such as "The council <consult@example.org>".'),
     ] = None,
 ) -> None:
-    """Serve every consultation of a store. Prints the organiser's first log-in, once.
+    """Serve every consultation of a store. Prints the organiser's first sign-in, once.
 
     Example: `suffrage consult serve water`
     """
@@ -262,7 +262,7 @@ def serve_command(
     typer.echo(f"Organisers    {url}/admin")
     first = _first_member(store)
     if first:
-        typer.echo(f"First log-in  {first[0]}   password: {first[1]}   (shown only now)")
+        typer.echo(f"First sign-in  {first[0]}   password: {first[1]}   (shown only now)")
     if app is not None:
         serving.run_server(app, host, port, proxy)
         return

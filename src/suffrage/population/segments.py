@@ -303,7 +303,7 @@ def assign_segments(
         if item.id not in survey.codebook.item_ids:
             raise InputError(
                 f"segments {name}: they were found with item {item.id}, which this survey does not "
-                "have; find them anew, or without it."
+                "have; find them again, or without it."
             )
         if survey.codebook[item.id].texts != item.texts:
             raise InputError(

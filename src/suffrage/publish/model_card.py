@@ -442,12 +442,12 @@ def _plainly(facts: _Facts) -> list[str]:
             '`AutoModelForCausalLM.from_pretrained("CHECKPOINT")`.'
         ]
     revision = f', revision="{base.revision}"' if base.on_hub and base.revision else ""
-    beside = base.source.startswith(".")
-    where = f'"CHECKPOINT/{base.source}"' if beside else '"BASE"'
+    nearby = base.source.startswith(".")
+    where = f'"CHECKPOINT/{base.source}"' if nearby else '"BASE"'
     where = f'"{base.source}"{revision}' if base.on_hub else where
     note = (
         []
-        if base.on_hub or beside
+        if base.on_hub or nearby
         else [
             "",
             f"BASE is the folder of the base model, {base.public_name}; `suffrage merge` writes "

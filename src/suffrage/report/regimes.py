@@ -26,7 +26,7 @@ REGIMES: tuple[HeldOutRegime, ...] = get_args(HeldOutRegime)
 WORDS: dict[HeldOutRegime, tuple[str, str]] = {
     "question": (
         "New questions",
-        "it can answer a new question that stands beside known ones in a questionnaire",
+        "it can answer a new question that stands next to known ones in a questionnaire",
     ),
     "topic": ("New topics", "it can answer questions on a subject that it was never trained on"),
     "population": (

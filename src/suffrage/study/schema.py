@@ -344,7 +344,7 @@ class Study(BaseModel):
                 twice = sorted(set(above) & set(spec.where))
                 if twice:
                     raise ValueError(
-                        f"{spec.name}: {twice[0]} stands in its where and in that of {spec.of}"
+                        f"{spec.name}: {twice[0]} is in its where and in that of {spec.of}"
                     )
                 update = {"where": {**above, **spec.where}, "parent": dict(above)}
                 spec = spec.model_copy(update=update)
@@ -356,9 +356,7 @@ class Study(BaseModel):
         if not self.left_out:
             return self
         if self.value_sets and len(self.left_out) == len(self.value_sets):
-            raise ValueError(
-                "value_sets: train: false stands in all of them; one must be trained on"
-            )
+            raise ValueError("value_sets: train: false is in all of them; one must be trained on")
         for spec in self.methods:
             if spec.method.train is not None and not getattr(spec.options, "together", True):
                 raise ValueError(

@@ -246,7 +246,7 @@ def _halfway_and_silhouette(
     try:
         found = partitions(positions, s, numbers=numbers)
     except InputError:
-        return {}  # Everybody stands in one place.
+        return {}  # Everybody is in one place.
     inside = positions.inside
     return {
         k: (share_halfway(positions.places[inside], labels[inside]), silhouette)

@@ -1,6 +1,6 @@
 """Names of opinion groups that stay the same when the groups are found again.
 
-Groups are found anew each time, in an order that depends on their sizes. A group therefore takes
+Groups are found again each time, in an order that depends on their sizes. A group therefore takes
 over the number of the earlier group that it shares most people with. Its letter and its colour
 follow from the number, on every page and in every file.
 """

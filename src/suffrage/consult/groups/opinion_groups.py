@@ -407,7 +407,7 @@ def partitions(
     centres, sizes = base_clusters(positions.places[counted], w[counted], s)
     if len(centres) < 2:
         raise InputError(
-            "no groups: everybody who voted enough stands in one place. Groups need people who "
+            "no groups: everybody who voted enough is in one place. Groups need people who "
             "voted differently on the statements that were kept."
         )
     inside = np.flatnonzero(positions.inside)
@@ -422,7 +422,7 @@ def partitions(
         if k > len(centres):
             if s.groups:
                 raise InputError(
-                    f"{k} groups were asked for, but people stand in {len(centres)} places only; "
+                    f"{k} groups were asked for, but people are in {len(centres)} places only; "
                     f"ask for {len(centres)} or fewer."
                 )
             continue

@@ -180,7 +180,7 @@ def _collection(manifest: Mapping[str, Any]) -> list[str]:
         f"{manifest['about']['recruitment'] or NOT_TOLD}",
         "",
         "Participants chose to take part. What they say stands for them; for a population only as "
-        "far as a reading with weights shows, and no weighting mends what made them take part.",
+        "far as a reading with weights shows, and no weighting fixes what made them take part.",
     ]
 
 
@@ -203,7 +203,7 @@ def _privacy(privacy: Mapping[str, Any], counts: Mapping[str, Any]) -> list[str]
         "cells); the rest are rounded at random to base 3, the same cell always alike. Tables that "
         "share an item are protected each by itself.",
         "- Values that fewer than six people gave are one, `rare values`. A table of counts is "
-        "made anew when six or more people came or went since it was made"
+        "made again when six or more people came or went since it was made"
         + ("." if privacy["tables_renewed"] else "; these are those of an earlier release."),
         "- Texts were searched again for e-mail, telephone, tax and health numbers, accounts and "
         "addresses. The search knows no names.",
@@ -233,7 +233,7 @@ def _joined(privacy: Mapping[str, Any], counts: Mapping[str, Any]) -> list[str]:
         f"- `joined`: every row has at least k = {rule['k']} alike, and sensitive attributes keep "
         f"{mixed} in each class ({', '.join(rule['sensitive']) or 'none'}"
         + (f"; given up: {', '.join(given_up)}" if given_up else "")
-        + "). The votes in it count as attributes, and stand in no other file."
+        + "). The votes in it count as attributes, and are in no other file."
     ]
 
 
@@ -245,7 +245,7 @@ def _private(privacy: Mapping[str, Any]) -> list[str]:
         f"- `coarse_votes`: epsilon = {wanted['epsilon']:g} (two-sided geometric noise; five votes "
         "of a person count, drawn at random). Spent over all releases: "
         f"{privacy['epsilon_spent']:g} of {wanted['budget']:g}. The guarantee covers the votes in "
-        "this table; its strata are those of the counts, and the rows beside it have none."
+        "this table; its strata are those of the counts, and the rows next to it have none."
     ]
 
 
@@ -306,7 +306,7 @@ def change_log(history: Sequence[Mapping[str, Any]]) -> str:
             f"- {each['joined']} people new, {each['withdrawn']} withdrawn or excluded since the "
             "one before.",
             "- Tables of counts: "
-            + ("made anew where due." if each["tables_renewed"] else "as before."),
+            + ("made again where due." if each["tables_renewed"] else "as before."),
             *(
                 [f"- Differential privacy: epsilon {each['epsilon']:g} spent."]
                 if each["epsilon"]

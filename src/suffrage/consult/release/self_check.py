@@ -106,5 +106,5 @@ def _joined_faults(
     )
     also = set(wanted.statements) & set(votes["statement"])
     if also:
-        found.append(f"votes on {min(also)} stand in two files, which joins them")
+        found.append(f"votes on {min(also)} are in two files, which joins them")
     return found

@@ -110,10 +110,10 @@ def read_wiki_survey(
 def _without_a_choice(path: Path, ideas: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """The pairs of known ideas between which somebody did not choose."""
     found = [path.with_name(path.name.replace("votes", word)) for word in ("nonvotes", "non_votes")]
-    beside = next((one for one in found if one != path and one.is_file()), None)
-    if beside is None:
+    nearby = next((one for one in found if one != path and one.is_file()), None)
+    if nearby is None:
         return
-    for row in read_table_rows(beside)[1]:
+    for row in read_table_rows(nearby)[1]:
         left, right = (row.get(name, "") for name in _SIDES)
         person, reason = row.get(COLUMNS["participant"], ""), row.get("Reason", "")
         skipped = "skip" in row.get("Record Type", "skip").lower()

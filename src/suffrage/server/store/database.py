@@ -179,20 +179,20 @@ def open_store(where: str, create: bool = False, check: bool = True) -> Store:
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise InputError(f"{backend}: a store is a folder (SQLite) or a postgresql:// address.")
-    beside = None
+    nearby = None
     if backend == "sqlite":
         path = Path(parsed.database or DATABASE)
-        beside = path.parent / SECRET
+        nearby = path.parent / SECRET
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Never next to a database that is there: it would not be the one it was made with.
             if not is_named_by_environment() and not (path.exists() and path.stat().st_size):
-                make_secret_file(beside)
+                make_secret_file(nearby)
             # Before SQLite makes it: its further files take their rights from this one.
             path.touch(mode=0o600)
         elif not path.exists():
             raise InputError(f"{path}: no consultation here; make one with `suffrage consult new`.")
-    store = Store(_engine(url, backend), find_secrets(beside))
+    store = Store(_engine(url, backend), find_secrets(nearby))
     try:
         _migrate_when_free(store.engine)
         if check:

@@ -104,22 +104,22 @@ def is_named_by_environment() -> bool:
     return any(os.environ.get(name) for name in (VARIABLE, FILE_VARIABLE))
 
 
-def find_secrets(beside: Path | None) -> Secrets:
+def find_secrets(nearby: Path | None) -> Secrets:
     """The keys of this deployment.
 
-    beside: the secret file of a SQLite store. Raises InputError where there is none, or too short.
+    nearby: the secret file of a SQLite store. Raises InputError where there is none, or too short.
     """
     source, text = VARIABLE, os.environ.get(VARIABLE, "")
     if not text and (named := os.environ.get(FILE_VARIABLE)):
         source, text = f"{FILE_VARIABLE} ({named})", _read(Path(named))
-    if not text and beside is not None and not beside.exists():
+    if not text and nearby is not None and not nearby.exists():
         raise InputError(
-            f"{beside}: the secret of this store is missing, and without it what people said of "
+            f"{nearby}: the secret of this store is missing, and without it what people said of "
             "themselves, their sessions and invitations cannot be read. Put your copy of it back, "
             "or follow docs/consultation.md, Backup, if there is none."
         )
-    if not text and beside is not None:
-        source, text = str(beside), _read(beside)
+    if not text and nearby is not None:
+        source, text = str(nearby), _read(nearby)
     if not text:
         raise InputError(
             f"the store's secret is not set; export {VARIABLE} with {LEAST_CHARACTERS} or more "

@@ -1,4 +1,4 @@
-"""The application: pages, API and staff's log-in, made from the settings of a deployment."""
+"""The application: pages, API and staff's sign-in, made from the settings of a deployment."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ REFUSALS = (SuffrageError, TooManyError, HTTPException, ElsewhereError)
 SEND_AGAIN = ("forged", "too_many", "failed")
 log = logging.getLogger("suffrage.consult")
 
-# Routers of the organisers' pages, mounted after the staff's log-in.
+# Routers of the organisers' pages, mounted after the staff's sign-in.
 ORGANISER_ROUTERS: tuple[APIRouter, ...] = (
     organise,
     settings_pages.router,

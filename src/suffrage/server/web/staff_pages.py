@@ -63,7 +63,7 @@ def post_log_in(request: Request, form: Form) -> Any:
 def _come_in(request: Request, found: staff_sessions.SignedIn, page: str) -> RedirectResponse:
     """To a page, with the cookies of a new session and of the browser."""
     response = RedirectResponse(page, 303)
-    # A name given before log-in must not be one after it.
+    # A name given before sign-in must not be one after it.
     protection.drop_cookie(request, response, protection.VISIT)
     hours, days = staff_sessions.SESSION_HOURS, staff_sessions.BROWSER_DAYS
     protection.set_cookie(request, response, STAFF, found.session, hours * 3600)

@@ -36,7 +36,7 @@ Answered = TypeVar("Answered")
 
 
 class LogInError(Exception):
-    """Nobody is logged in; the page leads to the log-in."""
+    """Nobody is logged in; the page leads to the sign-in."""
 
     page = "/admin/login"
 

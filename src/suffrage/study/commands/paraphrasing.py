@@ -30,7 +30,7 @@ def paraphrase(
     """Ask a model for `wanted` other wordings of every item, and write those that pass the check.
 
     generator: a model as studies name them; None for the study's own. Gives counts of what was
-    kept, and of what was dropped and why; both stand in the file too. Raises InputError on an
+    kept, and of what was dropped and why; both are in the file too. Raises InputError on an
     unknown model.
     """
     if not generator and isinstance(study.model, EndpointSettings):

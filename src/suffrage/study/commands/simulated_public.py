@@ -312,12 +312,12 @@ def write_public(
 ) -> tuple[Path, Path]:
     """Write the consultation into a folder; next to it who is who, and the links to the items."""
     write_consultation(consultation, folder)
-    beside = folder.parent / f"{folder.name}-{TRUTH}"
-    with storage.atomic_path(beside) as draft:
+    nearby = folder.parent / f"{folder.name}-{TRUTH}"
+    with storage.atomic_path(nearby) as draft:
         truth.write_parquet(draft)
     links = folder.parent / f"{folder.name}-{LINKS}"
     storage.write_text(links, links_of(items).write_csv())
-    return beside, links
+    return nearby, links
 
 
 def _drawn_rows(survey: Survey, count: int, generator: np.random.Generator) -> np.ndarray:

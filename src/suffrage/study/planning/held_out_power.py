@@ -34,7 +34,7 @@ def power_warnings(inputs: StudyInputs) -> tuple[str, ...]:
     count, own = len(clusters), _earlier_deviation(inputs.study)
     if count < FEWEST_CLUSTERS:
         return (
-            f"Questions held out stand in {plural(count, 'separate cluster')}, and with fewer than "
+            f"Questions held out are in {plural(count, 'separate cluster')}, and with fewer than "
             f"{FEWEST_CLUSTERS} no interval and no verdict can be given; hold more out under "
             "`held_out:`.",
         )
@@ -44,7 +44,7 @@ def power_warnings(inputs: StudyInputs) -> tuple[str, ...]:
         return ()
     basis = "typical of other studies" if own is None else "as in this study's last run"
     return (
-        f"Questions held out stand in {plural(count, 'separate cluster')}. With a standard "
+        f"Questions held out are in {plural(count, 'separate cluster')}. With a standard "
         f"deviation of "
         f"{deviation:.2f} between them, {basis}, one comparison would show a difference in fit of "
         f"{seen:.2f} four times in five, and smaller ones less often; to see {WORTH_SEEING:g}, "

@@ -160,7 +160,7 @@ def question_text(text: str) -> str:
     """The question as a person would be asked it.
 
     "On a scale of 1 to 4, 1 meaning 'x' and 4 meaning 'y', how..." becomes "How...", since our own
-    labels carry the scale, and a statement to judge stands in quotes, without the question mark.
+    labels carry the scale, and a statement to judge is in quotes, without the question mark.
     """
     plain = _SCALE.sub("", _clean(text)).replace("statement at it", "statement as it")
     plain = plain[:1].upper() + plain[1:]

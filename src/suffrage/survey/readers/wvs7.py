@@ -175,18 +175,18 @@ def _located(options: Options, folder: Path) -> _Files:
         )
     if not tables:
         raise InputError("survey.path: the list is empty; name a WVS wave 7 data file.")
-    beside = tables[0].parent
-    if options.codebook is None and not (beside / "codebook.json").is_file():
+    nearby = tables[0].parent
+    if options.codebook is None and not (nearby / "codebook.json").is_file():
         raise InputError(
-            f"survey.codebook is missing, and there is no codebook.json beside {tables[0].name}; "
+            f"survey.codebook is missing, and there is no codebook.json next to {tables[0].name}; "
             "docs/surveys.md says where to get one."
         )
-    questions = beside / "question_metadata.json"
+    questions = nearby / "question_metadata.json"
     return _Files(
         tables,
         existing_file(folder / options.codebook, "codebook")
         if options.codebook is not None
-        else beside / "codebook.json",
+        else nearby / "codebook.json",
         existing_file(folder / options.questions, "questions")
         if options.questions is not None
         else (questions if questions.is_file() else None),
