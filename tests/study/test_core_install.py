@@ -47,7 +47,8 @@ def test_a_plan_needs_no_extra(study: Path) -> None:
     assert found.returncode == 0, found.stderr
     plan = json.loads(found.stdout)
     assert plan["floating_point_operations_per_second"] > 1e6
-    assert plan["seconds_left"] > 0
+    # A folder without weights is a model of unknown size: there is no total.
+    assert plan["seconds_left"] is None
 
 
 @pytest.mark.slow

@@ -814,7 +814,7 @@ def test_timing_side_channel_no_results_before_enough_people_and_own_votes(here:
     for at in range(7):
         assert "after 7 votes" in visitor.get("/c/water/results").text, at
         visitor.vote()
-    assert "People who vote alike" in visitor.get("/c/water/results").text
+    assert "What most people think" in visitor.get("/c/water/results").text
     assert (
         "Only people who take part can see the results"
         in here.browser().get("/c/water/results").text
@@ -970,9 +970,9 @@ def test_access_control_a_request_chooses_neither_the_host_of_links_nor_another_
     here.staff(what, "owner")
     owner = here.browser()
     owner.log_in()
-    owner.get(f"/admin/c/{what.id}/settings")
-    given = {**owner.hidden, "what": "invite", "count": "2"}
+    owner.get(f"/admin/c/{what.id}/invitations")
+    given = {**owner.hidden, "what": "links", "count": "2"}
     evil = {"Host": "evil.example"}
-    made = owner.client.post(f"/admin/c/{what.id}/settings", data=given, headers=evil)
+    made = owner.client.post(f"/admin/c/{what.id}/invitations", data=given, headers=evil)
     assert made.status_code == 200 and made.text.count("http://consult.test/c/water/join?t=") == 2
     assert "evil" not in made.text

@@ -22,6 +22,7 @@ EXTRAS = {
     "consult": "the server of a public consultation",
     "demo": "the quickstart and the examples, with their survey",
     "dev": "working on Suffrage: tests and checks",
+    "docs": "the documentation as a site (make docs)",
     "endpoint": "asking models behind an OpenAI-compatible address",
     "labelled": "surveys in files of SPSS, Stata and SAS",
     "lm-eval": "tasks of EleutherAI's evaluation harness",
