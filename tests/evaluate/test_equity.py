@@ -7,6 +7,9 @@ import pytest
 
 from suffrage.evaluate import Scorecard
 from suffrage.evaluate.equity import EVALUATION, scale_variance
+from suffrage.evaluate.statistics.extremes import largest, spread_between
+from suffrage.evaluate.statistics.figures import resamples
+from suffrage.evaluate.statistics.intervals import Measured, bootstrap_estimate
 from tests.evaluate.trial import all_held_out, figure, has, impostors, survey, tried, value_sets
 from tests.impostors import Impostor, one_group, people
 
@@ -162,3 +165,15 @@ def test_without_crossings_the_report_says_so() -> None:
 def test_variance_on_the_scale_by_hand() -> None:
     # Half at either end: (1/2)^2; everybody in one place: 0.
     assert scale_variance(np.array([[0.5, 0, 0.5], [0, 1.0, 0]])).tolist() == [0.25, 0]
+
+
+def test_the_largest_of_groups_with_one_cluster_has_no_interval_and_no_error() -> None:
+    rows = {
+        name: [Measured(1, name, "a", "a", value, np.array([value]))]
+        for name, value in (("north", 0.1), ("south", 0.3))
+    }
+    draws = resamples([row for own in rows.values() for row in own], 1)
+    groups = {name: bootstrap_estimate(own, draws) for name, own in rows.items()}
+    found = largest(groups)
+    assert found.value == 0.3 and (found.low, found.high) == (None, None)
+    assert spread_between(groups).low is None

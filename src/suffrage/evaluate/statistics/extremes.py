@@ -50,7 +50,13 @@ def _moves(groups: Mapping[str, Estimate]) -> FloatArray:
     Draws of few clusters move too little. Each group's moves are as much wider as its own interval
     is than the draws.
     """
-    return np.array([one.inference.widening * (one.draws - one.value) for one in groups.values()])
+    return np.array(
+        [
+            # Of a single cluster nothing is told, and no interval is given below.
+            (one.inference.widening if one.inference.can_tell else 1.0) * (one.draws - one.value)
+            for one in groups.values()
+        ]
+    )
 
 
 def _around(
