@@ -44,9 +44,11 @@ def test_a_study_scores_factors_and_says_which_evaluations_could_not_ask_it(
     wiring = wire(study)
     (stage,) = wiring.align.values()
     assert sorted(path.name for path in stage.folder.iterdir()) == [
+        "README.md",
         "factors.json",
         "factors.npz",
         "manifest.json",
+        "receipt.json",
         "trained_questions.json",
     ]
     with pytest.raises(InputError, match="no text"):
