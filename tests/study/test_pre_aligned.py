@@ -554,7 +554,7 @@ def test_other_surveys_questions_that_a_start_has_learnt_are_not_scored() -> Non
     given = EvaluationInput([], {}, {}, [], [], trained_before=before)
     kept, removed = without_overlaps(given, items, "transfer")
     assert list(removed) == ["q2"] and len(kept) == 7
-    assert "1 of 8 questions of it ask nearly" in removed_note(given, removed, 8, "it")
+    assert "1 of 8 questions of it asks nearly" in removed_note(given, removed, 8, "it")
     assert "Nothing was trained" in removed_note(replace(given, trained_before=()), {}, 8, "it")
 
 
