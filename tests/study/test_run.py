@@ -142,12 +142,17 @@ def test_two_runs_in_one_folder_at_once_are_refused(write_study: Write, tmp_path
 
 
 @pytest.mark.slow
-def test_checkpoints_load_in_the_readmes_three_lines(write_study: Write, tmp_path: Path) -> None:
+def test_checkpoints_load_with_peft_over_their_base_model(
+    write_study: Write, tiny_model: Path
+) -> None:
+    """An adapter names no folder of the trainer's machine: the base model is loaded first."""
     finished = run_study(read_study(write_study()))
     folder = str(finished.folder / "checkpoints" / "distribution-seed3")
+    from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(folder)
+    base = AutoModelForCausalLM.from_pretrained(tiny_model)
+    model = PeftModel.from_pretrained(base, folder)
     assert any("lora" in name for name, _ in model.named_parameters()), "the adapter is in"
     tokenizer = AutoTokenizer.from_pretrained(folder)
     assert model(**tokenizer("Hello", return_tensors="pt")).logits.shape[-1] > 100

@@ -108,7 +108,7 @@ def test_steps_of_a_trial_take_the_place_of_the_entrys_epochs(write_study: Write
     ("changes", "asked", "message"),
     [
         ({"methods": ["base"]}, {}, "no method holds questions back .* add {method: distribution"),
-        ({"methods": ["sft"]}, {"method": "sft"}, "sft holds no questions back for validation"),
+        ({"methods": ["factors"]}, {"method": "factors"}, "factors holds no questions back for"),
         ({}, {"method": "dpo"}, "dpo is not in the study"),
         (
             {"methods": [{**ENTRY, "validation": 0}]},
