@@ -72,11 +72,13 @@ app.add_typer(survey_app, name="survey")
 app.add_typer(values_app, name="values")
 app.add_typer(consult_app, name="consult")
 staff_app = typer.Typer(
-    no_args_is_help=True, help="Who organises, in which role, and how they sign in."
+    cls=PlainHelp, no_args_is_help=True, help="Who organises, in which role, and how they sign in."
 )
 consult_app.add_typer(staff_app, name="staff")
 audit_app = typer.Typer(
-    no_args_is_help=True, help="The audit log: its head to note, and a check against noted ones."
+    cls=PlainHelp,
+    no_args_is_help=True,
+    help="The audit log: its head to note, and a check against noted ones.",
 )
 consult_app.add_typer(audit_app, name="audit")
 
