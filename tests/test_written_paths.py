@@ -43,6 +43,7 @@ FILES = {
     ("consult", "backup", "out"),
     ("consult", "audit", "download", "out"),
     ("consult", "predict", "out"),
+    ("consult", "report", "out"),
     ("consult", "answers", "out"),
     ("consult", "release", "private"),
     ("compare", "out"),

@@ -63,7 +63,7 @@ def test_all_five_run_in_a_study_and_stand_in_its_report(write_study: Any, tmp_p
     ):
         assert (evaluation, measure, "distribution") in given, (evaluation, measure)
     facts = {e.name: e for e in results.evaluations}
-    assert "8 scenarios belong to 8 of the 8 questions" in facts["behaviour"].notes[0]
+    assert "8 scenarios belong to 8 of 8 questions" in facts["behaviour"].notes[0]
     page = (study.output / "report.html").read_text()
     for fact in results.evaluations:
         assert fact.name == "fit" or fact.question in page

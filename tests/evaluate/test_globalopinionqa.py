@@ -112,7 +112,7 @@ def test_what_was_trained_on_is_left_out_for_everyone_and_counted(tmp_path: Path
     held = scored(EVALUATION, models, OPTIONS, tmp_path, trained=["flat"])
     assert figure(held, "country", "flat").n == 12
     assert list(held.details["removed"].values()) == [own.id]
-    assert any("1 of 13 questions of GlobalOpinionQA ask nearly" in note for note in held.notes)
+    assert any("1 of 13 questions of GlobalOpinionQA asks nearly" in note for note in held.notes)
 
 
 def test_who_answers_only_what_suits_is_seen_on_those_alone_and_caught(folder: Path) -> None:
@@ -159,9 +159,9 @@ def test_awkward_rows_are_set_aside_merged_and_said(tmp_path: Path) -> None:
     assert file.answers["South Korea"][both] == pytest.approx([0.6, 0.4])
     assert "India" in file.answers and "S. Korea" not in file.answers
     notes = " ".join(file.notes)
-    assert "1 rows of the file are set aside (1: the shares do not sum to 1)." in notes
+    assert "1 row of the file is set aside (1: the shares do not sum to 1)." in notes
     assert (
-        "S. Korea and South Korea" in notes and "1 populations of the file are no sample" in notes
+        "S. Korea and South Korea" in notes and "1 population of the file is no sample" in notes
     )
 
 

@@ -14,7 +14,7 @@ from suffrage.consult.groups.shown_results import shown_results
 from suffrage.consult.polis.conversation import conversation_of
 from suffrage.report.consultation_report import consultation_report
 from suffrage.server.demo import simulated_demo
-from tests.server.browser import chromium_started, no_sideways
+from tests.server.browser import no_sideways
 
 # What A4 leaves between margins of 16 mm, in CSS pixels.
 PAPER = {"width": 673, "height": 1001}
@@ -55,24 +55,24 @@ def test_the_command_writes_one_file(town: Consultation, tmp_path: Path) -> None
     assert "<h2>Every statement" in out.read_text(encoding="utf-8")
 
 
+@pytest.mark.browser
 @pytest.mark.slow
 def test_the_first_two_parts_are_a_printed_page_each_and_every_screen_holds_it(
-    report: str, tmp_path: Path
+    report: str, tmp_path: Path, chromium: Any
 ) -> None:
     file = tmp_path / "report.html"
     file.write_text(report, encoding="utf-8")
-    with chromium_started() as chromium:
-        for scripts in (True, False):
-            page: Any = chromium.new_context(java_script_enabled=scripts).new_page()
-            for width in (320, 390, 1280):
-                page.set_viewport_size({"width": width, "height": 800})
-                page.goto(file.as_uri())
-                no_sideways(page)
-            page.emulate_media(media="print")
-            page.set_viewport_size(PAPER)
-            heights = [part.bounding_box()["height"] for part in page.locator(".page").all()]
-            assert len(heights) == 2 and max(heights) <= PAPER["height"], heights
-        axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-        page = chromium.new_page()
-        page.goto(file.as_uri())
-        assert [v["id"] for v in axe.Axe().run(page).response["violations"]] == []
+    for scripts in (True, False):
+        page: Any = chromium.new_context(java_script_enabled=scripts).new_page()
+        for width in (320, 390, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            page.goto(file.as_uri())
+            no_sideways(page)
+        page.emulate_media(media="print")
+        page.set_viewport_size(PAPER)
+        heights = [part.bounding_box()["height"] for part in page.locator(".page").all()]
+        assert len(heights) == 2 and max(heights) <= PAPER["height"], heights
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    page = chromium.new_page()
+    page.goto(file.as_uri())
+    assert [v["id"] for v in axe.Axe().run(page).response["violations"]] == []

@@ -238,11 +238,7 @@ def train_preference_model(
     if not learnt:
         raise SuffrageError("the preference model needs pairs of more than one item.")
     batch = job.options.batch
-    in_turn = [
-        [learnt[(step * batch + k) % len(learnt)] for k in range(batch)] for step in range(steps)
-    ]
-    for number, chosen in enumerate(in_turn, 1):
-        check_record_weights(chosen, f"step {number} of the preference model")
+    in_turn = _in_turn(learnt, batch, steps)
     found = _untrained(job)
     parameters = [*trainable(found.model).values(), *found.head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=job.options.learning_rate, weight_decay=0.0)
@@ -281,6 +277,14 @@ def train_preference_model(
     storage.write_json(folder / "preference_model.json", report)
     loop.write_log(folder / "preference_model.jsonl")
     return found, report
+
+
+def _in_turn(rows: Sequence[RecordRow], batch: int, steps: int) -> list[list[RecordRow]]:
+    """The records of each step, one after another and then again from the first."""
+    found = [[rows[(step * batch + k) % len(rows)] for k in range(batch)] for step in range(steps)]
+    for number, chosen in enumerate(found, 1):
+        check_record_weights(chosen, f"step {number} of the preference model")
+    return found
 
 
 def _untrained(job: TrainingJob) -> PreferenceModel:

@@ -159,70 +159,81 @@ def invite_command(
     typer.echo(f"Invitations   {count} in {out}")
 
 
+# What `serve` may be told.
+ServedAs = Annotated[
+    str | None,
+    typer.Option(help="The address as people see it, such as https://consult.example.org."),
+]
+Proxies = Annotated[
+    str | None,
+    typer.Option(help="Addresses of proxies that are trusted to name the caller."),
+]
+MoreHosts = Annotated[
+    str | None,
+    typer.Option(
+        help="Further names that the server answers to, separated by commas, such as those by "
+        "which health checks come. With --base-url all others are refused."
+    ),
+]
+LimitsFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="A YAML file with rate limits, such as for a school whose people all come from "
+        "one address (docs/consultation.md, Rate limits)."
+    ),
+]
+ReleasesFolder = Annotated[
+    Path | None,
+    typer.Option(
+        help="The folder for what organisers release on their pages. Default: next to a SQLite "
+        "store. With PostgreSQL the pages release nothing until you name a folder."
+    ),
+]
+MailServer = Annotated[
+    str | None,
+    typer.Option(
+        help="The mail server for invitations, such as smtp+starttls://user@mail.example.org. "
+        "Its password is read from SUFFRAGE_SMTP_PASSWORD."
+    ),
+]
+AnswersFrom = Annotated[
+    str | None,
+    typer.Option(
+        help="The OpenAI-compatible address of a model that writes answers to compare, such as "
+        "http://127.0.0.1:8080/v1."
+    ),
+]
+AnswersModel = Annotated[str | None, typer.Option(help="The model's name at that address.")]
+AnswersKey = Annotated[
+    str | None,
+    typer.Option(help="The name of the environment variable that holds the key for it."),
+]
+MailFrom = Annotated[
+    str | None,
+    typer.Option(help='Who sends mails, such as "The council <consult@example.org>".'),
+]
+
+
 def serve_command(
     where: Where,
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port.", min=0, max=65535)] = 8000,
-    base_url: Annotated[
-        str | None,
-        typer.Option(help="The address as people see it, such as https://consult.example.org."),
-    ] = None,
-    proxy: Annotated[
-        str | None,
-        typer.Option(help="Addresses of proxies that are trusted to name the caller."),
-    ] = None,
-    hosts: Annotated[
-        str | None,
-        typer.Option(
-            help="Further names that the server answers to, separated by commas, such as those by "
-            "which health checks come. With --base-url all others are refused."
-        ),
-    ] = None,
-    limits: Annotated[
-        Path | None,
-        typer.Option(
-            help="A YAML file with rate limits, such as for a school whose people all come from "
-            "one address (docs/consultation.md, Rate limits)."
-        ),
-    ] = None,
+    base_url: ServedAs = None,
+    proxy: Proxies = None,
+    hosts: MoreHosts = None,
+    limits: LimitsFile = None,
     results: Annotated[
         bool, typer.Option(help="Keep results up to date in a second process.")
     ] = True,
     workers: Annotated[
         int, typer.Option(help="How many processes answer; more than one needs PostgreSQL.", min=1)
     ] = 1,
-    releases: Annotated[
-        Path | None,
-        typer.Option(
-            help="The folder for what organisers release on their pages. Default: next to a SQLite "
-            "store. With PostgreSQL the pages release nothing until you name a folder."
-        ),
-    ] = None,
-    smtp: Annotated[
-        str | None,
-        typer.Option(
-            help="The mail server for invitations, such as smtp+starttls://user@mail.example.org. "
-            "Its password is read from SUFFRAGE_SMTP_PASSWORD."
-        ),
-    ] = None,
-    answers_from: Annotated[
-        str | None,
-        typer.Option(
-            help="The OpenAI-compatible address of a model that writes answers to compare, such as "
-            "http://127.0.0.1:8080/v1."
-        ),
-    ] = None,
-    answers_model: Annotated[
-        str | None, typer.Option(help="The model's name at that address.")
-    ] = None,
-    answers_key: Annotated[
-        str | None,
-        typer.Option(help="The name of the environment variable that holds the key for it."),
-    ] = None,
-    mail_from: Annotated[
-        str | None,
-        typer.Option(help='Who sends mails, such as "The council <consult@example.org>".'),
-    ] = None,
+    releases: ReleasesFolder = None,
+    smtp: MailServer = None,
+    answers_from: AnswersFrom = None,
+    answers_model: AnswersModel = None,
+    answers_key: AnswersKey = None,
+    mail_from: MailFrom = None,
 ) -> None:
     """Serve every consultation of a store. Prints the organiser's first sign-in, once.
 

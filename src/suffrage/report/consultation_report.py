@@ -22,6 +22,8 @@ from suffrage.report.rendering import render_page
 
 # Each list on the first pages has so many statements.
 FIRST_PAGES = 3
+# Both lists of the first page together: more do not fit on a printed page.
+FIRST_PAGE = 4
 
 
 def consultation_report(
@@ -101,7 +103,8 @@ def _first_pages(found: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str,
     known = {key: [id for id in found[key] if id in rows] for key in lists}
     shown = known["most_agree"][:FIRST_PAGES]
     repeated = [id for id in known["agree"] if id in shown]
-    known["agree"] = [id for id in known["agree"] if id not in shown]
+    left = FIRST_PAGE - len(shown)
+    known["agree"] = [id for id in known["agree"] if id not in shown][:left]
     return {
         key: _ShortList(
             heading,
