@@ -160,9 +160,7 @@ def test_awkward_rows_are_set_aside_merged_and_said(tmp_path: Path) -> None:
     assert "India" in file.answers and "S. Korea" not in file.answers
     notes = " ".join(file.notes)
     assert "1 row of the file is set aside (1: the shares do not sum to 1)." in notes
-    assert (
-        "S. Korea and South Korea" in notes and "1 population of the file is no sample" in notes
-    )
+    assert "S. Korea and South Korea" in notes and "1 population of the file is no sample" in notes
 
 
 def test_most_takes_the_same_questions_whatever_the_order_of_rows(tmp_path: Path) -> None:

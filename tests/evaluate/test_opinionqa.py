@@ -135,7 +135,7 @@ def test_scales_name_topics_and_leave_out_what_they_lack(folder: Path, models) -
     options = Options(path="groups.json.gz", scales="scales.json")
     some = {name: models[name] for name in ("truth", "democrat", "flat")}
     card = scored(EVALUATION, some, options, folder)
-    assert any("1 of 12 questions have no scale" in note for note in card.notes)
+    assert any("1 of 12 questions has no scale" in note for note in card.notes)
     assert figure(card, "steered", "truth").n == 11
     # A model that is one group's own is that group's in every topic; the floor is one of two.
     row = figure(card, "consistency", "democrat")

@@ -115,7 +115,7 @@ def test_the_commands_print_json_for_scripts(write_study: Write, tmp_path: Path)
     assert both.exit_code == 0 and Path(plot).exists()
     seen = json.loads(run.invoke(app, ["survey", "inspect", study, "--json"]).stdout)
     assert seen["respondents"] == 240
-    assert json.loads(run.invoke(app, ["doctor", "--json"]).stdout)["suffrage"]
+    assert json.loads(run.invoke(app, ["doctor", "--json"]).stdout)["versions"]["suffrage"]
 
 
 @pytest.mark.slow

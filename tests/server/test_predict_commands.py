@@ -95,7 +95,8 @@ def test_the_audit_log_holds_the_hash_before_the_round_and_scores_come_after(
     seeds.write_text("\n".join(list(TEXTS.values())[:6]), encoding="utf-8")
     store, file = tmp_path / "store", tmp_path / "said.json"
     question = ("--title", "Water", "--question", "How?")
-    made = said("new", store, "--slug", "water", *question, "--statements", seeds, "--start")
+    asks = ["--organiser", "The council", "--contact", "council@example.org", "--start"]
+    made = said("new", store, "--slug", "water", *question, "--statements", seeds, *asks)
     assert made.exit_code == 0, made.output
     silent = said("predict", store, "water", tiny_model, file)
     assert "too little probability" in str(silent.exception) and not file.exists()
