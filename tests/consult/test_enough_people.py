@@ -152,4 +152,4 @@ def test_a_real_export_can_stand_for_the_public(shared_data: Path) -> None:
     given = ["consult", "plan", str(folder), "--people", "50", "--rounds", "3", "--json"]
     found = json.loads(CliRunner().invoke(app, given).output)
     assert found["respondents"] == folder.name and found["public"] > 400
-    assert 0.7 < found["filled"] < 0.9
+    assert 0.5 < found["filled"] < 0.65

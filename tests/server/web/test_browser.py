@@ -250,7 +250,7 @@ def test_a_vote_that_cannot_be_sent_is_kept_and_sent_once_when_the_connection_is
     before = voters_on(live, id)
     page.context.set_offline(True)
     page.click("button.vote.agree")
-    page.wait_for_selector("text=Your vote could not be sent.")
+    page.wait_for_selector("text=We could not send your vote.")
     # Another choice on the same statement takes the place of the first.
     page.click("button.vote.disagree")
     assert page.inner_text("h2.statement") == text and unsent(page) == 1
@@ -274,13 +274,13 @@ def test_a_kept_vote_outlives_the_page_and_a_server_that_answers_with_a_fault(
     text = page.inner_text("h2.statement")
     page.route("**/c/water/vote", lambda route: route.fulfill(status=502, body="<p>Bad gateway"))
     page.click("button.vote.pass")
-    page.wait_for_selector("text=Your vote could not be sent.")
+    page.wait_for_selector("text=We could not send your vote.")
     page.goto("/c/water/help")
     assert unsent(page) == 1
     page.unroute("**/c/water/vote")
     # The next page of theirs with a form sends it, and says so.
     page.goto("/c/water/mine")
-    page.wait_for_selector("text=The vote that was kept on this device is recorded now.")
+    page.wait_for_selector("text=The vote kept on this device is now recorded.")
     assert unsent(page) == 0
     page.reload()
     assert text in page.inner_text(".list >> nth=0")
@@ -298,7 +298,7 @@ def test_on_a_shared_computer_no_kept_vote_waits_for_the_next_person(
     before = voters_on(live, id)
     page.route("**/c/water/vote", lambda route: route.abort())
     page.click("button.vote.agree")
-    page.wait_for_selector("text=Your vote could not be sent.")
+    page.wait_for_selector("text=We could not send your vote.")
     page.goto("/c/water/mine/withdraw" if way == "withdraw" else "/c/water/mine")
     if way == "leave":
         page.get_by_role("button", name="Sign out").click()
@@ -392,7 +392,7 @@ def test_the_language_switch_keeps_its_place_and_stays(tmp_path: Path) -> None:
     assert '<html lang="mi"' in page and "He whakamāoritanga hukihuki." in page
     assert "Draft translation" in page
     consent = browser.get("/c/water/consent").text
-    assert '<p lang="en" dir="auto">This consultation is run by' in consent
+    assert '<p lang="en" dir="auto">The council runs this consultation' in consent
     assert browser.client.get("/", headers={"Accept-Language": "mi, en;q=0.5"}).status_code == 200
 
 
