@@ -565,7 +565,9 @@ def test_a_release_is_made_listed_and_downloaded_as_it_was(office: Office, tmp_p
     viewer.post("/releases", 403, **release_form())
     # A file that is not as it was released is not handed out.
     (office_folder(office) / "release-1" / "README.md").write_text("Something else.")
-    assert "README.md is missing or has changed since the release" in visitor.get("/releases/1.zip", 422)
+    assert "README.md is missing or has changed since the release" in visitor.get(
+        "/releases/1.zip", 422
+    )
     visitor.get("/releases/3.zip", 404)
     visitor.get("/releases/..%2Fprivate.json", 404)
 
