@@ -29,6 +29,7 @@ from suffrage.training_data.records import (
     question_and_answers,
     random_question,
     row_start,
+    trained_items,
     training_pairs,
 )
 from suffrage.training_data.split import ItemSplit, held_back, source_of
@@ -98,12 +99,6 @@ def build_distributions(
         made_from[AVERAGE] = AverageAnswers.of(value_sets, split).content()
     rows = [{**row, "id": f"{place:06d}"} for place, row in enumerate(rows)]
     return Records("distribution", pl.DataFrame(rows, infer_schema_length=None), made_from)
-
-
-def trained_items(value_sets: Sequence[ValueSet], split: ItemSplit) -> dict[str, Item]:
-    """The items trained on that some value set has answers to, by id, in the split's order."""
-    known = {i: d.item for v in value_sets for i, d in v.distributions.items()}
-    return {i: known[i] for i in split.train if i in known}
 
 
 def _row(

@@ -10,8 +10,8 @@ import polars as pl
 
 from suffrage.population import ValueSet
 from suffrage.training_data.answers_in_context import RecordPersonas
-from suffrage.training_data.distribution_records import trained_items, validation_rows
-from suffrage.training_data.records import RecordRow, Records, RecordSettings
+from suffrage.training_data.distribution_records import validation_rows
+from suffrage.training_data.records import RecordRow, Records, RecordSettings, trained_items
 from suffrage.training_data.split import ItemSplit, held_back
 
 # As `RecordBuilder.build`.

@@ -234,6 +234,12 @@ def record_builder(kind: str | None, source: Source) -> RecordBuilder:
     raise SuffrageError(f"no installed package makes {kind} records from {source}.")
 
 
+def trained_items(value_sets: Sequence[ValueSet], split: ItemSplit) -> dict[str, Item]:
+    """The items trained on that some value set has answers to, by id, in the split's order."""
+    known = {i: d.item for v in value_sets for i, d in v.distributions.items()}
+    return {i: known[i] for i in split.train if i in known}
+
+
 def training_pairs(
     value_sets: Sequence[ValueSet],
     split: ItemSplit,

@@ -26,6 +26,7 @@ from suffrage.training_data.low_rank import (
     ItemAnswers,
     fit_factors,
 )
+from suffrage.training_data.records import trained_items
 from suffrage.training_data.split import ItemSplit, near_duplicate_groups
 from suffrage.training_data.text_features import TextFeatures
 
@@ -68,7 +69,7 @@ def fit_teacher(value_sets: Sequence[ValueSet], split: ItemSplit, seed: int) -> 
     -------
     Teacher
     """
-    items = _trained_items(value_sets, split)
+    items = list(trained_items(value_sets, split).values())
     groups = near_duplicate_groups(items)
     answers = [_answers(value_sets, item, groups[item.id]) for item in items]
     texts = TextFeatures.of(items, seed)
@@ -90,12 +91,6 @@ def fit_teacher(value_sets: Sequence[ValueSet], split: ItemSplit, seed: int) -> 
             shares[items[at].id] = np.array(each)
     names = {value_set.name: place for place, value_set in enumerate(value_sets)}
     return Teacher(shares, names, chosen.settings, chosen.fit)
-
-
-def _trained_items(value_sets: Sequence[ValueSet], split: ItemSplit) -> list[Item]:
-    """The items trained on that some value set has answers to, in the split's order."""
-    known = {i: d.item for v in value_sets for i, d in v.distributions.items()}
-    return [known[item] for item in split.train if item in known]
 
 
 def _answers(value_sets: Sequence[ValueSet], item: Item, group: str) -> ItemAnswers:
