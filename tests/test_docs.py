@@ -74,11 +74,12 @@ def test_commands_in_the_documentation_exist_with_their_options(page: Path) -> N
 
 
 def anchors_of(page: Path) -> set[str]:
-    """The anchors that headings of a page get, as GitHub and MkDocs make them."""
+    """The anchors of a page: those that GitHub and MkDocs make of headings, and `<a id=...>`."""
     text = re.sub(r"(?ms)^\s*```.*?^\s*```", "", page.read_text(encoding="utf-8"))
     headings = re.findall(r"(?m)^#+\s+(.*)$", text)
     plain = [re.sub(r"[^\w\s-]", "", heading).strip().lower() for heading in headings]
-    return {re.sub(r"\s", "-", heading) for heading in plain}
+    written = re.findall(r'<a id="([^"]+)"></a>', text)
+    return {re.sub(r"\s", "-", heading) for heading in plain} | set(written)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=identified)

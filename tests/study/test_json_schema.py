@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from suffrage.errors import InputError
-from suffrage.study.commands.starting import example_studies
+from suffrage.study.commands.examples import example_studies
 from suffrage.study.json_schema import KEYS, study_json_schema
 from suffrage.study.keys_page import study_keys_page
 from suffrage.study.schema import Study, read_study

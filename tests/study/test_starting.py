@@ -2,6 +2,7 @@
 
 import csv
 import random
+import re
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,8 @@ from typer.testing import CliRunner
 
 from suffrage.cli import app
 from suffrage.errors import InputError
-from suffrage.study.commands.starting import (
-    StartSettings,
-    copy_example,
-    example_studies,
-    start_study,
-)
+from suffrage.study.commands.examples import copy_example, example_studies, examples_page
+from suffrage.study.commands.starting import StartSettings, start_study
 from suffrage.study.inputs import study_split
 from suffrage.study.schema import read_study, study_survey
 from suffrage.study.sources import built_value_set, read_sources
@@ -114,6 +111,34 @@ def test_every_example_can_be_begun_with(
         monkeypatch.setenv(variable, str(tmp_path))
     if not needs:
         assert read_study(tmp_path / "new" / "study.yaml").output.is_relative_to(tmp_path / "new")
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_the_page_of_examples_has_every_file_with_the_facts_of_the_command() -> None:
+    page = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    assert examples_page(example_studies()) in page
+    kinds = (".yaml", ".py", ".sbatch")
+    files = {p.relative_to(EXAMPLES).as_posix() for p in EXAMPLES.rglob("*") if p.suffix in kinds}
+    named = set(re.findall(r"^\| (?:\[[\w.-]+\]\(|`)([\w/.-]+)", page, flags=re.MULTILINE))
+    assert files == named
+
+
+def test_an_example_without_data_time_or_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "one.yaml").write_text("# A study. Data: none. Time: 1 min.\nstudy: one\n")
+    monkeypatch.setattr("suffrage.study.commands.examples._example_folder", lambda: tmp_path)
+    with pytest.raises(InputError, match=r"one\.yaml does not say what it takes"):
+        example_studies()
+
+
+def test_an_example_that_reads_data_of_ones_own_does_not_say_that_it_ships() -> None:
+    wrong = [e.name for e in example_studies() if e.needs and e.data.startswith("ships")]
+    assert not wrong
+    quickstart = example_studies()[0]
+    assert quickstart.name == "quickstart" and quickstart.memory == "4.3 GB"
 
 
 def test_the_commands_say_what_to_do_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

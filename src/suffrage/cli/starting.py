@@ -59,7 +59,8 @@ def init_command(
 
     Example: `suffrage init --example quickstart`
     """
-    from suffrage.study.commands.starting import StartSettings, copy_example, start_study
+    from suffrage.study.commands.examples import copy_example
+    from suffrage.study.commands.starting import StartSettings, start_study
 
     if (data is None) == (example is None):
         raise InputError("name either a data file or an example with --example.")
@@ -116,19 +117,29 @@ def schema_command(
     print_json(schema)
 
 
-def examples_command(as_json: AsJson = False) -> None:
-    """List the example studies that ship, and what each needs.
+def examples_command(
+    page: Annotated[
+        bool, typer.Option("--page", help="Print the table of examples/README.md, in Markdown.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the example studies that ship: what each shows, and the data, time and memory it takes.
 
     Example: `suffrage examples`
     """
-    from suffrage.study.commands.starting import example_studies
+    from suffrage.study.commands.examples import example_studies, examples_page
 
     found = example_studies()
+    if page:
+        typer.echo(examples_page(found), nl=False)
+        return
     if as_json:
-        print_json([{"name": e.name, "about": e.about, "needs": e.needs} for e in found])
+        facts = ("name", "about", "needs", "data", "time", "memory")
+        print_json([{fact: getattr(one, fact) for fact in facts} for one in found])
         return
     for one in found:
         typer.echo(f"{one.name}\n    {one.about}")
+        typer.echo(f"    Data: {one.data}. Time: {one.time}. Memory: {one.memory}.")
         if one.needs:
-            typer.echo(f"    Needs data of your own: {', '.join(one.needs)}")
+            typer.echo(f"    Say where your data is: export {'=... '.join(one.needs)}=...")
     typer.echo("\nBegin with one of them: suffrage init --example NAME")

@@ -1,8 +1,8 @@
 """How far answers computed in a shorter number format are from those in float32.
 
 bfloat16 keeps 8 bits of a number's 24, and packing and batching round differently again: option
-log-probabilities move by tenths (docs/results.md). What that does to a study's figures is measured
-on its own questions.
+log-probabilities move by tenths (docs/results-speed.md). What that does to a study's figures is
+measured on its own questions.
 """
 
 from __future__ import annotations

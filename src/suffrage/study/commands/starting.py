@@ -1,4 +1,4 @@
-"""`suffrage init`: a study from one's own data file, or from an example that ships."""
+"""`suffrage init`: a study from one's own data file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -352,101 +351,3 @@ def _list_to_do(head: str, book: dict[str, Any], started: StartedStudy) -> None:
 
 def _says_nothing(texts: Collection[str]) -> bool:
     return all(re.fullmatch(r"-?\d+", str(text)) for text in texts)
-
-
-# --- examples ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ExampleStudy:
-    """A study that ships with Suffrage."""
-
-    name: str
-    path: Path
-    # The first sentence of its comment.
-    about: str
-    # Environment variables that name data of one's own.
-    needs: tuple[str, ...]
-
-
-def example_studies() -> list[ExampleStudy]:
-    """The studies that ship, those that need no data of one's own first.
-
-    Raises
-    ------
-    InputError
-        They are not installed.
-    """
-    found = []
-    for path in sorted(_example_folder().glob("*.yaml")):
-        text = path.read_text(encoding="utf-8")
-        if re.search(r"^study:", text, flags=re.MULTILINE):
-            needs = tuple(dict.fromkeys(re.findall(r"\$\{(\w+)\}", text)))
-            found.append(ExampleStudy(path.stem, path, _about(text), needs))
-    return sorted(found, key=lambda one: (bool(one.needs), one.name != "quickstart", one.name))
-
-
-def copy_example(name: str, folder: Path) -> StartedStudy:
-    """Copy an example, and what it reads, into a folder as `study.yaml`.
-
-    Parameters
-    ----------
-    name : str
-        As `example_studies` names it.
-    folder : Path
-        The study's results go into `runs` inside it.
-
-    Raises
-    ------
-    InputError
-        There is no such example, or the folder has a study.
-    """
-    known = {one.name: one for one in example_studies()}
-    if name not in known:
-        raise InputError(
-            f'there is no example "{name}"; there are {", ".join(known)}.'
-            f"{did_you_mean(name, known)}"
-        )
-    example = known[name]
-    if (folder / STUDY).exists():
-        raise InputError(f"{folder / STUDY} is there already; name another folder with --out.")
-    text = example.path.read_text(encoding="utf-8").replace("../runs/", "runs/")
-    text = text.replace(f"examples/{name}.yaml", STUDY)
-    folder.mkdir(parents=True, exist_ok=True)
-    for other in example.path.parent.glob("*.yaml"):
-        content = other.read_text(encoding="utf-8")
-        if other.name in text and not re.search(r"^study:", content, flags=re.MULTILINE):
-            storage.write_text(folder / other.name, content)
-    storage.write_text(folder / STUDY, text)
-    started = StartedStudy(folder, [f"Example  {name}: {example.about}"])
-    for variable in example.needs:
-        started.to_do.append(f"export {variable}=... where its data is; {STUDY} says from whom.")
-    return started
-
-
-def _about(text: str) -> str:
-    """The first sentence of the comment that a study begins with."""
-    comment: list[str] = []
-    for line in text.splitlines():
-        if not line.startswith("#") or not line.strip("# "):
-            break
-        comment.append(line.strip("# "))
-    words = " ".join(comment)
-    return re.split(r"(?<=[.?!]) ", words, maxsplit=1)[0] if words else ""
-
-
-def _example_folder() -> Path:
-    """Where the examples are: in a checkout, or where the installed package put them."""
-    checkout = Path(__file__).parents[4] / "examples"
-    if (checkout / "quickstart.yaml").is_file():
-        return checkout
-    try:
-        files = distribution("suffrage").files or []
-    except PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.as_posix().endswith("suffrage/examples/quickstart.yaml"):
-            return Path(str(file.locate())).resolve().parent
-    raise InputError(
-        "the examples are not installed; install Suffrage again from its wheel, or use a clone."
-    )

@@ -19,7 +19,7 @@ from suffrage.study.schema import Study
 # A difference in fit that is worth seeing.
 WORTH_SEEING = 0.05
 # The standard deviation of a difference in fit between clusters of questions, typical of the
-# studies in docs/results.md. A study that was run before has its own.
+# studies in docs/results-journal.md. A study that was run before has its own.
 TYPICAL_DEVIATION = 0.08
 
 

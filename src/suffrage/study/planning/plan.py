@@ -36,7 +36,7 @@ from suffrage.study.wiring import wire
 # The share of a plain matrix product's speed that a forward pass reaches.
 FORWARD_EFFICIENCY = 0.6
 # The same on a CPU in bfloat16, whose products are so fast that the rest takes most of the time:
-# measured (docs/results.md, "asking many questions").
+# measured (docs/results-speed.md, "asking many questions").
 SHORT_EFFICIENCY = 0.3
 # Of a request to an endpoint, from afar; and the tokens it writes at most.
 REQUEST_SECONDS = 1.0

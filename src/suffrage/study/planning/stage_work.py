@@ -28,7 +28,7 @@ from suffrage.training_data.answers_in_context import shares_in_words
 
 # Times the arithmetic of one forward pass that a token takes: to learn from (attention, adapters
 # and optimiser included), to read, and to write by itself. Measured on SmolLM2-135M with 2 cores
-# (docs/results.md, "methods on two countries").
+# (docs/results-journal.md, "methods on two countries").
 LEARNT_FACTOR, READ_FACTOR, WRITTEN_FACTOR = 7.0, 1.5, 3.0
 # The ways of asking one item share its question.
 SHARED_QUESTION = 0.8
