@@ -1,20 +1,15 @@
 """The architecture: imports point down, inside packages too, and the light parts stay light."""
 
-import ast
 import graphlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-import suffrage
+from tests.module_facts import MODULES, PATHS, SOURCE, facts_of
 
-SOURCE = Path(suffrage.__file__).parent
 # From the top down. The modules of FOUNDATION are below all of them.
 LAYERS = [
     "__main__",
@@ -66,48 +61,10 @@ PARTS = {
     "study": ["commands", "run", "planning", OTHERS],
     "survey": ["readers", "worldvaluesbench", "draft", "formats", OTHERS],
 }
-MODULES = sorted(SOURCE.rglob("*.py"))
 
 
 def layer_of(module: Path) -> str:
     return module.relative_to(SOURCE).parts[0].removesuffix(".py")
-
-
-@dataclass(frozen=True)
-class ModuleFacts:
-    """What the tests below ask of a module, read once: syntax trees are large."""
-
-    docstring: str
-    # The top-level packages and modules of this project that it imports from.
-    layers: frozenset[str]
-    # The modules of this project that it imports by name, outside functions and anywhere.
-    at_once: frozenset[str]
-    anywhere: frozenset[str]
-
-
-@cache
-def facts_of(path: Path) -> ModuleFacts:
-    tree = ast.parse(path.read_text())
-    return ModuleFacts(
-        ast.get_docstring(tree) or "",
-        frozenset(imported_layers(tree)),
-        frozenset(imported_modules(tree, in_functions=False)),
-        frozenset(imported_modules(tree, in_functions=True)),
-    )
-
-
-def imported_layers(tree: ast.Module) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            if node.module == "suffrage":
-                found |= {alias.name for alias in node.names}
-            elif node.module.startswith("suffrage."):
-                found.add(node.module.split(".")[1])
-        elif isinstance(node, ast.Import):
-            names = [alias.name.split(".") for alias in node.names]
-            found |= {parts[1] for parts in names if parts[0] == "suffrage" and len(parts) > 1}
-    return found
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(SOURCE)))
@@ -118,44 +75,6 @@ def test_imports_point_down(module: Path) -> None:
     allowed = FOUNDATION | (set(LAYERS[LAYERS.index(layer) :]) if layer in LAYERS else set())
     above = facts_of(module).layers - allowed
     assert not above, f"{module.name} in {layer} imports {above}"
-
-
-def module_name(path: Path) -> str:
-    """`suffrage.models.answerer`; a package's `__init__.py` has the package's name."""
-    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-PATHS = {module_name(path): path for path in MODULES}
-
-
-def import_statements(
-    statements: list[ast.stmt], in_functions: bool
-) -> Iterator[ast.Import | ast.ImportFrom]:
-    """The imports that run; those for type checkers only are left out."""
-    for node in statements:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            yield node
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            yield from import_statements(node.orelse, in_functions)
-        elif in_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            for inner in ("body", "orelse", "finalbody"):
-                yield from import_statements(getattr(node, inner, []), in_functions)
-            for handler in getattr(node, "handlers", []):
-                yield from import_statements(handler.body, in_functions)
-
-
-def imported_modules(tree: ast.Module, in_functions: bool) -> set[str]:
-    """The modules of this project that a module imports by name."""
-    found = set()
-    for node in import_statements(tree.body, in_functions):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if alias.name in PATHS}
-        elif node.module in PATHS:
-            own = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= own & PATHS.keys()
-            found |= {node.module} if own - PATHS.keys() else set()
-    return found
 
 
 def test_no_import_goes_in_a_circle() -> None:

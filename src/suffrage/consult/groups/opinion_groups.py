@@ -516,14 +516,12 @@ def settled(
     """
     runs, k, _ = centres.shape
     cells, repeated = np.arange(runs)[:, None] * k, np.tile(weights, runs)
+    weighted = [np.tile(weights * along, runs) for along in points.T]
     for _ in range(rounds):
         cluster_of = (_nearest_of_each(points, centres) + cells).ravel()
         sizes = np.bincount(cluster_of, repeated, runs * k)
         sums = np.stack(
-            [
-                np.bincount(cluster_of, np.tile(weights * along, runs), runs * k)
-                for along in points.T
-            ],
+            [np.bincount(cluster_of, along, runs * k) for along in weighted],
             axis=1,
         )
         means = (sums / np.maximum(sizes, 1e-300)[:, None]).reshape(centres.shape)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -251,12 +252,10 @@ def migrate(engine: Engine) -> None:
     """
     from alembic import command
     from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
     from alembic.util.exc import CommandError
 
     with engine.connect() as c, c.begin():
-        newest = ScriptDirectory.from_config(migration_config(c)).get_current_head()
-        if MigrationContext.configure(c).get_current_revision() == newest:
+        if MigrationContext.configure(c).get_current_revision() == _newest_revision():
             return
     with engine.connect().execution_options(writes=True) as c, c.begin():
         if engine.dialect.name == "postgresql":  # on SQLite the transaction is a lock already
@@ -267,6 +266,14 @@ def migrate(engine: Engine) -> None:
             raise InputError(
                 f"the store was written by a newer version of Suffrage ({error}); install that one."
             ) from error
+
+
+@cache
+def _newest_revision() -> str | None:
+    """Return the revision that the package's migrations lead to; their files are read once."""
+    from alembic.script import ScriptDirectory
+
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
 
 
 def migration_config(connection: Connection) -> Any:
