@@ -19,6 +19,7 @@ from suffrage.server.store.database import Store, open_store
 from suffrage.server.store.driver import Driver
 from suffrage.server.store.exposures import record_exposure
 from suffrage.server.store.participants import Participant, Scopes
+from suffrage.server.store.puzzles import make_puzzle, solve_puzzle
 from suffrage.server.store.shown_answers import CHAT, ShownAnswer, ShownPrompt, put_prompts
 from suffrage.server.store.stored_judgements import record_comparison
 from suffrage.server.texts import clean
@@ -102,7 +103,10 @@ class PreferenceBox:
                 f'to store preferences, agree to this too: "{self.consent.scopes[missing[0]]}" '
                 "Your questions are stored with them."
             )
-        joined = participants.join_consultation(self._store, self.what.id, None, SOURCE)
+        proof, bits = None, self.what.settings.proof_of_work
+        if bits:
+            proof = solve_puzzle(make_puzzle(self._store.secrets, self.what.id, bits))
+        joined = participants.join_consultation(self._store, self.what.id, None, SOURCE, proof)
         scopes = Scopes(**{name: bool(agreed.get(name)) for name in self.consent.scopes})
         person = joined.participant
         participants.give_consent(self._store, self.what.id, person.id, scopes, self.consent.whole)

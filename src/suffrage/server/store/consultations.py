@@ -32,6 +32,7 @@ from suffrage.server.store.database import (
 )
 from suffrage.server.store.database_schema import PHASES, consultation
 from suffrage.server.store.mail_addresses import forget_addresses
+from suffrage.server.store.puzzles import MOST_BITS
 from suffrage.server.store.secret_keys import new_id
 
 Phase = Literal["draft", "open", "closed", "archived"]
@@ -67,6 +68,8 @@ class ConsultationSettings(_Settings):
     intro: Texts = {}
     # People may take part without an invitation; they are marked as unverified.
     open_to_all: bool = False
+    # Without an invitation, joining takes about 2 ** proof_of_work hashes; 0 for no puzzle.
+    proof_of_work: Annotated[int, Field(ge=0, le=MOST_BITS)] = 0
     # Who may write statements.
     statements_by: Literal["participants", "organisers"] = "participants"
     # before: nothing written is shown until it is accepted. after: it is shown at once unless it

@@ -178,6 +178,15 @@ rate_bucket = Table(
     Column("taken", Integer, nullable=False),
 )
 
+# Puzzles that somebody has joined with, so that each counts once; see `puzzles.py`.
+used_puzzle = Table(
+    "used_puzzle",
+    metadata,
+    Column("mark", Text, primary_key=True),
+    Column("expires", _TIME, nullable=False),
+    Index("ix_used_puzzle_expires", "expires"),
+)
+
 invitation = Table(
     "invitation",
     metadata,

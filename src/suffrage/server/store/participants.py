@@ -29,6 +29,7 @@ from suffrage.server.store.database_schema import (
 )
 from suffrage.server.store.driver import Driver, Prepared
 from suffrage.server.store.invitations import use_invitation
+from suffrage.server.store.puzzles import Proof, use_proof
 from suffrage.server.store.result_steps import mark_withdrawal
 from suffrage.server.store.secret_keys import ALPHABET, Secrets, new_id, new_token, read_code
 
@@ -74,12 +75,26 @@ class Scopes:
 
 
 def join_consultation(
-    store: Store, consultation_id: str, token: str | None, language: str
+    store: Store,
+    consultation_id: str,
+    token: str | None,
+    language: str,
+    proof: Proof | None = None,
 ) -> NewSession:
     """Take part, with an invitation's token or, where the consultation is open to all, without.
 
-    Raises RefusedError: "used" for a token that is unknown, used, revoked or out of date (which of
-    them is not told), "closed", and "invited" where an invitation is needed.
+    Parameters
+    ----------
+    token : str, optional
+        Of an invitation.
+    proof : Proof, optional
+        The solution of a puzzle, which whoever has no invitation needs where the settings say so.
+
+    Raises
+    ------
+    RefusedError
+        "used" for a token that is unknown, used, revoked or out of date (which of them is not
+        told), "closed", "invited" where an invitation is needed, and "puzzle" where a solution is.
     """
     session, at = new_token(), now()
     with store.write() as c:
@@ -89,6 +104,8 @@ def join_consultation(
             invitation_id = use_invitation(c, store, consultation_id, token, at)
         elif not what.settings.open_to_all:
             raise RefusedError("invited", "this consultation is by invitation.")
+        elif what.settings.proof_of_work:
+            use_proof(c, store, consultation_id, proof)
         id = new_id()
         c.execute(
             insert(participant).values(

@@ -32,6 +32,7 @@ from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.database import RefusedError, Store
 from suffrage.server.store.driver import Driver
 from suffrage.server.store.participants import Participant, Scopes
+from suffrage.server.store.puzzles import PARTS, Proof, make_puzzle
 from suffrage.server.web.consent import consent_text
 from suffrage.server.web.languages import languages
 from suffrage.server.web.mine import everything_of, results_for
@@ -60,6 +61,26 @@ class SessionRequest(_Body):
     code: ShortText | None = None
     """To come back with."""
     language: Annotated[str, Field(max_length=20, pattern=r"^[A-Za-z-]*$")] = "en"
+    puzzle: ShortText = ""
+    """The text of a puzzle, where joining without an invitation needs one."""
+    solution: ShortText = ""
+    """Of that puzzle."""
+
+
+class PuzzleReply(_Reply):
+    """What to solve before joining without an invitation.
+
+    For each part, from 0, find a number n for which the SHA-256 hash of `mark`, the part as four
+    decimal digits and n as eight hexadecimal digits (small letters) begins with `zero_bits` zero
+    bits. The solution is these eight digits of every part, one after another. It lets one person
+    in, once, within half an hour.
+    """
+
+    puzzle: str | None = None
+    """To send back with the solution. Null where joining needs none."""
+    mark: str = ""
+    parts: int = 0
+    zero_bits: int = 0
 
 
 class SessionReply(_Reply):
@@ -286,10 +307,20 @@ def about_endpoint(what: AConsultation) -> dict[str, Any]:
         "phase": what.phase,
         "languages": list(s.languages),
         "open_to_all": s.open_to_all,
+        "proof_of_work": s.proof_of_work,
         "statement_characters": s.statement_characters,
         "demographics": [item.model_dump(mode="json") for item in s.demographics],
         "consent_version": s.consent_version,
     }
+
+
+@router.get("/puzzle")
+def puzzle_endpoint(request: Request, what: AConsultation) -> PuzzleReply:
+    """A puzzle to solve before joining without an invitation, where the consultation wants it."""
+    if not what.settings.proof_of_work:
+        return PuzzleReply()
+    made = make_puzzle(store_of(request).secrets, what.id, what.settings.proof_of_work)
+    return PuzzleReply(puzzle=made.text, mark=made.mark, parts=PARTS, zero_bits=made.zero_bits)
 
 
 @router.post("/session", status_code=201, dependencies=JSON_ONLY)
@@ -300,7 +331,8 @@ def session_endpoint(request: Request, what: AConsultation, body: SessionRequest
     if body.code:
         joined = participants.come_back(store, what.id, body.code)
     else:
-        joined = participants.join_consultation(store, what.id, body.token, body.language)
+        proof = Proof(body.puzzle, body.solution)
+        joined = participants.join_consultation(store, what.id, body.token, body.language, proof)
     person = joined.participant
     return SessionReply(
         session=joined.session,

@@ -270,7 +270,7 @@ def _sent_before(request: Request) -> list[tuple[str, str]]:
 
 
 def _refused(request: Request, error: RefusedError) -> Response:
-    forbidden = ("consent", "withdrawn", "used", "invited")
+    forbidden = ("consent", "withdrawn", "used", "invited", "puzzle")
     what = getattr(request.state, "what", None)
     said = str(error)
     if what is not None:

@@ -28,6 +28,7 @@ from suffrage.server.store import shown_answers as answers
 from suffrage.server.store.database import NotFoundError, RefusedError
 from suffrage.server.store.driver import Driver
 from suffrage.server.store.participants import Participant, Scopes
+from suffrage.server.store.puzzles import PARTS, Proof, make_puzzle
 from suffrage.server.web import protection
 from suffrage.server.web.consent import consent_text
 from suffrage.server.web.mine import everything_of, reasons_told, results_for
@@ -91,10 +92,13 @@ def post_join(v: APage, form: Form) -> Any:
         if code or kept:
             joined = participants.come_back(v.store, v.what.id, code)
         else:
+            proof = Proof(field(form, "puzzle", 100), field(form, "solution", 200))
             joined = participants.join_consultation(
-                v.store, v.what.id, token or None, v.language.code
+                v.store, v.what.id, token or None, v.language.code, proof
             )
     except RefusedError as error:
+        if error.reason == "puzzle":
+            return offer_to_join(v, "", bad_puzzle=True)
         if error.reason not in ("used", "invited"):
             raise
         typed = bool(code or kept)
@@ -417,6 +421,7 @@ def refusal(v: Visit, error: RefusedError) -> str:
         "withdrawn": _("You have withdrawn from this consultation."),
         "used": _("This invitation or code is not valid, or someone has used it."),
         "invited": _("You need an invitation to take part."),
+        "puzzle": _("Joining needs the solution of a puzzle."),
         "statements": _("Only the organisers write statements here."),
         "empty": _("Write your statement first."),
         "length": _("Your statement is too long. Use at most %(most)d characters.")
@@ -450,6 +455,7 @@ def offer_to_join(
     invitation: str,
     bad: bool = False,
     bad_code: bool = False,
+    bad_puzzle: bool = False,
     code: str = "",
     kept: Mapping[str, str] | None = None,
 ) -> Response:
@@ -461,6 +467,8 @@ def offer_to_join(
         The token of a usable one, "" without.
     bad, bad_code : bool
         Whether the invitation, or the code, cannot be used.
+    bad_puzzle : bool
+        Whether the page's puzzle was not solved.
     code : str
         What was entered.
     kept : mapping, optional
@@ -474,11 +482,20 @@ def offer_to_join(
         )
     elif bad_code:
         problem = v._("We do not know this code. Check each character.")
+    elif bad_puzzle:
+        problem = v._(
+            "Your browser has not solved the puzzle, or this page was open for too long. Press "
+            "Start again."
+        )
+    without = v.what.settings.open_to_all and not kept
+    bits = v.what.settings.proof_of_work if without and v.is_open and not invitation else 0
     return v.page(
         "join.html",
         403 if problem else 200,
         invitation=invitation,
-        joinable=bool(invitation) or (v.what.settings.open_to_all and not kept),
+        joinable=bool(invitation) or without,
+        puzzle=make_puzzle(v.store.secrets, v.what.id, bits) if bits else None,
+        parts=PARTS,
         bad=bad,
         bad_code=bad_code,
         problem=problem,

@@ -76,6 +76,17 @@ TAKING_PART = (
         N_("Results show how many came without one. One person can then take part twice."),
     ),
     Ask(
+        "proof_of_work",
+        "number",
+        N_("Puzzle before joining without an invitation"),
+        N_(
+            "0 for none. With 18, the browser computes for a second or a few before it joins; each "
+            "step more takes twice as long. It slows down programs, and needs JavaScript."
+        ),
+        least=0,
+        most=24,
+    ),
+    Ask(
         "statements_by",
         "choice",
         N_("Who writes statements"),
