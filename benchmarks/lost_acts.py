@@ -24,7 +24,6 @@ import argparse
 import os
 import pwd
 import random
-import resource
 import secrets
 import shutil
 import signal
@@ -45,7 +44,7 @@ import httpx
 from consult_load import HOST, SECRET, _pids, _stat, free_port, is_worker
 
 PEOPLE = 12
-STATEMENTS = 1500
+STATEMENTS = 1000
 DISK_MEGABYTES = 300
 # Seconds before a fault, the longest wait until it is felt, seconds that people go on after it, and
 # in which the server must answer again.
@@ -93,6 +92,8 @@ class Store:
     address = ""
     workers = 1
     faults: tuple[str, ...] = ()
+    # What runs a command as the user of its processes: root may not limit others' everywhere.
+    user: tuple[str, ...] = ()
 
     def __init__(self, disk: Path) -> None:
         self.disk = disk
@@ -106,6 +107,12 @@ class Store:
     def processes(self, server: subprocess.Popen[bytes]) -> list[int]:
         """Return those that write to the disk."""
         return [server.pid]
+
+    def limit_files(self, pids: list[int], size: str) -> None:
+        """Let the writes of processes fail beyond a size in bytes; not those that have ended."""
+        each = f'for pid in "$@"; do prlimit --pid "$pid" --fsize={size}: ; done'
+        words = [*self.user, "sh", "-c", each, "sh", *map(str, pids)]
+        subprocess.run(words, capture_output=True, cwd=self.disk)
 
     def to_kill(self, server: subprocess.Popen[bytes], dice: random.Random) -> int:
         """Return a process that answers requests."""
@@ -139,7 +146,7 @@ class Postgresql(Store):
         if not found:
             raise SystemExit("no PostgreSQL server is installed under /usr/lib/postgresql")
         self.bin, self.cluster, self.port = found[-1].parent, disk / "cluster", free_port()
-        self.user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        self.user = ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ()
         if self.user:
             os.chown(disk, pwd.getpwnam("postgres").pw_uid, -1)
         made = [f"{self.bin}/initdb", "-D", str(self.cluster), "-A", "trust", "-U", "load"]
@@ -246,7 +253,7 @@ class Site:
                         self.vote(client, id, session, dice.choice(self.statements))
                 except httpx.TransportError:
                     self.told.was_stored(0)
-                    time.sleep(0.1)
+                    time.sleep(0.3)
 
     def vote(self, client: httpx.Client, id: str, session: str, statement: str) -> None:
         done = client.put(f"/votes/{statement}", json={"vote": 1}, headers=bearer(session))
@@ -337,16 +344,10 @@ def disk_full(now: Site, dice: random.Random) -> None:
 
 def write_errors(now: Site, dice: random.Random) -> None:
     """Let writes fail beyond a size of file, and end that."""
-    before = {}
-    largest = dice.randrange(64, 1024) * 1024
-    for pid in now.store.processes(now.server):
-        with suppress(ProcessLookupError):
-            before[pid] = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (largest, before[pid][1]))
+    limited = now.store.processes(now.server)
+    now.store.limit_files(limited, str(dice.randrange(64, 1024) * 1024))
     now.wait_until_felt(dice)
-    for pid, limit in before.items():
-        with suppress(ProcessLookupError):
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, limit)
+    now.store.limit_files(limited, "unlimited")
 
 
 FAULTS = {

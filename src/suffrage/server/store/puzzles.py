@@ -103,7 +103,8 @@ def use_proof(c: Connection, store: Store, consultation_id: str, proof: Proof | 
         raise RefusedError("puzzle", "this is not the solution of the puzzle.")
     c.execute(delete(used_puzzle).where(used_puzzle.c.expires < now()))
     row = upsert(c, used_puzzle).values(mark=puzzle.mark, expires=_expires(puzzle.text))
-    if c.execute(row.on_conflict_do_nothing()).rowcount == 0:
+    stored = c.scalar(row.on_conflict_do_nothing().returning(used_puzzle.c.mark))
+    if stored is None:
         raise RefusedError("puzzle", "somebody has joined with this puzzle already.")
 
 
