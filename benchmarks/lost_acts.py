@@ -50,6 +50,8 @@ DISK_MEGABYTES = 300
 # in which the server must answer again.
 BEFORE, FELT, AFTER, RECOVERED = (0.2, 1.0), 8.0, 0.4, 300.0
 STORED = (200, 201, 204)
+# Seconds until somebody tries again whose connection broke.
+AWAY = 0.5
 
 
 @dataclass
@@ -216,6 +218,9 @@ class Site:
         self.over = threading.Event()
         self.port = free_port()
         self.server = self.started()
+        # One for each person, and one that asks whether the server is ready: making one is slow.
+        base = f"http://{HOST}:{self.port}/api/v1/c/{self.slug}"
+        self.clients = [httpx.Client(base_url=base, timeout=30) for _ in range(len(people) + 1)]
 
     def started(self) -> subprocess.Popen[bytes]:
         load = str(Path(__file__).with_name("consult_load.py"))
@@ -228,7 +233,8 @@ class Site:
         until = time.monotonic() + RECOVERED
         while time.monotonic() < until:
             with suppress(httpx.TransportError):
-                if httpx.get(f"http://{HOST}:{self.port}/readyz", timeout=10).status_code == 200:
+                asked = self.clients[-1].get(f"http://{HOST}:{self.port}/readyz", timeout=10)
+                if asked.status_code == 200:
                     return
             self.store.start()
             if self.server.poll() is not None:
@@ -240,20 +246,19 @@ class Site:
         """Vote on one statement after another, and sometimes do something else."""
         dice = random.Random(secrets.randbits(64))
         id, session = self.people[number]
-        base = f"http://{HOST}:{self.port}/api/v1/c/{self.slug}"
-        with httpx.Client(base_url=base, timeout=30) as client:
-            while not self.over.is_set():
-                try:
-                    kind = dice.random()
-                    if kind < 0.06:
-                        self.come_and_go(client, dice)
-                    elif kind < 0.1:
-                        self.write(client, session)
-                    else:
-                        self.vote(client, id, session, dice.choice(self.statements))
-                except httpx.TransportError:
-                    self.told.was_stored(0)
-                    time.sleep(0.3)
+        client = self.clients[number]
+        while not self.over.is_set():
+            try:
+                kind = dice.random()
+                if kind < 0.06:
+                    self.come_and_go(client, dice)
+                elif kind < 0.1:
+                    self.write(client, session)
+                else:
+                    self.vote(client, id, session, dice.choice(self.statements))
+            except httpx.TransportError:
+                self.told.was_stored(0)
+                time.sleep(AWAY)
 
     def vote(self, client: httpx.Client, id: str, session: str, statement: str) -> None:
         done = client.put(f"/votes/{statement}", json={"vote": 1}, headers=bearer(session))
@@ -468,6 +473,7 @@ def main() -> None:
     parser.add_argument("--store", choices=("sqlite", "postgresql"), help="default: both")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers and disks are cleared away
     os.environ.setdefault(SECRET, secrets.token_urlsafe(48))
     os.environ["OMP_NUM_THREADS"] = "1"
     kinds = [k for k in (Sqlite, Postgresql) if given.store in (None, k.__name__.lower())]

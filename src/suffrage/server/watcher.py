@@ -33,7 +33,6 @@ from suffrage.server.consultation_results import (
 )
 from suffrage.server.organisers_results import organisers_results
 from suffrage.server.participants_results import participants_results
-from suffrage.server.store.buckets import remove_full_buckets
 from suffrage.server.store.consultations import StoredConsultation, list_consultations
 from suffrage.server.store.contents import to_consultation
 from suffrage.server.store.database import Store, open_store
@@ -59,8 +58,6 @@ AFTER_FAILURE = 30.0
 LOOK_EVERY = 0.5
 # Seconds between two looks of those who would take over.
 AFTER_LEADER = 2.0
-# Seconds between two removals of what rate limits no longer need.
-TIDY_EVERY = 300.0
 WATCHED = "SUFFRAGE_WATCHED_STORE"
 
 
@@ -178,15 +175,11 @@ def watch(
     failed in, tried again after a while, and stops nothing else.
     """
     not_before: dict[str, float] = {}
-    tidy_at = clock()
     while going():
         if not leads():
             sleep(AFTER_LEADER)
             continue
         try:
-            if clock() >= tidy_at:
-                remove_full_buckets(store)
-                tidy_at = clock() + TIDY_EVERY
             everything = list_consultations(store)
         except Exception as error:
             _report("the list of consultations", error)

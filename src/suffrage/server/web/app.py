@@ -24,6 +24,7 @@ from suffrage import __version__
 from suffrage.errors import InputError, SuffrageError
 from suffrage.server.store.buckets import buckets_of
 from suffrage.server.store.database import NotFoundError, RefusedError, open_store
+from suffrage.server.store.expiry import delete_expired
 from suffrage.server.store.faults import SENTENCES, fault_log, fault_of, trace_of
 from suffrage.server.store.schedule import keep_to_dates
 from suffrage.server.store.waiting_room import WaitingRoom
@@ -67,6 +68,8 @@ API = "/api/"
 LOOK_AFTER_WATCHER = 5.0
 # Seconds between looks for what is due by date, and for mails to send.
 DO_EVERY = 3.0
+# Seconds between two deletions of what has expired.
+DELETE_EVERY = 300.0
 # Seconds after which something may be sent again that the database could not store.
 RETRY_AFTER = 10
 # What refuses one act of those that wait together, and leaves the others.
@@ -92,13 +95,17 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(_keep_doing(partial(keep_to_dates, app.state.store)))]
+        store = app.state.store
+        tasks = [
+            asyncio.create_task(_keep_doing(partial(keep_to_dates, store))),
+            asyncio.create_task(_keep_doing(partial(delete_expired, store), DELETE_EVERY)),
+        ]
         if settings.results:
             tasks.append(asyncio.create_task(_keep_watching(settings.store)))
         if settings.mail is not None:
             send = partial(
                 send_due_mails,
-                app.state.store,
+                store,
                 settings.mail,
                 settings.base_url,
                 settings.locales,
@@ -172,8 +179,8 @@ async def _keep_watching(store: str) -> None:
         worker.terminate()
 
 
-async def _keep_doing(act: Callable[[], object]) -> None:
-    """Do something every few seconds, whatever fails; a failure is logged when it changes."""
+async def _keep_doing(act: Callable[[], object], seconds: float = DO_EVERY) -> None:
+    """Do something every so often, whatever fails; a failure is logged when it changes."""
     last = ""
     while True:
         try:
@@ -185,7 +192,7 @@ async def _keep_doing(act: Callable[[], object]) -> None:
             if said != last:
                 log.warning("%s", said)
             last = said
-        await asyncio.sleep(DO_EVERY)
+        await asyncio.sleep(seconds)
 
 
 def healthy() -> Response:
