@@ -48,7 +48,7 @@ STATEMENTS = 1000
 DISK_MEGABYTES = 300
 # Seconds before a fault, the longest wait until it is felt, seconds that people go on after it, and
 # in which the server must answer again.
-BEFORE, FELT, AFTER, RECOVERED = (0.2, 1.0), 8.0, 0.4, 300.0
+BEFORE, FELT, AFTER, RECOVERED = (0.2, 1.0), 8.0, 0.4, 1800.0
 STORED = (200, 201, 204)
 # Seconds until somebody tries again whose connection broke.
 AWAY = 0.5

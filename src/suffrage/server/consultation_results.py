@@ -120,8 +120,8 @@ def without_some(
     count : int
         How many to leave out, of those who voted and count.
     spared : collection of str
-        Who was left out last time, and is not again while there are others: otherwise these results
-        would differ from the last ones by one person.
+        Who was left out last time, and is now only where there are too few others: otherwise these
+        results could differ from the last ones by one person.
 
     Returns
     -------
@@ -132,9 +132,9 @@ def without_some(
     who = content.participants.filter(~pl.col("excluded"))["participant"].to_list()
     possible = sorted(voted.intersection(who))
     fresh = [id for id in possible if id not in spared]
-    if len(fresh) < count:
-        fresh = possible
-    chosen = tuple(draw.sample(fresh, min(count, len(fresh))))
+    chosen = draw.sample(fresh, min(count, len(fresh)))
+    others = sorted(set(possible).difference(fresh))
+    chosen += draw.sample(others, min(count - len(chosen), len(others)))
     left_out = pl.col("participant").is_in(list(chosen))
     people = content.participants.with_columns(excluded=pl.col("excluded") | left_out)
-    return replace(content, participants=people), chosen
+    return replace(content, participants=people), tuple(chosen)

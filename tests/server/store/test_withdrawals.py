@@ -259,6 +259,6 @@ def test_leaving_people_out_spares_those_left_out_before(
     assert not set(first) & set(second)
     # Where there are not enough others, some are left out again.
     _, third = consultation_results.without_some(content, 8, first, Random(0))
-    assert len(set(third)) == 8
+    assert len(set(third)) == 8 and set(first) | set(third) == set(content.votes["participant"])
     nobody = replace(content, votes=content.votes.head(0))
     assert consultation_results.without_some(nobody, 4, (), Random(0))[1] == ()

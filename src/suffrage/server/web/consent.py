@@ -53,8 +53,8 @@ def consent_text(what: StoredConsultation, language: Language) -> ConsentText:
         ),
         _(
             "You can withdraw on the page My answers. We then delete all you gave us at once. "
-            "We cannot call back what we have already published, but we leave it out of the "
-            "next release."
+            "Backup copies may keep it for a while. We cannot call back what we have already "
+            "published, but we leave it out of the next release."
         ),
         _(
             "Someone who knows some of your answers might guess which of the others are yours. "
