@@ -116,6 +116,7 @@ def test_the_passage_in_the_readme_runs(town: Path, monkeypatch: pytest.MonkeyPa
     assert len(sizes) >= 2  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_commands_print_what_the_verbs_return(trained_run: suffrage.Study, town: Path) -> None:
     results, folder = suffrage.read_results(trained_run.output), trained_run.output
     found = suffrage.find_opinion_groups(suffrage.read_polis(town / "polis-export"), resamples=2)
@@ -323,6 +324,7 @@ def test_the_passage_on_asking_runs(
 # --- opinion groups --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_consultation_has_the_groups_of_the_same_votes_in_polis_files(town: Path) -> None:
     of_polis = suffrage.find_opinion_groups(
         suffrage.read_polis(town / "polis-export"), groups=2, resamples=2

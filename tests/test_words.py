@@ -27,6 +27,7 @@ def test_the_list_is_read_and_each_word_found_across_lines_and_capitals(check: M
     assert list(check.found_in(text, words)) == [(1, "anew"), (2, "stands in")]
 
 
+@pytest.mark.slow
 def test_the_repository_has_none_of_them(
     check: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:

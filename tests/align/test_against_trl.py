@@ -5,11 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import datasets
 import polars as pl
 import pytest
 import torch
-import trl
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from suffrage.align import TrainingJob
@@ -25,6 +23,9 @@ def losses(folder: Path) -> list[float]:
 
 
 def theirs(tiny: Path, given: TrainingJob, folder: Path, kind: str, **more: Any) -> list[float]:
+    import datasets
+    import trl
+
     rows = given.records.frame.to_dicts()
     examples = [{"prompt": [{"role": "user", "content": row["user"]}]} for row in rows]
     for example, row in zip(examples, rows, strict=True):

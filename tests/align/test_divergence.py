@@ -27,8 +27,9 @@ def points(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("checkpoint-*"))
 
 
-@pytest.mark.parametrize("at", [3, 4])  # the last step is 4
-@pytest.mark.parametrize("adapter", ["lora", "none"])
+# The last step is 4.
+@pytest.mark.parametrize("at", [3, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("adapter", ["lora", pytest.param("none", marks=pytest.mark.slow)])
 def test_a_bad_gradient_reaches_no_saved_point_and_no_result(
     at: int, adapter: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -322,7 +322,7 @@ class NoDoubles(TorchDispatchMode):
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[pytest.mark.slow] if name in ("rlhf", "rloo", "grpo") else [])
+        pytest.param(name, marks=[] if name == "sft" else [pytest.mark.slow])
         for name in (*TRAINED, "rloo", "grpo")
     ],
 )

@@ -258,6 +258,7 @@ def test_memory_does_not_grow_with_the_number_of_populations(tiny_model: Path) -
     assert sizes[1] <= 6 and sizes[0] <= 6
 
 
+@pytest.mark.slow
 def test_nothing_held_back_is_trained_on_and_its_near_duplicates_go_with_it() -> None:
     twin = SURVEY.codebook["q5"].model_copy(update={"id": "q5b"})
     sets = [

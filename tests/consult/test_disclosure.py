@@ -102,6 +102,7 @@ def test_joined_rows_always_keep_k_and_l_or_t(
                 assert category_distance(own, values) <= rule.closeness + 1e-9
 
 
+@pytest.mark.slow
 @given(joined())
 def test_what_is_told_of_each_person_is_true(
     given_: tuple[dict[str, list[str]], dict[str, list[str]], JoinRule],

@@ -65,6 +65,7 @@ def test_time_bounds_how_many_vote_on_a_statement() -> None:
     assert found.voters == pytest.approx(100 * 10 / 40)
 
 
+@pytest.mark.slow
 def test_bias_leaves_an_error_that_more_people_do_not_remove() -> None:
     skewed = public(spread=0.6)
     errors = {
@@ -79,6 +80,7 @@ def test_bias_leaves_an_error_that_more_people_do_not_remove() -> None:
     assert errors[1.0, 800] < errors[4.0, 800] / 4
 
 
+@pytest.mark.slow
 def test_strategic_voters_and_bots_hide_consensus() -> None:
     honest, strategic, bots = (
         expect(PUBLIC, Turnout(people=200, statements=40, **more), **MANY)  # type: ignore[arg-type]

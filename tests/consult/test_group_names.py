@@ -107,6 +107,7 @@ def test_letters_follow_people_whatever_order_groups_are_found_in(seed: int) -> 
         assert all(by_person[p] == str(first[int(g)]) for p, g in zip(people, moved, strict=True))
 
 
+@pytest.mark.slow
 def test_letters_are_those_of_polis_files_where_they_name_groups() -> None:
     matrix, _ = made_up_votes(80, 30, seed=3)
     statements = tuple(PolisStatement(id, f"Say {id}", moderated=1) for id in matrix.statements)

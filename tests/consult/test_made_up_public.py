@@ -36,6 +36,7 @@ def small(**changes: object) -> Public:
     return replace(public, **changes)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_votes_come_with_the_probabilities_that_are_known() -> None:
     generator = np.random.default_rng(0)
     votes = np.array([vote_of(small(), 0, 0, generator) for _ in range(8000)])
@@ -43,6 +44,7 @@ def test_votes_come_with_the_probabilities_that_are_known() -> None:
     assert shares == pytest.approx([0.7, 0.2, 0.1], abs=0.02)
 
 
+@pytest.mark.slow
 def test_judgements_follow_davidson() -> None:
     p = outcome_probabilities(small(tie=0.5), 0, 0, 1)
     x, y = np.exp(1.0), np.exp(0.0)

@@ -57,6 +57,7 @@ def test_the_chance_of_a_side_is_the_exact_binomial(count: int, of: int) -> None
     assert _two_sided(count, of) == pytest.approx(binomtest(count, of).pvalue)
 
 
+@pytest.mark.slow
 def test_the_left_rate_finds_a_bias_that_was_put_in_and_none_where_none_is() -> None:
     for lean, biased in ((0.0, False), (0.8, True)):
         generator = np.random.default_rng(3)

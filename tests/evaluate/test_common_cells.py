@@ -143,6 +143,7 @@ def of_two(evaluation, measure: str, refused: Callable[[str, str], bool]):  # ty
     return gaps, figures
 
 
+@pytest.mark.slow
 def test_a_third_methods_refusals_do_not_decide_between_two_others() -> None:
     (whole,), before = of_two(fit, "fit", lambda v, i: False)
     (gap,), after = of_two(fit, "fit", lambda v, i: True)

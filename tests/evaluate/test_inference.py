@@ -79,6 +79,7 @@ def test_the_same_value_in_every_cluster_is_no_more_than_a_sign_test_and_no_powe
     assert infer(0.0, np.zeros(5), np.ones(5), counts).p_value() == 1.0
 
 
+@pytest.mark.slow
 def test_a_difference_of_the_size_called_detectable_is_seen_four_times_in_five() -> None:
     seen = detectable_with(12, 1.0)
     assert seen is not None
@@ -157,6 +158,7 @@ def allowed(studies: int, share: float = 0.05) -> float:
     return share + 4 * float(np.sqrt(share * (1 - share) / studies))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("clusters", [3, 5, 8, 20])
 @pytest.mark.parametrize("floor", [False, True])
@@ -284,6 +286,7 @@ def test_only_a_measure_whose_rows_are_all_outcomes_is_a_share() -> None:
     assert (figures[0].low, figures[0].high) == (1.0, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.05, 0.1, 0.3])
 @pytest.mark.parametrize("clusters", [4, 8, 20])
 def test_intervals_of_shares_hold_the_truth(share: float, clusters: int) -> None:

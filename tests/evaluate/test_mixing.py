@@ -274,6 +274,7 @@ def test_a_mixture_has_its_row_and_changes_nothing_about_the_methods() -> None:
     assert not {a.item for a in card.answers} & set(SPLIT.held_back)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weight", "alike"), [(0.0, "average"), (1.0, "model")])
 def test_the_ends_of_the_mixture_are_the_floor_and_the_model(weight: float, alike: str) -> None:
     answers = scored([reading(SPLIT, weight)]).answers

@@ -187,6 +187,7 @@ def test_one_who_knows_reaches_the_ceiling_and_impostors_stay_at_the_floor(
     assert value_of(card, "votes", "parrot").value == value_of(card, "votes", "knower").value
 
 
+@pytest.mark.slow
 def test_answers_of_the_models_compared_get_their_win_rates(options: Options) -> None:
     card = evaluated(EVALUATION, {"base": flat(), "trained": knower()}, SETS, SPLIT, options)
     won, lost = (value_of(card, "win_rate", name) for name in ("trained", "base"))
@@ -256,6 +257,7 @@ def test_a_pair_met_twice_counts_by_the_first_answer(options: Options) -> None:
     assert two.left_out["comparisons of a pair met before"] == 1
 
 
+@pytest.mark.slow
 def test_a_population_is_compared_with_its_own_members(options: Options, tmp_path: Path) -> None:
     """Half of the people live in the south, and say the opposite of what the north says."""
     people = [f"p{k:03d}" for k in range(PEOPLE)]
@@ -301,6 +303,7 @@ def test_a_population_is_compared_with_its_own_members(options: Options, tmp_pat
     assert any("did not ask what tells these populations" in note for note in undivided.notes)
 
 
+@pytest.mark.slow
 def test_prompts_about_held_out_items_have_figures_of_their_own(
     options: Options, tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ def test_the_spread_that_is_added_is_that_of_the_drawn_answers() -> None:
     assert resampled_model_shares("m", "q", "letters", p, 0.0, 50) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", ["fit", "emd", "entropy_ratio", "slope"])
 def test_a_leaderboard_carries_it_too(measure: str) -> None:
     results = example_results()

@@ -79,6 +79,7 @@ def test_blocks_show_what_the_mask_over_the_row_shows(
             assert seen.tolist() == np.flatnonzero(row).tolist()
 
 
+@pytest.mark.slow
 @given(requests)
 def test_one_long_row_reads_each_distinct_beginning_once(given: list[ScoreRequest]) -> None:
     beginnings = {

@@ -38,6 +38,7 @@ def test_the_marginal_probability_is_scipys_dirichlet_multinomial() -> None:
     np.testing.assert_allclose(found - found[0], np.array(peer) - peer[0], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_posterior_is_what_importance_sampling_from_the_prior_gives() -> None:
     """The model simulated: kappa and theta from the prior, weighted by the answers' likelihood."""
     items = [answers([9, 3, 2]), answers([2, 8, 5]), answers([7, 4, 4])]

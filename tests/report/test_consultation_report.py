@@ -45,6 +45,7 @@ def test_it_says_what_pages_show_and_loads_nothing(town: Consultation, report: s
     assert "p17" not in report
 
 
+@pytest.mark.slow
 def test_the_command_writes_one_file(town: Consultation, tmp_path: Path) -> None:
     write_consultation(town, tmp_path / "town")
     out = tmp_path / "report.html"

@@ -205,6 +205,7 @@ def test_one_of_several_polis_exports_in_a_folder_is_imported_by_its_prefix(tmp_
     assert found.exit_code == 0 and "144 votes" in found.output
 
 
+@pytest.mark.slow
 def test_files_of_other_platforms_are_imported_and_used_as_seeds(tmp_path: Path) -> None:
     store, votes = tmp_path / "town", tmp_path / "ideas_votes.csv"
     votes.write_text(

@@ -58,6 +58,7 @@ def test_an_endpoint_is_audited_and_nothing_is_asked_twice(town: Path) -> None:
     assert by_item["share"].to_list() == pytest.approx([1.0] * by_item.height)
 
 
+@pytest.mark.slow
 def test_models_at_hand_and_behind_addresses_are_compared_in_one_report(
     town: Path, tiny_model: Path
 ) -> None:
@@ -121,6 +122,7 @@ def _in_groups(survey: Survey) -> Survey:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["circle", "map"])
 def test_values_are_mapped_where_the_survey_has_their_items(
     kind: str, monkeypatch: pytest.MonkeyPatch

@@ -156,6 +156,7 @@ def test_only_and_force_list_the_stages(
     assert "the stages are survey, value_sets, split" in message
 
 
+@pytest.mark.slow
 def test_the_help_of_run_lists_every_stage() -> None:
     shown = " ".join(command("run", "--help").stdout.replace("│", " ").split())
     assert f"one of {', '.join(ORDER)}." in shown

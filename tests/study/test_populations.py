@@ -80,6 +80,7 @@ def test_a_study_may_take_dont_know_for_an_answer(write_study: Write) -> None:
         read_study(write_study(non_response_as_options=["maybe"]))
 
 
+@pytest.mark.slow
 def test_each_segment_becomes_a_value_set_found_once(write_study: Write) -> None:
     pytest.importorskip("sklearn")
     parts = {"name": "parts", "segments": {"classes": 2, "bootstraps": 2}}

@@ -107,6 +107,7 @@ ANSWERS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(first=ANSWERS, second=ANSWERS)
 def test_every_draft_has_an_item_and_reads_the_file_it_was_made_from(

@@ -110,6 +110,7 @@ def test_the_shares_are_those_counted_by_hand():
     assert "in DE (country) 50% of those asked gave no answer, elsewhere 0%" in said.what
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 10**6),

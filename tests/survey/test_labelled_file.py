@@ -161,6 +161,7 @@ def test_it_writes_itself_and_reads_back_equal(folder):
 CODES = st.sampled_from(["1", "2", "3", "8", ""])
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(rows=st.lists(st.tuples(CODES, CODES), min_size=1, max_size=10), data=st.data())
 def test_permuting_the_rows_of_a_file_without_ids_changes_no_hash(tmp_path_factory, rows, data):

@@ -126,6 +126,7 @@ def test_trimming_holds_the_cap_and_the_margins() -> None:
     assert found.weights.sum() == pytest.approx(base.sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bounds", "trim"),
     [((0.4, 1.7), 2), ((0.4, 2.2), 2.5), ((0.4, 2.6), 2.4), ((0.3, 2.5), 2.5), ((0.4, 2.5), 3)],

@@ -46,6 +46,7 @@ def test_quoted_texts_are_read_as_python_reads_them(
     assert [tuple(cell or "" for cell in row) for row in frame.iter_rows()] == rows
 
 
+@pytest.mark.slow
 @given(rows=ROWS, place=st.integers(0, 5), cells=st.integers(1, 5), ends_in_line=st.booleans())
 def test_a_row_of_another_length_is_named_wherever_it_is(
     tmp_path_factory: pytest.TempPathFactory,

@@ -271,6 +271,7 @@ ANSWERS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(answers=ANSWERS, data=st.data())
 def test_permuting_respondents_changes_no_hash_and_no_distribution(tmp_path_factory, answers, data):

@@ -32,6 +32,7 @@ NORTH = build_value_set(SURVEY, "north", {"region": "north"}, 1, "people in the 
 SOUTH = build_value_set(SURVEY, "south", {"region": "south"}, 1, "people in the south")
 PUBLIC, _ = simulated_public(SURVEY, SimulatedPublicSettings(participants=150, statements=40), 5)
 BUILDERS = [DISTRIBUTIONS, DEMONSTRATIONS, PREFERENCES]
+ONE_QUICK = [BUILDERS[0], *(pytest.param(b, marks=pytest.mark.slow) for b in BUILDERS[1:])]
 VOTE_OF = {"Agree": 1, "Disagree": -1, "Neither, or not sure": 0}
 
 
@@ -128,7 +129,7 @@ def test_votes_without_consent_to_training_count_nowhere() -> None:
     assert build(source=source(gone)).frame.equals(build(source=source(refusing)).frame)
 
 
-@pytest.mark.parametrize("builder", BUILDERS)
+@pytest.mark.parametrize("builder", ONE_QUICK)
 def test_a_held_out_statement_and_what_says_the_same_are_in_no_record(builder: Any) -> None:
     found = source()
     out = set(found.statement_split.held_out)
@@ -207,7 +208,7 @@ def test_a_vote_marked_important_counts_more_only_if_asked() -> None:
         assert other["target"][0] == pytest.approx(3 * agree / (1 + 2 * agree))
 
 
-@pytest.mark.parametrize("builder", BUILDERS)
+@pytest.mark.parametrize("builder", ONE_QUICK)
 def test_what_is_held_back_for_validation_is_neither_people_nor_statements_trained_on(
     builder: Any,
 ) -> None:

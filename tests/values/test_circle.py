@@ -33,6 +33,7 @@ def test_values_in_another_order_are_not_taken_for_the_theorys() -> None:
     assert found.correspondence < 0.3 and found.p_value > 0.05 and found.off > 30
 
 
+@pytest.mark.slow
 def test_noise_has_no_circle() -> None:
     pytest.importorskip("sklearn")
     scores = np.random.default_rng(7).normal(size=(1500, 10))

@@ -157,6 +157,7 @@ def test_a_reversed_item_is_named() -> None:
     assert value_scores(survey, KEY).reversed == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_centring_makes_no_item_of_unrelated_answers_run_against_its_value(seed: int) -> None:
     survey = answers(1500, seed)

@@ -151,6 +151,7 @@ def test_autonomy_of_children_is_the_archives_index() -> None:
     assert list(INDICATORS.values()).count(EXPRESSION) == 5
 
 
+@pytest.mark.slow
 def test_varimax_is_the_best_of_all_turns() -> None:
     loadings = np.random.default_rng(6).normal(size=(8, 2))
     length = np.linalg.norm(loadings, axis=1, keepdims=True)

@@ -80,6 +80,7 @@ def test_no_two_results_differ_by_one_person_who_withdrew(
         assert row["people"] <= PEOPLE - 3
 
 
+@pytest.mark.slow
 def test_two_withdrawals_leave_out_other_people(store: Store, what: StoredConsultation) -> None:
     ids = crowd(store, what, PEOPLE)
     recompute(store, what)
@@ -92,6 +93,7 @@ def test_two_withdrawals_leave_out_other_people(store: Store, what: StoredConsul
         assert len(one) == len(other) == 4 and not one & other
 
 
+@pytest.mark.slow
 def test_the_next_step_comes_when_five_people_more_have_voted(
     store: Store, what: StoredConsultation
 ) -> None:
@@ -111,6 +113,7 @@ def test_the_next_step_comes_when_five_people_more_have_voted(
     assert seen(store, what, "participants").people == PEOPLE - 1 + 5
 
 
+@pytest.mark.slow
 def test_results_are_renewed_in_an_archived_consultation_too(
     store: Store, what: StoredConsultation
 ) -> None:
@@ -126,6 +129,7 @@ def test_results_are_renewed_in_an_archived_consultation_too(
     assert not is_due(store, archived)
 
 
+@pytest.mark.slow
 def test_taking_consent_back_renews_results_as_withdrawing_does(
     store: Store, what: StoredConsultation
 ) -> None:
@@ -138,6 +142,7 @@ def test_taking_consent_back_renews_results_as_withdrawing_does(
     assert voters(seen(store, what, "viewers")) == {PEOPLE - 5}
 
 
+@pytest.mark.slow
 def test_results_of_too_few_people_go_away(store: Store, what: StoredConsultation) -> None:
     ids = crowd(store, what, 18)
     recompute(store, what)
@@ -156,6 +161,7 @@ def test_results_of_too_few_people_go_away(store: Store, what: StoredConsultatio
     assert seen(store, what, "participants").people == 22
 
 
+@pytest.mark.slow
 def test_who_withdraws_while_results_are_computed_is_not_in_them(
     store: Store, what: StoredConsultation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +184,7 @@ def test_who_withdraws_while_results_are_computed_is_not_in_them(
     assert voters(seen(store, what, "viewers")) == {PEOPLE + 1}
 
 
+@pytest.mark.slow
 def test_only_who_may_look_at_single_votes_sees_each_computation(tmp_path: Path) -> None:
     made = site(tmp_path / "store")
     what = consultation(made.store)

@@ -383,6 +383,7 @@ def test_the_log_says_what_was_done_to_what_in_words_and_with_links(office: Offi
             assert action in ACTIONS or action.startswith(("secret.", "staff.")), action
 
 
+@pytest.mark.slow
 def test_principles_are_found_in_the_votes_and_those_ticked_are_kept(office: Office) -> None:
     visitor = office.client("analyst")
     visitor.get("/principles")
@@ -424,6 +425,7 @@ def test_answers_are_typed_or_written_by_the_operators_model(office: Office) -> 
     visitor.post("/answers", 422, what="write", prompts="", count="9")
 
 
+@pytest.mark.slow
 def test_an_export_is_downloaded_imported_and_the_same(office: Office) -> None:
     visitor = office.client("owner")
     for kind in ("tables", "polis"):
@@ -582,6 +584,7 @@ class KilledError(Exception):
     """As if the process had ended there."""
 
 
+@pytest.mark.slow
 def test_a_release_whose_maker_was_killed_before_it_was_listed_is_listed_by_the_next(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
