@@ -50,6 +50,8 @@ DISK_MEGABYTES = 300
 # in which the server must answer again.
 BEFORE, FELT, AFTER, RECOVERED = (0.2, 1.0), 8.0, 0.4, 1800.0
 STORED = (200, 201, 204)
+# Seconds for which a server may repeat that it is ready.
+OLD_ANSWER = 2.5
 # Seconds until somebody tries again whose connection broke.
 AWAY = 0.5
 
@@ -162,7 +164,8 @@ class Postgresql(Store):
     def _first_process(self) -> int | None:
         with suppress(OSError, ValueError, IndexError):
             pid = int((self.cluster / "postmaster.pid").read_text().split()[0])
-            return pid if _stat(pid) is not None else None
+            stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            return pid if stat[0] != "Z" else None
         return None
 
     def start(self) -> None:
@@ -330,6 +333,7 @@ def database_killed(now: Site, dice: random.Random) -> None:
     assert isinstance(now.store, Postgresql)
     now.store.kill()
     now.wait_until_felt(dice)
+    now.store.start()
 
 
 def disk_full(now: Site, dice: random.Random) -> None:
@@ -430,6 +434,8 @@ def try_fault(site: Site, name: str, events: int, dice: random.Random) -> int:
     for _ in range(events):
         felt += site.go_wrong(FAULTS[name], dice)
         print(".", end="", file=sys.stderr, flush=True)
+    time.sleep(OLD_ANSWER)
+    site.wait_until_ready()
     lost = missing(site.store, told)
     acts = {kind: n - before[kind] for kind, n in told.counts().items()}
     on = site.store.__class__.__name__.lower()

@@ -125,8 +125,8 @@ def site(folder: Path, **settings: Any) -> Site:
     return site_of(folder, **settings)
 
 
-def site_of(folder: Path, **settings: Any) -> Site:
-    """A server of a store that is there."""
+def site_of(folder: Path | str, **settings: Any) -> Site:
+    """A server of a store that is there: a folder, or an address of PostgreSQL."""
     settings.setdefault("limits", None)
     app = create_app(ServerSettings(str(folder), base_url=BASE, seed=1, **settings))
     return Site(app, app.state.store)

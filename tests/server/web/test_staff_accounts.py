@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from suffrage.server.store import (
     staff_sessions,
 )
 from suffrage.server.store import database_schema as schema
+from suffrage.server.store.database import open_store
+from suffrage.server.store.secret_keys import VARIABLE
 from suffrage.server.store.sign_in_tries import WaitError
 from tests.server.empty_stores import empty_store
 from tests.server.site import PASSWORD, Browser, Site, consultation, site_of
@@ -36,13 +39,20 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(filled: Path, tmp_path: Path) -> Site:
-    shutil.copytree(filled, tmp_path / "store")
-    made = site_of(tmp_path / "store")
+def here(address: str, filled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    if "://" in address:
+        store = open_store(address, create=True)
+        consultation(store)
+        store.close()
+    else:
+        monkeypatch.delenv(VARIABLE)  # the copy has a secret of its own
+        shutil.copytree(filled, address)
+    made = site_of(address)
     what = consultations.find_consultation(made.store, "water")
     made.staff(what, "owner")
     made.staff(what, "moderator", BO)
-    return made
+    yield made
+    made.store.close()
 
 
 @pytest.fixture
@@ -240,12 +250,12 @@ def test_a_sign_in_ends_the_count_from_there_alone(here: Site, clock: list[int])
         tried(here, "203.0.113.0/24", password=PASSWORD)
 
 
-def test_a_known_browser_needs_no_share_of_its_networks_tries(here: Site, tmp_path: Path) -> None:
+def test_a_known_browser_needs_no_share_of_its_networks_tries(here: Site, address: str) -> None:
     from suffrage.server.web.server_settings import DEFAULT_LIMITS, Allowance
 
     here.store.close()
     tight = {**DEFAULT_LIMITS, "login": (Allowance(2, 3600), Allowance(2, 3600))}
-    again = site_of(tmp_path / "store", limits=tight)
+    again = site_of(address, limits=tight)
     known = signed_in(again)
     for _ in range(3):
         stranger = again.browser().log_in("x@example.org", "wrong")
@@ -253,6 +263,7 @@ def test_a_known_browser_needs_no_share_of_its_networks_tries(here: Site, tmp_pa
     known.get("/admin")
     known.send("/admin/logout")
     assert known.log_in().url.path == "/admin"
+    again.store.close()
 
 
 def test_the_log_of_refusals_keeps_no_address_that_nobody_has(here: Site) -> None:
