@@ -8,7 +8,9 @@ statements, and groups are found in them in the same way.
 
 The model places everybody evenly along one line, the flattest spread without a valley. A vote
 follows Muraki's (1992) generalised partial credit model: disagree, pass and agree are steps along
-the line, each statement with a slope and two steps of its own.
+the line, each statement with a slope and two steps of its own. Parts of a plane are farther apart
+than parts of a line. So groups that are no parts of a line are compared with parts of a plane too,
+in which everybody is placed evenly in two dimensions, each with a slope for every statement.
 """
 
 from __future__ import annotations
@@ -23,9 +25,8 @@ from suffrage.consult.groups.opinion_groups import GroupSettings, Positions, par
 from suffrage.consult.votes import AGREE, DISAGREE, PASS, UNSEEN, VoteMatrix
 from suffrage.errors import InputError
 
-# Places on the line, evenly spread with mean 0 and variance 1.
-NODES = 16
-_LINE = np.sqrt(3) * ((np.arange(NODES) + 0.5) / NODES * 2 - 1)
+# By the number of dimensions: places along each of them, at which the model is fitted.
+NODES = {1: 16, 2: 8}
 ROUNDS = 30
 # Standard deviations of normal priors: they keep slopes finite where everybody votes alike.
 SLOPE_SD = 1.5
@@ -41,7 +42,10 @@ CATEGORIES = (DISAGREE, PASS, AGREE)
 
 @dataclass(frozen=True)
 class Separation:
-    """How far groups are apart, and how far they would be if there were one spectrum."""
+    """How far groups are apart, and how far they would be if there were one spectrum.
+
+    It is compared with a line, and where the groups are no parts of a line, with a plane.
+    """
 
     # The share of two groups' people who stand halfway between them, for the pair with most; and
     # its mean and standard deviation in votes drawn from one continuum.
@@ -54,6 +58,8 @@ class Separation:
     # By how many standard deviations of a spectrum fewer stand halfway and the silhouette is
     # better, taken together.
     score: float
+    # Of what it is compared with: 1 for a line, 2 for a plane.
+    dimensions: int = 1
 
     @property
     def apart(self) -> bool:
@@ -64,16 +70,19 @@ class Separation:
 
 @dataclass(frozen=True, eq=False)
 class Continuum:
-    """One line, and how votes on each statement change along it."""
+    """A line or a plane, and how votes on each statement change along it."""
 
-    # How much a step toward agreeing gains along the line, shape (statements,).
+    # How much a step toward agreeing gains along each dimension, shape (dimensions, statements).
     slopes: FloatArray
     # The log odds of passing, and of agreeing, against disagreeing at 0: (2, statements).
     steps: FloatArray
 
-    def log_shares(self, line: FloatArray) -> FloatArray:
-        """Return log shares of disagree, pass and agree: shape (3, statements, places)."""
-        along = self.slopes[:, None] * line
+    def log_shares(self, places: FloatArray) -> FloatArray:
+        """Return log shares of disagree, pass and agree: shape (3, statements, places).
+
+        places: shape (places, dimensions).
+        """
+        along = self.slopes.T @ places.T
         scores = np.stack(
             [
                 np.zeros_like(along),
@@ -85,14 +94,21 @@ class Continuum:
         return np.asarray(scores - np.log(np.exp(scores).sum(axis=0)))
 
     def drawn(self, seen: BoolArray, generator: np.random.Generator) -> VoteArray:
-        """Return votes of as many people, evenly spread along the line, where votes were given."""
-        line = np.sqrt(3) * (2 * generator.random(seen.shape[0]) - 1)
-        shares = np.exp(self.log_shares(line))
+        """Return votes of as many people, evenly spread, where votes were given."""
+        places = np.sqrt(3) * (2 * generator.random((seen.shape[0], len(self.slopes))) - 1)
+        shares = np.exp(self.log_shares(places))
         at = generator.random(seen.shape)
         votes = np.where(
             at < shares[0].T, DISAGREE, np.where(at < (shares[0] + shares[1]).T, PASS, AGREE)
         )
         return np.where(seen, votes, UNSEEN).astype(np.int8)
+
+
+def even_places(dimensions: int) -> FloatArray:
+    """Return evenly spread places with mean 0 and variance 1: shape (places, dimensions)."""
+    nodes = NODES[dimensions]
+    line = np.sqrt(3) * ((np.arange(nodes) + 0.5) / nodes * 2 - 1)
+    return np.stack([x.ravel() for x in np.meshgrid(*[line] * dimensions)], axis=1)
 
 
 def fit_continuum(votes: VoteArray, start: FloatArray) -> Continuum:
@@ -101,8 +117,8 @@ def fit_continuum(votes: VoteArray, start: FloatArray) -> Continuum:
     Parameters
     ----------
     votes : array, shape (people, statements)
-    start : array, shape (statements,)
-        Slopes to begin with, such as the first principal component's loadings.
+    start : array, shape (dimensions, statements)
+        Slopes to begin with, such as the first principal components' loadings.
 
     References
     ----------
@@ -111,43 +127,45 @@ def fit_continuum(votes: VoteArray, start: FloatArray) -> Continuum:
     """
     given = np.stack([votes == kind for kind in CATEGORIES]).astype(np.float32)
     counts = given.sum(axis=1) + 0.5
-    loadings = start * np.sqrt(start.size)
+    places = even_places(len(start))
+    loadings = start * np.sqrt(start.shape[1])
     found = Continuum(
         np.sign(loadings) * np.minimum(np.abs(loadings), 2.0) * 0.7,
         np.log(counts[1:] / counts[0]).astype(np.float64),
     )
     for _ in range(ROUNDS):
-        log_shares = found.log_shares(_LINE).astype(np.float32)
+        log_shares = found.log_shares(places).astype(np.float32)
         fits = sum(one @ shares for one, shares in zip(given, log_shares, strict=True))
         where = np.exp(fits - np.max(fits, axis=1, keepdims=True))
         where /= where.sum(axis=1, keepdims=True)
         expected = np.stack([one.T @ where for one in given]).astype(np.float64)
         for _ in range(2):
-            found = _improved(found, expected)
+            found = _improved(found, expected, places)
     return found
 
 
-def _improved(found: Continuum, counts: FloatArray) -> Continuum:
+def _improved(found: Continuum, counts: FloatArray, places: FloatArray) -> Continuum:
     """One Newton step for every statement. counts: votes by place, (3, statements, places)."""
-    shares, people = np.exp(found.log_shares(_LINE)), counts.sum(axis=0)
+    shares, people = np.exp(found.log_shares(places)), counts.sum(axis=0)
     missing = counts - people * shares
     # A pass is one step toward agreeing, and agreeing two.
     mean = shares[1] + 2 * shares[2]
     variance = shares[1] + 4 * shares[2] - mean**2
-    toward = (missing[1] + 2 * missing[2]) * _LINE
-    slope = toward.sum(axis=1) - found.slopes / SLOPE_SD**2
+    slopes = (missing[1] + 2 * missing[2]) @ places - found.slopes.T / SLOPE_SD**2
     steps = missing[1:].sum(axis=2) - found.steps / STEP_SD**2
-    curve = np.empty((found.slopes.size, 3, 3))
+    dimensions, statements = found.slopes.shape
+    curve = np.empty((statements, 2 + dimensions, 2 + dimensions))
     curve[:, 0, 0] = (people * shares[1] * (1 - shares[1])).sum(axis=1) + 1 / STEP_SD**2
     curve[:, 1, 1] = (people * shares[2] * (1 - shares[2])).sum(axis=1) + 1 / STEP_SD**2
     curve[:, 0, 1] = curve[:, 1, 0] = -(people * shares[1] * shares[2]).sum(axis=1)
     for at, kind in ((0, 1), (1, 2)):
-        both = (people * _LINE * shares[kind] * (kind - mean)).sum(axis=1)
-        curve[:, at, 2] = curve[:, 2, at] = both
-    curve[:, 2, 2] = (people * _LINE**2 * variance).sum(axis=1) + 1 / SLOPE_SD**2
-    rise = np.stack([steps[0], steps[1], slope], axis=1)
+        both = (people * shares[kind] * (kind - mean)) @ places
+        curve[:, at, 2:] = curve[:, 2:, at] = both
+    curve[:, 2:, 2:] = np.einsum("sp,pi,pj->sij", people * variance, places, places, optimize=True)
+    curve[:, 2:, 2:] += np.eye(dimensions) / SLOPE_SD**2
+    rise = np.concatenate([steps.T, slopes], axis=1)
     move = np.linalg.solve(curve, rise[:, :, None])[:, :, 0].clip(-1, 1)
-    return Continuum(found.slopes + move[:, 2], found.steps + move[:, :2].T)
+    return Continuum(found.slopes + move[:, 2:].T, found.steps + move[:, :2].T)
 
 
 def share_halfway(places: FloatArray, labels: IntArray) -> float:
@@ -185,7 +203,7 @@ def separation(
     settings: GroupSettings | None = None,
     draws: int = DRAWS,
 ) -> dict[int, Separation]:
-    """Compare the space between groups with that in votes drawn from one continuum.
+    """Compare the space between groups with that in votes drawn from a line, and then a plane.
 
     Parameters
     ----------
@@ -196,12 +214,13 @@ def separation(
         Statements that take no part.
     settings : GroupSettings, optional
     draws : int
-        How many sets of votes are drawn.
+        How many sets of votes are drawn, of the line and of the plane each.
 
     Returns
     -------
     dict
-        The separation for each number for which groups can be found.
+        The separation for each number for which groups can be found: from a line where they may be
+        parts of one, and otherwise from a plane.
     """
     s = settings or GroupSettings()
     out = set(moderated_out)
@@ -209,20 +228,27 @@ def separation(
     observed = _halfway_and_silhouette(positions, numbers, s)
     used = [at for at, statement in enumerate(matrix.statements) if statement not in out]
     placed = {statement: at for at, statement in enumerate(positions.statements)}
-    start = positions.components[0][[placed[matrix.statements[at]] for at in used]]
-    continuum = fit_continuum(matrix.votes[:, used], start)
-    seen = matrix.seen[:, used]
+    loadings = positions.components[:, [placed[matrix.statements[at]] for at in used]]
     generator = np.random.default_rng([s.seed, 11])
-    expected: dict[int, list[tuple[float, float]]] = {k: [] for k in observed}
-    for _ in range(draws):
-        votes = matrix.votes.copy()
-        votes[:, used] = continuum.drawn(seen, generator)
-        drawn = replace(matrix, votes=votes)
-        for k, found in _halfway_and_silhouette(place(drawn, out, s), observed, s).items():
-            expected[k].append(found)
-    return {
-        k: _compared(observed[k], np.array(some)) for k, some in expected.items() if len(some) > 1
-    }
+    found: dict[int, Separation] = {}
+    for dimensions in NODES:
+        asked = [k for k in observed if dimensions == 1 or (k in found and found[k].apart)]
+        if not asked:
+            break
+        continuum = fit_continuum(matrix.votes[:, used], loadings[:dimensions])
+        expected: dict[int, list[tuple[float, float]]] = {k: [] for k in asked}
+        for _ in range(draws):
+            votes = matrix.votes.copy()
+            votes[:, used] = continuum.drawn(matrix.seen[:, used], generator)
+            drawn = replace(matrix, votes=votes)
+            for k, one in _halfway_and_silhouette(place(drawn, out, s), asked, s).items():
+                expected[k].append(one)
+        found |= {
+            k: replace(_compared(observed[k], np.array(some)), dimensions=dimensions)
+            for k, some in expected.items()
+            if len(some) > 1
+        }
+    return found
 
 
 def _compared(observed: tuple[float, float], drawn: FloatArray) -> Separation:

@@ -102,10 +102,11 @@ def _stability_note(a: OpinionAnalysis) -> str:
     apart = a.stability.separation
     if apart is None:
         return f"{back}."
+    what = "a spectrum" if apart.dimensions == 1 else "a spectrum in two directions"
     between = (
         f"{apart.halfway:.0%} of the people of the nearest two stand halfway between them, and "
-        f"along a spectrum {apart.halfway_expected:.0%} would; the silhouette is "
-        f"{apart.silhouette:.2f}, and {apart.silhouette_expected:.2f} for parts of a spectrum"
+        f"in {what} {apart.halfway_expected:.0%} would; the silhouette is "
+        f"{apart.silhouette:.2f}, and {apart.silhouette_expected:.2f} for parts of it"
     )
     if apart.apart:
         return f"{back}, and they stand apart: {between}."
