@@ -50,11 +50,14 @@ class Point:
     questions: int | None
     # Populations; None for all.
     populations: int | None
+    # Steps of training; None for the study's.
+    steps: int | None = None
 
     @property
     def name(self) -> str:
         """The name of its file."""
-        return f"{self.questions or 'all'}-questions-{self.populations or 'all'}-populations"
+        data = f"{self.questions or 'all'}-questions-{self.populations or 'all'}-populations"
+        return data if self.steps is None else f"{data}-{self.steps}-steps"
 
 
 @dataclass(frozen=True)
@@ -189,19 +192,22 @@ def scored(
 
 
 def measured(
-    given: Material, point: Point, steps: int | None, cells: int, out: Path
+    given: Material, point: Point, cells: int, only_factors: bool, out: Path
 ) -> dict[str, Any]:
     """Train and read one point; the content of its file."""
     asked = asked_cells(given, cells)
-    scoring = Scoring(samples=0, text=False, dtype=given.study.scoring.dtype)
+    wanted = given.study.scoring
+    scoring = Scoring(samples=0, text=False, dtype=wanted.dtype, ways=wanted.ways)
     factors: Method = registry.load("methods", "factors")
     (spec,) = [one for one in given.study.methods if one.name == TRAINED]
-    own = spec.options if steps is None else spec.options.model_copy(update={"steps": steps})
+    own = spec.options
+    if point.steps is not None:
+        own = own.model_copy(update={"steps": point.steps})
+    trainings = [(factors, factors.options.model_validate({"states": "text"}))]
+    if not only_factors:
+        trainings.append((spec.method, own))
     answers, facts = {}, {}
-    for method, options in (
-        (factors, factors.options.model_validate({"states": "text"})),
-        (spec.method, own),
-    ):
+    for method, options in trainings:
         checkpoint, facts[method.name] = trained(given, point, method, options, out)
         model: Any = (
             load_factors(base_model(given), checkpoint, out / ".work")
@@ -231,8 +237,10 @@ def measured(
 
 def table(found: Sequence[dict[str, Any]]) -> str:
     """The points as a Markdown table: fit on each regime, and against the average answer."""
-    methods = ("uniform", "average", "nearest", "factors", TRAINED)
-    head = ["questions", "populations", "new", *methods, f"{TRAINED} - average", "steps"]
+    last = TRAINED if any(TRAINED in one["trainings"] for one in found) else "factors"
+    methods = ["uniform", "average", "nearest", "factors"]
+    methods += [TRAINED] if last == TRAINED else []
+    head = ["questions", "populations", "new", *methods, f"{last} - average", "steps"]
     lines = ["| " + " | ".join(head) + " |", "| " + " | ".join(["---"] * len(head)) + " |"]
     for one in sorted(found, key=lambda one: (one["populations"], one["questions"])):
         for regime in sorted({row["regime"] for row in one["figures"]}):
@@ -240,16 +248,16 @@ def table(found: Sequence[dict[str, Any]]) -> str:
             (gap,) = [
                 d
                 for d in one["differences"]
-                if (d["regime"], d["method"], d["against"]) == (regime, TRAINED, "average")
+                if (d["regime"], d["method"], d["against"]) == (regime, last, "average")
             ]
             ends = "" if gap["low"] is None else f" [{gap['low']:+.3f}, {gap['high']:+.3f}]"
             cells = [
                 f"{one['questions']:,}",
                 str(one["populations"]),
                 regime,
-                *(f"{fits[name]:.3f}" for name in methods),
+                *(f"{fits[name]:.3f}" if name in fits else "" for name in methods),
                 f"{gap['value']:+.3f}{ends}",
-                str(one["trainings"][TRAINED]["steps"]),
+                str(one["trainings"][last]["steps"]) if last == TRAINED else "",
             ]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -262,7 +270,8 @@ def main() -> int:
     parser.add_argument("--questions", type=int, nargs="*", default=[50, 200, 800])
     parser.add_argument("--populations", type=int, nargs="*", default=[])
     parser.add_argument("--all", action="store_true", help="a point with all of the data too")
-    parser.add_argument("--steps", type=int, help="of training; by default the study's")
+    parser.add_argument("--steps", type=int, nargs="*", help="more points, with all of the data")
+    parser.add_argument("--factors", action="store_true", help="without the model's training")
     parser.add_argument("--cells", type=int, default=2000, help="held-out cells that are asked")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/how-much-data"))
@@ -270,13 +279,15 @@ def main() -> int:
     points = [Point(questions, None) for questions in asked.questions]
     points += [Point(None, populations) for populations in asked.populations]
     points += [Point(None, None)] if asked.all else []
+    points += [Point(None, None, steps) for steps in asked.steps or ()]
     given = None
     found = []
     for point in points:
-        kept = asked.out / f"{point.name}-seed{asked.seed}.json"
+        kind = "factors" if asked.factors else "seed"
+        kept = asked.out / f"{point.name}-{kind}{asked.seed}.json"
         if not kept.exists():
             given = given or study_material(asked.study, asked.seed)
-            one = measured(given, point, asked.steps, asked.cells, asked.out)
+            one = measured(given, point, asked.cells, asked.factors, asked.out)
             asked.out.mkdir(parents=True, exist_ok=True)
             storage.write_json(kept, one)
         found.append(json.loads(kept.read_text(encoding="utf-8")))

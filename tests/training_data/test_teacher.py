@@ -102,7 +102,7 @@ def test_a_questions_own_answers_are_not_in_its_prediction_and_are_in_others() -
 @pytest.mark.slow
 def test_nothing_held_out_or_held_back_decides_what_is_learnt() -> None:
     sets = planted()
-    settings = {"teacher": "factors", "validation": 0.2, "validation_cells": 12}
+    settings = {"teacher": "words", "validation": 0.2, "validation_cells": 12}
     plain = records(sets, **settings)
     back = plain.made_from["validation"]
     learnt = plain.frame.filter(~plain.frame["validation"])
@@ -115,7 +115,7 @@ def test_nothing_held_out_or_held_back_decides_what_is_learnt() -> None:
 @pytest.mark.slow
 def test_a_target_is_so_much_prediction_and_the_rest_what_people_answered() -> None:
     sets = planted()
-    taught = records(sets, teacher="factors", teacher_weight=0.75)
+    taught = records(sets, teacher="words", teacher_weight=0.75)
     teacher = fit_teacher(sets, SPLIT, 0)
     known = {v.name: v for v in sets}
     for row in taught.frame.to_dicts():
@@ -152,7 +152,7 @@ def test_populations_that_were_not_asked_come_from_the_same_source_and_have_no_a
     ]
     items = tuple(i for v in (first[0], second[0]) for i in v.distributions)
     split = replace(SPLIT, train=items, held_out=())
-    found = records([*first, *second], split, teacher="factors", unasked=2).frame
+    found = records([*first, *second], split, teacher="words", unasked=2).frame
     unasked = found.filter(found["people"].is_null())
     assert unasked.height > 0
     assert all(r["value_set"][0] == r["item"][0] for r in unasked.to_dicts())
@@ -165,4 +165,4 @@ def test_settings_that_need_a_teacher_say_so() -> None:
     with pytest.raises(ValidationError, match="unasked: needs a teacher"):
         Options.model_validate({"questions": 4, "unasked": 2})
     with pytest.raises(ValidationError, match="teacher: needs questions"):
-        Options.model_validate({"teacher": "factors"})
+        Options.model_validate({"teacher": "words"})

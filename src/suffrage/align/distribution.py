@@ -75,10 +75,10 @@ class Options(InContextOptions, ValidatedOptions):
     # shares in the loss, so that training starts from it and learns what differs. The table of
     # averages is kept with the checkpoint.
     offset: Literal["none", "average"] = "none"
-    # factors: targets are mixed with what a ridge regression on the words of other questions
+    # words: targets are mixed with what a kernel ridge regression on the words of other questions
     # predicts. A model learns what questions have in common in fewer steps from predictions than
     # from answers, most of which is particular to a question.
-    teacher: Literal["none", "factors"] = "none"
+    teacher: Literal["none", "words"] = "none"
     # The part of a target that is predicted; the rest is what people answered.
     teacher_weight: float = Field(default=1.0, gt=0, le=1)
     # Populations that a visit to a question adds to those that were asked it, from the same source;
@@ -117,7 +117,7 @@ class Options(InContextOptions, ValidatedOptions):
         if self.teacher == "none":
             for name in ("teacher_weight", "unasked"):
                 if name in self.model_fields_set:
-                    raise ValueError(f"{name}: needs a teacher; say teacher: factors as well")
+                    raise ValueError(f"{name}: needs a teacher; say teacher: words as well")
         return self
 
     @property
@@ -159,7 +159,7 @@ class Options(InContextOptions, ValidatedOptions):
             ways=self.ways,
             step=self.step_shape,
             average=self.offset == "average",
-            teacher=self.teacher_weight if self.teacher == "factors" else 0.0,
+            teacher=self.teacher_weight if self.teacher == "words" else 0.0,
         )
 
     def differences_weight(self, populations: int) -> float:
