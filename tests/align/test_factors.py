@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-from sklearn.decomposition import TruncatedSVD
 from sklearn.linear_model import Ridge as PeerRidge
 
 from suffrage.population.distribution_distances import fit
-from suffrage.survey import Item, Option
 from suffrage.training_data.low_rank import (
     FactorSettings,
     FactorValidation,
@@ -18,7 +16,6 @@ from suffrage.training_data.low_rank import (
     scores_of,
     shares_of,
 )
-from suffrage.training_data.text_features import TextFeatures, main_directions
 
 
 @pytest.mark.parametrize("penalty", [0.001, 0.3])
@@ -35,16 +32,6 @@ def test_the_ridge_is_scikit_learns(penalty: float) -> None:
 def test_scores_give_their_shares_back() -> None:
     shares = np.random.default_rng(1).dirichlet(np.ones(4), 50)
     assert shares_of(scores_of(shares)) == pytest.approx(shares, abs=2e-3)
-
-
-def test_main_directions_are_those_of_a_singular_value_decomposition() -> None:
-    generator = np.random.default_rng(2)
-    vectors = generator.normal(size=(40, 6)) @ generator.normal(size=(6, 30))
-    vectors += 0.01 * generator.normal(size=vectors.shape)
-    found = main_directions(vectors, 6)
-    peer = TruncatedSVD(6, random_state=0).fit(vectors).components_.T
-    # The same subspace: every direction of one is in the other.
-    assert np.linalg.norm(found.T @ peer) ** 2 == pytest.approx(6, abs=1e-6)
 
 
 POPULATIONS, WIDTH, RANK = 24, 12, 2
@@ -131,20 +118,6 @@ def test_settings_of_no_factors_give_every_population_one_answer() -> None:
     features, answers, _ = planted(60)
     model = fit_factors(features, answers, POPULATIONS, FactorSettings(0.01, 0.01, 0, True))
     assert model.predict(features[0], 3) == pytest.approx(model.predict(features[0], None))
-
-
-def test_features_of_words_know_new_items_by_the_words_they_share() -> None:
-    def item(name: str, question: str) -> Item:
-        options = tuple(Option(code=str(k), text=t) for k, t in enumerate(("yes", "maybe", "no")))
-        return Item(id=name, question=question, options=options)
-
-    items = [item(f"q{k}", f"Do you like {w}?") for k, w in enumerate(("dogs", "cats", "tea"))]
-    items += [item(f"p{k}", f"Should we ban {w}?") for k, w in enumerate(("dogs", "cats", "tea"))]
-    texts = TextFeatures.of(items)
-    again = TextFeatures.from_parts(texts.arrays(), texts.words())
-    (old, new) = again.features([items[0], item("new", "Do you like dogs?")])
-    assert old == pytest.approx(new)
-    assert old.shape == texts.features(items)[0].shape
 
 
 def test_a_feature_that_hardly_varied_decides_no_new_answer() -> None:

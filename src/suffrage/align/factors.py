@@ -41,7 +41,13 @@ from suffrage.training_data.low_rank import (
     Validated,
     fit_factors,
 )
-from suffrage.training_data.text_features import TextFeatures
+from suffrage.training_data.word_kernel import WordKernel
+from suffrage.training_data.word_regression import (
+    AskedItem,
+    choose_settings,
+    fit_words,
+    word_features,
+)
 
 # What the checkpoint has besides its arrays and its manifest.
 FACTS = "factors.json"
@@ -52,8 +58,8 @@ MEANINGFUL = frozenset({"states", "dtype"})
 class Options(TrainingOptions):
     """What a study may say to `factors`."""
 
-    # model: the hidden states of the study's model. text: the words of question and options, which
-    # asks no model at all.
+    # model: the hidden states of the study's model. text: how alike the words of questions and
+    # options are, which asks no model at all. It is also the teacher of `distribution`.
     states: Literal["model", "text"] = "model"
 
     @model_validator(mode="after")
@@ -112,21 +118,20 @@ def _learnt_from(records: Records) -> _Learnt:
 def train(job: TrainingJob) -> TrainingFacts:
     """Choose the settings on trained items left out in turn, then fit on all of them."""
     learnt, options = _learnt_from(job.records), job.options
-    validation = FactorValidation(learnt.answers, len(learnt.personas), job.seed)
-    arrays: dict[str, FloatArray] = {}
     facts: dict[str, Any] = {"states": options.states, "dtype": options.states_dtype}
+    count = len(learnt.personas)
     if options.states == "text":
-        texts = TextFeatures.of(learnt.items, job.seed)
-        features = texts.features(learnt.items)
-        best = validation.best(features)
-        arrays |= texts.arrays()
-        facts["words"] = texts.words()
+        asked = [AskedItem(*own) for own in zip(learnt.items, learnt.answers, strict=True)]
+        best = choose_settings(asked, count, job.seed)
+        known, model = fit_words(asked, count, best.settings, job.seed)
+        facts["known"] = [[_texts(item) for item in block] for block in known]
         job.on_step(1, 1, 1 - best.fit)
     else:
+        validation = FactorValidation(learnt.answers, count, job.seed)
         choice, best, features = _best_states(job, learnt, validation)
         facts["choice"] = asdict(choice)
-    model = fit_factors(features, learnt.answers, len(learnt.personas), best.settings, job.seed)
-    _write(job.output, model, arrays, {**facts, **_chosen(best), "personas": learnt.personas})
+        model = fit_factors(features, learnt.answers, count, best.settings, job.seed)
+    _write(job.output, model, {**facts, **_chosen(best), "personas": learnt.personas})
     return TrainingFacts(
         steps=1,
         examples=len(job.records),
@@ -178,15 +183,12 @@ def _chosen(best: Validated) -> dict[str, Any]:
     return {"settings": asdict(best.settings), "validation_fit": best.fit}
 
 
-def _write(
-    folder: Path, model: FactorModel, arrays: Mapping[str, FloatArray], facts: Mapping[str, Any]
-) -> None:
+def _write(folder: Path, model: FactorModel, facts: Mapping[str, Any]) -> None:
     every: dict[str, Any] = {
         "populations": model.populations,
         "coefficients": model.coefficients,
         "scale": model.scale,
         **{f"profile_{size}": profile for size, profile in model.profiles.items()},
-        **arrays,
     }
     np.savez(folder / FACTOR_ARRAYS, **every)
     storage.write_json(folder / FACTS, dict(facts))
@@ -255,6 +257,12 @@ def _texts(item: Item) -> tuple[str, ...]:
     return (item.question, *item.texts)
 
 
+def _known_item(question: str, *options: str) -> Item:
+    """The item with these texts, see `_texts`."""
+    own = tuple(Option(code=str(place), text=text) for place, text in enumerate(options))
+    return Item(id=question, question=question, options=own)
+
+
 def load_factors(
     model: ModelIdentity, checkpoint: Path, work: Path, start: Path | None = None
 ) -> FactorAnswerer:
@@ -287,8 +295,8 @@ def load_factors(
     )
     numbers = {persona: place for place, persona in enumerate(facts["personas"])}
     if facts["states"] == "text":
-        texts = TextFeatures.from_parts(arrays, facts["words"])
-        return FactorAnswerer(fitted, numbers, lambda items, advance: texts.features(items))
+        kernels = [WordKernel([_known_item(*own) for own in block]) for block in facts["known"]]
+        return FactorAnswerer(fitted, numbers, lambda items, advance: word_features(kernels, items))
     choice = StateChoice(**facts["choice"])
 
     def from_states(items: Sequence[Item], advance: Advance | None) -> list[FloatArray]:

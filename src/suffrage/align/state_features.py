@@ -8,7 +8,6 @@ import numpy as np
 
 from suffrage.arrays import FloatArray
 from suffrage.models.hidden_states import DEPTHS, ItemStates
-from suffrage.training_data.text_features import place_features
 
 # How the states of an option's tokens become one.
 POOLINGS = ("mean", "last")
@@ -30,3 +29,9 @@ class StateChoice:
         """An item's options by their own states and their places, (options, features)."""
         own = states.options[self.layer, self.pooling].astype(np.float64)
         return np.column_stack([own, place_features(len(own))])
+
+
+def place_features(options: int) -> FloatArray:
+    """Where each option is, from -1 to 1, and that squared less a third, (options, 2)."""
+    place = np.linspace(-1, 1, options)
+    return np.column_stack([place, place**2 - 1 / 3])

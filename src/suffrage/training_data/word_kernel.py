@@ -11,6 +11,7 @@ Source: Rasmussen and Williams (2006), Gaussian Processes for Machine Learning, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -30,47 +31,92 @@ ITEMS_AT_A_TIME = 200
 SmallFloats = npt.NDArray[np.float32]
 
 
-def option_kernel(items: Sequence[Item]) -> SmallFloats:
-    """The kernel of all options of some items, item after item.
+@dataclass(frozen=True, eq=False)
+class _Options:
+    """The options of some items, item after item."""
+
+    # The number of each option's question and of its text, and its place from -1 to 1, (options,).
+    question: IntArray
+    text: IntArray
+    place: SmallFloats
+    # Of each item, its first option, and how many it has.
+    starts: IntArray
+    sizes: IntArray
+    # All texts, each once.
+    texts: list[str]
+
+    @classmethod
+    def of(cls, items: Sequence[Item]) -> _Options:
+        texts = sorted({text for item in items for text in item.texts})
+        number = {text: place for place, text in enumerate(texts)}
+        sizes = np.array([len(item.texts) for item in items])
+        return cls(
+            np.repeat(np.arange(len(items)), sizes),
+            np.array([number[text] for item in items for text in item.texts]),
+            np.concatenate([np.linspace(-1, 1, size) for size in sizes]).astype(np.float32),
+            np.concatenate([[0], np.cumsum(sizes)[:-1]]),
+            sizes,
+            texts,
+        )
+
+
+class WordKernel:
+    """How alike options are to the options of known items.
 
     Parameters
     ----------
     items : sequence of Item
-
-    Returns
-    -------
-    array of float32, shape (options of all items, options of all items)
-        Symmetric and positive semidefinite, its mean diagonal 1. Centred within each item: what
-        all of an item's options share tells nothing about which of them is chosen.
+        The known items. Only their questions and the texts of their options are read; words
+        weigh by how few of these have them.
     """
-    asked = _cosines([item.question for item in items])
-    texts = sorted({text for item in items for text in item.texts})
-    number = {text: place for place, text in enumerate(texts)}
-    said = _cosines(texts)
-    sizes = np.array([len(item.texts) for item in items])
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    question = np.repeat(np.arange(len(items)), sizes)
-    option = np.array([number[text] for item in items for text in item.texts])
-    place = np.concatenate([np.linspace(-1, 1, size) for size in sizes]).astype(np.float32)
-    kernel = np.empty((len(option), len(option)), np.float32)
-    for first in range(0, len(items), ITEMS_AT_A_TIME):
-        last = min(first + ITEMS_AT_A_TIME, len(items))
-        rows = slice(starts[first], starts[last] if last < len(items) else len(option))
-        places = np.exp(-np.square((place[rows, None] - place) / np.float32(PLACE_WIDTH)))
-        words = said[np.ix_(option[rows], option)]
-        context = asked[np.ix_(question[rows], question)]
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._known = _Options.of(items)
+        self._items = list(items)
+        questions = [item.question for item in items]
+        self._question_words = WordWeights.of(questions)
+        self._option_words = WordWeights.of(self._known.texts)
+        self._questions = self._question_words.vectors(questions).astype(np.float32)
+        self._texts = self._option_words.vectors(self._known.texts).astype(np.float32)
+
+    def own(self) -> SmallFloats:
+        """The kernel of the known options, (known options, known options).
+
+        Symmetric and positive semidefinite, and centred within each item: what all of an item's
+        options share tells nothing about which of them is chosen.
+        """
+        found = np.empty((len(self._known.text),) * 2, np.float32)
+        first = 0
+        for rows in self.blocks(self._items):
+            found[first : first + len(rows)] = rows
+            first += len(rows)
+        return found
+
+    def features(self, items: Sequence[Item]) -> list[FloatArray]:
+        """Of each item, how alike its options are to the known, (options, known options)."""
+        found: list[FloatArray] = []
+        for number, rows in enumerate(self.blocks(items)):
+            block = items[number * ITEMS_AT_A_TIME : (number + 1) * ITEMS_AT_A_TIME]
+            edges = np.cumsum([len(item.texts) for item in block])[:-1]
+            found += [own.astype(np.float64) for own in np.split(rows, edges)]
+        return found
+
+    def blocks(self, items: Sequence[Item]) -> list[SmallFloats]:
+        """The rows of all options of some items, so many items at a time."""
+        parts = range(0, len(items), ITEMS_AT_A_TIME)
+        return [self._rows(items[first : first + ITEMS_AT_A_TIME]) for first in parts]
+
+    def _rows(self, items: Sequence[Item]) -> SmallFloats:
+        new, known = _Options.of(items), self._known
+        asked = self._question_words.vectors([item.question for item in items])
+        said = self._option_words.vectors(new.texts)
+        context = (asked.astype(np.float32) @ self._questions.T)[new.question][:, known.question]
+        words = (said.astype(np.float32) @ self._texts.T)[new.text][:, known.text]
+        places = np.exp(-np.square((new.place[:, None] - known.place) / np.float32(PLACE_WIDTH)))
         part = WORDS * words + WORDS_AT_PLACE * words * places
         part += context * (WORDS_IN_QUESTION * words + PLACE_IN_QUESTION * places)
-        part = _centred(part.T, starts, sizes).T
-        kernel[rows] = _centred(part, starts[first:last] - starts[first], sizes[first:last])
-    kernel /= np.float32(max(float(np.diagonal(kernel).mean()), 1e-12))
-    return kernel
-
-
-def _cosines(texts: Sequence[str]) -> SmallFloats:
-    """The cosine between the words of any two texts."""
-    vectors = WordWeights.of(texts).vectors(texts).astype(np.float32)
-    return np.asarray(vectors @ vectors.T)
+        part = _centred(part.T, known.starts, known.sizes).T
+        return _centred(part, new.starts, new.sizes)
 
 
 def _centred(rows: SmallFloats, starts: IntArray, sizes: IntArray) -> SmallFloats:
@@ -80,7 +126,7 @@ def _centred(rows: SmallFloats, starts: IntArray, sizes: IntArray) -> SmallFloat
 
 
 class KernelRidge:
-    """Ridge regression with a kernel, whose predictions leave a part of the rows out.
+    """Ridge regression with a kernel, on all rows or with a part of them left out.
 
     Parameters
     ----------
@@ -88,14 +134,19 @@ class KernelRidge:
     weights : array, shape (rows,)
         What each row counts.
     penalty : float
-        Above 0; what is added to the kernel's diagonal for a row of weight 1.
+        Above 0; for a row of weight 1, in units of the kernel's mean diagonal.
     """
 
     def __init__(self, kernel: SmallFloats, weights: FloatArray, penalty: float) -> None:
         self._kernel = kernel
+        scale = max(float(np.diagonal(kernel).mean()), 1e-12)
         system = kernel.copy()
-        system[np.diag_indices(len(kernel))] += (penalty / weights).astype(np.float32)
+        system[np.diag_indices(len(kernel))] += (penalty * scale / weights).astype(np.float32)
         self._inverse = _inverse(system)
+
+    def coefficients(self, targets: FloatArray) -> FloatArray:
+        """What a kernel's columns are multiplied with, (rows, targets)."""
+        return np.asarray(self._inverse @ targets.astype(np.float32), np.float64)
 
     def left_out(self, targets: FloatArray, out: IntArray) -> FloatArray:
         """What the other rows predict for these.
