@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from suffrage import registry
 from suffrage.align.distribution import Options
 from suffrage.population import ValueSet, build_value_set
 from suffrage.population.distribution_distances import fit
+from suffrage.study.planning.memory import largest_step
+from suffrage.study.schema import MethodSpec
 from suffrage.survey import Option
-from suffrage.training_data import HeldOut, ItemSplit, Records, split_items
+from suffrage.training_data import HeldOut, ItemSplit, Records, distribution_records, split_items
 from suffrage.training_data.distribution_records import BUILDER
 from suffrage.training_data.teacher import fit_teacher
 from tests.synthetic import make_survey
@@ -166,3 +170,27 @@ def test_settings_that_need_a_teacher_say_so() -> None:
         Options.model_validate({"questions": 4, "unasked": 2})
     with pytest.raises(ValidationError, match="teacher: needs questions"):
         Options.model_validate({"teacher": "words"})
+
+
+def test_planning_counts_a_taught_step_and_fits_no_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fitting takes minutes on thousands of questions, and a plan starts nothing long."""
+
+    def refused(*given: object) -> None:
+        raise AssertionError("a teacher was fitted")
+
+    monkeypatch.setattr(distribution_records, "fit_teacher", refused)
+    taught = {"questions": 4, "populations": 2, "unasked": 1, "teacher": "words", "steps": 3}
+    method = registry.load("methods", "distribution")
+    found = [
+        largest_step(
+            MethodSpec(method=method, name="tried", options=Options.model_validate(given)),
+            planted(),
+            SPLIT,
+            1,
+            12,
+            512,
+            Path(),
+        )
+        for given in (taught, {"questions": 4, "populations": 3, "steps": 3})
+    ]
+    assert found[0].tokens == pytest.approx(found[1].tokens, rel=0.2)

@@ -23,7 +23,7 @@ from suffrage.population import ValueSet
 from suffrage.study.schema import MethodSpec
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.constitution import FROM_CONSULTATION, FROM_VALUE_SET
-from suffrage.training_data.records import record_builder
+from suffrage.training_data.records import RecordSettings, record_builder
 
 Adapting = Literal["lora", "qlora", "full"]
 
@@ -86,7 +86,7 @@ def largest_step(
     # Of several signals, pairs have the most answers a record.
     kind = "preference" if spec.method.records == "combined" else spec.method.records
     builder = record_builder(kind, "survey")
-    settings = replace(options.record_settings, folder=folder)
+    settings = _without_teacher(replace(options.record_settings, folder=folder))
     constitution = settings.constitution
     if constitution is not None and constitution.source == FROM_CONSULTATION:
         constitution = replace(constitution, source=FROM_VALUE_SET, weighing="support")
@@ -96,6 +96,15 @@ def largest_step(
     rows = [row for row in records.frame.to_dicts() if not row.get("validation")]
     steps = [_step(spec, rows[at : at + size], row) for at in range(0, len(rows), size)]
     return max(steps, key=lambda step: step.tokens)
+
+
+def _without_teacher(settings: RecordSettings) -> RecordSettings:
+    """The same records with people's own answers as targets: fitting a teacher takes minutes."""
+    shape = settings.step
+    if shape is None or not settings.teacher:
+        return settings
+    asked = replace(shape, populations=shape.populations + shape.unasked, unasked=0)
+    return replace(settings, teacher=0.0, step=asked)
 
 
 def _step(spec: MethodSpec, rows: Sequence[dict[str, Any]], row: int) -> StepSize:
