@@ -17,8 +17,8 @@ from suffrage.training_data.word_kernel import KernelRidge, WordKernel, _inverse
 from suffrage.training_data.word_regression import (
     AskedItem,
     choose_settings,
+    fit_of_predictions,
     fit_words,
-    mean_fit,
     predict_each,
     word_features,
 )
@@ -132,10 +132,10 @@ def test_new_questions_are_predicted_by_population_and_as_well_as_validation_say
         )
         for one in new
     }
-    own = mean_fit(new, predicted)
+    own = fit_of_predictions(new, predicted)
     assert best.settings.rank > 0
-    assert own > mean_fit(new, turned) + 0.05
-    assert own > mean_fit(new, mean) + 0.05
+    assert own > fit_of_predictions(new, turned) + 0.05
+    assert own > fit_of_predictions(new, mean) + 0.05
     assert own == pytest.approx(best.fit, abs=0.03)
 
 
@@ -145,12 +145,12 @@ def test_shares_that_know_nothing_of_each_other_predict_their_mean(
 ) -> None:
     asked = planted()
     settings = choose_settings(asked, 6, 1).settings
-    whole = mean_fit(asked, predict_each(asked, 6, settings, 1))
+    whole = fit_of_predictions(asked, predict_each(asked, 6, settings, 1))
     monkeypatch.setattr(word_regression, "MOST_OPTIONS", 150)
     assert len(word_regression._shares_of_items(asked, 150, 1)) == 2
     cut = predict_each(asked, 6, settings, 1)
     assert set(cut) == {one.item.id for one in asked}
-    assert mean_fit(asked, cut) == pytest.approx(whole, abs=0.05)
+    assert fit_of_predictions(asked, cut) == pytest.approx(whole, abs=0.05)
     known, model = fit_words(asked, 6, settings, 1)
     assert len(known) == 2
     new = item("new", "What of taxes, in case 900?")

@@ -26,7 +26,7 @@ from suffrage.training_data.split import ItemSplit, near_duplicate_groups
 from suffrage.training_data.word_regression import (
     AskedItem,
     choose_settings,
-    mean_fit,
+    fit_of_predictions,
     predict_each,
 )
 
@@ -72,7 +72,7 @@ def fit_teacher(value_sets: Sequence[ValueSet], split: ItemSplit, seed: int) -> 
     settings = choose_settings(asked, len(value_sets), seed).settings
     shares = predict_each(asked, len(value_sets), settings, seed)
     names = {value_set.name: place for place, value_set in enumerate(value_sets)}
-    return Teacher(shares, names, settings, mean_fit(asked, shares))
+    return Teacher(shares, names, settings, fit_of_predictions(asked, shares))
 
 
 def _answers(value_sets: Sequence[ValueSet], item: Item, group: str) -> ItemAnswers:

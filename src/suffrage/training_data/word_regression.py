@@ -65,11 +65,11 @@ def choose_settings(asked: Sequence[AskedItem], populations: int, seed: int) -> 
         scores = parts.scores(penalty)
         for rank in RANKS:
             settings = FactorSettings(penalty, penalty, rank, True)
-            tried.append(Validated(settings, mean_fit(some, parts.shares(scores, rank))))
+            tried.append(Validated(settings, fit_of_predictions(some, parts.shares(scores, rank))))
     return max(tried, key=lambda one: one.fit)
 
 
-def mean_fit(asked: Sequence[AskedItem], shares: Mapping[str, FloatArray]) -> float:
+def fit_of_predictions(asked: Sequence[AskedItem], shares: Mapping[str, FloatArray]) -> float:
     """The mean fit of predictions to what people answered, over all answers."""
     fits = [fit(one.answers.shares, shares[one.item.id][one.answers.populations]) for one in asked]
     return float(np.concatenate(fits).mean())
