@@ -1,7 +1,8 @@
-"""What `make docs` adds to MkDocs: the repository's examples as files of the site."""
+"""What `make docs` adds to MkDocs: the repository's examples, and the notebooks as pages."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,38 @@ ROOT = Path(__file__).parents[1]
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Put the examples, and the page about them, next to the pages."""
+    """Put the examples and a page for each notebook next to the pages."""
     for path in sorted((ROOT / "examples").glob("*.*")):
         files.append(File.generated(config, f"examples/{path.name}", abs_src_path=str(path)))
+    for path in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
+        page = page_of(json.loads(path.read_text(encoding="utf-8")), path.name)
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=page))
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Point links between pages and examples at where the site has them."""
+def page_of(notebook: dict[str, Any], name: str) -> str:
+    """A notebook in Markdown: its text, its code, and what the code printed."""
+    parts = []
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+            continue
+        parts.append(f"```python\n{source}\n```")
+        shown = "".join(
+            "".join(output.get("text") or output.get("data", {}).get("text/plain", ""))
+            for output in cell["outputs"]
+        )
+        if shown.strip():
+            parts.append(f"```text\n{shown.rstrip()}\n```")
+    parts.insert(1, f"[Download this notebook]({name})")
+    return "\n\n".join(parts) + "\n"
+
+
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """Point links between pages, examples and notebooks at where the site has them."""
     here = markdown.replace("](../examples/", "](examples/").replace("](../docs/", "](../")
-    return here.replace("](../../examples/", "](../examples/")
+    here = here.replace("](../../examples/", "](../examples/")
+    if page.file.src_uri.startswith("notebooks/"):
+        return here
+    return here.replace(".ipynb)", ".md)")
