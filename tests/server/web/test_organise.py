@@ -42,6 +42,7 @@ TAKING_PART = {
     "moderation": "before",
     "statement_characters": "200",
     "statements_each": "10",
+    "proof_of_work": "0",
     "minutes": "20",
     "results": "participants",
     "results_when_closed": "everyone",
