@@ -289,3 +289,14 @@ def test_shares_are_mixed_option_by_option() -> None:
     generator = np.random.default_rng(0)
     model, average = generator.dirichlet(np.ones(3), 2)
     assert mixed_shares(model, average, 0.3) == pytest.approx(0.3 * model + 0.7 * average)
+
+
+def test_a_population_that_a_sample_asks_nothing_as_counts_for_nothing() -> None:
+    """Of a thousand cells drawn from many populations, some population has none."""
+    answers = half_true()
+    asked = [v.name for v in SETS[1:]]
+    fewer = Answers({name: answers.by_value_set[name] for name in asked})
+    found = chosen_on_held_back(SETS, fewer)
+    assert found == chosen_on_held_back(SETS[1:], fewer)
+    card = fit_evaluation.score(given_with(SETS, fewer), 1)
+    assert {a.value_set for a in card.answers if a.method == "model"} == set(asked)

@@ -388,7 +388,7 @@ def _answers_given(given: EvaluationInput) -> Iterator[_Given]:
                     answer = ModelAnswer(item_id, "letters", shares, 1.0, None, False)
                     yield _Given(name, seed, value_set.name, side, answer, target)
             for method, said in _said(given, seed):
-                for answer in said.by_value_set[value_set.name]:
+                for answer in said.of(value_set.name):
                     side = split.side(answer.item_id)
                     if side == "held_back" or (answer.readout != "letters" and side != "held_out"):
                         continue

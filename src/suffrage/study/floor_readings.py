@@ -94,7 +94,7 @@ def _mixed(
         weights[seed] = weight
         answers[seed] = Answers(
             {
-                v.name: mixed_answers(v, split, own.by_value_set[v.name], weight.weight)
+                v.name: mixed_answers(v, split, own.of(v.name), weight.weight)
                 for v in given.value_sets
             }
         )
@@ -125,7 +125,7 @@ def weight_of(
         for v in given.value_sets
         if v.name not in given.left_out
         for cell in mixing_cells(
-            v, split, answers.by_value_set[v.name], questions.get(v.name, frozenset())
+            v, split, answers.of(v.name), questions.get(v.name, frozenset())
         )
     ]
     return mixing_weight(cells, seed)

@@ -76,6 +76,10 @@ class Answers:
     rounding: Rounding | None = None
     """How far they are from those in float32; None if they are in float32, or a server's."""
 
+    def of(self, value_set: str) -> list[ModelAnswer]:
+        """The answers as one value set; none where a sample asks nothing as it."""
+        return self.by_value_set.get(value_set, [])
+
     def write(self, folder: Path) -> None:
         """Write `answers.parquet` (and `rounding.json`), all or nothing."""
         rows: list[dict[str, Any]] = [

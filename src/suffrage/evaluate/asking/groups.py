@@ -52,7 +52,7 @@ def letter_shares_as(answers: Answers, value_set: str) -> dict[str, FloatArray]:
     """What a model asked as one value set answered by letters, by item, where it could be read."""
     return {
         answer.item_id: answer.shares
-        for answer in answers.by_value_set[value_set]
+        for answer in answers.of(value_set)
         if answer.readout == "letters" and not answer.refused
     }
 
