@@ -298,12 +298,14 @@ def own_nearest(own: FloatArray, others: FloatArray) -> FloatArray:
 def _gains(
     given: EvaluationInput, among: Mapping[str, Sequence[ValueSet]], method: str
 ) -> Iterator[Measured]:
+    alone: dict[tuple[int, str], dict[str, FloatArray]] = {}
     for place in _places(given, among, method):
         seed, name, item, _ = place.at
-        rows = given.said(method, seed, name).filter((pl.col("item") == item) & ~pl.col("refused"))
-        if not rows.height:
+        if (seed, name) not in alone:
+            alone[seed, name] = _said_alone(given, method, seed, name)
+        itself = alone[seed, name].get(item)
+        if itself is None:
             continue
-        itself = np.array(rows["shares"][0])
 
         def gain(
             people: FloatArray, own: FloatArray = place.own, itself: FloatArray = itself
@@ -312,6 +314,14 @@ def _gains(
 
         point = float(gain(place.people.shares))
         yield Measured(*place.at, point, under_replicates(place.people, gain))
+
+
+def _said_alone(
+    given: EvaluationInput, method: str, seed: int, value_set: str
+) -> dict[str, FloatArray]:
+    """What the model answers where nobody is named, by item."""
+    rows = given.said(method, seed, value_set).to_dicts()
+    return {row["item"]: np.array(row["shares"]) for row in rows if not row["refused"]}
 
 
 def _ceilings(
@@ -338,11 +348,7 @@ def _fit_by_name(given: EvaluationInput, method: str) -> dict[str, dict[str, flo
     for seed, split in given.splits.items():
         said = letter_shares(given.answers[method, seed])
         for group in given.value_sets:
-            alone = {
-                row["item"]: np.array(row["shares"])
-                for row in given.said(method, seed, group.name).to_dicts()
-                if not row["refused"]
-            }
+            alone = _said_alone(given, method, seed, group.name)
             for item in scored_items(group, split):
                 people = group.distributions[item].shares
                 for other in given.value_sets:

@@ -124,9 +124,7 @@ def weight_of(
         cell
         for v in given.value_sets
         if v.name not in given.left_out
-        for cell in mixing_cells(
-            v, split, answers.of(v.name), questions.get(v.name, frozenset())
-        )
+        for cell in mixing_cells(v, split, answers.of(v.name), questions.get(v.name, frozenset()))
     ]
     return mixing_weight(cells, seed)
 
