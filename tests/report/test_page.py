@@ -17,6 +17,7 @@ from rich.console import Console
 
 from suffrage import report
 from suffrage.evaluate.results import FigureDifference, Results
+from suffrage.report import answer_cards
 from suffrage.report.answer_cards import mean_shares
 from suffrage.report.dot_plot import axis_ticks
 from suffrage.report.failures import falls, worst_items
@@ -527,3 +528,25 @@ def test_on_a_phone_nothing_runs_off_the_side_and_text_is_legible(
     assert found["width"] <= 360
     assert found["cut"] == 0
     assert found["smallest"] >= 12
+
+
+def test_a_page_of_many_questions_shows_those_held_out_that_fit_worst(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    results = example_results(repeat_items=8)
+    monkeypatch.setattr(answer_cards, "FEWEST_CARDS", 2)
+    whole = answer_cards.cards_by_value_set(results)
+    assert all(group.left_out == 0 for group in whole)
+    assert "too many questions" not in render_report(results)
+    monkeypatch.setattr(answer_cards, "MOST_CARDS", 2 * len(whole))
+    for few, every in zip(answer_cards.cards_by_value_set(results), whole, strict=True):
+        shown = [card.item.id for card in (*few.held_out, *few.trained)]
+        assert len(shown) == 2 and not few.trained
+        assert few.left_out == len(every.held_out) + len(every.trained) - 2
+        fits = {
+            card.item.id: [float(panel.fit) for panel in card.panels] for card in every.held_out
+        }
+        means = {item: sum(own) / len(own) for item, own in fits.items()}
+        # The panels' fits are rounded.
+        assert max(means[item] for item in shown) <= sorted(means.values())[1] + 0.01
+    assert "too many questions for one page" in render_report(results)

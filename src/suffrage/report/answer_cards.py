@@ -66,7 +66,14 @@ class ValueSetCards:
     description: str
     held_out: Sequence[Card]
     trained: Sequence[Card]
+    # Questions that are not shown, see `MOST_CARDS`.
+    left_out: int = 0
 
+
+# Cards on a page. With more, each value set shows the questions that the models fit worst: a page
+# of twenty thousand cards is 80 MB, which no telephone opens. The tables have all answers.
+MOST_CARDS = 600
+FEWEST_CARDS = 3
 
 AnswersAt = Mapping[tuple[str, str, str, Side], Sequence[ScoredAnswer]]
 
@@ -93,25 +100,57 @@ def mean_fit(answers: Sequence[ScoredAnswer]) -> float | None:
 
 
 def cards_by_value_set(results: Results) -> list[ValueSetCards]:
-    """Every question of every value set, shown once: held out where it ever was."""
+    """The questions of every value set, each shown once: held out where it ever was."""
     answers = letter_answers(results)
+    asked: dict[str, list[tuple[ItemFacts, Target]]] = {v.name: [] for v in results.value_sets}
     targets = {(target.value_set, target.item): target for target in results.targets}
+    for name, own in asked.items():
+        for item in results.items:
+            if item.side and (target := targets.get((name, item.id))):
+                own.append((item, target))
+    most = max(FEWEST_CARDS, MOST_CARDS // max(1, len(asked)))
+    if sum(map(len, asked.values())) <= MOST_CARDS:
+        most = max(map(len, asked.values()), default=0)
     found = []
     for value_set in results.value_sets:
-        cards = [
-            _card(results, item, target, answers)
-            for item in results.items
-            if item.side and (target := targets.get((value_set.name, item.id)))
-        ]
+        every = asked[value_set.name]
+        shown = _worst_fitting(results, every, answers, most)
+        cards = [_card(results, item, target, answers) for item, target in shown]
         found.append(
             ValueSetCards(
                 value_set.name,
                 value_set.description,
                 [card for card in cards if card.held_out],
                 [card for card in cards if not card.held_out],
+                len(every) - len(shown),
             )
         )
     return found
+
+
+def _worst_fitting(
+    results: Results,
+    asked: Sequence[tuple[ItemFacts, Target]],
+    answers: AnswersAt,
+    most: int,
+) -> list[tuple[ItemFacts, Target]]:
+    """As many questions, those held out first and of these the worst fitting, in their order."""
+    if len(asked) <= most:
+        return list(asked)
+
+    def rank(place: int) -> tuple[bool, float]:
+        item, target = asked[place]
+        side: Side = "held_out" if "held_out" in item.side.values() else "trained"
+        fits = [
+            own
+            for method in model_methods(results)
+            if (of := answers.get((method.name, target.value_set, item.id, side)))
+            and (own := mean_fit(of)) is not None
+        ]
+        # What no model was asked comes last.
+        return side != "held_out", math.fsum(fits) / len(fits) if fits else math.inf
+
+    return [asked[place] for place in sorted(sorted(range(len(asked)), key=rank)[:most])]
 
 
 def _card(results: Results, item: ItemFacts, target: Target, answers: AnswersAt) -> Card:

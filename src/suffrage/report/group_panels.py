@@ -26,6 +26,8 @@ from suffrage.report.numbers import NOTHING, WithInterval, number, percent, sign
 FOLDED = "The same as a table"
 PAIRS = 10
 # Differences of fit below this are never drawn in full colour.
+# Groups whose answers under each name are shown.
+MOST_NAMES = 40
 LEAST_REACH = 0.05
 # (rows, columns) of figures, None where there is none.
 Figures = Sequence[Sequence[WithInterval | None]]
@@ -131,8 +133,9 @@ def steerability_panels(results: Results, facts: EvaluationFacts) -> list[Panel]
             )
         )
     best = max(methods, key=lambda m: found["all", m.name].value)
-    names = facts.details.get("names", {})
-    return [*panels, *([_names_panel(best.label, names[best.name])] if best.name in names else [])]
+    own = facts.details.get("names", {}).get(best.name, {})
+    # A table of a hundred and fifty groups by as many names is 7 MB and shows nobody anything.
+    return [*panels, _names_panel(best.label, own)] if 0 < len(own) <= MOST_NAMES else panels
 
 
 def _names_panel(label: str, fits: dict[str, dict[str, float | None]]) -> Panel:
