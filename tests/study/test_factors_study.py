@@ -2,10 +2,11 @@
 
 import pytest
 
+from suffrage import registry
 from suffrage.align.checkpoint import load_checkpoint
 from suffrage.errors import InputError
 from suffrage.study.run import run_study
-from suffrage.study.schema import read_study
+from suffrage.study.schema import MethodSpec, read_study
 from suffrage.study.wiring import wire
 from tests.study.conftest import Write
 
@@ -69,3 +70,17 @@ def test_factors_takes_no_steps_and_nothing_starts_from_it(
 ) -> None:
     with pytest.raises(InputError, match=message):
         read_study(write_study(methods=methods))
+
+
+def test_a_regression_on_words_is_called_one() -> None:
+    """It reads no model, and a page that said so would mislead."""
+    method = registry.load("methods", "factors")
+    specs = {
+        states: MethodSpec(
+            method=method, name="factors", options=method.options.model_validate({"states": states})
+        )
+        for states in ("model", "text")
+    }
+    assert specs["model"].label == "Factors on frozen states"
+    assert specs["text"].label == "Regression on words"
+    assert specs["text"].explanation.startswith("No language model")

@@ -69,6 +69,17 @@ class Options(TrainingOptions):
             raise ValueError(f"{extra[0]} does not go with factors, which takes no steps")
         return self
 
+    @property
+    def described(self) -> tuple[str, str] | None:
+        """A label and an explanation of its own, where no model is read."""
+        if self.states == "model":
+            return None
+        return (
+            "Regression on words",
+            "No language model: a regression from the words of questions and options to answer "
+            "shares, with a few factors for how populations differ.",
+        )
+
     def step_count(self, pair_count: int) -> int:
         """So many steps of a batch that every record is in one."""
         return -(-pair_count // self.batch)

@@ -141,18 +141,25 @@ class MethodSpec(BaseModel):
     @property
     def label(self) -> str:
         """The method's label, with the entry's own name where it has one."""
-        same = self.name == self.method.name
-        return self.method.label if same else f"{self.method.label} ({self.name})"
+        label, _ = self._described
+        return label if self.name == self.method.name else f"{label} ({self.name})"
+
+    @property
+    def _described(self) -> tuple[str, str]:
+        """The label and explanation of the method, or those that its options call for."""
+        own: tuple[str, str] | None = getattr(self.options, "described", None)
+        return own or (self.method.label, self.method.explanation)
 
     @property
     def explanation(self) -> str:
         """The method's explanation, and how it describes populations where it does."""
+        _, explanation = self._described
         described: InContextSettings | None = getattr(self.options, "in_context", None)
         if described is None:
-            return self.method.explanation
+            return explanation
         where = "next to their name" if described.name else "instead of a name"
         return (
-            f"{self.method.explanation} The prompt shows {described.answers} of a population's "
+            f"{explanation} The prompt shows {described.answers} of a population's "
             f"answers to other questions, {where}."
         )
 
