@@ -140,27 +140,35 @@ def _worst_fitting(
 
     def rank(place: int) -> tuple[bool, float]:
         item, target = asked[place]
-        side: Side = "held_out" if "held_out" in item.side.values() else "trained"
-        fits = [
-            own
-            for method in model_methods(results)
-            if (of := answers.get((method.name, target.value_set, item.id, side)))
-            and (own := mean_fit(of)) is not None
-        ]
+        said = [mean_fit(of_seeds) for _, of_seeds in _said(results, item, target, answers)]
+        fits = [own for own in said if own is not None]
         # What no model was asked comes last.
-        return side != "held_out", math.fsum(fits) / len(fits) if fits else math.inf
+        mean = math.fsum(fits) / len(fits) if fits else math.inf
+        return _shown_side(item) != "held_out", mean
 
     return [asked[place] for place in sorted(sorted(range(len(asked)), key=rank)[:most])]
 
 
-def _card(results: Results, item: ItemFacts, target: Target, answers: AnswersAt) -> Card:
-    held_out = "held_out" in item.side.values()
-    side: Side = "held_out" if held_out else "trained"
-    seeds = [seed for seed, at in item.side.items() if at == side]
-    found = [
+def _shown_side(item: ItemFacts) -> Side:
+    """The side on which a question is shown: held out where it ever was."""
+    return "held_out" if "held_out" in item.side.values() else "trained"
+
+
+def _said(
+    results: Results, item: ItemFacts, target: Target, answers: AnswersAt
+) -> list[tuple[MethodFacts, Sequence[ScoredAnswer]]]:
+    """What each model answered to a question as a population, on the side that is shown."""
+    side = _shown_side(item)
+    return [
         (method, answers.get((method.name, target.value_set, item.id, side), []))
         for method in model_methods(results)
     ]
+
+
+def _card(results: Results, item: ItemFacts, target: Target, answers: AnswersAt) -> Card:
+    side = _shown_side(item)
+    seeds = [seed for seed, at in item.side.items() if at == side]
+    found = _said(results, item, target, answers)
     shares = {method.name: mean_shares(of_seeds) for method, of_seeds in found}
     bounds = _bounds(target)
     most = max(
@@ -175,7 +183,7 @@ def _card(results: Results, item: ItemFacts, target: Target, answers: AnswersAt)
     style = colours(results)
     return Card(
         item=item,
-        held_out=held_out,
+        held_out=side == "held_out",
         basis=_card_basis(target, seeds, len(results.study.seeds), side),
         scale=percent(scale),
         options=[

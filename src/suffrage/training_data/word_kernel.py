@@ -87,7 +87,7 @@ class WordKernel:
         """
         found = np.empty((len(self._known.text),) * 2, np.float32)
         first = 0
-        for rows in self.blocks(self._items):
+        for rows in self._blocks(self._items):
             found[first : first + len(rows)] = rows
             first += len(rows)
         return found
@@ -95,13 +95,13 @@ class WordKernel:
     def features(self, items: Sequence[Item]) -> list[FloatArray]:
         """Of each item, how alike its options are to the known, (options, known options)."""
         found: list[FloatArray] = []
-        for number, rows in enumerate(self.blocks(items)):
+        for number, rows in enumerate(self._blocks(items)):
             block = items[number * ITEMS_AT_A_TIME : (number + 1) * ITEMS_AT_A_TIME]
             edges = np.cumsum([len(item.texts) for item in block])[:-1]
             found += [own.astype(np.float64) for own in np.split(rows, edges)]
         return found
 
-    def blocks(self, items: Sequence[Item]) -> list[SmallFloats]:
+    def _blocks(self, items: Sequence[Item]) -> list[SmallFloats]:
         """The rows of all options of some items, so many items at a time."""
         parts = range(0, len(items), ITEMS_AT_A_TIME)
         return [self._rows(items[first : first + ITEMS_AT_A_TIME]) for first in parts]
