@@ -31,6 +31,7 @@ from suffrage.evaluate.statistics.outcomes import Outcomes
 
 CLUSTERS = (3, 4, 5, 6, 8, 10, 12, 20, 40)
 FEW_CLUSTERS = (4, 5, 8, 12, 20)
+MANY_CLUSTERS = 200
 METHODS = (2, 6)
 DRAWS = 2000
 # Sets of draws that studies take in turn: drawing a set for each study takes most of the time.
@@ -316,7 +317,9 @@ def _hard_table(studies: int) -> list[Kind]:
         )
         return f"{held:.3f}, {100 * wrong:.1f}", {"coverage": held, "share": wrong}
 
-    return _grid((*FEW_CLUSTERS, CLUSTERS[-1]), _sized("shape", HARD_SHAPES), 24, cell)
+    return _grid(
+        (*FEW_CLUSTERS, CLUSTERS[-1], MANY_CLUSTERS), _sized("shape", HARD_SHAPES), 24, cell
+    )
 
 
 def _share_table(studies: int) -> list[Kind]:

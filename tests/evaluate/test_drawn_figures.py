@@ -50,6 +50,7 @@ def test_a_difference_of_figures_has_the_error_of_leaving_out_one_cluster_at_a_t
     assert inference.error == pytest.approx(apart.std(ddof=1) / np.sqrt(clusters))
     stretch = inference.stretch_low if apart.mean() > 0 else inference.stretch_high
     tail = max(0.0, -np.sign(apart.mean()) * float(stats.skew(apart)))
+    tail *= min(1, 3.5 / np.sqrt(clusters))
     longer = stretch * (1 + tail) * (1 + 0.4 / np.sqrt(clusters))
     expected = 2 * stats.t.sf(t / longer, max(2, clusters // 2 - 1))
     assert gap.p == pytest.approx(min(1.0, expected))

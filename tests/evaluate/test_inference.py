@@ -99,29 +99,48 @@ def test_a_difference_of_the_size_called_detectable_is_seen_four_times_in_five()
     assert critical_value(0.05, 5) > stats.t.ppf(0.975, 4)
 
 
+@pytest.mark.parametrize("clusters", [10, 400])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_tail_counts_in_tests_and_not_in_intervals(sign: int) -> None:
+def test_a_tail_counts_in_tests_and_not_in_intervals(sign: int, clusters: int) -> None:
     generator = np.random.default_rng(6)
     # The tail points away from 0, or towards it.
-    values = 2 + sign * (generator.exponential(size=10) - 1)
-    left_out, counts = (values.sum() - values) / 9, counts_of(10, generator)
-    found = infer(values.mean(), left_out, np.ones(10), counts)
-    error = values.std(ddof=1) / np.sqrt(10)
+    values = 2 + sign * (generator.exponential(size=clusters) - 1)
+    left_out, counts = (values.sum() - values) / (clusters - 1), counts_of(clusters, generator)
+    found = infer(values.mean(), left_out, np.ones(clusters), counts)
+    error = values.std(ddof=1) / np.sqrt(clusters)
     low, high = found.interval()
     assert low is not None and high is not None
     # The studentised bootstrap again, one draw at a time.
     t = []
     for draw in counts.astype(int):
         taken = np.repeat(values, draw)
-        t.append((taken.mean() - values.mean()) / (taken.std(ddof=1) / np.sqrt(10)))
-    reach = stats.t.ppf(0.975, 9)
+        t.append((taken.mean() - values.mean()) / (taken.std(ddof=1) / np.sqrt(clusters)))
+    reach = stats.t.ppf(0.975, clusters - 1)
     upper, lower = np.quantile(t, [0.025, 0.975])
     assert low == pytest.approx(values.mean() - max(reach, lower) * error)
     assert high == pytest.approx(values.mean() + max(reach, -upper) * error)
+    distance = values.mean()
     tail = max(0.0, -stats.skew(values))
     assert (tail > 0.5) == (sign < 0)
-    stretch = max(1.0, lower / reach) * (1 + tail) * (1 + 0.4 / np.sqrt(10))
-    assert found.p_value() == pytest.approx(2 * stats.t.sf(values.mean() / error / stretch, 4))
+    # The more clusters there are, the less the tail of each counts.
+    tail *= min(1, 3.5 / np.sqrt(clusters))
+    stretch = max(1.0, lower / reach) * (1 + tail) * (1 + 0.4 / np.sqrt(clusters))
+    degrees = clusters // 2 - 1
+    assert found.p_value() == pytest.approx(2 * stats.t.sf(distance / error / stretch, degrees))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_clear_difference_among_hundreds_of_clusters_is_found_whatever_its_tail(
+    sign: int,
+) -> None:
+    generator = np.random.default_rng(11)
+    tails = sign * (generator.lognormal(sigma=1.2, size=300) - np.exp(0.72))
+    # Ten standard errors away from 0.
+    values = 10 * tails.std(ddof=1) / np.sqrt(300) + tails - tails.mean()
+    left_out = (values.sum() - values) / 299
+    found = infer(values.mean(), left_out, np.ones(300), counts_of(300, generator))
+    p = found.p_value()
+    assert abs(found.skewness) > 3 and p is not None and p < 1e-3
 
 
 def test_respondents_have_no_tail() -> None:
@@ -179,7 +198,7 @@ def test_equal_methods_are_told_apart_in_five_studies_of_a_hundred_at_most(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", HARD_SHAPES)
-@pytest.mark.parametrize("clusters", [4, 10, 20, 40])
+@pytest.mark.parametrize("clusters", [4, 10, 20, 40, 200])
 @pytest.mark.parametrize("methods", [2, 6])
 def test_methods_with_long_tails_are_told_apart_no_more_often(
     shape: str, clusters: int, methods: int

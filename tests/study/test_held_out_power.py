@@ -27,7 +27,9 @@ def test_what_could_be_seen_is_worked_out_from_student_and_the_typical_deviation
     # Two-sided at 5 % with half the degrees of freedom and a longer standard error, and seen four
     # times in five, with the skewness that samples of normal values have by chance.
     by_chance = np.std(stats.skew(np.random.default_rng(0).normal(size=(40_000, clusters)), axis=1))
-    longer = (1 + 0.4 / sqrt(clusters)) * (1 + stats.norm.ppf(0.8) * by_chance)
+    longer = (1 + 0.4 / sqrt(clusters)) * (
+        1 + min(1, 3.5 / sqrt(clusters)) * stats.norm.ppf(0.8) * by_chance
+    )
     t = longer * stats.t.ppf(1 - 0.025, clusters // 2 - 1) + stats.t.ppf(0.8, clusters - 1)
     expected = TYPICAL_DEVIATION / sqrt(clusters) * t
     assert detectable_with(clusters, TYPICAL_DEVIATION) == pytest.approx(expected, rel=0.01)

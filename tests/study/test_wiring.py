@@ -384,8 +384,16 @@ def test_another_version_of_the_stages_changes_every_key(
     original: tuple[Path, dict[str, str]], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stages, "VERSION", stages.VERSION + 1)
+    monkeypatch.setattr(stages, "LATER", {})
     after = write(folder, STUDY)
     assert changed_keys(original[1], after) == set(original[1])
+
+
+def test_another_version_of_the_results_trains_and_asks_nothing_again(
+    original: tuple[Path, dict[str, str]], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(stages.LATER, "results", stages.VERSION + 100)
+    assert changed_keys(original[1], write(folder, STUDY)) == {"results"}
 
 
 def with_method(study: Study, name: str, /, **changes: Any) -> Study:

@@ -7,7 +7,8 @@ too narrow for heavy tails. An interval here is therefore Student's, with the st
 delete-one-cluster jackknife, and each side is stretched where the studentised bootstrap reaches
 further. Tests are stricter. Holm's correction asks for levels far below 5%, and out there the
 bootstrap of few clusters sees too little of a long tail. A test therefore has half the degrees of
-freedom, and the side of the tail is stretched once more, by the skewness. Intervals are not: the
+freedom, and the side of the tail is stretched once more, by the skewness. That stretch shrinks with
+the root of the clusters, as the skewness of their mean does. Intervals are not stretched twice: the
 product of both stretches can reach anywhere. `benchmarks/inference.py` shows the coverage and the
 error rates.
 """
@@ -34,6 +35,9 @@ FEWEST_TEST_DEGREES = 2
 # Few clusters show too little of their skewness. In a test a standard error is therefore longer by
 # this number over the root of the clusters, whatever their skewness is.
 UNSEEN_TAIL = 0.4
+# A tail stretches a test by the skewness times this number over the root of the clusters, and by the
+# whole skewness where clusters are few. The mean of many clusters is hardly skewed (Edgeworth).
+TAIL = 3.5
 # The studentised bootstrap of four clusters can reach anywhere; no side is stretched further.
 MOST_STRETCH = 6.0
 # The share of studies that would see a difference of the size called detectable.
@@ -114,9 +118,8 @@ class Inference:
 
         A value above another is tested with the side that reaches down to it.
         """
-        if above:
-            return self.stretch_low * (1 + max(0.0, -self.skewness))
-        return self.stretch_high * (1 + max(0.0, self.skewness))
+        tail = tail_part(self.effective) * (-self.skewness if above else self.skewness)
+        return (self.stretch_low if above else self.stretch_high) * (1 + max(0.0, tail))
 
     @property
     def widening(self) -> float:
@@ -160,6 +163,27 @@ def critical_value(level: float, clusters: int) -> float:
     return _unseen_tail(clusters) * student_quantile(1 - level / 2, degrees_of_tests(clusters))
 
 
+def tail_part(clusters: int) -> float:
+    """Return the part of the skewness that stretches a test: above 0, and 1 with few clusters.
+
+    Parameters
+    ----------
+    clusters : int
+        1 or more.
+
+    References
+    ----------
+    Hall (1988), Theoretical comparison of bootstrap confidence intervals, Annals of Statistics 16:
+    the skewness of a mean shrinks with the root of the number averaged.
+
+    Examples
+    --------
+    >>> [round(tail_part(clusters), 2) for clusters in (8, 50, 400)]
+    [1.0, 0.49, 0.17]
+    """
+    return min(1.0, TAIL / sqrt(clusters))
+
+
 def _unseen_tail(clusters: int) -> float:
     """How much longer a standard error is in a test, for the skewness that few clusters hide."""
     return 1 + UNSEEN_TAIL / sqrt(clusters)
@@ -183,7 +207,8 @@ def usual_errors_needed(clusters: int) -> float:
     normality, Proceedings of the Royal Society A 130, for the standard deviation.
     """
     by_chance = sqrt(6 * (clusters - 2) / ((clusters + 1) * (clusters + 3)))
-    return errors_needed(1 - LEVEL, clusters, 1 + NormalDist().inv_cdf(POWER) * by_chance)
+    tail = tail_part(clusters) * NormalDist().inv_cdf(POWER) * by_chance
+    return errors_needed(1 - LEVEL, clusters, 1 + tail)
 
 
 def detectable_with(clusters: int, deviation: float) -> float | None:
