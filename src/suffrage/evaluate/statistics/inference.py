@@ -35,8 +35,8 @@ FEWEST_TEST_DEGREES = 2
 # Few clusters show too little of their skewness. In a test a standard error is therefore longer by
 # this number over the root of the clusters, whatever their skewness is.
 UNSEEN_TAIL = 0.4
-# A tail stretches a test by the skewness times this number over the root of the clusters, and by the
-# whole skewness where clusters are few. The mean of many clusters is hardly skewed (Edgeworth).
+# A tail stretches a test by the skewness times this number over the root of the clusters, and by
+# the whole skewness where clusters are few. The mean of many clusters is hardly skewed.
 TAIL = 3.5
 # The studentised bootstrap of four clusters can reach anywhere; no side is stretched further.
 MOST_STRETCH = 6.0
