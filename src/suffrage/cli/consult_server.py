@@ -179,7 +179,7 @@ LimitsFile = Annotated[
     Path | None,
     typer.Option(
         help="A YAML file with rate limits, such as for a school whose people all come from "
-        "one address (docs/consultation.md, Rate limits)."
+        "one address (docs/consultation-security.md, Rate limits)."
     ),
 ]
 ReleasesFolder = Annotated[

@@ -40,7 +40,7 @@ _PARTS: Mapping[str, str] = {
     "held_out": "Either `by` with what belongs to it, or the regimes `question`, `topic`, "
     "`population` and `survey`, which can be combined.",
     "weights": "See [weights.md](weights.md).",
-    "consultation": "See [consultation.md](consultation.md).",
+    "consultation": "See [Train on a consultation](consultation-training.md).",
     "scoring": "",
     "price": "",
 }

@@ -1,4 +1,4 @@
-"""The table of risks in docs/consultation.md, each with the tests that are named after it."""
+"""The table of risks in docs/consultation-security.md, each with the tests that are named after it."""
 
 import io
 import json
@@ -49,7 +49,7 @@ from tests.server.site import BASE, Site, consultation, crowd, site, site_of
 
 # Fewer resamples than a server takes: how sure groups are is no claim of these tests.
 recompute = partial(watcher.recompute, resamples=3)
-DOCS = Path(__file__).parents[3] / "docs" / "consultation.md"
+DOCS = Path(__file__).parents[3] / "docs" / "consultation-security.md"
 XSS = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
