@@ -54,14 +54,14 @@ def ask_command(
     group: AsGroup = None,
     options: Options = None,
     unordered: Annotated[
-        bool, typer.Option("--unordered", help="The answers form no scale.")
+        bool, typer.Option("--unordered", help="The answers do not form a scale.")
     ] = False,
     study: StudyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a checkpoint one question, in the wording it was trained on.
 
-    Prints the share of each answer, and what people said where the survey asked the question.
+    Prints the share of each answer, and what people said if the survey asked it.
     Without answers to choose from, the model writes sentences.
 
     Example: `suffrage ask runs/quickstart/checkpoints/sft-seed7 natheal --as liberals`
@@ -99,12 +99,12 @@ def chat_command(
         ),
     ] = None,
     slug: Annotated[
-        str | None, typer.Option(help="Which consultation, where the store has several.")
+        str | None, typer.Option(help="Which consultation, if the store has several.")
     ] = None,
 ) -> None:
     """Ask questions one after another, with two groups or two checkpoints side by side.
 
-    Shows the distribution behind each answer, and what the survey says where it asked the question.
+    Shows the distribution behind each answer, and what the survey says if it asked the question.
     With a consultation, sides have no names until you say which answer you prefer.
 
     Example: `suffrage chat runs/quickstart/checkpoints/sft-seed7 --as liberals --against

@@ -27,8 +27,8 @@ def audit_command(
     survey: Annotated[
         str,
         typer.Option(
-            help="A study's YAML file, whose groups are taken; or a survey's data file; or a "
-            "reader, such as gss_spending.",
+            help="A study's YAML file (its value sets are the groups), a survey's data file, or "
+            "a reader such as gss_spending.",
             metavar="SURVEY",
         ),
     ],
@@ -71,7 +71,7 @@ def audit_command(
     """Show whose answers a model gives: which groups it is nearest to and farthest from.
 
     The model is asked every question of the survey as itself. Nothing is trained. The report is one
-    HTML file with a ranked plot and a map. An audit that was stopped goes on where it was.
+    HTML file with a ranked plot and a map. A stopped audit continues where it was.
 
     Example: `suffrage audit bundled:smollm2-135m --survey gss_spending --by ideology3`
 

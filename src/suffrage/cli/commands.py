@@ -65,20 +65,28 @@ survey_app = typer.Typer(
     cls=PlainHelp, no_args_is_help=True, help="Look at a survey before using it."
 )
 values_app = typer.Typer(
-    cls=PlainHelp, no_args_is_help=True, help="Value taxonomies, and scores on them."
+    cls=PlainHelp,
+    no_args_is_help=True,
+    help="Show value taxonomies, and score populations on them.",
 )
-consult_app = typer.Typer(cls=PlainHelp, no_args_is_help=True, help="The public consultation.")
+consult_app = typer.Typer(
+    cls=PlainHelp,
+    no_args_is_help=True,
+    help="Run a public consultation, and use what people said.",
+)
 app.add_typer(survey_app, name="survey")
 app.add_typer(values_app, name="values")
 app.add_typer(consult_app, name="consult")
 staff_app = typer.Typer(
-    cls=PlainHelp, no_args_is_help=True, help="Who organises, in which role, and how they sign in."
+    cls=PlainHelp,
+    no_args_is_help=True,
+    help="Manage who organises, in which role, and how they sign in.",
 )
 consult_app.add_typer(staff_app, name="staff")
 audit_app = typer.Typer(
     cls=PlainHelp,
     no_args_is_help=True,
-    help="The audit log: its head to note, and a check against noted ones.",
+    help="Note the head of an audit log, and check a log against noted heads.",
 )
 consult_app.add_typer(audit_app, name="audit")
 

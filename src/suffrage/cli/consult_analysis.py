@@ -147,7 +147,10 @@ Margins = Annotated[
 ]
 ReadAsPopulation = Annotated[
     bool,
-    typer.Option("--population", help="Weight to the population, by margins or by own weights."),
+    typer.Option(
+        "--population",
+        help="Weight participants to the population, by margins or by the weights they carry.",
+    ),
 ]
 
 
@@ -208,7 +211,8 @@ def report_consultation_command(
 ) -> None:
     """Write a report of a consultation: two pages for a board, then every statement, in one file.
 
-    It opens in any browser without a server, and prints to PDF. It shows nothing of a few people.
+    It opens in any browser without a server, and prints to PDF. It never shows how only a few
+    people voted.
 
     Example: `suffrage consult report town town-report.html`
     """

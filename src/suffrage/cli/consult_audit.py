@@ -18,12 +18,12 @@ _Where = Annotated[
     str, typer.Argument(help="The store: a folder (SQLite) or a postgresql:// address.")
 ]
 _Slug = Annotated[
-    str, typer.Argument(help='The consultation, or "site" for what belongs to none of them.')
+    str, typer.Argument(help='The consultation, or "site" for acts that belong to none of them.')
 ]
 
 
 def log_head_command(where: _Where, slug: _Slug) -> None:
-    """Print the head of an audit log now, to be kept where nobody can change it afterwards.
+    """Print the current head of an audit log. Keep it where nobody can change it.
 
     Example: `suffrage consult audit head water water-2026 >> elsewhere/heads.txt`
     """
@@ -39,7 +39,7 @@ def download_log_command(
     slug: _Slug,
     out: Annotated[Path, typer.Argument(help="The JSON lines file to write; it must not exist.")],
 ) -> None:
-    """Write a whole audit log, as its page in the browser does.
+    """Write a complete audit log, as its page in the browser does.
 
     Example: `suffrage consult audit download water water-2026 log.jsonl`
     """
@@ -67,8 +67,8 @@ def check_log_command(
 ) -> None:
     """Check a downloaded audit log against heads that were noted earlier.
 
-    Without any head the check says only that nothing is missing in the middle: who holds the
-    database can make a whole new log.
+    Without a head, the check only shows that nothing is missing in the middle: somebody who holds
+    the database can write a new log.
 
     Example: `suffrage consult audit check log.jsonl --head 412:9f86d081884c7d65`
     """

@@ -12,7 +12,7 @@ def backup_command(
     where: Annotated[str, typer.Argument(help="The store: a folder or a .db file.")],
     out: Annotated[Path, typer.Argument(help="The file to write; it must not exist.")],
 ) -> None:
-    """Copy a store's database whole, also while the server is running. The secret is not in it.
+    """Copy a store's database, also while the server is running, without its secret.
 
     Example: `suffrage consult backup water water-2026-11-29.db`
     """
@@ -38,11 +38,12 @@ def restore_command(
         bool,
         typer.Option(
             "--new-secret",
-            help="The secret is lost: delete sessions, codes and what people said of themselves.",
+            help="The secret is lost: delete sessions, codes and what people said about "
+            "themselves.",
         ),
     ] = False,
 ) -> None:
-    """Make a store of a backup, with the secret it was made with.
+    """Make a store from a backup, with the secret of the store that was backed up.
 
     Example: `suffrage consult restore water-2026-11-29.db water --secret safe/secret.key`
     """

@@ -20,7 +20,7 @@ def consultation_plan_command(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            help="A consultation or Polis export whose people stand for yours; default: the "
+            help="A consultation or Polis export whose people are simulated; default: the "
             "respondents of the bundled survey."
         ),
     ] = None,

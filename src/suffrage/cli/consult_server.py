@@ -52,7 +52,9 @@ def new_command(
     organiser: Annotated[
         str, typer.Option(help="Who asks: people read it before they consent.")
     ] = "",
-    contact: Annotated[str, typer.Option(help="Whom people can ask: an e-mail address, say.")] = "",
+    contact: Annotated[
+        str, typer.Option(help="Whom people can ask, such as an e-mail address.")
+    ] = "",
     start: Annotated[bool, typer.Option("--start", help="Open it at once.")] = False,
 ) -> None:
     """Make a consultation, and the store if there is none.
@@ -126,7 +128,7 @@ def invite_command(
     slug: Slug,
     out: Annotated[Path, typer.Argument(help="The CSV file to write, with one link a person.")],
     count: Annotated[int, typer.Option(help="How many people.", min=1, max=100_000)] = 100,
-    stratum: Annotated[str, typer.Option(help="A label of whom they are for.")] = "",
+    stratum: Annotated[str, typer.Option(help="A label for the people who get them.")] = "",
     base_url: Annotated[
         str, typer.Option(help="The address where people will find the server.")
     ] = "http://127.0.0.1:8000",
@@ -380,10 +382,10 @@ def import_command(
     values: VoteValues = None,
     question: Annotated[
         str | None,
-        typer.Option(help="What was asked, where the files do not say it (a wiki survey)."),
+        typer.Option(help="What was asked, if the files do not say it (a wiki survey)."),
     ] = None,
 ) -> None:
-    """Put a consultation into a store as a new one, closed.
+    """Put a consultation into a store, as a new and closed one.
 
     Example: `suffrage consult import water polis-export --slug uberx`
     Example: `suffrage consult import water ccai --slug ccai --prefix clean_ --consent votes`
@@ -470,7 +472,7 @@ def demo_command(
     """Open a consultation to try out, filled from a Polis export or with made-up people.
 
     Shows how well the groups found agree with the known ones. Anybody can take part in it, so do
-    not serve it to the world.
+    not make it public.
 
     Example: `suffrage consult demo`, `suffrage consult demo polis-export --port 9000`
     """

@@ -155,7 +155,7 @@ def address_command(
 
 def refusals_command(
     where: _Where,
-    most: Annotated[int, typer.Option(help="At most so many.", min=1)] = 100,
+    most: Annotated[int, typer.Option(help="How many to list at most.", min=1)] = 100,
 ) -> None:
     """List refused sign-ins of the last 30 days, the newest first.
 

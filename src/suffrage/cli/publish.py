@@ -46,7 +46,7 @@ def publish_command(
 ) -> None:
     """Write a finished run into a folder for others: models, data, report, citation, receipt.
 
-    Nothing is fetched or sent unless you give --hub. Respondents' rows stay where they are.
+    Nothing is downloaded or uploaded unless you give --hub. Respondents' rows are never copied.
 
     Example: `suffrage publish runs/quickstart published`
     """
@@ -141,7 +141,9 @@ def clean_command(
     ] = False,
     work: Annotated[
         bool,
-        typer.Option("--work", help="Free the answers kept and the points to resume from."),
+        typer.Option(
+            "--work", help="Free the kept answers and the points from which trainings resume."
+        ),
     ] = False,
     cache: Annotated[
         bool, typer.Option("--cache", help="Free the cache of converted models.")

@@ -243,7 +243,9 @@ def estimate_command(
     repeats: Annotated[
         int,
         typer.Option(
-            help="Draw this many more samples, and count how often the intervals cover.", min=0
+            help="Draw this many more samples, and count how often the intervals contain the "
+            "truth.",
+            min=0,
         ),
     ] = 0,
     as_json: AsJson = False,
@@ -299,7 +301,7 @@ def paraphrase_command(
     wanted: Annotated[int, typer.Option(help="How many wordings to ask for per item.", min=1)] = 5,
     as_json: AsJson = False,
 ) -> None:
-    """Let a model say every item in other words, for `augmented-sft`; drop wordings that drifted.
+    """Let a model put every item into other words, for `augmented-sft`, and drop poor wordings.
 
     Example: `suffrage paraphrase study.yaml paraphrases.json --generator owner/name`
     """

@@ -23,8 +23,8 @@ def inspect_command(
 ) -> None:
     """Show what the readers of a study's sources read, what they set aside, and why.
 
-    Of a survey with respondents, who they are and what they answered; of a published table, its
-    populations, its questions and the options set aside as non-response.
+    For a survey with respondents it shows who they are and what they answered. For a published
+    table it shows populations, questions and the options set aside as non-response.
 
     Example: `suffrage survey inspect examples/quickstart.yaml`
     Example: `suffrage survey inspect examples/quickstart.yaml --items`
