@@ -29,20 +29,21 @@ class ConstitutionalOptions(TrainingOptions):
     # A file of principles; from_consultation, what every group of the study's consultation
     # supports; or from_value_set, what the population says to its clearest trained items.
     constitution: str = FROM_VALUE_SET
-    # Of from_value_set: one principle an item for the leading answer (leading), or one for every
+    # With from_value_set: one principle for each item's leading answer (leading), or one for every
     # answer by its share (all).
     views: Views = "leading"
-    # Of from_value_set: how many items.
+    # With from_value_set: how many items become principles.
     items: int = Field(default=10, ge=1)
     # Whether a prompt may get any principle, as in the paper, or only those of its own item.
     match: Match = "any"
     # A JSONL file of further prompts.
     prompts: str | None = None
-    # Prompts answered at most. Steps beyond them see them again.
+    # The largest number of prompts that are answered. If there are more steps, the drafts are used
+    # again.
     drafts: int = Field(default=200, ge=2)
     # Rounds of critique and revision.
     rounds: int = Field(default=1, ge=1, le=8)
-    # Most tokens of each text.
+    # The most tokens that a text may have.
     longest: int = Field(default=64, ge=4)
     # Train on readable texts, or on all.
     keep: Literal["readable", "all"] = "readable"
@@ -50,9 +51,9 @@ class ConstitutionalOptions(TrainingOptions):
     lowest_mass: float = Field(default=0.25, ge=0, le=1)
     # The method for the judged pairs (ppo: a preference model, then PPO, as in the paper), or none.
     then: Literal["dpo", "kto", "ppo", "none"] = "dpo"
-    # Its steps; None for as many as the first stage.
+    # The steps of that method; None for as many as the first stage.
     then_steps: int | None = Field(default=None, ge=1)
-    # Its own options.
+    # The options of that method.
     then_options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")

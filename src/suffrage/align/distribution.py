@@ -55,17 +55,19 @@ MOST_OPTIONS = 26
 class Options(InContextOptions, ValidatedOptions):
     """What a study may say to `distribution`."""
 
-    # kl; or ordinal, which adds ordinal_weight times the earth mover's distance on scales.
+    # kl, or ordinal, which adds ordinal_weight times the earth mover's distance on scales.
     loss: Literal["kl", "ordinal"] = "kl"
+    # The weight of the earth mover's distance in the ordinal loss.
     ordinal_weight: float = Field(default=1.0, gt=0)
-    # A step takes so many questions, each for up to `populations` of those that answered it, which
-    # share the question's text; `batch` then does not count. None: records in random order.
+    # How many whole questions a step takes; `batch` is then ignored. None takes records in random
+    # order.
     questions: int | None = Field(default=None, ge=1)
+    # For how many populations a step asks each question, at most, with `questions`.
     populations: int = Field(default=16, ge=1)
     # Whether a pass visits a question for all who answered it, in several steps, before any
     # question comes again. Otherwise a pass visits every question once, for a few of them.
     all_populations: bool = False
-    # Ways round in which a step shows a question's options.
+    # In how many orders a step shows a question's options: 2 also shows them in the opposite order.
     orders: int = Field(default=2, ge=1, le=2)
     # The orders and labels in which a question's options are shown. questionnaire: only as people
     # saw them, with letters. A small model then learns what the options say in a third of the
@@ -79,13 +81,14 @@ class Options(InContextOptions, ValidatedOptions):
     # predicts. A model learns what questions have in common in fewer steps from predictions than
     # from answers, most of which is particular to a question.
     teacher: Literal["none", "words"] = "none"
-    # The part of a target that is predicted; the rest is what people answered.
+    # The weight of the prediction in each target; the rest is what people answered.
     teacher_weight: float = Field(default=1.0, gt=0, le=1)
-    # Populations that a visit to a question adds to those that were asked it, from the same source;
-    # the prediction is their whole target.
+    # How many populations of the same source a step adds to a question that they were not asked.
+    # The prediction is their whole target.
     unasked: int = Field(default=0, ge=0)
-    # Weight of the loss on differences between a question's populations. None: 10 for questions
-    # with at least 8 populations in the step, 0 for others. A number holds for all questions.
+    # The weight of the loss on differences between a question's populations. None is 10 for
+    # questions with at least 8 populations in the step, and 0 for others. A number applies to all
+    # questions.
     differences: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")

@@ -33,7 +33,7 @@ class Options(ValidatedOptions):
     labels: Labels = "shares"
     # Which loss compares the two sides of a pair.
     form: PreferenceForm = "dpo"
-    # Weight of the reference (the KL penalty); IPO's tau.
+    # The weight of the reference model (the KL penalty); in the ipo form, tau.
     beta: float = Field(default=0.1, ge=0)
     # alpha, the weight of the model's own log-odds; None for beta, as in DPO. The proportional
     # form is alpha 1 and beta 0.
@@ -42,7 +42,7 @@ class Options(ValidatedOptions):
     margin: float = Field(default=0.0, ge=0)
     # The rate of flipped labels that the robust form corrects for.
     noise: float = Field(default=0.1, ge=0, lt=0.5)
-    # Length control: answers count by their mean log-probability a token.
+    # Whether answers count by their mean log-probability per token, so that length does not matter.
     per_token: bool = False
     # Share of the plain likelihood of a drawn answer that is added to the loss. None is 0.5 in the
     # proportional form, which has no reference to hold the answers' own probability up (its

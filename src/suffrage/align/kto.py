@@ -42,9 +42,9 @@ class Options(ValidatedOptions):
     # The reference point: batch, as in the paper; exact, over the option set; or auto, which is
     # exact for labelled options.
     z0: Literal["auto", "batch", "exact"] = "auto"
-    # lambda_D and lambda_U. None balances the classes: lambda_D n_D = lambda_U n_U over all
-    # records.
+    # The paper's lambda_D. None balances the classes: lambda_D n_D = lambda_U n_U over all records.
     desirable: float | None = Field(default=None, gt=0)
+    # The paper's lambda_U. None balances the classes.
     undesirable: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")

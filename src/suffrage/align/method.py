@@ -45,13 +45,14 @@ class InContextOptions(MethodOptions):
 class TrainingOptions(MethodOptions):
     """What a study may say to any trained method."""
 
-    # How long to train: so many steps, or epochs (records for each pair of a value set and a
-    # trained item). 60 steps when neither is said.
+    # How many steps to train. Without steps and epochs it is 60.
     steps: int | None = Field(default=None, ge=1)
+    # How many epochs to train, instead of steps; an epoch has one record for each pair of a value
+    # set and a trained item.
     epochs: float | None = Field(default=None, gt=0)
-    # Records a step.
+    # How many records each step has.
     batch: int = Field(default=12, ge=1)
-    # Records computed at a time; None for all of a step's.
+    # How many records are computed at a time; None for all of a step.
     micro_batch: int | None = Field(default=None, ge=1)
     # How far a step moves the weights, at its largest.
     learning_rate: float = Field(default=3e-4, gt=0, lt=1)
@@ -60,38 +61,39 @@ class TrainingOptions(MethodOptions):
     # lora; qlora, with frozen weights in 4 bits (needs a CUDA GPU and bitsandbytes); or none for
     # full fine-tuning.
     adapter: Literal["lora", "qlora", "none"] = "lora"
-    # LoRA's rank and alpha.
+    # The rank of the LoRA adapter.
     rank: int = Field(default=16, ge=1)
+    # The alpha of the LoRA adapter, which scales its effect.
     alpha: float = Field(default=32, gt=0)
-    # Which layers are trained, by an adapter or in full: all; upper, the upper two thirds; or the
-    # first and the last of them, counted from 1 at the input, such as 11-30.
+    # Which layers are trained, by an adapter or in full: all; upper (the upper two thirds); or a
+    # range counted from 1 at the input, such as 11-30.
     layers: str = Field(default="all", pattern=r"^(all|upper|[1-9]\d*-[1-9]\d*)$")
-    # Of the frozen weights. auto is bfloat16 where the machine computes it; in full fine-tuning the
-    # weights are then float32, and only their products are bfloat16.
+    # The number format of the frozen weights. auto is bfloat16 if the machine computes it; in full
+    # fine-tuning the weights are then float32, and only their products are bfloat16.
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     # Compute activations again in the backward pass instead of keeping them.
     gradient_checkpointing: bool = False
     # One checkpoint that answers for every value set named to it, or one each.
     together: bool = True
-    # Steps between the points that an interrupted training continues from.
+    # How many steps there are between the points from which an interrupted training continues.
     save_every: int = Field(default=20, ge=1)
-    # A tracker that gets each step as well. The local log is always written.
+    # A tracker that also gets each step. The local log is always written.
     report_to: Literal["none", "tensorboard", "trackio", "wandb"] = "none"
     # Whether records choose a labelled option, or say it in a sentence ("written").
     format: Format = "option"
     # A JSONL file of instructions (`prompt`, `completion`) mixed in to keep abilities.
     general: str | None = None
-    # Their share of each step's records.
+    # The share of general instructions in each step's records.
     general_share: float = Field(default=0.1, gt=0, lt=1)
-    # Of records from a consultation: the share of each step's records that are survey records of
+    # For training on a consultation: the share of each step's records that are survey records of
     # the same study.
     replay: float = Field(default=0.0, ge=0, lt=1)
     # With replay: the weight of a divergence that keeps the answers to those survey records close
     # to what the model said before training.
     keep_close: float = Field(default=0.0, ge=0)
 
-    # Of records from a consultation: so many texts that the starting model writes itself to neutral
-    # prompts are learnt by likelihood, one in each step, in turn.
+    # For training on a consultation: how many texts the starting model writes to neutral prompts.
+    # They are learnt by likelihood, one in each step, in turn.
     own_text: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -169,19 +171,22 @@ class TrainingOptions(MethodOptions):
 class ValidatedOptions(TrainingOptions):
     """What a study may say to a method whose best point is chosen on what is held back."""
 
-    # Share of what could be trained on that is held back to choose the best step: questions of a
-    # survey; of a consultation statements or prompts, and people. `steps` is then the most.
+    # The share of the training data that is held back to choose the best step. From a survey these
+    # are questions; from a consultation, statements or prompts, and people. `steps` is then the
+    # largest number of steps.
     validation: float = Field(default=0.0, ge=0, lt=0.5)
-    # Steps between two times of asking what is held back, how many cells are asked, and after how
-    # many times without a better point the training stops.
+    # How many steps there are between two times of asking the held-back questions.
     validate_every: int = Field(default=40, ge=1)
+    # How many cells of the held-back questions are asked each time; a cell is one population and
+    # one question.
     validation_cells: int = Field(default=240, ge=1)
+    # After how many times without a better point the training stops.
     patience: int = Field(default=4, ge=1)
-    # Of records from a consultation: how far the fit of the survey's questions held back may fall
-    # below what it was before training, at the point that is kept.
+    # For training on a consultation: how far the fit of the held-back survey questions may fall
+    # below the fit before training, at the point that is kept.
     survey_tolerance: float = Field(default=0.01, ge=0)
-    # Of records from a consultation: weights between those before and after training are tried on
-    # what is held back, and the best are kept.
+    # For training on a consultation: whether to try weights between those before and after training
+    # on the held-back data, and keep the best.
     blend: bool = False
 
     @model_validator(mode="after")

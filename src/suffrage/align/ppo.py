@@ -59,7 +59,7 @@ class PPOSettings:
     # Nats an answer that the weight is steered to, over kl_horizon answers.
     kl_target: float = 1.0
     kl_horizon: int = 1000
-    # Nats an answer at which a training has blown up.
+    # A training stops if its divergence is above this many nats per answer.
     kl_stop: float = 20.0
     # Answers computed at a time within a minibatch; None for all of them. It is halved where the
     # memory does not hold them.

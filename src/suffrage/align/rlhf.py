@@ -49,24 +49,25 @@ class Options(TrainingOptions):
     labels: Labels = "shares"
     # textbook, or proportional (labelled options only), which keeps the people's odds.
     form: Literal["textbook", "proportional"] = "textbook"
-    # Steps of the two phases before PPO; None for as many as PPO has.
+    # The steps of fine-tuning, the first phase; None for as many as PPO has.
     sft_steps: int | None = Field(default=None, ge=1)
+    # The steps of the preference model, the second phase; None for as many as PPO has.
     preference_steps: int | None = Field(default=None, ge=1)
-    # None for learning_rate.
+    # The learning rate of PPO; None for learning_rate.
     ppo_learning_rate: float | None = Field(default=None, gt=0, lt=1)
     # How often a step's answers are learnt from.
     rounds: int = Field(default=2, ge=1)
-    # Answers an update; None for all of a step's.
+    # How many answers an update takes; None for all of a step.
     minibatch: int | None = Field(default=None, ge=1)
-    # Most tokens of a written answer.
+    # The most tokens that a written answer may have.
     longest: int = Field(default=32, ge=1)
-    # What a nat of divergence costs at first; None is 0.1, or 1 in the proportional form.
+    # The cost of a nat of divergence at the start; None is 0.1, or 1 in the proportional form.
     kl_weight: float | None = Field(default=None, ge=0)
-    # Nats an answer that the weight is steered to.
+    # The divergence that the adaptive weight aims for, in nats per answer.
     kl_target: float = Field(default=1.0, gt=0)
-    # Whether the weight is steered to the target (textbook form only).
+    # Whether the weight adapts to reach the target (textbook form only).
     kl_adapts: bool = True
-    # Nats an answer at which a training has blown up.
+    # A training stops if its divergence is above this many nats per answer.
     kl_stop: float = Field(default=20.0, gt=0)
     # Divide each step's rewards by their deviation, which makes kl_weight relative.
     whiten_rewards: bool = False

@@ -76,19 +76,21 @@ class GroupOptions(TrainingOptions):
     reward: Literal["share", "popular", "preference_model"] = "share"
     # nominal; or scale, where a near miss costs less on ordered items.
     distance: Literal["nominal", "scale"] = "nominal"
-    # G, answers sampled to each record.
+    # How many answers are sampled for each record (the paper's G).
     num_generations: int = Field(default=8, ge=2)
     # Weight of the divergence from the model that training began with.
     beta: float = Field(default=0.02, gt=0)
-    # Most tokens of an answer; None is 1 for a labelled option and 32 for a sentence.
+    # The most tokens that an answer may have; None is 1 for a labelled option and 32 for a
+    # sentence.
     longest: int | None = Field(default=None, ge=1)
     # Steps of the preference model; None for as many as the training has.
     preference_steps: int | None = Field(default=None, ge=1)
-    # Nats a token at which a training has blown up, when three steps running pass it.
+    # A training stops if its divergence is above this many nats per token in three steps in a row.
     kl_stop: float = Field(default=20.0, gt=0)
-    # Who samples the answers: none, the model that is trained; colocate, vLLM next to it on the
-    # same GPUs; server, vLLM on other GPUs, started with `trl vllm-serve`, at vllm_url.
+    # Who samples the answers. none is the trained model itself; colocate is vLLM on the same GPUs;
+    # server is vLLM on other GPUs, started with `trl vllm-serve`.
     vllm: Literal["none", "colocate", "server"] = "none"
+    # The address of the vLLM server.
     vllm_url: str | None = None
 
     @model_validator(mode="after")

@@ -86,7 +86,7 @@ class Options(EvaluationOptions):
     """What a study may say; give at most one of `judge` and `entailment`."""
 
     scenarios: tuple[str, ...] = ()
-    """Files of one's own scenarios, added to those that ship."""
+    """Files of your own scenarios, added to those that ship."""
     base: str = "base"
     """The method that movement is measured from."""
     judge: str | None = None

@@ -70,7 +70,7 @@ class Options(EvaluationOptions):
     harness_limit: int | None = Field(default=None, ge=1)
     """Questions of each of these tasks; None for all."""
     harness_tasks: str | None = None
-    """A folder with tasks of one's own, in the harness's YAML; paths in it start there."""
+    """A folder with your own tasks, in the harness's YAML; paths in it start there."""
 
     @property
     def files(self) -> tuple[str, ...]:

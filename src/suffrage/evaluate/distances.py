@@ -55,8 +55,8 @@ Means = dict[str, dict[str, dict[str, tuple[float, float, FloatArray]]]]
 class Options(EvaluationOptions):
     """What a study may say to `distances`."""
 
-    # By item, the value of each option on its scale; -1 for one that is no point of it. For items
-    # the codebook says nothing of, and scales with uneven steps.
+    # For each item, the value of each option on its scale, and -1 for an option that is not a point
+    # of it. Use it for items without a scale in the codebook, and for scales with uneven steps.
     ordinal: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
 

@@ -71,7 +71,8 @@ class Options(EvaluationOptions):
     held_out: float = Field(default=0.25, gt=0, le=1)
     """The share of participants to compare with; no larger than the share training holds out."""
     read_as: ReadAs = "sample"
-    """One vote each, or weighted to the population; as in the study's `consultation` section."""
+    """Whether participants count one each, or are weighted to the population, as in the study's
+    `consultation` section."""
     margins: WeightingSpec | None = None
     """What to weight to, with `read_as: population`; None for the weights participants carry."""
     models: dict[str, str] = Field(default_factory=dict)

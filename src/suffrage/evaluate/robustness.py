@@ -111,11 +111,11 @@ class RobustnessOptions(EvaluationOptions):
     paraphrases: str | None = None
     """A file that `suffrage paraphrase` wrote."""
     wordings: int = Field(default=2, ge=1)
-    """At most so many paraphrases of an item are asked."""
+    """The largest number of paraphrases asked of each item."""
     translations: tuple[str, ...] = ()
     """Files `{"language": "...", "items": {id: {"question": "...", "options": [...]}}}`."""
     items: int | None = Field(default=None, ge=1)
-    """At most so many of the items held out are asked; None for all."""
+    """The largest number of held-out items asked; None for all."""
     kinds: tuple[Family, ...] = Field(default=tuple(FAMILIES), min_length=1)
     """Which families of changes to try."""
 

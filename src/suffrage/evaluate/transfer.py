@@ -66,8 +66,8 @@ class Options(EvaluationOptions):
     sources: tuple[str, ...] | None = None
     """The surveys to take from a published table, such as [GAS]; None for all."""
     value_sets: dict[str, dict[str, Any]] = Field(min_length=1)
-    """Name of a value set of the study to the conditions that pick the same population out of the
-    other survey; `{country: ...}`, as the table spells it, for a published one."""
+    """For the name of each value set of the study, the conditions that select the same population
+    in the other survey; for a published table, `{country: ...}` as the table spells it."""
     most: int | None = Field(default=None, ge=1)
     """How many questions are asked; None for all."""
 

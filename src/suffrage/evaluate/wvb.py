@@ -82,10 +82,11 @@ class Options(EvaluationOptions):
     """What a study may say about the benchmark's files."""
 
     folder: str
-    """As `suffrage survey worldvaluesbench` wrote it (probe/samples.tsv, full/, metadata)."""
+    """The folder that `suffrage survey worldvaluesbench` wrote (probe/samples.tsv, full/,
+    metadata)."""
     codebook: str | None = None
-    """WorldValuesBench's codebook.json, for the wording of the options. Without it they are
-    numbers, with their ends as the question names them."""
+    """WorldValuesBench's codebook.json, for the wording of the options. Without it
+    options are numbers, and the question says what their ends mean."""
 
     @property
     def files(self) -> tuple[str, ...]:

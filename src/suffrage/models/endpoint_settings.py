@@ -45,8 +45,9 @@ class Prices(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # For a million tokens that are read, and for a million that are written.
+    # The price of a million tokens that the model reads.
     input: float = Field(ge=0)
+    # The price of a million tokens that the model writes.
     output: float = Field(ge=0)
     # The currency's three letters.
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
@@ -57,8 +58,9 @@ class Budget(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # In the currency of the prices; and the number of requests.
+    # The most money, in the currency of the prices.
     money: float | None = Field(default=None, gt=0)
+    # The largest number of requests.
     requests: int | None = Field(default=None, ge=1)
 
 
@@ -81,12 +83,13 @@ class EndpointSettings(BaseModel):
     tokenizer: str | None = None
     # False ignores the server's probabilities.
     logprobs: bool = True
-    # Short answers drawn to each question where the server gives no probabilities.
+    # How many short answers are drawn for each way of asking, if the server gives no probabilities.
     samples: int = Field(default=24, ge=2, le=1000)
     # Anything that tells two models behind one name apart, such as a date. Answers of one version
     # are never used for another.
     version: str | None = None
-    # What a server wants in addition in every request, such as what turns a model's thinking off.
+    # What else the server needs in every request, such as the option that turns a model's thinking
+    # off.
     extra: dict[str, Any] = Field(default_factory=dict)
     # What tokens cost; needed for a budget of money.
     prices: Prices | None = None

@@ -14,13 +14,13 @@ class LocalModelSettings(BaseModel):
 
     # A folder, a hub id (owner/name) or "bundled:NAME".
     name: str = Field(min_length=1)
-    # Of a hub id: a branch, a tag or a commit hash. None is "main", as it is in the local cache.
+    # For a hub id: a branch, a tag or a commit hash. None is "main", as it is in the local cache.
     revision: str | None = Field(default=None, min_length=1)
     # How attention is computed; Transformers chooses where none is given.
     attn_implementation: (
         Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"] | None
     ) = None
-    # Where the weights go when the model is asked, as Transformers takes it, such as "auto".
+    # Where Transformers puts the weights when the model is asked, such as "auto".
     device_map: str | dict[str, int | str] | None = None
     # Whether to run the Python code that comes with the model.
     trust_remote_code: bool = False

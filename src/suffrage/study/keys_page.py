@@ -9,13 +9,13 @@ from typing import Any
 
 _HEAD = """# The study's file
 
-A study is one YAML file. This page lists every key that it may have. It is made from the schema
-that reads the file (`suffrage schema --page`), so that it is never out of date.
+Which keys may a study's file have, and what does each do? A study is one YAML file. The program
+makes this page from the schema that reads the file (`suffrage schema --page`), so the page is
+always up to date.
 
-`suffrage init` writes a first study for your data. For completion and checks in an editor, point it
-to the schema: `suffrage init` puts `study-schema.json` next to the study, and the study's first
-line names it, as the YAML extension of VS Code and others read it. `suffrage schema >
-study-schema.json` writes it again.
+`suffrage init` writes a first study for your data. It also puts `study-schema.json` next to the
+study, and the study's first line names it. Editors such as VS Code with the YAML extension then
+complete and check keys as you type. `suffrage schema > study-schema.json` writes the schema again.
 
 Relative paths start from the folder of the study's file. `${NAME}` in `survey`, `model` and the
 options of an evaluation is replaced by the environment variable of that name.
@@ -37,8 +37,8 @@ _TABLE = "| key | what it may be | default | meaning |\n| --- | --- | --- | --- 
 # Sections of the page after the first, in order: the key, and what the section begins with.
 _PARTS: Mapping[str, str] = {
     "value_sets": "A list of populations with these keys:",
-    "held_out": "Either `by` with what belongs to it, or the regimes `question`, `topic`, "
-    "`population` and `survey`, which can be combined.",
+    "held_out": "Use either `by` with `share`, `topics` or `items`; or `question`, `topic`, "
+    "`population` and `survey`, which you can combine.",
     "weights": "See [weights.md](weights.md).",
     "consultation": "See [Train on a consultation](consultation-training.md).",
     "scoring": "",
@@ -79,7 +79,7 @@ def study_keys_page(schema: Mapping[str, Any]) -> str:
 def _top(schema: Mapping[str, Any]) -> str:
     rows = []
     for key, content in schema["properties"].items():
-        needed = "needed" if key in schema["required"] else ""
+        needed = "required" if key in schema["required"] else ""
         linked = f"[`{key}`](#{key})" if _has_section(key) else f"`{key}`"
         rows.append(f"| {linked} | {needed} | {_cell(content['description'])} |\n")
     return "| key | | meaning |\n| --- | --- | --- |\n" + "".join(rows)
@@ -222,7 +222,7 @@ def _limits(choice: Mapping[str, Any]) -> str:
 
 def _default(content: Mapping[str, Any], needed: bool) -> str:
     if needed:
-        return "needed"
+        return "required"
     if "default" not in content or content["default"] in ("", None, [], {}):
         return ""
     given = content["default"]

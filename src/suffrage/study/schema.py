@@ -97,7 +97,7 @@ class EachSpec(BaseModel):
     description: str | None = None
     """How prompts name each, with its name for `{name}`; by default as its source does."""
     least_items: int = Field(default=5, ge=1)
-    """Populations with answers to fewer items are left out, and told."""
+    """Populations with answers to fewer items are left out, and the command says which."""
     only: tuple[str, ...] = ()
     """Only these populations; default: all."""
 

@@ -38,7 +38,7 @@ class WeightingSpec(BaseModel):
     # For a demographic, or for several joined by " x ", each category's share of the population,
     # as shares or percentages. Categories of numbers may be ranges ("18-34", "65+").
     margins: dict[str, dict[str, float]] = Field(min_length=1)
-    # Where the shares are from; every report prints it.
+    # Where the shares come from; every report prints it.
     source: str = Field(min_length=1)
     # Lowest and highest ratio of a weight to its base weight.
     bounds: tuple[float, float] | None = None

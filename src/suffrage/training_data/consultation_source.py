@@ -58,9 +58,9 @@ class VoteSettings(BaseModel):
     by: tuple[Literal["value_sets", "opinion_groups", "everyone"], ...] = Field(
         default=("value_sets", "opinion_groups", "everyone"), min_length=1
     )
-    # Below so many voters of a group on a statement there is no record.
+    # A statement with fewer voters of a group than this gives no record for the group.
     least_voters: int = Field(default=10, ge=1)
-    # What a vote that was marked important counts; others count 1.
+    # How much a vote that was marked important counts; others count 1.
     important: float = Field(default=1.0, gt=0)
     # How prompts name opinion groups ("0" is group A) and "everyone", to fit "as ... would".
     describe: dict[str, str] = Field(default_factory=dict)
@@ -79,13 +79,14 @@ class ConsultationSpec(BaseModel):
     held_out_statements: float = Field(default=0.0, ge=0, lt=1)
     # How votes become records.
     votes: VoteSettings = VoteSettings()
-    # Participants one each, or weighted to the population.
+    # Whether participants count one each (sample), or are weighted to the population.
     read_as: ReadAs = "sample"
     # What to weight to; None for the weights that participants carry.
     margins: WeightingSpec | None = None
     # Value sets that have no participants, and so learn nothing from the consultation.
     without: tuple[str, ...] = ()
-    # The share of the least agreeing group from which a statement is a principle.
+    # The share of agreement that the least agreeing group must exceed for a statement to become a
+    # principle.
     least_share: float = Field(default=MAJORITY, gt=0, lt=1)
     # How many people of every group must have voted on a statement for it to be a principle.
     least_voters: int = Field(default=LEAST_VOTERS, ge=1)

@@ -49,21 +49,20 @@ class HeldOut(BaseModel):
     # item: a share of all items, drawn at random. topic: whole topics, named or drawn until the
     # share is reached. list: the items named.
     by: Literal["item", "topic", "list"] = "item"
-    # Of all items, 0 to 1.
+    # The share of all items, 0 to 1.
     share: float | None = Field(default=None, ge=0, le=1)
-    # As the codebook has them.
+    # Topics, as the codebook names them.
     topics: tuple[str, ...] = ()
-    # Ids.
+    # The ids of the items.
     items: tuple[str, ...] = ()
-    # What a user may ask a model about; these can be combined, and take the place of `by`. Shares
-    # are of all items, or of all value sets, 0 to 1.
-    # question: single questions, whose batteries may be trained on.
+    # The share of all items held out as single questions; other questions of their batteries may be
+    # trained on.
     question: float | None = Field(default=None, gt=0, lt=1)
-    # topic: whole batteries and topics; a share, or their names.
+    # Whole batteries and topics to hold out: a share of all items, or their names.
     topic: float | tuple[str, ...] | None = None
-    # population: value sets that no method is trained on; a share, or their names.
+    # Value sets that no method is trained on: a share of all value sets, or their names.
     population: float | tuple[str, ...] | None = None
-    # survey: all items of these sources.
+    # Sources whose items are all held out.
     survey: tuple[str, ...] = ()
 
     @property

@@ -49,15 +49,15 @@ class Scoring(BaseModel):
     lowest_mass: float = Field(default=0.25, ge=0, lt=1)
     """An item is refused if the model puts less probability than this on its options."""
     samples: int = Field(default=12, ge=0)
-    """Written answers an item for the sampled readout; 0 leaves the readout out."""
+    """How many answers are written to each item for the sampled readout; 0 leaves it out."""
     text: bool = True
     """Whether to read the options' full texts."""
     sentence: bool = False
     """Whether to read each option said in a sentence."""
     trained_cells: int | None = Field(default=2000, ge=1)
-    """About so many cells that were trained on are asked, where there are more; a cell is a
-    population and a question, and questions are drawn at random. null asks all of them. What is
-    held out is always asked."""
+    """About how many cells that were trained on are asked; a cell is one population and one
+    question. If there are more, questions are drawn at random. null asks all. Held-out cells are
+    always asked."""
 
     @property
     def number_format(self) -> str:

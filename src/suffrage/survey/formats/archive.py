@@ -57,7 +57,7 @@ class ArchiveOptions(ReaderOptions):
     items: tuple[str, ...] | None = None
     # A weight column, or "none"; the reader's own default when left out.
     weight: str | None = None
-    # Of a file that is not UTF-8.
+    # The encoding of a file that is not UTF-8.
     encoding: Encoding | None = None
     # Questions in our own wording, or in that of the file's variable labels.
     wording: Literal["own", "file"] = "own"

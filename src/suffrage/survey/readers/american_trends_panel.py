@@ -71,7 +71,7 @@ class Options(ReaderOptions):
     items: tuple[str, ...] | None = None
     # A column, or "none"; WEIGHT_W and the number of the wave when left out.
     weight: str | None = None
-    # Of files that are not UTF-8.
+    # The encoding of files that are not UTF-8.
     encoding: Encoding | None = None
 
 

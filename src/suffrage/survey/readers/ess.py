@@ -50,9 +50,9 @@ UNKNOWN = {
 class Options(ArchiveOptions):
     """What a study may say to the reader."""
 
-    # Only these, by their two letters.
+    # Only these countries, by their two letters.
     countries: tuple[str, ...] | None = None
-    # One or several of a file with several rounds, or "all".
+    # One or several rounds of a file with several, or "all".
     round: ChosenWaves = None
 
     @field_validator("countries", mode="before")

@@ -39,7 +39,8 @@ LABELLED = {
 class Options(ArchiveOptions):
     """What a study may say to the reader."""
 
-    # One or several of the cumulative file, or "all"; may be left out when it has only one year.
+    # One or several years of the cumulative file, or "all"; may be left out if it has only one
+    # year.
     year: ChosenWaves = None
 
 

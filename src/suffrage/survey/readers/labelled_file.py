@@ -51,7 +51,8 @@ class Options(ReaderOptions):
     path: str
     # A YAML file.
     codebook: str
-    # Of a CSV file that is not UTF-8, or of an SPSS or Stata file that misstates its own.
+    # The encoding of a CSV file that is not UTF-8, or of an SPSS or Stata file that states a wrong
+    # one.
     encoding: Encoding | None = None
 
 

@@ -34,9 +34,9 @@ MOST_WAVES = 40
 class Options(labelled_file.Options):
     """As for `labelled_file`; the codebook is made from the template."""
 
-    # Counted from 1.
+    # The wave, counted from 1.
     wave: int = Field(ge=1, lt=MOST_WAVES)
-    # A column, which may hold {wave}, or "none"; the codebook's when left out.
+    # The column of weights, which may contain {wave}, or "none"; default: the codebook's.
     weight: str | None = None
 
 

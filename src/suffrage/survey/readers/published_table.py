@@ -59,8 +59,9 @@ class Options(TableOptions):
     description: str = "people of {population}"
     # What the shares are, in one sentence, for the report.
     weighting: str = "as published; how they were weighted is not stated"
-    # How to cite the table, and who may use it.
+    # How to cite the table.
     citation: str | None = None
+    # Who may use the table.
     terms: str | None = None
     # Whether the year is part of a population's name.
     by_year: bool = False

@@ -45,9 +45,9 @@ LIKE_ME = "like6"
 class Options(ArchiveOptions):
     """What a study may say to the reader."""
 
-    # Only these, such as "WVS 6" or "EVS 4"; all when left out.
+    # Only these waves, such as "WVS 6" or "EVS 4"; default: all.
     waves: tuple[str, ...] | None = None
-    # Only these, as the file names them (three letters, or its label).
+    # Only these countries, as the file names them (three letters, or its label).
     countries: tuple[str, ...] | None = Field(default=None, min_length=1)
 
     @field_validator("waves")

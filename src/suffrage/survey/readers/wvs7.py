@@ -85,11 +85,13 @@ TERMS = "The WVS Association gives the data to each user after registration; no 
 class Options(ReaderOptions):
     """What a study may say to the reader."""
 
-    # A data file, several, or a folder, of which every CSV file with a country column is read.
+    # A data file, several files, or a folder. In a folder, every CSV file with a country column is
+    # read.
     path: tuple[str, ...]
-    # JSON in WorldValuesBench's format; when left out, `codebook.json` and
-    # `question_metadata.json` next to the data.
+    # The codebook in WorldValuesBench's format; default: `codebook.json` next to the data.
     codebook: str | None = None
+    # The question texts in WorldValuesBench's format; default: `question_metadata.json` next to the
+    # data, if there.
     questions: str | None = None
     # Only these items.
     items: tuple[str, ...] | None = None

@@ -45,7 +45,7 @@ LABELLED = {
 class Options(ArchiveOptions):
     """What a study may say to the reader."""
 
-    # Only these, by their three letters.
+    # Only these countries, by their three letters.
     countries: tuple[str, ...] | None = None
 
 
