@@ -1,4 +1,4 @@
-"""The table of risks in docs/consultation-security.md, each with the tests that are named after it."""
+"""The risks in docs/consultation-security.md, each with the tests that are named after it."""
 
 import io
 import json
