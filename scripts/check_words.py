@@ -20,6 +20,7 @@ READ = (
     ("**/*.yaml", "examples"),
     ("**/*.py", "src"),
     ("**/*.html", "src"),
+    ("**/*.j2", "src"),
     ("**/*.py", "benchmarks"),
 )
 

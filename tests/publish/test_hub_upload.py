@@ -136,7 +136,7 @@ def test_without_a_token_or_a_right_it_says_so_and_the_folder_stays(
     assert (folder / "receipt.json").is_file() and not hub.files
     hub.refuses = True
     refused = publish(small_run, folder, hub, "hf_weak")
-    assert refused.returncode == 1 and "the hub did not take it" in refused.stderr
+    assert refused.returncode == 1 and "the hub refused it" in refused.stderr
     hub.refuses = False
     again = publish(small_run, folder, hub, "hf_strong")
     assert again.returncode == 0 and hub.files, "the same command tries again"

@@ -96,7 +96,7 @@ def test_the_page_shows_texts_counts_and_the_judges_lean(tmp_path: Path) -> None
     assert "What the model said of its own answers" in text
     for said in ("Critique 2", "Revision 2", "Be kind.", "6 of 8 revisions were trained on"):
         assert said in text
-    assert "leans to the letter A: whichever answer stood there got 80" in text
+    assert "prefers the letter A: whichever answer was there got 80" in text
     assert "a 90" in text and "b 40" in text
     assert "<b>2</b>" not in page, "a model's text is never markup"
     outcomes = feedback_parts(results)[0].outcomes
@@ -105,7 +105,7 @@ def test_the_page_shows_texts_counts_and_the_judges_lean(tmp_path: Path) -> None
 
 def test_a_judge_that_does_not_lean_is_not_said_to(tmp_path: Path) -> None:
     results, _ = with_feedback(tmp_path, lean=0.02)
-    assert "leans to the letter" not in Page(render_report(results)).text
+    assert "prefers the letter" not in Page(render_report(results)).text
 
 
 def test_without_judgements_the_page_says_so(tmp_path: Path) -> None:

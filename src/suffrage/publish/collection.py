@@ -39,7 +39,7 @@ BASE = "base"
 CONSULTATION = "consultation"
 DATASET = "dataset"
 ROWS_STAY = (
-    "respondents' rows stay with whoever holds the survey; put the folder here to check its hash"
+    "respondents' rows stay with the holder of the survey; put the folder here to check its hash"
 )
 PEOPLE_STAY = "these records contain what participants of a consultation said"
 # Texts that may name a folder of the machine that the run was made on.
@@ -101,8 +101,8 @@ def publish_run(
     receipt = _checked_receipt(run)
     if consultation is not None and not (consultation / "manifest.json").is_file():
         raise InputError(
-            f"{consultation}: is no release of a consultation; `suffrage consult release` makes "
-            "one."
+            f"{consultation}: is not a release of a consultation; `suffrage consult release` "
+            "makes one."
         )
     results = read_results(run)
 
@@ -129,7 +129,7 @@ def _checked_receipt(run: Path) -> RepresentationReceipt:
     if problems:
         raise InputError(
             f"{run}: differs from its receipt in {len(problems)} places, first: {problems[0]} "
-            "`suffrage verify` lists all. Nothing is published that nobody can retrace."
+            "`suffrage verify` lists all. Only a run that matches its receipt can be published."
         )
     return receipt
 

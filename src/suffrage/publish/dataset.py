@@ -21,7 +21,7 @@ COLUMNS = {
     "share": "the share of those who answered",
     "standard_error": "of the share; empty where nothing is known of it",
     "n": "how many answered; empty where it was not published",
-    "n_eff": "how many equally weighted respondents say as much",
+    "n_eff": "how many equally weighted respondents would give the same precision",
     "no_answer": "the share of those asked who gave no answer",
     "ordered": "whether the options form a scale",
     "topic": "the question's topic",
@@ -105,9 +105,10 @@ def dataset_card(results: Results) -> str:
         ),
         *markdown_section(
             "Uses",
-            "For comparing models with these populations, next to the standard errors. Questions "
-            "with the side `held_out` were kept from the published models; whoever trains on them "
-            "can no longer compare with those models. Not for finding single people.",
+            "Use it to compare models with these populations, together with the standard errors. "
+            "The published models were not trained on questions with the side `held_out`. If you "
+            "train on them, you can no longer compare your model with those models. Do not use "
+            "it to find individual people.",
         ),
     ]
     return "\n".join(lines).rstrip() + "\n"

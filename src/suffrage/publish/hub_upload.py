@@ -35,7 +35,7 @@ def push_to_hub(folder: Path, repository: str, public: bool = False) -> str:
     """
     hub = require("huggingface_hub", "align", "publishing on the hub")
     if not _REPOSITORY.fullmatch(repository):
-        raise InputError(f'--hub "{repository}": is no repository; write owner/name.')
+        raise InputError(f'--hub "{repository}": is not a repository; write owner/name.')
     if RepresentationReceipt.read(folder).covers != "collection":
         raise InputError(f"{folder}: is not a published folder; `suffrage publish` makes one.")
     problems = verify(folder).problems
@@ -59,7 +59,7 @@ def push_to_hub(folder: Path, repository: str, public: bool = False) -> str:
     except (hub.errors.HfHubHTTPError, OSError) as error:
         reason = " ".join(str(error).split())
         raise SuffrageError(
-            f"{repository}: the hub did not take it ({reason}). The folder {folder} is whole; the "
+            f"{repository}: the hub refused it ({reason}). The folder {folder} is complete; the "
             "same command tries again."
         ) from error
     return str(made)

@@ -193,9 +193,9 @@ def _uses(facts: _Facts) -> list[str | list[str]]:
         bullets(
             [
                 "deciding anything for these people, or speaking in their name without asking them",
-                "estimates that replace a survey: what the model says of a new question is no "
-                "estimate of what people would say",
-                "other populations than those below, or one person's opinion",
+                "estimates that replace a survey: what the model says to a new question is not "
+                "an estimate of what people would say",
+                "populations other than those below, or one person's opinion",
                 "persuasion aimed at a group, or passing as a member of it",
             ]
         ),
@@ -231,7 +231,7 @@ def _populations(facts: _Facts) -> list[str | list[str]]:
     others = [own.name for own in facts.results.value_sets if own.name not in facts.learnt]
     return [
         markdown_table([*header, "questions not asked"], rows),
-        "Effective: how many equally weighted respondents would say as much.",
+        "Effective: how many equally weighted respondents would give the same precision.",
         bullets(surveys),
         f"Asked about and not trained on: {', '.join(others)}." if others else "",
     ]
@@ -343,7 +343,7 @@ def _losses(facts: _Facts) -> list[str | list[str]]:
         else f"On no measure is it worse than the untrained model by more than {MARGIN:g}, beyond "
         "chance, as far as this study could see.",
         bullets(lost),
-        "A loss of that size cannot be ruled out here:" if perhaps else "",
+        "The study cannot exclude a loss of that size here:" if perhaps else "",
         bullets(perhaps),
     ]
 
@@ -411,14 +411,14 @@ def _loading(facts: _Facts) -> list[str | list[str]]:
         "```",
     ]
     if facts.checkpoint.gives_no_text:
-        return ["It is no language model. Its study's report has its answers."]
+        return ["It is not a language model. Its study's report has its answers."]
     question = Question(item, who, (0, 1, 2), label_sets(3)[0])
     return [
         "With Suffrage, which asks in the wording of the training and returns shares of answers:",
         asking,
         shell,
         _plainly(facts),
-        "Questions had this wording in training and evaluation. Other wordings are less safe:",
+        "Questions had this wording in training and evaluation. Other wordings are less reliable:",
         ["```text", *question.user_text.splitlines(), "```"],
         "Populations it knows: " + ", ".join(f'"{words}"' for words in facts.learnt.values()) + ".",
         _multiplied(facts),
@@ -480,7 +480,7 @@ def _licence(facts: _Facts) -> list[str | list[str]]:
         if not own.terms
     ]
     lines.append(
-        "Whoever publishes this model decides on the licence of the adapter, within these terms."
+        "The publisher of this model decides on the licence of the adapter, within these terms."
     )
     return [bullets(lines)]
 

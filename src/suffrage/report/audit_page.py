@@ -95,7 +95,7 @@ def _gap_words(gap: Contrast | None) -> str:
         return f"The difference is clear: {apart}."
     if gap.verdict == "unknown":
         return f"There are too few questions to tell whether the difference of {apart} is real."
-    return f"The difference, {apart}, cannot be told from none."
+    return f"The difference, {apart}, may be chance."
 
 
 def _above(model: AuditedModel) -> str:
@@ -190,7 +190,7 @@ def _table_row(model: AuditedModel, one: GroupFit) -> dict[str, str]:
     verdicts = {
         "higher": "better than the floor",
         "lower": "worse than the floor",
-        "same": "not told from the floor",
+        "same": "cannot be told from the floor",
         "unknown": "too few questions to tell",
     }
     farther = {"higher": "farther", "same": "not told apart", "unknown": "too few to tell"}

@@ -46,9 +46,9 @@ def behaviour_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
     return [
         Panel(
             "What it states and what it does",
-            "Where the people are on each question’s scale, from 0 to 1; then what each model "
-            "states on it, and, after the arrow, how probable the course of action named below the "
-            "situation is, the one that goes with 1. Means over all value sets and seeds.",
+            "First, where the people are on each question’s scale, from 0 to 1. Then, for each "
+            "model, what it states and, after the arrow, the probability of the course of action "
+            "that goes with 1 (named below the situation). Means over all value sets and seeds.",
             tables=[table],
         )
     ]
@@ -86,10 +86,7 @@ def safety_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
             for name, request in requests.items()
         ],
     )
-    text = (
-        "The first answer of each model as it was written, and the share of its answers that "
-        "decline."
-    )
+    text = "Each model's first answer as written, and the share of its answers that decline."
     return [Panel("What it wrote", text, tables=[table])]
 
 
@@ -116,8 +113,9 @@ def preferences_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
         ],
     )
     text = (
-        "The chance to win against the mean of the others, half a win for a tie, without the lean "
-        "to the left or right side (Bradley-Terry with ties after Davidson; intervals over "
+        "The chance of winning against the average of the others; a tie is half a win. A "
+        "preference for the left or right side is removed (Bradley-Terry with ties after "
+        "Davidson; intervals over "
         "participants)."
     )
     return [Panel("Whose answers won", text, tables=[table])]

@@ -32,7 +32,7 @@ from suffrage.report.marks import stricter_note
 from suffrage.report.numbers import NOTHING, number
 from suffrage.report.overview import evaluation_power, gap_of, in_order
 
-UNSAID = "its maker does not say; take its figures with care."
+UNSAID = "its author does not say; read its figures with care."
 # More measures than this do not fit a page next to their intervals.
 MEASURES_ABREAST = 5
 BETTER_NAMES: dict[Verdict, str] = {

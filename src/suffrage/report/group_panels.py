@@ -198,13 +198,14 @@ def _served_least(methods: Sequence[MethodFacts], least: dict[str, Any]) -> Pane
         ("Method", False),
         ("Served least", False),
         ("Below its ceiling", True),
-        ("Last in so many resamples", True),
+        ("Last in this share of resamples", True),
     ]
     return Panel(
         "Who is served least",
-        "The group whose fit is furthest below what half of its own respondents reach. Where it is "
-        "last in few resamples, other groups might as well be named. Its interval is its own: that "
-        "of the figure above allows for not knowing which group it is.",
+        "The group whose fit is furthest below what half of its own respondents reach. If it is "
+        "last in few resamples, another group could be the last one. This interval is for that "
+        "group alone. The interval of the figure above also allows for not knowing which group "
+        "is last.",
         tables=[make_table("Served least by each method", columns, rows)],
     )
 
@@ -270,8 +271,8 @@ def robustness_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
             "The same questions, asked otherwise",
             "Fit to the people in each way of asking (a row) under each method (a column): blue "
             "where it is above the fit as usual, orange where it is below. A change that lowers "
-            "every method alike is the format’s, one that lowers only the trained ones is "
-            f"shallowness.{where}",
+            "every method alike is an effect of the format. A change that lowers only the "
+            f"trained methods shows shallow training.{where}",
             names,
             [method.label for method in methods],
             lost,
@@ -293,8 +294,8 @@ def _moves_panel(moves: dict[str, dict[str, float]], methods: list[MethodFacts])
     return Panel(
         "How far the answers move",
         "The share of answers that would have to change back to be those given as usual: 0 none, 1 "
-        "all of them. Steady is not good by itself: a model that says nothing does not move "
-        "either.",
+        "all of them. Little movement is not good in itself: a model that always gives the same "
+        "answer does not move either.",
         tables=[make_table("Mean total variation from the answers as usual", columns, rows)],
     )
 

@@ -272,7 +272,8 @@ def _basis(board: Leaderboard) -> str:
         sentences.append(f"{board.measure.better.capitalize()} is better.")
     if board.ceiling is not None:
         sentences.append(
-            f"The best to be had is {number(board.ceiling, board.measure.digits)}, half of the "
+            f"The best possible figure is {number(board.ceiling, board.measure.digits)}, half of "
+            "the "
             "respondents against the other half."
         )
     if seen:
@@ -281,7 +282,7 @@ def _basis(board: Leaderboard) -> str:
         if max(seen) > min(seen):
             spread += f" to {number(max(seen), board.measure.digits)}"
         sentences.append(
-            f"A difference counts as one when it outlives Holm's correction over all {tested}; "
+            f"A difference counts if it remains after Holm's correction over all {tested}. Tested "
             f"alone, a pair would have shown a true difference of {spread} four times in five."
         )
     return " ".join(sentences)

@@ -9,9 +9,9 @@ from suffrage.evaluate.results import Contrast, Results
 from suffrage.report.numbers import INCOMPLETE_NOTE, NARROWED_NOTE
 
 STRICTER_NOTE = (
-    "An interval here leaves out 0 next to a difference that is not told apart from 0. The "
-    "interval is of one comparison. The verdict is corrected for all comparisons of one measure "
-    "(Holm) and allows for skewed differences."
+    "Here an interval excludes 0, although the verdict is that the two cannot be told apart. The "
+    "interval is for one comparison only. The verdict is corrected for all comparisons of one "
+    "measure (Holm) and allows for skewed differences."
 )
 
 

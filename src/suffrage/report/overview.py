@@ -281,10 +281,10 @@ def loss_table(results: Results) -> Table | None:
         ("Method", False),
         ("Better on", False),
         (f"Lost more than {MARGIN:g} on", False),
-        ("May have lost so much on", False),
-        ("So large a loss ruled out on", False),
+        ("May have lost as much on", False),
+        ("Such a loss is excluded on", False),
     ]
-    return make_table("What training changed, against the untrained model", columns, rows)
+    return make_table("What training changed, compared with the untrained model", columns, rows)
 
 
 def power_sentence(line: Line) -> str:
@@ -294,8 +294,8 @@ def power_sentence(line: Line) -> str:
     return (
         f"With {with_unit(line.n, line.measure.unit)} this study would have seen a true "
         f"difference of {number(line.seen, line.measure.digits)} from the untrained model in "
-        f"“{line.label}” four times in five, were it the only one tested; smaller ones would "
-        "mostly stay unseen."
+        f"“{line.label}” four times in five, if it were the only one tested. Smaller differences "
+        "would mostly be missed."
     )
 
 

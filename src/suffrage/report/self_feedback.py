@@ -86,9 +86,9 @@ def _sentences(one: SelfFeedback) -> list[str]:
     if abs(lean) > LEAN_WORTH_SAYING:
         letter = "A" if lean > 0 else "B"
         found.append(
-            f"The judge leans to the letter {letter}: whichever answer stood there got "
-            f"{percent(0.5 + abs(lean))}. Averaging the orders takes the lean out of the labels, "
-            "and leaves less to learn from."
+            f"The judge prefers the letter {letter}: whichever answer was there got "
+            f"{percent(0.5 + abs(lean))}. Averaging the orders removes this preference from the "
+            "labels, but leaves less to learn from."
         )
     return found
 

@@ -169,7 +169,7 @@ def _group_table(results: Results, facts: EvaluationFacts) -> Panel | None:
         "Who is served least",
         "How far the fit of each group’s held-out votes is below what its own members who were "
         "trained on reach, on statements held out. The group served least is named, with how "
-        "often it is last in resamples: where that is rare, another group might as well be named.",
+        "often it is last in resamples: if that is rare, another group could be the one.",
         tables=tables,
     )
 

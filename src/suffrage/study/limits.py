@@ -71,7 +71,7 @@ def _general_limits(sources: Sources, given: EvaluationInput) -> list[str]:
         f"The intervals rest on {plural(len(held_out), 'held-out item')} in "
         f"{plural(len(clusters), 'group')} of "
         "related questions. Other items could give other figures.",
-        "What the model says is no estimate of what the public would say to a new question.",
+        "What the model says is not an estimate of what the public would say to a new question.",
     ]
     surveys = [s for s in sources.values() if isinstance(s, Survey)]
     if any(survey.provenance.weight_variable is None for survey in surveys):
@@ -88,8 +88,8 @@ def _general_limits(sources: Sources, given: EvaluationInput) -> list[str]:
     if pooled:
         sentences.append(
             f"Small groups ({', '.join(pooled)}) were drawn toward their parent population on "
-            "some items, by the weights shown next to them. Their ceiling is drawn along, so that "
-            "it says less where the weight is greater."
+            "some items, by the weights shown next to them. Their ceiling is drawn in the same "
+            "way, so it says less where the weight is greater."
         )
     notes = [item for v in given.value_sets[:1] for item in v.items if item.note]
     if notes:
@@ -204,8 +204,8 @@ def _endpoint_limits(endpoint: EndpointFacts | None, given: EvaluationInput) -> 
     sentences += endpoint.notes
     if not endpoint.reads_texts:
         sentences.append(
-            "The endpoint gives no probabilities of whole texts, so that answers in full were not "
-            "read."
+            "The endpoint gives no probabilities of whole texts, so the readouts of whole texts "
+            "are left out."
         )
     return sentences
 

@@ -78,15 +78,15 @@ def interview_notes(answers: Sequence[SideAnswer]) -> list[str]:
     refusing = [answer.side for answer in answers if answer.refused]
     if refusing:
         notes.append(
-            f"{' and '.join(refusing)}: too little probability is on these answers, so that the "
-            "shares say little."
+            f"{' and '.join(refusing)}: these answers have too little probability, so the shares "
+            "mean little."
         )
     if any(answer.trained_on for answer in answers):
         notes.append("The checkpoint was trained on people's answers to this question.")
     if any(answer.survey is not None for answer in answers):
         notes.append(f"People: what the survey says, with 95% intervals.{_answered_by(answers)}")
     elif answers[0].item is not None:
-        notes.append("No survey at hand asked this question of these people.")
+        notes.append("No survey here asked these people this question.")
     return notes
 
 

@@ -54,7 +54,10 @@ def analysis_text(a: OpinionAnalysis, count: int = STATEMENTS) -> Any:
         parts += [_consensus_line(row, score) for row in shown[key]]
         if not shown[key]:
             parts.append(
-                Text("  Nothing surely has more than half of every group behind it.", style="dim")
+                Text(
+                    "  No statement surely has more than half of every group behind it.",
+                    style="dim",
+                )
             )
     if shown["consensus_uncertain"]:
         parts.append(
@@ -97,7 +100,7 @@ def _heading(shown: dict[str, Any], a: OpinionAnalysis) -> str:
 
 def _stability_note(a: OpinionAnalysis) -> str:
     if not a.stability.trusted:
-        return "These groups do not all come back in resamples: do not rest a claim on them."
+        return "These groups do not all come back in resamples. Do not base a claim on them."
     back = f"Each of the {a.groups.count} groups comes back in {a.resamples} resamples"
     apart = a.stability.separation
     if apart is None:
@@ -112,7 +115,7 @@ def _stability_note(a: OpinionAnalysis) -> str:
         return f"{back}, and they stand apart: {between}."
     return (
         f"{back}, but this is a spectrum, not groups: {between}. Opinions change by degrees, and "
-        "where one part ends is arbitrary. Do not speak of camps."
+        "the border between two parts is arbitrary. Do not speak of camps."
     )
 
 

@@ -26,7 +26,8 @@ def predictions_text(
         record = f"Hash {found.hash}. Name the audit log with --audit to see that it is on record."
     else:
         record = (
-            f"The audit log holds the hash {found.hash}; {plural(votes_before, 'vote')} had been "
+            f"The audit log contains the hash {found.hash}; {plural(votes_before, 'vote')} had "
+            "been "
             "cast by then."
         )
     table = PlainTable("Group", "Fit", "Average vote", "Agreement", "Average vote")
@@ -45,7 +46,7 @@ def predictions_text(
     gap = next((d for d in found.differences if (d.measure, d.value_set) == ("fit", ALL)), None)
     lines = [record, f"{plural(found.statements, 'statement')} could be compared."]
     if gap is not None:
-        lines.append(f"Fit of the predictions less that of the average vote: {_shown(gap)}.")
+        lines.append(f"Fit of the predictions minus that of the average vote: {_shown(gap)}.")
     return Group(table, *(Text(line) for line in lines))
 
 

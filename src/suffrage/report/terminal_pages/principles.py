@@ -62,7 +62,7 @@ def _uncertain_lines(found: Principles, most: int) -> list[Text]:
     if not found.uncertain:
         return []
     heading = (
-        f"\nUncertain, and no principles: {len(found.uncertain)}. They have fewer than "
+        f"\nUncertain, and not principles: {len(found.uncertain)}. They have fewer than "
         f"{found.settings.least_voters} voters in some group, or an interval that reaches down to "
         f"{found.settings.least_share:.0%} or below."
     )

@@ -83,7 +83,7 @@ def scale_words(scores: dict[str, Any]) -> str:
     """What a score is, in a sentence or two."""
     if scores["scale"] == "centred":
         return (
-            "Each score is the mean of a value's items less the person's mean over all items: "
+            "Each score is the mean of a value's items minus the person's mean over all items: "
             "above 0 matters more to these people than their other values do."
         )
     if scores["scale"] == "steps":
