@@ -456,18 +456,30 @@ def test_a_wide_or_narrow_printed_or_scriptless_results_page_holds_together(
             page = visitor(chromium, live.url, java_script_enabled=scripts)
             for width in (320, 390, 1280):
                 page.set_viewport_size({"width": width, "height": 800})
+                page.goto("/c/water/results")
+                # Findings first: two statements of a list, the others behind one click.
+                for part in page.locator("section > ul.bars").all():
+                    assert part.locator("> li").count() <= 2
+                assert not page.locator("#every ~ details .bars").is_visible()
+                page.locator("#every ~ details summary").click()
+                assert page.locator("#every ~ details .bars").is_visible()
                 page.goto("/c/water/results?sort=agree")
                 no_sideways(page)
                 finding = page.locator(".finding").bounding_box()
                 assert finding and finding["y"] < 400
-                shares = page.locator("#every ~ .bars .told").all_inner_texts()
+                shares = page.locator("#every ~ details .told").all_inner_texts()
                 agree = [int(text.split("%")[0]) for text in shares]
                 assert agree == sorted(agree, reverse=True) and len(agree) == 12
-                for box in page.locator("svg.bar").all()[:6]:
+                for box in page.locator("section > ul.bars svg.bar").all()[:6]:
                     size = box.bounding_box()
                     assert size and size["width"] > 0.4 * min(width, 704)
+            page.goto("/c/water/results")
             page.emulate_media(media="print")
-            assert page.locator(".bars").first.is_visible()
+            # Paper shows all: what is folded on the screen has its place there.
+            printed = page.locator("#every ~ details .bars > li")
+            assert printed.count() == 12
+            heights = [one.bounding_box()["height"] for one in printed.all()]
+            assert min(heights) > 30, heights
             assert not page.locator("footer.foot").is_visible()
             page.context.close()
 

@@ -110,6 +110,7 @@ def test_only_owners_make_consultations_and_anybody_of_the_staff_the_first(
             "closes",
         ),
         ("look", {"colour": "blue"}, "colour"),
+        ("embedding", {"sites": "https://a.example\nhttp://b.example"}, "sites"),
         ("languages", {"language": "en", "first": "mi"}, "first"),
         ("texts", {"title__en": "x" * 301, "question__en": "?"}, "title-en"),
     ],

@@ -80,7 +80,7 @@ def api_session(here: Site, slug: str = "water") -> tuple[dict[str, str], str]:
 def test_every_risk_of_the_table_has_tests() -> None:
     table = DOCS.read_text().split("| risk |")[1].split("\n\n")[0]
     risks = [row.split("|")[1].strip() for row in table.splitlines()[2:] if row]
-    assert len(risks) == 14
+    assert len(risks) == 15
     for risk in risks:
         start = "test_" + re.sub(r"\W+", "_", risk.lower()).strip("_")
         assert any(name.startswith(start) for name in globals()), start
@@ -248,6 +248,26 @@ def test_csrf_cookies_are_hidden_from_scripts_and_other_sites(tmp_path: Path) ->
     secure.app.state.settings = replace(secure.app.state.settings, base_url="https://consult.test")
     cookie = secure.browser().get("/admin/login").headers["set-cookie"]
     assert cookie.startswith("__Host-") and "Secure" in cookie and "Path=/" in cookie
+
+
+# Framing
+
+
+def test_framing_is_refused_but_for_the_finding_on_sites_that_were_named(here: Site) -> None:
+    what = consultations.find_consultation(here.store, "water")
+    consultations.set_settings(
+        here.store, what.id, {"embedded_by": ["https://council.example"]}, "tests"
+    )
+    visitor = here.browser().join()
+    for path in ("", "/vote", "/mine", "/mine/withdraw", "/results", "/consent", "/statement/new"):
+        found = visitor.get(f"/c/water{path}").headers
+        assert "frame-ancestors 'none'" in found["content-security-policy"], path
+        assert found["x-frame-options"] == "DENY", path
+    framed = visitor.get("/c/water/embed")
+    assert "frame-ancestors https://council.example;" in framed.headers["content-security-policy"]
+    assert "<form" not in framed.text and "<script" not in framed.text
+    # The session that this browser has makes no difference to it.
+    assert framed.text == here.browser().get("/c/water/embed").text
 
 
 # Rate limit

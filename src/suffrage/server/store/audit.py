@@ -114,10 +114,15 @@ def append_entry(
 
 
 def list_entries(
-    store: Store, chain: str, after: int = 0, most: int | None = None
+    store: Store, chain: str, after: int = 0, most: int | None = None, action: str = ""
 ) -> list[AuditEntry]:
-    """Return a chain in order, from the entry after number `after` on."""
+    """Return a chain in order, from the entry after number `after` on.
+
+    action: of which alone; "" for all.
+    """
     query = select(audit).where(audit.c.chain == chain, audit.c.number > after)
+    if action:
+        query = query.where(audit.c.action == action)
     with store.read() as c:
         rows = c.execute(query.order_by(audit.c.number).limit(most)).mappings()
         return [AuditEntry(**row) for row in rows]

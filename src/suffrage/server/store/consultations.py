@@ -34,6 +34,7 @@ from suffrage.server.store.database_schema import PHASES, consultation
 from suffrage.server.store.mail_addresses import forget_addresses
 from suffrage.server.store.puzzles import MOST_BITS
 from suffrage.server.store.secret_keys import new_id
+from suffrage.server.store.site_origins import MOST_ORIGINS, origin_of
 
 Phase = Literal["draft", "open", "closed", "archived"]
 _Readers = Literal["participants", "organisers", "everyone"]
@@ -107,6 +108,8 @@ class ConsultationSettings(_Settings):
     colour: Annotated[str, Field(pattern=r"^(#[0-9a-f]{6})?$")] = ""
     # The mark of the picture that `logos` keeps; "" for none.
     logo: str = ""
+    # Origins of the sites that may show the results in a frame, such as https://www.example.org.
+    embedded_by: Annotated[tuple[str, ...], Field(max_length=MOST_ORIGINS)] = ()
     # Demographic item -> value -> share of the population: who is still missing, and raking.
     targets: dict[str, dict[str, float]] = {}
 
@@ -118,6 +121,14 @@ class ConsultationSettings(_Settings):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError("must be a time zone such as Pacific/Auckland") from error
         return name
+
+    @field_validator("embedded_by")
+    @classmethod
+    def _known_origins(cls, written: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            return tuple(dict.fromkeys(map(origin_of, written)))
+        except InputError as error:
+            raise ValueError(str(error)) from error
 
     @model_validator(mode="after")
     def _opens_first(self) -> ConsultationSettings:

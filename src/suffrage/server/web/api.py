@@ -6,7 +6,6 @@ that no other site can make a browser act here. Bodies are JSON and say so.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -34,6 +33,7 @@ from suffrage.server.store.driver import Driver
 from suffrage.server.store.participants import Participant, Scopes
 from suffrage.server.store.puzzles import PARTS, Proof, make_puzzle
 from suffrage.server.web.consent import consent_text
+from suffrage.server.web.etags import tagged
 from suffrage.server.web.languages import languages
 from suffrage.server.web.mine import everything_of, results_for
 from suffrage.server.web.visit import choose_language, done_together, refuse_draft, spend, store_of
@@ -524,7 +524,6 @@ def results_endpoint(
     request: Request,
     what: AConsultation,
     authorization: Annotated[str, Header(max_length=300)] = "",
-    if_none_match: Annotated[str, Header(max_length=200)] = "",
 ) -> Response:
     """The newest results, as the results page would show them to the caller."""
     store = store_of(request)
@@ -544,11 +543,8 @@ def results_endpoint(
         "result": shown["result"],
     }
     text = json.dumps(content, ensure_ascii=False)
-    tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:24]}"'
-    headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Authorization"}
-    if if_none_match == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(text, media_type="application/json", headers=headers)
+    headers = {"Cache-Control": "private, no-cache", "Vary": "Authorization"}
+    return tagged(request, text, "application/json", headers)
 
 
 def _text(thing: Any) -> dict[str, str]:

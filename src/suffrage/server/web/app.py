@@ -29,7 +29,7 @@ from suffrage.server.store.faults import SENTENCES, fault_log, fault_of, trace_o
 from suffrage.server.store.schedule import keep_to_dates
 from suffrage.server.store.waiting_room import WaitingRoom
 from suffrage.server.watcher import start_watching
-from suffrage.server.web import api, look_pages, staff_pages, voting_pages
+from suffrage.server.web import api, look_pages, public_pages, staff_pages, voting_pages
 from suffrage.server.web import participant_pages as pages
 from suffrage.server.web.drawing import Drawing
 from suffrage.server.web.invitation_sender import send_due_mails
@@ -144,6 +144,7 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
         pages.router,
         voting_pages.router,
         look_pages.router,
+        public_pages.router,
         staff_pages.router,
         *ORGANISER_ROUTERS,
         *more,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from pathlib import Path
@@ -40,6 +40,10 @@ class Language:
             return format_date(date.fromisoformat(iso), "d MMMM y", Locale.parse(self.code))
         except (UnknownLocaleError, ValueError):
             return iso
+
+    def day_of(self, milliseconds: int) -> str:
+        """The date of a moment, in UTC. milliseconds: since 1970."""
+        return self.day(datetime.fromtimestamp(milliseconds / 1000, UTC).date().isoformat())
 
     def figure(self, number: int) -> str:
         """A number as people of the language write it, such as 12,345."""

@@ -74,8 +74,8 @@ def results_for(
     """Return what the results page shows somebody, or why it shows nothing yet.
 
     "why" is "" where results are shown, and otherwise "hidden" (organisers keep them), "join",
-    "votes" (own votes are missing) or "people" (too few have voted). "standing" is where the
-    reader stands, from the tenth vote on.
+    "votes" (own votes are missing) or "people" (too few have voted). "rows" has the statements of
+    the results by their ids. "standing" is where the reader stands, from the tenth vote on.
     """
     s = what.settings
     last = newest_results(store, what.id, "participants")
@@ -91,11 +91,13 @@ def results_for(
     elif last is None or last.people < s.least_people:
         why = "people"
     shown = last if not why else None
+    result = _still_shown(store, what, public_part(shown.result)) if shown else None
     return {
         "why": why,
         "own": len(votes),
         "computation": shown,
-        "result": _still_shown(store, what, public_part(shown.result)) if shown else None,
+        "result": result,
+        "rows": {row["id"]: row for row in result["all"]} if result else {},
         "standing": standing_of(shown.result, {v.statement_id: v.value for v in votes})
         if shown
         else None,

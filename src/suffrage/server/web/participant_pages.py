@@ -31,7 +31,12 @@ from suffrage.server.store.participants import Participant, Scopes
 from suffrage.server.store.puzzles import PARTS, Proof, make_puzzle
 from suffrage.server.web import protection
 from suffrage.server.web.consent import consent_text
-from suffrage.server.web.mine import everything_of, reasons_told, results_for
+from suffrage.server.web.mine import (
+    everything_of,
+    reasons_told,
+    results_audience,
+    results_for,
+)
 from suffrage.server.web.organise.words import Words
 from suffrage.server.web.rate_limits import TooManyError
 from suffrage.server.web.visit import (
@@ -386,11 +391,18 @@ def withdrawn_page(v: APage, receipt: str = "") -> Response:
 
 
 @router.get("/c/{slug}/results")
-def results_page(v: APage, sort: str = "votes") -> Response:
+def results_page(v: APage, sort: str = "") -> Response:
     """What came out, once enough people voted, and after some votes of one's own."""
     shown = results_for(v.store, v.what, v.participant)
-    values = {**shown, "computed": v.language.day(shown["computed"])}
-    return v.page("results.html", **values, reasons=Words(v.language).reasons, sort=sort)
+    return v.page(
+        "results.html",
+        **shown,
+        reasons=Words(v.language).reasons,
+        sort=sort or "votes",
+        # The list of all statements is unfolded for whoever chose its order.
+        sorted=bool(sort),
+        public=results_audience(v.what) == "everyone",
+    )
 
 
 @router.get("/c/{slug}/moderation-policy")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,20 +25,28 @@ FILE_SECONDS = 300.0
 VISIT = "visit"
 CSRF_FIELD = "csrf"
 
-CONTENT_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data:",
-        "object-src 'none'",
-        "frame-ancestors 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
+
+def content_policy(framed_by: Sequence[str] = ()) -> str:
+    """Return the policy of a page. framed_by: the origins that may show it in a frame."""
+    return "; ".join(
+        (
+            "default-src 'self'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "object-src 'none'",
+            f"frame-ancestors {' '.join(framed_by) or repr('none')}",
+            "base-uri 'none'",
+            "form-action 'self'",
+        )
     )
-)
+
+
+POLICY_HEADER = "Content-Security-Policy"
+# An older way to say who may frame a page, which knows no list of origins.
+FRAME_HEADER = b"x-frame-options"
 HEADERS = {
-    "Content-Security-Policy": CONTENT_POLICY,
+    POLICY_HEADER: content_policy(),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     # Not no-referrer: with that a browser hides the Origin of its own forms too.
@@ -169,6 +177,8 @@ class _Sending:
             self.begun = True
             headers = message["headers"] = list(message.get("headers", ()))
             there = {name.lower() for name, _ in headers}
+            if POLICY_HEADER.lower().encode() in there:
+                there.add(FRAME_HEADER)  # the page's own policy says who may frame it
             headers += [header for header in self.always if header[0] not in there]
             took, status = time.perf_counter() - self.began, message["status"]
             method, path = self.scope["method"], self.scope["path"]

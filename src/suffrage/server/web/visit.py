@@ -185,13 +185,18 @@ def staff_languages(request: Request) -> list[Language]:
     return [language for language in known if not language.for_participants_only]
 
 
-def choose_language(request: Request, what: StoredConsultation | None) -> Language:
-    """By the reader's own choice, then their browser's, then the consultation's first."""
+def choose_language(
+    request: Request, what: StoredConsultation | None, remembered: bool = True
+) -> Language:
+    """By the reader's own choice, then their browser's, then the consultation's first.
+
+    remembered: whether a choice that a cookie remembers counts.
+    """
     known = languages(request.app.state.settings.locales)
     codes = [x.code for x in (offered(request, what) if what else staff_languages(request))]
     for code in (
         request.query_params.get("lang"),
-        request.cookies.get(protection.cookie_name(request, LANGUAGE)),
+        request.cookies.get(protection.cookie_name(request, LANGUAGE)) if remembered else None,
         preferred(request.headers.get("accept-language", ""), codes),
     ):
         if code in codes:
@@ -228,6 +233,18 @@ def refuse_draft(what: StoredConsultation, request: Request | None = None) -> No
             if staff.role_of(store_of(request), what.id, member_of(request).id) is not None:
                 return
     raise NotFoundError("there is no such consultation.")
+
+
+def public_visit(request: Request, slug: str) -> Visit:
+    """As `visit`, of nobody in particular: no cookie is read, so all who ask see the same.
+
+    A draft is not found, even by its own staff.
+    """
+    what = consultations.find_consultation(store_of(request), slug)
+    refuse_draft(what)
+    request.state.what = what
+    language = choose_language(request, what, remembered=False)
+    return Visit(request, store_of(request), what, None, language)
 
 
 def joined_visit(v: Annotated[Visit, Depends(visit)]) -> PersonVisit:
@@ -282,6 +299,7 @@ async def checked_form(request: Request) -> FormData:
 
 
 APage = Annotated[Visit, Depends(visit)]
+APublic = Annotated[Visit, Depends(public_visit)]
 AJoined = Annotated[PersonVisit, Depends(joined_visit)]
 APerson = Annotated[PersonVisit, Depends(person_visit)]
 Form = Annotated[FormData, Depends(checked_form)]

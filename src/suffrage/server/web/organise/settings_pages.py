@@ -15,6 +15,7 @@ from suffrage.server.store.database import NotFoundError
 from suffrage.server.web.languages import N_
 from suffrage.server.web.organise.about_people import people_form, people_view
 from suffrage.server.web.organise.desk import Desk, add_section
+from suffrage.server.web.organise.embedding_pages import embedding_view, save_embedding
 from suffrage.server.web.organise.forms import (
     Ask,
     MistakesError,
@@ -306,6 +307,12 @@ PARTS = {
         N_("Age, area and so on, and who is missing against the population."),
         people_view,
         people_form,
+    ),
+    "embedding": Part(
+        N_("On your own site"),
+        N_("Where the results may be shown, and their addresses."),
+        embedding_view,
+        save_embedding,
     ),
     "languages": Part(
         N_("Languages"),

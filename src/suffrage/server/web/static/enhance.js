@@ -136,6 +136,15 @@
     );
   });
 
+  // Paper has no folds. Newer browsers do this by the style sheet alone.
+  const folded = () => document.querySelectorAll("details:not([open])");
+  let unfolded = [];
+  addEventListener("beforeprint", () => {
+    unfolded = [...folded()];
+    for (const one of unfolded) one.open = true;
+  });
+  addEventListener("afterprint", () => { for (const one of unfolded) one.open = false; });
+
   ready(document);
   document.querySelector("[data-problem]")?.focus();
 })();

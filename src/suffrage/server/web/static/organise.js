@@ -1,5 +1,18 @@
-// Keys in the queue of statements, and the focus on what comes next. Everything works without this.
+// Buttons that copy a text, keys in the queue of statements, and the focus on what comes next.
+// Everything works without this.
 "use strict";
+(() => {
+  for (const button of document.querySelectorAll("[data-copies]")) {
+    const text = document.getElementById(button.dataset.copies);
+    const said = button.parentElement.querySelector("[role=status]");
+    button.parentElement.hidden = false;
+    button.addEventListener("click", async () => {
+      text.select();
+      // Without https a page may only select the text, and its reader presses the keys.
+      try { await navigator.clipboard.writeText(text.value); said.textContent = said.dataset.said; } catch { text.focus(); }
+    });
+  }
+})();
 (() => {
   const queue = document.getElementById("queue");
   if (!queue) return;
