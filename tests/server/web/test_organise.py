@@ -531,7 +531,9 @@ def test_the_language_of_the_pages_is_chosen_there_and_a_draft_says_so(office: O
     visitor.get("/admin/new")
     new = {"title": "T", "question": "Q", "organiser": "O", "contact": "C", "who": "invited"}
     told = visitor.post("/admin/new", 422, **new, slug="Not one").text
-    assert '<li><span lang="en" dir="auto">' in told  # without a translation it says what language it is
+    assert (
+        '<li><span lang="en" dir="auto">' in told
+    )  # without a translation it says what language it is
 
 
 @pytest.mark.slow
