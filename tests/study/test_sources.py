@@ -12,10 +12,14 @@ import yaml
 from suffrage.errors import InputError
 from suffrage.population.published import source_disagreements
 from suffrage.report.regimes import regime_parts
+from suffrage.study import sources as study_sources
+from suffrage.study.planning.plan import plan_study
 from suffrage.study.run import run_study
-from suffrage.study.schema import read_study
+from suffrage.study.schema import SourceSpec, Study, read_study, read_study_source
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.sources import built_value_set, read_sources, source_items
+from suffrage.survey import Survey
+from suffrage.survey.published_table import PublishedTable
 from suffrage.training_data import split_items
 from tests.synthetic import make_survey, write_survey_files
 
@@ -69,6 +73,20 @@ def study(folder: Path, **changes: Any) -> Any:
     }
     (folder / "study.yaml").write_text(yaml.safe_dump(content))
     return with_value_sets(read_study(folder / "study.yaml"))
+
+
+def test_a_plan_reads_each_source_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study(folder, model="somebody/model")
+    given = read_study(folder / "study.yaml")
+    read: list[str] = []
+
+    def counted(own: Study, source: SourceSpec) -> Survey | PublishedTable:
+        read.append(source.name)
+        return read_study_source(own, source)
+
+    monkeypatch.setattr(study_sources, "read_study_source", counted)
+    plan_study(given)
+    assert read == ["one", "two"]
 
 
 def test_each_population_is_a_value_set_of_all_its_sources(folder: Path) -> None:

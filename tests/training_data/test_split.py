@@ -1,5 +1,6 @@
 """Which items are held out."""
 
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,15 @@ from pydantic import ValidationError
 
 from suffrage.errors import InputError
 from suffrage.survey import Item
+from suffrage.text_overlap import jaccard
 from suffrage.training_data import HeldOut, ItemSplit, split_items
-from suffrage.training_data.split import item_clusters
+from suffrage.training_data.split import (
+    NEAR_DUPLICATE,
+    item_clusters,
+    near_duplicate_groups,
+    nearly_the_same,
+    question_words,
+)
 from tests.synthetic import make_item
 
 
@@ -48,6 +56,33 @@ def test_near_duplicates_stay_on_one_side() -> None:
     clusters = item_clusters(questions)
     assert clusters["q51"] == clusters["q50"]
     assert len(set(clusters.values())) == len(questions) - 1
+
+
+def test_pairs_are_those_of_comparing_every_question_with_every_other() -> None:
+    names = ["old bridge", "new road", "long river", "tall school"]
+    texts = [
+        f"Is the {name} {more} in our town safe{end}"
+        for name in names
+        for more in ("here", "we have here", "that people and their children use here every day")
+        for end in ("", " now")
+    ]
+    questions = [make_item(k).model_copy(update={"question": text}) for k, text in enumerate(texts)]
+    words = question_words(questions)
+    every = {
+        (one.id, other.id)
+        for one, other in combinations(questions, 2)
+        if jaccard(words[one.id], words[other.id]) > NEAR_DUPLICATE
+    }
+    assert every and set(nearly_the_same(questions)) == every
+
+
+def test_what_is_found_of_the_same_questions_again_can_be_changed_without_harm() -> None:
+    questions = items()
+    for find in (item_clusters, near_duplicate_groups):
+        found = find(questions)
+        kept = dict(found)
+        found.clear()
+        assert find(questions) == kept
 
 
 def test_by_topic_holds_out_whole_topics() -> None:

@@ -175,10 +175,14 @@ class StudyInputs:
 class ComputedInputs(StudyInputs):
     """The same, computed from the survey's files: no stage is read, and nothing is written."""
 
+    def __init__(self, wiring: Wiring, sources: Sources | None = None) -> None:
+        super().__init__(wiring)
+        self._read = sources
+
     @cached_property
     def sources(self) -> Sources:
         """Each source as its reader gives it."""
-        return read_sources(self.study)
+        return read_sources(self.study) if self._read is None else self._read
 
     @cached_property
     def value_sets(self) -> dict[str, ValueSet]:

@@ -19,7 +19,7 @@ from suffrage.study.inputs import study_split
 from suffrage.study.pre_aligned import items_trained_before
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study, ValueSetSpec, study_survey
-from suffrage.study.sources import built_value_set, read_sources, with_populations
+from suffrage.study.sources import Sources, built_value_set, read_sources, with_populations
 from suffrage.study.stages import VERSION
 from suffrage.survey import Survey
 
@@ -66,14 +66,15 @@ def segment_study(
     return found, survey, title
 
 
-def with_value_sets(study: Study) -> Study:
+def with_value_sets(study: Study, sources: Sources | None = None) -> Study:
     """The study with a value set for each population and segment that it asks for.
 
     Segments are kept under `segments/` in the study's output and found once. A segment is
     described by the answers that mark it, on items that every seed trains on: a prompt must not
-    give away what is to be found out. Raises InputError as `find_segments` does.
+    give away what is to be found out. Sources that the caller has read are not read again for
+    populations. Raises InputError as `find_segments` does.
     """
-    study = with_populations(study)
+    study = with_populations(study, sources)
     if not any(spec.segments for spec in study.value_sets):
         return study
     survey = study_survey(study)
@@ -123,10 +124,11 @@ def study_value_set(study: Study, name: str) -> ValueSet:
 
     Raises InputError when the study has no value set of that name.
     """
-    study = with_value_sets(study)
+    sources = read_sources(study)
+    study = with_value_sets(study, sources)
     for spec in study.value_sets:
         if spec.name == name:
-            return built_value_set(study, read_sources(study), spec)
+            return built_value_set(study, sources, spec)
     names = ", ".join(spec.name for spec in study.value_sets)
     raise InputError(f'the study has no value set "{name}"; it has {names}.')
 

@@ -204,13 +204,15 @@ def _joined(spec: ValueSetSpec, parts: list[ValueSet]) -> ValueSet:
     )
 
 
-def with_populations(study: Study) -> Study:
+def with_populations(study: Study, sources: Sources | None = None) -> Study:
     """The study with a value set for each population, and with those held out not trained on.
 
-    Raises InputError where two populations would have one name, or too few are left to train on.
+    Sources that the caller has read are not read again. Raises InputError where two populations
+    would have one name, or too few are left to train on.
     """
     if study.each is not None:
-        specs = _each_population(study, study.each, read_sources(study))
+        found = read_sources(study) if sources is None else sources
+        specs = _each_population(study, study.each, found)
         study = study.model_copy(update={"value_sets": specs, "each": None})
     left_out = populations_held_out(study)
     if left_out:

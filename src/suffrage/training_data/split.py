@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise, takewhile
 from math import floor
 from pathlib import Path
@@ -373,6 +373,12 @@ def item_clusters(items: Sequence[Item]) -> dict[str, str]:
 
     A cluster is named after its first item.
     """
+    return dict(_clusters(tuple(items)))
+
+
+# A study's seeds divide the same items. Comparing thousands of questions takes seconds each time.
+@lru_cache(maxsize=4)
+def _clusters(items: tuple[Item, ...]) -> dict[str, str]:
     joined = _Joined([item.id for item in items])
     _join_batteries(joined, items)
     for first, second in nearly_the_same(items):
@@ -387,6 +393,11 @@ def near_duplicate_groups(items: Sequence[Item]) -> dict[str, str]:
     question whose text is part of another's is in its group. So is a follow-up question, whose
     wording gives away what the question before it was about.
     """
+    return dict(_near_duplicates(tuple(items)))
+
+
+@lru_cache(maxsize=4)
+def _near_duplicates(items: tuple[Item, ...]) -> dict[str, str]:
     joined = _Joined([item.id for item in items])
     for first, second in nearly_the_same(items, apart=True):
         joined.join(first, second)
@@ -565,8 +576,13 @@ def nearly_the_same(items: Sequence[Item], apart: bool = False) -> Iterator[tupl
         own = own[: int((1 - NEAR_DUPLICATE) * len(own)) + 1]
         candidates = {other for word in own for other in index[word]}
         for other in sorted(candidates, key=order.__getitem__):
-            alike = jaccard(words[other], words[item.id]) > NEAR_DUPLICATE
-            if alike and not (apart and _differ_at_the_end(parts[other], parts[item.id])):
+            first, second = words[other], words[item.id]
+            # Sets of too different sizes cannot overlap so far.
+            if min(len(first), len(second)) <= NEAR_DUPLICATE * max(len(first), len(second)):
+                continue
+            if jaccard(first, second) > NEAR_DUPLICATE and not (
+                apart and _differ_at_the_end(parts[other], parts[item.id])
+            ):
                 yield other, item.id
         for word in own:
             index[word].append(item.id)

@@ -79,8 +79,8 @@ def surveyed_by_study(study: Study) -> AuditedSurvey:
 
     Raises InputError as reading the study's survey does.
     """
-    study = with_value_sets(study)
     sources = read_sources(study)
+    study = with_value_sets(study, sources)
     made, left = _made({spec.name: _built(study, sources, spec) for spec in study.value_sets})
     surveys = [found for found in sources.values() if isinstance(found, Survey)]
     return _audited(list(sources.values()), made, left, surveys[0] if len(sources) == 1 else None)

@@ -37,11 +37,12 @@ def study_disagreements(study: Study, links: Path) -> list[Disagreement]:
     spec = study.consultation
     if spec is None:
         raise InputError(f"{study.source.name}: there is no `consultation:` in the study.")
-    study = with_value_sets(study)
+    sources = read_sources(study)
+    study = with_value_sets(study, sources)
     found = read_consultation(study.folder / spec.folder)
     people = people_for(found, "taking part")
     weights, _ = people_weights(found, people, spec.read_as, spec.margins)
-    sources, linked = read_sources(study), read_links(links)
+    linked = read_links(links)
     rows: list[Disagreement] = []
     for own in study.value_sets:
         if own.segment is None and own.name not in spec.without:

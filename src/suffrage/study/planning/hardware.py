@@ -16,13 +16,10 @@ from suffrage.align import TrainingOptions
 from suffrage.errors import InputError
 from suffrage.models.device import GPU_ROW_LENGTH
 from suffrage.models.shape import ModelShape
-from suffrage.study.inputs import ComputedInputs
 from suffrage.study.planning.memory import Adapting, adapting, training_bytes, weight_bytes
-from suffrage.study.planning.plan import AskingWork, asking_work, training_sizes
+from suffrage.study.planning.plan import AskingWork, asking_work, computed_inputs, training_sizes
 from suffrage.study.planning.training_work import NOTHING
 from suffrage.study.schema import MethodSpec, Study
-from suffrage.study.segmenting import with_value_sets
-from suffrage.study.wiring import wire
 
 
 @dataclass(frozen=True)
@@ -169,7 +166,7 @@ def hardware_plan(study: Study, price_per_hour: float | None = None) -> Hardware
     price = price_per_hour
     if price is None and study.price is not None:
         price = study.price.per_hour
-    inputs = ComputedInputs(wire(with_value_sets(study)))
+    inputs = computed_inputs(study)
     sizes = training_sizes(inputs, AT_ONCE, GPU_ROW_LENGTH)
     asked = asking_work(inputs)
     rows = [

@@ -30,6 +30,7 @@ from suffrage.study.planning.training_work import NOTHING, TrainingWork
 from suffrage.study.pre_aligned import start_facts
 from suffrage.study.schema import Study
 from suffrage.study.segmenting import with_value_sets
+from suffrage.study.sources import read_sources
 from suffrage.study.stages import Stage
 from suffrage.study.wiring import wire
 
@@ -135,7 +136,16 @@ def plan_study(study: Study) -> Plan:
     InputError
         The study or one of its files is wrong.
     """
-    return make_plan(ComputedInputs(wire(with_value_sets(study))))
+    return make_plan(computed_inputs(study))
+
+
+def computed_inputs(study: Study) -> ComputedInputs:
+    """Read a study's sources once, and wire its stages.
+
+    Raises InputError where the study or one of its files is wrong.
+    """
+    sources = read_sources(study)
+    return ComputedInputs(wire(with_value_sets(study, sources)), sources)
 
 
 def make_plan(inputs: StudyInputs) -> Plan:
