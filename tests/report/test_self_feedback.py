@@ -19,7 +19,9 @@ from .test_page import Page
 KINDS = ("ok", "unchanged", "empty", "refusal", "off_format")
 
 
-def write_checkpoint(folder: Path, judged: bool = True, lean: float = 0.3) -> None:
+def write_checkpoint(
+    folder: Path, judged: bool = True, lean: float = 0.3, checked: bool = True
+) -> None:
     """A folder as `cai` leaves it."""
     principles = [
         {"id": "kind", "text": "Be kind.", "support": 0.8},
@@ -65,6 +67,11 @@ def write_checkpoint(folder: Path, judged: bool = True, lean: float = 0.3) -> No
         if judged
         else None,
     }
+    if checked:
+        feedback["judge_check"] = {
+            **{"pairs": 64, "agreement": 0.81, "probability": 0.7},
+            **{"same_both_ways": 0.6, "mass": 0.9, "least_agreement": 0.7},
+        }
     full = [{"group_support": {}, "sources": [], "support": None, **p} for p in principles]
     full[0]["group_support"] = {"a": 0.9, "b": 0.4}
     constitution = {"weighing": "support", "constitutions": {"all": {"principles": full}}}
@@ -79,6 +86,7 @@ def write_checkpoint(folder: Path, judged: bool = True, lean: float = 0.3) -> No
 
 
 def with_feedback(folder: Path, **more: Any) -> tuple[Results, SelfFeedback]:
+    folder.mkdir(exist_ok=True)
     write_checkpoint(folder / "checkpoint", **more)
     found = self_feedback(folder / "checkpoint", "sft", 7, "")
     assert found is not None
@@ -106,6 +114,18 @@ def test_the_page_shows_texts_counts_and_the_judges_lean(tmp_path: Path) -> None
 def test_a_judge_that_does_not_lean_is_not_said_to(tmp_path: Path) -> None:
     results, _ = with_feedback(tmp_path, lean=0.02)
     assert "prefers the letter" not in Page(render_report(results)).text
+
+
+def test_the_page_says_whether_the_model_can_judge(tmp_path: Path) -> None:
+    """A checkpoint from before there was a check has nothing to say of it."""
+    results, found = with_feedback(tmp_path)
+    assert found.judge_check is not None
+    text = Page(render_report(results)).text
+    assert "preferred the right answer in 81" in text and "of 64 pairs" in text
+    assert "Nobody checked" not in text
+    results, found = with_feedback(tmp_path / "before", checked=False)
+    assert found.judge_check is None
+    assert "Nobody checked whether this model can judge" in Page(render_report(results)).text
 
 
 def test_without_judgements_the_page_says_so(tmp_path: Path) -> None:

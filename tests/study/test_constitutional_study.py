@@ -8,12 +8,17 @@ import pytest
 import yaml
 
 from suffrage import registry
-from suffrage.errors import InputError
+from suffrage.errors import InputError, SuffrageError
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
+from suffrage.study.wiring import wire
 from tests.study.conftest import Write
 
-CAI = {"method": "cai", "steps": 2, "batch": 4, "drafts": 6, "longest": 6, "keep": "all"}
+# A tiny random model cannot judge, and is not asked whether it can.
+CAI: dict[str, Any] = {
+    **{"method": "cai", "steps": 2, "batch": 4, "drafts": 6, "longest": 6, "keep": "all"},
+    "least_agreement": 0,
+}
 PRINCIPLES = [
     {"id": "kind", "text": "Be kind.", "group_support": {"a": 0.9, "b": 0.8}},
     {"id": "short", "text": "Be brief.", "group_support": {"a": 0.2, "b": 0.9}},
@@ -54,6 +59,36 @@ def test_a_study_runs_both_and_a_changed_principle_is_trained_anew(
     write_principles(tmp_path, PRINCIPLES[:1])
     again = run_study(read_study(path)).computed
     assert [step for step in again if step.startswith("align")] == ["align ccai-seed3"]
+
+
+@pytest.mark.slow
+@needs_registration
+def test_a_judge_that_fails_stops_the_study_and_a_changed_bound_lets_it_go_on(
+    write_study: Write,
+) -> None:
+    path = write_study(methods=["prompt", {**CAI, "least_agreement": 0.95}])
+    with pytest.raises(SuffrageError, match=r"cannot judge by a principle.*least_agreement: 0"):
+        run_study(read_study(path))
+    path = write_study(methods=["prompt", {**CAI, "least_agreement": 0.01}])
+    finished = run_study(read_study(path))
+    assert finished.results is not None
+    (found,) = finished.results.self_feedback
+    assert found.judge_check is not None and found.judge_check.least_agreement == 0.01
+    assert "pairs whose better answer is known" in (finished.folder / "report.html").read_text()
+
+
+@needs_registration
+@pytest.mark.parametrize(("then", "differ"), [("dpo", True), ("none", False)])
+def test_the_bound_changes_a_trainings_key_only_where_a_judge_is_checked(
+    then: str, differ: bool, write_study: Write
+) -> None:
+    def key(bound: float) -> str:
+        cai = {**CAI, "then": then, "least_agreement": bound}
+        (stage,) = wire(read_study(write_study(methods=[cai]))).align.values()
+        return stage.key
+
+    assert (key(0.7) != key(0.8)) == differ
+    assert (key(0.7) != key(0)) == differ
 
 
 @needs_registration

@@ -80,7 +80,10 @@ def test_each_record_of_a_group_method_is_answered_many_times(write_study: Write
 
 def test_a_constitution_costs_its_texts_and_both_stages(write_study: Write) -> None:
     options = {"batch": 4, "drafts": 6, "rounds": 1, "longest": 20, "then_steps": 7}
-    found = work(write_study, {"method": "cai", **options})
+    checked = work(write_study, {"method": "cai", **options})
+    found = work(write_study, {"method": "cai", **options, "least_agreement": 0})
+    # 64 pairs of 140 tokens are judged in both orders.
+    assert checked.read - found.read == 2 * 64 * 140
     # Three texts, each read with what stands before it; two answers a pair.
     assert found.written == 6 * 3 * 20 + 2 * 6 * 20
     drafts = 6 * (100 + 120 + 140)

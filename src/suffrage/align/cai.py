@@ -16,7 +16,8 @@ import polars as pl
 from suffrage import storage
 from suffrage.align.checkpoint import MANIFEST
 from suffrage.align.constitutional_options import ConstitutionalOptions
-from suffrage.align.feedback import PROMPTS_AT_ONCE, FeedbackProgress, Kept
+from suffrage.align.feedback import PROMPTS_AT_ONCE, FeedbackProgress, Kept, writing_model
+from suffrage.align.judge_check import JudgeCheck, check_judge, facts_of_check, labelled_pairs
 from suffrage.align.judged_pairs import learn_pairs, write_and_judge_pairs
 from suffrage.align.method import Method, TrainingFacts, TrainingJob
 from suffrage.align.revisions import REVISED, learn_revisions, revised_model, write_revisions
@@ -38,14 +39,15 @@ FEEDBACK = "feedback.json"
 
 
 def train(job: TrainingJob) -> TrainingFacts:
-    """Write, criticise and revise; fine-tune; judge pairs; train on them.
+    """Check the judge; write, criticise and revise; fine-tune; judge pairs; train on them.
 
     Texts and judgements stay in `job.output`.
 
     Raises
     ------
     SuffrageError
-        No text can be trained on (the message says what became of them), or as `run_trainer`.
+        The model cannot judge, no text can be trained on (the message says what became of them),
+        or as `run_trainer`.
     """
     options: ConstitutionalOptions = job.options
     job.work.mkdir(parents=True, exist_ok=True)
@@ -56,6 +58,7 @@ def train(job: TrainingJob) -> TrainingFacts:
     kept = Kept.read(job.work / "written.jsonl")
 
     with progress:
+        check = check_judge(job, kept, lambda: writing_model(job, job.start), progress.advance)
         critiques = write_revisions(job, prompts, kept, progress)
     job.check(critiques)
     stages = [learn_revisions(job, critiques, general, progress)]
@@ -68,7 +71,7 @@ def train(job: TrainingJob) -> TrainingFacts:
             judged = write_and_judge_pairs(job, prompts, kept, progress)
         job.check(judged)
         stages.append(learn_pairs(job, judged, general, progress))
-    _write_results(job, critiques, judged)
+    _write_results(job, critiques, judged, check)
     return TrainingFacts(
         steps=sum(stage.steps for stage in stages),
         examples=sum(stage.examples for stage in stages),
@@ -84,11 +87,14 @@ def _progress(job: TrainingJob, prompts: int) -> FeedbackProgress:
     options: ConstitutionalOptions = job.options
     batches = -(-prompts // PROMPTS_AT_ONCE)
     second_steps = options.second_steps(job.steps)
-    first = batches * (1 + 2 * options.rounds) + job.steps
+    checked = -(-len(labelled_pairs()) // PROMPTS_AT_ONCE) if options.judge_is_checked else 0
+    first = checked + batches * (1 + 2 * options.rounds) + job.steps
     return FeedbackProgress(job, first + (2 * batches + second_steps if second_steps else 0))
 
 
-def _write_results(job: TrainingJob, critiques: Records, judged: Records | None) -> None:
+def _write_results(
+    job: TrainingJob, critiques: Records, judged: Records | None, check: JudgeCheck | None
+) -> None:
     """Every text and judgement, and what became of them, next to the model."""
     options: ConstitutionalOptions = job.options
     (job.output / MANIFEST).unlink(missing_ok=True)
@@ -105,6 +111,7 @@ def _write_results(job: TrainingJob, critiques: Records, judged: Records | None)
         "critiques": outcome_counts([one for row in rows for one in row["critique_outcomes"]]),
         "revisions": outcome_counts([row["outcome"] for row in rows]),
         "revisions_trained_on": len(to_train_on(critiques, options.keep)),
+        "judge_check": facts_of_check(check),
         "judgements": None,
     }
     if judged is not None:

@@ -49,6 +49,10 @@ class ConstitutionalOptions(TrainingOptions):
     keep: Literal["readable", "all"] = "readable"
     # The least probability that a judge must put on A and B together.
     lowest_mass: float = Field(default=0.25, ge=0, le=1)
+    # Before anything is written, the model that will judge judges 64 labelled pairs; where it
+    # prefers the right answer in a smaller share of them, nothing is trained. A coin is right in
+    # 0.5. 0: the judge is not checked.
+    least_agreement: float = Field(default=0.7, ge=0, le=1)
     # The method for the judged pairs (ppo: a preference model, then PPO, as in the paper), or none.
     then: Literal["dpo", "kto", "ppo", "none"] = "dpo"
     # The steps of that method; None for as many as the first stage.
@@ -72,6 +76,18 @@ class ConstitutionalOptions(TrainingOptions):
             place = ".".join(str(part) for part in problem["loc"])
             raise ValueError(f"then_options: {place}: {problem['msg']}") from error
         return self
+
+    @property
+    def judge_is_checked(self) -> bool:
+        """Whether labelled pairs are judged first: not where nothing is judged later."""
+        return self.then != "none" and self.least_agreement > 0
+
+    def deciding(self) -> dict[str, Any]:
+        """All settings, without the bound where there is no check.
+
+        A checkpoint from before there was a check is what `least_agreement: 0` gives.
+        """
+        return self.model_dump(exclude=None if self.judge_is_checked else {"least_agreement"})
 
     @property
     def weighing(self) -> Weighing:

@@ -28,6 +28,10 @@ class MethodOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def deciding(self) -> dict[str, Any]:
+        """The settings that decide what is trained, for the keys of stages."""
+        return self.model_dump()
+
 
 class InContextOptions(MethodOptions):
     """What a study may say to a method that can describe populations by their answers."""

@@ -443,6 +443,17 @@ class JudgedPair(_Row):
     outcome: str
 
 
+class JudgeCheckFacts(_Row):
+    """What a judge said of pairs whose better answer is known, before anything was trained."""
+
+    pairs: int
+    agreement: float  # the share in which it preferred the right answer; a coin: 0.5
+    probability: float  # the mean probability of the right answer
+    same_both_ways: float  # the share in which both orders name the same answer
+    mass: float  # the mean probability of both letters together
+    least_agreement: float  # the agreement that was asked for
+
+
 class SelfFeedback(_Row):
     """What one checkpoint's model said of its own answers."""
 
@@ -456,6 +467,7 @@ class SelfFeedback(_Row):
     revisions_trained_on: int
     # Pairs by what became of them, and how reliable the judge is; None when nothing was judged.
     judgements: dict[str, float] | None
+    judge_check: JudgeCheckFacts | None = None  # None where the judge was not checked
     exchanges: list[Exchange]  # a few, at even steps through all
     verdicts: list[JudgedPair]  # a few, at even steps through all
 

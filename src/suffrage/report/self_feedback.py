@@ -75,6 +75,7 @@ def _sentences(one: SelfFeedback) -> list[str]:
         return [*found, "No answers were judged."]
     pairs = sum(int(judged[kind]) for kind in ("ok", "same", "unreadable", "off_format"))
     found.append(f"{int(judged['trained_on'])} of {pairs} judged pairs were trained on.")
+    found.append(_check_in_words(one))
     if "lean_to_a" not in judged:
         return found
     lean = judged["lean_to_a"]
@@ -91,6 +92,21 @@ def _sentences(one: SelfFeedback) -> list[str]:
             "labels, but leaves less to learn from."
         )
     return found
+
+
+def _check_in_words(one: SelfFeedback) -> str:
+    """How the judge did on pairs whose better answer is known."""
+    check = one.judge_check
+    if check is None:
+        return (
+            "Nobody checked whether this model can judge by a principle, so its judgements may be "
+            "noise."
+        )
+    return (
+        f"Before that the judge preferred the right answer in {percent(check.agreement)} of "
+        f"{check.pairs} pairs whose better answer is known (a coin would in {percent(0.5)}, and "
+        f"at least {percent(check.least_agreement)} was asked for)."
+    )
 
 
 def _outcome_table(one: SelfFeedback) -> Table:

@@ -52,6 +52,8 @@ def self_feedback(folder: Path, method: str, seed: int, group: str) -> SelfFeedb
         revisions=facts["revisions"],
         revisions_trained_on=facts["revisions_trained_on"],
         judgements=facts["judgements"],
+        # Checkpoints from before there was a check say nothing of it.
+        judge_check=facts.get("judge_check"),
         exchanges=[
             Exchange(
                 question=row["user"],

@@ -267,7 +267,7 @@ def _record_stages(
             [value_sets[name].key for name in members],
             splits[place[1]].key,
             spec.method.records,
-            spec.options.model_dump(),
+            spec.options.deciding(),
             place[1],
             hashes[spec.name],
             # Only where it is used: a consultation repeats no survey-only training.
@@ -305,7 +305,7 @@ def _align_stages(
             _training_label(place),
             records[place].key,
             spec.method.name,
-            spec.options.model_dump(),
+            spec.options.deciding(),
             weights[spec.name],
             place[1],
             # A study names a method to start from above the one that starts from it.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suffrage.align import TrainingOptions
+from suffrage.align.judge_check import labelled_pairs
 from suffrage.study.schema import MethodSpec
 
 # Packed rows read an item's text once for all populations; each adds the tokens that name it and
@@ -13,6 +14,8 @@ from suffrage.study.schema import MethodSpec
 TAIL_TOKENS = 25.0
 # A judge reads the question, two answers and a principle: about so many times the question.
 JUDGED = 4.0
+# Tokens of a labelled pair that a judge is tried on: the mean with SmolLM2's tokenizer.
+LABELLED_TOKENS = 140.0
 
 
 @dataclass(frozen=True)
@@ -164,9 +167,12 @@ def _groups(options: Any, records: float, question: float) -> TrainingWork:
 def _constitutional(options: Any, steps: int, question: float) -> TrainingWork:
     """Drafts, critiques and revisions, each read with all before it; the last are learnt from.
 
-    Then pairs of answers are written, judged in both orders and learnt from.
+    Then pairs of answers are written, judged in both orders and learnt from. Before all that the
+    judge is tried on labelled pairs in both orders.
     """
     written = NOTHING
+    if options.judge_is_checked:
+        written += TrainingWork(read=2 * len(labelled_pairs()) * LABELLED_TOKENS)
     for text in range(1 + 2 * options.rounds):
         before = question + text * options.longest
         written += TrainingWork(
