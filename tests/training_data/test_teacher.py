@@ -165,6 +165,22 @@ def test_populations_that_were_not_asked_come_from_the_same_source_and_have_no_a
     assert per_visit["len"].max() <= 5
 
 
+def test_a_population_that_was_not_asked_starts_from_its_own_average_too() -> None:
+    value_sets = planted()
+    missing = ITEMS[5].id
+    rest = {i: d for i, d in value_sets[0].distributions.items() if i != missing}
+    value_sets[0] = replace(value_sets[0], distributions=rest)
+    found = records(value_sets, SPLIT, teacher="words", unasked=2, offset="average").frame
+    rows = found.filter(found["people"].is_null()).to_dicts()
+    assert rows and {(row["value_set"], row["item"]) for row in rows} == {("g0", missing)}
+    trained = [
+        d.shares
+        for i, d in rest.items()
+        if SPLIT.trains_on(i) and d.shares.size == len(rows[0]["target"])
+    ]
+    assert rows[0]["average"] == pytest.approx(np.mean(trained, axis=0))
+
+
 def test_settings_that_need_a_teacher_say_so() -> None:
     with pytest.raises(ValidationError, match="unasked: needs a teacher"):
         Options.model_validate({"questions": 4, "unasked": 2})

@@ -72,9 +72,20 @@ class TrainedAnswers:
             total, count = total - respread(but, wanted), count - 1
         return np.asarray(np.maximum(total, 0.0) / count) if count else uniform(wanted)
 
-    def average_without(self, item_id: str) -> FloatArray:
-        """The mean answer on an item's scale, without the answer to the item itself."""
-        shares = self._own[item_id]
+    def average_without(self, item_id: str, wanted: int | None = None) -> FloatArray:
+        """The mean answer on an item's scale, without the answer to the item itself.
+
+        Parameters
+        ----------
+        item_id : str
+        wanted : int, optional
+            How many options the item has. Needed of an item that the population was not asked.
+        """
+        shares = self._own.get(item_id)
+        if shares is None:
+            if wanted is None:
+                raise KeyError(item_id)
+            return self.average(wanted)
         return self.average(shares.size, shares if item_id in self._among_trained else None)
 
     @cached_property

@@ -92,10 +92,9 @@ def build_distributions(
         ]
     if settings.average:
         averages = {v.name: TrainedAnswers(v, split) for v in value_sets}
-        rows = [
-            {**row, "average": averages[row["value_set"]].average_without(row["item"]).tolist()}
-            for row in rows
-        ]
+        for row in rows:
+            known = averages[row["value_set"]]
+            row["average"] = known.average_without(row["item"], len(row["target"])).tolist()
         made_from[AVERAGE] = AverageAnswers.of(value_sets, split).content()
     rows = [{**row, "id": f"{place:06d}"} for place, row in enumerate(rows)]
     return Records("distribution", pl.DataFrame(rows, infer_schema_length=None), made_from)
