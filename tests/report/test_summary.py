@@ -94,7 +94,7 @@ def test_what_decides_is_first_and_in_the_same_type_as_what_flatters(results: Re
     page = render_report(results)
     figures = page.split('<ul class="key-figures">', 1)[1].split("</ul>", 1)[0]
     first, *others = figures.split("<li>")[1:]
-    assert "the comparison that decides" in first and len(others) == 2
+    assert "this comparison decides" in first and len(others) == 2
     markup = [re.sub(r">[^<]*<", "><", one).strip() for one in (first, *others)]
     assert len(set(markup)) == 1, "the same elements and classes, so the same size and colour"
     assert page.count('<p class="finding">') == 2, "both sentences of the finding"

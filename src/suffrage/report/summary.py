@@ -137,8 +137,8 @@ def _verdict(results: Results, model: MethodFacts) -> tuple[str, list[str]]:
         ]
     if difference.verdict == "same":
         return "No", [
-            f"On {questions} that it was not trained on, its answers cannot be told apart in "
-            f"quality from {words}. Whoever uses it has no evidence that it knows more than that."
+            f"On {questions} that it was not trained on, its answers are neither clearly better "
+            f"nor clearly worse than {words}. There is no evidence that it knows more than that."
         ]
     return "Not by itself", [
         f"Its answers are closer to people’s than {words}, on {questions} that it was not trained "
@@ -187,7 +187,7 @@ def _picture(results: Results, model: MethodFacts) -> Plot:
     if PROMPT not in (model.name, base.name if base else ""):
         rows.append((PROMPT, "The same, told whom to answer as"))
     rows.append((model.name, model.label))
-    rows.append((CEILING, "Half of the respondents, for the other half"))
+    rows.append((CEILING, "Half of the people, for the other half"))
     found = [
         (label, "bar" if bar is not None and name == bar[0] else style[name], figure)
         for name, label in rows
@@ -206,7 +206,7 @@ def _figures(results: Results, model: MethodFacts) -> list[KeyFigure]:
     found = []
     bar = _bar(results, model)
     if bar is not None:
-        words = f"more (+) or less (−) fit than {BAR_WORDS[bar[0]]}: the comparison that decides"
+        words = f"more (+) or less (−) fit than {BAR_WORDS[bar[0]]}; this comparison decides"
         span = interval(bar[1].low, bar[1].high, with_sign=True)
         found.append(KeyFigure(signed(bar[1].value), f"{INTERVAL_NAME} {span}", words))
     own, ceiling = fit_figure(results, model.name), fit_figure(results, CEILING)

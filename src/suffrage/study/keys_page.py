@@ -33,7 +33,7 @@ methods: [base, prompt, {method: distribution, steps: 60, learning_rate: 0.002}]
 output: run
 ```
 """
-_TABLE = "| key | what it may be | default | meaning |\n| --- | --- | --- | --- |\n"
+_TABLE = "| key | type | default | meaning |\n| --- | --- | --- | --- |\n"
 # Sections of the page after the first, in order: the key, and what the section begins with.
 _PARTS: Mapping[str, str] = {
     "value_sets": "A list of populations with these keys:",
@@ -79,10 +79,10 @@ def study_keys_page(schema: Mapping[str, Any]) -> str:
 def _top(schema: Mapping[str, Any]) -> str:
     rows = []
     for key, content in schema["properties"].items():
-        needed = "required" if key in schema["required"] else ""
+        needed = "yes" if key in schema["required"] else ""
         linked = f"[`{key}`](#{key})" if _has_section(key) else f"`{key}`"
         rows.append(f"| {linked} | {needed} | {_cell(content['description'])} |\n")
-    return "| key | | meaning |\n| --- | --- | --- |\n" + "".join(rows)
+    return "| key | required | meaning |\n| --- | --- | --- |\n" + "".join(rows)
 
 
 def _has_section(key: str) -> bool:
