@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from suffrage.evaluate.results import Results, TrainingJournal
+from suffrage.evaluate.results import Figure, Results, TrainingJournal
+from suffrage.report.cells import in_sentence
 from suffrage.report.page import render_report
 from suffrage.report.plain_words import plain_words
 from suffrage.report.summary import assessed_method, board_summary
@@ -68,6 +69,55 @@ def test_the_method_assessed_is_the_best_trained_one_by_hand(results: Results) -
     trained = {m.name for m in results.methods if m.kind == "trained"}
     found = assessed_method(results)
     assert found is not None and found.name == max(trained, key=lambda name: fits[name])
+
+
+def test_what_has_no_language_model_is_a_rival_and_never_assessed(results: Results) -> None:
+    best = assessed_method(results)
+    assert best is not None
+    methods = [
+        m.model_copy(update={"writes": m.name != best.name, "label": m.label})
+        for m in results.methods
+    ]
+    changed = results.model_copy(update={"methods": methods})
+    model, found = assessed_method(changed), board_summary(changed)
+    assert model is not None and model.kind == "trained" and model.name != best.name
+    assert found is not None
+    named = f"A method that needs no language model, the {in_sentence(best.label)},"
+    assert [one for one in found.because if one.startswith(named)]
+    page = render_report(changed)
+    assert f"{best.label}, no language model" in page
+    assert f"the model trained by {in_sentence(best.label)}" not in page
+    # Where nothing else was trained, the verdict is about it.
+    alone = [m for m in methods if m.kind != "trained" or not m.writes]
+    found_alone = assessed_method(results.model_copy(update={"methods": alone}))
+    assert found_alone is not None and found_alone.name == best.name
+
+
+def test_a_population_of_few_questions_is_not_called_served_worst_by_chance(
+    results: Results,
+) -> None:
+    model = assessed_method(results)
+    assert model is not None
+    one, *others = [own.name for own in results.value_sets]
+
+    def of(figure: Figure) -> bool:
+        return (figure.evaluation, figure.measure, figure.method, figure.value_set) == (
+            "fit",
+            "fit",
+            model.name,
+            one,
+        )
+
+    rows = [
+        f.model_copy(update={"value": 0.1, "low": 0.0, "high": 1.0}) if of(f) else f
+        for f in results.figures
+    ]
+    found = board_summary(results.model_copy(update={"figures": rows}))
+    assert found is not None
+    described = {own.name: own.description for own in results.value_sets}
+    words = found.figures[-1].words
+    assert f"for {described[one]}, whom" not in words
+    assert any(f"for {described[name]}, whom" in words for name in others)
 
 
 def test_a_population_that_it_serves_worse_than_the_floor_is_named(results: Results) -> None:

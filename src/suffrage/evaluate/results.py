@@ -179,6 +179,8 @@ class MethodFacts(_Row):
     label: str
     kind: Literal["untrained", "trained", "reading", "floor", "ceiling"]
     explanation: str
+    # Whether it can answer in words; a method without a language model gives shares only.
+    writes: bool = True
     settings: dict[str, Any] = Field(default_factory=dict)
     checkpoints: list[str] = Field(default_factory=list)  # paths relative to the run's folder
     costs: list[Cost] = Field(default_factory=list)  # one for each checkpoint

@@ -34,6 +34,7 @@ from suffrage.report.numbers import (
 )
 from suffrage.report.overview import MARGIN, Line, headline_lines, is_lost
 from suffrage.report.plain_words import plain_words
+from suffrage.report.tables import surely_lowest
 from suffrage.survey import Item, Option
 
 # The card of a checkpoint, which hubs show.
@@ -371,11 +372,11 @@ def _served_worst(facts: _Facts) -> list[str | list[str]]:
     overall = facts.results.figure(FIT, "fit", facts.method.name, ALL)
     if not rows or overall is None:
         return []
-    worst, figure = found[0]
+    worst, figure = surely_lowest(found)
     return [
-        f"Lowest: {worst}, with a fit of {with_interval(figure)}; over all "
-        f"{number(overall.value)}. Below the floor, an answer that ignores the question "
-        "would serve a population better.",
+        f"Served worst: {worst}, whose interval ends lowest. Its fit is {with_interval(figure)}, "
+        f"and {number(overall.value)} over all. Below the floor, an answer that ignores the "
+        "question would serve a population better.",
         markdown_table(header, rows),
     ]
 

@@ -415,6 +415,8 @@ def _people(results: Results) -> str:
 
 
 def _as_model(method: MethodFacts) -> str:
+    if not method.writes:
+        return f"the {in_sentence(method.label)}"
     if method.kind == "trained":
         return f"the model trained by {in_sentence(method.label)}"
     return (

@@ -21,7 +21,7 @@ from suffrage.report.cells import (
 from suffrage.report.costs import asking_line, energy_words, money_words
 from suffrage.report.dot_plot import Plot, dot_plot
 from suffrage.report.numbers import duration, incomplete, interval, number, percent, signed
-from suffrage.report.tables import fit_difference, fit_figure
+from suffrage.report.tables import fit_difference, fit_figure, surely_lowest
 
 # How many limits a page has room for; the section on limits has all of them.
 LIMITS_SHOWN = 3
@@ -77,19 +77,36 @@ def board_summary(results: Results) -> Summary | None:
 
 
 def assessed_method(results: Results) -> MethodFacts | None:
-    """The method that the verdict is about: the trained one with the best fit.
+    """The method that the verdict is about: the trained language model with the best fit.
 
-    Where nothing was trained, it is the untrained model that was told whom to answer as, or else
-    the one that was not. A method that left answers out comes after those that gave all.
+    What has no language model cannot speak for anybody, and comes after those that have one. Where
+    nothing was trained, it is the untrained model that was told whom to answer as, or else the one
+    that was not. A method that left answers out comes after those that gave all.
     """
-    trained = methods_of_kind(results, "trained")
+    trained = [method for method in methods_of_kind(results, "trained") if method.writes]
     untrained = methods_of_kind(results, "untrained")
     told = [method for method in untrained if method.name == PROMPT]
-    for methods in (trained, told, untrained):
-        found = [(m, f) for m in methods if (f := fit_figure(results, m.name)) is not None]
-        if found:
-            return max(found, key=lambda pair: (not pair[1].missing, pair[1].value))[0]
+    for methods in (trained, methods_of_kind(results, "trained"), told, untrained):
+        best = _nearest_to_people(results, methods)
+        if best is not None:
+            return best
     return None
+
+
+def _nearest_to_people(results: Results, methods: Sequence[MethodFacts]) -> MethodFacts | None:
+    found = [(m, f) for m in methods if (f := fit_figure(results, m.name)) is not None]
+    if not found:
+        return None
+    return max(found, key=lambda pair: (not pair[1].missing, pair[1].value))[0]
+
+
+def _rival(results: Results, model: MethodFacts) -> MethodFacts | None:
+    """The best method without a language model, where the verdict is about one with."""
+    if model.kind != "trained" or not model.writes:
+        return None
+    return _nearest_to_people(
+        results, [m for m in methods_of_kind(results, "trained") if not m.writes]
+    )
 
 
 def _people(results: Results) -> str:
@@ -133,17 +150,20 @@ def _verdict(results: Results, model: MethodFacts) -> tuple[str, list[str]]:
     if difference.verdict == "lower":
         return "No", [
             f"Its answers are further from people’s than {words}, on {questions} that it was not "
-            "trained on."
+            "trained on.",
+            *_next_to_rival(results, model),
         ]
     if difference.verdict == "same":
         return "No", [
             f"On {questions} that it was not trained on, its answers are neither clearly better "
-            f"nor clearly worse than {words}. There is no evidence that it knows more than that."
+            f"nor clearly worse than {words}. There is no evidence that it knows more than that.",
+            *_next_to_rival(results, model),
         ]
     return "Not by itself", [
         f"Its answers are closer to people’s than {words}, on {questions} that it was not trained "
         f"on.{_still_missing(results, model)}",
         *_worse_for(results, model, name),
+        *_next_to_rival(results, model),
         "It can suggest what to ask people. It cannot answer for them.",
     ]
 
@@ -157,6 +177,27 @@ def _still_missing(results: Results, model: MethodFacts) -> str:
         f" It comes {percent(max(figure.way, 0.0))} of the way from there to how well one half of "
         "the respondents speaks for the other half."
     )
+
+
+def _next_to_rival(results: Results, model: MethodFacts) -> list[str]:
+    """How the model compares with the best that has no language model."""
+    rival = _rival(results, model)
+    if rival is None:
+        return []
+    name = f"A method that needs no language model, the {in_sentence(rival.label)},"
+    figure = fit_figure(results, rival.name)
+    own = fit_figure(results, model.name)
+    difference = fit_difference(results, model.name, rival.name)
+    if figure is None or own is None or difference is None:
+        return []
+    values = f"{number(figure.value)} against {number(own.value)}"
+    words = {
+        "lower": f"is closer to people’s answers: {values}.",
+        "higher": f"is further away: {values}.",
+        "same": f"is neither clearly better nor clearly worse: {values}.",
+        "unknown": "was asked too few questions to be compared with it.",
+    }
+    return [f"{name} {words[difference.verdict]}"]
 
 
 def _worse_for(results: Results, model: MethodFacts, bar: str) -> list[str]:
@@ -186,6 +227,9 @@ def _picture(results: Results, model: MethodFacts) -> Plot:
         rows.append((base.name, "The model before training"))
     if PROMPT not in (model.name, base.name if base else ""):
         rows.append((PROMPT, "The same, told whom to answer as"))
+    rival = _rival(results, model)
+    if rival is not None:
+        rows.append((rival.name, f"{rival.label}, no language model"))
     rows.append((model.name, model.label))
     rows.append((CEILING, "Half of the people, for the other half"))
     found = [
@@ -213,7 +257,7 @@ def _figures(results: Results, model: MethodFacts) -> list[KeyFigure]:
     if own is not None:
         possible = f", of a possible {number(ceiling.value)}" if ceiling else ""
         words = f"fit of {_as_model(model)} on {plural(own.n, 'question')}{possible}"
-        others = len(methods_of_kind(results, "trained"))
+        others = sum(m.writes == model.writes for m in methods_of_kind(results, "trained"))
         if model.kind == "trained" and others > 1:
             words += f"; the best of {others} trained methods"
         found.append(_key_figure(own, words))
@@ -229,18 +273,21 @@ def _key_figure(figure: Figure, words: str) -> KeyFigure:
 
 
 def _as_model(method: MethodFacts) -> str:
+    if not method.writes:
+        return f"the {in_sentence(method.label)}"
     if method.kind == "trained":
         return f"the model trained by {in_sentence(method.label)}"
     return "the model as it is" if method.name != PROMPT else "the model told whom to answer as"
 
 
 def _worst_served(results: Results, model: MethodFacts) -> tuple[str, Figure] | None:
+    """The population whose interval ends lowest: one of few questions may be low by chance."""
     found = [
         (own.description, figure)
         for own in results.value_sets
         if (figure := fit_figure(results, model.name, value_set=own.name)) is not None
     ]
-    return min(found, key=lambda pair: pair[1].value) if len(found) > 1 else None
+    return surely_lowest(found) if len(found) > 1 else None
 
 
 def _cost(results: Results) -> list[str]:

@@ -432,3 +432,20 @@ def markdown_scoreboard(results: Results) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def surely_lowest(found: Sequence[tuple[str, Figure]]) -> tuple[str, Figure]:
+    """Return the pair whose interval ends lowest; one of few questions may be low by chance.
+
+    Parameters
+    ----------
+    found : sequence of (str, Figure)
+        One at least. Those without an interval count only where none has one.
+    """
+    known = [pair for pair in found if pair[1].high is not None] or found
+
+    def end(pair: tuple[str, Figure]) -> tuple[float, float]:
+        figure = pair[1]
+        return figure.value if figure.high is None else figure.high, figure.value
+
+    return min(known, key=end)

@@ -327,6 +327,7 @@ def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> lis
                 name=spec.name,
                 label=spec.label,
                 kind="trained" if spec.method.train else "untrained",
+                writes=spec.method.load is None,
                 explanation=spec.explanation,
                 settings=spec.options.model_dump(mode="json", exclude_none=True)
                 | ({"records": spec.records} if spec.records != "survey" else {})
