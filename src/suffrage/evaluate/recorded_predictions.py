@@ -24,6 +24,7 @@ from suffrage.evaluate.results import Figure, FigureDifference
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.models import Answerer, ItemProbe, read_letters
+from suffrage.plurals import plural
 from suffrage.population.distribution_distances import fit
 from suffrage.population.where import matching
 from suffrage.training_data.consultation_source import EVERYONE, vote_item
@@ -202,7 +203,7 @@ def score_predictions(
     if changed:
         raise InputError(
             f"statement {changed[0]} has another text than when it was predicted; "
-            f"{len(changed)} statements were changed."
+            f"{plural(len(changed), 'statement')} changed in all."
         )
     rows: dict[str, dict[str, list[Measured]]] = {
         measure: {PREDICTION: [], AVERAGE: []} for measure in ("fit", "agreement")

@@ -11,6 +11,7 @@ import polars as pl
 
 from suffrage.arrays import BoolArray, IntArray
 from suffrage.errors import InputError, did_you_mean
+from suffrage.plurals import plural
 from suffrage.survey import Survey
 
 # {column: value, or list of values, or {min:, max:}}; all conditions must hold.
@@ -87,9 +88,9 @@ def _matches(values: pl.Series, column: str, wanted: Any, name: str) -> pl.Expr:
         if len(unread):
             # Leaving them out silently would drop "89 or older" from everyone of 65 and more.
             raise InputError(
-                f'value set {name}: {len(unread)} respondents have {column} "{unread.sort()[0]}", '
-                "which is no number for min and max; give it one, or none, in the codebook, or "
-                f"list the values of {column} that you want."
+                f"value set {name}: {column} is no number for {plural(len(unread), 'respondent')} "
+                f'(such as "{unread.sort()[0]}"). min and max need numbers: give it one, or '
+                f"none, in the codebook, or list the values of {column} that you want."
             )
         return (number >= low) & (number <= high)
     wanted_values = [str(value) for value in (wanted if isinstance(wanted, list) else [wanted])]

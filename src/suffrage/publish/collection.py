@@ -19,6 +19,7 @@ from suffrage.errors import InputError
 from suffrage.evaluate.results import Results
 from suffrage.models import ModelIdentity, identify
 from suffrage.models.bundled import PREFIX, prepared_folder
+from suffrage.plurals import plural
 from suffrage.publish.citation import CITATION, citation_file
 from suffrage.publish.collection_pages import INDEX, collection_card, index_page
 from suffrage.publish.dataset import write_dataset
@@ -128,7 +129,8 @@ def _checked_receipt(run: Path) -> RepresentationReceipt:
     problems = verify(run).problems
     if problems:
         raise InputError(
-            f"{run}: differs from its receipt in {len(problems)} places, first: {problems[0]} "
+            f"{run}: differs from its receipt in {plural(len(problems), 'place')}. First: "
+            f"{problems[0]} "
             "`suffrage verify` lists all. Only a run that matches its receipt can be published."
         )
     return receipt

@@ -24,9 +24,8 @@ def principles_text(found: Principles, most: int = 20) -> RenderableType:
         f"{plural(found.participants, 'participant')} in "
         f"{plural(len(found.group_sizes), 'group')} ({sizes}); in "
         f"resamples the groups {sure} (adjusted Rand index {stable.agreement:.2f}).",
-        f"{len(found.unmerged)} statements surely have more than "
-        f"{found.settings.least_share:.0%} of every group behind them; merged they are "
-        f"{len(found.merged)} principles.",
+        f"Statements that surely have more than {found.settings.least_share:.0%} of every group "
+        f"behind them: {len(found.unmerged)}. Merged: {plural(len(found.merged), 'principle')}.",
         *(
             f"Not among them: {len(ids)}, {reason}."
             for reason, ids in found.left_out.items()
