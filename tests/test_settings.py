@@ -13,8 +13,8 @@ from suffrage.errors import InputError
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\na: 2\n", "line 2: the key 'a' stands twice"),
-        ("b:\n  a: 1\n  a: 2\n", "line 3: the key 'a' stands twice"),
+        ("a: 1\na: 2\n", "line 2: the key 'a' appears twice"),
+        ("b:\n  a: 1\n  a: 2\n", "line 3: the key 'a' appears twice"),
         ("a: 1\nb: @x\n", "line 2: found character '@' that cannot start any token"),
         ("a: 1\nb: *x\n", "line 2: found undefined alias 'x'"),
         ("a: 1\nb: \x07\n", "line 2: the control character U\\+0007 may not be in YAML"),

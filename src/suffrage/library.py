@@ -272,7 +272,7 @@ def _untrained_note(checkpoint: Checkpoint | None, group: str | None) -> str:
     if group in known or group in known.values():
         return ""
     return (
-        f'"{group}" is no population that this checkpoint was trained on ({", ".join(known)}); '
+        f'"{group}" is not a population that this checkpoint was trained on ({", ".join(known)}); '
         f"the name goes into the question as it is.{did_you_mean(group, known)}"
     )
 

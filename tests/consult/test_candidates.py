@@ -58,7 +58,7 @@ def test_prompts_are_read_and_none_may_stand_twice(tmp_path: Path) -> None:
     (one,) = read_open_prompts(path)
     assert (one.text, one.topic, one.language, one.id) == (Q, "cars", "en", prompt_id(Q))
     path.write_text((json.dumps({"prompt": Q}) + "\n") * 2)
-    with pytest.raises(InputError, match="line 2: the prompt stands twice"):
+    with pytest.raises(InputError, match="line 2: the prompt appears twice"):
         read_open_prompts(path)
     path.write_text("\n")
     with pytest.raises(InputError, match="holds no prompt"):

@@ -106,7 +106,7 @@ def test_excluded_people_have_no_row_among_the_votes() -> None:
         ({"votes": VOTES.drop("important")}, "votes has no column important"),
         ({"votes": VOTES.with_columns(ip=pl.lit("10.0.0.1"))}, "unknown column ip"),
         ({"votes": VOTES.with_columns(vote=pl.Series([1, 7, 0]))}, "votes, row 2: vote is 7"),
-        ({"votes": pl.concat([VOTES, VOTES[:1]])}, "stands twice"),
+        ({"votes": pl.concat([VOTES, VOTES[:1]])}, "appears twice"),
         (
             {"votes": VOTES[:1].with_columns(statement=pl.lit("s9"))},
             "row 1: statement 's9' is not in",

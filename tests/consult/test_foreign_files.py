@@ -118,7 +118,7 @@ def test_answers_of_the_api_of_polis_are_read_as_its_export(tmp_path: Path, coun
 def test_a_broken_answer_of_the_api_is_named(tmp_path: Path) -> None:
     folder = saved_api(tmp_path / "api")
     (folder / "votes.json").write_text('[{"pid": 0, "tid": 0, "vote": 3}]')
-    with pytest.raises(InputError, match=r"votes\.json entry 1: 3 is no vote"):
+    with pytest.raises(InputError, match=r"votes\.json entry 1: 3 is not a vote"):
         read_polis(folder)
     (folder / "votes.json").write_text('[{"pid": 0, "vote": 1}]')
     with pytest.raises(InputError, match="no tid; there are pid, vote"):
@@ -150,7 +150,7 @@ def test_a_table_of_votes_is_read_by_the_names_of_its_columns(tmp_path: Path) ->
     [
         ("participant=user,statement=thing,vote=answer", None, "no column thing"),
         ("person=user", None, '"person" is not among participant'),
-        ("participant=user,statement=item,vote=answer", None, 'row 2: "Yes" is no vote'),
+        ("participant=user,statement=item,vote=answer", None, 'row 2: "Yes" is not a vote'),
         ("participant=user,participant=item", None, "give participant=NAME once"),
     ],
 )

@@ -308,11 +308,11 @@ def test_rows_and_joined_rows_never_share_a_vote_in_any_release(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("more", "complaint"),
     [
-        ({"cross": (("age", "shoes"),)}, '"shoes" is no demographic item'),
-        ({"private": CoarseVotesSettings(stratum="party")}, '"party" is no demographic item'),
+        ({"cross": (("age", "shoes"),)}, '"shoes" is not a demographic item'),
+        ({"private": CoarseVotesSettings(stratum="party")}, '"party" is not a demographic item'),
         (
             {"joined": JoinedRowsSettings(attributes=("age",), statements=("s99",))},
-            '"s99" is no accepted',
+            '"s99" is not an accepted',
         ),
     ],
 )

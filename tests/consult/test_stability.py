@@ -169,5 +169,5 @@ def test_people_who_said_nothing_of_themselves_are_told() -> None:
     assert weights == pytest.approx([1, 1, 1])
     with pytest.raises(InputError, match="no column participant"):
         raked_to_population(people.drop("participant"), ("0",), labels[:1], SPEC)
-    with pytest.raises(InputError, match="stands twice"):
+    with pytest.raises(InputError, match="appears twice"):
         raked_to_population(pl.concat([people, people]), ("0",), labels[:1], SPEC)

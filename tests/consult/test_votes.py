@@ -48,7 +48,7 @@ def test_rows_and_columns_in_any_order_give_one_matrix() -> None:
 
 
 def test_mistakes_are_named() -> None:
-    with pytest.raises(InputError, match="participant 3 stands twice"):
+    with pytest.raises(InputError, match="participant 3 appears twice"):
         arranged(["3", "3"], ["0"], np.zeros((2, 1), dtype=np.int8))
     with pytest.raises(InputError, match="vote 2 in the log"):
         from_events(["a", "b"], ["0", "0"], [1, 2], [0, 0])

@@ -229,7 +229,7 @@ def test_files_of_another_kind_are_refused(folder: Path, tmp_path: Path) -> None
     with pytest.raises(InputError, match=r"participant 5 is not in full_value_qa\.tsv \(Q1\)"):
         read_probe_set(OPTIONS, tmp_path)
     path.write_text(f"{head}\nQ999\tX\tEurope\tUrban\tTertiary\t5\n")
-    with pytest.raises(InputError, match="Q999 is no value question"):
+    with pytest.raises(InputError, match="Q999 is not a value question"):
         read_probe_set(OPTIONS, tmp_path)
 
 

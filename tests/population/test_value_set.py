@@ -217,7 +217,7 @@ def test_a_where_that_cannot_be_names_the_key(where: dict[str, object], message:
 def test_a_range_over_words_is_refused_not_half_read() -> None:
     age = pl.when(pl.col("age") == "89").then(pl.lit("89 or older")).otherwise("age")
     worded = SURVEY.with_responses(SURVEY.responses.with_columns(age.alias("age")))
-    with pytest.raises(InputError, match=r'age is no number for .* [(]such as "89 or older"[)]'):
+    with pytest.raises(InputError, match=r'age is not a number for .* [(]such as "89 or older"[)]'):
         build_value_set(worded, "x", {"age": {"min": 65}}, 1)
 
 

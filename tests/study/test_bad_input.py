@@ -88,7 +88,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         {"methods": [{"method": "rloo", "steps": 1, "vllm": "colocate"}]},
         "vllm: colocate needs",
     ),
-    "method twice": ({"methods": ["base", "base"]}, "methods: 'base' stands twice"),
+    "method twice": ({"methods": ["base", "base"]}, "methods: 'base' appears twice"),
     "missing key": ({"held_out": None}, "held_out: is missing"),
     "unknown evaluation": ({"evaluate": ["fitt"]}, 'evaluate[0]: there is no evaluation "fitt"'),
     "unset variable": ({"model": "${NOT_SET_ANYWHERE}/m"}, "${NOT_SET_ANYWHERE}, which is not set"),
@@ -114,7 +114,7 @@ def test_a_missing_study_a_broken_one_and_a_key_twice_are_named(
     broken.write_text("study: x\nmethods: [base\nmodel: y\n")
     assert "broken.yaml line 3" in said(capsys, monkeypatch, "run", str(broken))
     broken.write_text("study: x\nmodel: a\nmodel: b\n")
-    assert "line 3: the key 'model' stands twice" in said(capsys, monkeypatch, "run", str(broken))
+    assert "line 3: the key 'model' appears twice" in said(capsys, monkeypatch, "run", str(broken))
     broken.write_bytes("study: Māori\n".encode("utf-16"))
     assert "not in UTF-8" in said(capsys, monkeypatch, "run", str(broken))
 

@@ -421,7 +421,7 @@ def no_text(folder: Path) -> None:
     ("change", "said"),
     [
         (lose(TRAINED_QUESTIONS), "has no trained_questions.json.*train it again"),
-        (no_text, "is no language model; name a"),
+        (no_text, "is not a language model; name a"),
         (spoil_base, "with other weights"),
     ],
 )

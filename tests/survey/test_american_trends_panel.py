@@ -122,7 +122,7 @@ def test_files_that_are_not_utf8_are_read_when_their_encoding_is_named(wave, enc
         ("info", "['For hunting'", "('For hunting'", "row 4: IMPREASONGUN_W26: not readable"),
         ("info", "'Very safe', 'Not safe', ", "'Very safe', 'Very safe', ",
          "row 2: .* two options read"),
-        ("info", "IMPREASONGUN", "SAFECRIME", "row 4: SAFECRIME_W26 stands twice"),
+        ("info", "IMPREASONGUN", "SAFECRIME", "row 4: SAFECRIME_W26 appears twice"),
     ],
 )  # fmt: skip
 def test_a_bad_row_is_refused(wave, name, old, new, message):

@@ -144,7 +144,7 @@ def changed(row: int, **values: Any) -> list[dict[str, Any]]:
         (changed(1, shares=[0.3, 0.6]), r"record 2: South: the shares sum to 0.900"),
         (changed(1, group="North"), r"North: it appears twice for this population"),
         (changed(1, shares=[0.3]), r"record 2: South: 2 options but 1 shares"),
-        (changed(1, shares=["a", 0.7]), r'record 2: shares is "a", which is no number'),
+        (changed(1, shares=["a", 0.7]), r'record 2: shares is "a", which is not a number'),
         (changed(1, question=""), r"record 2: South: the question is empty"),
         (changed(1, ordered="perhaps"), r'record 2: ordered is "perhaps"; say true or false'),
         ([{"question": "q", "group": "g", "shares": [1]}], "no column options or option"),

@@ -330,7 +330,7 @@ def test_scores_are_those_of_the_benchmarks_evaluation(tmp_path):
     ("scores", "message"),
     [
         ("QUESTION_ID,PARTICIPANT_ID\nQ1,1\n", "has no column SCORE"),
-        ("QUESTION_ID,PARTICIPANT_ID,SCORE\nQ999,858068901,1\n", "Q999 is no value question"),
+        ("QUESTION_ID,PARTICIPANT_ID,SCORE\nQ999,858068901,1\n", "Q999 is not a value question"),
         ("QUESTION_ID,PARTICIPANT_ID,SCORE\nQ1,5,1\n", "participant 5 is not in the file"),
         ("QUESTION_ID,PARTICIPANT_ID,SCORE\nQ1,{answered},x\n", "no score that is a number"),
         ("QUESTION_ID,PARTICIPANT_ID,SCORE\nQ1,{silent},1\n", "did not answer Q1"),

@@ -58,7 +58,7 @@ def principle(name: str, **more: Any) -> dict[str, Any]:
         ({"principles": [{"id": "a"}]}, r"principles\[0\].text: is missing"),
         ({"principles": [{"id": "a", "text": "  "}]}, r"principles\[0\].text.*must say something"),
         ({"principles": [principle("a", support=1.2)]}, r"support: is 1.2; must be less"),
-        ({"principles": [principle("a"), principle("a")]}, "'a' stands twice"),
+        ({"principles": [principle("a"), principle("a")]}, "'a' appears twice"),
         ({"principles": [principle("a", support=1), principle("b")]}, "'b' has no support"),
         ({"principles": [principle("a", group_support={"x": 2})]}, "group x has 2"),
         ("principles: [\n", r"line \d"),

@@ -198,7 +198,7 @@ def _member(store: Store, email: str) -> Member:
     member = staff.member_of_email(store, email)
     if member is None:
         raise InputError(
-            f"{email} is no member of staff; `suffrage consult staff list` lists them."
+            f"{email} is not a member of staff; `suffrage consult staff list` lists them."
         )
     return member
 

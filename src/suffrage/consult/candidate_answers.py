@@ -152,7 +152,7 @@ def read_open_prompts(path: Path) -> list[OpenPrompt]:
     Raises
     ------
     InputError
-        The file or a line cannot be read, a prompt stands twice, or there is none.
+        The file or a line cannot be read, a prompt appears twice, or there is none.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -168,10 +168,10 @@ def read_open_prompts(path: Path) -> list[OpenPrompt]:
         except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f'{path}, line {number}: must be {{"prompt": ...}}.') from error
         if not isinstance(text, str) or not text.strip() or not isinstance(language, str):
-            raise InputError(f"{path}, line {number}: prompt or language is no text.")
+            raise InputError(f"{path}, line {number}: prompt or language is not a text.")
         one = OpenPrompt(text.strip(), language, None if topic is None else str(topic))
         if one.id in found:
-            raise InputError(f"{path}, line {number}: the prompt stands twice; ask it once.")
+            raise InputError(f"{path}, line {number}: the prompt appears twice; ask it once.")
         found[one.id] = one
     if not found:
         raise InputError(f"{path}: holds no prompt; give one JSON object a line.")

@@ -144,7 +144,7 @@ class Consultation:
     Raises
     ------
     InputError
-        A table has other columns, a value is not allowed, or an id is missing or stands twice.
+        A table has other columns, a value is not allowed, or an id is missing or appears twice.
         The message names the table, the row and the column.
     """
 
@@ -343,7 +343,7 @@ def _checked(table: str, frame: pl.DataFrame) -> pl.DataFrame:
         twice = frame.select(key).is_duplicated()
         if twice.any():
             found = frame.select(key).row(twice.arg_max() or 0)
-            raise InputError(f"{table}: {' and '.join(key)} {found} stands twice.")
+            raise InputError(f"{table}: {' and '.join(key)} {found} appears twice.")
     return frame
 
 

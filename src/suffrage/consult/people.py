@@ -180,7 +180,7 @@ def raked_to_population(
     grouped = [p for p, label in zip(participants, labels.tolist(), strict=True) if label >= 0]
     frame = people.with_columns(pl.all().cast(pl.String))
     if frame[PARTICIPANT].n_unique() < frame.height:
-        raise InputError("people: a participant stands twice; give one row each.")
+        raise InputError("people: a participant appears twice; give one row each.")
     frame = pl.DataFrame({PARTICIPANT: grouped}, schema={PARTICIPANT: pl.String}).join(
         frame, on=PARTICIPANT, how="left", maintain_order="left"
     )

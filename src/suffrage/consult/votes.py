@@ -92,12 +92,12 @@ def arranged(
 ) -> VoteMatrix:
     """Return a table with rows and columns in any order as a matrix.
 
-    Raises InputError where an id stands twice.
+    Raises InputError where an id appears twice.
     """
     for kind, ids in (("participant", participants), ("statement", statements)):
         if len(set(ids)) < len(ids):
             twice = next(i for at, i in enumerate(ids) if i in ids[:at])
-            raise InputError(f"{kind} {twice} stands twice; give every {kind} an id of its own.")
+            raise InputError(f"{kind} {twice} appears twice; give every {kind} an id of its own.")
     rows = sorted(range(len(participants)), key=lambda at: id_order(participants[at]))
     columns = sorted(range(len(statements)), key=lambda at: id_order(statements[at]))
     return VoteMatrix(

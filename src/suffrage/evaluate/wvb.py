@@ -145,7 +145,7 @@ def read_probe_set(options: Options, folder: Path) -> ProbeSet:
     for name in dict.fromkeys(samples[QUESTION].to_list()):
         about = metadata.get(name)
         if about is None or about.scale is None or name not in table.columns:
-            raise InputError(f"probe/samples.tsv: {name} is no value question of the benchmark.")
+            raise InputError(f"probe/samples.tsv: {name} is not a value question of the benchmark.")
         low, high = about.scale
         items[name] = _item(name, about, codebook.get(name))
         values[name] = np.arange(low, high + 1, dtype=np.float64)

@@ -61,7 +61,7 @@ class EntailmentModel:
         if absent:
             # Transformers would draw such weights at random and only warn.
             raise InputError(
-                f"model: {identity.name} is no trained sequence classifier: its files lack "
+                f"model: {identity.name} is not a trained sequence classifier: its files lack "
                 f"{', '.join(absent[:3])}; name a model of natural language inference."
             )
         label = entailment_label(model.config.id2label, identity.name)

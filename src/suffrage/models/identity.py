@@ -81,7 +81,8 @@ def identify(model: str | LocalModelSettings, folder: Path) -> ModelIdentity:
     found = _weights(settings, folder)
     if settings.revision is not None and not found.on_hub:
         raise InputError(
-            f"model.revision: {settings.name} is no hub id; only models on the hub have revisions."
+            f"model.revision: {settings.name} is not a hub id; only models on the hub have "
+            "revisions."
         )
     return _with_loading(found, settings)
 

@@ -92,7 +92,8 @@ class PreAlignedStart:
         """
         if settings.revision is not None:
             raise InputError(
-                f"model.revision: {self.name} is no hub id; only models on the hub have revisions."
+                f"model.revision: {self.name} is not a hub id; only models on the hub have "
+                "revisions."
             )
         if not self.checkpoint.is_adapter:
             before = self.checkpoint.base_model
@@ -258,8 +259,8 @@ def _read(folder: Path, name: str, where: str) -> PreAlignedStart:
     checkpoint = Checkpoint.read(folder)
     if checkpoint.gives_no_text:
         raise InputError(
-            f"{where}: {name} gives shares of a survey's options and is no language model; name a "
-            "checkpoint of a method that trains one."
+            f"{where}: {name} gives shares of a survey's options and is not a language model; name "
+            "a checkpoint of a method that trains one."
         )
     questions = checkpoint.trained_questions
     if questions is None:

@@ -293,7 +293,7 @@ class Study(BaseModel):
         names = [getattr(entry, "name", entry) for entry in entries]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
-            raise ValueError(f"{twice[0]!r} stands twice; give one of them another name")
+            raise ValueError(f"{twice[0]!r} appears twice; give one of them another name")
         return entries
 
     @field_validator("methods")

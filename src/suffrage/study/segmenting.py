@@ -115,7 +115,7 @@ def with_value_sets(study: Study, sources: Sources | None = None) -> Study:
     names = [spec.name for spec in specs]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise InputError(f"value_sets: {twice[0]!r} stands twice, once as a segment's name.")
+        raise InputError(f"value_sets: {twice[0]!r} appears twice, once as a segment's name.")
     return study.model_copy(update={"value_sets": tuple(specs)})
 
 

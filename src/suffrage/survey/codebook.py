@@ -94,7 +94,7 @@ class Item(BaseModel):
             seen = [getattr(option, what) for option in self.options]
             twice = sorted({value for value in seen if seen.count(value) > 1})
             if twice:
-                raise ValueError(f"item {self.id}: option {what} {twice[0]!r} stands twice")
+                raise ValueError(f"item {self.id}: option {what} {twice[0]!r} appears twice")
         return self
 
     @model_validator(mode="after")
@@ -134,7 +134,7 @@ class Codebook(BaseModel):
         ids = [item.id for item in self.items]
         twice = sorted({item for item in ids if ids.count(item) > 1})
         if twice:
-            raise ValueError(f"item {twice[0]} stands twice in the codebook")
+            raise ValueError(f"item {twice[0]} appears twice in the codebook")
         return self
 
     def __getitem__(self, item_id: str) -> Item:

@@ -294,7 +294,7 @@ def _categories(column: pl.Series, names: Sequence[str], place: str) -> pl.Serie
             number = float(value)
         except ValueError as error:
             raise InputError(
-                f'{place}: "{value}" is no number and no category; add it next to the ranges.'
+                f'{place}: "{value}" is neither a number nor a category; add it next to the ranges.'
             ) from error
         inside = [name for name, (low, high) in ranges.items() if low <= number <= high]
         if len(inside) != 1:

@@ -351,7 +351,7 @@ def scored(scores: Path, folder: Path) -> dict[str, float]:
         item = str(question)
         scale = metadata[item].scale if item in metadata and item in values.columns else None
         if scale is None:
-            raise InputError(f"{scores.name}: {item} is no value question of the benchmark.")
+            raise InputError(f"{scores.name}: {item} is not a value question of the benchmark.")
         people = [plain_code(person) for person in part["PARTICIPANT_ID"].to_list()]
         strange = [person for person in people if person not in rows]
         if strange:

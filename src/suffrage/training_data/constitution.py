@@ -96,7 +96,7 @@ class Constitution(BaseModel):
         ids = [principle.id for principle in self.principles]
         twice = [name for name in ids if ids.count(name) > 1]
         if twice:
-            raise ValueError(f"the principle {twice[0]!r} stands twice; give one another id")
+            raise ValueError(f"the principle {twice[0]!r} appears twice; give one another id")
         without = [p.id for p in self.principles if p.support is None]
         if without and len(without) < len(ids):
             raise ValueError(

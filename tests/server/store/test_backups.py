@@ -196,7 +196,7 @@ def test_a_new_key_is_put_before_the_old_one_and_the_old_one_is_missed(
 def test_a_copy_that_is_damaged_or_no_store_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "other.db") as c:
         c.execute("CREATE TABLE mine (x)")
-    with pytest.raises(InputError, match="is no consultation's database"):
+    with pytest.raises(InputError, match="is not a consultation's database"):
         restore(tmp_path / "other.db", tmp_path / "out", None, new_secret=True)
     (tmp_path / "torn.db").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
     with pytest.raises(SuffrageError, match="damaged"):

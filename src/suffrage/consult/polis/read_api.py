@@ -58,7 +58,9 @@ def api_votes(path: Path) -> pl.DataFrame:
     for number, row in enumerate(_rows(path), 1):
         vote = _need(row, "vote", path, number)
         if vote not in (-1, 0, 1):
-            raise InputError(f"{path.name} entry {number}: {vote!r} is no vote; it is -1, 0 or 1.")
+            raise InputError(
+                f"{path.name} entry {number}: {vote!r} is not a vote; it is -1, 0 or 1."
+            )
         found["statement"].append(str(_need(row, "tid", path, number)))
         found["participant"].append(str(_need(row, "pid", path, number)))
         found["vote"].append(int(vote))

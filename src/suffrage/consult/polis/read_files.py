@@ -73,7 +73,7 @@ def read_polis(
     Raises
     ------
     InputError
-        Files or columns are missing, the folder contains several exports, an id stands twice, or
+        Files or columns are missing, the folder contains several exports, an id appears twice, or
         a vote is not -1, 0 or 1.
 
     Examples
@@ -222,7 +222,7 @@ def _read_comments(path: Path) -> tuple[tuple[PolisStatement, ...], dict[str, tu
     for line, row in _rows(path):
         key, text = _need(row, "comment-id", path), _need(row, "comment-body", path)
         if key in statements:
-            raise InputError(f"{path.name} line {line}: comment-id {key} stands twice.")
+            raise InputError(f"{path.name} line {line}: comment-id {key} appears twice.")
         moderated = _whole(row.get("moderated", "0") or "0", path, line, "moderated")
         if moderated not in (-1, 0, 1):
             raise InputError(f"{path.name} line {line}: moderated is {moderated}, not -1, 0 or 1.")
@@ -250,8 +250,8 @@ def _votes(column: pl.Series, path: Path) -> pl.Series:
     if wrong.any():
         row = int(wrong.arg_max() or 0)
         raise InputError(
-            f'{path.name} row {row + 1}, column {column.name}: "{column[row]}" is no vote; votes '
-            "are -1, 0 or 1."
+            f'{path.name} row {row + 1}, column {column.name}: "{column[row]}" is not a vote; '
+            "votes are -1, 0 or 1."
         )
     return cast.cast(pl.Int64)
 

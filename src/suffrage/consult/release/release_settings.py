@@ -126,7 +126,7 @@ def check_settings(
     for item in wanted.items:
         if item not in items:
             raise InputError(
-                f'release: "{item}" is no demographic item of this consultation; there are '
+                f'release: "{item}" is not a demographic item of this consultation; there are '
                 f"{', '.join(items) or 'none'}."
             )
     if wanted.joined is not None:
@@ -151,7 +151,9 @@ def _check_joined(
     published = {s for each in record.releases for s in each["vote_statements"]}
     for statement in wanted.statements:
         if statement not in known:
-            raise InputError(f'release: joined.statements: "{statement}" is no accepted statement.')
+            raise InputError(
+                f'release: joined.statements: "{statement}" is not an accepted statement.'
+            )
         if statement in published:
             raise InputError(
                 f"release: joined.statements: votes on {statement} were published row by row in "

@@ -55,7 +55,7 @@ def faults_of(
             found.append(f"{name} holds more people than consented")
     unknown = set(frames["votes"]["statement"]) - set(frames["statements"]["statement"])
     if unknown:
-        found.append(f"votes has votes on {min(unknown)}, which is no published statement")
+        found.append(f"votes has votes on {min(unknown)}, which is not a published statement")
     counts = frames["demographics"]["count"].drop_nulls()
     if ((counts % ROUNDING_BASE) != 0).any() or (counts < SMALLEST_CELL).any():
         found.append("demographics has a count that is small or not rounded")

@@ -58,7 +58,7 @@ def named_pairs(option: str, text: str | None, allowed: Collection[str]) -> dict
     Raises
     ------
     InputError
-        A name is unknown, stands twice, or has nothing after it.
+        A name is unknown, appears twice, or has nothing after it.
 
     Examples
     --------

@@ -57,7 +57,7 @@ def read_vote_table(
             raise InputError(f"{path.name} row {number}: no participant or no statement.")
         if vote.lower() not in meanings:
             raise InputError(
-                f'{path.name} row {number}: "{vote}" is no vote. Say what the values mean with '
+                f'{path.name} row {number}: "{vote}" is not a vote. Say what the values mean with '
                 "--values agree=...,disagree=...,pass=..."
             )
         people.append(person)

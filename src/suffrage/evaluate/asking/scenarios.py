@@ -74,7 +74,7 @@ def read_scenarios(path: Path) -> tuple[Scenario, ...]:
     ids = [scenario.id for scenario in found]
     for name in ids:
         if ids.count(name) > 1:
-            raise InputError(f"{path.name}: the scenario {name} stands twice.")
+            raise InputError(f"{path.name}: the scenario {name} appears twice.")
     return found
 
 

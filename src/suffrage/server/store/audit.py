@@ -175,8 +175,8 @@ def read_head(written: str) -> AuditHead:
     good = LEAST_DIGITS <= len(hash) <= len(FIRST) and not set(hash) - set("0123456789abcdef")
     if not good or (colon and not (number.isascii() and number.isdigit())):
         raise InputError(
-            f'"{written}" is no head of an audit log; give number:hash with {LEAST_DIGITS} or more '
-            "digits of the hash."
+            f'"{written}" is not a head of an audit log; give number:hash with {LEAST_DIGITS} or '
+            "more digits of the hash."
         )
     return AuditHead(int(number) if colon else None, hash)
 
@@ -206,7 +206,7 @@ def read_json_lines(text: str, name: str) -> list[AuditEntry]:
         try:
             entries.append(AuditEntry(**json.loads(line)))
         except (ValueError, TypeError) as error:
-            raise InputError(f"{name} line {at}: is no entry of an audit log.") from error
+            raise InputError(f"{name} line {at}: is not an entry of an audit log.") from error
     return entries
 
 

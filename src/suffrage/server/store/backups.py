@@ -200,7 +200,7 @@ def _checked(path: Path) -> dict[str, int]:
             raise SuffrageError(f"{path}: the copy is damaged ({problem}).")
         tables = {name for (name,) in c.execute("SELECT name FROM sqlite_master")}
         if not {*COUNTED, "alembic_version"} <= tables:
-            raise InputError(f"{path}: is no consultation's database.")
+            raise InputError(f"{path}: is not a consultation's database.")
         return {
             name: int(c.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]) for name in COUNTED
         }

@@ -148,7 +148,7 @@ class ArchiveBook(BaseModel):
         ids = [item for question in questions for item in question.worded()]
         twice = sorted({item for item in ids if ids.count(item) > 1})
         if twice:
-            raise ValueError(f"item {twice[0]} stands twice")
+            raise ValueError(f"item {twice[0]} appears twice")
         return questions
 
     def items(self) -> dict[str, Item]:

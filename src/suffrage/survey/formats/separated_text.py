@@ -54,7 +54,7 @@ def read_coded_csv(
     names = next(_records(raw, separator, path.name))
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError(f"{path.name}: column {twice[0]!r} stands twice; rename one of the two.")
+        raise InputError(f"{path.name}: column {twice[0]!r} appears twice; rename one of the two.")
     if len(names) > 1:
         raw = _without_empty_end(raw)
     present = [name for name in names if wanted is None or name in wanted]

@@ -159,7 +159,7 @@ def _questions(path: Path, encoding: str) -> dict[str, _Question]:
     for row, *cells in frame.select(FILE_ROW, *needed).iter_rows():
         key, question, references, ordinals = ((cell or "").strip() for cell in cells)
         if key in found or not key or not question:
-            what = f"{key} stands twice" if key in found else "key or question is empty"
+            what = f"{key} appears twice" if key in found else "key or question is empty"
             raise InputError(f"{path.name} row {row}: {what}; correct the row.")
         try:
             found[key] = _question(key, question, _python_list(references), _python_list(ordinals))

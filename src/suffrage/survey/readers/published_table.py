@@ -205,7 +205,7 @@ def _number(cell: Any, where: str, column: str) -> float | None:
     try:
         return float(cell)
     except (TypeError, ValueError):
-        raise InputError(f'{where}: {column} is "{cell}", which is no number.') from None
+        raise InputError(f'{where}: {column} is "{cell}", which is not a number.') from None
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
