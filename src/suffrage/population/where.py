@@ -88,7 +88,8 @@ def _matches(values: pl.Series, column: str, wanted: Any, name: str) -> pl.Expr:
         if len(unread):
             # Leaving them out silently would drop "89 or older" from everyone of 65 and more.
             raise InputError(
-                f"value set {name}: {column} is not a number for {plural(len(unread), 'respondent')} "
+                f"value set {name}: {column} is not a number for "
+                f"{plural(len(unread), 'respondent')} "
                 f'(such as "{unread.sort()[0]}"). min and max need numbers: give it one, or '
                 f"none, in the codebook, or list the values of {column} that you want."
             )
