@@ -533,7 +533,7 @@ def test_on_a_phone_nothing_runs_off_the_side_and_text_is_legible(
 def test_a_page_of_many_questions_shows_those_held_out_that_fit_worst(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    results = example_results(repeat_items=8)
+    results = example_results(repeat_items=3)
     monkeypatch.setattr(answer_cards, "FEWEST_CARDS", 2)
     whole = answer_cards.cards_by_value_set(results)
     assert all(group.left_out == 0 for group in whole)

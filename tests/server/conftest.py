@@ -1,11 +1,14 @@
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from anyio.from_thread import start_blocking_portal
 from argon2 import PasswordHasher
+from sqlalchemy import create_engine
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from starlette.testclient import TestClient
 
 from suffrage.server.store import database, staff
@@ -29,6 +32,21 @@ def one_event_loop() -> Iterator[None]:
     """Every client's requests run in one event loop, as a server's do; usually each makes one."""
     with start_blocking_portal() as portal, pytest.MonkeyPatch.context() as patch:
         patch.setattr(TestClient, "portal", portal)
+        yield
+
+
+@pytest.fixture(scope="package", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    """Stores share what SQLAlchemy compiled, as all requests of one server do.
+
+    Each store has an engine of its own, which would compile each statement for itself. All of them
+    speak the same SQLite, so their dialects are taken for one.
+    """
+    sharing = partial(create_engine, execution_options={"compiled_cache": {}})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "create_engine", sharing)
+        patch.setattr(SQLiteDialect_pysqlite, "__eq__", lambda a, b: type(a) is type(b))
+        patch.setattr(SQLiteDialect_pysqlite, "__hash__", lambda self: hash(type(self)))
         yield
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.server.consultation_results import ConsultationResults, find_results
 from suffrage.server.demo import simulated_demo
 from suffrage.server.participants_results import participants_results, public_part
@@ -14,7 +15,7 @@ from suffrage.server.standing import LEAST_OWN_VOTES, standing_of
 
 @pytest.fixture(scope="module")
 def found() -> ConsultationResults:
-    return find_results(simulated_demo(90).content, resamples=2)
+    return find_results(simulated_demo(90).content, GroupSettings(most=3), resamples=2)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
+from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.server import watcher
 from suffrage.server.demo import simulated_demo
 from suffrage.server.store import participants
@@ -102,7 +103,7 @@ def test_votes_that_come_while_it_works_count_as_behind(
         return found
 
     monkeypatch.setattr(watcher, "to_consultation", slow)
-    made = recompute(store, about, resamples=2)
+    made = recompute(store, about, GroupSettings(most=2), resamples=2)
     assert count_vote_events(store, about.id, made.event_id) == 1 and is_due(
         store, find_consultation(store, "demo")
     )

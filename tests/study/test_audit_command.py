@@ -34,6 +34,7 @@ def audit(*words: object) -> Result:
     return CliRunner().invoke(app, ["audit", *(str(word) for word in words)])
 
 
+@pytest.mark.slow
 def test_an_endpoint_is_audited_and_nothing_is_asked_twice(town: Path) -> None:
     shares = {"A": 0.5, "B": 0.2, "C": 0.1, "D": 0.05, "E": 0.05}
     shares |= {"1": 0.05, "2": 0.03, "3": 0.02}

@@ -141,6 +141,7 @@ def test_an_example_that_reads_data_of_ones_own_does_not_say_that_it_ships() -> 
     assert quickstart.name == "quickstart" and quickstart.memory == "4.3 GB"
 
 
+@pytest.mark.slow
 def test_the_commands_say_what_to_do_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_town(tmp_path)

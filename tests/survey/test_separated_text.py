@@ -34,6 +34,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(separated_text, "BLOCK", 5)
 
 
+@pytest.mark.slow
 @given(rows=ROWS, ends_in_line=st.booleans())
 def test_quoted_texts_are_read_as_python_reads_them(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]], ends_in_line: bool

@@ -1,6 +1,7 @@
 """Records of a consultation: shares counted by hand, and nobody and nothing held out in any."""
 
 import json
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,17 @@ PUBLIC, TRUTH = simulated_public(
 SPEC = ConsultationSpec(folder="x", held_out=0.3, resamples=4)  # type: ignore[arg-type]
 
 
+@cache
+def usual_source() -> ConsultationSource:
+    """The consultation with the usual settings, split once."""
+    return made_source(PUBLIC)
+
+
 def source(public: Consultation = PUBLIC, **more: Any) -> ConsultationSource:
+    return made_source(public, **more) if more or public is not PUBLIC else usual_source()
+
+
+def made_source(public: Consultation, **more: Any) -> ConsultationSource:
     spec = SPEC.model_copy(update=more)
     return consultation_source(public, spec, [NORTH, SOUTH], ITEMS, SPLIT, 7)
 

@@ -1,5 +1,6 @@
 """Records of votes: shares by plain NumPy, and nobody and nothing held out in any."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,17 @@ def changed(public: Consultation = PUBLIC, **tables: pl.DataFrame) -> Consultati
     return Consultation(**{n: getattr(public, n) for n in public.__dataclass_fields__} | tables)
 
 
+@cache
+def usual_source() -> ConsultationSource:
+    """The consultation with the usual settings, split once."""
+    return made_source(PUBLIC)
+
+
 def source(public: Consultation = PUBLIC, **more: Any) -> ConsultationSource:
+    return made_source(public, **more) if more or public is not PUBLIC else usual_source()
+
+
+def made_source(public: Consultation, **more: Any) -> ConsultationSource:
     votes = VoteSettings(**{"least_voters": 5, **more.pop("votes", {})})
     spec = ConsultationSpec(
         folder="x",  # type: ignore[arg-type]

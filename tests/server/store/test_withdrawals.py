@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.server import consultation_results, watcher
 from suffrage.server.store import consultations, participants, statements
 from suffrage.server.store import database_schema as schema
@@ -25,7 +26,8 @@ from tests.server import acts
 from tests.server.empty_stores import empty_store
 from tests.server.site import consultation, crowd, site
 
-recompute = partial(watcher.recompute, resamples=3)
+# How many groups there are and how sure they are is no claim of these tests.
+recompute = partial(watcher.recompute, settings=GroupSettings(most=2), resamples=2)
 # Everybody in a crowd votes on every statement, so each statement has as many votes as people.
 PEOPLE = 30
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.server.store import consultations
 from suffrage.server.watcher import recompute
 from suffrage.server.web.metrics import BUCKETS, TOKEN, Metrics
@@ -52,7 +53,7 @@ def test_votes_requests_and_times_are_counted(here: Site) -> None:
 def test_times_of_finding_groups_are_told(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     crowd(here.store, what, 30)
-    recompute(here.store, what, resamples=2)
+    recompute(here.store, what, GroupSettings(most=2), resamples=2)
     found = told(here.browser())
     assert found['suffrage_groups_seconds{consultation="water"}'] > 0
     assert 0 <= found['suffrage_groups_age_seconds{consultation="water"}'] < 60

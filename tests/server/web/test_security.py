@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select, text
 from starlette.routing import Route
 
+from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.polis.conversation import conversation_of
 from suffrage.consult.polis.read_files import read_polis
 from suffrage.consult.polis.write_files import write_polis
@@ -47,8 +48,8 @@ from tests.server import acts
 from tests.server.empty_stores import empty_store
 from tests.server.site import BASE, Site, consultation, crowd, site, site_of
 
-# Fewer resamples than a server takes: how sure groups are is no claim of these tests.
-recompute = partial(watcher.recompute, resamples=3)
+# How many groups there are and how sure they are is no claim of these tests.
+recompute = partial(watcher.recompute, settings=GroupSettings(most=2), resamples=2)
 DOCS = Path(__file__).parents[3] / "docs" / "consultation-security.md"
 XSS = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 

@@ -4,6 +4,7 @@ import ast
 import re
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -57,18 +58,26 @@ def collected() -> dict[Any, Any]:
     return {m[2]: m for folder in ("server", "consult") for m in extracted(folder) if m[2]}
 
 
+@cache
+def texts_to_translate() -> frozenset[Any]:
+    """The texts of the template that catalogues are made from."""
+    with (LOCALES / "messages.pot").open("rb") as file:
+        return frozenset(m.id for m in read_po(file) if m.id)
+
+
 @pytest.mark.slow
 def test_the_texts_collected_are_those_of_the_pages() -> None:
-    kept = {m.id for m in read_po((LOCALES / "messages.pot").open("rb")) if m.id}
-    assert set(collected()) == kept, "run scripts/translations"
+    assert set(collected()) == texts_to_translate(), "run scripts/translations"
 
 
-def of_participants() -> set[Any]:
+@cache
+def of_participants() -> frozenset[Any]:
     """The texts of the pages for participants, and of mails to them."""
     pages = ("admin", "staff", "login", "account", "set_password")
     staff = ("web/organise", *(f"web/templates/{page}" for page in pages))
     found = extracted("server")
-    return {m[2] for m in found if m[2] and m[0].startswith("web/") and not m[0].startswith(staff)}
+    pages_of_people = (m for m in found if m[0].startswith("web/") and not m[0].startswith(staff))
+    return frozenset(m[2] for m in pages_of_people if m[2])
 
 
 # Of the texts in a catalogue for participants only, this share may wait for its translation: they
@@ -78,7 +87,7 @@ MAY_WAIT = 0.1
 
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])
 def test_a_catalogue_has_every_text_with_its_places_and_is_compiled(path: Path) -> None:
-    wanted = {m.id for m in read_po((LOCALES / "messages.pot").open("rb")) if m.id}
+    wanted = texts_to_translate()
     catalogue = read_po(path.open("rb"), locale=path.parts[-3])
     assert {m.id for m in catalogue if m.id} == wanted
     assert [(m.id, error) for m, errors in catalogue.check() for error in errors] == []
