@@ -69,6 +69,19 @@ def test_scores_are_those_of_plain_counting() -> None:
         if (f.measure, f.method, f.value_set, f.seed) == ("fit", "prediction", "north", "all")
     )
     assert figure.value == pytest.approx(np.mean(fits))
+    even = {
+        (f.measure, f.value_set): f.value
+        for f in found.figures
+        if (f.method, f.seed) == ("even vote", "all")
+    }
+    assert even["agreement", "all"] == 0.5, "an even vote is on neither side"
+    gap = found.gap("even vote")
+    (overall,) = (
+        f.value
+        for f in found.figures
+        if (f.measure, f.method, f.value_set, f.seed) == ("fit", "prediction", "all", "all")
+    )
+    assert gap is not None and gap.value == pytest.approx(overall - even["fit", "all"])
     assert any(d.method == "prediction" for d in found.differences)
 
 
@@ -121,7 +134,8 @@ def test_the_audit_log_holds_the_hash_before_the_round_and_scores_come_after(
     content = json.loads(scored.output)
     assert content["hash"] == found.content_hash and content["votes_before_by_audit_log"] == 0
     shown = said("score-predictions", file, tmp_path / "tables", "--audit", log)
-    assert "0 votes had been cast by then" in " ".join(shown.output.split())
+    told = " ".join(shown.output.split())
+    assert "0 votes had been cast by then" in told and "minus that of the even vote" in told
     broken = log.read_text().replace(found.content_hash, "0" * 64)
     log.write_text(broken)
     refused = said("score-predictions", file, tmp_path / "tables", "--audit", log)

@@ -126,6 +126,7 @@ values_app.command("score")(values.score_values_command)
 
 consult_app.command("plan")(consult_planning.consultation_plan_command)
 consult_app.command("predict")(consult_planning.predict_command)
+consult_app.command("add-predictions")(consult_planning.add_predictions_command)
 consult_app.command("score-predictions")(consult_planning.score_predictions_command)
 consult_app.command("new")(consult_server.new_command)
 consult_app.command("phase")(consult_server.phase_command)

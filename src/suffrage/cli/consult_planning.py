@@ -12,8 +12,6 @@ from suffrage.cli.options import AsJson, comma_separated, print_json, print_rich
 from suffrage.errors import InputError
 
 PEOPLE = "10,25,50,100,200,400"
-# The action in the audit log.
-PREDICT = "predict"
 
 
 def consultation_plan_command(
@@ -110,6 +108,7 @@ def predict_command(
     from suffrage.evaluate.recorded_predictions import predict_votes, read_predicted_groups
     from suffrage.server.store import audit, consultations
     from suffrage.server.store.contents import to_consultation
+    from suffrage.server.store.stored_predictions import PREDICT
 
     if out.exists():
         raise InputError(f"{out} is there already; predictions on record are never replaced.")
@@ -134,6 +133,30 @@ def predict_command(
         f"{out}  {len(found.statements)} statements for {len(asked)} groups, "
         f"{found.votes_before} votes cast so far. Hash in the audit log: {found.content_hash}"
     )
+
+
+def add_predictions_command(
+    where: Where,
+    slug: Slug,
+    file: Annotated[Path, typer.Argument(help="The file that `predict` wrote.")],
+) -> None:
+    """Add predictions on record to a consultation: the results page scores them after the round.
+
+    Example: `suffrage consult add-predictions water water-2026 said.json`
+    """
+    from suffrage.server.predictions import add_predictions
+    from suffrage.server.store import consultations
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: no predictions could be read: {error}") from error
+    store = open_for_command(where)
+    what = consultations.find_consultation(store, slug)
+    add_predictions(store, what, text, "command line")
+    store.close()
+    after = "compared with the votes" if what.phase in ("closed", "archived") else "compared later"
+    typer.echo(f"{slug}  predictions added, {after}. The results page shows them after the round.")
 
 
 def score_predictions_command(
@@ -173,6 +196,7 @@ def _on_record(path: Path, wanted: str) -> int:
     import json
 
     from suffrage.server.store.audit import AuditEntry, first_broken
+    from suffrage.server.store.stored_predictions import PREDICT
 
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -19,8 +19,8 @@ from suffrage.consult.consultation import Consultation, accepted_opinions
 from suffrage.consult.people import demographics_survey, people_for, wide_demographics
 from suffrage.consult.votes import id_order
 from suffrage.errors import InputError
-from suffrage.evaluate.asking.voting_groups import AVERAGE, decided_agreement
-from suffrage.evaluate.results import Figure, FigureDifference
+from suffrage.evaluate.asking.voting_groups import AVERAGE, EVEN, decided_agreement
+from suffrage.evaluate.results import ALL, Figure, FigureDifference
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.models import Answerer, ItemProbe, read_letters
@@ -75,15 +75,35 @@ class PredictedVotes(BaseModel):
     def read(cls, path: Path) -> PredictedVotes:
         """Read predictions. Raises InputError where the file was changed since it was written."""
         try:
-            content = dict(storage.read_json(path))
+            return cls.of_json(storage.read_json(path), str(path))
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: no predictions could be read: {error}") from error
-        said = content.pop("hash", None)
-        found = settings.validated(cls, content, path.name)
-        if said != found.content_hash:
+
+    @classmethod
+    def of_json(cls, content: Any, name: str) -> PredictedVotes:
+        """The predictions that a file's content has.
+
+        Parameters
+        ----------
+        content : mapping
+            As `write` wrote it, with the hash.
+        name : str
+            What messages call the file.
+
+        Raises
+        ------
+        InputError
+            It holds something else, or was changed since it was written.
+        """
+        if not isinstance(content, dict):
+            raise InputError(f"{name}: no predictions could be read: it must be one mapping.")
+        stated = content.get("hash")
+        without = {key: value for key, value in content.items() if key != "hash"}
+        found = settings.validated(cls, without, name)
+        if stated != found.content_hash:
             raise InputError(
-                f"{path}: the predictions were changed after they were written: their hash is "
-                f"{found.content_hash}, and the file says {said}."
+                f"{name}: the predictions were changed after they were written: their hash is "
+                f"{found.content_hash}, and the file says {stated}."
             )
         return found
 
@@ -154,12 +174,18 @@ class PredictionScore:
 
     hash: str
     votes_before: int
-    # Of each group and of all, fit and agreement, with the average vote's as another method.
+    # Of each group and of all, fit and agreement, with the even and the average vote's as methods.
     figures: tuple[Figure, ...]
-    # The predictions less the average vote.
+    # The predictions less the even and the average vote.
     differences: tuple[FigureDifference, ...]
     # Statements that were predicted and had enough voters in some group.
     statements: int
+
+    def gap(self, floor: str) -> FigureDifference | None:
+        """The fit of the predictions less that of a floor, over all groups."""
+        place = ("fit", ALL, floor)
+        rows = (d for d in self.differences if (d.measure, d.value_set, d.against) == place)
+        return next(rows, None)
 
     def as_json(self) -> dict[str, Any]:
         """Everything, for scripts and reports."""
@@ -178,7 +204,7 @@ def score_predictions(
     """Compare predictions with the votes of everybody who took part.
 
     The average vote is the group's mean over the other statements: an answer that knows the group
-    and ignores the statement.
+    and ignores the statement. The even vote gives agree, disagree and neither the same share.
 
     Parameters
     ----------
@@ -206,7 +232,7 @@ def score_predictions(
             f"{plural(len(changed), 'statement')} changed in all."
         )
     rows: dict[str, dict[str, list[Measured]]] = {
-        measure: {PREDICTION: [], AVERAGE: []} for measure in ("fit", "agreement")
+        measure: {EVEN: [], AVERAGE: [], PREDICTION: []} for measure in ("fit", "agreement")
     }
     compared: set[str] = set()
     for group in predictions.groups:
@@ -218,6 +244,7 @@ def score_predictions(
                 continue
             compared.add(statement)
             answers = {
+                EVEN: np.full(3, 1 / 3),
                 PREDICTION: np.array(said) / sum(said),
                 AVERAGE: (total - people) / (len(voted) - 1),
             }
@@ -228,7 +255,13 @@ def score_predictions(
                     rows[measure][method].append(row)
     if not compared:
         raise InputError(f"no predicted statement has {least_voters} voters of a group yet.")
-    figures, differences = make_figures("predictions", rows, [AVERAGE, PREDICTION], 0)
+    figures, differences = make_figures(
+        "predictions",
+        rows,
+        [EVEN, AVERAGE, PREDICTION],
+        0,
+        pairs=[(PREDICTION, AVERAGE), (PREDICTION, EVEN)],
+    )
     return PredictionScore(
         predictions.content_hash, predictions.votes_before, figures, differences, len(compared)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from suffrage.evaluate.asking.voting_groups import AVERAGE, FLOORS, PARTICIPANTS
+from suffrage.evaluate.asking.voting_groups import AVERAGE, EVEN, FLOORS, PARTICIPANTS
 from suffrage.evaluate.capability import NAME as CAPABILITY
 from suffrage.evaluate.fit import NAME as FIT
 from suffrage.evaluate.recorded_predictions import PREDICTION
@@ -34,6 +34,14 @@ OUTCOMES = (
     ("votes", "agreement", "Agreement with votes"),
     (FIT, "fit", "Fit of the survey"),
     (CAPABILITY, "capability", "Abilities"),
+)
+# Heading, measure, and whose. An even vote's agreement is a half by its making.
+PREDICTION_COLUMNS = (
+    ("Fit", "fit", PREDICTION),
+    ("Even vote", "fit", EVEN),
+    ("Average vote", "fit", AVERAGE),
+    ("Agreement", "agreement", PREDICTION),
+    ("Average vote", "agreement", AVERAGE),
 )
 # People and statements, in the order of the columns.
 QUADRANTS: tuple[tuple[str, Side, str], ...] = (
@@ -78,29 +86,29 @@ def _prediction_panel(predicted: Mapping[str, Any]) -> Panel:
     figures = [Figure.model_validate(row) for row in predicted["figures"]]
     at = {(f.measure, f.method, f.value_set): f for f in figures if f.seed == ALL}
     groups = list(dict.fromkeys(f.value_set for f in figures))
+    columns = PREDICTION_COLUMNS
     rows = [
         [
             Cell("All groups" if group == ALL else group),
-            *(
-                figure_cell(at.get((measure, method, group)))
-                for measure in ("fit", "agreement")
-                for method in (PREDICTION, AVERAGE)
-            ),
+            *(figure_cell(at.get((measure, method, group))) for _, measure, method in columns),
         ]
         for group in groups
-    ]
-    columns = [
-        ("Group", False),
-        *(("Fit", True), ("Average vote", True), ("Agreement", True), ("Average vote", True)),
     ]
     count = predicted["votes_before"]
     return Panel(
         "Predictions on record",
         f"What a model predicted when {count} votes had been cast, compared with the votes of "
-        f"everybody who took part, on {predicted['statements']} statements. The average vote "
+        f"everybody who took part, on {predicted['statements']} statements. The even vote gives "
+        "agree, disagree and neither the same share, and its agreement is a half. The average vote "
         "knows the group and ignores the statement. The hash of the predictions, which the audit "
         f"log of the consultation holds, is {predicted['hash']}.",
-        tables=[make_table("Predicted votes", columns, rows)],
+        tables=[
+            make_table(
+                "Predicted votes",
+                [("Group", False), *((heading, True) for heading, _, _ in columns)],
+                rows,
+            )
+        ],
     )
 
 

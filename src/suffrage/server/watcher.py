@@ -33,6 +33,7 @@ from suffrage.server.consultation_results import (
 )
 from suffrage.server.organisers_results import organisers_results
 from suffrage.server.participants_results import participants_results
+from suffrage.server.predictions import compare_predictions
 from suffrage.server.store.consultations import StoredConsultation, list_consultations
 from suffrage.server.store.contents import to_consultation
 from suffrage.server.store.database import Store, open_store
@@ -193,6 +194,7 @@ def watch(
                 due = is_due(store, consultation)
                 if due:
                     recompute(store, consultation)
+                compare_predictions(store, consultation)
             except Exception as error:
                 # Whatever it was, the next votes may change it, and other consultations go on.
                 _report(f"groups of {consultation.slug}", error)

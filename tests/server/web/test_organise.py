@@ -68,6 +68,7 @@ PAGES = (
     "/settings/dates",
     "/settings/look",
     "/settings/people",
+    "/settings/predictions",
     "/settings/languages",
     "/invitations",
     "/translations",

@@ -31,6 +31,8 @@ OPTIONS = 3
 # As the report names them; a method's name has no space in it.
 COMMONEST, AVERAGE, OTHERS = "commonest vote", "average vote", "other groups’ vote"
 FLOORS = (COMMONEST, AVERAGE, OTHERS)
+# The same share for agree, disagree and neither: the floor that knows nothing.
+EVEN = "even vote"
 # What members who were trained on said, as the answer to those held out.
 PARTICIPANTS = "other members"
 

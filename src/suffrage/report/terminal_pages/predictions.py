@@ -7,18 +7,19 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from suffrage.evaluate.asking.voting_groups import AVERAGE
-from suffrage.evaluate.recorded_predictions import PREDICTION, PredictionScore
+from suffrage.evaluate.asking.voting_groups import AVERAGE, EVEN
+from suffrage.evaluate.recorded_predictions import PredictionScore
 from suffrage.evaluate.results import ALL
 from suffrage.plain_table import PlainTable
 from suffrage.plurals import plural
 from suffrage.report.numbers import WithInterval, with_interval
+from suffrage.report.vote_panels import PREDICTION_COLUMNS
 
 
 def predictions_text(
     found: PredictionScore, groups: Sequence[str], votes_before: int | None
 ) -> RenderableType:
-    """A row for each group: fit and agreement of the predictions, and of the average vote.
+    """A row for each group: fit and agreement of the predictions, and of the floors.
 
     votes_before: the votes cast when the audit log got the hash; None where no log was read.
     """
@@ -30,7 +31,7 @@ def predictions_text(
             "been "
             "cast by then."
         )
-    table = PlainTable("Group", "Fit", "Average vote", "Agreement", "Average vote")
+    table = PlainTable("Group", *(heading for heading, _, _ in PREDICTION_COLUMNS))
     at = {(f.measure, f.method, f.value_set): f for f in found.figures if f.seed == ALL}
     shown = list(groups) if len(groups) == 1 else [*groups, ALL]
     for group in shown:
@@ -39,14 +40,14 @@ def predictions_text(
             group,
             *(
                 _shown(at.get((measure, method, place)))
-                for measure in ("fit", "agreement")
-                for method in (PREDICTION, AVERAGE)
+                for _, measure, method in PREDICTION_COLUMNS
             ),
         )
-    gap = next((d for d in found.differences if (d.measure, d.value_set) == ("fit", ALL)), None)
     lines = [record, f"{plural(found.statements, 'statement')} could be compared."]
-    if gap is not None:
-        lines.append(f"Fit of the predictions minus that of the average vote: {_shown(gap)}.")
+    for floor in (EVEN, AVERAGE):
+        gap = found.gap(floor)
+        if gap is not None:
+            lines.append(f"Fit of the predictions minus that of the {floor}: {_shown(gap)}.")
     return Group(table, *(Text(line) for line in lines))
 
 

@@ -563,6 +563,21 @@ release = Table(
     UniqueConstraint("consultation_id", "version"),
 )
 
+# Votes that a model predicted, whose hash the audit log holds. See `stored_predictions.py`.
+prediction = Table(
+    "prediction",
+    metadata,
+    _consultation(key=True),
+    Column("hash", Text, primary_key=True),
+    Column("content", JSON, nullable=False),
+    # When the audit log got the hash, and how many votes had been cast by then.
+    Column("recorded", _TIME, nullable=False),
+    Column("votes_before", Integer, nullable=False),
+    # The version of the results whose votes they were compared with, and what came of it.
+    Column("scored_step", Integer),
+    Column("score", JSON(none_as_null=True)),
+)
+
 # Each entry contains the hash of the one before it, so that a change or a deletion shows.
 audit = Table(
     "audit",

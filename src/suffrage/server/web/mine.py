@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from suffrage.server.participants_results import public_part
+from suffrage.server.predictions import shown_predictions
 from suffrage.server.standing import standing_of
 from suffrage.server.store import audit, demographics, statements, stored_judgements, stored_votes
 from suffrage.server.store.consultations import StoredConsultation
@@ -75,7 +76,8 @@ def results_for(
 
     "why" is "" where results are shown, and otherwise "hidden" (organisers keep them), "join",
     "votes" (own votes are missing) or "people" (too few have voted). "rows" has the statements of
-    the results by their ids. "standing" is where the reader stands, from the tenth vote on.
+    the results by their ids. "predicted" has the predictions on record that can be compared with
+    the votes (`shown_predictions`). "standing" is where the reader stands, from the tenth vote on.
     """
     s = what.settings
     last = newest_results(store, what.id, "participants")
@@ -98,6 +100,7 @@ def results_for(
         "computation": shown,
         "result": result,
         "rows": {row["id"]: row for row in result["all"]} if result else {},
+        "predicted": shown_predictions(store, what, shown.version) if shown else {},
         "standing": standing_of(shown.result, {v.statement_id: v.value for v in votes})
         if shown
         else None,

@@ -99,6 +99,8 @@ def results_as_json(v: APublic) -> Response:
         "votes": found.votes,
         "statements_written": asdict(shown["decided"]),
         "results": shown["result"],
+        # Once voting has ended, where predictions were put on record and added.
+        **({"predicted": shown["predicted"]} if shown["predicted"] else {}),
     }
     text = json.dumps(content, ensure_ascii=False, indent=1)
     return tagged(v.request, text, "application/json", OPEN_TO_ALL)

@@ -24,6 +24,7 @@ from suffrage.server.web.organise.forms import (
     read_answers,
     time_zones,
 )
+from suffrage.server.web.organise.prediction_pages import predictions_view, save_predictions
 
 TEXTS = (
     Ask(
@@ -313,6 +314,12 @@ PARTS = {
         N_("Where the results may be shown, and their addresses."),
         embedding_view,
         save_embedding,
+    ),
+    "predictions": Part(
+        N_("Predictions"),
+        N_("How a model said people would vote, compared with the votes."),
+        predictions_view,
+        save_predictions,
     ),
     "languages": Part(
         N_("Languages"),

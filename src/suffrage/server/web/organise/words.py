@@ -174,6 +174,7 @@ class Words:
             "removed": _("The principle is removed."),
             "again": _("The groups have been computed again."),
             "released": _("The release is made."),
+            "predictions": _("The predictions are added."),
         }.get(word, "")
         return told % {"num": n} if "%(num)s" in told else told
 
