@@ -85,7 +85,9 @@ def compare_predictions(store: Store, what: StoredConsultation) -> None:
     content = replace(content, participants=content.participants.with_columns(excluded=excluded))
     least = max(LEAST_VOTERS, what.settings.least_people)
     for hash in waiting:
-        said = PredictedVotes.model_validate(stored_predictions.content_of(store, what.id, hash))
+        said = PredictedVotes.model_validate(
+            stored_predictions.predicted_content(store, what.id, hash)
+        )
         score = _score(said, content, least)
         stored_predictions.save_score(store, what.id, hash, step.version, score)
 

@@ -88,7 +88,7 @@ def list_predictions(store: Store, consultation_id: str) -> list[StoredPredictio
         return [StoredPrediction(**row) for row in rows]
 
 
-def content_of(store: Store, consultation_id: str, hash: str) -> Mapping[str, Any]:
+def predicted_content(store: Store, consultation_id: str, hash: str) -> Mapping[str, Any]:
     """Return what a file of predictions says, without its hash."""
     query = select(prediction.c.content).where(
         prediction.c.consultation_id == consultation_id, prediction.c.hash == hash
