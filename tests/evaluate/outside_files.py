@@ -24,7 +24,7 @@ PLACES = ("school", "harbour", "market", "valley", "theatre")
 
 
 def questions(count: int) -> list[str]:
-    """Questions that share no telling words with the survey's, nor much with one another."""
+    """Questions that share no distinctive words with the survey's, nor much with one another."""
     return [
         f"Should {SUBJECTS[k % 8]}{k} near some {PLACES[k % 5]}{k} concern citizens{k}?"
         for k in range(count)

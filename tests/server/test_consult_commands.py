@@ -387,5 +387,5 @@ def test_a_log_is_checked_against_heads_that_were_noted_before(tmp_path: Path) -
     assert complaint(made_again) == ""
     for head in (noted, newest, newest.split(":")[1][:16]):
         assert "log" in complaint(made_again, "--head", head)
-    assert "is no head" in complaint(lines, "--head", "12:abc")
+    assert "is not a head" in complaint(lines, "--head", "12:abc")
     assert "line 1" in complaint(["not json"])

@@ -11,7 +11,7 @@ from suffrage.consult.votes import UNSEEN, VoteMatrix
 from suffrage.errors import InputError
 from suffrage.text_overlap import jaccard, telling_words, words_in
 
-# The share of telling words (Jaccard) that two statements must have in common to be merged.
+# The share of distinctive words (Jaccard) that two statements must have in common to be merged.
 SAME_STATEMENT = 0.8
 # From this share on, a person is asked whether two statements say the same.
 NEARLY_SAME = 0.45
@@ -80,11 +80,11 @@ def merged_statements(
     texts : mapping
         The text of each statement.
     words : mapping
-        The telling words of each statement, from `statement_words`.
+        The distinctive words of each statement, from `statement_words`.
     votes : VoteMatrix
         Votes on these statements.
     same : float
-        The overlap of telling words from which statements are merged; above 1 none are.
+        The overlap of distinctive words from which statements are merged; above 1 none are.
     by_hand : sequence of Merge
         Merges that a person decided on.
 

@@ -60,7 +60,7 @@ class PrincipleSettings:
     least_share: float = MAJORITY
     # How many people of every group must have voted on a statement.
     least_voters: int = LEAST_VOTERS
-    # The overlap of telling words from which statements are merged; above 1 none are.
+    # The overlap of distinctive words from which statements are merged; above 1 none are.
     same: float = SAME_STATEMENT
     # Further merges, decided by a person.
     merges: tuple[Merge, ...] = ()

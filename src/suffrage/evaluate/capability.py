@@ -243,7 +243,7 @@ def harness_rows(
     harness = require("lm_eval", "lm-eval", purpose)
     if not isinstance(model, LanguageModel):
         raise InputError(
-            f"{purpose}: the harness asks models at hand only, not one behind an endpoint."
+            f"{purpose}: the harness asks only models that run here, not one behind an endpoint."
         )
     from lm_eval.models.huggingface import HFLM
 
@@ -334,8 +334,9 @@ EVALUATION = Evaluation(
     NAME,
     score,
     question="Has it lost what it could do before?",
-    cannot_show="More than a loss that shows on a hundred easy questions in English: a larger "
-    "benchmark sees smaller losses, and other languages and long work are not tried.",
+    cannot_show="Losses that a hundred easy questions in English do not show. A larger benchmark "
+    "sees "
+    "smaller losses, and other languages and long tasks are not tested.",
     measures=(
         Measure(
             name="capability",

@@ -494,8 +494,8 @@ def _notes(runs: Sequence[Run], splits: Sequence[Split]) -> list[str]:
     if len(set(counts.values())) > 1:
         said = ", ".join(f"{name} {count}" for name, count in counts.items())
         notes.append(
-            f"A figure is a mean over a run's seeds, of which there are: {said}. A run with one "
-            "seed owes more to chance in training than its interval shows."
+            f"A figure is a mean over a run's seeds, of which there are: {said}. With one seed, "
+            "chance in training matters more than the interval shows."
         )
     versions = {run.name: run.results.study.versions.get("suffrage") for run in runs}
     if len(set(versions.values())) > 1:
@@ -534,8 +534,8 @@ def _from_figures(runs: Sequence[Run], name: str, measure: Measure) -> Leaderboa
     notes = _notes(runs, _shared_splits(runs))
     if len(runs) > 1:
         notes.append(
-            "A run carries this measure's figures but not the units behind them, so differences "
-            "between runs are not tested; intervals that overlap may still differ."
+            "A run keeps this measure's figures but not its units, so differences between runs "
+            "are not tested. Figures whose intervals overlap may still differ."
         )
     # A signed difference does not say which of two is nearer to a point between them.
     kept = () if measure.better in ("nearer 0", "nearer 1") else tuple(holm_corrected(pairs))

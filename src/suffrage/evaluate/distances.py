@@ -203,8 +203,8 @@ def _notes(given: EvaluationInput, options: Options) -> tuple[str, ...]:
     found = []
     if nominal:
         found.append(
-            f"{nominal} of {plural(len(items), 'item')} {by_count(nominal, 'has', 'have')} options "
-            "that form no scale: earth mover's distances and correlations leave "
+            f"{nominal} of {plural(len(items), 'item')} {by_count(nominal, 'has', 'have')} "
+            "options that do not form a scale: earth mover's distances and correlations leave "
             f"{by_count(nominal, 'it', 'them')} out."
         )
     if len(given.value_sets) < 2:
@@ -351,7 +351,8 @@ MEASURES = (
         lowest=0.0,
         highest=1.0,
         label="1 - JS distance, base 2",
-        explanation="Fit as elsewhere on this page: 1 less the Jensen-Shannon distance, the square "
+        explanation="Fit as elsewhere on this page: 1 minus the Jensen-Shannon distance, the "
+        "square "
         f"root of the divergence with logarithms to base 2, from 0 to 1. {_HALVES}",
         better="higher",
         unit="items",
@@ -361,7 +362,7 @@ MEASURES = (
         lowest=0.0,
         highest=1.0,
         label="1 - JS divergence, base 2",
-        explanation="1 less the divergence itself, without the root, from 0 to 1: the same order "
+        explanation="1 minus the divergence itself, without the root, from 0 to 1: the same order "
         "of models on one item, with small gaps made smaller.",
         better="higher",
         unit="items",
@@ -400,8 +401,9 @@ MEASURES = (
         lowest=0.0,
         highest=1.0,
         label="Earth mover's distance, scale options only",
-        explanation="SubPOP's (Suh et al. 2025): options that are no point of the scale, such as "
-        '"not sure", are left out and the shares of the others made to sum to 1 on both sides.',
+        explanation="SubPOP's (Suh et al. 2025): options that are not a point of the scale, such "
+        'as "not sure", are left out, and the shares of the others are rescaled to sum to 1 on '
+        "both sides.",
         better="lower",
         unit="items",
     ),
@@ -410,7 +412,7 @@ MEASURES = (
         lowest=0.0,
         highest=1.0,
         label="Total variation",
-        explanation="The part of the answers that would have to be others; needs no scale.",
+        explanation="The share of the answers that would have to change; needs no scale.",
         better="lower",
         unit="items",
     ),
@@ -420,7 +422,8 @@ MEASURES = (
         highest=1.0,
         label="Commonest answer named",
         explanation="How often the model's likeliest option is the people's commonest answer; ties "
-        "count for their chance. Says nothing of the shares: who parrots the majority scores 1. "
+        "count for their chance. It says nothing about the shares: a model that repeats the "
+        "majority scores 1. "
         "The interval resamples items.",
         better="higher",
         unit="items",
@@ -464,8 +467,8 @@ MEASURES = (
         highest=1.0,
         label="Resolution of shares",
         explanation="How much of the spread of people's shares around the even answer the same "
-        "bins explain: 0 for an even answer, 1 for all of it; in whichever direction, so that a "
-        "model with everything turned round explains as much.",
+        "bins explain: 0 for an even answer, 1 for all of it; the direction does not matter, so "
+        "a model that reverses everything explains as much.",
         better="higher",
         unit="items",
     ),
@@ -492,8 +495,9 @@ EVALUATION = Evaluation(
     NAME,
     score,
     question="Is it near these people by every measure, or only by the one that was chosen?",
-    cannot_show="Which of these distances matters for a use of the model, or anything that fit "
-    "cannot show, since both read the same answers.",
+    cannot_show="Which of these distances matters for a use of the model. Nor can it show what "
+    "fit cannot "
+    "show, because both use the same answers.",
     measures=MEASURES,
     options=Options,
 )

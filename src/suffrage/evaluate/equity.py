@@ -62,9 +62,10 @@ MEASURES = (
         highest=1.0,
         label="Shortfall of the group served least",
         explanation="How far the model’s fit to the group it serves least is below the fit of "
-        "one half of that group’s respondents to the other. The interval holds whichever group "
-        "that is. The floor is the least that takes no telling of groups or questions: one group’s "
-        "own answers given to everybody, or an answer that ignores the question.",
+        "one half of that group’s respondents to the other. The interval is valid whichever "
+        "group that is. The floor is the smallest shortfall of an answer that does not tell "
+        "groups or questions apart: one group’s own answers given to everybody, or an answer "
+        "that ignores the question.",
         better="lower",
         unit="groups",
         headline=True,
@@ -74,9 +75,10 @@ MEASURES = (
         lowest=0.0,
         highest=2.0,
         label="Spread between groups",
-        explanation="The largest shortfall of a group less the smallest. The interval is freed of "
-        "what chance alone would make of equal groups. Equal is not good: a model that serves all "
-        "badly has a small spread too.",
+        explanation="The largest shortfall of a group minus the smallest. The interval is "
+        "corrected for the "
+        "spread that chance alone gives equal groups. A small spread is not good in itself: a "
+        "model that serves all groups badly has one too.",
         better="lower",
         unit="groups",
     ),
@@ -85,8 +87,9 @@ MEASURES = (
         lowest=-1.0,
         highest=1.0,
         label="Shortfall",
-        explanation="Fit of one half of a group’s respondents to the other half, less the model’s "
-        "fit to the group; the mean over groups.",
+        explanation="Fit of one half of a group’s respondents to the other half, minus the "
+        "model’s fit to "
+        "the group; the mean over groups.",
         better="lower",
         unit="questions",
     ),
@@ -96,8 +99,9 @@ MEASURES = (
         highest=2.0,
         label="Intersections against their parts",
         explanation="Shortfall of groups formed by two conditions (such as women of one party), "
-        "less the mean shortfall of the groups of either condition alone: above 0 where those at "
-        "the crossing are served worse.",
+        "minus the "
+        "mean shortfall of the groups of either condition alone: above 0 if the people with both "
+        "conditions are served worse.",
         better="nearer 0",
         unit="questions",
     ),
@@ -105,8 +109,10 @@ MEASURES = (
         name="within",
         lowest=0.0,
         label="Variety within groups",
-        explanation="Variance of the model’s answers along the scale over that of people’s, within "
-        "groups; ordered questions only, without what the order of the options alone may add. Near "
+        explanation="Variance of the model’s answers along the scale, divided by that of "
+        "people’s, within "
+        "groups; ordered questions only, without the part that the order of the options may add. "
+        "Near "
         "0 the model makes all members of a group say the same.",
         better="nearer 1",
         unit="questions",
@@ -116,8 +122,10 @@ MEASURES = (
         name="between",
         lowest=0.0,
         label="Distance between groups",
-        explanation="How far apart the model’s groups are over how far apart people’s are (squared "
-        "differences of shares, freed of sampling noise). Above 1, with variety within groups "
+        explanation="How far apart the model’s groups are, divided by how far apart people’s are "
+        "(squared "
+        "differences of shares, corrected for sampling noise). Above 1, with variety within "
+        "groups "
         "below 1, groups are made into caricatures; near 0 they are all answered alike.",
         better="nearer 1",
         unit="questions",
@@ -156,8 +164,8 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         )
     if not _parents(given.value_sets):
         notes.append(
-            "No value set here is the crossing of two others (a `where` with two keys, next to "
-            "value sets with either key alone), so intersections were not looked at."
+            "No value set here is the intersection of two others (a `where` with two keys, "
+            "together with value sets of either key alone), so intersections were not measured."
         )
     figures, differences = make_figures(
         NAME,

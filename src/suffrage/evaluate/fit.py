@@ -534,7 +534,7 @@ def readout_disagreements(answers: Sequence[ScoredAnswer]) -> Iterator[ReadoutDi
 EVALUATION = Evaluation(
     NAME,
     score,
-    question="Does it answer the survey as these people did, also questions it never saw?",
+    question="Does it answer the survey as these people did, even questions it never saw?",
     cannot_show="Whether the model acts on the values it states, or answers the same when asked in "
     "other words.",
     measures=tuple(measure.shown for measure in ANSWER_MEASURES.values()),

@@ -167,9 +167,8 @@ def _file_notes(
     notes = [
         f"{chosen} of {plural(every, 'question')} {by_count(chosen, 'is', 'are')} asked, with "
         "answers of "
-        f"{plural(len(found), 'country')}; how "
-        "many people stand behind a share the file does not say, so there is no ceiling and the "
-        "intervals resample questions alone.",
+        f"{plural(len(found), 'country')}; the file does not say how many people are behind a "
+        "share, so there is no ceiling and the intervals resample questions alone.",
     ]
     if aside:
         why = "; ".join(f"{n}: {reason}" for reason, n in sorted(reasons.items()))
@@ -379,9 +378,10 @@ EVALUATION = Evaluation(
     score,
     question="Whose opinions in the world does it give, and can it give another country's when "
     "asked?",
-    cannot_show="Whether closeness to a country is knowledge of it or a stereotype, or how it "
-    "would answer in that country's language. Some of the file's questions name persons of one "
-    "country next to another country's shares.",
+    cannot_show="Whether closeness to a country is knowledge or a stereotype, or how the model "
+    "would answer "
+    "in that country's language. Some of the file's questions name people of one country and "
+    "give another country's shares.",
     measures=(
         Measure(
             name="country",
@@ -416,8 +416,9 @@ EVALUATION = Evaluation(
             name="told_apart",
             label="Countries told apart",
             explanation="How much nearer to a country the model's answer as that country is than "
-            "its answers as the other countries are: 0 for a model that says the same, or anything "
-            "at all, for each. The ceiling is what the countries' own people would score.",
+            "its answers as the other countries are: 0 for a model that gives the same answer, "
+            "or random answers, for each. The ceiling is what the countries' own people would "
+            "score.",
             better="higher",
             unit="questions",
         ),
@@ -445,7 +446,7 @@ EVALUATION = Evaluation(
             highest=1.0,
             label="As the country, natural log",
             explanation="The first figure with the distance in natural logarithms, the default of "
-            "the common implementation: for comparing with figures that say no base.",
+            "the common implementation: to compare with figures that name no base.",
             better="higher",
             unit="questions",
         ),

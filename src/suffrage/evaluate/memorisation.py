@@ -59,7 +59,7 @@ TEMPLATES = (
 )
 TEXT_PROMPT = "Write a question that an opinion survey might ask."
 MIN_K = 0.2
-# A held-out question of whose telling words one record has this share has leaked.
+# A held-out question of whose distinctive words one record has this share has leaked.
 LEAKED = 0.8
 SCHEMA: dict[str, Any] = {
     "value_set": pl.String,
@@ -313,7 +313,7 @@ def _text_gaps(given: EvaluationInput, base: str | None) -> _Rows:
 
 
 def _overlap(given: EvaluationInput) -> tuple[_Rows, list[dict[str, Any]]]:
-    """The largest share of a held-out item's telling words in one record, and what leaked."""
+    """The largest share of a held-out item's distinctive words in one record, and what leaked."""
     items = {item.id: item for v in given.value_sets for item in v.items}
     telling = question_words(list(items.values()))
     scenarios = [only_words(scenario.situation) for scenario in read_scenarios(SHIPPED)]
@@ -344,8 +344,8 @@ def _notes(
 ) -> Iterator[str]:
     if options.paraphrases is None:
         yield (
-            "Without `paraphrases:` the words of a question stay as they are, and only what stands "
-            "around them changes; a file of paraphrases is the harder test."
+            "Without `paraphrases:` the words of a question stay as they are, and only the words "
+            "around them change. A file of paraphrases is the harder test."
         )
     if options.base not in given.methods:
         yield (
@@ -354,13 +354,13 @@ def _notes(
         )
     for leak in leaks:
         yield (
-            f"{leak['method']}, seed {leak['seed']}: {leak['share']:.0%} of the telling words of "
-            f"{leak['item']}, which is held out, are in one record."
+            f"{leak['method']}, seed {leak['seed']}: {leak['share']:.0%} of the distinctive words "
+            f"of {leak['item']}, which is held out, are in one record."
         )
     if given.records and not leaks:
         yield (
-            f"No record holds {LEAKED:.0%} of a held-out question's telling words, and none holds "
-            "a scenario."
+            f"No record contains {LEAKED:.0%} of a held-out question's distinctive words, and none "
+            "contains a scenario."
         )
 
 
@@ -377,8 +377,9 @@ EVALUATION = Evaluation(
     NAME,
     score,
     question="Has it learnt these people, or the questions by heart?",
-    cannot_show="Whether the model saw the survey before any of this began: a text that was always "
-    "probable may be common, or may be remembered.",
+    cannot_show="Whether the model saw the survey before this study. A text that was always "
+    "probable may be "
+    "common, or may be remembered.",
     measures=(
         Measure(
             name="gain_gap",
@@ -386,7 +387,7 @@ EVALUATION = Evaluation(
             highest=2.0,
             label="Gain on trained minus held-out questions",
             explanation="Fit minus the base's, on questions trained on, minus the same on "
-            "questions held out: 0 where what was learnt carries over whole.",
+            "questions held out: 0 if everything that was learnt carries over.",
             better="nearer 0",
             unit="questions",
             headline=True,
@@ -441,8 +442,9 @@ EVALUATION = Evaluation(
             lowest=0.0,
             highest=1.0,
             label="Held-out words in records",
-            explanation="For each held-out question, the largest share of its telling words that "
-            "one training record holds; the mean.",
+            explanation="For each held-out question, the largest share of its distinctive words "
+            "that one "
+            "training record contains; the mean.",
             better="lower",
             unit="questions",
         ),

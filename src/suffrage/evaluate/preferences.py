@@ -663,8 +663,8 @@ def _people_notes(
     untold = [v.name for v in given.value_sets if not _is_told(consultation, v)]
     if untold:
         yield (
-            "The consultation did not ask what tells these populations from others, so every "
-            f"participant counts for each of them: {', '.join(untold)}."
+            "The consultation did not ask what defines these populations, so every participant "
+            "counts for each of them: {', '.join(untold)}."
         )
 
 
@@ -703,7 +703,7 @@ _PROMPTS = (
     (
         "_held_out",
         ", prompts about held-out items",
-        " Only prompts about items held out, about which nothing was trained on.",
+        " Only prompts about held-out items, about which nothing was trained.",
     ),
     ("_trained", ", other prompts", " Only the other prompts, which training may have read."),
 )
@@ -742,8 +742,9 @@ EVALUATION = Evaluation(
     NAME,
     score,
     question="Does it prefer what people who took part preferred?",
-    cannot_show="What people who did not take part would prefer; and a model may find an answer "
-    "likelier for its length or its manner.",
+    cannot_show="What people who did not take part would prefer. A model may also find an answer "
+    "likelier "
+    "because of its length or style.",
     measures=(
         *_COMPARISON_MEASURES,
         Measure(
@@ -760,8 +761,8 @@ EVALUATION = Evaluation(
             name="votes_skill",
             label="Votes, in proportion",
             explanation="1 - (squared error of the probability of agreeing) / (that of the best "
-            "constant): 0 is no better than a constant, below 0 is worse. A parrot of the majority "
-            "loses here.",
+            "constant): 0 is no better than a constant, below 0 is worse. A model that repeats "
+            "the majority loses here.",
             better="higher",
             unit="statements",
             headline=True,

@@ -58,10 +58,11 @@ MEASURES = (
         lowest=-1.0,
         highest=1.0,
         label="What the name adds",
-        explanation="Fit of the answers given under a group’s own name, less the fit of the mean "
-        "answer under all the groups’ names. Above 0 only where naming this group rather than "
-        "another brings the answers nearer to it; a model that exaggerates, or moves at random, "
-        "falls below 0.",
+        explanation="Fit of the answers given under a group’s own name, minus the fit of the "
+        "mean answer "
+        "under all the groups’ names. It is above 0 only if naming this group, and not another, "
+        "brings the answers nearer to it. A model that exaggerates, or moves at random, is below "
+        "0.",
         better="higher",
         unit="questions",
         headline=True,
@@ -71,8 +72,9 @@ MEASURES = (
         lowest=-1.0,
         highest=1.0,
         label="Gain over no name",
-        explanation="Fit of the answers given under a group’s own name, less the fit of what the "
-        "model answers as itself.",
+        explanation="Fit of the answers given under a group’s own name, minus the fit of what "
+        "the model "
+        "answers as itself.",
         better="higher",
         unit="questions",
     ),
@@ -81,8 +83,9 @@ MEASURES = (
         lowest=-1.0,
         highest=1.0,
         label="Gain over other names",
-        explanation="Fit of the answers given under a group’s own name, less the mean fit to the "
-        "same group of the answers given under the other names.",
+        explanation="Fit of the answers given under a group’s own name, minus the mean fit to "
+        "the same group "
+        "of the answers given under the other names.",
         better="higher",
         unit="questions",
     ),
@@ -91,8 +94,9 @@ MEASURES = (
         lowest=0.0,
         highest=1.0,
         label="Own name nearest",
-        explanation="Share of groups and questions for which no other name’s answers lie nearer to "
-        "the group than those under its own; where several lie equally near, each counts its part. "
+        explanation="Share of groups and questions for which no other name’s answers are nearer "
+        "to the group "
+        "than those under its own. If several are equally near, each counts in part. "
         "The floor is guessing.",
         better="higher",
         unit="questions",
@@ -100,8 +104,10 @@ MEASURES = (
     Measure(
         name="apart",
         label="Distance between groups",
-        explanation="How far apart the model’s groups are over how far apart people’s are (squared "
-        "differences of shares, freed of sampling noise). 0 is one answer for all; above 1 groups "
+        explanation="How far apart the model’s groups are, divided by how far apart people’s are "
+        "(squared "
+        "differences of shares, corrected for sampling noise). 0 is one answer for all; above 1 "
+        "groups "
         "are made more different than they are.",
         better="nearer 1",
         unit="questions",
@@ -195,9 +201,8 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         units["apart"] = defaultdict(list)
         if named:
             notes.append(
-                "On these questions the groups do not differ beyond sampling noise: how far apart "
-                "the model puts them is not judged, and what a name could add is next to "
-                "nothing."
+                "On these questions the groups do not differ beyond sampling noise: how far "
+                "apart the model puts them is not measured, and a name could add almost nothing."
             )
     figures, differences = make_figures(
         NAME,
@@ -233,8 +238,7 @@ def _notes(
     alone = [name for name, others in among.items() if not others]
     if len(alone) == len(among):
         return [
-            "There are no two groups here of which neither is a part of the other, so nothing can "
-            "be said of steering."
+            "Of every two groups here one is a part of the other, so steering cannot be measured."
         ]
     notes = []
     if alone:
@@ -371,8 +375,9 @@ EVALUATION = Evaluation(
     NAME,
     score,
     question="Does naming a group move its answers toward that group, or just anywhere?",
-    cannot_show="Whether the model knows the group or only what is often said of it, and whether a "
-    "person who is named otherwise, or not named at all, is answered alike.",
+    cannot_show="Whether the model knows the group or only what is often said about it, and "
+    "whether it "
+    "answers in the same way if the group is named differently, or not at all.",
     measures=MEASURES,
     probe=probe,
     asks_for_shares=True,

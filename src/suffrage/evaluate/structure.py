@@ -65,10 +65,11 @@ MEASURES = (
         name="weakest",
         lowest=0.0,
         label="Weakest of three patterns",
-        explanation="How far the model’s answers follow people’s where they follow them least, "
-        "among: where groups are divided, which questions go together, which groups are alike. 0 "
-        "is no better than what one in twenty random orders reaches, 1 what one half of the "
-        "respondents shows of the other. One average person, however near to the people as a "
+        explanation="How well the model’s answers follow the weakest of three patterns in "
+        "people’s answers: "
+        "where groups are divided, which questions go together, which groups are alike. 0 is "
+        "what one in twenty random orders reaches, 1 is what one half of the respondents shows "
+        "of the other. One average person, however near to the people as a "
         "whole, has 0. The interval is that of the weakest pattern.",
         better="higher",
         unit="patterns",
@@ -81,8 +82,8 @@ MEASURES = (
         highest=1.0,
         label="Where groups are divided",
         explanation="Correlation over groups and questions of how divided the model’s answers are "
-        "with how divided people’s are (the chance that two answers differ, over its largest "
-        "value). A model that always speaks with one voice, or always spreads alike, has 0. "
+        "with how divided people’s are (the chance that two answers differ, divided by its "
+        "largest value). A model that is never divided, or always equally divided, has 0. "
         f"{_FLOOR}, the ceiling one half of the respondents against the other.",
         better="higher",
         unit="questions",
@@ -118,9 +119,10 @@ MEASURES = (
         lowest=0.0,
         label="A distribution or a point",
         explanation="Within a group, the chance that two of the model’s answers to a question "
-        "differ, over the chance that two people’s do. Near 0 the model is one person, the same "
-        "each time; above 1 it is more divided than people are. What the options’ order "
-        "alone may add is taken off.",
+        "differ, "
+        "divided by the chance that two people’s do. Near 0 the model is one person, the same "
+        "each time; above 1 it is more divided than people are. The part that the options’ order "
+        "may add is subtracted.",
         better="nearer 1",
         unit="questions",
         digits=2,
@@ -131,7 +133,7 @@ MEASURES = (
         highest=1.0,
         label="Values in a circle",
         explanation="Of the predictions that Schwartz’s circle makes about which values go "
-        "together, the share that holds over the groups less the share that fails. Over all "
+        "together, the share that holds over the groups minus the share that fails. Over all "
         "questions of the instrument, also those trained on. The floor is chance, the ceiling what "
         "people’s own answers reach.",
         better="higher",
@@ -188,8 +190,8 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
                 found[name][method] = _mean(parts)
     if len(groups) >= FEWEST_GROUPS and given.methods and not found["items_together"]:
         notes.append(
-            f"Fewer than {FEWEST_ITEMS} ordered questions were answered by all groups, so it was "
-            "not looked at which questions go together."
+            f"Fewer than {FEWEST_ITEMS} ordered questions were answered by all groups, so which "
+            "questions go together was not measured."
         )
     figures, differences = make_figures(
         NAME,
@@ -672,8 +674,8 @@ def _circles(
         return (
             {},
             [
-                "The questions here have no key to a taxonomy of values that lie in a circle, so "
-                "whether they do was not looked at."
+                "The questions here have no key to a taxonomy of values in a circle, so the "
+                "circle was not measured."
             ],
             {},
         )
@@ -682,7 +684,7 @@ def _circles(
         for item in items.values():
             scale_direction(item)
     except InputError as error:
-        return {}, [f"Whether values form a circle was not looked at: {error}"], {}
+        return {}, [f"Whether values form a circle was not measured: {error}"], {}
     whose = key.taxonomy
     places = {value.id: value.place for value in whose.values}
     if len(groups) < FEWEST_VALUES or not whose.is_circle or len(key.items) < FEWEST_VALUES:
@@ -727,7 +729,8 @@ EVALUATION = Evaluation(
     NAME,
     score,
     question="Does it answer like a people, or like one average person?",
-    cannot_show="How the answers of one person hang together: a model asked one question at a time "
-    "has no persons, and only patterns over groups and questions are looked at.",
+    cannot_show="How the answers of one person belong together. A model that is asked one "
+    "question at a time "
+    "has no persons, so only patterns over groups and questions are measured.",
     measures=MEASURES,
 )

@@ -157,7 +157,7 @@ def _table(options: Options, folder: Path) -> OtherSurvey:
 
     return OtherSurvey(
         f"the published table {path.name}{named}",
-        "It does not say how many people stand behind its shares, so there is no ceiling, and "
+        "It does not say how many people are behind its shares, so there is no ceiling, and "
         "intervals resample questions alone.",
         False,
         [items[name] for name in sorted(items)],
@@ -323,8 +323,9 @@ EVALUATION = Evaluation(
     "transfer",
     score,
     question="Does what it learned from this survey hold in another survey of the same people?",
-    cannot_show="Whether a gap comes from the model or from the surveys: they differ in year, mode "
-    "of asking, sample and wording as well.",
+    cannot_show="Whether a gap comes from the model or from the surveys, which also differ in "
+    "year, mode of "
+    "asking, sample and wording.",
     measures=(
         Measure(
             name="fit",
@@ -352,7 +353,7 @@ EVALUATION = Evaluation(
             name="way",
             label="Way from the average answer to the ceiling",
             explanation="0 where fit is that of the average answer to the study's trained items, "
-            "which ignores the question, 1 at the ceiling; where respondents are at hand.",
+            "which ignores the question, 1 at the ceiling; if respondents are available.",
             better="higher",
             unit="items",
             digits=2,

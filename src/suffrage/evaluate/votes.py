@@ -451,8 +451,9 @@ EVALUATION = Evaluation(
     NAME,
     score,
     question="Does it answer as participants vote, on statements and for people it never met?",
-    cannot_show="How people would vote who did not take part; and an opinion group is found from "
-    "votes, so that its name means what its members have in common and nothing more.",
+    cannot_show="How people who did not take part would vote. An opinion group is found from "
+    "votes, so its "
+    "name means only what its members have in common.",
     measures=(
         *_measures(),
         *(
@@ -463,7 +464,7 @@ EVALUATION = Evaluation(
                 label=f"Shortfall of the {kind} group served least",
                 explanation="How far the fit of the group served least is below what its own "
                 "members who were trained on reach, on statements and people held out. The "
-                "interval holds whichever group that is.",
+                "interval is valid whichever group that is.",
                 better="lower",
                 unit="groups",
             )

@@ -452,9 +452,9 @@ EVALUATION = Evaluation(
     "wvb",
     score,
     question="How does it do on WorldValuesBench, measured as that benchmark measures?",
-    cannot_show="How well the public of any one country is met: the sample has five people of each "
-    "kind, without weights, and a study on the World Values Survey learns from the same "
-    "respondents.",
+    cannot_show="How well the model fits the public of one country. The sample has five people "
+    "of each kind, "
+    "without weights, and a study on the World Values Survey learns from the same respondents.",
     measures=(
         Measure(
             name="w1",
@@ -470,8 +470,8 @@ EVALUATION = Evaluation(
             name="w1_groups",
             label="Wasserstein distance, by group",
             explanation="The same within each continent, settlement and level of education, and "
-            "the mean over those groups: a model that says the same to all may be near the whole "
-            "and far from each.",
+            "the mean over those groups: a model that gives everybody the same answer may be "
+            "near the whole and far from each group.",
             better="lower",
             unit="questions",
         ),

@@ -39,7 +39,7 @@ from suffrage.training_data.split import (
     split_items,
 )
 
-# A text that has this share of an item's telling words is about the item.
+# A text that has this share of an item's distinctive words is about the item.
 ABOUT = 0.6
 # Added to a study's seed where participants are held back to choose the best point on.
 _HELD_BACK_PEOPLE = 2_000_003

@@ -14,9 +14,9 @@ from suffrage.survey import Item
 from suffrage.text_overlap import COMMON_WORD, only_words, words_in
 from suffrage.training_data.split import NEAR_DUPLICATE, differ_after_a_long_beginning
 
-# The part of the shorter question's telling words that the other one has too.
+# The part of the shorter question's distinctive words that the other one has too.
 CONTAINED = 0.75
-# Fewer telling words in common than this say nothing.
+# Fewer distinctive words in common than this say nothing.
 FEWEST_WORDS = 3
 # Words are compared by their first letters, so that "increases" meets "increase".
 STEM = 5
@@ -31,8 +31,8 @@ def overlapping(
     Two questions overlap when
 
     - they are the same but for punctuation,
-    - their telling words overlap (Jaccard above `NEAR_DUPLICATE`, as in the study's own split),
-    - the longer has `CONTAINED` of the telling words of the shorter, or
+    - their distinctive words overlap (Jaccard above `NEAR_DUPLICATE`, as in the study's own split),
+    - the longer has `CONTAINED` of the distinctive words of the shorter, or
     - the statements to judge, which they end on, overlap.
 
     This errs toward removing items: those that share a statement's words are removed as well.
@@ -78,7 +78,7 @@ def _stems(text: str) -> set[str]:
 
 
 def _compared(question: str, common: set[str]) -> tuple[set[str], set[str]]:
-    """The telling words of a question, and all longer words of the last part that has several."""
+    """A question's distinctive words, and all longer words of the last part that has several."""
     parts = [found for part in _PARTS.split(question) if len(found := _stems(part)) > 1]
     return _stems(question) - common, parts[-1] if parts else set()
 

@@ -26,7 +26,7 @@ from suffrage.text_overlap import (
     words_in,
 )
 
-# Items whose telling words overlap by more than this (Jaccard) ask nearly the same.
+# Items whose distinctive words overlap by more than this (Jaccard) ask nearly the same.
 NEAR_DUPLICATE = 0.6
 
 

@@ -216,8 +216,8 @@ READ = Measure(
     name="read",
     label="Answers that could be read",
     explanation="Share of the questions on which the model puts enough probability on the options. "
-    "The other figures leave the rest out, so a method that answers fewer may be seen on easier or "
-    "harder questions. Paired differences and the floor are taken on the same questions.",
+    "The other figures leave out the rest, so a method that answers fewer questions may be "
+    "measured on easier or harder ones. Paired differences and the floor use the same questions.",
     better="higher",
     unit="questions",
     digits=2,
