@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -424,6 +425,44 @@ def test_names_are_learnt_by_the_loss_on_differences(tiny_model: Path, tmp_path:
         found[weight] = names_matter(given.output, given)
     assert found[10.0] > 0.2
     assert abs(found[0.0]) < 0.1 * found[10.0]
+
+
+@pytest.mark.slow
+def test_names_are_learnt_from_people_where_a_teacher_predicts_one_answer_for_all(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    sets = populations(10, planted=True)
+    found = {}
+    for of in ("people", "targets"):
+        given = job(
+            tiny_model,
+            tmp_path / of,
+            240,
+            sets,
+            questions=2,
+            populations=10,
+            orders=1,
+            adapter="none",
+            learning_rate=0.003,
+            differences=10,
+            teacher="words",
+            differences_of=of,
+        )
+        records = in_one_order(given.records, 2)
+        rows = records.frame.to_dicts()
+        same: dict[tuple[int, int], list[list[float]]] = defaultdict(list)
+        for row in rows:
+            same[row["step"], row["way"]].append(row["target"])
+        rows = [
+            {**row, "target": np.mean(same[row["step"], row["way"]], axis=0).tolist()}
+            for row in rows
+        ]
+        taught = replace(records, frame=pl.DataFrame(rows, infer_schema_length=None))
+        given = replace(given, records=taught, steps=int(records.frame["step"].max()))
+        trained(given)
+        found[of] = names_matter(given.output, given)
+    assert found["people"] > 0.2
+    assert abs(found["targets"]) < 0.1 * found["people"]
 
 
 def test_only_the_layers_named_are_trained(tiny_model: Path, tmp_path: Path) -> None:

@@ -165,6 +165,25 @@ def test_populations_that_were_not_asked_come_from_the_same_source_and_have_no_a
     assert per_visit["len"].max() <= 5
 
 
+def test_populations_differ_as_people_do_and_one_that_was_not_asked_as_predicted() -> None:
+    value_sets = planted()
+    missing = ITEMS[5].id
+    rest = {i: d for i, d in value_sets[0].distributions.items() if i != missing}
+    value_sets[0] = replace(value_sets[0], distributions=rest)
+    found = records(value_sets, SPLIT, teacher="words", unasked=2).frame
+    rows = found.to_dicts()
+    asked = [row for row in rows if row["people"] is not None]
+    assert all(row["apart"] == row["people"] for row in asked)
+    unasked = [row for row in rows if row["people"] is None]
+    assert unasked
+    for row in unasked:
+        others = [o for o in asked if (o["step"], o["way"]) == (row["step"], row["way"])]
+        people = np.mean([o["people"] for o in others], axis=0)
+        predicted = np.mean([o["target"] for o in others], axis=0)
+        ahead = np.array(row["target"]) - predicted
+        assert row["apart"] == pytest.approx((people + ahead).tolist())
+
+
 def test_a_population_that_was_not_asked_starts_from_its_own_average_too() -> None:
     value_sets = planted()
     missing = ITEMS[5].id
@@ -184,8 +203,19 @@ def test_a_population_that_was_not_asked_starts_from_its_own_average_too() -> No
 def test_settings_that_need_a_teacher_say_so() -> None:
     with pytest.raises(ValidationError, match="unasked: needs a teacher"):
         Options.model_validate({"questions": 4, "unasked": 2})
+    with pytest.raises(ValidationError, match="differences_of: needs a teacher"):
+        Options.model_validate({"questions": 4, "differences_of": "targets"})
     with pytest.raises(ValidationError, match="teacher: needs questions"):
         Options.model_validate({"teacher": "words"})
+
+
+def test_whose_differences_are_learnt_decides_a_training_only_with_a_teacher() -> None:
+    def deciding(**given: object) -> dict[str, object]:
+        return Options.model_validate({"questions": 4, **given}).deciding()
+
+    assert "differences_of" not in deciding()
+    taught = deciding(teacher="words")
+    assert taught != deciding(teacher="words", differences_of="targets")
 
 
 def test_planning_counts_a_taught_step_and_fits_no_teacher(monkeypatch: pytest.MonkeyPatch) -> None:

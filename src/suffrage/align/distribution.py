@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -90,6 +90,10 @@ class Options(InContextOptions, ValidatedOptions):
     # questions with at least 8 populations in the step, and 0 for others. A number applies to all
     # questions.
     differences: float | None = Field(default=None, ge=0)
+    # With a teacher, the differences between populations that are learnt. people is what people
+    # answered; a population that was not asked differs from them as it is predicted to. targets
+    # takes the differences between the predictions, which are much smaller.
+    differences_of: Literal["people", "targets"] = "people"
 
     @model_validator(mode="after")
     def _whole_questions(self) -> Options:
@@ -118,10 +122,22 @@ class Options(InContextOptions, ValidatedOptions):
     @model_validator(mode="after")
     def _has_a_teacher(self) -> Options:
         if self.teacher == "none":
-            for name in ("teacher_weight", "unasked"):
+            for name in ("teacher_weight", "unasked", "differences_of"):
                 if name in self.model_fields_set:
                     raise ValueError(f"{name}: needs a teacher; say teacher: words as well")
         return self
+
+    @property
+    def learns_differences_of_people(self) -> bool:
+        """Whether populations are to differ as people do and not as targets do."""
+        return self.teacher != "none" and self.differences_of == "people"
+
+    def deciding(self) -> dict[str, Any]:
+        """The settings that decide what is trained; without a teacher there is one difference."""
+        found = super().deciding()
+        if self.teacher == "none":
+            found.pop("differences_of")
+        return found
 
     @property
     def step_shape(self) -> StepShape | None:
@@ -293,22 +309,22 @@ def _from_average(batch: AnswerBatch) -> AnswerBatch:
     return replace(batch, log_probs=with_average(batch.log_probs, average))
 
 
-def _people(batch: AnswerBatch) -> torch.Tensor:
-    """The people's shares, (records, options)."""
+def _shares_of(batch: AnswerBatch, column: str = "target") -> torch.Tensor:
+    """The shares in a column of the records, (records, options)."""
     import torch
 
     p = torch.zeros_like(batch.log_probs)
     for line, row in enumerate(batch.rows):
-        p[line, : len(row["target"])] = torch.tensor(row["target"])
+        p[line, : len(row[column])] = torch.tensor(row[column])
     return p
 
 
-def _errors(batch: AnswerBatch) -> torch.Tensor:
-    """How far the model's shares over the options are from the people's, (records, options)."""
-    return option_shares(batch.log_probs, (batch.lengths > 0).sum(-1)) - _people(batch)
+def _errors(batch: AnswerBatch, column: str) -> torch.Tensor:
+    """How far the model's shares over the options are from a column's, (records, options)."""
+    return option_shares(batch.log_probs, (batch.lengths > 0).sum(-1)) - _shares_of(batch, column)
 
 
-def _way_errors(batch: AnswerBatch, ways: int) -> torch.Tensor:
+def _way_errors(batch: AnswerBatch, ways: int, column: str) -> torch.Tensor:
     """For each way of asking a question: the weights of its records and their errors, summed.
 
     Divided by the number of records, as `Objective.shared` wants it.
@@ -319,7 +335,7 @@ def _way_errors(batch: AnswerBatch, ways: int) -> torch.Tensor:
     """
     import torch
 
-    errors = _errors(batch)
+    errors = _errors(batch, column)
     wide = torch.nn.functional.pad(errors, (1, MOST_OPTIONS - errors.shape[1]))
     wide[:, 0] = 1
     place = torch.tensor([row["way"] for row in batch.rows], device=wide.device)
@@ -331,6 +347,8 @@ def train(job: TrainingJob) -> TrainingFacts:
     """Train on distribution records."""
     options: Options = job.options
     offset = options.offset == "average"
+    # The column of records that says how populations differ.
+    apart = "apart" if options.learns_differences_of_people else "target"
 
     def answers(rows: Sequence[RecordRow]) -> list[list[str]]:
         return [list(row["answers"]) for row in rows]
@@ -338,11 +356,11 @@ def train(job: TrainingJob) -> TrainingFacts:
     def shared(batch: AnswerBatch) -> torch.Tensor:
         assert options.questions is not None
         batch = _from_average(batch) if offset else batch
-        return _way_errors(batch, options.questions * options.orders_shown)
+        return _way_errors(batch, options.questions * options.orders_shown, apart)
 
     def loss(batch: AnswerBatch) -> torch.Tensor:
         batch = _from_average(batch) if offset else batch
-        p = _people(batch)
+        p = _shares_of(batch)
         total = distribution_loss(batch.log_probs, p, batch.weights)
         if options.loss == "ordinal":
             counts = (batch.lengths > 0).sum(-1)
@@ -355,7 +373,7 @@ def train(job: TrainingJob) -> TrainingFacts:
             means = batch.shared[[row["way"] for row in batch.rows]]
             means = means[:, 1 : 1 + p.shape[1]] / means[:, :1]
             each = batch.weights * batch.weights.new_tensor(found)
-            total = total + differences_loss(_errors(batch), means, each)
+            total = total + differences_loss(_errors(batch, apart), means, each)
         return total
 
     objective = Objective(answers, loss)

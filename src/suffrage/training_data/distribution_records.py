@@ -174,10 +174,12 @@ def _rows_by_question(
         asked_for = [*asked_for, *unasked.drawn(item, answered[item], generator)]
         asked_as = {v.name: personas.drawn(v, item) for v in asked_for}
         ways = _ways(asked_for[0].distributions[item].item, shape, generator, settings)
+        apart = _apart(asked_for, item, teacher)
         for number, way in enumerate(ways):
             rows += [
                 {
                     **_taught(v, way, asked_as[v.name], settings, teacher),
+                    **apart.get(v.name, {}),
                     "step": step,
                     "way": question * shape.orders + number,
                     "populations": len(asked_for),
@@ -186,6 +188,25 @@ def _rows_by_question(
                 for v in asked_for
             ]
     return rows
+
+
+def _apart(
+    asked_for: Sequence[ValueSet], item: str, teacher: Teacher | None
+) -> dict[str, dict[str, list[float]]]:
+    """The shares from which a visit teaches how its populations differ, by value set.
+
+    They are what people answered. A population that was not asked is as far from the mean of the
+    others as it is predicted to be. Without a teacher the targets are these shares already.
+    """
+    if teacher is None:
+        return {}
+    known = {v.name: v.distributions[item].shares for v in asked_for if item in v.distributions}
+    predicted = {v.name: teacher.prediction(v.name, item) for v in asked_for}
+    shift = np.mean([known[name] - predicted[name] for name in known], axis=0)
+    return {
+        name: {"apart": known.get(name, shares + shift).tolist()}
+        for name, shares in predicted.items()
+    }
 
 
 def _taught(
