@@ -90,12 +90,21 @@ def texts(lang: str) -> Callable[..., str]:
     return said
 
 
+# What sticks out where a page is wider than the screen, the innermost elements last.
+STICKS_OUT = """() => {
+  const page = document.documentElement;
+  if (page.scrollWidth <= page.clientWidth) return [];
+  const out = [...document.querySelectorAll("body *")].filter(one => {
+    const box = one.getBoundingClientRect();
+    return box.width && (box.left < -0.5 || box.right > page.clientWidth + 0.5);
+  }).map(one => one.outerHTML.slice(0, 90)).slice(-4);
+  return [`${page.scrollWidth - page.clientWidth} pixels too wide`, ...out];
+}"""
+
+
 def no_sideways(page: Any) -> None:
     """Nothing makes the page wider than the screen (WCAG 2.2, 1.4.10)."""
-    wide = page.evaluate(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    )
-    assert wide <= 0, page.url
+    assert page.evaluate(STICKS_OUT) == [], page.url
 
 
 SMALL = """() => [...document.querySelectorAll(

@@ -16,6 +16,7 @@ _UNSEEN = re.compile(
 _JOINER = re.compile("(?<=[\x00-\u024f])[\u200c\u200d]+|[\u200c\u200d]+(?=[\x00-\u024f]|$)")
 _MOST_MARKS = 3
 _SPACE = re.compile(r"\s+")
+_SENTENCE_END = re.compile(r"[.!?\u061f\u06d4\u3002]+(?=\s)")
 _DOUBLE_VOWEL = re.compile(r"([aeiou])\1")
 
 # Words that begin with a capital, one or more.
@@ -115,6 +116,32 @@ class Near:
     text: str
     # 0 to 1; 1 where both are the same once folded.
     likeness: float
+
+
+# A text of more characters is folded where it is read: so many begin it.
+FOLDED_FROM, SHOWN_OF_FOLDED = 280, 200
+
+
+def start_and_rest(text: str) -> tuple[str, str]:
+    """Return what is shown of a text at once, and what is folded away: "" of a short one.
+
+    A long one is cut after a sentence, or else after a word.
+
+    Examples
+    --------
+    >>> start_and_rest("More trees.")
+    ('More trees.', '')
+    >>> start, rest = start_and_rest("Trees give shade. " * 20)
+    >>> start.endswith("shade."), len(start) <= 200
+    (True, True)
+    """
+    if len(text) <= FOLDED_FROM:
+        return text, ""
+    head = text[: SHOWN_OF_FOLDED + 1]
+    ends = [found.end() for found in _SENTENCE_END.finditer(head)]
+    at = ends[-1] if ends and ends[-1] > SHOWN_OF_FOLDED // 2 else head.rfind(" ")
+    at = at if at > 0 else SHOWN_OF_FOLDED
+    return text[:at].rstrip(), text[at:].strip()
 
 
 def near_duplicates(

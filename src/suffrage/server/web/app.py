@@ -28,6 +28,7 @@ from suffrage.server.store.expiry import delete_expired
 from suffrage.server.store.faults import SENTENCES, fault_log, fault_of, trace_of
 from suffrage.server.store.schedule import keep_to_dates
 from suffrage.server.store.waiting_room import WaitingRoom
+from suffrage.server.texts import start_and_rest
 from suffrage.server.watcher import start_watching
 from suffrage.server.web import api, look_pages, public_pages, staff_pages, voting_pages
 from suffrage.server.web import participant_pages as pages
@@ -223,6 +224,7 @@ def environment_of(language: Language) -> Environment:
         language.translations, newstyle=True
     )
     environment.globals["groups_picture"] = groups_picture
+    environment.globals["start_and_rest"] = start_and_rest
     return environment
 
 

@@ -252,7 +252,8 @@ def post_statement(form: Form, v: APerson) -> Any:
 def _statement_page(
     v: Visit, text: str, language: str, problem: str = "", status: int = 200, near: Any = ()
 ) -> Response:
-    values = {"text": text, "written_in": language, "problem": problem, "near": near}
+    alike = [statements.find_statement(v.store, v.what.id, one.id) for one in near]
+    values = {"text": text, "written_in": language, "problem": problem, "near": alike}
     return v.page("statement.html", status, **values)
 
 

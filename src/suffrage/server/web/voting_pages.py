@@ -17,6 +17,7 @@ from suffrage.server.store.exposures import Exposure
 from suffrage.server.store.sittings import Sitting
 from suffrage.server.store.statements import StoredStatement
 from suffrage.server.store.stored_votes import Receipt
+from suffrage.server.texts import start_and_rest
 from suffrage.server.web import protection
 from suffrage.server.web.participant_pages import VOTES, kept_vote, offer_to_join
 from suffrage.server.web.stencils import Stencils, mark
@@ -144,7 +145,8 @@ def _standing(
 
 def _vote_page(v: Visit, standing: _Standing, mine: Any = None) -> Response:
     s, sitting = standing.statement, standing.sitting
-    if s is None or standing.exposure is None or standing.translation or sitting.block is None:
+    whole = s is None or start_and_rest(s.text)[1] or standing.translation
+    if s is None or whole or standing.exposure is None or sitting.block is None:
         return _whole_vote_page(v, standing, mine)
     stencils: Stencils = v.request.app.state.stencils
     kind = (v.language.code, v.request.url.path, s.language, s.seed, bool(standing.recorded))

@@ -363,6 +363,7 @@ def _groups(desk: Desk) -> Response:
         "lag": _lag(desk),
         "waiting": desk.language.told(_why(result)) if result and not found else None,
         "found": found,
+        "spoken": _spoken(desk),
         "drawing": drawing,
         "mark": plot.group_mark,
         "may": desk.may("analyse"),
@@ -370,6 +371,11 @@ def _groups(desk: Desk) -> Response:
         "all": _sorted(found, desk.query("sort", "divided")) if found else [],
     }
     return desk.page("groups.html", "groups", values)
+
+
+def _spoken(desk: Desk) -> dict[str, str]:
+    """The language of each statement."""
+    return {s.id: s.language for s in statements.list_statements(desk.store, desk.id)}
 
 
 def _why(result: dict[str, Any]) -> InputError:
@@ -455,6 +461,7 @@ def _find_principles(desk: Desk) -> Response:
     values = {
         "found": [(p, frozenset(p.sources) in known) for p in found.merged],
         "texts": found.texts,
+        "spoken": _spoken(desk),
         "uncertain": len(found.uncertain),
         "people": found.participants,
     }

@@ -1,0 +1,120 @@
+"""Every page of participants in every language: by axe, at every width, in large text."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from suffrage.server.store import consultations
+from suffrage.server.watcher import recompute
+from tests.server.browser import STICKS_OUT, Inspector, served, texts, visitor
+from tests.server.site import Site, consultation, crowd, site
+
+WIDTHS = (320, 390, 1280)
+THEMES = ("light", "dark")
+# Twice the size of text that the pages have otherwise (WCAG 2.2, 1.4.4).
+LARGE = "html { font-size: 225% !important; }"
+OPEN = ("", "join", "consent", "code", "about-you", "vote", "statement/new", "compare", "answers",
+    "mine", "mine/withdraw", "withdrawn", "results", "results?sort=agree", "moderation-policy",
+    "privacy", "help", "news", "embed", "nothing-here")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, str]]:
+    """A consultation in four languages, one of them written from the right, with results."""
+    made = site(tmp_path_factory.mktemp("live"))
+    what = consultation(
+        made.store, languages=["en", "mi", "es", "ar"], least_votes=1, results="everyone",
+        embedded_by=["https://council.example"], contact="council-of-the-town@long-address.example",
+    )  # fmt: skip
+    crowd(made.store, what, 30)
+    assert recompute(made.store, what, resamples=3)
+    with served(made.app) as url:
+        object.__setattr__(made.app.state.settings, "base_url", url)
+        yield made, url
+
+
+class Look:
+    """Looks at one page after another: at each width, also in large text, and by axe."""
+
+    def __init__(self, page: Any, lang: str, first: int) -> None:
+        self.page, self.lang, self.at = page, lang, first
+        self.inspector = Inspector(page, lang)
+
+    def __call__(self, name: str) -> None:
+        page = self.page
+        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+        self.fits("usual text")
+        # axe takes its time: a run sees a page once, at a width and in a theme that go round.
+        width, theme = WIDTHS[self.at % 3], THEMES[self.at // 3 % 2]
+        self.at += 1
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        self.inspector.look(f"{name}-{self.lang}-{width}-{theme}")
+        style = page.add_style_tag(content=LARGE)
+        self.fits("large text")
+        style.evaluate("one => one.remove()")
+
+    def fits(self, text: str) -> None:
+        """Nothing sticks out at any width."""
+        for width in WIDTHS:
+            self.page.set_viewport_size({"width": width, "height": 800})
+            if out := self.page.evaluate(STICKS_OUT):
+                self.inspector.complaints.append(f"{self.page.url} {width}, {text}: {out}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "plain"])
+@pytest.mark.parametrize(("first", "lang"), enumerate(["en", "mi", "es", "ar"]))
+def test_every_page_can_be_read_in_every_language(
+    chromium: Any, live: tuple[Site, str], first: int, lang: str, scripts: bool
+) -> None:
+    made, url = live
+    page = visitor(chromium, url, bypass_csp=True)
+    if not scripts:
+        # axe is a script itself, so only those of the pages are taken away.
+        page.route("**/*.js", lambda route: route.fulfill(body=""))
+    look, _ = Look(page, lang, first + 3 * scripts), texts(lang)
+    failed: list[str] = []
+    page.on("pageerror", lambda error: failed.append(str(error)))
+
+    def shown(name: str, act: Callable[[], Any]) -> None:
+        with page.expect_navigation():
+            act()
+        look(name)
+
+    page.goto(f"/c/water?lang={lang}")
+    assert page.get_attribute("html", "dir") == ("rtl" if lang == "ar" else "ltr")
+    page.goto("/c/water/join")
+    page.fill("#code", "1234")
+    shown("join-refused", page.get_by_role("button", name=_("Continue"), exact=True).click)
+    page.goto("/c/water/join")
+    page.click("button.start")
+    shown("consent-refused", page.locator("main form button").click)
+    page.check("#take_part")
+    page.click("main form button")
+    page.goto("/c/water/vote")
+    page.click("button.vote.agree")
+    page.wait_for_url("**/vote?recorded=*")
+    look("vote-recorded")
+    for path in OPEN:
+        page.goto(f"/c/water/{path}" + (f"?lang={lang}" if path == "embed" else ""))
+        look(path.replace("/", "-") or "landing")
+    page.goto("/c/water/statement/new")
+    shown("statement-refused", page.get_by_role("button", name=_("Send")).click)
+    page.fill("#text", "An assistant should follow rule amber about the water.")
+    shown("statement-near", page.get_by_role("button", name=_("Send")).click)
+    shown("statement-sent", page.get_by_role("button", name=_("Mine is different: send it")).click)
+    page.goto("/c/water/mine/withdraw")
+    shown("withdraw-refused", page.get_by_role("button", name=_("Withdraw and delete")).click)
+    what = consultations.find_consultation(made.store, "water")
+    consultations.set_phase(made.store, what.id, "closed", "tests")
+    try:
+        for path in ("", "join", "vote", "compare", "statement/new"):
+            page.goto(f"/c/water/{path}")
+            look(f"closed-{path.replace('/', '-') or 'landing'}")
+    finally:
+        consultations.set_phase(made.store, what.id, "open", "tests")
+    assert failed == []
+    assert "\n".join(look.inspector.complaints) == ""
+    page.context.close()
