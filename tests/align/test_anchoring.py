@@ -9,6 +9,7 @@ import signal
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,7 +17,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from suffrage.align import TrainingJob, packed
+from suffrage.align import TrainingJob, blending, packed
 from suffrage.align.distribution import Options
 from suffrage.align.loop import trainable
 from suffrage.align.own_text import LONGEST, WRITTEN
@@ -248,23 +249,40 @@ def with_every_anchor(tiny: Path, name: str, folder: Path) -> TrainingJob:
     return replace(given, records=with_own_text_places(records, options.own_text, size))
 
 
-def train_anchored_until_killed(tiny: Path, name: str, folder: Path) -> None:
+def train_anchored_until_killed(tiny: Path, name: str, folder: Path, where: str) -> None:
+    """In a process of its own, which dies in a step, or while weights are blended."""
+
     def die(step: int, total: int, loss: float) -> None:
-        if step == 7:
+        if where == "step" and step == 7:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    blended, tried = blending.blended, []
+
+    def blended_or_killed(start: Any, end: Any, weight: float, new: bool) -> Any:
+        tried.append(weight)
+        if where == "blend" and len(tried) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return blended(start, end, weight, new)
+
+    blending.blended = blended_or_killed
     train = method(name).train
     assert train is not None
     train(replace(with_every_anchor(tiny, name, folder), on_step=die))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["distribution", "sft", "dpo", "kto"])
+@pytest.mark.parametrize(
+    ("name", "where", "resumed_from"),
+    [
+        *((name, "step", 4) for name in ("distribution", "sft", "dpo", "kto")),
+        *((name, "blend", STEPS) for name in ("dpo", "kto")),
+    ],
+)
 def test_a_killed_training_with_every_anchor_ends_with_the_same_bytes(
-    name: str, tiny_model: Path, tmp_path: Path
+    name: str, where: str, resumed_from: int, tiny_model: Path, tmp_path: Path
 ) -> None:
     killed = multiprocessing.get_context("spawn").Process(
-        target=train_anchored_until_killed, args=(tiny_model, name, tmp_path / "killed")
+        target=train_anchored_until_killed, args=(tiny_model, name, tmp_path / "killed", where)
     )
     killed.start()
     killed.join()
@@ -274,7 +292,7 @@ def test_a_killed_training_with_every_anchor_ends_with_the_same_bytes(
     again = with_every_anchor(tiny_model, name, tmp_path / "killed")
     whole = with_every_anchor(tiny_model, name, tmp_path / "whole")
     facts, unbroken = train(again), train(whole)
-    assert facts.resumed_from == 4
+    assert facts.resumed_from == resumed_from
     assert facts.blend == unbroken.blend and facts.validation == unbroken.validation
     names = sorted(path.name for path in whole.output.iterdir())
     assert "adapter_model.safetensors" in names and WRITTEN in names
