@@ -11,9 +11,14 @@ from filelock import FileLock
 
 from suffrage.errors import InputError
 from suffrage.models import LanguageModel
+from suffrage.models.cache import AnswerStore
 from suffrage.study.commands.paraphrasing import paraphrase
-from suffrage.study.run import run_study
+from suffrage.study.inputs import StudyInputs
+from suffrage.study.run import STORE, run_study
 from suffrage.study.schema import read_study, study_survey
+from suffrage.study.segmenting import with_value_sets
+from suffrage.study.stage_outputs import results_of_study
+from suffrage.study.wiring import wire
 from tests.study.conftest import Write
 
 SUFFRAGE = [sys.executable, "-m", "suffrage"]
@@ -58,6 +63,11 @@ def test_a_study_runs_to_its_report_and_then_computes_nothing_again(write_study:
     again = run_study(study)
     assert again.computed == ()
     assert again.results == finished.results
+    moved: list[float] = []
+    with AnswerStore(finished.folder / STORE) as store:
+        results_of_study(StudyInputs(wire(with_value_sets(study))), store, moved.append)
+    assert len(moved) == len(study.evaluate) + 1, "reading, and each evaluation"
+    assert moved[0] > 0 and moved[-1] < 1 and moved == sorted(set(moved))
 
 
 @pytest.mark.slow

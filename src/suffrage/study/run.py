@@ -251,8 +251,9 @@ class StudyRun:
         """The results of everything that was said."""
         stage = self.wiring.results
         if self.wants("results"):
-            with progress.stage("work out the results", plan.seconds(stage)):
-                self._compute(stage, partial(results_of_study, self.inputs, store), write_results)
+            with progress.stage("work out the results", plan.seconds(stage)) as update:
+                results = partial(results_of_study, self.inputs, store, update)
+                self._compute(stage, results, write_results)
 
     def finish(self) -> FinishedRun:
         """Write tables, report, cards and receipts, unless the run stopped before its results."""

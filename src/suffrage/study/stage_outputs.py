@@ -342,8 +342,11 @@ def _needs_consultation(study: Study) -> bool:
     return any(spec.evaluation.needs_consultation for spec in study.evaluate)
 
 
-def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
-    """Everything the study found, from all that its models said."""
+def results_of_study(inputs: StudyInputs, store: AnswerStore, update: Update) -> Results:
+    """Everything the study found, from all that its models said.
+
+    update: is given the share of the work that is done, from 0 to 1, after each part of it.
+    """
     study, wiring = inputs.study, inputs.wiring
     given = EvaluationInput(
         value_sets=list(inputs.value_sets.values()),
@@ -364,7 +367,9 @@ def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
     )
     given = replace(given, readings=floor_readings(inputs, given))
     cards: dict[str, Scorecard] = {}
-    for spec in study.evaluate:
+    parts = len(study.evaluate) + 2  # reading, each evaluation, and putting all together
+    update(1 / parts)
+    for number, spec in enumerate(study.evaluate, start=2):
         probes = {
             (method, seed): pl.read_parquet(stage.folder / PROBES)
             for (name, method, seed), stage in wiring.probes.items()
@@ -384,6 +389,7 @@ def results_of_study(inputs: StudyInputs, store: AnswerStore) -> Results:
             for name in silent
         ]
         cards[spec.name] = replace(card, notes=(*card.notes, *notes))
+        update(number / parts)
     return results_of(wiring, inputs.sources, given, cards, store)
 
 
