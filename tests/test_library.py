@@ -297,7 +297,7 @@ def test_two_checkpoints_can_answer_for_one_group(trained_run: suffrage.Study, t
     assert [first.side, second.side] == [folder.name, "tiny-model"]
     assert first.survey_shares == second.survey_shares
     assert first.shares != second.shares
-    assert "no population" in suffrage.chat(folder, "nroth").sides[0].note
+    assert "not a population" in suffrage.chat(folder, "nroth").sides[0].note
 
 
 def test_the_passage_on_asking_runs(

@@ -346,7 +346,7 @@ def test_staff_are_added_and_changed_on_the_command_line(tmp_path: Path) -> None
     listed = said("staff", "list", store).output
     assert "cy@example.org  analyst of water; must change the password" in listed
     unknown = said("staff", "link", store, "nobody@example.org")
-    assert unknown.exit_code == 1 and "no member of staff" in str(unknown.exception)
+    assert unknown.exit_code == 1 and "not a member of staff" in str(unknown.exception)
     opened.close()
 
 
