@@ -1,7 +1,7 @@
 """Every code block of the documentation runs or is read here, or says above it what it needs.
 
-What it needs stands in a comment on the line before the block: `<!-- needs: a GPU -->`. Blocks of
-`text` and `json` are what a program prints, and no code.
+What it needs stands in a comment at the end of the line before the block: `<!-- needs: a GPU -->`.
+Blocks of `text` and `json` are what a program prints, and no code.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Block:
 
 
 FENCE = re.compile(
-    r"(?ms)^(?:[ \t]*<!-- needs: (?P<needs>[^\n]+?) -->\n)?"
-    r"(?P<indent>[ \t]*)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^[ \t]*```[ \t]*$"
+    r"(?ms)(?:^[^\n]*<!-- needs: (?P<needs>[^\n]+?) -->\n\n?)?"
+    r"^(?P<indent>[ \t]*)```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^[ \t]*```[ \t]*$"
 )
 
 
@@ -286,10 +286,10 @@ def test_a_block_that_needs_nothing_is_in_a_language_that_is_checked_or_printed(
 
 
 def test_a_mark_is_read_and_a_block_without_one_is_run(tmp_path: Path) -> None:
-    page = "A\n\n<!-- needs: a GPU -->\n```sh\nsuffrage x\n```\n\n- B\n\n  ```yaml\n  a: 1\n  ```\n"
+    page = "A:  <!-- needs: a GPU -->\n\n```sh\nsuffrage x\n```\n\n- B\n\n  ```yaml\n  a: 1\n  ```\n"
     marked, plain = blocks_of(page)
-    assert (marked.needs, marked.language, marked.line) == ("a GPU", "sh", 4)
-    assert (plain.needs, plain.text, plain.line) == (None, "a: 1\n", 10)
+    assert (marked.needs, marked.language, marked.line) == ("a GPU", "sh", 3)
+    assert (plain.needs, plain.text, plain.line) == (None, "a: 1\n", 9)
     with pytest.raises(AssertionError, match="nothing reads a file with a"):
         read_yaml_block(plain.text, tmp_path)
     with pytest.raises(AssertionError, match="suffrage values shw"):

@@ -11,6 +11,7 @@ from suffrage.consult.consultation import write_consultation
 from suffrage.consult.release.release import read_release
 from suffrage.errors import InputError
 from tests.consult.publics import made_up_public
+from tests.json_keys import check_keys
 
 
 @pytest.fixture
@@ -57,6 +58,8 @@ def test_principles_prints_groups_and_writes_both_constitutions(town: Path, tmp_
 def test_records_and_mistakes(town: Path, tmp_path: Path) -> None:
     assert "dpo" in said("records", town, tmp_path / "r")
     assert (tmp_path / "r" / "kto.jsonl").exists()
+    printed = json.loads(said("records", town, tmp_path / "printed", "--json"))
+    check_keys("consult records", printed)
     (tmp_path / "bad.yaml").write_text("licens: MIT\n")
     result = CliRunner().invoke(
         app,

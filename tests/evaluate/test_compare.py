@@ -165,6 +165,7 @@ def test_runs_that_are_not_alike_get_tables_of_their_own_with_the_reason(
         assert all(len(board.runs) == 1 for board in found.boards)
     strange = run("two", results, model="owner/other")
     assert "models differ" in (difference_of(one, strange) or "")
+    assert "--across-models" in (difference_of(one, strange) or "")
     together = compare_results([one, strange], across_models=True)
     assert len(together.boards) == 1
     assert any("different models" in note for note in together.boards[0].notes)

@@ -100,6 +100,13 @@ def test_a_cell_is_never_a_formula(results: Results, tmp_path: Path) -> None:
     assert rows_of(tmp_path, "figures.csv")[0]["method"] == "'=HYPERLINK(1)"
 
 
+def test_the_page_on_evaluations_names_every_file_that_is_written(folder: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "evaluations.md").read_text(encoding="utf-8")
+    written = {path.name for path in folder.iterdir() if path.is_file()}
+    assert {"scoreboard.tex", "differences.tex"} <= written
+    assert {name for name in written if f"`{name}`" not in page} == set()
+
+
 def test_the_latex_table_holds_the_scoreboard(results: Results, folder: Path) -> None:
     tex = (folder / "scoreboard.tex").read_text(encoding="utf-8")
     body = tex.split(r"\midrule")[1].split(r"\bottomrule")[0]

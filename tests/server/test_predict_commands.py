@@ -20,6 +20,7 @@ from suffrage.evaluate.recorded_predictions import (
 from suffrage.server.store import audit, consultations
 from suffrage.server.store.database import open_store
 from suffrage.study.commands.simulated_public import SimulatedPublicSettings, simulated_public
+from tests.json_keys import check_keys
 from tests.synthetic import make_survey
 
 SURVEY = make_survey(respondents=300, items=8, seed=3)
@@ -132,6 +133,7 @@ def test_the_audit_log_holds_the_hash_before_the_round_and_scores_come_after(
     scored = said("score-predictions", file, tmp_path / "tables", "--audit", log, "--json")
     assert scored.exit_code == 0, scored.output
     content = json.loads(scored.output)
+    check_keys("consult score-predictions", content)
     assert content["hash"] == found.content_hash and content["votes_before_by_audit_log"] == 0
     shown = said("score-predictions", file, tmp_path / "tables", "--audit", log)
     told = " ".join(shown.output.split())

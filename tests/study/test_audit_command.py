@@ -15,6 +15,7 @@ from suffrage.study.commands.auditing import asked_model, surveyed_by
 from suffrage.survey import Survey
 from suffrage.values.item_keys import item_key
 from tests.evaluate.test_auditing import constant, said
+from tests.json_keys import check_keys
 from tests.openai_server import Stub, serving
 from tests.study.conftest import Write
 from tests.values import test_values, test_world_values
@@ -69,6 +70,7 @@ def test_models_at_hand_and_behind_addresses_are_compared_in_one_report(
         found = audit(tiny_model, "far.yaml", "--survey", "study.yaml", "--json")
     assert found.exit_code == 0, found.output
     content = json.loads(found.stdout)
+    check_keys("audit", content)
     assert [m["name"] for m in content["models"]] == [tiny_model.name, "far"]
     assert {(g["model"], g["group"]) for g in content["model_gaps"]} >= {
         (g["model"], group) for g in content["model_gaps"] for group in ("north", "south")

@@ -19,6 +19,7 @@ from suffrage.study.commands.write_candidates import (
 )
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
+from tests.json_keys import check_keys
 from tests.study.conftest import Write
 
 
@@ -78,6 +79,7 @@ def test_a_studys_checkpoints_write_and_say_who_wrote(write_study: Write, tmp_pa
     result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "a.jsonl"), "--json"])
     assert result.exit_code == 0, result.output
     told = json.loads(result.output)
+    check_keys("consult answers", told)
     found = candidates_of_text((tmp_path / "a.jsonl").read_text("utf-8"), "a.jsonl")
     assert told["kept"] == len(found) and told["asked"] == 2 * 2 * 5
     assert told["written"] + told["empty"] == told["asked"]

@@ -1,6 +1,7 @@
 """A study that learns from a consultation: its checkpoints, people held out, a changed vote."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -28,6 +29,7 @@ from suffrage.training_data import HeldOut, split_items
 from suffrage.training_data.records import Records
 from tests.evaluate.asking import evaluated, value_of
 from tests.impostors import Impostor, flat
+from tests.json_keys import check_keys
 from tests.study.conftest import Write
 from tests.synthetic import make_survey
 
@@ -184,6 +186,7 @@ def test_the_survey_and_a_public_drawn_from_it_agree_and_a_turned_public_does_no
 ) -> None:
     study = read_study(write_loop())
     rows = study_disagreements(study, tmp_path / "public-links.csv")
+    check_keys("consult against-survey", [asdict(row) for row in rows])
     assert {row.value_set for row in rows} == {"north", "south"}
     assert np.mean([row.clear for row in rows]) < 0.05
     public = read_consultation(tmp_path / "public")

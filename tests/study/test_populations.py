@@ -10,6 +10,7 @@ from suffrage.errors import InputError
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study, study_representativeness, study_survey
 from suffrage.study.segmenting import study_value_set
+from tests.json_keys import check_keys
 from tests.study.conftest import Write
 
 TARGETS = {"source": "a register", "margins": {"region": {"north": 0.7, "south": 0.3}}}
@@ -64,6 +65,7 @@ def test_representativeness_is_printed_for_people_and_for_scripts(
     out = capsys.readouterr().out
     assert "a register" in out and "Who is missing most: region north" in out
     content = json.loads(out[out.index("{") :])
+    check_keys("survey representativeness", content)
     assert content["missing"] == ["region: north"] and content["gap"] < 1e-6
 
 

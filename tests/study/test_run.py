@@ -19,6 +19,7 @@ from suffrage.study.schema import read_study, study_survey
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.stage_outputs import results_of_study
 from suffrage.study.wiring import wire
+from tests.json_keys import check_keys
 from tests.study.conftest import Write
 
 SUFFRAGE = [sys.executable, "-m", "suffrage"]
@@ -190,6 +191,7 @@ def test_a_model_paraphrases_items_and_training_uses_what_was_kept(
     with monkeypatch.context() as patch:
         patch.setattr(LanguageModel, "sample", lambda *_, **__: [next(answers)])
         said = paraphrase(study, None, 3, tmp_path / "p.json", quiet=True)
+        check_keys("paraphrase", said)
     assert said["kept"] >= 1 and said["empty"] == len(items)
     assert said["asked"] == 3 * len(items)
     assert sum(said["dropped"].values()) + said["kept"] == 2 * len(items)

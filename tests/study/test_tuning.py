@@ -18,6 +18,7 @@ from suffrage.study.run import StudyRun, run_study
 from suffrage.study.schema import read_study
 from suffrage.study.trials import sweep_of, trials_of
 from suffrage.training_data import ItemSplit
+from tests.json_keys import check_keys
 from tests.study.conftest import Write
 
 ENTRY: dict[str, Any] = {
@@ -215,6 +216,7 @@ def test_a_trial_that_diverges_is_told_and_what_is_finished_is_not_done_again(
     shown = CliRunner().invoke(app, ["tune", str(path), "--json"])
     assert shown.exit_code == 0, shown.output
     found = json.loads(shown.stdout)
+    check_keys("tune", found)
     assert len(places) == 4 and places[3] == places[2], "only what was missing"
     said = {trial["settings"]["learning_rate"]: trial["diverged"] for trial in found["trials"]}
     assert said == {0.001: None, 0.002: None, 0.02: "training diverged: the loss at step 2 is nan"}

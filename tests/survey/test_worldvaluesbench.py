@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.survey import worldvaluesbench as wvb
+from tests.json_keys import check_keys
 
 DATA = Path(os.environ.get("SUFFRAGE_SHARED_DATA", "../shared/data")) / "wvs7"
 
@@ -285,6 +286,7 @@ def test_the_command_prints_counts_beside_those_published(tmp_path):
     assert "train          1,749     65,294" in result.stdout
     command[-1] = str(tmp_path / "again")
     found = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    check_keys("survey worldvaluesbench", found)
     assert found["parts"]["test"]["participants"] == 374
     assert found["parts"]["probe"]["published"] == [4860, 8280]
     command[-1] = str(tmp_path / "third")
@@ -323,6 +325,7 @@ def test_scores_are_those_of_the_benchmarks_evaluation(tmp_path):
             "--json",
         ],
     )
+    check_keys("survey worldvaluesbench-score", json.loads(result.stdout))
     assert json.loads(result.stdout) == pytest.approx(expected, abs=1e-12)
 
 

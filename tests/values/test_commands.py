@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from suffrage.cli import app
 from suffrage.survey import Survey
+from tests.json_keys import check_keys
 from tests.synthetic import write_survey_files
 from tests.values.test_values import answers
 from tests.values.test_world_values import BOOK, world
@@ -53,6 +54,7 @@ def test_a_studys_populations_are_scored(tmp_path: Path) -> None:
     path = str(written_study(tmp_path, answers(200)))
     plot = tmp_path / "values.html"
     scores = json.loads(said("score", path, "--json", "--out", str(plot)))
+    check_keys("values score", scores)
     assert set(scores["value_sets"]["all"]["mean"]) == set(scores["values"]) == set(scores["alpha"])
     assert scores["omega"]["UN"] > 0.5  # three items of one value go together
     # These values are independent of each other: no circle, and the page says so.
