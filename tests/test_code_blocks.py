@@ -286,7 +286,9 @@ def test_a_block_that_needs_nothing_is_in_a_language_that_is_checked_or_printed(
 
 
 def test_a_mark_is_read_and_a_block_without_one_is_run(tmp_path: Path) -> None:
-    page = "A:  <!-- needs: a GPU -->\n\n```sh\nsuffrage x\n```\n\n- B\n\n  ```yaml\n  a: 1\n  ```\n"
+    page = (
+        "A:  <!-- needs: a GPU -->\n\n```sh\nsuffrage x\n```\n\n- B\n\n  ```yaml\n  a: 1\n  ```\n"
+    )
     marked, plain = blocks_of(page)
     assert (marked.needs, marked.language, marked.line) == ("a GPU", "sh", 3)
     assert (plain.needs, plain.text, plain.line) == (None, "a: 1\n", 9)
