@@ -375,6 +375,8 @@ def test_the_log_says_what_was_done_to_what_in_words_and_with_links(office: Offi
     assert f'<a href="{link}" lang="en" dir="auto">It should be able to sing.</a>' in shown
     for words in ("Owner", "Decided on a statement", "Off topic", "15 → 20", "Changed the status"):
         assert words in shown
+    # Settings are called what the pages call them.
+    assert "How many minutes a visit should take" in shown and "statement characters" not in shown
     assert "{&#34;" not in shown and "statement.moderate" not in shown
     listed = shown.split('<ol class="log')[1]
     assert not re.search("[0-9a-f]{32}", listed)

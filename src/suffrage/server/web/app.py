@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
@@ -61,6 +62,7 @@ from suffrage.server.web.visit import (
     offered,
     render,
     staff_languages,
+    visit,
     with_visit,
 )
 
@@ -69,6 +71,8 @@ API = "/api/"
 LOOK_AFTER_WATCHER = 5.0
 # Seconds between looks for what is due by date, and for mails to send.
 DO_EVERY = 3.0
+# The consultation of a participants' page.
+PAGE_OF = re.compile(r"/c/([a-z0-9-]{1,64})/")
 # Seconds between two deletions of what has expired.
 DELETE_EVERY = 300.0
 # Seconds after which something may be sent again that the database could not store.
@@ -311,6 +315,11 @@ def _too_many(request: Request, error: TooManyError) -> Response:
 
 def _http_error(request: Request, error: HTTPException) -> Response:
     reasons = {401: "log_in", 404: "not_found", 405: "method", 415: "json"}
+    slug = PAGE_OF.match(request.url.path)
+    if error.status_code == 404 and slug:
+        # No such page, of a consultation that there is: said in one of its languages.
+        with suppress(NotFoundError):
+            visit(request, slug.group(1))
     response = _error(request, error.status_code, reasons.get(error.status_code, "wrong"))
     response.headers.update(error.headers or {})
     return response

@@ -11,6 +11,7 @@ from suffrage.server.store import statements, stored_principles
 from suffrage.server.store.audit import AuditEntry
 from suffrage.server.web.languages import N_
 from suffrage.server.web.organise.desk import Desk, short_id
+from suffrage.server.web.organise.settings_pages import DATES, LOOK, TAKING_PART, TEXTS
 
 ACTIONS = {
     "answer.show": N_("Showed or hid an answer"),
@@ -57,15 +58,22 @@ PLACES = {
 }
 KEYS = {
     "count": N_("Number"),
+    "demographics": N_("Questions about people"),
+    "embedded_by": N_("Sites that may show the results"),
     "epsilon": N_("Noise"),
     "expires": N_("Valid until"),
     "from": N_("Before"),
+    "languages": N_("Languages"),
     "note": N_("Note"),
     "reason": N_("Reason"),
     "stratum": N_("Group"),
+    "targets": N_("Shares of the population"),
     "to": N_("After"),
     "version": N_("Version"),
 }
+# Settings by the words of the pages they are set on.
+_ASKED = {ask.name: ask for ask in (*TEXTS, *TAKING_PART, *DATES, *LOOK)}
+KEYS |= {name: ask.label for name, ask in _ASKED.items()}
 # What only a program can use; the download has it.
 _FOR_PROGRAMS = ("hash", "sha256", "sources", "text", "rows", "keys", "logo")
 _MOST = 120
@@ -159,7 +167,7 @@ class AuditWords:
             if _is_deep(value):
                 told.append((name, self.desk._("changed")))
             elif isinstance(value, Mapping) and set(value) == {"from", "to"}:
-                before, after = self._plain(value["from"]), self._plain(value["to"])
+                before, after = self._plain(value["from"], key), self._plain(value["to"], key)
                 told.append((name, f"{before or '–'} → {after or '–'}"))
             else:
                 told.append((name, self._plain(value, key)))
@@ -170,6 +178,8 @@ class AuditWords:
         words = self.desk.words
         if key == "expires" and isinstance(value, int):
             return words.moment(value)
+        if isinstance(value, str) and key in _ASKED and value in _ASKED[key].options:
+            return self.desk._(_ASKED[key].options[value])
         if isinstance(value, bool):
             return self.desk._("yes") if value else self.desk._("no")
         if isinstance(value, Mapping):

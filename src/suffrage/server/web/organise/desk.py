@@ -77,6 +77,12 @@ class Desk:
         """The consultation's id."""
         return self.about.id
 
+    @property
+    def address(self) -> str:
+        """Where people find the consultation, such as https://consult.example.org/c/parks."""
+        origin: str = self.request.app.state.settings.base_url
+        return f"{origin.rstrip('/')}/c/{self.about.slug}"
+
     def may(self, what: str) -> bool:
         """Whether the role allows it: view, moderate, analyse, export or manage."""
         return self.role in MAY[what]

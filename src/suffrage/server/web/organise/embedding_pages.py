@@ -15,7 +15,7 @@ FRAME_HEIGHT = 640
 
 def embedding_view(desk: Desk) -> Response:
     """Show the page."""
-    start = f"{desk.request.app.state.settings.base_url.rstrip('/')}/c/{desk.about.slug}"
+    start = desk.address
     frame = (
         f'<iframe src="{start}/embed" title="{escape(desk.about.text(desk.about.title, "")[0])}" '
         f'width="100%" height="{FRAME_HEIGHT}" loading="lazy"></iframe>'

@@ -196,7 +196,7 @@ def _links(desk: Desk, sent: Sent) -> Response:
         desk.store, desk.id, count, desk.member.id, stratum, expires
     )
     # Not of the request: whoever sends it chooses its host.
-    start = f"{desk.request.app.state.settings.base_url}/c/{desk.about.slug}/join?t="
+    start = f"{desk.address}/join?t="
     out = io.StringIO()
     rows = csv.writer(out)
     rows.writerow(("stratum", "link"))
