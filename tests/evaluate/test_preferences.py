@@ -300,7 +300,7 @@ def test_a_population_is_compared_with_its_own_members(options: Options, tmp_pat
     with pytest.raises(InputError, match=r'value set north: .* Did you mean "region"'):
         evaluated(EVALUATION, {"knower": knower()}, northern, SPLIT, divided)
     undivided = evaluated(EVALUATION, {"knower": knower()}, both, SPLIT, options)
-    assert any("did not ask what tells these populations" in note for note in undivided.notes)
+    assert any("did not ask what defines these populations" in note for note in undivided.notes)
 
 
 @pytest.mark.slow

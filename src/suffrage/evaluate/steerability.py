@@ -238,7 +238,8 @@ def _notes(
     alone = [name for name, others in among.items() if not others]
     if len(alone) == len(among):
         return [
-            "Of every two groups here one is a part of the other, so steering cannot be measured."
+            "There are no two groups here of which neither is a part of the other, so steering "
+            "cannot be measured."
         ]
     notes = []
     if alone:
