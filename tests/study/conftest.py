@@ -1,19 +1,37 @@
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from suffrage.study.planning import machine_speed
 from tests.synthetic import make_survey, write_survey_files
 
 Write = Callable[..., Path]
 
 
+@pytest.fixture(scope="package", autouse=True)
+def a_moment_is_enough() -> Iterator[None]:
+    """Measure this machine for a moment only: how fast it is is no claim of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(machine_speed, "SECONDS", 0.01)
+        yield
+
+
+@pytest.fixture(scope="session")
+def survey_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a survey of 240 people and its codebook, which each study copies."""
+    folder = tmp_path_factory.mktemp("survey")
+    write_survey_files(folder, make_survey(respondents=240, items=8))
+    return folder
+
+
 @pytest.fixture
-def write_study(tmp_path: Path, tiny_model: Path) -> Write:
+def write_study(tmp_path: Path, survey_files: Path, tiny_model: Path) -> Write:
     """Writes a small, whole study into a folder, with changes, and gives its path."""
-    write_survey_files(tmp_path, make_survey(respondents=240, items=8))
+    shutil.copytree(survey_files, tmp_path, dirs_exist_ok=True)
 
     def write(**changes: Any) -> Path:
         content: dict[str, Any] = {

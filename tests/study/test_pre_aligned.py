@@ -349,7 +349,7 @@ SHARE = {"by": "item", "share": 0.3}
 LIST = {"by": "list", "items": ["q5", "q6"]}
 
 
-@pytest.mark.parametrize("place", ["model", "from"])
+@pytest.mark.parametrize("place", ["model", pytest.param("from", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
