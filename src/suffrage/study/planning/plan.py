@@ -17,6 +17,7 @@ from suffrage.study.planning.machine_speed import busy_sentence, matrix_speed
 from suffrage.study.planning.memory import StepSize, largest_step
 from suffrage.study.planning.stage_work import (
     StageWork,
+    answered_cells,
     asked_as,
     described_tokens,
     held_out_in_any,
@@ -44,6 +45,13 @@ REQUEST_SECONDS = 1.0
 LABEL_TOKENS, WRITTEN_TOKENS = 1.0, 10.0
 LOADING_SECONDS = 6.0
 SMALL_STAGE_SECONDS = 2.0
+# Of the results, for each model and value set (figures with their resamples), and for each of their
+# answered cells. Measured on a Xeon on 2026-11-29: published tables drawn at random, with 3 models
+# of 10 x 40, 20 x 80 and 40 x 145 populations and questions and 6 models of 20 x 80, took 3.6, 8.2,
+# 15 and 13 s of a core; `examples/many-questions.yaml`, 8 models of 158 populations and 5,900 cells
+# each, took about 4 minutes. The estimate is within a factor of 1.7 of each.
+RESULTS_VALUE_SET_SECONDS = 0.12
+RESULTS_CELL_SECONDS = 0.00035
 # Interpreter and libraries, what loading leaves, and what the allocator keeps: measured
 # (benchmarks/memory.py).
 RUNTIME_BYTES = 1.1e9
@@ -167,6 +175,7 @@ def _local_plan(inputs: StudyInputs) -> Plan:
     shape = model_shape(inputs.wiring.model)
     parameters = shape.parameters if shape else 0
     work = work_by_stage(inputs)
+    small = _small_stages(inputs)
     short = study.scoring.number_format == "bfloat16" and find_spec("torch") and not gpu_name()
     reading = asking * (SHORT_EFFICIENCY if short else FORWARD_EFFICIENCY)
     planned = [
@@ -175,6 +184,7 @@ def _local_plan(inputs: StudyInputs) -> Plan:
             work.get(stage.folder),
             parameters,
             training * FORWARD_EFFICIENCY if stage.kind == "align" else reading,
+            small[stage.folder],
         )
         for stage in stages
     ]
@@ -201,14 +211,29 @@ def _measured_notes(speed: float, number_format: str) -> tuple[str, ...]:
     return (measured, busy) if busy else (measured,)
 
 
-def _planned(stage: Stage, work: StageWork | None, parameters: int, speed: float) -> PlannedStage:
+def _small_stages(inputs: StudyInputs) -> dict[Path, float]:
+    """Seconds of each stage without its model, by folder; 0 where it is finished."""
+    wiring, found = inputs.wiring, {}
+    for stage in wiring.stages():
+        found[stage.folder] = 0.0 if stage.finished else SMALL_STAGE_SECONDS
+    if not wiring.results.finished:
+        models = len({stage.folder for stage in wiring.answers.values()})
+        found[wiring.results.folder] += RESULTS_VALUE_SET_SECONDS * models * len(
+            inputs.value_sets
+        ) + RESULTS_CELL_SECONDS * answered_cells(inputs)
+    return found
+
+
+def _planned(
+    stage: Stage, work: StageWork | None, parameters: int, speed: float, small: float
+) -> PlannedStage:
     """Plan one stage.
 
     work: what it takes of the model, None where it runs none. speed: operations a second reached.
+    small: seconds without the model.
     """
     if work is None:
-        seconds = 0.0 if stage.finished else SMALL_STAGE_SECONDS
-        return PlannedStage(stage, stage.finished, seconds, None)
+        return PlannedStage(stage, stage.finished, small, None)
     memory = work.memory + RUNTIME_BYTES if parameters else None
     if stage.finished:
         return PlannedStage(stage, True, 0.0, memory)
@@ -219,12 +244,12 @@ def _planned(stage: Stage, work: StageWork | None, parameters: int, speed: float
 def _endpoint_plan(inputs: StudyInputs, endpoint: EndpointSettings) -> Plan:
     """Requests, tokens and money of every stage that asks an endpoint; no time measured here."""
     prices, asked = endpoint.prices, _requests_by_stage(inputs)
-    planned, money, total = [], 0.0, 0.0
+    planned, money, total, small = [], 0.0, 0.0, _small_stages(inputs)
     for stage in inputs.wiring.stages():
         requests, length, written = (0.0, 0.0, 0.0)
         if not stage.finished and stage.folder in asked:
             requests, length, written = asked[stage.folder]
-        seconds = 0.0 if stage.finished else SMALL_STAGE_SECONDS
+        seconds = small[stage.folder]
         seconds += requests * REQUEST_SECONDS / endpoint.concurrency
         if prices:
             money += (requests * length * prices.input + written * prices.output) / 1e6

@@ -136,6 +136,18 @@ def scored_prompts(inputs: StudyInputs, spec: MethodSpec) -> int:
     )
 
 
+def answered_cells(inputs: StudyInputs) -> int:
+    """Pairs of a value set and an item whose answers the results compare, over all models asked.
+
+    A model that is asked once as itself is compared with every value set.
+    """
+    value_sets = list(inputs.value_sets.values())
+    models = {stage.folder: place for place, stage in inputs.wiring.answers.items()}
+    every = sum(len(value_set.items) for value_set in value_sets)
+    asked = (inputs.asked_cells(*place, value_sets) for place in models.values())
+    return sum(every if cells is None else len(cells) for cells in asked)
+
+
 def held_out_in_any(inputs: StudyInputs) -> list[str]:
     """The items that any seed holds out."""
     return sorted({item for split in inputs.splits.values() for item in split.held_out})
