@@ -19,7 +19,7 @@ from suffrage.errors import InputError
         ("a: 1\nb: *x\n", "line 2: found undefined alias 'x'"),
         ("a: 1\nb: \x07\n", "line 2: the control character U\\+0007 may not be in YAML"),
         ("a: 2026-13-45\n", "a value is not readable .month must be in 1..12."),
-        ("- a\n", "must hold keys and values"),
+        ("- a\n", "must contain keys and values"),
     ],
 )
 @pytest.mark.parametrize("libyaml", [True, False])

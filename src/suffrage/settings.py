@@ -70,7 +70,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{path}: a value is not readable ({error}); put it in quotes.") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: must hold keys and values, such as `study: name`.")
+        raise InputError(f"{path}: must contain keys and values, such as `study: name`.")
     return content
 
 

@@ -189,7 +189,10 @@ def test_paraphrases_and_translations_are_asked(tmp_path: Path) -> None:
             {"language": "x", "items": {"q00": {"question": "?", "options": ["a", "b"]}}},
             "q00 has 2",
         ),
-        ({"language": "x", "items": {"q00": {"options": ["a", "b", "c", "d"]}}}, "q00 must hold"),
+        (
+            {"language": "x", "items": {"q00": {"options": ["a", "b", "c", "d"]}}},
+            "q00 must contain",
+        ),
         ({"language": "x", "items": {"other": {}}}, "none of the items"),
     ],
 )

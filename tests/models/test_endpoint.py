@@ -359,7 +359,7 @@ def test_a_budget_of_money_is_never_passed(server: Server, counted: bool) -> Non
     ("given", "said"),
     [
         ({"endpoint": "host/v1"}, "must be an address"),
-        ({"endpoint": "https://me:secret@host/v1"}, "must hold no password"),
+        ({"endpoint": "https://me:secret@host/v1"}, "must not contain a password"),
         ({"budget": {"money": 3}}, "budget.money needs prices"),
         ({"extra": {"temperature": 0}}, "temperature is for the readouts to set"),
     ],

@@ -172,5 +172,5 @@ def test_scores_equal_the_model_called_directly(model: LanguageModel) -> None:
 
 
 def test_an_empty_continuation_is_refused() -> None:
-    with pytest.raises(ValueError, match="must hold a token"):
+    with pytest.raises(ValueError, match="must contain a token"):
         ScoreRequest((1,), ((),))

@@ -171,7 +171,7 @@ WRONG = {
     ),
     "password": (
         {"model": {"endpoint": "https://me:sk-abc-123@h/v1", "name": "x"}},
-        "model.endpoint must hold no password",
+        "model.endpoint must not contain a password",
     ),
     "unknown key": (
         {"model": {"endpoint": "https://h/v1", "name": "x", "sampels": 3}},

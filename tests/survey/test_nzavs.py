@@ -120,7 +120,7 @@ def test_a_file_that_is_not_utf8_is_read_when_its_encoding_is_named(tmp_path, en
         ({}, BOOK, 12, "none of its items in wave 12"),
         ({}, BOOK.replace("id: SDO01", "id: SDO1"), 10,
          r'no column "SDO1\.T10".*mean "SDO01\.T10"'),
-        ({}, BOOK + "column: X.T{wave}\n", 10, r"must hold \{id\} and \{wave\}"),
+        ({}, BOOK + "column: X.T{wave}\n", 10, r"must contain \{id\} and \{wave\}"),
         ({}, BOOK.replace("SDO04r.T{wave:02}", "SDO04r.{time}"), 10, r"\{time\} is neither"),
         ({}, BOOK + "took_part: In.T10\n", 10, r'took_part: panel\.csv has no column "In\.T10"'),
         ({}, BOOK + "weight: W.T10\n", 10, r'weight: panel\.csv has no column "W\.T10"'),

@@ -65,5 +65,5 @@ def test_a_file_that_does_not_fit_the_survey_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="names nope"):
         read_paraphrases(path, SURVEY.codebook.items)
     path.write_text("[]")
-    with pytest.raises(InputError, match="must hold"):
+    with pytest.raises(InputError, match="must contain"):
         read_paraphrases(path, SURVEY.codebook.items)

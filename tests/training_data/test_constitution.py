@@ -62,7 +62,7 @@ def principle(name: str, **more: Any) -> dict[str, Any]:
         ({"principles": [principle("a", support=1), principle("b")]}, "'b' has no support"),
         ({"principles": [principle("a", group_support={"x": 2})]}, "group x has 2"),
         ("principles: [\n", r"line \d"),
-        ("- a\n- b\n", "must hold keys and values"),
+        ("- a\n- b\n", "must contain keys and values"),
     ],
 )
 def test_a_mistake_in_a_constitution_is_named(content: Any, complaint: str, tmp_path: Path) -> None:

@@ -341,7 +341,7 @@ def _read_translation(path: Path, items: Sequence[Item]) -> tuple[str, dict[str,
     shape = '{"language": "...", "items": {id: {"question": "...", "options": [...]}}}'
     texts = content.get("items") if isinstance(content, dict) else None
     if not isinstance(texts, dict) or not isinstance(content.get("language"), str):
-        raise InputError(f"translations: {path} must hold {shape}.")
+        raise InputError(f"translations: {path} must contain {shape}.")
     found = {}
     for item in items:
         entry = texts.get(item.id)
@@ -349,7 +349,9 @@ def _read_translation(path: Path, items: Sequence[Item]) -> tuple[str, dict[str,
             continue
         options = entry.get("options") if isinstance(entry, dict) else None
         if not isinstance(options, list) or not str(entry.get("question") or "").strip():
-            raise InputError(f"translations: {path}: {item.id} must hold a question and options.")
+            raise InputError(
+                f"translations: {path}: {item.id} must contain a question and options."
+            )
         if len(options) != len(item.options) or len(set(options)) != len(options):
             raise InputError(
                 f"translations: {path}: {item.id} has {len(set(options))} different options, the "

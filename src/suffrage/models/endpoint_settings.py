@@ -111,7 +111,9 @@ class EndpointSettings(BaseModel):
         if parts.port == 0:  # reading it refuses what is no port
             raise ValueError("must have a port above 0")
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("must hold no password, key or query; name the key's variable in key")
+            raise ValueError(
+                "must not contain a password, key or query; name the key's variable in key"
+            )
         return given.rstrip("/")
 
     @field_validator("extra")
@@ -159,8 +161,8 @@ def check_no_secrets(content: dict[str, Any], source: str) -> None:
         )
     if re.search(r"//[^/]*@", str(content.get("endpoint", ""))):
         raise InputError(
-            f"{source}: model.endpoint must hold no password; name the environment variable that "
-            "holds the key in model.key."
+            f"{source}: model.endpoint must not contain a password; name the environment variable "
+            "that holds the key in model.key."
         )
 
 

@@ -37,7 +37,7 @@ class ScoreRequest:
 
     def __post_init__(self) -> None:
         if not self.prompt or not self.continuations or not all(self.continuations):
-            raise ValueError("a prompt and each of its continuations must hold a token")
+            raise ValueError("a prompt and each of its continuations must contain a token")
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,7 +58,9 @@ def read_paraphrases(path: Path, items: Sequence[Item]) -> dict[str, list[str]]:
     content = storage.read_json(path)
     kept = content.get("paraphrases") if isinstance(content, dict) else None
     if not isinstance(kept, dict) or not all(isinstance(v, list) for v in kept.values()):
-        raise InputError(f'paraphrases: {path} must hold {{"paraphrases": {{item: [wording]}}}}.')
+        raise InputError(
+            f'paraphrases: {path} must contain {{"paraphrases": {{item: [wording]}}}}.'
+        )
     known = {item.id for item in items}
     unknown = sorted(set(kept) - known)
     if unknown:

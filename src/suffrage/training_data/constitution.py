@@ -208,7 +208,7 @@ def read_constitution(path: Path) -> Constitution:
         )
     content = storage.read_json(path) if path.suffix == ".json" else settings.read_yaml(path)
     if not isinstance(content, dict):
-        raise InputError(f"{path}: must hold keys and values, such as `principles:`.")
+        raise InputError(f"{path}: must contain keys and values, such as `principles:`.")
     return settings.validated(Constitution, content, path.name)
 
 

@@ -47,7 +47,7 @@ def read_coded_csv(
     """
     raw = _as_utf8(path, encoding)
     if not raw or raw.isspace():
-        raise InputError(f"{path.name} is empty; it must hold a header and rows.")
+        raise InputError(f"{path.name} is empty; it must contain a header and rows.")
     raw, stated = _without_separator_line(raw)
     header_row = 1 if stated is None else 2
     separator = stated or _separator(raw)

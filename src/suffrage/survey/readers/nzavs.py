@@ -70,7 +70,7 @@ class PanelCodebook(CodebookFile):
     @classmethod
     def _has_both_parts(cls, pattern: str) -> str:
         if _fields(pattern) != {"id", "wave"}:
-            raise ValueError('must hold {id} and {wave}, such as "{id}.T{wave:02}"')
+            raise ValueError('must contain {id} and {wave}, such as "{id}.T{wave:02}"')
         return pattern
 
     def of_wave(self, wave: int) -> PanelCodebook:

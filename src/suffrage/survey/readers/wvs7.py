@@ -237,7 +237,7 @@ def _choose(
             reasons.setdefault(why, []).append(column)
     if not chosen:
         raise InputError(
-            "survey.codebook: it describes no item of the files; it must hold the questions that "
+            "survey.codebook: it describes no item of the files; it must contain the questions that "
             "are columns of the data, each with two options or more "
             f"({first_names(sorted(columns))})."
         )
