@@ -237,8 +237,8 @@ def _choose(
             reasons.setdefault(why, []).append(column)
     if not chosen:
         raise InputError(
-            "survey.codebook: it describes no item of the files; it must contain the questions that "
-            "are columns of the data, each with two options or more "
+            "survey.codebook: it describes no item of the files; it must contain the questions "
+            "that are columns of the data, each with two options or more "
             f"({first_names(sorted(columns))})."
         )
     return chosen, [SetAside(first_names(names), len(names), why) for why, names in reasons.items()]
