@@ -115,6 +115,16 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def survey_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a survey of 240 people and its codebook, which each study copies."""
+    from tests.synthetic import make_survey, write_survey_files
+
+    folder = tmp_path_factory.mktemp("survey")
+    write_survey_files(folder, make_survey(respondents=240, items=8))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama of two layers on disk."""
     from tests.synthetic import make_tiny_model

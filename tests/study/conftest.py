@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from suffrage.study.planning import machine_speed
-from tests.synthetic import make_survey, write_survey_files
 
 Write = Callable[..., Path]
 
@@ -18,14 +17,6 @@ def a_moment_is_enough() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(machine_speed, "SECONDS", 0.01)
         yield
-
-
-@pytest.fixture(scope="session")
-def survey_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a survey of 240 people and its codebook, which each study copies."""
-    folder = tmp_path_factory.mktemp("survey")
-    write_survey_files(folder, make_survey(respondents=240, items=8))
-    return folder
 
 
 @pytest.fixture
