@@ -19,10 +19,10 @@ DICTIONARY = {
     "seed": "Whether the organisers put it in",
     "meta": "Whether it is about the consultation itself, and takes no part in results",
     "withheld": "Why a text is not given",
-    "person": "Id of a person, minted for this table of this release",
+    "person": "Id of a person, made for this table of this release",
     "vote": "1 agree, 0 pass, -1 disagree",
     "important": "Whether the person marked it as important",
-    "probability": "With which it was drawn to be shown, to two decimals",
+    "probability": "The probability with which it was drawn to be shown, to two decimals",
     "training": "Whether the person consented to the training of models",
     "prompt": "Id of a prompt",
     "topic": "Topic of the prompt",
@@ -35,7 +35,7 @@ DICTIONARY = {
     "reasons": "Reasons given, where the person consented to the publication of texts",
     "core": "Whether the pair is of the common core shown to many",
     "check": "Whether the pair tests attention: instructed or repeat",
-    "value": "A reaction: 1 like, -1 dislike; in demographics: what people said of themselves",
+    "value": "A reaction: 1 like, -1 dislike; in demographics: what people said about themselves",
     "item": "What was asked of people",
     "with_item": "The item it is crossed with",
     "with_value": "The value of that item",
@@ -136,7 +136,7 @@ def _files(manifest: Mapping[str, Any], descriptions: Mapping[str, str]) -> list
         "Files",
         "Each table as Parquet and JSON lines, which are lossless, and as CSV, in which an "
         "apostrophe",
-        "stands before texts that a spreadsheet would run as a formula. `manifest.json` lists "
+        "is put before texts that a spreadsheet would run as a formula. `manifest.json` lists "
         "every file's SHA-256.",
         "",
         "| table | rows | what |",
@@ -159,7 +159,7 @@ def _composition(counts: Mapping[str, Any]) -> list[str]:
         ),
         "- A person has another id in each table and in each release. Rows are shuffled. A "
         "statement has no author, and an author's vote on it is left out.",
-        "- No time, address, token, panel id or weight is published: a weight would tell the "
+        "- No time, address, token, panel id or weight is published: a weight would reveal the "
         "group.",
     ]
 
@@ -179,8 +179,9 @@ def _collection(manifest: Mapping[str, Any]) -> list[str]:
         f"Collected: {manifest['collected'] or 'the consultation does not say when'}. Recruitment: "
         f"{manifest['about']['recruitment'] or NOT_TOLD}",
         "",
-        "Participants chose to take part. What they say stands for them; for a population only as "
-        "far as a reading with weights shows, and no weighting fixes what made them take part.",
+        "Participants chose to take part. What they say describes them. It describes a "
+        "population only as far as a weighted analysis shows, and weights cannot correct the "
+        "reasons why people took part.",
     ]
 
 
@@ -188,9 +189,10 @@ def _consent(manifest: Mapping[str, Any]) -> list[str]:
     return [
         manifest["about"]["consent"] or NOT_TOLD,
         "",
-        "Taking part, publication of rows, publication of texts and training are consented to one "
-        "by one. `training` says of each row whether its person allows the training of models: "
-        "respect it. People who were in an earlier release and are in this one no more: "
+        "People consent separately to taking part, to the publication of rows, to the "
+        "publication of texts, and to training. `training` says for each row whether its person "
+        "allows the training of models: respect it. People who were in an earlier release and "
+        "are no longer in this one: "
         f"{manifest['tombstones']}. What was published before cannot be called back; use the "
         "newest release.",
     ]
@@ -200,9 +202,10 @@ def _privacy(privacy: Mapping[str, Any], counts: Mapping[str, Any]) -> list[str]
     return [
         f"- Counts of people: cells below {privacy['smallest_cell']} are suppressed, and others "
         f"where a total would give them away ({privacy['cells_suppressed']} of {privacy['cells']} "
-        "cells); the rest are rounded at random to base 3, the same cell always alike. Tables that "
-        "share an item are protected each by itself.",
-        "- Values that fewer than six people gave are one, `rare values`. A table of counts is "
+        "cells); the rest are rounded at random to base 3, the same cell always in the same way. "
+        "Tables that share an item are each protected separately.",
+        "- Values that fewer than six people gave are joined into one, `rare values`. A table of "
+        "counts is "
         "made again when six or more people came or went since it was made"
         + ("." if privacy["tables_renewed"] else "; these are those of an earlier release."),
         "- Texts were searched again for e-mail, telephone, tax and health numbers, accounts and "
@@ -216,10 +219,10 @@ def _uses(about: Mapping[str, Any]) -> list[str]:
     return [
         "Research on opinion and on the alignment of models; training, of rows whose `training` is "
         "true.",
-        "Do not try to find out who anybody is, and do not join these files with others to that "
-        "end. " + (about["not_for"] or ""),
+        "Do not try to find out who anybody is, and do not join these files with others for that "
+        "purpose. " + (about["not_for"] or ""),
         "",
-        "Dating: opinions change. These are of the time they were collected in.",
+        "Dating: opinions change. These are from the time when they were collected.",
     ]
 
 
@@ -255,7 +258,8 @@ def _risk(tested: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [
         "A self-test on the published votes: people who are the only one with a few of their "
         "votes,",
-        "drawn at random. Who knows these votes of somebody from elsewhere finds their whole row.",
+        "drawn at random. If you know these votes of somebody from elsewhere, you can find their "
+        "whole row.",
         "",
         "| votes known | people singled out | people tested |",
         "| --- | --- | --- |",
@@ -280,16 +284,18 @@ def _absence(found: Mapping[str, int]) -> list[str]:
     if found["people"]:
         lines = [
             "",
-            f"Which statements a person voted on tells people apart too, whatever they voted: "
-            f"{found['unique_patterns']:,} of {found['people']:,} people are the only one who "
+            "The set of statements that a person voted on can identify them too, whatever they "
+            "voted: "
+            f"{found['unique_patterns']:,} of {found['people']:,} people are the only ones who "
             "voted on exactly theirs.",
         ]
     if found["authors"]:
         lines += [
             "",
-            "Leaving out authors' votes on their own statements does not hide authors. Whoever "
-            "knows who wrote a statement knows that the author is among the people without a vote "
-            f"on it. For {found['authors_among_few']:,} of {found['authors']:,} authors these are "
+            "Leaving out authors' votes on their own statements does not hide authors. If you "
+            "know who wrote a statement, you know that the author is among the people without a "
+            f"vote on it. For {found['authors_among_few']:,} of {found['authors']:,} authors "
+            "these are "
             f"fewer than ten people, for {found['authors_alone']:,} the author alone.",
         ]
     return lines

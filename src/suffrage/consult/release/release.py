@@ -102,7 +102,7 @@ def make_release(
     wanted = wanted or ReleaseSettings()
     if folder.exists():
         raise InputError(
-            f"{folder}: is there already; a release stays as it was. Name a new folder."
+            f"{folder}: is there already, and a release never changes. Name a new folder."
         )
     if private.resolve().is_relative_to(folder.resolve()):
         raise InputError(
@@ -139,7 +139,7 @@ def read_release(folder: Path) -> dict[str, pl.DataFrame]:
     for name, listed in manifest["files"].items():
         path = folder / name
         if not path.is_file():
-            raise InputError(f"{path}: no such file; the release is not whole.")
+            raise InputError(f"{path}: no such file; the release is not complete.")
         if _sha256(path) != listed["sha256"]:
             raise InputError(f"{path}: is not the file the manifest lists (its SHA-256 differs).")
     return {

@@ -35,7 +35,9 @@ class JoinedRowsSettings(BaseModel):
     def _apart(self) -> JoinedRowsSettings:
         both = sorted(set(self.attributes) & set(self.sensitive))
         if both:
-            raise ValueError(f"{both[0]} stands among attributes and sensitive; say one")
+            raise ValueError(
+                f"{both[0]} is among both attributes and sensitive; name it in one of them"
+            )
         return self
 
     @property
