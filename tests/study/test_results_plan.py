@@ -45,6 +45,7 @@ def test_cells_that_are_not_asked_do_not_count(write_study: Write) -> None:
         (3, 20, 1600, 8.2),
         (6, 20, 1600, 13),
         (3, 40, 5800, 15),
+        (8, 40, 5800, 48),
         (8, 158, 5928, 240),
     ],
 )

@@ -46,10 +46,11 @@ LABEL_TOKENS, WRITTEN_TOKENS = 1.0, 10.0
 LOADING_SECONDS = 6.0
 SMALL_STAGE_SECONDS = 2.0
 # Of the results, for each model and value set (figures with their resamples), and for each of their
-# answered cells. Measured on a Xeon on 2026-11-29: published tables drawn at random, with 3 models
-# of 10 x 40, 20 x 80 and 40 x 145 populations and questions and 6 models of 20 x 80, took 3.6, 8.2,
-# 15 and 13 s of a core; `examples/many-questions.yaml`, 8 models of 158 populations and 5,900 cells
-# each, took about 4 minutes. The estimate is within a factor of 1.7 of each.
+# answered cells. Measured on a Xeon on 2026-11-29. Published tables drawn at random, with 3 models
+# of 10 x 40, 20 x 80 and 40 x 145 populations and questions, 6 models of 20 x 80 and 8 models of
+# 40 x 145, took 3.6, 8.2, 15, 13 and 48 s of a core. `examples/many-questions.yaml`, 8 models of
+# 158 populations and 5,900 cells each, took about 4 minutes. The estimate is within a factor of 1.7
+# of each.
 RESULTS_VALUE_SET_SECONDS = 0.12
 RESULTS_CELL_SECONDS = 0.00035
 # Interpreter and libraries, what loading leaves, and what the allocator keeps: measured
