@@ -423,8 +423,15 @@ def test_a_feed_says_when_it_opened_and_closed_and_what_was_decided(
     assert said.endswith("Shown to everybody: 2. Not shown: 1.")
     assert "Sing." not in made.browser().get("/c/water/feed.atom").text
     recompute(made.store, what, resamples=3)
+    # The moment of a step would tell when somebody voted: only its day is given, or the opening.
+    opened = consultations.find_consultation(made.store, "water").opened or 0
+    since = datetime.fromtimestamp(opened / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with made.store.write() as c:
+        c.execute(schema.results.update().values(created=opened + 1))
+    assert entries(made)["New results"].findtext(f"{ATOM}updated") == since
+    with made.store.write() as c:
+        c.execute(schema.results.update().values(created=opened + 3 * news.DAY + 5000))
     result = entries(made)["New results"]
-    # The moment of a step would tell when somebody voted: only its day is given.
     assert result.findtext(f"{ATOM}updated", "").endswith("T00:00:00Z")
     ids = {title: one.findtext(f"{ATOM}id") for title, one in entries(made).items()}
     consultations.set_phase(made.store, what.id, "closed", "tests")

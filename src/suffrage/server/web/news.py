@@ -40,7 +40,8 @@ def news_of(v: Visit) -> list[NewsItem]:
     It opened or closed, results are out, and statements were decided on: how many in a day, when
     the day is over. Nothing is said of single people, statements or votes.
     """
-    found = [*_phases(v), *_results(v), *_decisions(v)]
+    # Of two at the same moment the first is taken for the newer one.
+    found = [*_results(v), *_decisions(v), *_phases(v)]
     return sorted(found, key=lambda item: -item.at)[:MOST_ITEMS]
 
 
@@ -118,7 +119,8 @@ def _results(v: Visit) -> list[NewsItem]:
     # The moment would tell when the last of a few people voted.
     day = found.created // DAY * DAY
     if v.is_open:
-        return [NewsItem("results", v._("New results"), text, "results", day)]
+        at = max(day, v.what.opened or 0)
+        return [NewsItem("results", v._("New results"), text, "results", at)]
     at = max(day, v.what.closed or 0)
     return [NewsItem("final-results", v._("The results are out"), text, "results", at)]
 
