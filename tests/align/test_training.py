@@ -319,13 +319,8 @@ class NoDoubles(TorchDispatchMode):
         return found
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[] if name == "sft" else [pytest.mark.slow])
-        for name in (*TRAINED, "rloo", "grpo")
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*TRAINED, "rloo", "grpo"])
 def test_nothing_is_trained_in_a_format_that_apples_gpus_lack(
     name: str, tiny_model: Path, tmp_path: Path
 ) -> None:
