@@ -105,6 +105,8 @@ def test_the_page_on_evaluations_names_every_file_that_is_written(folder: Path) 
     written = {path.name for path in folder.iterdir() if path.is_file()}
     assert {"scoreboard.tex", "differences.tex"} <= written
     assert {name for name in written if f"`{name}`" not in page} == set()
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert "`scoreboard.tex`" in readme and "`differences.tex`" in readme
 
 
 def test_the_latex_table_holds_the_scoreboard(results: Results, folder: Path) -> None:
