@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Workers that each take every core wait for one another: one thread a worker is many times faster.
 # Set before torch is loaded, which reads it once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 
 def _has_room(folder: Path, least: int = 2 * 1024**3) -> bool:
