@@ -4,12 +4,15 @@ import graphlib
 import json
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 from tests.module_facts import MODULES, PATHS, SOURCE, facts_of
 
+# The largest part of the lines that one package may have.
+MOST_OF_THE_CODE = 0.18
 # From the top down. The modules of FOUNDATION are below all of them.
 LAYERS = [
     "__main__",
@@ -156,3 +159,14 @@ def test_every_module_says_what_it_is_for() -> None:
         if len(facts_of(path).docstring.split()) < 4
     ]
     assert silent == []
+
+
+def test_no_package_has_too_much_of_the_code() -> None:
+    """A package that grows past this is several subjects, and its pure parts belong below it."""
+    lines: dict[str, int] = defaultdict(int)
+    for path in MODULES:
+        parts = path.relative_to(SOURCE).parts
+        lines[parts[0]] += len(path.read_text().splitlines())
+    largest = max(lines, key=lambda name: lines[name])
+    share = lines[largest] / sum(lines.values())
+    assert share < MOST_OF_THE_CODE, f"{largest} has {share:.1%} of the lines"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from suffrage.consult.groups.opinion_groups import GroupSettings
+from suffrage.consult.groups.standing import LEAST_OWN_VOTES, standing_of
 from suffrage.server.consultation_results import ConsultationResults, find_results
 from suffrage.server.demo import simulated_demo
 from suffrage.server.participants_results import participants_results, public_part
-from suffrage.server.standing import LEAST_OWN_VOTES, standing_of
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from suffrage.arrays import FloatArray, IntArray
+from suffrage.consult.next_statement import draw_statement, priority, routing_probabilities
 from suffrage.consult.pairing import (
     Check,
     DrawnPair,
@@ -28,7 +29,6 @@ from suffrage.consult.pairing import (
     pair_information,
     pairs_of,
 )
-from suffrage.server.next_statement import draw_statement, priority, routing_probabilities
 from suffrage.server.store import (
     consultations,
     exposures,

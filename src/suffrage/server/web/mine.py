@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from suffrage.consult.groups.standing import standing_of
 from suffrage.server.participants_results import public_part
 from suffrage.server.predictions import shown_predictions
-from suffrage.server.standing import standing_of
 from suffrage.server.store import audit, demographics, statements, stored_judgements, stored_votes
 from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.database import Store

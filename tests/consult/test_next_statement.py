@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from suffrage.server.next_statement import draw_statement, priority, routing_probabilities
+from suffrage.consult.next_statement import draw_statement, priority, routing_probabilities
 
 
 def array(*values: float) -> np.ndarray:
