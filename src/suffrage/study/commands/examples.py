@@ -16,7 +16,7 @@ from suffrage import storage
 from suffrage.errors import InputError, did_you_mean
 from suffrage.study.commands.starting import STUDY, StartedStudy
 
-SHIPS = "ships with Suffrage"
+SHIPS = "installed with the demo"
 _FACTS = re.compile(r"Data: (.+?)\. Time: (.+?)\. Memory: (.+?)\.(?: |$)")
 
 
