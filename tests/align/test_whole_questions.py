@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -402,25 +403,29 @@ def names_matter(folder: Path, given: TrainingJob) -> float:
     return float(np.mean(kinds[0]) - np.mean(kinds[1]))
 
 
+def named_job(model: Path, folder: Path, **options: Any) -> TrainingJob:
+    """A training in which ten populations of two kinds are asked every question in one order."""
+    given = job(
+        model,
+        folder,
+        240,
+        populations(10, planted=True),
+        questions=2,
+        populations=10,
+        orders=1,
+        adapter="none",
+        learning_rate=0.003,
+        **options,
+    )
+    records = in_one_order(given.records, 2)
+    return replace(given, records=records, steps=int(records.frame["step"].max()))
+
+
 @pytest.mark.slow
 def test_names_are_learnt_by_the_loss_on_differences(tiny_model: Path, tmp_path: Path) -> None:
-    sets = populations(10, planted=True)
     found = {}
     for weight in (0.0, 10.0):
-        given = job(
-            tiny_model,
-            tmp_path / str(weight),
-            240,
-            sets,
-            questions=2,
-            populations=10,
-            orders=1,
-            adapter="none",
-            learning_rate=0.003,
-            differences=weight,
-        )
-        records = in_one_order(given.records, 2)
-        given = replace(given, records=records, steps=int(records.frame["step"].max()))
+        given = named_job(tiny_model, tmp_path / str(weight), differences=weight)
         trained(given)
         found[weight] = names_matter(given.output, given)
     assert found[10.0] > 0.2
@@ -431,24 +436,12 @@ def test_names_are_learnt_by_the_loss_on_differences(tiny_model: Path, tmp_path:
 def test_names_are_learnt_from_people_where_a_teacher_predicts_one_answer_for_all(
     tiny_model: Path, tmp_path: Path
 ) -> None:
-    sets = populations(10, planted=True)
     found = {}
     for of in ("people", "targets"):
-        given = job(
-            tiny_model,
-            tmp_path / of,
-            240,
-            sets,
-            questions=2,
-            populations=10,
-            orders=1,
-            adapter="none",
-            learning_rate=0.003,
-            differences=10,
-            teacher="words",
-            differences_of=of,
+        given = named_job(
+            tiny_model, tmp_path / of, differences=10, teacher="words", differences_of=of
         )
-        records = in_one_order(given.records, 2)
+        records = given.records
         rows = records.frame.to_dicts()
         same: dict[tuple[int, int], list[list[float]]] = defaultdict(list)
         for row in rows:
@@ -458,7 +451,7 @@ def test_names_are_learnt_from_people_where_a_teacher_predicts_one_answer_for_al
             for row in rows
         ]
         taught = replace(records, frame=pl.DataFrame(rows, infer_schema_length=None))
-        given = replace(given, records=taught, steps=int(records.frame["step"].max()))
+        given = replace(given, records=taught)
         trained(given)
         found[of] = names_matter(given.output, given)
     assert found["people"] > 0.2

@@ -628,8 +628,7 @@ EVALUATION = Evaluation(
     score,
     question="Does it act on these values, or only state them?",
     cannot_show="What a model does if no two courses are named, or in a real conversation. The "
-    "scenarios are "
-    "short, in English, and written by a few people.",
+    "scenarios are short, in English, and written by a few people.",
     measures=(
         Measure(
             name="survey_effect",

@@ -335,8 +335,7 @@ EVALUATION = Evaluation(
     score,
     question="Has it lost what it could do before?",
     cannot_show="Losses that a hundred easy questions in English do not show. A larger benchmark "
-    "sees "
-    "smaller losses, and other languages and long tasks are not tested.",
+    "sees smaller losses, and other languages and long tasks are not tested.",
     measures=(
         Measure(
             name="capability",

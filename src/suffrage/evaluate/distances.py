@@ -496,8 +496,7 @@ EVALUATION = Evaluation(
     score,
     question="Is it near these people by every measure, or only by the one that was chosen?",
     cannot_show="Which of these distances matters for a use of the model. Nor can it show what "
-    "fit cannot "
-    "show, because both use the same answers.",
+    "fit cannot show, because both use the same answers.",
     measures=MEASURES,
     options=Options,
 )

@@ -379,9 +379,8 @@ EVALUATION = Evaluation(
     question="Whose opinions in the world does it give, and can it give another country's when "
     "asked?",
     cannot_show="Whether closeness to a country is knowledge or a stereotype, or how the model "
-    "would answer "
-    "in that country's language. Some of the file's questions name people of one country and "
-    "give another country's shares.",
+    "would answer in that country's language. Some of the file's questions name people of one "
+    "country and give another country's shares.",
     measures=(
         Measure(
             name="country",

@@ -378,8 +378,7 @@ EVALUATION = Evaluation(
     score,
     question="Has it learnt these people, or the questions by heart?",
     cannot_show="Whether the model saw the survey before this study. A text that was always "
-    "probable may be "
-    "common, or may be remembered.",
+    "probable may be common, or may be remembered.",
     measures=(
         Measure(
             name="gain_gap",

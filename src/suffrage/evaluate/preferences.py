@@ -743,8 +743,7 @@ EVALUATION = Evaluation(
     score,
     question="Does it prefer what people who took part preferred?",
     cannot_show="What people who did not take part would prefer. A model may also find an answer "
-    "likelier "
-    "because of its length or style.",
+    "likelier because of its length or style.",
     measures=(
         *_COMPARISON_MEASURES,
         Measure(

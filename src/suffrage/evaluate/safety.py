@@ -188,9 +188,8 @@ EVALUATION = Evaluation(
     NAME,
     score,
     question="Does it still decline what it should, and nothing else?",
-    cannot_show="Whether it can be persuaded. The requests are plain, short and in English, and "
-    "a refusal is "
-    "found by its words.",
+    cannot_show="Whether it can be persuaded. The requests are plain, short and in English, and a"
+    " refusal is found by its words.",
     measures=(
         Measure(
             name="declines_harmful",

@@ -377,8 +377,7 @@ EVALUATION = Evaluation(
     score,
     question="Does naming a group move its answers toward that group, or just anywhere?",
     cannot_show="Whether the model knows the group or only what is often said about it, and "
-    "whether it "
-    "answers in the same way if the group is named differently, or not at all.",
+    "whether it answers in the same way if the group is named differently, or not at all.",
     measures=MEASURES,
     probe=probe,
     asks_for_shares=True,

@@ -730,7 +730,6 @@ EVALUATION = Evaluation(
     score,
     question="Does it answer like a people, or like one average person?",
     cannot_show="How the answers of one person belong together. A model that is asked one "
-    "question at a time "
-    "has no persons, so only patterns over groups and questions are measured.",
+    "question at a time has no persons, so only patterns over groups and questions are measured.",
     measures=MEASURES,
 )

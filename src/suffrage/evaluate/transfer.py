@@ -324,8 +324,7 @@ EVALUATION = Evaluation(
     score,
     question="Does what it learned from this survey hold in another survey of the same people?",
     cannot_show="Whether a gap comes from the model or from the surveys, which also differ in "
-    "year, mode of "
-    "asking, sample and wording.",
+    "year, mode of asking, sample and wording.",
     measures=(
         Measure(
             name="fit",

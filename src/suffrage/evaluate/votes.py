@@ -452,8 +452,7 @@ EVALUATION = Evaluation(
     score,
     question="Does it answer as participants vote, on statements and for people it never met?",
     cannot_show="How people who did not take part would vote. An opinion group is found from "
-    "votes, so its "
-    "name means only what its members have in common.",
+    "votes, so its name means only what its members have in common.",
     measures=(
         *_measures(),
         *(

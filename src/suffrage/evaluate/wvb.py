@@ -452,9 +452,9 @@ EVALUATION = Evaluation(
     "wvb",
     score,
     question="How does it do on WorldValuesBench, measured as that benchmark measures?",
-    cannot_show="How well the model fits the public of one country. The sample has five people "
-    "of each kind, "
-    "without weights, and a study on the World Values Survey learns from the same respondents.",
+    cannot_show="How well the model fits the public of one country. The sample has five people of"
+    " each kind, without weights, and a study on the World Values Survey learns from the same "
+    "respondents.",
     measures=(
         Measure(
             name="w1",

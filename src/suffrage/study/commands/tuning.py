@@ -38,7 +38,7 @@ class PlannedTrial:
     # Estimated; 0 where nothing is left to do.
     seconds: float
     # At the peak; None where the model is not at hand.
-    memory_bytes: float | None
+    memory_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class TuningPlan:
                     "own": one.trial.own,
                     "steps": getattr(one.trial.spec.options, "steps", None),
                     "seconds": round(one.seconds, 1),
-                    "memory_bytes": None if one.memory_bytes is None else round(one.memory_bytes),
+                    "memory_bytes": one.memory_bytes,
                 }
                 for one in self.trials
             ],

@@ -67,7 +67,7 @@ class PlannedStage:
     # 0 when the stage is finished.
     seconds: float
     # At the peak; None where it is small.
-    memory_bytes: float | None
+    memory_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,7 @@ class Plan:
                     "label": planned.stage.label,
                     "finished": planned.finished,
                     "seconds": None if self._unknown(planned) else round(planned.seconds, 1),
-                    "memory_bytes": None
-                    if planned.memory_bytes is None
-                    else round(planned.memory_bytes),
+                    "memory_bytes": planned.memory_bytes,
                     "folder": str(planned.stage.folder),
                 }
                 for planned in self.stages
@@ -235,7 +233,7 @@ def _planned(
     """
     if work is None:
         return PlannedStage(stage, stage.finished, small, None)
-    memory = work.memory + RUNTIME_BYTES if parameters else None
+    memory = round(work.memory + RUNTIME_BYTES) if parameters else None
     if stage.finished:
         return PlannedStage(stage, True, 0.0, memory)
     seconds = LOADING_SECONDS + 2 * parameters * work.passes / speed
