@@ -40,7 +40,9 @@ class Town:
     def __init__(self, folder: Path) -> None:
         self.made: Site = site(folder)
         self.store = self.made.store
-        self.what = consultation(self.store, results="everyone", least_people=5, batch=5)
+        # Few statements tell little: identifiers are drawn anew, and with them the resamples.
+        settings = {"results": "everyone", "least_people": 5, "batch": 5}
+        self.what = consultation(self.store, count=30, **settings)
         self.people = crowd(self.store, self.what, PEOPLE)
         rows = [
             {
