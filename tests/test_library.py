@@ -56,7 +56,7 @@ def trained_run(town: Path) -> suffrage.Study:
 
 def test_dir_lists_exactly_the_verbs_and_types() -> None:
     assert dir(suffrage) == sorted([*VERBS, *TYPES, "__version__"])
-    assert len(VERBS) == 14
+    assert len(VERBS) == 15
 
 
 def test_type_checkers_see_what_is_loaded_when_it_is_used() -> None:
@@ -322,6 +322,18 @@ def test_the_passage_on_asking_runs(
 
 
 # --- opinion groups --------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_an_audit_from_python_is_that_of_the_command(town: Path, tmp_path: Path) -> None:
+    study, model = town / "study.yaml", town / "tiny-model"
+    found = suffrage.audit_models(model, suffrage.read_study(study), out=tmp_path, quiet=True)
+    said = CliRunner().invoke(
+        app, ["audit", str(model), "--survey", str(study), "--out", str(tmp_path / "b"), "--json"]
+    )
+    assert said.exit_code == 0, said.output
+    assert json.loads(said.stdout) == found.model_dump(mode="json")
+    assert (tmp_path / "audit.html").read_text() == (tmp_path / "b" / "audit.html").read_text()
 
 
 @pytest.mark.slow

@@ -16,8 +16,16 @@ if TYPE_CHECKING:
     from suffrage.errors import InputError, SuffrageError
     from suffrage.evaluate import Results, Scorecard
     from suffrage.evaluate.asking.interviews import Interview, SideAnswer
+    from suffrage.evaluate.auditing import Audit
     from suffrage.evaluate.compare import RunComparison
-    from suffrage.library import ItemAnswer, ask, chat, find_opinion_groups, load_model
+    from suffrage.library import (
+        ItemAnswer,
+        ask,
+        audit_models,
+        chat,
+        find_opinion_groups,
+        load_model,
+    )
     from suffrage.models import LanguageModel
     from suffrage.population import AnswerDistribution, ValueSet, build_value_set
     from suffrage.report.leaderboard import compare_runs
@@ -35,6 +43,7 @@ __version__ = "0.1.0"
 _MODULES = {
     # Verbs.
     "ask": "library",
+    "audit_models": "library",
     "build_value_set": "population",
     "chat": "library",
     "compare_runs": "report.leaderboard",
@@ -50,6 +59,7 @@ _MODULES = {
     "tune_study": "study.commands.tuning",
     # Types.
     "AnswerDistribution": "population",
+    "Audit": "evaluate.auditing",
     "Checkpoint": "align",
     "Constitution": "training_data.constitution",
     "Consultation": "consult.consultation",
@@ -77,6 +87,7 @@ _MODULES = {
 
 __all__ = [
     "AnswerDistribution",
+    "Audit",
     "Checkpoint",
     "Constitution",
     "Consultation",
@@ -102,6 +113,7 @@ __all__ = [
     "ValueSet",
     "__version__",
     "ask",
+    "audit_models",
     "build_value_set",
     "chat",
     "compare_runs",

@@ -1,14 +1,14 @@
-"""The library's verbs that join several packages: load models, ask them, find opinion groups.
+"""The library's verbs that join several packages: load, ask and audit models, find opinion groups.
 
 Every other verb is defined where its subject is. `suffrage/__init__.py` lists them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from suffrage.align import Checkpoint
 from suffrage.align.checkpoint import MANIFEST, load_model_or_checkpoint
@@ -19,6 +19,7 @@ from suffrage.consult.polis.conversation import Conversation, conversation_of
 from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate import Scoring
 from suffrage.evaluate.asking.interviews import Interview, Side, item_in_words, learnt_wordings
+from suffrage.evaluate.auditing import Audit
 from suffrage.models import (
     Answerer,
     ItemProbe,
@@ -31,7 +32,16 @@ from suffrage.models.asking import Persona
 from suffrage.models.identity import is_hub_id
 from suffrage.models.local_settings import LocalModelSettings
 from suffrage.population import ValueSet
-from suffrage.study.schema import Study
+from suffrage.report.audit_page import write_audit_page
+from suffrage.study.commands.auditing import (
+    AuditedSurvey,
+    asked_model,
+    is_reader,
+    run_audit,
+    surveyed_by,
+    surveyed_by_study,
+)
+from suffrage.study.schema import Study, read_study
 from suffrage.study.segmenting import study_value_set, with_value_sets
 from suffrage.study.stages import FOLDERS
 from suffrage.survey import Item
@@ -317,6 +327,104 @@ def _short_name(model: str | Path | Checkpoint) -> str:
 def _names_a_model(text: str) -> bool:
     """Whether a text names a model rather than a population."""
     return Path(text).is_dir() or text.startswith(bundled.PREFIX) or is_hub_id(text)
+
+
+def audit_models(
+    models: str | Path | Sequence[str | Path],
+    survey: str | Path | Study,
+    by: str | Sequence[str] = (),
+    *,
+    out: str | Path = "audit",
+    endpoint: str | None = None,
+    key: str | None = None,
+    codebook: str | Path | None = None,
+    options: Mapping[str, Any] | None = None,
+    quiet: bool = False,
+) -> Audit:
+    """Ask models every question of a survey as themselves, and compare them with its groups.
+
+    Answers and the report are kept in a folder, so that an audit that was stopped continues.
+
+    Parameters
+    ----------
+    models : str, Path or sequence of them
+        Folders, checkpoints, hub ids, YAML files with the settings of a study's `model:`, or with
+        an endpoint the models as the server calls them.
+    survey : str, Path or Study
+        A study or its YAML file, whose value sets are the groups; a data file; or the name of a
+        reader such as "gss_spending".
+    by : str or sequence of str
+        Demographics whose values are the groups. A study says its own groups, and the
+        populations of a published table are groups.
+    out : str or Path
+        The folder for `audit.html`, `audit.json`, `groups.csv` and `answers.csv`.
+    endpoint : str, optional
+        The address of an OpenAI-compatible server up to /v1.
+    key : str, optional
+        The environment variable that holds the endpoint's key.
+    codebook : str or Path, optional
+        The codebook of a data file.
+    options : mapping, optional
+        More options of the reader, such as {"wave": 10}.
+    quiet : bool
+        Whether to show no progress.
+
+    Returns
+    -------
+    Audit
+        `models` has a row for each model, with its fit to each group between the group's own floor
+        and ceiling; `group_gaps` and `model_gaps` have the tested differences.
+
+    Raises
+    ------
+    InputError
+        The survey or a model cannot be read, a demographic is missing or unknown, or two models
+        have one name.
+
+    Examples
+    --------
+    >>> found = audit_models("tiny-model", "town.csv", by="area", codebook="town.yaml", quiet=True)
+    >>> sorted(group.group for group in found.models[0].groups)
+    ['hills', 'port']
+    """
+    named = [models] if isinstance(models, str | Path) else models
+    asked = dict(asked_model(str(name), endpoint, key) for name in named)
+    if len(asked) < len(named):
+        raise InputError("two of the models have one name; move one to a folder of another name.")
+    demographics = [by] if isinstance(by, str) else list(by)
+    scoring, groups = _audited_groups(survey, demographics, codebook, options or {})
+    found = run_audit(asked, groups, Path(out), scoring, quiet)
+    write_audit_page(found, Path(out) / "audit.html")
+    return found
+
+
+def _audited_groups(
+    survey: str | Path | Study,
+    by: list[str],
+    codebook: str | Path | None,
+    options: Mapping[str, Any],
+) -> tuple[Scoring | None, AuditedSurvey]:
+    """The groups, and how a study says that answers are read; None without a study."""
+    is_study_file = Path(str(survey)).suffix.lower() in (".yaml", ".yml")
+    if isinstance(survey, Study) or is_study_file:
+        if by or codebook or options:
+            raise InputError(
+                "--by, --codebook and --option go with a data file or a reader; the study says "
+                "its own groups."
+            )
+        study = survey if isinstance(survey, Study) else read_study(survey)
+        return study.scoring, surveyed_by_study(study)
+    if is_reader(str(survey)):
+        return None, surveyed_by({"reader": str(survey), **options}, by)
+    if not Path(survey).is_file():
+        raise InputError(
+            f"--survey {survey}: no such file, and no such reader; name a study, a data file or "
+            "one of the readers in docs/surveys.md."
+        )
+    section = {"reader": "labelled_file", "path": str(survey), **options}
+    if codebook is not None:
+        section["codebook"] = str(codebook)
+    return None, surveyed_by(section, by)
 
 
 def find_opinion_groups(

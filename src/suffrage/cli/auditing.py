@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 import suffrage
 from suffrage.cli.options import AsJson, print_json, print_rich
-from suffrage.errors import InputError
-
-if TYPE_CHECKING:
-    from suffrage.study.commands.auditing import AuditedSurvey
 
 
 def audit_command(
@@ -78,46 +74,22 @@ def audit_command(
     Example: `suffrage audit gpt-4o-mini --endpoint https://api.openai.com/v1 --key OPENAI_API_KEY
     --survey town.csv --codebook town.yaml --by area --out town-audit`
     """
-    from suffrage.report.audit_page import audit_text, write_audit_page
-    from suffrage.study.commands.auditing import asked_model, audit_models
+    from suffrage.report.audit_page import audit_text
+    from suffrage.settings import key_values
 
-    asked = dict(asked_model(name, endpoint, key) for name in models)
-    if len(asked) < len(models):
-        raise InputError("two of the models have one name; move one to a folder of another name.")
-    scoring, surveyed = _surveyed(survey, by or [], codebook, options or [])
-    found = audit_models(asked, surveyed, out, scoring, quiet=as_json)
-    write_audit_page(found, out / "audit.html")
+    found = suffrage.audit_models(
+        models,
+        survey,
+        by or (),
+        out=out,
+        endpoint=endpoint,
+        key=key,
+        codebook=codebook,
+        options=key_values(options or [], "--option"),
+        quiet=as_json,
+    )
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
     print_rich(audit_text(found))
     typer.echo(f"\nReport  {out / 'audit.html'}")
-
-
-def _surveyed(
-    survey: str, by: list[str], codebook: Path | None, options: list[str]
-) -> tuple[Any, AuditedSurvey]:
-    """The groups, and how a study says that answers are read; None without a study."""
-    from suffrage.settings import key_values
-    from suffrage.study.commands.auditing import is_reader, surveyed_by, surveyed_by_study
-
-    if Path(survey).suffix.lower() in (".yaml", ".yml"):
-        if by or codebook or options:
-            raise InputError(
-                "--by, --codebook and --option go with a data file or a reader; the study says "
-                "its own groups."
-            )
-        study = suffrage.read_study(survey)
-        return study.scoring, surveyed_by_study(study)
-    more = key_values(options, "--option")
-    if is_reader(survey):
-        return None, surveyed_by({"reader": survey, **more}, by)
-    if not Path(survey).is_file():
-        raise InputError(
-            f"--survey {survey}: no such file, and no such reader; name a study, a data file or "
-            "one of the readers in docs/surveys.md."
-        )
-    section = {"reader": "labelled_file", "path": survey, **more}
-    if codebook is not None:
-        section["codebook"] = str(codebook)
-    return None, surveyed_by(section, by)

@@ -204,7 +204,7 @@ def asked_model(
     return Path(name).name if Path(name).is_dir() else name, LocalModelSettings(name=name)
 
 
-def audit_models(
+def run_audit(
     models: Mapping[str, AskedModel],
     surveyed: AuditedSurvey,
     folder: Path,
