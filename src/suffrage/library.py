@@ -384,8 +384,8 @@ def audit_models(
     Examples
     --------
     >>> found = audit_models("tiny-model", "town.csv", by="area", codebook="town.yaml", quiet=True)
-    >>> sorted(group.group for group in found.models[0].groups)
-    ['hills', 'port']
+    >>> found.models[0].name, found.models[0].asked
+    ('tiny-model', 4)
     """
     named = [models] if isinstance(models, str | Path) else models
     asked = dict(asked_model(str(name), endpoint, key) for name in named)

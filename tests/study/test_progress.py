@@ -20,7 +20,22 @@ def test_time_left_begins_with_the_plan_and_ends_with_the_stages_own_pace() -> N
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.9])
 @pytest.mark.parametrize("elapsed", [0.0, 10.0, 5000.0])
 def test_time_left_is_never_negative(share: float, elapsed: float) -> None:
-    assert seconds_left(100, share, elapsed) >= 0
+    left = seconds_left(100, share, elapsed)
+    assert (left is None) == (share == 0 and elapsed > 100)
+    assert left is None or left >= 0
+
+
+def test_a_stage_past_its_plan_with_nothing_done_is_not_said_to_end_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "HEARTBEAT", 0.02)
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+    with Progress(300) as shown, shown.stage("ask it", 0.01):
+        time.sleep(0.1)
+    assert "ask it: 0% done, longer than planned; the whole run more than 5 min" in (
+        written.getvalue()
+    )
 
 
 def test_without_a_terminal_every_stage_has_lines_and_one_now_and_then(

@@ -20,8 +20,10 @@ HEARTBEAT = 60.0
 KNOWN_PACE = 0.1
 
 
-def seconds_left(planned: float, share: float, elapsed: float) -> float:
-    """How many seconds a stage still takes.
+def seconds_left(planned: float, share: float, elapsed: float) -> float | None:
+    """How many seconds a stage still takes; None where nothing can say it.
+
+    A stage that is past its planned end and has nothing done yet has neither a plan nor a pace.
 
     The plan says it at the beginning, and the stage's own pace later, so that the first figure is
     neither missing nor wild.
@@ -39,7 +41,11 @@ def seconds_left(planned: float, share: float, elapsed: float) -> float:
     --------
     >>> seconds_left(100.0, 0.0, 5.0), seconds_left(100.0, 0.5, 80.0)
     (95.0, 80.0)
+    >>> seconds_left(100.0, 0.0, 120.0) is None
+    True
     """
+    if share <= 0 and elapsed >= planned:
+        return None
     by_plan = max(planned - elapsed, planned * (1 - share) if share else 0.0)
     if share <= 0:
         return by_plan
@@ -95,18 +101,20 @@ class Progress:
         finally:
             self.done += seconds
 
-    def _left(self, stage: _Stage) -> float:
-        """Seconds left of the whole run."""
-        return stage.left + max(0.0, self.total - self.done - stage.planned)
+    def _left(self, stage: _Stage) -> str:
+        """How long the whole run still takes, in words."""
+        rest = max(0.0, self.total - self.done - stage.planned)
+        left = stage.left
+        return f"more than {duration(rest)}" if left is None else f"about {duration(left + rest)}"
 
     def _on_bars(self, stage: _Stage) -> Update:
-        task = self._bars.add_task(stage.label, total=1.0, left=duration(stage.left))
+        task = self._bars.add_task(stage.label, total=1.0, left=stage.left_in_words)
 
         def update(share: float) -> None:
             stage.update(share)
-            self._bars.update(task, completed=stage.share, left=duration(stage.left))
+            self._bars.update(task, completed=stage.share, left=stage.left_in_words)
             done = self.done + stage.share * stage.planned
-            self._bars.update(self._whole, completed=done, left=duration(self._left(stage)))
+            self._bars.update(self._whole, completed=done, left=f"{self._left(stage)} left")
 
         update(0.0)
         return update
@@ -120,8 +128,8 @@ class Progress:
         def beat() -> None:
             while not ended.wait(HEARTBEAT):
                 _say(
-                    f"{stage.label}: {stage.share:.0%} done, about {duration(stage.left)} left; "
-                    f"the whole run about {duration(self._left(stage))}"
+                    f"{stage.label}: {stage.share:.0%} done, {stage.left_in_words}; "
+                    f"the whole run {self._left(stage)}"
                 )
 
         thread = threading.Thread(target=beat, daemon=True)
@@ -152,9 +160,15 @@ class _Stage:
         return time.monotonic() - self._began
 
     @property
-    def left(self) -> float:
-        """Seconds it still takes."""
+    def left(self) -> float | None:
+        """Seconds it still takes; None where nothing can say it."""
         return seconds_left(self.planned, self.share, self.elapsed)
+
+    @property
+    def left_in_words(self) -> str:
+        """How long it still takes."""
+        left = self.left
+        return "longer than planned" if left is None else f"about {duration(left)} left"
 
 
 def note(line: str, quiet: bool = False) -> None:
@@ -179,6 +193,6 @@ def _bars() -> Any:
         BarColumn(),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[left]:>12} left"),
+        TextColumn("{task.fields[left]:>22}"),
         console=Console(stderr=True),
     )
