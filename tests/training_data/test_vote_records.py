@@ -219,6 +219,22 @@ def test_a_vote_marked_important_counts_more_only_if_asked() -> None:
         assert other["target"][0] == pytest.approx(3 * agree / (1 + 2 * agree))
 
 
+def test_few_people_held_back_are_asked_about_every_statement_that_five_of_them_voted_on() -> None:
+    given = source(votes={"least_voters": 30, "by": ["everyone"]})
+    found = build(source=given, validation=ValidationSample(0.2))
+    told = found.made_from["votes"]
+    away = given.held_back_people(0.2)
+    assert len(away) < 30 and told["least_voters_held_back"] == 5
+    asked = dict(found.frame.filter("validation").select("item", "voters").iter_rows())
+    counted = {
+        item.id: len(votes_by_hand(away, statement))
+        for statement, item in given.item_of.items()
+        if item.id in told["held_back_statements"]
+    }
+    assert asked == {item: count for item, count in counted.items() if count >= 5}
+    assert len(asked) > 2
+
+
 @pytest.mark.parametrize("builder", ONE_QUICK)
 def test_what_is_held_back_for_validation_is_neither_people_nor_statements_trained_on(
     builder: Any,

@@ -10,6 +10,7 @@ from typing import Any
 from suffrage import storage
 from suffrage.align import TrainingOptions
 from suffrage.align.checkpoint import model_below
+from suffrage.align.combined import COMBINED
 from suffrage.consult.consultation import read_consultation
 from suffrage.errors import InputError
 from suffrage.models import ModelIdentity, identify
@@ -272,9 +273,16 @@ def _record_stages(
             hashes[spec.name],
             # Only where it is used: a consultation repeats no survey-only training.
             *([spec.records, consultation] if spec.uses_consultation else []),
+            # Votes of people held back were once asked only where as many as for training voted.
+            *(["fewer voters asked"] if _asks_votes(spec) else []),
         )
         for spec, place, members in _trainings(study)
     }
+
+
+def _asks_votes(spec: MethodSpec) -> bool:
+    """Whether a training chooses its best point on votes, perhaps among others."""
+    return spec.records in ("votes", COMBINED) and bool(getattr(spec.options, "validation", 0.0))
 
 
 def _starts(

@@ -39,6 +39,9 @@ from suffrage.training_data.split import ItemSplit, held_back
 
 # Where a manifest says what of the votes the records were made from.
 VOTES = "votes"
+# So many voters are enough for a share that a training is only compared with. Few people are held
+# back, and what chooses the best point is the mean over statements.
+ENOUGH_TO_COMPARE = 5
 # The position of each vote among the options of a statement's item.
 _POSITIONS = {AGREE: 0, DISAGREE: 1, PASS: 2}
 
@@ -230,6 +233,7 @@ def _counted_votes(
         sorted((ids[item] for item in back), key=id_order),
         wanted.important,
     )
+    least_asked = min(wanted.least_voters, ENOUGH_TO_COMPARE)
     found, cells, too_few = [], 0, 0
     for group in groups:
         own, few = counts.distributions(group.weights, wanted.least_voters)
@@ -241,7 +245,7 @@ def _counted_votes(
             members = {p: source.people[p] for p in source.members[group.name] if p in away}
         else:
             members = {p: source.people[p] for p in away} if group.name == EVERYONE else {}
-        asked, _ = held.distributions(members, wanted.least_voters)
+        asked, _ = held.distributions(members, least_asked)
         found.append(_value_set(group, own | asked, source))
     if not found:
         raise InputError(
@@ -253,9 +257,8 @@ def _counted_votes(
     asked_about = {i for v in found for i in v.distributions if i in back}
     if back and not asked_about:
         raise InputError(
-            f"validation: on no statement held back have {wanted.least_voters} people of a group "
-            "voted who are held back; raise validation, lower consultation.votes.least_voters, or "
-            "leave validation out."
+            f"validation: on no statement held back have {least_asked} people of a group voted "
+            "who are held back; raise validation, or leave it out."
         )
     facts = {
         "statements": len(trained),
@@ -267,6 +270,7 @@ def _counted_votes(
         "left_out": left_out,
         "held_back_statements": sorted(back),
         "held_back_people": len(away),
+        "least_voters_held_back": least_asked,
     }
     return _Votes(found, replace(split, train=tuple(trained)), frozenset(asked_about), facts)
 
