@@ -213,3 +213,28 @@ def test_a_training_s_journal_is_drawn_from_its_first_step_to_its_last(results: 
     assert (fit.begin, fit.end, tile.kept) == ("0.50", "0.70", 100.0)
     page = render_report(results.model_copy(update={"journals": [journal]}))
     assert loss.points in page and "the model of step 10 was kept" in page
+
+
+@pytest.mark.parametrize(
+    ("questions", "words"),
+    [
+        (0, "fit, questions held back"),
+        (1, "fit, 1 question held back, too few to choose well by"),
+        (30, "fit, 30 questions held back"),
+    ],
+)
+def test_a_training_s_drawing_says_how_many_questions_chose_its_best_point(
+    results: Results, questions: int, words: str
+) -> None:
+    journal = TrainingJournal(
+        method="sft",
+        seed=1,
+        group="",
+        steps=[1, 10],
+        losses=[4.0, 3.0],
+        validation_steps=[0, 10],
+        validation=[0.5, 0.7],
+        validation_questions=questions,
+    )
+    (tile,) = journal_tiles(results.model_copy(update={"journals": [journal]}))
+    assert tile.curves[1].name == words

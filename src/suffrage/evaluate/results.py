@@ -484,6 +484,7 @@ class TrainingJournal(_Row):
     losses: list[float]
     validation_steps: list[int] = []  # at which questions held back were asked
     validation: list[float] = []  # their fit
+    validation_questions: int = 0  # how many questions were held back; 0 where it is not known
     kept_step: int | None = None  # chosen by validation; None for the last one
 
 

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from suffrage.evaluate.results import Results, TrainingJournal
+from suffrage.plurals import plural
 from suffrage.report.cells import colours
 from suffrage.report.numbers import number
 
 WIDTH, HEIGHT = 300.0, 90.0
+# The mean fit of fewer questions moves from one draw of them to another by more than trainings do.
+FEW_QUESTIONS = 5
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,8 @@ def _tile(journal: TrainingJournal, label: str, style: str) -> JournalTile:
     last = max(journal.steps[-1], *journal.validation_steps, 1)
     curves = [_curve("loss", journal.steps, journal.losses, last)]
     if len(journal.validation_steps) > 1:
-        fits = _curve(
-            "fit, questions held back", journal.validation_steps, journal.validation, last
-        )
-        curves.append(fits)
+        asked = _held_back(journal.validation_questions)
+        curves.append(_curve(asked, journal.validation_steps, journal.validation, last))
     group = f", {journal.group}" if journal.group else ""
     kept = journal.kept_step
     return JournalTile(
@@ -64,6 +65,14 @@ def _tile(journal: TrainingJournal, label: str, style: str) -> JournalTile:
         None if kept is None else round(100 * kept / last, 2),
         kept,
     )
+
+
+def _held_back(questions: int) -> str:
+    """What the fit is of; few questions are a reason to doubt the point that was kept."""
+    if not questions:
+        return "fit, questions held back"
+    few = ", too few to choose well by" if questions < FEW_QUESTIONS else ""
+    return f"fit, {plural(questions, 'question')} held back{few}"
 
 
 def _curve(name: str, steps: Sequence[int], values: Sequence[float], last: int) -> Curve:

@@ -34,6 +34,7 @@ def training_journal(folder: Path, method: str, seed: int, group: str) -> Traini
         losses=[row["loss"] for row in shown],
         validation_steps=[row["step"] for row in asked],
         validation=[row["validation_fit"] for row in asked],
+        validation_questions=validation.get("questions", 0),
         kept_step=validation.get("best_step"),
     )
 
