@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from suffrage.errors import InputError
@@ -84,6 +85,33 @@ def write_votes(write_study: Write, tmp_path: Path) -> Write:
         )
 
     return write
+
+
+@pytest.mark.slow
+def test_a_regression_on_words_learns_votes_and_is_compared_without_any_language_model(
+    write_votes: Write,
+) -> None:
+    regression = {"method": "factors", "name": "regression", "states": "text", "records": "votes"}
+    study = read_study(write_votes(methods=[regression], evaluate=["votes"]))
+    finished = run_study(study)
+    results = finished.results
+    assert results is not None
+    assert not any("could not be asked" in note for e in results.evaluations for note in e.notes)
+    (stage,) = (s for place, s in wire(study).align.items() if place[1] == study.seeds[0])
+    facts = json.loads((stage.folder / "factors.json").read_text())
+    (probes,) = (s for place, s in wire(study).probes.items() if place[2] == study.seeds[0])
+    said = pl.read_parquet(probes.folder / "probes.parquet")
+    # It learns the populations that are asked, under the words that ask them.
+    inputs = StudyInputs(wire(study))
+    source = inputs.consultations[study.seeds[0]]
+    described = {v.name: v.description for v in inputs.value_sets.values()}
+    described["everyone"] = source.everyone_described
+    assert set(facts["personas"]) == {described[name] for name in said["population"].unique()}
+    assert len(facts["personas"]) == 3
+    fits = {m: results.figure("votes", "fit", m) for m in ("regression", "average vote")}
+    assert all(fit is not None and 0 < fit.value < 1 for fit in fits.values())
+    assert results.difference("votes", "fit", "regression", "average vote") is not None
+    assert (finished.folder / "report.html").is_file()
 
 
 @pytest.mark.slow

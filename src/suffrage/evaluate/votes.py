@@ -472,6 +472,7 @@ EVALUATION = Evaluation(
     ),
     options=Options,
     probe=probe,
+    asks_for_shares=True,
     consultation_prompts=_prompts,
     needs_consultation=True,
 )

@@ -20,6 +20,7 @@ from suffrage.evaluate.results import (
 from suffrage.report.cells import (
     Cell,
     Table,
+    base_method,
     figure_cell,
     in_sentence,
     make_table,
@@ -119,7 +120,8 @@ def _outcome_table(results: Results, facts: EvaluationFacts) -> Table:
     labels = {method.name: method.label for method in methods}
     rows = []
     for method in methods:
-        against = starts.get(method.name) or next(m.name for m in methods if m.kind == "untrained")
+        untrained = base_method(results)
+        against = starts.get(method.name) or (untrained.name if untrained else method.name)
         first = Cell(method.label)
         if against != method.name:
             first = Cell(method.label, f"against {in_sentence(labels[against])}")

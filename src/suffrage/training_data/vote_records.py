@@ -35,6 +35,7 @@ from suffrage.training_data.distribution_records import build_distributions, val
 from suffrage.training_data.held_back_records import BuildRecords, with_asked
 from suffrage.training_data.preference_pairs import build_preferences
 from suffrage.training_data.records import RecordBuilder, Records, RecordSettings, origin
+from suffrage.training_data.share_records import build_shares
 from suffrage.training_data.split import ItemSplit, held_back
 
 # Where a manifest says what of the votes the records were made from.
@@ -365,3 +366,4 @@ def _builder(kind: str, build: BuildRecords) -> RecordBuilder:
 DISTRIBUTIONS = _builder("distribution", build_distributions)
 DEMONSTRATIONS = _builder("demonstration", build_demonstrations)
 PREFERENCES = _builder("preference", build_preferences)
+SHARES = _builder("shares", build_shares)
