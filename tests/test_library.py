@@ -290,6 +290,29 @@ def test_an_interview_of_a_checkpoint_knows_the_survey_of_its_run(
         assert talk.ask(item)[0].trained_on == (item in learnt)
 
 
+@pytest.mark.parametrize("group", [None, "nroth"])
+def test_a_survey_s_question_is_found_by_its_id_whoever_answers(
+    trained_run: suffrage.Study, group: str | None
+) -> None:
+    folder = next(trained_run.output.glob("checkpoints/sft*"))
+    (answer,) = suffrage.chat(folder, group).ask("roads")
+    assert answer.item is not None and answer.item.id == "roads"
+    assert set(answer.shares) == set(answer.item.texts) and answer.survey is None
+
+
+def test_a_single_word_that_is_no_id_is_not_asked_as_a_question(
+    trained_run: suffrage.Study, town: Path
+) -> None:
+    folder = next(trained_run.output.glob("checkpoints/sft*"))
+    for group in (None, "north"):
+        with pytest.raises(InputError, match='no question of this id.*Did you mean "roads"'):
+            suffrage.chat(folder, group).ask("raods")
+    with pytest.raises(InputError, match="no survey is at hand"):
+        suffrage.chat(town / "tiny-model").ask("roads")
+    (answer,) = suffrage.chat(town / "tiny-model").ask("roads", ["Good", "Bad"])
+    assert list(answer.shares) == ["Good", "Bad"]
+
+
 def test_two_checkpoints_can_answer_for_one_group(trained_run: suffrage.Study, town: Path) -> None:
     folder = next(trained_run.output.glob("checkpoints/sft*"))
     talk = suffrage.chat(folder, "north", against=town / "tiny-model", study=trained_run)

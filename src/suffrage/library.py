@@ -51,6 +51,9 @@ from suffrage.training_data.answers_in_context import Answered, persona_from
 if TYPE_CHECKING:
     import polars as pl
 
+# Value sets of a run that are read for its questions; a run can have hundreds.
+MOST_READ = 12
+
 
 def load_model(
     model: str | Path | Checkpoint, dtype: str = "float32", trust_remote_code: bool = False
@@ -231,16 +234,17 @@ def chat(
     south ['Too little', 'About right', 'Too much'] 0.16...
     """
     loaded: dict[str, LanguageModel] = {}
+    items = _survey_items(_checkpoint(model), study)
     if against is None:
-        return Interview([_side(model, as_, study, loaded, as_ or "the model")])
+        return Interview([_side(model, as_, study, loaded, as_ or "the model")], items)
     if isinstance(against, Checkpoint | Path) or _names_a_model(against):
         names = [_short_name(own) for own in (model, against)]
         if names[0] == names[1]:
             names = [str(_folder(own)) for own in (model, against)]
         pairs = zip((model, against), names, strict=True)
-        return Interview([_side(own, as_, study, loaded, name) for own, name in pairs])
-    groups = (as_, against)
-    return Interview([_side(model, own, study, loaded, own or "the model") for own in groups])
+        return Interview([_side(own, as_, study, loaded, name) for own, name in pairs], items)
+    sides = [_side(model, own, study, loaded, own or "the model") for own in (as_, against)]
+    return Interview(sides, items)
 
 
 def _side(
@@ -306,6 +310,21 @@ def _value_set(checkpoint: Checkpoint | None, study: Study | None, group: str) -
     kept = checkpoint.folder.resolve().parent.parent / FOLDERS["value_sets"]
     folder = kept / by_words.get(group, group)
     return ValueSet.read(folder) if (folder / "value_set.json").is_file() else None
+
+
+def _survey_items(checkpoint: Checkpoint | None, study: Study | None) -> list[Item]:
+    """The questions that some populations of a study or of a checkpoint's run were asked.
+
+    Whoever is asked, and as whom, questions can be named by their id.
+    """
+    if study is not None:
+        first = with_value_sets(study).value_sets[0]
+        return list(study_value_set(study, first.name).items)
+    if checkpoint is None:
+        return []
+    kept = checkpoint.folder.resolve().parent.parent / FOLDERS["value_sets"]
+    folders = sorted(kept.glob("*/value_set.json"))[:MOST_READ]
+    return [item for file in folders for item in ValueSet.read(file.parent).items]
 
 
 def _checkpoint(model: str | Path | Checkpoint) -> Checkpoint | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from suffrage.arrays import FloatArray
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate.asking.answers import Scoring
 from suffrage.models import Answerer, ItemProbe, ModelAnswer, open_question, read_letters
 from suffrage.models.asking import Persona, Ways
@@ -149,6 +149,8 @@ class Interview:
     ----------
     sides : sequence of Side
         One or more, with different names.
+    items : sequence of Item
+        Questions that may be asked by their id, besides those that the sides' people answered.
     seed : int
         Of the sentences that are drawn where a question has no options.
 
@@ -158,7 +160,7 @@ class Interview:
         There are no sides, or two have one name.
     """
 
-    def __init__(self, sides: Sequence[Side], seed: int = 0) -> None:
+    def __init__(self, sides: Sequence[Side], items: Sequence[Item] = (), seed: int = 0) -> None:
         names = [side.name for side in sides]
         if not names or len(set(names)) < len(names):
             raise InputError(
@@ -172,6 +174,8 @@ class Interview:
         for side in sides:
             for item in side.value_set.items if side.value_set else ():
                 self._items.setdefault(item.id, item)
+        for item in items:
+            self._items.setdefault(item.id, item)
 
     @property
     def known_items(self) -> list[Item]:
@@ -208,16 +212,32 @@ class Interview:
         Raises
         ------
         InputError
-            There is no question, or the options are too few, too many or not distinct.
+            There is no question, a single word is the id of none, or the options are too few, too
+            many or not distinct.
         """
         if not question.strip():
             raise InputError("there is no question; write one, or the id of a survey's question.")
         item = self.find_item(question)
+        if item is None and not options and len(question.split()) == 1:
+            raise InputError(self._no_such_id(question.strip()))
         if options and (item is None or tuple(options) != item.texts):
             item = item_in_words(item.question if item else question, options, ordered)
         if item is None:
             return [self._written(side, question) for side in self.sides]
         return [self._chosen(side, item) for side in self.sides]
+
+    def _no_such_id(self, word: str) -> str:
+        """What to say of a single word, to which a model would only write nonsense."""
+        if not self._items:
+            return (
+                f'"{word}": no survey is at hand that could have a question of this id; name its '
+                "study (--study), or write a whole question."
+            )
+        return (
+            f'"{word}": the survey has no question of this id; write a whole question, or one of '
+            f"{len(self._items)} ids such as {next(iter(self._items))}."
+            f"{did_you_mean(word, self._items)}"
+        )
 
     def _chosen(self, side: Side, item: Item) -> SideAnswer:
         (reading,) = read_letters(
