@@ -305,7 +305,7 @@ def test_a_single_word_that_is_no_id_is_not_asked_as_a_question(
 ) -> None:
     folder = next(trained_run.output.glob("checkpoints/sft*"))
     for group in (None, "north"):
-        with pytest.raises(InputError, match='no question of this id.*Did you mean "roads"'):
+        with pytest.raises(InputError, match=r'no question of this id.*Did you mean "roads"'):
             suffrage.chat(folder, group).ask("raods")
     with pytest.raises(InputError, match="no survey is at hand"):
         suffrage.chat(town / "tiny-model").ask("roads")
