@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -353,6 +354,38 @@ def test_answers_are_sampled_up_to_where_a_turn_ends(
     for answer in said:
         assert not set(answer[:-1]) & ends
         assert len(answer) == 6 or answer[-1] in ends
+
+
+@BOTH
+def test_sampling_begins_with_the_prompts_that_scoring_reads(
+    method: Method, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoTokenizer
+
+    folder = shutil.copytree(tiny_model, tmp_path / "dated")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = (
+        "<|system|>{{ strftime_now('%d %b %Y') }}<|end|>{% for m in messages %}<|user|>"
+        "{% for p in m['content'] %}{{ p['text'] }}{% endfor %}<|end|>{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    tokenizer.save_pretrained(folder)
+    given = group_job(method, folder, None, tmp_path, 1, longest=2)
+    read: list[str] = []
+    embed = torch.nn.Embedding.forward
+
+    def spy(self: torch.nn.Embedding, ids: torch.Tensor) -> torch.Tensor:
+        read.extend(tokenizer.batch_decode(ids))
+        return embed(self, ids)
+
+    monkeypatch.setattr(torch.nn.Embedding, "forward", spy)
+    trained(method, given)
+    users = set(given.records.frame["user"].to_list())
+    prompts = [f"<|system|>26 Jul 2024<|end|><|user|>{user}<|end|><|assistant|>" for user in users]
+    assert any(prompt in text for text in read for prompt in prompts)
+    assert not any("<|user|><|end|>" in text for text in read)
+    # What is published keeps the template of its makers.
+    assert AutoTokenizer.from_pretrained(given.output).chat_template == tokenizer.chat_template
 
 
 @pytest.mark.slow

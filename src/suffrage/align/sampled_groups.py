@@ -30,6 +30,7 @@ factor).
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -53,7 +54,12 @@ from suffrage.models.asking import Message
 from suffrage.models.device import process_count, process_rank
 from suffrage.models.drawing import reads_padded
 from suffrage.models.packing_rule import forward_accepts, kept_logits
-from suffrage.models.tokenizing import end_tokens, prompt_text
+from suffrage.models.tokenizing import (
+    encode_texts,
+    end_tokens,
+    own_prompt_style,
+    prompt_text,
+)
 from suffrage.training_data.preference_pairs import draw_option_pair
 from suffrage.training_data.records import Records
 
@@ -331,6 +337,28 @@ def prompt_only_rows(rows: Sequence[dict[str, Any]], tokenizer: Any) -> list[dic
     return found
 
 
+def write_chats_as_elsewhere(tokenizer: Any) -> None:
+    """Make a tokenizer write TRL's chats the way that every other method and scoring write them.
+
+    TRL would leave the template's day and its content to the template.
+    """
+    if own_prompt_style(tokenizer) is None:
+        return
+    writer = copy.copy(tokenizer)
+
+    def apply_chat_template(conversation: Any, *, tokenize: bool = True, **_: Any) -> Any:
+        single = isinstance(conversation[0], dict)
+        texts = [prompt_text(writer, chat) for chat in ([conversation] if single else conversation)]
+        if not tokenize:
+            return texts[0] if single else texts
+        ids = [list(tokens) for tokens in encode_texts(writer, texts)]
+        mask = [[1] * len(tokens) for tokens in ids]
+        found = {"input_ids": ids, "attention_mask": mask}
+        return {name: rows[0] for name, rows in found.items()} if single else found
+
+    tokenizer.apply_chat_template = apply_chat_template
+
+
 def train_groups(
     job: TrainingJob, trainer: str, config: str, settings: dict[str, Any]
 ) -> TrainingFacts:
@@ -385,6 +413,7 @@ def train_groups(
         model.generation_config.eos_token_id = sorted(ends)
     by_preference = options.reward == "preference_model"
     score = score_by_preferences(job, tokenizer) if by_preference else score_by_shares(options)
+    write_chats_as_elsewhere(tokenizer)
     rows = prompt_only_rows(job.records.frame.to_dicts(), tokenizer)
 
     def make(callbacks: list[Any]) -> Any:

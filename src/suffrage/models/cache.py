@@ -151,13 +151,16 @@ class CachedAnswerer:
         Where the answers are kept.
     content : sequence of str
         Everything about the model that decides an answer: weights, dtype, device. Two models with
-        the same content share their answers, so it must differ wherever the answers could.
+        the same content share their answers, so it must differ wherever the answers could. A
+        model's `prompt_style` counts too, where it has one.
     """
 
     def __init__(self, model: Answerer, store: AnswerStore, content: Sequence[str]) -> None:
         self.model = model
         self.store = store
-        self._content = storage.content_hash([ANSWER_VERSION, *content])
+        style = getattr(model, "prompt_style", None)
+        decides = [*content] if style is None else [*content, {"prompts": style}]
+        self._content = storage.content_hash([ANSWER_VERSION, *decides])
 
     @property
     def reads_texts(self) -> bool:

@@ -25,6 +25,7 @@ from suffrage.models.tokenizing import (
     encode_texts,
     end_tokens,
     label_tokens,
+    own_prompt_style,
     prompt_text,
 )
 
@@ -85,6 +86,11 @@ class LanguageModel:
     def prompt_text(self, messages: Sequence[Message]) -> str:
         """The exact text that the model reads, up to where its answer begins."""
         return prompt_text(self.tokenizer, messages)
+
+    @property
+    def prompt_style(self) -> str | None:
+        """See `own_prompt_style`."""
+        return own_prompt_style(self.tokenizer)
 
     def encode(self, messages: Sequence[Message]) -> Tokens:
         """A chat as token ids."""

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from suffrage.errors import SuffrageError
 from suffrage.models.asking import Message
+from suffrage.models.chat_template import chat_template, in_parts, whole_chat, write_chat
 from suffrage.models.packing import Tokens
 
 
@@ -21,25 +21,38 @@ def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
     ------
     SuffrageError
         The chat template fails on these messages.
+    InputError
+        The chat template leaves out a text.
 
     Examples
     --------
     >>> prompt_text(None, [{"role": "user", "content": "Yes or no?"}])
     'Yes or no?\\n\\nAnswer:'
     """
-    if getattr(tokenizer, "chat_template", None) is None:
+    if chat_template(tokenizer) is None:
         return "\n\n".join([*(m["content"] for m in messages), "Answer:"])
-    try:
-        return str(
-            tokenizer.apply_chat_template(
-                list(messages), tokenize=False, add_generation_prompt=True
+    return whole_chat(tokenizer, messages)
+
+
+def own_prompt_style(tokenizer: Any) -> str | None:
+    """A short prompt where it is not what the chat template writes by itself; None elsewhere.
+
+    It tells answers to such prompts from those to the template's own. Those change with the day.
+    """
+    if chat_template(tokenizer) is None:
+        return None
+    asked: list[Message] = [{"role": "user", "content": "Hello"}]
+    for chat in (asked, [{"role": "system", "content": "Be brief."}, *asked]):
+        found = prompt_text(tokenizer, chat)
+        try:
+            plain = tokenizer.apply_chat_template(
+                list(chat), tokenize=False, add_generation_prompt=True
             )
-        )
-    except Exception as error:
-        if messages[0]["role"] != "system":
-            raise SuffrageError(f"the model's chat template failed: {error}") from error
-        joined = "\n\n".join(message["content"] for message in messages[:2])
-        return prompt_text(tokenizer, [{"role": "user", "content": joined}, *messages[2:]])
+        except Exception:  # templates raise what they like
+            continue
+        if found != plain:
+            return found
+    return None
 
 
 def encode_text(tokenizer: Any, text: str) -> Tokens:
@@ -52,7 +65,7 @@ def encode_text(tokenizer: Any, text: str) -> Tokens:
 
 def encode_texts(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
     """Each of several prompt texts as `encode_text` gives it."""
-    plain = getattr(tokenizer, "chat_template", None) is None
+    plain = chat_template(tokenizer) is None
     found = tokenizer(list(texts), add_special_tokens=plain)["input_ids"] if texts else []
     end = (tokenizer.eos_token_id,)
     return [tuple(ids[:-1] if plain and tuple(ids[-1:]) == end else ids) for ids in found]
@@ -60,7 +73,7 @@ def encode_texts(tokenizer: Any, texts: Sequence[str]) -> list[Tokens]:
 
 def answer_tokens(tokenizer: Any, answer: str) -> Tokens:
     """An answer as token ids the way it follows the prompt, with the token that ends the turn."""
-    lead = "" if getattr(tokenizer, "chat_template", None) is not None else " "
+    lead = "" if chat_template(tokenizer) is not None else " "
     ids = _after_prompt(tokenizer, lead + answer)
     if ids is None:
         ids = tuple(tokenizer(lead + answer, add_special_tokens=False)["input_ids"])
@@ -96,7 +109,7 @@ def end_of_turn(tokenizer: Any) -> int | None:
     Without a chat template, or where it writes no special token there, this is the tokenizer's
     `eos_token`.
     """
-    return _end_of_turn(tokenizer, getattr(tokenizer, "chat_template", None))
+    return _end_of_turn(tokenizer, chat_template(tokenizer))
 
 
 def end_tokens(tokenizer: Any, generation: Any = None) -> frozenset[int]:
@@ -119,13 +132,7 @@ def _end_of_turn(tokenizer: Any, template: Any) -> int | None:
     usual: int | None = tokenizer.eos_token_id
     if template is None:
         return usual
-    answer = "A short answer"
-    chat = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": answer}]
-    try:
-        text = str(tokenizer.apply_chat_template(chat, tokenize=False))
-    except Exception:  # templates raise what they like
-        return usual
-    tail = text.rpartition(answer)[2]
+    tail = _after_answer(tokenizer)
     ids = tokenizer(tail, add_special_tokens=False)["input_ids"] if tail else []
     special = {*tokenizer.all_special_ids, *getattr(tokenizer, "added_tokens_decoder", {})}
     # A template, or the tokenizer itself, may write a space before the token.
@@ -133,9 +140,26 @@ def _end_of_turn(tokenizer: Any, template: Any) -> int | None:
     return ids[0] if ids and ids[0] in special else usual
 
 
+def _after_answer(tokenizer: Any) -> str:
+    """What the chat template writes after an answer; nothing where it does not show the answer."""
+    answer = "A short answer"
+    chat: list[Message] = [
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": answer},
+    ]
+    for form in (chat, in_parts(chat)):
+        try:
+            text = write_chat(tokenizer, form, answer_follows=False)
+        except Exception:  # templates raise what they like
+            continue
+        if answer in text:
+            return text.rpartition(answer)[2]
+    return ""
+
+
 def _after_prompt(tokenizer: Any, text: str) -> Tokens | None:
     """The tokens of a text behind a prompt; None where the two melt into one token."""
-    before, prompt = _some_prompt(tokenizer, getattr(tokenizer, "chat_template", None))
+    before, prompt = _some_prompt(tokenizer, chat_template(tokenizer))
     joined = encode_text(tokenizer, before + text)
     whole = joined[: len(prompt)] == prompt and len(joined) > len(prompt)
     return joined[len(prompt) :] if whole else None
