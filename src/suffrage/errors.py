@@ -5,6 +5,12 @@ from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
 
+# What to do where nothing can be written, whatever was to be written there.
+ANOTHER_PLACE = (
+    "choose another place, such as output: in a study, --out or the folder of a command, or "
+    "SUFFRAGE_CACHE for converted models"
+)
+
 
 class SuffrageError(Exception):
     """The work stopped for a reason that is not the user's mistake (exit code 1)."""

@@ -15,6 +15,16 @@ from suffrage.errors import InputError, did_you_mean
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
+# What a name may be that also becomes a folder's or a method's.
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+# Which layers of a model are trained.
+LAYERS = r"^(all|upper|[1-9]\d*-[1-9]\d*)$"
+# What patterns mean to people.
+PATTERNS = {
+    NAME: "letters, digits, dots, hyphens and underscores, and begin with a letter or a digit",
+    LAYERS: "all, upper, or the first and the last layer such as 11-30",
+}
+
 
 class _StrictLoader(yaml.SafeLoader):
     """YAML in which a key may appear only once."""
@@ -163,6 +173,8 @@ def _complaint(problem: Any, schema: type[BaseModel], content: Any) -> str:
         return f"unknown key; there are {', '.join(allowed)}.{did_you_mean(key, allowed)}"
     if kind == "missing":
         return "is missing."
+    if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] in PATTERNS:
+        return f"is {given!r}; must be {PATTERNS[problem['ctx']['pattern']]}."
     message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
     message = message.replace("Input should be", "must be")
     shown = f" is {given!r};" if isinstance(given, str | int | float | bool) else ""

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from suffrage.errors import InputError, SuffrageError
+from suffrage.errors import ANOTHER_PLACE, InputError, SuffrageError
 
 try:
     import fcntl as _flock
@@ -92,16 +92,13 @@ def disk_errors(target: Path) -> Iterator[None]:
             free = shutil.disk_usage(_existing_parent(target)).free / 1e6
             raise SuffrageError(
                 f"{target}: the disk is full ({free:.0f} MB free). Nothing finished was lost: "
-                "free some space, or set `output:` to another disk, and run the same command again."
+                "free some space, or write to another disk, and run the same command again."
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise InputError(
-                f"{target}: no permission to write there; choose another `output:` folder."
-            ) from error
+            raise InputError(f"{target}: no permission to write there; {ANOTHER_PLACE}.") from error
         if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.ENOENT, errno.ENAMETOOLONG):
             raise InputError(
-                f"{target}: no folder can be made there ({error.strerror}); choose another "
-                "`output:` folder."
+                f"{target}: no folder can be made there ({error.strerror}); {ANOTHER_PLACE}."
             ) from error
         raise
 

@@ -10,11 +10,12 @@ import pytest
 
 from suffrage import storage
 from suffrage.cli import commands, main
-from suffrage.errors import MissingExtraError, SuffrageError, require
+from suffrage.errors import InputError, MissingExtraError, SuffrageError, require
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
 from suffrage.study.stages import ORDER
 from tests.study.conftest import Write
+from tests.synthetic import make_survey
 
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
@@ -66,6 +67,16 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no such bundled model": (
         {"model": "bundled:gpt"},
         'no bundled model "gpt"; there are gemma3-270m, smollm2',
+    ),
+    "key that is none of a study's": (
+        {"sed": 8},
+        "study.yaml: sed: unknown key; there are calibrate, consultation, ",
+    ),
+    "key that a study fills in": ({"source": 8}, "source: unknown key; there are calibrate"),
+    "seed below 0": ({"seed": -1}, "seeds[0]: is -1; must be greater than or equal to 0"),
+    "name with blanks": (
+        {"study": "my study"},
+        "study: is 'my study'; must be letters, digits, dots, hyphens and underscores",
     ),
     "unknown key": (
         {"held_out": {"by": "item", "shar": 0.2}},
@@ -186,6 +197,22 @@ def test_a_full_disk_stops_with_a_mend_and_keeps_what_is_finished(
     monkeypatch.undo()
     assert done <= {path for path in study.output.rglob("*") if path.is_file()}
     assert run_study(study).results is not None
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOTDIR])
+def test_where_nothing_can_be_written_is_said_with_what_every_command_can_do(
+    tmp_path: Path, number: int
+) -> None:
+    # Not only studies write: the advice names every kind of place.
+    advice = r"choose another place.*--out.*SUFFRAGE_CACHE"
+    with pytest.raises(InputError, match=advice), storage.disk_errors(tmp_path):
+        raise OSError(number, "no")
+
+
+def test_an_item_that_a_codebook_does_not_have_is_named_with_the_nearest() -> None:
+    codebook = make_survey(20).codebook
+    with pytest.raises(InputError, match=r'no item "q00".*Did you mean "q0"'):
+        codebook["q00"]
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:

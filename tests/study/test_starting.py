@@ -3,6 +3,7 @@
 import csv
 import random
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,12 @@ def test_the_commands_say_what_to_do_next(tmp_path: Path, monkeypatch: pytest.Mo
     assert said.exit_code == 0, said.output
     assert "suffrage run town-study/study.yaml" in said.stdout and "To do" in said.stdout
     assert (tmp_path / "town-study" / "study-schema.json").is_file()
+    (tmp_path / "town.csv").rename(tmp_path / "Kōrero é.csv")
+    said = run(app, ["init", "Kōrero é.csv"])
+    (printed,) = (line for line in said.stdout.splitlines() if "suffrage run" in line)
+    place = Path(shlex.split(printed)[-1])
+    assert place.is_file() and "Kōrero é.csv" in place.read_text(encoding="utf-8")
+    assert "there is no such file" in str(run(app, ["init", "b.db"]).exception)
     assert "quickstart" in run(app, ["examples"]).stdout
     assert "name either" in str(run(app, ["init"]).exception)
     assert 'Did you mean "quickstart"' in str(

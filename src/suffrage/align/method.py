@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from suffrage.models import ModelIdentity, SharesPredictor
 from suffrage.models.device import process_count
+from suffrage.settings import LAYERS
 from suffrage.training_data.answers_in_context import InContextSettings
 from suffrage.training_data.records import (
     Format,
@@ -71,7 +72,7 @@ class TrainingOptions(MethodOptions):
     alpha: float = Field(default=32, gt=0)
     # Which layers are trained, by an adapter or in full: all; upper (the upper two thirds); or a
     # range counted from 1 at the input, such as 11-30.
-    layers: str = Field(default="all", pattern=r"^(all|upper|[1-9]\d*-[1-9]\d*)$")
+    layers: str = Field(default="all", pattern=LAYERS)
     # The number format of the frozen weights. auto is bfloat16 if the machine computes it; in full
     # fine-tuning the weights are then float32, and only their products are bfloat16.
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"

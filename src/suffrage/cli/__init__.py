@@ -23,7 +23,7 @@ def _run() -> None:
     import typer
 
     from suffrage.cli.commands import app
-    from suffrage.errors import SuffrageError
+    from suffrage.errors import ANOTHER_PLACE, SuffrageError
 
     try:
         app()
@@ -36,8 +36,9 @@ def _run() -> None:
         sys.exit(1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else "writing the output: "
-        typer.secho(f"Error: {where}{error.strerror or error}.", fg="red", err=True)
-        sys.exit(1)
+        fixed = f"; {ANOTHER_PLACE}" if isinstance(error, PermissionError) else ""
+        typer.secho(f"Error: {where}{error.strerror or error}{fixed}.", fg="red", err=True)
+        sys.exit(2 if fixed else 1)
 
 
 def __getattr__(name: str) -> Any:

@@ -22,11 +22,16 @@ from suffrage.errors import InputError
 
 if TYPE_CHECKING:
     from suffrage.consult.consultation import Consultation
+    from suffrage.consult.sources.foreign_files import FileWording
 
 
 def groups_command(
     source: Annotated[
-        Path, typer.Argument(help="The folder of a Polis export, or a table of votes.")
+        Path,
+        typer.Argument(
+            help="What `suffrage consult export` wrote, the folder of a Polis export, or a table "
+            "of votes."
+        ),
     ],
     prefix: Annotated[
         str | None,
@@ -48,7 +53,7 @@ def groups_command(
         bool, typer.Option("--strict", help="Leave out statements that nobody has moderated, too.")
     ] = False,
     resamples: Annotated[int, typer.Option(help="How many resamples measure stability.")] = 50,
-    seed: Annotated[int, typer.Option(help="The seed of every random draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of every random draw.", min=0)] = 0,
     people: Annotated[
         Path | None,
         typer.Option(help="A CSV file with participant and demographics, for --margins."),
@@ -63,6 +68,7 @@ def groups_command(
 ) -> None:
     """Find opinion groups in votes: what sets each apart, what all agree on, how stable they are.
 
+    Example: `suffrage consult groups water-tables`
     Example: `suffrage consult groups polis-export --moderated zero --groups 2`
     Example: `suffrage consult groups votes.csv --columns participant=user,statement=item`
     """
@@ -73,8 +79,9 @@ def groups_command(
         raise InputError(f'--moderated is "{moderated}"; it must be drop or zero.')
     if agree not in (None, 1, -1):
         raise InputError(f"--agree is {agree}; it must be 1 or -1.")
+    wording = FileWording(prefix, agree, columns, values)
     found = suffrage.find_opinion_groups(
-        read_conversation(source, FileWording(prefix, agree, columns, values)),
+        _votes(source, wording) or read_conversation(source, wording),
         groups,
         "zero" if moderated == "zero" else "drop",
         strict,
@@ -87,6 +94,26 @@ def groups_command(
         print_json(opinions.analysis_json(found))
         return
     print_rich(opinions.analysis_text(found))
+
+
+def _votes(source: Path, wording: FileWording) -> suffrage.Consultation | None:
+    """Our own export as it was written; None where the files are somebody else's."""
+    from suffrage.consult.consultation import MANIFEST
+    from suffrage.consult.sources.foreign_files import FileWording as Wording
+
+    if (source / "consultation.db").is_file():
+        raise InputError(
+            f"{source} is a consultation's store; write its tables with `suffrage consult export "
+            f"{source} SLUG FOLDER`, and name that folder."
+        )
+    if not (source / MANIFEST).is_file():
+        return None
+    if wording != Wording():
+        raise InputError(
+            f"{source}: --prefix, --agree, --columns and --values are for the files of other "
+            "platforms; this is an export of `suffrage consult`."
+        )
+    return suffrage.read_consultation(source)
 
 
 def answers_command(
@@ -240,7 +267,7 @@ def principles_command(
         int | None, typer.Option(help="How many groups; default: chosen by stability.")
     ] = None,
     resamples: Annotated[int, typer.Option(help="How many resamples measure stability.")] = 50,
-    seed: Annotated[int, typer.Option(help="The seed of every random draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of every random draw.", min=0)] = 0,
     merges: Annotated[
         Path | None,
         typer.Option(help="A CSV file of statements merged by hand: statement, same_as, why."),
@@ -331,7 +358,7 @@ def from_survey_command(
         int, typer.Option(help="How many pairs each person compares.", min=1)
     ] = 10,
     seed: Annotated[
-        int, typer.Option(help="The seed of who takes part and what they are asked.")
+        int, typer.Option(help="The seed of who takes part and what they are asked.", min=0)
     ] = 0,
 ) -> None:
     """Make up a consultation among a survey's real respondents, to try the whole loop.

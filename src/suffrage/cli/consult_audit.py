@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from suffrage.cli.consult_staff import opened_store
+from suffrage.cli.consult_staff import named_consultation, opened_store
 from suffrage.errors import InputError, SuffrageError
 from suffrage.plurals import plural
 
@@ -95,11 +95,11 @@ def check_log_command(
 
 
 def _chain(store: Store, slug: str) -> str:
-    from suffrage.server.store import audit, consultations
+    from suffrage.server.store import audit
 
     if slug == audit.SITE:
         return audit.SITE
-    return consultations.find_consultation(store, slug).id
+    return named_consultation(store, slug).id
 
 
 def _text(file: Path) -> str:

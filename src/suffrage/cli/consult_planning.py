@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from suffrage.cli.consult_server import Slug, Where, open_for_command
+from suffrage.cli.consult_staff import named_consultation
 from suffrage.cli.options import AsJson, comma_separated, print_json, print_rich
 from suffrage.errors import InputError
 
@@ -46,7 +47,7 @@ def consultation_plan_command(
     ] = 0.0,
     bots: Annotated[float, typer.Option(help="The share of programs, 0 to 1.")] = 0.0,
     rounds: Annotated[int, typer.Option(help="How many rounds are simulated.")] = 40,
-    seed: Annotated[int, typer.Option(help="The seed of every random draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of every random draw.", min=0)] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Say what to expect of a consultation: errors, consensus, hidden groups, comparisons.
@@ -106,14 +107,14 @@ def predict_command(
     from suffrage import storage
     from suffrage.evaluate import Scoring
     from suffrage.evaluate.recorded_predictions import predict_votes, read_predicted_groups
-    from suffrage.server.store import audit, consultations
+    from suffrage.server.store import audit
     from suffrage.server.store.contents import to_consultation
     from suffrage.server.store.stored_predictions import PREDICT
 
     if out.exists():
         raise InputError(f"{out} is there already; predictions on record are never replaced.")
     store = open_for_command(where)
-    chain = consultations.find_consultation(store, slug).id
+    chain = named_consultation(store, slug).id
     content = to_consultation(store, slug)
     asked = read_predicted_groups(groups, content)
     lowest = Scoring().lowest_mass if lowest_mass is None else lowest_mass
@@ -145,14 +146,13 @@ def add_predictions_command(
     Example: `suffrage consult add-predictions water water-2026 said.json`
     """
     from suffrage.server.predictions import add_predictions
-    from suffrage.server.store import consultations
 
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: no predictions could be read: {error}") from error
     store = open_for_command(where)
-    what = consultations.find_consultation(store, slug)
+    what = named_consultation(store, slug)
     add_predictions(store, what, text, "command line")
     store.close()
     after = "compared with the votes" if what.phase in ("closed", "archived") else "compared later"

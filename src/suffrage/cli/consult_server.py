@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import suffrage
+from suffrage.cli.consult_staff import named_consultation
 from suffrage.cli.options import ColumnNames, VerifiedOnly, VoteValues
 from suffrage.errors import InputError
 from suffrage.plurals import plural
@@ -117,7 +118,12 @@ def phase_command(
     from suffrage.server.store import consultations
 
     store = open_for_command(where)
-    what = consultations.find_consultation(store, slug)
+    what = named_consultation(store, slug)
+    if to == "open" and not consultations.says_who_asks(what.settings):
+        raise InputError(
+            f"{slug}: people read who asks them before they consent; set the organiser and a "
+            f"contact first, on the organisers' pages (suffrage consult serve {_shown(where)})."
+        )
     consultations.set_phase(store, what.id, cast("consultations.Phase", to), "command line")
     store.close()
     typer.echo(f"Consultation  {slug}, {to}")
@@ -143,13 +149,13 @@ def invite_command(
     import io
 
     from suffrage import storage
-    from suffrage.server.store import consultations, invitations
+    from suffrage.server.store import invitations
     from suffrage.server.store.database import DAY, now
 
     if out.exists():
         raise InputError(f"{out} exists; its invitations would be lost. Choose another name.")
     store = open_for_command(where)
-    what = consultations.find_consultation(store, slug)
+    what = named_consultation(store, slug)
     expires = None if days is None else now() + days * DAY
     tokens = invitations.create_invitations(store, what.id, count, "command line", stratum, expires)
     store.close()
@@ -251,6 +257,8 @@ def serve_command(
     from suffrage.server.web.server_settings import DEFAULT_LIMITS, ServerSettings, read_limits
     from suffrage.server.web.workers import run_workers
 
+    # Before anything is made or shown once.
+    serving.check_port(host, port)
     url = (base_url or f"http://{host}:{port}").rstrip("/")
     settings = ServerSettings(
         where,
@@ -271,7 +279,9 @@ def serve_command(
     store = app.state.store if app else open_store(where)
     serving.start_logging()
     for what in consultations.list_consultations(store):
-        typer.echo(f"Consultation  {url}/c/{what.slug} ({what.phase})")
+        draft = ": people see it once you open it on the organisers' pages"
+        phase = what.phase + (draft if what.phase == "draft" else "")
+        typer.echo(f"Consultation  {url}/c/{what.slug} ({phase})")
     typer.echo(f"Organisers    {url}/admin")
     first = _first_member(store)
     if first:
@@ -321,7 +331,7 @@ def export_command(
     from suffrage.consult.people import only_verified
     from suffrage.consult.polis.write_files import write_polis
     from suffrage.server.consultation_results import with_opinion_groups
-    from suffrage.server.store import audit, consultations
+    from suffrage.server.store import audit
     from suffrage.server.store.contents import to_consultation
     from suffrage.server.store.polis_times import to_polis
 
@@ -329,10 +339,10 @@ def export_command(
         raise InputError(f'--format is "{kind}"; it must be consultation or polis.')
     storage.check_free_for_writing(out)
     store = open_for_command(where)
+    chain = named_consultation(store, slug).id
     content = to_consultation(store, slug)
     content = only_verified(content) if verified_only else content
     with store.write() as c:
-        chain = consultations.find_consultation(store, slug).id
         audit.append_entry(c, chain, "command line", "export", kind, {"hash": content.content_hash})
     url = f"{base_url.rstrip('/')}/c/{slug}" if base_url else ""
     conversation = to_polis(store, slug, content, url) if kind == "polis" else None
@@ -451,7 +461,7 @@ def demo_command(
         Path | None, typer.Argument(help="The folder of a Polis export; default: made-up people.")
     ] = None,
     people: Annotated[int, typer.Option(help="How many made-up people.", min=20)] = 240,
-    seed: Annotated[int, typer.Option(help="The seed of the made-up people.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of the made-up people.", min=0)] = 0,
     prefix: Annotated[
         str | None,
         typer.Option(help="The prefix of the export's files, for a folder with several exports."),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
+    from suffrage.server.store.consultations import StoredConsultation
     from suffrage.server.store.database import Store
     from suffrage.server.store.staff import Member
 
@@ -61,10 +62,10 @@ def add_command(
     """
     from typing import cast
 
-    from suffrage.server.store import consultations, staff
+    from suffrage.server.store import staff
 
     with opened_store(where) as store:
-        what = consultations.find_consultation(store, consultation)
+        what = named_consultation(store, consultation)
         staff.check_role(role)
         member = staff.add_member(store, email, None, COMMAND_LINE, name)
         staff.set_role(store, what.id, member.id, cast("staff.Role", role), COMMAND_LINE)
@@ -83,10 +84,10 @@ def role_command(
     """
     from typing import cast
 
-    from suffrage.server.store import consultations, staff
+    from suffrage.server.store import staff
 
     with opened_store(where) as store:
-        what = consultations.find_consultation(store, consultation)
+        what = named_consultation(store, consultation)
         member = _member(store, email)
         given = None if role == "none" else cast("staff.Role", role)
         staff.set_role(store, what.id, member.id, given, COMMAND_LINE)
@@ -175,6 +176,21 @@ def refusals_command(
         typer.echo(f"{at}  {one.network or '-'}  {one.email or 'unknown address'}{browser}")
     if not found:
         typer.echo("No sign-in was refused in the last 30 days.")
+
+
+def named_consultation(store: Store, slug: str) -> StoredConsultation:
+    """The consultation of a slug. Raises InputError naming those that there are."""
+    from suffrage.server.store.consultations import find_consultation, list_consultations
+    from suffrage.server.store.database import NotFoundError
+
+    try:
+        return find_consultation(store, slug)
+    except NotFoundError as error:
+        known = [what.slug for what in list_consultations(store)]
+        there = f"the store has {', '.join(known)}" if known else "the store has none"
+        raise InputError(
+            f'there is no consultation "{slug}"; {there}.{did_you_mean(slug, known)}'
+        ) from error
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -84,7 +85,7 @@ def init_command(
             typer.echo(f"- {line}")
     typer.echo("\nThen")
     for command in ("survey inspect", "plan", "run"):
-        typer.echo(f"  suffrage {command} {folder / 'study.yaml'}")
+        typer.echo(f"  suffrage {command} {shlex.quote(str(folder / 'study.yaml'))}")
 
 
 def _write_schema(folder: Path) -> None:

@@ -239,7 +239,7 @@ def estimate_command(
             "in a small survey of their own."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="The seed of the draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed of the draw.", min=0)] = 0,
     repeats: Annotated[
         int,
         typer.Option(

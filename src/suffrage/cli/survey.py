@@ -225,7 +225,7 @@ def worldvaluesbench_predictions_command(
     method: Annotated[str, typer.Argument(help="The method whose answers to write.")],
     out: Annotated[Path, typer.Argument(help="The CSV file to write.")],
     seed: Annotated[
-        int | None, typer.Option(help="A seed of the study; default: its first.")
+        int | None, typer.Option(help="A seed of the study; default: its first.", min=0)
     ] = None,
 ) -> None:
     """Write a method's answers for WorldValuesBench's own script: one answer a person.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -114,7 +115,7 @@ def _study_facts(wiring: Wiring) -> StudyFacts:
         title=study.title or study.study,
         seeds=list(study.seeds),
         config=study.text,
-        command=f"suffrage run {_shown(study.source)}",
+        command=f"suffrage run {shlex.quote(str(_shown(study.source)))}",
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         versions=versions(),
         machine=machine(),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -27,7 +28,8 @@ from suffrage.training_data.constitution import FROM_CONSULTATION
 from suffrage.training_data.consultation_source import ConsultationSpec
 from suffrage.training_data.records import Source
 
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+# What a study has that its file does not say.
+FILLED_IN = {"each", "source", "text"}
 _RESERVED = ("uniform", "average", "nearest", "others", "similar_others", "ceiling", "all")
 
 
@@ -36,7 +38,7 @@ class SourceSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(default="", pattern=rf"{_NAME}|^$")
+    name: str = Field(default="", pattern=rf"{settings.NAME}|^$")
     """What value sets and item ids call it; empty where a study has one source only."""
     section: dict[str, Any]
     """The reader, and what the reader is told."""
@@ -52,7 +54,7 @@ class ValueSetSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=_NAME)
+    name: str = Field(pattern=settings.NAME)
     """What the study and its report call it."""
     where: dict[str, Any] = Field(default_factory=dict)
     """Which respondents belong to it, by demographic: a value, a list of values, or
@@ -184,9 +186,9 @@ class Study(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    study: str = Field(pattern=_NAME)
+    study: str = Field(pattern=settings.NAME)
     title: str | None = None
-    seeds: tuple[int, ...] = Field(default=(7,), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(7,), min_length=1)
     survey: tuple[SourceSpec, ...] = Field(min_length=1)
     weights: WeightingSpec | None = None
     non_response_as_options: tuple[NonResponse, ...] = ()
@@ -538,9 +540,7 @@ def read_study(path: str | Path) -> Study:
     """
     path = Path(path)
     content = settings.read_yaml(path)
-    for reserved in ("source", "text"):
-        if reserved in content:
-            raise InputError(f"{path.name}: {reserved}: unknown key.")
+    _check_keys(content, path.name)
     if "methods" in content:
         if not isinstance(content["methods"], list):
             raise InputError(f"{path.name}: methods: must be a list, such as [prompt, sft].")
@@ -573,6 +573,17 @@ def read_study(path: str | Path) -> Study:
                 "made."
             )
     return study.model_copy(update={"output": output})
+
+
+def _check_keys(content: Mapping[str, Any], source: str) -> None:
+    """Raises InputError where a study's file has a key that it may not have."""
+    known = sorted({*Study.model_fields, "seed"} - FILLED_IN)
+    for key in content:
+        if key not in known:
+            raise InputError(
+                f"{source}: {key}: unknown key; there are {', '.join(known)}."
+                f"{did_you_mean(str(key), known)}"
+            )
 
 
 def model_settings(entry: dict[str, Any], source: str) -> LocalModelSettings | EndpointSettings:
@@ -640,7 +651,7 @@ def _method(entry: Any, place: str, source: str) -> MethodSpec:
     method_name = str(given.pop("method"))
     method: Method = _known("methods", method_name, f"{source}: {place}")
     name = str(given.pop("name", method_name))
-    if not re.match(_NAME, name) or name in _RESERVED:
+    if not re.match(settings.NAME, name) or name in _RESERVED:
         raise InputError(
             f'{source}: {place}.name: "{name}" must be letters, digits, ".", "_" or "-", and none '
             f"of {', '.join(_RESERVED)}."

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from suffrage.errors import InputError, did_you_mean
+
 
 class NonResponse(IntEnum):
     """Why there is no answer. Kinds are kept apart, and are never an option by accident.
@@ -138,7 +140,12 @@ class Codebook(BaseModel):
         return self
 
     def __getitem__(self, item_id: str) -> Item:
-        return next(item for item in self.items if item.id == item_id)
+        for item in self.items:
+            if item.id == item_id:
+                return item
+        raise InputError(
+            f'the codebook has no item "{item_id}".{did_you_mean(item_id, self.item_ids)}'
+        )
 
     @property
     def item_ids(self) -> tuple[str, ...]:

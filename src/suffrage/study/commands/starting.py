@@ -22,7 +22,6 @@ from suffrage.study.sources import built_value_set, read_sources, value_set_name
 from suffrage.survey import Item, Option
 from suffrage.survey.draft import draft_codebook
 from suffrage.survey.formats.labelled_table import read_table
-from suffrage.survey.reading import existing_file
 from suffrage.training_data.split import item_clusters
 
 STUDY, CODEBOOK = "study.yaml", "codebook.yaml"
@@ -101,7 +100,9 @@ def start_study(path: Path, folder: Path, told: StartSettings | None = None) -> 
         the folder has a study.
     """
     told = told or StartSettings()
-    table = read_table(existing_file(path, "the data file"))
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; name the file with your survey's data.")
+    table = read_table(path)
     columns = _Columns(table.frame, told, path.name)
     for name in (STUDY, CODEBOOK):
         if (folder / name).exists():
@@ -305,7 +306,9 @@ def _study_text(
 
 
 def _flow(content: Any) -> str:
-    text = yaml.safe_dump(content, default_flow_style=True, sort_keys=False, width=10_000)
+    text = yaml.safe_dump(
+        content, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True
+    )
     return text.removesuffix("...\n").strip()
 
 
