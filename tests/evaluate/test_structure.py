@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from suffrage.evaluate import Scorecard
+from suffrage.evaluate import Answers, EvaluationInput, Scorecard
 from suffrage.evaluate.structure import (
     EVALUATION,
     correlations,
@@ -12,6 +12,7 @@ from suffrage.evaluate.structure import (
     value_means,
     weighted_correlation,
 )
+from suffrage.models import ModelAnswer
 from suffrage.population import build_value_set
 from suffrage.survey import Codebook, Item, Option, Provenance, Survey
 from suffrage.values.item_keys import item_key
@@ -195,6 +196,34 @@ def test_a_circle_in_the_answers_is_found_and_a_model_without_values_has_none() 
         assert figure(card, "circle", impostor).value == 0
     assert abs(figure(card, "circle", "noise").value) < 0.4
     assert card.details["circle"]["p"]["noise"] > 0.05
+
+
+@pytest.mark.slow
+def test_a_circle_of_some_seeds_only_is_not_given() -> None:
+    """A model that could not be read in one seed would be measured on those that suit it."""
+    of = portraits()
+    sets = [
+        build_value_set(of, f"g{k}", {"group": f"g{k}"}, 1, f"people of kind {k}") for k in range(8)
+    ]
+    first = of.codebook.item_ids[0]
+
+    def said(silent: bool) -> Answers:
+        return Answers(
+            {
+                v.name: [
+                    ModelAnswer(i, "letters", d.shares, 1.0, 0.0, silent and i == first)
+                    for i, d in v.distributions.items()
+                ]
+                for v in sets
+            }
+        )
+
+    answers = {("knows", at): said(False) for at in (1, 2)}
+    answers |= {("choosy", 1): said(False), ("choosy", 2): said(True)}
+    splits = dict.fromkeys((1, 2), all_held_out(of))
+    given = EvaluationInput(sets, splits, answers, ["knows", "choosy"], [])
+    card = EVALUATION.scored(given, 1)
+    assert has(card, "circle", "knows") and not has(card, "circle", "choosy")
 
 
 def test_value_means_are_centred_and_run_with_the_value() -> None:

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from suffrage.errors import InputError
+from suffrage.evaluate import EvaluationInput
 from suffrage.evaluate.wvb import (
     EVALUATION,
     Options,
@@ -180,6 +181,48 @@ def test_a_plan_counts_every_cell_of_the_files_once(folder: Path) -> None:
     assert EVALUATION.prompts([], [], OPTIONS, folder) == 4 * asked.height
 
 
+def test_refusing_the_cells_it_is_bad_in_never_helps(folder: Path) -> None:
+    """Bad in all cells of Europe on half of the questions: worse than a model that is middling."""
+    probe = read_probe_set(OPTIONS, folder)
+    hard = [*probe.items][::2]
+    part = {cell for cells in probe.answered.values() for cell in cells}
+    assert {cell[0] for cell in part} > {"Europe"}, "some cells are not refused"
+    knows = sampled_people(folder, lambda p: 0.97 * p + 0.03 / p.size)
+
+    def of(mass: float) -> Impostor:
+        def says(options, question: str):  # type: ignore[no-untyped-def]
+            shares = knows.says(options, question)
+            if "Europe" in question and any(f"of {n}?" in question for n in hard):
+                far = shares.max() - shares + 0.01
+                return mass * far / far.sum()
+            return shares
+
+        return Impostor(says)
+
+    middling = sampled_people(folder, lambda p: 0.7 * p + 0.3 / p.size)
+    models = {"plain": middling, "honest": of(1.0), "choosy": of(0.1)}
+    asked = {
+        (name, 1): EVALUATION.probe(probe_input(model, OPTIONS, folder))  # type: ignore[misc]
+        for name, model in models.items()
+    }
+    split = {1: SPLITS[1]}
+    given = EvaluationInput(SETS, split, {}, list(models), [], (), asked, OPTIONS, folder)
+    card = EVALUATION.scored(given, 1)
+    honest = card.details["distances"]["honest"]
+    # On the questions that it answered as every cell it is the honest model, and says no more.
+    left = {name: value for name, value in honest.items() if name not in hard}
+    assert card.details["distances"]["choosy"] == pytest.approx(left)
+    assert figure(card, "w1", "choosy").missing == len(hard)
+    assert figure(card, "w1_groups", "choosy").missing > len(hard)
+    for d in card.figure_differences:
+        if {d.method, d.against} in ({"plain", "choosy"}, {"honest", "choosy"}):
+            own = d if d.method == "choosy" else d.turned(method=d.against, against=d.method)
+            good = "lower" if d.measure.startswith("w1") else "higher"
+            assert own.verdict != good, d.measure
+            if d.measure != "read":
+                assert own.unanswered >= len(hard)
+
+
 def test_refused_cells_leave_an_empty_score_that_the_script_skips(folder: Path) -> None:
     silent = Impostor(lambda options, _: np.full(len(options), 0.2), mass=0.1)
     frame = EVALUATION.probe(probe_input(silent, OPTIONS, folder, as_population=False))
@@ -191,8 +234,6 @@ def test_refused_cells_leave_an_empty_score_that_the_script_skips(folder: Path) 
 
 
 def test_questions_trained_on_are_removed_and_counted(folder: Path, models) -> None:  # type: ignore[no-untyped-def]
-    from suffrage.evaluate import EvaluationInput
-
     value_set = SETS[0]
     name = next(i for split in SPLITS.values() for i in split.train if i in value_set.distributions)
     distribution = value_set.distributions[name]

@@ -42,6 +42,7 @@ from suffrage.evaluate.scorecard import (
     ProbeInput,
     Scorecard,
 )
+from suffrage.evaluate.statistics.common_cells import wholly_answered
 from suffrage.evaluate.statistics.figures import compared_rows, drawn_figure, make_figures
 from suffrage.evaluate.statistics.intervals import (
     Draws,
@@ -67,6 +68,8 @@ from suffrage.training_data import ItemSplit
 
 NAME = "behaviour"
 LONGEST_FREE_ANSWER = 48
+# How much of the first course a free answer is, by its verdict: the first, the second, neither.
+FIRST_COURSE = {1: 1.0, 2: 0.0, 0: 0.5}
 SCHEMA = {
     "value_set": pl.String,
     "kind": pl.String,  # letters, written, judged; labelled: the judge's own examination
@@ -458,17 +461,28 @@ def _acted(
     kind: str,
     scenarios: Mapping[str, Scenario],
 ) -> dict[str, float]:
-    """The probability of the course at the last end of the scale, by scenario."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for row in given.said(*place, value_set.name).filter(pl.col("kind") == kind).to_dicts():
+    """The probability of the course at the last end of the scale, by scenario.
+
+    A free answer that takes neither course is an act too, and counts as half of either. A scenario
+    is missing where an answer by letter could not be read, or where every free answer took neither
+    course: which way the model leans is then not known.
+    """
+    frame = given.said(*place, value_set.name).filter(pl.col("kind") == kind)
+    takers = set(frame.filter(pl.col("verdict").is_in([1, 2]))["scenario"])
+    answers: list[tuple[str, float | None]] = []
+    for row in frame.to_dicts():
         scenario = scenarios.get(row["scenario"])
         if scenario is None or scenario.item not in value_set.distributions:
             continue
-        first = {1: 1.0, 2: 0.0}.get(row["verdict"]) if kind == "judged" else row["first"]
-        if first is not None:
-            last = scenario.last_course(value_set.distributions[scenario.item].item)
-            found[scenario.id].append(1 - first if last == 1 else first)
-    return {name: float(np.mean(values)) for name, values in found.items()}
+        if kind == "judged":
+            first = FIRST_COURSE[row["verdict"]] if scenario.id in takers else None
+        else:
+            first = row["first"]
+        last = scenario.last_course(value_set.distributions[scenario.item].item)
+        if first is not None and last == 1:
+            first = 1 - first
+        answers.append((scenario.id, first))
+    return {name: float(np.mean(values)) for name, values in wholly_answered(answers).items()}
 
 
 def _correlations(
@@ -552,6 +566,7 @@ def _notes(
             f"{unread} of {times} a model put less than the study's lowest mass on the letters of "
             f"the courses; {by_count(unread, 'this is', 'these are')} left out."
         )
+    yield from _neither_notes(given)
     movers = {row.method for row in _moving(rows, options.base)}
     for method in given.methods:
         if method in movers and method not in moved:
@@ -572,6 +587,25 @@ def _notes(
                 else f"below {options.lowest_kappa:g} its verdicts are not used."
             )
         )
+
+
+def _neither_notes(given: EvaluationInput) -> Iterator[str]:
+    """How many free answers of each method took neither course, and how they count."""
+    for method in given.methods:
+        verdicts = [
+            verdict
+            for (name, _), frame in given.probes.items()
+            if name == method
+            for verdict in frame.filter(pl.col("kind") == "judged")["verdict"]
+        ]
+        neither = verdicts.count(0)
+        if neither:
+            yield (
+                f"{method}: {neither} of {plural(len(verdicts), 'free answer')} "
+                f"{by_count(neither, 'takes', 'take')} neither course and "
+                f"{by_count(neither, 'counts', 'count')} as half of either. A scenario in which "
+                "all of them do so is left out for the method."
+            )
 
 
 def _details(

@@ -23,7 +23,7 @@ from suffrage.arrays import FloatArray
 from suffrage.evaluate.fit import ANSWER_MEASURES, CEILING, NAME, AnswerMeasure
 from suffrage.evaluate.results import ALL, Contrast, Measure, Results, Target
 from suffrage.evaluate.scorecard import cut_off
-from suffrage.evaluate.statistics.common_cells import CommonCells
+from suffrage.evaluate.statistics.common_cells import CommonCells, wholly_answered
 from suffrage.evaluate.statistics.figures import contrast_of, holm_corrected
 from suffrage.evaluate.statistics.intervals import (
     Draws,
@@ -322,9 +322,7 @@ def _entries(run: Run, splits: Sequence[Split], measure: AnswerMeasure) -> list[
     items = {item.id: item for item in results.items}
     resampled = {place: _resampled(target) for place, target in _targets(results).items()}
     targets = _targets(results)
-    rows: dict[str, dict[tuple[int, str, str], list[Measured]]] = defaultdict(
-        lambda: defaultdict(list)
-    )
+    rows: dict[str, list[tuple[tuple[int, str, str], Measured | None]]] = defaultdict(list)
     said: dict[str, dict[tuple[int, str, str, int], FloatArray]] = defaultdict(dict)
     unread: dict[str, int] = defaultdict(int)
     for answer in results.answers:
@@ -333,23 +331,24 @@ def _entries(run: Run, splits: Sequence[Split], measure: AnswerMeasure) -> list[
         place = (answer.value_set, answer.item)
         seed_place = results.study.seeds.index(answer.seed)
         said[answer.method][at[answer.seed], *place, seed_place] = np.array(answer.shares)
-        if answer.refused:
-            unread[answer.method] += 1
-            continue
+        unread[answer.method] += answer.refused
         item = items[answer.item]
         if measure.ordered_only and not item.ordered:
+            continue
+        if answer.refused:
+            rows[answer.method].append(((at[answer.seed], *place), None))
             continue
         unit = (at[answer.seed], *place, item.cluster)
         p, q = np.array(targets[place].shares), np.array(answer.shares)
         row = measure.row(unit, p, resampled[place], q, resampled_answer(answer))
-        rows[answer.method][row.key].append(row)
+        rows[answer.method].append((row.key, row))
     return [
         _Entry(
             (run.name,),
             facts.name,
             facts.label,
             facts.kind,
-            tuple(_mean_row(same) for _, same in sorted(rows[facts.name].items())),
+            tuple(_mean_row(same) for _, same in sorted(wholly_answered(rows[facts.name]).items())),
             unread[facts.name],
             said[facts.name],
         )
@@ -359,7 +358,7 @@ def _entries(run: Run, splits: Sequence[Split], measure: AnswerMeasure) -> list[
 
 
 def _mean_row(rows: Sequence[Measured]) -> Measured:
-    """The mean over seeds that split the items alike."""
+    """The mean over seeds that split the items alike, in all of which it could be read."""
     first = rows[0]
     sampled = [row.sampled for row in rows if row.sampled is not None]
     below = [np.ones(1) if r.below_replicates is None else r.below_replicates for r in rows]

@@ -7,7 +7,7 @@ does not, the commonest answer where the shares do not.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -152,11 +152,13 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     """Every distance on the held-out items, and on those trained on."""
     options = given.options or Options()
     notes = _notes(given, options)
-    answers = [
+    letters = [
         answer
         for answer in all_answers(given)
-        if answer.readout == "letters" and not answer.refused and answer.method not in FOR_LEFT_OUT
+        if answer.readout == "letters" and answer.method not in FOR_LEFT_OUT
     ]
+    answers = [answer for answer in letters if not answer.refused]
+    refused = {(answer.method, answer.seed, answer.item) for answer in letters if answer.refused}
     methods = [UNIFORM, AVERAGE, NEAREST, *given.methods]
     figures: list[Figure] = []
     differences: list[FigureDifference] = []
@@ -180,7 +182,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         )
         figures += made[0]
         differences += made[1]
-        for name, by_method in _summed(given, chosen).items():
+        for name, by_method in _summed(given, chosen, refused).items():
             statistic, floor, ceiling = SUMMED[name]
             edges = (floor, ceiling, given.left_out)
             more = summed_figures(
@@ -285,9 +287,14 @@ def _halves(kind: Kind, target: AnswerDistribution, options: Options) -> float |
 
 
 def _summed(
-    given: EvaluationInput, answers: list[ScoredAnswer]
+    given: EvaluationInput,
+    answers: list[ScoredAnswer],
+    refused: Container[tuple[str, int, str]],
 ) -> dict[str, dict[str, list[Summed]]]:
-    """Rows of the figures that are no mean over items, by measure and method."""
+    """Rows of the figures that are no mean over items, by measure and method.
+
+    refused: method, seed and item wherever a method could not be read as one of the groups.
+    """
     targets = {v.name: v.distributions for v in given.value_sets}
     found: dict[str, dict[str, list[Summed]]] = {name: defaultdict(list) for name in SUMMED}
     means: dict[int, Means] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
@@ -315,17 +322,23 @@ def _summed(
             )
             found["correlation_items"][a.method].append(pair)
             means[a.seed][a.method][a.item][a.value_set] = (x, y, moved)
-    for method, unit in _across_groups(given, means):
+    for method, unit in _across_groups(given, means, refused):
         found["correlation_groups"][method].append(unit)
     return found
 
 
-def _across_groups(given: EvaluationInput, means: dict[int, Means]) -> Iterator[tuple[str, Summed]]:
-    """Each group's mean counted from that of all groups on the item, people's and the model's."""
+def _across_groups(
+    given: EvaluationInput, means: dict[int, Means], refused: Container[tuple[str, int, str]]
+) -> Iterator[tuple[str, Summed]]:
+    """Each group's mean counted from that of all groups on the item, people's and the model's.
+
+    An item that a method refused as one of the groups is left out of the method's: the mean of the
+    rest would be another one.
+    """
     for seed, by_method in means.items():
         for method, by_item in by_method.items():
             for item, by_group in by_item.items():
-                if len(by_group) < 2:
+                if len(by_group) < 2 or (method, seed, item) in refused:
                     continue
                 middle = np.mean([(x, y) for x, y, _ in by_group.values()], axis=0)
                 count = min(len(moved) for _, _, moved in by_group.values())

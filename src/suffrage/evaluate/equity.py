@@ -10,7 +10,7 @@ It cannot show groups that the survey did not record, or that no value set names
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Container, Hashable, Mapping, Sequence
+from collections.abc import Collection, Container, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,9 @@ from suffrage.evaluate.asking.groups import (
     order_moves,
     ratio_row,
     read_places,
+    refused_letters,
     rivals,
+    rivals_read,
     under_replicates,
     unread_notes,
 )
@@ -151,7 +153,8 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             units["intersections"][method] += _crossings(given, split_seed, shares)
             moves = order_moves(given.answers[method, split_seed])
             units["within"][method] += _within(given, split_seed, shares, drawn, moves)
-            units["between"][method] += _between(given, split_seed, shares)
+            refused = refused_letters(given.answers[method, split_seed])
+            units["between"][method] += _between(given, split_seed, shares, refused)
     floor_rows = _floor_rows(given)
     notes = unread_notes(given.answers, given.value_sets, given.splits)
     if not above_zero(
@@ -299,16 +302,15 @@ def _within(
     ]
 
 
-def _between(given: EvaluationInput, seed: int, said: Shares) -> list[Measured]:
+def _between(
+    given: EvaluationInput, seed: int, said: Shares, refused: Collection[tuple[str, str]]
+) -> list[Measured]:
+    """How far each group is from all of its rivals, where the model could be read as all."""
     by_name = {v.name: v for v in given.value_sets}
     found = []
     for at, people, shares in read_places(given, seed, said):
         _, name, item, _ = at
-        others = [
-            v
-            for v in rivals(by_name[name], given.value_sets)
-            if item in v.distributions and (v.name, item) in said
-        ]
+        others = rivals_read(rivals(by_name[name], given.value_sets), item, said, refused)
         if others:
             targets = [v.distributions[item] for v in others]
             answers = [said[v.name, item] for v in others]

@@ -286,15 +286,17 @@ def _told_apart(
     """How much nearer to a country the answer given as it is than those given as the others.
 
     For country c: fit(c's people, answer as c) minus the mean over other countries a of
-    fit(c's people, answer as a), on questions that several countries answered.
+    fit(c's people, answer as a), on questions that several countries answered. Only questions on
+    which the answers as all of those countries could be read: without a neighbour that is hard to
+    tell from c, it would be easier.
     """
     by_item: dict[str, list[str]] = defaultdict(list)
     for country, answers in file.answers.items():
         for item in answers:
-            if item in clusters and (country, item) in said:
+            if item in clusters:
                 by_item[item].append(country)
     for item, countries in by_item.items():
-        if len(countries) > 1:
+        if len(countries) > 1 and all((country, item) in said for country in countries):
             people = np.array([file.answers[country][item] for country in countries])
             given = np.array([said[country, item] for country in countries])
             near = fit(people[None, :, :], given[:, None, :])  # (answered as, people of)

@@ -32,6 +32,7 @@ from suffrage.evaluate.scorecard import (
     ProbeInput,
     Scorecard,
 )
+from suffrage.evaluate.statistics.common_cells import wholly_answered
 from suffrage.evaluate.statistics.figures import (
     compared_rows,
     drawn_figure,
@@ -263,16 +264,16 @@ def _gains(given: EvaluationInput, base: str) -> _Rows:
 
 
 def _wording(given: EvaluationInput) -> _Rows:
-    """Fit in an item's own words minus the mean fit in others, on every item."""
+    """Fit in an item's own words minus the mean fit in others, on every item read in all words."""
     rows: _Rows = defaultdict(list)
     for method, at in sorted(given.probes):
         for value_set in given.value_sets:
             own = letter_shares_as(given.answers[method, at], value_set.name)
-            others: dict[str, list[FloatArray]] = defaultdict(list)
-            said = given.said(method, at, value_set.name)
-            for row in said.filter(pl.col("kind") == "wording").sort("item", "wording").to_dicts():
-                if row["shares"] is not None:
-                    others[row["item"]].append(np.array(row["shares"]))
+            said = given.said(method, at, value_set.name).filter(pl.col("kind") == "wording")
+            others = wholly_answered(
+                (row["item"], None if row["shares"] is None else np.array(row["shares"]))
+                for row in said.sort("item", "wording").to_dicts()
+            )
             rows[method] += [
                 _fit_row(given, at, value_set, item, own[item], others[item])
                 for item in sorted(own.keys() & others.keys() & value_set.distributions.keys())

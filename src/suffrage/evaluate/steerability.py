@@ -25,7 +25,9 @@ from suffrage.evaluate.asking.groups import (
     items_to_score,
     letter_shares,
     read_places,
+    refused_letters,
     rivals,
+    rivals_read,
     scored_items,
     under_replicates,
     unread_notes,
@@ -253,16 +255,13 @@ def _notes(
 def _places(
     given: EvaluationInput, among: Mapping[str, Sequence[ValueSet]], method: str
 ) -> Iterator[_Place]:
-    """Every group and item on which the group and at least one rival could be read."""
+    """Every group and item on which the group and all of its rivals could be read."""
     for seed in given.splits:
-        said = letter_shares(given.answers[method, seed])
+        answers = given.answers[method, seed]
+        said, refused = letter_shares(answers), refused_letters(answers)
         for at, people, own in read_places(given, seed, said):
             _, name, item, _ = at
-            known = [
-                other
-                for other in among[name]
-                if item in other.distributions and (other.name, item) in said
-            ]
+            known = rivals_read(among[name], item, said, refused)
             if known:
                 yield _Place(
                     at,
@@ -303,22 +302,22 @@ def own_nearest(own: FloatArray, others: FloatArray) -> FloatArray:
 def _gains(
     given: EvaluationInput, among: Mapping[str, Sequence[ValueSet]], method: str
 ) -> Iterator[Measured]:
-    alone: dict[tuple[int, str], dict[str, FloatArray]] = {}
-    for place in _places(given, among, method):
-        seed, name, item, _ = place.at
-        if (seed, name) not in alone:
-            alone[seed, name] = _said_alone(given, method, seed, name)
-        itself = alone[seed, name].get(item)
-        if itself is None:
-            continue
+    """What the name adds to the fit, for every group that has a rival on the item."""
+    for seed in given.splits:
+        alone = {name: _said_alone(given, method, seed, name) for name in among}
+        said = letter_shares(given.answers[method, seed])
+        for at, people, own in read_places(given, seed, said):
+            _, name, item, _ = at
+            itself = alone[name].get(item)
+            if itself is None or not any(item in rival.distributions for rival in among[name]):
+                continue
 
-        def gain(
-            people: FloatArray, own: FloatArray = place.own, itself: FloatArray = itself
-        ) -> FloatArray:
-            return fit(people, own) - fit(people, itself)
+            def gain(
+                people: FloatArray, own: FloatArray = own, itself: FloatArray = itself
+            ) -> FloatArray:
+                return fit(people, own) - fit(people, itself)
 
-        point = float(gain(place.people.shares))
-        yield Measured(*place.at, point, under_replicates(place.people, gain))
+            yield Measured(*at, float(gain(people.shares)), under_replicates(people, gain))
 
 
 def _said_alone(

@@ -715,7 +715,7 @@ def _circles(
             part = index([shares[v.name] for v in groups])
             if part is not None:
                 parts.append(part)
-        if parts:
+        if parts and len(parts) == len(given.splits):
             value = float(np.mean([part[0] for part in parts]))
             top = None if people is None else people[0]
             result[method] = without_interval(value, draws, len(key.items), 0.0, top)

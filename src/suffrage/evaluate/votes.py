@@ -20,7 +20,12 @@ import polars as pl
 from pydantic import Field
 
 from suffrage.arrays import FloatArray
-from suffrage.evaluate.asking.item_probes import PopulationProbe, chosen_items, probe_items
+from suffrage.evaluate.asking.item_probes import (
+    PopulationProbe,
+    chosen_items,
+    probe_items,
+    read_answers,
+)
 from suffrage.evaluate.asking.voting_groups import (
     AVERAGE,
     COMMONEST,
@@ -46,6 +51,7 @@ from suffrage.evaluate.scorecard import (
     ProbeInput,
     Scorecard,
 )
+from suffrage.evaluate.statistics.common_cells import wholly_answered
 from suffrage.evaluate.statistics.extremes import largest, named_largest
 from suffrage.evaluate.statistics.figures import (
     compared_rows,
@@ -128,14 +134,12 @@ _Units = dict[tuple[bool, PeopleSide, Side], dict[str, _Rows]]
 def _said(frame: pl.DataFrame) -> dict[str, dict[str, FloatArray]]:
     """What a method's models answered, by population and item.
 
-    Of several models that answer for one population, each for a value set, it is their mean.
+    Of several models that answer for one population, each for a value set, it is their mean, where
+    all of them could be read.
     """
-    shares: dict[tuple[str, str], list[FloatArray]] = defaultdict(list)
-    for row in frame.filter(~pl.col("refused")).to_dicts():
-        shares[row["population"], row["item"]].append(np.array(row["shares"]))
     found: dict[str, dict[str, FloatArray]] = defaultdict(dict)
-    for (population, item), some in shares.items():
-        found[population][item] = np.mean(some, axis=0)
+    for (population, item), some in wholly_answered(read_answers(frame)).items():
+        found[population][item] = np.mean([shares for _, shares in some], axis=0)
     return found
 
 

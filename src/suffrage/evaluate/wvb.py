@@ -261,7 +261,8 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
             *_probe_set_notes(file, list(samples)),
             removed_note(given, removed, len(file.items), "the probe set"),
             "A method asked as a population answers as each demographic cell; any other answers "
-            "once for all of them.",
+            "once for all of them. A question counts for a method only where the method could be "
+            "read as every cell.",
             *refused_note(given),
         ),
         details={
@@ -318,13 +319,16 @@ class _Sample:
                 self.groups[part].append(cell)
 
     def rows(self, said: ModelShares, seed: int) -> Iterator[tuple[str, Measured]]:
-        """One model's rows on this question; none where every answer was refused."""
+        """One model's rows on this question, over all people and by group.
+
+        A model has a row where it could be read as every cell in it: without the cells that it
+        refused, its mixture would be of other people than those it is compared with.
+        """
         model = self._mixture(said, list(self.cells))
-        if model is None:
-            return
-        point = float(ordinal_earth_movers_distance(self.whole, model, self.values))
-        drawn = ordinal_earth_movers_distance(self.replicates, model, self.values)
-        yield from self._counted(seed, point, drawn)
+        if model is not None:
+            point = float(ordinal_earth_movers_distance(self.whole, model, self.values))
+            drawn = ordinal_earth_movers_distance(self.replicates, model, self.values)
+            yield from self._counted(seed, point, drawn)
         for group, cells in sorted(self.groups.items()):
             own = self._mixture(said, cells)
             if own is not None:
@@ -353,13 +357,17 @@ class _Sample:
             yield measure_name(threshold), Measured(*place, within, np.ones(1))
 
     def _mixture(self, said: ModelShares, cells: Sequence[Cell]) -> FloatArray | None:
-        """The model's shares over cells, each counted as often as people of it were sampled."""
+        """The model's shares over cells, each counted as often as people of it were sampled.
+
+        None where the model could not be read as one of the cells.
+        """
         total: FloatArray = np.zeros(self.values.size)
         for cell in cells:
             shares = said.get((_joined(cell), self.name), said.get((AS_ITSELF, self.name)))
-            if shares is not None:
-                total += len(self.cells[cell]) * shares
-        return np.asarray(total / total.sum()) if total.sum() > 0 else None
+            if shares is None:
+                return None
+            total += len(self.cells[cell]) * shares
+        return np.asarray(total / total.sum())
 
 
 def _shares(cells: Sequence[Cell], by_cell: Mapping[Cell, list[int]], size: int) -> FloatArray:

@@ -5,7 +5,7 @@ Symbols: g, h groups (value sets); i an item; p people's shares, m a model's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,39 @@ def letter_shares_as(answers: Answers, value_set: str) -> dict[str, FloatArray]:
         for answer in answers.of(value_set)
         if answer.readout == "letters" and not answer.refused
     }
+
+
+def refused_letters(answers: Answers) -> frozenset[tuple[str, str]]:
+    """The (value set, item) that a model was asked by letters and could not be read on."""
+    return frozenset(
+        (value_set, answer.item_id)
+        for value_set, some in answers.by_value_set.items()
+        for answer in some
+        if answer.readout == "letters" and answer.refused
+    )
+
+
+def rivals_read(
+    rivals: Sequence[ValueSet], item: str, said: Shares, refused: Collection[tuple[str, str]]
+) -> list[ValueSet]:
+    """The rivals that a model answered an item as, or none where it refused as one of them.
+
+    A group is compared with all of its rivals. Without those that are hard to tell from it, the
+    comparison would be easier.
+
+    Parameters
+    ----------
+    rivals : sequence of ValueSet
+    item : str
+    said : mapping
+        What the model answered, as `letter_shares` gives it.
+    refused : collection of (value set, item)
+        As `refused_letters` gives them.
+    """
+    asked = [rival for rival in rivals if item in rival.distributions]
+    if any((rival.name, item) in refused for rival in asked):
+        return []
+    return [rival for rival in asked if (rival.name, item) in said]
 
 
 def order_moves(answers: Answers) -> dict[tuple[str, str], float]:

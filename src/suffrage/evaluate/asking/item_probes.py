@@ -13,6 +13,7 @@ from suffrage.arrays import FloatArray
 from suffrage.errors import InputError
 from suffrage.evaluate.results import Measure
 from suffrage.evaluate.scorecard import AS_ITSELF, EvaluationInput, ProbeInput
+from suffrage.evaluate.statistics.common_cells import wholly_answered
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.models import ItemProbe, read_letters
 from suffrage.models.asking import Persona
@@ -241,10 +242,26 @@ def read_rows(
 def shares_by_model(given: EvaluationInput, method: str, seed: int) -> list[ModelShares]:
     """What each model of a method answered; a method has one model for all value sets or one each.
 
-    Answers that could not be read are left out.
+    A question that one of the models could not be read on is left out of all of them, so that the
+    others do not answer for it.
     """
-    frame = given.probes[method, seed].filter(~pl.col("refused"))
     found: dict[str, dict[tuple[str, str], FloatArray]] = defaultdict(dict)
-    for row in frame.select("value_set", "population", "item", "shares").to_dicts():
-        found[row["value_set"]][row["population"], row["item"]] = np.array(row["shares"])
+    for cell, answers in wholly_answered(read_answers(given.probes[method, seed])).items():
+        for value_set, shares in answers:
+            found[value_set][cell] = shares
     return list(found.values())
+
+
+def read_answers(
+    frame: pl.DataFrame,
+) -> Iterator[tuple[tuple[str, str], tuple[str, FloatArray] | None]]:
+    """The rows of `SCHEMA` by cell, for `wholly_answered`.
+
+    Yields
+    ------
+    ((population, item), (value set, shares))
+        None instead of the latter where the answer could not be read.
+    """
+    for row in frame.select("value_set", "population", "item", "shares", "refused").to_dicts():
+        answer = None if row["refused"] else (row["value_set"], np.array(row["shares"]))
+        yield (row["population"], row["item"]), answer

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from suffrage.evaluate.scorecard import EvaluationInput, Scorecard
+from suffrage.evaluate.statistics.common_cells import wholly_answered
 from suffrage.evaluate.statistics.figures import Edge, make_figures
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.evaluate.statistics.losses import Values, loss_rows, loss_warnings, value_rows
@@ -18,20 +20,26 @@ def values_by_question(
 ) -> dict[str, Values]:
     """Each method's mean value on each (seed, question), where a method may have several models.
 
+    A question on which one of the models has no value is missing for the method.
+
     Parameters
     ----------
     given
         Its probes have the columns `kind` and `question`.
     value
-        Of a row of a probe; rows without one are left out.
+        Of a row of a probe; null where the answer could not be read.
     kinds
         The kinds of rows that count; None for all.
     """
     found: dict[str, dict[tuple[int, str], float]] = {}
     for (method, at), frame in given.probes.items():
         chosen = frame if kinds is None else frame.filter(pl.col("kind").is_in(kinds))
-        means = chosen.group_by("question").agg(value.mean().alias("value")).drop_nulls("value")
-        found.setdefault(method, {}).update({(at, name): mean for name, mean in means.iter_rows()})
+        read: dict[str, list[float]] = wholly_answered(
+            chosen.select("question", value.alias("value")).iter_rows()
+        )
+        found.setdefault(method, {}).update(
+            {(at, name): float(np.mean(values)) for name, values in sorted(read.items())}
+        )
     return dict(found)
 
 

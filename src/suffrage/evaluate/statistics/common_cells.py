@@ -5,6 +5,10 @@ mean would run over the easier cells only. Every figure of a measure is therefor
 that all methods could answer. A method that answered fewer than half of them would leave too
 little of the others; it has a figure on what is left of its own, and the others keep theirs.
 
+A method may have several models, or one may be asked the same in several ways, and what is compared
+is the mean of those answers. One that could not be read must not leave the mean to the others: such
+a cell is missing for the method (`wholly_answered`).
+
 Nor must it help another method: where one leaves out what a second is bad at, the second's figure
 rises. So a figure says how many of a method's own answers it does not count, and two methods are
 compared on the cells that both could answer, whatever a third did.
@@ -12,12 +16,49 @@ compared on the cells that both could answer, whatever a third did.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 # A method that answered a smaller share of all cells does not decide what is compared.
 SHARE_TO_COUNT = 0.5
+
+AnyCell = TypeVar("AnyCell", bound=Hashable)
+AnyAnswer = TypeVar("AnyAnswer")
+
+
+def wholly_answered(
+    answers: Iterable[tuple[AnyCell, AnyAnswer | None]],
+) -> dict[AnyCell, list[AnyAnswer]]:
+    """Gather one method's answers by cell, before any of them is averaged.
+
+    Every evaluation that averages several answers to one cell gathers them here.
+
+    Parameters
+    ----------
+    answers : iterable of (cell, answer)
+        None for an answer that could not be read. A cell has several answers where a method has
+        several models, or where one model is asked in several ways.
+
+    Returns
+    -------
+    dict
+        All answers to each cell, in order, of the cells whose answers could all be read.
+
+    Examples
+    --------
+    >>> wholly_answered([("taxes", 0.2), ("taxes", 0.4), ("wages", 0.9), ("wages", None)])
+    {'taxes': [0.2, 0.4]}
+    """
+    found: dict[AnyCell, list[AnyAnswer]] = {}
+    missing: set[AnyCell] = set()
+    for cell, answer in answers:
+        if answer is None:
+            missing.add(cell)
+        else:
+            found.setdefault(cell, []).append(answer)
+    return {cell: own for cell, own in found.items() if cell not in missing}
 
 
 @dataclass(frozen=True, eq=False)
