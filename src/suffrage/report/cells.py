@@ -18,9 +18,8 @@ from suffrage.report.numbers import (
     NO_INTERVAL,
     NOTHING,
     WithInterval,
-    incomplete,
     interval,
-    number,
+    marked,
     signed,
 )
 from suffrage.report.plain_words import plain_words
@@ -111,7 +110,7 @@ def figure_cell(figure: WithInterval | None, digits: int = 3) -> Cell:
     """A figure with its interval below it."""
     if figure is None:
         return Cell(NOTHING)
-    shown = number(figure.value, digits) + incomplete(figure)
+    shown = marked(figure, digits)
     return Cell(shown, interval(figure.low, figure.high, digits))
 
 

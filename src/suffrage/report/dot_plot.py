@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from suffrage.report.numbers import WithInterval, interval, number
+from suffrage.report.numbers import WithInterval, interval, marked, number
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def dot_plot(
                 at=place(figure.value),
                 low=None if figure.low is None else place(figure.low),
                 high=None if figure.high is None else place(figure.high),
-                text=number(figure.value, digits),
+                text=marked(figure, digits),
                 note=interval(figure.low, figure.high, digits),
             )
             for label, style, figure in rows

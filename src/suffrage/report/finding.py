@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from suffrage.evaluate.fit import AVERAGE, NAME, UNIFORM
@@ -18,12 +18,16 @@ from suffrage.report.cells import (
     in_sentence,
     methods_of_kind,
 )
-from suffrage.report.marks import leaves_out_zero, stricter_note
+from suffrage.report.marks import (
+    is_for_missing_answers,
+    leaves_out_zero,
+    left_out_words,
+    stricter_note,
+)
 from suffrage.report.numbers import (
     NO_INTERVAL,
-    NOTHING,
-    incomplete,
     interval,
+    marked,
     number,
     signed,
 )
@@ -32,6 +36,8 @@ from suffrage.report.tables import fit_difference, fit_figure
 
 # More trained methods than this are reported together; each has its row in the tables.
 NAMED_SINGLY = 3
+# What gives every option the same share, where a sentence has just named it.
+A_RULE = "this rule"
 # Losses that are reported with the gain: evaluation and measure, and where.
 LOSSES = {
     ("capability", "capability"): "on questions of what it could do before",
@@ -114,9 +120,9 @@ def _against_base(
     for method, difference in compared:
         found: Verdict | None = difference.verdict
         ours = fit_figure(results, method.name)
-        figure = f": {_marked(ours)}" if ours else ""
-        if _incomplete(difference):
-            begin = f"{_as_model(method).replace('the', 'The', 1)} {_left_out(difference)}"
+        figure = f": {marked(ours)}" if ours else ""
+        if is_for_missing_answers(difference):
+            begin = f"{_as_model(method).replace('the', 'The', 1)} {left_out_words(difference)}"
             found = None
         elif previous == found and found is not None:
             begin = again[found].format(_as_model(method))
@@ -124,7 +130,7 @@ def _against_base(
             subject = _as_model(method)
             begin = f"{asked} {subject}" if previous is None else subject.replace("the", "The", 1)
             begin += f" {relations[found or 'unknown']}"
-            figure += f" against {_marked(floor)}{_possible(results)}" if ours and floor else ""
+            figure += f" against {marked(floor)}{_possible(results)}" if ours and floor else ""
         previous = found
         yield f"{begin}{figure} ({_change(difference)})."
 
@@ -135,36 +141,42 @@ def _why_not_told_apart(shown: Iterable[FigureDifference]) -> list[str]:
     return [note] if note else []
 
 
-def _incomplete(difference: FigureDifference) -> bool:
-    """Whether answers that one of the two left out are why nothing can be said."""
-    left_out = difference.unanswered or difference.against_unanswered
-    return bool(left_out) and difference.low is not None and difference.verdict == "unknown"
-
-
-def _left_out(difference: FigureDifference) -> str:
-    """Who of the two left answers out, as what is said of the first."""
-    if difference.unanswered:
-        count = plural(difference.unanswered, "answer")
-        return f"left out {count} that the other gave, so nothing is said in its favour"
-    count = plural(difference.against_unanswered, "answer")
-    return f"can't be compared with one that left out {count} it gave"
-
-
 def _many(
     results: Results, compared: Sequence[tuple[MethodFacts, FigureDifference]], base: MethodFacts
 ) -> Iterable[str]:
-    """The nearest of many trained methods, and how many of the others are better or worse."""
+    """The nearest of many trained methods, and how many of the others are better or worse.
+
+    None is called nearest where all left out answers that others gave.
+    """
     scores = _fits(results, compared)
+    if any(_is_whole(results, method.name) for method, _ in compared):
+        yield from _nearest(results, compared, scores)
+    else:
+        yield (
+            f"Each of {len(compared)} trained methods left out answers that others gave, so none "
+            f"is called the closest to {_people(results)}."
+        )
+    floor = fit_figure(results, base.name)
+    against = _as_model(base) + (f" ({marked(floor)})" if floor else "")
+    yield f"Against {against} {_counted(compared, scores)}."
+
+
+def _nearest(
+    results: Results,
+    compared: Sequence[tuple[MethodFacts, FigureDifference]],
+    scores: Mapping[str, Figure],
+) -> Iterable[str]:
+    """Which of many trained methods is nearest, and how it compares with what needs none."""
     best = max(
         compared,
-        key=lambda pair: (_is_whole(results, pair[0].name), scores.get(pair[0].name, -1.0)),
+        key=lambda pair: (_is_whole(results, pair[0].name), _value(scores, pair[0].name)),
     )[0]
     asked = "Asked questions it was never trained on"
     if results.main_side == "trained":
         asked = "On the questions trained on"
     yield (
         f"{asked}, {_as_model(best)} comes closest to {_people(results)} of {len(compared)} "
-        f"trained methods: {_marked(fit_figure(results, best.name))}{_possible(results)}."
+        f"trained methods: {marked(fit_figure(results, best.name))}{_possible(results)}."
     )
     bars = [
         part
@@ -177,9 +189,6 @@ def _many(
     if bars:
         told = "; ".join(bars)
         yield f"{told[0].upper()}{told[1:]}."
-    floor = fit_figure(results, base.name)
-    against = _as_model(base) + (f" ({_marked(floor)})" if floor else "")
-    yield f"Against {against} {_counted(compared, scores)}."
 
 
 def _is_whole(results: Results, method: str) -> bool:
@@ -206,8 +215,13 @@ def _next_to_many(
 
 def _fits(
     results: Results, compared: Sequence[tuple[MethodFacts, FigureDifference]]
-) -> dict[str, float]:
-    return {m.name: f.value for m, _ in compared if (f := fit_figure(results, m.name))}
+) -> dict[str, Figure]:
+    return {m.name: f for m, _ in compared if (f := fit_figure(results, m.name))}
+
+
+def _value(scores: Mapping[str, Figure], method: str) -> float:
+    """A method's fit; 0 where it has none."""
+    return scores[method].value if method in scores else 0.0
 
 
 def _next_to(results: Results, method: MethodFacts, bar: str, words: str) -> str | None:
@@ -222,11 +236,12 @@ def _next_to(results: Results, method: MethodFacts, bar: str, words: str) -> str
         "same": ", not told apart",
         "unknown": "",
     }
-    return f"{words} reaches {_marked(score)}{told[difference.verdict]}"
+    return f"{words} reaches {marked(score)}{told[difference.verdict]}"
 
 
 def _counted(
-    compared: Sequence[tuple[MethodFacts, FigureDifference]], scores: dict[str, float] | None = None
+    compared: Sequence[tuple[MethodFacts, FigureDifference]],
+    scores: Mapping[str, Figure] | None = None,
 ) -> str:
     """How many are worse, how many better, how many neither.
 
@@ -248,8 +263,8 @@ def _counted(
         if found == "same" and scores is not None and _clear(compared):
             part += " on so few questions"
         if found == "lower" and scores is not None:
-            ranked = sorted(group, key=lambda m: scores.get(m.name, 0.0))
-            named = [f"{in_sentence(m.label)} {number(scores.get(m.name))}" for m in ranked]
+            worst = sorted(((_value(scores, m.name), m) for m in group), key=lambda pair: pair[0])
+            named = [f"{in_sentence(m.label)} {marked(scores.get(m.name))}" for _, m in worst]
             more = "" if len(named) <= NAMED_SINGLY else ", ..."
             part += f" ({', '.join(named[:NAMED_SINGLY])}{more})"
         parts.append(part)
@@ -266,7 +281,7 @@ def _clear(
 def _bluntness(
     results: Results,
     compared: Sequence[tuple[MethodFacts, FigureDifference]],
-    scores: dict[str, float],
+    scores: Mapping[str, Figure],
 ) -> Iterable[str]:
     """Why methods whose own interval leaves out 0 are not told apart after the correction."""
     clear = _clear(compared)
@@ -288,7 +303,7 @@ def _bluntness(
     if len(clear) > len(below):
         parts.append(f"{len(clear) - len(below)} above it")
     if below:
-        lowest = min(scores.get(method.name, 0.0) for method in below)
+        lowest = min(_value(scores, method.name) for method in below)
         parts.append(f"{len(below)} below it (down to {number(lowest)})")
     yield (
         f"By their own intervals {' and '.join(parts)} would be told apart from the untrained "
@@ -315,9 +330,11 @@ def _against_bar(results: Results, trained: Sequence[MethodFacts], bar: str) -> 
     }
     found.sort(key=lambda pair: list(relation).index(pair[1].verdict))
     parts = [
-        f"{in_sentence(method.label)} "
-        f"{_left_out(gap) if _incomplete(gap) else relation[gap.verdict]} ({_short_change(gap)})"
+        f"{in_sentence(method.label)} {words} ({_short_change(gap)})"
         for method, gap in found
+        for words in (
+            left_out_words(gap) if is_for_missing_answers(gap) else relation[gap.verdict],
+        )
     ]
     return f"{_bar_sentence(bar, score)}: {'; '.join(parts)}."
 
@@ -326,14 +343,9 @@ def _bar_sentence(bar: str, score: Figure) -> str:
     if bar == AVERAGE:
         return (
             "An answer that ignores the question, the average of the questions trained on, reaches "
-            f"{_marked(score)}"
+            f"{marked(score)}"
         )
-    return f"The untrained model told in its prompt whom to answer for reaches {_marked(score)}"
-
-
-def _marked(figure: Figure | None) -> str:
-    """A figure's value, with the mark of one that does not count all answers."""
-    return NOTHING if figure is None else number(figure.value) + incomplete(figure)
+    return f"The untrained model told in its prompt whom to answer for reaches {marked(score)}"
 
 
 def _audit(results: Results, base: MethodFacts) -> list[str]:
@@ -343,7 +355,7 @@ def _audit(results: Results, base: MethodFacts) -> list[str]:
     if score is not None:
         sentences.append(
             f"The answers of {_as_model(base)} fit those of {_people(results)} to "
-            f"{number(score.value)}{_possible(results)} "
+            f"{marked(score)}{_possible(results)} "
             f"({INTERVAL_NAME}: {interval(score.low, score.high)})."
         )
     floor, difference = fit_figure(results, UNIFORM), fit_difference(results, base.name, UNIFORM)
@@ -354,8 +366,10 @@ def _audit(results: Results, base: MethodFacts) -> list[str]:
             "higher": "the model does better than that",
             "unknown": "there are too few separate questions to tell the two apart",
         }[difference.verdict]
+        if is_for_missing_answers(difference):
+            relation = f"the model {left_out_words(difference, A_RULE)}"
         sentences.append(
-            f"Giving every option the same share would reach {number(floor.value)}: "
+            f"Giving every option the same share would reach {marked(floor)}: "
             f"{relation} ({_change(difference)})."
         )
         sentences += _why_not_told_apart([difference])
@@ -427,7 +441,7 @@ def _as_model(method: MethodFacts) -> str:
 def _possible(results: Results) -> str:
     ceiling = next(iter(methods_of_kind(results, "ceiling")), None)
     score = fit_figure(results, ceiling.name) if ceiling else None
-    return f" of a possible {number(score.value)}" if score else ""
+    return f" of a possible {marked(score)}" if score else ""
 
 
 def _change(difference: FigureDifference) -> str:

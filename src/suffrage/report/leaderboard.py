@@ -26,8 +26,8 @@ from suffrage.report.numbers import (
     FEW_NOTE,
     FEW_QUESTIONS,
     NOTHING,
-    incomplete,
     interval,
+    marked,
     number,
     signed,
     with_interval,
@@ -329,7 +329,7 @@ def _lead(board: Leaderboard) -> str:
     worse = [k for k in others if _verdict(board, best, k) == "higher"]
     sentences = [
         f"{_row_name(board, leader)} is first on {measure.label.lower()} with "
-        f"{number(leader.value, measure.digits)}{incomplete(leader)}."
+        f"{marked(leader, measure.digits)}."
     ]
     if alike:
         named = ", ".join(_row_name(board, board.standings[k]) for k in alike)

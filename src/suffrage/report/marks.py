@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from suffrage.evaluate.fit import NAME as FIT
 from suffrage.evaluate.results import Contrast, Results
+from suffrage.plurals import plural
 from suffrage.report.numbers import INCOMPLETE_NOTE, NARROWED_NOTE
 
 STRICTER_NOTE = (
@@ -32,6 +33,21 @@ def stricter_note(shown: Iterable[Contrast]) -> str:
     Empty where there is none. Give it the differences that stand next to it, and no others.
     """
     return STRICTER_NOTE if any(leaves_out_zero(contrast) for contrast in shown) else ""
+
+
+def is_for_missing_answers(contrast: Contrast) -> bool:
+    """Whether answers that one of the two left out are why nothing can be said."""
+    left_out = contrast.unanswered or contrast.against_unanswered
+    return bool(left_out) and contrast.low is not None and contrast.verdict == "unknown"
+
+
+def left_out_words(contrast: Contrast, other: str = "the other") -> str:
+    """Who of the two left answers out, as what is said of the first; `other` is the second."""
+    if contrast.unanswered:
+        count = plural(contrast.unanswered, "answer")
+        return f"left out {count} that {other} gave, so nothing is said in its favour"
+    count = plural(contrast.against_unanswered, "answer")
+    return f"can't be compared with {other}, which left out {count} that it gave"
 
 
 def leaves_out_zero(contrast: Contrast) -> bool:

@@ -81,10 +81,32 @@ def with_interval(
     """ "0.71 [0.66, 0.75]"; a dash where there is no figure. missing: follows one without."""
     if figure is None:
         return NOTHING
-    value = number(figure.value, digits) + incomplete(figure)
+    value = marked(figure, digits)
     if not _is_number(figure.low) or not _is_number(figure.high):
         return f"{value}{missing}"
     return f"{value} [{number(figure.low, digits)}, {number(figure.high, digits)}]"
+
+
+class WithValue(Protocol):
+    """A figure, whatever it is a figure of."""
+
+    @property
+    def value(self) -> float:
+        """The figure."""
+
+
+def marked(figure: WithValue | None, digits: int = 2) -> str:
+    """A figure's value with its mark, if it does not count all answers; a dash where there is none.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> marked(SimpleNamespace(value=0.8712, missing=12, uncounted=0))
+    '0.87†'
+    >>> marked(None)
+    '–'
+    """
+    return NOTHING if figure is None else number(figure.value, digits) + incomplete(figure)
 
 
 def incomplete(figure: object) -> str:

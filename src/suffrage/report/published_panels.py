@@ -18,7 +18,7 @@ from suffrage.report.cells import (
     model_methods,
 )
 from suffrage.report.evaluations import Panel
-from suffrage.report.numbers import NOTHING, interval, number
+from suffrage.report.numbers import NOTHING, interval, marked, number
 
 FOLDED = "The same as a table"
 # So many lines can be told apart in one picture.
@@ -73,8 +73,8 @@ def _both_sides(results: Results, evaluation: str, measure: Measure, method: str
     if held is None and trained is None:
         return Cell(NOTHING)
     return Cell(
-        NOTHING if held is None else number(held.value, measure.digits),
-        "" if trained is None else number(trained.value, measure.digits),
+        marked(held, measure.digits),
+        "" if trained is None else marked(trained, measure.digits),
     )
 
 

@@ -17,8 +17,8 @@ from suffrage.report.cells import (
     make_table,
     verdict_name,
 )
-from suffrage.report.marks import stricter_note
-from suffrage.report.numbers import NOTHING, incomplete, interval, number, signed
+from suffrage.report.marks import is_for_missing_answers, left_out_words, stricter_note
+from suffrage.report.numbers import NOTHING, interval, marked, signed
 from suffrage.report.tables import by_kind
 
 REGIMES: tuple[HeldOutRegime, ...] = get_args(HeldOutRegime)
@@ -106,22 +106,28 @@ def _against(
 def _sentence(results: Results, regime: HeldOutRegime, floor: str, labels: dict[str, str]) -> str:
     """What the best trained method shows, or that none was trained."""
     title, claim = WORDS[regime]
-    trained = [
-        (figure.value, method)
+    read = [
+        (figure, method)
         for method in results.methods
         if method.kind == "trained"
         and (figure := results.figure(NAME, "fit", method.name, regime=regime)) is not None
-        and not figure.missing
     ]
-    if not trained:
+    if not read:
         return f"{title}: no trained method could be read on them."
+    trained = [(figure.value, method) for figure, method in read if not figure.missing]
+    if not trained:
+        return (
+            f"{title}: every trained method left out answers that others gave, so none is called "
+            "the best."
+        )
     best: MethodFacts = max(trained, key=lambda pair: (pair[0], pair[1].name))[1]
     figure = results.figure(NAME, "fit", best.name, regime=regime)
     found = results.difference(NAME, "fit", best.name, floor, regime=regime)
     assert figure is not None
     count = f"{figure.n} question{'s' if figure.n != 1 else ''}"
-    start = f"{title} ({count}): {in_sentence(best.label)} fits to {number(figure.value, 3)}"
-    start += incomplete(figure)
+    start = f"{title} ({count}): {in_sentence(best.label)} fits to {marked(figure, 3)}"
+    if found is not None and is_for_missing_answers(found):
+        return f"{start}. It {left_out_words(found, in_sentence(labels[floor]))}."
     if found is None or found.verdict == "unknown":
         return f"{start}; there are too few questions to tell it from {in_sentence(labels[floor])}."
     span = interval(found.low, found.high, 3, with_sign=True)

@@ -20,7 +20,8 @@ from suffrage.report.cells import (
 )
 from suffrage.report.costs import asking_line, energy_words, money_words
 from suffrage.report.dot_plot import Plot, dot_plot
-from suffrage.report.numbers import duration, incomplete, interval, number, percent, signed
+from suffrage.report.marks import is_for_missing_answers, left_out_words
+from suffrage.report.numbers import duration, interval, marked, percent, signed
 from suffrage.report.tables import fit_difference, fit_figure, surely_lowest
 
 # How many limits a page has room for; the section on limits has all of them.
@@ -131,6 +132,8 @@ BAR_WORDS = {
     UNIFORM: "giving every answer the same share",
 }
 
+WITHOUT_A_MODEL = "a rule that needs no model"
+
 
 def _verdict(results: Results, model: MethodFacts) -> tuple[str, list[str]]:
     """The answer, and the sentences that give its reasons."""
@@ -140,6 +143,8 @@ def _verdict(results: Results, model: MethodFacts) -> tuple[str, list[str]]:
             "No question was kept from training, so nothing shows what the model does with a "
             "question that it has not seen."
         ]
+    if bar is not None and is_for_missing_answers(bar[1]):
+        return "This study cannot say", [f"The model {left_out_words(bar[1], WITHOUT_A_MODEL)}."]
     if bar is None or bar[1].verdict == "unknown":
         return "This study cannot say", [
             "Too few separate questions were asked to compare the model with what needs no model."
@@ -190,7 +195,10 @@ def _next_to_rival(results: Results, model: MethodFacts) -> list[str]:
     difference = fit_difference(results, model.name, rival.name)
     if figure is None or own is None or difference is None:
         return []
-    values = f"{number(figure.value)} against {number(own.value)}"
+    values = f"{marked(figure)} against {marked(own)}"
+    if is_for_missing_answers(difference):
+        other = f"the {in_sentence(rival.label)}"
+        return [f"The model {left_out_words(difference, other)}."]
     words = {
         "lower": f"is closer to people’s answers: {values}.",
         "higher": f"is further away: {values}.",
@@ -255,10 +263,10 @@ def _figures(results: Results, model: MethodFacts) -> list[KeyFigure]:
         found.append(KeyFigure(signed(bar[1].value), f"{INTERVAL_NAME} {span}", words))
     own, ceiling = fit_figure(results, model.name), fit_figure(results, CEILING)
     if own is not None:
-        possible = f", of a possible {number(ceiling.value)}" if ceiling else ""
+        possible = f", of a possible {marked(ceiling)}" if ceiling else ""
         words = f"fit of {_as_model(model)} on {plural(own.n, 'question')}{possible}"
         others = sum(m.writes == model.writes for m in methods_of_kind(results, "trained"))
-        if model.kind == "trained" and others > 1:
+        if model.kind == "trained" and others > 1 and not own.missing:
             words += f"; the best of {others} trained methods"
         found.append(_key_figure(own, words))
     worst = _worst_served(results, model)
@@ -269,7 +277,7 @@ def _figures(results: Results, model: MethodFacts) -> list[KeyFigure]:
 
 def _key_figure(figure: Figure, words: str) -> KeyFigure:
     span = f"{INTERVAL_NAME} {interval(figure.low, figure.high)}"
-    return KeyFigure(number(figure.value) + incomplete(figure), span, words)
+    return KeyFigure(marked(figure), span, words)
 
 
 def _as_model(method: MethodFacts) -> str:

@@ -31,7 +31,7 @@ from suffrage.evaluate.results import (
     Side,
 )
 from suffrage.report.marks import marks_note
-from suffrage.report.numbers import NOTHING, duration, number, percent, with_interval
+from suffrage.report.numbers import NOTHING, duration, marked, number, percent, with_interval
 
 KINDS = ("floor", "untrained", "trained", "reading", "ceiling")
 CAPTION = (
@@ -414,9 +414,9 @@ def markdown_scoreboard(results: Results) -> str:
         cells = [
             row.method.label,
             with_interval(row.held_out),
-            number(row.trained.value) if row.trained else NOTHING,
-            number(row.earth_movers.value) if row.earth_movers else NOTHING,
-            number(row.entropy.value) if row.entropy else NOTHING,
+            marked(row.trained),
+            marked(row.earth_movers),
+            marked(row.entropy),
             with_interval(row.slope),
             *([with_interval(row.sentence)] if said else []),
             duration(row.seconds) if row.seconds is not None else NOTHING,

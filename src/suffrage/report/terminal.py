@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from suffrage.evaluate.fit import AVERAGE
-from suffrage.evaluate.results import Figure, Results
+from suffrage.evaluate.results import Results
 from suffrage.plurals import plural
 from suffrage.report.marks import marks_note
 from suffrage.report.numbers import (
     FEW_NOTE,
     FEW_QUESTIONS,
-    NOTHING,
-    number,
+    marked,
     percent,
     short_duration,
     with_interval,
@@ -91,17 +90,13 @@ def _table(results: Results, quiet: bool) -> PlainTable:
 def _cells(row: ScoreboardRow, said: bool) -> list[str]:
     return [
         with_interval(row.held_out, missing=FEW_QUESTIONS),
-        _value(row.trained),
-        _value(row.sentence if said else row.earth_movers),
-        _value(row.entropy),
-        _value(row.slope),
+        marked(row.trained),
+        marked(row.sentence if said else row.earth_movers),
+        marked(row.entropy),
+        marked(row.slope),
         percent(row.way),
         short_duration(row.seconds),
     ]
-
-
-def _value(figure: Figure | None) -> str:
-    return number(figure.value) if figure else NOTHING
 
 
 def _note(results: Results) -> str:
