@@ -22,9 +22,9 @@ from pydantic import Field
 from suffrage.arrays import FloatArray
 from suffrage.evaluate.asking.item_probes import (
     PopulationProbe,
+    answers_by_row,
     chosen_items,
     probe_items,
-    read_answers,
 )
 from suffrage.evaluate.asking.voting_groups import (
     AVERAGE,
@@ -138,7 +138,7 @@ def _said(frame: pl.DataFrame) -> dict[str, dict[str, FloatArray]]:
     all of them could be read.
     """
     found: dict[str, dict[str, FloatArray]] = defaultdict(dict)
-    for (population, item), some in wholly_answered(read_answers(frame)).items():
+    for (population, item), some in wholly_answered(answers_by_row(frame)).items():
         found[population][item] = np.mean([shares for _, shares in some], axis=0)
     return found
 

@@ -246,13 +246,13 @@ def shares_by_model(given: EvaluationInput, method: str, seed: int) -> list[Mode
     others do not answer for it.
     """
     found: dict[str, dict[tuple[str, str], FloatArray]] = defaultdict(dict)
-    for cell, answers in wholly_answered(read_answers(given.probes[method, seed])).items():
+    for cell, answers in wholly_answered(answers_by_row(given.probes[method, seed])).items():
         for value_set, shares in answers:
             found[value_set][cell] = shares
     return list(found.values())
 
 
-def read_answers(
+def answers_by_row(
     frame: pl.DataFrame,
 ) -> Iterator[tuple[tuple[str, str], tuple[str, FloatArray] | None]]:
     """The rows of `SCHEMA` by cell, for `wholly_answered`.
