@@ -431,3 +431,39 @@ def test_spss_missing_ranges_without_an_end_and_missing_texts_are_no_answers(fol
     missing = int(NonResponse.MISSING)
     assert sorted(survey.positions("trust").tolist()) == [missing, missing, 0, 1]
     assert sorted(survey.positions("party").tolist()) == [missing, 0, 0, 1]
+
+
+def test_a_demographic_keeps_answers_that_read_like_non_response_and_lists_them(tmp_path):
+    rows = "".join(f"{k % 2 + 1},{'Refused' if k % 3 else 'Accepted'},{k % 4}\n" for k in range(60))
+    (tmp_path / "loans.csv").write_text(f"q,loan,land\n{rows}", encoding="utf-8")
+    (tmp_path / "loans.yaml").write_text(
+        "title: Loans\ndemographics: {loan: loan}\n"
+        "items: [{id: q, question: 'Well?', options: {1: Well, 2: Badly}}]\n",
+        encoding="utf-8",
+    )
+    section = {"reader": "labelled_file", "path": "loans.csv", "codebook": "loans.yaml"}
+    survey = read_survey(section, tmp_path)
+    assert survey.responses["loan"].null_count() == 0
+    (doubt,) = survey.provenance.read_codes
+    assert (doubt.name, doubt.label or doubt.code, doubt.kind) == ("loan", "Refused", "")
+    assert 'may mean "refused", but 67% of the filled cells have it' in doubt.why
+
+
+def test_options_from_labels_of_an_unknown_language_are_listed_where_a_code_is_apart(folder):
+    pd, pyreadstat = pytest.importorskip("pandas"), pytest.importorskip("pyreadstat")
+
+    values = [1.0, 2.0, 3.0, 9.0] * 3 + [1.0, 2.0] * 10
+    pyreadstat.write_sav(
+        pd.DataFrame({"q": values}),
+        str(folder / "lt.sav"),
+        variable_value_labels={"q": {1.0: "Taip", 2.0: "Galbūt", 3.0: "Ne", 9.0: "Nežinau"}},
+    )
+    (folder / "lt.yaml").write_text(
+        "title: L\nitems: [{id: q, question: 'Ar gerai?'}]\n", encoding="utf-8"
+    )
+    survey = read_survey(
+        {"reader": "labelled_file", "path": "lt.sav", "codebook": "lt.yaml"}, folder
+    )
+    assert survey.codebook["q"].texts[-1] == "Nežinau"
+    (doubt,) = survey.provenance.read_codes
+    assert (doubt.code, doubt.kind) == ("9", "") and "stands apart" in doubt.why

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from suffrage.survey import NonResponse
 from suffrage.survey.non_response_labels import (
+    LabelUse,
     doubtful_kind,
     kind_of_label,
     names_places,
@@ -184,3 +185,139 @@ def test_in_a_column_of_countries_dk_is_denmark_even_alone():
     assert read_labels(["Refused", "DK"], places=True)["Refused"].kind == NonResponse.REFUSED
     assert names_places("cntry") and names_places("Country") and names_places("B_COUNTRY_ALPHA")
     assert not names_places("roads") and not names_places("landscape")
+
+
+# The labels of a column of answers, first the one that words non-response elsewhere.
+OPPOSITES = (
+    ("Refused", "Accepted"),
+    ("No answer", "Short answer"),
+    ("No response", "Good response"),
+    ("Skipped", "Attended"),
+    ("Verweigerung", "Zustimmung"),
+    ("Refus", "Accord"),
+    ("Refused", "Granted", "Pending", "Withdrawn"),
+    ("No answer", "Short answer", "Long answer", "Don't know"),
+    ("Not asked", "Asked", "Not needed"),
+    ("Don't know", "Know a little", "Know well"),
+    ("Cevap yok", "Cevap var", "Belli değil"),
+    ("Отказ", "Согласие", "Другое"),
+    ("거절", "동의", "보류"),
+    ("từ chối", "đồng ý", "khác"),
+)
+
+
+@pytest.mark.parametrize("labels", OPPOSITES)
+def test_non_response_next_to_its_natural_counterpart_is_in_doubt(labels):
+    read = read_labels(labels)[labels[0]]
+    assert read.kind is None and read.doubtful == kind_of_label(labels[0]) is not None
+    found = read.asked_about(labels[0], "loan", "2")
+    assert found is not None and "may be the opposite answer" in found.why
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("Refused", "Strongly agree", "Agree", "Disagree"),
+        ("Verweigert", "Zustimmung", "Ablehnung"),
+        ("Refus", "D'accord", "Pas d'accord"),
+        ("Refused to answer", "Accepted", "Pending"),
+        ("Prefer not to say", "Prefer A", "Prefer B"),
+        ("Don't know", "Family", "People I know"),
+        ("Not stated", "State employee", "Self-employed"),
+        ("Refused", "Yes", "No"),
+        ("Refused", "Refuse collection", "Recycling"),
+        ("Don't know / Refused", "Know well"),
+    ],
+)
+def test_non_response_without_a_counterpart_has_its_kind(labels):
+    assert read_labels(labels)[labels[0]].kind == kind_of_label(labels[0]) is not None
+
+
+def test_non_response_next_to_a_single_answer_is_in_doubt_in_any_language():
+    assert read_labels(["Refuz", "Zxcv"])["Refuz"].doubtful == NonResponse.REFUSED
+    assert read_labels(["Refuz", "Zxcv", "Nu știu"])["Refuz"].kind == NonResponse.REFUSED
+
+
+def used(**labels: tuple[str, float]) -> dict[str, LabelUse]:
+    return {label.replace("_", " "): LabelUse(*use) for label, use in labels.items()}
+
+
+def test_a_label_between_the_codes_of_answers_or_that_too_many_have_is_in_doubt():
+    between = used(Red=("1", 0.4), Refused=("2", 0.2), Blue=("3", 0.4))
+    assert read_labels(between, uses=between)["Refused"].doubtful == NonResponse.REFUSED
+    last = used(Red=("1", 0.4), Refused=("3", 0.2), Blue=("2", 0.4))
+    assert read_labels(last, uses=last)["Refused"].kind == NonResponse.REFUSED
+    many = used(Red=("1", 0.2), Blue=("2", 0.2), No_answer=("3", 0.6))
+    assert read_labels(many, uses=many)["No answer"].doubtful == NonResponse.REFUSED
+    # A question about what few know, and a question that a filter leaves out for most.
+    for label in ("Don't know", "Not applicable", "Not asked", "Refused to answer"):
+        uses = {**used(Red=("1", 0.2), Blue=("2", 0.2)), label: LabelUse("3", 0.6)}
+        assert read_labels(uses, uses=uses)[label].kind is not None
+    # Archives' codes say more than a counterpart.
+    archive = used(Accepted=("1", 0.5), Appealed=("2", 0.3), Refused=("9", 0.2))
+    assert read_labels(archive, uses=archive)["Refused"].kind == NonResponse.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("label", "kind"),
+    [
+        ("Nie wiem", NonResponse.DONT_KNOW),
+        ("Не знаю", NonResponse.DONT_KNOW),
+        ("Затрудняюсь ответить", NonResponse.DONT_KNOW),
+        ("分からない", NonResponse.DONT_KNOW),
+        ("わからない・無回答", NonResponse.DONT_KNOW),
+        ("모르겠다", NonResponse.DONT_KNOW),
+        ("不知道", NonResponse.DONT_KNOW),
+        ("Nevím", NonResponse.DONT_KNOW),
+        ("Δεν ξέρω/Δεν απαντώ", NonResponse.DONT_KNOW),
+        ("لا أعرف", NonResponse.DONT_KNOW),
+        ("पता नहीं", NonResponse.DONT_KNOW),
+        ("Nem tudom", NonResponse.DONT_KNOW),
+        ("Không biết", NonResponse.DONT_KNOW),
+        ("Odmowa odpowiedzi", NonResponse.REFUSED),
+        ("Нет ответа", NonResponse.REFUSED),
+        ("無回答", NonResponse.REFUSED),
+        ("무응답", NonResponse.REFUSED),
+        ("拒绝回答", NonResponse.REFUSED),
+        ("ללא תשובה", NonResponse.REFUSED),
+        ("Ei vastausta", NonResponse.REFUSED),
+        ("Nu răspund", NonResponse.REFUSED),
+        ("Nie dotyczy", NonResponse.NOT_APPLICABLE),
+        ("해당 없음", NonResponse.NOT_APPLICABLE),
+        ("Brak danych", NonResponse.MISSING),
+    ],
+)
+def test_non_response_is_read_in_further_languages(label, kind):
+    assert read_labels([label, "1st", "2nd"])[label].kind == kind
+
+
+@pytest.mark.parametrize("code", ["9", "8", "99", "-1", "88", "997"])
+def test_a_label_of_an_unknown_language_with_a_code_apart_is_in_doubt(code):
+    uses = used(Taip=("1", 0.5), Galbut=("2", 0.2), Ne=("3", 0.2))
+    uses |= {"Nežinau": LabelUse(code, 0.1), "Neatsakė": LabelUse("999", 0.0)}
+    read = read_labels(uses, uses=uses)
+    assert [label for label in uses if read[label].doubtful] == ["Nežinau", "Neatsakė"]
+    found = read["Nežinau"].asked_about("Nežinau", "q", code)
+    assert found is not None and "because its code stands apart" in found.why
+
+
+@pytest.mark.parametrize(
+    ("label", "code", "share"),
+    [("Kitas", "4", 0.1), ("Kitas", "9", 0.3), ("Other", "97", 0.1), ("99 or more", "99", 0.0)],
+)
+def test_other_labels_are_no_doubt(label, code, share):
+    uses = used(Taip=("1", 0.5), Galbut=("2", 0.2), Ne=("3", 0.2))
+    uses[label] = LabelUse(code, share)
+    assert not any(reading.doubtful for reading in read_labels(uses, uses=uses).values())
+
+
+def test_negative_codes_of_a_scale_and_sparse_codes_are_no_doubt():
+    scale = {
+        name: LabelUse(str(code), 0.2) for name, code in zip("abcde", range(-2, 3), strict=True)
+    }
+    assert not any(reading.doubtful for reading in read_labels(scale, uses=scale).values())
+    lands = {
+        name: LabelUse(code, 0.2)
+        for name, code in zip("abcd", ("4", "40", "276", "999"), strict=True)
+    }
+    assert not any(reading.doubtful for reading in read_labels(lands, uses=lands).values())

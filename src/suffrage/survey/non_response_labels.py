@@ -6,19 +6,36 @@ that is", is in doubt: a person has to decide.
 
 Some whole labels are non-response in one question and an answer in another: "Declined" may be
 "Refused" or the opposite of "Increased", and "DK" may be Denmark. `read_labels` therefore reads all
-labels of a question or column together.
+labels of a question or column together, with their codes and how many people have them.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+import polars as pl
+
 from suffrage.survey.codebook import NonResponse
+from suffrage.survey.codes import code_order, plain_code
+from suffrage.survey.non_response_phrases import COUNTERPARTS, OPPOSED, PHRASES
 from suffrage.survey.survey import ReadCode
+
+
+def _lowered(label: str) -> str:
+    """The label in lower case, with plain apostrophes and without accents."""
+    text = label.replace("’", "'").replace("´", "'").replace("`", "'").replace("ß", "ss")
+    parts = unicodedata.normalize("NFKD", text.lower().replace("ı", "i").replace("ø", "o"))
+    return "".join(char for char in parts if not unicodedata.combining(char))
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).strip(' .()[]"*-–:;,!?')
+
 
 _DO_NOT = r"(?:do not|don'?t|does not|doesn'?t|did not|didn'?t)"
 _DO_NOT_KNOW = rf"{_DO_NOT} know"
@@ -100,7 +117,14 @@ _OTHER_LANGUAGES = {
         r"dato mancante|ontbrekend|uppgift saknas|kayip veri"
     ),
 }
-_WHOLE = {kind: f"{_ENGLISH[kind]}|{_OTHER_LANGUAGES[kind]}" for kind in NonResponse}
+_FURTHER_LANGUAGES = {
+    kind: "|".join(re.escape(_plain(_lowered(phrase))) for phrase in phrases)
+    for kind, phrases in PHRASES.items()
+}
+_WHOLE = {
+    kind: f"{_ENGLISH[kind]}|{_OTHER_LANGUAGES[kind]}|{_FURTHER_LANGUAGES[kind]}"
+    for kind in NonResponse
+}
 
 # Whole labels that are non-response in one question and an answer in another.
 _EITHER = {
@@ -181,6 +205,55 @@ _PLACE_NAMES = re.compile(
 )
 
 
+# Labels that speak of the interview. In no question are they answers.
+_OF_THE_INTERVIEW = re.compile(
+    rf".*\b(?:to {_SAY}|want|wish|question|data|values?|system|web|interviewer|respondent|item|"
+    r"antwort verweigert|angabe|sagen|beantworten|repondre|prononce|contestar|responder|decir|"
+    r"dizer|rispondere|zeggen|antwoorden|svara|svare|uppge|vermek|odpowied\w*|odpov\w*|ответ\w*|"
+    r"відпов\w*|vastata|vastaamasta|odgovoriti|menjawab|tra loi)\b.*|"
+    r"dk|rf|inap|iap|n/?a|n\.a|nsp|k\. ?a|n\.?v\.?t|eos|n\.?s\.?p?\.? ?[/-]? ?n\.?[cr]"
+)
+# Words that turn another word into non-response, and words that carry no meaning of their own.
+_NO = frozenset(
+    [
+        *("no", "not", "do", "don't", "does", "doesn't", "did", "didn't"),
+        *("keine", "kein", "nicht", "pas", "de", "d", "sans", "ne", "non", "sin", "sem", "nao"),
+        *("geen", "niet", "ej", "inte", "ikke", "inget", "intet", "yok", "brak", "nie", "nem"),
+        *("nu", "fara", "ei", "en", "bez", "без", "не", "нет", "nincs"),
+        *("i", "r", "ich", "es", "je", "j", "jag", "ik", "het", "me", "a", "the", "lo", "le"),
+        *("respondent", "really"),
+    ]
+)
+# Answers that a person knows as such even where their code stands apart.
+_PLAINLY_ANSWERS = re.compile(
+    r"\W*(?:other|others|none|neither|all|both|never|something else|someone else|andere\w*|"
+    r"sonstige\w*|keine\w*|autre\w*|aucun\w*|otr[oa]s?|ningun\w*|outr[oa]s?|nenhum\w*|altr[oi]|"
+    r"nessun\w*|anders|geen|annat|annan|andet|annet|diger|hicbiri|inne|inny|друг\w*|інш\w*|"
+    r"jine|jiny|egyeb|altul|altele|αλλο|muu|その他|기타|其他|أخرى|אחר|lainnya|khac)\b.*"
+)
+# Other codes that archives use for non-response: 9 after 1 to 5, 99, 88, 997.
+_HIGH_CODE = re.compile(r"[789]|66+|77+|88+|9+[5-9]")
+# A column with more labels than this has no natural counterpart of a single one.
+MOST_COUNTERPARTS = 5
+# More people than this never leave a question out without a reason.
+MOST_SILENT = 0.4
+# A label with fewer people than this, and a code apart from the others, may be non-response.
+FEW = 0.2
+
+
+_COUNTERPARTS = tuple((_lowered(act), _lowered(opposite)) for act, opposite in COUNTERPARTS)
+_OPPOSED = re.compile(_lowered(OPPOSED))
+
+
+@dataclass(frozen=True)
+class LabelUse:
+    """How a file uses a label."""
+
+    code: str
+    # The share of the filled cells of the column that have it.
+    share: float
+
+
 @dataclass(frozen=True)
 class LabelReading:
     """What a label means among the other labels of its question."""
@@ -189,15 +262,20 @@ class LabelReading:
     kind: NonResponse | None = None
     # Of a label taken for an answer: the kind it may mean; None when it is clear.
     doubtful: NonResponse | None = None
+    # Of a doubt that the wording alone does not raise: why, from "but" or "because" on.
+    reason: str = ""
 
     def asked_about(self, label: str, name: str, code: str) -> ReadCode | None:
         """Return what to ask a person about the label, None when it is clear."""
         if self.doubtful is None:
             return None
-        return ReadCode(name, code, label, "", f'its label may mean "{self.doubtful.label}"')
+        why = f'its label may mean "{self.doubtful.label}"'
+        return ReadCode(name, code, label, "", f"{why}, {self.reason}" if self.reason else why)
 
 
-def read_labels(labels: Iterable[str], *, places: bool = False) -> dict[str, LabelReading]:
+def read_labels(
+    labels: Iterable[str], *, places: bool = False, uses: Mapping[str, LabelUse] | None = None
+) -> dict[str, LabelReading]:
     """Read the labels of one question or column together.
 
     Parameters
@@ -206,6 +284,8 @@ def read_labels(labels: Iterable[str], *, places: bool = False) -> dict[str, Lab
         The value labels or texts of options; all of them, because one explains another.
     places : bool
         The labels are those of countries or regions, so that codes such as "DK" and "NA" are.
+    uses : mapping, optional
+        The code and the share of each label, where a file says them.
 
     Returns
     -------
@@ -213,7 +293,10 @@ def read_labels(labels: Iterable[str], *, places: bool = False) -> dict[str, Lab
         Each label to its reading. Codes in capitals such as "DK" and "NA" are answers among other
         codes of as many letters. A label that may be an answer or non-response, such as "Missing",
         is non-response next to one that is plainly so, an answer where the other labels make it
-        one ("Present", "Broken"), and otherwise in doubt.
+        one ("Present", "Broken"), and otherwise in doubt. A label that words non-response is in
+        doubt next to its counterpart ("Refused" and "Accepted"), when only one other label is
+        there, when too many people have it, or when its code is between those of answers. A label
+        in any language is in doubt when few have it and its code is apart from the others.
 
     Examples
     --------
@@ -225,31 +308,141 @@ def read_labels(labels: Iterable[str], *, places: bool = False) -> dict[str, Lab
     LabelReading(kind=None, doubtful=None)
     >>> read_labels(["Yes", "No", "Missing"])["Missing"].doubtful.label
     'missing'
+    >>> read_labels(["Refused", "Accepted", "Don't know"])["Refused"].doubtful.label
+    'refused'
     """
     distinct = list(dict.fromkeys(labels))
     codes = {text for text in distinct if is_place_code(text, distinct, places=places)}
-    plain = {label: _plain(_lowered(label)) for label in distinct}
-    certain = any(kind_of_label(label) is not None for label in distinct if label not in codes)
+    sure = {label: kind_of_label(label) for label in distinct if label not in codes}
+    column = _Column(
+        answers=tuple(text for text in distinct if sure.get(text) is None and _plain(text)),
+        silent=sum(kind is not None for kind in sure.values()),
+        places=places,
+        uses=uses or {},
+    )
+    doubts = {
+        label: column.why_an_answer(label) for label, kind in sure.items() if kind is not None
+    }
+    certain = any(reason is None for reason in doubts.values())
     read: dict[str, LabelReading] = {}
     for label in distinct:
         if label in codes:
             read[label] = LabelReading()
-            continue
-        kind = kind_of_label(label)
-        if kind is not None:
+        elif (kind := sure[label]) is not None:
             may_be = _is_code(label) and (places or _codes_around(label, distinct, mixed=True))
-            read[label] = LabelReading(doubtful=kind) if may_be else LabelReading(kind)
-            continue
-        either = _kind_of_parts(plain[label])[0]
-        if either is None:
-            read[label] = LabelReading(doubtful=doubtful_kind(label))
-        elif _is_of_scale(plain[label], [plain[other] for other in distinct if other != label]):
-            read[label] = LabelReading()
-        elif certain:
-            read[label] = LabelReading(either)
+            if may_be or doubts[label] is not None:
+                read[label] = LabelReading(doubtful=kind, reason=doubts[label] or "")
+            else:
+                read[label] = LabelReading(kind)
         else:
-            read[label] = LabelReading(doubtful=either)
+            read[label] = column.reading_without_kind(label, certain)
     return read
+
+
+@dataclass(frozen=True)
+class _Column:
+    """What one label is read among: the labels of a question or a column."""
+
+    # The labels that do not word non-response.
+    answers: tuple[str, ...]
+    # How many labels do.
+    silent: int
+    # The labels are those of countries or regions.
+    places: bool
+    uses: Mapping[str, LabelUse]
+
+    def reading_without_kind(self, label: str, certain: bool) -> LabelReading:
+        """Read a label that does not word non-response by itself.
+
+        certain: another label of the column is plainly non-response.
+        """
+        plain = _plain(_lowered(label))
+        either = _kind_of_parts(plain)[0]
+        others = [other for other in self.answers if other != label]
+        if either is not None:
+            if _is_of_scale(plain, [_plain(_lowered(other)) for other in others]):
+                return LabelReading()
+            reason = self.why_an_answer(label)
+            if certain and reason is None:
+                return LabelReading(either)
+            return LabelReading(doubtful=either, reason=reason or "")
+        doubtful = doubtful_kind(label)
+        if doubtful is None and self._looks_apart(label):
+            reason = "because its code stands apart from the others and few people have it"
+            return LabelReading(doubtful=NonResponse.MISSING, reason=reason)
+        return LabelReading(doubtful=doubtful)
+
+    def why_an_answer(self, label: str) -> str | None:
+        """Why a label that words non-response may be an answer all the same, None when it is not.
+
+        Labels that speak of the interview ("Refused to answer") and combined ones ("Don't know /
+        refused") are never answers, and neither are those with a code apart from the others.
+        """
+        plain = _plain(_lowered(label))
+        kind = _kind_of_part(plain, _WHOLE) or _kind_of_part(plain, _EITHER)
+        instructed = _INSTRUCTION.search(_lowered(label)) is not None
+        if self.places or kind is None or instructed or _OF_THE_INTERVIEW.fullmatch(plain):
+            return None
+        use = self.uses.get(label)
+        may_be_many = kind in (NonResponse.REFUSED, NonResponse.MISSING)
+        if use is not None and may_be_many and use.share > MOST_SILENT:
+            return f"but {use.share:.0%} of the filled cells have it"
+        answers = [other for other in self.answers if other != label]
+        codes = [self.uses[other].code for other in answers if other in self.uses]
+        if use is not None and _is_apart(use.code, codes):
+            return None
+        if len(answers) <= MOST_COUNTERPARTS:
+            for other in answers:
+                if _are_counterparts(plain, other, answers):
+                    return f'but "{other}" may be the opposite answer'
+        if len(answers) == 1 and self.silent <= 1:
+            return f'but "{answers[0]}" would be the only answer'
+        if use is not None and _is_between(use.code, codes):
+            return "but its code is between those of answers"
+        return None
+
+    def _looks_apart(self, label: str) -> bool:
+        """Whether few have a label in words, with a code apart from those of all other answers."""
+        use = self.uses.get(label)
+        plain = _plain(_lowered(label))
+        if use is None or self.places or use.share >= FEW or _PLAINLY_ANSWERS.fullmatch(plain):
+            return False
+        if not re.search(r"[^\W\d_]", plain) or re.search(rf"\b{re.escape(use.code)}\b", plain):
+            return False
+        others = [self.uses[other].code for other in self.answers if other in self.uses]
+        return _is_apart(use.code, others)
+
+
+def label_uses(column: pl.Series, texts: Mapping[str, str]) -> dict[str, LabelUse]:
+    """Return the code of each label and how many of a column's filled cells have it.
+
+    Parameters
+    ----------
+    column : Series of texts
+        The codes in the file.
+    texts : mapping
+        Each code, as `plain_code` writes it, to its label. Codes without one do not count.
+
+    Examples
+    --------
+    >>> label_uses(pl.Series(["1", "1", "2", None, "1"]), {"1": "Yes", "2": "No"})["Yes"]
+    LabelUse(code='1', share=0.75)
+    """
+    counts: dict[str, int] = {}
+    for text, count in column.drop_nulls().value_counts().iter_rows():
+        code = plain_code(text)
+        if code:
+            counts[code] = counts.get(code, 0) + count
+    filled = max(sum(counts.values()), 1)
+    uses: dict[str, LabelUse] = {}
+    for code, label in texts.items():
+        share = counts.get(code, 0) / filled
+        if label in uses:
+            # Of two codes with one label, the first is as good as the other.
+            uses[label] = LabelUse(uses[label].code, uses[label].share + share)
+        else:
+            uses[label] = LabelUse(code, share)
+    return uses
 
 
 def points_of_scale(texts: Collection[str]) -> list[bool]:
@@ -344,7 +537,7 @@ def _kind_of_parts(plain: str) -> tuple[NonResponse | None, bool]:
     for patterns, certain in ((_WHOLE, True), (_EITHER, False)):
         if (whole := _kind_of_part(plain, patterns)) is not None:
             return whole, certain
-    parts = [_plain(part) for part in re.split(r"[/;:,()\[\]]| or | and |\s[-–]\s", plain)]
+    parts = [_plain(part) for part in re.split(r"[/;:,()\[\]、・،]| or | and |\s[-–]\s", plain)]
     parts = [part for part in parts if part]
     sure = [kind for part in parts if (kind := _kind_of_part(part, _WHOLE)) is not None]
     rest = [
@@ -370,6 +563,63 @@ def _is_of_scale(plain: str, others: Collection[str]) -> bool:
     )
 
 
+def _are_counterparts(plain: str, other: str, answers: Collection[str]) -> bool:
+    """Whether another label is the answer opposite to one that words non-response.
+
+    "Refused" has "Accepted", unless a third label is the opposite of that. "No answer" has "Short
+    answer", and "Don't know" has "Know a little".
+    """
+    mate = _plain(_lowered(other))
+    if doubtful_kind(other) is not None:
+        return False
+    for act, opposite in _COUNTERPARTS:
+        if re.search(rf"\b(?:{act})", plain) and re.search(rf"\b(?:{opposite})", mate):
+            return not any(_OPPOSED.search(_plain(_lowered(answer))) for answer in answers)
+    words = plain.split()
+    content = [word for word in words if word not in _NO]
+    if not content or len(content) == len(words):
+        return False
+    word = content[0]
+    stem = word if word.endswith("ed") or len(word) < 5 else word[: max(4, len(word) - 2)]
+    mates = [part for part in re.findall(r"\w+", mate) if part not in _NO]
+    fits = [part for part in mates if part.startswith(stem) and len(part) <= len(stem) + 3]
+    # What somebody did begins the counterpart; a noun may have an adjective before it.
+    if (
+        words[0] in ("not", "do", "don't", "did", "didn't", "i")
+        or kind_of_label(plain) == NonResponse.DONT_KNOW
+    ):
+        fits = [part for part in fits if part == mates[0]]
+    return bool(fits) and len(mates) <= 3
+
+
+def _numbers(codes: Iterable[str]) -> list[float]:
+    return [number for number in (code_order(code)[0] for code in codes) if math.isfinite(number)]
+
+
+def _is_between(code: str, others: Collection[str]) -> bool:
+    """Whether a code has those of answers right below and right above."""
+    own, rest = _numbers([code]), _numbers(others)
+    return bool(own) and own[0] - 1 in rest and own[0] + 1 in rest
+
+
+def _is_apart(code: str, others: Collection[str]) -> bool:
+    """Whether a code is negative, or one of archives' high ones after a gap, as no other is.
+
+    The others, less those that are apart in the same way, follow one another without large gaps.
+    """
+    own, rest = _numbers([code]), _numbers(others)
+    usual: list[float] = []
+    for number in sorted(number for number in rest if number >= 0):
+        if usual and number > usual[-1] + 1 and _HIGH_CODE.fullmatch(plain_code(number)):
+            break
+        usual.append(number)
+    if not own or len(usual) < 2 or max(usual) - min(usual) + 1 > 1.5 * len(usual):
+        return False
+    if own[0] < 0:
+        return min(*rest, own[0]) != -max(rest)
+    return _HIGH_CODE.fullmatch(code) is not None and own[0] > max(usual) + 1
+
+
 def _is_code(text: str) -> bool:
     return _PLACE_CODE.fullmatch(text.strip()) is not None
 
@@ -391,17 +641,6 @@ def _codes_around(
         and all(_is_code(other) for other in around)
         and (mixed or all(len(other) == len(text) for other in around))
     )
-
-
-def _lowered(label: str) -> str:
-    """The label in lower case, with plain apostrophes and without accents."""
-    text = label.replace("’", "'").replace("´", "'").replace("`", "'").replace("ß", "ss")
-    parts = unicodedata.normalize("NFKD", text.lower().replace("ı", "i").replace("ø", "o"))
-    return "".join(char for char in parts if not unicodedata.combining(char))
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).strip(' .()[]"*-–:;,!?')
 
 
 def _kind_of_part(part: str, patterns: Mapping[NonResponse, str]) -> NonResponse | None:

@@ -17,7 +17,12 @@ from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
 from suffrage.survey.codes import code_order, plain_code
 from suffrage.survey.formats.codebook_values import NonResponseCodes, OptionList
 from suffrage.survey.formats.labelled_table import LabelledTable, read_table
-from suffrage.survey.non_response_labels import LabelReading, names_places, read_labels
+from suffrage.survey.non_response_labels import (
+    LabelReading,
+    label_uses,
+    names_places,
+    read_labels,
+)
 from suffrage.survey.reading import (
     NO_WEIGHT,
     Encoding,
@@ -242,9 +247,11 @@ class Archive:
         known: dict[str, str | None] = {}
         found = sorted(codes.unique().drop_nulls().to_list(), key=code_order)
         worded = {code: texts.get(plain_code(code), plain_code(code)) for code in found}
+        by_code = {**texts, **{plain_code(code): word for code, word in worded.items()}}
         readings = read_labels(
-            [*worded.values(), *texts.values()],
+            by_code.values(),
             places=names_places(variable) or names_places(name),
+            uses=label_uses(codes, by_code),
         )
         for code, word in worded.items():
             plain = plain_code(code)

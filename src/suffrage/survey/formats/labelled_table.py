@@ -20,6 +20,7 @@ from suffrage.survey.non_response_labels import (
     doubtful_kind,
     is_place_code,
     kind_of_label,
+    label_uses,
     names_places,
     read_labels,
 )
@@ -111,7 +112,8 @@ class LabelledTable:
             for code in [*codes, *labels]
         }
         places = names_places(column) or names_places(name)
-        read = read_labels(texts.values(), places=places)
+        uses = label_uses(self.frame[column], texts) if column in self.frame.columns else None
+        read = read_labels(texts.values(), places=places, uses=uses)
         return {code: read[text] for code, text in texts.items()}
 
 

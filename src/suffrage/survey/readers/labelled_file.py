@@ -257,6 +257,7 @@ def _options_from_labels(
     answers = {code: text for code, text in labels.items() if code not in declared}
     readings = read_labels(answers.values())
     for code, text in answers.items():
+        # A label that only its code puts in doubt is listed and stays (`_kinds`).
         if readings[text].kind is not None or readings[text].doubtful is not None:
             raise InputError(
                 f'{key}: {source} labels {code} "{text}", and nothing says whether that is an '
@@ -285,6 +286,11 @@ def _kinds(
     for code in sorted(found & kinds.keys() - options, key=code_order):
         why = "the codebook" if code in written else table.why_missing
         read_codes.append(ReadCode(item.id, code, labels.get(code, ""), kinds[code].label, why))
+    if entry.options is None:
+        readings = table.label_readings(column, options)
+        for option in item.options:
+            doubt = readings[option.code].asked_about(option.text, item.id, option.code)
+            read_codes += [doubt] if doubt is not None else []
     return {code: kind for code, kind in kinds.items() if code not in options}
 
 
