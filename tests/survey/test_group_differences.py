@@ -25,6 +25,7 @@ from suffrage.survey.group_differences import (
     differences_between,
     differences_by_group,
     grouping_columns,
+    other_columns,
     with_cautions,
 )
 from suffrage.survey.inspection import inspect
@@ -69,7 +70,14 @@ def printed(page: object) -> str:
     return " ".join(stream.getvalue().split())
 
 
-@pytest.mark.parametrize("column", ["country", "cntry", "wave", "essround", "year", "mode"])
+@pytest.mark.parametrize(
+    "column",
+    [
+        *("country", "cntry", "wave", "essround", "year", "mode"),
+        *("pays", "país", "land", "isocntry", "c_alphan", "B_COUNTRY", "B_COUNTRY_ALPHA", "S003"),
+        *("vague", "Welle", "oleada", "region", "survey mode", "zzz", "where.they-live"),
+    ],
+)
 def test_a_group_that_used_three_of_five_codes_is_seen_on_each_item(column):
     found = differences_by_group(made(column))
     assert [(d.item, d.group, d.used, d.missed) for d in found] == [
@@ -137,9 +145,97 @@ def test_permuting_the_rows_changes_nothing():
 
 
 def test_a_survey_without_groups_has_no_differences():
-    survey = made("region")
-    assert grouping_columns(survey) == [] and differences_by_group(survey) == []
+    survey = made("place")
+    survey = survey.with_responses(survey.responses.with_columns(place=pl.lit("here")))
+    assert grouping_columns(survey) == other_columns(survey) == []
+    assert differences_by_group(survey) == []
     assert with_cautions(survey) is survey
+
+
+@pytest.mark.parametrize(
+    ("name", "is_group"),
+    [
+        *(
+            (name, True)
+            for name in ("C_ALPHAN", "nation", "pays_code", "Année", "mode_of_interview")
+        ),
+        *((name, False) for name in ("birth_country", "sex", "landlord", "wavering", "birth_year")),
+    ],
+)
+def test_names_of_groups_are_recognised(name, is_group):
+    assert (grouping_columns(made(name)) == [name]) == is_group
+
+
+def of_many_demographics(generator, respondents: int = 6000, items: int = 60) -> Survey:
+    """Answers that hang on education and on nothing else; many groups, some of them small."""
+    sizes = {"country": 30, "vague": 5, "district": 120, "sex": 2, "education": 5, "age": 80}
+    columns: dict[str, object] = {
+        "respondent": [f"r{i:05d}" for i in range(respondents)],
+        "weight": np.ones(respondents),
+    }
+    for name, size in sizes.items():
+        share = generator.dirichlet(np.full(size, 1.0))
+        columns[name] = generator.choice([f"{k}" for k in range(size)], respondents, p=share)
+    level = np.asarray(columns["education"]).astype(float)
+    book = []
+    for place in range(items):
+        options = int(generator.integers(2, 11))
+        cuts = np.sort(generator.normal(0, 1.5, options - 1))
+        latent = generator.normal(0, 1, respondents) + generator.normal(0, 0.2) * level
+        columns[f"q{place}"] = pl.Series(np.searchsorted(cuts, latent), dtype=pl.Int16)
+        labels = tuple(Option(code=str(k), text=f"level {k}") for k in range(options))
+        book.append(Item(id=f"q{place}", question="How?", options=labels))
+    return Survey(
+        pl.DataFrame(columns),
+        Codebook(title="Many", items=tuple(book), demographics=tuple(sizes)),
+        Provenance("made-up", {}, "Made up."),
+    )
+
+
+@pytest.mark.slow
+def test_hardly_anything_is_listed_where_nothing_is_wrong():
+    alarms = [
+        len(differences_by_group(of_many_demographics(np.random.default_rng(seed))))
+        for seed in range(12)
+    ]
+    # 12 surveys of 60 items and about 160 groups: some 500,000 options that a group could miss.
+    assert sum(alarms) <= 2, alarms
+
+
+def test_one_scale_that_a_group_cannot_fill_is_no_alarm_but_several_are():
+    survey = of_many_demographics(np.random.default_rng(3), items=12)
+    young = pl.col("sex") == "0"
+
+    def narrowed(items: list[str]) -> Survey:
+        return survey.with_responses(
+            survey.responses.with_columns(
+                pl.when(young).then(pl.col(item).clip(upper_bound=0)).otherwise(item).alias(item)
+                for item in items
+            )
+        )
+
+    assert "sex" in other_columns(survey) and "age" not in other_columns(survey)
+    assert differences_by_group(narrowed(["q3"])) == []
+    found = differences_by_group(narrowed(["q3", "q4"]))
+    assert [(d.item, d.column, d.group) for d in found] == [("q3", "sex", "0"), ("q4", "sex", "0")]
+
+
+def test_the_parts_of_a_country_are_not_listed_again():
+    survey = made()
+    parts = survey.responses["country"] + pl.Series(["1", "2"] * (survey.responses.height // 2))
+    frame = survey.responses.with_columns(parts.alias("district"))
+    book = survey.codebook.model_copy(update={"demographics": ("country", "district")})
+    both = Survey(frame, book, survey.provenance)
+    assert differences_by_group(both) == differences_by_group(survey)
+    columns = {group.column for group in inspect(both).groups}
+    assert columns == {"country"}
+
+
+def test_what_was_found_in_another_demographic_is_shown():
+    survey = made("zzz")
+    page = printed(inspect(survey).render())
+    assert "zzz: FR" in page and ", ".join(NARROW) in page
+    assert [c.item for c in contradictions(survey) if c.kind == "unused in a group"] == NARROW
 
 
 def test_comparisons_on_such_items_are_marked(tmp_path: Path):
@@ -179,18 +275,21 @@ def test_read_survey_puts_the_cautions_on_the_items(tmp_path: Path):
     assert Survey.read(tmp_path / "kept").codebook == found.codebook
 
 
-def test_value_sets_are_compared_where_no_demographic_is_a_country():
+def test_value_sets_are_compared_where_no_demographic_has_such_groups():
     survey = made("place")
-    assert grouping_columns(survey) == [] and differences_by_group(survey) == []
-    assert "No demographic was recognised" in printed(inspect(survey).render())
     places = survey.responses["place"].to_numpy()
     members = {place.lower(): places == place for place in COUNTRIES}
-    found = differences_between(survey, members)
+    # A group that is listed is not listed again.
+    assert differences_between(survey, members) == []
+    bare = survey.with_responses(survey.responses.with_columns(place=pl.lit("here")))
+    assert differences_by_group(bare) == []
+    assert "No demographic was recognised" in printed(inspect(bare).render())
+    found = differences_between(bare, members)
     assert [(d.item, d.group, d.missed) for d in found] == [
         (item, "fr", ("4", "5")) for item in NARROW
     ]
     # People outside all value sets are compared with nobody.
-    assert differences_between(survey, {"fr": members["fr"]}) == []
+    assert differences_between(bare, {"fr": members["fr"]}) == []
     # A country is compared once.
     assert differences_between(made("country"), members) == []
 
@@ -198,5 +297,6 @@ def test_value_sets_are_compared_where_no_demographic_is_a_country():
 def test_value_sets_may_have_members_in_common():
     survey = made("place")
     places = survey.responses["place"].to_numpy()
+    survey = survey.with_responses(survey.responses.with_columns(place=pl.lit("here")))
     members = {"fr": places == "FR", "all": np.ones(places.size, dtype=bool)}
     assert {d.group for d in differences_between(survey, members)} == {"fr"}

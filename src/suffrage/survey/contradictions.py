@@ -18,8 +18,9 @@ from suffrage.survey.group_differences import (
     differences_between,
     differences_by_group,
     grouping_columns,
+    other_columns,
 )
-from suffrage.survey.reading import UnknownCode, read_survey, unknown_codes_listed
+from suffrage.survey.reading import UnknownCode, first_names, read_survey, unknown_codes_listed
 from suffrage.survey.survey import Survey
 
 # Below this an item runs against the rest of its battery; a weak one may just measure less.
@@ -65,6 +66,8 @@ class CheckedSurvey:
     contradictions: tuple[Contradiction, ...]
     # The demographics that were recognised as a country, wave or mode.
     grouped_by: tuple[str, ...]
+    # Other demographics, of which only groups that miss options on several scales are listed.
+    also_by: tuple[str, ...]
     # The value sets that were compared.
     value_sets: tuple[str, ...]
 
@@ -75,6 +78,11 @@ class CheckedSurvey:
             text = f"Answers were compared by {' and by '.join(self.grouped_by)}"
         else:
             text = "No demographic was recognised as a country, wave or mode"
+        if self.also_by:
+            text += (
+                f"; groups by {first_names(self.also_by)} are listed where they never used options "
+                "of several scales"
+            )
         if self.value_sets:
             text += f"; answers of {plural(len(self.value_sets), 'value set')} were compared"
         return f"{text}."
@@ -113,6 +121,7 @@ def checked(
     return CheckedSurvey(
         (*map(_unknown, unknown), *contradictions(survey), *map(_in_a_group, apart)),
         tuple(grouping_columns(survey)),
+        tuple(other_columns(survey)),
         tuple(members) if len(members) > 1 else (),
     )
 
@@ -138,7 +147,8 @@ def _unknown(found: UnknownCode) -> Contradiction:
 def contradictions(survey: Survey) -> list[Contradiction]:
     """Items nobody answered or all answered alike, unused options, and scales that look reversed.
 
-    Options and non-response are compared between countries, waves and modes too.
+    Options and non-response are compared between countries, waves and modes too, and options
+    between the groups of other demographics.
     Codes that the codebook does not know are found while a survey is read; see `checked`.
     """
     found = [fault for item in survey.codebook.items for fault in _of_item(survey, item)]

@@ -1,4 +1,4 @@
-"""How countries, waves and modes answered each item: options that one of them never used.
+"""How groups answered each item: options that a whole country, wave, mode or other group misses.
 
 A file can hold a country whose answers were coded in another way, or that was shown fewer options.
 Pooled with the other countries it cannot be seen, and every comparison with it is off.
@@ -6,7 +6,10 @@ Pooled with the other countries it cannot be seen, and every comparison with it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,18 +19,41 @@ from suffrage.arrays import BoolArray, IntArray
 from suffrage.survey.codebook import Item, NonResponse
 from suffrage.survey.survey import Survey
 
-# Demographics by which answers are compared, by what they are called.
-GROUP_NAMES = {
-    "country": ("country", "cntry", "nation", "country_code"),
-    "wave": ("wave", "round", "essround", "year"),
-    "mode": ("mode", "survey_mode", "interview_mode", "mode_of_interview"),
-}
+_ENDINGS = r"(?:_?(?:codes?|names?|labels?|alphan?|iso\d?|id|nr|no|\d+))*"
+# What demographics of countries and regions, waves and modes are called, in lower case and without
+# accents.
+_GROUP_NAME = re.compile(
+    r"(?!.*(?:birth|born|geburt|naissance|nacimiento|nascita))(?:"
+    # Countries and regions.
+    r"(?:.*_)?(?:country|countries|cntry|nations?|land|laender|lander|staat|pays|pais|paese|kraj|"
+    r"maa|ulke|orszag|tara|isocntry|country_?alphan?|alphan|regions?|states?|province|nuts\d?|"
+    r"s003|страна|країна|国|国家|국가)"
+    rf"{_ENDINGS}|(?:c_)?(?:alphan?|iso)_?\d?|"
+    # Waves and years.
+    r"(?:.*_)?(?:wave|round|essround|year|syear|vague|annee|welle|jahr|runde|erhebung|ola|oleada|"
+    r"ano|anno|onda|ondata|rodada|ronde|fala|rok|vlna|dalga|yil|bolge|omgang|ar|s002(?:vs)?|"
+    r"волна|год|хвиля|рік)"
+    rf"{_ENDINGS}|"
+    # How people were interviewed.
+    r"(?:survey_|interview_|collection_|data_collection_)?mode(?:_of_(?:interview|collection))?|"
+    r"modus|erhebungsmodus|modo|modalite|mode_de_collecte|modalita|methode|metodo"
+    r")"
+)
 MOST_GROUPS = 200
+# A demographic of numbers with more values is a quantity, such as age in years.
+MOST_NUMBERS = 20
 # A group with fewer people who were asked says nothing about its options.
 FEWEST_ASKED = 30
 # An option is missed in a group when it would have been chosen this often, were the group like the
 # others. Chance alone then leaves it out once in 20,000 times.
 MISSED_FROM = 10.0
+# The same for a group of any other demographic, where young people may well have fewer children.
+# There, a group counts only if it misses options on several scales.
+MISSED_FROM_ELSEWHERE = 20.0
+FEWEST_SCALES = 2
+LEAST_SHARE_OF_SCALES = 0.1
+# A group is part of another if this share of its people belongs to that one.
+INSIDE = 0.9
 # How far a group's share of non-response is above that of the others before it is listed.
 MORE_SILENT = 0.2
 # Not having been asked is no silence.
@@ -36,7 +62,7 @@ SILENT = (NonResponse.DONT_KNOW, NonResponse.REFUSED, NonResponse.MISSING)
 
 @dataclass(frozen=True)
 class GroupSummary:
-    """One country, wave or mode at a glance."""
+    """One country, wave, mode or other group at a glance."""
 
     # The demographic, and its value.
     column: str
@@ -85,37 +111,130 @@ class GroupDifference:
 
 
 def grouping_columns(survey: Survey) -> list[str]:
-    """Return the demographics that say the country, the wave or the mode, one for each.
+    """Return the demographics whose names say that they hold countries, regions, waves or modes.
 
-    Of two columns for the same thing, such as a country's name and its code, the first counts.
+    Of two columns with the same groups, such as a country's name and its code, the first counts.
+
+    Examples
+    --------
+    Such names are `B_COUNTRY`, `pays`, `isocntry`, `essround`, `vague` and `mode`.
     """
-    names = {name.lower(): name for name in survey.codebook.demographics}
-    found = []
-    for spellings in GROUP_NAMES.values():
-        present = [names[spelling] for spelling in spellings if spelling in names]
-        usable = [
-            name
-            for name in present
-            if 2 <= survey.responses[name].drop_nulls().n_unique() <= MOST_GROUPS
-        ]
-        found += usable[:1]
+    named = [name for name in survey.codebook.demographics if _names_groups(name)]
+    return _distinct(survey, named, [])
+
+
+def other_columns(survey: Survey) -> list[str]:
+    """Return the other demographics whose groups can be compared.
+
+    They have 2 to 200 groups, one of them with at least 20 people, and are no numbers such as ages.
+    """
+    taken = grouping_columns(survey)
+    rest = [name for name in survey.codebook.demographics if name not in taken]
+    return [name for name in _distinct(survey, rest, taken) if _holds_groups(survey, name)]
+
+
+def _names_groups(name: str) -> bool:
+    parts = unicodedata.normalize("NFKD", name.strip().lower().replace("ı", "i"))
+    plain = "".join(char for char in parts if not unicodedata.combining(char))
+    return _GROUP_NAME.fullmatch(re.sub(r"[\s.\-]+", "_", plain)) is not None
+
+
+def _distinct(survey: Survey, names: Iterable[str], taken: Sequence[str]) -> list[str]:
+    """Those columns with a usable number of groups that divide people as no earlier one does."""
+    sizes = {}
+    for name in (*taken, *names):
+        sizes[name] = survey.responses[name].drop_nulls().n_unique()
+    found: list[str] = []
+    for name in names:
+        if not 2 <= sizes[name] <= MOST_GROUPS:
+            continue
+        alike = [other for other in (*taken, *found) if sizes[other] == sizes[name]]
+        if not any(
+            survey.responses.select(name, other).drop_nulls().n_unique() == sizes[name]
+            for other in alike
+        ):
+            found.append(name)
     return found
+
+
+def _holds_groups(survey: Survey, name: str) -> bool:
+    """Whether a demographic has groups large enough to compare, and is no quantity."""
+    counts = survey.responses[name].drop_nulls().value_counts()
+    numbers = counts[name].cast(pl.Float64, strict=False)
+    is_quantity = numbers.null_count() == 0 and counts.height > MOST_NUMBERS
+    return not is_quantity and int(counts["count"].max() or 0) >= MISSED_FROM_ELSEWHERE  # type: ignore[arg-type]
 
 
 def differences_by_group(survey: Survey) -> list[GroupDifference]:
-    """Return the items that a country, wave or mode answered in another way than the others.
+    """Return the items that a group answered in another way than the others.
 
-    Options are missed where the group would have chosen them at least ten times, were it like the
-    others; silence is listed from 20 percentage points above the others'. Counts are unweighted.
+    In a country, wave or mode, options are missed where it would have chosen them at least ten
+    times, were it like the others. Silence is listed from 20 percentage points above the others'.
+    Any other demographic needs 20 times, and options missed on several scales at once: at least
+    two, and a tenth of the scales. A group whose people nearly all belong to a larger one that
+    misses options of the same item is not listed again. Counts are unweighted.
     """
-    found = []
-    for column in grouping_columns(survey):
+    found: list[GroupDifference] = []
+    # By item, the people in groups that were listed already.
+    listed: dict[str, BoolArray] = {}
+    named = grouping_columns(survey)
+    for column in (*named, *other_columns(survey)):
         groups, codes = _groups(survey, column)
+        apart: list[GroupDifference] = []
+        scales = np.zeros(len(groups), dtype=np.int64)
         for item in survey.codebook.items:
+            if column not in named and not item.ordered:
+                continue
             counts = _counts(survey, item, codes, len(groups))
+            scales += counts.sum(axis=1) >= FEWEST_ASKED
             elsewhere = counts.sum(axis=0) - counts
-            found += _differences(item, column, groups, counts, elsewhere)
+            missed_from = MISSED_FROM if column in named else MISSED_FROM_ELSEWHERE
+            apart += _differences(item, column, groups, counts, elsewhere, missed_from)
+        if column not in named:
+            apart = _on_several_scales(apart, dict(zip(groups, scales, strict=True)))
+        apart = _not_inside(apart, groups, codes, listed)
+        found += apart
+        for difference in apart:
+            if difference.missed:
+                members = codes == groups.index(difference.group)
+                before = listed.get(difference.item)
+                listed[difference.item] = members if before is None else before | members
     return found
+
+
+def _on_several_scales(
+    found: Iterable[GroupDifference], scales: Mapping[str, int]
+) -> list[GroupDifference]:
+    """The missed options of groups that miss some on several scales.
+
+    scales: by group, on how many scales it can be compared.
+    """
+    missed = [difference for difference in found if difference.missed]
+    often = Counter(difference.group for difference in missed)
+    return [
+        difference
+        for difference in missed
+        if often[difference.group]
+        >= max(FEWEST_SCALES, LEAST_SHARE_OF_SCALES * scales[difference.group])
+    ]
+
+
+def _not_inside(
+    found: Iterable[GroupDifference],
+    groups: Sequence[str],
+    codes: IntArray,
+    listed: Mapping[str, BoolArray],
+) -> list[GroupDifference]:
+    """The differences of groups that are no part of one listed for the same item already."""
+    people = np.bincount(codes[codes >= 0], minlength=len(groups))
+    kept = []
+    for difference in found:
+        before = listed.get(difference.item)
+        place = groups.index(difference.group)
+        inside = 0 if before is None else int((before & (codes == place)).sum())
+        if not difference.missed or inside < INSIDE * people[place]:
+            kept.append(difference)
+    return kept
 
 
 def differences_between(
@@ -134,14 +253,32 @@ def differences_between(
     """
     names = [name for name in members if not _is_a_group(survey, members[name])]
     everyone = np.any([*members.values()], axis=0) if members else np.empty(0, dtype=bool)
+    listed = _listed_outside_names(survey) if names else {}
     found = []
     for item in survey.codebook.items:
         for name in names:
             own = members[name]
+            if any(np.array_equal(own, group) for group in listed.get(item.id, ())):
+                continue
             # 0 for the population, 1 for the others, -1 for whom nothing compares.
             codes = np.where(own, 0, np.where(everyone, 1, -1))
             counts = _counts(survey, item, codes, 2)
             found += _differences(item, column, [name], counts[:1], counts[1:])
+    return found
+
+
+def _listed_outside_names(survey: Survey) -> dict[str, list[BoolArray]]:
+    """By item, the members of the groups of other demographics that are listed for it."""
+    named = grouping_columns(survey)
+    members: dict[tuple[str, str], BoolArray] = {}
+    found: dict[str, list[BoolArray]] = {}
+    for difference in differences_by_group(survey):
+        key = (difference.column, difference.group)
+        if difference.column not in named:
+            if key not in members:
+                values = survey.responses[difference.column]
+                members[key] = (values == difference.group).fill_null(False).to_numpy()
+            found.setdefault(difference.item, []).append(members[key])
     return found
 
 
@@ -157,9 +294,13 @@ def _is_a_group(survey: Survey, members: BoolArray) -> bool:
 def group_summaries(
     survey: Survey, differences: Sequence[GroupDifference]
 ) -> tuple[GroupSummary, ...]:
-    """Return a summary of each country, wave and mode. differences: what was found in them."""
+    """Return a summary of each group of countries, waves, modes, and what else stands out.
+
+    differences: what was found. Other demographics are there if one of their groups is.
+    """
     found = []
-    for column in grouping_columns(survey):
+    columns = dict.fromkeys([*grouping_columns(survey), *(d.column for d in differences)])
+    for column in columns:
         groups, codes = _groups(survey, column)
         people = np.bincount(codes[codes >= 0], minlength=len(groups))
         shares: list[list[float]] = [[] for _ in groups]
@@ -224,17 +365,24 @@ def _counts(survey: Survey, item: Item, codes: IntArray, groups: int) -> IntArra
     Shape (groups, options + 1). People who were not asked are in no column.
     """
     lowest, options = min(NonResponse), len(item.options)
-    # Cell 0 is for those who were not asked, and row 0 for those in no group.
-    cell_of = np.zeros(options - lowest, dtype=np.int64)
-    cell_of[-lowest:] = np.arange(1, options + 1)
-    cell_of[[kind - lowest for kind in SILENT]] = options + 1
-    cells = (codes + 1) * (options + 2) + cell_of[survey.positions(item.id) - lowest]
-    flat = np.bincount(cells, minlength=(groups + 1) * (options + 2))
-    return flat.reshape(groups + 1, options + 2)[1:, 1:].astype(np.int64)
+    # One cell a group and answer, from the lowest kind of non-response on; row 0 is for those in
+    # no group. A million respondents are walked through as few times as possible.
+    width = options - lowest
+    cells = (codes + 1) * width
+    cells += survey.positions(item.id)
+    cells -= lowest
+    table = np.bincount(cells, minlength=(groups + 1) * width).reshape(groups + 1, width)[1:]
+    silent = table[:, [kind - lowest for kind in SILENT]].sum(axis=1, keepdims=True)
+    return np.hstack([table[:, -lowest:], silent]).astype(np.int64)
 
 
 def _differences(
-    item: Item, column: str, groups: Sequence[str], counts: IntArray, elsewhere: IntArray
+    item: Item,
+    column: str,
+    groups: Sequence[str],
+    counts: IntArray,
+    elsewhere: IntArray,
+    missed_from: float = MISSED_FROM,
 ) -> list[GroupDifference]:
     """What stands out in each group. counts, elsewhere: of it and of its others, by option."""
     found = []
@@ -245,7 +393,7 @@ def _differences(
             continue
         silent, silent_elsewhere = own[-1] / asked, others[-1] / asked_elsewhere
         shares = others[:-1] / max(answered_elsewhere, 1)
-        missed = np.flatnonzero((own[:-1] == 0) & (answered * shares >= MISSED_FROM))
+        missed = np.flatnonzero((own[:-1] == 0) & (answered * shares >= missed_from))
         if missed.size or silent - silent_elsewhere >= MORE_SILENT:
             found.append(
                 GroupDifference(
