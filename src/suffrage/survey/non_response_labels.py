@@ -305,7 +305,7 @@ def read_labels(
     >>> read_labels(["Yes", "No", "DK"])["DK"].kind.label
     "don't know"
     >>> read_labels(["Increased", "Same", "Declined"])["Declined"]
-    LabelReading(kind=None, doubtful=None)
+    LabelReading(kind=None, doubtful=None, reason='')
     >>> read_labels(["Yes", "No", "Missing"])["Missing"].doubtful.label
     'missing'
     >>> read_labels(["Refused", "Accepted", "Don't know"])["Refused"].doubtful.label
@@ -320,21 +320,14 @@ def read_labels(
         places=places,
         uses=uses or {},
     )
-    doubts = {
-        label: column.why_an_answer(label) for label, kind in sure.items() if kind is not None
-    }
-    certain = any(reason is None for reason in doubts.values())
-    read: dict[str, LabelReading] = {}
-    for label in distinct:
-        if label in codes:
-            read[label] = LabelReading()
-        elif (kind := sure[label]) is not None:
+    read = {label: LabelReading() for label in distinct}
+    for label, kind in sure.items():
+        if kind is not None:
             may_be = _is_code(label) and (places or _codes_around(label, distinct, mixed=True))
-            if may_be or doubts[label] is not None:
-                read[label] = LabelReading(doubtful=kind, reason=doubts[label] or "")
-            else:
-                read[label] = LabelReading(kind)
-        else:
+            read[label] = column.reading_of_kind(label, kind, may_be)
+    certain = any(reading.kind is not None for reading in read.values())
+    for label, kind in sure.items():
+        if kind is None:
             read[label] = column.reading_without_kind(label, certain)
     return read
 
@@ -350,6 +343,13 @@ class _Column:
     # The labels are those of countries or regions.
     places: bool
     uses: Mapping[str, LabelUse]
+
+    def reading_of_kind(self, label: str, kind: NonResponse, may_be_code: bool) -> LabelReading:
+        """Read a label that words a kind of non-response by itself, unless it may be an answer."""
+        reason = self.why_an_answer(label)
+        if may_be_code or reason is not None:
+            return LabelReading(doubtful=kind, reason=reason or "")
+        return LabelReading(kind)
 
     def reading_without_kind(self, label: str, certain: bool) -> LabelReading:
         """Read a label that does not word non-response by itself.
