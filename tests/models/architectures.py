@@ -129,6 +129,11 @@ ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
+# Beyond their window these choose the tokens that they see by scores. Equal ones make an answer
+# depend on how long the row is.
+CHOOSING: dict[str, tuple[str, dict[str, Any]]] = {
+    "doge": ("DogeConfig", {**_GROUPED, "keep_window_size": WINDOW}),
+}
 # These have no attention, or attention that a mask of ours cannot steer.
 READ_PLAINLY = {
     "mpt",
@@ -160,7 +165,7 @@ def random_model(name: str, attention: str, dropout: float | None = None) -> Any
     import torch
     import transformers
 
-    config, settings = ARCHITECTURES[name]
+    config, settings = (ARCHITECTURES | CHOOSING)[name]
     torch.manual_seed(0)
     made = getattr(transformers, config)(**settings)
     if dropout is not None:
@@ -171,4 +176,6 @@ def random_model(name: str, attention: str, dropout: float | None = None) -> Any
         for title, weights in model.named_parameters():
             if weights.dim() >= 2:
                 weights.mul_(5.0 if "embed" in title or "wte" in title else 3.0)
+            elif title.endswith("self_attn.A"):  # of Doge: by these it chooses
+                weights.normal_()
     return model.eval()

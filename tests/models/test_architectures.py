@@ -101,6 +101,78 @@ def test_an_architecture_is_read_as_plain_transformers_reads_it(name: str, atten
     assert sum(counted) == len(requests)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_doge_is_packed_within_its_window_only(attention: str) -> None:
+    model = random_model("doge", attention)
+    found = as_language_model(model)
+    assert found.rule.packs and found.rule.reach == packing_rule(model).reach == WINDOW
+    chats = [[{"role": "user", "content": question}] for question in QUESTIONS]
+    requests = [
+        ScoreRequest(found.encode(chat), tuple(map(found.answer_tokens, ANSWERS))) for chat in chats
+    ]
+    assert min(len(r.prompt) for r in requests) < WINDOW < max(len(r.prompt) for r in requests)
+    with torch.no_grad():
+        for request, logs in zip(requests, found.score(requests), strict=True):
+            for answer, log in zip(request.continuations, logs, strict=True):
+                # Without the last token, whose answer nobody reads: it would change what is chosen.
+                row = torch.tensor([[*request.prompt, *answer[:-1]]])
+                plain = model(input_ids=row, use_cache=False).logits[0].log_softmax(-1)
+                plain = plain[-len(answer) :].gather(-1, torch.tensor(answer)[:, None])[:, 0]
+                np.testing.assert_allclose(log, plain.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("setting", ["memory_span", "keep_tokens_topk", "some_window"])
+def test_a_window_under_an_unknown_name_is_found(setting: str) -> None:
+    from transformers import LlamaForCausalLM
+
+    span = 48
+    probed: list[int] = []
+
+    class Windowed(LlamaForCausalLM):
+        def forward(
+            self, input_ids: Any, attention_mask: Any = None, position_ids: Any = None, **more: Any
+        ) -> Any:
+            places = torch.arange(input_ids.shape[1])
+            probed.append(len(places))
+            if attention_mask is None:
+                back = places[:, None] - places
+                attention_mask = ((back >= 0) & (back < span))[None, None]
+            return super().forward(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                position_ids=position_ids,
+                **more,
+            )
+
+    usual = random_model("llama", "sdpa")
+    model = Windowed(usual.config)
+    model.load_state_dict(usual.state_dict())
+    model.eval()
+    # Nothing names the window: the rows that are tried are shorter than it.
+    assert packing_rule(model) == packing_rule(usual) and max(probed) < span
+    try:
+        setattr(model.config, setting, span)
+        model.config.topk_group = 300  # of experts: a number that decides nothing
+        assert packing_rule(model).reach == span
+        found = as_language_model(model)
+        requests = [
+            ScoreRequest(tuple(range(5, 5 + length)), ((70,), (71, 72))) for length in (9, 20, 90)
+        ]
+        with torch.no_grad():
+            for request, logs in zip(requests, found.score(requests), strict=True):
+                for answer, log in zip(request.continuations, logs, strict=True):
+                    plain = plain_log_prob(model, request.prompt, answer)
+                    np.testing.assert_allclose(log, plain.numpy(), atol=1e-5)
+        # The same names cost nothing where no window is behind them.
+        setattr(usual.config, setting, span)
+        usual.config.topk_group = 300
+        assert packing_rule(usual).reach == 512
+    finally:
+        for name in (setting, "topk_group"):
+            delattr(usual.config, name)
+
+
 @pytest.mark.parametrize(("name", "attention"), TRAINED_CASES)
 def test_an_architecture_is_trained_on_plain_transformers_log_probabilities(
     name: str, attention: str

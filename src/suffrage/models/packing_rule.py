@@ -37,6 +37,11 @@ _REACHES = (
     "n_positions",
     "max_seq_len",
 )
+# Words in the names of settings that may be such a number too, in architectures that are not known
+# here. A model with one is tried on longer rows, because such names count experts as well.
+_REACH_WORDS = ("window", "chunk", "topk", "top_k", "span", "keep", "block_size", "stride", "local")
+# The largest such number that is tried. Rows are kept within larger ones, which costs little.
+_LONGEST_TRIED = 512
 # The layers that compute nothing but attention under a mask.
 _ATTENTION_LAYERS = {"full_attention", "sliding_attention", "chunked_attention"}
 # Tokens of a block of attention, and of a row that is read in blocks.
@@ -165,7 +170,8 @@ def packing_rule(model: Any, learning: bool = True) -> PackingRule:
     """Decide how a model may be read.
 
     The model's configuration rules out what cannot be packed. Any other model is tried once on a
-    few short rows, packed and plain.
+    few short rows, packed and plain. A setting that may be a window of a kind unknown here is
+    crossed by longer ones.
 
     Parameters
     ----------
@@ -187,12 +193,16 @@ def packing_rule(model: Any, learning: bool = True) -> PackingRule:
         return NEVER_PACKED
     kind = getattr(model.config, "_attn_implementation", None)
     masked = PackingRule(packs=True, reach=_reach(model.config), adds_mask=kind != "sdpa")
-    rules = [masked] if learning or kind != "sdpa" else [replace(masked, block=BLOCK), masked]
-    requests = _probes(model.get_input_embeddings().num_embeddings)
+    vocabulary = model.get_input_embeddings().num_embeddings
     training = model.training
     model.eval()
     try:
         with torch.inference_mode():
+            masked = _within_unknown_reach(model, masked, vocabulary)
+            rules = (
+                [masked] if learning or kind != "sdpa" else [replace(masked, block=BLOCK), masked]
+            )
+            requests = _probes(vocabulary)
             return next((rule for rule in rules if _honours(model, rule, requests)), NEVER_PACKED)
     finally:
         model.train(training)
@@ -225,7 +235,7 @@ def _require_causal(model: Any) -> None:
         raise SuffrageError(
             f"the model ({model.config.model_type}) reads later words before it says what follows "
             "earlier ones, so it is not a causal language model; name one that is, such as "
-            "Qwen/Qwen3-0.6B."
+            "HuggingFaceTB/SmolLM2-360M-Instruct."
         )
 
 
@@ -341,22 +351,51 @@ def _has_only_masked_attention(model: Any) -> bool:
 
 
 def _reach(config: Any) -> int | None:
-    """The shortest window of a model, in tokens; None where it has none."""
+    """The shortest window of a known kind, in tokens; None where a model has none."""
     settings = config.get_text_config(decoder=True).to_dict()
     coding = settings.get("rope_parameters") or {}
     found = [place.get(name) for place in (settings, coding) for name in _REACHES]
-    whole = [value for value in found if isinstance(value, int) and value > 0]
-    return min(whole, default=None)
+    return min((number for value in found for number in _numbers(value)), default=None)
 
 
-def _probes(vocabulary: int) -> list[ScoreRequest]:
-    """Three prompts that begin alike, of different lengths, with continuations of two tokens."""
+def _within_unknown_reach(model: Any, rule: PackingRule, vocabulary: int) -> PackingRule:
+    """The rule, within every setting that may be a window of a kind unknown here.
+
+    Of the small ones, those that a longer row crosses without any difference do not count.
+    """
+    settings = model.config.get_text_config(decoder=True).to_dict()
+    found = {
+        number
+        for name, value in settings.items()
+        if name not in _REACHES and any(word in name for word in _REACH_WORDS)
+        for number in _numbers(value)
+    }
+    within = [number for number in found if rule.reach is None or number < rule.reach]
+    small = [number for number in within if number <= _LONGEST_TRIED]
+    if small and _honours(model, rule, _probes(vocabulary, max(small))):
+        within = [number for number in within if number > _LONGEST_TRIED]
+    return replace(rule, reach=min(within, default=rule.reach))
+
+
+def _numbers(value: Any) -> list[int]:
+    """The positive whole numbers of a setting, which may have one a layer."""
+    some = value if isinstance(value, list | tuple) else [value]
+    return [v for v in some if isinstance(v, int) and not isinstance(v, bool) and v > 0]
+
+
+def _probes(vocabulary: int, crossed: int = 0) -> list[ScoreRequest]:
+    """Three prompts that begin alike, of different lengths, with continuations of two tokens.
+
+    crossed: so many tokens more are before the place where they part.
+    """
     import numpy as np
 
-    drawn = [int(token) for token in np.random.default_rng(0).integers(0, vocabulary, 24)]
+    generator = np.random.default_rng(0)
+    drawn = [int(token) for token in generator.integers(0, vocabulary, 24)]
+    before = [int(token) for token in generator.integers(0, vocabulary, crossed)]
     branches = (drawn[5:11], drawn[11:14], drawn[14:19])
     after = (drawn[20], drawn[21])
-    return [ScoreRequest((*drawn[:5], *branch), (after,)) for branch in branches]
+    return [ScoreRequest((*before, *drawn[:5], *branch), (after,)) for branch in branches]
 
 
 def _honours(model: Any, rule: PackingRule, requests: Sequence[ScoreRequest]) -> bool:
