@@ -122,6 +122,34 @@ def test_doge_is_packed_within_its_window_only(attention: str) -> None:
                 np.testing.assert_allclose(log, plain.numpy(), atol=1e-5)
 
 
+def test_positions_that_depend_on_earlier_rows_are_refused_beyond_their_length() -> None:
+    import transformers
+
+    usual = random_model("llama", "sdpa")
+    settings = usual.config.to_dict() | {
+        "max_position_embeddings": 40,
+        "rope_parameters": {"rope_type": "dynamic", "factor": 4.0, "rope_theta": 10000.0},
+    }
+    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**settings)).eval()
+    model.load_state_dict(usual.state_dict())
+    found = as_language_model(model)
+    assert found.rule.limit == packing_rule(model).limit == 40
+    inside = [ScoreRequest(tuple(range(5, 5 + length)), ((70,), (71, 72))) for length in (9, 38)]
+    with torch.no_grad():
+        for request, logs in zip(inside, found.score(inside), strict=True):
+            for answer, log in zip(request.continuations, logs, strict=True):
+                plain = plain_log_prob(model, request.prompt, answer)
+                np.testing.assert_allclose(log, plain.numpy(), atol=1e-5)
+        # Plain Transformers says something else once it has read a longer text.
+        row = torch.tensor([[*range(5, 65)]])
+        first = model(input_ids=row, use_cache=False).logits
+        model(input_ids=torch.tensor([[*range(5, 125)]]), use_cache=False)
+        assert (model(input_ids=row, use_cache=False).logits - first).abs().max() > 1e-4
+    with pytest.raises(InputError, match=r"more than 40 tokens .* has 41") as said:
+        found.score([*inside, ScoreRequest(tuple(range(5, 45)), ((71, 72),))])
+    assert "\n" not in str(said.value)
+
+
 @pytest.mark.parametrize("setting", ["memory_span", "keep_tokens_topk", "some_window"])
 def test_a_window_under_an_unknown_name_is_found(setting: str) -> None:
     from transformers import LlamaForCausalLM
@@ -129,7 +157,7 @@ def test_a_window_under_an_unknown_name_is_found(setting: str) -> None:
     span = 48
     probed: list[int] = []
 
-    class Windowed(LlamaForCausalLM):
+    class Windowed(LlamaForCausalLM):  # type: ignore[misc]
         def forward(
             self, input_ids: Any, attention_mask: Any = None, position_ids: Any = None, **more: Any
         ) -> Any:

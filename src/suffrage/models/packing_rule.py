@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from suffrage.errors import SuffrageError
+from suffrage.errors import InputError, SuffrageError
 from suffrage.models.device import row_length
 from suffrage.models.packing import Pack, ScoreRequest, packed
 from suffrage.models.placement import index_device, input_device
@@ -66,6 +66,9 @@ class PackingRule:
     adds_mask: bool = False
     # Tokens of a block where attention is computed in blocks; 0 for a mask over the whole row.
     block: int = 0
+    # The most tokens of any row, because what the model says after longer ones depends on the rows
+    # that it read before; None where nothing limits it.
+    limit: int | None = None
 
     def rows(self, requests: Sequence[ScoreRequest], device: str) -> Iterator[Pack]:
         """The rows that answer these requests.
@@ -82,7 +85,13 @@ class PackingRule:
         ------
         Pack
             Its `owners` are places in `requests`.
+
+        Raises
+        ------
+        InputError
+            A request is longer than the model's limit.
         """
+        self._check_limit(requests)
         longest = row_length(device)
         # The logits of texts, one for almost every token, take much memory.
         if self.block and all(len(c) == 1 for r in requests for c in r.continuations):
@@ -98,8 +107,16 @@ class PackingRule:
     def _fits(self, request: ScoreRequest) -> bool:
         if not self.packs:
             return False
-        longest = len(request.prompt) + max(map(len, request.continuations)) - 1
-        return self.reach is None or longest <= self.reach
+        return self.reach is None or _row_tokens(request) <= self.reach
+
+    def _check_limit(self, requests: Sequence[ScoreRequest]) -> None:
+        longest = max(map(_row_tokens, requests), default=0)
+        if self.limit is not None and longest > self.limit:
+            raise InputError(
+                f"model: it codes positions in another way in texts of more than {self.limit} "
+                f"tokens (rope_type: dynamic), and a question here has {longest}, so its answer "
+                "would depend on the questions before; shorten the question, or name another model."
+            )
 
     def reads_in_blocks(self, pack: Pack) -> bool:
         """Whether a row's attention is computed in blocks: where that is less."""
@@ -107,6 +124,11 @@ class PackingRule:
 
 
 NEVER_PACKED = PackingRule(packs=False)
+
+
+def _row_tokens(request: ScoreRequest) -> int:
+    """The tokens of the longest row that a request needs."""
+    return len(request.prompt) + max(map(len, request.continuations)) - 1
 
 
 def plain_rows(index: int, request: ScoreRequest) -> list[Pack]:
@@ -192,7 +214,13 @@ def packing_rule(model: Any, learning: bool = True) -> PackingRule:
     if not _has_only_masked_attention(model):
         return NEVER_PACKED
     kind = getattr(model.config, "_attn_implementation", None)
-    masked = PackingRule(packs=True, reach=_reach(model.config), adds_mask=kind != "sdpa")
+    masked = PackingRule(
+        packs=True,
+        reach=_reach(model.config),
+        adds_mask=kind != "sdpa",
+        limit=_limit(model.config),
+    )
+    never = replace(NEVER_PACKED, limit=masked.limit)
     vocabulary = model.get_input_embeddings().num_embeddings
     training = model.training
     model.eval()
@@ -203,7 +231,7 @@ def packing_rule(model: Any, learning: bool = True) -> PackingRule:
                 [masked] if learning or kind != "sdpa" else [replace(masked, block=BLOCK), masked]
             )
             requests = _probes(vocabulary)
-            return next((rule for rule in rules if _honours(model, rule, requests)), NEVER_PACKED)
+            return next((rule for rule in rules if _honours(model, rule, requests)), never)
     finally:
         model.train(training)
 
@@ -356,6 +384,21 @@ def _reach(config: Any) -> int | None:
     coding = settings.get("rope_parameters") or {}
     found = [place.get(name) for place in (settings, coding) for name in _REACHES]
     return min((number for value in found for number in _numbers(value)), default=None)
+
+
+def _limit(config: Any) -> int | None:
+    """The length beyond which a model codes positions by the longest row so far."""
+    settings = config.get_text_config(decoder=True).to_dict()
+    coding = settings.get("rope_parameters") or {}
+    kinds = [coding, *(one for one in coding.values() if isinstance(one, dict))]
+    if all(one.get("rope_type") != "dynamic" for one in kinds):
+        return None
+    lengths = [
+        place.get(name)
+        for place in (settings, *kinds)
+        for name in ("max_position_embeddings", "original_max_position_embeddings")
+    ]
+    return min((number for value in lengths for number in _numbers(value)), default=None)
 
 
 def _within_unknown_reach(model: Any, rule: PackingRule, vocabulary: int) -> PackingRule:
