@@ -116,6 +116,13 @@ def test_a_system_text_that_a_template_drops_heads_the_users_turn() -> None:
     assert found == "<|user|>You vote.\n\nWhy?<|end|><|assistant|>"
 
 
+def test_a_turn_that_a_template_does_not_open_is_opened() -> None:
+    tokenizer = tokenizer_with(
+        CHAT_TEMPLATE.replace("{% if add_generation_prompt %}", "{% if no %}")
+    )
+    assert prompt_text(tokenizer, asked("Why?")) == "<|user|>Why?<|end|><|assistant|>"
+
+
 def test_a_template_that_fails_is_refused_with_its_own_reason() -> None:
     tokenizer = tokenizer_with("{{ raise_exception('only in French') }}")
     with pytest.raises(SuffrageError, match="only in French"):
@@ -227,3 +234,92 @@ def test_trl_writes_the_prompts_that_scoring_reads() -> None:
         assert [tuple(ids) for ids in found] == [
             encode_text(plain, prompt_text(plain, chat)) for chat in chats
         ]
+
+
+# As Qwen3's template ends.
+QWEN3 = """{%- for m in messages %}
+    {%- if m.role == 'assistant' %}
+        {{- '<|im_start|>assistant\n<think>\n\n</think>\n\n' + m.content + '<|im_end|>\n' }}
+    {%- else %}
+        {{- '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\n' }}
+    {%- if enable_thinking is defined and enable_thinking is false %}
+        {{- '<think>\n\n</think>\n\n' }}
+    {%- endif %}
+{%- endif %}"""
+# As GPT-OSS's template writes messages.
+GPT_OSS = """{{- "<|start|>system<|message|>" }}
+{{- "Current date: " + strftime_now("%Y-%m-%d") + "\n\n" }}
+{{- "# Valid channels: analysis, commentary, final." }}
+{{- "<|end|>" }}
+{%- for message in messages -%}
+    {%- if message.role == 'assistant' -%}
+        {%- if loop.last and not add_generation_prompt %}
+            {%- if "thinking" in message %}
+                {{- "<|start|>assistant<|channel|>analysis<|message|>" + message.thinking }}
+            {%- endif %}
+            {{- "<|start|>assistant<|channel|>final<|message|>" + message.content + "<|return|>" }}
+        {%- else %}
+            {{- "<|start|>assistant<|channel|>final<|message|>" + message.content + "<|end|>" }}
+        {%- endif %}
+    {%- elif message.role == 'user' -%}
+        {{- "<|start|>user<|message|>" + message.content + "<|end|>" }}
+    {%- endif -%}
+{%- endfor -%}
+
+{%- if add_generation_prompt -%}
+<|start|>assistant
+{%- endif -%}"""
+
+
+def with_tokens(template: str, *special: str) -> Any:
+    tokenizer = tokenizer_with(template)
+    tokenizer.add_special_tokens({"additional_special_tokens": list(special)})
+    return tokenizer
+
+
+def test_qwen3_answers_after_an_empty_think_block() -> None:
+    tokenizer = with_tokens(QWEN3, "<|im_start|>", "<|im_end|>", "<think>", "</think>")
+    # By itself the template leaves it to the model to think first.
+    alone = tokenizer.apply_chat_template(asked("Why?"), tokenize=False, add_generation_prompt=True)
+    assert alone.endswith("<|im_start|>assistant\n")
+    opened = "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
+    for template in (QWEN3, QWEN3.replace("enable_thinking", "thinking")):
+        tokenizer.chat_template = template
+        assert prompt_text(tokenizer, asked("Why?")) == opened
+    assert end_of_turn(tokenizer) == tokenizer.convert_tokens_to_ids("<|im_end|>")
+    # A template without the setting shows the empty block before an answer only.
+    tokenizer.chat_template = QWEN3.replace("enable_thinking is false", "false")
+    assert prompt_text(tokenizer, asked("Why?")) == opened
+    # Words of the question do not count.
+    assert prompt_text(tokenizer, asked("Why <think>?")).endswith("</think>\n\n")
+
+
+def test_gpt_oss_answers_in_its_final_channel() -> None:
+    special = ("<|start|>", "<|message|>", "<|channel|>", "<|return|>")
+    tokenizer = with_tokens(GPT_OSS, *special)
+    alone = tokenizer.apply_chat_template(asked("Why?"), tokenize=False, add_generation_prompt=True)
+    assert alone.endswith("<|start|>assistant")
+    prompt = prompt_text(tokenizer, asked("Why?"))
+    assert prompt.endswith(
+        "Current date: 2024-07-26\n\n# Valid channels: analysis, commentary, final.<|end|>"
+        "<|start|>user<|message|>Why?<|end|><|start|>assistant<|channel|>final<|message|>"
+    )
+    chat = [*asked("Why?"), {"role": "assistant", "content": "So."}]
+    whole = encode_text(tokenizer, write_chat(tokenizer, chat, answer_follows=False))
+    assert (*encode_text(tokenizer, prompt), *answer_tokens(tokenizer, "So.")) == whole
+
+
+@pytest.mark.parametrize(
+    "opening",
+    ["<think>\n", "<think>\n\n</think><think>", "[THINK]", "<|channel|>analysis<|message|>"],
+)
+def test_a_template_that_always_thinks_first_is_refused_in_one_sentence(opening: str) -> None:
+    template = CHAT_TEMPLATE.replace("<|assistant|>", "<|assistant|>" + opening)
+    tokenizer = tokenizer_with(template)
+    with pytest.raises(InputError, match="begins every answer with thinking") as said:
+        prompt_text(tokenizer, asked("Why?"))
+    assert "\n" not in str(said.value) and "SmolLM2" in str(said.value)

@@ -238,5 +238,5 @@ def test_a_system_text_alone_is_the_users_turn_where_a_template_has_no_system_ro
             return "".join(f"<{m['role']}>{m['content']}" for m in messages)
 
     system, user = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}
-    assert prompt_text(WithoutSystem(), [system]) == "<user>Be brief."
-    assert prompt_text(WithoutSystem(), [system, user]) == "<user>Be brief.\n\nWhy?"
+    assert prompt_text(WithoutSystem(), [system]) == "<user>Be brief.<assistant>"
+    assert prompt_text(WithoutSystem(), [system, user]) == "<user>Be brief.\n\nWhy?<assistant>"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from suffrage.models.asking import Message
-from suffrage.models.chat_template import chat_template, in_parts, whole_chat, write_chat
+from suffrage.models.chat_template import after_answer, chat_template, opened_chat
 from suffrage.models.packing import Tokens
 
 
@@ -22,7 +22,7 @@ def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
     SuffrageError
         The chat template fails on these messages.
     InputError
-        The chat template leaves out a text.
+        The chat template leaves out a text, or opens the model's turn with thinking.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def prompt_text(tokenizer: Any, messages: Sequence[Message]) -> str:
     """
     if chat_template(tokenizer) is None:
         return "\n\n".join([*(m["content"] for m in messages), "Answer:"])
-    return whole_chat(tokenizer, messages)
+    return opened_chat(tokenizer, messages)
 
 
 def own_prompt_style(tokenizer: Any) -> str | None:
@@ -132,29 +132,12 @@ def _end_of_turn(tokenizer: Any, template: Any) -> int | None:
     usual: int | None = tokenizer.eos_token_id
     if template is None:
         return usual
-    tail = _after_answer(tokenizer)
+    tail = after_answer(tokenizer)
     ids = tokenizer(tail, add_special_tokens=False)["input_ids"] if tail else []
     special = {*tokenizer.all_special_ids, *getattr(tokenizer, "added_tokens_decoder", {})}
     # A template, or the tokenizer itself, may write a space before the token.
     ids = [token for token in ids if token in special or tokenizer.decode([token]).strip()]
     return ids[0] if ids and ids[0] in special else usual
-
-
-def _after_answer(tokenizer: Any) -> str:
-    """What the chat template writes after an answer; nothing where it does not show the answer."""
-    answer = "A short answer"
-    chat: list[Message] = [
-        {"role": "user", "content": "Hello"},
-        {"role": "assistant", "content": answer},
-    ]
-    for form in (chat, in_parts(chat)):
-        try:
-            text = write_chat(tokenizer, form, answer_follows=False)
-        except Exception:  # templates raise what they like
-            continue
-        if answer in text:
-            return text.rpartition(answer)[2]
-    return ""
 
 
 def _after_prompt(tokenizer: Any, text: str) -> Tokens | None:
