@@ -7,7 +7,8 @@ freedom) or skewed (exponential) values. They are of one size, or hold one to ei
 Shapes that are harder still have a table of their own: lognormal and chi-squared values, and a
 difference that one cluster in five has. So have shares of right answers. The last table goes the
 whole way from rows to verdicts: two value sets with their respondents resampled, and a ratio of two
-means.
+means. Holm's correction is for each measure, so another table counts the studies with a false
+verdict on any of several measures, which go together more or less.
 
 Usage: python benchmarks/inference.py [--studies 1000] [--json FILE]
 """
@@ -33,6 +34,8 @@ CLUSTERS = (3, 4, 5, 6, 8, 10, 12, 20, 40)
 FEW_CLUSTERS = (4, 5, 8, 12, 20)
 MANY_CLUSTERS = 200
 METHODS = (2, 6)
+MEASURES = (1, 3, 6, 12, 18)
+CORRELATIONS = (0.0, 0.5, 0.9)
 DRAWS = 2000
 # Sets of draws that studies take in turn: drawing a set for each study takes most of the time.
 RESAMPLES = 20
@@ -104,6 +107,40 @@ def false_verdicts(
         known = [p for p in p_values if p is not None]
         wrong += bool(known) and min(holm(known)) < 0.05
     return wrong / studies
+
+
+def wrong_somewhere(correlation: float, clusters: int, studies: int) -> list[float]:
+    """The share of studies of four equal methods with a verdict on any of so many measures.
+
+    Differences are normal, clusters of one size, and each measure is corrected by itself.
+
+    Parameters
+    ----------
+    correlation : float
+        Of a cluster's differences on any two measures.
+    clusters, studies : int
+
+    Returns
+    -------
+    list of float
+        One for each number in `MEASURES`.
+    """
+    wrong = np.zeros(len(MEASURES))
+    for study in range(studies):
+        generator = np.random.default_rng([study, clusters, 6])
+        counts, sizes = bootstrap_counts(clusters, study), np.ones(clusters, dtype=int)
+        shared = generator.normal(size=(4, clusters))
+        own = generator.normal(size=(max(MEASURES), 4, clusters))
+        values = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
+        false = []
+        for by_method in values:
+            gaps = [one - two for one, two in combinations(by_method, 2)]
+            p_values = [
+                infer(gap.mean(), without_each(gap, sizes), sizes, counts).p_value() for gap in gaps
+            ]
+            false.append(min(holm([p for p in p_values if p is not None])) < 0.05)
+        wrong += [any(false[:count]) for count in MEASURES]
+    return [float(share) for share in wrong / studies]
 
 
 def coverage(shape: str, clusters: int, unequal: bool, studies: int) -> tuple[float | None, float]:
@@ -227,6 +264,7 @@ def main() -> None:
         for against_floor, unequal in ((False, False), (True, False), (True, True))
         for row in _verdict_table(studies, against_floor, unequal)
     ]
+    found["several_measures"] = _measures_table(studies)
     found["hard_shapes"] = _hard_table(studies)
     found["shares"] = _share_table(studies)
     found["whole_way"] = _whole_table(max(studies // 4, 100))
@@ -303,6 +341,24 @@ def _verdict_table(studies: int, against_floor: bool, unequal: bool) -> list[Kin
         return f"{100 * share:.1f}", {"share": share}
 
     return _grid(CLUSTERS, kinds, 15, cell)
+
+
+def _measures_table(studies: int) -> list[Kind]:
+    print(
+        "\nStudies of 4 equal methods with a false verdict on any measure, in percent, by measures"
+    )
+    print(f"{'clusters, correlation':>22} " + " ".join(f"{count:>6}" for count in MEASURES))
+    found: list[Kind] = []
+    for clusters in FEW_CLUSTERS[-2:]:
+        for correlation in CORRELATIONS:
+            shares = wrong_somewhere(correlation, clusters, studies)
+            shown = " ".join(f"{100 * share:>6.1f}" for share in shares)
+            print(f"{clusters:>14}, {correlation:>6} {shown}", flush=True)
+            found += [
+                {"clusters": clusters, "correlation": correlation, "measures": k, "share": share}
+                for k, share in zip(MEASURES, shares, strict=True)
+            ]
+    return found
 
 
 def _hard_table(studies: int) -> list[Kind]:

@@ -200,7 +200,7 @@ def compare_command(
     """Compare runs in one leaderboard with paired differences, from their results.json.
 
     Runs that differ in survey, questions, value sets, held-out items or model get separate tables,
-    with the reason. Differences have bootstrap intervals; Holm's correction covers all of them.
+    with the reason. Differences have bootstrap intervals; Holm's correction covers all of a table.
 
     Example: `suffrage compare runs/* --out leaderboard.html`
     """

@@ -35,6 +35,28 @@ def stricter_note(shown: Iterable[Contrast]) -> str:
     return STRICTER_NOTE if any(leaves_out_zero(contrast) for contrast in shown) else ""
 
 
+def per_measure_note(results: Results) -> str:
+    """What a verdict's correction covers, and what this means for a report with many measures.
+
+    Empty where there is no verdict.
+    """
+    measures = {(d.evaluation, d.measure) for d in results.figure_differences if d.p is not None}
+    if not measures:
+        return ""
+    rule = (
+        "A verdict is corrected for all comparisons of its measure, and not over measures: where "
+        "methods are truly equal, about 1 study in 20 or fewer has a false verdict on a given "
+        "measure."
+    )
+    if len(measures) == 1:
+        return rule
+    return (
+        f"{rule} This report has verdicts on {len(measures)} measures, so the chance that at least "
+        "one of its verdicts is false is larger. Doubt a single difference that no related "
+        "measure shows."
+    )
+
+
 def is_for_missing_answers(contrast: Contrast) -> bool:
     """Whether answers that one of the two left out are why nothing can be said."""
     left_out = contrast.unanswered or contrast.against_unanswered

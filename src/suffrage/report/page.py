@@ -22,6 +22,7 @@ from suffrage.report.evaluations import PANELS, evaluation_sections
 from suffrage.report.failures import flattening, made_worse_table, weak_spot_table, worst_item_table
 from suffrage.report.finding import finding, is_weighted
 from suffrage.report.group_panels import GROUP_PANELS
+from suffrage.report.marks import per_measure_note
 from suffrage.report.mixing import mixing_part
 from suffrage.report.overview import (
     MARGIN,
@@ -97,6 +98,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "flags": flag_sentence(results),
         "losses": loss_table(results),
         "margin": f"{MARGIN:g}",
+        "per_measure": per_measure_note(results),
         "fit_power": " ".join(evaluation_power(results, FIT)),
         "fit_cannot_show": next((e.cannot_show for e in results.evaluations if e.name == FIT), ""),
         "evaluations": evaluation_sections(results),
