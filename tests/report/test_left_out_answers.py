@@ -65,9 +65,11 @@ def test_the_first_page_gives_missing_answers_as_the_reason(audit: Results) -> N
     summary = board_summary(audit)
     assert summary is not None and summary.verdict == "This study cannot say"
     assert summary.because == [
-        "The model left out 12 answers that a rule that needs no model gave, so nothing is said "
-        "in its favour."
+        "The model left out 12 answers that a rule without a model gave, so nothing is said in its "
+        "favour."
     ]
+    assert summary.figures[0].words.endswith("not counted, because answers are missing")
+    assert INCOMPLETE_NOTE in summary.caption
 
 
 def test_the_page_explains_the_mark_once_it_is_used(audit: Results) -> None:

@@ -20,7 +20,7 @@ from suffrage.report.cells import (
 )
 from suffrage.report.costs import asking_line, energy_words, money_words
 from suffrage.report.dot_plot import Plot, dot_plot
-from suffrage.report.marks import is_for_missing_answers, left_out_words
+from suffrage.report.marks import is_for_missing_answers, left_out_words, marks_note
 from suffrage.report.numbers import duration, interval, marked, percent, signed
 from suffrage.report.tables import fit_difference, fit_figure, surely_lowest
 
@@ -132,7 +132,7 @@ BAR_WORDS = {
     UNIFORM: "giving every answer the same share",
 }
 
-WITHOUT_A_MODEL = "a rule that needs no model"
+WITHOUT_A_MODEL = "a rule without a model"
 
 
 def _verdict(results: Results, model: MethodFacts) -> tuple[str, list[str]]:
@@ -250,7 +250,7 @@ def _picture(results: Results, model: MethodFacts) -> Plot:
 
 def _caption(results: Results) -> str:
     where = "not trained on" if results.main_side == "held_out" else "trained on"
-    return f"Fit on the questions {where}: dots with {INTERVAL_NAME}s."
+    return f"Fit on the questions {where}: dots with {INTERVAL_NAME}s.{marks_note(results)}"
 
 
 def _figures(results: Results, model: MethodFacts) -> list[KeyFigure]:
@@ -258,7 +258,12 @@ def _figures(results: Results, model: MethodFacts) -> list[KeyFigure]:
     found = []
     bar = _bar(results, model)
     if bar is not None:
-        words = f"more (+) or less (−) fit than {BAR_WORDS[bar[0]]}; this comparison decides"
+        words = f"more (+) or less (−) fit than {BAR_WORDS[bar[0]]}; "
+        words += (
+            "not counted, because answers are missing"
+            if is_for_missing_answers(bar[1])
+            else "this comparison decides"
+        )
         span = interval(bar[1].low, bar[1].high, with_sign=True)
         found.append(KeyFigure(signed(bar[1].value), f"{INTERVAL_NAME} {span}", words))
     own, ceiling = fit_figure(results, model.name), fit_figure(results, CEILING)
