@@ -8,6 +8,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from suffrage.terminal_text import visible
+
 
 class PlainTable(Table):
     """A table of Rich that takes every text literally.
@@ -35,4 +37,4 @@ class PlainTable(Table):
 
 
 def _literal(text: RenderableType) -> RenderableType:
-    return Text(text) if isinstance(text, str) else text
+    return Text(visible(text)) if isinstance(text, str) else text

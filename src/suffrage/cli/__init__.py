@@ -24,18 +24,19 @@ def _run() -> None:
 
     from suffrage.cli.commands import app
     from suffrage.errors import ANOTHER_PLACE, SuffrageError
+    from suffrage.terminal_text import visible
 
     try:
         app()
     except SuffrageError as error:
-        typer.secho(f"Error: {error}", fg="red", err=True)
+        typer.secho(f"Error: {visible(str(error))}", fg="red", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         # Whoever read the output, such as `head`, has had enough.
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else "writing the output: "
+        where = f"{visible(str(error.filename))}: " if error.filename else "writing the output: "
         fixed = f"; {ANOTHER_PLACE}" if isinstance(error, PermissionError) else ""
         typer.secho(f"Error: {where}{error.strerror or error}{fixed}.", fg="red", err=True)
         sys.exit(2 if fixed else 1)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import suffrage
-from suffrage.cli.options import AsJson, comma_separated, print_json, print_rich
+from suffrage.cli.options import AsJson, comma_separated, print_json, print_rich, say
 from suffrage.errors import InputError
+from suffrage.terminal_text import visible
 
 if TYPE_CHECKING:
     from suffrage.server.chat.preferences import PreferenceBox
@@ -121,7 +122,7 @@ def chat_command(
         require_installed("fastapi", "consult", "The chat page")
         from suffrage.server.chat.page import chat_app, serve_chat
 
-        serve_chat(chat_app(talk, box), port, lambda address: typer.echo(f"Chat  {address}"))
+        serve_chat(chat_app(talk, box), port, lambda address: say(f"Chat  {address}"))
         return
     _show_notes(talk)
     _converse(talk, box)
@@ -140,7 +141,7 @@ def typed_answers(given: Sequence[str]) -> tuple[str, ...]:
 def _show_notes(talk: suffrage.Interview) -> None:
     for side in talk.sides:
         if side.note:
-            typer.echo(side.note, err=True)
+            say(side.note, err=True)
 
 
 def _converse(talk: suffrage.Interview, box: PreferenceBox | None) -> None:
@@ -148,7 +149,7 @@ def _converse(talk: suffrage.Interview, box: PreferenceBox | None) -> None:
     from suffrage.report.terminal_pages.interviews import interview_text
 
     names = " and ".join(side.name for side in talk.sides)
-    typer.echo(f"Asking {names}. An empty question ends the chat.")
+    say(f"Asking {names}. An empty question ends the chat.")
     if box is not None:
         _agree(box)
     while question := _typed("\nQuestion: "):
@@ -157,9 +158,9 @@ def _converse(talk: suffrage.Interview, box: PreferenceBox | None) -> None:
         try:
             answers = talk.ask(question, typed_answers([given] if given else []))
         except InputError as error:
-            typer.secho(str(error), fg="red", err=True)
+            typer.secho(visible(str(error)), fg="red", err=True)
             continue
-        typer.echo("")
+        say("")
         if box is None:
             print_rich(interview_text(answers))
         else:
@@ -170,12 +171,12 @@ def _agree(box: PreferenceBox) -> None:
     """Show what is stored, and ask for consent. Raises InputError without it."""
     consent = box.consent
     for paragraph in consent.paragraphs:
-        typer.echo(f"\n{paragraph}")
-    typer.echo("\nDo you agree? Answer yes or no.")
+        say(f"\n{paragraph}")
+    say("\nDo you agree? Answer yes or no.")
     box.join(
         {name: _typed(f"{text} ").lower() in ("y", "yes") for name, text in consent.scopes.items()}
     )
-    typer.echo(f"\nTo withdraw, keep this code: {box.return_code}")
+    say(f"\nTo withdraw, keep this code: {box.return_code}")
 
 
 def _prefer(box: PreferenceBox, answers: Sequence[suffrage.SideAnswer]) -> None:
@@ -188,7 +189,7 @@ def _prefer(box: PreferenceBox, answers: Sequence[suffrage.SideAnswer]) -> None:
     said = _typed("Which is better: 1, 2, same, neither (nothing: do not say)? ").lower()
     if said in words:
         box.store(pair, words[said])
-        typer.echo("Stored.\n")
+        say("Stored.\n")
     print_rich(interview_text(answers))
 
 

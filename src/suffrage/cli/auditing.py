@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import suffrage
-from suffrage.cli.options import AsJson, print_json, print_rich
+from suffrage.cli.options import AsJson, print_json, print_rich, say
 
 
 def audit_command(
@@ -92,4 +92,4 @@ def audit_command(
         print_json(found.model_dump(mode="json"))
         return
     print_rich(audit_text(found))
-    typer.echo(f"\nReport  {out / 'audit.html'}")
+    say(f"\nReport  {out / 'audit.html'}")

@@ -26,6 +26,7 @@ from suffrage.cli import (
     values,
 )
 from suffrage.cli.help_pages import PlainHelp
+from suffrage.cli.options import say
 
 _STAGES_KEPT = "Finished stages and the last saved steps of a training are kept."
 # Commands that go on from where they were stopped, and what is kept of each.
@@ -49,7 +50,7 @@ class Interruptible(PlainHelp):
             if kept := RESUMES.get(ctx.invoked_subcommand or ""):
                 command = shlex.join(sys.argv[1:])
                 said += f" {kept} The same command goes on from there: suffrage {command}"
-            typer.echo(f"\n{said}", err=True)
+            say(f"\n{said}", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 
@@ -161,7 +162,7 @@ consult_app.command("against-survey")(consult_analysis.against_survey_command)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"suffrage {__version__}")
+        say(f"suffrage {__version__}")
         raise typer.Exit
 
 

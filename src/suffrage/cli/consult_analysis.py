@@ -17,6 +17,7 @@ from suffrage.cli.options import (
     comma_separated,
     print_json,
     print_rich,
+    say,
 )
 from suffrage.errors import InputError
 
@@ -159,13 +160,13 @@ def answers_command(
     if as_json:
         print_json(found)
         return
-    typer.echo(
+    say(
         f"{found['kept']} answers kept of {found['asked']} asked for: {found['nearly_the_same']} "
         f"nearly the same as another, {found['empty']} empty, {found['missing']} not given."
     )
     for way, row in found["by_way"].items():
-        typer.echo(f"  {way:<8} {row['kept']:>4} of {row['written']} kept")
-    typer.echo(f"Written {out}, and what was dropped in {out}.about.json")
+        say(f"  {way:<8} {row['kept']:>4} of {row['written']} kept")
+    say(f"Written {out}, and what was dropped in {out}.about.json")
 
 
 Margins = Annotated[
@@ -224,11 +225,11 @@ def release_command(
         return
     privacy = made.manifest["privacy"]
     for name, rows in made.manifest["rows"].items():
-        typer.echo(f"{name:<13} {rows:>9,} rows")
-    typer.echo(f"{privacy['cells_suppressed']} of {privacy['cells']} cells of counts suppressed.")
+        say(f"{name:<13} {rows:>9,} rows")
+    say(f"{privacy['cells_suppressed']} of {privacy['cells']} cells of counts suppressed.")
     for test in privacy["re_identification"]:
-        typer.echo(f"{test['known']} known votes single out {test['unique']:.0%} of people.")
-    typer.echo(f"Release  {out}\nPrivate  {private} (keep it, and keep it secret)")
+        say(f"{test['known']} known votes single out {test['unique']:.0%} of people.")
+    say(f"Release  {out}\nPrivate  {private} (keep it, and keep it secret)")
 
 
 def report_consultation_command(
@@ -246,7 +247,7 @@ def report_consultation_command(
     from suffrage.report.consultation_report import write_consultation_report
 
     write_consultation_report(suffrage.read_consultation(folder), out, resamples)
-    typer.echo(f"Report  {out}")
+    say(f"Report  {out}")
 
 
 def principles_command(
@@ -315,7 +316,7 @@ def principles_command(
         return
     print_rich(principles_text(found))
     if out is not None:
-        typer.echo(f"For ccai  {out / 'constitution.yaml'}\nTrace     {out / 'principles.json'}")
+        say(f"For ccai  {out / 'constitution.yaml'}\nTrace     {out / 'principles.json'}")
 
 
 def records_command(
@@ -345,7 +346,7 @@ def records_command(
         print_json(rows)
         return
     for name, count in rows.items():
-        typer.echo(f"{name:<13} {count:>9,} rows")
+        say(f"{name:<13} {count:>9,} rows")
 
 
 def from_survey_command(
@@ -380,7 +381,7 @@ def from_survey_command(
     survey = study_survey(suffrage.read_study(study))
     found, truth = simulated_public(survey, wanted, seed)
     identities, links = write_public(found, truth, survey.codebook.items, out)
-    typer.echo(f"Consultation  {out}\nWho is who    {identities}\nLinks         {links}")
+    say(f"Consultation  {out}\nWho is who    {identities}\nLinks         {links}")
 
 
 def against_survey_command(
@@ -406,7 +407,7 @@ def against_survey_command(
         return
     print_rich(disagreement_table(found))
     clear = sum(row["clear"] for row in found)
-    typer.echo(f"{clear} of {len(found)} differ beyond chance (false discovery rate 5 %).")
+    say(f"{clear} of {len(found)} differ beyond chance (false discovery rate 5 %).")
 
 
 def _read(folder: Path, verified_only: bool) -> Consultation:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from suffrage.cli.consult_staff import named_consultation, opened_store
+from suffrage.cli.options import say
 from suffrage.errors import InputError, SuffrageError
 from suffrage.plurals import plural
 
@@ -31,7 +32,7 @@ def log_head_command(where: _Where, slug: _Slug) -> None:
 
     with opened_store(where) as store:
         head = audit.head_of(store, _chain(store, slug))
-    typer.echo("The log is empty." if head is None else str(head))
+    say("The log is empty." if head is None else str(head))
 
 
 def download_log_command(
@@ -51,7 +52,7 @@ def download_log_command(
     with opened_store(where) as store:
         entries = audit.list_entries(store, _chain(store, slug))
     storage.write_text(out, audit.as_json_lines(entries), private=True)
-    typer.echo(f"{out}  {plural(len(entries), 'entry')}")
+    say(f"{out}  {plural(len(entries), 'entry')}")
 
 
 def check_log_command(
@@ -86,12 +87,12 @@ def check_log_command(
         missing = audit.contradiction(entries, audit.read_head(written))
         if missing is not None:
             raise SuffrageError(f"{file}: {missing}")
-    typer.echo(f"Chain  {plural(len(entries), 'entry')}, whole")
-    typer.echo(f"Heads  {plural(len(noted), 'head')} noted earlier, all in it")
+    say(f"Chain  {plural(len(entries), 'entry')}, whole")
+    say(f"Heads  {plural(len(noted), 'head')} noted earlier, all in it")
     if not noted:
-        typer.echo("       Without any, this log may have been made afterwards as a whole.")
+        say("       Without any, this log may have been made afterwards as a whole.")
     if entries:
-        typer.echo(f"Last   {audit.AuditHead(entries[-1].number, entries[-1].hash)}")
+        say(f"Last   {audit.AuditHead(entries[-1].number, entries[-1].hash)}")
 
 
 def _chain(store: Store, slug: str) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from suffrage.cli.options import say
+
 
 def backup_command(
     where: Annotated[str, typer.Argument(help="The store: a folder or a .db file.")],
@@ -23,8 +25,8 @@ def backup_command(
 
     made = back_up(where, out)
     counted = ", ".join(f"{count:,} {name}" for name, count in made.rows.items())
-    typer.echo(f"Backup  {made.file}\nRows    {counted}")
-    typer.echo(f"Secret  {made.secret} (not in the backup; keep a copy of it in another place)")
+    say(f"Backup  {made.file}\nRows    {counted}")
+    say(f"Secret  {made.secret} (not in the backup; keep a copy of it in another place)")
 
 
 def restore_command(
@@ -54,5 +56,5 @@ def restore_command(
 
     made = restore(file, out, secret, new_secret)
     counted = ", ".join(f"{count:,} {name}" for name, count in made.rows.items())
-    typer.echo(f"Store   {out}\nRows    {counted}\nSecret  {made.secret}")
-    typer.echo(f"Next    suffrage consult serve {out}")
+    say(f"Store   {out}\nRows    {counted}\nSecret  {made.secret}")
+    say(f"Next    suffrage consult serve {out}")

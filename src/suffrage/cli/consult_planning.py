@@ -9,7 +9,7 @@ import typer
 
 from suffrage.cli.consult_server import Slug, Where, open_for_command
 from suffrage.cli.consult_staff import named_consultation
-from suffrage.cli.options import AsJson, comma_separated, print_json, print_rich
+from suffrage.cli.options import AsJson, comma_separated, print_json, print_rich, say
 from suffrage.errors import InputError
 
 PEOPLE = "10,25,50,100,200,400"
@@ -130,7 +130,7 @@ def predict_command(
     with store.write() as c:
         audit.append_entry(c, chain, "command line", PREDICT, found.model, detail)
     store.close()
-    typer.echo(
+    say(
         f"{out}  {len(found.statements)} statements for {len(asked)} groups, "
         f"{found.votes_before} votes cast so far. Hash in the audit log: {found.content_hash}"
     )
@@ -156,7 +156,7 @@ def add_predictions_command(
     add_predictions(store, what, text, "command line")
     store.close()
     after = "compared with the votes" if what.phase in ("closed", "archived") else "compared later"
-    typer.echo(f"{slug}  predictions added, {after}. The results page shows them after the round.")
+    say(f"{slug}  predictions added, {after}. The results page shows them after the round.")
 
 
 def score_predictions_command(

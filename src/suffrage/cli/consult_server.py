@@ -9,7 +9,7 @@ import typer
 
 import suffrage
 from suffrage.cli.consult_staff import named_consultation
-from suffrage.cli.options import ColumnNames, VerifiedOnly, VoteValues
+from suffrage.cli.options import ColumnNames, VerifiedOnly, VoteValues, say
 from suffrage.errors import InputError
 from suffrage.plurals import plural
 
@@ -96,11 +96,11 @@ def new_command(
     if start:
         consultations.set_phase(store, what.id, "open", "command line")
     store.close()
-    typer.echo(
+    say(
         f"Consultation  {slug}, {'open' if start else 'in draft'}, "
         f"{plural(len(seeds), 'statement')}"
     )
-    typer.echo(f"Next          suffrage consult serve {_shown(where)}")
+    say(f"Next          suffrage consult serve {_shown(where)}")
 
 
 def phase_command(
@@ -126,7 +126,7 @@ def phase_command(
         )
     consultations.set_phase(store, what.id, cast("consultations.Phase", to), "command line")
     store.close()
-    typer.echo(f"Consultation  {slug}, {to}")
+    say(f"Consultation  {slug}, {to}")
 
 
 def invite_command(
@@ -164,7 +164,7 @@ def invite_command(
     rows.writerow(["stratum", "link"])
     rows.writerows([stratum, f"{base_url.rstrip('/')}/c/{slug}/join?t={token}"] for token in tokens)
     storage.write_text(out, text.getvalue(), private=True)
-    typer.echo(f"Invitations   {count} in {out}")
+    say(f"Invitations   {count} in {out}")
 
 
 # What `serve` may be told.
@@ -281,11 +281,11 @@ def serve_command(
     for what in consultations.list_consultations(store):
         draft = ": people see it once you open it on the organisers' pages"
         phase = what.phase + (draft if what.phase == "draft" else "")
-        typer.echo(f"Consultation  {url}/c/{what.slug} ({phase})")
-    typer.echo(f"Organisers    {url}/admin")
+        say(f"Consultation  {url}/c/{what.slug} ({phase})")
+    say(f"Organisers    {url}/admin")
     first = _first_member(store)
     if first:
-        typer.echo(f"First sign-in  {first[0]}   password: {first[1]}   (shown only now)")
+        say(f"First sign-in  {first[0]}   password: {first[1]}   (shown only now)")
     if app is not None:
         serving.run_server(app, host, port, proxy)
         return
@@ -351,7 +351,7 @@ def export_command(
         write_polis(with_opinion_groups(conversation, content), out)
     else:
         write_consultation(content, out)
-    typer.echo(
+    say(
         f"{out}  {plural(content.participants.height, 'participant')}, "
         f"{plural(content.votes.height, 'vote')}, "
         f"{content.comparisons.height} comparisons, {content.reactions.height} reactions"
@@ -434,10 +434,10 @@ def import_command(
     ]
     if content.comparisons.height:
         counts.append(plural(content.comparisons.height, "comparison"))
-    typer.echo(f"Consultation  {content.slug}, closed, {', '.join(counts)}")
+    say(f"Consultation  {content.slug}, closed, {', '.join(counts)}")
     if not ours:
         known = f"stated for everybody: {', '.join(consents)}" if consents else "unknown"
-        typer.echo(f"Consent       {known}; what is unknown is neither published nor trained on")
+        say(f"Consent       {known}; what is unknown is neither published nor trained on")
 
 
 def _consents(listed: str | None) -> tuple[Consent, ...]:
@@ -497,7 +497,7 @@ def demo_command(
         _need_extra()
     made = demos.polis_demo(polis, prefix, agree) if polis else demos.simulated_demo(people, seed)
     for line in demos.demo_lines(made):
-        typer.echo(line)
+        say(line)
     with tempfile.TemporaryDirectory(prefix="suffrage-demo-") as passing:
         where = str(store or Path(passing) / "store")
         if store or not look:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from suffrage.cli.options import say
 from suffrage.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def list_command(where: _Where) -> None:
                 notes.append("can no longer sign in")
             if member.must_change:
                 notes.append("must change the password")
-            typer.echo(f"{member.email}  {'; '.join(notes)}")
+            say(f"{member.email}  {'; '.join(notes)}")
 
 
 def add_command(
@@ -91,7 +92,7 @@ def role_command(
         member = _member(store, email)
         given = None if role == "none" else cast("staff.Role", role)
         staff.set_role(store, what.id, member.id, given, COMMAND_LINE)
-    typer.echo(f"{email}  {role} of {consultation}")
+    say(f"{email}  {role} of {consultation}")
 
 
 def link_command(where: _Where, email: _Email, base_url: _BaseUrl = _LOCAL) -> None:
@@ -119,7 +120,7 @@ def password_command(where: _Where, email: _Email) -> None:
         member = _member(store, email)
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
         staff.set_password(store, member.id, password, COMMAND_LINE, must_change=True)
-    typer.echo(f"{email}  must change this password when they next sign in")
+    say(f"{email}  must change this password when they next sign in")
 
 
 def disable_command(where: _Where, email: _Email) -> None:
@@ -128,7 +129,7 @@ def disable_command(where: _Where, email: _Email) -> None:
     Example: `suffrage consult staff disable water ana@example.org`
     """
     _set_disabled(where, email, True)
-    typer.echo(f"{email}  can no longer sign in")
+    say(f"{email}  can no longer sign in")
 
 
 def enable_command(where: _Where, email: _Email) -> None:
@@ -137,7 +138,7 @@ def enable_command(where: _Where, email: _Email) -> None:
     Example: `suffrage consult staff enable water ana@example.org`
     """
     _set_disabled(where, email, False)
-    typer.echo(f"{email}  can sign in again")
+    say(f"{email}  can sign in again")
 
 
 def address_command(
@@ -151,7 +152,7 @@ def address_command(
 
     with opened_store(where) as store:
         staff.set_address(store, _member(store, email).id, to, COMMAND_LINE)
-    typer.echo(f"{email}  signs in as {to} now")
+    say(f"{email}  signs in as {to} now")
 
 
 def refusals_command(
@@ -173,9 +174,9 @@ def refusals_command(
     for one in found:
         at = datetime.fromtimestamp(one.at / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
         browser = "  (a browser they have used before)" if one.known_browser else ""
-        typer.echo(f"{at}  {one.network or '-'}  {one.email or 'unknown address'}{browser}")
+        say(f"{at}  {one.network or '-'}  {one.email or 'unknown address'}{browser}")
     if not found:
-        typer.echo("No sign-in was refused in the last 30 days.")
+        say("No sign-in was refused in the last 30 days.")
 
 
 def named_consultation(store: Store, slug: str) -> StoredConsultation:
@@ -230,5 +231,5 @@ def _print_link(store: Store, member: Member, base_url: str) -> None:
     from suffrage.server.store.staff_links import LINK_HOURS, link_address, make_link
 
     token = make_link(store, member.id, COMMAND_LINE)
-    typer.echo(f"Link  {link_address(base_url, token)}")
-    typer.echo(f"      It sets the password of {member.email}, once, within {LINK_HOURS} hours.")
+    say(f"Link  {link_address(base_url, token)}")
+    say(f"      It sets the password of {member.email}, once, within {LINK_HOURS} hours.")

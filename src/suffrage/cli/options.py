@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from suffrage.terminal_text import VisiblePage, shown_on_terminal, visible
 
 StudyPath = Annotated[Path, typer.Argument(help="The study's YAML file.", metavar="STUDY")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -42,7 +45,7 @@ def print_json(content: Any) -> None:
     """Print for scripts; a figure that does not exist is null, because JSON has no NaN."""
     import json
 
-    typer.echo(json.dumps(_without_nan(content), indent=2, ensure_ascii=False, allow_nan=False))
+    say(json.dumps(_without_nan(content), indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def _without_nan(content: Any) -> Any:
@@ -59,4 +62,13 @@ def print_rich(renderable: Any) -> None:
     """Print a table or a page of Rich for people; square brackets and emoji codes are text."""
     from rich.console import Console
 
-    Console(markup=False, emoji=False).print(renderable)
+    Console(markup=False, emoji=False).print(VisiblePage(renderable))
+
+
+def say(line: Any = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print a line; on a terminal, control characters in it are shown and do nothing.
+
+    err: to standard error, where they are always shown. nl: end the line.
+    """
+    text = visible(str(line)) if err else shown_on_terminal(line, sys.stdout)
+    typer.echo(text, err=err, nl=nl)

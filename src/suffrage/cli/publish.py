@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from suffrage.cli.options import AsJson, print_json
+from suffrage.cli.options import AsJson, print_json, say
 
 
 def publish_command(
@@ -62,14 +62,14 @@ def publish_command(
         print_json({**(done.as_json if done else {"folder": str(out)}), "address": address})
         return
     if done is not None:
-        typer.echo(f"Published  {done.folder} ({done.bytes / 1e6:.0f} MB)")
-        typer.echo(f"Open       {done.folder / 'index.html'}")
+        say(f"Published  {done.folder} ({done.bytes / 1e6:.0f} MB)")
+        say(f"Open       {done.folder / 'index.html'}")
         for name, why in done.left_out.items():
-            typer.echo(f"Left out   {name}: {why}.")
-        typer.echo(f"Seal       {done.receipt.seal}")
-        typer.echo(f"Check      suffrage verify {done.folder}")
+            say(f"Left out   {name}: {why}.")
+        say(f"Seal       {done.receipt.seal}")
+        say(f"Check      suffrage verify {done.folder}")
     if address is not None:
-        typer.echo(f"Uploaded   {address}")
+        say(f"Uploaded   {address}")
 
 
 def verify_command(
@@ -92,13 +92,13 @@ def verify_command(
         print_json(found.as_json)
     else:
         for problem in found.problems:
-            typer.echo(f"Wrong      {problem}")
+            say(f"Wrong      {problem}")
         for part in found.absent:
-            typer.echo(f"Not here   {part}")
-        typer.echo(f"Seal       {found.seal}")
+            say(f"Not here   {part}")
+        say(f"Seal       {found.seal}")
         verdict = "differs from its receipt" if found.problems else "is as its receipt says"
         size = f"{found.files} files, {found.bytes / 1e6:.1f} MB"
-        typer.echo(f"{folder} {verdict} ({size} compared and equal).")
+        say(f"{folder} {verdict} ({size} compared and equal).")
     if found.problems:
         raise typer.Exit(1)
 
@@ -129,7 +129,7 @@ def merge_command(
         size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
         print_json({"folder": str(out), "bytes": size})
         return
-    typer.echo(f"Model  {out}")
+    say(f"Model  {out}")
 
 
 def clean_command(
@@ -170,5 +170,5 @@ def clean_command(
         return
     for held in found:
         done = "freed" if held.freed else ""
-        typer.echo(f"{held.bytes / 1e6:>9.1f} MB  {done:<5}  {held.place}: {WORDS[held.kind]}")
-    typer.echo(f"Freed {sum(held.bytes for held in found if held.freed) / 1e6:.1f} MB.")
+        say(f"{held.bytes / 1e6:>9.1f} MB  {done:<5}  {held.place}: {WORDS[held.kind]}")
+    say(f"Freed {sum(held.bytes for held in found if held.freed) / 1e6:.1f} MB.")

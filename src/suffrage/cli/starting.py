@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from suffrage.cli.options import AsJson, print_json
+from suffrage.cli.options import AsJson, print_json, say
 from suffrage.errors import InputError
 
 
@@ -78,14 +78,14 @@ def init_command(
         print_json(started.as_json())
         return
     for line in started.found:
-        typer.echo(line)
+        say(line)
     if started.to_do:
-        typer.echo("\nTo do")
+        say("\nTo do")
         for line in started.to_do:
-            typer.echo(f"- {line}")
-    typer.echo("\nThen")
+            say(f"- {line}")
+    say("\nThen")
     for command in ("survey inspect", "plan", "run"):
-        typer.echo(f"  suffrage {command} {shlex.quote(str(folder / 'study.yaml'))}")
+        say(f"  suffrage {command} {shlex.quote(str(folder / 'study.yaml'))}")
 
 
 def _write_schema(folder: Path) -> None:
@@ -113,7 +113,7 @@ def schema_command(
 
     schema = study_json_schema()
     if page:
-        typer.echo(study_keys_page(schema), nl=False)
+        say(study_keys_page(schema), nl=False)
         return
     print_json(schema)
 
@@ -132,15 +132,15 @@ def examples_command(
 
     found = example_studies()
     if page:
-        typer.echo(examples_page(found), nl=False)
+        say(examples_page(found), nl=False)
         return
     if as_json:
         facts = ("name", "about", "needs", "data", "time", "memory")
         print_json([{fact: getattr(one, fact) for fact in facts} for one in found])
         return
     for one in found:
-        typer.echo(f"{one.name}\n    {one.about}")
-        typer.echo(f"    Data: {one.data}. Time: {one.time}. Memory: {one.memory}.")
+        say(f"{one.name}\n    {one.about}")
+        say(f"    Data: {one.data}. Time: {one.time}. Memory: {one.memory}.")
         if one.needs:
-            typer.echo(f"    Say where your data is: export {'=... '.join(one.needs)}=...")
-    typer.echo("\nBegin with one of them: suffrage init --example NAME")
+            say(f"    Say where your data is: export {'=... '.join(one.needs)}=...")
+    say("\nBegin with one of them: suffrage init --example NAME")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import suffrage
-from suffrage.cli.options import AsJson, StudyPath, comma_separated, print_json, print_rich
+from suffrage.cli.options import AsJson, StudyPath, comma_separated, print_json, print_rich, say
 from suffrage.study.stages import ORDER
 
 STAGES = ", ".join(ORDER)
@@ -49,7 +49,7 @@ def run_command(
     if as_json:
         print_json(_run_content(finished))
     elif finished.results is None:
-        typer.echo(f"Stopped after {only}; {len(finished.computed)} stages computed.")
+        say(f"Stopped after {only}; {len(finished.computed)} stages computed.")
     else:
         _print_results(finished.results, finished.folder)
 
@@ -76,14 +76,12 @@ def _print_results(results: suffrage.Results, folder: Path) -> None:
 
     print_rich(scoreboard(results))
     if asked := asking_line(results):
-        typer.echo(f"Asked       {asked}")
+        say(f"Asked       {asked}")
     for method in results.methods:
         for checkpoint in method.checkpoints:
-            typer.echo(f"Checkpoint  {folder / checkpoint}")
-    typer.echo(
-        f"Tables      {folder / 'figures.csv'}, results.json, scoreboard.tex, .md, differences.tex"
-    )
-    typer.echo(f"Report      {folder / 'report.html'}")
+            say(f"Checkpoint  {folder / checkpoint}")
+    say(f"Tables      {folder / 'figures.csv'}, results.json, scoreboard.tex, .md, differences.tex")
+    say(f"Report      {folder / 'report.html'}")
 
 
 def plan_command(
@@ -155,7 +153,7 @@ def tune_command(
     def show(plan: TuningPlan) -> None:
         if not as_json:
             print_rich(tuning.tuning_plan_text(plan.as_json()))
-            typer.echo()
+            say()
 
     found = suffrage.tune_study(
         suffrage.read_study(study), method, steps, trials, as_json, show
@@ -180,7 +178,7 @@ def report_command(study: StudyPath) -> None:
     write_result_files(results, folder)
     write_report(results, folder / "report.html")
     seal_again(folder, [*RESULT_FILES, "report.html"])
-    typer.echo(folder / "report.html")
+    say(folder / "report.html")
 
 
 def compare_command(
@@ -214,7 +212,7 @@ def compare_command(
         return
     print_rich(leaderboard.leaderboard_text(found))
     if out is not None:
-        typer.echo(f"Page    {out}")
+        say(f"Page    {out}")
 
 
 def estimate_command(
@@ -289,7 +287,7 @@ def doctor_command(as_json: AsJson = False) -> None:
         return
     found = diagnosis()
     for name, value in found.items():
-        typer.echo(f"{name:<22} {value}")
+        say(f"{name:<22} {value}")
 
 
 def paraphrase_command(
@@ -311,10 +309,10 @@ def paraphrase_command(
     if as_json:
         print_json(found)
         return
-    typer.echo(f"{found['kept']} of {found['asked']} wordings kept, {found['empty']} were empty.")
+    say(f"{found['kept']} of {found['asked']} wordings kept, {found['empty']} were empty.")
     for why, count in found["dropped"].items():
-        typer.echo(f"  dropped {count:>4}  {why}")
-    typer.echo(f"Written {out}; it lists every dropped text with its reason.")
+        say(f"  dropped {count:>4}  {why}")
+    say(f"Written {out}; it lists every dropped text with its reason.")
 
 
 def profile_command(
@@ -344,7 +342,7 @@ def profile_command(
     table = profiles.comparison_table(first, other) if other else profiles.profile_table(first)
     print_rich(table)
     if out is not None:
-        typer.echo(f"Plot  {out}")
+        say(f"Plot  {out}")
 
 
 def segment_command(
@@ -403,6 +401,6 @@ def segment_command(
         return
     print_rich(pages.segments_text(found, survey))
     if out is not None:
-        typer.echo(f"Plot    {out}")
+        say(f"Plot    {out}")
     if freeze is not None:
-        typer.echo(f"Frozen  {freeze}")
+        say(f"Frozen  {freeze}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 import suffrage
-from suffrage.cli.options import AsJson, StudyPath, print_json, print_rich
+from suffrage.cli.options import AsJson, StudyPath, print_json, print_rich, say
 from suffrage.errors import InputError
 from suffrage.plurals import plural
 
@@ -48,7 +48,7 @@ def inspect_command(
         return
     for name, inspection in inspections.items():
         if several:
-            typer.echo(f"Source {name}\n")
+            say(f"Source {name}\n")
         print_rich(inspection.render(every_item=items))
 
 
@@ -121,9 +121,9 @@ def check_command(
         print_json([asdict(fault) for fault in found])
     else:
         for fault in found:
-            typer.echo(f"{fault.item}: {fault.what}")
-        typer.echo(result.compared)
-        typer.echo(f"{plural(len(found), 'contradiction') if found else 'No contradictions'}.")
+            say(f"{fault.item}: {fault.what}")
+        say(result.compared)
+        say(f"{plural(len(found), 'contradiction') if found else 'No contradictions'}.")
     if found:
         raise typer.Exit(1)
 
@@ -145,7 +145,7 @@ def draft_codebook_command(
 
     if (file is None) == (template is None):
         raise InputError("name either a file, or a template with --template.")
-    typer.echo(codebook_template(template) if file is None else draft(file), nl=False)
+    say(codebook_template(template) if file is None else draft(file), nl=False)
 
 
 def worldvaluesbench_command(
@@ -189,12 +189,12 @@ def worldvaluesbench_command(
         }
         print_json({"parts": named, "outside_the_scale": dict(benchmark.outside)})
         return
-    typer.echo(f"{'':<7}{'participants':>13}{'published':>11}{'examples':>13}{'published':>13}")
+    say(f"{'':<7}{'participants':>13}{'published':>11}{'examples':>13}{'published':>13}")
     for name, (people, examples) in counts.items():
         first, second = PUBLISHED[name]
-        typer.echo(f"{name:<7}{people:>13,}{first:>11,}{examples:>13,}{second:>13,}")
+        say(f"{name:<7}{people:>13,}{first:>11,}{examples:>13,}{second:>13,}")
     for item, count in benchmark.outside.items():
-        typer.echo(f"{item}: {count} answers lie outside the scale of the question metadata.")
+        say(f"{item}: {count} answers lie outside the scale of the question metadata.")
 
 
 def worldvaluesbench_score_command(
@@ -217,7 +217,7 @@ def worldvaluesbench_score_command(
         print_json(found)
         return
     for question, value in found.items():
-        typer.echo(f"{question:<6} {value:.4f}")
+        say(f"{question:<6} {value:.4f}")
 
 
 def worldvaluesbench_predictions_command(
@@ -243,7 +243,7 @@ def worldvaluesbench_predictions_command(
         answers, options, loaded.folder, loaded.seeds[0] if seed is None else seed
     )
     storage.write_text(out, found.write_csv())
-    typer.echo(f"{out}: {plural(found.height, 'answer')}")
+    say(f"{out}: {plural(found.height, 'answer')}")
 
 
 def topics_command(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import suffrage
-from suffrage.cli.options import AsJson, StudyPath, print_json, print_rich
+from suffrage.cli.options import AsJson, StudyPath, print_json, print_rich, say
 
 
 def list_taxonomies_command(as_json: AsJson = False) -> None:
@@ -23,7 +23,7 @@ def list_taxonomies_command(as_json: AsJson = False) -> None:
         print_json({one.name: one.title for one in found})
         return
     for one in found:
-        typer.echo(f"{one.name:<12} {len(one.values):>3} values  {one.title}. {one.source}.")
+        say(f"{one.name:<12} {len(one.values):>3} values  {one.title}. {one.source}.")
 
 
 def show_taxonomy_command(
@@ -73,4 +73,4 @@ def score_values_command(
         return
     print_rich(scores_table(found))
     if out is not None:
-        typer.echo(f"Plot    {out}")
+        say(f"Plot    {out}")

@@ -49,6 +49,7 @@ from suffrage.server.store.stored_results import (
     save_results,
     step_so_far,
 )
+from suffrage.terminal_text import visible
 
 # The shortest time from one computation to the next, and how many times as long as the last one
 # took the process rests, so that it never uses more than a part of a core.
@@ -211,7 +212,7 @@ def _report(what: str, error: Exception) -> None:
     if fault is not None:
         print(f"{what}: {SENTENCES[fault]}", file=sys.stderr)
         return
-    print(f"{what}: {type(error).__name__}: {error}", file=sys.stderr)
+    print(visible(f"{what}: {type(error).__name__}: {error}"), file=sys.stderr)
     if not isinstance(error, SuffrageError):
         traceback.print_exception(error, file=sys.stderr)
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from suffrage.report.numbers import duration
+from suffrage.terminal_text import visible
 
 # Called with the share of the current stage that is done, 0 to 1.
 Update = Callable[[float], None]
@@ -108,7 +109,7 @@ class Progress:
         return f"more than {duration(rest)}" if left is None else f"about {duration(left + rest)}"
 
     def _on_bars(self, stage: _Stage) -> Update:
-        task = self._bars.add_task(stage.label, total=1.0, left=stage.left_in_words)
+        task = self._bars.add_task(visible(stage.label), total=1.0, left=stage.left_in_words)
 
         def update(share: float) -> None:
             stage.update(share)
@@ -179,7 +180,7 @@ def note(line: str, quiet: bool = False) -> None:
 
 def _say(line: str) -> None:
     """Write one line of progress, with the time of day."""
-    print(f"{time.strftime('%H:%M:%S')}  {line}", file=sys.stderr, flush=True)
+    print(f"{time.strftime('%H:%M:%S')}  {visible(line)}", file=sys.stderr, flush=True)
 
 
 def _bars() -> Any:
