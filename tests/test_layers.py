@@ -37,6 +37,7 @@ FOUNDATION = {
     "plain_table",
     "plurals",
     "storage",
+    "terminal_text",
     "settings",
     "registry",
     "text_vectors",
