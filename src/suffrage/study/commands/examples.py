@@ -48,7 +48,7 @@ def example_studies() -> list[ExampleStudy]:
     for path in sorted(_example_folder().glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
         if re.search(r"^study:", text, flags=re.MULTILINE):
-            needs = tuple(dict.fromkeys(re.findall(r"\$\{(\w+)\}", text)))
+            needs = tuple(dict.fromkeys(re.findall(r"\$\{?([A-Z]\w+)\b", text)))
             found.append(ExampleStudy(path.stem, path, _about(text), needs, *_facts(path, text)))
     return sorted(found, key=lambda one: (one.data != SHIPS, one.name != "quickstart", one.name))
 
