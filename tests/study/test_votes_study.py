@@ -101,6 +101,9 @@ def test_a_regression_on_words_learns_votes_and_is_compared_without_any_language
     facts = json.loads((stage.folder / "factors.json").read_text())
     (probes,) = (s for place, s in wire(study).probes.items() if place[2] == study.seeds[0])
     said = pl.read_parquet(probes.folder / "probes.parquet")
+    # It learns every cell, though the survey has far fewer questions.
+    told = Records.read(wire(study).records["regression", study.seeds[0], ""].folder)
+    assert len(told.frame) == told.made_from["votes"]["cells"] > len(SURVEY.codebook.items) * 3
     # It learns the populations that are asked, under the words that ask them.
     inputs = StudyInputs(wire(study))
     source = inputs.consultations[study.seeds[0]]

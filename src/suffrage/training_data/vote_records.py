@@ -8,6 +8,7 @@ survey's own record builders make the records.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -358,7 +359,9 @@ def _builder(kind: str, build: BuildRecords) -> RecordBuilder:
         generator: np.random.Generator,
         settings: RecordSettings,
     ) -> Records:
-        return _records_of_votes(build, value_sets, split, count, generator, settings)
+        # Shares are learnt all at once. How many there are in the survey says nothing here.
+        wanted = sys.maxsize if build is build_shares else count
+        return _records_of_votes(build, value_sets, split, wanted, generator, settings)
 
     return RecordBuilder(kind, build_votes, "votes")
 
