@@ -429,6 +429,12 @@ BEHAVIOURS: dict[str, Behaviour] = {
     "usage is a text": Behaviour(
         Stub(alters=usage("n/a")), "listed", ["every byte counts as one"], {"prices": PRICES}
     ),
+    "impossible tokens counted": Behaviour(
+        Stub(alters=usage({"prompt_tokens": 10**18, "completion_tokens": 10**18})),
+        "listed",
+        ["every byte counts as one"],
+        {"prices": PRICES, "budget": {"money": 0.1}},
+    ),
     # Servers that cannot be asked.
     "only streams": Behaviour(
         Stub(refuses=refusing(400, "This model only supports streaming", lambda body: True)),
@@ -658,6 +664,10 @@ def test_money_is_counted_by_bytes_where_the_server_counts_none(lying: Stub) -> 
         ({"prompt_tokens": 3, "completion_tokens": 2}, (364, 2, 1)),
         ({"prompt_tokens": -5, "completion_tokens": 2}, (364, 2, 1)),
         ({"prompt_tokens": 0, "completion_tokens": 0}, (364, 8, 1)),
+        ({"prompt_tokens": 10**18, "completion_tokens": 2}, (364, 2, 1)),
+        ({"prompt_tokens": 30, "completion_tokens": 10**18}, (30, 8, 1)),
+        # Thoughts that the server does not show.
+        ({"prompt_tokens": 30, "completion_tokens": 9000}, (30, 9000, 0)),
         (None, (364, 8, 1)),
     ],
 )
@@ -670,6 +680,58 @@ def test_a_count_that_cannot_be_is_replaced_by_the_most(
         client.post("/chat/completions", {"messages": chat, "top_logprobs": 1}, 8, dict)
     used = client.used
     assert (used.input_tokens, used.output_tokens, used.estimated) == expected
+
+
+def test_impossible_counts_of_a_running_server_are_said_once_and_use_up_no_budget(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stub = Stub()
+    with serving(stub) as server:
+        endpoint = asking(server, prices=PRICES, budget={"money": 0.1})
+        assert endpoint.abilities.counts_tokens
+        caplog.clear()
+        stub.alters = usage({"prompt_tokens": 10**18, "completion_tokens": 1})
+        assert len(endpoint.read(questions(20))) == 20
+        assert len(endpoint.read(questions(20))) == 20
+    assert caplog.text.count("every byte counts as one") == 1
+    assert endpoint.client.used.estimated == 40 and endpoint.client.used.money < 0.1
+
+
+def test_another_name_of_the_model_is_said_once_and_kept(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stub, memory = Stub(), Memory()
+    with serving(stub) as server:
+        endpoint = asking(server, memory)
+        endpoint.read(questions(5))
+        first = endpoint.abilities.model
+        assert "other weights" not in caplog.text
+        stub.alters = lambda body, answer: answer | {"model": "new-model"}
+        endpoint.read(questions(5))
+        endpoint.read(questions(5))
+        assert caplog.text.count("other weights may have given some of the answers") == 1
+        assert f"called the model {first} when it was tried, and new-model later" in caplog.text
+        # Another run says it in its report, and not again while it asks.
+        caplog.clear()
+        again = asking(server, memory)
+        again.read(questions(5))
+        assert "other weights" not in caplog.text
+        assert any("new-model later" in n for n in ability_notes(again.abilities, again.settings))
+
+
+def test_what_the_settings_add_to_a_request_is_reserved_as_well() -> None:
+    tools = {"tools": [{"name": "Wähle", "description": "x" * 5000}]}
+    with serving(Stub(refuses=lambda body: None)) as server:
+        client = asking(server, extra=tools, prices=PRICES).client
+        chat = [{"role": "user", "content": "x" * 300}]
+        body = {"messages": chat}
+        most = client.ledger.most(body, 8)
+        # A token is at least a byte of what was sent.
+        assert most.input_tokens >= len(json.dumps(tools | body, ensure_ascii=False).encode()) - 40
+        client.post("/chat/completions", {**body, "top_logprobs": 1}, 8, dict)
+        assert server.said[-1]["tools"] == tools["tools"]
+        # A server that does not read them as tokens is believed.
+        assert client.used.estimated == 0
 
 
 def test_an_answer_cut_off_counts_as_the_most_it_can_have_cost(waits: list[float]) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -292,6 +293,26 @@ class Endpoint:
         total.add(self._before.get(self.purpose, EndpointUsage()))
         total.add(self.client.used)
         keep_spent(self.memory, self.settings, {**self._before, self.purpose: total})
+        self._keep_changes()
+
+    def _keep_changes(self) -> None:
+        """Note, once, where the server no longer is what it was when it was tried."""
+        before = self._abilities
+        if before is None:
+            return
+        others = before.other_models
+        if before.model is not None:
+            others += tuple(sorted(self.client.models - {before.model, *others}))
+        counts = before.counts_tokens and not self.client.ledger.impossible_count
+        found = replace(before, other_models=others, counts_tokens=counts)
+        if found == before:
+            return
+        self._abilities = found
+        keep_abilities(self.memory, self.settings, found)
+        told = ability_notes(before, self.settings)
+        for note in ability_notes(found, self.settings):
+            if note not in told:
+                log.warning("model.endpoint: %s: %s", self.settings.endpoint, note)
 
 
 def _listed_again(response: Any) -> list[tuple[str, float]]:

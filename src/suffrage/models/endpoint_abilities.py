@@ -12,6 +12,8 @@ from suffrage.models.endpoint_usage import EndpointUsage
 
 # Of trial answers, the share that must begin with a label for questions to be worth their cost.
 ENOUGH_LABELLED = 0.5
+# How many names of a model are told.
+MODELS_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,10 @@ class Abilities:
     keeps_length: bool = True
     # Of a few trial answers, the share that began with a label.
     labelled: float = 1.0
-    # What it calls the model itself.
+    # What it calls the model itself, when it was tried ...
     model: str | None = None
+    # ... and since then, where that is not the same.
+    other_models: tuple[str, ...] = ()
     dialect: Dialect = field(default_factory=Dialect)
 
 
@@ -99,7 +103,14 @@ def ability_notes(found: Abilities, settings: EndpointSettings) -> list[str]:
         )
     if not found.counts_tokens and settings.prices:
         notes.append(
-            "The server does not count tokens; every byte counts as one, so that the budget holds."
+            "The server does not count tokens, or counts impossible ones; every byte counts as one "
+            "there, so that the budget holds."
+        )
+    if found.other_models:
+        notes.append(
+            f"The server called the model {found.model} when it was tried, and "
+            f"{', '.join(found.other_models[:MODELS_NAMED])} later, so that other weights may have "
+            "given some of the answers."
         )
     return notes
 
@@ -107,7 +118,10 @@ def ability_notes(found: Abilities, settings: EndpointSettings) -> list[str]:
 def known_abilities(memory: Memory, settings: EndpointSettings) -> Abilities | None:
     """What was found out about an endpoint; None when it was never asked."""
     kept = memory.recall(_abilities_name(settings))
-    return Abilities(**{**kept, "dialect": Dialect(**kept["dialect"])}) if kept else None
+    if not kept:
+        return None
+    others = tuple(kept.get("other_models", ()))
+    return Abilities(**{**kept, "other_models": others, "dialect": Dialect(**kept["dialect"])})
 
 
 def keep_abilities(memory: Memory, settings: EndpointSettings, found: Abilities) -> None:

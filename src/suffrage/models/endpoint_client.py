@@ -35,6 +35,8 @@ log = logging.getLogger("suffrage.models")
 CONNECT_WAIT = 5.0
 # Tries until a server has answered once: what is wrong then is mostly the address.
 FIRST_TRIES = 3
+# How many names of the model are kept, should a server give a new one with every answer.
+MOST_NAMES = 20
 # The user hears of waits of so many seconds, and not more often than every so many.
 TOLD_WAIT = 2.0
 TOLD_EVERY = 10.0
@@ -78,6 +80,8 @@ class Client:
         self.ledger = Ledger(settings, spent or EndpointUsage())
         self._key = endpoint_key(settings)
         self._first_wait = first_wait
+        # What the server called the model in its answers.
+        self.models: set[str] = set()
         self._answered = False
         self._told = 0.0
         self._stopped = threading.Event()
@@ -198,6 +202,9 @@ class Client:
                 raise TryAgainError(f"answered with an error ({said})")
             counted = self.ledger.counted(answer, most)
             found = parse(answer)
+            name = answer.get("model")
+            if isinstance(name, str) and len(self.models) < MOST_NAMES:
+                self.models.add(name)
             self._answered = True
             return found
         except httpx.TimeoutException as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -15,6 +16,9 @@ from suffrage.models.endpoint_settings import EndpointSettings
 CHAT_MARKS = 64
 # A server that counts fewer tokens than one for so many bytes does not count them.
 MOST_BYTES_A_TOKEN = 24
+# What a server may count in addition: instructions of its own, or thoughts that it does not show. A
+# larger count is a mistake, which must not use up the budget.
+MOST_UNSEEN_TOKENS = 100_000
 
 
 @dataclass
@@ -50,27 +54,36 @@ class Ledger:
         self.settings = settings
         self.spent = spent
         self.used = EndpointUsage()
+        # Whether the server ever counted more tokens than there can have been.
+        self.impossible_count = False
+        # What the settings add to every request may be read as well.
+        self._extra = len(json.dumps(settings.extra)) if settings.extra else 0
         self._lock = threading.Lock()
         self._flying, self._reserved = 0, 0.0
 
     def most(self, body: Mapping[str, Any], longest: int) -> EndpointUsage:
         """The most that a request can use: every byte read is a token."""
-        return self._priced(most_input_tokens(body), longest, estimated=1)
+        return self._priced(most_input_tokens(body) + self._extra, longest, estimated=1)
 
     def counted(self, answer: Mapping[str, Any], most: EndpointUsage) -> EndpointUsage:
         """What a request used by the server's count.
 
-        Where the server counts no tokens, or 0, or fewer than there can be, the most that the
-        request can have used is taken, so that the budget holds.
+        Where the server counts no tokens, or 0, or fewer or many more than there can be, the most
+        that the request can have used is taken, so that the budget holds.
         """
         usage = answer.get("usage")
         said = usage if isinstance(usage, dict) else {}
         read, written = _count(said.get("prompt_tokens")), _count(said.get("completion_tokens"))
+        size = sum(len(text.encode()) for text in _written_texts(answer))
         estimated = 0
-        if read * MOST_BYTES_A_TOKEN < most.input_tokens - CHAT_MARKS or not read:
+        fewest = most.input_tokens - CHAT_MARKS - self._extra
+        too_many = read > most.input_tokens + MOST_UNSEEN_TOKENS
+        if too_many or not read or read * MOST_BYTES_A_TOKEN < fewest:
+            self.impossible_count |= too_many
             read, estimated = most.input_tokens, 1
-        if not written:
-            size = sum(len(text.encode()) for text in _written_texts(answer))
+        too_many = written > max(most.output_tokens, size) + MOST_UNSEEN_TOKENS
+        if too_many or not written:
+            self.impossible_count |= too_many
             ignored_limit = size > MOST_BYTES_A_TOKEN * most.output_tokens
             written, estimated = (size if ignored_limit else most.output_tokens), 1
         return self._priced(read, written, estimated)
