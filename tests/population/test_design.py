@@ -1,12 +1,17 @@
 """Errors of a stratified, clustered sample: the formula written plainly, and the bootstrap."""
 
+import io
+import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 
-from suffrage.population import build_value_set
+from suffrage.population import ValueSet, build_value_set
+from suffrage.population.comparison import compare_value_sets
 from suffrage.population.design import (
     Design,
     design_bootstrap_shares,
@@ -14,6 +19,11 @@ from suffrage.population.design import (
     design_standard_errors,
 )
 from suffrage.population.distributions import grouped_shares
+from suffrage.report.terminal_pages.profile import (
+    profile_json,
+    profile_table,
+    write_profile_page,
+)
 from suffrage.survey import Survey
 from tests.synthetic import make_survey
 
@@ -125,6 +135,43 @@ def test_a_stratum_of_one_unit_is_told_and_adds_to_the_error() -> None:
     lone = Design(design.psu, np.where(np.arange(40) == 0, 8, design.stratum))
     assert lone.words == "9 strata, 1 of them with one unit only, 40 sampling units"
     assert (design_standard_errors(column, 3, w, lone) > 0).all()
+
+
+def test_one_stratum_and_one_unit_are_counted_in_the_singular() -> None:
+    assert Design(np.zeros(9, dtype=np.int64), np.array([0])).words == "1 stratum, 1 sampling unit"
+    two = Design(np.array([0, 1]), np.array([0, 0]))
+    assert two.words == "1 stratum, 2 sampling units" and two.degrees_of_freedom == 1
+
+
+@pytest.mark.parametrize("units", ["the whole sample", "the group"])
+def test_one_sampling_unit_gives_no_errors(units: str, tmp_path: Path) -> None:
+    survey = make_survey(respondents=400, seed=2)
+    inside = pl.col("region") == "north" if units == "the group" else pl.lit(True)
+    psu = pl.when(inside).then(pl.lit("one")).otherwise("respondent")
+    survey = survey.with_responses(
+        survey.responses.with_columns(psu=psu, stratum=pl.lit("all")),
+    )
+    found = build_value_set(survey, "north", {"region": "north"}, 1)
+    assert found.degrees_of_freedom == 0
+    assert "errors unknown, because all are in one sampling unit" in found.weighting
+    for item_id, own in found.distributions.items():
+        assert np.isnan(own.standard_errors).all() and own.replicates.shape[0] == 0
+        assert np.isnan(found.intervals(item_id)).all()
+    other = build_value_set(make_survey(respondents=400, seed=3), "south", {"region": "south"}, 1)
+    for row in compare_value_sets(found, other):
+        assert row.low is None and row.standard_error is None and not row.clear
+    found.write(tmp_path / "kept")
+    assert ValueSet.read(tmp_path / "kept") == found
+    shown = io.StringIO()
+    Console(file=shown, width=200).print(profile_table(found))
+    text = " ".join(shown.getvalue().split())
+    assert "No intervals, because all respondents are in one sampling unit" in text
+    assert "weights and design" not in text and " to " not in text.split("?", 1)[1]
+    rows = profile_json(found)["shares"]
+    assert all(math.isnan(row["low"]) and math.isnan(row["effective_answers"]) for row in rows)
+    write_profile_page(found, other, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "north has none: its people are all in one sampling unit." in page and "nan" not in page
 
 
 def with_design(seed: int = 0) -> Survey:

@@ -236,6 +236,9 @@ def test_non_response_without_a_counterpart_has_its_kind(labels):
 def test_non_response_next_to_a_single_answer_is_in_doubt_in_any_language():
     assert read_labels(["Refuz", "Zxcv"])["Refuz"].doubtful == NonResponse.REFUSED
     assert read_labels(["Refuz", "Zxcv", "Nu știu"])["Refuz"].kind == NonResponse.REFUSED
+    # Not to know, not to be asked and not to be meant are no acts that have an opposite.
+    for label in ("Don't know", "Not asked", "Not applicable"):
+        assert read_labels([label, "Zxcv"])[label].kind is not None
 
 
 def used(**labels: tuple[str, float]) -> dict[str, LabelUse]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from suffrage.arrays import FloatArray, IntArray, PositionArray
+from suffrage.plurals import by_count, plural
 from suffrage.population.resampling import shares_of_totals
 from suffrage.survey import Survey
 from suffrage.survey.survey import PSU, STRATUM
@@ -41,10 +42,13 @@ class Design:
     def degrees_of_freedom(self) -> int:
         """Sampling units less strata, 1 at least; those without a respondent here do not count.
 
+        0 where all respondents are in one unit: nothing then tells how much units differ.
         Strata of one unit are compared with each other, and count as one. Source: Korn and
         Graubard (1999), Analysis of Health Surveys, section 5.2.
         """
         units = np.unique(self.psu)
+        if units.size == 1:
+            return 0
         strata = np.unique(self.stratum[units])
         alone = int((self.sizes[strata] == 1).sum())
         return max(units.size - strata.size + max(alone - 1, 0), 1)
@@ -53,8 +57,10 @@ class Design:
     def words(self) -> str:
         """The design in a few words, for reports."""
         alone = int((self.sizes == 1).sum())
-        lone = f", {alone} of them with one unit only" if alone else ""
-        return f"{self.sizes.size} strata{lone}, {self.stratum.size} sampling units"
+        count = self.sizes.size
+        lone = f", {alone} of them with one unit only" if alone and count > 1 else ""
+        strata = f"{count} {by_count(count, 'stratum', 'strata')}{lone}"
+        return f"{strata}, {plural(self.stratum.size, 'sampling unit')}"
 
 
 def design_of(survey: Survey, rows: IntArray) -> Design | None:

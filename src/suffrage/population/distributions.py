@@ -117,7 +117,7 @@ def share_intervals(
     """Return 95% intervals of shares that stay within 0 to 1, also for shares of 0 and 1.
 
     These are Wilson's score intervals with p(1-p)/SE^2 as the number of respondents, or n_eff where
-    the standard error is 0.
+    the standard error is 0. They are NaN where the standard error is.
 
     Parameters
     ----------
@@ -147,6 +147,7 @@ def share_intervals(
     z2 = quantile**2
     sure = standard_errors > 0
     m = np.full(shares.shape, n_eff, dtype=np.float64)
+    m[np.isnan(standard_errors)] = np.nan
     m[sure] = (shares * (1 - shares))[sure] / np.square(standard_errors[sure])
     centre = (shares + z2 / (2 * m)) / (1 + z2 / m)
     half = np.sqrt(z2 * (shares * (1 - shares) / m + z2 / (4 * m**2))) / (1 + z2 / m)
@@ -169,12 +170,14 @@ def sample_worth(shares: FloatArray, standard_errors: FloatArray, n_eff: float) 
     Returns
     -------
     float
-        At most n_eff.
+        At most n_eff; NaN where no standard error is known.
 
     References
     ----------
     Rao and Scott (1981), JASA 76: 221-230.
     """
+    if np.isnan(standard_errors).all():
+        return float("nan")
     chosen = (shares > 0) & (standard_errors > 0)
     if chosen.sum() < 2:
         return n_eff

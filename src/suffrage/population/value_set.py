@@ -143,7 +143,8 @@ class ValueSet:
     survey_hash: str
     # Items left out, each with the reason.
     set_aside: tuple[str, ...] = ()
-    # Of the errors, where they follow a sampling design; None where people are independent.
+    # Of the errors, where they follow a sampling design; None where people are independent. 0 where
+    # all of them are in one sampling unit: errors are then NaN, and there are no replicates.
     degrees_of_freedom: int | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -161,7 +162,7 @@ class ValueSet:
         """
         found = self.distributions[item_id]
         freedom = self.degrees_of_freedom
-        reach = NORMAL_975 if freedom is None else student_quantile(0.975, freedom)
+        reach = NORMAL_975 if freedom is None else student_quantile(0.975, max(freedom, 1))
         return share_intervals(found.shares, found.standard_errors, found.n_eff, reach)
 
     @property
@@ -377,7 +378,10 @@ def build_value_set(
     distributions, set_aside = _own_distributions(survey, rows, design, name, seeds)
     if any(own.n_eff < SHRINK_BELOW for own in distributions.values()):
         rest = _rest_weights(survey, whole or survey, rows, select(survey, parent or {}, name))
-        distributions = _pooled(distributions, survey, rest, design is not None, [*seeds, 1])
+        by_design = design is not None and design.degrees_of_freedom > 0
+        distributions = _pooled(distributions, survey, rest, by_design, [*seeds, 1])
+    if design is not None and design.degrees_of_freedom == 0:
+        distributions = _without_errors(distributions)
     return ValueSet(
         name=name,
         description=description or describe(where, survey),
@@ -408,7 +412,23 @@ def _effective_respondents(weights: FloatArray, name: str) -> float:
 
 def _weighting(variable: str | None, design: Design | None) -> str:
     weights = f"weighted by {variable}" if variable else "unweighted: it stands for the sample"
-    return weights + (f"; errors by design ({design.words})" if design else "")
+    if design is None:
+        return weights
+    if design.degrees_of_freedom == 0:
+        return f"{weights}; errors unknown, because all are in one sampling unit ({design.words})"
+    return f"{weights}; errors by design ({design.words})"
+
+
+def _without_errors(found: Mapping[str, AnswerDistribution]) -> dict[str, AnswerDistribution]:
+    """The same distributions without errors and replicates, which one sampling unit cannot give."""
+    return {
+        item_id: replace(
+            d,
+            standard_errors=np.full(d.shares.shape, np.nan),
+            replicates=np.empty((0, d.shares.size)),
+        )
+        for item_id, d in found.items()
+    }
 
 
 def _own_distributions(

@@ -384,8 +384,8 @@ class _Column:
         if self.places or kind is None or instructed or _OF_THE_INTERVIEW.fullmatch(plain):
             return None
         use = self.uses.get(label)
-        may_be_many = kind in (NonResponse.REFUSED, NonResponse.MISSING)
-        if use is not None and may_be_many and use.share > MOST_SILENT:
+        of_an_act = kind in (NonResponse.REFUSED, NonResponse.MISSING)
+        if use is not None and of_an_act and use.share > MOST_SILENT:
             return f"but {use.share:.0%} of the filled cells have it"
         answers = [other for other in self.answers if other != label]
         codes = [self.uses[other].code for other in answers if other in self.uses]
@@ -395,7 +395,7 @@ class _Column:
             for other in answers:
                 if _are_counterparts(plain, other, answers):
                     return f'but "{other}" may be the opposite answer'
-        if len(answers) == 1 and self.silent <= 1:
+        if of_an_act and len(answers) == 1 and self.silent <= 1:
             return f'but "{answers[0]}" would be the only answer'
         if use is not None and _is_between(use.code, codes):
             return "but its code is between those of answers"

@@ -38,7 +38,8 @@ def profile_json(first: ValueSet, other: ValueSet | None = None) -> dict[str, An
             lows, highs = ends[row["item"]]
             row["low"] = float(lows[row["position"]])
             row["high"] = float(highs[row["position"]])
-            row["effective_answers"] = first.distributions[row["item"]].effective_answers
+            effective = first.distributions[row["item"]].effective_answers
+            row["effective_answers"] = effective if first.degrees_of_freedom != 0 else math.nan
         return {**facts, "shares": shares}
     marked = cautions([d.item for d in first.distributions.values()])
     rows = [
@@ -75,7 +76,7 @@ def profile_table(value_set: ValueSet) -> Any:
     if _has_intervals(value_set):
         explained = f"In brackets: 95 % intervals, {_intervals_from(value_set)}."
     else:
-        explained = f"{NO_INTERVALS}."
+        explained = f"{_why_no_intervals(value_set)}."
     parts.append(Text(f"\n{explained}", style="dim"))
     if value_set.set_aside:
         parts.append(Text(f"\nSet aside: {'; '.join(value_set.set_aside)}", style="dim"))
@@ -104,11 +105,24 @@ def heading(value_set: ValueSet) -> str:
 
 
 NO_INTERVALS = "No intervals, because the table does not say how many people answered"
+ONE_UNIT = (
+    "No intervals, because all respondents are in one sampling unit: nothing tells how much units "
+    "differ"
+)
 
 
 def _has_intervals(value_set: ValueSet) -> bool:
-    """Whether any item has intervals; those of a published table without n have none."""
-    return any(not math.isnan(d.n_eff) for d in value_set.distributions.values())
+    """Whether any item has intervals.
+
+    Those of a published table without n have none, and those of a single sampling unit.
+    """
+    return value_set.degrees_of_freedom != 0 and any(
+        not math.isnan(d.n_eff) for d in value_set.distributions.values()
+    )
+
+
+def _why_no_intervals(value_set: ValueSet) -> str:
+    return ONE_UNIT if value_set.degrees_of_freedom == 0 else NO_INTERVALS
 
 
 def _intervals_from(value_set: ValueSet) -> str:
@@ -117,7 +131,7 @@ def _intervals_from(value_set: ValueSet) -> str:
         return "from weighted errors, with respondents taken as independent"
     return (
         "from the errors of the sampling design, with Student's t for "
-        f"{value_set.degrees_of_freedom:,} degrees of freedom"
+        f"{plural(value_set.degrees_of_freedom, 'degree', ',')} of freedom"
     )
 
 
@@ -134,7 +148,7 @@ def _footing(value_set: ValueSet, distribution: AnswerDistribution) -> str:
     parts = [
         f"n {distribution.n:,}, effective {distribution.n_eff:,.0f}" if known else "n not known"
     ]
-    if value_set.degrees_of_freedom is not None and not distribution.pooled:
+    if value_set.degrees_of_freedom and not distribution.pooled:
         parts[0] += f" by weights, {distribution.effective_answers:,.0f} by weights and design"
     silent = {kind: share for kind, share in distribution.non_response.items() if share > 0}
     parts += [f"{kind} {share:.1%}" for kind, share in silent.items()]
@@ -194,14 +208,20 @@ def _intervals_words(shown: list[ValueSet]) -> str:
     """What the intervals of a page's value sets are, in sentences."""
     known = [value_set for value_set in shown if _has_intervals(value_set)]
     if not known:
-        return f"{NO_INTERVALS}."
+        return " ".join(dict.fromkeys(f"{_why_no_intervals(one)}." for one in shown))
     sentences = ["Thin lines, and the figures next to them: 95 % intervals."]
     for value_set in shown:
         whose = f"Those of {value_set.name}" if len(shown) > 1 else "They"
         if value_set in known:
             sentences.append(f"{whose} come {_intervals_from(value_set)}.")
         else:
-            sentences.append(f"{value_set.name} has none: its table gives no number of people.")
+            single = value_set.degrees_of_freedom == 0
+            why = (
+                "its people are all in one sampling unit"
+                if single
+                else "its table gives no number of people"
+            )
+            sentences.append(f"{value_set.name} has none: {why}.")
     return " ".join(sentences)
 
 
@@ -243,7 +263,7 @@ def write_profile_page(first: ValueSet, other: ValueSet | None, path: Path) -> N
         title=first.name if other is None else f"{first.name} and {other.name}",
         headings=[heading(value_set) for value_set in shown],
         names=[value_set.name for value_set in shown],
-        finding=_finding(first, list(comparisons.values())) if other else "",
+        finding=_finding(first, other, list(comparisons.values())) if other else "",
         explanation=explanation,
         shares_are="weighted shares" if weighted else "shares",
         intervals_are=_intervals_words(shown),
@@ -257,15 +277,17 @@ def write_profile_page(first: ValueSet, other: ValueSet | None, path: Path) -> N
     storage.write_text(path, page)
 
 
-def _finding(first: ValueSet, rows: list[ItemComparison]) -> str:
+def _finding(first: ValueSet, other: ValueSet, rows: list[ItemComparison]) -> str:
     """The comparison in one sentence."""
     clear = sum(row.clear for row in rows)
     counted = f"{clear} of {len(rows)} questions" if len(rows) > 1 else "the one question"
     if all(row.low is None for row in rows):
-        return (
-            "How many people answered is not published, so too little is known to tell which "
-            "differences are more than chance."
+        reason = (
+            "All people of a population are in one sampling unit"
+            if 0 in (first.degrees_of_freedom, other.degrees_of_freedom)
+            else "How many people answered is not published"
         )
+        return f"{reason}, so too little is known to tell which differences are more than chance."
     if not clear:
         return f"No clear difference in answers on {counted}."
     most = next(row for row in rows if row.clear)
