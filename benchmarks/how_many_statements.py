@@ -13,7 +13,9 @@ An EXPORT is the folder of a Polis export; PREFIX is what its files begin with.
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -75,24 +77,41 @@ def gains(asked: Sequence[AskedItem], count: int, seed: int) -> FloatArray | Non
     )
 
 
+def measured(export: str, repeats: int) -> dict[str, Any]:
+    """One conversation: its statements, and the gain at each number of them that is known."""
+    folder, _, prefix = export.partition(":")
+    asked = voted_statements(folder, prefix or None)
+    found = {}
+    for count in COUNTS:
+        each = [gains(asked, count, seed) for seed in range(repeats)]
+        means = [float(own.mean()) for own in each if own is not None]
+        if means:
+            low, high = np.quantile(means, [0.025, 0.975])
+            found[count] = {"gain": float(np.mean(means)), "low": float(low), "high": float(high)}
+    name = folder.rstrip("/").split("/")[-1]
+    return {"conversation": name, "statements": len(asked), "gains": found}
+
+
 def main() -> int:
     """Measure every conversation and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("exports", nargs="+", metavar="EXPORT[:PREFIX]")
     parser.add_argument("--repeats", type=int, default=20)
+    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    rows = [measured(export, given.repeats) for export in given.exports]
+    if given.json:
+        print(json.dumps(rows, indent=1))
+        return 0
     print("| conversation | statements | " + " | ".join(f"{n} known" for n in COUNTS) + " |")
     print("| --- | --- |" + " --- |" * len(COUNTS))
-    for export in given.exports:
-        folder, _, prefix = export.partition(":")
-        asked = voted_statements(folder, prefix or None)
-        cells = []
-        for count in COUNTS:
-            each = [gains(asked, count, seed) for seed in range(given.repeats)]
-            means = [float(own.mean()) for own in each if own is not None]
-            low, high = np.quantile(means, [0.025, 0.975]) if means else (np.nan, np.nan)
-            cells.append(f"{np.mean(means):+.3f} ({low:+.3f} to {high:+.3f})" if means else "")
-        print(f"| {folder.rstrip('/').split('/')[-1]} | {len(asked)} | {' | '.join(cells)} |")
+    for row in rows:
+        cells = [
+            f"{own['gain']:+.3f} ({own['low']:+.3f} to {own['high']:+.3f})"
+            for own in row["gains"].values()
+        ]
+        cells += [""] * (len(COUNTS) - len(cells))
+        print(f"| {row['conversation']} | {row['statements']} | {' | '.join(cells)} |")
     return 0
 
 
