@@ -349,7 +349,7 @@ def _measures_table(studies: int) -> list[Kind]:
     )
     print(f"{'clusters, correlation':>22} " + " ".join(f"{count:>6}" for count in MEASURES))
     found: list[Kind] = []
-    for clusters in FEW_CLUSTERS[-2:]:
+    for clusters in (*FEW_CLUSTERS[-2:], CLUSTERS[-1]):
         for correlation in CORRELATIONS:
             shares = wrong_somewhere(correlation, clusters, studies)
             shown = " ".join(f"{100 * share:>6.1f}" for share in shares)
