@@ -1,9 +1,11 @@
 """YAML files: quickly read, and their mistakes named by line, whichever reader PyYAML has."""
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 import yaml
+from pydantic import BaseModel, ConfigDict, Field
 
 import suffrage.survey
 from suffrage import settings
@@ -40,3 +42,37 @@ def test_every_codebook_reads_as_plain_yaml_reads_it() -> None:
     for path in codebooks:
         plain = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         assert settings.read_yaml(path) == plain
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    size: int
+
+
+class Outer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    classes: Annotated[int, Field(gt=0)] | Literal["best"] = 1
+    many: list[Annotated[int, Field(gt=0)] | list[int]] = []
+    by_name: dict[str, Inner | int] = {}
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ({"classes": "x"}, "classes: "),
+        ({"many": [1, 2, "x"]}, "many[2]: "),
+        ({"many": [1, [2, "x"]]}, "many[1]"),
+        ({"by_name": {"a": "x"}}, "by_name.a: "),
+        ({"by_name": {"a": {}}}, "by_name.a.size: is missing."),
+        ({"by_name": {"a": {"size": 1, "sise": 2}}}, "by_name.a.sise: unknown key"),
+    ],
+)
+def test_a_fault_is_named_by_the_keys_of_the_file_alone(content: object, place: str) -> None:
+    with pytest.raises(InputError) as raised:
+        settings.validated(Outer, content, "study.yaml", "study")
+    said = str(raised.value)
+    assert said.startswith(f"study.yaml: study.{place}"), said
+    for word in ("constrained", "Inner", "literal", "list["):
+        assert word not in said.split(": ")[1]

@@ -152,8 +152,41 @@ def validated(schema: type[Settings], content: Any, source: str, under: str = ""
     except ValidationError as error:
         # When a key is misspelt, another one is missing: the misspelt one is the mistake.
         problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-        place = _place(under, problem["loc"])
+        place = _place(under, keys_of(problem, content))
         raise InputError(f"{source}: {place}{_complaint(problem, schema, content)}") from error
+
+
+def keys_of(problem: Any, content: Any) -> tuple[int | str, ...]:
+    """Return the keys and positions that lead to a fault, as the file has them.
+
+    Pydantic's own location also names the type that it tried, such as "constrained-int", where
+    several are allowed.
+
+    Parameters
+    ----------
+    problem
+        One of the errors of a `ValidationError`.
+    content
+        What was checked.
+
+    Examples
+    --------
+    >>> found = {"type": "int_type", "loc": ("classes", "constrained-int")}
+    >>> keys_of(found, {"classes": "x"})
+    ('classes',)
+    """
+    kept: list[int | str] = []
+    at = content
+    location: tuple[int | str, ...] = problem["loc"]
+    for place, part in enumerate(location, start=1):
+        is_there = (isinstance(at, Mapping) and part in at) or (
+            isinstance(at, list | tuple) and isinstance(part, int) and part < len(at)
+        )
+        if is_there:
+            at = at[part]
+        if is_there or (place == len(location) and problem["type"] == "missing"):
+            kept.append(part)
+    return tuple(kept)
 
 
 def _place(under: str, location: tuple[int | str, ...]) -> str:
@@ -166,8 +199,9 @@ def _place(under: str, location: tuple[int | str, ...]) -> str:
 def _complaint(problem: Any, schema: type[BaseModel], content: Any) -> str:
     kind, given = problem["type"], problem.get("input")
     if kind == "extra_forbidden":
+        keys = keys_of(problem, content)
         key = str(problem["loc"][-1])
-        allowed = _keys_at(schema, problem["loc"][:-1])
+        allowed = _keys_at(schema, keys[:-1])
         if not allowed:
             return "unknown key."
         return f"unknown key; there are {', '.join(allowed)}.{did_you_mean(key, allowed)}"

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
@@ -13,6 +14,7 @@ from suffrage.cli import app
 from suffrage.population import ValueSet, build_value_set
 from suffrage.population.published import SourcePopulation, published_value_set
 from suffrage.report.terminal_pages.profile import (
+    _percent,
     comparison_table,
     profile_json,
     profile_table,
@@ -157,3 +159,19 @@ def test_only_the_value_set_with_a_number_of_people_has_intervals(tmp_path: Path
     assert "Those of north come from" in page
     assert "south has none: its table gives no number of people." in page
     assert page.count('class="interval"') == 2
+
+
+def test_a_share_is_never_rounded_to_nobody_or_everybody() -> None:
+    shares = (0.0, 1e-9, 10 / 3000, 0.005, 0.006, 0.5, 0.994, 0.995, 2990 / 3000, 1.0)
+    assert [_percent(share) for share in shares] == [
+        *("0%", "<1%", "<1%", "<1%", "1%", "50%", "99%", ">99%", ">99%", "100%")
+    ]
+
+
+def test_the_bars_round_as_the_intervals_do() -> None:
+    survey = make_survey(respondents=3000)
+    answers = pl.Series([0] * 10 + [1] * 2990, dtype=pl.Int16)
+    rare = survey.with_responses(survey.responses.with_columns(q0=answers))
+    shown = printed(profile_table(build_value_set(rare, "all", {}, 1)))
+    first = next(line for line in shown.splitlines() if "<1% to" in line)
+    assert re.search(r"<1% +\(<1% to 1%\)", first), first

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -326,3 +327,19 @@ def test_decimal_commas_are_no_words(tmp_path):
     text = draft_codebook(path)
     assert [item["id"] for item in yaml.safe_load(text)["items"]] == ["q"]
     assert "w: has numbers with commas" in text
+
+
+def test_a_column_of_lists_is_left_out_and_the_others_are_drafted(tmp_path):
+    path = tmp_path / "nested.parquet"
+    columns = {
+        "q": ["a", "b"] * 5,
+        "several": [["x"], ["x", "y"]] * 5,
+        "parts": [{"x": 1}, {"x": 2}] * 5,
+        "bytes": [b"1", b"2"] * 5,
+    }
+    pl.DataFrame(columns).write_parquet(path)
+    text = draft_codebook(path)
+    assert list(drafted(path)) == ["q"]
+    assert "#   several, parts, bytes: has lists, groups of fields or bytes in its cells" in text
+    with pytest.raises(InputError, match=r"column several has lists.*make a column of each part"):
+        read_table(path, ["q", "several"])

@@ -108,3 +108,29 @@ def test_a_survey_hashed_some_rows_at_a_time_has_the_hash_of_the_whole(
     book = survey.codebook.model_dump(mode="json", exclude={"items": {"__all__": {"caution"}}})
     monkeypatch.setattr(survey_module, "HASHED_ROWS", 7)
     assert survey.content_hash == storage.content_hash([rows, book])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_a_wide_encoding_with_its_mark_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "excel.csv"
+    path.write_bytes("größe\tq\nja\t1\nnein\t2\n".encode(encoding))
+    frame, names, _ = read_coded_csv(path)
+    assert names == ["größe", "q"] and frame["größe"].to_list() == ["ja", "nein"]
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_a_wide_encoding_without_its_mark_is_named(tmp_path: Path, order: str) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_bytes("yes,q\nno,2\n".encode(f"utf-16-{order}"))
+    with pytest.raises(InputError, match=f"UTF-16 without .*iconv -f UTF-16{order.upper()} "):
+        read_coded_csv(path)
+
+
+def test_blanks_around_a_columns_name_are_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "blank.csv"
+    path.write_text('q ," w"\n1,1\n2,2\n', encoding="utf-8")
+    assert read_coded_csv(path)[1] == ["q", "w"]
+    assert read_coded_csv(path, wanted=["w"])[0]["w"].to_list() == ["1", "2"]
+    path.write_text("q ,q\n1,1\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"'q' appears twice .but for blanks around it.; rename"):
+        read_coded_csv(path)

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from suffrage.align import dpo, kto, rlhf
 from suffrage.align.method import TrainingOptions
+from suffrage.settings import keys_of
 from suffrage.training_data.constitution import (
     FROM_CONSULTATION,
     FROM_VALUE_SET,
@@ -73,7 +74,7 @@ class ConstitutionalOptions(TrainingOptions):
             self.second_options()
         except ValidationError as error:
             problem = error.errors()[0]
-            place = ".".join(str(part) for part in problem["loc"])
+            place = ".".join(str(part) for part in keys_of(problem, self.then_options))
             raise ValueError(f"then_options: {place}: {problem['msg']}") from error
         return self
 

@@ -32,6 +32,7 @@ from suffrage.evaluate.results import (
 )
 from suffrage.report.marks import marks_note
 from suffrage.report.numbers import NOTHING, duration, marked, number, percent, with_interval
+from suffrage.settings import keys_of
 
 KINDS = ("floor", "untrained", "trained", "reading", "ceiling")
 CAPTION = (
@@ -134,7 +135,7 @@ def read_results(path: str | Path) -> Results:
         return Results.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        where = ".".join(str(part) for part in keys_of(first, content)) or "the file"
         raise InputError(
             f"{path}: {where}: {first['msg']} ({error.error_count()} faults); the file was changed "
             "or cut off, so write it again with `suffrage run`."

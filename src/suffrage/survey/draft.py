@@ -67,7 +67,7 @@ def draft_codebook(path: Path) -> str:
     left: dict[str, str] = {}
     read_codes: list[ReadCode] = []
     for column in table.all_columns:
-        drafted = _drafted(column, table)
+        drafted = table.unreadable.get(column) or _drafted(column, table)
         if isinstance(drafted, str):
             left[column] = drafted
         else:

@@ -69,7 +69,7 @@ def profile_table(value_set: ValueSet) -> Any:
             item.texts, distribution.shares, lows, highs, strict=True
         ):
             bar = "█" * round(share * BAR_WIDTH)
-            span = f"{share:>4.0%}  {_span(low, high)}".rstrip()
+            span = f"{_percent(share):>4}  {_span(low, high)}".rstrip()
             table.add_row(f"  {text}", span, Text(bar, style="blue"))
         parts += [Text(f"\n{item.id}  {item.question}"), table]
         parts.append(Text(f"  {_footing(value_set, distribution)}", style="dim"))
@@ -226,8 +226,11 @@ def _intervals_words(shown: list[ValueSet]) -> str:
 
 
 def _percent(share: float) -> str:
-    """A share for people, never 0% for something."""
-    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+    """A share for people, never 0% for something and never 100% for less than all."""
+    if 0 < share <= 0.005:
+        return "<1%"
+    # A sum of all shares may miss 1 by a last bit.
+    return ">99%" if 0.995 <= share < 1 - 1e-9 else f"{share:.0%}"
 
 
 def _verdict(row: ItemComparison) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from suffrage.survey.non_response_labels import (
 from suffrage.survey.respondents import FIRST_ROW
 
 _Wanted = Collection[str] | None
+_NESTED = "has lists, groups of fields or bytes in its cells"
 
 
 # What programs write into a text file for a missing value: R, pandas, Excel, SPSS, SAS and Stata.
@@ -73,6 +74,8 @@ class LabelledTable:
     wording: Mapping[str, str] = field(default_factory=dict)
     # Column to how many of its dates no calendar has; they are read as missing.
     out_of_range: Mapping[str, int] = field(default_factory=dict)
+    # Column to why its cells cannot be codes; such columns are not in the frame.
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     # Why the codes in `missing` are no answers, in words.
     why_missing: str = "the file declares it missing"
     # The row of the file that the first row of the frame came from.
@@ -177,9 +180,20 @@ def _read_parquet(path: Path, wanted: _Wanted, encoding: str | None) -> Labelled
     try:
         names = list(pl.read_parquet_schema(path))
         frame = pl.read_parquet(path, columns=_present(names, wanted))
+        nested = {
+            name: _NESTED
+            for name, kind in frame.schema.items()
+            if kind.is_nested() or kind == pl.Binary
+        }
+        if nested and wanted is not None:
+            raise InputError(
+                f"{path.name}: column {next(iter(nested))} {_NESTED}; make a column of each part, "
+                "or leave the column out of the codebook."
+            )
         # One column after another, so that only one is there as texts at a time.
-        coded = [_coded(frame.drop_in_place(name)) for name in frame.columns]
-        return _unlabelled(pl.DataFrame(coded), names)
+        flat = [name for name in frame.columns if name not in nested]
+        coded = [_coded(frame.drop_in_place(name)) for name in flat]
+        return replace(_unlabelled(pl.DataFrame(coded), names), unreadable=nested)
     except pl.exceptions.PolarsError as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{path.name}: not readable as Parquet ({reason}).") from error

@@ -16,6 +16,11 @@ from suffrage.errors import InputError
 
 # How many bytes of a file are looked at in one go.
 BLOCK = 1_000_000
+# A mark of UTF-32 begins like one of UTF-16.
+_WIDE_MARKS = (
+    ((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),
+    ((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16"),
+)
 _QUOTE, _LINE_END = ord('"'), ord("\n")
 
 
@@ -39,6 +44,8 @@ def read_coded_csv(
 ) -> tuple[pl.DataFrame, list[str], int]:
     """Read the wanted columns of a CSV file (all when None), with the names of all its columns.
 
+    Names are without blanks around them.
+
     The number is the row of the file that the first record is: 2, or 3 below a first line "sep=".
 
     The columns are categorical: each distinct text is kept once, and every row has a number. A
@@ -51,20 +58,26 @@ def read_coded_csv(
     raw, stated = _without_separator_line(raw)
     header_row = 1 if stated is None else 2
     separator = stated or _separator(raw)
-    names = next(_records(raw, separator, path.name))
+    written = next(_records(raw, separator, path.name))
+    names = [name.strip() for name in written]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError(f"{path.name}: column {twice[0]!r} appears twice; rename one of the two.")
+        alike = [name for name, plain in zip(written, names, strict=True) if plain == twice[0]]
+        how = " (but for blanks around it)" if len(set(alike)) > 1 else ""
+        raise InputError(
+            f"{path.name}: column {twice[0]!r} appears twice{how}; rename one of the two."
+        )
     if len(names) > 1:
         raw = _without_empty_end(raw)
     present = [name for name in names if wanted is None or name in wanted]
+    as_written = dict(zip(names, written, strict=True))
     try:
         frame = pl.read_csv(
             raw,
-            columns=present or names[:1],
-            schema=dict.fromkeys(names, pl.Categorical),
+            columns=[as_written[name] for name in present or names[:1]],
+            schema=dict.fromkeys(written, pl.Categorical),
             separator=separator,
-        )
+        ).rename(str.strip)
     except pl.exceptions.PolarsError as error:
         _check_row_lengths(raw, separator, len(names), path.name, header_row)
         reason = str(error).strip().splitlines()[0]
@@ -78,6 +91,7 @@ def read_coded_csv(
 def _as_utf8(path: Path, encoding: str) -> bytes:
     """The file's text in UTF-8, without a byte order mark."""
     raw = path.read_bytes()
+    encoding = _wide_encoding(raw, path.name) or encoding
     try:
         if encoding != "utf-8":
             raw = raw.decode(encoding).encode()
@@ -95,6 +109,25 @@ def _as_utf8(path: Path, encoding: str) -> bytes:
     raw = raw.removeprefix(codecs.BOM_UTF8)
     # Old programs of the Macintosh end lines with a carriage return only.
     return raw if b"\n" in raw else raw.replace(b"\r", b"\n")
+
+
+def _wide_encoding(raw: bytes, source: str) -> str | None:
+    """UTF-16 or UTF-32 where the file begins with its mark, as Excel's "Unicode text" does.
+
+    Raises InputError on a text of two bytes a character without the mark.
+    """
+    for marks, encoding in _WIDE_MARKS:
+        if raw.startswith(marks):
+            return encoding
+    head = raw[:1000]
+    places = [place for place, byte in enumerate(head) if byte == 0]
+    if len(places) > len(head) / 4:
+        order = "LE" if sum(place % 2 for place in places) * 2 > len(places) else "BE"
+        raise InputError(
+            f"{source} looks like UTF-16 without a byte order mark; save the file as UTF-8 (iconv "
+            f"-f UTF-16{order} -t UTF-8 {source} > utf8.csv)."
+        )
+    return None
 
 
 def _check_utf8(raw: bytes) -> None:

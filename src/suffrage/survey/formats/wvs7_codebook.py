@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from suffrage import storage
 from suffrage.errors import InputError
+from suffrage.settings import keys_of
 from suffrage.survey.codebook import Item, NonResponse, Option
 from suffrage.survey.codes import plain_code
 
@@ -76,7 +77,7 @@ def variables(path: Path, kind: type[_Described]) -> dict[str, _Described]:
         return TypeAdapter(dict[str, kind]).validate_python(content)  # type: ignore[valid-type]
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(str(part) for part in problem["loc"]) or "the file"
+        where = ".".join(str(part) for part in keys_of(problem, content)) or "the file"
         raise InputError(
             f"{path.name}: {where}: {problem['msg'].lower()}; the file must map each variable to "
             "an object in WorldValuesBench's format, such as "
