@@ -53,6 +53,7 @@ class Inner(BaseModel):
 class Outer(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+    date: str
     classes: Annotated[int, Field(gt=0)] | Literal["best"] = 1
     many: list[Annotated[int, Field(gt=0)] | list[int]] = []
     by_name: dict[str, Inner | int] = {}
@@ -69,10 +70,17 @@ class Outer(BaseModel):
         ({"by_name": {"a": {"size": 1, "sise": 2}}}, "by_name.a.sise: unknown key"),
     ],
 )
-def test_a_fault_is_named_by_the_keys_of_the_file_alone(content: object, place: str) -> None:
+def test_a_fault_is_named_by_the_keys_of_the_file_alone(
+    content: dict[str, object], place: str
+) -> None:
     with pytest.raises(InputError) as raised:
-        settings.validated(Outer, content, "study.yaml", "study")
+        settings.validated(Outer, {"date": "now", **content}, "study.yaml", "study")
     said = str(raised.value)
     assert said.startswith(f"study.yaml: study.{place}"), said
     for word in ("constrained", "Inner", "literal", "list["):
         assert word not in said.split(": ")[1]
+
+
+def test_a_missing_key_that_is_called_like_a_type_is_named() -> None:
+    with pytest.raises(InputError, match=r"^study.yaml: date: is missing\."):
+        settings.validated(Outer, {}, "study.yaml")

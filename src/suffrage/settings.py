@@ -156,6 +156,13 @@ def validated(schema: type[Settings], content: Any, source: str, under: str = ""
         raise InputError(f"{source}: {place}{_complaint(problem, schema, content)}") from error
 
 
+# How Pydantic names the type that it tried: "constrained-int", "list[int]", "Model", "int".
+_TYPE_TRIED = re.compile(
+    r".*[\[\](),].*|(?:constrained|function|lax-or-strict|json-or-python)-.*|[A-Z]\w*[a-z]\w*|"
+    r"int|float|str|bool|none|list|tuple|dict|set|literal|decimal|date|datetime|bytes|any|nullable"
+)
+
+
 def keys_of(problem: Any, content: Any) -> tuple[int | str, ...]:
     """Return the keys and positions that lead to a fault, as the file has them.
 
@@ -177,15 +184,15 @@ def keys_of(problem: Any, content: Any) -> tuple[int | str, ...]:
     """
     kept: list[int | str] = []
     at = content
-    location: tuple[int | str, ...] = problem["loc"]
-    for place, part in enumerate(location, start=1):
+    for place, part in enumerate(problem["loc"], start=1):
+        is_missing = problem["type"] == "missing" and place == len(problem["loc"])
         is_there = (isinstance(at, Mapping) and part in at) or (
             isinstance(at, list | tuple) and isinstance(part, int) and part < len(at)
         )
-        if is_there:
-            at = at[part]
-        if is_there or (place == len(location) and problem["type"] == "missing"):
+        # What is not there may be missing, or a key that a validator made of another one.
+        if is_there or is_missing or isinstance(part, int) or not _TYPE_TRIED.fullmatch(part):
             kept.append(part)
+            at = at[part] if is_there else None
     return tuple(kept)
 
 
