@@ -10,7 +10,7 @@ from suffrage.evaluate.results import Results
 from suffrage.report.marks import per_measure_note
 from suffrage.report.overview import glance_tables
 from suffrage.report.page import render_report
-from tests.report.example_results import example_results
+from tests.report.example_results import example_results, with_evaluations
 
 RULE = "A verdict is corrected for all comparisons of its measure, and not over measures"
 
@@ -45,3 +45,11 @@ def test_the_note_counts_the_measures_with_verdicts() -> None:
     note = per_measure_note(results.model_copy(update={"figure_differences": one}))
     assert RULE in note and "measures," not in note.replace(RULE, "")
     assert per_measure_note(results.model_copy(update={"figure_differences": []})) == ""
+
+
+@pytest.mark.slow
+def test_a_page_with_an_overview_says_it_there() -> None:
+    results = with_p_values(with_evaluations(example_results(), ("safety", "distances")))
+    page = render_report(results)
+    assert glance_tables(results) and page.count(RULE) == 1
+    assert page.index('id="glance"') < page.index(RULE) < page.index('id="asked"')
