@@ -10,16 +10,18 @@ import typer
 import suffrage
 from suffrage.cli.options import AsJson, print_json, print_rich, say
 
+_Models = Annotated[
+    list[str],
+    typer.Argument(
+        help="A model's folder, a checkpoint, a hub id, or a YAML file with the settings of "
+        "a study's model. Name several to compare them.",
+        metavar="MODEL...",
+    ),
+]
+
 
 def audit_command(
-    models: Annotated[
-        list[str],
-        typer.Argument(
-            help="A model's folder, a checkpoint, a hub id, or a YAML file with the settings of "
-            "a study's model. Name several to compare them.",
-            metavar="MODEL...",
-        ),
-    ],
+    models: _Models,
     survey: Annotated[
         str,
         typer.Option(

@@ -369,24 +369,21 @@ def build_value_set(
     >>> north.n, north.distributions["roads"].shares.round(2).tolist()
     (60, [0.63, 0.27, 0.1])
     """
-    where = where or {}
-    rows = select_by_id(survey, where, name)
+    rows = select_by_id(survey, where := where or {}, name)
     weights = survey.weights[rows]
-    n_eff = _effective_respondents(weights, name)
-    design = design_of(survey, rows)
+    n_eff, design = _effective_respondents(weights, name), design_of(survey, rows)
     seeds = [seed, int(storage.content_hash(name)[:8], 16)]
     distributions, set_aside = _own_distributions(survey, rows, design, name, seeds)
+    no_errors = design is not None and design.degrees_of_freedom == 0
     if any(own.n_eff < SHRINK_BELOW for own in distributions.values()):
         rest = _rest_weights(survey, whole or survey, rows, select(survey, parent or {}, name))
-        by_design = design is not None and design.degrees_of_freedom > 0
-        distributions = _pooled(distributions, survey, rest, by_design, [*seeds, 1])
-    if design is not None and design.degrees_of_freedom == 0:
-        distributions = _without_errors(distributions)
+        known = design is not None and not no_errors
+        distributions = _pooled(distributions, survey, rest, known, [*seeds, 1])
     return ValueSet(
         name=name,
         description=description or describe(where, survey),
         where=dict(where),
-        distributions=distributions,
+        distributions=_without_errors(distributions) if no_errors else distributions,
         n=int(rows.size),
         n_eff=n_eff,
         design_effect=design_effect(weights),
