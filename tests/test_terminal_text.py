@@ -67,6 +67,15 @@ def test_a_page_shows_them_in_every_kind_of_content(capsys):
     assert out.count("^[]0;pwn") == 2 and out.count("\\x9b31m \\u202etxt") == 2
 
 
+def test_columns_are_measured_with_the_marks(capsys):
+    table = PlainTable("head", "next")
+    table.add_row(Text(TURNED * 2), "x")
+    table.add_row("plain", "y")
+    print_rich(table)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert len({len(line) for line in lines}) == 1
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A survey with control characters in its values, its labels and its title."""

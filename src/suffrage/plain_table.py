@@ -37,4 +37,7 @@ class PlainTable(Table):
 
 
 def _literal(text: RenderableType) -> RenderableType:
+    if isinstance(text, Text) and visible(text.plain) != text.plain:
+        # Made visible before columns are measured.
+        return Text(visible(text.plain), style=text.style)
     return Text(visible(text)) if isinstance(text, str) else text
