@@ -20,7 +20,7 @@ from suffrage.report.numbers import number, thousands
 def study_facts(results: Results) -> list[tuple[str, str]]:
     """The line of facts under the title."""
     study = results.study
-    model = f"{study.model} ({study.model_licence})" if study.model_licence else study.model
+    model = f"{study.model}, {study.model_licence}" if study.model_licence else study.model
     return [
         ("Study", study.name),
         ("Model", model),
