@@ -28,7 +28,6 @@ from suffrage.report.tables import by_kind
 BASE = "base"
 PROMPT = "prompt"
 NOT_MEASURED = "not measured"
-INTERVAL_NAME = "95\u00a0% interval"
 WORST_SHOWN = 3
 WORSE_SHOWN = 8
 
@@ -159,6 +158,29 @@ def methods_of_kind(results: Results, *kinds: str) -> list[MethodFacts]:
 def model_methods(results: Results) -> list[MethodFacts]:
     """Methods that answer with a model: untrained first, then trained."""
     return [m for m in by_kind(results) if m.kind in ("untrained", "trained")]
+
+
+def as_model(method: MethodFacts) -> str:
+    """What sentences call a method: the model that it made, or the method itself."""
+    if not method.writes:
+        return f"the {in_sentence(method.label)}"
+    if method.kind == "trained":
+        return f"the model trained by {in_sentence(method.label)}"
+    return (
+        "the untrained model" if method.name == BASE else f"the {in_sentence(method.label)} model"
+    )
+
+
+def learnt_survey(results: Results) -> list[MethodFacts]:
+    """The trained methods whose fit to the survey says something.
+
+    What has no language model knows only what it learnt, which may be votes and nothing else.
+    """
+    return [
+        method
+        for method in methods_of_kind(results, "trained")
+        if method.writes or method.settings.get("records", "survey") == "survey"
+    ]
 
 
 def base_method(results: Results) -> MethodFacts | None:

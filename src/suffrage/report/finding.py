@@ -11,25 +11,26 @@ from suffrage.evaluate.statistics.figures import detectable_among
 from suffrage.evaluate.statistics.losses import is_loss
 from suffrage.plurals import plural
 from suffrage.report.cells import (
-    BASE,
-    INTERVAL_NAME,
     PROMPT,
+    as_model,
     base_method,
     in_sentence,
+    learnt_survey,
     methods_of_kind,
 )
 from suffrage.report.marks import (
+    change_words,
     is_for_missing_answers,
     leaves_out_zero,
     left_out_words,
+    short_change,
     stricter_note,
 )
 from suffrage.report.numbers import (
-    NO_INTERVAL,
+    INTERVAL_NAME,
     interval,
     marked,
     number,
-    signed,
 )
 from suffrage.report.overview import MARGIN
 from suffrage.report.tables import fit_difference, fit_figure
@@ -55,7 +56,7 @@ class Finding:
 
 def finding(results: Results) -> Finding:
     """What was found, in sentences: losses first, then gains, then what cannot be told apart."""
-    base, trained = base_method(results), methods_of_kind(results, "trained")
+    base, trained = base_method(results), learnt_survey(results)
     lead = _opening(results)
     rest: list[str] = []
     if base and trained:
@@ -99,7 +100,7 @@ def _against_base(
     results: Results, compared: Sequence[tuple[MethodFacts, FigureDifference]], base: MethodFacts
 ) -> Iterable[str]:
     """How each trained method compares with the untrained model: fits, difference, interval."""
-    people, untrained = _people(results), _as_model(base)
+    people, untrained = _people(results), as_model(base)
     relations: dict[Verdict, str] = {
         "higher": f"answers closer to {people} than {untrained}",
         "lower": f"answers further from {people} than {untrained}",
@@ -122,17 +123,17 @@ def _against_base(
         ours = fit_figure(results, method.name)
         figure = f": {marked(ours)}" if ours else ""
         if is_for_missing_answers(difference):
-            begin = f"{_as_model(method).replace('the', 'The', 1)} {left_out_words(difference)}"
+            begin = f"{as_model(method).replace('the', 'The', 1)} {left_out_words(difference)}"
             found = None
         elif previous == found and found is not None:
-            begin = again[found].format(_as_model(method))
+            begin = again[found].format(as_model(method))
         else:
-            subject = _as_model(method)
+            subject = as_model(method)
             begin = f"{asked} {subject}" if previous is None else subject.replace("the", "The", 1)
             begin += f" {relations[found or 'unknown']}"
             figure += f" against {marked(floor)}{_possible(results)}" if ours and floor else ""
         previous = found
-        yield f"{begin}{figure} ({_change(difference)})."
+        yield f"{begin}{figure} ({change_words(difference)})."
 
 
 def _why_not_told_apart(shown: Iterable[FigureDifference]) -> list[str]:
@@ -157,7 +158,7 @@ def _many(
             f"is called the closest to {_people(results)}."
         )
     floor = fit_figure(results, base.name)
-    against = _as_model(base) + (f" ({marked(floor)})" if floor else "")
+    against = as_model(base) + (f" ({marked(floor)})" if floor else "")
     yield f"Against {against} {_counted(compared, scores)}."
 
 
@@ -175,7 +176,7 @@ def _nearest(
     if results.main_side == "trained":
         asked = "On the questions trained on"
     yield (
-        f"{asked}, {_as_model(best)} comes closest to {_people(results)} of {len(compared)} "
+        f"{asked}, {as_model(best)} comes closest to {_people(results)} of {len(compared)} "
         f"trained methods: {marked(fit_figure(results, best.name))}{_possible(results)}."
     )
     bars = [
@@ -330,7 +331,7 @@ def _against_bar(results: Results, trained: Sequence[MethodFacts], bar: str) -> 
     }
     found.sort(key=lambda pair: list(relation).index(pair[1].verdict))
     parts = [
-        f"{in_sentence(method.label)} {words} ({_short_change(gap)})"
+        f"{in_sentence(method.label)} {words} ({short_change(gap)})"
         for method, gap in found
         for words in (
             left_out_words(gap) if is_for_missing_answers(gap) else relation[gap.verdict],
@@ -354,7 +355,7 @@ def _audit(results: Results, base: MethodFacts) -> list[str]:
     sentences = ["Nothing was trained in this study."]
     if score is not None:
         sentences.append(
-            f"The answers of {_as_model(base)} fit those of {_people(results)} to "
+            f"The answers of {as_model(base)} fit those of {_people(results)} to "
             f"{marked(score)}{_possible(results)} "
             f"({INTERVAL_NAME}: {interval(score.low, score.high)})."
         )
@@ -370,7 +371,7 @@ def _audit(results: Results, base: MethodFacts) -> list[str]:
             relation = f"the model {left_out_words(difference, A_RULE)}"
         sentences.append(
             f"Giving every option the same share would reach {marked(floor)}: "
-            f"{relation} ({_change(difference)})."
+            f"{relation} ({change_words(difference)})."
         )
         sentences += _why_not_told_apart([difference])
     return sentences
@@ -410,7 +411,7 @@ def _unlearnt(results: Results, trained: Sequence[MethodFacts]) -> Iterable[str]
             )
             low, high = (None if end is None else -end for end in (gap.high, gap.low))
             within = f"{INTERVAL_NAME} {interval(low, high)}"
-            yield f"But {_as_model(method)} falls by {number(value)} {what} ({within}){others}."
+            yield f"But {as_model(method)} falls by {number(value)} {what} ({within}){others}."
 
 
 def _question(results: Results) -> str:
@@ -428,29 +429,7 @@ def _people(results: Results) -> str:
     return "the public" if is_weighted(results) else "the people surveyed"
 
 
-def _as_model(method: MethodFacts) -> str:
-    if not method.writes:
-        return f"the {in_sentence(method.label)}"
-    if method.kind == "trained":
-        return f"the model trained by {in_sentence(method.label)}"
-    return (
-        "the untrained model" if method.name == BASE else f"the {in_sentence(method.label)} model"
-    )
-
-
 def _possible(results: Results) -> str:
     ceiling = next(iter(methods_of_kind(results, "ceiling")), None)
     score = fit_figure(results, ceiling.name) if ceiling else None
     return f" of a possible {marked(score)}" if score else ""
-
-
-def _change(difference: FigureDifference) -> str:
-    return f"difference {_short_change(difference)}"
-
-
-def _short_change(difference: FigureDifference) -> str:
-    change = signed(difference.value)
-    if difference.low is None:
-        return f"{change}, {NO_INTERVAL}"
-    span = interval(difference.low, difference.high, with_sign=True)
-    return f"{change}, {INTERVAL_NAME} {span}"

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from suffrage.evaluate.fit import NAME as FIT
-from suffrage.evaluate.results import Contrast, Results
+from suffrage.evaluate.results import Contrast, FigureDifference, Results
 from suffrage.plurals import plural
-from suffrage.report.numbers import INCOMPLETE_NOTE, NARROWED_NOTE
+from suffrage.report.numbers import (
+    INCOMPLETE_NOTE,
+    INTERVAL_NAME,
+    NARROWED_NOTE,
+    NO_INTERVAL,
+    interval,
+    signed,
+)
 
 STRICTER_NOTE = (
     "Here an interval excludes 0, although the verdict is that the two cannot be told apart. The "
@@ -77,3 +84,17 @@ def leaves_out_zero(contrast: Contrast) -> bool:
     if contrast.low is None or contrast.high is None:
         return False
     return contrast.verdict == "same" and contrast.low * contrast.high > 0
+
+
+def change_words(difference: FigureDifference) -> str:
+    """A difference and its interval, with what it is."""
+    return f"difference {short_change(difference)}"
+
+
+def short_change(difference: FigureDifference) -> str:
+    """A difference and its interval."""
+    change = signed(difference.value)
+    if difference.low is None:
+        return f"{change}, {NO_INTERVAL}"
+    span = interval(difference.low, difference.high, with_sign=True)
+    return f"{change}, {INTERVAL_NAME} {span}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
+INTERVAL_NAME = "95\u00a0% interval"
 NO_INTERVAL = "too few questions to tell"
 # Follows a figure without an interval where a line is too short for the whole, which is said below.
 FEW_QUESTIONS = " (too few)"

@@ -8,7 +8,6 @@ from suffrage.evaluate.fit import AVERAGE, NAME
 from suffrage.evaluate.results import LEFT_OUT, FigureDifference, Results, Side
 from suffrage.report.cells import (
     ABREAST,
-    INTERVAL_NAME,
     SIDE_NAMES,
     VERDICT_NAMES,
     Cell,
@@ -24,7 +23,7 @@ from suffrage.report.cells import (
 )
 from suffrage.report.dot_plot import Plot, dot_plot
 from suffrage.report.marks import marks_note, stricter_note
-from suffrage.report.numbers import NOTHING, percent
+from suffrage.report.numbers import INTERVAL_NAME, NOTHING, percent
 from suffrage.report.tables import by_kind, fit_difference, fit_figure, scoreboard_rows
 
 FEW_PAIRS = 16

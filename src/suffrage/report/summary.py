@@ -10,19 +10,21 @@ from suffrage.evaluate.fit import NAME as FIT
 from suffrage.evaluate.results import Figure, FigureDifference, MethodFacts, Results
 from suffrage.plurals import plural
 from suffrage.report.cells import (
-    INTERVAL_NAME,
     NOT_MEASURED,
     PROMPT,
+    as_model,
     base_method,
     colours,
     in_sentence,
+    learnt_survey,
     methods_of_kind,
 )
 from suffrage.report.costs import asking_line, energy_words, money_words
 from suffrage.report.dot_plot import Plot, dot_plot
 from suffrage.report.marks import is_for_missing_answers, left_out_words, marks_note
-from suffrage.report.numbers import duration, interval, marked, percent, signed
+from suffrage.report.numbers import INTERVAL_NAME, duration, interval, marked, percent, signed
 from suffrage.report.tables import fit_difference, fit_figure, surely_lowest
+from suffrage.report.votes_in_short import votes_in_short
 
 # How many limits a page has room for; the section on limits has all of them.
 LIMITS_SHOWN = 3
@@ -50,6 +52,7 @@ class Summary:
     question: str
     verdict: str  # the answer in two or three words
     because: Sequence[str]  # sentences
+    votes: Sequence[str]  # sentences on a training on votes; empty without one
     picture: Plot
     caption: str
     figures: Sequence[KeyFigure]
@@ -68,6 +71,7 @@ def board_summary(results: Results) -> Summary | None:
         question=f"Should this model speak for {_people(results)}?",
         verdict=verdict,
         because=because,
+        votes=votes_in_short(results),
         picture=_picture(results, model),
         caption=_caption(results),
         figures=_figures(results, model),
@@ -87,7 +91,7 @@ def assessed_method(results: Results) -> MethodFacts | None:
     trained = [method for method in methods_of_kind(results, "trained") if method.writes]
     untrained = methods_of_kind(results, "untrained")
     told = [method for method in untrained if method.name == PROMPT]
-    for methods in (trained, methods_of_kind(results, "trained"), told, untrained):
+    for methods in (trained, learnt_survey(results), told, untrained):
         best = _nearest_to_people(results, methods)
         if best is not None:
             return best
@@ -105,9 +109,7 @@ def _rival(results: Results, model: MethodFacts) -> MethodFacts | None:
     """The best method without a language model, where the verdict is about one with."""
     if model.kind != "trained" or not model.writes:
         return None
-    return _nearest_to_people(
-        results, [m for m in methods_of_kind(results, "trained") if not m.writes]
-    )
+    return _nearest_to_people(results, [m for m in learnt_survey(results) if not m.writes])
 
 
 def _people(results: Results) -> str:
@@ -286,10 +288,8 @@ def _key_figure(figure: Figure, words: str) -> KeyFigure:
 
 
 def _as_model(method: MethodFacts) -> str:
-    if not method.writes:
-        return f"the {in_sentence(method.label)}"
     if method.kind == "trained":
-        return f"the model trained by {in_sentence(method.label)}"
+        return as_model(method)
     return "the model as it is" if method.name != PROMPT else "the model told whom to answer as"
 
 
