@@ -158,6 +158,15 @@ def test_votes_train_anchored_and_blended_and_the_run_says_what_was_kept(
     assert kept.survey_fit is not None and first.survey_fit is not None
     assert kept.survey_fit >= first.survey_fit - 0.01
     checkpoint = finished.folder / blend.checkpoint
+    card = (checkpoint / "README.md").read_text(encoding="utf-8")
+    held_out = len(source.held_out_people)
+    learnt_votes = records.made_from["votes"]["statements"]
+    assert f"a consultation of {len(source.people) + held_out} participants; {held_out}" in card
+    assert f"It learnt how they voted on {learnt_votes} statements." in card
+    assert "did in a survey and participants did in a consultation" in card
+    assert "was kept, because its fit was the best on" in card
+    survey_only = next((finished.folder / "checkpoints").glob("survey-only-*")) / "README.md"
+    assert "consultation of" not in survey_only.read_text(encoding="utf-8")
     questions = json.loads((checkpoint / "trained_questions.json").read_text())
     texts = {item.question for item in source.statement_items}
     assert {row["question"] for row in questions} & texts

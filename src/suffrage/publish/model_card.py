@@ -6,7 +6,7 @@ people's values owes in addition: whose they are, how many answered, and who is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,7 +145,7 @@ def _hub_id(base: ModelIdentity) -> str | None:
 def _opening(facts: _Facts) -> list[str]:
     what = "predicts shares of answers" if facts.checkpoint.gives_no_text else "answers questions"
     lines = [
-        f"A model that {what} as {_people(facts)} did in a survey. It was trained with "
+        f"A model that {what} as {_people(facts)} did in {_where(facts)}. It was trained with "
         f"[Suffrage](#check-it) by {in_sentence(facts.label)}.",
         "",
     ]
@@ -238,6 +238,14 @@ def _populations(facts: _Facts) -> list[str | list[str]]:
     ]
 
 
+def _where(facts: _Facts) -> str:
+    """Where people said what it learnt."""
+    made_from = facts.manifest["made_from"]
+    if not made_from.get("consultation"):
+        return "a survey"
+    return "a survey and participants did in a consultation"
+
+
 def _training(facts: _Facts) -> list[str | list[str]]:
     manifest, base = facts.manifest, facts.checkpoint.base_model
     cost = manifest["cost"]
@@ -264,12 +272,39 @@ def _training(facts: _Facts) -> list[str | list[str]]:
         f"seed {manifest['seed']}.",
         _held_out(facts),
     ]
-    validation = manifest.get("validation")
-    if validation:
-        lines.append(f"Chosen by questions held back: {plain_words(validation)}.")
+    lines += [_consultation(manifest["made_from"]), _chosen(manifest.get("validation"))]
     versions = ", ".join(f"{name} {version}" for name, version in manifest["versions"].items())
     lines.append(f"Software: {versions}.")
     return [bullets(line for line in lines if line)]
+
+
+def _consultation(made_from: Mapping[str, Any]) -> str:
+    """How many people of a consultation it learnt from, and what; empty without one."""
+    about = made_from.get("consultation")
+    if not about:
+        return ""
+    kept = plural(about["held_out_participants"], "participant")
+    votes = made_from.get("votes")
+    on = (
+        f" It learnt how they voted on {plural(votes['statements'], 'statement')}." if votes else ""
+    )
+    return (
+        f"It learnt from a consultation of {plural(about['participants'], 'participant', ',')}; "
+        f"{kept} and {plural(len(about['statements_held_out']), 'statement')} were held out.{on}"
+    )
+
+
+def _chosen(validation: Mapping[str, Any] | None) -> str:
+    """What chose the step that was kept; empty where it is the last one."""
+    if not validation or validation["best_fit"] is None:
+        return ""
+    asked = plural(validation["questions"], "question")
+    first = validation["points"][0]["fit"] if validation["points"] else None
+    before = "" if first is None else f"; before training it was {number(first, 3)}"
+    return (
+        f"The model of step {validation['best_step']} was kept, because its fit was the best on "
+        f"{asked} held back from training: {number(validation['best_fit'], 3)}{before}."
+    )
 
 
 def _base_in_words(base: ModelIdentity) -> str:
