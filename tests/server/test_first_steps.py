@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from suffrage.cli import app
+from suffrage.cli.consult_server import check_port
 from suffrage.errors import InputError
-from suffrage.server.web.serving import check_port
 from tests.example_files import write_examples
 
 NEW = ("consult", "new", "water", "--slug", "water-2026", "--title", "Our water")

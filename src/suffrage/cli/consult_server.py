@@ -258,7 +258,7 @@ def serve_command(
     from suffrage.server.web.workers import run_workers
 
     # Before anything is made or shown once.
-    serving.check_port(host, port)
+    check_port(host, port)
     url = (base_url or f"http://{host}:{port}").rstrip("/")
     settings = ServerSettings(
         where,
@@ -291,6 +291,24 @@ def serve_command(
         return
     store.close()
     run_workers(settings, host, port, proxy, workers)
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises InputError where another program listens on this port, or nobody may."""
+    import socket
+
+    if not port:
+        return
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, port))
+        except OSError as error:
+            raise InputError(
+                f"{host}, port {port}: {error.strerror}; choose another port with --port, or stop "
+                "the program that uses it."
+            ) from error
 
 
 def _hosts(base_url: str | None, host: str, more: str | None) -> tuple[str, ...]:

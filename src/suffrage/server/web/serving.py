@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import sys
 from typing import TYPE_CHECKING
-
-from suffrage.errors import InputError
 
 if TYPE_CHECKING:
     import uvicorn
@@ -28,22 +25,6 @@ def start_logging() -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     # Our lines contain none of these, and looking them up costs more than writing the line.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-
-
-def check_port(host: str, port: int) -> None:
-    """Raises InputError where another program listens on this port, or nobody may."""
-    if not port:
-        return
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, port))
-        except OSError as error:
-            raise InputError(
-                f"{host}, port {port}: {error.strerror}; choose another port with --port, or stop "
-                "the program that uses it."
-            ) from error
 
 
 def server_of(
