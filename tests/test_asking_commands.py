@@ -40,6 +40,7 @@ def test_answers_are_told_apart_by_commas_bars_or_options(
     assert typed_answers(given) == wanted
 
 
+@pytest.mark.slow
 def test_ask_prints_what_the_library_returns(town: Path) -> None:
     study = town / "study.yaml"
     words = ("ask", town / "tiny-model", "roads", "--as", "north", "--study", study)
@@ -73,6 +74,7 @@ def test_chat_goes_on_until_an_empty_line_and_after_a_mistake(town: Path) -> Non
     assert said.stdout.count("people") >= 2 and "Is tea good?" in said.stdout
 
 
+@pytest.mark.slow
 def test_chat_keeps_a_preference_after_consent(town: Path, tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "store"), create=True)
     what = consultation(store)

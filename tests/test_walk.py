@@ -55,6 +55,7 @@ def town_survey(tmp_path: Path) -> Survey:
     return read_survey(settings, tmp_path)
 
 
+@pytest.mark.slow
 def test_one_answer_from_the_file_to_the_scoreboard(tmp_path: Path, tiny_model: Path) -> None:
     # Survey: Ana's answer is now a position among the options, counted from 0.
     survey = town_survey(tmp_path)

@@ -106,6 +106,7 @@ def test_a_model_that_knows_nothing_starts_at_the_floor(tiny_model: Path) -> Non
         assert fit(people, shares) == pytest.approx(fit(people, floor), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_plain_numpy(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

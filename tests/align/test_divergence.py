@@ -51,6 +51,7 @@ def test_a_bad_gradient_reaches_no_saved_point_and_no_result(
     assert not list(given.output.glob("*.safetensors"))
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_the_last_point_whose_weights_are_numbers(
     tiny_model: Path, tmp_path: Path
 ) -> None:

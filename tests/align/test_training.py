@@ -287,6 +287,7 @@ def test_a_killed_training_leaves_no_line_of_its_log_twice_or_torn(
     assert lines == (whole / "training.jsonl").read_text()
 
 
+@pytest.mark.slow
 def test_a_log_grows_and_is_not_written_again(tiny_model: Path, tmp_path: Path) -> None:
     given = job(tiny_model, "distribution", tmp_path, 3)
     log, seen = given.work / "training.jsonl", []

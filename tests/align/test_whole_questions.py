@@ -164,6 +164,7 @@ def test_a_mean_without_gradient_changes_no_gradient_of_the_differences() -> Non
     torch.testing.assert_close(grads[0], grads[1])
 
 
+@pytest.mark.slow
 def test_the_loss_of_a_step_is_that_of_plain_numpy(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,7 @@ def joined(draw: st.DrawFn) -> tuple[dict[str, list[str]], dict[str, list[str]],
     return columns, sensitive, JoinRule(draw(st.integers(5, 12)), 3, closeness)
 
 
+@pytest.mark.slow
 @given(joined())
 def test_joined_rows_always_keep_k_and_l_or_t(
     given_: tuple[dict[str, list[str]], dict[str, list[str]], JoinRule],

@@ -92,6 +92,7 @@ def everybodys(public: Consultation, **more: object) -> Principles:
     return found(public, everyone=True, **more)
 
 
+@pytest.mark.slow
 def test_a_principle_is_as_sure_as_its_interval_says() -> None:
     principles = everybodys(conversation(), least_voters=1)
     assert len(principles.unmerged) > 3 and len(principles.uncertain) > 3
@@ -149,6 +150,7 @@ def test_statements_in_like_words_that_people_vote_apart_on_stay_apart() -> None
     assert all(len(p.sources) == 1 for p in principles.merged if "s0" in p.sources)
 
 
+@pytest.mark.slow
 def test_a_merge_by_hand_needs_a_reason_and_is_told(tmp_path: Path) -> None:
     public = made_up_public(80, 5)
     (tmp_path / "m.csv").write_text("statement,same_as,why\ns1,s0,both are about the town\n")
@@ -207,6 +209,7 @@ def test_only_those_who_consented_to_training_count_and_no_text_is_used_unasked(
         found(Consultation(**{**tables, "participants": nobody}))
 
 
+@pytest.mark.slow
 def test_the_population_may_hold_other_principles_and_both_readings_are_told() -> None:
     """Weights that make one camp nearly all of everyone change no group's share of its own."""
     public = made_up_public(80, 4)

@@ -225,6 +225,7 @@ def test_csv_is_harmless_and_parquet_and_jsonl_are_as_written(tmp_path: Path) ->
     assert "<script>" not in (tmp_path / "one" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_noise_costs_epsilon_once_and_the_budget_holds(tmp_path: Path) -> None:
     wanted = {"private": CoarseVotesSettings(stratum="region", epsilon=1.0, budget=2.0)}
     public = made_up_public()

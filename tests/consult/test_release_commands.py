@@ -44,6 +44,7 @@ def test_release_writes_a_whole_dataset_and_keeps_its_key_beside(
     assert not list((tmp_path / "one").rglob("*private*"))
 
 
+@pytest.mark.slow
 def test_principles_prints_groups_and_writes_both_constitutions(town: Path, tmp_path: Path) -> None:
     text = " ".join(said("principles", town, "--out", tmp_path / "p", "--resamples", 4).split())
     assert (

@@ -53,6 +53,7 @@ def actor(acts: Callable[[float], float], states: Impostor) -> Impostor:
 THEMSELVES = people(SETS, lambda shares: shares)
 
 
+@pytest.mark.slow
 def test_who_acts_as_the_people_reaches_the_ceiling_and_who_only_talks_stays_at_the_floor() -> None:
     models = {
         "base": flat(),

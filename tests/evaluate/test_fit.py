@@ -80,6 +80,7 @@ def test_the_truth_scores_one_and_passes_the_ceiling(card: Scorecard) -> None:
     assert 0.85 < score(card, "ceiling", "fit") < 1
 
 
+@pytest.mark.slow
 def test_without_a_question_trained_on_there_is_no_average_and_no_nearest_floor() -> None:
     items = [item.id for item in SURVEY.codebook.items]
     splits = {

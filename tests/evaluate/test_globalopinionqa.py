@@ -102,6 +102,7 @@ def test_least_served_countries_and_sources_are_named(card) -> None:  # type: ig
     assert any("GAS 8, WVS 4" in note for note in card.notes)
 
 
+@pytest.mark.slow
 def test_what_was_trained_on_is_left_out_for_everyone_and_counted(tmp_path: Path) -> None:
     own = next(i for i in SURVEY.codebook.items if len(i.options) == 3)
     rows = [[own.question, "{'Chile': [0.2, 0.3, 0.5]}", "['x', 'y', 'z']", "WVS"]]

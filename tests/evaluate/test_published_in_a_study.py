@@ -106,6 +106,7 @@ def test_a_study_runs_them_all_and_shows_them(write_study, evaluate) -> None:  #
     ]
 
 
+@pytest.mark.slow
 def test_the_plan_counts_their_prompts_without_reading_the_files(write_study, evaluate) -> None:  # type: ignore[no-untyped-def]
     study = read_study(write_study(methods=["base"], evaluate=evaluate))
     plan = plan_study(study)

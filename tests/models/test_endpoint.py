@@ -128,6 +128,7 @@ def test_another_models_tokenizer_is_found_out(server: Server, tmp_path: Path) -
         asking(server, tokenizer=str(other)).abilities  # noqa: B018
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", [True, False], ids=["token ids", "text"])
 def test_a_model_without_chat_is_asked_by_completions(
     tmp_path: Path, named: bool, long_lists: None

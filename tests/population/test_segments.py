@@ -71,6 +71,7 @@ def test_the_two_camps_are_found_and_no_third() -> None:
     assert min(found_segments().candidates[1].overlap) > 0.9
 
 
+@pytest.mark.slow
 def test_the_items_that_divide_them_come_first_and_mark_them() -> None:
     assert {item for item, _ in dividing_items(found_segments())[:4]} == {f"q{i}" for i in range(4)}
     (mark, *_) = marks(found_segments(), 0)

@@ -30,6 +30,7 @@ def report(town: Consultation) -> str:
     return consultation_report(town, resamples=2)
 
 
+@pytest.mark.slow
 def test_it_says_what_pages_show_and_loads_nothing(town: Consultation, report: str) -> None:
     found = shown_results(town, analyse(conversation_of(town), strict=True, resamples=2))
     assert "90 people gave 2160 votes" in re.sub(r"\s+", " ", report)

@@ -202,6 +202,7 @@ def test_a_hostile_text_is_printed_literally(
     assert squeezed(HOSTILE) in squeezed(stream.getvalue())
 
 
+@pytest.mark.slow
 def test_runs_and_scoreboards_print_names_of_methods_and_studies_literally(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

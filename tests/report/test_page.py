@@ -530,6 +530,7 @@ def test_on_a_phone_nothing_runs_off_the_side_and_text_is_legible(
     assert found["smallest"] >= 12
 
 
+@pytest.mark.slow
 def test_a_page_of_many_questions_shows_those_held_out_that_fit_worst(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -22,6 +22,7 @@ def found_segments() -> Segmentation:
     return find_segments(SURVEY, {}, SegmentSettings(bootstraps=3, most=3), seed=3)
 
 
+@pytest.mark.slow
 def test_the_page_opens_offline_and_shows_every_segment(tmp_path: Path) -> None:
     write_segments_page(found_segments(), SURVEY, "Two camps & more", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()

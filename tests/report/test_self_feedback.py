@@ -116,6 +116,7 @@ def test_a_judge_that_does_not_lean_is_not_said_to(tmp_path: Path) -> None:
     assert "prefers the letter" not in Page(render_report(results)).text
 
 
+@pytest.mark.slow
 def test_the_page_says_whether_the_model_can_judge(tmp_path: Path) -> None:
     """A checkpoint from before there was a check has nothing to say of it."""
     results, found = with_feedback(tmp_path)

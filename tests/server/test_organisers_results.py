@@ -40,6 +40,7 @@ def test_organisers_results_are_json_without_anybodys_id_and_the_order_of_rows_c
     assert shown(turned) == found
 
 
+@pytest.mark.slow
 def test_only_accepted_statements_and_people_not_excluded_count(made: Consultation) -> None:
     states = made.statements.with_columns(
         state=pl.when(pl.col("statement") == "s3")

@@ -91,6 +91,7 @@ def test_results_are_due_after_a_vote_and_after_an_act_of_staff(
     assert recompute(store, about, resamples=2).people == first.people
 
 
+@pytest.mark.slow
 def test_votes_that_come_while_it_works_count_as_behind(
     opened: tuple[Store, StoredConsultation], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -228,6 +228,7 @@ def test_answers_to_other_options_are_not_joined_with_these_people(
         estimate_study(elsewhere, "knows", 50)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_estimated_is_said_in_a_sentence(study: Study) -> None:
     for arguments, said in (
         (("nobody", 50), '--method "nobody": this study has knows, even, trained'),

@@ -91,6 +91,7 @@ def test_a_busy_machine_is_said_to_be_busy(monkeypatch: pytest.MonkeyPatch) -> N
     assert "busy: 8.2 programs want its 2 cores" in machine_speed.busy_sentence()
 
 
+@pytest.mark.slow
 def test_there_is_no_total_where_the_model_is_not_known(write_study: Write) -> None:
     path = str(write_study(model="nobody/has-this-model"))
     plan = json.loads(CliRunner().invoke(app, ["plan", path, "--json"]).output)

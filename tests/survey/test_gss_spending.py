@@ -95,6 +95,7 @@ def test_it_writes_itself_and_reads_back_equal(survey, tmp_path):
     assert back.content_hash == survey.content_hash
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_permuting_the_file_changes_no_hash(seed, frame):

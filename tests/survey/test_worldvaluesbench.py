@@ -256,6 +256,7 @@ def test_the_valid_part_may_be_drawn_from_instead(tmp_path):
     assert set(samples["D_INTERVIEW"].to_list()) <= there
 
 
+@pytest.mark.slow
 def test_the_benchmarks_real_metadata_covers_a_file_of_all_its_variables(tmp_path):
     metadata = published("question_metadata.json")
     repository = copy_of_the_repository(tmp_path)

@@ -165,6 +165,7 @@ def test_populations_that_were_not_asked_come_from_the_same_source_and_have_no_a
     assert per_visit["len"].max() <= 5
 
 
+@pytest.mark.slow
 def test_populations_differ_as_people_do_and_one_that_was_not_asked_as_predicted() -> None:
     value_sets = planted()
     missing = ITEMS[5].id
@@ -184,6 +185,7 @@ def test_populations_differ_as_people_do_and_one_that_was_not_asked_as_predicted
         assert row["apart"] == pytest.approx((people + ahead).tolist())
 
 
+@pytest.mark.slow
 def test_a_population_that_was_not_asked_starts_from_its_own_average_too() -> None:
     value_sets = planted()
     missing = ITEMS[5].id

@@ -82,6 +82,7 @@ def people_by_hand(found: ConsultationSource, group: str) -> set[str]:
     return kept & set(rows["participant"])
 
 
+@pytest.mark.slow
 def test_shares_and_errors_are_those_of_plain_numpy() -> None:
     weights = {p: 0.5 + n % 4 for n, p in enumerate(PUBLIC.participants["participant"])}
     weighted = PUBLIC.participants.with_columns(
@@ -104,6 +105,7 @@ def test_shares_and_errors_are_those_of_plain_numpy() -> None:
         assert row["standard_errors"] == pytest.approx(error.tolist())
 
 
+@pytest.mark.slow
 def test_a_target_belongs_to_the_label_that_stands_before_the_option() -> None:
     found = source()
     for row in build(source=found).frame.to_dicts()[:30]:
@@ -198,6 +200,7 @@ def test_a_text_without_its_authors_consent_is_in_no_record() -> None:
         build(source=source(changed(statements=own, participants=people)))
 
 
+@pytest.mark.slow
 def test_cells_with_few_voters_are_left_out_and_counted() -> None:
     few, many = (build(source=source(votes={"least_voters": n})) for n in (1, 30))
     assert many.frame["voters"].min() >= 30
@@ -208,6 +211,7 @@ def test_cells_with_few_voters_are_left_out_and_counted() -> None:
         build(source=source(votes={"least_voters": 1000}))
 
 
+@pytest.mark.slow
 def test_a_vote_marked_important_counts_more_only_if_asked() -> None:
     marked = PUBLIC.votes.with_columns(important=pl.col("vote") == 1)
     public = changed(votes=marked)

@@ -28,6 +28,7 @@ def plain(path: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     return scores, {value: given[:, names == value] for value in ORDER}
 
 
+@pytest.mark.slow
 def test_the_circle_of_real_people_is_that_of_an_independent_computation(
     shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

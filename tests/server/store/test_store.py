@@ -599,6 +599,7 @@ def lock_file(path: Path) -> sqlite3.Connection:
     return other
 
 
+@pytest.mark.slow
 def test_opening_waits_for_a_migration_that_takes_longer_than_a_lock_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

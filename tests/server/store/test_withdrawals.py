@@ -59,6 +59,7 @@ def everything_stored(store: Store) -> list[dict[str, Any]]:
         return [dict(row._mapping) for row in c.execute(select(schema.results))]
 
 
+@pytest.mark.slow
 def test_no_two_results_differ_by_one_person_who_withdrew(
     store: Store, what: StoredConsultation
 ) -> None:

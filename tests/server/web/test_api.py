@@ -23,6 +23,7 @@ def here(tmp_path: Path) -> Site:
     return made
 
 
+@pytest.mark.slow
 def test_a_whole_participation_by_the_api(here: Site) -> None:
     client = here.browser().client
     base = "/api/v1/c/water"

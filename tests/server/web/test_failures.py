@@ -73,6 +73,7 @@ def test_an_unforeseen_error_has_headers_and_is_counted_and_logged_once(
     assert 'method="GET",status="500"} 1' in told.text
 
 
+@pytest.mark.slow
 def test_on_a_full_disk_what_cannot_be_stored_may_be_sent_again_and_few_lines_say_so(
     here: Site, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -294,6 +294,7 @@ def mailing(office: Office, port: int, folder: Path) -> Visitor:
     return served.client("owner")
 
 
+@pytest.mark.slow
 def test_people_are_invited_by_mail_reminded_and_forgotten_when_they_join(
     office: Office, tmp_path: Path
 ) -> None:

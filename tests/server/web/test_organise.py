@@ -156,6 +156,7 @@ def test_single_votes_and_the_log_itself_are_for_some_only(
     visitor.get("/audit.jsonl", 403)
 
 
+@pytest.mark.slow
 def test_another_consultation_does_not_exist(office: Office) -> None:
     other = consultations.create_consultation(office.store, "other", {"en": "Other"}, {"en": "?"})
     outsider = staff.add_member(office.store, "outsider@example.org", "a long password")

@@ -254,6 +254,7 @@ def test_results_and_cards_say_how_many_votes_nobody_vouches_for(here: Site) -> 
     assert "lets one person in" in _unverified(unverified_share(kept))
 
 
+@pytest.mark.slow
 def test_results_name_the_entry_that_the_log_then_ended_with(here: Site) -> None:
     from suffrage.consult.groups.opinion_groups import GroupSettings
     from suffrage.server import watcher

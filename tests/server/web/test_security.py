@@ -823,6 +823,7 @@ def test_k_anonymity_demographics_are_joined_to_votes_nowhere_in_the_database(he
 # Timing side channel
 
 
+@pytest.mark.slow
 def test_timing_side_channel_no_results_before_enough_people_and_own_votes(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     crowd(here.store, what, 14)

@@ -85,6 +85,7 @@ def of_participants() -> frozenset[Any]:
 MAY_WAIT = 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CATALOGUES, ids=lambda path: path.parts[-3])
 def test_a_catalogue_has_every_text_with_its_places_and_is_compiled(path: Path) -> None:
     wanted = texts_to_translate()
