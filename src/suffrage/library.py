@@ -307,9 +307,13 @@ def _value_set(checkpoint: Checkpoint | None, study: Study | None, group: str) -
     if checkpoint is None:
         return None
     by_words = {words: name for name, words in checkpoint.value_sets.items()}
-    kept = checkpoint.folder.resolve().parent.parent / FOLDERS["value_sets"]
-    folder = kept / by_words.get(group, group)
+    folder = _kept_value_sets(checkpoint) / by_words.get(group, group)
     return ValueSet.read(folder) if (folder / "value_set.json").is_file() else None
+
+
+def _kept_value_sets(checkpoint: Checkpoint) -> Path:
+    """Where the run that a checkpoint is in keeps its value sets."""
+    return checkpoint.folder.resolve().parent.parent / FOLDERS["value_sets"]
 
 
 def _survey_items(checkpoint: Checkpoint | None, study: Study | None) -> list[Item]:
@@ -322,8 +326,7 @@ def _survey_items(checkpoint: Checkpoint | None, study: Study | None) -> list[It
         return list(study_value_set(study, first.name).items)
     if checkpoint is None:
         return []
-    kept = checkpoint.folder.resolve().parent.parent / FOLDERS["value_sets"]
-    folders = sorted(kept.glob("*/value_set.json"))[:MOST_READ]
+    folders = sorted(_kept_value_sets(checkpoint).glob("*/value_set.json"))[:MOST_READ]
     return [item for file in folders for item in ValueSet.read(file.parent).items]
 
 

@@ -23,7 +23,6 @@ from suffrage.errors import InputError
 
 if TYPE_CHECKING:
     from suffrage.consult.consultation import Consultation
-    from suffrage.consult.sources.foreign_files import FileWording
 
 
 def groups_command(
@@ -82,7 +81,7 @@ def groups_command(
         raise InputError(f"--agree is {agree}; it must be 1 or -1.")
     wording = FileWording(prefix, agree, columns, values)
     found = suffrage.find_opinion_groups(
-        _votes(source, wording) or read_conversation(source, wording),
+        _votes(source, wording != FileWording()) or read_conversation(source, wording),
         groups,
         "zero" if moderated == "zero" else "drop",
         strict,
@@ -97,10 +96,12 @@ def groups_command(
     print_rich(opinions.analysis_text(found))
 
 
-def _votes(source: Path, wording: FileWording) -> suffrage.Consultation | None:
-    """Our own export as it was written; None where the files are somebody else's."""
+def _votes(source: Path, is_worded: bool) -> suffrage.Consultation | None:
+    """Our own export as it was written; None where the files are somebody else's.
+
+    is_worded: whether something is said of files that somebody else wrote.
+    """
     from suffrage.consult.consultation import MANIFEST
-    from suffrage.consult.sources.foreign_files import FileWording as Wording
 
     if (source / "consultation.db").is_file():
         raise InputError(
@@ -109,7 +110,7 @@ def _votes(source: Path, wording: FileWording) -> suffrage.Consultation | None:
         )
     if not (source / MANIFEST).is_file():
         return None
-    if wording != Wording():
+    if is_worded:
         raise InputError(
             f"{source}: --prefix, --agree, --columns and --values are for the files of other "
             "platforms; this is an export of `suffrage consult`."
