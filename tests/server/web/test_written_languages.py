@@ -167,6 +167,11 @@ def test_a_long_statement_unfolds_before_the_buttons(
             unfolded, buttons = rest.bounding_box(), page.locator(".votes").bounding_box()
             assert last["y"] < unfolded["y"] < buttons["y"]
             page.click("button.vote.agree")
+            # With scripts the vote is sent while the page stays: leave it when the next one is there.
+            page.wait_for_function(
+                "t => !document.querySelector('h2.statement')?.innerText.startsWith(t)",
+                arg=LONG[:40].strip(),
+            )
             page.goto("/c/water/mine")
             assert page.locator(".list details.rest").count() == 1
             # What may be said about two answers comes before the buttons that send it.
