@@ -8,6 +8,9 @@ from types import ModuleType
 
 import pytest
 import torch
+import yaml
+
+from suffrage.study.schema import read_study
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "gpu_check.py"
 
@@ -29,6 +32,14 @@ def test_a_method_is_measured_and_a_mistake_told(tiny_model: Path) -> None:
     assert {"sft", "dpo", "kto", "distribution", "rlhf"} <= set(module().chosen(""))
     launched = set(module().chosen("", "gpus"))
     assert "dpo" in launched and "rlhf" not in launched, "its loop is not shared by processes"
+
+
+def test_every_method_that_it_runs_may_be_asked_for_so(tmp_path: Path) -> None:
+    check = module()
+    for name in check.chosen(""):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(check.study_of(name, "bundled:smollm2-135m", 5, 8)))
+        assert [spec.name for spec in read_study(path).methods] == [name]
 
 
 @pytest.mark.slow

@@ -302,21 +302,22 @@ def _from_average(batch: AnswerBatch) -> AnswerBatch:
     """The batch as the loss sees it: each record's answers times its average answer."""
     import torch
 
-    average = torch.ones_like(batch.log_probs)
+    average = torch.ones(batch.log_probs.shape)
     for line, row in enumerate(batch.rows):
         known = torch.tensor(row["average"]).clamp_min(LEAST_SHARE)
         average[line, : len(row["average"])] = known
-    return replace(batch, log_probs=with_average(batch.log_probs, average))
+    return replace(batch, log_probs=with_average(batch.log_probs, average.to(batch.log_probs)))
 
 
 def _shares_of(batch: AnswerBatch, column: str = "target") -> torch.Tensor:
     """The shares in a column of the records, (records, options)."""
     import torch
 
-    p = torch.zeros_like(batch.log_probs)
+    # One copy to the device: a GPU would wait for each of many.
+    p = torch.zeros(batch.log_probs.shape)
     for line, row in enumerate(batch.rows):
         p[line, : len(row[column])] = torch.tensor(row[column])
-    return p
+    return p.to(batch.log_probs)
 
 
 def _errors(batch: AnswerBatch, column: str) -> torch.Tensor:
