@@ -177,6 +177,7 @@ class Server:
 
 
 def serve(where: str, port: int, results: bool, workers: int) -> None:
+    from suffrage.server.listening import open_port
     from suffrage.server.web import serving
     from suffrage.server.web.app import create_app
     from suffrage.server.web.server_settings import DEFAULT_LIMITS, Allowance, ServerSettings
@@ -187,10 +188,11 @@ def serve(where: str, port: int, results: bool, workers: int) -> None:
     url = f"http://{HOST}:{port}"
     settings = ServerSettings(where, base_url=url, limits=limits, results=results)
     serving.start_logging()
-    if workers > 1:
-        run_workers(settings, HOST, port, None, workers)
-    else:
-        serving.run_server(create_app(settings), HOST, port)
+    with open_port(HOST, port) as listening:
+        if workers > 1:
+            run_workers(settings, listening, None, workers)
+        else:
+            serving.run_server(create_app(settings), listening)
 
 
 def prepare(where: str, slug: str, statements: int) -> None:

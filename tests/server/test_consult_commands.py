@@ -238,7 +238,9 @@ def test_a_folder_for_releases_can_be_named(
     monkeypatch.setattr(serving, "run_server", lambda app, *_: served.append(app))
     monkeypatch.setattr(serving, "start_logging", lambda: None)
     store = tmp_path / "store"
-    result = said("serve", store, "--no-results", "--releases", tmp_path / "published")
+    result = said(
+        "serve", store, "--port", "0", "--no-results", "--releases", tmp_path / "published"
+    )
     assert result.exit_code == 0, result.output
     assert served[0].state.settings.releases == tmp_path / "published"
     served[0].state.store.close()
@@ -302,14 +304,15 @@ def test_a_named_server_answers_to_its_names_alone(
     monkeypatch.setattr(serving, "run_server", lambda app, *_: served.append(app))
     monkeypatch.setattr(serving, "start_logging", lambda: None)
     named = ["--base-url", "https://c.example", "--hosts", "probe.internal, other.example"]
-    assert said("serve", tmp_path / "store", "--no-results", *named).exit_code == 0
+    serve = ["serve", tmp_path / "store", "--port", "0", "--no-results"]
+    assert said(*serve, *named).exit_code == 0
     client = TestClient(served[0])
     for host, status in (
         *(("c.example", 200), ("probe.internal", 200), ("127.0.0.1:8000", 200)),
         *(("evil.example", 400), ("c.example.evil.example", 400)),
     ):
         assert client.get("/healthz", headers={"Host": host}).status_code == status, host
-    assert said("serve", tmp_path / "store", "--no-results").exit_code == 0
+    assert said(*serve).exit_code == 0
     assert served[1].state.settings.hosts == ()
     for one in served:
         one.state.store.close()

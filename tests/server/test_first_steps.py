@@ -1,14 +1,16 @@
 """The first commands of a public body: mistakes are answered with what to do next."""
 
+import re
 import socket
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import suffrage
 from suffrage.cli import app
-from suffrage.cli.consult_server import check_port
 from suffrage.errors import InputError
+from suffrage.server.listening import open_port, port_of
 from tests.example_files import write_examples
 
 NEW = ("consult", "new", "water", "--slug", "water-2026", "--title", "Our water")
@@ -58,8 +60,20 @@ def test_a_port_in_use_is_said_before_anything_is_made(tmp_path: Path) -> None:
         store = tmp_path / "water"
         said = error_of("consult", "serve", str(store), "--port", str(port))
         assert f"port {port}" in said and "--port" in said and not store.exists()
-    check_port("127.0.0.1", port)
-    check_port("127.0.0.1", 0)
+    for wanted in (port, 0):
+        with open_port("127.0.0.1", wanted) as listening:
+            assert port_of(listening) == wanted or not wanted
+
+
+def test_no_port_is_opened_anywhere_else() -> None:
+    # Trying a port and opening it later leaves a moment in which another program takes it.
+    source = Path(suffrage.__file__).parent
+    found = {
+        str(path.relative_to(source))
+        for path in source.rglob("*.py")
+        if re.search(r"\.bind\(\(|create_server\(", path.read_text(encoding="utf-8"))
+    }
+    assert found == {"server/listening.py"}
 
 
 @pytest.mark.slow

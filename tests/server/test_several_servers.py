@@ -105,7 +105,9 @@ def test_who_does_not_lead_finds_no_groups(store: Store, monkeypatch: pytest.Mon
 def test_several_workers_on_sqlite_are_refused_in_a_sentence(store: Store, address: str) -> None:
     if not store.on_sqlite:
         pytest.skip("about SQLite")
-    done = CliRunner().invoke(commands, ["consult", "serve", address, "--workers", "2"])
+    done = CliRunner().invoke(
+        commands, ["consult", "serve", address, "--port", "0", "--workers", "2"]
+    )
     assert done.exit_code != 0 and "PostgreSQL" in str(done.exception)
 
 

@@ -249,6 +249,7 @@ def serve_command(
     """
     _need_extra()
     from suffrage.server.answer_model import answer_model
+    from suffrage.server.listening import open_port, port_of
     from suffrage.server.mail import mail_settings
     from suffrage.server.store import consultations
     from suffrage.server.store.database import open_store
@@ -258,57 +259,40 @@ def serve_command(
     from suffrage.server.web.workers import run_workers
 
     # Before anything is made or shown once.
-    check_port(host, port)
-    url = (base_url or f"http://{host}:{port}").rstrip("/")
-    settings = ServerSettings(
-        where,
-        base_url=url,
-        results=results,
-        releases=releases,
-        hosts=_hosts(base_url, host, hosts),
-        limits=read_limits(limits) if limits else DEFAULT_LIMITS,
-        mail=mail_settings(smtp, mail_from),
-        model=answer_model(answers_from, answers_model, answers_key),
-    )
-    if workers > 1 and "://" not in where:
-        raise InputError(
-            "--workers is for a store on PostgreSQL; SQLite has one writer at a time, and a second "
-            "process would only wait for it."
+    with open_port(host, port) as listening:
+        shown = f"[{host}]" if ":" in host else host
+        url = (base_url or f"http://{shown}:{port_of(listening)}").rstrip("/")
+        settings = ServerSettings(
+            where,
+            base_url=url,
+            results=results,
+            releases=releases,
+            hosts=_hosts(base_url, host, hosts),
+            limits=read_limits(limits) if limits else DEFAULT_LIMITS,
+            mail=mail_settings(smtp, mail_from),
+            model=answer_model(answers_from, answers_model, answers_key),
         )
-    app = create_app(settings) if workers == 1 else None
-    store = app.state.store if app else open_store(where)
-    serving.start_logging()
-    for what in consultations.list_consultations(store):
-        draft = ": people see it once you open it on the organisers' pages"
-        phase = what.phase + (draft if what.phase == "draft" else "")
-        say(f"Consultation  {url}/c/{what.slug} ({phase})")
-    say(f"Organisers    {url}/admin")
-    first = _first_member(store)
-    if first:
-        say(f"First sign-in  {first[0]}   password: {first[1]}   (shown only now)")
-    if app is not None:
-        serving.run_server(app, host, port, proxy)
-        return
-    store.close()
-    run_workers(settings, host, port, proxy, workers)
-
-
-def check_port(host: str, port: int) -> None:
-    """Raises InputError where another program listens on this port, or nobody may."""
-    import socket
-
-    if not port:
-        return
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, port))
-        except OSError as error:
+        if workers > 1 and "://" not in where:
             raise InputError(
-                f"{host}, port {port}: {error.strerror}; choose another port with --port, or stop "
-                "the program that uses it."
-            ) from error
+                "--workers is for a store on PostgreSQL; SQLite has one writer at a time, and a "
+                "second process would only wait for it."
+            )
+        app = create_app(settings) if workers == 1 else None
+        store = app.state.store if app else open_store(where)
+        serving.start_logging()
+        for what in consultations.list_consultations(store):
+            draft = ": people see it once you open it on the organisers' pages"
+            phase = what.phase + (draft if what.phase == "draft" else "")
+            say(f"Consultation  {url}/c/{what.slug} ({phase})")
+        say(f"Organisers    {url}/admin")
+        first = _first_member(store)
+        if first:
+            say(f"First sign-in  {first[0]}   password: {first[1]}   (shown only now)")
+        if app is not None:
+            serving.run_server(app, listening, proxy)
+            return
+        store.close()
+        run_workers(settings, listening, proxy, workers)
 
 
 def _hosts(base_url: str | None, host: str, more: str | None) -> tuple[str, ...]:

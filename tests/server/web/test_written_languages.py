@@ -167,7 +167,7 @@ def test_a_long_statement_unfolds_before_the_buttons(
             unfolded, buttons = rest.bounding_box(), page.locator(".votes").bounding_box()
             assert last["y"] < unfolded["y"] < buttons["y"]
             page.click("button.vote.agree")
-            # With scripts the vote is sent while the page stays: leave it when the next one is there.
+            # With scripts the vote is sent while the page stays; leave once the next one is there.
             page.wait_for_function(
                 "t => !document.querySelector('h2.statement')?.innerText.startsWith(t)",
                 arg=LONG[:40].strip(),

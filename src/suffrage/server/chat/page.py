@@ -21,6 +21,7 @@ from suffrage.evaluate.asking.interviews import Interview, SideAnswer
 from suffrage.report.numbers import percent
 from suffrage.report.terminal_pages.interviews import interview_notes, people_share
 from suffrage.server.chat.preferences import OUTCOME_WORDS, BlindPair, PreferenceBox
+from suffrage.server.listening import open_port, port_of
 from suffrage.server.web.protection import Guard
 
 HOST = "127.0.0.1"
@@ -156,20 +157,12 @@ def serve_chat(app: FastAPI, port: int, ready: Callable[[str], None]) -> None:
     InputError
         Something else uses the port.
     """
-    import socket
-
     import uvicorn
 
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((HOST, port))
-    except OSError as error:
-        listening.close()
-        raise InputError(f"--port {port} is in use; name another one, or 0 for any.") from error
-    ready(f"http://{HOST}:{listening.getsockname()[1]}/")
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
-    uvicorn.Server(config).run(sockets=[listening])
+    with open_port(HOST, port) as listening:
+        ready(f"http://{HOST}:{port_of(listening)}/")
+        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def _is_own(request: Request) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,8 @@ def start_logging() -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
-def server_of(
-    app: object, host: str = "127.0.0.1", port: int = 8000, proxy: str | None = None
-) -> uvicorn.Server:
-    """Return uvicorn with this application, for `run`.
+def server_of(app: object, proxy: str | None = None) -> uvicorn.Server:
+    """Return uvicorn with this application, for `run` on open ports.
 
     proxy: addresses of proxies that are trusted to say who calls.
     """
@@ -40,8 +39,6 @@ def server_of(
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]
         http=_punctual_protocol(),
-        host=host,
-        port=port,
         # Ours says path, status and time; uvicorn's would contain invitations.
         access_log=False,
         server_header=False,
@@ -52,10 +49,10 @@ def server_of(
     return uvicorn.Server(config)
 
 
-def run_server(app: object, host: str, port: int, proxy: str | None = None) -> None:
-    """Answer until the process is told to end; parameters are those of `server_of`."""
-    server = server_of(app, host, port, proxy)
-    server.run()
+def run_server(app: object, listening: socket.socket, proxy: str | None = None) -> None:
+    """Answer at an open port until the process is told to end; proxy as for `server_of`."""
+    server = server_of(app, proxy)
+    server.run(sockets=[listening])
     if not server.started:
         sys.exit(1)
 

@@ -1,7 +1,7 @@
 """Several processes that answer at one address, and a parent that replaces one that ends.
 
-The parent opens the port and gives it to each worker, so the kernel shares out connections. It
-answers no request itself. A worker is told its settings on its standard input, because a store's
+The parent gives its open port to each worker, so the kernel shares out connections. It answers no
+request itself. A worker is told its settings on its standard input, because a store's
 address may contain a password. That input ends with the parent, and with it the worker.
 
 `python -m suffrage.server.web.workers` is one worker.
@@ -26,7 +26,6 @@ from suffrage.server.web import serving
 from suffrage.server.web.app import create_app
 from suffrage.server.web.server_settings import ServerSettings
 
-WAITING = 2048
 LOOK_EVERY = 0.2
 # A worker that ends at once is not started again at once.
 AGAIN_AFTER = 1.0
@@ -59,7 +58,7 @@ class _Worker:
 
 
 def run_workers(
-    settings: ServerSettings, host: str, port: int, proxy: str | None, workers: int
+    settings: ServerSettings, listening: socket.socket, proxy: str | None, workers: int
 ) -> None:
     """Answer with several processes until this one is told to end.
 
@@ -67,8 +66,8 @@ def run_workers(
     ----------
     settings : ServerSettings
         Of every worker. With `results` one further process finds groups.
-    host : str
-    port : int
+    listening : socket
+        The open port.
     proxy : str, optional
         Addresses of proxies that are trusted to say who calls.
     workers : int
@@ -78,20 +77,16 @@ def run_workers(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
     told = told_to_worker(settings, proxy)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family, backlog=WAITING) as listening:
-        running = [
-            _Worker(f"worker {n + 1}", partial(_start_worker, listening.fileno(), told))
-            for n in range(workers)
-        ]
-        if settings.results:
-            finding = _Worker(
-                "the process that finds groups", partial(start_watching, settings.store)
-            )
-            running.append(finding)
-        while not ending.wait(LOOK_EVERY):
-            for one in running:
-                one.begin_again_if_ended()
+    running = [
+        _Worker(f"worker {n + 1}", partial(_start_worker, listening.fileno(), told))
+        for n in range(workers)
+    ]
+    if settings.results:
+        finding = _Worker("the process that finds groups", partial(start_watching, settings.store))
+        running.append(finding)
+    while not ending.wait(LOOK_EVERY):
+        for one in running:
+            one.begin_again_if_ended()
     _end([one.process for one in running])
 
 
