@@ -64,12 +64,17 @@ def test_a_file_of_statements_may_be_lines_or_any_column(tmp_path: Path) -> None
     assert read_seed_statements(lines, ["en"]) == [("One", "en"), ("Two", "en")]
     table = written(tmp_path / "seeds.csv", "Idea\tlanguage\nOne\tmi\nTwo\t\n")
     assert read_seed_statements(table, ["en", "mi"], "Idea") == [("One", "mi"), ("Two", "en")]
-    with pytest.raises(InputError, match="no column text; it has Idea, language"):
+    with pytest.raises(
+        InputError, match=r"seeds\.csv: the file has no column text; it has Idea, l"
+    ):
         read_seed_statements(table, ["en", "mi"])
     with pytest.raises(InputError, match="row 2: mi is not a language"):
         read_seed_statements(table, ["en"], "Idea")
     with pytest.raises(InputError, match="JSON"):
         read_seed_statements(written(tmp_path / "bad.json", '{"a":'), ["en"])
+    for name, text in (("none.txt", "\n \n"), ("none.csv", ""), ("head.csv", "text\n")):
+        with pytest.raises(InputError, match=f"{name}: has no statement"):
+            read_seed_statements(written(tmp_path / name, text), ["en"])
 
 
 def saved_api(folder: Path, counts: bool = True) -> Path:

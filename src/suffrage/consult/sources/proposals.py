@@ -45,15 +45,22 @@ def read_seed_statements(
     Raises
     ------
     InputError
-        The file cannot be read, or has no such column, or a language is not the consultation's.
+        The file cannot be read, or has no such column or no statement, or a language is not the
+        consultation's.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as text in UTF-8 ({error}).") from error
-    if path.suffix.lower() in (".csv", ".json", ".tsv"):
-        return seeds_of_file(text, languages, column)
-    return [(line.strip(), languages[0]) for line in text.splitlines() if line.strip()]
+    found = [(line.strip(), languages[0]) for line in text.splitlines() if line.strip()]
+    if found and path.suffix.lower() in (".csv", ".json", ".tsv"):
+        try:
+            found = seeds_of_file(text, languages, column)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+    if not found:
+        raise InputError(f"{path}: has no statement; write one a line.")
+    return found
 
 
 def seeds_of_file(
