@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import suffrage
 from suffrage.cli import app
 from suffrage.errors import InputError
-from suffrage.server.listening import open_port, port_of
+from suffrage.server.listening import address_of, open_port
 from tests.example_files import write_examples
 
 NEW = ("consult", "new", "water", "--slug", "water-2026", "--title", "Our water")
@@ -60,9 +60,11 @@ def test_a_port_in_use_is_said_before_anything_is_made(tmp_path: Path) -> None:
         store = tmp_path / "water"
         said = error_of("consult", "serve", str(store), "--port", str(port))
         assert f"port {port}" in said and "--port" in said and not store.exists()
+        said = error_of("consult", "demo", "--store", str(store), "--port", str(port))
+        assert f"port {port}" in said and not store.exists()
     for wanted in (port, 0):
         with open_port("127.0.0.1", wanted) as listening:
-            assert port_of(listening) == wanted or not wanted
+            assert address_of(listening).endswith(f":{wanted}") or not wanted
 
 
 def test_no_port_is_opened_anywhere_else() -> None:

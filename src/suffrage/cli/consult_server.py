@@ -14,8 +14,11 @@ from suffrage.errors import InputError
 from suffrage.plurals import plural
 
 if TYPE_CHECKING:
+    import socket
+
     from suffrage.consult.people import Consent
     from suffrage.server.store.database import Store
+    from suffrage.server.web.server_settings import ServerSettings
 
 Where = Annotated[
     str, typer.Argument(help="The store: a folder (SQLite) or a postgresql:// address.")
@@ -249,22 +252,15 @@ def serve_command(
     """
     _need_extra()
     from suffrage.server.answer_model import answer_model
-    from suffrage.server.listening import open_port, port_of
+    from suffrage.server.listening import address_of, open_port
     from suffrage.server.mail import mail_settings
-    from suffrage.server.store import consultations
-    from suffrage.server.store.database import open_store
-    from suffrage.server.web import serving
-    from suffrage.server.web.app import create_app
     from suffrage.server.web.server_settings import DEFAULT_LIMITS, ServerSettings, read_limits
-    from suffrage.server.web.workers import run_workers
 
     # Before anything is made or shown once.
     with open_port(host, port) as listening:
-        shown = f"[{host}]" if ":" in host else host
-        url = (base_url or f"http://{shown}:{port_of(listening)}").rstrip("/")
         settings = ServerSettings(
             where,
-            base_url=url,
+            base_url=(base_url or address_of(listening)).rstrip("/"),
             results=results,
             releases=releases,
             hosts=_hosts(base_url, host, hosts),
@@ -277,22 +273,35 @@ def serve_command(
                 "--workers is for a store on PostgreSQL; SQLite has one writer at a time, and a "
                 "second process would only wait for it."
             )
-        app = create_app(settings) if workers == 1 else None
-        store = app.state.store if app else open_store(where)
-        serving.start_logging()
-        for what in consultations.list_consultations(store):
-            draft = ": people see it once you open it on the organisers' pages"
-            phase = what.phase + (draft if what.phase == "draft" else "")
-            say(f"Consultation  {url}/c/{what.slug} ({phase})")
-        say(f"Organisers    {url}/admin")
-        first = _first_member(store)
-        if first:
-            say(f"First sign-in  {first[0]}   password: {first[1]}   (shown only now)")
-        if app is not None:
-            serving.run_server(app, listening, proxy)
-            return
-        store.close()
-        run_workers(settings, listening, proxy, workers)
+        _serve(settings, listening, proxy, workers)
+
+
+def _serve(
+    settings: ServerSettings, listening: socket.socket, proxy: str | None = None, workers: int = 1
+) -> None:
+    """Say where everything is, the first sign-in too, and answer until told to end."""
+    from suffrage.server.store import consultations
+    from suffrage.server.store.database import open_store
+    from suffrage.server.web import serving
+    from suffrage.server.web.app import create_app
+    from suffrage.server.web.workers import run_workers
+
+    app = create_app(settings) if workers == 1 else None
+    store = app.state.store if app else open_store(settings.store)
+    serving.start_logging()
+    for what in consultations.list_consultations(store):
+        draft = ": people see it once you open it on the organisers' pages"
+        phase = what.phase + (draft if what.phase == "draft" else "")
+        say(f"Consultation  {settings.base_url}/c/{what.slug} ({phase})")
+    say(f"Organisers    {settings.base_url}/admin")
+    first = _first_member(store)
+    if first:
+        say(f"First sign-in  {first[0]}   password: {first[1]}   (shown only now)")
+    if app is not None:
+        serving.run_server(app, listening, proxy)
+        return
+    store.close()
+    run_workers(settings, listening, proxy, workers)
 
 
 def _hosts(base_url: str | None, host: str, more: str | None) -> tuple[str, ...]:
@@ -488,24 +497,34 @@ def demo_command(
 
     Example: `suffrage consult demo`, `suffrage consult demo polis-export --port 9000`
     """
+    import contextlib
     import tempfile
 
     from suffrage.server import demo as demos
+    from suffrage.server.listening import address_of, open_port
 
     _check_agree(agree)
     if store is not None and store.exists():
         raise InputError(f"{store} exists; give the name of a folder that is not there yet.")
     if not look or store:
         _need_extra()
-    made = demos.polis_demo(polis, prefix, agree) if polis else demos.simulated_demo(people, seed)
-    for line in demos.demo_lines(made):
-        say(line)
-    with tempfile.TemporaryDirectory(prefix="suffrage-demo-") as passing:
+    with contextlib.ExitStack() as held:
+        # Before the votes are drawn, which takes a while.
+        listening = None if look else held.enter_context(open_port(host, port))
+        made = (
+            demos.polis_demo(polis, prefix, agree) if polis else demos.simulated_demo(people, seed)
+        )
+        for line in demos.demo_lines(made):
+            say(line)
+        passing = held.enter_context(tempfile.TemporaryDirectory(prefix="suffrage-demo-"))
         where = str(store or Path(passing) / "store")
         if store or not look:
             demos.open_demo(made, where)
-        if not look:
-            serve_command(where, host=host, port=port, base_url=None, proxy=None, results=True)
+        if listening:
+            from suffrage.server.web.server_settings import ServerSettings
+
+            settings = ServerSettings(where, base_url=address_of(listening), results=True)
+            _serve(settings, listening)
 
 
 def _need_extra() -> None:

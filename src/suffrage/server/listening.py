@@ -23,7 +23,7 @@ def open_port(host: str, port: int) -> socket.socket:
     Returns
     -------
     socket
-        `port_of` says which port it has.
+        `address_of` says which port it has.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def open_port(host: str, port: int) -> socket.socket:
     Examples
     --------
     >>> with open_port("127.0.0.1", 0) as listening:
-    ...     port_of(listening) > 0
+    ...     address_of(listening).startswith("http://127.0.0.1:")
     True
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -51,6 +51,7 @@ def open_port(host: str, port: int) -> socket.socket:
     return listening
 
 
-def port_of(listening: socket.socket) -> int:
-    """The number of an open port."""
-    return int(listening.getsockname()[1])
+def address_of(listening: socket.socket) -> str:
+    """The address of an open port, as a browser wants it."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

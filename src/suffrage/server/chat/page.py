@@ -21,7 +21,7 @@ from suffrage.evaluate.asking.interviews import Interview, SideAnswer
 from suffrage.report.numbers import percent
 from suffrage.report.terminal_pages.interviews import interview_notes, people_share
 from suffrage.server.chat.preferences import OUTCOME_WORDS, BlindPair, PreferenceBox
-from suffrage.server.listening import open_port, port_of
+from suffrage.server.listening import address_of, open_port
 from suffrage.server.web.protection import Guard
 
 HOST = "127.0.0.1"
@@ -160,7 +160,7 @@ def serve_chat(app: FastAPI, port: int, ready: Callable[[str], None]) -> None:
     import uvicorn
 
     with open_port(HOST, port) as listening:
-        ready(f"http://{HOST}:{port_of(listening)}/")
+        ready(f"{address_of(listening)}/")
         config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
         uvicorn.Server(config).run(sockets=[listening])
 
