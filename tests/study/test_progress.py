@@ -17,6 +17,13 @@ def test_time_left_begins_with_the_plan_and_ends_with_the_stages_own_pace() -> N
     assert seconds_left(600, 1.0, 900) == 0
 
 
+def test_a_training_that_goes_on_has_the_pace_of_this_run() -> None:
+    # Two thirds were done before. A tenth more has taken 90 s since the first step ended.
+    assert seconds_left(600, 0.77, 110, first=(0.67, 20)) == pytest.approx(207)
+    # At the first step nothing but the plan is known.
+    assert seconds_left(600, 0.67, 20, first=(0.67, 20)) == pytest.approx(198)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.9])
 @pytest.mark.parametrize("elapsed", [0.0, 10.0, 5000.0])
 def test_time_left_is_never_negative(share: float, elapsed: float) -> None:

@@ -1,7 +1,10 @@
 """The plan's estimate for the results grows with the answers that they compare."""
 
+from pathlib import Path
+
 import pytest
 
+from suffrage.evaluate import capability, safety
 from suffrage.study.planning.plan import (
     RESULTS_CELL_SECONDS,
     RESULTS_VALUE_SET_SECONDS,
@@ -9,7 +12,7 @@ from suffrage.study.planning.plan import (
     computed_inputs,
     plan_study,
 )
-from suffrage.study.planning.stage_work import answered_cells
+from suffrage.study.planning.stage_work import answered_cells, probe_prompts
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
 from tests.study.conftest import Write
@@ -72,3 +75,19 @@ def test_results_take_the_time_of_their_cells_and_none_once_they_are_there(
     assert planned() == pytest.approx(SMALL_STAGE_SECONDS + of_models)
     run_study(study, quiet=True)
     assert planned() == 0
+
+
+def test_what_a_model_is_asked_as_itself_is_planned_once(write_study: Write) -> None:
+    study = read_study(write_study(methods=["base", "prompt"], evaluate=["capability", "safety"]))
+    inputs = computed_inputs(study)
+    planned = probe_prompts(inputs)
+    found = {place: planned[stage.folder] for place, stage in inputs.wiring.probes.items()}
+    assert len(found) == 4
+    for (evaluation, _, _), count in found.items():
+        assert count == prompts_of(evaluation)
+
+
+def prompts_of(name: str) -> int:
+    evaluation = {"capability": capability, "safety": safety}[name].EVALUATION
+    assert evaluation.prompts is not None
+    return evaluation.prompts([], [], evaluation.options(), Path())

@@ -1,5 +1,8 @@
 """Tokens of trainings, counted by hand."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from suffrage.evaluate.asking.answers import Scoring
@@ -16,11 +19,18 @@ from suffrage.study.planning.memory import (
     token_bytes,
     weight_bytes,
 )
-from suffrage.study.planning.stage_work import described_tokens, reading_tokens, work_by_stage
+from suffrage.study.planning.stage_work import (
+    described_tokens,
+    mean_visit,
+    reading_tokens,
+    work_by_stage,
+)
 from suffrage.study.planning.training_work import TAIL_TOKENS, TrainingWork, training_work
 from suffrage.study.schema import read_study
 from suffrage.study.wiring import wire
 from suffrage.survey.formats.archive import read_book
+from suffrage.training_data.distribution_records import build_distributions
+from suffrage.training_data.records import StepShape
 from tests.study.conftest import Write
 
 QUESTION = 100.0
@@ -96,11 +106,39 @@ def test_a_constitution_costs_its_texts_and_both_stages(write_study: Write) -> N
 def test_populations_share_a_question_in_steps_of_whole_questions(write_study: Write) -> None:
     options = {"questions": 3, "populations": 5, "orders": 2, "steps": 10}
     found = work(write_study, {"method": "distribution", **options})
-    assert found == TrainingWork(learnt=10 * 3 * 2 * (QUESTION + 4 * TAIL_TOKENS))
+    assert found == TrainingWork(packed=10 * 3 * 2 * (QUESTION + 4 * TAIL_TOKENS))
     study = read_study(write_study(methods=[{"method": "distribution", **options}]))
     (spec,) = study.methods
     two = training_work(spec, 10, QUESTION, populations=2)
-    assert two.learnt == 10 * 3 * 2 * (QUESTION + TAIL_TOKENS)
+    assert two.packed == 10 * 3 * 2 * (QUESTION + TAIL_TOKENS)
+
+
+def test_a_visit_asks_for_those_who_answered_the_question() -> None:
+    shape = StepShape(4, populations=10)
+    assert mean_visit([20, 2], shape, 30) == (10 + 2) / 2
+    # In turn for all 20, and once for both of the other question.
+    assert mean_visit([20, 2], replace(shape, all_populations=True), 30) == (10 + 10 + 2) / 3
+    # A teacher predicts the answers of three more, where there are so many.
+    assert mean_visit([20, 2], replace(shape, unasked=3), 21) == (10 + 1 + 2 + 3) / 2
+    assert mean_visit([], shape, 30) is None
+
+
+@pytest.mark.parametrize("all_populations", [False, True])
+def test_a_mean_visit_is_that_of_the_records(write_study: Write, all_populations: bool) -> None:
+    step = {"questions": 2, "populations": 2, "all_populations": all_populations}
+    methods = [{"method": "distribution", "steps": 40, **step}]
+    inputs = ComputedInputs(wire(read_study(write_study(methods=methods))))
+    (place,) = inputs.wiring.align
+    learnt, split = inputs.learnt_from(place), inputs.splits[place[1]]
+    settings = inputs.training_options("distribution").record_settings
+    assert settings.step is not None
+    rows = build_distributions(
+        learnt, split, 40 * settings.step.records, np.random.default_rng(0), settings
+    ).frame
+    visits = rows.select("step", "item", "way").n_unique()
+    counts = [sum(item in v.distributions for v in learnt) for item in split.train]
+    expected = mean_visit([c for c in counts if c], settings.step, len(learnt))
+    assert expected == pytest.approx(len(rows) / visits, rel=0.1)
 
 
 def test_what_is_held_back_is_read_at_every_point(write_study: Write) -> None:
@@ -118,7 +156,7 @@ def test_descriptions_are_read_once_for_all_ways_of_asking_a_population(
     study = read_study(write_study(methods=[{"method": "distribution", **options}]))
     (spec,) = study.methods
     found = training_work(spec, 10, QUESTION, 5, described=200)
-    assert found == TrainingWork(learnt=10 * 3 * 5 * (200 + 2 * QUESTION))
+    assert found == TrainingWork(packed=10 * 3 * 5 * (200 + 2 * QUESTION))
 
 
 def test_the_tokens_of_a_description_are_about_those_of_the_text(write_study: Write) -> None:

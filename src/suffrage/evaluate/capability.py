@@ -397,4 +397,5 @@ EVALUATION = Evaluation(
     options=Options,
     probe=probe,
     prompts=prompts,
+    asks_once=True,
 )

@@ -240,4 +240,5 @@ EVALUATION = Evaluation(
     options=Options,
     probe=probe,
     prompts=prompts,
+    asks_once=True,
 )

@@ -200,6 +200,8 @@ class Evaluation:
     # (value sets, splits, options, folder of the options' paths): about how many prompts `probe`
     # scores as one place, for plans.
     prompts: Callable[[Sequence[ValueSet], Sequence[ItemSplit], Any, Path], int] | None = None
+    # Whether `probe` asks a model as often whatever it is asked as: `prompts` are then all of them.
+    asks_once: bool = False
     # Whether it needs the study's consultation, with statements and people held out.
     needs_consultation: bool = False
     # (value sets, what of the consultation may be trained on by seed, options): about how many

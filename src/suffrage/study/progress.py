@@ -21,13 +21,16 @@ HEARTBEAT = 60.0
 KNOWN_PACE = 0.1
 
 
-def seconds_left(planned: float, share: float, elapsed: float) -> float | None:
+def seconds_left(
+    planned: float, share: float, elapsed: float, first: tuple[float, float] = (0.0, 0.0)
+) -> float | None:
     """How many seconds a stage still takes; None where nothing can say it.
 
     A stage that is past its planned end and has nothing done yet has neither a plan nor a pace.
 
     The plan says it at the beginning, and the stage's own pace later, so that the first figure is
-    neither missing nor wild.
+    neither missing nor wild. What was done before the first report sets no pace: it was done by an
+    earlier run, where a training goes on, or loaded a model.
 
     Parameters
     ----------
@@ -37,21 +40,27 @@ def seconds_left(planned: float, share: float, elapsed: float) -> float | None:
         What is done of it, 0 to 1.
     elapsed : float
         Seconds since it began.
+    first : tuple of two floats
+        The share that was done at the first report, and the seconds that had passed.
 
     Examples
     --------
     >>> seconds_left(100.0, 0.0, 5.0), seconds_left(100.0, 0.5, 80.0)
     (95.0, 80.0)
+    >>> seconds_left(100.0, 0.5, 60.0, first=(0.4, 20.0))  # a tenth in 40 s
+    200.0
     >>> seconds_left(100.0, 0.0, 120.0) is None
     True
     """
     if share <= 0 and elapsed >= planned:
         return None
-    by_plan = max(planned - elapsed, planned * (1 - share) if share else 0.0)
-    if share <= 0:
+    begun, waited = first
+    since, done = elapsed - waited, share - begun
+    by_plan = max(planned * (1 - begun) - since, planned * (1 - share) if share else 0.0)
+    if done <= 0:
         return by_plan
-    by_pace = elapsed * (1 - share) / share
-    trust = min(1.0, share / KNOWN_PACE)
+    by_pace = since * (1 - share) / done
+    trust = min(1.0, done / KNOWN_PACE)
     return trust * by_pace + (1 - trust) * by_plan
 
 
@@ -150,10 +159,14 @@ class _Stage:
         self.label, self.planned = label, planned
         self.share = 0.0
         self._began = time.monotonic()
+        # The share and the seconds at the first report of something done.
+        self._first: tuple[float, float] | None = None
 
     def update(self, share: float) -> None:
         """Note the share that is done."""
         self.share = min(share, 1.0)
+        if self._first is None and share > 0:
+            self._first = self.share, self.elapsed
 
     @property
     def elapsed(self) -> float:
@@ -163,7 +176,7 @@ class _Stage:
     @property
     def left(self) -> float | None:
         """Seconds it still takes; None where nothing can say it."""
-        return seconds_left(self.planned, self.share, self.elapsed)
+        return seconds_left(self.planned, self.share, self.elapsed, self._first or (0.0, 0.0))
 
     @property
     def left_in_words(self) -> str:

@@ -203,7 +203,8 @@ def _row(
         needs = max(needs, own)
     speed = gpu.operations * REACHED
     operations = shape.parameters * (
-        (OPERATIONS[changed] + RECOMPUTED) * work.learnt + FORWARD * (work.read + work.written)
+        (OPERATIONS[changed] + RECOMPUTED) * (work.learnt + work.packed)
+        + FORWARD * (work.read + work.written)
     )
     read = FORWARD * shape.parameters / speed
     load = START_SECONDS + shape.parameters * WEIGHT / DISK_BYTES_PER_SECOND

@@ -14,9 +14,10 @@ import numpy as np
 from suffrage.models.device import cpu_threads, device_name
 from suffrage.plurals import plural
 
-# Rows, inner length and columns: the shape of a layer of a small model.
-SHAPE = (512, 1024, 1024)
-SECONDS = 0.15
+# Rows, inner length and columns: the shape of a layer of a small model. A product takes a few
+# milliseconds, so that one of many is not interrupted on a busy machine.
+SHAPE = (128, 1024, 1024)
+SECONDS = 0.25
 # Programs that want a core, for each core, above which other work slows what is measured.
 BUSY = 0.75
 

@@ -167,22 +167,23 @@ def make_plan(inputs: StudyInputs) -> Plan:
 def _local_plan(inputs: StudyInputs) -> Plan:
     """Seconds and memory of every stage where the model runs on this machine."""
     study, stages = inputs.study, inputs.wiring.stages()
+    learning_format = fast_dtype() if find_spec("torch") else "float32"
     asking = training = 0.0
     if any(s.kind in ("align", "answers", "probes") for s in stages if not s.finished):
         asking = matrix_speed(study.scoring.number_format)
-        training = matrix_speed(fast_dtype() if find_spec("torch") else "float32")
+        training = matrix_speed(learning_format)
     shape = model_shape(inputs.wiring.model)
     parameters = shape.parameters if shape else 0
     work = work_by_stage(inputs)
     small = _small_stages(inputs)
-    short = study.scoring.number_format == "bfloat16" and find_spec("torch") and not gpu_name()
-    reading = asking * (SHORT_EFFICIENCY if short else FORWARD_EFFICIENCY)
+    reading = asking * _efficiency(study.scoring.number_format)
+    learning = training * _efficiency(learning_format)
     planned = [
         _planned(
             stage,
             work.get(stage.folder),
             parameters,
-            training * FORWARD_EFFICIENCY if stage.kind == "align" else reading,
+            learning if stage.kind == "align" else reading,
             small[stage.folder],
         )
         for stage in stages
@@ -196,6 +197,12 @@ def _local_plan(inputs: StudyInputs) -> Plan:
         money,
         notes=_measured_notes(asking, study.scoring.number_format),
     )
+
+
+def _efficiency(number_format: str) -> float:
+    """The share of a plain matrix product's speed that a model reaches on this machine."""
+    short = number_format == "bfloat16" and find_spec("torch") and not gpu_name()
+    return SHORT_EFFICIENCY if short else FORWARD_EFFICIENCY
 
 
 def _measured_notes(speed: float, number_format: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,15 @@ from suffrage.study.schema import MethodSpec
 from suffrage.study.wiring import TrainingPlace
 from suffrage.survey import Item
 from suffrage.training_data.answers_in_context import shares_in_words
+from suffrage.training_data.records import StepShape
 
 # Times the arithmetic of one forward pass that a token takes: to learn from (attention, adapters
 # and optimiser included), to read, and to write by itself. Measured on SmolLM2-135M with 2 cores
 # (docs/results-journal.md, "methods on two countries").
 LEARNT_FACTOR, READ_FACTOR, WRITTEN_FACTOR = 7.0, 1.5, 3.0
+# To learn from in long packed rows. Measured on `examples/many-questions.yaml` with one core of an
+# EPYC and with one thread of a Xeon: 25 and 8.6 s a step.
+PACKED_FACTOR = 3.0
 # The ways of asking one item share its question.
 SHARED_QUESTION = 0.8
 # Tokens of what ends a turn and begins the next, names a population, and asks for a label; and the
@@ -81,12 +86,64 @@ def work_by_stage(inputs: StudyInputs) -> dict[Path, StageWork]:
 
 def _training_work(inputs: StudyInputs, place: TrainingPlace, length: float) -> StageWork:
     spec = inputs.method(place[0])
-    populations = len(inputs.learnt_from(place))
+    populations = _populations_a_question(inputs, place)
     described = described_tokens(inputs, spec)
     work = training_work(spec, inputs.steps(place), length, populations, described)
-    learning = LEARNT_FACTOR * _learning_share(inputs, place[0])
-    passes = work.learnt * learning + work.read * READ_FACTOR + work.written * WRITTEN_FACTOR
+    learning = work.learnt * LEARNT_FACTOR + work.packed * PACKED_FACTOR
+    passes = (
+        learning * _learning_share(inputs, place[0])
+        + work.read * READ_FACTOR
+        + work.written * WRITTEN_FACTOR
+    )
     return StageWork(passes, _training_memory(inputs, place), work)
+
+
+def _populations_a_question(inputs: StudyInputs, place: TrainingPlace) -> float | None:
+    """For how many populations a step asks one question, in the mean over its visits.
+
+    None where steps do not take whole questions.
+    """
+    shape = inputs.training_options(place[0]).record_settings.step
+    if shape is None:
+        return None
+    train = set(inputs.splits[place[1]].train)
+    value_sets = inputs.learnt_from(place)
+    asked = Counter(i for v in value_sets for i in v.distributions if i in train)
+    return mean_visit(list(asked.values()), shape, len(value_sets))
+
+
+def mean_visit(asked: Sequence[int], shape: StepShape, populations: int) -> float | None:
+    """For how many populations a visit asks its question, in the mean.
+
+    Parameters
+    ----------
+    asked : sequence of int
+        How many populations answered each question.
+    shape : StepShape
+        How a step is made.
+    populations : int
+        How many are learnt from.
+
+    Returns
+    -------
+    float or None
+        None where there is no question.
+
+    Examples
+    --------
+    Three visits: for 10 populations of the first question, for the other 10, and for both of the
+    second.
+
+    >>> mean_visit([20, 2], StepShape(4, populations=10, all_populations=True), 20)
+    7.333333333333333
+    """
+    visits, total = 0, 0
+    for count in asked:
+        times = -(-count // shape.populations) if shape.all_populations else 1
+        added = min(shape.unasked, populations - count)
+        visits += times
+        total += min(count, times * shape.populations) + times * added
+    return total / visits if visits else None
 
 
 def _learning_share(inputs: StudyInputs, method: str) -> float:
@@ -174,7 +231,8 @@ def probe_prompts(inputs: StudyInputs) -> dict[Path, float]:
                 entry.options,
                 study.folder,
             )
-            found[stage.folder] = asked_as(inputs, inputs.method(method)) * prompts
+            places = 1 if entry.evaluation.asks_once else asked_as(inputs, inputs.method(method))
+            found[stage.folder] = places * prompts
     return found
 
 
