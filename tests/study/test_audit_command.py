@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.study.commands.auditing import asked_model, surveyed_by
-from suffrage.survey import Survey
+from suffrage.survey import Survey, read_survey
 from suffrage.values.item_keys import item_key
 from tests.evaluate.test_auditing import constant, said
 from tests.json_keys import check_keys
@@ -52,6 +52,9 @@ def test_an_endpoint_is_audited_and_nothing_is_asked_twice(town: Path) -> None:
     assert "Whose answers does stub give?" in page and "A map of answers" in page
     assert f"{asked} requests" in page
     found = json.loads((town / "found" / "audit.json").read_text())
+    survey = read_survey("labelled_file", path="survey.csv", codebook="codebook.yaml")
+    assert f"The survey's content hash is {survey.content_hash}." in found["notes"]
+    assert any(note.startswith(f"stub: asked at {server.address}") for note in found["notes"])
     groups = pl.read_csv(town / "found" / "groups.csv")
     assert sorted(groups["group"]) == ["north", "south"]
     assert [g["group"] for g in found["models"][0]["groups"]] == groups["group"].to_list()
@@ -71,6 +74,7 @@ def test_models_at_hand_and_behind_addresses_are_compared_in_one_report(
     assert found.exit_code == 0, found.output
     content = json.loads(found.stdout)
     check_keys("audit", content)
+    assert any("the model's content hash is" in note for note in content["notes"])
     assert [m["name"] for m in content["models"]] == [tiny_model.name, "far"]
     assert {(g["model"], g["group"]) for g in content["model_gaps"]} >= {
         (g["model"], group) for g in content["model_gaps"] for group in ("north", "south")

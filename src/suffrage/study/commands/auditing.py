@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from suffrage import registry, settings, storage
+from suffrage import __version__, registry, settings, storage
 from suffrage.align.checkpoint import MANIFEST, load_model_or_checkpoint
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, did_you_mean
@@ -72,6 +72,8 @@ class AuditedSurvey:
     survey: Survey | None = None
     # Groups that are too small, each with the reason.
     left_out: tuple[str, ...] = ()
+    # The content hash of each source.
+    hashes: tuple[str, ...] = ()
 
 
 def surveyed_by_study(study: Study) -> AuditedSurvey:
@@ -169,6 +171,7 @@ def _audited(
         value_sets=tuple(made),
         survey=survey,
         left_out=tuple(left),
+        hashes=tuple(one.content_hash for one in sources),
     )
 
 
@@ -238,7 +241,7 @@ def run_audit(
     probes = [ItemProbe(item, None) for item in auditor.items]
     ways = sum(len(ways_of_asking(probe.item, None)) for probe in probes)
     answers: dict[str, list[ModelAnswer]] = {}
-    notes: list[str] = [f"Left out: {why}" for why in surveyed.left_out]
+    notes = [f"Left out: {why}" for why in surveyed.left_out] + _provenance(surveyed)
     planned = PLANNED_SECONDS * len(probes)
     with ExitStack() as open_now:
         store = open_now.enter_context(AnswerStore(folder / ".work" / "answers.sqlite"))
@@ -252,7 +255,8 @@ def run_audit(
                     done += count
                     update(min(done / ways, 1.0))
 
-                model, endpoint = _opened(wanted, store, scoring)
+                model, endpoint, identified = _opened(wanted, store, scoring)
+                notes.append(f"{name}: {identified}")
                 answers[name] = read_letters(model, probes, scoring.lowest_mass, advance)
                 if endpoint is not None:
                     notes += [f"{name}: {note}" for note in _endpoint_notes(endpoint)]
@@ -262,18 +266,31 @@ def run_audit(
     return found
 
 
+def _provenance(surveyed: AuditedSurvey) -> list[str]:
+    """What an auditor needs to say later which survey was used, and by which program."""
+    return [
+        f"Made with Suffrage {__version__}.",
+        *(f"The survey's content hash is {one}." for one in surveyed.hashes),
+    ]
+
+
 def _opened(
     wanted: AskedModel, store: AnswerStore, scoring: Scoring
-) -> tuple[Answerer, Endpoint | None]:
-    """A model whose answers are kept, and its endpoint where it is behind one."""
+) -> tuple[Answerer, Endpoint | None, str]:
+    """A model whose answers are kept, its endpoint where it is behind one, and which it is."""
     if isinstance(wanted, EndpointSettings):
         endpoint = Endpoint(wanted, Path(), store, "audit")
-        return CachedAnswerer(endpoint, store, [wanted.identity.content]), endpoint
+        which = f"asked at {wanted.endpoint}. Its weights cannot be checked from outside."
+        return CachedAnswerer(endpoint, store, [wanted.identity.content]), endpoint, which
     loaded = load_model_or_checkpoint(wanted, scoring.number_format)
     place = Path(wanted.name)
     weights = storage.folder_hash(place) if (place / MANIFEST).is_file() else ""
     decides = [loaded.identity.content, weights, loaded.dtype, loaded.device]
-    return CachedAnswerer(loaded, store, decides), None
+    commit = f", revision {loaded.identity.revision}" if loaded.identity.revision else ""
+    which = f"the model's content hash is {loaded.identity.content}{commit}."
+    if weights:
+        which += f" The checkpoint's is {weights}."
+    return CachedAnswerer(loaded, store, decides), None, which
 
 
 def _endpoint_notes(endpoint: Endpoint) -> list[str]:
