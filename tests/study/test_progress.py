@@ -45,6 +45,18 @@ def test_a_stage_past_its_plan_with_nothing_done_is_not_said_to_end_now(
     )
 
 
+def test_a_last_stage_past_its_plan_gives_no_time_for_the_whole_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "HEARTBEAT", 0.02)
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+    with Progress(0.01) as shown, shown.stage("ask it", 0.01):
+        time.sleep(0.1)
+    assert "0% done, longer than planned; the whole run longer than planned" in written.getvalue()
+    assert "more than" not in written.getvalue()
+
+
 def test_without_a_terminal_every_stage_has_lines_and_one_now_and_then(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

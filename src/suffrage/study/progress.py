@@ -17,6 +17,8 @@ from suffrage.terminal_text import visible
 Update = Callable[[float], None]
 # Seconds between two lines where there is no terminal.
 HEARTBEAT = 60.0
+# Said where nothing tells how long it still takes.
+LONGER = "longer than planned"
 # From this share of a stage on, its own pace alone says how long the rest takes.
 KNOWN_PACE = 0.1
 
@@ -115,7 +117,14 @@ class Progress:
         """How long the whole run still takes, in words."""
         rest = max(0.0, self.total - self.done - stage.planned)
         left = stage.left
-        return f"more than {duration(rest)}" if left is None else f"about {duration(left + rest)}"
+        if left is not None:
+            return f"about {duration(left + rest)}"
+        return f"more than {duration(rest)}" if rest >= 1.0 else LONGER
+
+    def _left_in_words(self, stage: _Stage) -> str:
+        """The same for the bar of the whole run."""
+        left = self._left(stage)
+        return left if left == LONGER else f"{left} left"
 
     def _on_bars(self, stage: _Stage) -> Update:
         task = self._bars.add_task(visible(stage.label), total=1.0, left=stage.left_in_words)
@@ -124,7 +133,7 @@ class Progress:
             stage.update(share)
             self._bars.update(task, completed=stage.share, left=stage.left_in_words)
             done = self.done + stage.share * stage.planned
-            self._bars.update(self._whole, completed=done, left=f"{self._left(stage)} left")
+            self._bars.update(self._whole, completed=done, left=self._left_in_words(stage))
 
         update(0.0)
         return update
@@ -182,7 +191,7 @@ class _Stage:
     def left_in_words(self) -> str:
         """How long it still takes."""
         left = self.left
-        return "longer than planned" if left is None else f"about {duration(left)} left"
+        return LONGER if left is None else f"about {duration(left)} left"
 
 
 def note(line: str, quiet: bool = False) -> None:
