@@ -57,9 +57,11 @@ def test_the_unit_starts_the_server_with_options_that_exist() -> None:
 
 def test_the_container_copies_files_that_exist_and_installs_checked_packages() -> None:
     text = (DEPLOY / "Dockerfile").read_text()
+    sent = set(re.findall(r"(?m)^!(.+)$", (ROOT / ".dockerignore").read_text()))
     for line in re.findall(r"(?m)^COPY (?!--from)(.*)$", text):
         *sources, _ = line.split()
         assert all((ROOT / source).exists() for source in sources)
+        assert set(sources) <= sent
     lists = re.findall(r"pip install .*--require-hashes -r (\S+)", text)
     assert lists == ["requirements/server.txt"] and (ROOT / lists[0]).is_file()
     assert re.search(r"pip install --no-cache-dir --no-deps \.$", text, flags=re.MULTILINE)
