@@ -185,7 +185,7 @@ def _refusal(job: TrainingJob, check: JudgeCheck) -> str:
         f"labelled pairs ({check.agreement:.2f}, where a coin has 0.50 and least_agreement is "
         f"{check.least_agreement:g}); take a larger model that follows instructions, train on the "
         "vote shares of principles (records: votes), or say least_agreement: 0 to train on its "
-        "judgements all the same."
+        "judgements anyway."
     )
 
 

@@ -119,7 +119,7 @@ MEASURES = (
 
 
 def probe(given: ProbeInput) -> pl.DataFrame:
-    """Every scored item asked as nobody in particular; all else is read from the answers of `fit`.
+    """Every scored item, asked without naming a group; the rest is read from the answers of `fit`.
 
     A model that is never told whom to answer as is not asked: there is nothing to steer.
     """

@@ -33,7 +33,7 @@ _DECIDES = ("states", 1, DEPTHS)
 class ItemStates:
     """The states of one item at each kept layer: the mean over its tokens, and its last token's.
 
-    The text is the question and below it the options, each after a dash, as nobody in particular.
+    The text is the question and below it the options, each after a dash, without naming a group.
     """
 
     # Shape (layers, 2, width).

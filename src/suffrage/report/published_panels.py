@@ -32,7 +32,7 @@ class DotRow:
     """A line of a plot of dots."""
 
     label: str
-    itself: float | None  # asked as nobody
+    itself: float | None  # asked without naming a group
     named: float | None  # asked as this population
     mark: float | None = None  # people's own
 

@@ -9,7 +9,10 @@ from typing import Any
 
 _HEAD = """# The study's file
 
-Which keys may a study's file have, and what does each do? A study is one YAML file. The program
+*For researchers who write or check a study's file. You get every key with its type, default and
+meaning.*
+
+A study is one YAML file. The program
 makes this page from the schema that reads the file (`suffrage schema --page`), so the page is
 always up to date.
 

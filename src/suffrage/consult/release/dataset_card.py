@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-NOT_TOLD = "The organisers have not told."
+NOT_TOLD = "The organisers have not said."
 # The card warns where three known votes single out more than this share of people.
 FINGERPRINT = 0.1
 # What each column means, in every table that has it.

@@ -230,7 +230,7 @@ class Interview:
         """What to say of a single word, to which a model would only write nonsense."""
         if not self._items:
             return (
-                f'"{word}": no survey is at hand that could have a question of this id; name its '
+                f'"{word}": no survey is known that could have a question of this id; name its '
                 "study (--study), or write a whole question."
             )
         return (

@@ -1,6 +1,6 @@
 """What a consultation gives to other sites and programs: a page to embed, results and news.
 
-All of it is as nobody in particular sees it. No cookie is read and none is set, so a frame on
+All of it is what somebody without a session sees. No cookie is read and none is set, so a frame on
 another site, or a program, gets the same whoever is in front of the screen.
 """
 

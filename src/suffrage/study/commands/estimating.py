@@ -223,7 +223,7 @@ def _check_unchanged(survey: Survey, results: Results, path: Path) -> None:
     """Raises InputError where the results are of another survey than the one at hand."""
     if dict(survey.provenance.files) not in [source.files for source in results.surveys]:
         raise InputError(
-            f"{path} was made from another file than the survey at hand; run the study again."
+            f"{path} was made from another file than the study's survey; run the study again."
         )
     asked_then = {item.id: (item.question, tuple(item.options)) for item in results.items}
     for item in survey.codebook.items:
