@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -102,3 +103,37 @@ def test_the_checks_see_what_is_wrong() -> None:
     assert unknown(["suffrage", "run", "study.yaml", "--fast"]) == "no option --fast"
     block = "```sh\ncd x && KEY=1 suffrage run 'a; b' \\\n  --json  # why\n```"
     assert list(command_lines(block)) == [["suffrage", "run", "a; b", "--json"]]
+
+
+HEAD = re.compile(r"\*For .+?\. You get .+?\.\*", re.DOTALL)
+NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
+
+
+def head_of(page: Path) -> str:
+    """The first paragraph below the title of a page or a notebook."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".ipynb":
+        text = "".join(json.loads(text)["cells"][0]["source"])
+    return text.split("\n\n")[1].strip()
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*(page for page in PAGES if page.parent != ROOT), *NOTEBOOKS],
+    ids=identified,
+)
+def test_every_page_says_first_whom_it_is_for_and_what_they_get(page: Path) -> None:
+    assert HEAD.fullmatch(head_of(page)), head_of(page)
+
+
+def test_the_readme_gives_the_figures_of_the_table_of_claims() -> None:
+    claims = dict(
+        re.findall(r'<a id="([^"]+)"></a>(.*)', (ROOT / "docs" / "results.md").read_text("utf-8"))
+    )
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\| \[([^\]]+)\]\(docs/results\.md#([^)]+)\)", readme)
+    assert len(shown) >= 5
+    for text, anchor in shown:
+        known = {number.lstrip("+-") for number in re.findall(r"[+-]?0\.\d+", claims[anchor])}
+        for number in re.findall(r"0\.\d+", text):
+            assert number in known, f"{anchor}: {number}"

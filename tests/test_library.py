@@ -307,7 +307,7 @@ def test_a_single_word_that_is_no_id_is_not_asked_as_a_question(
     for group in (None, "north"):
         with pytest.raises(InputError, match=r'no question of this id.*Did you mean "roads"'):
             suffrage.chat(folder, group).ask("raods")
-    with pytest.raises(InputError, match="no survey is at hand"):
+    with pytest.raises(InputError, match="no survey is known"):
         suffrage.chat(town / "tiny-model").ask("roads")
     (answer,) = suffrage.chat(town / "tiny-model").ask("roads", ["Good", "Bad"])
     assert list(answer.shares) == ["Good", "Bad"]
