@@ -1,6 +1,7 @@
 """Errors that a user can act on: each message says what is wrong, where, and how to fix it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -47,6 +48,33 @@ class TrainingDivergedError(SuffrageError):
 
 class MissingExtraError(InputError):
     """An optional part of Suffrage is needed and not installed (exit code 2)."""
+
+
+@contextmanager
+def naming_file(name: str, about: tuple[str, ...] = ("",)) -> Iterator[None]:
+    """Within the block, begin errors of users with the name of the file that they are about.
+
+    Parameters
+    ----------
+    name : str
+        The file's name. An error that begins with it stays as it is.
+    about : tuple of str
+        How errors about this file begin; others name another file. Default: all are about it.
+
+    Examples
+    --------
+    >>> with naming_file("study.yaml"):
+    ...     raise InputError("model: nowhere does not exist.")
+    Traceback (most recent call last):
+    suffrage.errors.InputError: study.yaml: model: nowhere does not exist.
+    """
+    try:
+        yield
+    except InputError as error:
+        said = str(error)
+        if said.startswith(f"{name}:") or not said.startswith(about):
+            raise
+        raise type(error)(f"{name}: {said}") from error
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -133,7 +133,7 @@ def validated(schema: type[Settings], content: Any, source: str, under: str = ""
     content
         What the file says, as `read_yaml` gives it.
     source : str
-        The file's name, for messages.
+        The file's name, for messages; empty where the caller names it.
     under : str
         The key that the content is at.
 
@@ -153,7 +153,8 @@ def validated(schema: type[Settings], content: Any, source: str, under: str = ""
         # When a key is misspelt, another one is missing: the misspelt one is the mistake.
         problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
         place = _place(under, keys_of(problem, content))
-        raise InputError(f"{source}: {place}{_complaint(problem, schema, content)}") from error
+        file = f"{source}: " if source else ""
+        raise InputError(f"{file}{place}{_complaint(problem, schema, content)}") from error
 
 
 # How Pydantic names the type that it tried: "constrained-int", "list[int]", "Model", "int".

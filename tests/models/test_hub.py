@@ -23,7 +23,7 @@ from suffrage.models import EntailmentModel, LanguageModel, ModelIdentity, hub, 
 from suffrage.models.answerer import LabelChoice
 from suffrage.models.endpoint_api import endpoint_identity
 from suffrage.models.endpoint_settings import EndpointSettings
-from suffrage.models.identity import identify_trained, is_hub_id, model_shape
+from suffrage.models.identity import check_at_hand, identify_trained, is_hub_id, model_shape
 from suffrage.models.loading import load_weights
 from suffrage.models.local_settings import LocalModelSettings
 from tests.align.test_training import job
@@ -117,8 +117,50 @@ def test_a_model_that_is_nowhere_has_no_commit_and_is_not_loaded(cache: Path) ->
     found = identify(NAME, Path())
     assert found.revision is None and found.on_hub
     for load in (LanguageModel.load, EntailmentModel.load):
-        with pytest.raises(InputError, match="the hub did not say which revision"):
+        with pytest.raises(InputError, match="nor in the local cache, and the hub could not be"):
             load(found)
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        ("RepositoryNotFoundError", "is neither a folder here nor a model on the hub"),
+        ("GatedRepoError", "is gated; accept its terms at https://huggingface.co/owner/name"),
+    ],
+)
+@pytest.mark.parametrize("key", ["model", "study.yaml: evaluate: behaviour"])
+def test_a_model_that_the_hub_does_not_give_is_named_with_its_key_before_it_is_loaded(
+    failure: str, said: str, key: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    kind = getattr(errors, failure)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise kind.__new__(kind)
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", refuse)
+    with pytest.raises(InputError, match=f"^{key}: owner/name {said}"):
+        identify(NAME, Path(), key)
+    pinned = identify(settings(revision=FIRST), Path(), key)  # a commit is a content by itself
+    with pytest.raises(InputError, match=f"^{key}: owner/name {said}"):
+        check_at_hand(pinned, key)
+
+
+def test_a_name_that_no_hub_can_have_is_refused(cache: Path) -> None:
+    with pytest.raises(InputError, match="model: owner/na me is neither a folder here nor"):
+        identify("owner/na me", Path())
+
+
+def test_a_commit_is_at_hand_in_the_cache_and_nowhere_else_without_the_hub(
+    cache: Path, tiny_model: Path
+) -> None:
+    fill(cache, FIRST, tiny_model, None)
+    check_at_hand(identify(settings(revision=FIRST), Path()))
+    check_at_hand(identify(str(tiny_model), Path()))
+    with pytest.raises(InputError, match=r"the hub could not be asked for it\. Check the name"):
+        check_at_hand(identify(settings(revision=SECOND), Path()))
 
 
 def test_a_revision_that_the_hub_lacks_is_named(

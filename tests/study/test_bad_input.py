@@ -11,6 +11,7 @@ import pytest
 from suffrage import storage
 from suffrage.cli import commands, main
 from suffrage.errors import InputError, MissingExtraError, SuffrageError, require
+from suffrage.study.planning.plan import plan_study
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study
 from suffrage.study.stages import ORDER
@@ -52,7 +53,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "empty population": (
         {"value_sets": [{"name": "x", "where": {"region": "north", "age": {"min": 200}}}]},
-        "no respondent meets all of where",
+        "no respondent meets all of where (age is 200 or more, region is north)",
     ),
     "value nobody has": (
         {"value_sets": [{"name": "x", "where": {"region": "east"}}]},
@@ -64,6 +65,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "not a model": ({"model": "."}, "is not a model: it needs to be a folder with a config.json"),
     "no such model": ({"model": "./nowhere"}, "model: ./nowhere does not exist"),
+    "a name that no hub can have": (
+        {"model": "nobody/no thing"},
+        "model: nobody/no thing is neither a folder here nor a model on the hub that you may read",
+    ),
     "no such bundled model": (
         {"model": "bundled:gpt"},
         'no bundled model "gpt"; there are gemma3-270m, smollm2',
@@ -114,7 +119,50 @@ def test_a_mistake_in_the_study_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     changes, message = MISTAKES[mistake]
-    assert message in said(capsys, monkeypatch, "run", str(write_study(**changes)))
+    error = said(capsys, monkeypatch, "run", str(write_study(**changes))).split("Error: ")[1]
+    assert message in error and error.startswith("study.yaml: ")
+
+
+HUB_MODEL = "owner/a-model-that-nobody-has"
+
+
+@pytest.fixture
+def no_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"model": HUB_MODEL}, "model"),
+        ({"model": {"name": HUB_MODEL, "revision": "1" * 40}}, "model"),
+        (
+            {"evaluate": ["fit", {"evaluation": "behaviour", "judge": HUB_MODEL}]},
+            "evaluate: behaviour",
+        ),
+    ],
+)
+def test_a_run_whose_model_is_nowhere_stops_before_the_survey_is_read(
+    changes: dict[str, Any],
+    key: str,
+    no_hub: None,
+    write_study: Write,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = write_study(**changes)
+    error = said(capsys, monkeypatch, "run", str(path))
+    assert error.startswith(f"Error: study.yaml: {key}: {HUB_MODEL} is neither a folder here nor")
+    assert "Reading the survey" not in error and not (path.parent / "out" / "survey").exists()
+
+
+def test_a_plan_says_that_its_model_is_nowhere(no_hub: None, write_study: Write) -> None:
+    first, *_ = plan_study(read_study(write_study(model=HUB_MODEL))).notes
+    assert first.startswith(f"study.yaml: model: {HUB_MODEL} is neither a folder here nor")
+    assert first.endswith("`suffrage run` would stop here.")
 
 
 def test_a_missing_study_a_broken_one_and_a_key_twice_are_named(

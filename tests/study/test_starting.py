@@ -17,6 +17,7 @@ from suffrage.study.commands.starting import StartSettings, start_study
 from suffrage.study.inputs import study_split
 from suffrage.study.schema import read_study, study_survey
 from suffrage.study.sources import built_value_set, read_sources
+from suffrage.survey.draft import draft_codebook
 from suffrage.survey.scales import scale_order
 from suffrage.training_data import TrainedBefore
 
@@ -58,6 +59,16 @@ def test_a_study_made_from_a_data_file_can_be_read_and_run(tmp_path: Path) -> No
     assert len({split.clusters[item] for item in split.held_out}) >= 6
     assert any("Write the question behind 12 items" in line for line in started.to_do)
     assert [spec.name for spec in study.methods] == ["base", "prompt", "distribution"]
+
+
+def test_a_drafted_codebook_and_a_study_that_is_begun_have_the_same_items(tmp_path: Path) -> None:
+    data = write_town(tmp_path)
+    drafted = {item["id"]: item for item in yaml.safe_load(draft_codebook(data))["items"]}
+    start_study(data, tmp_path / "new")
+    begun = yaml.safe_load((tmp_path / "new" / "codebook.yaml").read_text())["items"]
+    assert [drafted[item["id"]] for item in begun] == begun
+    assert {item["question"] for item in begun} > {BUSES, "How often do you cycle?"}
+    assert "more_on_buses" in drafted and BUSES not in drafted
 
 
 def test_too_few_questions_hold_nothing_out_and_train_nothing(tmp_path: Path) -> None:

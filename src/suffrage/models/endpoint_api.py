@@ -262,7 +262,9 @@ def endpoint_identity(settings: EndpointSettings, folder: Path) -> ModelIdentity
         return identity
     path = _tokenizer_folder(settings.tokenizer, folder)
     files = (
-        resolved_revision(settings.tokenizer, None) if path is None else storage.folder_hash(path)
+        resolved_revision(settings.tokenizer, None, "model.tokenizer")
+        if path is None
+        else storage.folder_hash(path)
     )
     return replace(identity, content=storage.content_hash([identity.content, files]))
 
@@ -292,7 +294,7 @@ def endpoint_tokenizer(settings: EndpointSettings, folder: Path) -> Any:
     transformers = require("transformers", "align", "model.tokenizer")
     path = _tokenizer_folder(settings.tokenizer, folder)
     source = settings.tokenizer if path is None else str(path)
-    revision = None if path else resolved_revision(source, None)
+    revision = None if path else resolved_revision(source, None, "model.tokenizer")
     try:
         return transformers.AutoTokenizer.from_pretrained(
             source, revision=revision or "main", trust_remote_code=False

@@ -18,7 +18,7 @@ _CONFIG = "config.json"
 _PATIENCE = 10.0
 
 
-def resolved_revision(name: str, revision: str | None) -> str | None:
+def resolved_revision(name: str, revision: str | None, key: str = "model") -> str | None:
     """Resolve a branch or tag of a model on the hub to its commit hash.
 
     The local cache is asked first, so that a study keeps the weights that it began with, and works
@@ -30,6 +30,8 @@ def resolved_revision(name: str, revision: str | None) -> str | None:
         "owner/name".
     revision : str or None
         A branch, a tag or a commit hash; None means "main".
+    key : str
+        The setting that names the model, for errors.
 
     Returns
     -------
@@ -39,7 +41,7 @@ def resolved_revision(name: str, revision: str | None) -> str | None:
     Raises
     ------
     InputError
-        The hub has no such revision of the model.
+        The hub has no such model or no such revision of it, or it is gated.
 
     Examples
     --------
@@ -51,7 +53,29 @@ def resolved_revision(name: str, revision: str | None) -> str | None:
     if importlib.util.find_spec("huggingface_hub") is None:
         return None
     folder = cached_folder(name, revision)
-    return folder.name if folder is not None else _asked(name, revision)
+    return folder.name if folder is not None else _asked(name, revision, key)
+
+
+def is_at_hand(name: str, revision: str | None, key: str = "model") -> bool:
+    """Say whether a revision of a model is in the local cache, or the hub offers it now.
+
+    Parameters
+    ----------
+    name : str
+        "owner/name".
+    revision : str or None
+        A commit hash, as `resolved_revision` found it. None is never at hand.
+    key : str
+        The setting that names the model, for errors.
+
+    Raises
+    ------
+    InputError
+        The hub has no such model or no such revision of it, or it is gated.
+    """
+    if revision is None:
+        return False
+    return cached_folder(name, revision) is not None or _asked(name, revision, key) is not None
 
 
 def cached_folder(name: str, revision: str | None) -> Path | None:
@@ -68,9 +92,14 @@ def cached_folder(name: str, revision: str | None) -> Path | None:
     return Path(found).parent if isinstance(found, str) else None
 
 
-def _asked(name: str, revision: str | None) -> str | None:
+def _asked(name: str, revision: str | None, key: str) -> str | None:
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         # This fails at once where there is no network; a download would be tried for long.
@@ -78,9 +107,19 @@ def _asked(name: str, revision: str | None) -> str | None:
         file = hf_hub_download(name, _CONFIG, revision=revision, etag_timeout=_PATIENCE)
     except RevisionNotFoundError as error:
         raise InputError(
-            f"model.revision: {name} has no revision {revision}; give a branch, a tag or a commit "
+            f"{key}.revision: {name} has no revision {revision}; give a branch, a tag or a commit "
             f"hash that https://huggingface.co/{name}/commits/main lists."
         ) from error
-    except Exception:  # the hub's client fails in many ways; loading says which
+    except GatedRepoError as error:
+        raise InputError(
+            f"{key}: {name} is gated; accept its terms at https://huggingface.co/{name}, and set "
+            "HF_TOKEN to a token of the account that accepted them."
+        ) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise InputError(
+            f"{key}: {name} is neither a folder here nor a model on the hub that you may read; "
+            "check the spelling, and set HF_TOKEN if the model is private."
+        ) from error
+    except Exception:  # the hub's client fails in many other ways
         return None
     return Path(file).parent.name

@@ -8,7 +8,7 @@ from pathlib import Path
 from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.models import bundled
-from suffrage.models.hub import cached_folder, resolved_revision
+from suffrage.models.hub import cached_folder, is_at_hand, resolved_revision
 from suffrage.models.local_settings import LocalModelSettings
 from suffrage.models.shape import ModelShape, folder_shape
 
@@ -61,7 +61,7 @@ class ModelIdentity:
         return f"{self.name} (revision {self.revision[:12]})" if self.revision else self.name
 
 
-def identify(model: str | LocalModelSettings, folder: Path) -> ModelIdentity:
+def identify(model: str | LocalModelSettings, folder: Path, key: str = "model") -> ModelIdentity:
     """Resolve what a study calls a model.
 
     Parameters
@@ -70,18 +70,20 @@ def identify(model: str | LocalModelSettings, folder: Path) -> ModelIdentity:
         "bundled:NAME", a path, or a hub id ("owner/name"), by itself or with settings.
     folder : Path
         Where a relative path starts.
+    key : str
+        The setting that names the model, for errors.
 
     Raises
     ------
     InputError
-        The path has no model in it, there is no such bundled model, or the hub id has no such
-        revision.
+        The path has no model in it, there is no such bundled model, or the hub has no such model
+        or revision.
     """
     settings = LocalModelSettings(name=model) if isinstance(model, str) else model
-    found = _weights(settings, folder)
+    found = _weights(settings, folder, key)
     if settings.revision is not None and not found.on_hub:
         raise InputError(
-            f"model.revision: {settings.name} is not a hub id; only models on the hub have "
+            f"{key}.revision: {settings.name} is not a hub id; only models on the hub have "
             "revisions."
         )
     return _with_loading(found, settings)
@@ -117,7 +119,35 @@ def is_hub_id(name: str) -> bool:
     return name.count("/") == 1 and not name.startswith((".", "/", "~", bundled.PREFIX))
 
 
-def _weights(settings: LocalModelSettings, folder: Path) -> ModelIdentity:
+def check_at_hand(identity: ModelIdentity, key: str = "model") -> None:
+    """Check that a model of the hub can be loaded now, without loading it.
+
+    Parameters
+    ----------
+    identity : ModelIdentity
+        A folder or a bundled model passes: `identify` has seen its files.
+    key : str
+        The setting that names the model, for the error.
+
+    Raises
+    ------
+    InputError
+        The model is not in the local cache, and the hub does not have it or cannot be asked.
+    """
+    if identity.on_hub and not is_at_hand(identity.source, identity.revision, key):
+        raise InputError(not_at_hand(identity, key))
+
+
+def not_at_hand(identity: ModelIdentity, key: str = "model") -> str:
+    """Say why a model of the hub cannot be loaded where the hub cannot be asked."""
+    return (
+        f"{key}: {identity.name} is neither a folder here nor in the local cache, and the hub "
+        "could not be asked for it. Check the name, the network and HF_TOKEN, or set HF_HOME to a "
+        "cache that has the model."
+    )
+
+
+def _weights(settings: LocalModelSettings, folder: Path, key: str) -> ModelIdentity:
     """A model by its weights alone."""
     name = settings.name
     if name.startswith(bundled.PREFIX):
@@ -129,16 +159,16 @@ def _weights(settings: LocalModelSettings, folder: Path) -> ModelIdentity:
     if path.exists():
         if not (path / "config.json").is_file():
             raise InputError(
-                f"model: {name} is not a model: it needs to be a folder with a config.json and "
+                f"{key}: {name} is not a model: it needs to be a folder with a config.json and "
                 "weights, as Transformers' save_pretrained writes it."
             )
         return ModelIdentity(name, str(path), weights_folder_hash(path))
     if not is_hub_id(name):
         raise InputError(
-            f"model: {name} does not exist; give a folder, a hub id (owner/name) or "
+            f"{key}: {name} does not exist; give a folder, a hub id (owner/name) or "
             f"{', '.join(bundled.PREFIX + known for known in sorted(bundled.BUNDLED))}."
         )
-    revision = resolved_revision(name, settings.revision)
+    revision = resolved_revision(name, settings.revision, key)
     # Without a commit nothing can be loaded, so that no answer is ever kept under this name alone.
     content = name if revision is None else storage.content_hash([name, revision])
     return ModelIdentity(name, name, content, revision=revision)

@@ -7,7 +7,7 @@ from typing import Any
 from suffrage.errors import InputError, require
 from suffrage.models import bundled
 from suffrage.models.device import process_gpu
-from suffrage.models.identity import ModelIdentity
+from suffrage.models.identity import ModelIdentity, not_at_hand
 
 
 def load_weights(
@@ -94,11 +94,7 @@ def loading_source(identity: ModelIdentity) -> tuple[str, dict[str, Any]]:
     given: dict[str, Any] = {"trust_remote_code": identity.trust_remote_code}
     if identity.on_hub:
         if identity.revision is None:
-            raise InputError(
-                f"model: {identity.name} is in no folder here and not in the local cache, and the "
-                "hub did not say which revision it has today. Check the name; a hub id needs the "
-                "network, or HF_HOME with the model in it, and a gated model needs HF_TOKEN."
-            )
+            raise InputError(not_at_hand(identity))
         given["revision"] = identity.revision
     return source, given
 

@@ -27,7 +27,7 @@ def select(survey: Survey, where: Where, name: str) -> IntArray:
     if rows.size == 0:
         raise InputError(
             f"value set {name}: no respondent meets all of where "
-            f"({', '.join(f'{key}: {value}' for key, value in where.items())})."
+            f"({', '.join(_condition_words(*condition) for condition in where.items())})."
         )
     return rows
 
@@ -123,20 +123,16 @@ def describe(where: Where, survey: Survey) -> str:
     """The population in words, for a prompt: "people whose country is Germany"."""
     if not where:
         return f"the respondents of the {survey.codebook.title}"
-    parts = []
-    for column, wanted in where.items():
-        word = column.replace("_", " ")
-        if isinstance(wanted, Mapping):
-            low, high = wanted.get("min"), wanted.get("max")
-            span = (
-                f"from {low} to {high}"
-                if low is not None and high is not None
-                else f"{low} or more"
-                if low is not None
-                else f"{high} or less"
-            )
-            parts.append(f"{word} is {span}")
-        else:
-            values = wanted if isinstance(wanted, list) else [wanted]
-            parts.append(f"{word} is {' or '.join(str(value) for value in values)}")
+    parts = [_condition_words(column.replace("_", " "), where[column]) for column in where]
     return f"people whose {' and whose '.join(parts)}"
+
+
+def _condition_words(word: str, wanted: Any) -> str:
+    """One condition in words: "age is from 18 to 29"."""
+    if isinstance(wanted, Mapping):
+        low, high = wanted.get("min"), wanted.get("max")
+        if low is not None and high is not None:
+            return f"{word} is from {low} to {high}"
+        return f"{word} is {low} or more" if low is not None else f"{word} is {high} or less"
+    values = wanted if isinstance(wanted, list) else [wanted]
+    return f"{word} is {' or '.join(str(value) for value in values)}"

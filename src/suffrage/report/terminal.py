@@ -146,8 +146,7 @@ def plan_table(plan: Mapping[str, Any]) -> Any:
             f"{memory / 1e9:.1f} GB" if memory else "",
         )
     lines = [
-        "\nThe model was not found here, so its size is not known and there is no total. Nothing "
-        "was started."
+        "\nThere is no total, because the size of the model is not known. Nothing was started."
         if plan["seconds_left"] is None
         else f"\nIn all about {short_duration(plan['seconds_left'])}: estimates, nothing was "
         "started."

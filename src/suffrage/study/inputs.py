@@ -7,7 +7,7 @@ from functools import cached_property
 
 from suffrage.align import TrainingOptions
 from suffrage.consult.consultation import read_consultation
-from suffrage.errors import InputError
+from suffrage.errors import InputError, naming_file
 from suffrage.evaluate.asking.sampled_cells import Cell, asked_cells, sampled_trained_cells
 from suffrage.population import ValueSet
 from suffrage.study.pre_aligned import distinct_starts, items_trained_before
@@ -39,9 +39,10 @@ def study_split(study: Study, items: Sequence[Item], seed: int, before: TrainedB
 
     Raises InputError as `split_items` does.
     """
-    found = split_items(items, study.held_out, seed, study.trains, before)
-    share = study.calibration_share
-    return with_held_back(found, items, share, seed) if share else found
+    with naming_file(study.source.name):
+        found = split_items(items, study.held_out, seed, study.trains, before)
+        share = study.calibration_share
+        return with_held_back(found, items, share, seed) if share else found
 
 
 def study_consultation(

@@ -12,10 +12,11 @@ from typing import Any
 from suffrage import storage
 from suffrage.align.launch import check_launches
 from suffrage.align.sampled_groups import GroupOptions, vllm_settings
-from suffrage.errors import require_installed
+from suffrage.errors import naming_file, require_installed
 from suffrage.evaluate import Answers, Results
 from suffrage.models.cache import AnswerStore
 from suffrage.models.endpoint_settings import endpoint_key
+from suffrage.models.identity import check_at_hand
 from suffrage.population import ValueSet
 from suffrage.study.inputs import StudyInputs
 from suffrage.study.models_at_hand import ModelsAtHand
@@ -34,7 +35,15 @@ from suffrage.study.stage_outputs import (
     write_results,
 )
 from suffrage.study.stages import ORDER, Stage, StageKind, compute_once, only_run_in
-from suffrage.study.wiring import AnswerPlace, TrainingPlace, Wiring, wire
+from suffrage.study.wiring import (
+    AnswerPlace,
+    TrainingPlace,
+    Wiring,
+    judges,
+    judges_key,
+    model_key,
+    wire,
+)
 from suffrage.survey import Survey
 from suffrage.survey.published_table import PublishedTable
 from suffrage.training_data import ItemSplit, Records
@@ -184,10 +193,20 @@ class StudyRun:
         elif asking or any(self._left(stage) for stage in self.wiring.align.values()):
             for library in ("torch", "transformers"):
                 require_installed(library, "align", "loading a model")
+            check_at_hand(self.wiring.model, model_key(self.study))
+        self._check_judges()
         for (method, _, _), stage in self.wiring.align.items():
             options = self.inputs.method(method).options
             if isinstance(options, GroupOptions) and self._left(stage):
-                vllm_settings(options)
+                with naming_file(self.study.source.name):
+                    vllm_settings(options)
+
+    def _check_judges(self) -> None:
+        probed = {place[0] for place, stage in self.wiring.probes.items() if self._left(stage)}
+        for spec in self.study.evaluate:
+            if spec.name in probed:
+                for judge in judges(self.study, spec):
+                    check_at_hand(judge, judges_key(self.study, spec))
 
     def prepare(self) -> None:
         """Survey, value sets and splits: seconds, and where most mistakes show."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from suffrage import registry, settings
 from suffrage.align import Method, MethodOptions
 from suffrage.align.combined import COMBINED, SURVEY
-from suffrage.errors import InputError, did_you_mean
+from suffrage.errors import InputError, did_you_mean, naming_file
 from suffrage.evaluate import Evaluation, EvaluationOptions, Scoring
 from suffrage.models.endpoint_settings import EndpointSettings, check_no_secrets
 from suffrage.models.local_settings import LocalModelSettings
@@ -20,7 +20,7 @@ from suffrage.population.segments import SegmentSettings
 from suffrage.survey import NonResponse, Survey, read_survey
 from suffrage.survey.non_response import with_non_response_as_options
 from suffrage.survey.published_table import PublishedTable
-from suffrage.survey.reading import read_survey_or_table, reads_respondents
+from suffrage.survey.reading import read_survey_or_table, reads_respondents, survey_files
 from suffrage.survey.weighting import Representativeness, WeightingSpec, weighted
 from suffrage.training_data import HeldOut
 from suffrage.training_data.answers_in_context import InContextSettings
@@ -28,6 +28,8 @@ from suffrage.training_data.constitution import FROM_CONSULTATION
 from suffrage.training_data.consultation_source import ConsultationSpec
 from suffrage.training_data.records import Source
 
+# How errors about a source begin where they are about the study, and not about the source's file.
+OWN_KEYS_OF_A_SOURCE = ("survey", "weights", "non_response_as_options")
 # What a study has that its file does not say.
 FILLED_IN = {"each", "source", "text"}
 _RESERVED = ("uniform", "average", "nearest", "others", "similar_others", "ceiling", "all")
@@ -476,7 +478,8 @@ def respondents_source(study: Study) -> SourceSpec:
 
     Raises InputError where there are none, or several.
     """
-    found = [source for source in study.survey if reads_respondents(source.section)]
+    with naming_file(study.source.name):
+        found = [source for source in study.survey if reads_respondents(source.section)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -496,11 +499,18 @@ def read_study_source(study: Study, source: SourceSpec) -> Survey | PublishedTab
 
     Raises InputError on whatever is wrong with the file or the targets.
     """
-    found = read_survey_or_table(source.section, study.folder)
-    if isinstance(found, PublishedTable):
-        return found
-    found = with_non_response_as_options(found, study.non_response_as_options)
-    return weighted(found, study.weights)[0] if study.weights else found
+    with naming_file(study.source.name, OWN_KEYS_OF_A_SOURCE):
+        found = read_survey_or_table(source.section, study.folder)
+        if isinstance(found, PublishedTable):
+            return found
+        found = with_non_response_as_options(found, study.non_response_as_options)
+        return weighted(found, study.weights)[0] if study.weights else found
+
+
+def study_source_files(study: Study, source: SourceSpec) -> list[Path]:
+    """The files that `read_study_source` reads. Raises InputError when one does not exist."""
+    with naming_file(study.source.name):
+        return survey_files(source.section, study.folder)
 
 
 def study_representativeness(study: Study) -> Representativeness:
@@ -511,7 +521,8 @@ def study_representativeness(study: Study) -> Representativeness:
             "docs/weights.md shows how to write them."
         )
     section = respondents_source(study).section
-    return weighted(read_survey(section, study.folder), study.weights)[1]
+    with naming_file(study.source.name, OWN_KEYS_OF_A_SOURCE):
+        return weighted(read_survey(section, study.folder), study.weights)[1]
 
 
 def read_study(path: str | Path) -> Study:

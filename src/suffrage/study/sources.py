@@ -13,7 +13,7 @@ import polars as pl
 
 from suffrage import storage
 from suffrage.arrays import BoolArray
-from suffrage.errors import InputError
+from suffrage.errors import InputError, naming_file
 from suffrage.population import ValueSet, build_value_set
 from suffrage.population.published import SourcePopulation, published_value_set
 from suffrage.population.segments import Segmentation, segment_survey
@@ -60,6 +60,12 @@ def built_value_set(study: Study, sources: Sources, spec: ValueSetSpec) -> Value
 
     Raises InputError where a source has no such population, or nobody meets the conditions.
     """
+    with naming_file(study.source.name):
+        return value_set_of(study, sources, spec)
+
+
+def value_set_of(study: Study, sources: Sources, spec: ValueSetSpec) -> ValueSet:
+    """As `built_value_set`, with errors that do not name the study's file."""
     if spec.sources:
         parts = [
             _part(study, sources, spec, _source(study, name), wanted)
@@ -116,7 +122,8 @@ def value_set_members(study: Study, survey: Survey) -> dict[str, BoolArray]:
         in_survey = not spec.sources or source in spec.sources
         if spec.population is None and spec.segment is None and in_survey:
             wanted[spec.name] = conditions if isinstance(conditions, dict) else {}
-    return {name: matching(survey, where, name) for name, where in wanted.items()}
+    with naming_file(study.source.name):
+        return {name: matching(survey, where, name) for name, where in wanted.items()}
 
 
 def used_sources(study: Study, spec: ValueSetSpec) -> list[str]:
@@ -210,11 +217,13 @@ def with_populations(study: Study, sources: Sources | None = None) -> Study:
     Sources that the caller has read are not read again. Raises InputError where two populations
     would have one name, or too few are left to train on.
     """
-    if study.each is not None:
-        found = read_sources(study) if sources is None else sources
-        specs = _each_population(study, study.each, found)
-        study = study.model_copy(update={"value_sets": specs, "each": None})
-    left_out = populations_held_out(study)
+    if study.each is not None and sources is None:
+        sources = read_sources(study)
+    with naming_file(study.source.name):
+        if study.each is not None and sources is not None:
+            specs = _each_population(study, study.each, sources)
+            study = study.model_copy(update={"value_sets": specs, "each": None})
+        left_out = populations_held_out(study)
     if left_out:
         specs = tuple(
             spec.model_copy(update={"train": False}) if spec.name in left_out else spec

@@ -12,7 +12,7 @@ from suffrage.align import TrainingOptions
 from suffrage.align.checkpoint import model_below
 from suffrage.align.combined import COMBINED
 from suffrage.consult.consultation import read_consultation
-from suffrage.errors import InputError
+from suffrage.errors import InputError, naming_file
 from suffrage.models import ModelIdentity, identify
 from suffrage.models.endpoint_api import endpoint_identity
 from suffrage.models.endpoint_settings import EndpointSettings
@@ -24,10 +24,15 @@ from suffrage.study.pre_aligned import (
     start_of_study,
     starts_by_method,
 )
-from suffrage.study.schema import EvaluationSpec, MethodSpec, SourceSpec, Study
+from suffrage.study.schema import (
+    EvaluationSpec,
+    MethodSpec,
+    SourceSpec,
+    Study,
+    study_source_files,
+)
 from suffrage.study.sources import used_sources
 from suffrage.study.stages import Stage, StageKind, stage_key
-from suffrage.survey import survey_files
 
 # The value sets that one training learns from, joined into one name; "" for all of them.
 TrainingGroup = str
@@ -165,13 +170,33 @@ def wire(study: Study) -> Wiring:
     )
 
 
+def model_key(study: Study) -> str:
+    """The setting that names a study's model, as errors write it."""
+    return f"{study.source.name}: model"
+
+
+def judges_key(study: Study, spec: EvaluationSpec) -> str:
+    """The setting that names the other models of an evaluation, as errors write it."""
+    return f"{study.source.name}: evaluate: {spec.name}"
+
+
+def judges(study: Study, spec: EvaluationSpec) -> list[ModelIdentity]:
+    """The other models that an evaluation asks.
+
+    Raises InputError where one of them does not exist.
+    """
+    key = judges_key(study, spec)
+    return [identify(name, study.folder, key) for name in spec.options.other_models]
+
+
 def _study_model(study: Study) -> ModelIdentity:
     if isinstance(study.model, EndpointSettings):
         return endpoint_identity(study.model, study.folder)
-    start, settings = start_of_study(study), local_settings(study)
-    if start is not None and settings is not None:
-        return start.identity(settings)
-    return identify(study.model, study.folder)
+    with naming_file(study.source.name):
+        start, settings = start_of_study(study), local_settings(study)
+        if start is not None and settings is not None:
+            return start.identity(settings)
+        return identify(study.model, study.folder, model_key(study))
 
 
 def _over_model(model: ModelIdentity, start: PreAlignedStart | None) -> Path | None:
@@ -199,7 +224,7 @@ def _source_stage(study: Study, source: SourceSpec) -> Stage:
         "survey",
         source.name or str(source.section.get("reader")),
         source.section,
-        [storage.file_hash(path) for path in survey_files(source.section, study.folder)],
+        [storage.file_hash(path) for path in study_source_files(study, source)],
         study.weights.model_dump() if study.weights else None,
         [kind.label for kind in study.non_response_as_options],
     )
@@ -491,7 +516,7 @@ def _method_hashes(study: Study, spec: MethodSpec) -> list[str]:
 
 def _evaluation_hashes(study: Study, spec: EvaluationSpec) -> list[str]:
     """Hashes of the files, folders and models that an evaluation reads."""
-    models = [identify(name, study.folder).content for name in spec.options.other_models]
+    models = [found.content for found in judges(study, spec)]
     found = [*_files_of_evaluation(study, spec), *models]
     if spec.evaluation.needs_consultation:
         found.append(storage.content_hash(_consultation_content(study)))

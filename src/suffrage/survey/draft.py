@@ -21,6 +21,10 @@ from suffrage.survey.survey import ReadCode
 
 # A column with more different answers than this is no item.
 MOST_CODES = 11
+# What is left to write begins with this.
+TO_DO = "TODO"
+# A column's name that is long, or asks, is the question as people saw it.
+LONG_NAME = 25
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 _IN_DOUBT_BY_NUMBER = "a number that archives use for non-response"
 
@@ -80,11 +84,12 @@ def draft_codebook(path: Path) -> str:
             f"{path.name}: no column can be an item, so there is nothing to draft ({reasons}). An "
             f"item is a column with 2 to {MOST_CODES} different answers."
         )
+    taken_ids = set(table.all_columns)
     book = {
-        "title": f"TODO: the title of {path.name}",
-        "citation": "TODO: how to cite it",
-        "terms": "TODO: who may use it",
-        "items": items,
+        "title": f"{TO_DO}: the title of {path.name}",
+        "citation": f"{TO_DO}: how to cite it",
+        "terms": f"{TO_DO}: who may use it",
+        "items": [_worded(item, taken_ids) for item in items],
     }
     head = (
         "# A draft: write every question complete, put the options in the order people saw them,\n"
@@ -92,6 +97,24 @@ def draft_codebook(path: Path) -> str:
     )
     head += _left_out(left) + _taken(read_codes)
     return head + yaml.safe_dump(book, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _worded(entry: dict[str, Any], taken: set[str]) -> dict[str, Any]:
+    """An item whose column has the question as its name has that as its question.
+
+    taken: the ids that other items have; the new one is added.
+    """
+    name = str(entry["id"])
+    asks = "?" in name or (len(name) > LONG_NAME and " " in name.strip())
+    if not entry["question"].startswith(TO_DO) or not asks:
+        return entry
+    short = "_".join(re.findall(r"\w+", name.lower())[-3:])
+    found, number = short, 2
+    while found in taken:
+        found, number = f"{short}_{number}", number + 1
+    taken.add(found)
+    rest = {key: value for key, value in entry.items() if key not in ("id", "question")}
+    return {"id": found, "question": name.strip(), "column": name, **rest}
 
 
 def _left_out(left: Mapping[str, str]) -> str:
@@ -160,7 +183,7 @@ def _drafted(column: str, table: LabelledTable) -> tuple[dict[str, Any], list[Re
     texts = [labels.get(code, code) for code in options]
     return {
         "id": column,
-        "question": table.wording.get(column) or f"TODO: the question behind {column}",
+        "question": table.wording.get(column) or f"{TO_DO}: the question behind {column}",
         "options": {
             code: text if texts.count(text) == 1 else f"{code} ({text})"
             for code, text in zip(options, texts, strict=True)

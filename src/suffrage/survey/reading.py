@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from suffrage import registry, settings
-from suffrage.errors import InputError
+from suffrage.errors import InputError, naming_file
 from suffrage.plurals import plural
 from suffrage.survey.codebook import Item, NonResponse
 from suffrage.survey.codes import plain_code
@@ -236,5 +236,6 @@ def _reader(section: Mapping[str, Any]) -> tuple[Reader, ReaderOptions]:
     known = ", ".join(registry.names("readers"))
     if "reader" not in given:
         raise InputError(f"survey.reader is missing; there are {known}.")
-    reader: Reader = registry.load("readers", str(given.pop("reader")))
-    return reader, settings.validated(reader.options, given, "the study", "survey")
+    with naming_file("survey.reader"):
+        reader: Reader = registry.load("readers", str(given.pop("reader")))
+    return reader, settings.validated(reader.options, given, "", "survey")

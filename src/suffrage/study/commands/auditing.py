@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +25,20 @@ from suffrage.evaluate.auditing import (
     MapPoint,
     ValuesMap,
 )
-from suffrage.models import Answerer, ItemProbe, ModelAnswer, read_letters, ways_of_asking
+from suffrage.models import (
+    Answerer,
+    ItemProbe,
+    ModelAnswer,
+    identify,
+    read_letters,
+    ways_of_asking,
+)
 from suffrage.models.cache import AnswerStore, CachedAnswerer
 from suffrage.models.endpoint import Endpoint
 from suffrage.models.endpoint_abilities import ability_notes
 from suffrage.models.endpoint_settings import EndpointSettings
 from suffrage.models.endpoint_usage import EndpointUsage
+from suffrage.models.identity import check_at_hand
 from suffrage.models.local_settings import LocalModelSettings
 from suffrage.plurals import plural
 from suffrage.population import ValueSet, build_value_set
@@ -39,7 +47,7 @@ from suffrage.population.published import SourcePopulation, published_value_set
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study, model_settings
 from suffrage.study.segmenting import with_value_sets
-from suffrage.study.sources import built_value_set, read_sources, value_set_name
+from suffrage.study.sources import read_sources, value_set_name, value_set_of
 from suffrage.survey import Codebook, Survey
 from suffrage.survey.published_table import PublishedTable
 from suffrage.survey.reading import read_survey_or_table
@@ -89,7 +97,7 @@ def surveyed_by_study(study: Study) -> AuditedSurvey:
 
 
 def _built(study: Study, sources: Any, spec: Any) -> Callable[[], ValueSet]:
-    return lambda: built_value_set(study, sources, spec)
+    return lambda: value_set_of(study, sources, spec)
 
 
 def surveyed_by(
@@ -236,6 +244,7 @@ def run_audit(
     InputError
         A model cannot be loaded or asked.
     """
+    _check_at_hand(models.values())
     scoring = scoring or Scoring()
     auditor = Auditor(surveyed.value_sets)
     probes = [ItemProbe(item, None) for item in auditor.items]
@@ -272,6 +281,16 @@ def _provenance(surveyed: AuditedSurvey) -> list[str]:
         f"Made with Suffrage {__version__}.",
         *(f"The survey's content hash is {one}." for one in surveyed.hashes),
     ]
+
+
+def _check_at_hand(models: Iterable[AskedModel]) -> None:
+    """Check that all models can be had before the first one is asked.
+
+    Raises InputError naming the first that cannot.
+    """
+    for wanted in models:
+        if isinstance(wanted, LocalModelSettings) and not Path(wanted.name).expanduser().exists():
+            check_at_hand(identify(wanted, Path()))
 
 
 def _opened(

@@ -41,7 +41,7 @@ def paraphrase(
     survey = study_survey(study)
     items = survey.codebook.items
     model = (
-        LanguageModel.load(identify(generator, study.folder))
+        LanguageModel.load(identify(generator, study.folder, "--generator"))
         if generator
         else load_study_model(study)
     )

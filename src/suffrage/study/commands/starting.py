@@ -20,12 +20,11 @@ from suffrage.plurals import plural
 from suffrage.study.schema import read_study
 from suffrage.study.sources import built_value_set, read_sources, value_set_name
 from suffrage.survey import Item, Option
-from suffrage.survey.draft import draft_codebook
+from suffrage.survey.draft import TO_DO, draft_codebook
 from suffrage.survey.formats.labelled_table import read_table
 from suffrage.training_data.split import item_clusters
 
 STUDY, CODEBOOK = "study.yaml", "codebook.yaml"
-TO_DO = "TODO"
 # Columns that describe people, weigh them or number them, by the words in their names.
 _DEMOGRAPHICS = re.compile(
     r"age|alter|sex|gender|geschlecht|region|area|district|state|province|county|country|cntry|"
@@ -41,8 +40,6 @@ _RESPONDENT = re.compile(
 LEAST_PEOPLE, MOST_GROUPS = 50, 6
 # What is held out, and so many clusters of it at least; with fewer in all nothing can be shown.
 SHARE, WANTED_CLUSTERS, MOST_SHARE = 0.3, 6, 0.5
-# A column's name that is long, or asks, is the question as people saw it.
-LONG_NAME = 25
 
 
 @dataclass
@@ -167,9 +164,7 @@ def _drafted(path: Path, columns: _Columns) -> tuple[str, dict[str, Any]]:
     comments = [line for line in lines if line.startswith("#")]
     drafted = yaml.safe_load(text)
     apart = {*columns.demographics, columns.weight, columns.respondent}
-    kept = [entry for entry in drafted["items"] if entry["id"] not in apart]
-    taken = {str(entry["id"]) for entry in kept}
-    items = [_worded(entry, taken) for entry in kept]
+    items = [entry for entry in drafted["items"] if entry.get("column", entry["id"]) not in apart]
     if not items:
         raise InputError(f"{path.name}: every column describes people; no question is left.")
     book = {
@@ -182,25 +177,6 @@ def _drafted(path: Path, columns: _Columns) -> tuple[str, dict[str, Any]]:
         "items": items,
     }
     return "".join(comments), book
-
-
-def _worded(entry: dict[str, Any], taken: set[str]) -> dict[str, Any]:
-    """An item whose column has the question as its name has that as its question.
-
-    taken: the ids that other items have; the new one is added.
-    """
-    name = str(entry["id"])
-    asks = "?" in name or (len(name) > LONG_NAME and " " in name.strip())
-    if not entry["question"].startswith(TO_DO) or not asks:
-        return entry
-    words = re.findall(r"\w+", name.lower())
-    short = "_".join(words[-3:])
-    found, number = short, 2
-    while found in taken:
-        found, number = f"{short}_{number}", number + 1
-    taken.add(found)
-    rest = {key: value for key, value in entry.items() if key not in ("id", "question")}
-    return {"id": found, "question": name.strip(), "column": name, **rest}
 
 
 def _name(column: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 
 from suffrage.models.device import fast_dtype, gpu_name
 from suffrage.models.endpoint_settings import EndpointSettings
-from suffrage.models.identity import model_shape
+from suffrage.models.hub import is_at_hand
+from suffrage.models.identity import model_shape, not_at_hand
 from suffrage.report.starts import start_sentences
 from suffrage.study.inputs import ComputedInputs, StudyInputs
 from suffrage.study.planning.held_out_power import power_warnings
@@ -33,7 +34,7 @@ from suffrage.study.schema import Study
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.sources import read_sources
 from suffrage.study.stages import Stage
-from suffrage.study.wiring import wire
+from suffrage.study.wiring import model_key, wire
 
 # The share of a plain matrix product's speed that a forward pass reaches.
 FORWARD_EFFICIENCY = 0.6
@@ -169,7 +170,9 @@ def _local_plan(inputs: StudyInputs) -> Plan:
     study, stages = inputs.study, inputs.wiring.stages()
     learning_format = fast_dtype() if find_spec("torch") else "float32"
     asking = training = 0.0
+    absent: tuple[str, ...] = ()
     if any(s.kind in ("align", "answers", "probes") for s in stages if not s.finished):
+        absent = _absent(inputs)
         asking = matrix_speed(study.scoring.number_format)
         training = matrix_speed(learning_format)
     shape = model_shape(inputs.wiring.model)
@@ -195,7 +198,7 @@ def _local_plan(inputs: StudyInputs) -> Plan:
         shape.parameters if shape else None,
         asking,
         money,
-        notes=_measured_notes(asking, study.scoring.number_format),
+        notes=(*absent, *_measured_notes(asking, study.scoring.number_format)),
     )
 
 
@@ -203,6 +206,14 @@ def _efficiency(number_format: str) -> float:
     """The share of a plain matrix product's speed that a model reaches on this machine."""
     short = number_format == "bfloat16" and find_spec("torch") and not gpu_name()
     return SHORT_EFFICIENCY if short else FORWARD_EFFICIENCY
+
+
+def _absent(inputs: StudyInputs) -> tuple[str, ...]:
+    """Why a run would stop at once, where the hub that has the model cannot be asked."""
+    model, key = inputs.wiring.model, model_key(inputs.study)
+    if not model.on_hub or is_at_hand(model.source, model.revision, key):
+        return ()
+    return (f"{not_at_hand(model, key)} `suffrage run` would stop here.",)
 
 
 def _measured_notes(speed: float, number_format: str) -> tuple[str, ...]:
