@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from suffrage.evaluate.results import Figure, Results, TrainingJournal
 from suffrage.report.cells import in_sentence
 from suffrage.report.page import render_report
 from suffrage.report.plain_words import plain_words
 from suffrage.report.summary import assessed_method, board_summary
+from suffrage.report.terminal import scoreboard
 from suffrage.report.training_journals import HEIGHT, WIDTH, journal_tiles
 
 from .example_results import example_results
@@ -51,6 +54,35 @@ def test_the_verdict_follows_from_the_answer_that_ignores_the_question(
     assert found is not None and found.verdict == verdict
     if low is not None:
         assert found.figures[0].value.lstrip("+−") == f"{abs(value):.2f}".lstrip("-")
+
+
+def test_a_model_that_answers_nothing_is_said_to_and_no_page_is_left_without_a_verdict(
+    results: Results,
+) -> None:
+    models = {m.name for m in results.methods if m.kind in ("untrained", "trained")}
+    unread = results.model_copy(
+        update={
+            "answers": [
+                a.model_copy(update={"refused": True, "mass": 0.04}) if a.method in models else a
+                for a in results.answers
+            ],
+            "figures": [f for f in results.figures if f.method not in models],
+            "figure_differences": [
+                d
+                for d in results.figure_differences
+                if d.method not in models and d.against not in models
+            ],
+        }
+    )
+    found = board_summary(unread)
+    assert found is not None and found.verdict == "This study cannot say" and not found.figures
+    page = " ".join(render_report(unread).split())  # no-break spaces become plain ones
+    said = "No answer of the model counts: on average, the answers to choose from had 4 %"
+    assert page.count(said) == 2, "in the summary and in what was found"
+    assert "key-figures" not in page.split("</style>")[-1]
+    written = StringIO()
+    Console(file=written, width=80).print(scoreboard(unread))
+    assert "No answer of the model counts" in written.getvalue()
 
 
 def test_no_verdict_ever_says_yes(results: Results) -> None:

@@ -112,6 +112,7 @@ def test_a_preference_is_blind_and_stored_as_it_was_given(
     assert "Answer 1" in article and "north" not in article and "people" not in article
     after = page.post("/prefer", data={"exchange": "1", "outcome": outcome}).text
     assert "north" in after and "people" in after
+    assert "Dark lines mark" in after and "Dark lines mark" not in before
     stored = comparisons_that_count(store, what.id)
     if outcome == "skip":
         assert stored.is_empty() and "Nothing was stored" in after

@@ -28,6 +28,8 @@ from suffrage.report.rendering import render_page
 HALF, ROOM = 250, 90
 # How wide a character of a name is, and how high a line, to keep names apart.
 CHARACTER, LINE = 6.4, 14
+# How much larger names are in the units of a drawing on a phone, as the page's style has them.
+LARGE = 1.76
 # Standard errors on each side of a 95% interval.
 REACH = 1.96
 
@@ -81,7 +83,7 @@ def finding_sentences(model: AuditedModel) -> list[str]:
 def _one_answer_words(model: AuditedModel) -> str:
     return (
         f"{model.name} gives nearly the same answer to every question: its answers differ between "
-        f"questions {number(model.variation)} times as much as people's do. The order of groups "
+        f"questions {number(model.variation)} times as much as people’s do. The order of groups "
         "below says whose average answer is near to that one answer, and not whose values the "
         "model has."
     )
@@ -249,7 +251,7 @@ def _reading_facts(model: AuditedModel) -> str:
     if model.variation is not None:
         varied = (
             f" Its answers differ between questions {number(model.variation)} times as much as "
-            "people's do."
+            "people’s do."
         )
     gain = ""
     if model.own_gain is not None and model.groups:
@@ -329,15 +331,17 @@ def _together(labels: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _drawn(points: Sequence[MapPoint], reach: float) -> list[dict[str, Any]]:
-    """Points in a drawing's units, models first, each with its name where there is room."""
+    """Points in a drawing's units, models first, each with its name where there is room.
+
+    `label` is for a desk, and `large` for a phone, where the whole drawing is half as wide.
+    """
     unit = HALF / reach
-    taken: list[tuple[float, float, float, float]] = []
     spots = [(unit * p.x, -unit * p.y) for p in points]
-    taken += [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
+    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
+    taken_by_large = list(taken)
     drawn = []
     tones = iter(range(1, 7))
     for point, (x, y) in zip(points, spots, strict=True):
-        name = _name_beside(point.name, x, y, taken, point.is_model)
         drawn.append(
             {
                 "name": point.name,
@@ -347,7 +351,8 @@ def _drawn(points: Sequence[MapPoint], reach: float) -> list[dict[str, Any]]:
                 "y": round(y, 1),
                 "rx": round(unit * REACH * (point.x_error or 0), 1),
                 "ry": round(unit * REACH * (point.y_error or 0), 1),
-                "label": name,
+                "label": _name_beside(point.name, x, y, taken, point.is_model),
+                "large": _name_beside(point.name, x, y, taken_by_large, point.is_model, LARGE),
             }
         )
     return drawn
@@ -359,22 +364,23 @@ def _name_beside(
     y: float,
     taken: list[tuple[float, float, float, float]],
     always: bool,
+    size: float = 1.0,
 ) -> dict[str, Any] | None:
     """Where a name can be without covering anything; None where there is no room."""
-    width = CHARACTER * len(name)
+    width, line = size * CHARACTER * len(name), size * LINE
     places = [
-        (x + 9, y + 4, "start", x + 9),
-        (x - 9, y + 4, "end", x - 9 - width),
+        (x + 9, y + 4 * size, "start", x + 9),
+        (x - 9, y + 4 * size, "end", x - 9 - width),
         (x, y - 10, "middle", x - width / 2),
-        (x, y + 20, "middle", x - width / 2),
+        (x, y + 6 + line, "middle", x - width / 2),
         (x + 9, y - 8, "start", x + 9),
-        (x + 9, y + 17, "start", x + 9),
+        (x + 9, y + 3 + line, "start", x + 9),
         (x - 9, y - 8, "end", x - 9 - width),
-        (x - 9, y + 17, "end", x - 9 - width),
+        (x - 9, y + 3 + line, "end", x - 9 - width),
     ]
     edge = HALF + ROOM
     for at_x, at_y, anchor, left in places:
-        box = (left, at_y - LINE + 3, left + width, at_y + 3)
+        box = (left, at_y - line + 3, left + width, at_y + 3)
         if left < -edge or left + width > edge:
             continue
         if not any(

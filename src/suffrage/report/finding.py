@@ -23,6 +23,7 @@ from suffrage.report.marks import (
     is_for_missing_answers,
     leaves_out_zero,
     left_out_words,
+    no_answer_counts,
     short_change,
     stricter_note,
 )
@@ -79,6 +80,9 @@ def finding(results: Results) -> Finding:
 
 
 def _opening(results: Results) -> list[str]:
+    why = no_answer_counts(results)
+    if why is not None:
+        return [why]
     if results.main_side == "held_out":
         return []
     return [

@@ -13,6 +13,7 @@ from suffrage.report.numbers import (
     NARROWED_NOTE,
     NO_INTERVAL,
     interval,
+    percent,
     signed,
 )
 
@@ -68,6 +69,20 @@ def is_for_missing_answers(contrast: Contrast) -> bool:
     """Whether answers that one of the two left out are why nothing can be said."""
     left_out = contrast.unanswered or contrast.against_unanswered
     return bool(left_out) and contrast.low is not None and contrast.verdict == "unknown"
+
+
+def no_answer_counts(results: Results) -> str | None:
+    """Why no model of a study has a fit, in two sentences; None where an answer of one counts."""
+    models = {m.name for m in results.methods if m.kind in ("untrained", "trained")}
+    answers = [a for a in results.answers if a.method in models]
+    if not answers or not all(answer.refused for answer in answers):
+        return None
+    mass = percent(sum(answer.mass for answer in answers) / len(answers))
+    return (
+        "No answer of the model counts: on average, the answers to choose from had "
+        f"{mass} of its probability, and that is too little. "
+        "Take a model that follows instructions."
+    )
 
 
 def left_out_words(contrast: Contrast, other: str = "the other") -> str:

@@ -21,7 +21,12 @@ from suffrage.report.cells import (
 )
 from suffrage.report.costs import asking_line, energy_words, money_words
 from suffrage.report.dot_plot import Plot, dot_plot
-from suffrage.report.marks import is_for_missing_answers, left_out_words, marks_note
+from suffrage.report.marks import (
+    is_for_missing_answers,
+    left_out_words,
+    marks_note,
+    no_answer_counts,
+)
 from suffrage.report.numbers import INTERVAL_NAME, duration, interval, marked, percent, signed
 from suffrage.report.tables import fit_difference, fit_figure, surely_lowest
 from suffrage.report.votes_in_short import votes_in_short
@@ -65,7 +70,7 @@ def board_summary(results: Results) -> Summary | None:
     """The first page; None where no model was evaluated by its fit."""
     model = assessed_method(results)
     if model is None:
-        return None
+        return _without_answers(results)
     verdict, because = _verdict(results, model)
     return Summary(
         question=f"Should this model speak for {_people(results)}?",
@@ -75,6 +80,30 @@ def board_summary(results: Results) -> Summary | None:
         picture=_picture(results, model),
         caption=_caption(results),
         figures=_figures(results, model),
+        fit_explained=FIT_EXPLAINED,
+        cost=_cost(results),
+        limits=results.limits[:LIMITS_SHOWN],
+    )
+
+
+def _without_answers(results: Results) -> Summary | None:
+    """The first page where no answer of a model counts; None where that is not the reason."""
+    why = no_answer_counts(results)
+    if why is None:
+        return None
+    style = colours(results)
+    bars = [(name, "bar", f) for name in BAR_WORDS if (f := fit_figure(results, name))][:1]
+    bars += [(CEILING, style[CEILING], f) for f in [fit_figure(results, CEILING)] if f]
+    words = {**BAR_WORDS, CEILING: HALF_OF_THE_PEOPLE}
+    rows = [(words[name][0].upper() + words[name][1:], colour, f) for name, colour, f in bars]
+    return Summary(
+        question=f"Should this model speak for {_people(results)}?",
+        verdict="This study cannot say",
+        because=[why],
+        votes=[],
+        picture=dot_plot(rows, []),
+        caption=_caption(results),
+        figures=[],
         fit_explained=FIT_EXPLAINED,
         cost=_cost(results),
         limits=results.limits[:LIMITS_SHOWN],
@@ -135,6 +164,7 @@ BAR_WORDS = {
 }
 
 WITHOUT_A_MODEL = "a rule without a model"
+HALF_OF_THE_PEOPLE = "Half of the people, for the other half"
 
 
 def _verdict(results: Results, model: MethodFacts) -> tuple[str, list[str]]:
@@ -241,7 +271,7 @@ def _picture(results: Results, model: MethodFacts) -> Plot:
     if rival is not None:
         rows.append((rival.name, f"{rival.label}, no language model"))
     rows.append((model.name, model.label))
-    rows.append((CEILING, "Half of the people, for the other half"))
+    rows.append((CEILING, HALF_OF_THE_PEOPLE))
     found = [
         (label, "bar" if bar is not None and name == bar[0] else style[name], figure)
         for name, label in rows

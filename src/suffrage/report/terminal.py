@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from suffrage.evaluate.fit import AVERAGE
 from suffrage.evaluate.results import Results
 from suffrage.plurals import plural
-from suffrage.report.marks import marks_note
+from suffrage.report.marks import marks_note, no_answer_counts
 from suffrage.report.numbers import (
     FEW_NOTE,
     FEW_QUESTIONS,
@@ -117,8 +117,10 @@ def _note(results: Results) -> str:
         if said
         else "EMD: earth mover's distance."
     )
+    why = no_answer_counts(results)
+    opening = f"{why}\n" if why else ""
     return (
-        f"Fit: 1 - Jensen-Shannon distance (base 2), [95 % interval]; {questions}, "
+        f"{opening}Fit: 1 - Jensen-Shannon distance (base 2), [95 % interval]; {questions}, "
         f"value sets: {len(results.value_sets)}, seeds: {len(results.study.seeds)}. "
         f"{second} Entropy: below 1 flattens. Slope: above 1 amplifies the majority. "
         f"{way}{few}{marks_note(results)}"
