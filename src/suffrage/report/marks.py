@@ -72,9 +72,12 @@ def is_for_missing_answers(contrast: Contrast) -> bool:
 
 
 def no_answer_counts(results: Results) -> str | None:
-    """Why no model of a study has a fit, in two sentences; None where an answer of one counts."""
+    """Why no model of a study has a fit, in two sentences; None where an answer of one counts.
+
+    Fit is about chosen labels; other ways of reading an answer have figures of their own.
+    """
     models = {m.name for m in results.methods if m.kind in ("untrained", "trained")}
-    answers = [a for a in results.answers if a.method in models]
+    answers = [a for a in results.answers if a.method in models and a.readout == "letters"]
     if not answers or not all(answer.refused for answer in answers):
         return None
     mass = percent(sum(answer.mass for answer in answers) / len(answers))

@@ -102,7 +102,7 @@ def _without_answers(results: Results) -> Summary | None:
         because=[why],
         votes=[],
         picture=dot_plot(rows, []),
-        caption=_caption(results),
+        caption=_where_caption(results),
         figures=[],
         fit_explained=FIT_EXPLAINED,
         cost=_cost(results),
@@ -281,8 +281,12 @@ def _picture(results: Results, model: MethodFacts) -> Plot:
 
 
 def _caption(results: Results) -> str:
+    return f"{_where_caption(results)}{marks_note(results)}"
+
+
+def _where_caption(results: Results) -> str:
     where = "not trained on" if results.main_side == "held_out" else "trained on"
-    return f"Fit on the questions {where}: dots with {INTERVAL_NAME}s.{marks_note(results)}"
+    return f"Fit on the questions {where}: dots with {INTERVAL_NAME}s."
 
 
 def _figures(results: Results, model: MethodFacts) -> list[KeyFigure]:
