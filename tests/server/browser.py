@@ -102,6 +102,17 @@ STICKS_OUT = """() => {
 }"""
 
 
+# A title on two lines once touched the edge of the bar at the top.
+CRAMPED = """() => {
+  const bar = document.querySelector("header.top"), name = document.querySelector("header .name");
+  if (!bar || !name) return [];
+  const words = document.createRange(), edge = bar.getBoundingClientRect();
+  words.selectNodeContents(name);
+  const box = words.getBoundingClientRect();
+  return box.top - edge.top < 4 || edge.bottom - box.bottom < 4 ? [name.outerHTML] : [];
+}"""
+
+
 def no_sideways(page: Any) -> None:
     """Nothing makes the page wider than the screen (WCAG 2.2, 1.4.10)."""
     assert page.evaluate(STICKS_OUT) == [], page.url

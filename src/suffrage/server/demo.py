@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,9 @@ class Demo:
     names: tuple[str, ...]
     # The population's shares, by demographic item.
     targets: Mapping[str, Mapping[str, float]]
+    # What the pages ask about each demographic item, and what they call a value.
+    questions: Mapping[str, str] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 def simulated_demo(people: int = PEOPLE, seed: int = 0) -> Demo:
@@ -62,6 +65,8 @@ def simulated_demo(people: int = PEOPLE, seed: int = 0) -> Demo:
         known={f"p{i}": int(g) for i, g in enumerate(public.group)},
         names=tuple(told["groups"]),
         targets=told["targets"],
+        questions=told["questions"],
+        choices=told["choices"],
     )
 
 
@@ -140,8 +145,11 @@ def open_demo(demo: Demo, where: str) -> None:
         questions = [
             {
                 "item": item,
-                "label": {"en": item.capitalize()},
-                "options": [{"value": value, "label": {"en": value}} for value in values],
+                "label": {"en": demo.questions.get(item, item.capitalize())},
+                "options": [
+                    {"value": value, "label": {"en": demo.choices.get(value, value)}}
+                    for value in values
+                ],
             }
             for item, values in items.items()
         ]

@@ -14,6 +14,7 @@ from suffrage.server import web
 from suffrage.server.store import consultations, invitations, stored_votes
 from suffrage.server.store.stored_results import newest_results
 from suffrage.server.watcher import recompute
+from suffrage.server.web.languages import languages
 from tests.server.browser import (
     NARROW,
     RUNS,
@@ -347,7 +348,39 @@ def test_the_language_switch_keeps_its_place_and_stays(tmp_path: Path) -> None:
     assert "Draft translation" in page
     consent = browser.get("/c/water/consent").text
     assert '<p lang="en" dir="auto">The council runs this consultation' in consent
-    assert browser.client.get("/", headers={"Accept-Language": "mi, en;q=0.5"}).status_code == 200
+
+
+def test_pages_of_no_consultation_are_in_the_language_that_the_browser_asks_for(
+    tmp_path: Path,
+) -> None:
+    made = site(tmp_path / "store")
+    missing = {texts(code)("Page not found") for code in languages()}
+    assert len(missing) == len(languages())
+    for code, language in languages().items():
+        asks = {"Accept-Language": f"xx, {code}-ZZ;q=0.9, en;q=0.5"}
+        for path in ("/c/unknown", "/c/unknown/vote", "/nothing-here", "/"):
+            found = made.browser().get(path, headers=asks)
+            assert found.status_code == (200 if path == "/" else 404)
+            assert f'<html lang="{code}" dir="{language.direction}">' in found.text
+            assert path == "/" or texts(code)("Page not found") in found.text
+        # Organisers' pages are in fewer languages.
+        page = made.browser().get("/admin/login", headers=asks).text
+        shown = "en" if language.for_participants_only else code
+        assert f'<html lang="{shown}"' in page
+
+
+def test_help_leads_to_whom_to_ask(tmp_path: Path) -> None:
+    made = site(tmp_path / "store")
+    for slug, contact, link in (
+        ("mail", "council@example.org", "mailto:council@example.org"),
+        ("page", "https://example.org/ask?us=1", "https://example.org/ask?us=1"),
+        ("words", "Phone 01 234, or ask@example.org", ""),
+        ("script", "javascript:alert(1)", ""),
+    ):
+        consultation(made.store, slug, contact=contact)
+        page = made.browser().get(f"/c/{slug}/help").text
+        assert contact in page
+        assert (f'<a href="{link}">' in page) if link else (f">{contact}</p>" in page)
 
 
 @pytest.mark.slow
@@ -375,7 +408,7 @@ def test_results_begin_with_the_finding_and_say_in_words_what_pictures_show(
     words = re.sub(r"<[^>]+>", " ", first)
     top = rows[last.result["most_agree"][0]]
     assert "40 people gave 480 votes on 12 statements." in words
-    assert top["text"] in words and f"{top['everybody']['agree']}% of everybody agree" in words
+    assert top["text"] in words and f"voted on it, {top['everybody']['agree']}% agree" in words
     assert "How sure is this?" in words and "no invitation was needed" in words
     # Every statement has a bar for everybody and one for each group, and the same in words.
     every = main[main.index('id="every"') :]

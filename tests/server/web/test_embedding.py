@@ -448,6 +448,17 @@ def test_a_feed_says_when_it_opened_and_closed_and_what_was_decided(
     assert "You can take part again" in entries(made)
 
 
+def test_one_that_was_imported_closed_opens_for_the_first_time(tmp_path: Path) -> None:
+    made = site(tmp_path / "store")
+    settings = consultations.ConsultationSettings(organiser="The council", contact="council")
+    what = consultations.create_consultation(made.store, "water", {"en": "Water"}, {}, settings)
+    consultations.set_phase(made.store, what.id, "closed", "tests")
+    consultations.set_phase(made.store, what.id, "open", "tests")
+    assert {"You can take part now", "You can take part again"} & set(entries(made)) == {
+        "You can take part now"
+    }
+
+
 @pytest.mark.slow
 def test_a_feed_is_one_that_readers_can_read_and_that_pages_name(
     town: tuple[Site, StoredConsultation],

@@ -7,7 +7,7 @@ import pytest
 
 from suffrage.server.store import consultations
 from suffrage.server.watcher import recompute
-from tests.server.browser import STICKS_OUT, Inspector, served, texts, visitor
+from tests.server.browser import CRAMPED, STICKS_OUT, Inspector, served, texts, visitor
 from tests.server.site import Site, consultation, crowd, site
 
 WIDTHS = (320, 390, 1280)
@@ -59,7 +59,7 @@ class Look:
         """Nothing sticks out at any width."""
         for width in WIDTHS:
             self.page.set_viewport_size({"width": width, "height": 800})
-            if out := self.page.evaluate(STICKS_OUT):
+            if out := self.page.evaluate(STICKS_OUT) or self.page.evaluate(CRAMPED):
                 self.inspector.complaints.append(f"{self.page.url} {width}, {text}: {out}")
 
 
@@ -100,6 +100,10 @@ def test_every_page_can_be_read_in_every_language(
     for path in OPEN:
         page.goto(f"/c/water/{path}" + (f"?lang={lang}" if path == "embed" else ""))
         look(path.replace("/", "-") or "landing")
+    page.goto("/c/unknown")
+    look("missing-consultation")
+    page.goto("/")
+    look("front")
     page.goto("/c/water/statement/new")
     shown("statement-refused", page.get_by_role("button", name=_("Send")).click)
     page.fill("#text", "An assistant should follow rule amber about the water.")

@@ -382,7 +382,7 @@ def test_without_a_mail_server_the_page_says_so(office: Office) -> None:
 
 @pytest.mark.parametrize("text", ["ana@example", "a b@example.org", "ana", "@example.org", "", ","])
 def test_what_is_no_address_is_told_with_its_line(text: str) -> None:
-    with pytest.raises(InputError, match="line 2" if text.strip(",") else "one address a line"):
+    with pytest.raises(InputError, match="line 2" if text.strip(",") else "one address per line"):
         addresses_of(f"good@example.org\n{text}" if text.strip(",") else text)
 
 

@@ -275,7 +275,7 @@ def test_a_participant_is_left_out_and_counted_again(office: Office) -> None:
     visitor = office.client("moderator")
     shown = visitor.get("/participants")
     careless = next(p for p in shown.split('name="exclude" value="')[1:] if True).split('"')[0]
-    assert "instructed pair missed" in shown
+    assert "missed a check question" in shown
     visitor.post("/participants", 422, exclude=careless)
     visitor.post("/participants", exclude=careless, **{f"reason__{careless}": "straight lines"})
     content = to_consultation(office.store, "demo")
@@ -515,7 +515,7 @@ def test_invitations_are_told_once_as_a_file(office: Office) -> None:
 def test_participation_stands_against_the_population(shared_office: Office) -> None:
     shown = shared_office.client("viewer").get()
     assert "60 and over" in shown and "Missing" in shown and "votes since." in shown
-    assert "instructed pair missed" in shown
+    assert "missed a check question" in shown
 
 
 def test_the_language_of_the_pages_is_chosen_there_and_a_draft_says_so(office: Office) -> None:

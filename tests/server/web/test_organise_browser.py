@@ -222,7 +222,7 @@ def test_the_whole_path_of_an_organiser(
 
     # Seeds, as lines and as a file.
     go("Your statements", "Your statements")
-    page.get_by_label(_("Statements, one a line")).fill("It should know the bus times.")
+    page.get_by_label(_("Statements, one per line")).fill("It should know the bus times.")
     press("Add them")
     seeded = "%(num)s statement added.", "%(num)s statements added."
     assert told() == _(*seeded, num=1)

@@ -54,7 +54,7 @@ def origin_of(written: str) -> str:
 
 
 def origins_of(text: str) -> list[str]:
-    """Return the origins of a text with one a line, each once. Raises InputError.
+    """Return the origins of a text with one per line, each once. Raises InputError.
 
     Examples
     --------

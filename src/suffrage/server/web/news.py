@@ -87,11 +87,11 @@ def feed_of(v: Visit, items: Sequence[NewsItem]) -> str:
 
 def _phases(v: Visit) -> list[NewsItem]:
     settings, found = v.what.settings, []
+    was_open = False
     for entry in audit.list_entries(v.store, v.what.id, action="consultation.phase"):
         if entry.object == "open":
-            title = v._("You can take part now")
-            if entry.detail.get("from") == "closed":
-                title = v._("You can take part again")
+            title = v._("You can take part again") if was_open else v._("You can take part now")
+            was_open = True
             closes = settings.closes
             text = v._("Vote on short statements by other people.")
             if closes is not None and v.is_open:

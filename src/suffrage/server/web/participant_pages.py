@@ -48,15 +48,19 @@ from suffrage.server.web.visit import (
     choose_language,
     drawing_of,
     field,
+    languages_for,
     render,
     spend,
-    staff_languages,
 )
 
 router = APIRouter(include_in_schema=False)
 
 # The votes as forms send them.
 VOTES = {"agree": 1, "pass": 0, "disagree": -1}
+
+# A contact that is one address of a mailbox or of a page, and nothing else.
+EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+WEB_PAGE = re.compile(r"https?://[^\s<>\"]+")
 
 REASONS = ("clear", "accurate", "fair", "respectful", "useful", "harmful", "too_long")
 
@@ -65,7 +69,7 @@ REASONS = ("clear", "accurate", "fair", "respectful", "useful", "harmful", "too_
 def front_page(request: Request) -> Response:
     """Where the server's bare address leads."""
     language = choose_language(request, None)
-    return render(request, "front.html", language, offered=staff_languages(request))
+    return render(request, "front.html", language, offered=languages_for(request, None))
 
 
 @router.get("/c/{slug}")
@@ -419,10 +423,23 @@ def privacy_page(v: APage) -> Response:
     return v.page("privacy.html", consent=consent_text(v.what, v.language))
 
 
+def contact_link(contact: str) -> str:
+    """Return where a contact leads: an email address or a web page; "" for other words.
+
+    >>> contact_link("council@example.org")
+    'mailto:council@example.org'
+    >>> contact_link("Phone 01 234")
+    ''
+    """
+    if EMAIL.fullmatch(contact):
+        return f"mailto:{contact}"
+    return contact if WEB_PAGE.fullmatch(contact) else ""
+
+
 @router.get("/c/{slug}/help")
 def help_page(v: APage) -> Response:
     """How it works, and whom to ask."""
-    return v.page("help.html")
+    return v.page("help.html", contact_link=contact_link(v.what.settings.contact))
 
 
 def refusal(v: Visit, error: RefusedError) -> str:

@@ -185,6 +185,19 @@ def staff_languages(request: Request) -> list[Language]:
     return [language for language in known if not language.for_participants_only]
 
 
+def languages_for(request: Request, what: StoredConsultation | None) -> list[Language]:
+    """The languages that a page can be read in.
+
+    A page of participants that belongs to no consultation, such as one that is missing, can be read
+    in every language.
+    """
+    if what is not None:
+        return offered(request, what)
+    if request.url.path.startswith("/admin"):
+        return staff_languages(request)
+    return list(languages(request.app.state.settings.locales).values())
+
+
 def choose_language(
     request: Request, what: StoredConsultation | None, remembered: bool = True
 ) -> Language:
@@ -193,7 +206,7 @@ def choose_language(
     remembered: whether a choice that a cookie remembers counts.
     """
     known = languages(request.app.state.settings.locales)
-    codes = [x.code for x in (offered(request, what) if what else staff_languages(request))]
+    codes = [one.code for one in languages_for(request, what)]
     for code in (
         request.query_params.get("lang"),
         request.cookies.get(protection.cookie_name(request, LANGUAGE)) if remembered else None,

@@ -50,7 +50,7 @@ def written_answers(sent: Sent, model: AnswerModel, language: str) -> list[Candi
     count = whole_number(sent.get("count").strip(), MOST_EACH)
     wrong = []
     if not 1 <= len(prompts) <= MOST_PROMPTS:
-        problem = InputError("write 1 to %(most)s questions, one a line.", most=MOST_PROMPTS)
+        problem = InputError("write 1 to %(most)s questions, one per line.", most=MOST_PROMPTS)
         wrong.append(("prompts", problem))
     if count is None or count < 2:
         problem = InputError("write a number from 2 to %(most)s.", most=MOST_EACH)

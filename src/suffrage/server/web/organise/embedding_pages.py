@@ -22,7 +22,7 @@ def embedding_view(desk: Desk) -> Response:
     )
     values = {
         "stored": "\n".join(desk.about.settings.embedded_by),
-        "hint": desk._("One a line, such as https://www.example.org. Leave it empty for none."),
+        "hint": desk._("One per line, such as https://www.example.org. Leave it empty for none."),
         "frame": frame,
         "addresses": [
             (f"{start}/results.csv", desk._("The results as a table (CSV)")),

@@ -27,13 +27,13 @@ def seeds_of_upload(text: str, language: str, languages: Sequence[str]) -> list[
 
 
 def seeds_of_lines(text: str, language: str) -> list[tuple[str, str]]:
-    """Statements written one a line."""
+    """Statements written one per line."""
     return _enough([(line, language) for line in text.splitlines() if line.strip()])
 
 
 def _enough(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     if not found:
-        raise InputError("there is no statement in it; write one a line, or choose a file.")
+        raise InputError("there is no statement in it; write one per line, or choose a file.")
     if len(found) > MOST_SEEDS:
         raise InputError(
             "%(count)s statements are too many at once; at most %(most)s.",

@@ -143,7 +143,7 @@ def _mail(desk: Desk, sent: Sent) -> str:
 
 
 def addresses_of(text: str) -> list[str]:
-    """Return the addresses in a text: one a line, or with commas or semicolons between.
+    """Return the addresses in a text: one per line, or with commas or semicolons between.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def addresses_of(text: str) -> list[str]:
                 )
             found += [address] if address else []
     if not found:
-        raise InputError("write one address a line.")
+        raise InputError("write one address per line.")
     if len(found) > MOST_AT_ONCE:
         raise InputError("these are too many; use at most %(most)s at once.", most=MOST_AT_ONCE)
     return list(dict.fromkeys(found))

@@ -46,13 +46,13 @@ ASKS = (
         N_("Such as: that of each model."),
         required=True,
     ),
-    Ask("motivation", "long", N_("Why you asked"), N_("The card shows this and what follows.")),
+    Ask("motivation", "long", N_("Why you asked"), N_("The release's card shows this answer and those below.")),
     Ask("recruitment", "long", N_("How people were found and invited")),
     Ask("moderation", "long", N_("How statements were moderated")),
     Ask("consent", "long", N_("What people agreed to")),
     Ask("funding", "long", N_("Who paid for it")),
     Ask("contact", "line", N_("Contact for questions about the data")),
-    Ask("url", "line", N_("Address where more can be read")),
+    Ask("url", "line", N_("Web address with more information")),
     Ask("not_for", "long", N_("What the data must not be used for")),
 )
 _ABOUT = tuple(ask.name for ask in ASKS[2:])

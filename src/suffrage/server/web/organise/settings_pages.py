@@ -82,8 +82,8 @@ TAKING_PART = (
         "number",
         N_("Puzzle before joining without an invitation"),
         N_(
-            "0 for none. With 18, the browser computes for a second or a few before it joins; each "
-            "step more takes twice as long. It slows down programs, and needs JavaScript."
+            "0 means none. With 18, the browser works for a few seconds before someone joins. Each "
+            "step up doubles that time. It slows down programs, and needs JavaScript."
         ),
         least=0,
         most=24,
@@ -305,7 +305,7 @@ PARTS = {
     ),
     "people": Part(
         N_("Questions about people"),
-        N_("Age, area and so on, and who is missing against the population."),
+        N_("Age, area and so on, and who is missing compared with the population."),
         people_view,
         people_form,
     ),

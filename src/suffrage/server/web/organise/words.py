@@ -57,10 +57,10 @@ WAYS = {
 }
 KINDS = {"vote": N_("Statements"), "comparison": N_("Pairs"), "reaction": N_("Answers")}
 SIGNS = {
-    quality.SPEED: N_("speed"),
-    quality.STRAIGHT: N_("straight-lining"),
-    quality.INSTRUCTED: N_("instructed pair missed"),
-    quality.REPEATS: N_("repeated pairs contradicted"),
+    quality.SPEED: N_("very fast"),
+    quality.STRAIGHT: N_("the same vote on everything"),
+    quality.INSTRUCTED: N_("missed a check question"),
+    quality.REPEATS: N_("answered repeated pairs differently"),
     quality.SIDE: N_("always one side"),
 }
 # Kinds of personal details, as `suffrage.server.texts` names them.
@@ -187,7 +187,7 @@ class Words:
 
     def percent(self, share: float | None) -> str:
         """A share as a whole percentage."""
-        return "–" if share is None else f"{100 * share:.0f}\u00a0%"
+        return "–" if share is None else f"{100 * share:.0f}%"
 
     def number(self, value: float | None, digits: int = 2) -> str:
         """A figure with so many digits."""
