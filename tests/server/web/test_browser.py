@@ -306,6 +306,19 @@ def test_the_first_page_is_small(live: Live) -> None:
     assert total < 50_000, total
 
 
+def test_a_vote_is_small_in_every_language(tmp_path: Path) -> None:
+    made = site(tmp_path / "store")
+    consultation(made.store, languages=list(languages()))
+    for code in languages():
+        browser = made.browser().join()
+        browser.get(f"/c/water/vote?lang={code}")
+        sent = browser.send("/c/water/vote", vote="agree")
+        assert f'<html lang="{code}"' in sent.text and "recorded=" in str(sent.url)
+        # What is sent, and the page that comes back. The script loads no file again.
+        whole = len(sent.history[0].request.content) + len(sent.content)
+        assert whole < 5_000, (code, whole)
+
+
 def test_a_language_written_from_the_right_turns_the_page(tmp_path: Path) -> None:
     from babel.messages.catalog import Catalog
     from babel.messages.mofile import write_mo

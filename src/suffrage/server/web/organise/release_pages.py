@@ -46,7 +46,12 @@ ASKS = (
         N_("Such as: that of each model."),
         required=True,
     ),
-    Ask("motivation", "long", N_("Why you asked"), N_("The release's card shows this answer and those below.")),
+    Ask(
+        "motivation",
+        "long",
+        N_("Why you asked"),
+        N_("The release's card shows this answer and those below."),
+    ),
     Ask("recruitment", "long", N_("How people were found and invited")),
     Ask("moderation", "long", N_("How statements were moderated")),
     Ask("consent", "long", N_("What people agreed to")),
