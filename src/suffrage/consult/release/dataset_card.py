@@ -82,8 +82,9 @@ def card(manifest: Mapping[str, Any], descriptions: Mapping[str, str]) -> str:
         ),
         *_section(
             "Maintenance",
-            f"Contact: {about['contact'] or NOT_TOLD} Removal: ask there; the next release is made "
-            "without the person.",
+            f"Contact: {about['contact'] or NOT_TOLD}",
+            "",
+            "To be removed, ask this contact. The next release is then made without you.",
             *_audit_head(manifest["audit_head"]),
         ),
         *_section("Columns", *(f"- `{name}`: {meaning}." for name, meaning in DICTIONARY.items())),
@@ -94,7 +95,10 @@ def card(manifest: Mapping[str, Any], descriptions: Mapping[str, str]) -> str:
 def _audit_head(head: str) -> list[str]:
     if not head:
         return []
-    return ["", f"The organisers' log of acts ended with this entry when it was made: `{head}`."]
+    return [
+        "",
+        f"When the release was made, the organisers' audit log ended with this entry: `{head}`.",
+    ]
 
 
 def _section(title: str, *lines: str) -> list[str]:
@@ -134,8 +138,8 @@ def _files(manifest: Mapping[str, Any], descriptions: Mapping[str, str]) -> list
     rows = manifest["rows"]
     return _section(
         "Files",
-        "Each table as Parquet and JSON lines, which are lossless, and as CSV, in which an "
-        "apostrophe",
+        "Each table is given as Parquet and JSON lines, which lose nothing, and as CSV, in which "
+        "an apostrophe",
         "is put before texts that a spreadsheet would run as a formula. `manifest.json` lists "
         "every file's SHA-256.",
         "",
@@ -193,7 +197,7 @@ def _consent(manifest: Mapping[str, Any]) -> list[str]:
         "publication of texts, and to training. `training` says for each row whether its person "
         "allows the training of models: respect it. People who were in an earlier release and "
         "are no longer in this one: "
-        f"{manifest['tombstones']}. What was published before cannot be called back; use the "
+        f"{manifest['tombstones']}. What was published before cannot be taken back; use the "
         "newest release.",
     ]
 
@@ -222,7 +226,7 @@ def _uses(about: Mapping[str, Any]) -> list[str]:
         "Do not try to find out who anybody is, and do not join these files with others for that "
         "purpose. " + (about["not_for"] or ""),
         "",
-        "Dating: opinions change. These are from the time when they were collected.",
+        "Opinions change. These are from the time when they were collected.",
     ]
 
 

@@ -52,11 +52,11 @@ FEWEST_CANDIDATES = 10
 
 DESCRIPTIONS = {
     "statements": "What was voted on. withheld: why a text is not given, empty where it is.",
-    "votes": "One row a vote of a person who consented; 1 agree, 0 pass, -1 disagree.",
+    "votes": "One row for each vote of a person who consented: 1 agree, 0 pass, -1 disagree.",
     "prompts": "Questions that models answered.",
     "answers": "Models' answers to prompts.",
-    "comparisons": "One row a comparison of two answers, as they stood left and right.",
-    "reactions": "One row a reaction to one answer; 1 like, -1 dislike.",
+    "comparisons": "One row for each comparison: the answers on the left and right.",
+    "reactions": "One row for each reaction to an answer: 1 like, -1 dislike.",
     "demographics": "Counts of participants, small cells suppressed, the others rounded to base 3.",
     "coarse_votes": "Counts by stratum and statement with noise: differentially private.",
     "joined": "Votes on a few statements with generalised attributes of those who gave them.",
