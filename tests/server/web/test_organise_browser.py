@@ -217,7 +217,7 @@ def test_the_whole_path_of_an_organiser(
     assert page.inner_text("h1") == _("Overview")
     quotas = page.locator("table").first
     assert quotas.locator("tbody tr", has_text="60 and over").locator("td").count() == 4
-    assert _("Population") in quotas.inner_text() and "40\u00a0%" in quotas.inner_text()
+    assert _("Population") in quotas.inner_text() and "40%" in quotas.inner_text()
     no_sideways(page)
 
     # Seeds, as lines and as a file.
