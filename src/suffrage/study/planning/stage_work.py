@@ -28,13 +28,10 @@ from suffrage.survey import Item
 from suffrage.training_data.answers_in_context import shares_in_words
 from suffrage.training_data.records import StepShape
 
-# Times the arithmetic of one forward pass that a token takes: to learn from (attention, adapters
-# and optimiser included), to read, and to write by itself. Measured on SmolLM2-135M with 2 cores
-# (docs/results-journal.md, "methods on two countries").
-LEARNT_FACTOR, READ_FACTOR, WRITTEN_FACTOR = 7.0, 1.5, 3.0
-# To learn from in long packed rows. Measured on `examples/many-questions.yaml` with one core of an
-# EPYC and with one thread of a Xeon: 25 and 8.6 s a step.
-PACKED_FACTOR = 3.0
+# Times the arithmetic of one forward pass that a token takes: to learn from, to learn from in long
+# packed rows, to read, and to write by itself. Held to what trainings took
+# (docs/results-speed.md, "planned and taken").
+LEARNT_FACTOR, PACKED_FACTOR, READ_FACTOR, WRITTEN_FACTOR = 2.0, 3.0, 1.5, 3.0
 # The ways of asking one item share its question.
 SHARED_QUESTION = 0.8
 # Tokens of what ends a turn and begins the next, names a population, and asks for a label; and the
