@@ -32,14 +32,29 @@ def is_contract(name: str, module: PurePosixPath) -> bool:
     return any(module.match(kind) for kind in CONTRACTS.get(name, ()))
 
 
+# The name of a type, as in `Side = Literal["held_out", "trained"]`. Constants are in capitals.
+TYPE_NAME = re.compile(r"[A-Z]\w*[a-z]\w*")
+
+
+def names_defined(statement: ast.stmt) -> list[str]:
+    """The class, function or type that a statement of a module defines, if any."""
+    if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return [statement.name]
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    if isinstance(statement, ast.AnnAssign):
+        targets = [statement.target]
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    return [name for name in names if TYPE_NAME.fullmatch(name)]
+
+
 @cache
 def definitions() -> dict[str, list[PurePosixPath]]:
-    """The modules that define each public class and function."""
+    """The modules that define each public class, function and type."""
     found = defaultdict(list)
     for path in sorted(SOURCE.rglob("*.py")):
         for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-                found[node.name].append(PurePosixPath(path.relative_to(SOURCE)))
+            for name in names_defined(node):
+                found[name].append(PurePosixPath(path.relative_to(SOURCE)))
     return {name: modules for name, modules in found.items() if not name.startswith("_")}
 
 

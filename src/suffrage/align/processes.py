@@ -19,10 +19,10 @@ from suffrage.models.packing_rule import NEVER_PACKED, pack_log_probs
 if TYPE_CHECKING:
     import torch
 
-Part = TypeVar("Part")
+_Part = TypeVar("_Part")
 
 
-def own_parts(parts: Sequence[Part]) -> list[Part | None]:
+def own_parts(parts: Sequence[_Part]) -> list[_Part | None]:
     """Return this process's share of some parts, as many in each process.
 
     Parameters

@@ -36,7 +36,7 @@ StudyFile = Annotated[
         metavar="STUDY",
     ),
 ]
-Options = Annotated[
+AnswersToChoose = Annotated[
     list[str] | None,
     typer.Option(
         "--options",
@@ -53,7 +53,7 @@ def ask_command(
         str, typer.Argument(help="A question, or the id of one in the survey.", metavar="QUESTION")
     ],
     group: AsGroup = None,
-    options: Options = None,
+    options: AnswersToChoose = None,
     unordered: Annotated[
         bool, typer.Option("--unordered", help="The answers do not form a scale.")
     ] = False,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from suffrage.cli.consult_server import Slug, Where, open_for_command
+from suffrage.cli.consult_server import ConsultationName, StoreAddress, open_for_command
 from suffrage.cli.consult_staff import named_consultation
 from suffrage.cli.options import AsJson, comma_separated, print_json, print_rich, say
 from suffrage.errors import InputError
@@ -79,8 +79,8 @@ def consultation_plan_command(
 
 
 def predict_command(
-    where: Where,
-    slug: Slug,
+    where: StoreAddress,
+    slug: ConsultationName,
     model: Annotated[
         str, typer.Argument(help="A checkpoint's folder, or a model as a study names it.")
     ],
@@ -137,8 +137,8 @@ def predict_command(
 
 
 def add_predictions_command(
-    where: Where,
-    slug: Slug,
+    where: StoreAddress,
+    slug: ConsultationName,
     file: Annotated[Path, typer.Argument(help="The file that `predict` wrote.")],
 ) -> None:
     """Add predictions on record to a consultation: the results page scores them after the round.

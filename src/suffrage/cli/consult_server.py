@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from suffrage.server.store.database import Store
     from suffrage.server.web.server_settings import ServerSettings
 
-Where = Annotated[
+StoreAddress = Annotated[
     str, typer.Argument(help="The store: a folder (SQLite) or a postgresql:// address.")
 ]
-Slug = Annotated[str, typer.Argument(help="The consultation's name in addresses.")]
+ConsultationName = Annotated[str, typer.Argument(help="The consultation's name in addresses.")]
 
 
 def new_command(
-    where: Where,
+    where: StoreAddress,
     slug: Annotated[str, typer.Option(help="Its name in addresses, such as water-2026.")],
     title: Annotated[str, typer.Option(help="What people see first.")],
     question: Annotated[str, typer.Option(help="The question, in one sentence.")],
@@ -107,8 +107,8 @@ def new_command(
 
 
 def phase_command(
-    where: Where,
-    slug: Slug,
+    where: StoreAddress,
+    slug: ConsultationName,
     to: Annotated[str, typer.Argument(help="draft, open, closed or archived.")],
 ) -> None:
     """Open a consultation, or close it.
@@ -133,8 +133,8 @@ def phase_command(
 
 
 def invite_command(
-    where: Where,
-    slug: Slug,
+    where: StoreAddress,
+    slug: ConsultationName,
     out: Annotated[Path, typer.Argument(help="The CSV file to write, with one link a person.")],
     count: Annotated[int, typer.Option(help="How many people.", min=1, max=100_000)] = 100,
     stratum: Annotated[str, typer.Option(help="A label for the people who get them.")] = "",
@@ -226,7 +226,7 @@ MailFrom = Annotated[
 
 
 def serve_command(
-    where: Where,
+    where: StoreAddress,
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port.", min=0, max=65535)] = 8000,
     base_url: ServedAs = None,
@@ -319,8 +319,8 @@ def _hosts(base_url: str | None, host: str, more: str | None) -> tuple[str, ...]
 
 
 def export_command(
-    where: Where,
-    slug: Slug,
+    where: StoreAddress,
+    slug: ConsultationName,
     out: Annotated[Path, typer.Argument(help="The folder to write, a new or an empty one.")],
     kind: Annotated[
         str, typer.Option("--format", help="consultation (all tables) or polis (CSV).")
@@ -370,7 +370,7 @@ def export_command(
 
 
 def import_command(
-    where: Where,
+    where: StoreAddress,
     source: Annotated[
         Path,
         typer.Argument(

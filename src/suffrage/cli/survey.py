@@ -173,13 +173,13 @@ def worldvaluesbench_command(
     from typing import cast, get_args
 
     from suffrage.survey.reading import Encoding
-    from suffrage.survey.worldvaluesbench import PUBLISHED, Part, write_benchmark
+    from suffrage.survey.worldvaluesbench import PUBLISHED, BenchmarkPart, write_benchmark
 
     if probe_from not in ("test", "valid"):
         raise InputError(f'--probe-from "{probe_from}": there are test and valid.')
     if encoding not in get_args(Encoding):
         raise InputError(f'--encoding "{encoding}": there are {", ".join(get_args(Encoding))}.')
-    part, written_in = cast(Part, probe_from), cast(Encoding, encoding)
+    part, written_in = cast(BenchmarkPart, probe_from), cast(Encoding, encoding)
     benchmark, samples = write_benchmark(file, source, out, part, written_in)
     counts = benchmark.counts(samples)
     if as_json:

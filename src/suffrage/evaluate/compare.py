@@ -40,7 +40,7 @@ REPLICATES = 200
 SHARES_AGREE = 1e-6
 # Answers nearer than this come from one model, asked in batches of another size.
 ANSWERS_AGREE = 1e-3
-Kind = Literal["floor", "untrained", "trained"]
+StandingKind = Literal["floor", "untrained", "trained"]
 Split = frozenset[str]
 
 
@@ -67,7 +67,7 @@ class Standing:
     runs: tuple[str, ...]
     method: str
     label: str
-    kind: Kind
+    kind: StandingKind
     value: float
     low: float | None
     high: float | None
@@ -307,7 +307,7 @@ class _Entry:
     runs: tuple[str, ...]
     method: str
     label: str
-    kind: Kind
+    kind: StandingKind
     rows: tuple[Measured, ...]
     unread: int
     said: Mapping[tuple[int, str, str, int], FloatArray]  # split, value set, item, seed's place

@@ -18,10 +18,9 @@ from suffrage.evaluate.results import (
     FigureDifference,
     HeldOutRegime,
     Measure,
-    Readout,
     ReadoutDisagreement,
     ScoredAnswer,
-    Side,
+    SplitSide,
 )
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
 from suffrage.evaluate.statistics.figures import make_figures
@@ -30,6 +29,7 @@ from suffrage.evaluate.statistics.nearest_question import NearestQuestions
 from suffrage.evaluate.statistics.sampled_answers import SAMPLED_REPLICATES, resampled_answer
 from suffrage.evaluate.statistics.similar_groups import SimilarGroups, mean_of_groups
 from suffrage.models import ModelAnswer
+from suffrage.models.readouts import Readout
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distribution_distances import (
     above_even,
@@ -41,7 +41,7 @@ from suffrage.population.distribution_distances import (
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.average_answer import TrainedAnswers, uniform
 
-AnyKey = TypeVar("AnyKey", bound=Hashable)
+_Key = TypeVar("_Key", bound=Hashable)
 
 NAME = "fit"
 UNIFORM = "uniform"
@@ -57,7 +57,7 @@ FOR_LEFT_OUT = (OTHERS, SIMILAR)
 # What speaks for some cells only, and does not decide what the others are compared on: half of the
 # respondents are known where a table says how many there were.
 PARTIAL = (*FOR_LEFT_OUT, CEILING)
-SIDES: tuple[Side, ...] = get_args(Side)
+SIDES: tuple[SplitSide, ...] = get_args(SplitSide)
 
 # seed (or split), value set, item, cluster
 Unit = tuple[int, str, str, str]
@@ -182,7 +182,7 @@ ANSWER_MEASURES: Mapping[str, AnswerMeasure] = {
 }
 
 # (side, readout, measure) -> method -> rows
-Rows = Mapping[tuple[Side, Readout, str], Mapping[str, Sequence[Measured]]]
+Rows = Mapping[tuple[SplitSide, Readout, str], Mapping[str, Sequence[Measured]]]
 
 
 def score(given: EvaluationInput, seed: int) -> Scorecard:
@@ -311,7 +311,7 @@ def _rows_by_regime(
     return found
 
 
-def _clusters(given: EvaluationInput, side: Side) -> list[str]:
+def _clusters(given: EvaluationInput, side: SplitSide) -> list[str]:
     """The clusters with an item on this side in any seed: what is resampled there."""
     return sorted(
         {
@@ -330,7 +330,7 @@ class _Given:
     method: str
     seed: int
     value_set: str
-    side: Side
+    side: SplitSide
     answer: ModelAnswer
     target: AnswerDistribution
 
@@ -428,9 +428,9 @@ def _scored(one: _Given, near: float, moved: float) -> ScoredAnswer:
     )
 
 
-def _alike(sizes: Sequence[AnyKey]) -> dict[AnyKey, list[int]]:
+def _alike(sizes: Sequence[_Key]) -> dict[_Key, list[int]]:
     """The places of each size, so that arrays of one shape can be computed together."""
-    found: dict[AnyKey, list[int]] = defaultdict(list)
+    found: dict[_Key, list[int]] = defaultdict(list)
     for place, size in enumerate(sizes):
         found[size].append(place)
     return found
@@ -445,7 +445,7 @@ def measured_rows(given: EvaluationInput, answers: Sequence[ScoredAnswer]) -> Ro
         name: _rows_of_measure(given, measure, read, targets)
         for name, measure in ANSWER_MEASURES.items()
     }
-    rows: dict[tuple[Side, Readout, str], dict[str, list[Measured]]] = defaultdict(
+    rows: dict[tuple[SplitSide, Readout, str], dict[str, list[Measured]]] = defaultdict(
         lambda: defaultdict(list)
     )
     for name, found in made.items():

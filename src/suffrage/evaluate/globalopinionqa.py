@@ -34,7 +34,7 @@ from suffrage.evaluate.asking.item_probes import (
 )
 from suffrage.evaluate.asking.published_answers import (
     NamedRow,
-    Place,
+    PublishedPlace,
     PublishedShares,
     compared,
     globalopinionqa_value_sets,
@@ -266,7 +266,7 @@ def _rows(
 ) -> Iterator[NamedRow]:
     """The rows of one model's answers."""
 
-    def similarity(place: Place, people: FloatArray, answer: FloatArray) -> float:
+    def similarity(place: PublishedPlace, people: FloatArray, answer: FloatArray) -> float:
         return float(fit(people, answer))
 
     yield from _told_apart(file, clusters, said, seed)

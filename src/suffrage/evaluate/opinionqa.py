@@ -32,7 +32,7 @@ from suffrage.evaluate.asking.item_probes import (
 )
 from suffrage.evaluate.asking.published_answers import (
     NamedRow,
-    Place,
+    PublishedPlace,
     PublishedShares,
     compared,
     mean_by_population,
@@ -115,7 +115,9 @@ class PublishedGroups(PublishedShares):
     no_answer: float | None
     """The mean share of people who gave no answer, where the file has it."""
 
-    def places(self, clusters: Mapping[str, str], seed: int) -> Iterator[tuple[Place, FloatArray]]:
+    def places(
+        self, clusters: Mapping[str, str], seed: int
+    ) -> Iterator[tuple[PublishedPlace, FloatArray]]:
         """As for every published table, without answers that are all off the scale."""
         for place, shares in super().places(clusters, seed):
             if shares[np.isfinite(self.values[place[2]])].sum() > 0:
@@ -363,7 +365,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     )
 
 
-def _nearness(file: PublishedGroups) -> Callable[[Place, FloatArray, FloatArray], float]:
+def _nearness(file: PublishedGroups) -> Callable[[PublishedPlace, FloatArray, FloatArray], float]:
     """Representativeness on the scale of the place's question."""
     return lambda place, people, answer: representativeness_on_scale(
         people, answer, file.values[place[2]]

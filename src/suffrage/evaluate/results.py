@@ -14,16 +14,17 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from suffrage.models.readouts import Readout
+
 # Raised when an older results.json can no longer be read.
 RESULTS_VERSION = 4
 # Of p-values after Holm's correction.
 SIGNIFICANT = 0.05
-Side = Literal["held_out", "trained"]
+SplitSide = Literal["held_out", "trained"]
 # What of a question and a population was never trained on.
 HeldOutRegime = Literal["question", "topic", "population", "survey"]
 # NaN where a published table does not say it; JSON has null instead.
 MaybeKnown = Annotated[float, BeforeValidator(lambda v: math.nan if v is None else v)]
-Readout = Literal["letters", "text", "text_length_normalised", "sentence", "sampled"]
 Verdict = Literal["higher", "lower", "same", "unknown"]
 ALL: Literal["all"] = "all"
 # Means over value sets; no value set's name has a space in it.
@@ -94,7 +95,7 @@ class ItemFacts(_Row):
     battery: str | None
     note: str | None
     cluster: str  # items of one cluster are resampled and held out together
-    side: dict[int, Side]  # by seed
+    side: dict[int, SplitSide]  # by seed
     # A checkpoint that the study started from was trained on it, so that it is never held out.
     trained_before: bool = False
 
@@ -245,7 +246,7 @@ class ScoredAnswer(_Row):
     seed: int
     value_set: str
     item: str
-    side: Side
+    side: SplitSide
     readout: Readout
     shares: list[float]  # over the options; they sum to 1
     mass: float  # probability on all options together, before the shares were made to sum to 1
@@ -297,7 +298,8 @@ class Figure(_Row):
     method: str
     seed: int | Literal["all"]  # "all" for the mean over seeds
     value_set: str  # "all" for the mean over value sets; also `LEARNED` and `LEFT_OUT`
-    side: Side | None = None  # of the split its items are on; None where there is no such split
+    # The side of the split that its items are on; None where there is no split.
+    side: SplitSide | None = None
     readout: Readout | None = None  # how the model's answers were read, where that differs
     value: float
     low: float | None
@@ -392,7 +394,7 @@ class FigureDifference(Contrast):
     method: str
     against: str
     value_set: str = ALL
-    side: Side | None = None
+    side: SplitSide | None = None
     # What is new to the model; None for all that is held out.
     regime: HeldOutRegime | None = None
 
@@ -520,7 +522,7 @@ class Results(_Row):
         method: str,
         value_set: str = ALL,
         seed: int | Literal["all"] = ALL,
-        side: Side | None = None,
+        side: SplitSide | None = None,
         readout: Readout = "letters",
         regime: HeldOutRegime | None = None,
     ) -> Figure | None:
@@ -543,7 +545,7 @@ class Results(_Row):
         method: str,
         against: str,
         value_set: str = ALL,
-        side: Side | None = None,
+        side: SplitSide | None = None,
         regime: HeldOutRegime | None = None,
     ) -> FigureDifference | None:
         """`method` minus `against`, turned round when it is stored the other way, or None."""
@@ -558,7 +560,7 @@ class Results(_Row):
         evaluation: str,
         measure: str,
         value_set: str = ALL,
-        side: Side | None = None,
+        side: SplitSide | None = None,
         regime: HeldOutRegime | None = None,
     ) -> list[FigureDifference]:
         """All pairs of methods on a measure: one family of Holm's correction."""
@@ -573,7 +575,7 @@ class Results(_Row):
         return ", ".join(survey.title for survey in self.surveys)
 
     @cached_property
-    def main_side(self) -> Side:
+    def main_side(self) -> SplitSide:
         """The side the report leads with: questions held out, unless there are none."""
         sides = {side for item in self.items for side in item.side.values()}
         return "trained" if sides == {"trained"} else "held_out"

@@ -17,7 +17,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from suffrage.evaluate.asking.answers import Answers, Scoring
-from suffrage.evaluate.asking.sampled_cells import Cell, is_trained
+from suffrage.evaluate.asking.sampled_cells import SampledCell, is_trained
 from suffrage.evaluate.results import (
     Figure,
     FigureDifference,
@@ -150,7 +150,7 @@ class EvaluationInput:
     # Each complete method with one that lacks a part of it.
     ablations: Sequence[tuple[str, str]] = ()
     # By seed the sample of the cells trained on that models were asked; no entry where all were.
-    trained_sample: Mapping[int, frozenset[Cell]] = field(default_factory=dict)
+    trained_sample: Mapping[int, frozenset[SampledCell]] = field(default_factory=dict)
 
     @property
     def trains_on_none(self) -> bool:

@@ -42,7 +42,7 @@ from suffrage.evaluate.asking.voting_groups import (
     voting_groups,
 )
 from suffrage.evaluate.recorded_predictions import PredictedVotes, score_predictions
-from suffrage.evaluate.results import Figure, FigureDifference, Measure, Side
+from suffrage.evaluate.results import Figure, FigureDifference, Measure, SplitSide
 from suffrage.evaluate.scorecard import (
     AS_ITSELF,
     Evaluation,
@@ -128,7 +128,7 @@ _Said = Mapping[str, Mapping[str, FloatArray]]
 # method -> rows
 _Rows = dict[str, list[Measured]]
 # (kind, people, statements) -> measure -> method -> rows
-_Units = dict[tuple[bool, PeopleSide, Side], dict[str, _Rows]]
+_Units = dict[tuple[bool, PeopleSide, SplitSide], dict[str, _Rows]]
 
 
 def _said(frame: pl.DataFrame) -> dict[str, dict[str, FloatArray]]:
@@ -159,7 +159,7 @@ class _Seed:
             (group.name, side): tables[side].of(group) for group in self.groups for side in sides
         }
 
-    def side(self, item: str) -> Side | None:
+    def side(self, item: str) -> SplitSide | None:
         """Which side of the split a statement is on; None if it may be used for neither."""
         if item in self.split.held_out:
             return "held_out"
@@ -204,7 +204,7 @@ class _Seed:
 
     def rows(
         self, group: VotingGroup, people: PeopleSide, answers: Mapping[str, FloatArray]
-    ) -> Iterator[tuple[Side, str, Measured]]:
+    ) -> Iterator[tuple[SplitSide, str, Measured]]:
         """A row for each measure and cell that an answer is compared on."""
         for item, cell in self.cells[group.name, people].items():
             side = self.side(item)

@@ -75,7 +75,7 @@ REPLICATES = 200
 # For plans: ways of asking one question.
 WAYS = 4
 
-Cell = tuple[str, str, str]
+CountryCell = tuple[str, str, str]
 
 
 class Options(EvaluationOptions):
@@ -103,7 +103,7 @@ class ProbeSet:
     items: Mapping[str, Item]
     values: Mapping[str, FloatArray]
     """Item to its codes as numbers."""
-    answered: Mapping[str, Mapping[Cell, list[int]]]
+    answered: Mapping[str, Mapping[CountryCell, list[int]]]
     """Item to cell to the positions of the sampled people's answers."""
     everyone: Mapping[str, FloatArray]
     """Item to the counts of all other people's answers."""
@@ -113,7 +113,7 @@ class ProbeSet:
     """The sample as in the file."""
 
 
-def cell_persona(cell: Cell) -> str:
+def cell_persona(cell: CountryCell) -> str:
     """How a question names a demographic cell, without the parts that the sample left empty."""
     continent, settlement, level = cell
     where = AREAS.get(settlement, settlement.lower())
@@ -140,7 +140,7 @@ def read_probe_set(options: Options, folder: Path) -> ProbeSet:
     rows = {plain_code(name): row for row, name in enumerate(table[INTERVIEW].to_list())}
     items: dict[str, Item] = {}
     values: dict[str, FloatArray] = {}
-    answered: dict[str, dict[Cell, list[int]]] = {}
+    answered: dict[str, dict[CountryCell, list[int]]] = {}
     everyone: dict[str, FloatArray] = {}
     for name in dict.fromkeys(samples[QUESTION].to_list()):
         about = metadata.get(name)
@@ -150,7 +150,7 @@ def read_probe_set(options: Options, folder: Path) -> ProbeSet:
         items[name] = _item(name, about, codebook.get(name))
         values[name] = np.arange(low, high + 1, dtype=np.float64)
         column = table[name].cast(pl.Float64, strict=False).to_numpy()
-        cells: dict[Cell, list[int]] = defaultdict(list)
+        cells: dict[CountryCell, list[int]] = defaultdict(list)
         drawn = []
         for sample in samples.filter(pl.col(QUESTION) == name).iter_rows(named=True):
             row = rows.get(plain_code(sample[INTERVIEW]))
@@ -207,12 +207,12 @@ def probe(given: ProbeInput) -> pl.DataFrame:
     )
 
 
-def _cell(sample: Mapping[str, Any]) -> Cell:
+def _cell(sample: Mapping[str, Any]) -> CountryCell:
     continent, settlement, level = (sample[key] or "" for key in CELL)
     return continent, settlement, level
 
 
-def _joined(cell: Cell) -> str:
+def _joined(cell: CountryCell) -> str:
     return " / ".join(part for part in cell if part)
 
 
@@ -313,7 +313,7 @@ class _Sample:
         self.whole = _shares(list(self.cells), self.cells, self.values.size)
         count = sum(len(found) for found in self.cells.values())
         self.replicates = generator.multinomial(count, self.whole, size=REPLICATES) / count
-        self.groups: dict[str, list[Cell]] = defaultdict(list)
+        self.groups: dict[str, list[CountryCell]] = defaultdict(list)
         for cell in self.cells:
             for part in filter(None, cell):
                 self.groups[part].append(cell)
@@ -356,7 +356,7 @@ class _Sample:
             within = float(point <= threshold + SLACK)
             yield measure_name(threshold), Measured(*place, within, np.ones(1))
 
-    def _mixture(self, said: ModelShares, cells: Sequence[Cell]) -> FloatArray | None:
+    def _mixture(self, said: ModelShares, cells: Sequence[CountryCell]) -> FloatArray | None:
         """The model's shares over cells, each counted as often as people of it were sampled.
 
         None where the model could not be read as one of the cells.
@@ -370,7 +370,9 @@ class _Sample:
         return np.asarray(total / total.sum())
 
 
-def _shares(cells: Sequence[Cell], by_cell: Mapping[Cell, list[int]], size: int) -> FloatArray:
+def _shares(
+    cells: Sequence[CountryCell], by_cell: Mapping[CountryCell, list[int]], size: int
+) -> FloatArray:
     counts = Counter(position for cell in cells for position in by_cell[cell])
     found = np.array([counts[k] for k in range(size)], dtype=np.float64)
     return np.asarray(found / found.sum())

@@ -14,7 +14,7 @@ from suffrage.evaluate.results import (
     MethodFacts,
     Results,
     ScoredAnswer,
-    Side,
+    SplitSide,
     Target,
 )
 from suffrage.population.distributions import share_intervals
@@ -75,12 +75,12 @@ class ValueSetCards:
 MOST_CARDS = 600
 FEWEST_CARDS = 3
 
-AnswersAt = Mapping[tuple[str, str, str, Side], Sequence[ScoredAnswer]]
+AnswersAt = Mapping[tuple[str, str, str, SplitSide], Sequence[ScoredAnswer]]
 
 
 def letter_answers(results: Results) -> AnswersAt:
     """Answers by option letter, one a seed, by method, value set, item and side."""
-    found: dict[tuple[str, str, str, Side], list[ScoredAnswer]] = defaultdict(list)
+    found: dict[tuple[str, str, str, SplitSide], list[ScoredAnswer]] = defaultdict(list)
     for answer in results.answers:
         if answer.readout == "letters":
             found[answer.method, answer.value_set, answer.item, answer.side].append(answer)
@@ -149,7 +149,7 @@ def _worst_fitting(
     return [asked[place] for place in sorted(sorted(range(len(asked)), key=rank)[:most])]
 
 
-def _shown_side(item: ItemFacts) -> Side:
+def _shown_side(item: ItemFacts) -> SplitSide:
     """The side on which a question is shown: held out where it ever was."""
     return "held_out" if "held_out" in item.side.values() else "trained"
 
@@ -236,7 +236,7 @@ def _panel(
     )
 
 
-def _card_basis(target: Target, seeds: Sequence[int], seed_count: int, side: Side) -> str:
+def _card_basis(target: Target, seeds: Sequence[int], seed_count: int, side: SplitSide) -> str:
     parts = [f"{thousands(target.n)} answered (effective {thousands(target.n_eff)})"]
     if not target.n:
         parts = ["how many answered is not published"]

@@ -9,11 +9,11 @@ from typing import Any
 from suffrage.evaluate.results import (
     Contrast,
     MethodFacts,
-    Readout,
     Results,
-    Side,
+    SplitSide,
     Verdict,
 )
+from suffrage.models.readouts import Readout
 from suffrage.report.numbers import (
     NO_INTERVAL,
     NOTHING,
@@ -102,7 +102,7 @@ def abreast(table: Table, most: int) -> list[Table]:
     return found
 
 
-SIDE_NAMES: dict[Side, str] = {"held_out": "held out", "trained": "trained on"}
+SIDE_NAMES: dict[SplitSide, str] = {"held_out": "held out", "trained": "trained on"}
 
 
 def figure_cell(figure: WithInterval | None, digits: int = 3) -> Cell:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from suffrage.evaluate.results import (
     Results,
     ScoredAnswer,
-    Side,
+    SplitSide,
 )
 from suffrage.report.answer_cards import letter_answers, mean_fit
 from suffrage.report.cells import (
@@ -37,7 +37,7 @@ class Fall:
     after: float
 
 
-def falls(results: Results, method: str, base: str, side: Side) -> tuple[list[Fall], int]:
+def falls(results: Results, method: str, base: str, side: SplitSide) -> tuple[list[Fall], int]:
     """Where `method` fits worse than `base`, largest fall first; and how many places compare."""
     answers = letter_answers(results)
     found, compared = [], 0
@@ -91,7 +91,7 @@ def made_worse_table(results: Results) -> Table | None:
 
 
 def worst_items(
-    results: Results, method: str, side: Side, count: int = WORST_SHOWN
+    results: Results, method: str, side: SplitSide, count: int = WORST_SHOWN
 ) -> list[tuple[str, float]]:
     """The items with the lowest mean fit over value sets and seeds, worst first."""
     by_item: dict[str, list[ScoredAnswer]] = defaultdict(list)

@@ -31,7 +31,7 @@ MOST_NAMES = 40
 LEAST_REACH = 0.05
 # (rows, columns) of figures, None where there is none.
 Figures = Sequence[Sequence[WithInterval | None]]
-Values = Sequence[Sequence[float | None]]
+_Values = Sequence[Sequence[float | None]]
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,12 @@ def _values(figures: Figures) -> list[list[float | None]]:
     return [[None if f is None else f.value for f in row] for row in figures]
 
 
-def _reach(values: Values, least: Sequence[float] = ()) -> float:
+def _reach(values: _Values, least: Sequence[float] = ()) -> float:
     """The value drawn in full colour: the largest of all, or more where `least` is."""
     return max([abs(v) for row in values for v in row if v is not None] + [*least], default=1.0)
 
 
-def _shown(values: Values, digits: int = 3, with_sign: bool = False) -> list[list[str]]:
+def _shown(values: _Values, digits: int = 3, with_sign: bool = False) -> list[list[str]]:
     show = signed if with_sign else number
     return [[NOTHING if v is None else show(v, digits) for v in row] for row in values]
 
@@ -66,7 +66,7 @@ def _map_panel(
     text: str,
     rows: Sequence[str],
     columns: Sequence[str],
-    coloured: Values,
+    coloured: _Values,
     shown: Sequence[Sequence[str]],
     reach: float,
     table: Table,

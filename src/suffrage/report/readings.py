@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from suffrage.evaluate.results import (
-    Readout,
     Results,
     ScoredAnswer,
 )
+from suffrage.models.readouts import Readout
 from suffrage.plurals import plural
 from suffrage.report.cells import (
     NOT_MEASURED,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from suffrage.evaluate.fit import AVERAGE, NAME
-from suffrage.evaluate.results import LEFT_OUT, FigureDifference, Results, Side
+from suffrage.evaluate.results import LEFT_OUT, FigureDifference, Results, SplitSide
 from suffrage.report.cells import (
     ABREAST,
     SIDE_NAMES,
@@ -157,7 +157,7 @@ def seed_scores(results: Results) -> Table | None:
     return make_table(f"Fit for each seed, questions {SIDE_NAMES[side]}", columns, rows)
 
 
-def difference_tables(results: Results, side: Side) -> tuple[Table | None, Table | None]:
+def difference_tables(results: Results, side: SplitSide) -> tuple[Table | None, Table | None]:
     """Paired differences in fit and in earth mover's distance, over all value sets.
 
     First those of trained methods against the untrained model, the prompted one and the average
@@ -174,7 +174,7 @@ def difference_tables(results: Results, side: Side) -> tuple[Table | None, Table
 
 
 def _difference_table(
-    results: Results, side: Side, pairs: Sequence[FigureDifference]
+    results: Results, side: SplitSide, pairs: Sequence[FigureDifference]
 ) -> Table | None:
     if not pairs:
         return None

@@ -26,10 +26,10 @@ from suffrage.evaluate.results import (
     Figure,
     FigureDifference,
     MethodFacts,
-    Readout,
     Results,
-    Side,
+    SplitSide,
 )
+from suffrage.models.readouts import Readout
 from suffrage.report.marks import marks_note
 from suffrage.report.numbers import NOTHING, duration, marked, number, percent, with_interval
 from suffrage.settings import keys_of
@@ -162,7 +162,7 @@ def by_kind(results: Results) -> list[MethodFacts]:
 def fit_figure(
     results: Results,
     method: str,
-    side: Side | None = None,
+    side: SplitSide | None = None,
     measure: str = "fit",
     readout: Readout = "letters",
     value_set: str = ALL,
@@ -176,7 +176,7 @@ def fit_difference(
     results: Results,
     method: str,
     against: str,
-    side: Side | None = None,
+    side: SplitSide | None = None,
     measure: str = "fit",
     value_set: str = ALL,
 ) -> FigureDifference | None:

@@ -15,7 +15,7 @@ from suffrage.evaluate.results import (
     Figure,
     MethodFacts,
     Results,
-    Side,
+    SplitSide,
 )
 from suffrage.report.cells import (
     Cell,
@@ -45,7 +45,7 @@ PREDICTION_COLUMNS = (
     ("Average vote", "agreement", AVERAGE),
 )
 # People and statements, in the order of the columns.
-QUADRANTS: tuple[tuple[str, Side, str], ...] = (
+QUADRANTS: tuple[tuple[str, SplitSide, str], ...] = (
     ("", "held_out", "Both held out"),
     ("", "trained", "People held out"),
     ("_seen", "held_out", "Statements held out"),

@@ -10,7 +10,7 @@ from typing import Any
 from suffrage.evaluate.results import (
     ItemFacts,
     Results,
-    Side,
+    SplitSide,
 )
 from suffrage.plurals import plural
 from suffrage.report.cells import SIDE_NAMES, Cell, Table, fact_pairs, make_table
@@ -105,7 +105,7 @@ def _sides(item: ItemFacts) -> str:
     if len(sides) == 1:
         before = ", also before this study" if item.trained_before else ""
         return SIDE_NAMES[sides.pop()] + before
-    by_side: dict[Side, list[str]] = defaultdict(list)
+    by_side: dict[SplitSide, list[str]] = defaultdict(list)
     for seed, side in item.side.items():
         by_side[side].append(str(seed))
     return "; ".join(

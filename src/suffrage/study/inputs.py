@@ -8,7 +8,7 @@ from functools import cached_property
 from suffrage.align import TrainingOptions
 from suffrage.consult.consultation import read_consultation
 from suffrage.errors import InputError, naming_file
-from suffrage.evaluate.asking.sampled_cells import Cell, asked_cells, sampled_trained_cells
+from suffrage.evaluate.asking.sampled_cells import SampledCell, asked_cells, sampled_trained_cells
 from suffrage.population import ValueSet
 from suffrage.study.pre_aligned import distinct_starts, items_trained_before
 from suffrage.study.schema import MethodSpec, Study
@@ -130,7 +130,7 @@ class StudyInputs:
         return [self.splits[seed]]
 
     @cached_property
-    def trained_samples(self) -> dict[int, frozenset[Cell] | None]:
+    def trained_samples(self) -> dict[int, frozenset[SampledCell] | None]:
         """By seed, the cells that are asked of those trained on; None where all are."""
         study, value_sets = self.study, list(self.value_sets.values())
         most, draw = study.scoring.trained_cells, study.seeds[0]
@@ -141,7 +141,7 @@ class StudyInputs:
 
     def asked_cells(
         self, method: str, seed: int, value_sets: Sequence[ValueSet]
-    ) -> frozenset[Cell] | None:
+    ) -> frozenset[SampledCell] | None:
         """What a model of a method is asked that answers for these value sets; None for all."""
         untrained = self.method(method).method.train is None
         seeds = list(self.splits) if untrained else [seed]

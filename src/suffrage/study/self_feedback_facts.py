@@ -13,7 +13,7 @@ from suffrage.align.cai import CONSTITUTION, CRITIQUES, FEEDBACK, JUDGEMENTS
 from suffrage.evaluate.results import Exchange, JudgedPair, PrincipleFacts, SelfFeedback
 
 SHOWN = 4
-Row = TypeVar("Row")
+_Row = TypeVar("_Row")
 
 
 def self_feedback(folder: Path, method: str, seed: int, group: str) -> SelfFeedback | None:
@@ -81,7 +81,7 @@ def self_feedback(folder: Path, method: str, seed: int, group: str) -> SelfFeedb
     )
 
 
-def spread(rows: Sequence[Row], count: int) -> list[Row]:
+def spread(rows: Sequence[_Row], count: int) -> list[_Row]:
     """`count` rows at even steps through all of them: chosen by place, not by how they read."""
     step = max(1.0, len(rows) / count)
     return [rows[int(place * step)] for place in range(min(count, len(rows)))]

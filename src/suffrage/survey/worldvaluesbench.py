@@ -47,7 +47,7 @@ ADJUSTMENT: Mapping[str, Mapping[int, int | None]] = {
     **{f"Q{number}": {0: 1} for number in range(241, 250)},
     "Q254": {5: None},
 }
-Part = Literal["train", "test", "valid"]
+BenchmarkPart = Literal["train", "test", "valid"]
 # How many participants of a cell are drawn. Cells that have no more than this are left out.
 SAMPLES = 5
 # Participants and examples (answers to value questions) in the table of the benchmark's README.
@@ -108,7 +108,7 @@ class Benchmark:
     # Whole numbers.
     values: pl.DataFrame
     # Row numbers of each part, in the part's own order.
-    parts: Mapping[Part, list[int]]
+    parts: Mapping[BenchmarkPart, list[int]]
     # Value question to how many answers are outside its scale.
     outside: Mapping[str, int]
 
@@ -158,7 +158,7 @@ def adjusted_answers(codes: pl.Series, item: str) -> pl.Series:
     return codes.replace_strict(known, default=None, return_dtype=pl.Int64)
 
 
-def split(rows: int) -> dict[Part, list[int]]:
+def split(rows: int) -> dict[BenchmarkPart, list[int]]:
     """Row numbers of the three parts: 70 % train, 15 % test, and the rest, valid.
 
     Rows are shuffled by Python's own generator from seed 0, then cut; both counts round down.
@@ -244,7 +244,7 @@ def _as_texts(codes: pl.Series, choices: Mapping[str, str]) -> pl.Series:
 
 
 def probe_samples(
-    benchmark: Benchmark, source: BenchmarkFiles, part: Part = "test"
+    benchmark: Benchmark, source: BenchmarkFiles, part: BenchmarkPart = "test"
 ) -> pl.DataFrame:
     """The probe set: for each item, five participants of each continent, settlement and level.
 
@@ -292,7 +292,7 @@ def write_benchmark(
     path: Path,
     source_folder: Path,
     output: Path,
-    part: Part = "test",
+    part: BenchmarkPart = "test",
     encoding: Encoding | None = None,
 ) -> tuple[Benchmark, pl.DataFrame]:
     """Make the whole benchmark from the archive's file, and write it in its own layout.

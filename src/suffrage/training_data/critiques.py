@@ -16,10 +16,10 @@ import polars as pl
 from suffrage.models.asking import Message
 from suffrage.training_data.records import Records
 
-Outcome = Literal["ok", "unchanged", "empty", "refusal", "off_format"]
-OUTCOMES: tuple[Outcome, ...] = ("ok", "unchanged", "empty", "refusal", "off_format")
+CritiqueOutcome = Literal["ok", "unchanged", "empty", "refusal", "off_format"]
+OUTCOMES: tuple[CritiqueOutcome, ...] = ("ok", "unchanged", "empty", "refusal", "off_format")
 # What a readable answer to train on may be.
-READABLE: tuple[Outcome, ...] = ("ok", "unchanged")
+READABLE: tuple[CritiqueOutcome, ...] = ("ok", "unchanged")
 
 CRITIQUE = (
     "Hold your answer against this principle:\n\n{}\n\n"
@@ -39,7 +39,7 @@ REFUSAL_WITHIN = 120
 LETTERS_AT_LEAST = 0.5
 
 
-def outcome(text: str, before: str | None = None) -> Outcome:
+def outcome(text: str, before: str | None = None) -> CritiqueOutcome:
     """What became of a text that a model was asked for.
 
     Parameters

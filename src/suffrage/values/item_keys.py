@@ -19,7 +19,7 @@ _FILE = "schwartz_item_keys.csv"
 
 # How a value's score is made of its items: their mean less the person's mean over all items, their
 # mean, or their mean after each item is stretched to run from 0 to 1.
-Scoring = Literal["centred", "mean", "stretched"]
+ValueScoring = Literal["centred", "mean", "stretched"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ItemKey:
     reversed: frozenset[str] = frozenset()
     # The code that means most, by variable, where the key itself says so.
     most: Mapping[str, str] = field(default_factory=dict)
-    scoring: Scoring = "centred"
+    scoring: ValueScoring = "centred"
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -181,7 +181,7 @@ class KeyFile(BaseModel):
     values: dict[str, KeyValue] = Field(min_length=1)
     title: str = "Values of your own key"
     source: str = ""
-    scoring: Scoring = "centred"
+    scoring: ValueScoring = "centred"
     # The name of a taxonomy that the values are of; their names and places are then its own.
     taxonomy: str | None = None
     # The code of the end that means most: one for all items, or by item.

@@ -44,7 +44,7 @@ from suffrage.population.segments import VALID_OVERLAP
 # Called with the number of resamples done, and how many there are.
 ResamplesDone = Callable[[int, int], None]
 # "spectrum": what k-means cut into groups is one continuum of opinion.
-Verdict = Literal["groups", "spectrum", "uncertain"]
+GroupsVerdict = Literal["groups", "spectrum", "uncertain"]
 
 DRAWS = 1000
 FOLDS = 5
@@ -76,7 +76,7 @@ class Stability:
         return min(self.overlap) >= VALID_OVERLAP
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> GroupsVerdict:
         """Groups that come back and stand apart, parts of one spectrum, or neither for certain."""
         if not self.trusted:
             return "uncertain"

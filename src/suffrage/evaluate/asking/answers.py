@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from suffrage import storage
 from suffrage.evaluate.asking.rounding import Rounding
-from suffrage.evaluate.asking.sampled_cells import Cell
+from suffrage.evaluate.asking.sampled_cells import SampledCell
 from suffrage.models import (
     Answerer,
     ItemProbe,
@@ -135,7 +135,7 @@ def prompts_to_score(
     other_readouts: Sequence[str],
     as_population: bool,
     scoring: Scoring,
-    wanted: Collection[Cell] | None = None,
+    wanted: Collection[SampledCell] | None = None,
 ) -> int:
     """How many score requests `collect_answers` will make, for plans and progress."""
     others, held_out = int(scoring.text) + int(scoring.sentence), frozenset(other_readouts)
@@ -148,7 +148,7 @@ def prompts_to_score(
 def asked_probes(
     value_sets: Sequence[ValueSet],
     as_population: bool,
-    wanted: Collection[Cell] | None = None,
+    wanted: Collection[SampledCell] | None = None,
     personas: Mapping[str, Persona] | None = None,
     ways: Ways = "all",
 ) -> list[tuple[str, ItemProbe]]:
@@ -189,7 +189,7 @@ def collect_answers(
     seed: int,
     advance: Advance | None = None,
     personas: Mapping[str, Persona] | None = None,
-    wanted: Collection[Cell] | None = None,
+    wanted: Collection[SampledCell] | None = None,
 ) -> Answers:
     """Ask the model every item as every value set.
 

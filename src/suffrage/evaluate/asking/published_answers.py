@@ -20,7 +20,7 @@ from suffrage.survey.published_table import PublishedAnswer, PublishedTable, bui
 from suffrage.survey.readers import globalopinionqa, opinionqa
 
 # (seed, population, item, cluster)
-Place = tuple[int, str, str, str]
+PublishedPlace = tuple[int, str, str, str]
 # (name of the measure, row)
 NamedRow = tuple[str, Measured]
 
@@ -93,7 +93,9 @@ class PublishedShares:
             for item in sorted(by_item)
         ]
 
-    def places(self, clusters: Mapping[str, str], seed: int) -> Iterator[tuple[Place, FloatArray]]:
+    def places(
+        self, clusters: Mapping[str, str], seed: int
+    ) -> Iterator[tuple[PublishedPlace, FloatArray]]:
         """Every population's answer to each question that is scored.
 
         clusters: by item, of the questions that are scored.
@@ -105,9 +107,9 @@ class PublishedShares:
 
 
 def compared(
-    places: Iterable[tuple[Place, FloatArray]],
+    places: Iterable[tuple[PublishedPlace, FloatArray]],
     said: ModelShares,
-    nearness: Callable[[Place, FloatArray, FloatArray], float],
+    nearness: Callable[[PublishedPlace, FloatArray, FloatArray], float],
     named: str,
 ) -> Iterator[NamedRow]:
     """Compare one model's answers with those of each population.
@@ -140,7 +142,7 @@ def compared(
             yield "gain", plain_row(place, found[named] - found["itself"])
 
 
-def plain_row(place: Place, value: float | FloatArray) -> Measured:
+def plain_row(place: PublishedPlace, value: float | FloatArray) -> Measured:
     """A row whose people are not resampled."""
     return Measured(*place, float(value), np.ones(1))
 

@@ -14,7 +14,7 @@ from suffrage.population import ValueSet
 from suffrage.training_data import ItemSplit
 
 # (value set, item)
-Cell = tuple[str, str]
+SampledCell = tuple[str, str]
 
 
 def sampled_trained_cells(
@@ -23,7 +23,7 @@ def sampled_trained_cells(
     left_out: Collection[str],
     most: int | None,
     seed: int,
-) -> frozenset[Cell] | None:
+) -> frozenset[SampledCell] | None:
     """Draw the cells that are asked of those trained on: all cells of some questions.
 
     Each question of a source has the same chance, and each source the same share of its questions,
@@ -44,12 +44,12 @@ def sampled_trained_cells(
 
     Returns
     -------
-    frozenset of Cell, or None
+    frozenset of SampledCell, or None
         None where all cells are asked: there are few, or nothing is held out.
     """
     items = sorted({item for v in value_sets for item in v.distributions})
     ranks = np.random.default_rng([seed, 29]).permutation(len(items))
-    cells: dict[str, list[Cell]] = {items[k]: [] for k in np.argsort(ranks)}
+    cells: dict[str, list[SampledCell]] = {items[k]: [] for k in np.argsort(ranks)}
     for v in value_sets:
         for item in v.distributions:
             if is_trained((v.name, item), split, left_out):
@@ -57,7 +57,7 @@ def sampled_trained_cells(
     total = sum(map(len, cells.values()))
     if most is None or not split.held_out or total <= most:
         return None
-    by_source: dict[str, list[list[Cell]]] = {}
+    by_source: dict[str, list[list[SampledCell]]] = {}
     for item, own in cells.items():
         if own:
             by_source.setdefault(_source(item), []).append(own)
@@ -69,7 +69,7 @@ def sampled_trained_cells(
     )
 
 
-def is_trained(cell: Cell, split: ItemSplit, left_out: Collection[str]) -> bool:
+def is_trained(cell: SampledCell, split: ItemSplit, left_out: Collection[str]) -> bool:
     """Whether neither the question nor the population of a cell is held out."""
     return cell[0] not in left_out and split.side(cell[1]) == "trained"
 
@@ -77,10 +77,10 @@ def is_trained(cell: Cell, split: ItemSplit, left_out: Collection[str]) -> bool:
 def asked_cells(
     value_sets: Sequence[ValueSet],
     splits: Sequence[ItemSplit],
-    samples: Sequence[frozenset[Cell] | None],
+    samples: Sequence[frozenset[SampledCell] | None],
     left_out: Collection[str],
     needed: Collection[str] = (),
-) -> frozenset[Cell] | None:
+) -> frozenset[SampledCell] | None:
     """The cells that a model is asked which answers for several splits; None for all.
 
     Parameters
@@ -95,7 +95,7 @@ def asked_cells(
     needed : collection of str
         Items that evaluations need the answers to, on whichever side they are.
     """
-    wanted: set[Cell] = set()
+    wanted: set[SampledCell] = set()
     own = [(v.name, item) for v in value_sets for item in v.distributions]
     for split, sample in zip(splits, samples, strict=True):
         if sample is None:

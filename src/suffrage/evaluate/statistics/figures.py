@@ -18,8 +18,7 @@ from suffrage.evaluate.results import (
     Contrast,
     Figure,
     FigureDifference,
-    Readout,
-    Side,
+    SplitSide,
 )
 from suffrage.evaluate.statistics.common_cells import CommonCells
 from suffrage.evaluate.statistics.inference import LEVEL, errors_needed
@@ -32,6 +31,7 @@ from suffrage.evaluate.statistics.intervals import (
     minus,
 )
 from suffrage.evaluate.statistics.outcomes import Outcomes, outcomes_of
+from suffrage.models.readouts import Readout
 
 
 class _Place(Protocol):
@@ -45,13 +45,13 @@ class _Place(Protocol):
 
 Placed = TypeVar("Placed", bound=_Place)
 AnyContrast = TypeVar("AnyContrast", bound=Contrast)
-AnyKey = TypeVar("AnyKey", bound=Hashable)
+_Key = TypeVar("_Key", bound=Hashable)
 
 # measure -> method -> rows
 Units = Mapping[str, Mapping[str, Sequence[Measured]]]
 Edge = Mapping[str, Sequence[Measured] | float]
 # The seed and value set that a figure is given for; None for all of them.
-Scope = tuple[int | None, str | None]
+_Scope = tuple[int | None, str | None]
 # The scopes over several value sets.
 POOLED = (None, LEARNED, LEFT_OUT)
 
@@ -65,7 +65,7 @@ def make_figures(
     ceilings: Edge | None = None,
     left_out: Sequence[str] = (),
     *,
-    side: Side | None = None,
+    side: SplitSide | None = None,
     readout: Readout | None = None,
     draws: Draws | None = None,
     pairs: Sequence[tuple[str, str]] | None = None,
@@ -181,7 +181,7 @@ def compared_rows(
     methods: Sequence[str],
     left_out: Sequence[str] = (),
     elsewhere: Sequence[str] = (),
-) -> tuple[dict[str, dict[Scope, Sequence[Placed]]], dict[Scope, CommonCells]]:
+) -> tuple[dict[str, dict[_Scope, Sequence[Placed]]], dict[_Scope, CommonCells]]:
     """Each method's rows in every scope, on the cells that all could answer, and those cells."""
     own = _own_rows(by_method, methods, left_out)
     cells = {
@@ -191,7 +191,7 @@ def compared_rows(
         )
         for scope, found in own.items()
     }
-    scoped: dict[str, dict[Scope, Sequence[Placed]]] = {}
+    scoped: dict[str, dict[_Scope, Sequence[Placed]]] = {}
     for method in methods:
         for scope, found in own.items():
             kept = [row for row in found.get(method, ()) if row.key in cells[scope].compared]
@@ -202,10 +202,10 @@ def compared_rows(
 
 def _own_rows(
     by_method: Mapping[str, Sequence[Placed]], methods: Sequence[str], left_out: Sequence[str]
-) -> dict[Scope, dict[str, Sequence[Placed]]]:
+) -> dict[_Scope, dict[str, Sequence[Placed]]]:
     """Every row of each method in every scope."""
     every = [row for rows in by_method.values() for row in rows]
-    own: dict[Scope, dict[str, Sequence[Placed]]] = defaultdict(dict)
+    own: dict[_Scope, dict[str, Sequence[Placed]]] = defaultdict(dict)
     for method in methods:
         for at_seed, value_set, rows in scopes(by_method.get(method, ()), left_out, every):
             own[at_seed, value_set][method] = rows
@@ -219,7 +219,7 @@ def drawn_figure(
     seed: int | None,
     value_set: str | None,
     found: Estimate,
-    side: Side | None = None,
+    side: SplitSide | None = None,
     readout: Readout | None = None,
     cells: CommonCells | None = None,
 ) -> Figure:
@@ -252,7 +252,7 @@ def drawn_figures(
     measure: str,
     found: Mapping[str, Estimate],
     methods: Sequence[str],
-    side: Side | None = None,
+    side: SplitSide | None = None,
     readout: Readout | None = None,
     cells: CommonCells | None = None,
 ) -> tuple[tuple[Figure, ...], tuple[FigureDifference, ...]]:
@@ -329,10 +329,8 @@ def scopes(
             yield one, None, found
 
 
-def _grouped(
-    rows: Sequence[Placed], what: Callable[[Placed], AnyKey]
-) -> dict[AnyKey, list[Placed]]:
-    found: dict[AnyKey, list[Placed]] = defaultdict(list)
+def _grouped(rows: Sequence[Placed], what: Callable[[Placed], _Key]) -> dict[_Key, list[Placed]]:
+    found: dict[_Key, list[Placed]] = defaultdict(list)
     for row in rows:
         found[what(row)].append(row)
     return found
@@ -361,18 +359,18 @@ class _Edge:
 
 
 # (method, against, value set, its difference, what each could answer)
-Gap = tuple[str, str, str, Estimate, CommonCells]
+_Gap = tuple[str, str, str, Estimate, CommonCells]
 
 
 def _paired(
     means: Mapping[str, Mapping[str, Estimate]],
-    own: Mapping[Scope, Mapping[str, Sequence[Measured]]],
+    own: Mapping[_Scope, Mapping[str, Sequence[Measured]]],
     pairs: Sequence[tuple[str, str]],
-    cells: Mapping[Scope, CommonCells],
+    cells: Mapping[_Scope, CommonCells],
     draws: Draws,
     questions_once: bool,
     outcomes: Outcomes | None,
-) -> Iterator[Gap]:
+) -> Iterator[_Gap]:
     """Differences on the units both methods have, for each mean over value sets."""
     for method, against in pairs:
         for value_set, one in means.get(method, {}).items():
@@ -415,8 +413,8 @@ def _estimate_on(
 def _differences(
     evaluation: str,
     measure: str,
-    side: Side | None,
-    gaps: Iterable[Gap],
+    side: SplitSide | None,
+    gaps: Iterable[_Gap],
     apart: Sequence[str] = (),
 ) -> list[FigureDifference]:
     """All differences of one measure and side, corrected together for each value set.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from suffrage.arrays import FloatArray
-from suffrage.evaluate.results import Figure, FigureDifference, Readout, Side
+from suffrage.evaluate.results import Figure, FigureDifference, SplitSide
 from suffrage.evaluate.statistics.figures import compared_rows, drawn_figure, drawn_figures
 from suffrage.evaluate.statistics.intervals import (
     Draws,
@@ -18,6 +18,7 @@ from suffrage.evaluate.statistics.intervals import (
     resampled_estimate,
     without_interval,
 )
+from suffrage.models.readouts import Readout
 
 # (..., m) sums to (...) figures; NaN where they say nothing.
 Statistic = Callable[[FloatArray], FloatArray]
@@ -56,7 +57,7 @@ def summed_figures(
     ceiling: float | None = None,
     left_out: Sequence[str] = (),
     *,
-    side: Side | None = None,
+    side: SplitSide | None = None,
     readout: Readout | None = None,
 ) -> tuple[list[Figure], list[FigureDifference]]:
     """As `make_figures` for a statistic of sums: the mean of it over the units' `within`.

@@ -38,7 +38,7 @@ from suffrage.server.store.site_origins import MOST_ORIGINS, origin_of
 
 Phase = Literal["draft", "open", "closed", "archived"]
 _Readers = Literal["participants", "organisers", "everyone"]
-Texts = dict[str, str]
+TextsByLanguage = dict[str, str]
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 
 
@@ -50,14 +50,14 @@ class DemographicOption(_Settings):
     """One choice: what is stored, and what is read in each language."""
 
     value: Annotated[str, Field(min_length=1, max_length=80)]
-    label: Texts
+    label: TextsByLanguage
 
 
 class DemographicItem(_Settings):
     """One question about the person; always skippable, always of given choices."""
 
     item: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-    label: Texts
+    label: TextsByLanguage
     options: Annotated[tuple[DemographicOption, ...], Field(min_length=2)]
 
 
@@ -66,7 +66,7 @@ class ConsultationSettings(_Settings):
 
     # Of the pages, the first where nothing else is known.
     languages: Annotated[tuple[str, ...], Field(min_length=1)] = ("en",)
-    intro: Texts = {}
+    intro: TextsByLanguage = {}
     # People may take part without an invitation; they are marked as unverified.
     open_to_all: bool = False
     # Without an invitation, joining takes about 2 ** proof_of_work hashes; 0 for no puzzle.
@@ -76,7 +76,7 @@ class ConsultationSettings(_Settings):
     # before: nothing written is shown until it is accepted. after: it is shown at once unless it
     # looks like personal details.
     moderation: Literal["before", "after"] = "before"
-    moderation_policy: Texts = {}
+    moderation_policy: TextsByLanguage = {}
     statement_characters: Annotated[int, Field(ge=80, le=1000)] = 200
     statements_each: Annotated[int, Field(ge=0, le=100)] = 10
     # To whom results are shown while people can vote, and when it has closed.
@@ -97,8 +97,8 @@ class ConsultationSettings(_Settings):
     contact: str = ""
     licence: str = "CC-BY-4.0"
     consent_version: str = "1"
-    consent_more: Texts = {}
-    withdrawal: Texts = {}
+    consent_more: TextsByLanguage = {}
+    withdrawal: TextsByLanguage = {}
     # When it opens and closes by itself; the server keeps to it while it runs.
     opens: AwareDatetime | None = None
     closes: AwareDatetime | None = None

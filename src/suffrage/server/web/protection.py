@@ -59,10 +59,10 @@ HEADERS = {
 
 log = logging.getLogger("suffrage.consult")
 
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+AsgiMessage = MutableMapping[str, Any]
+AsgiScope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[AsgiMessage]]
+Send = Callable[[AsgiMessage], Awaitable[None]]
 
 
 class ForgedError(Exception):
@@ -101,7 +101,7 @@ class Guard:
             every["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
         self.always = [(name.lower().encode(), value.encode()) for name, value in every.items()]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
@@ -124,7 +124,7 @@ class Guard:
             if answer is not None:
                 await answer(scope, receive, sending)
 
-    async def _answer_to(self, error: Exception, scope: Scope) -> Response | None:
+    async def _answer_to(self, error: Exception, scope: AsgiScope) -> Response | None:
         if isinstance(error, ClientDisconnect):
             return None
         if isinstance(error, _TooLongError):
@@ -160,7 +160,7 @@ class _Sending:
     def __init__(
         self,
         send: Send,
-        scope: Scope,
+        scope: AsgiScope,
         always: list[tuple[bytes, bytes]],
         observe: Callable[[str, str, int, float], None],
     ) -> None:
@@ -172,7 +172,7 @@ class _Sending:
         # Whether the answer has begun, so that no other one can be given.
         self.begun = False
 
-    async def __call__(self, message: Message) -> None:
+    async def __call__(self, message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
             self.begun = True
             headers = message["headers"] = list(message.get("headers", ()))
@@ -204,7 +204,7 @@ class _Limited:
         self.until = asyncio.get_running_loop().time() + seconds
         self.whole = False
 
-    async def __call__(self) -> Message:
+    async def __call__(self) -> AsgiMessage:
         if self.whole:  # only the end of the connection can still come, whenever that is
             return await self.receive()
         try:
@@ -220,7 +220,7 @@ class _Limited:
         return message
 
 
-def _is_too_long(scope: Scope, most: int) -> bool:
+def _is_too_long(scope: AsgiScope, most: int) -> bool:
     length = Headers(scope=scope).get("content-length", "0")
     return not (length.isascii() and length.isdigit() and len(length) < 12 and int(length) <= most)
 

@@ -32,7 +32,7 @@ STAFF = "staff"
 ACCOUNT = "/admin/account"
 YEAR = 365 * 24 * 3600
 
-Answered = TypeVar("Answered")
+_Answered = TypeVar("_Answered")
 
 
 class LogInError(Exception):
@@ -281,8 +281,8 @@ def session_of(request: Request, slug: str) -> str:
 
 
 async def done_together(
-    request: Request, session: str, act: Callable[[Driver], Answered]
-) -> Answered:
+    request: Request, session: str, act: Callable[[Driver], _Answered]
+) -> _Answered:
     """Have an act done in one transaction with those of others who wait; see `WaitingRoom`."""
     room: WaitingRoom = request.app.state.room
     return await room.ask(session, act)

@@ -65,7 +65,7 @@ PLANNED_SECONDS = 0.5
 
 AskedModel = LocalModelSettings | EndpointSettings
 # An answer distribution of each item, by the item's id.
-Shares = Mapping[str, FloatArray]
+_Shares = Mapping[str, FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -405,7 +405,7 @@ def _cultural_map(
     except InputError:
         return None
 
-    def place(codebook: Codebook, shares: Shares) -> FloatArray:
+    def place(codebook: Codebook, shares: _Shares) -> FloatArray:
         secular, expression = axes.place(world_values.indicators_of_shares(codebook, shares))
         return np.array([expression, secular])
 
@@ -426,7 +426,7 @@ def _values_circle(
     items_of = key.items_of(survey.codebook)
     names = {value.id: value.name for value in key.taxonomy.values}
 
-    def place(codebook: Codebook, shares: Shares) -> FloatArray:
+    def place(codebook: Codebook, shares: _Shares) -> FloatArray:
         absent = [item.id for item in items_of.values() if item.id not in shares]
         if absent:
             raise InputError(f"no answer to {', '.join(absent)}.")
@@ -456,7 +456,7 @@ def _placed(
     surveyed: AuditedSurvey,
     answers: Mapping[str, Sequence[ModelAnswer]],
     codebook: Codebook,
-    place: Callable[[Codebook, Shares], FloatArray],
+    place: Callable[[Codebook, _Shares], FloatArray],
     ring: tuple[tuple[str, float], ...],
 ) -> ValuesMap | None:
     """Models and groups at their places; a group's error is over its respondents' resamples."""
@@ -478,7 +478,7 @@ def _placed(
 
 
 def _group_point(
-    value_set: ValueSet, codebook: Codebook, place: Callable[[Codebook, Shares], FloatArray]
+    value_set: ValueSet, codebook: Codebook, place: Callable[[Codebook, _Shares], FloatArray]
 ) -> MapPoint:
     found = value_set.distributions
     x, y = place(codebook, {item: own.shares for item, own in found.items()})

@@ -18,7 +18,7 @@ from suffrage.server.store.database import NotFoundError
 from suffrage.server.texts import whole_number
 from suffrage.server.web.languages import N_
 
-Kind = Literal["line", "email", "long", "choice", "tick", "number", "colour", "moment", "zone"]
+FieldKind = Literal["line", "email", "long", "choice", "tick", "number", "colour", "moment", "zone"]
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 MOST_CHARACTERS = {"line": 300, "email": 300, "long": 5000}
 
@@ -134,7 +134,7 @@ class Ask:
 
     # The key of the setting.
     name: str
-    kind: Kind
+    kind: FieldKind
     label: str
     hint: str = ""
     # Asked once for each language of the consultation.
@@ -259,7 +259,7 @@ def _zone(ask: Ask, text: str, zone: str) -> str:
     return text
 
 
-_READ: Mapping[Kind, Callable[[Ask, str, str], Any]] = {
+_READ: Mapping[FieldKind, Callable[[Ask, str, str], Any]] = {
     "line": _words,
     "email": _words,
     "long": _words,
