@@ -27,6 +27,17 @@ CONTRACTS = {
 }
 
 
+# Files that may be called as their subject is elsewhere: each folder has one file for a command, a
+# command's page, a survey or an evaluation, by the name that users know.
+NAMED_BY_SUBJECT = (
+    "cli/*.py",
+    "evaluate/*.py",
+    "report/terminal_pages/*.py",
+    "study/commands/*.py",
+    "survey/readers/*.py",
+)
+
+
 def is_contract(name: str, module: PurePosixPath) -> bool:
     """Whether a file of this kind has to define the name."""
     return any(module.match(kind) for kind in CONTRACTS.get(name, ()))
@@ -73,6 +84,16 @@ def test_every_contract_name_is_defined_in_several_files() -> None:
     found = definitions()
     for name in CONTRACTS:
         assert len([module for module in found[name] if is_contract(name, module)]) > 1, name
+
+
+def test_no_two_files_have_the_same_name() -> None:
+    found = defaultdict(list)
+    for path in sorted(SOURCE.rglob("*.py")):
+        module = PurePosixPath(path.relative_to(SOURCE))
+        if not any(module.match(kind) for kind in NAMED_BY_SUBJECT):
+            found[module.name].append(str(module))
+    twice = {name: files for name, files in found.items() if len(files) > 1}
+    assert twice.keys() == {"__init__.py"}, "name one by its role, so that a search finds it"
 
 
 # A line of the glossary: the word, in backticks if it is a name in code, and its module.

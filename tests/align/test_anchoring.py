@@ -31,7 +31,7 @@ from suffrage.training_data import Records, RecordSettings, check_nothing_held_o
 from suffrage.training_data.distribution_records import build_distributions
 from suffrage.training_data.general import GENERAL
 from suffrage.training_data.held_back_records import with_asked
-from suffrage.training_data.own_text import NEUTRAL_PROMPTS, with_own_text_places
+from suffrage.training_data.own_text_records import NEUTRAL_PROMPTS, with_own_text_places
 from suffrage.training_data.records import StepShape, ValidationSample
 from suffrage.training_data.replay import is_replay, own_records, with_replay
 from tests.align.test_parts_of_a_step import first_step, in_parts, same

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from suffrage.errors import InputError
 from suffrage.evaluate.asking.interviews import Interview, Side
 from suffrage.population import build_value_set
-from suffrage.server.chat.page import HOST, chat_app
+from suffrage.server.chat.chat_page import HOST, chat_app
 from suffrage.server.chat.preferences import OUTCOME_WORDS, PreferenceBox, open_box
 from suffrage.server.store import consultations
 from suffrage.server.store.contents import to_consultation
@@ -17,7 +17,7 @@ from suffrage.server.store.database import Store
 from suffrage.server.store.shown_answers import list_answers, list_prompts
 from suffrage.server.store.stored_judgements import comparisons_that_count
 from suffrage.server.store.withdrawals import withdraw_participant
-from suffrage.server.web.drawing import Drawing
+from suffrage.server.web.next_tasks import Drawing
 from tests.evaluate.test_interviews import Leaning
 from tests.server.empty_stores import empty_store
 from tests.server.site import consultation

@@ -18,7 +18,7 @@ from suffrage.models import LanguageModel
 from suffrage.models.device import device_name, process_count
 from suffrage.models.placement import input_device
 from suffrage.training_data import Records
-from suffrage.training_data.own_text import OWN_TEXT
+from suffrage.training_data.own_text_records import OWN_TEXT
 from suffrage.training_data.records import RecordRow
 
 # The texts, kept for a training that is resumed, and next to its checkpoint.

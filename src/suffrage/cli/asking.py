@@ -120,7 +120,7 @@ def chat_command(
         from suffrage.errors import require_installed
 
         require_installed("fastapi", "consult", "The chat page")
-        from suffrage.server.chat.page import chat_app, serve_chat
+        from suffrage.server.chat.chat_page import chat_app, serve_chat
 
         serve_chat(chat_app(talk, box), port, lambda address: say(f"Chat  {address}"))
         return

@@ -69,8 +69,8 @@ def new_command(
     """
     _need_extra()
     from suffrage import settings as reading
+    from suffrage.consult.sources.csv_tables import named_pairs
     from suffrage.consult.sources.proposals import read_seed_statements
-    from suffrage.consult.sources.tables import named_pairs
     from suffrage.server.store import consultations
     from suffrage.server.store.consultations import ConsultationSettings
     from suffrage.server.store.statements import add_seeds

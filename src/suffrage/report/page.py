@@ -15,7 +15,7 @@ from suffrage.evaluate.results import Results
 from suffrage.report.ablation import ablation_tables
 from suffrage.report.answer_cards import cards_by_value_set
 from suffrage.report.behaviour_panels import BEHAVIOUR_PANELS
-from suffrage.report.blending import blending_table
+from suffrage.report.blending_panels import blending_table
 from suffrage.report.cells import ABREAST, abreast, fact_pairs
 from suffrage.report.costs import asking_table, cost_table
 from suffrage.report.evaluations import PANELS, evaluation_sections
@@ -23,7 +23,7 @@ from suffrage.report.failures import flattening, made_worse_table, weak_spot_tab
 from suffrage.report.finding import finding, is_weighted
 from suffrage.report.group_panels import GROUP_PANELS
 from suffrage.report.marks import per_measure_note
-from suffrage.report.mixing import mixing_part
+from suffrage.report.mixing_panels import mixing_part
 from suffrage.report.overview import (
     MARGIN,
     evaluation_power,

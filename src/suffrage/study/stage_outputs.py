@@ -56,7 +56,7 @@ from suffrage.training_data.consultation_source import ConsultationSource
 from suffrage.training_data.distribution_records import build_distributions
 from suffrage.training_data.general import with_general
 from suffrage.training_data.held_back_records import build_with_held_back
-from suffrage.training_data.own_text import with_own_text_places
+from suffrage.training_data.own_text_records import with_own_text_places
 from suffrage.training_data.records import RecordSettings, held_back_in, record_builder
 from suffrage.training_data.replay import with_replay
 

@@ -18,7 +18,7 @@ from suffrage.server.store.faults import UndoneError, fault_of
 from suffrage.server.store.participants import NewSession, Scopes
 from suffrage.server.store.stored_votes import Receipt
 from suffrage.server.store.waiting_room import WaitingRoom
-from suffrage.server.web.drawing import Drawing
+from suffrage.server.web.next_tasks import Drawing
 from tests.server import acts
 
 PEOPLE = 12

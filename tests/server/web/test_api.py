@@ -10,7 +10,7 @@ from hypothesis.errors import Unsatisfiable
 from suffrage.consult.pairing import POLICY
 from suffrage.server.store import consultations, exposures, statements
 from suffrage.server.store.driver import Driver
-from suffrage.server.web.drawing import Drawing
+from suffrage.server.web.next_tasks import Drawing
 from tests.server.site import Site, consultation, crowd, site
 
 EXAMPLES = 6

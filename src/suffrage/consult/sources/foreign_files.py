@@ -11,7 +11,7 @@ from suffrage.consult.people import Consent
 from suffrage.consult.polis.conversation import Conversation, consultation_of
 from suffrage.consult.polis.read_files import read_polis
 from suffrage.consult.sources import vote_tables, wiki_survey
-from suffrage.consult.sources.tables import named_pairs
+from suffrage.consult.sources.csv_tables import named_pairs
 from suffrage.errors import InputError
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from suffrage.consult.csv_files import restored
-from suffrage.consult.sources.tables import rows_of_text
+from suffrage.consult.sources.csv_tables import rows_of_text
 from suffrage.errors import InputError
 
 # Columns of a plain table of statements, in the order in which they are looked for.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from suffrage.consult.csv_files import restored
 from suffrage.consult.polis.conversation import Conversation, PolisStatement
-from suffrage.consult.sources.tables import need_columns, read_table_rows
+from suffrage.consult.sources.csv_tables import need_columns, read_table_rows
 from suffrage.consult.votes import AGREE, DISAGREE, PASS, from_events
 from suffrage.errors import InputError
 

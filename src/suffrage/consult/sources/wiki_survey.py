@@ -18,7 +18,7 @@ from suffrage.consult.consultation import SCHEMAS, Consultation
 from suffrage.consult.csv_files import restored
 from suffrage.consult.people import Consent
 from suffrage.consult.polis.conversation import participants_with_consents
-from suffrage.consult.sources.tables import need_columns, read_table_rows
+from suffrage.consult.sources.csv_tables import need_columns, read_table_rows
 from suffrage.errors import InputError
 
 PROMPT = "question"

@@ -33,10 +33,10 @@ from suffrage.server.texts import start_and_rest
 from suffrage.server.watcher import start_watching
 from suffrage.server.web import api, look_pages, public_pages, staff_pages, voting_pages
 from suffrage.server.web import participant_pages as pages
-from suffrage.server.web.drawing import Drawing
 from suffrage.server.web.invitation_sender import send_due_mails
 from suffrage.server.web.languages import Language
 from suffrage.server.web.metrics import Metrics, metrics_endpoint
+from suffrage.server.web.next_tasks import Drawing
 from suffrage.server.web.organise import (
     invitation_pages,
     new_pages,

@@ -22,8 +22,8 @@ from suffrage.server.store.participants import Participant
 from suffrage.server.store.staff import Member, Role
 from suffrage.server.store.waiting_room import WaitingRoom
 from suffrage.server.web import protection
-from suffrage.server.web.drawing import Drawing
 from suffrage.server.web.languages import Language, direction, languages, own_name, preferred
+from suffrage.server.web.next_tasks import Drawing
 from suffrage.server.web.rate_limits import Limits, network
 
 LANGUAGE = "language"

@@ -10,7 +10,7 @@ from suffrage.server.demo import simulated_demo
 from suffrage.server.store import consultations, participants, stored_judgements
 from suffrage.server.store.consultations import set_phase, set_settings
 from suffrage.server.store.contents import from_consultation, to_consultation
-from suffrage.server.web.drawing import Drawing
+from suffrage.server.web.next_tasks import Drawing
 from tests.server.empty_stores import empty_store
 
 
