@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import suffrage
+from tests.test_layers import FOUNDATION, LAYERS
 
 SOURCE = Path(suffrage.__file__).parent
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
@@ -11,10 +12,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 CLOSED = {"server/store/migrations", "server/web/organise"}
 
 
-def drawn_tree() -> set[str]:
-    """Every folder and top-level file that the page draws, relative to the package."""
+def drawn_tree() -> list[str]:
+    """Every folder and top-level file that the page draws, relative to the package, in order."""
     block = PAGE.read_text(encoding="utf-8").split("```text\n", 1)[1].split("```", 1)[0]
-    found: set[str] = set()
+    found: list[str] = []
     outer = ""
     for line in block.splitlines()[1:]:
         depth = (len(line) - len(line.lstrip())) // 2
@@ -23,9 +24,9 @@ def drawn_tree() -> set[str]:
             if word.endswith("/"):
                 name = word.rstrip("/")
                 outer = name if depth == 1 else outer
-                found.add(name if depth == 1 else f"{outer}/{name}")
+                found.append(name if depth == 1 else f"{outer}/{name}")
             else:
-                found.add(word)
+                found.append(word)
     return found
 
 
@@ -39,7 +40,16 @@ def tree_of_code() -> set[str]:
 
 
 def test_the_page_opens_with_the_tree_of_the_code() -> None:
-    assert drawn_tree() == tree_of_code()
+    drawn = drawn_tree()
+    assert len(drawn) == len(set(drawn)) and set(drawn) == tree_of_code()
+
+
+def test_the_tree_has_the_layers_in_their_order() -> None:
+    """The page says that imports point down the tree, and tests/test_layers.py that they do."""
+    names = [name.removesuffix(".py") for name in drawn_tree() if "/" not in name]
+    layers = [name for name in names if name not in FOUNDATION and name != "__init__"]
+    assert layers == [name for name in LAYERS if name != "__main__"]
+    assert names[len(layers) + 1 :] == [name for name in names if name in FOUNDATION]
 
 
 def test_the_tree_is_short_enough_to_read() -> None:
