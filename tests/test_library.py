@@ -344,6 +344,28 @@ def test_the_passage_on_asking_runs(
     assert all(sum(words[1].values()) == pytest.approx(1) for words in printed)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("verb", [suffrage.run_study, suffrage.tune_study])
+def test_a_study_has_to_be_read_before_it_runs(verb: Any, town: Path) -> None:
+    with pytest.raises(InputError, match=r"study.yaml'; read its file with suffrage.read_study"):
+        verb(str(town / "study.yaml"))
+
+
+@pytest.mark.parametrize("key", ["only", "force"])
+def test_a_stage_that_is_none_is_refused_before_a_run_starts(key: str, town: Path) -> None:
+    text = (town / "study.yaml").read_text().replace("runs/town", "runs/never")
+    (town / "never.yaml").write_text(text)
+    study: Any = suffrage.read_study(town / "never.yaml")
+    stage: Any = {key: "recods"}
+    with pytest.raises(InputError, match=rf'{key} "recods": .* Did you mean "records"'):
+        suffrage.run_study(study, quiet=True, **stage)
+    assert not study.output.exists()
+
+
+def test_runs_that_are_not_there_cannot_be_compared() -> None:
+    with pytest.raises(InputError, match="give the folder of at least one"):
+        suffrage.compare_runs([])
+
+
 # --- opinion groups --------------------------------------------------------------------------
 
 

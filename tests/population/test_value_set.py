@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -205,11 +206,13 @@ def test_fewer_than_ten_effective_respondents_are_refused() -> None:
         ({"age": {"max": True}}, "where.age.max is True, not a number"),
         ({"region": "nord"}, 'Did you mean "north"'),
         ({"region": False}, "put the value in quotes"),
-        ({"region": []}, "no respondent meets all of where"),
+        ({"region": []}, "where.region lists no value"),
+        ("north", "where is 'north'; write a column and what it must be"),
+        (["region"], "where is .'region'.; write a column and what it must be"),
         ({"region": {"min": 3}}, "holds no numbers"),
     ],
 )
-def test_a_where_that_cannot_be_names_the_key(where: dict[str, object], message: str) -> None:
+def test_a_where_that_cannot_be_names_the_key(where: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         build_value_set(SURVEY, "x", where, 1)
 

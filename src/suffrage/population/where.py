@@ -59,9 +59,14 @@ def matching(survey: Survey, where: Where, name: str) -> BoolArray:
     Raises
     ------
     InputError
-        A column is no demographic, nobody has a value, or a range is over a column that holds more
-        than numbers.
+        A column is no demographic, no value is listed, nobody has one, or a range is over a column
+        that holds more than numbers.
     """
+    if not isinstance(where, Mapping):
+        raise InputError(
+            f"value set {name}: where is {where!r}; write a column and what it must be, "
+            'such as {"age": {"min": 65}}.'
+        )
     met = np.ones(survey.responses.height, dtype=bool)
     for column, wanted in where.items():
         if column not in survey.codebook.demographics:
@@ -95,6 +100,10 @@ def _matches(values: pl.Series, column: str, wanted: Any, name: str) -> pl.Expr:
             )
         return (number >= low) & (number <= high)
     wanted_values = [str(value) for value in (wanted if isinstance(wanted, list) else [wanted])]
+    if not wanted_values:
+        raise InputError(
+            f"value set {name}: where.{column} lists no value; name one, or leave it out."
+        )
     present = {str(value) for value in values.unique().drop_nulls().to_list()}
     absent = [value for value in wanted_values if value not in present]
     if absent:

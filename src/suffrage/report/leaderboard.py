@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from suffrage import storage
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate.compare import (
     Leaderboard,
     Run,
@@ -121,9 +121,12 @@ def compare_runs(
     ['average', 'base', 'nearest', 'prompt', 'uniform']
     """
     runs = read_runs([Path(path) for path in paths])
+    if not runs:
+        raise InputError("there is no run to compare; give the folder of at least one.")
     known = measures_of(runs)
     if measure not in known:
-        raise InputError(f'--measure "{measure}": these runs have {", ".join(known)}.')
+        hint = did_you_mean(measure, known)
+        raise InputError(f'measure "{measure}": these runs have {", ".join(known)}.{hint}')
     found = compare_results(runs, measure, across_models)
     if not found.boards:
         raise InputError(

@@ -94,15 +94,10 @@ def _has_section(key: str) -> bool:
 
 def _survey(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
     """A table for each reader."""
-    parts = [
+    return (
         "One source, or a list of sources that each have a `name` too. `reader` says which keys "
-        "there are ([surveys.md](surveys.md)).\n"
-    ]
-    for section in schema["anyOf"]:
-        if "properties" in section:
-            parts.append(f"### reader: {section['properties']['reader']['const']}\n")
-            parts.append(_table(section, defs, without=("reader",)) or "No further keys.\n")
-    return "\n".join(parts)
+        "there are ([surveys.md](surveys.md)).\n\n"
+    ) + _table_of_each("reader", schema, defs)
 
 
 def _methods(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
@@ -138,14 +133,20 @@ def _methods(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
 
 
 def _evaluations(schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
-    parts = [
+    """A table for each evaluation."""
+    return (
         "A name, such as `fit`, or a mapping with `evaluation:` and its keys "
-        "([evaluations.md](evaluations.md)). Without it, `fit` is measured.\n"
-    ]
-    for entry in schema["anyOf"]:
-        if "properties" in entry:
-            parts.append(f"### evaluation: {entry['properties']['evaluation']['const']}\n")
-            parts.append(_table(entry, defs, without=("evaluation",)) or "No further keys.\n")
+        "([evaluations.md](evaluations.md)). Without it, `fit` is measured.\n\n"
+    ) + _table_of_each("evaluation", schema, defs)
+
+
+def _table_of_each(key: str, schema: Mapping[str, Any], defs: Mapping[str, Any]) -> str:
+    """A heading and a table for each value of a key that decides which others there are."""
+    parts: list[str] = []
+    for section in schema["anyOf"]:
+        if "properties" in section:
+            parts.append(f"### {key}: {section['properties'][key]['const']}\n")
+            parts.append(_table(section, defs, without=(key,)) or "No further keys.\n")
     return "\n".join(parts)
 
 

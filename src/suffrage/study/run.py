@@ -22,7 +22,7 @@ from suffrage.study.inputs import StudyInputs
 from suffrage.study.models_at_hand import ModelsAtHand
 from suffrage.study.planning.plan import Plan, make_plan
 from suffrage.study.progress import Progress, note
-from suffrage.study.schema import Study, ValueSetSpec, read_study_source
+from suffrage.study.schema import Study, ValueSetSpec, check_is_study, read_study_source
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.sources import built_value_set
 from suffrage.study.stage_outputs import (
@@ -34,7 +34,7 @@ from suffrage.study.stage_outputs import (
     write_probes,
     write_results,
 )
-from suffrage.study.stages import ORDER, Stage, StageKind, compute_once, only_run_in
+from suffrage.study.stages import ORDER, Stage, StageKind, compute_once, only_run_in, stage_kind
 from suffrage.study.wiring import (
     AnswerPlace,
     TrainingPlace,
@@ -106,6 +106,8 @@ def run_study(
     >>> [method.name for method in finished.results.methods]
     ['uniform', 'average', 'nearest', 'base', 'prompt', 'ceiling']
     """
+    check_is_study(study, "run_study")
+    only, force = stage_kind(only, "only"), stage_kind(force, "force")
     with only_run_in(study.output):
         wiring = wire(with_value_sets(study))
         if force:

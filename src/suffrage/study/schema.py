@@ -525,6 +525,14 @@ def study_representativeness(study: Study) -> Representativeness:
         return weighted(read_survey(section, study.folder), study.weights)[1]
 
 
+def check_is_study(given: object, verb: str) -> None:
+    """Refuse what is not a study, such as the path of one. Raises InputError."""
+    if not isinstance(given, Study):
+        raise InputError(
+            f"{verb} takes a study and not {given!r}; read its file with suffrage.read_study first."
+        )
+
+
 def read_study(path: str | Path) -> Study:
     """Read and check the file that declares a study.
 

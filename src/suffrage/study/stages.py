@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from suffrage import storage
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 
 StageKind = Literal[
     "survey", "value_sets", "split", "records", "align", "answers", "probes", "results"
@@ -97,7 +97,8 @@ def stage_key(kind: StageKind, *content: Any) -> str:
 def stage_kind(name: str | None, flag: str) -> StageKind | None:
     """A kind of stage by the name a user gave, None where none was given.
 
-    flag: the command's option, for the message. Raises InputError that lists the stages.
+    flag: what the command or the verb calls it, for the message. Raises InputError that lists the
+    stages.
 
     Examples
     --------
@@ -109,7 +110,8 @@ def stage_kind(name: str | None, flag: str) -> StageKind | None:
     for kind in ORDER:
         if kind == name:
             return kind
-    raise InputError(f'{flag} "{name}": the stages are {", ".join(ORDER)}.')
+    hint = did_you_mean(name, ORDER)
+    raise InputError(f'{flag} "{name}": the stages are {", ".join(ORDER)}.{hint}')
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from suffrage.errors import InputError, TrainingDivergedError
 from suffrage.study.planning.plan import Plan, make_plan
 from suffrage.study.progress import Progress
 from suffrage.study.run import StudyRun
-from suffrage.study.schema import MethodSpec, Study
+from suffrage.study.schema import MethodSpec, Study, check_is_study
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.stages import Stage, only_run_in
 from suffrage.study.trials import Sweep, TuningTrial, sweep_of, trials_of
@@ -182,6 +182,7 @@ def tune_study(
         ...
     suffrage.errors.InputError: study.yaml: no method holds questions back for validation, ...
     """
+    check_is_study(study, "tune_study")
     sweep = sweep_of(study, method, steps, trials)
     listed = trials_of(sweep, study.seeds[0], study.source.name)
     with only_run_in(study.output):
