@@ -198,12 +198,11 @@ def read_text(
         plain = np.exp([log.sum() for log in logs])
         normalised = np.exp([log.mean() for log in logs])
         mass = float(plain.sum())
-        for readout, weights in (("text", plain), ("text_length_normalised", normalised)):
+        read: dict[Readout, FloatArray] = {"text": plain, "text_length_normalised": normalised}
+        for readout, weights in read.items():
             shares = weights / weights.sum() if weights.sum() > 0 else np.full(len(weights), np.nan)
             refused = not weights.sum() > 0
-            answers.append(
-                ModelAnswer(question.item.id, readout, shares, mass, None, refused)  # type: ignore[arg-type]
-            )
+            answers.append(ModelAnswer(question.item.id, readout, shares, mass, None, refused))
     return answers
 
 

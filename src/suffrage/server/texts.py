@@ -52,7 +52,8 @@ _DETAILS: tuple[tuple[str, re.Pattern[str]], ...] = (
         re.compile(
             r"\b\d{1,5}[a-z]?(?:/\d{1,5}[a-z]?)?\s+(?:[\w'’āēīōū-]+\s+){1,4}"
             r"(?:street|st|road|rd|avenue|ave|drive|dr|lane|ln|place|pl|crescent|cres|terrace|tce|"
-            r"highway|hwy|way|close|court|ct|quay|parade|grove|boulevard|blvd)\b|\bP\.?\s?O\.?\s?Box\s+\d+",
+            r"highway|hwy|way|close|court|ct|quay|parade|grove|boulevard|blvd)\b"
+            r"|\bP\.?\s?O\.?\s?Box\s+\d+",
             re.I,
         ),
     ),

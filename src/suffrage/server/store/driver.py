@@ -169,7 +169,8 @@ class _Lane(Driver):
         return answer
 
     def claim(self, participant_id: str) -> None:
-        if self._batch.claimed.setdefault(participant_id, self) is not self:  # type: ignore[attr-defined]
+        first = self._batch.claimed.setdefault(participant_id, self)  # type: ignore[attr-defined]
+        if first is not self:
             raise LaterError
 
     def _ask(self, statement: Prepared, values: Mapping[str, Any], who: greenlet | None) -> None:
