@@ -1,15 +1,17 @@
 """Putting an evaluation to models made up on the spot, as a run would."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from suffrage.arrays import FloatArray
 from suffrage.evaluate import Evaluation, EvaluationInput, ProbeInput, Scorecard, Scoring
-from suffrage.evaluate.asking.answers import collect_answers
+from suffrage.evaluate.asking.answers import Answers, collect_answers
 from suffrage.models import Answerer
+from suffrage.models.readouts import ModelAnswer
 from suffrage.population import ValueSet
 from suffrage.survey import Codebook, Provenance, Survey
 from suffrage.survey.readers.gss_spending import codebook
@@ -38,6 +40,21 @@ def gss_survey(respondents: int = 400, seed: int = 0) -> Survey:
         columns[item.id] = pl.Series(answers, dtype=pl.Int16)
     about = Provenance(reader="made-up", files={}, statement="Made up.", weight_variable=None)
     return Survey(pl.DataFrame(columns), book, about)
+
+
+def answers_from(
+    value_sets: Sequence[ValueSet], how: Callable[[FloatArray], FloatArray]
+) -> Answers:
+    """Answers by letters to every item, made of the people's shares."""
+    return Answers(
+        {
+            v.name: [
+                ModelAnswer(i, "letters", how(d.shares), 1.0, 0.0, False)
+                for i, d in v.distributions.items()
+            ]
+            for v in value_sets
+        }
+    )
 
 
 def evaluated(

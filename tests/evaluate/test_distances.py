@@ -15,7 +15,6 @@ from suffrage.evaluate.statistics.summed import (
     resolution,
     share_sums,
 )
-from suffrage.models import ModelAnswer
 from suffrage.population import build_value_set
 from suffrage.population.distribution_distances import (
     earth_movers_distance,
@@ -25,6 +24,7 @@ from suffrage.population.distribution_distances import (
 )
 from suffrage.survey import Option
 from suffrage.training_data import HeldOut, split_items
+from tests.evaluate.asking import answers_from
 from tests.impostors import majority
 from tests.synthetic import make_item, make_survey
 
@@ -44,21 +44,9 @@ MODELS = {
 IMPOSTORS = [name for name in MODELS if name != "truth"]
 
 
-def answering(how) -> Answers:  # type: ignore[no-untyped-def]
-    return Answers(
-        {
-            v.name: [
-                ModelAnswer(i, "letters", how(d.shares), 1.0, 0.0, False)
-                for i, d in v.distributions.items()
-            ]
-            for v in SETS
-        }
-    )
-
-
 @pytest.fixture(scope="module")
 def given() -> EvaluationInput:
-    answers = {(name, s): answering(how) for name, how in MODELS.items() for s in SPLITS}
+    answers = {(name, s): answers_from(SETS, how) for name, how in MODELS.items() for s in SPLITS}
     return EvaluationInput(SETS, SPLITS, answers, list(MODELS), [])
 
 

@@ -16,9 +16,9 @@ from suffrage.evaluate.statistics.intervals import (
     make_draws,
 )
 from suffrage.evaluate.statistics.sampled_answers import resampled_answer
-from suffrage.models import ModelAnswer
 from suffrage.population import ValueSet, build_value_set
 from suffrage.training_data import HeldOut, split_items
+from tests.evaluate.asking import answers_from
 from tests.synthetic import make_survey
 
 SURVEY = make_survey(respondents=600, items=12, seed=3)
@@ -26,28 +26,16 @@ SETS = [build_value_set(SURVEY, n, {"region": n}, 1) for n in ("north", "south")
 SPLITS = {s: split_items(SURVEY.codebook.items, HeldOut(share=0.34), s) for s in (1, 2)}
 
 
-def answering(how) -> Answers:  # type: ignore[no-untyped-def]
-    return Answers(
-        {
-            v.name: [
-                ModelAnswer(i, "letters", how(d.shares), 1.0, 0.0, False)
-                for i, d in v.distributions.items()
-            ]
-            for v in SETS
-        }
-    )
-
-
 def mode(shares):  # type: ignore[no-untyped-def]
     return np.eye(shares.size)[shares.argmax()]
 
 
 MODELS = {
-    "truth": answering(lambda p: p),
-    "parrot": answering(mode),
-    "constant": answering(lambda p: np.eye(p.size)[0]),
-    "flat": answering(lambda p: np.full(p.size, 1 / p.size)),
-    "reversed": answering(lambda p: p[::-1]),
+    "truth": answers_from(SETS, lambda p: p),
+    "parrot": answers_from(SETS, mode),
+    "constant": answers_from(SETS, lambda p: np.eye(p.size)[0]),
+    "flat": answers_from(SETS, lambda p: np.full(p.size, 1 / p.size)),
+    "reversed": answers_from(SETS, lambda p: p[::-1]),
 }
 
 

@@ -1,3 +1,4 @@
+import shutil
 import uuid
 from collections.abc import Iterator
 from functools import partial
@@ -16,7 +17,8 @@ from suffrage.server.store.secret_keys import VARIABLE
 from tests.server.browser import chromium_started
 from tests.server.databases import SECRET, postgresql_server
 from tests.server.empty_stores import empty_store
-from tests.server.organising import fill_office
+from tests.server.organising import Office, fill_office, open_office
+from tests.server.site import consultation
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +60,25 @@ def filled_office(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
         patch.setattr(staff, "_hasher", lambda: cheap)
         fill_office(str(folder))
+    return folder
+
+
+@pytest.fixture
+def office(filled_office: Path, tmp_path: Path) -> Iterator[Office]:
+    """An office of its own for a test, whose store is a copy of `filled_office`."""
+    shutil.copytree(filled_office, tmp_path / "store")
+    office = open_office(str(tmp_path / "store"))
+    yield office
+    office.store.close()
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with a consultation, which each test copies."""
+    folder = tmp_path_factory.mktemp("filled") / "store"
+    store = empty_store(folder)
+    consultation(store)
+    store.close()
     return folder
 
 

@@ -2,7 +2,6 @@
 
 import os
 import time
-from pathlib import Path
 
 import pytest
 import yaml
@@ -11,19 +10,11 @@ from suffrage.errors import InputError
 from suffrage.server import watcher
 from suffrage.server.texts import whole_number
 from suffrage.server.web.organise import intake
-from tests.server.organising import Office, open_office
+from tests.server.organising import Office
 
 # Nine to the power of seven texts in some hundred bytes.
 BOMB = "p0: &p0 [" + ",".join(["zzz"] * 9) + "]\n"
 BOMB += "".join(f"p{n + 1}: &p{n + 1} [{','.join([f'*p{n}'] * 9)}]\n" for n in range(6))
-
-
-@pytest.fixture
-def office(tmp_path: Path, filled_office: Path) -> Office:
-    import shutil
-
-    shutil.copytree(filled_office, tmp_path / "store")
-    return open_office(str(tmp_path / "store"))
 
 
 def test_yaml_that_unfolds_is_refused_at_once() -> None:

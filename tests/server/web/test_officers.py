@@ -1,8 +1,6 @@
 """What an officer does on the pages without a manual: make, set up, invite, by forms alone."""
 
 import re
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -29,14 +27,6 @@ NEW = {
     "contact": "parks@example.org",
     "who": "everybody",
 }
-
-
-@pytest.fixture
-def office(filled_office: Path, tmp_path: Path) -> Iterator[Office]:
-    shutil.copytree(filled_office, tmp_path / "store")
-    office = open_office(str(tmp_path / "store"))
-    yield office
-    office.store.close()
 
 
 def settings_of(office: Office, slug: str = "demo") -> consultations.ConsultationSettings:

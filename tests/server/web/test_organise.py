@@ -88,14 +88,6 @@ def shared_office(
     office.store.close()
 
 
-@pytest.fixture
-def office(filled_office: Path, tmp_path: Path) -> Iterator[Office]:
-    shutil.copytree(filled_office, tmp_path / "store")
-    office = open_office(str(tmp_path / "store"))
-    yield office
-    office.store.close()
-
-
 def actions(office: Office) -> list[str]:
     return [e.action for e in audit.list_entries(office.store, office.about.id)]
 

@@ -21,21 +21,10 @@ from suffrage.server.web import rate_limits
 from suffrage.server.web.rate_limits import OneAddressWatch
 from suffrage.server.web.server_settings import DEFAULT_LIMITS, Allowance, read_limits
 from tests.server import acts
-from tests.server.empty_stores import empty_store
-from tests.server.site import BASE, PASSWORD, Site, consultation, site_of
+from tests.server.site import BASE, PASSWORD, Site, site_of
 
 ONE = Allowance(1, 3600)
 MANY = Allowance(1000, 3600)
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a consultation, which each test copies."""
-    folder = tmp_path_factory.mktemp("filled") / "store"
-    store = empty_store(folder)
-    consultation(store)
-    store.close()
-    return folder
 
 
 def limited(filled: Path, folder: Path, **limits: tuple[Allowance, Allowance]) -> Site:

@@ -45,23 +45,12 @@ from suffrage.server.web.rate_limits import Limits, TooManyError, network
 from suffrage.server.web.server_settings import DEFAULT_LIMITS, Allowance
 from suffrage.server.web.visit import StaffVisit, staff_who_may
 from tests.server import acts
-from tests.server.empty_stores import empty_store
 from tests.server.site import BASE, Site, consultation, crowd, site, site_of
 
 # How many groups there are and how sure they are is no claim of these tests.
 recompute = partial(watcher.recompute, settings=GroupSettings(most=2), resamples=2)
 DOCS = Path(__file__).parents[3] / "docs" / "consultation-security.md"
 XSS = "<script>alert(1)</script><img src=x onerror=alert(2)>"
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a consultation, which each test copies."""
-    folder = tmp_path_factory.mktemp("filled") / "store"
-    store = empty_store(folder)
-    consultation(store)
-    store.close()
-    return folder
 
 
 @pytest.fixture

@@ -21,21 +21,10 @@ from suffrage.server.store import database_schema as schema
 from suffrage.server.store.database import open_store
 from suffrage.server.store.secret_keys import VARIABLE
 from suffrage.server.store.sign_in_tries import WaitError
-from tests.server.empty_stores import empty_store
 from tests.server.site import PASSWORD, Browser, Site, consultation, site_of
 
 ANA, BO = "ana@example.org", "bo@example.org"
 NEW = "a new long password"
-
-
-@pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with a consultation, which each test copies."""
-    folder = tmp_path_factory.mktemp("filled") / "store"
-    store = empty_store(folder)
-    consultation(store)
-    store.close()
-    return folder
 
 
 @pytest.fixture
