@@ -12,10 +12,12 @@ from fastapi import FastAPI
 from sqlalchemy import insert
 from starlette.testclient import TestClient
 
+from suffrage.server.demo import simulated_demo
 from suffrage.server.store import consultations, staff, statements
 from suffrage.server.store import database_schema as schema
 from suffrage.server.store import shown_answers as answers
 from suffrage.server.store.consultations import ConsultationSettings, StoredConsultation
+from suffrage.server.store.contents import from_consultation
 from suffrage.server.store.database import Store
 from suffrage.server.store.secret_keys import new_id
 from suffrage.server.web.app import create_app
@@ -65,6 +67,15 @@ def consultation(
     ]
     answers.put_prompts(store, made.id, prompts, given, "tests")
     return consultations.find_consultation(store, slug)
+
+
+def open_demo(store: Store, people: int) -> StoredConsultation:
+    """The demonstration's consultation, open to all, with this many made-up people."""
+    about = from_consultation(store, simulated_demo(people).content)
+    settings = {"open_to_all": True, "organiser": "The council", "contact": "council@example.org"}
+    consultations.set_settings(store, about.id, settings, "test")
+    consultations.set_phase(store, about.id, "open", "test")
+    return consultations.find_consultation(store, about.slug)
 
 
 def crowd(

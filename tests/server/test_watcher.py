@@ -11,15 +11,13 @@ from starlette.testclient import TestClient
 
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.server import watcher
-from suffrage.server.demo import simulated_demo
 from suffrage.server.store import participants
 from suffrage.server.store.consultations import (
     StoredConsultation,
     find_consultation,
     set_phase,
-    set_settings,
 )
-from suffrage.server.store.contents import from_consultation, to_consultation
+from suffrage.server.store.contents import to_consultation
 from suffrage.server.store.database import Store
 from suffrage.server.store.database_schema import results
 from suffrage.server.store.known_groups import current_numbers
@@ -37,7 +35,7 @@ from suffrage.server.web import app
 from suffrage.server.web.server_settings import ServerSettings
 from tests.server import acts
 from tests.server.empty_stores import empty_store
-from tests.server.site import consultation, crowd
+from tests.server.site import consultation, crowd, open_demo
 
 
 @pytest.fixture
@@ -48,15 +46,7 @@ def where(tmp_path: Path) -> str:
 @pytest.fixture
 def opened(where: str) -> tuple[Store, StoredConsultation]:
     store = empty_store(Path(where))
-    about = from_consultation(store, simulated_demo(60).content)
-    set_settings(
-        store,
-        about.id,
-        {"open_to_all": True, "organiser": "The council", "contact": "council@example.org"},
-        "test",
-    )
-    set_phase(store, about.id, "open", "test")
-    return store, find_consultation(store, about.slug)
+    return store, open_demo(store, 60)
 
 
 def vote(store: Store, about: StoredConsultation, value: int = 1) -> None:

@@ -232,21 +232,13 @@ def test_a_study_of_tables_reports_what_was_new_to_the_models(
     folder: Path, tiny_model: Path
 ) -> None:
     table(folder / "one.jsonl", ("North", "South", "East"), PARTS, 400)
-    content = {
-        "study": "several",
-        "seed": 3,
-        "survey": [
-            {"name": "one", "reader": "published_table", "path": "one.jsonl"},
-            {"name": "two", "reader": "published_table", "path": "two.jsonl"},
-        ],
-        "value_sets": {"each": "region", "least_items": 3},
-        "held_out": {"question": 0.4, "population": ["west"]},
-        "model": str(tiny_model),
-        "scoring": {"lowest_mass": 0.0},
-        "methods": ["base", {"method": "distribution", "steps": 2, "batch": 4}],
-        "output": "out",
-    }
-    (folder / "study.yaml").write_text(yaml.safe_dump(content))
+    study(
+        folder,
+        held_out={"question": 0.4, "population": ["west"]},
+        model=str(tiny_model),
+        scoring={"lowest_mass": 0.0},
+        methods=["base", {"method": "distribution", "steps": 2, "batch": 4}],
+    )
     found = run_study(read_study(folder / "study.yaml"), quiet=True).results
     assert found is not None
     assert {figure.regime for figure in found.figures} == {None, "question", "population"}

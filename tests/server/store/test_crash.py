@@ -8,14 +8,14 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from suffrage.server.store import consultations, participants, statements
 from suffrage.server.store import database_schema as schema
-from suffrage.server.store.consultations import ConsultationSettings
+from suffrage.server.store import participants, statements
 from suffrage.server.store.database import open_store
 from suffrage.server.store.participants import Scopes
 from suffrage.server.store.secret_keys import VARIABLE
 from tests.server.databases import SECRET
 from tests.server.server_process import serve
+from tests.server.site import consultation
 
 VOTERS = 6
 STATEMENTS = 150
@@ -50,18 +50,8 @@ def test_every_acknowledged_vote_outlives_a_killed_server_and_none_is_doubled(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = open_store(address, create=True)
-    made = consultations.create_consultation(
-        store,
-        "water",
-        {"en": "Water"},
-        {"en": "How?"},
-        ConsultationSettings(
-            open_to_all=True, organiser="The council", contact="council@example.org"
-        ),
-    )
-    consultations.set_phase(store, made.id, "open", "tests")
-    texts = [(f"Statement number {n}", "en") for n in range(STATEMENTS)]
-    ids = [s.id for s in statements.add_seeds(store, made.id, texts, "tests")]
+    made = consultation(store, count=STATEMENTS)
+    ids = [s.id for s in statements.list_statements(store, made.id)]
     voters = []
     for _ in range(VOTERS):
         joined = participants.join_consultation(store, made.id, None, "en")

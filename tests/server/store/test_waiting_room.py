@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import Connection, event, func, select, text
 
 from suffrage.errors import SuffrageError
-from suffrage.server.store import consultations, exposures, participants, statements, stored_votes
 from suffrage.server.store import database_schema as schema
-from suffrage.server.store.consultations import ConsultationSettings, StoredConsultation
+from suffrage.server.store import exposures, participants, statements, stored_votes
+from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.database import NotFoundError, RefusedError, Store
 from suffrage.server.store.driver import Driver
 from suffrage.server.store.faults import UndoneError, fault_of
@@ -20,26 +20,14 @@ from suffrage.server.store.stored_votes import Receipt
 from suffrage.server.store.waiting_room import WaitingRoom
 from suffrage.server.web.next_tasks import Drawing
 from tests.server import acts
+from tests.server.site import consultation
 
 PEOPLE = 12
 
 
 @pytest.fixture
 def what(store: Store) -> StoredConsultation:
-    made = consultations.create_consultation(
-        store,
-        "water",
-        {"en": "Water"},
-        {"en": "How?"},
-        ConsultationSettings(
-            open_to_all=True, organiser="The council", contact="council@example.org"
-        ),
-    )
-    consultations.set_phase(store, made.id, "open", "tests")
-    statements.add_seeds(
-        store, made.id, [(f"Statement number {n}", "en") for n in range(9)], "tests"
-    )
-    return consultations.find_consultation(store, "water")
+    return consultation(store, count=9)
 
 
 @pytest.fixture

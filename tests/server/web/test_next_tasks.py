@@ -6,25 +6,16 @@ from pathlib import Path
 import polars as pl
 
 from suffrage.consult.pairing import POLICY
-from suffrage.server.demo import simulated_demo
-from suffrage.server.store import consultations, participants, stored_judgements
-from suffrage.server.store.consultations import set_phase, set_settings
-from suffrage.server.store.contents import from_consultation, to_consultation
+from suffrage.server.store import participants, stored_judgements
+from suffrage.server.store.contents import to_consultation
 from suffrage.server.web.next_tasks import Drawing
 from tests.server.empty_stores import empty_store
+from tests.server.site import open_demo
 
 
 def test_a_served_consultation_draws_by_the_design_and_logs_it(tmp_path: Path) -> None:
     store = empty_store(tmp_path / "store")
-    about = from_consultation(store, simulated_demo(20).content)
-    set_settings(
-        store,
-        about.id,
-        {"open_to_all": True, "organiser": "The council", "contact": "council@example.org"},
-        "test",
-    )
-    set_phase(store, about.id, "open", "test")
-    drawing, about = Drawing(store, seed=1), consultations.find_consultation(store, "demo")
+    drawing, about = Drawing(store, seed=1), open_demo(store, 20)
     seen = []
     for _ in range(3):
         person = participants.join_consultation(store, about.id, None, "en").participant
