@@ -172,13 +172,18 @@ class EvaluationInput:
 
 @dataclass(frozen=True)
 class Scorecard:
-    """What an evaluation found. notes, details: as in `EvaluationFacts`."""
+    """What one evaluation found about every method of a study."""
 
     figures: tuple[Figure, ...] = ()
+    # Paired: two methods on the answers that both gave.
     figure_differences: tuple[FigureDifference, ...] = ()
+    # What happened in this run, in sentences.
     notes: tuple[str, ...] = ()
+    # What its part of the report draws.
     details: Mapping[str, Any] = field(default_factory=dict)
+    # Every answer with its distance from the population's; `fit` alone keeps them.
     answers: tuple[ScoredAnswer, ...] = ()
+    # How far two ways of reading a model's answers are apart.
     readouts: tuple[ReadoutDisagreement, ...] = ()
 
 
