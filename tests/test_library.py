@@ -144,6 +144,22 @@ def printed_json(*words: object) -> Any:
     return json.loads(printed(*words, "--json"))
 
 
+def test_what_the_verbs_return_is_shown_in_one_line(
+    trained_run: suffrage.Study, survey: suffrage.Survey, town: Path
+) -> None:
+    north = suffrage.build_value_set(survey, "north", where={"area": "north"})
+    shown = {
+        "<Survey 'A town': 4 items, 120 respondents>": survey,
+        "<ValueSet 'north': people whose area is north; 4 items, 60 respondents>": north,
+        "<AnswerDistribution 'roads': 'Too little' 0.633,": north.distributions["roads"],
+        "<Results of 'town': ": suffrage.read_results(trained_run.output),
+        "<Consultation 'town': ": suffrage.read_consultation(town / "consultation"),
+        "<Conversation ": suffrage.read_polis(town / "polis-export"),
+    }
+    for beginning, given in shown.items():
+        assert repr(given).startswith(beginning) and len(repr(given)) < 200, repr(given)
+
+
 # --- reading and splitting -------------------------------------------------------------------
 
 

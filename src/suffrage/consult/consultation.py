@@ -18,6 +18,7 @@ import polars as pl
 from suffrage import storage
 from suffrage.consult.votes import VoteMatrix, from_events
 from suffrage.errors import InputError
+from suffrage.plurals import plural
 
 FORMAT = 1
 MANIFEST = "consultation.json"
@@ -188,6 +189,13 @@ class Consultation:
         return isinstance(other, Consultation) and all(
             _same(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)
         )
+
+    def __repr__(self) -> str:
+        counts = [
+            plural(getattr(self, table).height, table.removesuffix("s"), ",")
+            for table in ("statements", "participants", "votes", "comparisons")
+        ]
+        return f"<Consultation {self.slug!r}: {', '.join(counts)}>"
 
     __hash__ = None  # type: ignore[assignment]  # holds tables
 

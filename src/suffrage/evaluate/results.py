@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from suffrage.models.readouts import Readout
+from suffrage.plurals import plural
 
 # Raised when an older results.json can no longer be read.
 RESULTS_VERSION = 4
@@ -514,6 +515,12 @@ class Results(_Row):
     blends: list[BlendFacts] = Field(default_factory=list)
     starts: list[StartFacts] = Field(default_factory=list)
     journals: list[TrainingJournal] = Field(default_factory=list)
+
+    def __repr__(self) -> str:
+        methods = ", ".join(method.name for method in self.methods)
+        return f"<Results of {self.study.name!r}: {methods}; {plural(len(self.figures), 'figure')}>"
+
+    __str__ = __repr__
 
     def figure(
         self,

@@ -16,6 +16,7 @@ import polars as pl
 from suffrage import storage
 from suffrage.arrays import FloatArray, IntArray, PositionArray
 from suffrage.errors import InputError
+from suffrage.plurals import plural
 from suffrage.population.design import (
     Design,
     design_bootstrap_shares,
@@ -98,6 +99,11 @@ class AnswerDistribution:
             for name in ARRAYS
         )
 
+    def __repr__(self) -> str:
+        shares = zip(self.item.texts, self.shares, strict=True)
+        shown = ", ".join(f"{text!r} {share:.3f}" for text, share in shares)
+        return f"<AnswerDistribution {self.item.id!r}: {shown}>"
+
     @property
     def effective_answers(self) -> float:
         """How many people of a simple random sample would give the same errors.
@@ -153,6 +159,10 @@ class ValueSet:
             return NotImplemented
         names = (field.name for field in fields(self))
         return all(_same(getattr(self, name), getattr(other, name)) for name in names)
+
+    def __repr__(self) -> str:
+        items, people = plural(len(self.distributions), "item"), plural(self.n, "respondent", ",")
+        return f"<ValueSet {self.name!r}: {self.description}; {items}, {people}>"
 
     def intervals(self, item_id: str) -> tuple[FloatArray, FloatArray]:
         """Return 95% intervals of an item's shares, the lower and the upper ends, (options,) each.

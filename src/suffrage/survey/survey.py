@@ -14,6 +14,7 @@ import polars as pl
 from suffrage import storage
 from suffrage.arrays import FloatArray, IntArray, PositionArray
 from suffrage.errors import InputError
+from suffrage.plurals import plural
 from suffrage.survey.codebook import Codebook, NonResponse
 
 RESPONDENT = "respondent"
@@ -85,6 +86,11 @@ class Survey:
 
     def __post_init__(self) -> None:
         _check(self.responses, self.codebook)
+
+    def __repr__(self) -> str:
+        items = plural(len(self.codebook.items), "item")
+        people = plural(self.responses.height, "respondent", ",")
+        return f"<Survey {self.codebook.title!r}: {items}, {people}>"
 
     @property
     def weights(self) -> FloatArray:

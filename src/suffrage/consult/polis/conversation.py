@@ -12,6 +12,7 @@ from suffrage.arrays import IntArray
 from suffrage.consult.consultation import PARTICIPANT, SCHEMAS, Consultation, votes_of
 from suffrage.consult.people import Consent
 from suffrage.consult.votes import UNSEEN, VoteMatrix, id_order
+from suffrage.plurals import plural
 
 # Longer ids of groups are names, not numbers.
 MOST_DIGITS = 6
@@ -49,6 +50,11 @@ class Conversation:
     events: pl.DataFrame | None = None
     # The opinion group of each participant who has one.
     group_ids: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        statements = plural(len(self.statements), "statement")
+        people = plural(len(self.votes.participants), "participant", ",")
+        return f"<Conversation {self.about.get('topic', '')!r}: {statements}, {people}>"
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Conversation):
