@@ -58,7 +58,7 @@ COMPARED_SECONDS = 10.0
 # Pairs in a row that have their own tests of attention.
 BLOCK = 10
 
-_Kept = TypeVar("_Kept")
+_Value = TypeVar("_Value")
 
 
 @dataclass
@@ -316,16 +316,16 @@ class Drawing:
         self,
         what: StoredConsultation,
         name: str,
-        read: Callable[[], _Kept],
+        read: Callable[[], _Value],
         seconds: float = SECONDS,
-    ) -> _Kept:
+    ) -> _Value:
         key = (what.id, name)
         kept = self._kept.get(key)
         if kept is not None and time.monotonic() < kept.due:
             return kept.value  # type: ignore[no-any-return]
         return self._read(key, read, seconds)
 
-    def _lately(self, what: StoredConsultation, name: str, read: Callable[[], _Kept]) -> _Kept:
+    def _lately(self, what: StoredConsultation, name: str, read: Callable[[], _Value]) -> _Value:
         """As `_recent` of what may be older: nobody waits while it is read again."""
         key, at = (what.id, name), time.monotonic()
         kept = self._kept.get(key)
@@ -337,8 +337,8 @@ class Drawing:
         return kept.value  # type: ignore[no-any-return]
 
     def _read(
-        self, key: tuple[str, str], read: Callable[[], _Kept], seconds: float, rest: float = 0.0
-    ) -> _Kept:
+        self, key: tuple[str, str], read: Callable[[], _Value], seconds: float, rest: float = 0.0
+    ) -> _Value:
         began = time.monotonic()
         found = read()
         ended = time.monotonic()
