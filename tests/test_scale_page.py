@@ -55,4 +55,4 @@ def test_the_guide_for_public_bodies_says_the_same() -> None:
         in plain
     )
     assert f"Hosting for a town costs about {town} dollars or euros a month" in plain
-    assert f"write about 100, which take {row('hours of moderation')[0]} hours" in plain
+    assert f"write 100, which take {row('hours of moderation')[0]} hours" in plain

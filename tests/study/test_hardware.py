@@ -99,7 +99,7 @@ def test_there_is_no_total_where_the_model_is_not_known(write_study: Write) -> N
     by_kind = {stage["kind"]: stage["seconds"] for stage in plan["stages"]}
     assert by_kind["align"] is None and by_kind["answers"] is None and by_kind["survey"] > 0
     shown = " ".join(CliRunner().invoke(app, ["plan", path]).output.split())
-    assert "there is no total" in shown and "In all about" not in shown
+    assert "There is no total" in shown and "In all about" not in shown
     known = json.loads(CliRunner().invoke(app, ["plan", str(write_study()), "--json"]).output)
     assert known["seconds_left"] > 0 and "Measured: this machine" in known["notes"][0]
 
