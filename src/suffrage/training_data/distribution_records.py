@@ -268,7 +268,7 @@ def _visits(
         visits: list[tuple[str, list[ValueSet]]] = []
         for item, among in answered.items():
             order = generator.permutation(len(among))
-            size = -(-len(among) // shape.populations) if shape.all_populations else 1
+            size = shape.visits(len(among))
             # Visits to one question are about as large as each other.
             for part in np.array_split(order, size):
                 drawn = sorted(part[: shape.populations])

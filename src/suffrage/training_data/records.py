@@ -67,6 +67,10 @@ class StepShape:
         """Most records a step."""
         return self.questions * (self.populations + self.unasked) * self.orders
 
+    def visits(self, asked: int) -> int:
+        """How many visits a question that so many populations answered takes in one round."""
+        return -(-asked // self.populations) if self.all_populations else 1
+
 
 @dataclass(frozen=True)
 class ValidationSample:

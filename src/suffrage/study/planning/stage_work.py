@@ -136,7 +136,7 @@ def mean_visit(asked: Sequence[int], shape: StepShape, populations: int) -> floa
     """
     visits, total = 0, 0
     for count in asked:
-        times = -(-count // shape.populations) if shape.all_populations else 1
+        times = shape.visits(count)
         added = min(shape.unasked, populations - count)
         visits += times
         total += min(count, times * shape.populations) + times * added
